@@ -1,0 +1,59 @@
+# Every target prepares its own environment; `make` alone lists them.
+#
+#   make demo PYTHON=/path/to/python3.12      another interpreter
+#   make test AIRFLOW_VERSION=3.1.8           another Airflow, in an environment of its own
+#   make test ARGS="-k transport -x"          arguments for pytest
+
+PYTHON ?=
+AIRFLOW_VERSION ?=
+VENV ?= .venv$(if $(AIRFLOW_VERSION),-airflow-$(AIRFLOW_VERSION))
+ARGS ?=
+
+SETUP = @PYTHON="$(PYTHON)" AIRFLOW_VERSION="$(AIRFLOW_VERSION)" scripts/setup.sh "$(VENV)"
+RUN = "$(VENV)/bin/python"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo sandbox test lint format types build clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## send a real report by a real Airflow to a phone on the screen (sandbox, no account)
+	$(SETUP) examples
+	@$(RUN) scripts/demo.py
+
+sandbox: ## start the sandbox and print the connection to paste
+	$(SETUP) examples
+	@$(RUN) -m airflow_provider_whatsapp.sandbox $(ARGS)
+
+test: ## run the whole test suite
+	$(SETUP) examples tests
+	@$(RUN) -m pytest $(ARGS)
+
+lint: ## ruff: rules and format
+	$(SETUP) lint
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+
+format: ## ruff: put right what it can
+	$(SETUP) lint
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+types: ## mypy, strict
+	$(SETUP) lint
+	@$(RUN) -m mypy
+
+build: ## the wheel, into dist/
+	$(SETUP) examples
+	@rm -rf dist
+	@if command -v uv >/dev/null 2>&1; then \
+		uv build --quiet --wheel --python $(RUN) --out-dir dist; \
+	else \
+		$(RUN) -m pip --version >/dev/null 2>&1 || $(RUN) -m ensurepip >/dev/null; \
+		$(RUN) -m pip wheel --quiet --no-deps --wheel-dir dist .; \
+	fi
+	@ls dist/*.whl
+
+clean: ## remove everything that the other targets made
+	rm -rf .venv .venv-airflow-* .airflow demo-output dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

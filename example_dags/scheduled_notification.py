@@ -1,0 +1,29 @@
+"""
+A template message every weekday at eight.
+
+Shows: the least that a scheduled message takes. Needs: the connection `maton_whatsapp_default`. `hello_world` is
+the template that every test number and the sandbox bring; it has no variables. One that has takes them as
+`body=["{{ ds }}"]`, or by name as `body={"day": "{{ ds }}"}`, with Jinja in every value.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.sdk import DAG
+
+from airflow_provider_whatsapp.operators.messages import SendTemplateOperator
+
+with DAG(
+    dag_id="scheduled_notification",
+    schedule="0 8 * * MON-FRI",
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    tags=["whatsapp", "example"],
+    doc_md=__doc__,
+):
+    SendTemplateOperator(
+        task_id="send",
+        to="{{ var.value.get('whatsapp_recipient', '+1 555 010 0199') }}",
+        template_name="hello_world",
+        language="en_US",
+    )

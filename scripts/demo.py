@@ -1,0 +1,302 @@
+"""
+The demo: a real Airflow runs example_dags/report_delivery.py against the sandbox.
+
+Run it as ``make demo``. Everything it makes lies in the clone, in .airflow/ and demo-output/.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+ROOT = Path(__file__).resolve().parent.parent
+OUTPUT = ROOT / "demo-output"
+AIRFLOW = version("apache-airflow")
+# A metadata database belongs to one Airflow version.
+AIRFLOW_HOME = ROOT / ".airflow" / AIRFLOW
+DAG = "report_delivery"
+CONNECTION = "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"
+PATIENCE = {"sandbox": 30, "migration": 180, "run": 300}
+"""Seconds after which a part of the demo counts as stuck."""
+
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class DemoError(Exception):
+    """
+    The demo failed.
+
+    :param reason: One line for the reader.
+    :param log: The file that holds the rest.
+    """
+
+    def __init__(self, reason: str, log: Path | None = None) -> None:
+        super().__init__(reason)
+        self.log = log
+
+
+def main() -> int:
+    """Run the demo and return the exit code."""
+    for name in ("SIGTERM", "SIGHUP"):
+        signal.signal(getattr(signal, name), _stop)
+    OUTPUT.mkdir(exist_ok=True)
+    for old in OUTPUT.iterdir():
+        if old.is_file():
+            old.unlink()
+    try:
+        run_demo()
+    except DemoError as error:
+        say(f"\nThe demo failed: {error}")
+        if error.log is not None and error.log.exists():
+            say(f"  The log is {shown(error.log)}; its last relevant lines:")
+            for line in relevant_lines(error.log):
+                say(f"    {line}")
+        return 1
+    except KeyboardInterrupt:
+        say("\nStopped; nothing is left running.")
+        return 130
+    return 0
+
+
+def run_demo() -> None:
+    """Start the sandbox, run the DAG, and tell what came of it."""
+    began = time.monotonic()
+    with sandbox() as (url, connection):
+        say(f"Sandbox   {url} stands in for WhatsApp and Maton's gateway")
+        env = airflow_environment(connection)
+        prepare_database(env)
+        say(f"Airflow   {AIRFLOW} runs the DAG {DAG} (airflow dags test)")
+        run_dag(env)
+        messages = json.loads(fetch(f"{url}/_sandbox/messages"))
+        if not messages:
+            reason = "the DAG run succeeded, but no message arrived."
+            raise DemoError(reason, OUTPUT / "airflow.log")
+        (OUTPUT / "phone.html").write_bytes(fetch(url))
+
+    say("Arrived")
+    for message in messages:
+        say(f"  {describe(message)}")
+        say(f"    {message['id']}")
+    say(f"\nDone in {time.monotonic() - began:.0f} s. What the phone shows: {shown(OUTPUT / 'phone.html')}")
+    for report in sorted(OUTPUT.glob("*.pdf")):
+        say(f"The report it received: {shown(report)}")
+
+
+@contextlib.contextmanager
+def sandbox() -> Iterator[tuple[str, str]]:
+    """Keep the sandbox running, and yield its URL and the connection that it printed."""
+    command = [
+        sys.executable,
+        "-m",
+        "airflow_provider_whatsapp.sandbox",
+        "--port",
+        "0",
+        "--approve-after",
+        "3",
+    ]
+    log = OUTPUT / "sandbox.log"
+    with started(command, log, {**os.environ, "PYTHONUNBUFFERED": "1"}) as process:
+        wait_until(
+            lambda: f"{CONNECTION}=" in log.read_text(errors="replace"),
+            process,
+            log,
+            what="sandbox",
+        )
+        line = next(part for part in log.read_text(errors="replace").splitlines() if f"{CONNECTION}=" in part)
+        connection = next(word for word in shlex.split(line) if word.startswith(CONNECTION)).partition("=")[2]
+        url = json.loads(connection)["host"].rstrip("/")
+        wait_until(lambda: fetch(f"{url}/_sandbox/health") is not None, process, log, what="sandbox")
+        yield url, connection
+
+
+def airflow_environment(connection: str) -> dict[str, str]:
+    """Return the environment for Airflow: this clone's own, whatever the caller's shell is set up for."""
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AIRFLOW", "_AIRFLOW", "MATON_"))
+    }
+    env.update(
+        AIRFLOW_HOME=str(AIRFLOW_HOME),
+        AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "example_dags"),
+        AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{AIRFLOW_HOME / 'airflow.db'}",
+        NO_COLOR="1",
+        NO_PROXY=",".join(filter(None, ["127.0.0.1,localhost", env.get("NO_PROXY") or env.get("no_proxy")])),
+        PYTHONUNBUFFERED="1",
+        PYTHONWARNINGS="ignore",
+        REPORT_FOLDER=str(OUTPUT),
+    )
+    env["no_proxy"] = env["NO_PROXY"]
+    env[CONNECTION] = connection
+    return env
+
+
+def prepare_database(env: Mapping[str, str]) -> None:
+    """Make Airflow's database, when this version of Airflow has none yet."""
+    done = AIRFLOW_HOME / "migrated"
+    if done.exists():
+        return
+    say(f"Airflow   {AIRFLOW} makes its database in {shown(AIRFLOW_HOME)} (once)")
+    AIRFLOW_HOME.mkdir(parents=True, exist_ok=True)
+    log = OUTPUT / "airflow-db-migrate.log"
+    with started([sys.executable, "-m", "airflow", "db", "migrate"], log, env) as process:
+        wait_until(lambda: process.poll() == 0, process, log, what="migration")
+    done.touch()
+
+
+def run_dag(env: Mapping[str, str]) -> None:
+    """Run the DAG once, tell each task's end as it comes, and make sure that the run succeeded."""
+    log = OUTPUT / "airflow.log"
+    before = query("SELECT coalesce(max(id), 0) FROM dag_run")[0][0]
+    told: set[str] = set()
+
+    def tell_and_check() -> bool:
+        ended = process.poll() is not None  # asked first, so that the last look sees everything
+        tasks = query(
+            "SELECT task_id, ti.state, round(ti.duration, 1) FROM task_instance ti "
+            "JOIN dag_run run ON run.dag_id = ti.dag_id AND run.run_id = ti.run_id "
+            "WHERE run.dag_id = ? AND run.id > ? AND ti.end_date IS NOT NULL ORDER BY ti.end_date",
+            DAG,
+            before,
+        )
+        for task, state, seconds in tasks:
+            if task not in told and state in {"success", "failed", "upstream_failed", "skipped"}:
+                told.add(task)
+                say(f"  {task:<20}{state:<16}{seconds or 0:>5} s")
+        return ended
+
+    with started([sys.executable, "-m", "airflow", "dags", "test", DAG], log, env) as process:
+        wait_until(tell_and_check, None, log, what="run")
+
+    # `airflow dags test` may exit with 0 after a failed run, so the database has the word.
+    runs = query("SELECT state FROM dag_run WHERE dag_id = ? AND id > ? ORDER BY id", DAG, before)
+    if not runs:
+        reason = f"Airflow did not start a run of {DAG} (exit code {process.returncode})."
+        raise DemoError(reason, log)
+    if runs[-1][0] != "success":
+        failed = query(
+            "SELECT ti.task_id FROM task_instance ti JOIN dag_run run ON run.dag_id = ti.dag_id "
+            "AND run.run_id = ti.run_id WHERE run.id > ? AND ti.state = 'failed'",
+            before,
+        )
+        tasks = ", ".join(task for (task,) in failed) or "none"
+        reason = f"the run of {DAG} ended as {runs[-1][0]} (failed tasks: {tasks})."
+        raise DemoError(reason, log)
+
+
+@contextlib.contextmanager
+def started(command: list[str], log: Path, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command with its output in a file, and stop it with all its children at the end."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        stop_group(process)
+
+
+def stop_group(process: subprocess.Popen[bytes]) -> None:
+    """Stop a process and its children: politely, then by force."""
+    for sign, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, sign)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+            if sign == signal.SIGKILL:
+                return
+
+
+def wait_until(
+    ready: Callable[[], bool], process: subprocess.Popen[bytes] | None, log: Path, *, what: str
+) -> None:
+    """
+    Wait until something is so.
+
+    :raises DemoError: The process ended before, or time is up.
+    """
+    deadline = time.monotonic() + PATIENCE[what]
+    while not ready():
+        if process is not None and process.poll() is not None and not ready():
+            reason = f"the {what} ended at once with exit code {process.returncode}."
+            raise DemoError(reason, log)
+        if time.monotonic() > deadline:
+            reason = f"the {what} was not done after {PATIENCE[what]} s."
+            raise DemoError(reason, log)
+        time.sleep(0.2)
+
+
+def query(sql: str, *values: object) -> list[tuple[str, ...]]:
+    """Ask Airflow's database, which other processes write to at the same time; nothing while it is busy."""
+    uri = f"{(AIRFLOW_HOME / 'airflow.db').as_uri()}?mode=ro"
+    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)) as connection:
+        return connection.execute(sql, values).fetchall()
+
+
+def fetch(url: str) -> bytes:
+    """Read a page of the sandbox, past any proxy."""
+    with _opener.open(url, timeout=10) as answer:
+        return answer.read()
+
+
+def describe(message: Mapping[str, object]) -> str:
+    """Say in a line what a message is and to whom it went, without giving the number away."""
+    payload = message["payload"]
+    name = payload.get("template", {}).get("name") if isinstance(payload, dict) else None
+    digits = re.sub(r"\D", "", str(message["to"]))
+    return (
+        f"{message['type']}{f' {name}' if name else ''} to {digits[:4]}{'*' * (len(digits) - 6)}{digits[-2:]}"
+    )
+
+
+def relevant_lines(log: Path, count: int = 8) -> list[str]:
+    """Return the last lines that name an error, or the last lines at all."""
+    lines = [line.rstrip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    errors = [
+        line
+        for line in lines
+        if re.search(r"\b(error|critical|refused)\b|\w(Error|Exception)\b", line, re.IGNORECASE)
+    ]
+    return [line[:300] for line in (errors or lines)[-count:]]
+
+
+def shown(path: Path) -> str:
+    """Return a path as the reader types it: from the clone's folder."""
+    return str(path.relative_to(ROOT))
+
+
+def say(text: str) -> None:
+    """Print a line at once, for those who read through a pipe."""
+    print(text, flush=True)
+
+
+def _stop(number: int, _frame: object) -> NoReturn:
+    """Leave by the same way as Ctrl-C, so that everything is stopped."""
+    raise KeyboardInterrupt(number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
