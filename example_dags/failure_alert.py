@@ -1,9 +1,11 @@
 """
 A message when a task fails. The task of this DAG fails on purpose.
 
-Shows: `WhatsAppNotifier` as a callback, with Jinja in its text. Needs: the connection `maton_whatsapp_default`.
-WhatsApp delivers free text within 24 hours of the recipient's last message to the sender, and a template at any
-time: for alerts that must arrive, name one, as in `template_name="task_failed", body={"task": "{{ ti.task_id }}"}`.
+Shows: `WhatsAppNotifier` as a callback, with Jinja in its text.
+Needs: the connection `maton_whatsapp_default`.
+
+WhatsApp delivers free text only within 24 hours of the recipient's last message to the sender, templates at
+any time. An alert that must arrive names one: `template_name="task_failed", body=["{{ ti.task_id }}"]`.
 """
 
 from __future__ import annotations

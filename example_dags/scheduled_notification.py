@@ -1,9 +1,11 @@
 """
 A template message every weekday at eight.
 
-Shows: the least that a scheduled message takes. Needs: the connection `maton_whatsapp_default`. `hello_world` is
-the template that every test number and the sandbox bring; it has no variables. One that has takes them as
-`body=["{{ ds }}"]`, or by name as `body={"day": "{{ ds }}"}`, with Jinja in every value.
+Shows: the least that a scheduled message takes.
+Needs: the connection `maton_whatsapp_default`.
+
+`hello_world` is the template that test numbers and the sandbox bring; it has no variables. A template that
+has some takes `body=["{{ ds }}"]`, or by name `body={"day": "{{ ds }}"}`, with Jinja in every value.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import time
 import urllib.request
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +31,7 @@ AIRFLOW = version("apache-airflow")
 AIRFLOW_HOME = ROOT / ".airflow" / AIRFLOW
 DAG = "report_delivery"
 CONNECTION = "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"
-PATIENCE = {"sandbox": 30, "migration": 180, "run": 300}
+PATIENCE = {"sandbox": 30, "database": 180, "run": 300}
 """Seconds after which a part of the demo counts as stuck."""
 
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -45,7 +45,7 @@ class DemoError(Exception):
     :param log: The file that holds the rest.
     """
 
-    def __init__(self, reason: str, log: Path | None = None) -> None:
+    def __init__(self, reason: str, log: Path) -> None:
         super().__init__(reason)
         self.log = log
 
@@ -62,10 +62,9 @@ def main() -> int:
         run_demo()
     except DemoError as error:
         say(f"\nThe demo failed: {error}")
-        if error.log is not None and error.log.exists():
-            say(f"  The log is {shown(error.log)}; its last relevant lines:")
-            for line in relevant_lines(error.log):
-                say(f"    {line}")
+        say(f"  From its log, {shown(error.log)}:")
+        for line in relevant_lines(error.log):
+            say(f"    {line}")
         return 1
     except KeyboardInterrupt:
         say("\nStopped; nothing is left running.")
@@ -77,10 +76,10 @@ def run_demo() -> None:
     """Start the sandbox, run the DAG, and tell what came of it."""
     began = time.monotonic()
     with sandbox() as (url, connection):
-        say(f"Sandbox   {url} stands in for WhatsApp and Maton's gateway")
+        say(f"Sandbox  {url}, in place of WhatsApp and Maton's gateway")
         env = airflow_environment(connection)
         prepare_database(env)
-        say(f"Airflow   {AIRFLOW} runs the DAG {DAG} (airflow dags test)")
+        say(f"Airflow  {AIRFLOW} runs the DAG {DAG}")
         run_dag(env)
         messages = json.loads(fetch(f"{url}/_sandbox/messages"))
         if not messages:
@@ -90,61 +89,50 @@ def run_demo() -> None:
 
     say("Arrived")
     for message in messages:
-        say(f"  {describe(message)}")
-        say(f"    {message['id']}")
-    say(f"\nDone in {time.monotonic() - began:.0f} s. What the phone shows: {shown(OUTPUT / 'phone.html')}")
+        say(f"  {describe(message)}\n  {message['id']}")
+    say(f"\nDone in {time.monotonic() - began:.0f} s.")
+    say(f"  The phone:   {shown(OUTPUT / 'phone.html')}  (open it in a browser)")
     for report in sorted(OUTPUT.glob("*.pdf")):
-        say(f"The report it received: {shown(report)}")
+        say(f"  The report:  {shown(report)}")
 
 
 @contextlib.contextmanager
 def sandbox() -> Iterator[tuple[str, str]]:
     """Keep the sandbox running, and yield its URL and the connection that it printed."""
-    command = [
-        sys.executable,
-        "-m",
-        "airflow_provider_whatsapp.sandbox",
-        "--port",
-        "0",
-        "--approve-after",
-        "3",
-    ]
+    command = [sys.executable, "-m", "airflow_provider_whatsapp.sandbox", "--port=0", "--approve-after=3"]
     log = OUTPUT / "sandbox.log"
     with started(command, log, {**os.environ, "PYTHONUNBUFFERED": "1"}) as process:
-        wait_until(
-            lambda: f"{CONNECTION}=" in log.read_text(errors="replace"),
-            process,
-            log,
-            what="sandbox",
-        )
-        line = next(part for part in log.read_text(errors="replace").splitlines() if f"{CONNECTION}=" in part)
-        connection = next(word for word in shlex.split(line) if word.startswith(CONNECTION)).partition("=")[2]
+        wait_until(lambda: printed_connection(log) is not None, process, log, what="sandbox")
+        connection = printed_connection(log) or ""
         url = json.loads(connection)["host"].rstrip("/")
-        wait_until(lambda: fetch(f"{url}/_sandbox/health") is not None, process, log, what="sandbox")
+        wait_until(lambda: answers(f"{url}/_sandbox/health"), process, log, what="sandbox")
         yield url, connection
+
+
+def printed_connection(log: Path) -> str | None:
+    """Return the connection from the line that the sandbox prints for pasting."""
+    found = re.search(rf"^.*{CONNECTION}=.*\n", log.read_text(errors="replace"), re.MULTILINE)
+    words = shlex.split(found[0]) if found else []
+    return next((word.partition("=")[2] for word in words if word.startswith(f"{CONNECTION}=")), None)
 
 
 def airflow_environment(connection: str) -> dict[str, str]:
     """Return the environment for Airflow: this clone's own, whatever the caller's shell is set up for."""
-    env = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("AIRFLOW", "_AIRFLOW", "MATON_"))
+    foreign = ("AIRFLOW", "_AIRFLOW", "MATON_")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    no_proxy = ",".join(filter(None, ["127.0.0.1,localhost", env.get("NO_PROXY") or env.get("no_proxy")]))
+    return env | {
+        CONNECTION: connection,
+        "AIRFLOW_HOME": str(AIRFLOW_HOME),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{AIRFLOW_HOME / 'airflow.db'}",
+        "NO_COLOR": "1",
+        "NO_PROXY": no_proxy,
+        "no_proxy": no_proxy,
+        "PYTHONUNBUFFERED": "1",
+        "REPORT_FOLDER": str(OUTPUT),
     }
-    env.update(
-        AIRFLOW_HOME=str(AIRFLOW_HOME),
-        AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "example_dags"),
-        AIRFLOW__CORE__LOAD_EXAMPLES="False",
-        AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{AIRFLOW_HOME / 'airflow.db'}",
-        NO_COLOR="1",
-        NO_PROXY=",".join(filter(None, ["127.0.0.1,localhost", env.get("NO_PROXY") or env.get("no_proxy")])),
-        PYTHONUNBUFFERED="1",
-        PYTHONWARNINGS="ignore",
-        REPORT_FOLDER=str(OUTPUT),
-    )
-    env["no_proxy"] = env["NO_PROXY"]
-    env[CONNECTION] = connection
-    return env
 
 
 def prepare_database(env: Mapping[str, str]) -> None:
@@ -152,11 +140,11 @@ def prepare_database(env: Mapping[str, str]) -> None:
     done = AIRFLOW_HOME / "migrated"
     if done.exists():
         return
-    say(f"Airflow   {AIRFLOW} makes its database in {shown(AIRFLOW_HOME)} (once)")
+    say(f"Airflow  {AIRFLOW} makes its database in {shown(AIRFLOW_HOME)} (once)")
     AIRFLOW_HOME.mkdir(parents=True, exist_ok=True)
     log = OUTPUT / "airflow-db-migrate.log"
     with started([sys.executable, "-m", "airflow", "db", "migrate"], log, env) as process:
-        wait_until(lambda: process.poll() == 0, process, log, what="migration")
+        wait_until(lambda: process.poll() == 0, process, log, what="database")
     done.touch()
 
 
@@ -165,39 +153,39 @@ def run_dag(env: Mapping[str, str]) -> None:
     log = OUTPUT / "airflow.log"
     before = query("SELECT coalesce(max(id), 0) FROM dag_run")[0][0]
     told: set[str] = set()
-
-    def tell_and_check() -> bool:
-        ended = process.poll() is not None  # asked first, so that the last look sees everything
-        tasks = query(
-            "SELECT task_id, ti.state, round(ti.duration, 1) FROM task_instance ti "
-            "JOIN dag_run run ON run.dag_id = ti.dag_id AND run.run_id = ti.run_id "
-            "WHERE run.dag_id = ? AND run.id > ? AND ti.end_date IS NOT NULL ORDER BY ti.end_date",
-            DAG,
-            before,
-        )
-        for task, state, seconds in tasks:
-            if task not in told and state in {"success", "failed", "upstream_failed", "skipped"}:
-                told.add(task)
-                say(f"  {task:<20}{state:<16}{seconds or 0:>5} s")
-        return ended
-
     with started([sys.executable, "-m", "airflow", "dags", "test", DAG], log, env) as process:
-        wait_until(tell_and_check, None, log, what="run")
 
-    # `airflow dags test` may exit with 0 after a failed run, so the database has the word.
-    runs = query("SELECT state FROM dag_run WHERE dag_id = ? AND id > ? ORDER BY id", DAG, before)
-    if not runs:
+        def ended() -> bool:
+            over = process.poll() is not None  # asked first, so that the last look at the tasks sees all
+            for task, state, seconds in tasks_after(before):
+                if task not in told:
+                    told.add(task)
+                    say(f"  {task:<20}{state:<16}{seconds or 0:>5} s")
+            return over
+
+        wait_until(ended, None, log, what="run")
+
+    # A failed run need not show in the exit code of `airflow dags test`: the database has the word.
+    states = query("SELECT state FROM dag_run WHERE dag_id = ? AND id > ?", DAG, before)
+    if not states:
         reason = f"Airflow did not start a run of {DAG} (exit code {process.returncode})."
         raise DemoError(reason, log)
-    if runs[-1][0] != "success":
-        failed = query(
-            "SELECT ti.task_id FROM task_instance ti JOIN dag_run run ON run.dag_id = ti.dag_id "
-            "AND run.run_id = ti.run_id WHERE run.id > ? AND ti.state = 'failed'",
-            before,
-        )
-        tasks = ", ".join(task for (task,) in failed) or "none"
-        reason = f"the run of {DAG} ended as {runs[-1][0]} (failed tasks: {tasks})."
+    if states[-1][0] != "success":
+        failed = ", ".join(task for task, state, _ in tasks_after(before) if state == "failed")
+        reason = f"the run of {DAG} ended as {states[-1][0]}; failed tasks: {failed or 'none'}."
         raise DemoError(reason, log)
+
+
+def tasks_after(run: int) -> list[tuple[Any, ...]]:
+    """Return name, state and seconds of each task that has ended in a run later than this one."""
+    return query(
+        "SELECT ti.task_id, ti.state, round(ti.duration, 1) FROM task_instance ti "
+        "JOIN dag_run run ON run.dag_id = ti.dag_id AND run.run_id = ti.run_id "
+        "WHERE run.dag_id = ? AND run.id > ? "
+        "AND ti.state IN ('success', 'failed', 'skipped', 'upstream_failed') ORDER BY ti.end_date",
+        DAG,
+        run,
+    )
 
 
 @contextlib.contextmanager
@@ -220,14 +208,14 @@ def started(command: list[str], log: Path, env: Mapping[str, str]) -> Iterator[s
 
 
 def stop_group(process: subprocess.Popen[bytes]) -> None:
-    """Stop a process and its children: politely, then by force."""
-    for sign, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+    """Stop a process and its children, politely, then by force; a second Ctrl-C does not cut this short."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, sign)
+            os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
-            if sign == signal.SIGKILL:
-                return
+            process.wait(5)
+    signal.signal(signal.SIGINT, before)
 
 
 def wait_until(
@@ -241,16 +229,16 @@ def wait_until(
     deadline = time.monotonic() + PATIENCE[what]
     while not ready():
         if process is not None and process.poll() is not None and not ready():
-            reason = f"the {what} ended at once with exit code {process.returncode}."
+            reason = f"the {what} came to an end with exit code {process.returncode}."
             raise DemoError(reason, log)
         if time.monotonic() > deadline:
-            reason = f"the {what} was not done after {PATIENCE[what]} s."
+            reason = f"the {what} was not ready after {PATIENCE[what]} s."
             raise DemoError(reason, log)
         time.sleep(0.2)
 
 
-def query(sql: str, *values: object) -> list[tuple[str, ...]]:
-    """Ask Airflow's database, which other processes write to at the same time; nothing while it is busy."""
+def query(sql: str, *values: object) -> list[tuple[Any, ...]]:
+    """Ask Airflow's database, while Airflow writes to it."""
     uri = f"{(AIRFLOW_HOME / 'airflow.db').as_uri()}?mode=ro"
     with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)) as connection:
         return connection.execute(sql, values).fetchall()
@@ -259,27 +247,30 @@ def query(sql: str, *values: object) -> list[tuple[str, ...]]:
 def fetch(url: str) -> bytes:
     """Read a page of the sandbox, past any proxy."""
     with _opener.open(url, timeout=10) as answer:
-        return answer.read()
+        page: bytes = answer.read()
+    return page
 
 
-def describe(message: Mapping[str, object]) -> str:
+def answers(url: str) -> bool:
+    """Tell whether a page of the sandbox is there."""
+    try:
+        return bool(fetch(url))
+    except OSError:
+        return False
+
+
+def describe(message: Mapping[str, Any]) -> str:
     """Say in a line what a message is and to whom it went, without giving the number away."""
-    payload = message["payload"]
-    name = payload.get("template", {}).get("name") if isinstance(payload, dict) else None
-    digits = re.sub(r"\D", "", str(message["to"]))
-    return (
-        f"{message['type']}{f' {name}' if name else ''} to {digits[:4]}{'*' * (len(digits) - 6)}{digits[-2:]}"
-    )
+    name = f" {message['payload']['template']['name']}" if message["type"] == "template" else ""
+    digits = message["to"]
+    return f"{message['type']}{name} to {digits[:4]}{'*' * (len(digits) - 6)}{digits[-2:]}"
 
 
 def relevant_lines(log: Path, count: int = 8) -> list[str]:
     """Return the last lines that name an error, or the last lines at all."""
     lines = [line.rstrip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    errors = [
-        line
-        for line in lines
-        if re.search(r"\b(error|critical|refused)\b|\w(Error|Exception)\b", line, re.IGNORECASE)
-    ]
+    telling = re.compile(r"\b(error|critical|refused)\b|\w(Error|Exception)\b", re.IGNORECASE)
+    errors = [line for line in lines if telling.search(line)]
     return [line[:300] for line in (errors or lines)[-count:]]
 
 

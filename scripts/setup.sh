@@ -2,6 +2,7 @@
 # Prepares a virtual environment with this project (editable) and dependency groups of pyproject.toml.
 #
 #   scripts/setup.sh .venv examples tests
+#   scripts/setup.sh --find-python          prints the interpreter that it would take
 #
 # Does nothing, in milliseconds, when the environment is already as asked. Reads from the environment:
 #   PYTHON           the interpreter to build on (default: the first of 3.13, 3.12, 3.11 that runs)
@@ -9,8 +10,6 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-venv=$1
-shift
 
 die() {
     echo "Set-up failed: $*" >&2
@@ -35,6 +34,13 @@ find_python() {
     fi
     die "no Python 3.11, 3.12 or 3.13 found. Install one, or name it: make ... PYTHON=/path/to/python3.12"
 }
+
+if [ "$1" = --find-python ]; then
+    find_python
+    exit
+fi
+venv=$1
+shift
 
 # Airflow pins no upper bounds, and some releases break with libraries that came out after them. Its
 # constraints files are the usual cure; the package index as it was on a day does the same from one number.
