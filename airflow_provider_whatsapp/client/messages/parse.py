@@ -1,0 +1,100 @@
+"""Messages from plain JSON fields: what an operator's argument, a YAML file or an XCom holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.client.messages import _checks
+from airflow_provider_whatsapp.client.messages.basic import RawMessage
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.client.messages._base import Message
+
+_DOC = "Messages API"
+
+# Module and class per type; a module loads when the first message of its types comes.
+_MODELS = {
+    "text": "basic.Text",
+    "image": "media.Image",
+    "video": "media.Video",
+    "audio": "media.Audio",
+    "document": "media.Document",
+    "sticker": "media.Sticker",
+    "location": "basic.Location",
+    "reaction": "basic.Reaction",
+    "template": "template.Template",
+}
+
+#: The values of ``type`` that :func:`parse_message` knows.
+MESSAGE_TYPES = tuple(_MODELS)
+
+# Fields of the envelope, which belong to the sender and not to the message.
+_ENVELOPE = {"messaging_product", "recipient_type", "to", "recipient", "context", "biz_opaque_callback_data"}
+
+
+def parse_message(fields: Mapping[str, Any]) -> Message:
+    """
+    Return the message that plain fields describe.
+
+    The fields are ``type`` and those of the model, flat: ``{"type": "location", "latitude": 1, "longitude":
+    2}``. Graph's own nested form (what ``to_payload()`` gives) is read too, and checked the same way. A type
+    that has no model here passes in the nested form, unchecked: ``{"type": "order", "order": {...}}``.
+
+    :param fields: The type and its fields.
+    :raises PayloadError: The type or a field is unknown, one is missing, or the model refuses a value.
+    """
+    if not isinstance(fields, Mapping):
+        raise _checks.wrong_type(fields, "message", "a dict with type and its fields", doc=_DOC)
+    kind = fields.get("type")
+    if not isinstance(kind, str):
+        raise PayloadError(
+            "is missing" if kind is None else f"must be a string, not {type(kind).__name__}",
+            field="type",
+            doc=_DOC,
+            advice=f"Types: {', '.join(MESSAGE_TYPES)}.",
+        )
+    rest = {name: value for name, value in fields.items() if name != "type"}
+    _refuse_envelope(rest)
+    nested = rest.get(kind) if len(rest) == 1 else None
+    if kind in _MODELS:
+        model = _model(kind)
+        flat = _flat(kind, nested if isinstance(nested, Mapping) else rest)
+        _checks.check_names(model, flat, kind)
+        return model(**flat)
+    if isinstance(nested, (Mapping, list, tuple)):
+        return RawMessage(kind, nested)
+    raise PayloadError(
+        f"{_checks.shown(kind)} is unknown",
+        field="type",
+        doc=_DOC,
+        advice=f"Types: {', '.join(MESSAGE_TYPES)}; or Graph's own JSON: "
+        '{"type": "order", "order": {...}}.',
+    )
+
+
+def _refuse_envelope(rest: Mapping[str, Any]) -> None:
+    for name in rest:
+        if name in _ENVELOPE:
+            raise PayloadError(
+                "belongs to the sending, not to the message",
+                field=name,
+                doc=_DOC,
+                advice="Leave it out here; recipient, reply and callback data are arguments of their own.",
+            )
+
+
+def _model(kind: str) -> type[Message]:
+    module, _, name = _MODELS[kind].partition(".")
+    loaded = import_module(f"airflow_provider_whatsapp.client.messages.{module}")
+    return cast("type[Message]", getattr(loaded, name))
+
+
+def _flat(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    flat = dict(fields)
+    language = flat.get("language")
+    if kind == "template" and isinstance(language, Mapping):
+        flat["language"] = language.get("code")
+    return flat
