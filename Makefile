@@ -51,7 +51,7 @@ build: ## the wheel, into dist/
 		uv build --quiet --wheel --python $(RUN) --out-dir dist; \
 	else \
 		$(RUN) -m pip --version >/dev/null 2>&1 || $(RUN) -m ensurepip >/dev/null; \
-		$(RUN) -m pip wheel --quiet --no-deps --wheel-dir dist .; \
+		$(RUN) -m pip wheel -qq --no-deps --wheel-dir dist .; \
 	fi
 	@ls dist/*.whl
 

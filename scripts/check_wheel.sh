@@ -37,7 +37,7 @@ if command -v uv >/dev/null 2>&1; then
     uv pip install --quiet --python "$work/venv/bin/python" "$wheel"
 else
     "$python" -m venv "$work/venv"
-    "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$wheel"
+    "$work/venv/bin/python" -m pip install -qq --disable-pip-version-check "$wheel"
 fi
 
 airflow providers list --output plain
@@ -45,7 +45,7 @@ shows "^$name " "line in 'airflow providers list'"
 airflow providers get "$name" --output plain
 shows "^$name " "answer to 'airflow providers get'"
 airflow providers hooks --output plain
-shows "^$connection_type .* True *$" "working hook in 'airflow providers hooks'"
+shows "^$connection_type +airflow_provider_whatsapp[.]hooks[.]" "hook in 'airflow providers hooks'"
 airflow providers notifications --output plain
 shows "airflow_provider_whatsapp" "notifier in 'airflow providers notifications'"
 

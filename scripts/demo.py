@@ -21,6 +21,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from airflow_provider_whatsapp.client.phone import mask
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -262,8 +264,7 @@ def answers(url: str) -> bool:
 def describe(message: Mapping[str, Any]) -> str:
     """Say in a line what a message is and to whom it went, without giving the number away."""
     name = f" {message['payload']['template']['name']}" if message["type"] == "template" else ""
-    digits = message["to"]
-    return f"{message['type']}{name} to {digits[:4]}{'*' * (len(digits) - 6)}{digits[-2:]}"
+    return f"{message['type']}{name} to {mask('+' + message['to'])}"
 
 
 def relevant_lines(log: Path, count: int = 8) -> list[str]:
