@@ -14,6 +14,34 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.messages._base import Message, Part
     from airflow_provider_whatsapp.client.messages.basic import Location, RawMessage, Reaction, Text
+    from airflow_provider_whatsapp.client.messages.commerce import (
+        CatalogMessage,
+        MediaCard,
+        MediaCarousel,
+        ProductCarousel,
+        ProductList,
+        ProductMessage,
+    )
+    from airflow_provider_whatsapp.client.messages.contacts import (
+        Contact,
+        ContactAddress,
+        ContactEmail,
+        ContactName,
+        ContactOrg,
+        ContactPhone,
+        Contacts,
+        ContactUrl,
+    )
+    from airflow_provider_whatsapp.client.messages.interactive import (
+        CtaUrl,
+        Flow,
+        ListMessage,
+        LocationRequest,
+        ReplyButton,
+        ReplyButtons,
+        Row,
+        Section,
+    )
     from airflow_provider_whatsapp.client.messages.media import Audio, Document, Image, Media, Sticker, Video
     from airflow_provider_whatsapp.client.messages.parameters import (
         Currency,
@@ -41,24 +69,46 @@ __all__ = [
     "Audio",
     "Card",
     "CatalogButton",
+    "CatalogMessage",
+    "Contact",
+    "ContactAddress",
+    "ContactEmail",
+    "ContactName",
+    "ContactOrg",
+    "ContactPhone",
+    "ContactUrl",
+    "Contacts",
     "CopyCodeButton",
+    "CtaUrl",
     "Currency",
     "DateTime",
     "Document",
+    "Flow",
     "FlowButton",
     "Image",
+    "ListMessage",
     "Location",
+    "LocationRequest",
     "Media",
+    "MediaCard",
+    "MediaCarousel",
     "Message",
     "MpmButton",
     "Part",
     "Product",
+    "ProductCarousel",
+    "ProductList",
+    "ProductMessage",
     "ProductSection",
     "QuickReplyButton",
     "RawButton",
     "RawMessage",
     "RawParameter",
     "Reaction",
+    "ReplyButton",
+    "ReplyButtons",
+    "Row",
+    "Section",
     "Sticker",
     "Template",
     "TemplateButton",
@@ -72,13 +122,18 @@ __all__ = [
 _MODULES = {
     "_base": "Message Part",
     "basic": "Location RawMessage Reaction Text",
+    "commerce": "CatalogMessage MediaCard MediaCarousel ProductCarousel ProductList ProductMessage",
+    "contacts": (
+        "Contact ContactAddress ContactEmail ContactName ContactOrg ContactPhone ContactUrl Contacts"
+    ),
+    "interactive": "CtaUrl Flow ListMessage LocationRequest ReplyButton ReplyButtons Row Section",
     "media": "Audio Document Image Media Sticker Video",
     "parameters": "Currency DateTime Product RawParameter TextValue",
     "parse": "MESSAGE_TYPES parse_message",
     "template": "Card Template",
     "template_buttons": (
-        "CatalogButton CopyCodeButton FlowButton MpmButton ProductSection QuickReplyButton RawButton"
-        " TemplateButton UrlButton"
+        "CatalogButton CopyCodeButton FlowButton MpmButton ProductSection QuickReplyButton"
+        " RawButton TemplateButton UrlButton"
     ),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names.split()}

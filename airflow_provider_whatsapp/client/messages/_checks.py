@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING
+from dataclasses import fields as dataclass_fields
 from typing import Any, TypeVar
 
 from airflow_provider_whatsapp.client.errors import PayloadError
@@ -90,7 +91,7 @@ def required_text(value: object, field: str, *, doc: str, limit: int | None = No
             field=field,
             limit=f"{limit} characters",
             doc=doc,
-            advice=f"Shorten it by {len(value) - limit}.",
+            advice=f"Shorten it by {len(value) - limit} characters.",
         )
 
 
@@ -249,7 +250,7 @@ def check_names(model: type[Part], fields: Mapping[Any, Any], path: str) -> None
     :param path: Path of the mapping in the message.
     :raises PayloadError: A field is unknown or missing; the advice lists them all.
     """
-    known = {name: spec for name, spec in model.__dataclass_fields__.items() if spec.init}
+    known = {spec.name: spec for spec in dataclass_fields(model) if spec.init}
     needed = [
         name for name, spec in known.items() if spec.default is MISSING and spec.default_factory is MISSING
     ]
@@ -279,6 +280,25 @@ def part(model: type[_Model], value: object, path: str) -> _Model:
         return model(**value)
     except PayloadError as error:
         raise error.at(path) from None
+
+
+def typed(value: Mapping[Any, Any], field: str, known: Mapping[str, type[Part]], *, doc: str) -> Part:
+    """
+    Return the part that a mapping with a ``type`` describes: by its own fields, or in Graph's nested form.
+
+    :param value: ``{"type": "image", "link": ...}`` or ``{"type": "image", "image": {"link": ...}}``.
+    :param field: Path of the mapping.
+    :param known: The models by their type.
+    :param doc: Title of Meta's document.
+    """
+    name = value.get("type")
+    if not isinstance(name, str) or name not in known:
+        raise PayloadError(
+            f"has an unknown type {shown(name)}", field=field, doc=doc, advice=f"Types: {', '.join(known)}."
+        )
+    fields = {key: item for key, item in value.items() if key != "type"}
+    nested = fields.get(name)
+    return part(known[name], nested if len(fields) == 1 and isinstance(nested, Mapping) else fields, field)
 
 
 def parts(

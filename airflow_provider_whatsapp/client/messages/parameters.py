@@ -192,7 +192,7 @@ def body_parameter(value: object, field: str, *, limit: int) -> TextParameter:
     :param limit: Most characters that the filled body may have.
     """
     if isinstance(value, Mapping):
-        value = _typed(value, field, _BODY)
+        value = _checks.typed(value, field, _BODY, doc=DOC)
     if isinstance(value, (Currency, DateTime)):
         return value
     return _text_value(value.text if isinstance(value, TextValue) else value, field, limit)
@@ -213,7 +213,7 @@ def header_parameter(value: object, field: str) -> HeaderParameter:
     :param field: Path of the header.
     """
     if isinstance(value, Mapping):
-        value = _typed(value, field, _HEADER)
+        value = RawParameter(value) if _is_raw(value) else _checks.typed(value, field, _HEADER, doc=DOC)
     if isinstance(value, (Image, Video, Document)):
         if value.caption:
             raise PayloadError(
@@ -231,22 +231,10 @@ def header_parameter(value: object, field: str) -> HeaderParameter:
     return _text_value(value.text if isinstance(value, TextValue) else value, field, 60)
 
 
-def _typed(value: Mapping[Any, Any], field: str, known: dict[str, type[Part]]) -> Part:
-    """Return the parameter that a dict describes: by its own fields, or in Graph's nested form."""
+def _is_raw(value: Mapping[Any, Any]) -> bool:
+    """Say whether a dict is a parameter in Graph's nested form, of a type that has no class here."""
     name = value.get("type")
-    model = known.get(name) if isinstance(name, str) else None
-    fields = {key: item for key, item in value.items() if key != "type"}
-    nested = len(fields) == 1 and isinstance(fields.get(name), Mapping)
-    if model is None and nested and isinstance(name, str) and known is _HEADER:
-        return RawParameter(value)
-    if model is None:
-        raise PayloadError(
-            f"has an unknown type {_checks.shown(name)}",
-            field=field,
-            doc=DOC,
-            advice=f"Types: {', '.join(known)}.",
-        )
-    return _checks.part(model, fields[name] if nested else fields, field)
+    return isinstance(name, str) and name not in _HEADER and isinstance(value.get(name), Mapping)
 
 
 def parameter_name(name: object, field: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import _checks
+from airflow_provider_whatsapp.client.messages._interactive_json import flatten
 from airflow_provider_whatsapp.client.messages.basic import RawMessage
 
 if TYPE_CHECKING:
@@ -25,6 +26,17 @@ _MODELS = {
     "sticker": "media.Sticker",
     "location": "basic.Location",
     "reaction": "basic.Reaction",
+    "contacts": "contacts.Contacts",
+    "button": "interactive.ReplyButtons",
+    "list": "interactive.ListMessage",
+    "cta_url": "interactive.CtaUrl",
+    "location_request_message": "interactive.LocationRequest",
+    "flow": "interactive.Flow",
+    "product": "commerce.ProductMessage",
+    "product_list": "commerce.ProductList",
+    "catalog_message": "commerce.CatalogMessage",
+    "media_carousel": "commerce.MediaCarousel",
+    "product_carousel": "commerce.ProductCarousel",
     "template": "template.Template",
 }
 
@@ -59,11 +71,11 @@ def parse_message(fields: Mapping[str, Any]) -> Message:
     rest = {name: value for name, value in fields.items() if name != "type"}
     _refuse_envelope(rest)
     nested = rest.get(kind) if len(rest) == 1 else None
+    if kind == "interactive" and isinstance(nested, Mapping):
+        found = flatten(nested)
+        return RawMessage(kind, nested) if found is None else _built(*found)
     if kind in _MODELS:
-        model = _model(kind)
-        flat = _flat(kind, nested if isinstance(nested, Mapping) else rest)
-        _checks.check_names(model, flat, kind)
-        return model(**flat)
+        return _built(kind, nested if isinstance(nested, Mapping) else rest)
     if isinstance(nested, (Mapping, list, tuple)):
         return RawMessage(kind, nested)
     raise PayloadError(
@@ -92,9 +104,11 @@ def _model(kind: str) -> type[Message]:
     return cast("type[Message]", getattr(loaded, name))
 
 
-def _flat(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _built(kind: str, fields: Mapping[str, Any]) -> Message:
     flat = dict(fields)
     language = flat.get("language")
     if kind == "template" and isinstance(language, Mapping):
         flat["language"] = language.get("code")
-    return flat
+    model = _model(kind)
+    _checks.check_names(model, flat, kind)
+    return model(**flat)

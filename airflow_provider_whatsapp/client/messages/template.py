@@ -285,6 +285,8 @@ def body_values(value: object, field: str, *, limit: int) -> tuple[Any, ...] | d
         made = {name: body_parameter(item, f"{field}.{name}", limit=limit) for name, item in value.items()}
         values = list(made.values())
     else:
+        if isinstance(value, str):
+            raise _checks.wrong_type(value, field, "a list of values, or a dict of them by name", doc=DOC)
         found = _checks.items(value, field, doc=DOC)
         made = tuple(
             [body_parameter(item, f"{field}[{position}]", limit=limit) for position, item in enumerate(found)]
