@@ -174,7 +174,7 @@ def run_dag(env: Mapping[str, str]) -> None:
         raise DemoError(reason, log)
     if states[-1][0] != "success":
         failed = ", ".join(task for task, state, _ in tasks_after(before) if state == "failed")
-        reason = f"the run of {DAG} ended as {states[-1][0]}; failed tasks: {failed or 'none'}."
+        reason = f"task {failed} failed: {last_exception(log)}" if failed else f"the run is {states[-1][0]}."
         raise DemoError(reason, log)
 
 
@@ -273,6 +273,12 @@ def relevant_lines(log: Path, count: int = 8) -> list[str]:
     telling = re.compile(r"\b(error|critical|refused)\b|\w(Error|Exception)\b", re.IGNORECASE)
     errors = [line for line in lines if telling.search(line)]
     return [line[:300] for line in (errors or lines)[-count:]]
+
+
+def last_exception(log: Path) -> str:
+    """Return the line that names the last exception of a log."""
+    found = re.findall(r"^[\w.]*(?:Error|Exception): .*$", log.read_text(errors="replace"), re.MULTILINE)
+    return found[-1] if found else "no exception is in the log."
 
 
 def shown(path: Path) -> str:
