@@ -19,15 +19,15 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import Param, dag, task
+from airflow.sdk import ObjectStoragePath, Param, dag, task
 
 from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 from airflow_provider_whatsapp.operators.messages import SendTemplateOperator
 from airflow_provider_whatsapp.sensors.templates import TemplateApprovalSensor
 
 SALES = Path(__file__).parent / "data" / "sales.csv"
-# Every worker must see this folder; where workers share no disk, ObjectStoragePath("s3://...") does.
-REPORTS = Path(os.environ.get("REPORT_FOLDER", tempfile.gettempdir()))
+# Where every worker finds it: "s3://bucket/reports" or any other that ObjectStoragePath knows.
+REPORTS = os.environ.get("REPORT_FOLDER", f"file://{tempfile.gettempdir()}")
 
 TEMPLATE = "weekly_sales_report"
 LANGUAGE = "en_US"
@@ -52,7 +52,7 @@ def report_delivery() -> None:
 
     @task
     def render(summary: dict[str, Any]) -> str:
-        path = REPORTS / f"weekly-sales-{summary['until']}.pdf"
+        path = ObjectStoragePath(REPORTS) / f"weekly-sales-{summary['until']}.pdf"
         path.write_bytes(draw_report(summary))
         return str(path)
 

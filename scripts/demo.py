@@ -133,7 +133,7 @@ def airflow_environment(connection: str) -> dict[str, str]:
         "NO_PROXY": no_proxy,
         "no_proxy": no_proxy,
         "PYTHONUNBUFFERED": "1",
-        "REPORT_FOLDER": str(OUTPUT),
+        "REPORT_FOLDER": f"file://{OUTPUT}",
     }
 
 
