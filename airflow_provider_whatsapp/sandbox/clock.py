@@ -1,0 +1,90 @@
+"""Time that tests can move, and identifiers that a seed repeats."""
+
+from __future__ import annotations
+
+import base64
+import random
+import string
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ALPHABET = string.ascii_letters + string.digits
+
+
+class Clock:
+    """
+    The sandbox's only source of time.
+
+    :param source: Returns seconds since the epoch; the wall clock unless a test brings its own.
+    """
+
+    def __init__(self, source: Callable[[], float] = time.time) -> None:
+        self._source = source
+        self._ahead = 0.0
+
+    def now(self) -> float:
+        """Seconds since the epoch, moved ahead by every :meth:`advance` so far."""
+        return self._source() + self._ahead
+
+    def advance(self, seconds: float) -> float:
+        """
+        Move ahead and return the new time.
+
+        :param seconds: How far; never negative, since nothing here expects time to run backwards.
+        :raises ValueError: ``seconds`` is negative.
+        """
+        if seconds < 0:
+            raise ValueError("The clock only moves ahead")
+        self._ahead += seconds
+        return self.now()
+
+    def reset(self) -> None:
+        """Return to the source's time."""
+        self._ahead = 0.0
+
+
+class Ids:
+    """
+    Identifiers in the shapes of the real services.
+
+    :param seed: The same seed gives the same identifiers in the same order.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._random = random.Random(seed)  # noqa: S311  (repeatable on purpose; nothing here is a secret)
+
+    def reset(self) -> None:
+        """Start the sequence again."""
+        self._random = random.Random(self._seed)  # noqa: S311
+
+    def number(self, digits: int = 16) -> str:
+        """Digits as Graph numbers its objects; never with a leading zero."""
+        return str(self._random.randrange(10 ** (digits - 1), 10**digits))
+
+    def wamid(self, user: str) -> str:
+        """
+        A message id laid out as WhatsApp's are: base64 of the user's number and a random tail.
+
+        :param user: The WhatsApp id of the other side.
+        """
+        name = user.encode()
+        tail = b"%018X" % self._random.getrandbits(72)
+        packed = b"\x1c\x18%c%b\x15\x02\x00\x11\x18\x12%b\x00" % (len(name), name, tail)
+        return "wamid." + base64.b64encode(packed).decode()
+
+    def token(self, length: int = 23) -> str:
+        """Letters and digits, as in ``fbtrace_id``, handles and upload sessions."""
+        return "".join(self._random.choices(_ALPHABET, k=length))
+
+    def uuid(self) -> str:
+        """A version 4 UUID."""
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def share(self) -> float:
+        """A number in [0, 1), for faults that hit a share of the requests."""
+        return self._random.random()

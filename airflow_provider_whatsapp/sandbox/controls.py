@@ -1,0 +1,266 @@
+"""The sandbox's own controls under ``/_sandbox``, for tests."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from airflow_provider_whatsapp import __version__
+from airflow_provider_whatsapp.sandbox import graph_messages, graph_templates
+from airflow_provider_whatsapp.sandbox.state import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from airflow_provider_whatsapp.sandbox.state import State
+
+    Action = Callable[[dict[str, Any]], Any]
+
+_MAX_BODY = 1_024 * 1_024
+
+
+class ControlError(ValueError):
+    """
+    A control request that makes no sense.
+
+    :param text: What to do about it.
+    :param status: HTTP status.
+    """
+
+    def __init__(self, text: str, status: int = 400) -> None:
+        self.status = status
+        super().__init__(text)
+
+
+async def read_body(request: Request) -> dict[str, Any]:
+    """
+    The JSON object in a control request.
+
+    :raises ControlError: It is none, or too large.
+    """
+    data = b""
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > _MAX_BODY:
+            raise ControlError("The body is too large", 413)
+    try:
+        body = json.loads(data or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise ControlError("The body is not valid JSON") from error
+    if not isinstance(body, dict):
+        raise ControlError("The body is not a JSON object")
+    return body
+
+
+def _text(body: dict[str, Any], name: str, *, required: bool = True) -> str | None:
+    value = body.get(name)
+    if value is None and not required:
+        return None
+    if not isinstance(value, str) or not value:
+        raise ControlError(f"{name} must be a text")
+    return value
+
+
+class Controls:
+    """
+    What tests and the page may ask of the sandbox itself.
+
+    :param state: The sandbox's memory.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def routes(self) -> list[Route]:
+        """The routes under ``/_sandbox``."""
+        plain: list[tuple[str, str, Action]] = [
+            ("GET", "health", self.health),
+            ("GET", "messages", self.messages),
+            ("GET", "requests", self.requests),
+            ("GET", "faults", self.list_faults),
+            ("POST", "faults", self.add_fault),
+            ("DELETE", "faults", self.clear_faults),
+            ("POST", "templates", self.move_template),
+            ("GET", "clock", self.clock),
+            ("POST", "clock", self.advance),
+            ("POST", "replies", self.reply),
+            ("POST", "recipients", self.recipient),
+            ("POST", "reset", self.reset),
+        ]
+        return [
+            Route(f"/_sandbox/{name}", _endpoint(action), methods=[method], name=f"{method} {name}")
+            for method, name, action in plain
+        ]
+
+    def health(self, given: dict[str, Any]) -> dict[str, Any]:
+        """``GET health``."""
+        return {"status": "ok", "version": __version__, "now": self._state.clock.now()}
+
+    def messages(self, given: dict[str, Any]) -> list[dict[str, Any]]:
+        """``GET messages``, optionally ``?to=`` digits."""
+        to = given.get("to")
+        found = self._state.messages.values()
+        return [
+            describe(self._state, item)
+            for item in found
+            if isinstance(item, Message) and (to is None or to in (item.to, item.wa_id))
+        ]
+
+    def requests(self, given: dict[str, Any]) -> list[dict[str, Any]]:
+        """``GET requests``."""
+        return [
+            {
+                "method": each.method,
+                "path": each.path,
+                "query": each.query,
+                "status": each.status,
+                "at": each.at,
+                "fault": each.fault,
+                "ms": each.ms,
+            }
+            for each in self._state.requests
+        ]
+
+    def list_faults(self, given: dict[str, Any]) -> list[dict[str, Any]]:
+        """``GET faults``."""
+        return self._state.faults.listing()
+
+    def add_fault(self, given: dict[str, Any]) -> dict[str, Any]:
+        """
+        ``POST faults``.
+
+        :raises ControlError: The rule makes no sense.
+        """
+        try:
+            made = self._state.faults.add(given)
+        except ValueError as error:
+            raise ControlError(str(error)) from error
+        self._state.changed()
+        return made.as_dict()
+
+    def clear_faults(self, given: dict[str, Any]) -> dict[str, Any]:
+        """``DELETE faults``, optionally ``?id=``."""
+        raw = given.get("id")
+        self._state.faults.clear(int(raw) if isinstance(raw, str) and raw.isdigit() else None)
+        self._state.changed()
+        return {"success": True}
+
+    def move_template(self, given: dict[str, Any]) -> list[dict[str, Any]]:
+        """
+        ``POST templates``: moves the status, and the category if one is given.
+
+        :raises ControlError: There is no such template, or no such status or reason.
+        """
+        name, language = _text(given, "name"), _text(given, "language", required=False)
+        status = _text(given, "status", required=False)
+        reason = _text(given, "rejected_reason", required=False) or "NONE"
+        category = _text(given, "category", required=False)
+        if status is not None and status not in graph_templates.STATUSES:
+            raise ControlError(f"status must be one of {', '.join(graph_templates.STATUSES)}")
+        if reason not in graph_templates.REASONS:
+            raise ControlError(f"rejected_reason must be one of {', '.join(graph_templates.REASONS)}")
+        if category is not None and category not in graph_templates.CATEGORIES:
+            raise ControlError(f"category must be one of {', '.join(graph_templates.CATEGORIES)}")
+        found = self._state.find_templates(name or "", language)
+        if not found:
+            raise ControlError("There is no such template", 404)
+        for template in found:
+            if category is not None and category != template.category:
+                template.options["previous_category"], template.category = template.category, category
+            if status is not None:
+                graph_templates.move(self._state, template, status, reason)
+        self._state.changed()
+        return [graph_templates.describe(self._state, template) for template in found]
+
+    def clock(self, given: dict[str, Any]) -> dict[str, Any]:
+        """``GET clock``."""
+        return {"now": self._state.clock.now()}
+
+    def advance(self, given: dict[str, Any]) -> dict[str, Any]:
+        """
+        ``POST clock``.
+
+        :raises ControlError: ``advance`` is no number of seconds from 0 up.
+        """
+        seconds = given.get("advance")
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds <= 10**9:
+            raise ControlError("advance must be a number of seconds from 0 up: the clock only moves ahead")
+        now = self._state.clock.advance(seconds)
+        self._state.changed()
+        return {"now": now}
+
+    def reply(self, given: dict[str, Any]) -> dict[str, Any]:
+        """
+        ``POST replies``: the user writes, or presses a button (``pressed``); the 24-hour window opens.
+
+        :raises ControlError: ``from`` is no number, or the text is missing.
+        """
+        user = graph_messages.digits(_text(given, "from") or "")
+        text, number_id = _text(given, "text"), given.get("phone_number_id")
+        if user is None:
+            raise ControlError("from must be a phone number with its country code")
+        if number_id is None:
+            number_id = next(iter(self._state.numbers))
+        if number_id not in self._state.numbers:
+            raise ControlError("There is no such phone_number_id", 404)
+        pressed = _text(given, "pressed", required=False)
+        made = self._state.reply(number_id, graph_messages.whatsapp_id(user), text or "", pressed)
+        return {"id": made.id, "from": made.wa_id, "text": made.text, "at": made.accepted_at}
+
+    def recipient(self, given: dict[str, Any]) -> dict[str, Any]:
+        """
+        ``POST recipients``: ``{"wa_id", "on_whatsapp": bool, "marketing": bool}``.
+
+        Whoever is not on WhatsApp fails with 131026, whoever stopped marketing with 131050.
+
+        :raises ControlError: A field has the wrong type.
+        """
+        user = _text(given, "wa_id") or ""
+        flags = {"on_whatsapp": self._state.unreachable, "marketing": self._state.opted_out}
+        for name, members in flags.items():
+            value = given.get(name, True)
+            if not isinstance(value, bool):
+                raise ControlError(f"{name} must be true or false")
+            (members.discard if value else members.add)(user)
+        return {"success": True}
+
+    def reset(self, given: dict[str, Any]) -> dict[str, Any]:
+        """``POST reset``."""
+        self._state.reset()
+        return {"success": True}
+
+
+def describe(state: State, message: Message) -> dict[str, Any]:
+    """
+    A message as tests see it.
+
+    :param state: Knows how far it came.
+    :param message: The message.
+    """
+    return {
+        "id": message.id,
+        "to": message.to,
+        "type": message.type,
+        "payload": message.payload,
+        "accepted_at": message.accepted_at,
+        "wa_id": message.wa_id,
+        "phone_number_id": message.number_id,
+        "status": state.timeline(message)[-1][0],
+        "error": message.failure,
+    }
+
+
+def _endpoint(action: Action) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            given = dict(request.query_params) if request.method != "POST" else await read_body(request)
+            return JSONResponse(action(given), headers={"X-WhatsApp-Sandbox": "1"})
+        except ControlError as error:
+            return JSONResponse({"message": str(error)}, error.status)
+
+    return endpoint

@@ -1,0 +1,177 @@
+"""The sandbox's outside: reads a request whole, lets faults strike, answers and keeps the log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.sandbox import graph, maton
+from airflow_provider_whatsapp.sandbox.errors import GatewayError
+from airflow_provider_whatsapp.sandbox.guard import Guard
+from airflow_provider_whatsapp.sandbox.state import Request
+from airflow_provider_whatsapp.sandbox.wire import Answer, Call, read_query
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from airflow_provider_whatsapp.sandbox.faults import Fault
+    from airflow_provider_whatsapp.sandbox.state import State
+
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+    App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+OWN = frozenset({"", "_sandbox", "templates", "requests", "faults", "events", "connect", "favicon.ico"})
+"""First segments of the paths that are the sandbox's own and not the gateway's."""
+
+MAX_JSON = 4 * 1_024 * 1_024
+MAX_FILE = 102 * 1_024 * 1_024
+DROP = "sandbox.drop"
+"""Key in the ASGI scope's state under which :mod:`server` puts what closes the connection."""
+
+_SANDBOX = (b"x-whatsapp-sandbox", b"1")
+
+
+class ClientGoneError(Exception):
+    """The client closed the connection before its request was whole."""
+
+
+class Edge:
+    """
+    The ASGI application.
+
+    :param state: The sandbox's memory.
+    :param inner: Serves the page and the controls.
+    """
+
+    def __init__(self, state: State, inner: App) -> None:
+        self.state = state
+        self.stopping = asyncio.Event()
+        self._inner = inner
+        self._guard = Guard(state.settings.host)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        method, path = scope["method"], scope["path"]
+        headers = dict(scope["headers"])
+        refusal = self._guard.refusal(method, headers)
+        if refusal is not None:
+            await _send(send, method, Answer(403, json.dumps({"message": refusal}).encode()))
+        elif path.split("/", 2)[1] in OWN:
+            await self._inner(scope, receive, send)
+        else:
+            try:
+                await self._gateway(scope, receive, send, headers)
+            except ClientGoneError:
+                return
+
+    async def _gateway(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
+        started = perf_counter()
+        state, method, path = self.state, scope["method"], scope["path"]
+        raw_query = scope["query_string"]
+        body = await _read(receive, _limit(path))
+        call = Call(method, path, read_query(raw_query), headers, body or b"")
+        entry = Request(method, path, raw_query.decode("latin-1"), state.clock.now())
+        state.log(entry, call.body)
+        fault = state.faults.strike(method, path, call.body)
+        if fault:
+            entry.fault = fault.kind
+        if fault and fault.kind == "drop_before":
+            await _drop(scope, receive)
+            return
+        answer = _too_large() if body is None else self._answer(call, fault)
+        if fault and fault.kind in {"drop_after", "half"} and answer.status >= 400:
+            state.faults.undo(fault)
+            entry.fault = fault = None
+        seconds = state.settings.latency + (fault.seconds if fault and fault.kind == "slow" else 0)
+        if seconds:
+            await self._pause(seconds)
+        answer.headers.append((b"x-request-id", state.ids.uuid().encode()))
+        dropped = fault is not None and fault.kind in {"drop_after", "half"}
+        status = None if fault and fault.kind == "drop_after" else answer.status
+        state.close_log(entry, status, b"" if dropped else answer.body, (perf_counter() - started) * 1_000)
+        if fault and fault.kind == "half":
+            await _send(send, method, answer, half=True)
+        if dropped:
+            await _drop(scope, receive)
+        else:
+            await _send(send, method, answer)
+
+    def _answer(self, call: Call, fault: Fault | None) -> Answer:
+        if fault and fault.kind == "status":
+            extra = [(name.lower().encode(), value.encode()) for name, value in fault.headers.items()]
+            return Answer(fault.status, fault.answer_body(), extra)
+        try:
+            maton.admit(self.state, call)
+            app = call.path.split("/", 2)[1]
+            if app == "connections":
+                return maton.control(self.state, call)
+            if app != maton.APP:
+                raise GatewayError(400, {"message": f"Invalid app name: {app[:64]}"})
+            maton.choose_connection(self.state, call)
+        except GatewayError as error:
+            return error.answer()
+        return graph.answer(self.state, call)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not beyond the sandbox's end."""
+        try:
+            await asyncio.wait_for(self.stopping.wait(), seconds)
+        except TimeoutError:
+            return
+
+
+def _limit(path: str) -> int:
+    return MAX_FILE if path.endswith("/media") or "/upload:" in path else MAX_JSON
+
+
+def _too_large() -> Answer:
+    answer = Answer(413, b"<html><head><title>413 Request Entity Too Large</title></head></html>")
+    answer.content_type = b"text/html"
+    return answer
+
+
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    """The body; nothing when it exceeds the limit, in which case it has been read and thrown away."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGoneError
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return body if len(body) <= limit else None
+    chunks, size = [body], len(body)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        size += len(message.get("body", b""))
+        if size <= limit:
+            chunks.append(message.get("body", b""))
+        else:
+            chunks.clear()
+    return b"".join(chunks) if size <= limit else None
+
+
+async def _send(send: Send, method: str, answer: Answer, *, half: bool = False) -> None:
+    headers = [
+        (b"content-type", answer.content_type),
+        (b"content-length", b"%d" % len(answer.body)),
+        _SANDBOX,
+        *answer.headers,
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    body = answer.body if method != "HEAD" else b""
+    await send(
+        {"type": "http.response.body", "body": body[: len(body) // 2] if half else body, "more_body": half}
+    )
+
+
+async def _drop(scope: Scope, receive: Receive) -> None:
+    scope["state"][DROP]()
+    while (await receive())["type"] != "http.disconnect":
+        pass

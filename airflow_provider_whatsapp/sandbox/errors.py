@@ -1,0 +1,132 @@
+"""The refusals of Meta and of the gateway, each in its own envelope."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.sandbox.wire import Answer, as_json
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.sandbox.clock import Ids
+
+CODES: dict[int, tuple[int, str]] = {
+    2: (503, "Service temporarily unavailable"),
+    100: (400, "Invalid parameter"),
+    130429: (400, "Rate limit hit"),
+    131000: (500, "Something went wrong"),
+    131008: (400, "Required parameter is missing"),
+    131009: (400, "Parameter value is not valid"),
+    131021: (400, "Recipient cannot be sender"),
+    131026: (400, "Message undeliverable"),
+    131047: (400, "Re-engagement message"),
+    131050: (400, "User has stopped marketing messages from this business"),
+    131051: (400, "Unsupported message type"),
+    131053: (400, "Media upload error"),
+    131056: (400, "(Business account, consumer account) pair rate limit hit"),
+    131059: (400, "Invalid cursor"),
+    131062: (400, "Business-scoped user id not allowed for this message"),
+    132000: (400, "Number of parameters does not match the expected number of params"),
+    132001: (404, "Template name does not exist in the translation"),
+    132005: (400, "Translated text too long"),
+    132012: (400, "Parameter format does not match format in the created template"),
+    132015: (400, "Template is paused"),
+    132016: (400, "Template is disabled"),
+    132018: (400, "Template parameters failed validation"),
+}
+"""Graph code: its HTTP status and title."""
+
+
+class GraphError(Exception):
+    """
+    A refusal in Meta's envelope.
+
+    :param code: Meta's code; its status and title come from :data:`CODES`.
+    :param details: What exactly is wrong.
+    :param subcode: ``error_subcode``, used by template management and unknown objects.
+    :param message: Replaces the title.
+    :param user: ``error_user_title`` and ``error_user_msg``.
+    :param kind: ``type`` of the error.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        details: str | None = None,
+        *,
+        subcode: int | None = None,
+        message: str | None = None,
+        user: tuple[str, str] | None = None,
+        kind: str = "OAuthException",
+    ) -> None:
+        self.status, title = CODES.get(code, (400, "Invalid request"))
+        self.code = code
+        self.details = details
+        self.subcode = subcode
+        self.title = message or f"(#{code}) {title}"
+        self.user = user
+        self.kind = kind
+        super().__init__(f"{self.title}: {details}" if details else self.title)
+
+    def answer(self, ids: Ids) -> Answer:
+        """
+        The response for this refusal.
+
+        :param ids: Gives the trace id.
+        """
+        error: dict[str, Any] = {"message": self.title, "type": self.kind, "code": self.code}
+        if self.details is not None:
+            error["error_data"] = {"messaging_product": "whatsapp", "details": self.details}
+        if self.subcode is not None:
+            error["error_subcode"] = self.subcode
+        if self.user is not None:
+            error["is_transient"] = False
+            error["error_user_title"], error["error_user_msg"] = self.user
+        error["fbtrace_id"] = "A" + ids.token(22)
+        return as_json({"error": error}, self.status)
+
+
+def unknown_object(name: str, method: str) -> GraphError:
+    """
+    The answer for an id that does not exist, or that does not do what is asked of it.
+
+    :param name: The id as it was asked for.
+    :param method: HTTP method, which Graph names in the sentence.
+    """
+    verb = {"GET": "get", "POST": "post", "DELETE": "delete"}.get(method, method.lower())
+    text = f"Unsupported {verb} request. Object with ID '{name}' does not exist or this connection may not use it"
+    return GraphError(100, subcode=33, message=text, kind="GraphMethodException")
+
+
+def unknown_path(rest: str) -> GraphError:
+    """
+    The answer for a path that Graph does not have.
+
+    :param rest: The part it does not know.
+    """
+    return GraphError(2500, message=f"Unknown path components: /{rest}")
+
+
+class GatewayError(Exception):
+    """
+    A refusal by Maton itself.
+
+    :param status: HTTP status.
+    :param body: JSON of one of the gateway's shapes; nothing for an empty body.
+    :param headers: Further headers.
+    """
+
+    def __init__(
+        self, status: int, body: Any = None, headers: list[tuple[bytes, bytes]] | None = None
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.headers = headers or []
+        super().__init__(f"gateway {status}")
+
+    def answer(self) -> Answer:
+        """The response for this refusal."""
+        if self.body is None:
+            return Answer(self.status, b"", self.headers)
+        answer = as_json(self.body, self.status, self.headers)
+        answer.content_type = b"application/json"
+        return answer

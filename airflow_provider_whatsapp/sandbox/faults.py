@@ -1,0 +1,192 @@
+"""Scripted failures: what the network does to a request, by rule."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.sandbox.clock import Ids
+
+KINDS = ("drop_before", "drop_after", "half", "status", "slow")
+_FIELDS = frozenset(
+    {
+        "kind",
+        "status",
+        "seconds",
+        "times",
+        "method",
+        "path",
+        "body",
+        "headers",
+        "to",
+        "every",
+        "skip",
+        "share",
+    }
+)
+
+
+@dataclass(slots=True)
+class Fault:
+    """
+    One rule.
+
+    :param kind: ``drop_before`` closes the connection with nothing done; ``drop_after`` lets the request be accepted,
+        then closes without a byte of answer; ``half`` does so in the middle of the answer; ``status`` answers in the
+        service's place; ``slow`` does the work at once and answers late.
+    :param status: For ``status``, the HTTP status.
+    :param seconds: For ``slow``, how late.
+    :param times: How often it strikes; 0 for ever.
+    :param method: Only this HTTP method.
+    :param path: Only paths that contain this, or match it when it has a ``*``.
+    :param body: For ``status``: text as it stands, anything else as JSON.
+    :param headers: For ``status``: further headers.
+    :param to: Only requests whose body names this recipient (digits).
+    :param every: Only every so many-th matching request.
+    :param skip: Leave this many matching requests alone first.
+    :param share: Only this share of the matching requests, between 0 and 1, drawn from the seed.
+    """
+
+    kind: str
+    status: int = 503
+    seconds: float = 2.0
+    times: int = 1
+    method: str | None = None
+    path: str | None = None
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    to: str | None = None
+    every: int = 1
+    skip: int = 0
+    share: float = 1.0
+    id: int = 0
+    matched: int = 0
+    struck: int = 0
+
+    def matches(self, method: str, path: str, body: bytes) -> bool:
+        """
+        Whether the rule is about such a request.
+
+        :param method: HTTP method.
+        :param path: Path without the query.
+        :param body: Request body, searched for the recipient.
+        """
+        if self.method and self.method != method:
+            return False
+        if self.path and not (fnmatchcase(path, self.path) if "*" in self.path else self.path in path):
+            return False
+        return not self.to or self.to == _recipient(body)
+
+    @property
+    def spent(self) -> bool:
+        """Whether it has struck as often as it was asked to."""
+        return bool(self.times) and self.struck >= self.times
+
+    def answer_body(self) -> bytes:
+        """What a ``status`` fault says."""
+        if self.body is None:
+            return b""
+        return self.body.encode() if isinstance(self.body, str) else json.dumps(self.body).encode()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The rule and its counts, for listing."""
+        return {name: getattr(self, name) for name in Fault.__slots__}
+
+
+class Faults:
+    """
+    The rules in the order they came.
+
+    :param ids: Draws the shares.
+    """
+
+    def __init__(self, ids: Ids) -> None:
+        self._ids = ids
+        self._rules: list[Fault] = []
+        self._last = 0
+
+    def add(self, spec: dict[str, Any]) -> Fault:
+        """
+        Take a rule from its JSON.
+
+        :raises ValueError: The rule has an unknown kind or field, or a value out of range.
+        """
+        unknown = set(spec) - _FIELDS
+        if unknown:
+            raise ValueError(
+                f"Unknown field {', '.join(sorted(unknown))}; there are {', '.join(sorted(_FIELDS))}"
+            )
+        if spec.get("kind") not in KINDS:
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}")
+        fault = Fault(**{key: value for key, value in spec.items() if value is not None})
+        _check(fault)
+        self._last += 1
+        fault.id = self._last
+        self._rules.append(fault)
+        return fault
+
+    def strike(self, method: str, path: str, body: bytes) -> Fault | None:
+        """
+        The first rule that is about this request and due, counted as struck.
+
+        A ``drop_after`` or ``half`` counts only when :meth:`undo` does not take it back: it wants an accepted request.
+        """
+        for fault in self._rules:
+            if fault.spent or not fault.matches(method, path, body):
+                continue
+            fault.matched += 1
+            turn = fault.matched - fault.skip
+            if turn < 1 or turn % fault.every or (fault.share < 1 and self._ids.share() >= fault.share):
+                continue
+            fault.struck += 1
+            return fault
+        return None
+
+    @staticmethod
+    def undo(fault: Fault) -> None:
+        """Take back a strike that found nothing to break."""
+        fault.struck -= 1
+
+    def listing(self) -> list[dict[str, Any]]:
+        """Every rule with its counts, spent ones included."""
+        return [fault.as_dict() for fault in self._rules]
+
+    def clear(self, fault_id: int | None = None) -> None:
+        """
+        Forget one rule, or all.
+
+        :param fault_id: The one; all when left out.
+        """
+        self._rules = [fault for fault in self._rules if fault_id is not None and fault.id != fault_id]
+
+
+def _check(fault: Fault) -> None:
+    numbers = {"status": (100, 599), "times": (0, 10**9), "every": (1, 10**9), "skip": (0, 10**9)}
+    for name, (low, high) in numbers.items():
+        value = getattr(fault, name)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError(f"{name} must be a whole number from {low} to {high}")
+    for name, top in (("seconds", 3600), ("share", 1)):
+        value = getattr(fault, name)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= top:
+            raise ValueError(f"{name} must be a number from 0 to {top}")
+    for name in ("method", "path", "to"):
+        if not isinstance(getattr(fault, name), str | None):
+            raise ValueError(f"{name} must be text")
+    if not isinstance(fault.headers, dict) or not all(
+        isinstance(value, str) for value in fault.headers.values()
+    ):
+        raise ValueError("headers must be an object of texts")
+    if fault.method:
+        fault.method = fault.method.upper()
+
+
+def _recipient(body: bytes) -> str | None:
+    try:
+        to = json.loads(body)["to"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return "".join(filter(str.isdigit, to)) if isinstance(to, str) else None

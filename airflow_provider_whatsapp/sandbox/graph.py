@@ -1,0 +1,111 @@
+"""Meta's side: finds the object that a path names and hands the call to its handler."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.sandbox import (
+    graph_media,
+    graph_messages,
+    graph_numbers,
+    graph_templates,
+    graph_uploads,
+)
+from airflow_provider_whatsapp.sandbox.errors import GraphError, unknown_object, unknown_path
+from airflow_provider_whatsapp.sandbox.wire import MalformedBodyError, as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_whatsapp.sandbox.state import State
+    from airflow_provider_whatsapp.sandbox.wire import Answer, Call
+
+    Handler = Callable[[State, str, Call], dict[str, Any]]
+
+_VERSION = re.compile(r"v(\d{1,3})\.(\d)")
+_NEWEST = (26, 0)
+
+EDGES: dict[tuple[str, str], dict[str, Handler]] = {
+    ("number", "messages"): {"POST": graph_messages.send},
+    ("number", "marketing_messages"): {"POST": graph_messages.send_marketing},
+    ("number", "media"): {"POST": graph_media.upload},
+    ("number", "message_history"): {"GET": graph_messages.history},
+    ("number", "whatsapp_business_profile"): {
+        "GET": graph_numbers.get_profile,
+        "POST": graph_numbers.set_profile,
+    },
+    ("account", "message_templates"): {
+        "GET": graph_templates.listing,
+        "POST": graph_templates.create,
+        "DELETE": graph_templates.delete,
+    },
+    ("account", "phone_numbers"): {"GET": graph_numbers.listing},
+    ("app", "uploads"): {"POST": graph_uploads.start},
+    ("template", "unpause"): {"POST": graph_templates.unpause},
+    ("history", "events"): {"GET": graph_messages.events},
+}
+"""(kind of object, edge): the methods it answers."""
+
+NODES: dict[str, dict[str, Handler]] = {
+    "number": {"GET": graph_numbers.get_number},
+    "account": {"GET": graph_numbers.get_account},
+    "media": {"GET": graph_media.get, "DELETE": graph_media.delete},
+    "template": {"GET": graph_templates.get, "POST": graph_templates.edit},
+    "upload": {"GET": graph_uploads.get, "POST": graph_uploads.append},
+}
+"""Kind of object: the methods it answers itself."""
+
+
+def answer(state: State, call: Call) -> Answer:
+    """
+    Answer a request to the data plane.
+
+    :param state: The sandbox's memory.
+    :param call: The request; its path begins with the app.
+    """
+    segments = call.path.strip("/").split("/")
+    try:
+        return as_json(_handle(state, call, segments[1:]))
+    except GraphError as error:
+        return error.answer(state.ids)
+    except MalformedBodyError as error:
+        return GraphError(100, message=f"(#100) {error}").answer(state.ids)
+
+
+def _handle(state: State, call: Call, segments: list[str]) -> dict[str, Any]:
+    version = _VERSION.fullmatch(segments[0]) if segments else None
+    if version is None or len(segments) < 2:
+        raise unknown_path("/".join(segments))
+    call.version = (int(version[1]), int(version[2]))
+    if call.version > _NEWEST:
+        raise unknown_path("/".join(segments))
+    name = segments[1]
+    kind = _kind(state, name)
+    if kind is None:
+        raise unknown_object(name, call.method)
+    if len(segments) == 2:
+        methods = NODES.get(kind, {})
+    elif len(segments) == 3 and (kind, segments[2]) in EDGES:
+        methods = EDGES[kind, segments[2]]
+    elif len(segments) == 3 and any(edge == segments[2] for _, edge in EDGES):
+        raise unknown_object(name, call.method)
+    else:
+        raise unknown_path("/".join(segments[2:]))
+    handler = methods.get(call.method)
+    if handler is None:
+        raise unknown_object(name, call.method)
+    return handler(state, name, call)
+
+
+def _kind(state: State, name: str) -> str | None:
+    kinds = (
+        ("number", name in state.numbers),
+        ("account", name == state.settings.waba_id),
+        ("app", name == state.settings.app_id),
+        ("template", name in state.templates),
+        ("upload", name in state.uploads),
+        ("media", name in state.media and graph_media.find(state, name) is not None),
+        ("history", name.startswith("history-") and graph_messages.find_history(state, name) is not None),
+    )
+    return next((kind for kind, found in kinds if found), None)

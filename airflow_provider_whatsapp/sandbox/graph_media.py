@@ -1,0 +1,164 @@
+"""Media: files to be sent by their id."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.sandbox.errors import GraphError, unknown_object
+from airflow_provider_whatsapp.sandbox.rules import check_product
+from airflow_provider_whatsapp.sandbox.shape import missing
+from airflow_provider_whatsapp.sandbox.state import MEDIA_LIFE, Media
+from airflow_provider_whatsapp.sandbox.wire import Part, read_parts
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.sandbox.state import State
+    from airflow_provider_whatsapp.sandbox.wire import Call
+
+MB = 1_024 * 1_024
+_OFFICE = "application/vnd.openxmlformats-officedocument."
+TYPES: dict[str, tuple[int, frozenset[str]]] = {
+    "image": (5 * MB, frozenset({"image/jpeg", "image/png"})),
+    "video": (16 * MB, frozenset({"video/mp4", "video/3gpp"})),
+    "audio": (16 * MB, frozenset({"audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg"})),
+    "document": (
+        100 * MB,
+        frozenset(
+            {
+                "text/plain",
+                "application/pdf",
+                "application/msword",
+                "application/vnd.ms-excel",
+                "application/vnd.ms-powerpoint",
+                f"{_OFFICE}wordprocessingml.document",
+                f"{_OFFICE}spreadsheetml.sheet",
+                f"{_OFFICE}presentationml.presentation",
+            }
+        ),
+    ),
+    "sticker": (500 * 1_024, frozenset({"image/webp"})),
+}
+"""Kind of media: largest size in bytes, and its MIME types."""
+
+_MAGIC: dict[str, tuple[bytes, ...]] = {
+    "image/jpeg": (b"\xff\xd8\xff",),
+    "image/png": (b"\x89PNG\r\n\x1a\n",),
+    "image/webp": (b"RIFF",),
+    "application/pdf": (b"%PDF-",),
+}
+_MIME = re.compile(r"[\w.+-]+/[\w.+-]+")
+
+
+def kind_of(mime: str) -> str | None:
+    """
+    The kind of message that such a file makes.
+
+    :param mime: MIME type without parameters.
+    """
+    return next((kind for kind, (_, types) in TYPES.items() if mime in types), None)
+
+
+def find(state: State, media_id: str) -> Media | None:
+    """
+    A media object that has not expired: uploads live 30 days.
+
+    :param media_id: Its id.
+    """
+    found = state.media.get(media_id)
+    if found and state.clock.now() - found.uploaded_at >= MEDIA_LIFE:
+        del state.media[media_id]
+        return None
+    return found
+
+
+def upload(state: State, number_id: str, call: Call) -> dict[str, Any]:
+    """
+    ``POST /{phone_number_id}/media``.
+
+    :raises GraphError: The form lacks something (100, 131008), or Meta does not take such a file (131053).
+    """
+    if not call.headers.get(b"content-type", b"").startswith(b"multipart/form-data"):
+        raise GraphError(100, message="(#100) Media is uploaded as multipart/form-data")
+    parts = {part.name: part for part in read_parts(call)}
+    fields = {name: part.data.decode("utf-8", "replace") for name, part in parts.items() if name != "file"}
+    unknown = set(fields) - {"messaging_product", "type", "ttl_minutes"}
+    if unknown:
+        raise GraphError(100, f'Unexpected key "{min(unknown)}" on param "media"')
+    check_product(fields)
+    if "file" not in parts:
+        raise missing("file")
+    mime = _judge(parts["file"], fields.get("type"))
+    data = parts["file"].data
+    magic = _MAGIC.get(mime)
+    made = Media(
+        id=state.ids.number(),
+        number_id=number_id,
+        mime=mime,
+        filename=parts["file"].filename or "file",
+        data=data,
+        sha256=hashlib.sha256(data).hexdigest(),
+        uploaded_at=state.clock.now(),
+        sound=magic is None or data.startswith(magic),
+    )
+    state.media[made.id] = made
+    return {"id": made.id}
+
+
+def _judge(part: Part, declared: str | None) -> str:
+    if part.filename is None or part.content_type is None:
+        raise GraphError(100, "The file needs a file name and a MIME type of its own")
+    mime = part.content_type.partition(";")[0].strip().lower()
+    if not _MIME.fullmatch(mime):
+        raise GraphError(100, "The file's MIME type is not one")
+    # Old clients name the kind ("image") where the MIME type belongs; Meta takes both.
+    if declared is not None and declared.partition(";")[0].strip().lower() not in {mime, kind_of(mime)}:
+        raise GraphError(131053, f"type says {declared[:80]}, the file says {mime}")
+    kind = kind_of(mime)
+    if kind is None:
+        raise GraphError(131053, f"Files of type {mime} cannot be sent")
+    limit = TYPES[kind][0]
+    if len(part.data) > limit:
+        raise GraphError(131053, f"{len(part.data)} bytes are too many for {kind}: at most {limit}")
+    if not part.data:
+        raise GraphError(131053, "The file is empty")
+    return mime
+
+
+def _own(state: State, media_id: str, call: Call) -> Media:
+    found = find(state, media_id)
+    wanted = call.query.get("phone_number_id")
+    if found is None or (wanted is not None and wanted != found.number_id):
+        raise unknown_object(media_id, call.method)
+    return found
+
+
+def get(state: State, media_id: str, call: Call) -> dict[str, Any]:
+    """
+    ``GET /{media_id}``: what is known of it, and a URL that only Meta's own token opens.
+
+    :raises GraphError: Another number's media was asked for.
+    """
+    found = _own(state, media_id, call)
+    expires = int(state.clock.now()) + 300
+    address = (
+        f"https://lookaside.fbsbx.com/whatsapp_business/attachments/?mid={found.id}&ext={expires}&hash=AT"
+    )
+    return {
+        "messaging_product": "whatsapp",
+        "url": address + found.sha256[:20],
+        "mime_type": found.mime,
+        "sha256": found.sha256,
+        "file_size": len(found.data),
+        "id": found.id,
+    }
+
+
+def delete(state: State, media_id: str, call: Call) -> dict[str, Any]:
+    """
+    ``DELETE /{media_id}``.
+
+    :raises GraphError: Another number's media was named.
+    """
+    del state.media[_own(state, media_id, call).id]
+    return {"success": True}

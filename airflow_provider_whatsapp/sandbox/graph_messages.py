@@ -1,0 +1,279 @@
+"""Messages: accepted, refused, and what became of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.sandbox import graph_media, template_send
+from airflow_provider_whatsapp.sandbox.errors import GraphError, unknown_object
+from airflow_provider_whatsapp.sandbox.nodes import page
+from airflow_provider_whatsapp.sandbox.rules import READ, check_message, check_product
+from airflow_provider_whatsapp.sandbox.shape import invalid, missing
+from airflow_provider_whatsapp.sandbox.state import Conversation, Message, Template
+from airflow_provider_whatsapp.sandbox.wire import read_params
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_whatsapp.sandbox.state import State
+    from airflow_provider_whatsapp.sandbox.wire import Call
+
+_DROPPED = str.maketrans("", "", " -.()/\u00a0\u200e\u200f\u202a\u202c\u202d\u202f")
+_NUMBER = re.compile(r"\+?([1-9][0-9]{6,14})")
+_BSUID = re.compile(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}")
+_MEDIA = frozenset(graph_media.TYPES)
+_JSON = b"application/json"
+
+
+def digits(to: str) -> str | None:
+    """
+    A number's digits, country code first.
+
+    :param to: As it was sent: ``+``, spaces, dashes and brackets may be in it.
+    """
+    if to.isascii() and to.isdigit():
+        plain = to
+    else:
+        plain = to.translate(_DROPPED)
+        plain = "+" + plain[2:] if plain.startswith("00") else plain
+    match = _NUMBER.fullmatch(plain)
+    return match[1] if match else None
+
+
+def whatsapp_id(number: str) -> str:
+    """
+    WhatsApp's own id of a number, which differs in two countries: Mexico keeps a 1, Argentina a 9.
+
+    :param number: Digits.
+    """
+    if number.startswith("52") and len(number) == 12:
+        return "521" + number[2:]
+    if number.startswith("54") and len(number) == 12:
+        return "549" + number[2:]
+    return number
+
+
+def send(state: State, number_id: str, call: Call) -> dict[str, Any]:
+    """
+    ``POST /{phone_number_id}/messages``: a message, or a receipt with or without typing bubble.
+
+    :raises GraphError: Meta would refuse it.
+    """
+    params = read_params(call)
+    if "status" in params:
+        return _mark_read(state, number_id, params)
+    kind = check_message(params)
+    to, wa_id = _recipient(state, number_id, params)
+    template, components = _check_content(state, number_id, params, kind, call)
+    conversation = _take_place(state, number_id, wa_id)
+    body = (
+        call.body
+        if call.headers.get(b"content-type", _JSON).startswith(_JSON)
+        else json.dumps(params).encode()
+    )
+    message = Message(
+        state.ids.wamid(wa_id), to, wa_id, kind, body, state.clock.now(), number_id, template, components
+    )
+    message.failure = _failure(state, conversation, message, params)
+    state.remember(conversation, message)
+    return _accepted(params, message)
+
+
+def send_marketing(state: State, number_id: str, call: Call) -> dict[str, Any]:
+    """
+    ``POST /{phone_number_id}/marketing_messages``: a marketing template.
+
+    :raises GraphError: It is something else (131055), or Meta would refuse it.
+    """
+    params = read_params(call)
+    extra = {"product_policy", "message_activity_sharing"}
+    plain = {name: value for name, value in params.items() if name not in extra}
+    if plain.get("type") != "template":
+        raise GraphError(
+            131055, "Only marketing templates go this way", message="(#131055) Method not allowed"
+        )
+    call.body, call.headers[b"content-type"] = json.dumps(plain).encode(), _JSON
+    return send(state, number_id, call)
+
+
+def _accepted(params: dict[str, Any], message: Message) -> dict[str, Any]:
+    contact = {"input": params["to"], "wa_id": message.wa_id} if "to" in params else None
+    made: dict[str, Any] = {"id": message.id}
+    if params.get("recipient_type") == "group":
+        made["group_id"] = params["to"]
+        contact = {"input": params["to"], "wa_id": params["to"]}
+    if message.type == "template":
+        made["message_status"] = "accepted"
+    return {
+        "messaging_product": "whatsapp",
+        "contacts": [contact or {"input": params["recipient"], "user_id": params["recipient"]}],
+        "messages": [made],
+    }
+
+
+def _recipient(state: State, number_id: str, params: dict[str, Any]) -> tuple[str, str]:
+    """The recipient as it is kept, and WhatsApp's id of it."""
+    if "to" not in params:
+        recipient = params.get("recipient")
+        if recipient is None:
+            raise missing("to")
+        if not _BSUID.fullmatch(recipient):
+            raise invalid("recipient", "a business-scoped user id")
+        return recipient, recipient
+    to = params["to"]
+    if params.get("recipient_type") == "group":
+        return to, to
+    plain = digits(to)
+    if plain is None:
+        raise invalid("to", "a phone number with its country code")
+    if plain == digits(state.numbers[number_id].display):
+        raise GraphError(131021, "The recipient is the sender")
+    return plain, whatsapp_id(plain)
+
+
+def _check_content(
+    state: State, number_id: str, params: dict[str, Any], kind: str, call: Call
+) -> tuple[Template | None, list[dict[str, Any]]]:
+    if kind == "template":
+        found = template_send.find(state, params["template"])
+        template_send.check(found, params["template"], modern=call.version >= (23, 0))
+        if found.category == "AUTHENTICATION" and "to" not in params:
+            raise GraphError(131062, "Authentication templates go to phone numbers")
+        _check_media(state, number_id, params["template"])
+        return found, found.components
+    if kind in _MEDIA or kind == "interactive":
+        _check_media(state, number_id, {kind: params[kind]} if kind in _MEDIA else params[kind])
+    return None, []
+
+
+def _sources(value: Any) -> Iterator[tuple[str, str]]:
+    """Every media id in a payload, with the kind it is used as."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _sources(each)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if key in _MEDIA and isinstance(each, dict) and isinstance(each.get("id"), str):
+                yield key, each["id"]
+            else:
+                yield from _sources(each)
+
+
+def _check_media(state: State, number_id: str, content: dict[str, Any]) -> None:
+    for _, media_id in _sources(content):
+        found = graph_media.find(state, media_id)
+        if found is None or found.number_id != number_id:
+            raise GraphError(131009, f"Media {media_id} does not exist for this phone number, or has expired")
+
+
+def _take_place(state: State, number_id: str, wa_id: str) -> Conversation:
+    now = state.clock.now()
+    if state.throughput[number_id].wait(now):
+        raise GraphError(130429, "The phone number sends faster than its throughput")
+    conversation = state.conversation(number_id, wa_id)
+    if conversation.pair and not conversation.pair.take(now):
+        raise GraphError(131056, "Too many messages from this sender to this user in a short time")
+    return conversation
+
+
+def _failure(
+    state: State, conversation: Conversation, message: Message, params: dict[str, Any]
+) -> int | None:
+    """What Meta finds out only after it has accepted: it shows in the status, not in the answer."""
+    if message.wa_id in state.unreachable:
+        return 131026
+    template = message.template
+    if template and template.category == "MARKETING" and message.wa_id in state.opted_out:
+        return 131050
+    if template is None and message.accepted_at >= conversation.open_until:
+        return 131047
+    if message.type == "reaction" and params["reaction"]["message_id"] not in state.messages:
+        return 131009
+    for kind, media_id in _sources({message.type: params[message.type]}):
+        media = state.media[media_id]
+        if not media.sound or media.mime not in graph_media.TYPES[kind][1]:
+            return 131053
+    return None
+
+
+def _mark_read(state: State, number_id: str, params: dict[str, Any]) -> dict[str, Any]:
+    check_product(params)
+    READ(params, "message")
+    found = state.messages.get(params["message_id"])
+    if found is None or not found.incoming or found.number_id != number_id:
+        raise invalid(
+            "message_id", "the id of a message that was received (POST /_sandbox/replies makes one)"
+        )
+    return {"success": True}
+
+
+def history(state: State, number_id: str, call: Call) -> dict[str, Any]:
+    """``GET /{phone_number_id}/message_history``: the events of one message, or of the latest."""
+    wanted = call.query.get("message_id")
+    found: list[Message]
+    if wanted is not None:
+        one = state.messages.get(wanted)
+        found = [one] if isinstance(one, Message) and one.number_id == number_id else []
+    else:
+        found = [
+            item
+            for item in state.messages.values()
+            if isinstance(item, Message) and item.number_id == number_id
+        ]
+    return page(found, call, lambda message: message.id, lambda message: _history(state, message), most=100)
+
+
+def _history(state: State, message: Message) -> dict[str, Any]:
+    return {
+        "id": _history_id(message),
+        "message_id": message.id,
+        "events": {"data": _events(state, message, "timestamp")},
+    }
+
+
+def _history_id(message: Message) -> str:
+    return "history-" + message.id.removeprefix("wamid.").replace("/", "_").replace("+", "-").rstrip("=")
+
+
+def find_history(state: State, name: str) -> Message | None:
+    """
+    The message behind a history id.
+
+    :param name: The id.
+    """
+    if not name.startswith("history-"):
+        return None
+    core = name.removeprefix("history-").replace("_", "/").replace("-", "+")
+    found = state.messages.get("wamid." + core + "=" * (-len(core) % 4))
+    return found if isinstance(found, Message) else None
+
+
+def _events(state: State, message: Message, stamp: str) -> list[dict[str, Any]]:
+    events = []
+    for index, (status, at) in enumerate(state.timeline(message)):
+        event: dict[str, Any] = {
+            "id": f"{_history_id(message)}-{index}",
+            "delivery_status": status.upper(),
+            stamp: int(at),
+            "webhook_update_state": "SUCCESS",
+            "application": {"id": state.settings.app_id},
+        }
+        if status == "failed" and message.failure is not None:
+            event["error_description"] = str(GraphError(message.failure))
+        events.append(event)
+    return events
+
+
+def events(state: State, history_id: str, call: Call) -> dict[str, Any]:
+    """
+    ``GET /{history_id}/events``.
+
+    :raises GraphError: The message has been forgotten.
+    """
+    message = find_history(state, history_id)
+    if message is None:
+        raise unknown_object(history_id, call.method)
+    found = _events(state, message, "occurrence_timestamp")
+    return page(found, call, lambda event: str(event["id"]), lambda event: event, most=100)

@@ -1,0 +1,144 @@
+"""Phone numbers, the account and the business profile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.sandbox.errors import GraphError
+from airflow_provider_whatsapp.sandbox.nodes import choose, page
+from airflow_provider_whatsapp.sandbox.rules import check_product
+from airflow_provider_whatsapp.sandbox.shape import Check, among, array, link, obj, text
+from airflow_provider_whatsapp.sandbox.wire import read_params
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.sandbox.state import Number, State
+    from airflow_provider_whatsapp.sandbox.wire import Call
+
+VERTICALS = (
+    "OTHER", "AUTO", "BEAUTY", "APPAREL", "EDU", "ENTERTAIN", "EVENT_PLAN", "FINANCE", "GROCERY", "GOVT", "HOTEL",
+    "HEALTH", "NONPROFIT", "PROF_SERVICES", "RETAIL", "TRAVEL", "RESTAURANT", "ALCOHOL", "ONLINE_GAMBLING",
+    "PHYSICAL_GAMBLING", "OTC_DRUGS", "UNDEFINED", "NOT_A_BIZ",
+)  # fmt: skip
+
+_SETTABLE: dict[str, Check] = {
+    "messaging_product": among("whatsapp"),
+    "about": text(139),
+    "address": text(256, least=0),
+    "description": text(512, least=0),
+    "email": text(128, least=0, pattern=r"|[^@\s]+@[^@\s]+\.[^@\s]+", wanted="an e-mail address"),
+    "websites": array(link(256), least=0, most=2),
+    "vertical": among(*VERTICALS),
+    "profile_picture_handle": text(2048),
+}
+_PROFILE = obj(optional=_SETTABLE)
+_READABLE = ("about", "address", "description", "email", "profile_picture_url", "websites", "vertical")
+_NUMBER_DEFAULT = (
+    "verified_name",
+    "code_verification_status",
+    "display_phone_number",
+    "quality_rating",
+    "platform_type",
+    "throughput",
+    "webhook_configuration",
+    "id",
+)
+
+
+def health(state: State, number: Number | None = None) -> dict[str, Any]:
+    """
+    The ``health_status`` field: everything may send.
+
+    :param number: The sender; left out for the account's own.
+    """
+    entities = [("WABA", state.settings.waba_id), ("APP", state.settings.app_id)]
+    if number:
+        entities.insert(0, ("PHONE_NUMBER", number.id))
+    return {
+        "can_send_message": "AVAILABLE",
+        "entities": [
+            {"entity_type": kind, "id": name, "can_send_message": "AVAILABLE"} for kind, name in entities
+        ],
+    }
+
+
+def _describe(state: State, number: Number) -> dict[str, Any]:
+    return {
+        "id": number.id,
+        "display_phone_number": number.display,
+        "verified_name": "WhatsApp Sandbox",
+        "code_verification_status": "VERIFIED",
+        "quality_rating": "GREEN",
+        "status": "CONNECTED",
+        "name_status": "APPROVED",
+        "platform_type": "CLOUD_API",
+        "throughput": {"level": "STANDARD"},
+        "messaging_limit_tier": "TIER_UNLIMITED",
+        "whatsapp_business_manager_messaging_limit": "TIER_UNLIMITED",
+        "account_mode": "SANDBOX",
+        "is_official_business_account": False,
+        "last_onboarded_time": "2026-01-01T00:00:00+0000",
+        "certificate": None,
+        "username": None,
+        "webhook_configuration": None,
+        "health_status": health(state, number),
+    }
+
+
+def get_number(state: State, number_id: str, call: Call) -> dict[str, Any]:
+    """``GET /{phone_number_id}``."""
+    node = _describe(state, state.numbers[number_id])
+    return choose(node, call.query.get("fields"), _NUMBER_DEFAULT, "WhatsAppBusinessPhoneNumber")
+
+
+def listing(state: State, waba_id: str, call: Call) -> dict[str, Any]:  # noqa: ARG001
+    """``GET /{waba_id}/phone_numbers``."""
+
+    def show(number: Number) -> dict[str, Any]:
+        node = _describe(state, number)
+        return choose(node, call.query.get("fields"), _NUMBER_DEFAULT, "WhatsAppBusinessPhoneNumber")
+
+    return page(list(state.numbers.values()), call, lambda number: number.id, show, most=100)
+
+
+def get_account(state: State, waba_id: str, call: Call) -> dict[str, Any]:
+    """``GET /{waba_id}``."""
+    node = {
+        "id": waba_id,
+        "name": "WhatsApp Sandbox",
+        "currency": "USD",
+        "timezone_id": "0",
+        "country": "US",
+        "account_review_status": "APPROVED",
+        "business_verification_status": "verified",
+        "message_template_namespace": "00000000_0000_4000_8000_000000000000",
+        "health_status": health(state),
+    }
+    default = ("id", "name", "currency", "timezone_id", "message_template_namespace")
+    return choose(node, call.query.get("fields"), default, "WhatsAppBusinessAccount")
+
+
+def get_profile(state: State, number_id: str, call: Call) -> dict[str, Any]:
+    """``GET /{phone_number_id}/whatsapp_business_profile``; nearly nothing comes without ``fields``."""
+    node: dict[str, Any] = dict.fromkeys(_READABLE)
+    node |= {"messaging_product": "whatsapp", "id": None, **state.numbers[number_id].profile}
+    chosen = choose(node, call.query.get("fields"), (), "WhatsAppBusinessProfile")
+    return {"data": [{**chosen, "messaging_product": "whatsapp"}]}
+
+
+def set_profile(state: State, number_id: str, call: Call) -> dict[str, Any]:
+    """
+    ``POST /{phone_number_id}/whatsapp_business_profile``: only given fields change.
+
+    :raises GraphError: A field is unknown or out of its limits (100, 131009), or the picture's handle was never issued.
+    """
+    params = read_params(call)
+    check_product(params)
+    _PROFILE(params, "profile")
+    profile = state.numbers[number_id].profile
+    handle = params.get("profile_picture_handle")
+    if handle is not None:
+        if not state.handles.get(handle, "").startswith("image/"):
+            raise GraphError(100, "profile_picture_handle is not the handle of an uploaded picture")
+        profile["profile_picture_url"] = "https://pps.whatsapp.net/sandbox.jpg"
+    profile |= {name: value for name, value in params.items() if name in _READABLE}
+    return {"success": True}

@@ -1,0 +1,3 @@
+"""The phone to look at."""
+
+from __future__ import annotations

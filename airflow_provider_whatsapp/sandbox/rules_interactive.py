@@ -1,0 +1,233 @@
+"""What Meta refuses in an interactive message, as data: ``interactive.type`` and its form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_whatsapp.sandbox.errors import GraphError
+from airflow_provider_whatsapp.sandbox.shape import (
+    Check,
+    among,
+    anything,
+    array,
+    invalid,
+    link,
+    missing,
+    number,
+    obj,
+    some_object,
+    text,
+)
+
+MAX_BODY = 1024
+MAX_LIST_BODY = 4096
+MAX_FOOTER = 60
+MAX_HEADER = 60
+MAX_ROWS = 10
+MAX_PRODUCTS = 30
+
+_SOURCE = obj(optional={"id": text(64), "link": link(), "filename": text(1024)}, exactly_one=("id", "link"))
+
+
+def _header(*kinds: str) -> Check:
+    forms: dict[str, Check] = {kind: _SOURCE for kind in kinds if kind != "text"}
+    if "text" in kinds:
+        forms["text"] = text(MAX_HEADER)
+    inner = obj({"type": among(*kinds)}, forms, exactly_one=kinds)
+
+    def check(value: Any, where: str) -> None:
+        inner(value, where)
+        if value["type"] not in value:
+            raise missing(f"{where}['{value['type']}']")
+
+    return check
+
+
+def _body(limit: int = MAX_BODY) -> Check:
+    return obj({"text": text(limit)})
+
+
+_FOOTER = obj({"text": text(MAX_FOOTER)})
+_ANY_HEADER = _header("text", "image", "video", "document")
+
+
+def _unique(items: list[str], where: str) -> None:
+    if len(set(items)) != len(items):
+        raise invalid(where, "different for each one")
+
+
+def _buttons(value: list[dict[str, Any]], where: str) -> None:
+    replies = [button["reply"] for button in value]
+    _unique([reply["id"] for reply in replies], f"{where}: reply id")
+    _unique([reply["title"] for reply in replies], f"{where}: reply title")
+
+
+def _reply_id(value: Any, where: str) -> None:
+    text(256)(value, where)
+    if value != value.strip():
+        raise invalid(where, "without space at its ends")
+
+
+def _list_rules(value: dict[str, Any], where: str) -> None:
+    sections = value["sections"]
+    rows = [row for section in sections for row in section["rows"]]
+    if len(rows) > MAX_ROWS:
+        raise invalid(f"{where}['sections']", f"of at most {MAX_ROWS} rows in all")
+    _unique([row["id"] for row in rows], f"{where}: row id")
+    if len(sections) > 1 and not all(section.get("title") for section in sections):
+        raise missing(f"{where}['sections']: title of each")
+
+
+def _products(value: dict[str, Any], where: str) -> None:
+    if sum(len(section["product_items"]) for section in value["sections"]) > MAX_PRODUCTS:
+        raise invalid(f"{where}['sections']", f"of at most {MAX_PRODUCTS} products in all")
+
+
+def _flow(value: dict[str, Any], where: str) -> None:
+    if "flow_action_payload" in value and value.get("flow_action", "navigate") != "navigate":
+        raise GraphError(100, f"{where}: flow_action_payload goes only with navigate")
+
+
+def _named(name: str, parameters: Check | None = None, *, required: bool = True) -> Check:
+    if parameters is None:
+        return obj({"name": among(name)})
+    if required:
+        return obj({"name": among(name), "parameters": parameters})
+    return obj({"name": among(name)}, {"parameters": parameters})
+
+
+_BUTTON = obj({"type": among("reply"), "reply": obj({"id": _reply_id, "title": text(20)})})
+
+
+def _button_list(value: Any, where: str) -> None:
+    array(_BUTTON, most=3)(value, where)
+    _buttons(value, where)
+
+
+_ROW = obj({"id": text(200), "title": text(24)}, {"description": text(72, least=0)})
+_SECTION = obj({"rows": array(_ROW, most=MAX_ROWS)}, {"title": text(24)})
+_PRODUCT = obj({"product_retailer_id": text(256)})
+_PRODUCT_SECTION = obj({"product_items": array(_PRODUCT, most=MAX_PRODUCTS)}, {"title": text(24)})
+_CTA = _named("cta_url", obj({"display_text": text(20), "url": link(2000)}))
+_FLOW = _named(
+    "flow",
+    obj(
+        {"flow_message_version": among("3"), "flow_cta": text(256)},
+        {
+            "flow_id": text(64),
+            "flow_name": text(256),
+            "mode": among("published", "draft"),
+            "flow_token": text(4096),
+            "flow_action": among("navigate", "data_exchange"),
+            "flow_action_payload": obj(optional={"screen": text(256), "data": some_object}),
+        },
+        exactly_one=("flow_id", "flow_name"),
+        then=_flow,
+    ),
+)
+_ADDRESS = _named(
+    "address_message",
+    obj(
+        {"country": among("IN")},
+        {"values": some_object, "saved_addresses": anything, "validation_errors": some_object},
+    ),
+)
+
+
+def _short_lines(value: Any, where: str) -> None:
+    text(160)(value, where)
+    if value.count("\n") > 2:
+        raise invalid(where, "of at most two line breaks")
+
+
+_MEDIA_CARD = obj(
+    {
+        "card_index": number(0, 9),
+        "type": among("cta_url"),
+        "header": _header("image", "video"),
+        "action": _CTA,
+    },
+    {"body": obj({"text": _short_lines})},
+)
+_PRODUCT_CARD = obj(
+    {
+        "card_index": number(0, 9),
+        "type": among("product"),
+        "action": obj({"product_retailer_id": text(256), "catalog_id": text(64)}),
+    },
+)
+
+
+def _cards(value: Any, where: str) -> None:
+    array(some_object, least=2, most=10)(value, where)
+    for index, card in enumerate(value):
+        (_PRODUCT_CARD if card.get("type") == "product" else _MEDIA_CARD)(card, f"{where}[{index}]")
+    _unique([str(card["card_index"]) for card in value], f"{where}: card_index")
+    if len({(card["type"], card.get("header", {}).get("type")) for card in value}) > 1:
+        raise invalid(where, "cards of one kind")
+    if len({card["action"].get("catalog_id") for card in value}) > 1:
+        raise invalid(where, "products of one catalogue")
+
+
+def _kind(action: Check, *, header: Check | None = None, body: int = MAX_BODY, footer: bool = True) -> Check:
+    optional: dict[str, Check] = {"header": header} if header else {}
+    if footer:
+        optional["footer"] = _FOOTER
+    return obj({"type": anything, "body": _body(body), "action": action}, optional)
+
+
+_ANY = obj(
+    {"type": anything, "action": some_object}, {"header": some_object, "body": _body(), "footer": _FOOTER}
+)
+
+KINDS: dict[str, Check] = {
+    "button": _kind(obj({"buttons": _button_list}), header=_ANY_HEADER),
+    "list": _kind(
+        obj({"button": text(20), "sections": array(_SECTION, most=10)}, then=_list_rules),
+        header=_header("text"),
+        body=MAX_LIST_BODY,
+    ),
+    "cta_url": _kind(_CTA, header=_ANY_HEADER),
+    "flow": _kind(_FLOW, header=_ANY_HEADER),
+    "location_request_message": _kind(_named("send_location"), footer=False),
+    "product": obj(
+        {"type": anything, "action": obj({"catalog_id": text(64), "product_retailer_id": text(256)})},
+        {"body": _body(), "footer": _FOOTER},
+    ),
+    "product_list": obj(
+        {
+            "type": anything,
+            "header": _header("text"),
+            "body": _body(),
+            "action": obj(
+                {"catalog_id": text(64), "sections": array(_PRODUCT_SECTION, most=10)}, then=_products
+            ),
+        },
+        {"footer": _FOOTER},
+    ),
+    "catalog_message": _kind(
+        _named("catalog_message", obj(optional={"thumbnail_product_retailer_id": text(256)}), required=False)
+    ),
+    "carousel": _kind(obj({"cards": _cards}), footer=False),
+    "address_message": _kind(_ADDRESS, header=_ANY_HEADER),
+    **dict.fromkeys(
+        ("contact_request", "call_permission_request", "voice_call", "order_details", "order_status"), _ANY
+    ),
+}
+"""Interactive type, and what the object may hold. The last five are gated features and pass as they are."""
+
+
+def INTERACTIVE(value: Any, where: str) -> None:  # noqa: N802  (a rule among the others, which are constants)
+    """
+    An interactive object.
+
+    :raises GraphError: Meta would refuse it.
+    """
+    if not isinstance(value, dict):
+        raise invalid(where, "an object")
+    kind = value.get("type")
+    if kind is None:
+        raise missing(f"{where}['type']")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise invalid(f"{where}['type']", f"one of {', '.join(sorted(KINDS))}")
+    KINDS[kind](value, where)

@@ -1,0 +1,124 @@
+"""Serves the sandbox with uvicorn, and closes connections the way a bad network does."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from airflow_provider_whatsapp.sandbox.app import build
+from airflow_provider_whatsapp.sandbox.edge import DROP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from airflow_provider_whatsapp.sandbox.edge import Edge
+    from airflow_provider_whatsapp.sandbox.settings import Settings
+
+_BACKLOG = 2_048
+
+# Whichever of httptools and h11 uvicorn finds; both are classes with the same constructor.
+_Protocol: Any = AutoHTTPProtocol
+
+
+class DroppingProtocol(_Protocol):  # type: ignore[misc]
+    """uvicorn's HTTP protocol, whose requests can close their own connection."""
+
+    def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], **options: Any) -> None:
+        super().__init__(
+            config=config, server_state=server_state, app_state={**app_state, DROP: self.drop}, **options
+        )
+
+    def drop(self) -> None:
+        """Send what is already written, then close without another byte."""
+        self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """
+    uvicorn, told when it is ready and when to stop.
+
+    :param edge: The application.
+    :param ready: Called once connections are taken.
+    """
+
+    def __init__(self, edge: Edge, ready: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            edge,
+            http=DroppingProtocol,
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_level="error",
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=1,
+            timeout_keep_alive=75,
+        )
+        super().__init__(config)
+        self._edge = edge
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets=sockets)
+        self._ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Let streams and slow answers end, so that stopping takes no time."""
+        self._edge.stopping.set()
+        super().handle_exit(sig, frame)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """
+    A listening socket.
+
+    :param host: Address or name.
+    :param port: Port; 0 takes a free one.
+    :raises OSError: The port is in use, or the address is none of this machine's.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def serve(settings: Settings, listener: socket.socket, ready: Callable[[str], None]) -> None:
+    """
+    Serve until a signal ends it.
+
+    :param settings: How the sandbox behaves.
+    :param listener: From :func:`bind`.
+    :param ready: Called with the sandbox's URL once it answers.
+    """
+    edge = build(settings)
+    edge.state.base_url = url_of(settings, listener)
+    # uvicorn raises the signal again once it has ended; by default that would make a clean stop look like a crash.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        Server(edge, lambda: ready(edge.state.base_url)).run(sockets=[listener])
+    except KeyboardInterrupt:
+        return
+
+
+def url_of(settings: Settings, listener: socket.socket) -> str:
+    """
+    Where the sandbox is reached from this machine.
+
+    :param settings: Names the host.
+    :param listener: Knows the port.
+    """
+    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::", ""} else settings.host  # noqa: S104
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{listener.getsockname()[1]}"

@@ -1,0 +1,43 @@
+"""What the command line decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """
+    How one sandbox behaves.
+
+    :param host: Address to listen on; anything but loopback lets other machines in.
+    :param port: Port to listen on; 0 takes a free one.
+    :param api_key: The Maton key that the bearer check wants.
+    :param phone_number_ids: Ids of the senders, the first is the one in the connection to paste.
+    :param waba_id: The WhatsApp Business Account that owns the numbers and the templates.
+    :param app_id: Meta's app, wanted by resumable uploads.
+    :param rate_limit: Requests per second and account at the gateway (Maton documents 10); 0 lifts every limit.
+    :param pair_limit: Messages that one sender may send one user at a stretch (Meta documents 45 within 6 s, then one
+        every 6 s); 0 lifts it.
+    :param throughput: Messages per second and sender number (Meta documents 80); 0 lifts it.
+    :param approve_after: Seconds from a template's creation to its approval.
+    :param latency: Seconds that every answer takes.
+    :param status_delays: Seconds from acceptance to sent, delivered and read.
+    :param keep: Messages and requests kept; older ones are forgotten.
+    :param seed: The same seed gives the same ids.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8425
+    api_key: str = "maton-sandbox-key"
+    phone_number_ids: tuple[str, ...] = ("106540352242922",)
+    waba_id: str = "102290129340398"
+    app_id: str = "670843887433847"
+    rate_limit: int = 10
+    pair_limit: int = 45
+    throughput: int = 0
+    approve_after: float = 2.0
+    latency: float = 0.0
+    status_delays: tuple[float, float, float] = field(default=(0.5, 1.5, 5.0))
+    keep: int = 200_000
+    seed: int = 1

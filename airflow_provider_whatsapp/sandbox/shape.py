@@ -1,0 +1,181 @@
+"""Small checks that rules are written in; each refuses with Meta's code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow_provider_whatsapp.sandbox.errors import GraphError
+
+Check = Callable[[Any, str], None]
+"""Takes a value and where it stands; raises :class:`GraphError`."""
+
+_LINK = re.compile(r"https?://[^\s]+", re.IGNORECASE)
+
+
+def missing(where: str) -> GraphError:
+    """A required parameter is not there."""
+    return GraphError(131008, f"Parameter {where} is required")
+
+
+def invalid(where: str, wanted: str) -> GraphError:
+    """A parameter has a value that does not do."""
+    return GraphError(131009, f"Parameter {where} must be {wanted}")
+
+
+def too_long(where: str, limit: int) -> GraphError:
+    """A text exceeds its limit."""
+    details = f"Param {where} must be at most {limit} characters long"
+    return GraphError(100, details, message=f"(#100) {details}")
+
+
+def text(
+    limit: int, *, least: int = 1, pattern: str | None = None, wanted: str = "in the right form"
+) -> Check:
+    """
+    A text within its length.
+
+    :param limit: Most characters.
+    :param least: Fewest characters.
+    :param pattern: Must match it whole.
+    :param wanted: Says so in words.
+    """
+    compiled = re.compile(pattern) if pattern else None
+
+    def check(value: Any, where: str) -> None:
+        if not isinstance(value, str):
+            raise invalid(where, "a string")
+        if len(value.strip() if least else value) < least:
+            raise missing(where)
+        if len(value) > limit:
+            raise too_long(where, limit)
+        if compiled and not compiled.fullmatch(value):
+            raise invalid(where, wanted)
+
+    return check
+
+
+def link(limit: int = 2048) -> Check:
+    """
+    A web address.
+
+    :param limit: Most characters.
+    """
+    return text(limit, pattern=_LINK.pattern.replace("https?", "(?i:https?)"), wanted="an http or https URL")
+
+
+def among(*values: str, any_case: bool = False) -> Check:
+    """
+    One of some words.
+
+    :param values: The words.
+    :param any_case: Whether capitals matter not.
+    """
+    allowed = frozenset(values)
+
+    def check(value: Any, where: str) -> None:
+        word = value.lower() if any_case and isinstance(value, str) else value
+        if not isinstance(word, str) or word not in allowed:
+            raise invalid(where, f"one of {', '.join(sorted(allowed))}")
+
+    return check
+
+
+def number(low: float, high: float) -> Check:
+    """
+    A number within bounds; Graph takes it as text too.
+
+    :param low: Lowest.
+    :param high: Highest.
+    """
+
+    def check(value: Any, where: str) -> None:
+        try:
+            found = (
+                float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else None
+            )
+        except (ValueError, OverflowError):
+            found = None
+        if found is None or not low <= found <= high:
+            raise invalid(where, f"a number from {low:g} to {high:g}")
+
+    return check
+
+
+def flag(value: Any, where: str) -> None:
+    """True or false; forms write it as text."""
+    if not isinstance(value, bool) and value not in ("true", "false"):
+        raise invalid(where, "true or false")
+
+
+def anything(value: Any, where: str) -> None:
+    """Whatever: Meta's own rules for it are not published."""
+
+
+def some_object(value: Any, where: str) -> None:
+    """Any object."""
+    if not isinstance(value, dict):
+        raise invalid(where, "an object")
+
+
+def array(item: Check, *, least: int = 1, most: int = 1_000) -> Check:
+    """
+    A list of alike things.
+
+    :param item: Each of them.
+    :param least: Fewest.
+    :param most: Most.
+    """
+
+    def check(value: Any, where: str) -> None:
+        if not isinstance(value, list):
+            raise invalid(where, "a list")
+        if not least <= len(value) <= most:
+            raise invalid(where, f"a list of {least} to {most}")
+        for index, each in enumerate(value):
+            item(each, f"{where}[{index}]")
+
+    return check
+
+
+def obj(
+    required: Mapping[str, Check] | None = None,
+    optional: Mapping[str, Check] | None = None,
+    *,
+    exactly_one: tuple[str, ...] = (),
+    then: Check | None = None,
+) -> Check:
+    """
+    An object with these fields and no others.
+
+    :param required: Fields that must be there.
+    :param optional: Fields that may be.
+    :param exactly_one: Of these, one and not two.
+    :param then: A last check over the whole.
+    """
+    wanted = dict(required or {})
+    known = {**wanted, **(optional or {})}
+
+    def check(value: Any, where: str) -> None:
+        if not isinstance(value, dict):
+            raise invalid(where, "an object")
+        for key, each in value.items():
+            inner = known.get(key)
+            if inner is None:
+                raise GraphError(100, f'Unexpected key "{key}" on param "{where}"')
+            inner(each, f"{where}['{key}']")
+        for key in wanted:
+            if key not in value:
+                raise missing(f"{where}['{key}']")
+        if exactly_one:
+            found = sum(key in value for key in exactly_one)
+            if found != 1:
+                names = " or ".join(exactly_one)
+                raise (
+                    missing(f"{where}: {names}") if not found else invalid(where, f"given {names}, not both")
+                )
+        if then:
+            then(value, where)
+
+    return check

@@ -1,0 +1,183 @@
+"""Requests and answers without a web framework: what the handlers see."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+_CONTENT_TYPE = b"content-type"
+
+
+class MalformedBodyError(ValueError):
+    """The body is not what its Content-Type says."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One request, its body read whole."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[bytes, bytes]
+    body: bytes
+    version: tuple[int, int] = (25, 0)
+
+    def header(self, name: str) -> str | None:
+        """
+        One header, or nothing.
+
+        :param name: In lower case.
+        """
+        value = self.headers.get(name.encode())
+        return None if value is None else value.decode("latin-1")
+
+
+@dataclass(slots=True)
+class Answer:
+    """One response, ready for the wire."""
+
+    status: int
+    body: bytes
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    content_type: bytes = b"application/json; charset=UTF-8"
+
+
+@dataclass(slots=True)
+class Part:
+    """One part of a multipart form."""
+
+    name: str = ""
+    filename: str | None = None
+    content_type: str | None = None
+    data: bytes = b""
+
+
+def as_json(value: Any, status: int = 200, headers: list[tuple[bytes, bytes]] | None = None) -> Answer:
+    """
+    Turn a value into an answer.
+
+    :param value: Anything that JSON can hold.
+    :param status: HTTP status.
+    :param headers: Further headers.
+    """
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return Answer(status, body, headers or [])
+
+
+def read_query(raw: bytes) -> dict[str, str]:
+    """
+    The query's parameters; of a repeated one the last counts, as with Graph.
+
+    :param raw: The query string as it came.
+    """
+    return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True)) if raw else {}
+
+
+def read_params(call: Call) -> dict[str, Any]:
+    """
+    The body's parameters, from JSON, a form or a multipart form: Graph takes all three.
+
+    :raises MalformedBodyError: The body does not parse, or is no object.
+    """
+    kind = call.headers.get(_CONTENT_TYPE, b"application/json")
+    if kind.startswith(b"application/json"):
+        return _object(call.body)
+    if kind.startswith(b"application/x-www-form-urlencoded"):
+        pairs = parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True)
+        return {name: _loose(value) for name, value in pairs}
+    if kind.startswith(b"multipart/form-data"):
+        return {part.name: _loose(part.data.decode("utf-8", "replace")) for part in read_parts(call)}
+    raise MalformedBodyError("The Content-Type is none that the API reads")
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    if not body:
+        return {}
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise MalformedBodyError("The body is not valid JSON") from error
+    if not isinstance(value, dict):
+        raise MalformedBodyError("The body is not a JSON object")
+    return value
+
+
+def _loose(value: str) -> Any:
+    """Forms carry objects and lists as JSON text, everything else as it stands."""
+    if value[:1] in {"{", "["}:
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+class _Collector:
+    """Gathers what the multipart parser calls back."""
+
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+        self._field = b""
+        self._value = b""
+        self._data: list[bytes] = []
+
+    def on_part_begin(self) -> None:
+        self.parts.append(Part())
+        self._data = []
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def on_header_end(self) -> None:
+        part, name = self.parts[-1], self._field.lower()
+        if name == b"content-disposition":
+            _, options = parse_options_header(self._value)
+            part.name = options.get(b"name", b"").decode("utf-8", "replace")
+            filename = options.get(b"filename")
+            part.filename = None if filename is None else filename.decode("utf-8", "replace")
+        elif name == b"content-type":
+            part.content_type = self._value.decode("latin-1")
+        self._field = self._value = b""
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self._data.append(data[start:end])
+
+    def on_part_end(self) -> None:
+        self.parts[-1].data = b"".join(self._data)
+
+
+def read_parts(call: Call) -> list[Part]:
+    """
+    The parts of a multipart form.
+
+    :raises MalformedBodyError: There is no boundary, or the body does not follow it.
+    """
+    _, options = parse_options_header(call.headers.get(_CONTENT_TYPE, b""))
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise MalformedBodyError("The multipart body has no boundary")
+    collector = _Collector()
+    names = (
+        "on_part_begin",
+        "on_header_field",
+        "on_header_value",
+        "on_header_end",
+        "on_part_data",
+        "on_part_end",
+    )
+    try:
+        parser = MultipartParser(boundary, {name: getattr(collector, name) for name in names})  # type: ignore[arg-type]
+        parser.write(call.body)
+        parser.finalize()
+    except MultipartParseError as error:
+        raise MalformedBodyError("The multipart body is broken") from error
+    return collector.parts
