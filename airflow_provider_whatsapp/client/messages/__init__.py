@@ -32,9 +32,9 @@ if TYPE_CHECKING:
         Contacts,
         ContactUrl,
     )
+    from airflow_provider_whatsapp.client.messages.flow import Flow
     from airflow_provider_whatsapp.client.messages.interactive import (
         CtaUrl,
-        Flow,
         ListMessage,
         LocationRequest,
         ReplyButton,
@@ -126,7 +126,8 @@ _MODULES = {
     "contacts": (
         "Contact ContactAddress ContactEmail ContactName ContactOrg ContactPhone ContactUrl Contacts"
     ),
-    "interactive": "CtaUrl Flow ListMessage LocationRequest ReplyButton ReplyButtons Row Section",
+    "flow": "Flow",
+    "interactive": "CtaUrl ListMessage LocationRequest ReplyButton ReplyButtons Row Section",
     "media": "Audio Document Image Media Sticker Video",
     "parameters": "Currency DateTime Product RawParameter TextValue",
     "parse": "MESSAGE_TYPES parse_message",

@@ -31,7 +31,7 @@ _MODELS = {
     "list": "interactive.ListMessage",
     "cta_url": "interactive.CtaUrl",
     "location_request_message": "interactive.LocationRequest",
-    "flow": "interactive.Flow",
+    "flow": "flow.Flow",
     "product": "commerce.ProductMessage",
     "product_list": "commerce.ProductList",
     "catalog_message": "commerce.CatalogMessage",
