@@ -1,0 +1,216 @@
+"""Reading an answer: is it a success, and if not, whose error is it and what does it mean?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.error_codes import Retry, look_up
+from airflow_provider_whatsapp.client.errors import (
+    APIError,
+    AuthenticationError,
+    ConnectionMissingError,
+    InvalidRequestError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    WhatsAppError,
+)
+from airflow_provider_whatsapp.client.phone import mask_numbers
+from airflow_provider_whatsapp.client.retry import parse_retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_QUOTE = 300
+"""Characters of a foreign error text that are repeated in ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    One answer as it came.
+
+    :param status: HTTP status.
+    :param headers: HTTP headers, names in any case.
+    :param body: The whole body, as bytes.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def request_id(self) -> str | None:
+        """Maton's ``X-Request-Id``."""
+        return self.headers.get("X-Request-Id")
+
+    def json(self) -> Any:
+        """Return the body as JSON, or None when it is not JSON."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+def read(answer: Answer, *, doubt: str | None) -> dict[str, Any]:
+    """
+    Return a success's JSON object.
+
+    :param answer: What came back.
+    :param doubt: Advice for when it is not known whether the request was carried out; None: it may safely happen
+        twice, and what failed in doubt is a plain failure.
+    :raises OutcomeUnknownError: Whether the request was carried out is not known, and it must not happen twice.
+    :raises APIError: The gateway or Graph refused.
+    """
+    data = answer.json()
+    if 200 <= answer.status < 300:
+        if isinstance(data, dict) and "error" not in data:
+            return data
+        if not answer.body and doubt is None:
+            return {}
+        if not isinstance(data, dict):
+            raise _in_doubt("the answer was a success without a readable body", answer, doubt)
+    raise to_error(answer, data, doubt=doubt)
+
+
+def to_error(answer: Answer, data: Any, *, doubt: str | None) -> WhatsAppError:
+    """
+    Turn a refusal into its error.
+
+    Graph's errors carry an integer ``error.code``; everything else comes from the gateway or a load balancer.
+
+    :param answer: What came back.
+    :param data: Its parsed JSON, or None.
+    :param doubt: As for :func:`read`.
+    """
+    error = data.get("error") if isinstance(data, dict) else None
+    if isinstance(error, dict) and _is_int(error.get("code")):
+        return _graph_error(answer, error, doubt)
+    return _gateway_error(answer, _gateway_text(data), doubt)
+
+
+def _graph_error(answer: Answer, error: dict[str, Any], doubt: str | None) -> WhatsAppError:
+    code: int = error["code"]
+    subcode = error.get("error_subcode") if _is_int(error.get("error_subcode")) else None
+    info = look_up(code, subcode, http_status=answer.status, is_transient=error.get("is_transient") is True)
+    stated = parse_retry_after(answer.headers.get("Retry-After"))
+    facts: dict[str, Any] = {
+        "code": code,
+        "subcode": subcode,
+        "http_status": answer.status,
+        "details": _details(error),
+        "fbtrace_id": _text(error.get("fbtrace_id")) or None,
+        "request_id": answer.request_id,
+    }
+    message = f"WhatsApp refused: {_text(error.get('message')) or info.meaning}"
+    if info.retry is Retry.AMBIGUOUS:
+        if doubt is not None:
+            return OutcomeUnknownError(message, advice=doubt, **facts)
+        return ServerError(message, advice=info.advice, retry_after=stated, **facts)
+    if info.retry is Retry.WAIT:
+        wait = stated if stated is not None else info.wait
+        return RateLimitError(message, advice=info.advice, retry_after=wait, **facts)
+    return info.error(message, advice=info.advice, permanent=True, **facts)
+
+
+def _gateway_error(answer: Answer, text: str, doubt: str | None) -> WhatsAppError:
+    status = answer.status
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
+        return _in_doubt(_said("the gateway failed", text), answer, doubt)
+    facts: dict[str, Any] = {"http_status": status, "request_id": answer.request_id}
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return RateLimitError(
+            _said("Maton's rate limit was crossed (10 requests per second and account)", text),
+            advice="Other programs that use the same Maton account count too: lower rate_limit in the connection.",
+            retry_after=parse_retry_after(answer.headers.get("Retry-After")),
+            **facts,
+        )
+    cls, problem, advice = _GATEWAY.get(status, (APIError, "the gateway refused", None))
+    if "connection" in text.lower() and status in _CONNECTION_STATUSES:
+        cls, problem, advice = ConnectionMissingError, "Maton found no usable WhatsApp connection", _CONNECT
+    if 300 <= status < 400:
+        problem = "the gateway redirected; the API key is not sent to another address"
+        advice = "Check host in the connection."
+    return cls(_said(problem, text), advice=advice, permanent=True, **facts)
+
+
+_CONNECT = (
+    "Create one at maton.ai and finish its browser step, and check connection_id in the Airflow connection's extra "
+    "(empty: Maton's oldest active one)."
+)
+_CONNECTION_STATUSES = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED}
+
+_GATEWAY: dict[int, tuple[type[APIError], str, str | None]] = {
+    400: (InvalidRequestError, "the gateway refused the request", None),
+    401: (
+        AuthenticationError,
+        "the Maton API key was not accepted",
+        "Check the connection's password, or MATON_API_KEY, against maton.ai/settings.",
+    ),
+    403: (
+        PermissionDeniedError,
+        "the Maton API key lacks a scope for this",
+        "Give the key access at maton.ai/settings.",
+    ),
+    404: (
+        NotFoundError,
+        "the gateway knows no such address",
+        "Check host and api_version in the connection.",
+    ),
+    412: (ConnectionMissingError, "Maton found no usable WhatsApp connection", _CONNECT),
+    422: (InvalidRequestError, "the gateway refused a parameter", None),
+}
+
+
+def _in_doubt(problem: str, answer: Answer, doubt: str | None) -> WhatsAppError:
+    facts: dict[str, Any] = {"http_status": answer.status, "request_id": answer.request_id}
+    stated = parse_retry_after(answer.headers.get("Retry-After"))
+    if doubt is None:
+        return ServerError(problem, advice="Try again later.", retry_after=stated, **facts)
+    return OutcomeUnknownError(problem, advice=doubt, **facts)
+
+
+def _gateway_text(data: Any) -> str:
+    """Find the gateway's words in any of its envelopes."""
+    if not isinstance(data, dict):
+        return ""
+    error = data.get("error")
+    candidates = [data.get("message"), error, data.get("detail")]
+    if isinstance(error, dict):
+        candidates.insert(0, error.get("message"))
+    for candidate in candidates:
+        if isinstance(candidate, str):
+            return _text(candidate)
+        if isinstance(candidate, list):
+            return _text("; ".join(_validation(item) for item in candidate[:5] if isinstance(item, dict)))
+    return ""
+
+
+def _validation(item: dict[str, Any]) -> str:
+    place = item.get("loc")
+    return f"{'.'.join(map(str, place)) if isinstance(place, list) else ''}: {item.get('msg', '')}"
+
+
+def _details(error: dict[str, Any]) -> str | None:
+    data = error.get("error_data")
+    parts = [data.get("details") if isinstance(data, dict) else data]
+    parts += [error.get("error_user_title"), error.get("error_user_msg")]
+    return " ".join(_text(part) for part in parts if isinstance(part, str) and part) or None
+
+
+def _said(problem: str, text: str) -> str:
+    return f"{problem}: {text}" if text else problem
+
+
+def _text(value: Any) -> str:
+    """Repeat a foreign text safely: one line, bounded, with phone numbers masked."""
+    return mask_numbers(" ".join(value.split())[:MAX_QUOTE]) if isinstance(value, str) else ""
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

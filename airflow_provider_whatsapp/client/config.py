@@ -1,0 +1,162 @@
+"""What a client needs to know: the key, the hosts, the ids and the limits."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DATA_HOST = "https://gateway.maton.ai"
+CONTROL_HOST = "https://ctrl.maton.ai"
+CURRENT_HOST = "https://api.maton.ai"
+"""Maton's newer host, which serves both planes; the default stays with the older two until they are switched off."""
+
+DEFAULT_API_VERSION = "v25.0"
+DEFAULT_RATE_LIMIT = 10.0
+"""Requests per second that Maton allows one account, over all its apps and connections."""
+DEFAULT_TIMEOUT = (5.0, 30.0)
+DEFAULT_MAX_RETRIES = 4
+
+_LOOPBACK = re.compile(r"^(localhost|127(\.\d{1,3}){3}|::1)$")
+_ID = re.compile(r"[0-9]{1,32}", re.ASCII)
+_CONNECTION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientConfig:
+    """
+    Settings of one client; checked when it is made, before anything connects.
+
+    :param api_key: Maton API key. It is sent to ``host`` (or Maton's two hosts) and nowhere else, and never shown.
+    :param phone_number_id: ID of the sending number.
+    :param waba_id: WhatsApp Business Account ID, for templates and phone numbers.
+    :param connection_id: Maton connection to use; None: Maton takes the oldest active one.
+    :param app_id: Meta app ID, for uploading samples of template headers.
+    :param host: Base URL that serves both planes, the sandbox's say; None: Maton's data and control hosts.
+    :param api_version: Graph API version, ``v25.0`` say.
+    :param rate_limit: Requests per second; 0 for none. Maton's limit is 10 per account.
+    :param timeout: Seconds to connect and seconds to wait for (each part of) the answer.
+    :param max_retries: How often one request is repeated where that is safe.
+    :param proxies: As ``requests`` takes them; None: those of the environment.
+    :param verify: True, a path to a CA bundle, or False for no TLS verification.
+    :param plus_prefix: Send numbers with ``+``. Without it Meta may put the sender's own country code in front.
+    :raises ConfigurationError: A value is missing or malformed.
+    """
+
+    api_key: str = field(repr=False)
+    phone_number_id: str | None = None
+    waba_id: str | None = None
+    connection_id: str | None = None
+    app_id: str | None = None
+    host: str | None = None
+    api_version: str = DEFAULT_API_VERSION
+    rate_limit: float = DEFAULT_RATE_LIMIT
+    timeout: tuple[float, float] = DEFAULT_TIMEOUT
+    max_retries: int = DEFAULT_MAX_RETRIES
+    proxies: Mapping[str, str] | None = field(default=None, repr=False)
+    verify: bool | str = True
+    plus_prefix: bool = True
+
+    def __post_init__(self) -> None:
+        _check_key(self.api_key)
+        for name in ("phone_number_id", "waba_id", "app_id"):
+            _check_id(name, getattr(self, name))
+        if self.connection_id is not None and not _CONNECTION_ID.fullmatch(self.connection_id):
+            msg = f"connection_id {self.connection_id!r} is not a Maton connection ID"
+            raise ConfigurationError(
+                msg, advice="Copy it from maton.ai, or leave it empty for the oldest active one."
+            )
+        if not re.fullmatch(r"v\d{1,3}\.\d{1,2}", self.api_version):
+            msg = f"api_version {self.api_version!r} is not a Graph API version"
+            raise ConfigurationError(msg, advice=f"Write it as {DEFAULT_API_VERSION!r}, or leave it empty.")
+        if not 0 <= self.rate_limit < float("inf"):
+            msg = f"rate_limit {self.rate_limit!r} is not a number of requests per second"
+            raise ConfigurationError(msg, advice="Use 10 (Maton's limit), a lower number, or 0 for none.")
+        if self.max_retries < 0:
+            msg = f"max_retries {self.max_retries!r} is negative"
+            raise ConfigurationError(msg, advice="Use 0 for no retries.")
+        if not all(seconds > 0 for seconds in self.timeout):
+            msg = f"timeout {self.timeout!r} is not two positive numbers of seconds"
+            raise ConfigurationError(msg, advice="Write it as [5, 30]: connect and read.")
+        if self.host is not None:
+            _check_host(self.host)
+
+    @property
+    def data_url(self) -> str:
+        """Base URL of the data plane, without a slash at its end."""
+        return (self.host or DATA_HOST).rstrip("/")
+
+    @property
+    def control_url(self) -> str:
+        """Base URL of Maton's control plane, without a slash at its end."""
+        return (self.host or CONTROL_HOST).rstrip("/")
+
+    def require(self, name: str) -> str:
+        """
+        Return an id that a call cannot do without.
+
+        :param name: ``"phone_number_id"``, ``"waba_id"`` or ``"app_id"``.
+        :raises ConfigurationError: It is not set.
+        """
+        value: str | None = getattr(self, name)
+        if value:
+            return value
+        msg = f"{name} is not set"
+        raise ConfigurationError(msg, advice=_WHERE[name])
+
+
+_WHERE = {
+    "phone_number_id": "Set it in the connection's extra (WhatsApp Manager > API setup shows the sender's "
+    "phone number ID), or pass phone_number_id= to the hook or operator.",
+    "waba_id": "Set the WhatsApp Business Account ID in the connection's extra (WhatsApp Manager shows it under "
+    "Account), or pass waba_id= to the hook or operator.",
+    "app_id": "Uploading a template header's sample needs the ID of the Meta app behind the Maton connection: set "
+    "app_id in the connection's extra. Templates without a media header do not need it.",
+}
+
+
+def _check_key(key: str) -> None:
+    if not key:
+        msg = "no Maton API key"
+        advice = "Put it in the connection's password or in the environment variable MATON_API_KEY (maton.ai/settings)."
+        raise ConfigurationError(msg, advice=advice)
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        msg = (
+            "the Maton API key contains spaces, line breaks or other characters that cannot stand in a header"
+        )
+        raise ConfigurationError(
+            msg, advice="Copy it again from maton.ai/settings, without quotes or line ends."
+        )
+
+
+def _check_id(name: str, value: str | None) -> None:
+    if value is None or _ID.fullmatch(value):
+        return
+    msg = f"{name} is not a numeric ID ({len(value)} characters)"
+    raise ConfigurationError(
+        msg,
+        advice="It is the ID that WhatsApp Manager shows (about 15 digits, kept as a string), not a phone number.",
+    )
+
+
+def _check_host(host: str) -> None:
+    parts = urlsplit(host)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        msg = "host is not a URL"
+        raise ConfigurationError(msg, advice=f"Write it as {CURRENT_HOST!r} or 'http://127.0.0.1:8425'.")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        msg = "host carries a user name, a password, a query or a fragment"
+        raise ConfigurationError(
+            msg, advice="Give the base URL alone; the key belongs in the password field."
+        )
+    if parts.scheme == "http" and not _LOOPBACK.match(parts.hostname):
+        msg = f"plain http to {parts.hostname} would send the API key unencrypted"
+        raise ConfigurationError(
+            msg, advice="Use https; plain http is for a loopback address such as 127.0.0.1 only."
+        )

@@ -1,0 +1,3 @@
+"""What the API offers, a module per resource."""
+
+from __future__ import annotations

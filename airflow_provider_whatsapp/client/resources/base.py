@@ -1,0 +1,87 @@
+"""What every resource shares: paths on the data plane, pages by cursor, and checked ids."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.client.transport import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from airflow_provider_whatsapp.client.config import ClientConfig
+    from airflow_provider_whatsapp.client.transport import Transport
+
+APP = "whatsapp-business"
+_GRAPH_ID = re.compile(r"[0-9]{1,32}", re.ASCII)
+
+
+class Resource:
+    """
+    A part of Graph behind the gateway.
+
+    :param transport: Sends the requests.
+    :param config: Ids, version and hosts.
+    """
+
+    def __init__(self, transport: Transport, config: ClientConfig) -> None:
+        self._transport = transport
+        self._config = config
+        self._base = f"{config.data_url}/{APP}/{config.api_version}/"
+        self._headers = {"Maton-Connection": config.connection_id} if config.connection_id else {}
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        json: Any = None,
+        open_body: Callable[[], Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        doubt: str | None = None,
+    ) -> dict[str, Any]:
+        return self._transport.request(
+            Call(
+                method=method,
+                url=self._base + path,
+                query=query or {},
+                json=json,
+                open_body=open_body,
+                headers={**self._headers, **(headers or {})},
+                doubt=doubt,
+            )
+        )
+
+    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """
+        Yield the items of a list, reading its pages when they are reached.
+
+        The answer's own ``paging.next`` points to another host with a token in it, so only its cursor is used.
+        """
+        after: str | None = None
+        while True:
+            page = self._call("GET", path, query={**query, "after": after})
+            yield from page.get("data") or []
+            paging = page.get("paging") or {}
+            cursor = (paging.get("cursors") or {}).get("after")
+            if not paging.get("next") or not cursor or cursor == after:
+                return
+            after = cursor
+
+
+def graph_id(value: str | int, field: str) -> str:
+    """
+    Check an id that goes into a path.
+
+    :param value: The id.
+    :param field: Its name, for the error.
+    :raises PayloadError: It is not a numeric Graph id.
+    """
+    text = str(value) if not isinstance(value, bool) else ""
+    if _GRAPH_ID.fullmatch(text):
+        return text
+    problem = "is not a numeric ID" if text else "is empty"
+    raise PayloadError(problem, field=field, advice="Pass the ID as Graph gave it: digits alone.")

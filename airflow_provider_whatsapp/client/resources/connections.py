@@ -1,0 +1,123 @@
+"""Maton's control plane: the OAuth connections that the gateway sends with."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.errors import APIError, ConnectionMissingError, PayloadError
+from airflow_provider_whatsapp.client.resources.base import APP
+from airflow_provider_whatsapp.client.transport import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_whatsapp.client.config import ClientConfig
+    from airflow_provider_whatsapp.client.transport import Transport
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+_ID_KEYS = ("connection_id", "id", "connection_Id")
+
+
+class Connections:
+    """
+    Connections of the Maton account.
+
+    :param transport: Sends the requests.
+    :param config: Key and hosts.
+    """
+
+    def __init__(self, transport: Transport, config: ClientConfig) -> None:
+        self._transport = transport
+        self._base = f"{config.control_url}/connections"
+
+    def list(
+        self, *, app: str = APP, status: str | None = None, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """
+        Return the account's connections.
+
+        :param app: Maton's name of the app.
+        :param status: ``ACTIVE``, ``PENDING`` or ``FAILED``.
+        :param limit: How many at most.
+        :raises AuthenticationError: Maton did not accept the API key.
+        """
+        query = {"app": app, "status": status, "limit": limit}
+        answer = self._transport.request(Call(method="GET", url=self._base, query=query))
+        return list(answer.get("connections") or [])
+
+    def get(self, connection_id: str) -> dict[str, Any]:
+        """
+        Return one connection: ``status``, ``url`` (a secret: it logs in), ``app``, times and so on.
+
+        :param connection_id: Its id.
+        :raises NotFoundError: The account has none of this id.
+        """
+        answer = self._transport.request(Call(method="GET", url=self._url(connection_id)))
+        connection = answer.get("connection", answer)
+        return connection if isinstance(connection, dict) else {}
+
+    def create(self, *, app: str = APP) -> dict[str, Any]:
+        """
+        Create a connection and return it; open its ``url`` in a browser to authorise it.
+
+        :param app: Maton's name of the app.
+        :raises OutcomeUnknownError: The answer was lost; list the PENDING connections before you try again.
+        """
+        doubt = "A PENDING connection may have been created: list them before you try again."
+        answer = self._transport.request(Call(method="POST", url=self._base, json={"app": app}, doubt=doubt))
+        nested = answer.get("connection")
+        made = nested if isinstance(nested, dict) else answer
+        connection_id = next((made[key] for key in _ID_KEYS if made.get(key)), None)
+        if connection_id is None:
+            raise APIError(
+                "Maton's answer carries no connection id", advice="List the connections to find it."
+            )
+        return self.get(connection_id)
+
+    def delete(self, connection_id: str) -> None:
+        """
+        Delete a connection.
+
+        :param connection_id: Its id.
+        :raises NotFoundError: The account has none of this id.
+        """
+        self._transport.request(Call(method="DELETE", url=self._url(connection_id)))
+
+    def wait_until_active(
+        self,
+        connection_id: str,
+        *,
+        timeout: float = 300.0,
+        interval: float = 3.0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> dict[str, Any]:
+        """
+        Wait until somebody has finished the browser step, and return the connection.
+
+        :param connection_id: Its id.
+        :param timeout: Seconds to wait at most.
+        :param interval: Seconds between two looks.
+        :param sleep: Waits for seconds.
+        :raises ConnectionMissingError: It failed, or was not authorised in time.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            connection = self.get(connection_id)
+            status = str(connection.get("status", "")).upper()
+            if status == "ACTIVE":
+                return connection
+            if status == "FAILED":
+                raise ConnectionMissingError(
+                    "the Maton connection failed", advice="Delete it and create a new one."
+                )
+            if time.monotonic() + interval > deadline:
+                msg = f"the Maton connection is still {status or 'without status'} after {timeout:g} s"
+                raise ConnectionMissingError(msg, advice="Open its URL in a browser and finish the log-in.")
+            sleep(interval)
+
+    def _url(self, connection_id: str) -> str:
+        if not _ID.fullmatch(connection_id):
+            raise PayloadError("is not a Maton connection ID", field="connection_id")
+        return f"{self._base}/{connection_id}"

@@ -1,0 +1,122 @@
+"""Sending messages, and telling WhatsApp that one was read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, PayloadError
+from airflow_provider_whatsapp.client.phone import recipient_fields
+from airflow_provider_whatsapp.client.resources.base import Resource
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.client.messages import Message
+
+MAX_CALLBACK_DATA = 512
+"""Characters of ``biz_opaque_callback_data`` (Meta, "Service messages")."""
+
+DOUBT = (
+    "The message may have been sent. WhatsApp has no idempotency key, so it is not repeated by itself: check the "
+    "recipient's phone before you send it again."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentMessage:
+    """
+    What WhatsApp accepted for processing; accepted is not delivered.
+
+    :param message_id: WhatsApp's id of the message (wamid).
+    :param wa_id: The recipient as WhatsApp knows them; may differ from the number sent to. None for user ids.
+    :param to: The recipient as it was asked for: digits, a user id or a group id.
+    :param message_status: ``accepted``, ``held_for_quality_assessment`` or ``paused``; templates only.
+    """
+
+    message_id: str
+    wa_id: str | None
+    to: str
+    message_status: str | None = None
+
+
+class Messages(Resource):
+    """Messages from the configured phone number."""
+
+    def send(
+        self,
+        to: str,
+        message: Message,
+        *,
+        reply_to: str | None = None,
+        callback_data: str | None = None,
+        group: bool = False,
+    ) -> SentMessage:
+        """
+        Send one message and return what WhatsApp accepted.
+
+        It is repeated only where it certainly did nothing: no connection, or refused for being too fast.
+
+        :param to: Recipient's number in international form, a business-scoped user id, or a group id.
+        :param message: What to send; its limits were checked when it was made.
+        :param reply_to: wamid of the message that this one quotes.
+        :param callback_data: Up to 512 characters that Meta echoes in its status webhooks.
+        :param group: ``to`` is a group id.
+        :raises PayloadError: The recipient or an option breaks a limit; nothing was sent.
+        :raises ConfigurationError: No ``phone_number_id`` is set; nothing was sent.
+        :raises NotSentError: Nothing left this machine.
+        :raises RateLimitError: Too fast for longer than the retries last; nothing was sent.
+        :raises OutcomeUnknownError: The answer was lost; the message may have been sent.
+        :raises APIError: WhatsApp or the gateway refused; nothing was sent.
+        """
+        recipient = recipient_fields(to, plus_prefix=self._config.plus_prefix, group=group)
+        body: dict[str, Any] = {"messaging_product": "whatsapp", **recipient, **message.to_payload()}
+        if reply_to:
+            body["context"] = {"message_id": reply_to}
+        if callback_data:
+            body["biz_opaque_callback_data"] = _callback_data(callback_data)
+        answer = self._call("POST", self._path(), json=body, doubt=DOUBT)
+        return _sent(answer, (recipient.get("to") or recipient.get("recipient") or "").removeprefix("+"))
+
+    def mark_as_read(self, message_id: str, *, typing: bool = False) -> None:
+        """
+        Mark a received message, and those before it, as read.
+
+        :param message_id: wamid of a message received within about 30 days.
+        :param typing: Show a typing indicator as well, for up to 25 seconds or until the reply.
+        :raises APIError: WhatsApp or the gateway refused.
+        """
+        if not message_id:
+            raise PayloadError(
+                "is empty", field="message_id", advice="Pass the wamid of the received message."
+            )
+        body: dict[str, Any] = {"messaging_product": "whatsapp", "status": "read", "message_id": message_id}
+        if typing:
+            body["typing_indicator"] = {"type": "text"}
+        self._call("POST", self._path(), json=body)
+
+    def _path(self) -> str:
+        return f"{self._config.require('phone_number_id')}/messages"
+
+
+def _callback_data(text: str) -> str:
+    if len(text) > MAX_CALLBACK_DATA:
+        raise PayloadError(
+            f"{len(text)} characters", field="callback_data", limit=MAX_CALLBACK_DATA, doc="Service messages"
+        )
+    return text
+
+
+def _sent(answer: dict[str, Any], to: str) -> SentMessage:
+    messages = answer.get("messages")
+    first = messages[0] if isinstance(messages, list) and messages else None
+    if not isinstance(first, dict) or not first.get("id"):
+        raise OutcomeUnknownError(
+            "the answer was a success without a message id", http_status=200, advice=DOUBT
+        )
+    contacts = answer.get("contacts")
+    contact = contacts[0] if isinstance(contacts, list) and contacts else {}
+    return SentMessage(
+        message_id=first["id"],
+        wa_id=contact.get("wa_id"),
+        to=to,
+        message_status=first.get("message_status"),
+    )

@@ -1,0 +1,166 @@
+"""Phone numbers of the account, their business profile, and what became of a message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.errors import NotFoundError, PayloadError
+from airflow_provider_whatsapp.client.resources.base import Resource, graph_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NUMBER_FIELDS = (
+    "id,display_phone_number,verified_name,code_verification_status,quality_rating,status,name_status,platform_type,"
+    "throughput,messaging_limit_tier,account_mode"
+)
+PROFILE_FIELDS = "about,address,description,email,profile_picture_url,websites,vertical"
+
+PROFILE_LIMITS = {"about": 139, "address": 256, "description": 512, "email": 128}
+"""Characters (Meta, "Business profiles")."""
+MAX_WEBSITES = 2
+MAX_WEBSITE = 256
+
+STATUS_ORDER = ("accepted", "sent", "failed", "deleted", "delivered", "read")
+"""Which of a message's events says most, in order: only a receipt outranks a failure, for one of several devices may
+have failed."""
+
+
+class PhoneNumbers(Resource):
+    """Phone numbers of the configured WhatsApp Business Account."""
+
+    def get(self, *, fields: str = NUMBER_FIELDS) -> dict[str, Any]:
+        """
+        Return the sending number: display number, verified name, quality, throughput and so on.
+
+        :param fields: Comma list; ``health_status`` says what keeps the number from sending.
+        :raises NotFoundError: ``phone_number_id`` is wrong, or not of this Maton connection.
+        """
+        return self._call("GET", self._config.require("phone_number_id"), query={"fields": fields})
+
+    def list(self, *, fields: str = NUMBER_FIELDS, page_size: int = 100) -> Iterator[dict[str, Any]]:
+        """
+        Yield the account's numbers; a page is read when it is reached.
+
+        :param fields: Comma list of fields to return.
+        :param page_size: Numbers per request, 100 at most.
+        """
+        path = f"{self._config.require('waba_id')}/phone_numbers"
+        return self._pages(path, {"fields": fields, "limit": page_size})
+
+
+class BusinessProfile(Resource):
+    """What recipients see of the sending number."""
+
+    def get(self, *, fields: str = PROFILE_FIELDS) -> dict[str, Any]:
+        """
+        Return the profile.
+
+        :param fields: Comma list of fields; without them Graph returns next to nothing.
+        """
+        answer = self._call("GET", self._path(), query={"fields": fields})
+        rows = answer.get("data") or [{}]
+        profile: dict[str, Any] = rows[0]
+        return profile.get("business_profile", profile)  # type: ignore[no-any-return]
+
+    def update(self, **changes: Any) -> None:
+        """
+        Change the given fields of the profile and leave the others.
+
+        :param changes: ``about``, ``address``, ``description``, ``email``, ``websites``, ``vertical``,
+            ``profile_picture_handle``.
+        :raises PayloadError: A field is unknown or over its limit; nothing was changed.
+        """
+        _check_profile(changes)
+        # The same fields twice give the same profile, so a lost answer is repeated.
+        self._call("POST", self._path(), json={"messaging_product": "whatsapp", **changes})
+
+    def _path(self) -> str:
+        return f"{self._config.require('phone_number_id')}/whatsapp_business_profile"
+
+
+class MessageHistory(Resource):
+    """What became of messages; Meta documents it, and not every token may read it."""
+
+    def events(self, message_id: str) -> list[dict[str, Any]]:
+        """
+        Return the events of one message, oldest first as Graph has them.
+
+        :param message_id: The wamid.
+        :raises NotFoundError: Graph knows no such message for this number.
+        :raises APIError: The history is not open to this connection (codes 10, 100 and 200).
+        """
+        if not message_id:
+            raise PayloadError("is empty", field="message_id", advice="Pass the wamid of a sent message.")
+        path = f"{self._config.require('phone_number_id')}/message_history"
+        rows = list(self._pages(path, {"message_id": message_id}))
+        # The filter is documented in two ways, so what comes back is filtered here as well.
+        rows = [row for row in rows if row.get("message_id", message_id) == message_id]
+        if not rows:
+            raise NotFoundError(f"the message history knows no message {message_id}")
+        return [event for row in rows for event in self._row_events(row)]
+
+    def status(self, message_id: str) -> dict[str, Any]:
+        """
+        Return how far a message got: ``{"status": ..., "timestamp": ..., "error": ...}``.
+
+        ``status`` is ``accepted``, ``sent``, ``delivered``, ``read``, ``failed`` or ``deleted``, the furthest of its
+        events by :data:`STATUS_ORDER`.
+
+        :param message_id: The wamid.
+        :raises NotFoundError: Graph knows no such message for this number.
+        :raises APIError: The history is not open to this connection (codes 10, 100 and 200).
+        """
+        return furthest(self.events(message_id))
+
+    def _row_events(self, row: dict[str, Any]) -> list[dict[str, Any]]:
+        events = row.get("events")
+        if isinstance(events, dict):
+            return list(events.get("data") or [])
+        if not row.get("id"):
+            return []
+        edges = self._pages(f"{graph_id(row['id'], 'history id')}/events", {})
+        return [edge.get("node", edge) for edge in edges]
+
+
+def furthest(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """
+    Boil a message's events down to the one that says most.
+
+    :param events: Events as Graph gives them, in any order; its two sets of names are both understood.
+    """
+    rank = {name: place for place, name in enumerate(STATUS_ORDER)}
+    best: dict[str, Any] = {"status": "accepted", "timestamp": None, "error": None}
+    for event in events:
+        status = str(event.get("delivery_status", "")).lower().replace("error", "failed")
+        if status in rank and rank[status] >= rank[best["status"]]:
+            when = event.get("timestamp") or event.get("occurrence_timestamp")
+            best = {"status": status, "timestamp": when, "error": event.get("error_description")}
+    return best
+
+
+def _check_profile(changes: dict[str, Any]) -> None:
+    known = {*PROFILE_LIMITS, "websites", "vertical", "profile_picture_handle"}
+    if not changes or not known.issuperset(changes):
+        unknown = ", ".join(sorted(set(changes) - known)) or "nothing"
+        raise PayloadError(
+            f"cannot change {unknown}", field="profile", advice=f"Fields are {', '.join(sorted(known))}."
+        )
+    for name, most in PROFILE_LIMITS.items():
+        value = changes.get(name)
+        if value is not None and len(value) > most:
+            raise PayloadError(
+                f"{len(value)} characters", field=f"profile.{name}", limit=most, doc="Business profiles"
+            )
+    if changes.get("about") == "":
+        raise PayloadError("is empty", field="profile.about", limit="1-139", doc="Business profiles")
+    websites = changes.get("websites") or []
+    if len(websites) > MAX_WEBSITES or any(len(site) > MAX_WEBSITE for site in websites):
+        limit = f"{MAX_WEBSITES} of {MAX_WEBSITE} characters"
+        raise PayloadError(
+            "too many or too long", field="profile.websites", limit=limit, doc="Business profiles"
+        )
+    if not all(site.startswith(("http://", "https://")) for site in websites):
+        raise PayloadError(
+            "must start with https:// or http://", field="profile.websites", doc="Business profiles"
+        )

@@ -1,0 +1,198 @@
+"""Message templates of the account: list, look up, create, edit, delete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, PayloadError
+from airflow_provider_whatsapp.client.messages.template import Template
+from airflow_provider_whatsapp.client.resources.base import Resource, graph_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+FIELDS = (
+    "id,name,language,status,category,previous_category,correct_category,sub_category,components,parameter_format,"
+    "quality_score,rejected_reason,message_send_ttl_seconds,library_template_name"
+)
+"""What is asked for; ``rejected_reason`` and ``quality_score`` do not come by themselves."""
+
+PAGE_SIZE = 100
+CATEGORIES = ("AUTHENTICATION", "MARKETING", "UTILITY")
+MAX_DELETE_IDS = 100
+
+_DOUBT = "The template may have been changed: list it before you try again."
+
+
+class Templates(Resource):
+    """Templates of the configured WhatsApp Business Account."""
+
+    def list(
+        self,
+        *,
+        name: str | None = None,
+        name_or_content: str | None = None,
+        content: str | None = None,
+        status: str | Sequence[str] | None = None,
+        category: str | Sequence[str] | None = None,
+        language: str | Sequence[str] | None = None,
+        quality_score: str | Sequence[str] | None = None,
+        source: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        fields: str = FIELDS,
+        page_size: int = PAGE_SIZE,
+    ) -> Iterator[dict[str, Any]]:
+        """
+        Yield templates as Graph describes them; a page is read when it is reached.
+
+        :param name: Name, exact (Meta may match a part of it; the rest is dropped here).
+        :param name_or_content: Text that the name or the content holds.
+        :param content: Text that the content holds.
+        :param status: One or several, ``"APPROVED"`` say.
+        :param category: One or several of ``AUTHENTICATION``, ``MARKETING``, ``UTILITY``.
+        :param language: One or several codes, ``"en_US"`` say.
+        :param quality_score: One or several of ``GREEN``, ``YELLOW``, ``RED``, ``UNKNOWN``.
+        :param source: ``AUTO_GENERATED`` or ``MANUAL``.
+        :param since: Unix time in seconds, from.
+        :param until: Unix time in seconds, to.
+        :param fields: Comma list of fields to return.
+        :param page_size: Templates per request.
+        :raises ConfigurationError: No ``waba_id`` is set.
+        :raises APIError: WhatsApp or the gateway refused.
+        """
+        query = {
+            "name": name,
+            "name_or_content": name_or_content,
+            "content": content,
+            "status": _one_or_list(status),
+            "category": _one_or_list(category),
+            "language": _one_or_list(language),
+            "quality_score": _one_or_list(quality_score),
+            "source": source,
+            "since": since,
+            "until": until,
+            "fields": fields,
+            "limit": page_size,
+        }
+        exact = {"name": name, "status": status, "category": category, "language": language}
+        for template in self._pages(self._path(), query):
+            if all(_matches(template.get(key), wanted) for key, wanted in exact.items()):
+                yield template
+
+    def get(self, template_id: str, *, fields: str = FIELDS) -> dict[str, Any]:
+        """
+        Return one template.
+
+        :param template_id: Its id.
+        :param fields: Comma list of fields to return.
+        :raises NotFoundError: There is none of this id.
+        """
+        return self._call("GET", graph_id(template_id, "template_id"), query={"fields": fields})
+
+    def find(self, name: str, language: str) -> dict[str, Any] | None:
+        """
+        Return the template of a name in a language, or None when the account has none.
+
+        :param name: Its name.
+        :param language: Its language, ``"en_US"`` say; ``en`` and ``en_US`` are different templates.
+        """
+        return next(self.list(name=name, language=language), None)
+
+    def create(
+        self,
+        *,
+        name: str,
+        language: str,
+        category: str,
+        components: Sequence[dict[str, Any]] | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """
+        Submit a template to Meta's review and return its ``id``, ``status`` and ``category``.
+
+        The category that comes back may differ from the one asked for. An answer that is lost is made good by looking
+        whether the template is there.
+
+        :param name: Lower-case letters, digits and underscores, 512 at most.
+        :param language: Code, ``"en_US"`` say.
+        :param category: ``AUTHENTICATION``, ``MARKETING`` or ``UTILITY``.
+        :param components: Graph's own components; every text with a variable needs an ``example``. Left out only
+            for a template of Meta's library.
+        :param options: Further fields as Graph names them: ``parameter_format``, ``message_send_ttl_seconds``,
+            ``library_template_name`` and so on.
+        :raises PayloadError: Name, language or category break a rule; nothing was created.
+        :raises InvalidRequestError: Meta refused it; ``details`` and ``subcode`` say why.
+        """
+        Template(name, language)  # refuses a malformed name or language
+        if category not in CATEGORIES:
+            raise PayloadError(
+                f"{category!r}", field="category", limit=", ".join(CATEGORIES), doc="Template fundamentals"
+            )
+        if components is None and "library_template_name" not in options:
+            raise PayloadError(
+                "is missing", field="components", advice="A template needs at least a BODY component."
+            )
+        body = {"name": name, "language": language, "category": category, **options}
+        if components is not None:
+            body["components"] = list(components)
+        try:
+            return self._call("POST", self._path(), json=body, doubt=_DOUBT)
+        except OutcomeUnknownError:
+            found = self.find(name, language)
+            if found is None:
+                raise
+            return {key: found.get(key) for key in ("id", "status", "category")}
+
+    def edit(self, template_id: str, **changes: Any) -> dict[str, Any]:
+        """
+        Change a template that is approved, rejected or paused; Meta reviews it again.
+
+        An approved one can be edited once in 24 hours and 10 times in 30 days.
+
+        :param template_id: Its id.
+        :param changes: ``components`` (whole), ``category``, ``message_send_ttl_seconds`` and so on; never name or
+            language.
+        :raises InvalidRequestError: Meta refused it; ``details`` and ``subcode`` say why.
+        :raises OutcomeUnknownError: The answer was lost; the edit may have been made.
+        """
+        if not changes:
+            raise PayloadError(
+                "nothing to change", field="changes", advice="Pass components= or another field."
+            )
+        return self._call("POST", graph_id(template_id, "template_id"), json=changes, doubt=_DOUBT)
+
+    def delete(self, *, name: str, template_id: str | None = None) -> None:
+        """
+        Delete a template in all its languages, or in one.
+
+        The name of an approved template cannot be used again for 30 days.
+
+        :param name: Its name.
+        :param template_id: Id of one language; None deletes every language of the name.
+        :raises APIError: Meta refused, or there is none.
+        """
+        Template(name)  # refuses a malformed name
+        hsm_id = graph_id(template_id, "template_id") if template_id is not None else None
+        self._call("DELETE", self._path(), query={"name": name, "hsm_id": hsm_id})
+
+    def library(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """
+        Yield templates of Meta's library, ready to be created by ``library_template_name``.
+
+        :param filters: ``search``, ``topic``, ``usecase``, ``industry`` and ``language``.
+        """
+        return self._pages("message_template_library", filters)
+
+    def _path(self) -> str:
+        return f"{self._config.require('waba_id')}/message_templates"
+
+
+def _one_or_list(value: str | Sequence[str] | None) -> str | list[str] | None:
+    return value if value is None or isinstance(value, str) else list(value)
+
+
+def _matches(actual: Any, wanted: str | Sequence[str] | None) -> bool:
+    if wanted is None or actual is None:
+        return True
+    return actual == wanted if isinstance(wanted, str) else actual in wanted

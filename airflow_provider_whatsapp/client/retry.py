@@ -1,0 +1,83 @@
+"""When one request is repeated, and after how long: pure decisions, clock and jitter come from outside."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from airflow_provider_whatsapp.client.error_codes import look_up
+from airflow_provider_whatsapp.client.errors import NotSentError, RateLimitError, ServerError
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.client.errors import WhatsAppError
+
+@dataclass(frozen=True, kw_only=True)
+class RequestRetry:
+    """
+    The rule for repeating one request inside one call.
+
+    A request is repeated when it certainly did nothing (it never left, or was refused for being too fast), and one
+    that may safely happen twice, a read say, after a failure of the service as well.
+
+    :param max_retries: How often at most, beyond the first try.
+    :param max_elapsed: Seconds that all tries and waits together may take; a longer wait is left to the caller.
+    :param base: Seconds of the first back-off; it doubles from try to try.
+    :param cap: Seconds that one back-off lasts at most.
+    """
+
+    max_retries: int = 4
+    max_elapsed: float = 90.0
+    base: float = 0.5
+    cap: float = 20.0
+
+    def delay(self, error: WhatsAppError, *, attempt: int, elapsed: float, jitter: float) -> float | None:
+        """
+        Return the seconds to wait before the next try, or None to give up.
+
+        :param error: What ended the last try.
+        :param attempt: Number of tries made so far, from 1.
+        :param elapsed: Seconds since the first try began.
+        :param jitter: A random number from 0 to 1.
+        """
+        if attempt > self.max_retries or not self._is_safe(error):
+            return None
+        wait = self._wait(error, attempt=attempt, jitter=jitter)
+        return wait if elapsed + wait <= self.max_elapsed else None
+
+    @staticmethod
+    def _is_safe(error: WhatsAppError) -> bool:
+        # A request that must not happen twice ends in OutcomeUnknownError where another ends in ServerError.
+        return not error.permanent and isinstance(error, NotSentError | RateLimitError | ServerError)
+
+    def _wait(self, error: WhatsAppError, *, attempt: int, jitter: float) -> float:
+        back_off = min(self.cap, self.base * 2.0 ** (attempt - 1)) * jitter
+        if error.retry_after is None:
+            return back_off
+        growth = look_up(error.code, error.subcode).growth if error.code is not None else 1.0
+        # A stated wait is a minimum: jitter only ever comes on top.
+        wait = error.retry_after * growth ** (attempt - 1)
+        return wait + min(back_off, 0.1 * wait)
+
+
+def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
+    """
+    Read a ``Retry-After`` header: seconds, or an HTTP date.
+
+    :param value: The header's value; None when it is missing.
+    :param now: The present time, for dates; None: the machine's clock.
+    :return: Seconds, never negative; None when the header is missing or unreadable.
+    """
+    if not value:
+        return None
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value.strip(), re.ASCII):
+        return float(value)
+    try:
+        when = parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())

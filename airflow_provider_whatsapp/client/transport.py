@@ -1,0 +1,232 @@
+"""The one place where bytes leave: one ``requests`` session, its pace, its retries, and what became of a request."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+import requests
+from requests.models import PreparedRequest
+from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import HTTPError as Urllib3Error
+
+from airflow_provider_whatsapp import __version__
+from airflow_provider_whatsapp.client.answers import Answer, read
+from airflow_provider_whatsapp.client.config import CURRENT_HOST
+from airflow_provider_whatsapp.client.errors import (
+    ConfigurationError,
+    NotSentError,
+    OutcomeUnknownError,
+    RateLimitError,
+    ServerError,
+    WhatsAppError,
+)
+from airflow_provider_whatsapp.client.rate_limit import Pacer, shared_pacer
+from airflow_provider_whatsapp.client.retry import RequestRetry
+from airflow_provider_whatsapp.client.wire import RecordingAdapter, request_began, start_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from airflow_provider_whatsapp.client.config import ClientConfig
+
+logger = logging.getLogger(__name__)
+
+USER_AGENT = f"airflow-provider-whatsapp/{__version__}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """
+    One request to make, as a resource states it.
+
+    :param method: HTTP method.
+    :param url: Whole URL without a query.
+    :param query: Query parameters; None values are left out, lists become JSON arrays as Graph reads them.
+    :param json: Body to send as JSON.
+    :param open_body: Opens a streamed body afresh for each try: something with ``read`` and a length in bytes.
+    :param headers: Headers of this call alone.
+    :param doubt: What to advise when it is not known whether the request was carried out. None: it may safely
+        happen twice, so it is repeated instead.
+    """
+
+    method: str
+    url: str
+    query: Mapping[str, Any] = field(default_factory=dict)
+    json: Any = None
+    open_body: Callable[[], Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    doubt: str | None = None
+
+
+class Transport:
+    """
+    Sends requests to the configured hosts; safe to use from many threads.
+
+    :param config: Key, hosts and limits.
+    :param retry: The rule for repeating a request; None: the default one with the configuration's ``max_retries``.
+    :param pacer: Spaces the requests; None: the one that this process shares for the account.
+    """
+
+    def __init__(
+        self, config: ClientConfig, *, retry: RequestRetry | None = None, pacer: Pacer | None = None
+    ) -> None:
+        self._config = config
+        self._retry = retry or RequestRetry(max_retries=config.max_retries)
+        self._pacer = pacer or shared_pacer(config.api_key, config.data_url, config.rate_limit)
+        self._session = requests.Session()
+        # A session would replace our Authorization header with an entry of ~/.netrc, and read proxies per request.
+        settings = self._session.merge_environment_settings(
+            config.data_url, dict(config.proxies or {}), None, config.verify, None
+        )
+        self._proxies = settings["proxies"]
+        self._verify = settings["verify"] or False
+        self._adapter = RecordingAdapter()
+        self._session.mount("https://", self._adapter)
+        self._session.mount("http://", self._adapter)
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "Authorization": f"Bearer {config.api_key}",
+            "User-Agent": USER_AGENT,
+        }
+
+    def close(self) -> None:
+        """Close the connections that are kept alive."""
+        self._session.close()
+
+    def request(self, call: Call) -> dict[str, Any]:
+        """
+        Make a call and return the JSON object of its answer, repeating it where that is safe.
+
+        :param call: What to do.
+        :raises NotSentError: Nothing left this machine, however often it was tried.
+        :raises OutcomeUnknownError: It left, must not be repeated, and whether it was carried out is not known.
+        :raises APIError: The gateway or Graph refused; see the class for the reason.
+        """
+        started = time.monotonic()
+        attempt = 0
+        while True:
+            attempt += 1
+            self._pacer.acquire()
+            try:
+                return read(self._exchange(call), doubt=call.doubt)
+            except WhatsAppError as error:
+                wait = self._retry.delay(
+                    error,
+                    attempt=attempt,
+                    elapsed=time.monotonic() - started,
+                    jitter=random.random(),  # noqa: S311  not a secret
+                )
+                if wait is None:
+                    raise
+                logger.warning(
+                    "%s: trying again in %.1f s (try %d of %d)",
+                    error,
+                    wait,
+                    attempt + 1,
+                    self._retry.max_retries + 1,
+                )
+                if isinstance(error, RateLimitError) and error.code is None:
+                    self._pacer.hold(wait)
+            time.sleep(wait)
+
+    def _exchange(self, call: Call) -> Answer:
+        """Send once and read the whole answer."""
+        request = self._prepare(call)
+        start_record()
+        try:
+            response = self._adapter.send(
+                request, stream=True, timeout=self._config.timeout, verify=self._verify, proxies=self._proxies
+            )
+            body = response.content
+        except (requests.RequestException, Urllib3Error, OSError) as error:
+            raise self._failure(error, call) from error
+        finally:
+            close = getattr(request.body, "close", None)
+            if close is not None:
+                close()
+        # Nothing that the other side says may carry the key into a log.
+        return Answer(
+            response.status_code, response.headers, body.replace(self._config.api_key.encode(), b"***")
+        )
+
+    def _prepare(self, call: Call) -> PreparedRequest:
+        """Build the request by hand: ``requests``' own preparation costs more than the rest of a send together."""
+        request = PreparedRequest()
+        request.method = call.method
+        request.url = call.url + encode_query(call.query)
+        request.headers = CaseInsensitiveDict(self._headers)
+        request.headers.update(call.headers)
+        if call.open_body is not None:
+            request.body = call.open_body()
+            request.headers["Content-Length"] = str(len(request.body))
+        elif call.json is not None:
+            request.body = json.dumps(call.json, ensure_ascii=False, separators=(",", ":")).encode()
+            request.headers["Content-Type"] = "application/json"
+            request.headers["Content-Length"] = str(len(request.body))
+        elif call.method == "POST":
+            request.headers["Content-Length"] = "0"
+        return request
+
+    def _failure(self, error: Exception, call: Call) -> WhatsAppError:
+        """Name what became of a request that got no answer."""
+        reason = _reason(error)
+        if isinstance(error, ValueError):
+            return ConfigurationError(
+                f"the request could not be made: {reason}", advice="Check host and proxies."
+            )
+        if isinstance(error, OSError) and "CA certificate" in str(error):
+            return ConfigurationError(
+                "the CA bundle of the connection's verify does not exist",
+                advice="Give the path of an existing file.",
+            )
+        if not request_began():
+            return NotSentError(f"no connection to the gateway: {reason}", advice=self._connect_advice())
+        if call.doubt is None:
+            return ServerError(f"no answer from the gateway: {reason}", advice="Try again later.")
+        return OutcomeUnknownError(f"the request left but its answer was lost: {reason}", advice=call.doubt)
+
+    def _connect_advice(self) -> str:
+        if self._config.host:
+            return (
+                "Nothing was sent. Check host and proxies in the connection, and that the server is running."
+            )
+        return (
+            "Nothing was sent. Check the network and the connection's proxies; if Maton's older hosts are gone, set "
+            f"host to {CURRENT_HOST} in the connection."
+        )
+
+
+def encode_query(query: Mapping[str, Any]) -> str:
+    """
+    Write query parameters as Graph reads them, with the question mark; "" when there are none.
+
+    :param query: None values are left out, lists and dicts become JSON.
+    """
+    pairs = {
+        key: json.dumps(value, separators=(",", ":"))
+        if isinstance(value, list | tuple | dict)
+        else str(value)
+        for key, value in query.items()
+        if value is not None
+    }
+    return f"?{urlencode(pairs, quote_via=quote)}" if pairs else ""
+
+
+def _reason(error: BaseException) -> str:
+    """Say in a few words what the network said; the library's own texts hold object addresses and whole URLs."""
+    cause: BaseException | None = error
+    deepest = error
+    while cause is not None:
+        deepest = cause
+        inner = getattr(cause, "reason", None)
+        cause = inner if isinstance(inner, BaseException) else cause.__cause__ or cause.__context__
+    words = str(deepest.args[-1]) if deepest.args else ""
+    name = type(deepest).__name__
+    return f"{name}: {words[:200]}" if words and "object at 0x" not in words else name

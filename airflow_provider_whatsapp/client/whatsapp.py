@@ -1,0 +1,55 @@
+"""The client: one transport, and what the API offers over it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_whatsapp.client.resources.connections import Connections
+from airflow_provider_whatsapp.client.resources.media import Media
+from airflow_provider_whatsapp.client.resources.messages import Messages
+from airflow_provider_whatsapp.client.resources.numbers import BusinessProfile, MessageHistory, PhoneNumbers
+from airflow_provider_whatsapp.client.resources.templates import Templates
+from airflow_provider_whatsapp.client.transport import Transport
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from airflow_provider_whatsapp.client.config import ClientConfig
+
+
+class WhatsAppClient:
+    """
+    WhatsApp through Maton's gateway; one client may be used from many threads.
+
+    .. code-block:: python
+
+        with WhatsAppClient(ClientConfig(api_key=key, phone_number_id="106540352242922")) as client:
+            client.messages.send("+15550001111", Text("The nightly run is done."))
+
+    :param config: Key, hosts, ids and limits.
+    :param transport: Sends the requests; None: one of its own.
+    """
+
+    def __init__(self, config: ClientConfig, *, transport: Transport | None = None) -> None:
+        self.config = config
+        self._transport = transport or Transport(config)
+        self.messages = Messages(self._transport, config)
+        self.media = Media(self._transport, config)
+        self.templates = Templates(self._transport, config)
+        self.phone_numbers = PhoneNumbers(self._transport, config)
+        self.business_profile = BusinessProfile(self._transport, config)
+        self.history = MessageHistory(self._transport, config)
+        self.connections = Connections(self._transport, config)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections that are kept alive; the client must not be used afterwards."""
+        self._transport.close()

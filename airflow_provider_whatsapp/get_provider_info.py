@@ -1,0 +1,120 @@
+"""
+What Airflow is told of this package.
+
+Airflow 3.2+ imports this module in every ``airflow`` command and refuses to start when the dictionary is malformed,
+so it is plain data: no imports beyond the version, no computing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+CONN_TYPE = "maton_whatsapp"
+HOOK_NAME = "WhatsApp (Maton)"
+HOOK_CLASS = "airflow_provider_whatsapp.hooks.maton_whatsapp.MatonWhatsAppHook"
+
+HIDDEN_FIELDS = ["login", "port", "schema"]
+RELABELING = {"password": "Maton API key", "host": "Gateway URL"}
+PLACEHOLDERS = {
+    "password": "empty: the environment variable MATON_API_KEY",
+    "host": "empty: Maton's own; http://127.0.0.1:8425 for the sandbox",
+    "phone_number_id": "106540352242922",
+    "waba_id": "102290129340398",
+    "rate_limit": "10",
+    "timeout": "[5, 30]",
+}
+
+# One table for both forms: Airflow 3.2+ reads it from here, 3.1 asks the hook's classmethods, which read it too.
+CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
+    "phone_number_id": {
+        "label": "Phone number ID",
+        "description": "The sender: the number's ID in WhatsApp Manager, not the number itself.",
+        "schema": {"type": ["string", "null"], "pattern": "^[0-9]*$"},
+    },
+    "waba_id": {
+        "label": "WhatsApp Business Account ID",
+        "description": "Needed for templates and for listing phone numbers.",
+        "schema": {"type": ["string", "null"], "pattern": "^[0-9]*$"},
+    },
+    "connection_id": {
+        "label": "Maton connection ID",
+        "description": "Which of the key's WhatsApp connections to use; empty: the oldest active one.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "app_id": {
+        "label": "Meta app ID",
+        "description": "Needed only to upload the sample of a template with a picture, video or document header.",
+        "schema": {"type": ["string", "null"], "pattern": "^[0-9]*$"},
+    },
+    "api_version": {
+        "label": "Graph API version",
+        "description": "Empty: v25.0.",
+        "schema": {"type": ["string", "null"], "pattern": "^(v[0-9]+\\.[0-9]+)?$"},
+    },
+    "rate_limit": {
+        "label": "Requests per second",
+        "description": "Maton allows 10 per account; 0: no limit.",
+        "schema": {"type": ["number", "null"], "minimum": 0},
+    },
+    "timeout": {
+        "label": "Timeout (seconds)",
+        "description": "Connect and read, as [5, 30].",
+        "schema": {"type": ["string", "null"]},
+    },
+    "max_retries": {
+        "label": "Retries of one request",
+        "description": "Only where repeating is safe; empty: 4.",
+        "schema": {"type": ["integer", "null"], "minimum": 0},
+    },
+    "plus_prefix": {
+        "label": "Send numbers with +",
+        "description": "Meta recommends it; false gives the digits alone.",
+        "schema": {"type": ["boolean", "null"]},
+    },
+    "proxies": {
+        "label": "Proxies",
+        "description": 'As requests takes them: {"https": "http://proxy.example:3128"}.',
+        "schema": {"type": ["string", "null"]},
+    },
+    "verify": {
+        "label": "TLS verification",
+        "description": "Empty or true: on. A path: the CA bundle to trust. false: off.",
+        "schema": {"type": ["string", "null"]},
+    },
+}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata in the shape of Airflow's ``provider_info.schema.json``."""
+    integration = "WhatsApp (Maton)"
+    package = "airflow_provider_whatsapp"
+    return {
+        "package-name": "airflow-provider-whatsapp",
+        "name": "WhatsApp",
+        "description": "WhatsApp messages, reports and alerts through Maton's API gateway.",
+        "integrations": [
+            {
+                "integration-name": integration,
+                "external-doc-url": "https://developers.facebook.com/docs/whatsapp/cloud-api",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": integration, "python-modules": [f"{package}.hooks.maton_whatsapp"]}],
+        "operators": [{"integration-name": integration, "python-modules": [f"{package}.operators.messages"]}],
+        "sensors": [{"integration-name": integration, "python-modules": [f"{package}.sensors.templates"]}],
+        "triggers": [{"integration-name": integration, "python-modules": [f"{package}.triggers.templates"]}],
+        "notifications": [f"{package}.notifications.whatsapp.WhatsAppNotifier"],
+        "connection-types": [
+            {
+                "connection-type": CONN_TYPE,
+                "hook-class-name": HOOK_CLASS,
+                "hook-name": HOOK_NAME,
+                "ui-field-behaviour": {
+                    "hidden-fields": HIDDEN_FIELDS,
+                    "relabeling": RELABELING,
+                    "placeholders": PLACEHOLDERS,
+                },
+                "conn-fields": CONNECTION_FIELDS,
+            }
+        ],
+    }

@@ -1,0 +1,3 @@
+"""Airflow hooks: an Airflow connection becomes a client."""
+
+from __future__ import annotations

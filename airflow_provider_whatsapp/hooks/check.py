@@ -1,0 +1,84 @@
+"""The connection test: which of key, Maton connection, number and account is wrong, or what was found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_whatsapp.client.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    NotFoundError,
+    WhatsAppError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+
+def check(make_client: Callable[[], WhatsAppClient]) -> tuple[bool, str]:
+    """
+    Try what the connection names, in the order in which it is needed; nothing is sent to anyone.
+
+    Airflow shows the text unmasked, so it is made of our own words and of ids.
+
+    :param make_client: Makes the client; what is wrong with the connection's fields shows here.
+    :return: Whether all is right, and a sentence for the user.
+    """
+    try:
+        client = make_client()
+        _check_maton(client)
+        return True, f"{_check_number(client)} {_check_account(client)}"
+    except WhatsAppError as error:
+        return False, str(error)
+    except Exception as error:
+        return False, f"The connection could not be tried: {type(error).__name__}."
+
+
+def _check_maton(client: WhatsAppClient) -> None:
+    active = client.connections.list(status="ACTIVE")
+    wanted = client.config.connection_id
+    if not active:
+        msg = "the Maton API key is right, but the account has no active WhatsApp connection"
+        raise ConfigurationError(msg, advice="Create one at maton.ai and finish its browser step.")
+    if wanted and wanted not in {connection.get("connection_id") for connection in active}:
+        msg = f"connection_id {wanted} is not among the account's {len(active)} active WhatsApp connections"
+        raise ConfigurationError(
+            msg, advice="Copy it from maton.ai, or leave it empty for the oldest active one."
+        )
+
+
+def _check_number(client: WhatsAppClient) -> str:
+    try:
+        number = client.phone_numbers.get()
+    except (NotFoundError, AuthenticationError) as error:
+        raise _blamed("phone_number_id", error) from error
+    name = number.get("verified_name") or "without a verified name"
+    found = f"Sends as {number.get('display_phone_number', 'a number')} ({name})"
+    quality, tier = number.get("quality_rating"), number.get("messaging_limit_tier")
+    facts = [f"quality {quality}" if quality else "", f"limit {tier}" if tier else ""]
+    return f"{', '.join([found, *filter(None, facts)])}."
+
+
+def _check_account(client: WhatsAppClient) -> str:
+    if not client.config.waba_id:
+        return "No waba_id is set: templates cannot be listed or created."
+    try:
+        numbers = [number.get("id") for number in client.phone_numbers.list(fields="id")]
+    except (NotFoundError, AuthenticationError) as error:
+        raise _blamed("waba_id", error) from error
+    if client.config.phone_number_id not in numbers:
+        msg = "waba_id names an account to which phone_number_id does not belong"
+        raise ConfigurationError(
+            msg, advice="WhatsApp Manager shows both IDs on one page; copy both from there."
+        )
+    return f"The account holds {len(numbers)} number{'s' if len(numbers) != 1 else ''}."
+
+
+def _blamed(field: str, error: WhatsAppError) -> WhatsAppError:
+    """Say which field is wrong, where it is the field and not the token behind it."""
+    if isinstance(error, AuthenticationError):
+        return error
+    msg = f"{field} is wrong, or does not belong to this Maton connection"
+    return ConfigurationError(msg, code=error.code, http_status=error.http_status, advice=error.advice)

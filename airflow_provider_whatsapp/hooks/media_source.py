@@ -1,0 +1,137 @@
+"""From what a DAG author writes as media to what a message carries: a link or the id of an upload."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.client.media import KINDS, looks_like_media, media_file, source_form
+from airflow_provider_whatsapp.client.messages import parse_message
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.client.messages import Message
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+HEADER_KINDS = ("image", "video", "document")
+_CAPTIONED = ("image", "video", "document")
+_KIND_OF = {mime: kind for kind, (_, mimes) in KINDS.items() for mime in mimes}
+
+
+def opened(source: Any) -> Any:
+    """
+    Return what can be read: the URL of an object store becomes an ``ObjectStoragePath``, all else stays.
+
+    :param source: What a DAG author gave.
+    """
+    if isinstance(source, str) and source_form(source) == "store":
+        from airflow.sdk import ObjectStoragePath
+
+        return ObjectStoragePath(source)
+    return source
+
+
+def media_message(
+    client: WhatsAppClient,
+    source: Any,
+    *,
+    kind: str | None = None,
+    caption: str | None = None,
+    filename: str | None = None,
+) -> Message:
+    """
+    Build a media message; a file is checked first and uploaded then.
+
+    :param client: Uploads the file, and looks up what kind a media id is.
+    :param source: URL, media id, path, ``ObjectStoragePath``, bytes or binary file object.
+    :param kind: What it goes as; None: what its type makes it.
+    :param caption: Text below it.
+    :param filename: Name that a document shows; None: the file's own.
+    :raises PayloadError: The file, or what goes with it, breaks a limit; no message was sent.
+    """
+    if kind is not None and kind not in KINDS:
+        raise PayloadError(
+            f"{kind!r}", field="kind", limit=", ".join(KINDS), advice="Leave it out to have it found."
+        )
+    form = source_form(source)
+    extras = {"caption": caption, "filename": filename}
+    if form == "link":
+        return _message(kind or _kind_of_link(source), {"link": source}, extras)
+    if form == "id":
+        return _message(kind or _kind_of_id(client, source), {"id": str(source)}, extras)
+    file = media_file(opened(source), filename=filename, kind=kind)
+    if file.kind == "document":
+        extras["filename"] = file.name
+    _message(file.kind, {"id": "0"}, extras)  # refuses what is wrong before the file is uploaded
+    return _message(file.kind, {"id": client.media.upload(file)}, extras)
+
+
+def template_header(client: WhatsAppClient, header: Any, *, filename: str | None = None) -> Any:
+    """
+    Return a template's header: text as it is, media as an uploaded or linked part.
+
+    A string is taken as media when it is a URL, a media id (10 digits or more) or a path (it starts with ``/``,
+    ``./``, ``../`` or ``~/``, or ends in the suffix of a type that WhatsApp takes), and as text otherwise. A dict says
+    it outright: ``{"type": "document", "media": "report"}`` or ``{"type": "text", "text": "report.pdf"}``.
+
+    :param client: Uploads the file, and looks up what kind a media id is.
+    :param header: What a DAG author gave.
+    :param filename: Name that a document shows; None: the file's own.
+    :raises PayloadError: The file does not suit a header; no message was sent.
+    """
+    kind = None
+    if isinstance(header, Mapping):
+        if "media" not in header:
+            return header
+        kind, filename = header.get("type"), header.get("filename", filename)
+        header = header["media"]
+    elif header is None or not looks_like_media(header):
+        return header
+    message = media_message(client, header, kind=kind, filename=filename)
+    if message.kind not in HEADER_KINDS:
+        raise PayloadError(
+            f"{message.kind} cannot stand in a template's header",
+            field="header",
+            limit=", ".join(HEADER_KINDS),
+            doc="Template components",
+        )
+    return message
+
+
+def _message(kind: str, media: dict[str, str], extras: dict[str, str | None]) -> Message:
+    given = {name: value for name, value in extras.items() if value is not None}
+    if kind != "document":
+        given.pop("filename", None)
+    if "caption" in given and kind not in _CAPTIONED:
+        raise PayloadError(
+            f"cannot stand with {kind}",
+            field="caption",
+            doc="Media messages",
+            advice="Send the text on its own.",
+        )
+    return parse_message({"type": kind, **media, **given})
+
+
+def _kind_of_link(link: str) -> str:
+    mime = mimetypes.guess_type(urlsplit(link).path)[0]
+    kind = _KIND_OF.get(mime or "")
+    if kind is None:
+        raise PayloadError(
+            "the link's path does not say what kind of media it is",
+            field="kind",
+            advice=f"Pass kind=, one of {', '.join(KINDS)} (in a template's header: "
+            '{"type": "document", "media": ...}).',
+        )
+    return kind
+
+
+def _kind_of_id(client: WhatsAppClient, media_id: Any) -> str:
+    mime = str(client.media.get(str(media_id)).get("mime_type", "")).partition(";")[0].strip()
+    kind = _KIND_OF.get(mime)
+    if kind is None:
+        raise PayloadError(
+            f"is of type {mime or 'unknown'}", field="media", advice="Pass kind= to say what it goes as."
+        )
+    return kind

@@ -1,0 +1,87 @@
+"""Whether templates have been approved: a pure judgement of what the account lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+Wanted = tuple[str, str | None]
+"""A template's name and its language; None: every language that the account has of it."""
+
+FIELDS = "id,name,language,status,category,rejected_reason"
+"""What a poll needs of each template."""
+
+REFUSED = {
+    "REJECTED": "Change the template so that it answers Meta's reason, and submit it again.",
+    "PAUSED": "Meta paused it for low quality (3 hours, then 6): wait, and improve it. It comes back by itself.",
+    "DISABLED": "Meta has disabled it for good: create another template under a new name.",
+    "PENDING_DELETION": "It is being deleted: create another one, under a new name or in 30 days.",
+    "DELETED": "It was deleted: create another one, under a new name or in 30 days.",
+    "LIMIT_EXCEEDED": "The account holds as many templates as Meta allows it: delete some.",
+    "ARCHIVED": "It was archived: unarchive it in WhatsApp Manager.",
+}
+"""Statuses that do not become APPROVED by waiting, and what to do. All others are waited out: Meta adds new ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """
+    What a poll found.
+
+    :param state: ``approved`` (all of them), ``waiting``, ``missing`` (one does not exist) or ``refused``.
+    :param message: The reason, and what to do about it.
+    :param templates: What the account lists of the wanted ones.
+    """
+
+    state: Literal["approved", "waiting", "missing", "refused"]
+    message: str
+    templates: list[dict[str, Any]] = field(default_factory=list)
+
+
+def judge(listed: Iterable[Mapping[str, Any]], wanted: Sequence[Wanted]) -> Verdict:
+    """
+    Judge whether all wanted templates are approved.
+
+    :param listed: Templates as Graph lists them; others than the wanted may be among them.
+    :param wanted: Names and languages.
+    """
+    rows = list(listed)
+    found: dict[str, dict[str, Any]] = {}
+    missing, refused, waiting = [], [], []
+    for name, language in wanted:
+        matches = [row for row in rows if row.get("name") == name and language in (None, row.get("language"))]
+        if not matches:
+            missing.append(_called(name, language))
+        for row in matches:
+            found[_called(name, row.get("language"))] = dict(row)
+    for called, row in found.items():
+        status = str(row.get("status", "")).upper()
+        if status in REFUSED:
+            refused.append(f"{called} is {status}{_reason(row)}. {REFUSED[status]}")
+        elif status != "APPROVED":
+            waiting.append(f"{called} is {status or 'without status'}")
+    templates = list(found.values())
+    if refused:
+        return Verdict("refused", " ".join(refused), templates)
+    if missing:
+        return Verdict(
+            "missing",
+            f"The account has no template {', '.join(missing)}. Create it first, and check name and language: en and "
+            "en_US are different templates.",
+            templates,
+        )
+    if waiting:
+        return Verdict("waiting", f"{', '.join(waiting)}.", templates)
+    return Verdict("approved", f"{', '.join(found)} approved.", templates)
+
+
+def _called(name: str, language: Any) -> str:
+    return f"{name} ({language})" if language else name
+
+
+def _reason(row: Mapping[str, Any]) -> str:
+    reason = row.get("rejected_reason")
+    return f" ({reason})" if reason and reason != "NONE" else ""

@@ -1,0 +1,3 @@
+"""Airflow notifiers: callbacks that send."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Airflow operators: tasks that send."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Airflow sensors: tasks that wait."""
+
+from __future__ import annotations

@@ -1,0 +1,163 @@
+"""The sensor that waits until Meta has approved a template."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+
+from airflow_provider_whatsapp._compat import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    conf,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+
+class TemplateApprovalSensor(BaseSensorOperator):
+    """
+    Wait until Meta has approved one template or several.
+
+    It returns the approved templates (``id``, ``name``, ``language``, ``status``, ``category``). A template that was
+    rejected, paused, disabled or deleted fails the task at once, without retries (or skips it with ``soft_fail``). A
+    gateway that does not answer is waited out, within the sensor's ``timeout``.
+
+    :param template_name: Name of the template. (templated)
+    :param language: Its language; None: every one that the account has of it. (templated)
+    :param templates: Several instead: a list of names, or of ``{"name": ..., "language": ...}``. (templated)
+    :param maton_conn_id: The Airflow connection. (templated)
+    :param waba_id: WhatsApp Business Account; None: the connection's. (templated)
+    :param deferrable: Wait in the triggerer, without a worker slot; the default is Airflow's ``[operators]
+        default_deferrable``.
+    """
+
+    template_fields: Sequence[str] = ("template_name", "language", "templates", "maton_conn_id", "waba_id")
+    ui_color = "#d9fdd3"
+
+    def __init__(
+        self,
+        *,
+        template_name: str | None = None,
+        language: str | None = None,
+        templates: Sequence[str | Mapping[str, str]] | None = None,
+        maton_conn_id: str = "maton_whatsapp_default",
+        waba_id: str | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.template_name = template_name
+        self.language = language
+        self.templates = templates
+        self.maton_conn_id = maton_conn_id
+        self.waba_id = waba_id
+        self.deferrable = deferrable
+
+    @cached_property
+    def hook(self) -> MatonWhatsAppHook:
+        """The hook of the sensor's connection."""
+        from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+        return MatonWhatsAppHook(self.maton_conn_id, waba_id=self.waba_id)
+
+    def wanted(self) -> list[list[str | None]]:
+        """
+        Return the names and languages to wait for, as lists of two.
+
+        :raises AirflowFailException: Neither a name nor a list was given, or an item of the list is malformed.
+        """
+        items: Sequence[Any] = self.templates or [{"name": self.template_name, "language": self.language}]
+        pairs: list[list[str | None]] = []
+        for item in items:
+            pair = [item, None] if isinstance(item, str) else [item.get("name"), item.get("language")]
+            if not pair[0]:
+                msg = "No template to wait for: give template_name, or templates as a list of names."
+                raise AirflowFailException(msg)
+            pairs.append(pair)
+        return pairs
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """
+        Ask once.
+
+        :param context: Airflow's context.
+        :raises AirflowFailException: Waiting is useless.
+        """
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+        from airflow_provider_whatsapp.triggers.templates import poll
+
+        try:
+            verdict = poll(self.hook, self.wanted())
+        except WhatsAppError as error:
+            if error.permanent:
+                raise AirflowFailException(str(error)) from error
+            self.log.warning("The poll failed and will be repeated: %s", error)
+            return PokeReturnValue(is_done=False)
+        self.log.info(verdict.message)
+        if verdict.state in ("refused", "missing"):
+            raise AirflowFailException(verdict.message)
+        return PokeReturnValue(is_done=verdict.state == "approved", xcom_value=verdict.templates)
+
+    def execute(self, context: Context) -> Any:
+        """
+        Wait here, or in the triggerer when deferrable.
+
+        :param context: Airflow's context.
+        """
+        if not self.deferrable:
+            return super().execute(context)
+        try:
+            first = self.poke(context)
+        except AirflowFailException as error:
+            if self.soft_fail or self.never_fail:
+                msg = f"Skipped: {error}"
+                raise AirflowSkipException(msg) from error
+            raise
+        if not first.is_done:
+            self._wait_in_triggerer()
+        return first.xcom_value
+
+    def _wait_in_triggerer(self) -> NoReturn:
+        from airflow_provider_whatsapp.triggers.templates import TemplateApprovalTrigger
+
+        # The trigger ends by itself at the timeout; Airflow's own limit comes a little later, for a trigger that hangs.
+        self.defer(
+            trigger=TemplateApprovalTrigger(
+                wanted=self.wanted(),
+                maton_conn_id=self.maton_conn_id,
+                waba_id=self.waba_id,
+                poke_interval=float(self.poke_interval),
+                end_time=time.time() + float(self.timeout),
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=float(self.timeout) + 60),
+        )
+
+    def execute_complete(self, context: Context, event: Any = None) -> Any:
+        """
+        Take the trigger's event.
+
+        :param context: Airflow's context.
+        :param event: What the trigger found.
+        :raises AirflowFailException: The template was refused, or polling it is useless.
+        :raises AirflowSensorTimeout: The time is over.
+        """
+        if not isinstance(event, dict) or "state" not in event:
+            msg = f"The trigger ended with an event that this version does not know: {event!r}"
+            raise AirflowFailException(msg)
+        self.log.info(event["message"])
+        if event["state"] == "approved":
+            return event["templates"]
+        if event["state"] == "timeout":
+            raise AirflowSensorTimeout(event["message"])
+        raise AirflowFailException(event["message"])

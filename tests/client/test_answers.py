@@ -1,0 +1,179 @@
+"""The gateway's five envelopes and Graph's one: whose error it is, and what it means for a send and for a read."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from requests.structures import CaseInsensitiveDict
+
+from airflow_provider_whatsapp.client.answers import Answer, read
+from airflow_provider_whatsapp.client.errors import (
+    APIError,
+    AuthenticationError,
+    ConnectionMissingError,
+    InvalidRequestError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    TemplateError,
+    WhatsAppError,
+)
+
+DOUBT = "Look before you send again."
+
+
+def answer(status, body=None, **headers):
+    raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    return Answer(status, CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()}), raw)
+
+
+def graph(code, **fields):
+    return {"error": {"message": f"(#{code}) words", "type": "OAuthException", "code": code, **fields}}
+
+
+def sending(*args, **headers):
+    return read(answer(*args, **headers), doubt=DOUBT)
+
+
+def reading(*args, **headers):
+    return read(answer(*args, **headers), doubt=None)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        pytest.param(401, {"message": "no", "code": 401}, AuthenticationError, id="a: message"),
+        pytest.param(401, {"error": {"message": "Invalid API key"}}, AuthenticationError, id="b: error without a code"),
+        pytest.param(404, {"detail": "Not Found"}, NotFoundError, id="c: detail"),
+        pytest.param(422, {"detail": [{"loc": ["query", "limit"], "msg": "bad"}]}, InvalidRequestError, id="d: list"),
+        pytest.param(405, None, APIError, id="e: empty"),
+        pytest.param(403, b"<html>", PermissionDeniedError, id="e: HTML"),
+        pytest.param(400, {"message": "No connection found"}, ConnectionMissingError, id="no connection"),
+        pytest.param(404, {"message": "Connection x not found"}, ConnectionMissingError, id="foreign connection"),
+        pytest.param(412, None, ConnectionMissingError, id="412"),
+        pytest.param(429, {"message": "slow down"}, RateLimitError, id="429"),
+        pytest.param(302, None, APIError, id="redirect"),
+        pytest.param(400, {"error": "text"}, InvalidRequestError, id="error as a string"),
+        pytest.param(400, [1], InvalidRequestError, id="a list"),
+        pytest.param(400, graph(132001), TemplateError, id="Graph"),
+        pytest.param(400, graph(80007), RateLimitError, id="Graph's throttling, as a 400"),
+        pytest.param(401, graph(190), AuthenticationError, id="Meta's token"),
+    ],
+)
+def test_refusals_mean_that_nothing_was_sent(status, body, error):
+    with pytest.raises(error) as caught:
+        sending(status, body)
+
+    assert type(caught.value) is error
+    assert caught.value.sent == "no"
+    assert caught.value.http_status == status
+    assert caught.value.permanent is not isinstance(caught.value, RateLimitError)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        pytest.param(500, {"message": "Internal"}, id="gateway 500"),
+        pytest.param(502, b"<html><h1>502 Bad Gateway</h1></html>", id="502 with HTML"),
+        pytest.param(503, None, id="503 empty"),
+        pytest.param(504, {"detail": "timeout"}, id="504"),
+        pytest.param(408, None, id="408"),
+        pytest.param(500, graph(131000), id="Graph 131000"),
+        pytest.param(503, graph(2, is_transient=True), id="Graph 2"),
+        pytest.param(400, graph(1), id="Graph 1, as a 400"),
+        pytest.param(200, b"", id="success without a body"),
+        pytest.param(200, b'{"messages": [', id="half a body"),
+        pytest.param(200, b"[]", id="a list as success"),
+    ],
+)
+def test_doubt_is_told_apart_for_sends_and_reads(status, body):
+    with pytest.raises(OutcomeUnknownError) as caught:
+        sending(status, body)
+
+    assert caught.value.sent == "unknown"
+    assert caught.value.permanent is False
+    assert DOUBT in str(caught.value)
+    if body != b"":  # an empty success is a success for what may be repeated, a delete say
+        with pytest.raises(ServerError) as caught:
+            reading(status, body)
+        assert caught.value.sent == "no"
+        assert caught.value.permanent is False
+
+
+def test_success_is_the_json_object():
+    assert sending(200, {"messages": [{"id": "wamid.x"}]}) == {"messages": [{"id": "wamid.x"}]}
+    assert reading(200, b"") == {}
+
+
+def test_an_error_object_in_a_200_is_an_error():
+    with pytest.raises(InvalidRequestError):
+        sending(200, graph(100))
+
+
+def test_facts_for_support_are_kept():
+    body = graph(132000, error_data={"details": "expected 0, got 1"}, fbtrace_id="AbC")
+    with pytest.raises(TemplateError) as caught:
+        sending(400, body, X_Request_Id="req-1")
+
+    error = caught.value
+    assert (error.code, error.fbtrace_id, error.request_id) == (132000, "AbC", "req-1")
+    for fact in ("132000", "AbC", "req-1", "expected 0, got 1"):
+        assert fact in str(error)
+    assert error.to_dict()["code"] == 132000
+
+
+def test_stated_wait_wins_over_the_table():
+    with pytest.raises(RateLimitError) as caught:
+        sending(429, {"message": "slow"}, Retry_After="3")
+    assert caught.value.retry_after == 3
+
+    with pytest.raises(RateLimitError) as caught:
+        sending(400, graph(130429))
+    assert caught.value.retry_after > 0
+
+
+def test_foreign_words_are_bounded_and_numbers_in_them_masked():
+    with pytest.raises(APIError) as caught:
+        sending(400, {"message": "to +15550001111 " + "x" * 5000})
+
+    assert "15550001111" not in str(caught.value)
+    assert len(str(caught.value)) < 800
+
+
+@pytest.mark.parametrize("body", [graph(132001), graph(999999), {"message": "no"}])
+def test_errors_survive_pickling(body):
+    with pytest.raises(WhatsAppError) as caught:
+        sending(404, body)
+
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert type(copy) is type(caught.value)
+    assert str(copy) == str(caught.value)
+    assert copy.to_dict() == caught.value.to_dict()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(
+        st.sampled_from(["error", "code", "message", "detail", "error_data", "details", "error_subcode", "loc", "msg"]),
+        inner,
+        max_size=4,
+    ),
+    max_leaves=12,
+)
+
+
+@given(status=st.integers(100, 599), body=JSON | st.binary(max_size=40))
+def test_no_answer_breaks_the_reader(status, body):
+    """Whatever comes back is a JSON object or one of our errors; a send is never wrongly called not sent."""
+    try:
+        assert isinstance(sending(status, body), dict)
+    except WhatsAppError as error:
+        assert str(error)
+        assert pickle.loads(pickle.dumps(error)).sent == error.sent

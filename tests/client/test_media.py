@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import io
+from email.parser import BytesParser
+from email.policy import HTTP
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.client.media import KINDS, form_body, looks_like_media, media_file, source_form
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
+JPEG = b"\xff\xd8\xff\xe0" + b"\0" * 20
+PDF = b"%PDF-1.7\n"
+MP4 = b"\0\0\0\x18ftypmp42"
+WEBP = b"RIFF\x10\0\0\0WEBPVP8 "
+ANIMATED_WEBP = b"RIFF\x10\0\0\0WEBPVP8X\x0a\0\0\0\x02"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "mime", "kind"),
+    [
+        pytest.param("a.png", PNG, "image/png", "image", id="png"),
+        pytest.param("a.dat", JPEG, "image/jpeg", "image", id="by content"),
+        pytest.param("wrong.png", PDF, "application/pdf", "document", id="content wins over the name"),
+        pytest.param("a.mp4", MP4, "video/mp4", "video", id="mp4"),
+        pytest.param("a.ogg", b"OggS" + b"\0" * 9, "audio/ogg", "audio", id="ogg"),
+        pytest.param("a.webp", WEBP, "image/webp", "sticker", id="sticker"),
+        pytest.param("sales.csv", b"a,b\n1,2\n", "text/plain", "document", id="csv goes as text"),
+        pytest.param("run.log", "läuft\n".encode(), "text/plain", "document", id="log goes as text"),
+    ],
+)
+def test_type_and_kind_are_found(tmp_path, name, content, mime, kind):
+    path = tmp_path / name
+    path.write_bytes(content)
+    file = media_file(path)
+
+    assert (file.mime_type, file.kind, file.name, file.size) == (mime, kind, name, len(content))
+    assert media_file(str(path)).mime_type == mime
+    with file.open() as stream:
+        assert stream.read() == content
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "words"),
+    [
+        pytest.param(b"", {"filename": "a.txt"}, "is empty", id="empty"),
+        pytest.param(b"PK\x03\x04\0\0", {"filename": "a.zip"}, "application/zip, which WhatsApp does not take", id="zip"),
+        pytest.param(PDF, {"filename": "a.pdf", "kind": "image"}, "goes as a document, not as an image", id="kind"),
+        pytest.param(PNG + b"\0" * KINDS["image"][0], {"filename": "a.png"}, "too large for an image", id="image"),
+        pytest.param(WEBP + b"\0" * 100 * 1024, {"filename": "a.webp"}, "too large for a sticker", id="static sticker"),
+        pytest.param(ANIMATED_WEBP + b"\0" * 500 * 1024, {"filename": "a.webp"}, "too large", id="animated sticker"),
+    ],
+)
+def test_what_does_not_fit_is_refused(content, options, words):
+    with pytest.raises(PayloadError, match=words) as caught:
+        media_file(content, **options)
+
+    assert caught.value.advice
+
+
+def test_an_animated_sticker_may_be_larger():
+    assert media_file(ANIMATED_WEBP + b"\0" * 200 * 1024, filename="a.webp").kind == "sticker"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        pytest.param("/nowhere/report.pdf", "does not exist", id="missing"),
+        pytest.param("/", "is a folder", id="folder"),
+        pytest.param("", "is empty", id="empty string"),
+        pytest.param(3.5, "cannot read a float", id="other type"),
+        pytest.param(io.StringIO("text"), "text mode", id="text mode"),
+    ],
+)
+def test_what_cannot_be_read_is_told(source, words):
+    with pytest.raises(PayloadError, match=words):
+        media_file(source)
+
+
+def test_size_is_checked_without_reading_the_file(tmp_path):
+    path = tmp_path / "huge.pdf"
+    with path.open("wb") as stream:
+        stream.write(PDF)
+        stream.truncate(200 * 1024 * 1024)
+
+    with pytest.raises(PayloadError, match="209,715,200 bytes"):
+        media_file(path)
+
+
+def test_a_borrowed_stream_is_read_from_its_place_and_stays_open():
+    stream = io.BytesIO(b"skip" + PDF)
+    stream.seek(4)
+    file = media_file(stream, filename="a.pdf")
+    for _ in range(2):
+        with file.open() as opened:
+            assert opened.read() == PDF
+
+    assert not stream.closed
+
+
+@given(
+    content=st.binary(min_size=1, max_size=3000),
+    name=st.text(min_size=1, max_size=30).filter(lambda name: "/" not in name and "\0" not in name),
+    step=st.integers(1, 700),
+)
+def test_a_form_reads_the_same_in_pieces_of_any_size(content, name, step):
+    file = media_file(content, filename=name, mime_type="text/plain")
+    body = form_body({"messaging_product": "whatsapp", "type": "text/plain"}, file, "line")
+    raw = b""
+    while piece := body.read(step):
+        assert len(piece) <= step
+        raw += piece
+
+    assert len(raw) == len(body)
+    head = b"Content-Type: multipart/form-data; boundary=line\r\n\r\n"
+    parts = list(BytesParser(policy=HTTP).parsebytes(head + raw).iter_parts())
+    assert [part.get_param("name", header="content-disposition") for part in parts] == [
+        "messaging_product",
+        "type",
+        "file",
+    ]
+    assert b"\r\n\r\n" + content + b"\r\n--line--\r\n" in raw
+
+
+def test_a_file_that_shrinks_is_told(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("long enough")
+    file = media_file(path)
+    path.write_text("short")
+    body = form_body({}, file, "line")
+
+    with pytest.raises(PayloadError, match="became shorter"):
+        while body.read():
+            pass
+
+
+@pytest.mark.parametrize(
+    ("source", "form"),
+    [
+        pytest.param("https://x.example/a.pdf", "link", id="link"),
+        pytest.param("HTTP://x.example/a.pdf", "link", id="capitals"),
+        pytest.param("s3://bucket/a.pdf", "store", id="s3"),
+        pytest.param("file:///tmp/a.pdf", "store", id="file URL"),
+        pytest.param("4490709327384033", "id", id="media id"),
+        pytest.param(4490709327384033, "id", id="media id as a number"),
+        pytest.param("/tmp/a.pdf", "file", id="path"),
+        pytest.param("2024.pdf", "file", id="relative path"),
+        pytest.param(b"bytes", "file", id="bytes"),
+    ],
+)
+def test_source_form(source, form):
+    assert source_form(source) == form
+
+
+@pytest.mark.parametrize(
+    ("header", "media"),
+    [
+        ("Pipeline late", False),
+        ("2024", False),
+        ("version 1.2", False),
+        ("", False),
+        ("report.pdf", True),
+        ("/tmp/report", True),
+        ("s3://bucket/report.pdf", True),
+        ("https://x.example/a.png", True),
+        ("4490709327384033", True),
+        (b"bytes", True),
+    ],
+)
+def test_a_header_is_text_unless_it_looks_like_media(header, media):
+    assert looks_like_media(header) is media

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_whatsapp.client.errors import (
+    AuthenticationError,
+    NotSentError,
+    OutcomeUnknownError,
+    PayloadError,
+    RateLimitError,
+    ServerError,
+    TemplateError,
+)
+from airflow_provider_whatsapp.client.retry import RequestRetry, parse_retry_after
+
+RETRY = RequestRetry(max_retries=3, max_elapsed=60, base=1, cap=8)
+
+
+def delay(error, *, attempt=1, elapsed=0.0, jitter=1.0, retry=RETRY):
+    return retry.delay(error, attempt=attempt, elapsed=elapsed, jitter=jitter)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(OutcomeUnknownError("lost"), id="unknown outcome"),
+        pytest.param(AuthenticationError("key"), id="wrong key"),
+        pytest.param(TemplateError("paused"), id="template"),
+        pytest.param(PayloadError("too long", field="text.body"), id="payload"),
+        pytest.param(RateLimitError("policy", permanent=True), id="permanent"),
+    ],
+)
+def test_what_did_or_may_have_happened_is_not_repeated(error):
+    assert delay(error) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(NotSentError("refused"), id="never left"),
+        pytest.param(RateLimitError("slow down"), id="rate limit"),
+        pytest.param(ServerError("503"), id="read that failed"),
+    ],
+)
+def test_what_certainly_did_nothing_is_repeated(error):
+    assert delay(error) == 1.0
+
+
+def test_back_off_doubles_up_to_its_cap_and_jitter_takes_a_share_of_it():
+    retry = RequestRetry(max_retries=9, base=1, cap=8)
+    waits = [delay(NotSentError("refused"), attempt=attempt, retry=retry) for attempt in range(1, 6)]
+
+    assert waits == [1, 2, 4, 8, 8]
+    assert delay(NotSentError("refused"), jitter=0.25) == 0.25
+
+
+def test_tries_are_counted():
+    assert delay(NotSentError("refused"), attempt=3) is not None
+    assert delay(NotSentError("refused"), attempt=4) is None
+
+
+def test_a_wait_that_would_cross_the_total_time_is_left_to_the_caller():
+    assert delay(RateLimitError("slow down", retry_after=50), elapsed=0) is not None
+    assert delay(RateLimitError("slow down", retry_after=50), elapsed=20) is None
+
+
+def test_too_many_messages_to_one_person_waits_by_powers_of_four():
+    error = RateLimitError("pair", code=131056, retry_after=1)
+    waits = [delay(error, attempt=attempt, jitter=0) for attempt in (1, 2, 3)]
+
+    assert waits == [1, 4, 16]
+
+
+@given(stated=st.floats(0, 50), jitter=st.floats(0, 1), attempt=st.integers(1, 3))
+def test_a_stated_wait_is_never_cut_short(stated, jitter, attempt):
+    wait = delay(RateLimitError("slow down", retry_after=stated), attempt=attempt, jitter=jitter)
+
+    assert wait is None or wait >= stated
+
+
+NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        pytest.param(None, None, id="missing"),
+        pytest.param("", None, id="empty"),
+        pytest.param("7", 7.0, id="seconds"),
+        pytest.param("0.5", 0.5, id="fraction"),
+        pytest.param("Thu, 01 Jan 2026 12:00:30 GMT", 30.0, id="date"),
+        pytest.param("Thu, 01 Jan 2026 11:00:00 GMT", 0.0, id="past"),
+        pytest.param("soon", None, id="words"),
+        pytest.param("-5", None, id="negative"),
+        pytest.param("inf", None, id="infinite"),
+        pytest.param("1e9", None, id="exponent"),
+    ],
+)
+def test_retry_after(header, seconds):
+    assert parse_retry_after(header, now=NOW) == seconds
+
+
+@given(st.text())
+def test_no_header_breaks_the_reader(header):
+    seconds = parse_retry_after(header, now=NOW)
+
+    assert seconds is None or seconds >= 0

@@ -1,0 +1,71 @@
+"""The floors of the house: imports point downwards only, and the sandbox stands apart."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "airflow_provider_whatsapp"
+ROOT = Path(__file__).parents[1] / PACKAGE
+
+FLOORS = {
+    "client": 1,
+    "delivery": 2,
+    "message_templates": 2,
+    "_compat": 3,
+    "hooks": 3,
+    "notifications": 3,
+    "operators": 3,
+    "sensors": 3,
+    "triggers": 3,
+}
+GROUND = {"get_provider_info"}  # plain data, which any floor may read
+MODULES = sorted(ROOT.rglob("*.py"))
+
+
+def imports(path):
+    """Return the absolute names of all modules that a file imports, inside functions too."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def room(name):
+    """Return the first part of a name below the package, or None."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == PACKAGE and len(parts) > 1 else None
+
+
+def own_room(path):
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_downwards(path):
+    mine = own_room(path)
+    for name in imports(path):
+        other = room(name)
+        if other in {None, mine, "__version__"} | GROUND:
+            continue
+        assert mine != "sandbox", f"the sandbox shares no code, but imports {name}"
+        assert other != "sandbox", f"only the command line and tests use the sandbox, not {mine}: {name}"
+        assert FLOORS[other] <= FLOORS[mine], f"{mine} is below {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_top_floor_knows_airflow(path):
+    uses = {name for name in imports(path) if name.split(".")[0] == "airflow"}
+
+    assert not uses or FLOORS.get(own_room(path)) == 3
+
+
+def test_every_room_has_a_floor():
+    rooms = {own_room(path) for path in MODULES}
+
+    assert rooms - {"__init__", "get_provider_info", "sandbox"} == set(FLOORS)
