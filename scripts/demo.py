@@ -33,7 +33,7 @@ AIRFLOW = version("apache-airflow")
 AIRFLOW_HOME = ROOT / ".airflow" / AIRFLOW
 DAG = "report_delivery"
 CONNECTION = "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"
-PATIENCE = {"sandbox": 30, "database": 180, "run": 300}
+PATIENCE = {"sandbox": 30, "database": 180, "run": 300, "delivery": 20}
 """Seconds after which a part of the demo counts as stuck."""
 
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -83,10 +83,7 @@ def run_demo() -> None:
         prepare_database(env)
         say(f"Airflow  {AIRFLOW} runs the DAG {DAG}")
         run_dag(env)
-        messages = json.loads(fetch(f"{url}/_sandbox/messages"))
-        if not messages:
-            reason = "the DAG run succeeded, but no message arrived."
-            raise DemoError(reason, OUTPUT / "airflow.log")
+        messages = delivered_messages(url)
         (OUTPUT / "phone.html").write_bytes(fetch(url))
 
     say("Arrived")
@@ -96,6 +93,28 @@ def run_demo() -> None:
     say(f"  The phone:   {shown(OUTPUT / 'phone.html')}  (open it in a browser)")
     for report in sorted(OUTPUT.glob("*.pdf")):
         say(f"  The report:  {shown(report)}")
+
+
+def delivered_messages(url: str) -> list[dict[str, Any]]:
+    """
+    Return the messages, once the phone has them all.
+
+    :raises DemoError: There is none, or one could not be delivered.
+    """
+    log = OUTPUT / "airflow.log"
+    deadline = time.monotonic() + PATIENCE["delivery"]
+    while True:
+        messages: list[dict[str, Any]] = json.loads(fetch(f"{url}/_sandbox/messages"))
+        states = {message.get("status", "delivered") for message in messages}
+        if not messages:
+            reason = "the DAG run succeeded, but no message was sent."
+            raise DemoError(reason, log)
+        if states <= {"delivered", "read"}:
+            return messages
+        if "failed" in states or time.monotonic() > deadline:
+            reason = f"the message was sent, but it did not reach the phone ({', '.join(sorted(states))})."
+            raise DemoError(reason, log)
+        time.sleep(0.2)
 
 
 @contextlib.contextmanager
