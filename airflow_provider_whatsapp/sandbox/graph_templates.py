@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.sandbox import template_rules
@@ -86,7 +87,7 @@ def _reported(part: dict[str, Any]) -> dict[str, Any]:
     if not handles:
         return part
     # What comes back is an address and no handle: posting it again is refused, here as there.
-    address = f"https://scontent.whatsapp.net/v/{abs(hash(handles[0])) % 10**12}"
+    address = f"https://scontent.whatsapp.net/v/{zlib.crc32(str(handles[0]).encode())}"
     return {**part, "example": {"header_handle": [address]}}
 
 

@@ -117,7 +117,7 @@ def check_message(params: dict[str, Any]) -> str:
     :raises GraphError: Meta would refuse it, with its code.
     """
     check_product(params)
-    kind = params.get("type", "text")
+    kind: Any = params.get("type", "text")
     rule = TYPES.get(kind) if isinstance(kind, str) else None
     if rule is None:
         raise GraphError(131051, f"Message type {str(kind)[:64]!r} is not supported")
@@ -134,4 +134,4 @@ def check_message(params: dict[str, Any]) -> str:
         raise GraphError(100, "A reaction names its message itself; context is not allowed")
     if params.get("recipient_type") == "group" and kind not in GROUP_TYPES:
         raise invalid("type", "text, media or template for a group")
-    return kind
+    return str(kind)

@@ -13,10 +13,10 @@ from airflow_provider_whatsapp.sandbox.shape import (
     invalid,
     link,
     missing,
-    number,
     obj,
     some_object,
     text,
+    whole,
 )
 
 MAX_BODY = 1024
@@ -142,7 +142,7 @@ def _short_lines(value: Any, where: str) -> None:
 
 _MEDIA_CARD = obj(
     {
-        "card_index": number(0, 9),
+        "card_index": whole(0, 9),
         "type": among("cta_url"),
         "header": _header("image", "video"),
         "action": _CTA,
@@ -151,7 +151,7 @@ _MEDIA_CARD = obj(
 )
 _PRODUCT_CARD = obj(
     {
-        "card_index": number(0, 9),
+        "card_index": whole(0, 9),
         "type": among("product"),
         "action": obj({"product_retailer_id": text(256), "catalog_id": text(64)}),
     },

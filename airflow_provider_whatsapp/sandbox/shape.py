@@ -103,6 +103,22 @@ def number(low: float, high: float) -> Check:
     return check
 
 
+def whole(low: int, high: int) -> Check:
+    """
+    A whole number within bounds, or its digits.
+
+    :param low: Lowest.
+    :param high: Highest.
+    """
+
+    def check(value: Any, where: str) -> None:
+        shown = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+        if not (shown.isascii() and shown.isdigit() and len(shown) < 20 and low <= int(shown) <= high):
+            raise invalid(where, f"a whole number from {low} to {high}")
+
+    return check
+
+
 def flag(value: Any, where: str) -> None:
     """True or false; forms write it as text."""
     if not isinstance(value, bool) and value not in ("true", "false"):

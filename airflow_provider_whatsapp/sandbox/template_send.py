@@ -19,6 +19,7 @@ from airflow_provider_whatsapp.sandbox.shape import (
     obj,
     some_object,
     text,
+    whole,
 )
 from airflow_provider_whatsapp.sandbox.template_text import component, fill, values_of, variables
 
@@ -77,7 +78,7 @@ def _parameter(value: Any, where: str) -> None:
 _PARAMETERS = array(_parameter, least=0, most=100)
 _PART = obj({"type": among("header", "body", any_case=True)}, {"parameters": _PARAMETERS})
 _BUTTON = obj(
-    {"type": anything, "sub_type": among(*BUTTONS, any_case=True), "index": number(0, 9)},
+    {"type": anything, "sub_type": among(*BUTTONS, any_case=True), "index": whole(0, 9)},
     {"parameters": _PARAMETERS},
 )
 _OTHER = obj(
@@ -87,7 +88,7 @@ _OTHER = obj(
 
 
 def _card(value: Any, where: str) -> None:
-    obj({"card_index": number(0, 9)}, {"components": array(_component, least=0)})(value, where)
+    obj({"card_index": whole(0, 9)}, {"components": array(_component, least=0)})(value, where)
 
 
 def _component(value: Any, where: str) -> None:
@@ -275,8 +276,7 @@ def _check_buttons(
                 132012, f"{place}buttons: button at index {index} is of type {wanted}, not {sub_type}"
             )
     for index, button in enumerate(stored):
-        part = seen.get(index)
-        parameters = part.get("parameters", []) if part else []
+        parameters = seen[index].get("parameters", []) if index in seen else []
         _check_button(str(button["type"]).upper(), button, parameters, f"{place}buttons: button at index {index}",
                       modern=modern)  # fmt: skip
 
