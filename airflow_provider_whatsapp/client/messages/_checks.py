@@ -6,6 +6,7 @@ Lengths are counted in characters (Unicode code points), as Meta's documents cou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING
 from dataclasses import fields as dataclass_fields
@@ -15,6 +16,7 @@ from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages._base import Part
 from airflow_provider_whatsapp.client.phone import mask_numbers
 
+_SPACE = re.compile(r"\s")
 _Model = TypeVar("_Model", bound=Part)
 
 
@@ -118,7 +120,7 @@ def identifier(value: object, field: str, *, doc: str, limit: int | None = None)
     :param limit: Most characters it may have.
     """
     required_text(value, field, doc=doc, limit=limit)
-    if any(char.isspace() for char in str(value)):
+    if _SPACE.search(str(value)):
         raise PayloadError(
             "holds white space", field=field, doc=doc, advice="Give the id exactly as Meta returned it."
         )

@@ -134,15 +134,7 @@ class _ActionButton(TemplateButton):
 
     def parameters(self) -> list[dict[str, Any]]:
         """Return the button's parameters as Graph's JSON."""
-        action = self.action()
-        return [{"type": "action", "action": action}] if action else []
-
-    def to_payload(self) -> dict[str, Any]:
-        """Return the button as Graph's JSON."""
-        fields = TemplateButton.to_payload(self)
-        if not fields["parameters"]:
-            del fields["parameters"]
-        return fields
+        return [{"type": "action", "action": self.action()}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,7 +334,10 @@ def _button(item: object, position: int, path: str) -> TemplateButton:
     if isinstance(item, TemplateButton):
         return item
     if isinstance(item, (str, int)) and not isinstance(item, bool):
-        return _checks.part(UrlButton, {"index": position, "text": item}, path)
+        try:
+            return UrlButton(position, str(item))
+        except PayloadError as error:
+            raise error.at(path) from None
     if not isinstance(item, Mapping):
         raise _checks.wrong_type(item, path, "a button, a dict of one or the suffix of a URL", doc=DOC)
     name = item.get("type")

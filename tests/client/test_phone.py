@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.client.phone import (
+    is_user_id,
+    mask,
+    mask_numbers,
+    normalise,
+    recipient_fields,
+    recipient_key,
+)
+
+DIGITS = "15550001111"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param("15550001111", id="digits alone"),
+        pytest.param("+15550001111", id="plus"),
+        pytest.param("0015550001111", id="double zero"),
+        pytest.param("00 1 555 000 1111", id="double zero and spaces"),
+        pytest.param("+1 (555) 000-1111", id="American"),
+        pytest.param("+1.555.000.1111", id="dots"),
+        pytest.param("+1/555/0001111", id="slashes"),
+        pytest.param("  +15550001111\n", id="space around"),
+        pytest.param("+1\u00a0555\u202f000\u20091111", id="spaces that do not break"),
+        pytest.param("\u202a+1 555 000 1111\u202c", id="embedding marks"),
+        pytest.param("\u200e+15550001111\u200f", id="direction marks"),
+        pytest.param("\ufeff+15550001111", id="byte order mark"),
+        pytest.param("+1\u2011555\u2013000\u22121111", id="typographic dashes"),
+    ],
+)
+def test_normalise(number):
+    assert normalise(number) == DIGITS
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        pytest.param("", "empty", id="empty"),
+        pytest.param("  ", "empty", id="blank"),
+        pytest.param("+", "empty", id="plus alone"),
+        pytest.param("0155500011", "no country code", id="national form"),
+        pytest.param("+0155500011", "no country code", id="plus and zero"),
+        pytest.param("00015550001111", "no country code", id="triple zero"),
+        pytest.param("+44 (0)20 7946 0000", "(0)", id="trunk zero in parentheses"),
+        pytest.param("155500", "too short: 6", id="six digits"),
+        pytest.param("1555000111122223", "too long: 16", id="sixteen digits"),
+        pytest.param("1-800-FLOWERS", "not part of a phone number", id="letters"),
+        pytest.param("+1 555 000 1111 ext 2", "not part", id="extension"),
+        pytest.param("1555+0001111", "not part", id="plus inside"),
+        pytest.param("+1555\u0660001111", "not part", id="digit of another script"),
+        pytest.param("{{ params.to }}", "not part", id="a template that was not rendered"),
+        pytest.param(15550001111, "not int", id="int"),
+        pytest.param(None, "not NoneType", id="None"),
+        pytest.param(["+15550001111"], "not list", id="list"),
+    ],
+)
+def test_refused_with_the_reason_and_without_the_number(number, reason):
+    with pytest.raises(PayloadError) as caught:
+        normalise(number)
+    error = caught.value
+    assert reason in str(error)
+    assert error.field == "to"
+    assert "+15550001111" in error.advice
+    digits = "".join(char for char in str(number) if char.isdigit())
+    assert len(digits) < 6 or digits not in error.message
+
+
+@pytest.mark.parametrize("length", [pytest.param(n, id=f"{n} digits") for n in (7, 15)])
+def test_the_limits_themselves_pass(length):
+    assert len(normalise("1" * length)) == length
+
+
+SEPARATORS = st.text(st.sampled_from(" -./\u00a0\u200e\u202a"), max_size=2)
+
+
+@given(st.from_regex(r"[1-9][0-9]{6,14}", fullmatch=True), st.data(), st.sampled_from(["+", "00", ""]))
+def test_separators_never_change_the_digits(digits, data, prefix):
+    written = prefix + "".join(digit + data.draw(SEPARATORS) for digit in digits)
+    assert normalise(written) == digits
+    assert normalise(normalise(written)) == digits
+
+
+@given(st.text(max_size=30))
+def test_any_text_gives_e164_digits_or_a_payload_error(text):
+    try:
+        digits = normalise(text)
+    except PayloadError:
+        return
+    assert digits.isascii()
+    assert digits.isdigit()
+    assert 7 <= len(digits) <= 15
+    assert digits[0] != "0"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        pytest.param("+15550001111", "+15•••1111", id="plus"),
+        pytest.param("15550001111", "15•••1111", id="digits"),
+        pytest.param("+1 (555) 000-1111", "+15•••1111", id="separators"),
+        pytest.param("1555000111", "15•••11", id="ten"),
+        pytest.param("1555000", "15•••00", id="seven"),
+        pytest.param("155500", "•••", id="six"),
+        pytest.param("", "•••", id="empty"),
+        pytest.param("US.13491208655302741918", "US•••1918", id="user id"),
+    ],
+)
+def test_mask(text, masked):
+    assert mask(text) == masked
+
+
+@given(st.from_regex(r"\+?[1-9][0-9]{6,14}", fullmatch=True))
+def test_a_mask_hides_at_least_three_digits_and_a_third(number):
+    digits = number.lstrip("+")
+    kept = sum(char.isdigit() for char in mask(number))
+    assert len(digits) - kept >= max(3, len(digits) // 3)
+    assert digits not in mask(number)
+
+
+HIDDEN = {
+    "with plus": ("sent to +15550001111.", "sent to +15•••1111."),
+    "bare": ("sent to 15550001111", "sent to 15•••1111"),
+    "with separators": ("to +1 (555) 000-1111 now", "to +15•••1111 now"),
+    "American without plus": ("to 1 (631) 555-1234.", "to 16•••1234."),
+    "dashes without plus": ("to 1-631-555-1234", "to 16•••1234"),
+    "in JSON": ('{"to":"+15550001111"}', '{"to":"+15•••1111"}'),
+    "as a value": ("to=+15550001111&x", "to=+15•••1111&x"),
+    "in a link": ("https://wa.me/15550001111?text=a", "https://wa.me/15•••1111?text=a"),
+    "two of them": ("+15550001111, +15550002222", "+15•••1111, +15•••2222"),
+    "fifteen digits with plus": ("+155500011112222", "+15•••2222"),
+    "eight digits": ("49301234", "49•••34"),
+}
+
+
+@pytest.mark.parametrize(("text", "masked"), [pytest.param(*case, id=name) for name, case in HIDDEN.items()])
+def test_numbers_in_text_are_masked(text, masked):
+    assert mask_numbers(text) == masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("wamid.HBgLMTY1MDU1NTAxMjMVAgARGBI5QTNDQTVCM0Q0Q0Q2RTY3RTcA", id="wamid"),
+        pytest.param("wamid.HBgLMTY1MDU1NTAxMjM+VAgARGBI5/QTNDQTVCM0Q0Q0Q2RTY3RTcA==", id="wamid with signs"),
+        pytest.param("fbtrace_id AbCdEf123, A12345678901zz", id="trace id"),
+        pytest.param("phone_number_id 106540352242922", id="phone number id"),
+        pytest.param("media 1037543291543636", id="media id"),
+        pytest.param("550e8400-e29b-41d4-a716-446655440000", id="UUID"),
+        pytest.param("12345678-1234-4123-8123-123456789012", id="UUID of digits"),
+        pytest.param("2026-11-22 20:07:00", id="date and time"),
+        pytest.param("2026-11-22T20:07:00.123456+00:00", id="ISO time"),
+        pytest.param("(#132000) code 2388024, HTTP 400", id="codes"),
+        pytest.param("1732300000.123456", id="decimal"),
+        pytest.param("192.168.100.200:8425", id="address"),
+        pytest.param("5000 characters long (limit: 4096 characters)", id="sizes"),
+        pytest.param("v25.0", id="version"),
+        pytest.param("", id="empty"),
+    ],
+)
+def test_what_is_no_number_stays(text):
+    assert mask_numbers(text) == text
+
+
+@given(
+    st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True),
+    st.sampled_from(["to {}", "{}!", "({})", "a={};", "\t{}\n"]),
+)
+def test_any_number_with_plus_is_masked_in_text(number, frame):
+    assert number[1:] not in mask_numbers(frame.format(number))
+
+
+@given(st.text(max_size=60))
+def test_masking_twice_changes_nothing_more(text):
+    once = mask_numbers(text)
+    assert mask_numbers(once) == once
+
+
+@pytest.mark.parametrize(
+    ("to", "options", "fields"),
+    [
+        pytest.param(
+            "1 555 000 1111", {}, {"recipient_type": "individual", "to": "+15550001111"}, id="number"
+        ),
+        pytest.param(
+            "+15550001111",
+            {"plus_prefix": False},
+            {"recipient_type": "individual", "to": "15550001111"},
+            id="digits alone",
+        ),
+        pytest.param(
+            "US.13491208655302741918",
+            {},
+            {"recipient_type": "individual", "recipient": "US.13491208655302741918"},
+            id="user id",
+        ),
+        pytest.param(
+            "US.ENT.11815799212886844830",
+            {"plus_prefix": False},
+            {"recipient_type": "individual", "recipient": "US.ENT.11815799212886844830"},
+            id="parent user id",
+        ),
+        pytest.param(
+            "Y2FwaV9ncm91cDo=",
+            {"group": True},
+            {"recipient_type": "group", "to": "Y2FwaV9ncm91cDo="},
+            id="group",
+        ),
+    ],
+)
+def test_recipient_fields(to, options, fields):
+    assert recipient_fields(to, **options) == fields
+
+
+@pytest.mark.parametrize(
+    ("to", "group"),
+    [
+        pytest.param("US.", False, id="user id without id"),
+        pytest.param("us.134", False, id="user id in small letters"),
+        pytest.param("US." + "1" * 129, False, id="user id too long"),
+        pytest.param("Y2FwaV9ncm91cDo=", False, id="group id without the switch"),
+        pytest.param("", True, id="empty group id"),
+        pytest.param("a b", True, id="group id with a space"),
+        pytest.param(5, True, id="group id that is no string"),
+    ],
+)
+def test_no_recipient(to, group):
+    with pytest.raises(PayloadError):
+        recipient_fields(to, group=group)
+    with pytest.raises(PayloadError):
+        recipient_key(to, group=group)
+
+
+def test_recipient_keys():
+    assert recipient_key("+1 555 000 1111") == "15550001111"
+    assert recipient_key("US.134") == "US.134"
+    assert recipient_key("Y2Fw=", group=True) == "Y2Fw="
+
+
+def test_is_user_id_takes_anything():
+    assert is_user_id("US.134")
+    assert not is_user_id(None)
