@@ -360,7 +360,7 @@ def test_one_time_code_goes_into_body_and_button():
 # -- limits: whatever is over one is refused, by the field's name and without the value
 
 LIMITS = {
-    "text": (lambda text: m.Text(text), "text.body", 4096),
+    "text": (m.Text, "text.body", 4096),
     "caption": (lambda text: m.Image(id="1", caption=text), "image.caption", 1024),
     "document caption": (lambda text: m.Document(id="1", caption=text), "document.caption", 1024),
     "button body": (lambda text: m.ReplyButtons(text, ["a"]), "button.body", 1024),
@@ -395,7 +395,7 @@ LIMITS = {
     ),
     "row description": (lambda text: m.Row("a", "b", text), "description", 72),
     "link label": (lambda text: m.CtaUrl("a", text, LINK), "cta_url.display_text", 20),
-    "location request": (lambda text: m.LocationRequest(text), "location_request_message.body", 1024),
+    "location request": (m.LocationRequest, "location_request_message.body", 1024),
     "flow footer": (lambda text: m.Flow("a", "b", flow_id="1", footer=text), "flow.footer", 60),
     "product body": (lambda text: m.ProductMessage("1", "s", body=text), "product.body", 1024),
     "product list header": (
@@ -408,7 +408,7 @@ LIMITS = {
         "product_list.sections[0].title",
         24,
     ),
-    "catalogue body": (lambda text: m.CatalogMessage(text), "catalog_message.body", 1024),
+    "catalogue body": (m.CatalogMessage, "catalog_message.body", 1024),
     "card body": (
         lambda text: m.MediaCarousel(
             "a", [{"header": IMAGE, "display_text": "a", "url": LINK, "body": text}] * 2
@@ -525,7 +525,7 @@ REFUSED = {
     "empty text": (lambda: m.Text(""), "text.body"),
     "text that is no string": (lambda: m.Text(5), "text.body"),
     "preview that is no flag": (lambda: m.Text("a", preview_url="yes"), "text.preview_url"),
-    "no source": (lambda: m.Image(), "image"),
+    "no source": (m.Image, "image"),
     "both sources": (lambda: m.Sticker(id="1", link=LINK), "sticker"),
     "id with a space": (lambda: m.Audio(id="1 2"), "audio.id"),
     "link of another scheme": (lambda: m.Image(link="ftp://example.com/a"), "image.link"),
@@ -802,9 +802,10 @@ def test_junk_in_graphs_form_gives_a_payload_error_or_a_message_never_another_er
         node = node[step]
     node[last] = data.draw(junk)
     try:
-        m.parse_message(payload)
-    except PayloadError as error:
-        assert error.field
+        parsed = m.parse_message(payload)
+    except PayloadError:
+        return
+    assert parsed.to_payload()["type"]
 
 
 # -- the package
