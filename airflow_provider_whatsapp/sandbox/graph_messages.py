@@ -33,12 +33,8 @@ def digits(to: str) -> str | None:
 
     :param to: As it was sent: ``+``, spaces, dashes and brackets may be in it.
     """
-    if to.isascii() and to.isdigit():
-        plain = to
-    else:
-        plain = to.translate(_DROPPED)
-        plain = "+" + plain[2:] if plain.startswith("00") else plain
-    match = _NUMBER.fullmatch(plain)
+    plain = to.translate(_DROPPED)
+    match = _NUMBER.fullmatch("+" + plain[2:] if plain.startswith("00") else plain)
     return match[1] if match else None
 
 

@@ -36,7 +36,7 @@ def formatted(text: str) -> Markup:
     html = _LINK.sub(keep_link, html)
     for mark, tag in _MARKS:
         sign = re.escape(mark)
-        pattern = rf"(?<![\w{sign}]){sign}(\S|\S[^\n]*?[^\s{sign}]){sign}(?![\w{sign}])"
+        pattern = rf"(?<![^\W_])(?<!{sign}){sign}(\S|\S[^\n]*?[^\s{sign}]){sign}(?![^\W_])(?!{sign})"
         html = re.sub(pattern, rf"<{tag}>\1</{tag}>", html)
     html = _PLACED.sub(lambda match: kept[int(match[1])], html)
     return Markup(html)  # noqa: S704  (escaped above, before any tag)

@@ -1,0 +1,172 @@
+"""The sandbox as a process, and a hand to work it with."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+ROOT = Path(__file__).parents[2]
+PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 50
+PDF = b"%PDF-1.7 " + b"0" * 50
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """Start a sandbox; its output is piped."""
+    command = [sys.executable, "-m", "airflow_provider_whatsapp.sandbox", *arguments]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def read_connection(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """The connection from the line that is ready to paste."""
+    for line in process.stdout:
+        match = re.fullmatch(r"export AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT='(.*)'\n", line)
+        if match:
+            return json.loads(match[1])
+    raise AssertionError(f"no connection was printed: {process.stderr.read()}")
+
+
+@dataclass
+class Sandbox:
+    """A running sandbox and requests to it."""
+
+    connection: dict[str, Any]
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def __post_init__(self) -> None:
+        self.url = self.connection["host"]
+        self.number = self.connection["extra"]["phone_number_id"]
+        self.waba = self.connection["extra"]["waba_id"]
+        self.app = self.connection["extra"]["app_id"]
+        self.session.headers["Authorization"] = f"Bearer {self.connection['password']}"
+
+    def call(self, method: str, path: str, version: str = "v25.0", **options: Any) -> requests.Response:
+        """A request to the data plane."""
+        url = f"{self.url}/whatsapp-business/{version}/{path}"
+        return self.session.request(method, url, timeout=10, **options)
+
+    def control(self, method: str, name: str, **options: Any) -> Any:
+        """A request to the sandbox's own controls."""
+        answer = requests.request(method, f"{self.url}/_sandbox/{name}", timeout=10, **options)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock."""
+        self.control("POST", "clock", json={"advance": seconds})
+
+    def send(self, to: str = "+15550001111", version: str = "v25.0", **message: Any) -> requests.Response:
+        """Send a message."""
+        body = {"messaging_product": "whatsapp", "recipient_type": "individual", "to": to, **message}
+        return self.call("POST", f"{self.number}/messages", version, json=body)
+
+    def send_text(self, body: str = "hello", to: str = "+15550001111") -> requests.Response:
+        """Send a text."""
+        return self.send(to, type="text", text={"body": body})
+
+    def send_template(
+        self, name: str, *components: Any, language: str = "en_US", **options: Any
+    ) -> requests.Response:
+        """Send a template message."""
+        template: dict[str, Any] = {"name": name, "language": {"code": language}}
+        if components:
+            template["components"] = list(components)
+        return self.send(type="template", template=template, **options)
+
+    def upload(self, data: bytes = PNG, mime: str = "image/png", name: str = "a.png") -> requests.Response:
+        """Upload a file."""
+        form = {"messaging_product": "whatsapp", "type": mime}
+        return self.call("POST", f"{self.number}/media", data=form, files={"file": (name, data, mime)})
+
+    def handle(self, data: bytes = PDF, mime: str = "application/pdf") -> str:
+        """A header handle from the resumable upload."""
+        query = {"file_name": "a", "file_length": len(data), "file_type": mime}
+        upload = self.call("POST", f"{self.app}/uploads", params=query).json()["id"]
+        return self.call("POST", upload, data=data, headers={"file_offset": "0"}).json()["h"]
+
+    def create(self, name: str, *components: Any, **fields: Any) -> requests.Response:
+        """Create a template."""
+        body = {
+            "name": name,
+            "language": "en_US",
+            "category": "UTILITY",
+            "components": list(components),
+            **fields,
+        }
+        return self.call("POST", f"{self.waba}/message_templates", json=body)
+
+    def approved(self, name: str, *components: Any, **fields: Any) -> str:
+        """Create a template, let its review pass, and return its id."""
+        answer = self.create(name, *components, **fields)
+        assert answer.status_code == 200, answer.text
+        self.control("POST", "templates", json={"name": name, "status": "APPROVED"})
+        return answer.json()["id"]
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """Everything accepted so far."""
+        return self.control("GET", "messages")
+
+    def page(self, path: str = "/", **query: str) -> str:
+        """HTML of the page."""
+        answer = requests.get(self.url + path, params=query, timeout=10)
+        assert answer.status_code == 200
+        return answer.text
+
+
+def error(answer: requests.Response) -> dict[str, Any]:
+    """The error in a Graph answer."""
+    return answer.json()["error"]
+
+
+def _run(*arguments: str) -> Any:
+    process = start("--port", "0", *arguments)
+    try:
+        yield Sandbox(read_connection(process))
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def _free() -> Any:
+    yield from _run("--rate-limit", "0", "--approve-after", "60")
+
+
+@pytest.fixture(scope="session")
+def _limited() -> Any:
+    yield from _run()
+
+
+@pytest.fixture
+def sandbox(_free: Sandbox) -> Sandbox:
+    """A fresh sandbox without rate limit, whose reviews take a minute of its clock."""
+    _free.control("POST", "reset")
+    return _free
+
+
+@pytest.fixture
+def limited(_limited: Sandbox) -> Sandbox:
+    """A fresh sandbox as it is started without options."""
+    _limited.control("POST", "reset")
+    return _limited
+
+
+@pytest.fixture
+def tools() -> Any:
+    """What tests need beside a sandbox."""
+
+    class Tools:
+        pass
+
+    made = Tools()
+    made.start, made.read_connection, made.error, made.png, made.pdf = start, read_connection, error, PNG, PDF
+    made.Sandbox, made.root = Sandbox, ROOT
+    return made

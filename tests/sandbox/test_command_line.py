@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+
+import pytest
+import requests
+
+
+def test_port_in_use_is_one_line(tools):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        process = tools.start("--port", str(taken.getsockname()[1]))
+        out, err = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "--port 0" in err
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_it_though_a_page_listens_and_an_answer_is_late(tools, sign):
+    process = tools.start("--port", "0")
+    sandbox = tools.Sandbox(tools.read_connection(process))
+    sandbox.control("POST", "faults", json={"kind": "slow", "seconds": 600, "method": "GET"})
+    stream = requests.get(f"{sandbox.url}/events", stream=True, timeout=10)
+    assert next(stream.iter_lines()).startswith(b"data:")
+    host, port = sandbox.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as late:
+        key = sandbox.connection["password"]
+        late.sendall(
+            f"GET /connections HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
+        )
+        while not sandbox.control("GET", "requests"):
+            pass
+        process.send_signal(sign)
+        _, err = process.communicate(timeout=5)
+    assert process.returncode == 0
+    assert err == ""
+
+
+def test_listening_to_everyone_warns(tools):
+    process = tools.start("--port", "0", "--host", "0.0.0.0")
+    sandbox = tools.Sandbox(tools.read_connection(process))
+    answer = requests.get(f"{sandbox.url}/_sandbox/health", headers={"Host": "somewhere.example"}, timeout=10)
+    process.terminate()
+    _, err = process.communicate(timeout=10)
+    assert sandbox.url.startswith("http://127.0.0.1:")
+    assert answer.status_code == 200
+    assert "other machines" in err
+
+
+def test_connection_carries_what_was_given(tools):
+    given = (
+        "--api-key",
+        "it's a key",
+        "--phone-number-id",
+        "111",
+        "--phone-number-id",
+        "222",
+        "--waba-id",
+        "333",
+    )
+    process = tools.start("--port", "0", "--app-id", "444", *given)
+    sandbox = tools.Sandbox(tools.read_connection(process))
+    numbers = sandbox.call("GET", "333/phone_numbers").json()["data"]
+    process.terminate()
+    process.communicate(timeout=10)
+    assert sandbox.connection["password"] == "it's a key"
+    assert sandbox.connection["extra"] == {"phone_number_id": "111", "waba_id": "333", "app_id": "444"}
+    assert [each["id"] for each in numbers] == ["111", "222"]
+
+
+def test_same_seed_same_ids(sandbox):
+    def ids():
+        sandbox.control("POST", "reset")
+        return [sandbox.send_text().json()["messages"][0]["id"], sandbox.upload().json()["id"]]
+
+    assert ids() == ids()
+
+
+def test_keep_bounds_what_is_remembered(tools):
+    process = tools.start("--port", "0", "--keep", "5", "--rate-limit", "0")
+    sandbox = tools.Sandbox(tools.read_connection(process))
+    for index in range(8):
+        assert sandbox.send_text(f"n{index}", to=f"+1555000{index % 3:04d}").status_code == 200
+    kept = [each["payload"]["text"]["body"] for each in sandbox.messages]
+    requests_kept = len(sandbox.control("GET", "requests"))
+    page = sandbox.page()
+    process.terminate()
+    process.communicate(timeout=10)
+    assert kept == ["n3", "n4", "n5", "n6", "n7"]
+    assert requests_kept == 5
+    assert "n7" in page
+
+
+def test_bad_options_are_refused(tools):
+    for given in (
+        ["--port", "70000"],
+        ["--phone-number-id", "abc"],
+        ["--approve-after", "-1"],
+        ["--status-delays", "3,2,1"],
+    ):
+        process = tools.start(*given)
+        _, err = process.communicate(timeout=10)
+        assert process.returncode == 2
+        assert "Traceback" not in err
+
+
+def test_module_imports_without_airflow(tools):
+    code = "import sys; import airflow_provider_whatsapp.sandbox.__main__; print('airflow' in sys.modules)"
+    import sys
+
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tools.root
+    )
+    assert out.stdout == "False\n"

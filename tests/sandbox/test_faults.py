@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+import requests
+
+
+def add(sandbox, **fault):
+    return sandbox.control("POST", "faults", json=fault)
+
+
+def raw_send(sandbox):
+    """What comes back on the socket, byte for byte, until it is closed."""
+    host, port = sandbox.url.removeprefix("http://").split(":")
+    body = json.dumps(
+        {"messaging_product": "whatsapp", "to": "15550001111", "type": "text", "text": {"body": "raw"}}
+    )
+    head = (
+        f"POST /whatsapp-business/v25.0/{sandbox.number}/messages HTTP/1.1\r\nHost: {host}:{port}\r\n"
+        f"Authorization: Bearer {sandbox.connection['password']}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    received = b""
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall((head + body).encode())
+        while chunk := connection.recv(65_536):
+            received += chunk
+    return received
+
+
+@pytest.mark.parametrize(("kind", "stored"), [("drop_before", 0), ("drop_after", 1)])
+def test_drops_close_without_a_byte(sandbox, kind, stored):
+    add(sandbox, kind=kind, path="/messages")
+    assert raw_send(sandbox) == b""
+    assert len(sandbox.messages) == stored
+    log = sandbox.control("GET", "requests")
+    assert [(each["status"], each["fault"]) for each in log] == [(None, kind)]
+    assert sandbox.send_text().status_code == 200
+
+
+def test_drops_reach_a_client_that_keeps_its_connection(sandbox):
+    assert sandbox.send_text().status_code == 200
+    add(sandbox, kind="drop_after", path="/messages")
+    with pytest.raises(requests.ConnectionError):
+        sandbox.send_text()
+    assert len(sandbox.messages) == 2
+
+
+def test_half_an_answer(sandbox):
+    add(sandbox, kind="half", path="/messages")
+    head, _, body = raw_send(sandbox).partition(b"\r\n\r\n")
+    announced = int(
+        next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")).split()[1]
+    )
+    assert head.startswith(b"HTTP/1.1 200")
+    assert 0 < len(body) < announced
+    assert len(sandbox.messages) == 1
+
+
+def test_drop_after_waits_for_an_accepted_request(sandbox):
+    add(sandbox, kind="drop_after", path="/messages")
+    assert sandbox.send_text("").status_code == 400
+    with pytest.raises(requests.ConnectionError):
+        sandbox.send_text()
+
+
+def test_status_answers_in_the_service_s_place(sandbox):
+    add(
+        sandbox,
+        kind="status",
+        status=502,
+        times=2,
+        method="POST",
+        body={"a": 1},
+        headers={"Retry-After": "7"},
+    )
+    assert sandbox.call("GET", sandbox.number).status_code == 200
+    answer = sandbox.send_text()
+    assert (answer.status_code, answer.json(), answer.headers["Retry-After"]) == (502, {"a": 1}, "7")
+    assert sandbox.send_text().status_code == 502
+    assert sandbox.send_text().status_code == 200
+    assert len(sandbox.messages) == 1
+
+
+def test_status_with_text_and_with_nothing(sandbox):
+    add(sandbox, kind="status", status=503, body="<html>")
+    add(sandbox, kind="status", status=504)
+    assert sandbox.send_text().text == "<html>"
+    assert sandbox.send_text().content == b""
+
+
+def test_slow_does_the_work_at_once(sandbox):
+    add(sandbox, kind="slow", seconds=30, path="/messages")
+    body = {"messaging_product": "whatsapp", "to": "15550001111", "type": "text", "text": {"body": "late"}}
+    url = f"{sandbox.url}/whatsapp-business/v25.0/{sandbox.number}/messages"
+    with pytest.raises(requests.ReadTimeout):
+        sandbox.session.post(url, json=body, timeout=0.3)
+    assert len(sandbox.messages) == 1
+
+
+def test_faults_match_and_count(sandbox):
+    add(sandbox, kind="status", status=500, times=0, to="15550002222", skip=1, every=2)
+    found = [sandbox.send_text(to="+1 555 000 2222").status_code for _ in range(5)]
+    assert sandbox.send_text(to="+15550003333").status_code == 200
+    assert found == [200, 200, 500, 200, 500]
+    listed = sandbox.control("GET", "faults")[0]
+    assert (listed["matched"], listed["struck"]) == (5, 2)
+    sandbox.control("DELETE", "faults")
+    assert sandbox.control("GET", "faults") == []
+
+
+def test_faults_never_touch_the_controls(sandbox):
+    add(sandbox, kind="drop_before", times=0)
+    assert sandbox.control("GET", "health")["status"] == "ok"
+    assert sandbox.page()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"kind": "meteor"},
+        {"kind": "slow", "seconds": "2"},
+        {"kind": "slow", "seconds": -1},
+        {"kind": "status", "status": 99},
+        {"kind": "status", "times": True},
+        {"kind": "status", "colour": "red"},
+        {"kind": "status", "path": 5},
+        {"kind": "status", "headers": {"a": 1}},
+    ],
+)
+def test_rules_that_make_no_sense(sandbox, wrong):
+    answer = requests.post(f"{sandbox.url}/_sandbox/faults", json=wrong, timeout=10)
+    assert answer.status_code == 400
+    assert answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("clock", {"advance": -1}),
+        ("clock", {}),
+        ("templates", {"name": "nothing", "status": "APPROVED"}),
+        ("templates", {"name": "hello_world", "status": "FINE"}),
+        ("templates", {"name": "hello_world", "status": "REJECTED", "rejected_reason": "BORING"}),
+        ("replies", {"from": "me", "text": "a"}),
+        ("recipients", {"wa_id": "1", "marketing": "no"}),
+    ],
+)
+def test_controls_that_make_no_sense(sandbox, name, body):
+    answer = requests.post(f"{sandbox.url}/_sandbox/{name}", json=body, timeout=10)
+    assert answer.status_code in (400, 404)
+    assert answer.json()["message"]

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import pytest
+import requests
+
+
+@pytest.mark.parametrize(
+    "header", [None, "Bearer", "Bearer wrong", "Basic bWF0b24=", "Bearer maton-sandbox-key-and-more"]
+)
+def test_bad_key_is_401_in_the_shape_of_the_authentication_layer(sandbox, header):
+    answer = requests.get(
+        f"{sandbox.url}/connections", headers={} if header is None else {"Authorization": header}, timeout=10
+    )
+    assert answer.status_code == 401
+    assert set(answer.json()["error"]) == {"message"}
+
+
+def test_no_app_in_the_path_is_400(sandbox):
+    answer = sandbox.session.get(f"{sandbox.url}/v25.0/{sandbox.number}", timeout=10)
+    assert answer.status_code == 400
+    assert "app name" in answer.json()["message"]
+
+
+def test_every_answer_names_its_request(sandbox):
+    one, two = sandbox.call("GET", sandbox.number), sandbox.call("GET", "1")
+    assert one.headers["X-Request-Id"] != two.headers["X-Request-Id"]
+    assert one.headers["X-WhatsApp-Sandbox"] == "1"
+
+
+def test_unknown_connection_is_404_in_the_documented_shape(sandbox):
+    answer = sandbox.call("GET", sandbox.number, headers={"Maton-Connection": "nope"})
+    assert answer.status_code == 404
+    assert answer.json() == {"message": "Connection nope not found", "type": "Not Found", "code": 404}
+
+
+def test_life_of_a_connection(sandbox):
+    url = f"{sandbox.url}/connections"
+    made = sandbox.session.post(url, json={"app": "whatsapp-business"}, timeout=10).json()["connection_id"]
+    found = sandbox.session.get(f"{url}/{made}", timeout=10).json()["connection"]
+    assert (found["status"], found["method"], found["app"]) == ("PENDING", "OAUTH2", "whatsapp-business")
+    assert sandbox.call("GET", sandbox.number, headers={"Maton-Connection": made}).status_code == 400
+    assert requests.get(found["url"], timeout=10).status_code == 200
+    active = sandbox.session.get(
+        url, params={"status": "ACTIVE", "app": "whatsapp-business"}, timeout=10
+    ).json()
+    assert made in [each["connection_id"] for each in active["connections"]]
+    assert sandbox.call("GET", sandbox.number, headers={"Maton-Connection": made}).status_code == 200
+    for each in active["connections"]:
+        assert sandbox.session.delete(f"{url}/{each['connection_id']}", timeout=10).status_code == 200
+    assert sandbox.session.get(f"{url}/{made}", timeout=10).status_code == 404
+    none = sandbox.call("GET", sandbox.number)
+    assert none.status_code == 400
+    assert "message" in none.json()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "key"),
+    [
+        ("GET", "connections?limit=-1", 422, "detail"),
+        ("GET", "connections?status=SLEEPY", 422, "detail"),
+        ("POST", "connections", 422, "detail"),
+        ("GET", "connections/a/b", 404, "detail"),
+    ],
+)
+def test_control_plane_refusals(sandbox, method, path, status, key):
+    answer = sandbox.session.request(method, f"{sandbox.url}/{path}", timeout=10)
+    assert answer.status_code == status
+    assert key in answer.json()
+
+
+def test_wrong_method_has_an_empty_body(sandbox):
+    answer = sandbox.session.put(f"{sandbox.url}/connections", timeout=10)
+    assert (answer.status_code, answer.content) == (405, b"")
+
+
+def test_eleventh_request_in_a_second_is_429_until_the_second_is_over(limited):
+    ok = [limited.call("GET", limited.number).status_code for _ in range(10)]
+    refused = limited.session.get(f"{limited.url}/connections", timeout=10)
+    unpaid = requests.get(f"{limited.url}/connections", timeout=10)
+    limited.advance(1.0)
+    assert ok == [200] * 10
+    assert refused.status_code == 429
+    assert refused.headers["Retry-After"] == "1"
+    assert "10" in refused.json()["message"]
+    assert unpaid.status_code == 401
+    assert limited.call("GET", limited.number).status_code == 200
+    assert [each["status"] for each in limited.control("GET", "requests")].count(429) == 1
+
+
+def test_burst_to_one_user_ends_in_131056(limited):
+    codes = []
+    for _ in range(46):
+        limited.advance(0.1)
+        codes.append(limited.send_template("hello_world").status_code)
+    limited.advance(1)
+    refused = limited.send_template("hello_world")
+    other = limited.send_template("hello_world", to="+15550002222")
+    limited.advance(6)
+    assert codes == [200] * 45 + [400]
+    assert refused.json()["error"]["code"] == 131056
+    assert other.status_code == 200
+    assert limited.send_template("hello_world").status_code == 200
+
+
+def test_foreign_hosts_and_origins_are_refused(sandbox):
+    health = f"{sandbox.url}/_sandbox/health"
+    assert requests.get(health, headers={"Host": "evil.example"}, timeout=10).status_code == 403
+    assert requests.get(health, headers={"Host": "localhost:1"}, timeout=10).status_code == 200
+    reset = f"{sandbox.url}/_sandbox/reset"
+    sandbox.send_text()
+    for origin in ("https://evil.example", "null"):
+        assert requests.post(reset, headers={"Origin": origin}, timeout=10).status_code == 403
+    assert len(sandbox.messages) == 1
+    assert requests.post(reset, headers={"Origin": sandbox.url}, timeout=10).status_code == 200
+    assert sandbox.messages == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code", "subcode"),
+    [
+        ("GET", "123456", 100, 33),
+        ("POST", "123456/messages", 100, 33),
+        ("POST", "{waba}/messages", 100, 33),
+        ("GET", "{number}/messages", 100, 33),
+        ("DELETE", "{number}", 100, 33),
+        ("GET", "{number}/nothing", 2500, None),
+        ("GET", "{number}/messages/more", 2500, None),
+    ],
+)
+def test_unknown_objects_and_paths(sandbox, method, path, code, subcode):
+    answer = sandbox.call(method, path.format(number=sandbox.number, waba=sandbox.waba))
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == code
+    assert answer.json()["error"].get("error_subcode") == subcode
+    assert answer.json()["error"]["fbtrace_id"]
+
+
+@pytest.mark.parametrize("version", ["25.0", "v25", "v99.0", "latest"])
+def test_bad_versions(sandbox, version):
+    assert sandbox.call("GET", sandbox.number, version).json()["error"]["code"] == 2500
+
+
+def test_a_body_too_large_is_refused_without_being_kept(sandbox):
+    answer = sandbox.call("POST", f"{sandbox.number}/messages", data=b" " * (5 * 1024 * 1024))
+    assert answer.status_code == 413
+    assert sandbox.control("GET", "requests")[-1]["status"] == 413
+
+
+def test_number_and_profile(sandbox):
+    number = sandbox.call(
+        "GET", sandbox.number, params={"fields": "status,health_status{can_send_message}"}
+    ).json()
+    assert number["status"] == "CONNECTED"
+    assert number["health_status"]["can_send_message"] == "AVAILABLE"
+    assert set(number) == {"status", "health_status", "id"}
+    bad = sandbox.call("GET", sandbox.number, params={"fields": "colour"})
+    assert "colour" in bad.json()["error"]["message"]
+    path = f"{sandbox.number}/whatsapp_business_profile"
+    body = {"messaging_product": "whatsapp", "about": "Reports", "websites": ["https://example.com"]}
+    assert sandbox.call("POST", path, json=body).json() == {"success": True}
+    found = sandbox.call("GET", path, params={"fields": "about,websites"}).json()["data"][0]
+    assert found == {"about": "Reports", "websites": ["https://example.com"], "messaging_product": "whatsapp"}
+    for wrong in (
+        {"about": ""},
+        {"websites": ["example.com"]},
+        {"vertical": "SPACE"},
+        {"email": "a"},
+        {"x": 1},
+    ):
+        answer = sandbox.call("POST", path, json={"messaging_product": "whatsapp", **wrong})
+        assert answer.status_code == 400, wrong

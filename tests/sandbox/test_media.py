@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+OFFICE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+def test_upload_get_send_delete(sandbox, tools):
+    media = sandbox.upload().json()["id"]
+    found = sandbox.call("GET", media, params={"phone_number_id": sandbox.number}).json()
+    assert (found["mime_type"], found["file_size"], found["id"]) == ("image/png", len(tools.png), media)
+    assert found["sha256"] == hashlib.sha256(tools.png).hexdigest()
+    assert found["url"].startswith("https://lookaside.fbsbx.com/")
+    assert sandbox.send(type="image", image={"id": media}).status_code == 200
+    assert "data:image/png;base64," in sandbox.page()
+    assert sandbox.call("DELETE", media).json() == {"success": True}
+    assert tools.error(sandbox.call("GET", media))["error_subcode"] == 33
+    assert tools.error(sandbox.send(type="image", image={"id": media}))["code"] == 131009
+
+
+def test_media_expires_after_thirty_days(sandbox):
+    media = sandbox.upload().json()["id"]
+    sandbox.advance(30 * 86_400 - 60)
+    assert sandbox.call("GET", media).status_code == 200
+    sandbox.advance(120)
+    assert sandbox.call("GET", media).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("mime", "size", "ok"),
+    [
+        ("image/png", 5 * 1024 * 1024, True),
+        ("image/png", 5 * 1024 * 1024 + 1, False),
+        ("image/webp", 500 * 1024 + 1, False),
+        ("audio/ogg; codecs=opus", 10, True),
+        ("video/mp4", 16 * 1024 * 1024 + 1, False),
+        (OFFICE, 10, True),
+        ("text/csv", 10, False),
+        ("image/gif", 10, False),
+        ("text/plain", 0, False),
+    ],
+)
+def test_types_and_sizes(sandbox, mime, size, ok):
+    answer = sandbox.upload(b"x" * size, mime)
+    assert answer.status_code == (200 if ok else 400), answer.text
+    if not ok:
+        assert answer.json()["error"]["code"] == 131053
+
+
+def test_type_must_agree_with_the_file(sandbox, tools):
+    form = {"messaging_product": "whatsapp", "type": "image/jpeg"}
+    files = {"file": ("a.png", tools.png, "image/png")}
+    answer = sandbox.call("POST", f"{sandbox.number}/media", data=form, files=files)
+    assert tools.error(answer)["code"] == 131053
+
+
+@pytest.mark.parametrize(
+    ("form", "files"),
+    [
+        ({"type": "image/png"}, {"file": ("a.png", b"x", "image/png")}),
+        ({"messaging_product": "whatsapp"}, {"other": ("a.png", b"x", "image/png")}),
+        ({"messaging_product": "whatsapp"}, {"file": (None, b"x", "image/png")}),
+        ({"messaging_product": "whatsapp"}, {"file": ("a.png", b"x")}),
+        ({"messaging_product": "whatsapp", "colour": "red"}, {"file": ("a.png", b"x", "image/png")}),
+        ({"messaging_product": "whatsapp"}, None),
+    ],
+)
+def test_incomplete_forms(sandbox, form, files):
+    answer = sandbox.call("POST", f"{sandbox.number}/media", data=form, files=files)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] in (100, 131008, 131053)
+
+
+def test_broken_multipart(sandbox):
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = sandbox.call("POST", f"{sandbox.number}/media", data=b"nonsense", headers=headers)
+    assert answer.json()["error"]["code"] == 100
+
+
+def test_content_that_is_not_its_type_fails_later(sandbox):
+    media = sandbox.upload(b"this is no picture").json()["id"]
+    sandbox.control("POST", "replies", json={"from": "15550001111", "text": "hi"})
+    assert sandbox.send(type="image", image={"id": media}).status_code == 200
+    assert sandbox.messages[0]["error"] == 131053
+
+
+def test_resumable_upload_continues_where_it_stopped(sandbox, tools):
+    query = {"file_name": "a.pdf", "file_length": len(tools.pdf), "file_type": "application/pdf"}
+    upload = sandbox.call("POST", f"{sandbox.app}/uploads", params=query).json()["id"]
+    assert upload.startswith("upload:")
+    sandbox.call("POST", upload, data=tools.pdf[:20], headers={"file_offset": "0"})
+    assert sandbox.call("GET", upload).json() == {"id": upload, "file_offset": 20}
+    wrong = sandbox.call("POST", upload, data=tools.pdf[10:], headers={"file_offset": "10"})
+    assert wrong.status_code == 400
+    done = sandbox.call("POST", upload, data=tools.pdf[20:], headers={"file_offset": "20"}).json()
+    assert done["h"].startswith("4::")
+
+
+@pytest.mark.parametrize("change", [{"file_type": "text/plain"}, {"file_length": "0"}, {"file_length": "x"}])
+def test_resumable_upload_refusals(sandbox, change):
+    query = {"file_name": "a", "file_length": "10", "file_type": "image/png", **change}
+    assert sandbox.call("POST", f"{sandbox.app}/uploads", params=query).status_code == 400
