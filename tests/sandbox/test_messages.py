@@ -27,9 +27,15 @@ def test_only_templates_have_a_message_status(sandbox):
 
 
 @pytest.mark.parametrize(
-    ("to", "wa_id"), [("+5215512345678", "5215512345678"), ("+525512345678", "5215512345678"), ("005491123456789", "5491123456789"),
-                      ("+541123456789", "5491123456789"), ("491701234567", "491701234567")],
-)  # fmt: skip
+    ("to", "wa_id"),
+    [
+        ("+5215512345678", "5215512345678"),
+        ("+525512345678", "5215512345678"),
+        ("005491123456789", "5491123456789"),
+        ("+541123456789", "5491123456789"),
+        ("491701234567", "491701234567"),
+    ],
+)
 def test_whatsapp_ids_may_differ_from_the_number(sandbox, to, wa_id):
     assert sandbox.send_text(to=to).json()["contacts"] == [{"input": to, "wa_id": wa_id}]
 
@@ -60,15 +66,31 @@ CARD = {
 ACCEPTED = [
     {"type": "text", "text": {"body": "a" * 4096, "preview_url": True}},
     {"type": "image", "image": {"link": "https://example.com/a.png", "caption": "c" * 1024}},
-    {"type": "document", "document": {"link": "https://example.com/a.pdf", "filename": "a.pdf", "caption": "c"}},
+    {
+        "type": "document",
+        "document": {"link": "https://example.com/a.pdf", "filename": "a.pdf", "caption": "c"},
+    },
     {"type": "video", "video": {"link": "https://example.com/a.mp4"}},
     {"type": "audio", "audio": {"link": "https://example.com/a.ogg", "voice": True}},
     {"type": "sticker", "sticker": {"link": "https://example.com/a.webp"}},
     {"type": "location", "location": {"latitude": -90, "longitude": "180", "name": "n", "address": "a"}},
     {"type": "reaction", "reaction": {"message_id": "wamid.x", "emoji": ""}},
-    {"type": "contacts", "contacts": [{"name": {"formatted_name": "A", "first_name": "A"}, "phones": [{"phone": "+1"}]}]},
-    {"type": "text", "text": {"body": "a"}, "context": {"message_id": "wamid.x"}, "biz_opaque_callback_data": "x" * 512},
-    interactive("button", {"buttons": [reply(1), reply(2), reply(3)]}, footer={"text": "f"}, header={"type": "text", "text": "h"}),
+    {
+        "type": "contacts",
+        "contacts": [{"name": {"formatted_name": "A", "first_name": "A"}, "phones": [{"phone": "+1"}]}],
+    },
+    {
+        "type": "text",
+        "text": {"body": "a"},
+        "context": {"message_id": "wamid.x"},
+        "biz_opaque_callback_data": "x" * 512,
+    },
+    interactive(
+        "button",
+        {"buttons": [reply(1), reply(2), reply(3)]},
+        footer={"text": "f"},
+        header={"type": "text", "text": "h"},
+    ),
     interactive("list", LISTED, body={"text": "b" * 4096}),
     interactive("cta_url", CTA),
     interactive("flow", FLOW),
@@ -82,7 +104,7 @@ ACCEPTED = [
     ),
     interactive("carousel", {"cards": [{**CARD, "card_index": 0}, {**CARD, "card_index": 1}]}),
     interactive("address_message", {"name": "address_message", "parameters": {"country": "IN"}}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("message", ACCEPTED, ids=lambda each: each.get("interactive", each).get("type"))
@@ -141,17 +163,51 @@ REFUSED = [
     (131008, without(LIST, "interactive", "body")),
     (100, interactive("list", LISTED, body={"text": "b" * 4097})),
     (131009, interactive("list", LISTED, header={"type": "image", "image": {"link": "https://example.com"}})),
-    (131009, interactive("list", {"button": "b", "sections": [{"title": "a", "rows": rows(6)}, {"title": "b", "rows": rows(5)}]})),
-    (131008, interactive("list", {"button": "b", "sections": [{"rows": rows(1)}, {"title": "b", "rows": [{"id": "z", "title": "z"}]}]})),
-    (100, interactive("cta_url", {**CTA, "parameters": {"display_text": "t" * 21, "url": "https://example.com"}})),
+    (
+        131009,
+        interactive(
+            "list",
+            {"button": "b", "sections": [{"title": "a", "rows": rows(6)}, {"title": "b", "rows": rows(5)}]},
+        ),
+    ),
+    (
+        131008,
+        interactive(
+            "list",
+            {
+                "button": "b",
+                "sections": [{"rows": rows(1)}, {"title": "b", "rows": [{"id": "z", "title": "z"}]}],
+            },
+        ),
+    ),
+    (
+        100,
+        interactive(
+            "cta_url", {**CTA, "parameters": {"display_text": "t" * 21, "url": "https://example.com"}}
+        ),
+    ),
     (131009, interactive("cta_url", {**CTA, "parameters": {"display_text": "t", "url": "mailto:a"}})),
     (131008, interactive("flow", without(FLOW, "parameters", "flow_id"))),
-    (131009, interactive("flow", {**FLOW, "parameters": {**FLOW["parameters"], "flow_message_version": "2"}})),
-    (100, interactive("product", {"catalog_id": "1", "product_retailer_id": "2"}, header={"type": "text", "text": "h"})),
-    (131008, interactive("product_list", {"catalog_id": "1", "sections": [{"product_items": [{"product_retailer_id": "2"}]}]})),
+    (
+        131009,
+        interactive("flow", {**FLOW, "parameters": {**FLOW["parameters"], "flow_message_version": "2"}}),
+    ),
+    (
+        100,
+        interactive(
+            "product", {"catalog_id": "1", "product_retailer_id": "2"}, header={"type": "text", "text": "h"}
+        ),
+    ),
+    (
+        131008,
+        interactive(
+            "product_list",
+            {"catalog_id": "1", "sections": [{"product_items": [{"product_retailer_id": "2"}]}]},
+        ),
+    ),
     (131009, interactive("carousel", {"cards": [{**CARD, "card_index": 0}]})),
     (131009, interactive("carousel", {"cards": [{**CARD, "card_index": 0}, {**CARD, "card_index": 0}]})),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("code", "message"), REFUSED)

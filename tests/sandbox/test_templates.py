@@ -343,7 +343,13 @@ def test_carousels_match_card_by_card(sandbox, tools):
     handle = sandbox.handle(tools.png, "image/png")
 
     def card():
-        return {"components": [{**IMAGE, "example": {"header_handle": [handle]}}, body("Plan {{1}} here", example={"body_text": [["a"]]}), buttons(QUICK)]}  # fmt: skip
+        return {
+            "components": [
+                {**IMAGE, "example": {"header_handle": [handle]}},
+                body("Plan {{1}} here", example={"body_text": [["a"]]}),
+                buttons(QUICK),
+            ]
+        }
 
     sandbox.approved("cards", PLAIN, {"type": "CAROUSEL", "cards": [card(), card()]}, category="MARKETING")
     media = sandbox.upload().json()["id"]
