@@ -253,7 +253,7 @@ def _events(state: State, message: Message, stamp: str) -> list[dict[str, Any]]:
             "id": f"{_history_id(message)}-{index}",
             "delivery_status": status.upper(),
             stamp: int(at),
-            "webhook_update_state": "SUCCESS",
+            "webhook_update_state": "DELIVERED",
             "application": {"id": state.settings.app_id},
         }
         if status == "failed" and message.failure is not None:

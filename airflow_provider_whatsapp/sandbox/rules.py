@@ -109,6 +109,11 @@ def check_product(params: dict[str, Any]) -> None:
         raise GraphError(100, "Param messaging_product must be one of {WHATSAPP}")
 
 
+def _implied_type(params: dict[str, Any]) -> Any:
+    """The type that a message without one has: that of the object it brings, which Meta's own examples rely on."""
+    return next((kind for kind in TYPES if kind in params), "text")
+
+
 def check_message(params: dict[str, Any]) -> str:
     """
     Judge a message by its form and return its type.
@@ -117,7 +122,7 @@ def check_message(params: dict[str, Any]) -> str:
     :raises GraphError: Meta would refuse it, with its code.
     """
     check_product(params)
-    kind: Any = params.get("type", "text")
+    kind = params.get("type", _implied_type(params))
     rule = TYPES.get(kind) if isinstance(kind, str) else None
     if rule is None:
         raise GraphError(131051, f"Message type {str(kind)[:64]!r} is not supported")

@@ -33,7 +33,7 @@ def _header(*kinds: str) -> Check:
     forms: dict[str, Check] = {kind: _SOURCE for kind in kinds if kind != "text"}
     if "text" in kinds:
         forms["text"] = text(MAX_HEADER)
-    inner = obj({"type": among(*kinds)}, forms, exactly_one=kinds)
+    inner = obj({"type": among(*kinds)}, {**forms, "sub_text": text(MAX_HEADER)}, exactly_one=kinds)
 
     def check(value: Any, where: str) -> None:
         inner(value, where)
