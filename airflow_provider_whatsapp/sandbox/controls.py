@@ -201,7 +201,7 @@ class Controls:
         :raises ControlError: ``from`` is no number, or the text is missing.
         """
         user = graph_messages.digits(_text(given, "from") or "")
-        text, number_id = _text(given, "text"), given.get("phone_number_id")
+        text, number_id = _text(given, "text"), _text(given, "phone_number_id", required=False)
         if user is None:
             raise ControlError("from must be a phone number with its country code")
         if number_id is None:

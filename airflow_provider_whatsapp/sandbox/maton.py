@@ -137,7 +137,7 @@ def _create(state: State, call: Call) -> Answer:
         raise _invalid(["body", "app"], "Field required", "missing")
     if app != APP:
         raise GatewayError(400, {"message": "Invalid app name"})
-    if params.get("method", "OAUTH2") not in _METHODS:
+    if str(params.get("method", "OAUTH2")) not in _METHODS:
         raise _invalid(["body", "method"], "Input should be a known method", "enum")
     made = state.add_connection("PENDING")
     state.changed()

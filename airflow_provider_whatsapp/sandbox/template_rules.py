@@ -188,9 +188,12 @@ def _check_example(part: dict[str, Any], names: list[str], key: str, *, nested: 
     example = part.get("example")
     given: Any = example.get(f"{key}_named_params" if named else key) if isinstance(example, dict) else None
     if named:
-        ok = isinstance(given, list) and {
-            each.get("param_name") for each in given if isinstance(each, dict) and each.get("example")
-        } == set(names)
+        pairs = (
+            [each for each in given if isinstance(each, dict) and each.get("example")]
+            if isinstance(given, list)
+            else []
+        )
+        ok = sorted(str(each.get("param_name")) for each in pairs) == sorted(names)
     else:
         row = given[0] if nested and isinstance(given, list) and given else given
         ok = (
