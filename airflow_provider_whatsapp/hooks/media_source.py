@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -51,21 +51,7 @@ def media_message(
     :param filename: Name that a document shows; None: the file's own.
     :raises PayloadError: The file, or what goes with it, breaks a limit; no message was sent.
     """
-    if kind is not None and kind not in KINDS:
-        raise PayloadError(
-            f"{kind!r}", field="kind", limit=", ".join(KINDS), advice="Leave it out to have it found."
-        )
-    form = source_form(source)
-    extras = {"caption": caption, "filename": filename}
-    if form == "link":
-        return _message(kind or _kind_of_link(source), {"link": source}, extras)
-    if form == "id":
-        return _message(kind or _kind_of_id(client, source), {"id": str(source)}, extras)
-    file = media_file(opened(source), filename=filename, kind=kind)
-    if file.kind == "document":
-        extras["filename"] = file.name
-    _message(file.kind, {"id": "0"}, extras)  # refuses what is wrong before the file is uploaded
-    return _message(file.kind, {"id": client.media.upload(file)}, extras)
+    return _media_message(client, source, kind, KINDS, caption=caption, filename=filename)
 
 
 def template_header(client: WhatsAppClient, header: Any, *, filename: str | None = None) -> Any:
@@ -89,15 +75,37 @@ def template_header(client: WhatsAppClient, header: Any, *, filename: str | None
         header = header["media"]
     elif header is None or not looks_like_media(header):
         return header
-    message = media_message(client, header, kind=kind, filename=filename)
-    if message.kind not in HEADER_KINDS:
-        raise PayloadError(
-            f"{message.kind} cannot stand in a template's header",
-            field="header",
-            limit=", ".join(HEADER_KINDS),
-            doc="Template components",
-        )
-    return message
+    return _media_message(client, header, kind, HEADER_KINDS, filename=filename)
+
+
+def _media_message(
+    client: WhatsAppClient, source: Any, kind: str | None, allowed: Collection[str], **extras: str | None
+) -> Message:
+    if kind is not None and kind not in allowed:
+        raise _not_allowed(f"kind {kind!r}", allowed)
+    form = source_form(source)
+    file = (
+        media_file(opened(source), filename=extras.get("filename"), kind=kind)
+        if form in ("file", "store")
+        else None
+    )
+    if file is not None:
+        kind = file.kind
+        extras["filename"] = file.name
+    elif kind is None:
+        kind = _kind_of_link(source) if form == "link" else _kind_of_id(client, source)
+    if kind not in allowed:
+        raise _not_allowed(kind, allowed)
+    if file is None:
+        return _message(kind, {form: str(source)}, extras)
+    _message(kind, {"id": "0"}, extras)  # refuses what is wrong before the file is uploaded
+    return _message(kind, {"id": client.media.upload(file)}, extras)
+
+
+def _not_allowed(what: str, allowed: Collection[str]) -> PayloadError:
+    return PayloadError(
+        f"{what} cannot be sent here", field="media", limit=", ".join(allowed), doc="Media messages"
+    )
 
 
 def _message(kind: str, media: dict[str, str], extras: dict[str, str | None]) -> Message:

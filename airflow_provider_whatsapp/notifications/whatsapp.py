@@ -98,6 +98,7 @@ class WhatsAppNotifier(BaseNotifier):
         super(WhatsAppNotifier, copy.copy(self)).__call__(*args)
 
     def __await__(self) -> Generator[Any, None, None]:
+        """Send from a coroutine; the context was given to the constructor."""
         return super(WhatsAppNotifier, copy.copy(self)).__await__()
 
     def get_template_env(self, dag: Any = None) -> Any:

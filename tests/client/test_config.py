@@ -14,8 +14,12 @@ KEY = "maton-secret-key-123"
         pytest.param({"api_key": ""}, "no Maton API key", id="no key"),
         pytest.param({"api_key": "with space"}, "cannot stand in a header", id="key with a space"),
         pytest.param({"api_key": "line\nbreak"}, "cannot stand in a header", id="key with a line break"),
-        pytest.param({"phone_number_id": "+15550001111"}, "phone_number_id is not a numeric ID", id="number as id"),
-        pytest.param({"phone_number_id": "1/messages"}, "phone_number_id is not a numeric ID", id="path in an id"),
+        pytest.param(
+            {"phone_number_id": "+15550001111"}, "phone_number_id is not a numeric ID", id="number as id"
+        ),
+        pytest.param(
+            {"phone_number_id": "1/messages"}, "phone_number_id is not a numeric ID", id="path in an id"
+        ),
         pytest.param({"waba_id": "abc"}, "waba_id is not a numeric ID", id="letters as id"),
         pytest.param({"connection_id": "a/b"}, "connection_id", id="path in a connection id"),
         pytest.param({"api_version": "25"}, "api_version", id="version without v"),
@@ -40,7 +44,9 @@ def test_what_is_wrong_is_said_before_anything_connects(fields, words):
     assert caught.value.advice
 
 
-@pytest.mark.parametrize("host", ["http://127.0.0.1:8425", "http://localhost:1", "http://[::1]:80", "https://x.example/"])
+@pytest.mark.parametrize(
+    "host", ["http://127.0.0.1:8425", "http://localhost:1", "http://[::1]:80", "https://x.example/"]
+)
 def test_loopback_may_be_plain(host):
     config = ClientConfig(api_key=KEY, host=host)
 

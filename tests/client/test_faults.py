@@ -155,8 +155,7 @@ def test_a_read_that_keeps_failing_ends(client, sandbox):
 @pytest.fixture
 def closed_port():
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    return port
+        return listener.getsockname()[1]
 
 
 def test_a_refused_connection_means_not_sent(make_client, closed_port):
@@ -261,7 +260,9 @@ def test_netrc_does_not_replace_the_key(make_client, raw_server, tmp_path, monke
 
 
 def test_a_missing_ca_bundle_is_told(make_client):
-    client = make_client(api_key=KEY, host="https://gateway.invalid", phone_number_id="1", verify="/nowhere.pem")
+    client = make_client(
+        api_key=KEY, host="https://gateway.invalid", phone_number_id="1", verify="/nowhere.pem"
+    )
 
     with pytest.raises(ConfigurationError, match="CA bundle"):
         client.messages.send(TO, Text("never"))

@@ -47,11 +47,24 @@ def test_type_and_kind_are_found(tmp_path, name, content, mime, kind):
     ("content", "options", "words"),
     [
         pytest.param(b"", {"filename": "a.txt"}, "is empty", id="empty"),
-        pytest.param(b"PK\x03\x04\0\0", {"filename": "a.zip"}, "application/zip, which WhatsApp does not take", id="zip"),
-        pytest.param(PDF, {"filename": "a.pdf", "kind": "image"}, "goes as a document, not as an image", id="kind"),
-        pytest.param(PNG + b"\0" * KINDS["image"][0], {"filename": "a.png"}, "too large for an image", id="image"),
-        pytest.param(WEBP + b"\0" * 100 * 1024, {"filename": "a.webp"}, "too large for a sticker", id="static sticker"),
-        pytest.param(ANIMATED_WEBP + b"\0" * 500 * 1024, {"filename": "a.webp"}, "too large", id="animated sticker"),
+        pytest.param(
+            b"PK\x03\x04\0\0",
+            {"filename": "a.zip"},
+            "application/zip, which WhatsApp does not take",
+            id="zip",
+        ),
+        pytest.param(
+            PDF, {"filename": "a.pdf", "kind": "image"}, "goes as a document, not as an image", id="kind"
+        ),
+        pytest.param(
+            PNG + b"\0" * KINDS["image"][0], {"filename": "a.png"}, "too large for an image", id="image"
+        ),
+        pytest.param(
+            WEBP + b"\0" * 100 * 1024, {"filename": "a.webp"}, "too large for a sticker", id="static sticker"
+        ),
+        pytest.param(
+            ANIMATED_WEBP + b"\0" * 500 * 1024, {"filename": "a.webp"}, "too large", id="animated sticker"
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(content, options, words):
@@ -133,8 +146,7 @@ def test_a_file_that_shrinks_is_told(tmp_path):
     body = form_body({}, file, "line")
 
     with pytest.raises(PayloadError, match="became shorter"):
-        while body.read():
-            pass
+        list(iter(body.read, b""))
 
 
 @pytest.mark.parametrize(

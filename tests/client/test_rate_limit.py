@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import threading
 
 import pytest
@@ -47,7 +48,7 @@ def test_no_second_holds_more_requests_than_the_limit(rate, pauses):
 
     for start in moments:
         assert sum(start <= moment < start + 1 for moment in moments) <= rate
-    for before, after in zip(moments, moments[1:], strict=False):
+    for before, after in itertools.pairwise(moments):
         assert after - before >= 1 / rate - 1e-9
 
 

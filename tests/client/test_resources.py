@@ -72,24 +72,38 @@ def test_a_template_that_does_not_fit(client, sandbox, template, code):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        pytest.param(lambda client: client.messages.send("", Text("x")), "to: is empty", id="empty recipient"),
-        pytest.param(lambda client: client.messages.send("0155512345", Text("x")), "no country code", id="national"),
         pytest.param(
-            lambda client: client.messages.send(TO, Text("x"), callback_data="x" * 513), "513", id="callback data"
+            lambda client: client.messages.send("", Text("x")), "to: is empty", id="empty recipient"
+        ),
+        pytest.param(
+            lambda client: client.messages.send("0155512345", Text("x")), "no country code", id="national"
+        ),
+        pytest.param(
+            lambda client: client.messages.send(TO, Text("x"), callback_data="x" * 513),
+            "513",
+            id="callback data",
         ),
         pytest.param(lambda client: client.messages.mark_as_read(""), "message_id", id="nothing read"),
         pytest.param(lambda client: client.templates.delete(name="Big"), "template.name", id="capitals"),
         pytest.param(lambda client: client.templates.edit("1"), "nothing to change", id="no change"),
         pytest.param(lambda client: client.media.get("../1"), "media_id", id="path in an id"),
-        pytest.param(lambda client: client.business_profile.update(about=""), "profile.about", id="empty about"),
+        pytest.param(
+            lambda client: client.business_profile.update(about=""), "profile.about", id="empty about"
+        ),
         pytest.param(lambda client: client.business_profile.update(nose=1), "nose", id="unknown field"),
-        pytest.param(lambda client: client.connections.get("a/b"), "connection_id", id="path in a connection id"),
+        pytest.param(
+            lambda client: client.connections.get("a/b"), "connection_id", id="path in a connection id"
+        ),
         pytest.param(lambda client: client.media.upload("/nowhere.pdf"), "does not exist", id="missing file"),
         pytest.param(
-            lambda client: client.media.upload_sample(b"text", filename="a.txt"), "Samples are", id="text as sample"
+            lambda client: client.media.upload_sample(b"text", filename="a.txt"),
+            "Samples are",
+            id="text as sample",
         ),
         pytest.param(
-            lambda client: client.templates.create(name="x", language="en_US", category="NEWS", components=[]),
+            lambda client: client.templates.create(
+                name="x", language="en_US", category="NEWS", components=[]
+            ),
             "category",
             id="category",
         ),

@@ -19,11 +19,26 @@ def config(extra=None, password="key-12345", host=None, **own):
 def test_an_empty_form_gives_the_defaults():
     """Airflow's form stores untouched fields as empty strings or nulls."""
     empty = dict.fromkeys(
-        ["phone_number_id", "waba_id", "connection_id", "api_version", "rate_limit", "timeout", "verify", "proxies"], ""
+        [
+            "phone_number_id",
+            "waba_id",
+            "connection_id",
+            "api_version",
+            "rate_limit",
+            "timeout",
+            "verify",
+            "proxies",
+        ],
+        "",
     )
     for extra in ({}, empty, dict.fromkeys(empty)):
         made = config(extra)
-        assert (made.api_version, made.rate_limit, made.timeout, made.max_retries) == ("v25.0", 10, DEFAULT_TIMEOUT, 4)
+        assert (made.api_version, made.rate_limit, made.timeout, made.max_retries) == (
+            "v25.0",
+            10,
+            DEFAULT_TIMEOUT,
+            4,
+        )
         assert (made.verify, made.proxies, made.plus_prefix, made.host) == (True, None, True, None)
         assert made.phone_number_id is None
 
@@ -79,7 +94,7 @@ def test_the_operator_s_own_ids_win():
 
 
 def test_no_key_says_where_to_put_it():
-    with pytest.raises(ConfigurationError, match="'wa' has no Maton API key.*password.*MATON_API_KEY"):
+    with pytest.raises(ConfigurationError, match=r"'wa' has no Maton API key.*password.*MATON_API_KEY"):
         config(password=None)
 
 

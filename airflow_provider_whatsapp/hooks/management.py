@@ -1,0 +1,167 @@
+"""The hook's other methods: media, templates, numbers, connections, and what became of a message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+
+class Management:
+    """What :class:`~airflow_provider_whatsapp.hooks.maton_whatsapp.MatonWhatsAppHook` manages."""
+
+    if TYPE_CHECKING:  # what the hook brings
+
+        @property
+        def client(self) -> WhatsAppClient:
+            """See the hook."""
+
+    def upload_media(self, source: Any, *, filename: str | None = None, mime_type: str | None = None) -> str:
+        """
+        Upload a file and return its media id, which lives 30 days and belongs to the sending number.
+
+        :param source: A path, an ``ObjectStoragePath`` (or its URL), bytes or a binary file object.
+        :param filename: Name of the file; None: its own.
+        :param mime_type: MIME type; None: found from the content and the name.
+        """
+        from airflow_provider_whatsapp.hooks.media_source import opened
+
+        return self.client.media.upload(opened(source), filename=filename, mime_type=mime_type)
+
+    def upload_template_sample(self, source: Any, *, filename: str | None = None) -> str:
+        """
+        Upload the sample of a template's media header and return its handle; needs ``extra.app_id``.
+
+        :param source: A path, an ``ObjectStoragePath`` (or its URL), bytes or a binary file object: PDF, JPEG, PNG
+            or MP4.
+        :param filename: Name of the file; None: its own.
+        """
+        from airflow_provider_whatsapp.hooks.media_source import opened
+
+        return self.client.media.upload_sample(opened(source), filename=filename)
+
+    def get_media(self, media_id: str) -> dict[str, Any]:
+        """
+        Return a file's metadata.
+
+        :param media_id: Its id.
+        """
+        return self.client.media.get(media_id)
+
+    def delete_media(self, media_id: str) -> None:
+        """
+        Delete a file.
+
+        :param media_id: Its id.
+        """
+        self.client.media.delete(media_id)
+
+    def list_templates(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """
+        Yield the account's templates.
+
+        :param filters: As for :meth:`~airflow_provider_whatsapp.client.resources.templates.Templates.list`.
+        """
+        return self.client.templates.list(**filters)
+
+    def get_template(self, name: str, language: str = "en_US") -> dict[str, Any] | None:
+        """
+        Return a template, or None when the account has none of this name in this language.
+
+        :param name: Its name.
+        :param language: Its language.
+        """
+        return self.client.templates.find(name, language)
+
+    def create_template(
+        self, name: str, language: str, category: str, components: Any = None, **options: Any
+    ) -> dict[str, Any]:
+        """
+        Submit a template to Meta's review and return its ``id``, ``status`` and ``category``.
+
+        :param name: Its name.
+        :param language: Its language.
+        :param category: ``AUTHENTICATION``, ``MARKETING`` or ``UTILITY``.
+        :param components: Graph's own components.
+        :param options: Further fields as Graph names them.
+        """
+        return self.client.templates.create(
+            name=name, language=language, category=category, components=components, **options
+        )
+
+    def edit_template(self, template_id: str, **changes: Any) -> dict[str, Any]:
+        """
+        Change a template; Meta reviews it again.
+
+        :param template_id: Its id.
+        :param changes: Fields to change.
+        """
+        return self.client.templates.edit(template_id, **changes)
+
+    def delete_template(self, name: str, template_id: str | None = None) -> None:
+        """
+        Delete a template in all its languages, or in one.
+
+        :param name: Its name.
+        :param template_id: Id of one language.
+        """
+        self.client.templates.delete(name=name, template_id=template_id)
+
+    def get_phone_number(self) -> dict[str, Any]:
+        """Return the sending number: display number, verified name, quality and so on."""
+        return self.client.phone_numbers.get()
+
+    def list_phone_numbers(self) -> Iterator[dict[str, Any]]:
+        """Yield the account's numbers."""
+        return self.client.phone_numbers.list()
+
+    def get_business_profile(self) -> dict[str, Any]:
+        """Return what recipients see of the sending number."""
+        return self.client.business_profile.get()
+
+    def update_business_profile(self, **changes: Any) -> None:
+        """
+        Change the given fields of the profile.
+
+        :param changes: Fields to change.
+        """
+        self.client.business_profile.update(**changes)
+
+    def list_connections(self, **filters: Any) -> list[dict[str, Any]]:
+        """
+        Return the Maton account's WhatsApp connections.
+
+        :param filters: ``status`` and ``limit``.
+        """
+        return self.client.connections.list(**filters)
+
+    def create_connection(self) -> dict[str, Any]:
+        """Create a Maton connection; open the ``url`` of what is returned to authorise it."""
+        return self.client.connections.create()
+
+    def get_maton_connection(self, connection_id: str) -> dict[str, Any]:
+        """
+        Return one Maton connection (``get_connection`` is Airflow's own, on every hook).
+
+        :param connection_id: Its id.
+        """
+        return self.client.connections.get(connection_id)
+
+    def delete_connection(self, connection_id: str) -> None:
+        """
+        Delete a Maton connection.
+
+        :param connection_id: Its id.
+        """
+        self.client.connections.delete(connection_id)
+
+    def get_message_status(self, message_id: str) -> dict[str, Any]:
+        """
+        Return how far a message got: ``{"status": ..., "timestamp": ..., "error": ...}``.
+
+        :param message_id: Its wamid.
+        """
+        return self.client.history.status(message_id)

@@ -1,0 +1,197 @@
+"""A real Airflow runs the example DAGs and the test DAGs against the sandbox."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+pytestmark = pytest.mark.airflow
+
+BODY = [{"type": "BODY", "text": "No variables here."}]
+
+
+@pytest.fixture
+def awaited(sandbox):
+    """Submit the template that the sensors wait for."""
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+    return MatonWhatsAppHook().create_template("awaited", "en_US", "UTILITY", BODY)
+
+
+def polls(sandbox):
+    return len([request for request in sandbox.requests("message_templates") if request["method"] == "GET"])
+
+
+@pytest.fixture
+def review(sandbox):
+    """Give a template its status once it has been polled so often, as somebody at Meta would: from outside."""
+    over = threading.Event()
+    reviewers = []
+
+    def start(name="awaited", *, after, status="APPROVED", **fields):
+        def wait_and_decide():
+            while not over.wait(0.05):
+                if polls(sandbox) >= after:
+                    sandbox.post("templates", name=name, language="en_US", status=status, **fields)
+                    return
+
+        reviewers.append(threading.Thread(target=wait_and_decide))
+        reviewers[-1].start()
+
+    yield start
+    over.set()
+    for reviewer in reviewers:
+        reviewer.join()
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule", "deferrable"])
+def test_the_sensor_waits_for_approval(run_dag, sandbox, awaited, review, mode):
+    review(after=2)
+
+    state, tasks = run_dag(f"approval_{mode}")
+
+    assert (state, tasks) == ("success", {"wait": "success"})
+    assert polls(sandbox) > 2
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+def test_the_sensor_waits_out_a_gateway_that_does_not_answer(run_dag, sandbox, awaited, mode):
+    sandbox.post("templates", name="awaited", language="en_US", status="APPROVED")
+    sandbox.fault("status", status=503, times=7, method="GET", path="message_templates")
+
+    assert run_dag(f"approval_{mode}")[0] == "success"
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferrable", "retries"])
+@pytest.mark.parametrize("status", ["REJECTED", "DISABLED"])
+def test_a_refused_template_fails_at_once(run_dag, sandbox, awaited, mode, status):
+    sandbox.post("templates", name="awaited", language="en_US", status=status, rejected_reason="SCAM")
+
+    state, tasks = run_dag(f"approval_{mode}")
+
+    assert (state, tasks) == ("failed", {"wait": "failed"})
+    assert polls(sandbox) == 1
+
+
+def test_a_template_rejected_while_the_triggerer_waits(run_dag, sandbox, awaited, review):
+    review(after=2, status="REJECTED", rejected_reason="SCAM")
+
+    assert run_dag("approval_deferrable")[1] == {"wait": "failed"}
+
+
+@pytest.mark.parametrize("mode", ["soft_fail", "soft_fail_deferrable"])
+def test_soft_fail_skips(run_dag, sandbox, awaited, mode):
+    sandbox.post("templates", name="awaited", language="en_US", status="REJECTED")
+
+    assert run_dag(f"approval_{mode}")[1] == {"wait": "skipped"}
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+def test_a_template_that_nobody_made_fails(run_dag, sandbox, mode):
+    assert run_dag(f"approval_{mode}")[1] == {"wait": "failed"}
+
+
+def test_several_recipients_get_one_message_each(run_dag, sandbox):
+    assert run_dag("send_to_several")[0] == "success"
+
+    assert [message["to"] for message in sandbox.messages] == ["15550001111", "15550002222", "15550003333"]
+
+
+def test_a_partial_failure_is_not_retried(run_dag, sandbox):
+    """The first one's answer is lost and the others are sent: a retry would reach somebody twice."""
+    sandbox.fault("drop_after", times=1, path="/messages")
+
+    assert run_dag("send_to_several")[1] == {"send": "failed"}
+    assert [message["to"] for message in sandbox.messages] == ["15550001111", "15550002222", "15550003333"]
+
+
+def test_an_error_that_all_would_meet_stops_the_rest(run_dag, sandbox):
+    sandbox.post("templates", name="hello_world", language="en_US", status="PAUSED")
+
+    assert run_dag("send_to_several")[1] == {"send": "failed"}
+    assert len(sandbox.requests("/messages")) == 1
+
+
+def test_a_lost_answer_is_not_retried_by_airflow(run_dag, sandbox):
+    sandbox.fault("drop_after", times=1)
+
+    assert run_dag("send_and_retry")[1] == {"send": "failed"}
+    assert len(sandbox.messages) == 1
+
+
+def test_what_was_certainly_not_sent_is_retried_by_airflow(run_dag, sandbox, change_connection):
+    change_connection(extra={"max_retries": 0})
+    sandbox.fault("status", status=429, times=2)
+
+    assert run_dag("send_and_retry")[1] == {"send": "success"}
+    assert len(sandbox.messages) == 1
+
+
+def test_arguments_are_rendered(run_dag, sandbox, tmp_path, monkeypatch, dag_bag):
+    path = tmp_path / "report.pdf"
+    path.write_bytes(b"%PDF-1.7\n")
+    monkeypatch.setattr(dag_bag.dags["send_rendered"].task_dict["file"], "media", f"file://{path}")
+
+    assert run_dag("send_rendered")[0] == "success"
+    payloads = {message["type"]: message["payload"] for message in sandbox.messages}
+    assert payloads["text"]["text"]["body"].startswith("Run manual__")
+    assert payloads["location"]["location"]["name"] == "send_rendered"
+    assert payloads["document"]["document"]["filename"] == "report.pdf"
+    assert payloads["document"]["document"]["caption"] == "Report"
+
+
+def test_a_notifier_that_serves_twice_tells_each_time_what_happened(run_dag, sandbox):
+    run_dag("notify_twice")
+
+    texts = [message["payload"]["text"]["body"] for message in sandbox.messages]
+    assert texts == ["first failed", "second failed"]
+
+
+def test_the_default_text_survives_every_context(run_dag, sandbox):
+    """The task's callback has the exception; the DAG's has none, and under a test run no Jinja of its own."""
+    assert run_dag("notify_by_default")[0] == "failed"
+
+    texts = [message["payload"]["text"]["body"] for message in sandbox.messages]
+    assert len(texts) == 2
+    assert texts[0].startswith("Task notify_by_default.fails, try 1, run manual__")
+    assert all("notify_by_default" in text for text in texts)
+
+
+def test_a_failing_notification_leaves_the_task_s_state_alone(run_dag, sandbox):
+    sandbox.fault("status", status=400, times=10)
+
+    assert run_dag("notify_twice")[1] == {"first": "failed", "second": "failed"}
+    assert sandbox.messages == []
+
+
+def test_the_hook_in_a_task(run_dag, sandbox):
+    assert run_dag("hook_in_a_task")[0] == "success"
+    assert len(sandbox.messages) == 1
+
+
+def test_report_delivery(run_dag, sandbox, review):
+    """The example: the template is created, approved while the sensor waits, and the report reaches the phone."""
+    review("weekly_sales_report", after=2)
+
+    assert run_dag("report_delivery")[0] == "success"
+    (message,) = sandbox.messages
+    header, body = message["payload"]["template"]["components"]
+    assert message["payload"]["template"]["name"] == "weekly_sales_report"
+    assert header["parameters"][0]["document"]["filename"] == "Weekly sales.pdf"
+    assert {parameter["parameter_name"] for parameter in body["parameters"]} >= {"total", "orders", "week"}
+
+
+def test_scheduled_notification(run_dag, sandbox):
+    assert run_dag("scheduled_notification")[0] == "success"
+    assert sandbox.messages[0]["payload"]["template"]["name"] == "hello_world"
+
+
+def test_failure_alert(run_dag, sandbox, review):
+    review("task_failed", after=2)
+
+    assert run_dag("failure_alert")[1]["load_orders"] == "failed"
+    (message,) = sandbox.messages
+    (body,) = message["payload"]["template"]["components"]
+    values = {parameter["parameter_name"]: parameter["text"] for parameter in body["parameters"]}
+    assert values == {"task": "load_orders", "dag": "failure_alert", "try": "1"}

@@ -1,0 +1,192 @@
+"""The hook on a connection from the environment, against the sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from airflow_provider_whatsapp.client.errors import ConfigurationError, OutcomeUnknownError, PayloadError
+from airflow_provider_whatsapp.client.messages import Text
+from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+TO = "+15550001111"
+
+
+@pytest.fixture
+def hook(sandbox):
+    return MatonWhatsAppHook()
+
+
+def test_nothing_is_looked_up_when_it_is_made():
+    MatonWhatsAppHook("there_is_no_such_connection")
+
+
+@pytest.mark.parametrize(
+    ("send", "kind"),
+    [
+        pytest.param(lambda hook: hook.send_text(TO, "Hi"), "text", id="text"),
+        pytest.param(lambda hook: hook.send_template(TO, "hello_world"), "template", id="template"),
+        pytest.param(
+            lambda hook: hook.send_media(TO, b"%PDF-1.7\n", filename="a.pdf"), "document", id="media"
+        ),
+        pytest.param(lambda hook: hook.send_media(TO, "https://x.example/a.png"), "image", id="link"),
+        pytest.param(lambda hook: hook.send(TO, Text("Hi")), "text", id="model"),
+        pytest.param(
+            lambda hook: hook.send(TO, {"type": "location", "latitude": 1, "longitude": 2}),
+            "location",
+            id="fields",
+        ),
+        pytest.param(
+            lambda hook: hook.send_location(TO, 52.5, 13.4, name="Office"), "location", id="location"
+        ),
+        pytest.param(
+            lambda hook: hook.send_contacts(
+                TO, [{"name": {"formatted_name": "Ann Lee", "first_name": "Ann"}}]
+            ),
+            "contacts",
+            id="contacts",
+        ),
+        pytest.param(
+            lambda hook: hook.send_buttons(TO, "Proceed?", ["Yes", "No"]), "interactive", id="buttons"
+        ),
+        pytest.param(
+            lambda hook: hook.send_list(
+                TO, "Pick one", "Options", [{"rows": [{"id": "a", "title": "A"}], "title": "S"}]
+            ),
+            "interactive",
+            id="list",
+        ),
+        pytest.param(lambda hook: asyncio.run(hook.asend(TO, Text("Hi"))), "text", id="asynchronous"),
+    ],
+)
+def test_sending(hook, sandbox, send, kind):
+    sent = send(hook)
+
+    (message,) = sandbox.messages
+    assert (message["id"], message["type"]) == (sent.message_id, kind)
+
+
+def test_a_media_id_goes_as_what_it_is(hook, sandbox):
+    media_id = hook.upload_media(b"%PDF-1.7\n", filename="a.pdf")
+    hook.send_media(TO, media_id)
+
+    assert sandbox.messages[0]["payload"]["document"] == {"id": media_id}
+
+
+def test_a_store_s_url_is_read(hook, sandbox, tmp_path):
+    path = tmp_path / "report.pdf"
+    path.write_bytes(b"%PDF-1.7\n")
+    hook.send_media(TO, f"file://{path}")
+
+    assert sandbox.messages[0]["payload"]["document"]["filename"] == "report.pdf"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        pytest.param({"media": "/nowhere.pdf"}, "does not exist", id="missing"),
+        pytest.param({"media": "https://x.example/report"}, "what kind", id="link of no kind"),
+        pytest.param(
+            {"media": b"%PDF-1.7\n", "kind": "film"}, "kind 'film' cannot be sent here", id="no such kind"
+        ),
+        pytest.param(
+            {"media": b"OggS0000", "caption": "x"}, "caption: cannot stand with audio", id="caption"
+        ),
+        pytest.param({"media": b"%PDF-1.7\n", "caption": "x" * 1025}, "caption", id="long caption"),
+    ],
+)
+def test_bad_media_is_refused_before_any_request(hook, sandbox, options, words):
+    with pytest.raises(PayloadError, match=words):
+        hook.send_media(TO, **options)
+
+    assert sandbox.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        pytest.param({"template_name": "Hello_World"}, "template.name", id="capitals"),
+        pytest.param(
+            {"template_name": "report", "header": "/nowhere.pdf"}, "does not exist", id="missing header"
+        ),
+        pytest.param(
+            {"template_name": "report", "header": b"OggS0000"}, "audio cannot be sent here", id="audio header"
+        ),
+        pytest.param({"template_name": "report", "body": "text"}, "template.body", id="body as text"),
+        pytest.param(
+            {"template_name": "report", "header": b"%PDF-1.7\n", "body": ["a\nb"]},
+            "template.body",
+            id="line break",
+        ),
+    ],
+)
+def test_bad_templates_are_refused_before_any_request(hook, sandbox, template, words):
+    with pytest.raises(PayloadError, match=words):
+        hook.send_template(TO, **template)
+
+    assert sandbox.requests() == []
+
+
+def test_no_key_is_told_before_any_request(hook, sandbox, change_connection):
+    change_connection(drop=["password"])
+
+    with pytest.raises(ConfigurationError, match="MATON_API_KEY"):
+        hook.send_text(TO, "Hi")
+    assert sandbox.requests() == []
+
+
+def test_the_sender_of_the_hook_wins(sandbox):
+    hook = MatonWhatsAppHook(phone_number_id="999")
+
+    assert hook.client.config.phone_number_id == "999"
+
+
+def test_a_lost_answer_in_a_coroutine(hook, sandbox):
+    sandbox.fault("drop_after", times=1)
+
+    with pytest.raises(OutcomeUnknownError):
+        asyncio.run(hook.asend(TO, Text("once")))
+    assert len(sandbox.messages) == 1
+
+
+def test_the_connection_test_says_what_it_found(hook):
+    right, words = hook.test_connection()
+
+    assert right
+    assert "Sends as +1 555" in words
+    assert "quality GREEN" in words
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param({"password": "wrong-key-1234"}, "Maton API key was not accepted", id="key"),
+        pytest.param(
+            {"extra": {"connection_id": "nobody"}}, "connection_id nobody is not among", id="connection"
+        ),
+        pytest.param({"extra": {"phone_number_id": "123"}}, "phone_number_id is wrong", id="number"),
+        pytest.param({"extra": {"waba_id": "123"}}, "waba_id is wrong", id="account"),
+        pytest.param({"drop": ["phone_number_id"]}, "phone_number_id is not set", id="no number"),
+        pytest.param({"drop": ["password"]}, "no Maton API key", id="no key"),
+        pytest.param({"host": "http://gateway.example"}, "unencrypted", id="plain http"),
+        pytest.param(
+            {"host": "http://127.0.0.1:1", "extra": {"max_retries": 0}}, "no connection", id="no server"
+        ),
+    ],
+)
+def test_the_connection_test_says_what_is_wrong(hook, change_connection, change, words):
+    change_connection(**change)
+
+    right, said = hook.test_connection()
+
+    assert not right
+    assert words in said
+    assert "wrong-key-1234" not in said
+
+
+def test_without_an_account_the_test_says_what_is_missing(hook, change_connection):
+    change_connection(drop=["waba_id"])
+
+    assert hook.test_connection() == (True, hook.test_connection()[1])
+    assert "No waba_id is set" in hook.test_connection()[1]
