@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from airflow_provider_whatsapp.sandbox.guard import is_loopback
 from airflow_provider_whatsapp.sandbox.server import bind, serve
 from airflow_provider_whatsapp.sandbox.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 VARIABLE = "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"
 
@@ -54,52 +58,27 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m airflow_provider_whatsapp.sandbox",
         description="A WhatsApp on this machine: Maton's gateway and Meta's Cloud API, with a phone to look at.",
     )
-    add = made.add_argument
-    add("--host", default=usual.host, help="address to listen on (default %(default)s)")
-    add("--port", type=_port, default=usual.port, help="port; 0 takes a free one (default %(default)s)")
-    add("--api-key", default=usual.api_key, help="the Maton key to be sent (default %(default)s)")
-    add(
-        "--phone-number-id",
-        type=_id,
-        action="append",
-        metavar="ID",
-        help="sender; may be given several times",
-    )
-    add("--waba-id", type=_id, default=usual.waba_id, help="business account (default %(default)s)")
-    add("--app-id", type=_id, default=usual.app_id, help="app, for resumable uploads (default %(default)s)")
-    add(
-        "--rate-limit",
-        type=_whole,
-        default=usual.rate_limit,
-        help="requests per second; 0: no limit (usual: 10)",
-    )
-    add(
-        "--pair-limit",
-        type=_whole,
-        default=usual.pair_limit,
-        help="burst to one user; 0: none (default %(default)s)",
-    )
-    add(
-        "--throughput",
-        type=_whole,
-        default=usual.throughput,
-        help="messages per second and number; 0: no limit",
-    )
-    add(
-        "--approve-after",
-        type=_number,
-        default=usual.approve_after,
-        help="seconds of a review (default %(default)s)",
-    )
-    add(
-        "--latency",
-        type=_number,
-        default=usual.latency,
-        help="seconds that every answer takes (default %(default)s)",
-    )
-    add("--status-delays", type=_delays, default=usual.status_delays, help="seconds to sent,delivered,read")
-    add("--keep", type=_whole, default=usual.keep, help="messages and requests kept (default %(default)s)")
-    add("--seed", type=int, default=usual.seed, help="the same seed gives the same ids (default %(default)s)")
+    options: list[tuple[str, Callable[[str], object], str]] = [
+        ("host", str, "address to listen on"),
+        ("port", _port, "port; 0 takes a free one"),
+        ("api-key", str, "the Maton key to be sent"),
+        ("waba-id", _id, "business account"),
+        ("app-id", _id, "app, for resumable uploads"),
+        ("rate-limit", _whole, "requests per second; 0: none, and no limit per user"),
+        ("pair-limit", _whole, "messages to one user at a stretch; 0: no limit"),
+        ("throughput", _whole, "messages per second and sender; 0: no limit"),
+        ("approve-after", _number, "seconds until a template is approved"),
+        ("latency", _number, "seconds that every answer takes"),
+        ("status-delays", _delays, "seconds until sent,delivered,read"),
+        ("keep", _whole, "messages and requests kept"),
+        ("seed", int, "the same seed gives the same ids"),
+    ]
+    for name, kind, text in options:
+        default = getattr(usual, name.replace("-", "_"))
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+        made.add_argument(f"--{name}", type=kind, default=default, help=f"{text} (default {shown})")
+    text = f"sender; may be given several times (default {usual.phone_number_ids[0]})"
+    made.add_argument("--phone-number-id", type=_id, action="append", metavar="ID", help=text)
     return made
 
 
