@@ -16,8 +16,8 @@ class Settings:
     :param phone_number_ids: Ids of the senders, the first is the one in the connection to paste.
     :param waba_id: The WhatsApp Business Account that owns the numbers and the templates.
     :param app_id: Meta's app, wanted by resumable uploads.
-    :param rate_limit: Requests per second and account at the gateway (Maton documents 10); 0 lifts it, the limit per user and
-        the 100 template creations per hour.
+    :param rate_limit: Requests per second and account at the gateway (Maton documents 10); 0 lifts it, and with it
+        the limit per user and that of 100 new templates per hour.
     :param pair_limit: Messages that one sender may send one user at a stretch (Meta documents 45 within 6 s, then one
         every 6 s); 0 lifts it.
     :param throughput: Messages per second and sender number (Meta documents 80); 0 lifts it.
