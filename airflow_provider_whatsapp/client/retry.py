@@ -14,6 +14,7 @@ from airflow_provider_whatsapp.client.errors import NotSentError, RateLimitError
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.errors import WhatsAppError
 
+
 @dataclass(frozen=True, kw_only=True)
 class RequestRetry:
     """

@@ -94,6 +94,11 @@ class WhatsAppNotifier(BaseNotifier):
         self.phone_number_id = phone_number_id
 
     def __call__(self, *args: Any) -> None:
+        """
+        Send: what Airflow calls.
+
+        :param args: Airflow's context.
+        """
         # Rendering replaces the templates by their results, so a notifier that serves twice would repeat itself.
         super(WhatsAppNotifier, copy.copy(self)).__call__(*args)
 
