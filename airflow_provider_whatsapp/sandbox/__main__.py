@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
+import ssl
 import sys
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_whatsapp.sandbox.guard import is_loopback
@@ -70,15 +75,20 @@ def parser() -> argparse.ArgumentParser:
         ("approve-after", _number, "seconds until a template is approved"),
         ("latency", _number, "seconds that every answer takes"),
         ("status-delays", _delays, "seconds until sent,delivered,read"),
+        ("tls-cert", str, "file with a certificate: serves https"),
+        ("tls-key", str, "file with the certificate's key"),
         ("keep", _whole, "messages and requests kept"),
         ("seed", int, "the same seed gives the same ids"),
     ]
     for name, kind, text in options:
         default = getattr(usual, name.replace("-", "_"))
         shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-        made.add_argument(f"--{name}", type=kind, default=default, help=f"{text} (default {shown})")
+        usually = f" (default {shown})" if shown is not None else ""
+        made.add_argument(f"--{name}", type=kind, default=default, help=text + usually)
     text = f"sender; may be given several times (default {usual.phone_number_ids[0]})"
     made.add_argument("--phone-number-id", type=_id, action="append", metavar="ID", help=text)
+    text = "stop when standard input closes, as it does when the process that started this one is gone"
+    made.add_argument("--stop-with-stdin", action="store_true", help=text)
     return made
 
 
@@ -88,7 +98,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
 
     :param arguments: As parsed.
     """
-    given = vars(arguments)
+    given = {name: value for name, value in vars(arguments).items() if name != "stop_with_stdin"}
     numbers = tuple(dict.fromkeys(given.pop("phone_number_id") or Settings().phone_number_ids))
     return Settings(phone_number_ids=numbers, **{**given, "keep": max(1, given["keep"])})
 
@@ -100,13 +110,34 @@ def connection(settings: Settings, url: str) -> str:
     :param settings: Hold the key and the ids.
     :param url: The sandbox's.
     """
-    extra = {
+    extra: dict[str, str] = {
         "phone_number_id": settings.phone_number_ids[0],
         "waba_id": settings.waba_id,
         "app_id": settings.app_id,
     }
+    if settings.tls_cert:
+        # A certificate that signed itself is its own authority.
+        extra["verify"] = str(Path(settings.tls_cert).resolve())
     made = {"conn_type": "maton_whatsapp", "password": settings.api_key, "host": url, "extra": extra}
     return json.dumps(made).replace("'", "\\u0027")
+
+
+def check_certificate(settings: Settings) -> None:
+    """
+    Load the certificate once, so that a wrong one is one line and not a traceback.
+
+    :param settings: Name the files.
+    :raises OSError: A file cannot be read, or there is a key without certificate.
+    """
+    if settings.tls_cert:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key)
+    elif settings.tls_key:
+        raise OSError("a key without a certificate")
+
+
+def _stop_with_stdin() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -115,18 +146,27 @@ def main(argv: list[str] | None = None) -> int:
 
     :param argv: Arguments; the process's own when left out.
     """
-    settings = settings_from(parser().parse_args(argv))
+    arguments = parser().parse_args(argv)
+    settings = settings_from(arguments)
     if not is_loopback(settings.host):
         text = (
             f"Warning: {settings.host} lets other machines in, and the controls and the page ask for no key."
         )
         sys.stderr.write(text + "\n")
     try:
+        check_certificate(settings)
+    except (OSError, ssl.SSLError) as error:
+        sys.stderr.write(f"The certificate cannot be used ({error}): check --tls-cert and --tls-key\n")
+        return 1
+    try:
         listener = bind(settings.host, settings.port)
     except OSError as error:
         advice = "stop what is using it, or start with --port 0 to take a free one"
         sys.stderr.write(f"Cannot listen on {settings.host}:{settings.port} ({error.strerror}): {advice}\n")
         return 1
+
+    if arguments.stop_with_stdin:
+        threading.Thread(target=_stop_with_stdin, daemon=True).start()
 
     def ready(url: str) -> None:
         sys.stdout.write(

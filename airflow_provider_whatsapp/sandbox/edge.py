@@ -29,9 +29,10 @@ OWN = frozenset({"", "_sandbox", "templates", "requests", "faults", "events", "c
 
 MAX_JSON = 4 * 1_024 * 1_024
 MAX_FILE = 102 * 1_024 * 1_024
-DROP = "sandbox.drop"
-"""Key in the ASGI scope's state under which :mod:`server` puts what closes the connection."""
+CONNECTION = "sandbox.connection"
+"""Key in the ASGI scope's state under which :mod:`server` puts the connection itself, for faults to break."""
 
+_TRICKLES = 100
 _SANDBOX = (b"x-whatsapp-sandbox", b"1")
 
 
@@ -92,15 +93,30 @@ class Edge:
         if seconds:
             await self._pause(seconds)
         answer.headers.append((b"x-request-id", state.ids.uuid().encode()))
-        dropped = fault is not None and fault.kind in {"drop_after", "half"}
-        status = None if fault and fault.kind == "drop_after" else answer.status
-        state.close_log(entry, status, b"" if dropped else answer.body, (perf_counter() - started) * 1_000)
-        if fault and fault.kind == "half":
-            await _send(send, method, answer, half=True)
-        if dropped:
+        kind = fault.kind if fault else None
+        status = None if kind == "drop_after" else answer.status
+        answered = b"" if kind in {"drop_after", "half"} else answer.body
+        state.close_log(entry, status, answered, (perf_counter() - started) * 1_000)
+        if fault and kind == "slow_headers":
+            await self._trickle(scope, answer, fault.seconds)
+        elif kind != "drop_after":
+            await _send(send, method, answer, half=kind == "half")
+        if kind in {"drop_after", "half", "slow_headers"}:
             await _drop(scope, receive)
-        else:
-            await _send(send, method, answer)
+
+    async def _trickle(self, scope: Scope, answer: Answer, seconds: float) -> None:
+        """Write the head bit by bit past the server, which would write it whole; the connection closes after it."""
+        connection = scope["state"][CONNECTION]
+        headers = [*_headers(answer), (b"connection", b"close")]
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        head = b"HTTP/1.1 %d \r\n%b\r\n" % (answer.status, lines)
+        step = len(head) // _TRICKLES + 1
+        for start in range(0, len(head), step):
+            if connection.transport.is_closing():
+                return
+            connection.transport.write(head[start : start + step])
+            await self._pause(seconds / _TRICKLES)
+        connection.transport.write(answer.body)
 
     def _answer(self, call: Call, fault: Fault | None) -> Answer:
         if fault and fault.kind == "status":
@@ -157,14 +173,17 @@ async def _read(receive: Receive, limit: int) -> bytes | None:
     return b"".join(chunks) if size <= limit else None
 
 
-async def _send(send: Send, method: str, answer: Answer, *, half: bool = False) -> None:
-    headers = [
+def _headers(answer: Answer) -> list[tuple[bytes, bytes]]:
+    return [
         (b"content-type", answer.content_type),
         (b"content-length", b"%d" % len(answer.body)),
         _SANDBOX,
         *answer.headers,
     ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+
+
+async def _send(send: Send, method: str, answer: Answer, *, half: bool = False) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer)})
     body = answer.body if method != "HEAD" else b""
     await send(
         {"type": "http.response.body", "body": body[: len(body) // 2] if half else body, "more_body": half}
@@ -172,6 +191,6 @@ async def _send(send: Send, method: str, answer: Answer, *, half: bool = False) 
 
 
 async def _drop(scope: Scope, receive: Receive) -> None:
-    scope["state"][DROP]()
+    scope["state"][CONNECTION].drop()
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.clock import Ids
 
-KINDS = ("drop_before", "drop_after", "half", "status", "slow")
+KINDS = ("drop_before", "drop_after", "half", "status", "slow", "slow_headers", "tls")
 _FIELDS = frozenset(
     {
         "kind",
@@ -36,9 +36,10 @@ class Fault:
 
     :param kind: ``drop_before`` closes the connection with nothing done; ``drop_after`` lets the request be accepted,
         then closes without a byte of answer; ``half`` does so in the middle of the answer; ``status`` answers in the
-        service's place; ``slow`` does the work at once and answers late.
+        service's place; ``slow`` does the work at once and answers late; ``slow_headers`` begins to answer at once and
+        spreads the headers over the time; ``tls`` refuses the handshake of a new connection.
     :param status: For ``status``, the HTTP status.
-    :param seconds: For ``slow``, how late.
+    :param seconds: For ``slow`` and ``slow_headers``, how late.
     :param times: How often it strikes; 0 for ever.
     :param method: Only this HTTP method.
     :param path: Only paths that contain this, or match it when it has a ``*``.
@@ -74,7 +75,7 @@ class Fault:
         :param path: Path without the query.
         :param body: Request body, searched for the recipient.
         """
-        if self.method and self.method != method:
+        if self.kind == "tls" or (self.method and self.method != method):
             return False
         if self.path and not (fnmatchcase(path, self.path) if "*" in self.path else self.path in path):
             return False
@@ -101,10 +102,12 @@ class Faults:
     The rules in the order they came.
 
     :param ids: Draws the shares.
+    :param tls: Whether connections are encrypted, without which there is no handshake to break.
     """
 
-    def __init__(self, ids: Ids) -> None:
+    def __init__(self, ids: Ids, *, tls: bool = False) -> None:
         self._ids = ids
+        self._tls = tls
         self._rules: list[Fault] = []
         self._last = 0
 
@@ -123,6 +126,8 @@ class Faults:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}")
         fault = Fault(**{key: value for key, value in spec.items() if value is not None})
         _check(fault)
+        if fault.kind == "tls":
+            self._check_tls(fault)
         self._last += 1
         fault.id = self._last
         self._rules.append(fault)
@@ -135,15 +140,30 @@ class Faults:
         A ``drop_after`` or ``half`` counts only when :meth:`undo` does not take it back: it wants an accepted request.
         """
         for fault in self._rules:
-            if fault.spent or not fault.matches(method, path, body):
-                continue
-            fault.matched += 1
-            turn = fault.matched - fault.skip
-            if turn < 1 or turn % fault.every or (fault.share < 1 and self._ids.share() >= fault.share):
-                continue
-            fault.struck += 1
-            return fault
+            if not fault.spent and fault.matches(method, path, body) and self._due(fault):
+                return fault
         return None
+
+    def strike_handshake(self) -> Fault | None:
+        """The first ``tls`` rule that is due, counted as struck."""
+        for fault in self._rules:
+            if fault.kind == "tls" and not fault.spent and self._due(fault):
+                return fault
+        return None
+
+    def _due(self, fault: Fault) -> bool:
+        fault.matched += 1
+        turn = fault.matched - fault.skip
+        if turn < 1 or turn % fault.every or (fault.share < 1 and self._ids.share() >= fault.share):
+            return False
+        fault.struck += 1
+        return True
+
+    def _check_tls(self, fault: Fault) -> None:
+        if not self._tls:
+            raise ValueError("tls needs a sandbox with a certificate: start it with --tls-cert and --tls-key")
+        if fault.method or fault.path or fault.to:
+            raise ValueError("tls strikes before there is a request: method, path and to cannot be known")
 
     @staticmethod
     def undo(fault: Fault) -> None:
@@ -185,7 +205,10 @@ def _check(fault: Fault) -> None:
 
 def _recipient(body: bytes) -> str | None:
     try:
-        to = json.loads(body)["to"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        params = json.loads(body)
+        to = params.get("to", params.get("recipient"))
+    except (ValueError, AttributeError, RecursionError):
         return None
+    if isinstance(to, str) and "." in to and to[:2].isalpha():
+        return to
     return "".join(filter(str.isdigit, to)) if isinstance(to, str) else None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import socket
+import ssl
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from airflow_provider_whatsapp.sandbox.app import build
-from airflow_provider_whatsapp.sandbox.edge import DROP
+from airflow_provider_whatsapp.sandbox.edge import CONNECTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ class DroppingProtocol(_Protocol):  # type: ignore[misc]
 
     def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], **options: Any) -> None:
         super().__init__(
-            config=config, server_state=server_state, app_state={**app_state, DROP: self.drop}, **options
+            config=config, server_state=server_state, app_state={**app_state, CONNECTION: self}, **options
         )
 
     def drop(self) -> None:
@@ -58,6 +59,8 @@ class Server(uvicorn.Server):
             date_header=False,
             timeout_graceful_shutdown=1,
             timeout_keep_alive=75,
+            ssl_certfile=edge.state.settings.tls_cert,
+            ssl_keyfile=edge.state.settings.tls_key,
         )
         super().__init__(config)
         self._edge = edge
@@ -65,8 +68,17 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
+        if self.config.ssl:
+            self.config.ssl.sni_callback = self._handshake
         await super().startup(sockets=sockets)
         self._ready()
+
+    def _handshake(self, *_: object) -> int | None:
+        """Refuse a handshake when a rule says so; OpenSSL asks whether or not the client names a server."""
+        if self._edge.state.faults.strike_handshake() is None:
+            return None
+        self._edge.state.changed()
+        return ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Let streams and slow answers end, so that stopping takes no time."""
@@ -121,4 +133,5 @@ def url_of(settings: Settings, listener: socket.socket) -> str:
     """
     host = "127.0.0.1" if settings.host in {"0.0.0.0", "::", ""} else settings.host  # noqa: S104
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{listener.getsockname()[1]}"
+    scheme = "https" if settings.tls_cert else "http"
+    return f"{scheme}://{shown}:{listener.getsockname()[1]}"

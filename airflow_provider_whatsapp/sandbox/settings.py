@@ -24,6 +24,8 @@ class Settings:
     :param approve_after: Seconds from a template's creation to its approval.
     :param latency: Seconds that every answer takes.
     :param status_delays: Seconds from acceptance to sent, delivered and read.
+    :param tls_cert: File with a certificate, which makes it https; one that signed itself does.
+    :param tls_key: File with its key; left out if that is in the same file.
     :param keep: Messages and requests kept; older ones are forgotten.
     :param seed: The same seed gives the same ids.
     """
@@ -40,5 +42,7 @@ class Settings:
     approve_after: float = 2.0
     latency: float = 0.0
     status_delays: tuple[float, float, float] = field(default=(0.5, 1.5, 5.0))
+    tls_cert: str | None = None
+    tls_key: str | None = None
     keep: int = 200_000
     seed: int = 1

@@ -185,7 +185,7 @@ class State:
 
     def _fill(self) -> None:
         settings = self.settings
-        self.faults = Faults(self.ids)
+        self.faults = Faults(self.ids, tls=bool(settings.tls_cert))
         self.limiter = SlidingWindow(settings.rate_limit)
         self.messages: OrderedDict[str, Message | Reply] = OrderedDict()
         self.conversations: OrderedDict[tuple[str, str], Conversation] = OrderedDict()

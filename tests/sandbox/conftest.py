@@ -18,10 +18,12 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 50
 PDF = b"%PDF-1.7 " + b"0" * 50
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
+def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     """Start a sandbox; its output is piped."""
     command = [sys.executable, "-m", "airflow_provider_whatsapp.sandbox", *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
 
 
 def read_connection(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -159,7 +161,7 @@ def limited(_limited: Sandbox) -> Sandbox:
     return _limited
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tools() -> Any:
     """What tests need beside a sandbox."""
 

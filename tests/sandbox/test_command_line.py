@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -107,6 +108,31 @@ def test_bad_options_are_refused(tools):
         _, err = process.communicate(timeout=10)
         assert process.returncode == 2
         assert "Traceback" not in err
+
+
+def test_a_certificate_that_is_none_is_one_line(tools, tmp_path):
+    (tmp_path / "cert.pem").write_text("nonsense")
+    for given in (
+        ["--tls-cert", f"{tmp_path}/cert.pem"],
+        ["--tls-cert", "/nowhere"],
+        ["--tls-key", "/nowhere"],
+    ):
+        process = tools.start("--port", "0", *given)
+        _, err = process.communicate(timeout=10)
+        assert process.returncode == 1
+        assert err.count("\n") == 1
+        assert "--tls-cert" in err
+
+
+def test_it_ends_with_the_process_that_holds_its_input(tools):
+    reading, writing = os.pipe()
+    process = tools.start("--port", "0", "--stop-with-stdin", stdin=reading)
+    os.close(reading)
+    assert tools.read_connection(process)["host"]
+    assert process.poll() is None
+    os.close(writing)
+    assert process.wait(10) == 0
+    process.communicate()
 
 
 def test_module_imports_without_airflow(tools):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import datetime as dt
+import ipaddress
 import json
 import socket
 
@@ -152,3 +154,114 @@ def test_controls_that_make_no_sense(sandbox, name, body):
     answer = requests.post(f"{sandbox.url}/_sandbox/{name}", json=body, timeout=10)
     assert answer.status_code in (400, 404)
     assert answer.json()["message"]
+
+
+def test_slow_headers_come_bit_by_bit(sandbox):
+    add(sandbox, kind="slow_headers", seconds=0.4, path="/messages")
+    host, port = sandbox.url.removeprefix("http://").split(":")
+    sizes, whole = [], b""
+    body = b'{"messaging_product":"whatsapp","to":"15550001111","type":"text","text":{"body":"x"}}'
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(
+            b"POST /whatsapp-business/v25.0/%b/messages HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %b\r\n"
+            b"Content-Length: %d\r\n\r\n%b"
+            % (sandbox.number.encode(), sandbox.connection["password"].encode(), len(body), body)
+        )
+        while chunk := connection.recv(65_536):
+            sizes.append(len(chunk))
+            whole += chunk
+    head, _, answer = whole.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert len(sizes) > 5
+    assert json.loads(answer)["messages"][0]["id"] == sandbox.messages[0]["id"]
+
+
+def test_slow_headers_are_read_by_an_ordinary_client(sandbox):
+    add(sandbox, kind="slow_headers", seconds=0.2, path="/messages")
+    assert sandbox.send_text().json()["messages"]
+    assert sandbox.send_text().status_code == 200
+
+
+def test_a_share_is_drawn_from_the_seed(sandbox):
+    def drawn():
+        sandbox.control("POST", "reset")
+        add(sandbox, kind="status", status=500, times=0, share=0.5)
+        return [sandbox.call("GET", sandbox.number).status_code for _ in range(40)]
+
+    first = drawn()
+    assert 5 < first.count(500) < 35
+    assert drawn() == first
+
+
+def test_a_rule_for_a_path_with_a_star_and_a_user_id(sandbox):
+    add(sandbox, kind="status", status=500, times=0, path="*/v25.0/*/messages", to="US.13491208655302741918")
+    message = {"messaging_product": "whatsapp", "type": "text", "text": {"body": "hi"}}
+    path = f"{sandbox.number}/messages"
+    named = {**message, "recipient": "US.13491208655302741918"}
+    assert sandbox.call("POST", path, json=named).status_code == 500
+    assert sandbox.call("POST", path, "v24.0", json=named).status_code == 200
+    assert sandbox.call("POST", path, json={**message, "to": "+13491208655"}).status_code == 200
+
+
+def test_one_rule_is_taken_back_by_its_id(sandbox):
+    first = add(sandbox, kind="status", status=500, times=0)
+    add(sandbox, kind="status", status=502, times=0)
+    sandbox.control("DELETE", "faults", params={"id": first["id"]})
+    assert sandbox.send_text().status_code == 502
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for 127.0.0.1 that signed itself, and its key."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sandbox")])
+    now = dt.datetime.now(dt.UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(1))
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = made.add_extension(x509.SubjectAlternativeName([address]), critical=False)
+    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    folder = tmp_path_factory.mktemp("tls")
+    (folder / "cert.pem").write_bytes(pem)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "key.pem").write_bytes(secret)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def encrypted(certificate, tools):
+    arguments = ["--tls-cert", f"{certificate}/cert.pem", "--tls-key", f"{certificate}/key.pem"]
+    process = tools.start("--port", "0", "--rate-limit", "0", *arguments)
+    yield tools.read_connection(process)
+    process.terminate()
+    process.communicate(timeout=10)
+
+
+def test_tls_breaks_the_handshakes_that_a_rule_is_about(encrypted):
+    verify = encrypted["extra"]["verify"]
+    url = encrypted["host"]
+    assert url.startswith("https://127.0.0.1:")
+
+    def control(method, name, **body):
+        return requests.request(method, f"{url}/_sandbox/{name}", json=body, timeout=10, verify=verify)
+
+    assert control("POST", "faults", kind="tls", times=2, skip=1).status_code == 200
+    assert control("GET", "health").status_code == 200
+    for _ in range(2):
+        with pytest.raises(requests.exceptions.SSLError):
+            control("GET", "health")
+    [rule] = control("GET", "faults").json()
+    assert (rule["matched"], rule["struck"]) == (3, 2)
+    assert control("POST", "faults", kind="tls", path="/messages").status_code == 400
+
+
+def test_tls_needs_a_certificate(sandbox):
+    answer = requests.post(f"{sandbox.url}/_sandbox/faults", json={"kind": "tls"}, timeout=10)
+    assert answer.status_code == 400
+    assert "--tls-cert" in answer.json()["message"]
