@@ -1,22 +1,61 @@
 """
 Pacing: requests leave evenly spaced, so that the gateway's limit is used up and never crossed.
 
-Even spacing is kept rather than bursts, because a limit of "10 per second" may be counted over any second, and a
-burst at the start of one and at the end of the one before would cross it.
+"10 per second" is read in its strictest sense: no second, wherever it begins, holds more. So a request waits for its
+turn in an even rhythm, and for one second since the tenth request before it really left.
+
+The processes of one machine keep one rhythm (see :mod:`~airflow_provider_whatsapp.client.pace_board`). Other machines
+with the same account show only by the gateway's 429: each one slows the rhythm, which then returns along a curve that
+is flat around the rate at which the refusal came, and steeper the longer none comes.
 """
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from typing import TYPE_CHECKING
 
+from airflow_provider_whatsapp.client.pace_board import Board, open_board
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, MutableSequence
 
 MARGIN = 0.005
-"""Share of the limit left free: it absorbs the jitter of the network, which can bring two requests closer."""
+"""Share of the limit left free: it absorbs the network's jitter, which brings two requests closer together."""
+
+SETTLING = 2.0
+"""Seconds after a refusal in which the next one means that the rate is still far too high."""
+SETTLING_FACTOR = 0.7
+YIELD = 0.1
+"""Share of the rate that a single refusal takes away for a while."""
+RECOVERY = 30.0
+"""Seconds until the rate is back at where the refusal came; as long again, and it is a tenth above."""
+SLOWEST = 0.02
+"""Share of the limit below which refusals do not slow a process any further."""
+
+# Places on the board; the departures of the last requests come after them.
+_NEXT, _COUNT, _REFUSED_AT, _PLATEAU, _OFFSET, _RING = range(6)
+
+
+class Departure:
+    """
+    The leave of one request to go.
+
+    :param pacer: Who gave it.
+    :param place: Where its moment is kept.
+    """
+
+    __slots__ = ("_pacer", "_place", "at")
+
+    def __init__(self, pacer: Pacer | None = None, place: int = 0) -> None:
+        self._pacer = pacer
+        self._place = place
+        self.at: float | None = None
+
+    def left(self) -> None:
+        """Say that the first byte leaves now, which may be later than the leave: a connection takes its time."""
+        if self._pacer is not None and self.at is None:
+            self.at = self._pacer.left(self._place)
 
 
 class Pacer:
@@ -24,6 +63,7 @@ class Pacer:
     Gives each request its moment to leave; safe to use from many threads.
 
     :param rate: Requests per second; 0 for no limit.
+    :param board: Where the rhythm is kept; None: in this process alone.
     :param clock: Monotonic seconds.
     :param sleep: Waits for seconds.
     """
@@ -32,43 +72,89 @@ class Pacer:
         self,
         rate: float,
         *,
+        board: Board | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._spacing = 1.0 / (rate * (1.0 - MARGIN)) if rate else 0.0
+        self._ring = max(1, int(rate))
+        self._board = board or Board(board_size(rate))
+        self._rate = rate * (1.0 - MARGIN)
         self._clock = clock
         self._sleep = sleep
-        self._lock = threading.Lock()
-        self._next = float("-inf")
 
-    def acquire(self) -> float:
-        """Wait for this request's moment and return the seconds waited."""
-        if not self._spacing:
-            return 0.0
-        wait = self.reserve(self._clock())
-        if wait > 0:
-            self._sleep(wait)
-        return wait
+    def acquire(self) -> Departure:
+        """Wait for this request's moment; the leave that is returned wants to be told when it goes."""
+        if not self._rate:
+            return Departure()
+        now = self._clock()
+        with self._board.locked() as numbers:
+            moment, place = self._reserve(numbers, now)
+        if moment > now:
+            self._sleep(moment - now)
+        return Departure(self, place)
 
-    def reserve(self, now: float) -> float:
+    def _reserve(self, numbers: MutableSequence[float], now: float) -> tuple[float, int]:
+        place = _RING + int(numbers[_COUNT]) % self._ring
+        # A full ring ago, this place's request left: the limit's second begins there.
+        full = self._ring / self._rate
+        earliest = numbers[place] + full if numbers[_COUNT] >= self._ring else now
+        moment = max(now, numbers[_NEXT], earliest)
+        numbers[_NEXT] = moment + 1.0 / self._current(numbers, moment)
+        numbers[place] = moment
+        numbers[_COUNT] += 1
+        return moment, place
+
+    def left(self, place: int) -> float:
         """
-        Take the next free moment and return the seconds until then.
+        Note that a request really leaves now, and return the clock's time.
 
-        :param now: The clock's present time.
+        :param place: Where its moment is kept.
         """
-        with self._lock:
-            moment = max(now, self._next)
-            self._next = moment + self._spacing
-            return moment - now
+        now = self._clock()
+        # The place is this request's own until the ring comes round, so the lock is not needed.
+        self._board.put(place, now)
+        return now
 
-    def hold(self, seconds: float) -> None:
-        """
-        Let nothing leave for a while: the gateway has said that it is too fast.
+    def rate(self) -> float:
+        """Return the requests per second at which this process and its machine go at present; 0 for no limit."""
+        with self._board.locked() as numbers:
+            return self._current(numbers, self._clock()) if self._rate else 0.0
 
-        :param seconds: How long, from now.
+    def refused(self, departure: Departure) -> None:
         """
-        with self._lock:
-            self._next = max(self._next, self._clock() + seconds)
+        Slow down: the gateway has said that it is too fast, so somebody else uses the account as well.
+
+        :param departure: The leave of the request that was refused.
+        """
+        if not self._rate or departure.at is None:
+            return
+        now = self._clock()
+        with self._board.locked() as numbers:
+            before = numbers[_REFUSED_AT]
+            if before and departure.at <= before:
+                return  # it left before the rate was last lowered, and says nothing about the new one
+            plateau, settling = self._current(numbers, now), not before or now - before < SETTLING
+            if settling:
+                plateau *= SETTLING_FACTOR
+            numbers[_PLATEAU] = max(plateau, self._rate * SLOWEST)
+            # While settling the lower rate is the plateau; later the curve starts below it and comes back.
+            numbers[_OFFSET] = 0.0 if settling else -1.0
+            numbers[_REFUSED_AT] = now
+
+    def _current(self, numbers: MutableSequence[float], now: float) -> float:
+        if not numbers[_REFUSED_AT]:
+            return self._rate
+        periods = (now - numbers[_REFUSED_AT]) / RECOVERY + numbers[_OFFSET]
+        return min(self._rate, numbers[_PLATEAU] * (1.0 + YIELD * periods**3))
+
+
+def board_size(rate: float) -> int:
+    """
+    Return how many floats the board of a rate has.
+
+    :param rate: Requests per second.
+    """
+    return _RING + max(1, int(rate))
 
 
 _pacers: dict[tuple[str, str, float], Pacer] = {}
@@ -77,12 +163,15 @@ _pacers_lock = threading.Lock()
 
 def shared_pacer(api_key: str, host: str, rate: float) -> Pacer:
     """
-    Return the process-wide pacer of one account, since Maton counts per account and not per client.
+    Return the pacer of an account, one for all clients on this machine: Maton counts per account, not per client.
 
     :param api_key: The account's key; only a hash of it is kept.
     :param host: Base URL of the data plane.
     :param rate: Requests per second; 0 for no limit.
     """
-    identity = (hashlib.sha256(api_key.encode()).hexdigest(), host, rate)
+    key = (api_key, host, rate)
     with _pacers_lock:
-        return _pacers.setdefault(identity, Pacer(rate))
+        if key not in _pacers:
+            board = open_board(f"{api_key} {host} {rate}", board_size(rate)) if rate else None
+            _pacers[key] = Pacer(rate, board=board)
+        return _pacers[key]

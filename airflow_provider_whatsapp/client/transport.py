@@ -12,7 +12,6 @@ from urllib.parse import quote, urlencode
 
 import requests
 from requests.models import PreparedRequest
-from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from airflow_provider_whatsapp import __version__
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_provider_whatsapp.client.config import ClientConfig
+    from airflow_provider_whatsapp.client.rate_limit import Departure
 
 logger = logging.getLogger(__name__)
 
@@ -109,14 +109,17 @@ class Transport:
         :raises OutcomeUnknownError: It left, must not be repeated, and whether it was carried out is not known.
         :raises APIError: The gateway or Graph refused; see the class for the reason.
         """
-        started = time.monotonic()
+        started = 0.0
         attempt = 0
         while True:
             attempt += 1
-            self._pacer.acquire()
+            departure = self._pacer.acquire()
+            started = started or time.monotonic()
             try:
-                return read(self._exchange(call), doubt=call.doubt)
+                return read(self._exchange(call, departure), doubt=call.doubt)
             except WhatsAppError as error:
+                if isinstance(error, RateLimitError) and error.code is None:
+                    self._pacer.refused(departure)
                 wait = self._retry.delay(
                     error,
                     attempt=attempt,
@@ -132,14 +135,12 @@ class Transport:
                     attempt + 1,
                     self._retry.max_retries + 1,
                 )
-                if isinstance(error, RateLimitError) and error.code is None:
-                    self._pacer.hold(wait)
             time.sleep(wait)
 
-    def _exchange(self, call: Call) -> Answer:
+    def _exchange(self, call: Call, departure: Departure) -> Answer:
         """Send once and read the whole answer."""
         request = self._prepare(call)
-        start_record()
+        start_record(departure)
         try:
             response = self._adapter.send(
                 request, stream=True, timeout=self._config.timeout, verify=self._verify, proxies=self._proxies
@@ -161,17 +162,17 @@ class Transport:
         request = PreparedRequest()
         request.method = call.method
         request.url = call.url + encode_query(call.query)
-        request.headers = CaseInsensitiveDict(self._headers)
-        request.headers.update(call.headers)
+        headers = {**self._headers, **call.headers}
         if call.open_body is not None:
             request.body = call.open_body()
-            request.headers["Content-Length"] = str(len(request.body))
+            headers["Content-Length"] = str(len(request.body))
         elif call.json is not None:
             request.body = json.dumps(call.json, ensure_ascii=False, separators=(",", ":")).encode()
-            request.headers["Content-Type"] = "application/json"
-            request.headers["Content-Length"] = str(len(request.body))
+            headers["Content-Type"] = "application/json"
+            headers["Content-Length"] = str(len(request.body))
         elif call.method == "POST":
-            request.headers["Content-Length"] = "0"
+            headers["Content-Length"] = "0"
+        request.headers = headers  # type: ignore[assignment]  # a mapping is all that is asked of it
         return request
 
     def _failure(self, error: Exception, call: Call) -> WhatsAppError:

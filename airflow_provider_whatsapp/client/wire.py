@@ -20,6 +20,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 if TYPE_CHECKING:
     from requests.models import PreparedRequest
 
+    from airflow_provider_whatsapp.client.rate_limit import Departure
+
 MAX_CONNECTIONS = 32
 """Connections kept alive per host; more threads than this still work, with connections that are not kept."""
 
@@ -34,9 +36,14 @@ servers close after 5 seconds or more, so an older connection is replaced by a n
 _record = threading.local()
 
 
-def start_record() -> None:
-    """Begin a new record for this thread's next request; until a connection knows better, the request has left."""
+def start_record(departure: Departure) -> None:
+    """
+    Begin a new record for this thread's next request; until a connection knows better, the request has left.
+
+    :param departure: Is told when the first byte leaves.
+    """
     _record.began = True
+    _record.departure = departure
 
 
 def request_began() -> bool:
@@ -60,6 +67,7 @@ class _Recording(HTTPConnection):
         if self.sock is None:
             self.connect()
         _record.began = True
+        _record.departure.left()
         self._last_used = time.monotonic()
         super().send(data)
 
@@ -84,10 +92,15 @@ _POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
 class RecordingAdapter(HTTPAdapter):
-    """A ``requests`` adapter over recording connections; it keeps no cookies, for the gateway uses none."""
+    """
+    A ``requests`` adapter over recording connections, for one client and so with one way of proxying and TLS.
+
+    It keeps no cookies, for the gateway uses none.
+    """
 
     def __init__(self) -> None:
         super().__init__(pool_maxsize=MAX_CONNECTIONS)
+        self._pools: dict[str, Any] = {}
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pool manager, with recording connections."""
@@ -100,6 +113,25 @@ class RecordingAdapter(HTTPAdapter):
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = _POOLS
         return manager
+
+    def get_connection_with_tls_context(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        """
+        Return the pool for a request's host; finding it anew each time would cost as much as the request itself.
+
+        :param request: The request.
+        :param args: As for ``requests``.
+        :param kwargs: As for ``requests``.
+        """
+        origin = "/".join((request.url or "").split("/", 3)[:3])
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = super().get_connection_with_tls_context(request, *args, **kwargs)
+        return pool
+
+    def close(self) -> None:
+        """Close the connections that are kept alive."""
+        self._pools.clear()
+        super().close()
 
     def build_response(self, req: PreparedRequest, resp: Any) -> Response:
         """

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
+import os
+import stat
 import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_whatsapp.client.rate_limit import Pacer, shared_pacer
+from airflow_provider_whatsapp.client import rate_limit
+from airflow_provider_whatsapp.client.pace_board import Board, SharedBoard, open_board
+from airflow_provider_whatsapp.client.rate_limit import Pacer, board_size, shared_pacer
 
 
 class Clock:
-    def __init__(self):
-        self.now = 100.0
+    def __init__(self, now=100.0):
+        self.now = now
 
     def __call__(self):
         return self.now
@@ -21,68 +26,200 @@ class Clock:
         self.now += seconds
 
 
-def pacer(rate, clock):
-    return Pacer(rate, clock=clock, sleep=clock.sleep)
+def pacer(rate, clock, board=None):
+    return Pacer(rate, board=board, clock=clock, sleep=clock.sleep)
+
+
+def go(paced, delay=0.0):
+    """Let one request leave, so long after its leave; return when it left."""
+    departure = paced.acquire()
+    paced._clock.sleep(delay)
+    departure.left()
+    return departure
 
 
 def test_the_first_request_does_not_wait():
-    assert pacer(10, Clock()).acquire() == 0
+    clock = Clock()
+    go(pacer(10, clock))
+
+    assert clock.now == 100
 
 
 def test_no_limit_never_waits():
-    unlimited = pacer(0, Clock())
+    clock = Clock()
+    unlimited = pacer(0, clock)
+    for _ in range(100):
+        go(unlimited)
 
-    assert [unlimited.acquire() for _ in range(100)] == [0] * 100
+    assert clock.now == 100
 
 
-@given(rate=st.integers(1, 200), pauses=st.lists(st.floats(0, 2), max_size=60))
-def test_no_second_holds_more_requests_than_the_limit(rate, pauses):
-    """Whatever the caller does in between, any window of one second stays within the rate."""
+@given(
+    rate=st.integers(1, 200),
+    steps=st.lists(st.tuples(st.floats(0, 2), st.floats(0, 0.3)), max_size=60),
+)
+def test_no_second_holds_more_departures_than_the_limit(rate, steps):
+    """Whatever the caller does in between, and however late a request leaves after its leave."""
     clock = Clock()
     paced = pacer(rate, clock)
     moments = []
-    for pause in pauses:
+    for pause, delay in steps:
         clock.sleep(pause)
-        paced.acquire()
-        moments.append(clock.now)
+        moments.append(go(paced, delay).at)
 
     for start in moments:
         assert sum(start <= moment < start + 1 for moment in moments) <= rate
-    for before, after in itertools.pairwise(moments):
-        assert after - before >= 1 / rate - 1e-9
+
+
+@given(pauses=st.lists(st.floats(0, 2), max_size=60))
+def test_requests_are_evenly_spaced(pauses):
+    clock = Clock()
+    paced = pacer(10, clock)
+    moments = []
+    for pause in pauses:
+        clock.sleep(pause)
+        moments.append(go(paced).at)
+
+    assert all(after - before >= 0.1 - 1e-9 for before, after in itertools.pairwise(moments))
 
 
 def test_the_limit_is_used_up():
     clock = Clock()
     paced = pacer(10, clock)
     for _ in range(1001):
-        paced.acquire()
+        go(paced, 0.002)
 
     assert 1000 / (clock.now - 100) >= 9.9
 
 
-def test_hold_delays_what_comes_next():
-    clock = Clock()
-    paced = pacer(10, clock)
-    paced.hold(5)
-
-    assert paced.acquire() == pytest.approx(5)
-
-
 def test_threads_get_different_moments():
     clock = Clock()
-    paced = Pacer(10, clock=clock, sleep=lambda _: None)
-    moments = []
-    threads = [threading.Thread(target=lambda: moments.append(paced.reserve(clock.now))) for _ in range(20)]
+    board = Board(board_size(10))
+    waits = []
+    paced = Pacer(10, board=board, clock=clock, sleep=waits.append)
+    threads = [threading.Thread(target=paced.acquire) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert len({round(moment, 9) for moment in moments}) == 20
+    assert len({round(wait, 9) for wait in waits}) == 19
+
+
+def test_a_refusal_slows_down_and_time_brings_the_rate_back():
+    clock = Clock()
+    paced = pacer(10, clock)
+    paced.refused(go(paced))
+    slowed = paced.rate()
+
+    assert slowed == pytest.approx(9.95 * rate_limit.SETTLING_FACTOR)
+    clock.sleep(10)
+    assert slowed <= paced.rate() < 9.95
+    clock.sleep(rate_limit.RECOVERY * 4)
+    assert paced.rate() == pytest.approx(9.95)
+
+
+def test_a_late_refusal_takes_a_little_and_gives_it_back():
+    clock = Clock()
+    paced = pacer(10, clock)
+    paced.refused(go(paced))
+    clock.sleep(rate_limit.SETTLING + 1)
+    before = paced.rate()
+    paced.refused(go(paced))
+
+    assert paced.rate() == pytest.approx(before * (1 - rate_limit.YIELD), rel=0.01)
+    clock.sleep(rate_limit.RECOVERY)
+    assert paced.rate() == pytest.approx(before, rel=0.02)
+
+
+def test_refusals_of_requests_that_left_before_the_last_one_say_nothing_new():
+    clock = Clock()
+    paced = pacer(10, clock)
+    departures = [go(paced) for _ in range(8)]
+    for departure in departures:
+        paced.refused(departure)
+
+    assert paced.rate() == pytest.approx(9.95 * rate_limit.SETTLING_FACTOR)
+
+
+def test_refusals_without_end_leave_a_trickle():
+    clock = Clock()
+    paced = pacer(10, clock)
+    for _ in range(200):
+        paced.refused(go(paced))
+
+    assert 0 < paced.rate() <= 9.95 * rate_limit.SLOWEST * 1.1
 
 
 def test_clients_of_one_account_share_a_pacer():
     assert shared_pacer("key", "https://a.example", 10) is shared_pacer("key", "https://a.example", 10)
     assert shared_pacer("key", "https://a.example", 10) is not shared_pacer("other", "https://a.example", 10)
     assert shared_pacer("key", "https://a.example", 10) is not shared_pacer("key", "https://b.example", 10)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path
+
+
+def _reserve(identity, folder, count, moments):
+    import tempfile
+
+    tempfile.tempdir = str(folder)
+    clock = Clock(1000.0)
+    paced = pacer(10, clock, open_board(identity, board_size(10)))
+    moments.put([go(paced).at for _ in range(count)])
+
+
+def test_processes_share_one_rhythm(folder):
+    context = multiprocessing.get_context("spawn")
+    moments = context.Queue()
+    processes = [context.Process(target=_reserve, args=("account", folder, 10, moments)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    reserved = sorted(moment for _ in processes for moment in moments.get(timeout=60))
+    for process in processes:
+        process.join()
+
+    assert len(reserved) == 30
+    assert all(after - before >= 0.1 - 1e-9 for before, after in itertools.pairwise(reserved))
+
+
+def test_other_accounts_and_rates_are_not_held_up(folder):
+    clock = Clock()
+    go(pacer(10, clock, open_board("one", board_size(10))))
+    go(pacer(10, clock, open_board("two", board_size(10))))
+
+    assert clock.now == 100
+
+
+def test_the_file_is_this_user_s_alone_and_names_no_key(folder):
+    shared_pacer("a-secret-key", "https://files.example", 7)
+    (own,) = folder.iterdir()
+    (file,) = own.iterdir()
+
+    assert stat.S_IMODE(own.stat().st_mode) == 0o700
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "a-secret-key" not in file.name
+    assert b"a-secret-key" not in file.read_bytes()
+
+
+def test_a_folder_that_others_may_write_to_is_not_used(folder):
+    shared = folder / f"airflow-provider-whatsapp-{os.getuid()}"
+    shared.mkdir()
+    shared.chmod(0o777)
+
+    assert type(open_board("account", 10)) is Board
+    assert list(shared.iterdir()) == []
+
+
+def test_a_board_of_an_earlier_start_of_the_machine_is_cleared(folder):
+    path = folder / "x.pace"
+    board = SharedBoard(path, 3)
+    with board.locked() as numbers:
+        numbers[0] = 12345.0
+    board._floats[0] -= 3600
+
+    with SharedBoard(path, 3).locked() as numbers:
+        assert list(numbers) == [0, 0, 0]

@@ -1,0 +1,111 @@
+"""
+Wall and CPU time of one send on loopback, beside the peers that a DAG author would use instead.
+
+Ours includes validation, pacing (unlimited here) and error mapping; the others post the same JSON.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import warnings
+from urllib.parse import urlsplit
+
+import requests
+from common import medians, stub_server
+
+from airflow_provider_whatsapp.client.config import ClientConfig
+from airflow_provider_whatsapp.client.messages import Text
+from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+TO, WORDS = "+15550001111", "The nightly run has finished: 1,204 rows."
+BODY = {
+    "messaging_product": "whatsapp",
+    "recipient_type": "individual",
+    "to": TO,
+    "type": "text",
+    "text": {"body": WORDS, "preview_url": False},
+}
+PATH = "/whatsapp-business/v25.0/106540352242922/messages"
+HEADERS = {"Authorization": "Bearer benchmark-key", "Content-Type": "application/json"}
+
+
+def ours(url):
+    client = WhatsAppClient(
+        ClientConfig(api_key="benchmark-key", host=url, phone_number_id="106540352242922", rate_limit=0)
+    )
+    return lambda: client.messages.send(TO, Text(WORDS))
+
+
+def bare_requests(url):
+    session = requests.Session()
+    return lambda: session.post(url + PATH, json=BODY, headers=HEADERS, timeout=(5, 30)).json()
+
+
+def floor(url):
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port)
+
+    def send():
+        connection.request("POST", PATH, json.dumps(BODY).encode(), HEADERS)
+        return json.loads(connection.getresponse().read())
+
+    return send
+
+
+def pywa(url):
+    import httpx
+    from pywa.api import GraphAPI
+
+    session = httpx.Client()
+    api = GraphAPI(token="benchmark-key", session=session, api_version=25.0)
+    session.base_url = f"{url}/whatsapp-business/v25.0"
+    return lambda: api.send_message(
+        sender="106540352242922",
+        to=TO,
+        recipient=None,
+        recipient_type="individual",
+        typ="text",
+        msg=BODY["text"],
+    )
+
+
+def http_hook(url):
+    parts = urlsplit(url)
+    os.environ["AIRFLOW_CONN_BENCHMARK"] = json.dumps(
+        {"conn_type": "http", "host": parts.hostname, "port": parts.port, "schema": "http"}
+    )
+    from airflow.providers.http.hooks.http import HttpHook
+
+    hook = HttpHook(method="POST", http_conn_id="benchmark")
+    hook.log.disabled = True
+    return lambda: hook.run(PATH, json=BODY, headers=HEADERS).json()
+
+
+def main():
+    warnings.simplefilter("ignore")
+    with stub_server() as url:
+        peers = {
+            "http.client": floor(url),
+            "ours": ours(url),
+            "pywa": pywa(url),
+            "requests": bare_requests(url),
+            "HttpHook": http_hook(url),
+        }
+        figures = medians(peers, rounds=9, repeats=150)
+    wall, cpu = figures["ours"]
+    parts = [
+        f"{name} {seconds[0] * 1e3:.2f}/{seconds[1] * 1e3:.2f} ms"
+        + (
+            ""
+            if name == "ours"
+            else f" (ours/{name} wall {wall / seconds[0]:.2f}, cpu {cpu / seconds[1]:.2f})"
+        )
+        for name, seconds in figures.items()
+    ]
+    print(f"send cost, wall/cpu: {'; '.join(parts)}")
+
+
+if __name__ == "__main__":
+    main()
