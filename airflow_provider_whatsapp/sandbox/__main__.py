@@ -49,6 +49,11 @@ def _id(raw: str) -> str:
     return raw
 
 
+def _account(raw: str) -> tuple[str, tuple[str, ...]]:
+    waba_id, _, numbers = raw.partition(":")
+    return _id(waba_id), tuple(_id(each) for each in numbers.split(","))
+
+
 def _delays(raw: str) -> tuple[float, float, float]:
     values = [_number(each) for each in raw.split(",")]
     if len(values) != 3 or sorted(values) != values:
@@ -69,12 +74,14 @@ def parser() -> argparse.ArgumentParser:
         ("api-key", str, "the Maton key to be sent"),
         ("waba-id", _id, "business account"),
         ("app-id", _id, "app, for resumable uploads"),
-        ("rate-limit", _whole, "requests per second; 0: none, and no limit per user"),
-        ("pair-limit", _whole, "messages to one user at a stretch; 0: no limit"),
-        ("throughput", _whole, "messages per second and sender; 0: no limit"),
+        ("rate-limit", _whole, "requests per second; 0: none, nor any other limit not given"),
+        ("pair-limit", _whole, "messages to one user at a stretch; 0: no limit (default 45)"),
+        ("throughput", _whole, "messages per second and sender; 0: no limit (default 80)"),
         ("approve-after", _number, "seconds until a template is approved"),
         ("latency", _number, "seconds that every answer takes"),
         ("status-delays", _delays, "seconds until sent,delivered,read"),
+        ("fail-after", _number, "seconds until a message fails"),
+        ("state", str, "SQLite file that keeps everything between starts"),
         ("tls-cert", str, "file with a certificate: serves https"),
         ("tls-key", str, "file with the certificate's key"),
         ("keep", _whole, "messages and requests kept"),
@@ -87,6 +94,10 @@ def parser() -> argparse.ArgumentParser:
         made.add_argument(f"--{name}", type=kind, default=default, help=text + usually)
     text = f"sender; may be given several times (default {usual.phone_number_ids[0]})"
     made.add_argument("--phone-number-id", type=_id, action="append", metavar="ID", help=text)
+    text = "a further account behind a Maton connection of its own; may be given several times"
+    made.add_argument(
+        "--account", type=_account, action="append", metavar="WABA:NUMBER[,NUMBER...]", help=text
+    )
     text = "stop when standard input closes, as it does when the process that started this one is gone"
     made.add_argument("--stop-with-stdin", action="store_true", help=text)
     return made
@@ -97,10 +108,19 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     Settings from the command line.
 
     :param arguments: As parsed.
+    :raises ValueError: One id stands for two things.
     """
     given = {name: value for name, value in vars(arguments).items() if name != "stop_with_stdin"}
     numbers = tuple(dict.fromkeys(given.pop("phone_number_id") or Settings().phone_number_ids))
-    return Settings(phone_number_ids=numbers, **{**given, "keep": max(1, given["keep"])})
+    more = tuple(given.pop("account") or ())
+    made = Settings(phone_number_ids=numbers, more_accounts=more, **{**given, "keep": max(1, given["keep"])})
+    ids = [made.app_id, made.waba_id, *numbers, *(name for each in more for name in (each[0], *each[1]))]
+    if len(set(ids)) < len(ids):
+        twice = next(name for name in ids if ids.count(name) > 1)
+        raise ValueError(
+            f"{twice} stands for two things: every account, number and app needs an id of its own"
+        )
+    return made
 
 
 def connection(settings: Settings, url: str) -> str:
@@ -110,11 +130,13 @@ def connection(settings: Settings, url: str) -> str:
     :param settings: Hold the key and the ids.
     :param url: The sandbox's.
     """
-    extra: dict[str, str] = {
+    extra: dict[str, str | int] = {
         "phone_number_id": settings.phone_number_ids[0],
         "waba_id": settings.waba_id,
         "app_id": settings.app_id,
     }
+    if settings.rate_limit != Settings().rate_limit:
+        extra["rate_limit"] = settings.rate_limit
     if settings.tls_cert:
         # A certificate that signed itself is its own authority.
         extra["verify"] = str(Path(settings.tls_cert).resolve())
@@ -147,7 +169,10 @@ def main(argv: list[str] | None = None) -> int:
     :param argv: Arguments; the process's own when left out.
     """
     arguments = parser().parse_args(argv)
-    settings = settings_from(arguments)
+    try:
+        settings = settings_from(arguments)
+    except ValueError as error:
+        parser().error(str(error))
     if not is_loopback(settings.host):
         text = (
             f"Warning: {settings.host} lets other machines in, and the controls and the page ask for no key."

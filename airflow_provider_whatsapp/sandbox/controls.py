@@ -9,8 +9,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from airflow_provider_whatsapp import __version__
-from airflow_provider_whatsapp.sandbox import graph_messages, graph_templates
-from airflow_provider_whatsapp.sandbox.state import Message
+from airflow_provider_whatsapp.sandbox import controls_templates, graph_messages
+from airflow_provider_whatsapp.sandbox.control_fields import ControlError, flag, one_of, text, whole
+from airflow_provider_whatsapp.sandbox.model import Message
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,19 +23,6 @@ if TYPE_CHECKING:
     Action = Callable[[dict[str, Any]], Any]
 
 _MAX_BODY = 1_024 * 1_024
-
-
-class ControlError(ValueError):
-    """
-    A control request that makes no sense.
-
-    :param text: What to do about it.
-    :param status: HTTP status.
-    """
-
-    def __init__(self, text: str, status: int = 400) -> None:
-        self.status = status
-        super().__init__(text)
 
 
 async def read_body(request: Request) -> dict[str, Any]:
@@ -57,15 +45,6 @@ async def read_body(request: Request) -> dict[str, Any]:
     return body
 
 
-def _text(body: dict[str, Any], name: str, *, required: bool = True) -> str | None:
-    value = body.get(name)
-    if value is None and not required:
-        return None
-    if not isinstance(value, str) or not value:
-        raise ControlError(f"{name} must be a text")
-    return value
-
-
 class Controls:
     """
     What tests and the page may ask of the sandbox itself.
@@ -86,6 +65,9 @@ class Controls:
             ("POST", "faults", self.add_fault),
             ("DELETE", "faults", self.clear_faults),
             ("POST", "templates", self.move_template),
+            ("PUT", "templates", self.put_template),
+            ("POST", "reviews", self.review),
+            ("GET", "connections", self.connections),
             ("GET", "clock", self.clock),
             ("POST", "clock", self.advance),
             ("POST", "replies", self.reply),
@@ -151,31 +133,16 @@ class Controls:
         return {"success": True}
 
     def move_template(self, given: dict[str, Any]) -> list[dict[str, Any]]:
-        """
-        ``POST templates``: moves the status, and the category if one is given.
+        """``POST templates``."""
+        return controls_templates.move(self._state, given)
 
-        :raises ControlError: There is no such template, or no such status or reason.
-        """
-        name, language = _text(given, "name"), _text(given, "language", required=False)
-        status = _text(given, "status", required=False)
-        reason = _text(given, "rejected_reason", required=False) or "NONE"
-        category = _text(given, "category", required=False)
-        if status is not None and status not in graph_templates.STATUSES:
-            raise ControlError(f"status must be one of {', '.join(graph_templates.STATUSES)}")
-        if reason not in graph_templates.REASONS:
-            raise ControlError(f"rejected_reason must be one of {', '.join(graph_templates.REASONS)}")
-        if category is not None and category not in graph_templates.CATEGORIES:
-            raise ControlError(f"category must be one of {', '.join(graph_templates.CATEGORIES)}")
-        found = self._state.find_templates(name or "", language)
-        if not found:
-            raise ControlError("There is no such template", 404)
-        for template in found:
-            if category is not None and category != template.category:
-                template.options["previous_category"], template.category = template.category, category
-            if status is not None:
-                graph_templates.move(self._state, template, status, reason)
-        self._state.changed()
-        return [graph_templates.describe(self._state, template) for template in found]
+    def put_template(self, given: dict[str, Any]) -> dict[str, Any]:
+        """``PUT templates``."""
+        return controls_templates.put(self._state, given)
+
+    def review(self, given: dict[str, Any]) -> dict[str, Any]:
+        """``POST reviews``."""
+        return controls_templates.review(self._state, given)
 
     def clock(self, given: dict[str, Any]) -> dict[str, Any]:
         """``GET clock``."""
@@ -200,34 +167,53 @@ class Controls:
 
         :raises ControlError: ``from`` is no number, or the text is missing.
         """
-        user = graph_messages.digits(_text(given, "from") or "")
-        text, number_id = _text(given, "text"), _text(given, "phone_number_id", required=False)
+        user = graph_messages.digits(text(given, "from") or "")
+        words, number_id = text(given, "text"), text(given, "phone_number_id", required=False)
         if user is None:
             raise ControlError("from must be a phone number with its country code")
         if number_id is None:
             number_id = next(iter(self._state.numbers))
         if number_id not in self._state.numbers:
             raise ControlError("There is no such phone_number_id", 404)
-        pressed = _text(given, "pressed", required=False)
-        made = self._state.reply(number_id, graph_messages.whatsapp_id(user), text or "", pressed)
+        pressed = text(given, "pressed", required=False)
+        made = self._state.reply(number_id, graph_messages.whatsapp_id(user), words or "", pressed)
         return {"id": made.id, "from": made.wa_id, "text": made.text, "at": made.accepted_at}
 
     def recipient(self, given: dict[str, Any]) -> dict[str, Any]:
         """
-        ``POST recipients``: ``{"wa_id", "on_whatsapp": bool, "marketing": bool}``.
+        ``POST recipients``: ``{"wa_id", "on_whatsapp": bool, "marketing": bool, "error": code, "reaches": status}``.
 
-        Whoever is not on WhatsApp fails with 131026, whoever stopped marketing with 131050.
+        Whoever is not on WhatsApp fails with 131026, whoever stopped marketing with 131050; ``error`` lets every
+        message to the user fail with that code (0 ends it), ``reaches`` is as far as they come.
 
         :raises ControlError: A field has the wrong type.
         """
-        user = _text(given, "wa_id") or ""
-        flags = {"on_whatsapp": self._state.unreachable, "marketing": self._state.opted_out}
-        for name, members in flags.items():
-            value = given.get(name, True)
-            if not isinstance(value, bool):
-                raise ControlError(f"{name} must be true or false")
-            (members.discard if value else members.add)(user)
+        name = text(given, "wa_id") or ""
+        values = {
+            "on_whatsapp": flag(given, "on_whatsapp"),
+            "marketing": flag(given, "marketing"),
+            "reaches": one_of(given, "reaches", ("sent", "delivered", "read")),
+            "error": whole(given, "error", 0) if "error" in given else None,
+        }
+        user = self._state.recipient(name)
+        for field, value in values.items():
+            if value is not None:
+                setattr(user, field, value or None if field == "error" else value)
         return {"success": True}
+
+    def connections(self, given: dict[str, Any]) -> list[dict[str, Any]]:
+        """``GET connections``: Maton's connections, and what each gives access to."""
+        return [
+            {
+                "connection_id": each.id,
+                "status": each.status,
+                "waba_id": each.waba_id,
+                "phone_number_ids": [
+                    number.id for number in self._state.numbers.values() if number.waba_id == each.waba_id
+                ],
+            }
+            for each in self._state.connections.values()
+        ]
 
     def reset(self, given: dict[str, Any]) -> dict[str, Any]:
         """``POST reset``."""
@@ -258,7 +244,8 @@ def describe(state: State, message: Message) -> dict[str, Any]:
 def _endpoint(action: Action) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
-            given = dict(request.query_params) if request.method != "POST" else await read_body(request)
+            plain = request.method in {"GET", "HEAD", "DELETE"}
+            given = dict(request.query_params) if plain else await read_body(request)
             return JSONResponse(action(given), headers={"X-WhatsApp-Sandbox": "1"})
         except ControlError as error:
             return JSONResponse({"message": str(error)}, error.status)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_whatsapp.sandbox import graph, maton
 from airflow_provider_whatsapp.sandbox.errors import GatewayError
 from airflow_provider_whatsapp.sandbox.guard import Guard
-from airflow_provider_whatsapp.sandbox.state import Request
+from airflow_provider_whatsapp.sandbox.model import Request
 from airflow_provider_whatsapp.sandbox.wire import Answer, Call, read_query
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Edge:
                 return maton.control(self.state, call)
             if app != maton.APP:
                 raise GatewayError(400, {"message": f"Invalid app name: {app[:64]}"})
-            maton.choose_connection(self.state, call)
+            call.waba_id = maton.choose_connection(self.state, call).waba_id
         except GatewayError as error:
             return error.answer()
         return graph.answer(self.state, call)

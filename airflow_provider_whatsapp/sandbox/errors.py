@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 CODES: dict[int, tuple[int, str]] = {
     2: (503, "Service temporarily unavailable"),
     100: (400, "Invalid parameter"),
+    80008: (400, "There have been too many calls to this WhatsApp Business account"),
     130429: (400, "Rate limit hit"),
     131000: (500, "Something went wrong"),
     131008: (400, "Required parameter is missing"),

@@ -11,6 +11,7 @@ from airflow_provider_whatsapp.sandbox import (
     graph_numbers,
     graph_templates,
     graph_uploads,
+    template_library,
 )
 from airflow_provider_whatsapp.sandbox.errors import GraphError, unknown_object, unknown_path
 from airflow_provider_whatsapp.sandbox.wire import MalformedBodyError, as_json
@@ -53,6 +54,7 @@ NODES: dict[str, dict[str, Handler]] = {
     "media": {"GET": graph_media.get, "DELETE": graph_media.delete},
     "template": {"GET": graph_templates.get, "POST": graph_templates.edit},
     "upload": {"GET": graph_uploads.get, "POST": graph_uploads.append},
+    "library": {"GET": template_library.listing},
 }
 """Kind of object: the methods it answers itself."""
 
@@ -81,7 +83,7 @@ def _handle(state: State, call: Call, segments: list[str]) -> dict[str, Any]:
     if call.version > _NEWEST:
         raise unknown_path("/".join(segments))
     name = segments[1]
-    kind = _kind(state, name)
+    kind = _kind(state, name, call.waba_id)
     if kind is None:
         raise unknown_object(name, call.method)
     if len(segments) == 2:
@@ -95,17 +97,32 @@ def _handle(state: State, call: Call, segments: list[str]) -> dict[str, Any]:
     handler = methods.get(call.method)
     if handler is None:
         raise unknown_object(name, call.method)
+    if kind in {"account", "template"} and state.accounts[call.waba_id].calls.wait(state.clock.now()):
+        raise GraphError(80008, "Too many calls to this WhatsApp Business Account within an hour")
     return handler(state, name, call)
 
 
-def _kind(state: State, name: str) -> str | None:
-    kinds = (
-        ("number", name in state.numbers),
-        ("account", name == state.settings.waba_id),
-        ("app", name == state.settings.app_id),
-        ("template", name in state.templates),
-        ("upload", name in state.uploads),
-        ("media", name in state.media and graph_media.find(state, name) is not None),
-        ("history", name.startswith("history-") and graph_messages.find_history(state, name) is not None),
-    )
-    return next((kind for kind, found in kinds if found), None)
+def _kind(state: State, name: str, waba_id: str) -> str | None:
+    """What an id stands for, as far as the connection's account may see it."""
+    if name == state.settings.app_id:
+        return "app"
+    if name == "message_template_library":
+        return "library"
+    if name in state.uploads:
+        return "upload"
+    kind, owner = _owned(state, name)
+    return kind if owner == waba_id else None
+
+
+def _owned(state: State, name: str) -> tuple[str, str | None]:
+    if name in state.numbers:
+        return "number", state.numbers[name].waba_id
+    if name in state.accounts:
+        return "account", name
+    if name in state.templates:
+        return "template", state.templates[name].waba_id
+    media = graph_media.find(state, name)
+    if media:
+        return "media", state.numbers[media.number_id].waba_id
+    message = graph_messages.find_history(state, name)
+    return "history", state.numbers[message.number_id].waba_id if message else None

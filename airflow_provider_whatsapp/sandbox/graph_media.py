@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.sandbox.errors import GraphError, unknown_object
+from airflow_provider_whatsapp.sandbox.model import MEDIA_LIFE, Media
 from airflow_provider_whatsapp.sandbox.rules import check_product
 from airflow_provider_whatsapp.sandbox.shape import missing
-from airflow_provider_whatsapp.sandbox.state import MEDIA_LIFE, Media
 from airflow_provider_whatsapp.sandbox.wire import Part, read_parts
 
 if TYPE_CHECKING:

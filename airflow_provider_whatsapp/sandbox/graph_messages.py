@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.sandbox import graph_media, template_send
 from airflow_provider_whatsapp.sandbox.errors import GraphError, unknown_object
+from airflow_provider_whatsapp.sandbox.model import Conversation, Message, Template
 from airflow_provider_whatsapp.sandbox.nodes import page
 from airflow_provider_whatsapp.sandbox.rules import READ, check_message, check_product
 from airflow_provider_whatsapp.sandbox.shape import invalid, missing
-from airflow_provider_whatsapp.sandbox.state import Conversation, Message, Template
 from airflow_provider_whatsapp.sandbox.wire import read_params
 
 if TYPE_CHECKING:
@@ -69,10 +69,8 @@ def send(state: State, number_id: str, call: Call) -> dict[str, Any]:
         if call.headers.get(b"content-type", _JSON).startswith(_JSON)
         else json.dumps(params).encode()
     )
-    message = Message(
-        state.ids.wamid(wa_id), to, wa_id, kind, body, state.clock.now(), number_id, template, components
-    )
-    message.failure = _failure(state, conversation, message, params)
+    message = Message(state.ids.wamid(wa_id), to, wa_id, kind, body, state.clock.now(), number_id, components)
+    message.failure = _failure(state, conversation, message, params, template)
     state.remember(conversation, message)
     return _accepted(params, message)
 
@@ -133,7 +131,7 @@ def _check_content(
     state: State, number_id: str, params: dict[str, Any], kind: str, call: Call
 ) -> tuple[Template | None, list[dict[str, Any]]]:
     if kind == "template":
-        found = template_send.find(state, params["template"])
+        found = template_send.find(state, number_id, params["template"])
         template_send.check(found, params["template"], modern=call.version >= (23, 0))
         if found.category == "AUTHENTICATION" and "to" not in params:
             raise GraphError(131062, "Authentication templates go to phone numbers")
@@ -175,14 +173,19 @@ def _take_place(state: State, number_id: str, wa_id: str) -> Conversation:
 
 
 def _failure(
-    state: State, conversation: Conversation, message: Message, params: dict[str, Any]
+    state: State,
+    conversation: Conversation,
+    message: Message,
+    params: dict[str, Any],
+    template: Template | None,
 ) -> int | None:
     """What Meta finds out only after it has accepted: it shows in the status, not in the answer."""
-    if message.wa_id in state.unreachable:
-        return 131026
-    template = message.template
-    if template and template.category == "MARKETING" and message.wa_id in state.opted_out:
-        return 131050
+    user = state.recipients.get(message.wa_id)
+    if user:
+        message.reaches = user.reaches
+        code = user.refuses(template)
+        if code is not None:
+            return code
     if template is None and message.accepted_at >= conversation.open_until:
         return 131047
     if message.type == "reaction" and params["reaction"]["message_id"] not in state.messages:

@@ -11,7 +11,8 @@ from airflow_provider_whatsapp.sandbox.shape import Check, among, array, link, o
 from airflow_provider_whatsapp.sandbox.wire import read_params
 
 if TYPE_CHECKING:
-    from airflow_provider_whatsapp.sandbox.state import Number, State
+    from airflow_provider_whatsapp.sandbox.model import Number
+    from airflow_provider_whatsapp.sandbox.state import State
     from airflow_provider_whatsapp.sandbox.wire import Call
 
 VERTICALS = (
@@ -44,13 +45,14 @@ _NUMBER_DEFAULT = (
 )
 
 
-def health(state: State, number: Number | None = None) -> dict[str, Any]:
+def health(state: State, waba_id: str, number: Number | None = None) -> dict[str, Any]:
     """
     The ``health_status`` field: everything may send.
 
+    :param waba_id: The account.
     :param number: The sender; left out for the account's own.
     """
-    entities = [("WABA", state.settings.waba_id), ("APP", state.settings.app_id)]
+    entities = [("WABA", waba_id), ("APP", state.settings.app_id)]
     if number:
         entities.insert(0, ("PHONE_NUMBER", number.id))
     return {
@@ -80,7 +82,7 @@ def _describe(state: State, number: Number) -> dict[str, Any]:
         "certificate": None,
         "username": None,
         "webhook_configuration": None,
-        "health_status": health(state, number),
+        "health_status": health(state, number.waba_id, number),
     }
 
 
@@ -90,14 +92,15 @@ def get_number(state: State, number_id: str, call: Call) -> dict[str, Any]:
     return choose(node, call.query.get("fields"), _NUMBER_DEFAULT, "WhatsAppBusinessPhoneNumber")
 
 
-def listing(state: State, waba_id: str, call: Call) -> dict[str, Any]:  # noqa: ARG001
+def listing(state: State, waba_id: str, call: Call) -> dict[str, Any]:
     """``GET /{waba_id}/phone_numbers``."""
 
     def show(number: Number) -> dict[str, Any]:
         node = _describe(state, number)
         return choose(node, call.query.get("fields"), _NUMBER_DEFAULT, "WhatsAppBusinessPhoneNumber")
 
-    return page(list(state.numbers.values()), call, lambda number: number.id, show, most=100)
+    numbers = [number for number in state.numbers.values() if number.waba_id == waba_id]
+    return page(numbers, call, lambda number: number.id, show, most=100)
 
 
 def get_account(state: State, waba_id: str, call: Call) -> dict[str, Any]:
@@ -111,7 +114,7 @@ def get_account(state: State, waba_id: str, call: Call) -> dict[str, Any]:
         "account_review_status": "APPROVED",
         "business_verification_status": "verified",
         "message_template_namespace": "00000000_0000_4000_8000_000000000000",
-        "health_status": health(state),
+        "health_status": health(state, waba_id),
     }
     default = ("id", "name", "currency", "timezone_id", "message_template_namespace")
     return choose(node, call.query.get("fields"), default, "WhatsAppBusinessAccount")

@@ -7,12 +7,12 @@ import re
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.sandbox import template_rules
+from airflow_provider_whatsapp.sandbox import template_library, template_rules
 from airflow_provider_whatsapp.sandbox.errors import GraphError
 from airflow_provider_whatsapp.sandbox.graph_numbers import health
+from airflow_provider_whatsapp.sandbox.model import DAY, NAME_BLOCK, Template, Verdict
 from airflow_provider_whatsapp.sandbox.nodes import choose, page
 from airflow_provider_whatsapp.sandbox.shape import missing
-from airflow_provider_whatsapp.sandbox.state import DAY, NAME_BLOCK, PAUSES, Template
 from airflow_provider_whatsapp.sandbox.template_rules import refuse
 from airflow_provider_whatsapp.sandbox.wire import read_params
 
@@ -29,9 +29,11 @@ REASONS = (
     "ABUSIVE_CONTENT", "CATEGORY_NOT_AVAILABLE", "INCORRECT_CATEGORY", "INVALID_FORMAT", "NONE", "PROMOTIONAL", "SCAM",
     "TAG_CONTENT_MISMATCH",
 )  # fmt: skip
+QUALITIES = ("GREEN", "YELLOW", "RED", "UNKNOWN")
+SOURCES = ("AUTO_GENERATED", "MANUAL")
 MAX_TEMPLATES = 6_000
-_NAME = re.compile(r"[a-z0-9_]{1,512}")
-_LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Z]{2})?")
+NAME = re.compile(r"[a-z0-9_]{1,512}")
+LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Z]{2})?")
 _DEFAULT = (
     "name", "parameter_format", "components", "language", "status", "category", "sub_category", "previous_category",
     "id",
@@ -49,10 +51,12 @@ _CREATE = {
     "parameter_format",
     "allow_category_change",
     *_OPTIONS,
+    *template_library.FIELDS,
 }
 _EDIT = {"category", "components", "parameter_format", *_OPTIONS}
 _EDITABLE = ("APPROVED", "REJECTED", "PAUSED")
 _EDITS_PER_MONTH = 10
+_UNPAUSE_AFTER = 300.0
 
 
 def describe(state: State, template: Template) -> dict[str, Any]:
@@ -68,16 +72,19 @@ def describe(state: State, template: Template) -> dict[str, Any]:
         "language": template.language,
         "status": status,
         "category": template.category,
-        "previous_category": template.options.get("previous_category"),
-        "correct_category": None,
+        "previous_category": template.previous_category,
+        "correct_category": template.correct_category,
         "components": [_reported(part) for part in template.components],
         "parameter_format": template.parameter_format,
-        "quality_score": {"score": "UNKNOWN", "date": int(template.updated_at)},
+        "quality_score": {
+            "score": template.quality,
+            "date": int(template.quality_at or template.updated_at),
+        },
         "rejected_reason": template.rejected_reason if status == "REJECTED" else "NONE",
         "last_updated_time": int(template.updated_at),
-        "source": "MANUAL",
-        "library_template_name": None,
-        "health_status": health(state),
+        "source": template.source,
+        "library_template_name": template.library_name,
+        "health_status": health(state, template.waba_id),
         **{name: template.options.get(name) for name in _OPTIONS},
     }
 
@@ -107,32 +114,51 @@ def _filter(call: Call, name: str, allowed: tuple[str, ...] | None = None) -> se
     return values
 
 
-def listing(state: State, waba_id: str, call: Call) -> dict[str, Any]:  # noqa: ARG001
+def _when(call: Call, name: str, usual: float) -> float:
+    raw = call.query.get(name)
+    if raw is None:
+        return usual
+    if not (raw.isascii() and raw.isdigit() and len(raw) < 15):
+        raise GraphError(100, message=f"(#100) Param {name} must be a Unix time")
+    return float(raw)
+
+
+def _chosen(state: State, waba_id: str, call: Call) -> list[Template]:
+    now, query = state.clock.now(), call.query
+    statuses, categories = _filter(call, "status", STATUSES), _filter(call, "category", CATEGORIES)
+    qualities, sources = _filter(call, "quality_score", QUALITIES), _filter(call, "source", SOURCES)
+    languages = _filter(call, "language")
+    since, until = _when(call, "since", 0), _when(call, "until", float("inf"))
+    text = query.get("name_or_content", query.get("content", ""))
+    return [
+        template
+        for template in state.templates.values()
+        if template.waba_id == waba_id
+        and (statuses is None or template.status_at(now) in statuses)
+        and (categories is None or template.category in categories)
+        and (qualities is None or template.quality in qualities)
+        and (sources is None or template.source in sources)
+        and (languages is None or template.language in languages)
+        and since <= template.updated_at <= until
+        and query.get("name", "") in template.name
+        and (not text or text in template.name or text in json.dumps(template.components, ensure_ascii=False))
+    ]
+
+
+def listing(state: State, waba_id: str, call: Call) -> dict[str, Any]:
     """
     ``GET /{waba_id}/message_templates``.
 
     :raises GraphError: A filter, the limit or the cursor does not do.
     """
-    now, query = state.clock.now(), call.query
-    statuses, categories = _filter(call, "status", STATUSES), _filter(call, "category", CATEGORIES)
-    languages = _filter(call, "language")
-    text = query.get("name_or_content", query.get("content", ""))
-    found = [
-        template
-        for template in state.templates.values()
-        if (statuses is None or template.status_at(now) in statuses)
-        and (categories is None or template.category in categories)
-        and (languages is None or template.language in languages)
-        and query.get("name", "") in template.name
-        and (not text or text in template.name or text in json.dumps(template.components, ensure_ascii=False))
-    ]
+    query, found = call.query, _chosen(state, waba_id, call)
 
     def show(template: Template) -> dict[str, Any]:
         return choose(describe(state, template), query.get("fields"), _DEFAULT, "WhatsAppMessageTemplate")
 
     answer = page(found, call, lambda template: template.id, show)
     if "summary" in query:
-        totals = {"total_count": len(found), "message_template_count": len(state.templates)}
+        totals = {"total_count": len(found), "message_template_count": _count(state, waba_id)}
         answer["summary"] = {
             **totals,
             "message_template_limit": MAX_TEMPLATES,
@@ -141,13 +167,17 @@ def listing(state: State, waba_id: str, call: Call) -> dict[str, Any]:  # noqa: 
     return answer
 
 
+def _count(state: State, waba_id: str) -> int:
+    return sum(template.waba_id == waba_id for template in state.templates.values())
+
+
 def get(state: State, template_id: str, call: Call) -> dict[str, Any]:
     """``GET /{template_id}``."""
     node = describe(state, state.templates[template_id])
     return choose(node, call.query.get("fields"), _DEFAULT, "WhatsAppMessageTemplate")
 
 
-def create(state: State, waba_id: str, call: Call) -> dict[str, Any]:  # noqa: ARG001
+def create(state: State, waba_id: str, call: Call) -> dict[str, Any]:
     """
     ``POST /{waba_id}/message_templates``.
 
@@ -155,22 +185,31 @@ def create(state: State, waba_id: str, call: Call) -> dict[str, Any]:  # noqa: A
     """
     params = {**call.query, **read_params(call)}
     _check_fields(params, _CREATE)
-    name, language, category = _check_identity(state, params)
+    name, language, category = _check_identity(state, waba_id, params)
     form = str(params.get("parameter_format", "POSITIONAL")).upper()
-    components = template_rules.check_components(
-        state, params.get("components"), category=category, named=form == "NAMED"
-    )
+    if "library_template_name" in params:
+        components = template_library.clone(params, category)
+        verdict, delay = Verdict(), 0.0
+    else:
+        given = params.get("components")
+        components = template_rules.check_components(state, given, category=category, named=form == "NAMED")
+        verdict, delay = state.decide(name), state.settings.approve_after
     now = state.clock.now()
-    if state.creations.wait(now):
+    if state.accounts[waba_id].creations.wait(now):
         raise GraphError(80008, message="(#80008) Too many templates created: 100 per hour and account")
-    if len(state.templates) >= MAX_TEMPLATES:
+    if _count(state, waba_id) >= MAX_TEMPLATES:
         raise refuse(template_rules.TOO_MANY_TEMPLATES, "Too many templates", f"The limit is {MAX_TEMPLATES}")
-    review_at = now + state.settings.approve_after
-    made = Template(state.ids.number(), name, language, category, components, form, now, now, review_at)
+    made = Template(
+        state.ids.number(), waba_id, name, language, category, components, form, now, now, now + delay
+    )
+    made.verdict, made.verdict_reason = verdict.status, verdict.reason
+    made.library_name = params.get("library_template_name")
     made.options = {option: params[option] for option in _OPTIONS if option in params}
+    if verdict.category:
+        made.recategorise(verdict.category, now)
     state.templates[made.id] = made
-    state.changed(review_at)
-    return {"id": made.id, "status": made.status_at(now), "category": category}
+    state.changed(made.review_at)
+    return {"id": made.id, "status": made.status_at(now), "category": made.category}
 
 
 def _check_fields(params: dict[str, Any], known: set[str]) -> None:
@@ -181,27 +220,27 @@ def _check_fields(params: dict[str, Any], known: set[str]) -> None:
         raise GraphError(100, message="(#100) Param parameter_format must be one of {NAMED, POSITIONAL}")
 
 
-def _check_identity(state: State, params: dict[str, Any]) -> tuple[str, str, str]:
+def _check_identity(state: State, waba_id: str, params: dict[str, Any]) -> tuple[str, str, str]:
     for field in ("name", "language", "category"):
         if field not in params:
             raise missing(field)
         if not isinstance(params[field], str):
             raise GraphError(100, message=f"(#100) Param {field} must be a string")
     name, language, category = params["name"], params["language"], params["category"].upper()
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise refuse(template_rules.NAME, "Name", "A name has lower case letters, digits and underscores")
-    if not _LANGUAGE.fullmatch(language):
+    if not LANGUAGE.fullmatch(language):
         raise GraphError(100, message="(#100) Param language must be a language code")
     if category not in CATEGORIES:
         raise GraphError(100, message=f"(#100) Param category must be one of {{{', '.join(CATEGORIES)}}}")
     _check_ttl(params.get("message_send_ttl_seconds"), category)
-    others = state.find_templates(name)
+    others = state.find_templates(name, waba_id=waba_id)
     if any(other.language == language for other in others):
         text = f"There is already a template {name} in {language}"
         raise refuse(template_rules.EXISTS, "Content in This Language Already Exists", text)
     if any(other.category != category for other in others):
         raise GraphError(100, message="(#100) The category does not match the template's other languages")
-    if state.blocked_names.get(name, 0.0) > state.clock.now():
+    if state.accounts[waba_id].blocked_names.get(name, 0.0) > state.clock.now():
         text = f"{name} was deleted; the name is free again after 30 days"
         raise refuse(template_rules.BEING_DELETED, "Message template language is being deleted", text)
     return name, language, category
@@ -242,57 +281,60 @@ def edit(state: State, template_id: str, call: Call) -> dict[str, Any]:
         given = params["components"]
         components = template_rules.check_components(state, given, category=category, named=form == "NAMED")
     if status == "APPROVED":
-        recent = [at for at in template.edits if now - at < NAME_BLOCK]
-        if len(recent) >= _EDITS_PER_MONTH or (recent and now - recent[-1] < DAY):
-            raise GraphError(
-                100, message="(#100) An approved template is edited once in 24 hours and ten times in 30 days"
-            )
-        template.edits = [*recent, now]
+        _count_edit(template, now)
     template.components, template.category, template.parameter_format = components, category, form
     template.options |= {option: params[option] for option in _OPTIONS if option in params}
-    template.status, template.updated_at, template.review_at = (
-        "PENDING",
-        now,
-        now + state.settings.approve_after,
-    )
+    verdict = state.decide(template.name)
+    template.verdict, template.verdict_reason = verdict.status, verdict.reason
+    template.status, template.updated_at = "PENDING", now
+    template.review_at = now + state.settings.approve_after
     state.changed(template.review_at)
     return {"success": True, "id": template.id, "name": template.name, "category": category}
+
+
+def _count_edit(template: Template, now: float) -> None:
+    recent = [at for at in template.edits if now - at < NAME_BLOCK]
+    if len(recent) >= _EDITS_PER_MONTH or (recent and now - recent[-1] < DAY):
+        text = "(#100) An approved template is edited once in 24 hours and ten times in 30 days"
+        raise GraphError(100, message=text)
+    template.edits = [*recent, now]
 
 
 def unpause(state: State, template_id: str, call: Call) -> dict[str, Any]:  # noqa: ARG001
     """
     ``POST /{template_id}/unpause``.
 
-    :raises GraphError: It is not paused.
+    :raises GraphError: It is not paused, or was not five minutes ago.
     """
-    template = state.templates[template_id]
-    if template.status_at(state.clock.now()) != "PAUSED":
+    template, now = state.templates[template_id], state.clock.now()
+    if template.status_at(now) != "PAUSED":
         raise GraphError(100, message="(#100) The template is not paused")
-    template.status = "APPROVED"
+    if now - template.paused_at < _UNPAUSE_AFTER:
+        raise GraphError(100, message="(#100) A template can be unpaused five minutes after its pause")
+    template.status, template.updated_at = "APPROVED", now
     state.changed()
     return {"success": True}
 
 
-def delete(state: State, waba_id: str, call: Call) -> dict[str, Any]:  # noqa: ARG001
+def delete(state: State, waba_id: str, call: Call) -> dict[str, Any]:
     """
     ``DELETE /{waba_id}/message_templates`` by ``name``, ``hsm_id`` with ``name``, or ``hsm_ids``.
 
     :raises GraphError: Nothing of that name is there, or a disabled template is among them (100).
     """
     query = {**call.query, **(read_params(call) if call.body else {})}
-    for template in _doomed(state, query):
-        if template.status_at(state.clock.now()) == "DISABLED":
-            raise GraphError(100, message="(#100) A disabled template cannot be deleted")
-    now = state.clock.now()
-    for template in _doomed(state, query):
+    now, doomed = state.clock.now(), _doomed(state, waba_id, query)
+    if any(template.status_at(now) == "DISABLED" for template in doomed):
+        raise GraphError(100, message="(#100) A disabled template cannot be deleted")
+    for template in doomed:
         if template.status == "APPROVED":
-            state.blocked_names[template.name] = now + NAME_BLOCK
+            state.accounts[waba_id].blocked_names[template.name] = now + NAME_BLOCK
         del state.templates[template.id]
     state.changed()
     return {"success": True}
 
 
-def _doomed(state: State, query: dict[str, Any]) -> list[Template]:
+def _doomed(state: State, waba_id: str, query: dict[str, Any]) -> list[Template]:
     if "hsm_ids" in query:
         raw = query["hsm_ids"]
         try:
@@ -301,41 +343,17 @@ def _doomed(state: State, query: dict[str, Any]) -> list[Template]:
             wanted = None
         if not isinstance(wanted, list) or not 1 <= len(wanted) <= 100:
             raise GraphError(100, message="(#100) hsm_ids must be a JSON list of 1 to 100 ids")
-        found = [
-            state.templates[str(each)]
-            for each in dict.fromkeys(map(str, wanted))
-            if str(each) in state.templates
-        ]
-        if len(found) != len(set(map(str, wanted))):
+        names = list(dict.fromkeys(map(str, wanted)))
+        known = [state.templates[each] for each in names if each in state.templates]
+        found = [template for template in known if template.waba_id == waba_id]
+        if len(found) != len(names):
             raise GraphError(100, message="(#100) A template in hsm_ids does not exist")
         return found
     name = query.get("name")
     if not isinstance(name, str) or not name:
         raise missing("name")
-    found = [each for each in state.find_templates(name) if query.get("hsm_id", each.id) == each.id]
+    known = state.find_templates(name, waba_id=waba_id)
+    found = [each for each in known if query.get("hsm_id", each.id) == each.id]
     if not found:
         raise GraphError(100, message=f"(#100) There is no such template as {name[:64]}")
     return found
-
-
-def move(state: State, template: Template, status: str, reason: str = "NONE") -> None:
-    """
-    Set a status by hand, as Meta's reviewers and quality rules do.
-
-    A third pause disables; the first two run out by themselves after three and six hours.
-
-    :param template: The template.
-    :param status: One of :data:`STATUSES`; ``PENDING`` stays until it is moved again.
-    :param reason: ``rejected_reason``, for ``REJECTED``.
-    """
-    now = state.clock.now()
-    if status == "PAUSED":
-        if template.pauses >= len(PAUSES):
-            status = "DISABLED"
-        else:
-            template.paused_until = now + PAUSES[template.pauses]
-            template.pauses += 1
-    template.status, template.updated_at = status, now
-    template.rejected_reason = reason if status == "REJECTED" else "NONE"
-    template.review_at = float("inf")
-    state.changed()

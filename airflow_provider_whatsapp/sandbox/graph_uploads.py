@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.sandbox.errors import GraphError
-from airflow_provider_whatsapp.sandbox.state import Upload
+from airflow_provider_whatsapp.sandbox.model import Upload
 from airflow_provider_whatsapp.sandbox.wire import MalformedBodyError, read_params
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from airflow_provider_whatsapp.sandbox.errors import GatewayError
 from airflow_provider_whatsapp.sandbox.wire import Answer, Call, MalformedBodyError, as_json, read_params
 
 if TYPE_CHECKING:
-    from airflow_provider_whatsapp.sandbox.state import Connection, State
+    from airflow_provider_whatsapp.sandbox.model import Connection
+    from airflow_provider_whatsapp.sandbox.state import State
 
 APP = "whatsapp-business"
 _STATUSES = frozenset({"ACTIVE", "PENDING", "FAILED"})
@@ -79,14 +80,17 @@ def control(state: State, call: Call) -> Answer:
     raise GatewayError(405)
 
 
-def activate(state: State, token: str) -> Connection | None:
+def activate(state: State, token: str, waba_id: str | None = None) -> Connection | None:
     """
     Finish the browser step of a connection.
 
     :param token: From its url.
+    :param waba_id: The account to give access to; the first one when left out.
     """
     for found in state.connections.values():
         if hmac.compare_digest(found.token.encode(), token.encode()):
+            if found.status == "PENDING" and waba_id in state.accounts:
+                found.waba_id = waba_id
             if found.status == "PENDING":
                 found.status, found.updated_at = "ACTIVE", state.clock.now()
                 state.changed()
@@ -139,7 +143,7 @@ def _create(state: State, call: Call) -> Answer:
         raise GatewayError(400, {"message": "Invalid app name"})
     if str(params.get("method", "OAUTH2")) not in _METHODS:
         raise _invalid(["body", "method"], "Input should be a known method", "enum")
-    made = state.add_connection("PENDING")
+    made = state.add_connection("PENDING", state.settings.waba_id)
     state.changed()
     return as_json({"connection_id": made.id})
 

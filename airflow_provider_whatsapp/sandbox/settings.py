@@ -15,15 +15,19 @@ class Settings:
     :param api_key: The Maton key that the bearer check wants.
     :param phone_number_ids: Ids of the senders, the first is the one in the connection to paste.
     :param waba_id: The WhatsApp Business Account that owns the numbers and the templates.
+    :param more_accounts: Further accounts, each with its numbers, and each behind a Maton connection of its own.
     :param app_id: Meta's app, wanted by resumable uploads.
     :param rate_limit: Requests per second and account at the gateway (Maton documents 10); 0 lifts it, and with it
-        the limit per user and that of 100 new templates per hour.
+        whatever else Meta counts per second, user or hour.
     :param pair_limit: Messages that one sender may send one user at a stretch (Meta documents 45 within 6 s, then one
-        every 6 s); 0 lifts it.
-    :param throughput: Messages per second and sender number (Meta documents 80); 0 lifts it.
+        every 6 s); 0 lifts it, as ``rate_limit`` 0 does when this is left out.
+    :param throughput: Messages per second and sender number (Meta documents 80); 0 lifts it, as ``rate_limit`` 0 does
+        when this is left out.
     :param approve_after: Seconds from a template's creation to its approval.
     :param latency: Seconds that every answer takes.
     :param status_delays: Seconds from acceptance to sent, delivered and read.
+    :param fail_after: Seconds from acceptance to failure, for messages that fail.
+    :param state: SQLite file that keeps everything between starts; nothing is kept when left out.
     :param tls_cert: File with a certificate, which makes it https; one that signed itself does.
     :param tls_key: File with its key; left out if that is in the same file.
     :param keep: Messages and requests kept; older ones are forgotten.
@@ -35,14 +39,37 @@ class Settings:
     api_key: str = "maton-sandbox-key"
     phone_number_ids: tuple[str, ...] = ("106540352242922",)
     waba_id: str = "102290129340398"
+    more_accounts: tuple[tuple[str, tuple[str, ...]], ...] = ()
     app_id: str = "670843887433847"
     rate_limit: int = 10
-    pair_limit: int = 45
-    throughput: int = 0
+    pair_limit: int | None = None
+    throughput: int | None = None
     approve_after: float = 2.0
     latency: float = 0.0
     status_delays: tuple[float, float, float] = field(default=(0.5, 1.5, 5.0))
+    fail_after: float = 0.5
+    state: str | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
     keep: int = 200_000
     seed: int = 1
+
+    @property
+    def accounts(self) -> dict[str, tuple[str, ...]]:
+        """Every account's numbers, the first account first."""
+        return {self.waba_id: self.phone_number_ids, **dict(self.more_accounts)}
+
+    @property
+    def user_limit(self) -> int:
+        """Messages that one sender may send one user at a stretch; 0 for any number."""
+        return self._or_usual(self.pair_limit, 45)
+
+    @property
+    def number_limit(self) -> int:
+        """Messages per second and sender; 0 for any number."""
+        return self._or_usual(self.throughput, 80)
+
+    def _or_usual(self, given: int | None, usual: int) -> int:
+        if given is not None:
+            return given
+        return usual if self.rate_limit else 0

@@ -2,168 +2,39 @@
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from airflow_provider_whatsapp.sandbox.clock import Clock, Ids
 from airflow_provider_whatsapp.sandbox.faults import Faults
 from airflow_provider_whatsapp.sandbox.limits import Bucket, SlidingWindow
+from airflow_provider_whatsapp.sandbox.model import (
+    WINDOW,
+    Account,
+    Connection,
+    Conversation,
+    Media,
+    Message,
+    Number,
+    Recipient,
+    Reply,
+    Request,
+    Template,
+    Upload,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.settings import Settings
 
-DAY = 86_400.0
-WINDOW = DAY
-MEDIA_LIFE = 30 * DAY
-NAME_BLOCK = 30 * DAY
-PAUSES = (3 * 3600.0, 6 * 3600.0)
 PAIR_GAP = 6.0
+HOUR = 3_600.0
+CREATIONS_PER_HOUR = 100
+CALLS_PER_HOUR = 5_000
 _DETAILED_REQUESTS = 1_000
 _DETAIL_BYTES = 16_384
-
-
-@dataclass(slots=True)
-class Message:
-    """One accepted message; the body stays as it came, since keeping it parsed costs five times the memory."""
-
-    id: str
-    to: str
-    wa_id: str
-    type: str
-    body: bytes
-    accepted_at: float
-    number_id: str
-    template: Template | None = None
-    components: list[dict[str, Any]] = field(default_factory=list)
-    failure: int | None = None
-    incoming = False
-
-    @property
-    def payload(self) -> dict[str, Any]:
-        """What was sent."""
-        value: dict[str, Any] = json.loads(self.body)
-        return value
-
-
-@dataclass(slots=True)
-class Reply:
-    """What the person with the phone wrote back."""
-
-    id: str
-    wa_id: str
-    text: str
-    accepted_at: float
-    number_id: str
-    pressed: str | None = None
-    incoming = True
-
-
-@dataclass(slots=True)
-class Conversation:
-    """One sender and one user."""
-
-    number_id: str
-    wa_id: str
-    items: deque[Message | Reply] = field(default_factory=deque)
-    open_until: float = 0.0
-    pair: Bucket | None = None
-
-
-@dataclass(slots=True)
-class Template:
-    """One template in one language."""
-
-    id: str
-    name: str
-    language: str
-    category: str
-    components: list[dict[str, Any]]
-    parameter_format: str
-    created_at: float
-    updated_at: float
-    review_at: float
-    status: str = "PENDING"
-    rejected_reason: str = "NONE"
-    paused_until: float = 0.0
-    pauses: int = 0
-    edits: list[float] = field(default_factory=list)
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def status_at(self, now: float) -> str:
-        """
-        The status at a time: reviews end and pauses run out by themselves.
-
-        :param now: Seconds since the epoch.
-        """
-        if self.status == "PENDING" and now >= self.review_at:
-            self.status, self.updated_at = "APPROVED", self.review_at
-        elif self.status == "PAUSED" and now >= self.paused_until:
-            self.status, self.updated_at = "APPROVED", self.paused_until
-        return self.status
-
-
-@dataclass(slots=True)
-class Media:
-    """An uploaded file."""
-
-    id: str
-    number_id: str
-    mime: str
-    filename: str
-    data: bytes
-    sha256: str
-    uploaded_at: float
-    sound: bool
-
-
-@dataclass(slots=True)
-class Upload:
-    """A resumable upload, with the handle it ends in."""
-
-    id: str
-    name: str
-    length: int
-    mime: str
-    data: bytearray = field(default_factory=bytearray)
-    handle: str | None = None
-
-
-@dataclass(slots=True)
-class Connection:
-    """A Maton connection."""
-
-    id: str
-    status: str
-    created_at: float
-    updated_at: float
-    token: str
-    method: str = "OAUTH2"
-
-
-@dataclass(slots=True)
-class Number:
-    """A sender."""
-
-    id: str
-    display: str
-    profile: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Request:
-    """One request that reached the gateway."""
-
-    method: str
-    path: str
-    query: str
-    at: float
-    status: int | None = None
-    fault: str | None = None
-    sent: bytes = b""
-    answered: bytes = b""
-    ms: float | None = None
+_STEPS = ("sent", "delivered", "read")
 
 
 class State:
@@ -192,21 +63,31 @@ class State:
         self.requests: deque[Request] = deque(maxlen=settings.keep)
         self._detailed: deque[Request] = deque()
         self.templates: dict[str, Template] = {}
-        self.blocked_names: dict[str, float] = {}
-        self.creations = SlidingWindow(100 if settings.rate_limit else 0, 3600.0)
+        self.verdicts: list[Verdict] = []
         self.media: dict[str, Media] = {}
         self.uploads: dict[str, Upload] = {}
         self.handles: dict[str, str] = {}
-        self.opted_out: set[str] = set()
-        self.unreachable: set[str] = set()
-        self.numbers = {
-            name: Number(name, f"+1 555-010-{index:04d}")
-            for index, name in enumerate(settings.phone_number_ids, start=1000)
-        }
-        self.throughput = {name: SlidingWindow(settings.throughput) for name in self.numbers}
+        self.recipients: dict[str, Recipient] = {}
+        self.accounts: dict[str, Account] = {}
+        self.numbers: dict[str, Number] = {}
         self.connections: dict[str, Connection] = {}
-        self.add_connection("ACTIVE")
-        self._add_hello_world()
+        for waba_id, numbers in settings.accounts.items():
+            self._open_account(waba_id, numbers)
+        self.throughput = {name: SlidingWindow(settings.number_limit) for name in self.numbers}
+
+    def _open_account(self, waba_id: str, numbers: tuple[str, ...]) -> None:
+        limited = self.settings.rate_limit > 0
+        self.accounts[waba_id] = Account(
+            waba_id,
+            SlidingWindow(CREATIONS_PER_HOUR if limited else 0, HOUR),
+            SlidingWindow(CALLS_PER_HOUR if limited else 0, HOUR),
+        )
+        for number_id in numbers:
+            self.numbers[number_id] = Number(
+                number_id, f"+1 555-010-{1_000 + len(self.numbers):04d}", waba_id
+            )
+        self.add_connection("ACTIVE", waba_id)
+        self._add_hello_world(waba_id)
 
     def reset(self) -> None:
         """Forget everything, return to the wall clock and start the ids again; the settings stay."""
@@ -216,18 +97,19 @@ class State:
         self._fill()
         self.version += 1
 
-    def add_connection(self, status: str) -> Connection:
+    def add_connection(self, status: str, waba_id: str) -> Connection:
         """
         Open a Maton connection.
 
         :param status: ``PENDING`` until its url has been opened, or ``ACTIVE``.
+        :param waba_id: The account that it gives access to.
         """
         now = self.clock.now()
-        made = Connection(self.ids.uuid(), status, now, now, self.ids.token(32))
+        made = Connection(self.ids.uuid(), status, now, now, self.ids.token(32), waba_id)
         self.connections[made.id] = made
         return made
 
-    def _add_hello_world(self) -> None:
+    def _add_hello_world(self, waba_id: str) -> None:
         now = self.clock.now()
         components = [
             {"type": "HEADER", "format": "TEXT", "text": "Hello World"},
@@ -236,8 +118,9 @@ class State:
              "with us."},
             {"type": "FOOTER", "text": "WhatsApp Business Platform sample message"},
         ]  # fmt: skip
+        name = self.ids.number()
         made = Template(
-            self.ids.number(), "hello_world", "en_US", "UTILITY", components, "POSITIONAL", now, now, now
+            name, waba_id, "hello_world", "en_US", "UTILITY", components, "POSITIONAL", now, now, now
         )
         made.status = "APPROVED"
         self.templates[made.id] = made
@@ -252,7 +135,7 @@ class State:
         key = (number_id, wa_id)
         found = self.conversations.get(key)
         if found is None:
-            limit = self.settings.pair_limit if self.settings.rate_limit else 0
+            limit = self.settings.user_limit
             found = Conversation(number_id, wa_id, pair=Bucket(limit, PAIR_GAP) if limit else None)
             self.conversations[key] = found
         return found
@@ -274,7 +157,7 @@ class State:
             old.items.popleft()
             if not old.items:
                 del self.conversations[key]
-        self.changed(item.accepted_at + self.settings.status_delays[2])
+        self.changed(item.accepted_at + max(self.settings.status_delays))
 
     def reply(self, number_id: str, wa_id: str, text: str, pressed: str | None = None) -> Reply:
         """
@@ -308,25 +191,52 @@ class State:
         :param message: The message.
         """
         now, start = self.clock.now(), message.accepted_at
-        sent, delivered, read = (start + delay for delay in self.settings.status_delays)
-        events = [("accepted", start)]
+        delays = self.settings.status_delays
         if message.failure is not None:
-            events.append(("failed", sent))
+            steps = [("failed", self.settings.fail_after)]
         else:
-            events += [("sent", sent), ("delivered", delivered), ("read", read)]
+            steps = list(zip(_STEPS, delays, strict=True))[: _STEPS.index(message.reaches) + 1]
+        events = [("accepted", start), *((name, start + delay) for name, delay in steps)]
         return [event for event in events if event[1] <= now]
 
-    def find_templates(self, name: str, language: str | None = None) -> list[Template]:
+    def recipient(self, wa_id: str) -> Recipient:
+        """
+        What is known of a user, for changing it.
+
+        :param wa_id: The user's WhatsApp id.
+        """
+        return self.recipients.setdefault(wa_id, Recipient())
+
+    def decide(self, name: str) -> Verdict:
+        """
+        What the review of a template will find; a verdict that was for one review is used up.
+
+        :param name: The template's.
+        """
+        for verdict in self.verdicts:
+            if fnmatchcase(name, verdict.name):
+                if verdict.times == 1:
+                    self.verdicts.remove(verdict)
+                verdict.times -= verdict.times > 0
+                return verdict
+        return Verdict()
+
+    def find_templates(
+        self, name: str, language: str | None = None, waba_id: str | None = None
+    ) -> list[Template]:
         """
         Templates of a name.
 
         :param name: Exact name.
         :param language: Only this language; all when left out.
+        :param waba_id: Only of this account; of all when left out.
         """
         return [
             found
             for found in self.templates.values()
-            if found.name == name and (language is None or found.language == language)
+            if found.name == name
+            and (language is None or found.language == language)
+            and (waba_id is None or found.waba_id == waba_id)
         ]
 
     def log(self, request: Request, sent: bytes) -> None:

@@ -24,7 +24,8 @@ from airflow_provider_whatsapp.sandbox.shape import (
 from airflow_provider_whatsapp.sandbox.template_text import component, fill, values_of, variables
 
 if TYPE_CHECKING:
-    from airflow_provider_whatsapp.sandbox.state import State, Template
+    from airflow_provider_whatsapp.sandbox.model import Template
+    from airflow_provider_whatsapp.sandbox.state import State
 
 MAX_HEADER = 60
 MAX_BODY = 1024
@@ -106,15 +107,16 @@ def _component(value: Any, where: str) -> None:
         _OTHER(value, where)
 
 
-def find(state: State, sent: dict[str, Any]) -> Template:
+def find(state: State, number_id: str, sent: dict[str, Any]) -> Template:
     """
     The template that a message names, if it may be sent.
 
+    :param number_id: The sender, whose account has the template.
     :param sent: The message's ``template`` object.
     :raises GraphError: It is missing or not approved (132001), paused (132015) or disabled (132016).
     """
     name, language = sent["name"], sent["language"]["code"]
-    for found in state.find_templates(name, language):
+    for found in state.find_templates(name, language, state.numbers[number_id].waba_id):
         status = found.status_at(state.clock.now())
         if status == "APPROVED":
             return found

@@ -19,7 +19,7 @@ class MalformedBodyError(ValueError):
 
 @dataclass(slots=True)
 class Call:
-    """One request, its body read whole."""
+    """One request, its body read whole; ``waba_id`` is the account that its Maton connection gives access to."""
 
     method: str
     path: str
@@ -27,6 +27,7 @@ class Call:
     headers: dict[bytes, bytes]
     body: bytes
     version: tuple[int, int] = (25, 0)
+    waba_id: str = ""
 
     def header(self, name: str) -> str | None:
         """

@@ -97,12 +97,36 @@ def test_keep_bounds_what_is_remembered(tools):
     assert "n7" in page
 
 
+def test_delays_are_as_given(tools):
+    process = tools.start(
+        "--port", "0", "--status-delays", "10,20,30", "--fail-after", "40", "--rate-limit", "0"
+    )
+    sandbox = tools.Sandbox(tools.read_connection(process))
+    sandbox.control("POST", "recipients", json={"wa_id": "15550002222", "on_whatsapp": False})
+    for to in ("15550001111", "15550002222"):
+        sandbox.send_template("hello_world", to=to)
+    seen = [tuple(each["status"] for each in sandbox.messages)]
+    for _ in range(4):
+        sandbox.advance(10)
+        seen.append(tuple(each["status"] for each in sandbox.messages))
+    process.terminate()
+    process.communicate(timeout=10)
+    expected = [
+        ("accepted", "accepted"),
+        ("sent", "accepted"),
+        ("delivered", "accepted"),
+        ("read", "accepted"),
+    ]
+    assert seen == [*expected, ("read", "failed")]
+
+
 def test_bad_options_are_refused(tools):
     for given in (
         ["--port", "70000"],
         ["--phone-number-id", "abc"],
         ["--approve-after", "-1"],
         ["--status-delays", "3,2,1"],
+        ["--fail-after", "soon"],
     ):
         process = tools.start(*given)
         _, err = process.communicate(timeout=10)

@@ -1,7 +1,15 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 import requests
+
+from airflow_provider_whatsapp.sandbox import graph
+from airflow_provider_whatsapp.sandbox.clock import Clock
+from airflow_provider_whatsapp.sandbox.settings import Settings
+from airflow_provider_whatsapp.sandbox.state import State
+from airflow_provider_whatsapp.sandbox.wire import Call
 
 
 @pytest.mark.parametrize(
@@ -100,6 +108,71 @@ def test_burst_to_one_user_ends_in_131056(limited):
     assert refused.json()["error"]["code"] == 131056
     assert other.status_code == 200
     assert limited.send_template("hello_world").status_code == 200
+
+
+def test_a_number_s_throughput_ends_in_130429(tools):
+    process = tools.start("--port", "0", "--rate-limit", "1000")
+    sandbox = tools.Sandbox(tools.read_connection(process))
+    path, body = f"{sandbox.number}/messages", {"messaging_product": "whatsapp", "type": "text"}
+    codes = []
+    for index in range(400):
+        message = {**body, "to": f"1555{index:07d}", "text": {"body": "x"}}
+        answer = sandbox.call("POST", path, json=message)
+        codes.append(answer.json().get("error", {}).get("code"))
+    sent = [each["accepted_at"] for each in sandbox.messages]
+    process.terminate()
+    process.communicate(timeout=10)
+    # However fast the requests came: of any 81 accepted messages, the last is a second behind the first.
+    assert all(sent[index + 80] - sent[index] >= 1 for index in range(len(sent) - 80))
+    assert set(codes) <= {None, 130429}
+    assert sandbox.connection["extra"]["rate_limit"] == 1000
+
+
+def state_of(**given):
+    return State(Settings(**given), Clock(lambda: 1_000.0))
+
+
+def ask(state, method, path, body=b""):
+    call = Call(method, f"/whatsapp-business/v25.0/{path}", {}, {}, body, waba_id=state.settings.waba_id)
+    return json.loads(graph.answer(state, call).body)
+
+
+def test_five_thousand_calls_to_an_account_in_an_hour():
+    state = state_of()
+    path = f"{state.settings.waba_id}/message_templates"
+    assert all("data" in ask(state, "GET", path) for _ in range(5_000))
+    assert ask(state, "GET", path)["error"]["code"] == 80008
+    assert "id" in ask(state, "GET", state.settings.phone_number_ids[0])
+    state.clock.advance(3_600)
+    assert "data" in ask(state, "GET", path)
+
+
+@pytest.mark.parametrize(
+    ("given", "number", "user"),
+    [
+        ({}, 80, 45),
+        ({"rate_limit": 0}, 0, 0),
+        ({"rate_limit": 0, "throughput": 20, "pair_limit": 3}, 20, 3),
+        ({"throughput": 0, "pair_limit": 0}, 0, 0),
+    ],
+)
+def test_lifting_the_rate_lifts_what_was_not_asked_for(given, number, user):
+    state = state_of(**given)
+    sender, body = state.settings.phone_number_ids[0], {"messaging_product": "whatsapp", "type": "text"}
+
+    def send(to):
+        message = {**body, "to": to, "text": {"body": "x"}}
+        return (
+            ask(state, "POST", f"{sender}/messages", json.dumps(message).encode())
+            .get("error", {})
+            .get("code")
+        )
+
+    to_all = [send(f"1555{index:07d}") for index in range(100)]
+    assert to_all == [None] * 100 if not number else to_all == [None] * number + [130429] * (100 - number)
+    state.clock.advance(1)
+    to_one = [send("15550001111") for _ in range(60 if not number else min(60, number))]
+    assert to_one == [None] * len(to_one) if not user else to_one.index(131056) == user
 
 
 def test_foreign_hosts_and_origins_are_refused(sandbox):

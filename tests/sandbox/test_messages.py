@@ -330,6 +330,27 @@ def test_opted_out_users_get_no_marketing(sandbox):
     assert [each["error"] for each in sandbox.messages] == [131050, None]
 
 
+@pytest.mark.parametrize(
+    ("reaches", "last"), [("sent", "sent"), ("delivered", "delivered"), ("read", "read")]
+)
+def test_messages_come_as_far_as_the_user_lets_them(sandbox, reaches, last):
+    sandbox.control("POST", "recipients", json={"wa_id": "15550001111", "reaches": reaches})
+    sandbox.send_template("hello_world")
+    sandbox.advance(60)
+    assert sandbox.messages[0]["status"] == last
+
+
+def test_a_user_can_fail_with_any_code_until_told_otherwise(sandbox):
+    for code in (131049, 0):
+        sandbox.control("POST", "recipients", json={"wa_id": "15550001111", "error": code})
+        sandbox.send_template("hello_world")
+    sandbox.advance(60)
+    assert [(each["status"], each["error"]) for each in sandbox.messages] == [
+        ("failed", 131049),
+        ("read", None),
+    ]
+
+
 def test_mark_as_read_wants_a_received_message(sandbox, tools):
     received = sandbox.control("POST", "replies", json={"from": NUMBER, "text": "hi"})["id"]
     body = {"messaging_product": "whatsapp", "status": "read", "message_id": received}

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_whatsapp.sandbox.errors import CODES
+from airflow_provider_whatsapp.sandbox.model import Message, Reply
 from airflow_provider_whatsapp.sandbox.page.markup import formatted
-from airflow_provider_whatsapp.sandbox.state import Message, Reply
 from airflow_provider_whatsapp.sandbox.template_text import component, fill, values_of
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from airflow_provider_whatsapp.sandbox.state import Conversation, State
+    from airflow_provider_whatsapp.sandbox.model import Conversation
+    from airflow_provider_whatsapp.sandbox.state import State
 
 _HERE = Path(__file__).parent
 _SHOWN_MESSAGES = 200
@@ -146,7 +147,7 @@ class Page:
 
     async def connect(self, request: Request) -> Response:
         """``GET /connect/{token}``: the browser step of a Maton connection."""
-        found = maton.activate(self._state, request.path_params["token"])
+        found = maton.activate(self._state, request.path_params["token"], request.query_params.get("account"))
         return self._show("connect.html", "", 200 if found else 404, connection=found)
 
     async def icon(self, request: Request) -> Response:

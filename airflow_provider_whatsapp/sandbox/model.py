@@ -1,0 +1,253 @@
+"""What the sandbox remembers, thing by thing."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.sandbox.limits import Bucket, SlidingWindow
+
+DAY = 86_400.0
+WINDOW = DAY
+MEDIA_LIFE = 30 * DAY
+NAME_BLOCK = 30 * DAY
+PAUSES = (3 * 3600.0, 6 * 3600.0)
+PAIR_GAP = 6.0
+
+
+@dataclass(slots=True)
+class Message:
+    """One accepted message; the body stays as it came, since keeping it parsed costs five times the memory."""
+
+    id: str
+    to: str
+    wa_id: str
+    type: str
+    body: bytes
+    accepted_at: float
+    number_id: str
+    components: list[dict[str, Any]] = field(default_factory=list)
+    failure: int | None = None
+    reaches: str = "read"
+    incoming = False
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """What was sent."""
+        value: dict[str, Any] = json.loads(self.body)
+        return value
+
+
+@dataclass(slots=True)
+class Reply:
+    """What the person with the phone wrote back."""
+
+    id: str
+    wa_id: str
+    text: str
+    accepted_at: float
+    number_id: str
+    pressed: str | None = None
+    incoming = True
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One sender and one user."""
+
+    number_id: str
+    wa_id: str
+    items: deque[Message | Reply] = field(default_factory=deque)
+    open_until: float = 0.0
+    pair: Bucket | None = None
+
+
+@dataclass(slots=True)
+class Verdict:
+    """
+    What a review will find.
+
+    :param name: Name of the templates it is about; ``*`` stands for any characters.
+    :param status: ``APPROVED`` or ``REJECTED``.
+    :param reason: ``rejected_reason``, for ``REJECTED``.
+    :param category: What the template is taken for at its creation; as asked for when left out.
+    :param times: How many reviews it decides; 0 for all.
+    """
+
+    name: str = "*"
+    status: str = "APPROVED"
+    reason: str = "INVALID_FORMAT"
+    category: str | None = None
+    times: int = 1
+
+
+@dataclass(slots=True)
+class Template:
+    """One template in one language."""
+
+    id: str
+    waba_id: str
+    name: str
+    language: str
+    category: str
+    components: list[dict[str, Any]]
+    parameter_format: str
+    created_at: float
+    updated_at: float
+    review_at: float
+    status: str = "PENDING"
+    rejected_reason: str = "NONE"
+    verdict: str = "APPROVED"
+    verdict_reason: str = "NONE"
+    paused_at: float = 0.0
+    paused_until: float = 0.0
+    pauses: int = 0
+    quality: str = "UNKNOWN"
+    quality_at: float = 0.0
+    source: str = "MANUAL"
+    previous_category: str | None = None
+    correct_category: str | None = None
+    category_at: float = 0.0
+    library_name: str | None = None
+    edits: list[float] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def status_at(self, now: float) -> str:
+        """
+        The status at a time: reviews end, pauses run out and announced categories come by themselves.
+
+        :param now: Seconds since the epoch.
+        """
+        if self.correct_category and now >= self.category_at:
+            self.recategorise(self.correct_category, self.category_at)
+        if self.status == "PENDING" and now >= self.review_at:
+            self.status, self.updated_at = self.verdict, self.review_at
+            self.rejected_reason = self.verdict_reason if self.verdict == "REJECTED" else "NONE"
+        elif self.status == "PAUSED" and now >= self.paused_until:
+            self.status, self.updated_at = "APPROVED", self.paused_until
+        return self.status
+
+    def recategorise(self, category: str, at: float) -> None:
+        """
+        Take another category, which ends its time to live.
+
+        :param category: The new one.
+        :param at: Since when.
+        """
+        if category != self.category:
+            self.previous_category, self.category, self.updated_at = self.category, category, at
+            self.options.pop("message_send_ttl_seconds", None)
+        self.correct_category = None
+
+
+@dataclass(slots=True)
+class Media:
+    """An uploaded file."""
+
+    id: str
+    number_id: str
+    mime: str
+    filename: str
+    data: bytes
+    sha256: str
+    uploaded_at: float
+    sound: bool
+
+
+@dataclass(slots=True)
+class Upload:
+    """A resumable upload, with the handle it ends in."""
+
+    id: str
+    name: str
+    length: int
+    mime: str
+    data: bytearray = field(default_factory=bytearray)
+    handle: str | None = None
+
+
+@dataclass(slots=True)
+class Connection:
+    """A Maton connection."""
+
+    id: str
+    status: str
+    created_at: float
+    updated_at: float
+    token: str
+    waba_id: str
+    method: str = "OAUTH2"
+
+
+@dataclass(slots=True)
+class Number:
+    """A sender."""
+
+    id: str
+    display: str
+    waba_id: str
+    profile: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Account:
+    """
+    A WhatsApp Business Account.
+
+    :param id: Its id.
+    :param creations: Counts new templates.
+    :param calls: Counts requests to manage it.
+    :param blocked_names: Names of deleted templates, and when each is free again.
+    """
+
+    id: str
+    creations: SlidingWindow
+    calls: SlidingWindow
+    blocked_names: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Recipient:
+    """
+    A user who is not like the others.
+
+    :param on_whatsapp: Whether there is such a user; if not, messages fail with 131026.
+    :param marketing: Whether marketing is welcome; if not, such templates fail with 131050.
+    :param error: A code that every message fails with.
+    :param reaches: How far messages come: ``sent``, ``delivered`` or ``read``.
+    """
+
+    on_whatsapp: bool = True
+    marketing: bool = True
+    error: int | None = None
+    reaches: str = "read"
+
+    def refuses(self, template: Template | None) -> int | None:
+        """
+        The code that a message to this user fails with, if it does.
+
+        :param template: The message's, if it is one.
+        """
+        if not self.on_whatsapp:
+            return 131026
+        if template and template.category == "MARKETING" and not self.marketing:
+            return 131050
+        return self.error
+
+
+@dataclass(slots=True)
+class Request:
+    """One request that reached the gateway."""
+
+    method: str
+    path: str
+    query: str
+    at: float
+    status: int | None = None
+    fault: str | None = None
+    sent: bytes = b""
+    answered: bytes = b""
+    ms: float | None = None

@@ -1,0 +1,115 @@
+"""What happens to templates without their owner: reviewers, quality, categories, and those that Meta makes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.sandbox import template_rules
+from airflow_provider_whatsapp.sandbox.model import DAY, PAUSES, Template
+from airflow_provider_whatsapp.sandbox.template_text import variables
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.sandbox.state import State
+
+NOTICE = DAY
+"""Seconds from the announcement of another category to the change."""
+
+_SAMPLES = {"IMAGE": "image/png", "VIDEO": "video/mp4", "DOCUMENT": "application/pdf", "GIF": "video/mp4"}
+
+
+def move(state: State, template: Template, status: str, reason: str = "NONE") -> None:
+    """
+    Set a status by hand, as Meta's reviewers and quality rules do.
+
+    A third pause disables; the first two run out by themselves after three and six hours.
+
+    :param template: The template.
+    :param status: One of Meta's; ``PENDING`` stays until it is moved again.
+    :param reason: ``rejected_reason``, for ``REJECTED``.
+    """
+    now = state.clock.now()
+    if status == "PAUSED":
+        if template.pauses >= len(PAUSES):
+            status = "DISABLED"
+        else:
+            template.paused_at, template.paused_until = now, now + PAUSES[template.pauses]
+            template.pauses += 1
+    template.status, template.updated_at = status, now
+    template.rejected_reason = reason if status == "REJECTED" else "NONE"
+    template.review_at = float("inf")
+    state.changed()
+
+
+def rate(state: State, template: Template, quality: str) -> None:
+    """
+    Set the quality that users' feedback gives; red pauses an approved template.
+
+    :param template: The template.
+    :param quality: ``GREEN``, ``YELLOW``, ``RED`` or ``UNKNOWN``.
+    """
+    now = state.clock.now()
+    template.quality, template.quality_at = quality, now
+    if quality == "RED" and template.status_at(now) == "APPROVED":
+        move(state, template, "PAUSED")
+    state.changed()
+
+
+def announce(state: State, template: Template, category: str) -> None:
+    """
+    Announce another category, which comes after a day's notice.
+
+    :param template: The template.
+    :param category: What Meta holds to be correct.
+    """
+    template.correct_category, template.category_at = category, state.clock.now() + NOTICE
+    state.changed(template.category_at)
+
+
+def put(state: State, waba_id: str, fields: dict[str, Any]) -> Template:
+    """
+    Put a template there without a request for it, as Meta does with those it generates; an older one makes room.
+
+    Samples may be left out: reviewers need them, tests do not.
+
+    :param waba_id: The account.
+    :param fields: ``name``, ``language``, ``category``, ``components``, ``parameter_format``, ``status``, ``source``.
+    :raises GraphError: Meta would refuse the components.
+    """
+    named = fields["parameter_format"] == "NAMED"
+    given = fields["components"]
+    if isinstance(given, list):
+        given = [_with_sample(state, part, named=named) for part in given]
+    components = template_rules.check_components(state, given, category=fields["category"], named=named)
+    now = state.clock.now()
+    for old in state.find_templates(fields["name"], fields["language"], waba_id):
+        del state.templates[old.id]
+    made = Template(
+        state.ids.number(), waba_id, fields["name"], fields["language"], fields["category"], components,
+        fields["parameter_format"], now, now, now + state.settings.approve_after,
+    )  # fmt: skip
+    made.source = fields["source"]
+    state.templates[made.id] = made
+    if fields["status"] != "PENDING":
+        move(state, made, fields["status"])
+    state.changed(now + state.settings.approve_after)
+    return made
+
+
+def _with_sample(state: State, part: Any, *, named: bool) -> Any:
+    if not isinstance(part, dict) or "example" in part:
+        return part
+    kind, form = str(part.get("type", "")).upper(), str(part.get("format", "TEXT")).upper()
+    if kind == "HEADER" and form in _SAMPLES:
+        handle = f"4::{state.ids.token(60)}"
+        state.handles[handle] = _SAMPLES[form]
+        return {**part, "example": {"header_handle": [handle]}}
+    text = part.get("text")
+    names = variables(text) if isinstance(text, str) and kind in {"HEADER", "BODY"} else []
+    if not names:
+        return part
+    key = f"{kind.lower()}_text"
+    if named:
+        samples: Any = [{"param_name": name, "example": "sample"} for name in names]
+        return {**part, "example": {f"{key}_named_params": samples}}
+    samples = ["sample"] * len(names)
+    return {**part, "example": {key: [samples] if kind == "BODY" else samples}}
