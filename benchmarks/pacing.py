@@ -74,8 +74,8 @@ def measure(name, processes, count, *, apart=False):
     rates = sorted(result["rate"] for result in results)
     print(
         f"pacing, {name}: {rate:.2f}/s after the first second ({rate / LIMIT:.3f} of the limit), "
-        f"429: {refused} of {len(arrived)} ({refused / len(arrived):.1%}), failed: {sum(r['failed'] for r in results)}, "
-        f"slowest/fastest: {rates[0] / rates[-1]:.2f}"
+        f"429: {refused} of {len(arrived)} ({refused / len(arrived):.1%}), "
+        f"failed: {sum(result['failed'] for result in results)}, slowest/fastest: {rates[0] / rates[-1]:.2f}"
     )
 
 

@@ -20,12 +20,9 @@ def upload(url, path):
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
     config = ClientConfig(api_key="key", host=url, phone_number_id="1", rate_limit=0, timeout=(5, 120))
-    try:
+    # The stub answers as to a send, so the id is missing; all bytes have gone by then.
+    with contextlib.suppress(APIError):
         WhatsAppClient(config).media.upload(path)
-    except (
-        Exception
-    ) as error:  # the stub's answer is that of a send, so the id is missing: all bytes have gone by then
-        assert "no 'id'" in str(error), error
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 

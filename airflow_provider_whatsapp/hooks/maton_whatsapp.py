@@ -159,6 +159,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         message: Message | Mapping[str, Any],
         *,
         reply_to: str | None = None,
+        callback_data: str | None = None,
         group: bool = False,
     ) -> SentMessage:
         """
@@ -167,6 +168,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         :param to: Recipient's number in international form, a business-scoped user id, or a group id.
         :param message: What to send.
         :param reply_to: wamid of the message that this one quotes.
+        :param callback_data: Up to 512 characters that Meta echoes in its status webhooks.
         :param group: ``to`` is a group id.
         :raises PayloadError: A limit is broken; nothing was sent.
         :raises OutcomeUnknownError: The answer was lost; the message may have been sent.
@@ -174,7 +176,9 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         from airflow_provider_whatsapp.client.messages import parse_message
 
         model: Message = parse_message(message) if isinstance(message, Mapping) else message
-        return self.client.messages.send(to, model, reply_to=reply_to, group=group)
+        return self.client.messages.send(
+            to, model, reply_to=reply_to, callback_data=callback_data, group=group
+        )
 
     async def asend(self, to: str, message: Message | Mapping[str, Any], **options: Any) -> SentMessage:
         """

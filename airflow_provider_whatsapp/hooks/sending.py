@@ -27,6 +27,7 @@ class Sending:
             message: Message | Mapping[str, Any],
             *,
             reply_to: str | None = None,
+            callback_data: str | None = None,
             group: bool = False,
         ) -> SentMessage:
             """See the hook."""

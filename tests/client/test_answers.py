@@ -195,3 +195,38 @@ def test_no_answer_breaks_the_reader(status, body):
     else:
         assert isinstance(result, dict)
         assert 200 <= status < 300
+
+
+def _rows():
+    from airflow_provider_whatsapp.client.error_codes import RANGES, TABLE
+
+    rows = list(TABLE.values()) if isinstance(TABLE, dict) else list(TABLE)
+    assert len(rows) > 100
+    assert RANGES
+    return rows
+
+
+@pytest.mark.parametrize("info", _rows(), ids=lambda info: f"{info.code}/{info.subcode}")
+def test_every_code_of_the_table_becomes_its_error(info):
+    """What is raised follows from the row alone, for a send and for a read."""
+    from airflow_provider_whatsapp.client.error_codes import Retry
+
+    body = graph(info.code, **({"error_subcode": info.subcode} if info.subcode else {}))
+    status = info.http_status or 400
+    expected = {
+        Retry.NO: (info.error, info.error),
+        Retry.AUTH: (info.error, info.error),
+        Retry.WAIT: (RateLimitError, RateLimitError),
+        Retry.AMBIGUOUS: (OutcomeUnknownError, ServerError),
+    }[info.retry]
+    for call, cls in zip((sending, reading), expected, strict=True):
+        with pytest.raises(cls) as caught:
+            call(status, body)
+        error = caught.value
+        assert type(error) is cls
+        assert (error.code, error.http_status) == (info.code, status)
+        assert error.permanent is (info.retry in (Retry.NO, Retry.AUTH))
+        assert error.sent == ("unknown" if cls is OutcomeUnknownError else "no")
+        assert error.advice
+        if info.retry is Retry.WAIT:
+            assert error.retry_after == info.wait

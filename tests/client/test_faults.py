@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -109,6 +110,32 @@ def test_429_is_repeated_until_it_is_accepted(client, sandbox):
 
     assert [message["id"] for message in sandbox.messages] == [sent.message_id]
     assert len(sandbox.requests("/messages")) == 3
+
+
+@pytest.mark.parametrize("code", [4, 130429, 131056, 131057])
+def test_graph_s_throttling_is_repeated_for_it_was_refused_before_acceptance(sandbox, make_client, code):
+    """Graph throttles by a 400 (or even a 500) with a code; a stated wait of zero keeps the test quick."""
+    client = make_client(api_key=sandbox.connection["password"], host=sandbox.url, **sandbox.extra)
+    body = {"error": {"message": f"(#{code})", "type": "OAuthException", "code": code}}
+    status = 500 if code == 131057 else 400
+    sandbox.fault("status", status=status, times=1, body=body, headers={"Retry-After": "0"})
+
+    sent = client.messages.send(TO, Text("once"))
+
+    assert [message["id"] for message in sandbox.messages] == [sent.message_id]
+    assert len(sandbox.requests("/messages")) == 2
+
+
+@pytest.mark.parametrize("code", [1, 2, 131000, 131016])
+def test_graph_s_doubt_is_not_repeated(client, sandbox, code):
+    body = {"error": {"message": f"(#{code})", "type": "OAuthException", "code": code}}
+    sandbox.fault("status", status=500, times=1, body=body)
+
+    with pytest.raises(OutcomeUnknownError) as caught:
+        client.messages.send(TO, Text("once"))
+
+    assert caught.value.code == code
+    assert len(sandbox.requests("/messages")) == 1
 
 
 def test_429_without_end_is_given_up(client, sandbox):
@@ -246,6 +273,19 @@ def test_an_answer_that_repeats_the_key_does_not_show_it(make_client, raw_server
     assert KEY not in str(caught.value)
     assert KEY not in repr(caught.value)
     assert KEY not in caplog.text
+
+
+def test_pages_are_followed_by_cursor_and_never_by_their_link(make_client, raw_server):
+    elsewhere = raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    paging = {"cursors": {"after": "QVFI"}, "next": f"{elsewhere.url}/x?access_token=t"}
+    page = json.dumps({"data": [{"id": "1"}], "paging": paging})
+    server = raw_server(f"HTTP/1.1 200 OK\r\nContent-Length: {len(page)}\r\n\r\n{page}".encode())
+    client = make_client(api_key=KEY, host=server.url, waba_id="2")
+
+    assert [number["id"] for number in client.phone_numbers.list()] == ["1", "1"]
+    assert b"after=QVFI" not in server.asked[0]
+    assert b"after=QVFI" in server.asked[1]
+    assert elsewhere.asked == []
 
 
 def test_netrc_does_not_replace_the_key(make_client, raw_server, tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, PayloadError
-from airflow_provider_whatsapp.client.phone import recipient_fields
+from airflow_provider_whatsapp.client.phone import mask, recipient_fields, recipient_key
 from airflow_provider_whatsapp.client.resources.base import Resource
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ class SentMessage:
     wa_id: str | None
     to: str
     message_status: str | None = None
+
+    def __repr__(self) -> str:
+        return f"SentMessage(message_id={self.message_id!r}, to={mask(self.to)!r}, status={self.message_status!r})"
 
 
 class Messages(Resource):
@@ -74,7 +77,7 @@ class Messages(Resource):
         if callback_data:
             body["biz_opaque_callback_data"] = _callback_data(callback_data)
         answer = self._call("POST", self._path(), json=body, doubt=DOUBT)
-        return _sent(answer, (recipient.get("to") or recipient.get("recipient") or "").removeprefix("+"))
+        return _sent(answer, recipient_key(to, group=group))
 
     def mark_as_read(self, message_id: str, *, typing: bool = False) -> None:
         """
