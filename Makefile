@@ -13,7 +13,7 @@ SETUP = @PYTHON="$(PYTHON)" AIRFLOW_VERSION="$(AIRFLOW_VERSION)" scripts/setup.s
 RUN = "$(VENV)/bin/python"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test lint format types build clean
+.PHONY: help demo sandbox test lint format types bench build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,12 @@ format: ## ruff: put right what it can
 types: ## mypy, strict
 	$(SETUP) lint
 	@$(RUN) -m mypy
+
+bench: ## measure: cost of a send, pacing, threads, memory, imports (minutes)
+	$(SETUP) examples bench
+	@for script in benchmarks/[a-z]*.py; do \
+		[ "$$script" = benchmarks/common.py ] || $(RUN) $$script || exit 1; \
+	done
 
 build: ## the wheel, into dist/
 	$(SETUP) examples
