@@ -35,7 +35,7 @@ CONN_VARIABLE = "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"
 class SandboxProcess:
     """The sandbox on a free port, and what its controls offer."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, verify: str | bool = True) -> None:
         command = [sys.executable, "-m", "airflow_provider_whatsapp.sandbox", "--port", "0", *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         assert self.process.stdout is not None
@@ -49,6 +49,8 @@ class SandboxProcess:
         self.url = self.connection["host"]
         self.extra = self.connection["extra"]
         self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.verify = verify
 
     def stop(self) -> None:
         self.process.terminate()

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from airflow_provider_whatsapp.client.errors import (
     APIError,
@@ -306,6 +312,62 @@ def test_a_missing_ca_bundle_is_told(make_client):
 
     with pytest.raises(ConfigurationError, match="CA bundle"):
         client.messages.send(TO, Text("never"))
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A certificate for this machine that nobody else trusts: paths of it and of its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sandbox")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = tmp_path / "cert.pem", tmp_path / "key.pem"
+    paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return paths
+
+
+def test_tls_is_verified_against_the_bundle_of_the_connection(certificate, make_client):
+    from tests.conftest import SandboxProcess
+
+    cert, key = (str(path) for path in certificate)
+    process = SandboxProcess("--tls-cert", cert, "--tls-key", key, verify=cert)
+    try:
+        fields = {"api_key": process.connection["password"], "host": process.url, **process.extra}
+        fields.pop("verify", None)
+        sent = make_client(**fields, verify=cert).messages.send(TO, Text("Hi"))
+        with pytest.raises(NotSentError, match="certificate"):
+            make_client(**fields).messages.send(TO, Text("never"))
+        assert [message["id"] for message in process.messages] == [sent.message_id]
+    finally:
+        process.stop()
+
+
+def test_the_proxy_of_the_connection_is_used(make_client, raw_server):
+    proxy = raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    client = make_client(
+        api_key=KEY, host="http://127.0.0.1:9", phone_number_id="1", proxies={"http": proxy.url}
+    )
+    client.phone_numbers.get()
+
+    assert proxy.asked[0].startswith(b"GET http://127.0.0.1:9/whatsapp-business/v25.0/1?")
 
 
 def test_one_client_serves_many_threads(client, sandbox):

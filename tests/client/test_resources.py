@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+import requests
 
 from airflow_provider_whatsapp.client.errors import (
     AuthenticationError,
@@ -247,3 +248,76 @@ def test_what_meta_adds_later_can_be_sent_raw(client, sandbox):
 
     with pytest.raises(InvalidRequestError):
         client.messages.send(TO, RawMessage("hologram", {"shape": "cat"}))
+
+
+def test_a_business_scoped_user_id(client, sandbox):
+    sent = client.messages.send("US.13491208655302741918", Text("Hi"))
+
+    assert (sent.to, sent.wa_id) == ("US.13491208655302741918", None)
+    assert sandbox.messages[0]["payload"]["recipient"] == "US.13491208655302741918"
+
+
+def test_read_receipt_and_typing(client, sandbox):
+    received = sandbox.post("replies", **{"from": "15550001111", "text": "Hello"})
+    client.messages.mark_as_read(received["id"], typing=True)
+
+    assert [request["status"] for request in sandbox.requests("/messages")] == [200]
+
+
+@pytest.mark.parametrize(
+    ("filters", "query"),
+    [
+        ({"name": "hello_world"}, "name=hello_world"),
+        ({"name_or_content": "hello"}, "name_or_content=hello"),
+        ({"content": "hello"}, "content=hello"),
+        ({"status": "APPROVED"}, "status=APPROVED"),
+        ({"status": ["APPROVED", "PENDING"]}, "status=%5B%22APPROVED%22%2C%22PENDING%22%5D"),
+        ({"category": "UTILITY"}, "category=UTILITY"),
+        ({"language": ["en_US"]}, "language=%5B%22en_US%22%5D"),
+        ({"quality_score": "GREEN"}, "quality_score=GREEN"),
+        ({"source": "MANUAL"}, "source=MANUAL"),
+        ({"since": 1, "until": 2}, "since=1&until=2"),
+    ],
+)
+def test_every_filter_of_the_list_goes_out(client, sandbox, filters, query):
+    list(client.templates.list(**filters))
+
+    assert query in sandbox.requests("message_templates")[0]["query"]
+
+
+def test_filters_that_meta_may_not_honour_are_applied_here_as_well(client):
+    client.templates.create(
+        name="hello_world_2",
+        language="en_US",
+        category="UTILITY",
+        components=[{"type": "BODY", "text": "No variables here."}],
+    )
+
+    assert [row["name"] for row in client.templates.list(name="hello_world")] == ["hello_world"]
+    assert [row["name"] for row in client.templates.list(status="PENDING")] == ["hello_world_2"]
+
+
+def test_a_template_is_edited_and_all_its_languages_are_deleted(client, sandbox):
+    components = [{"type": "BODY", "text": "No variables here."}]
+    for language in ("en_US", "pt_BR"):
+        client.templates.create(
+            name="bilingual", language=language, category="UTILITY", components=components
+        )
+    sandbox.post("clock", advance=3600)
+    found = client.templates.find("bilingual", "en_US")
+    client.templates.edit(found["id"], components=[{"type": "BODY", "text": "Other words."}])
+
+    assert client.templates.get(found["id"])["components"][0]["text"] == "Other words."
+    client.templates.delete(name="bilingual")
+    assert list(client.templates.list(name="bilingual", status=["APPROVED", "PENDING"])) == []
+
+
+def test_a_connection_becomes_active_when_somebody_logs_in(client, sandbox):
+    made = client.connections.create()
+    requests.get(made["url"], timeout=10).raise_for_status()
+    waits = []
+
+    assert (
+        client.connections.wait_until_active(made["connection_id"], sleep=waits.append)["status"] == "ACTIVE"
+    )
+    assert waits == []
