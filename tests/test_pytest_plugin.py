@@ -1,0 +1,246 @@
+"""The fixture that users test their DAGs with, and the page that tells them how."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from http.client import RemoteDisconnected
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_whatsapp import pytest_plugin
+
+ROOT = Path(__file__).parents[1]
+GUIDE = ROOT / "docs" / "testing-your-dags.md"
+
+
+def run_pytest(folder, *arguments, **variables):
+    """Run pytest as a user does: in a folder of their own, with the plugin found by its entry point."""
+    hidden = {"PYTEST_CURRENT_TEST", "PYTEST_ADDOPTS", "PYTEST_PLUGINS"}
+    mine = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in hidden and not name.startswith("AIRFLOW")
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        cwd=folder,
+        env={**mine, "AIRFLOW_HOME": str(folder / "airflow"), **variables},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+
+def blocks(page):
+    """Code in a page that names its file in its first line."""
+    return dict(re.findall(r"```python\n# (\S+\.py)\n(.*?)```", page.read_text(), re.DOTALL))
+
+
+@pytest.mark.airflow
+def test_the_guide_s_own_examples_pass_and_can_fail(tmp_path):
+    files = blocks(GUIDE)
+    assert len(files) == 4
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+    good = files["tests/test_late_orders.py"]
+    (tmp_path / "tests/test_wrong.py").write_text(good.replace("15550100199", "15550100188"))
+
+    done = run_pytest(tmp_path, "-q")
+
+    assert "1 failed, 3 passed" in done.stdout, done.stdout + done.stderr
+    assert "FAILED tests/test_wrong.py::test_sales_are_told - AssertionError" in done.stdout
+
+
+def test_the_guide_s_test_is_ten_lines():
+    lines = [line for line in blocks(GUIDE)["tests/test_late_orders.py"].splitlines() if line]
+
+    assert len(lines) + 1 <= 10
+
+
+def test_nothing_is_loaded_before_a_test_asks_for_it(tmp_path):
+    (tmp_path / "test_plain.py").write_text(
+        "import sys\n\n\ndef test_plain():\n"
+        "    loaded = {'airflow', 'requests', 'starlette', 'uvicorn', 'airflow_provider_whatsapp.sandbox'}\n"
+        "    assert 'airflow_provider_whatsapp.pytest_plugin' in sys.modules\n"
+        "    assert not loaded & set(sys.modules)\n"
+    )
+
+    done = run_pytest(tmp_path, "-q", "-p", "whatsapp_sandbox", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_plugin_imports_nothing_of_weight():
+    """Pytest loads it in every run: what it adds to pytest is itself and the package, which is a version."""
+    code = (
+        "import sys, json, pytest; before = set(sys.modules); import airflow_provider_whatsapp.pytest_plugin; "
+        "print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert json.loads(done.stdout) == ["airflow_provider_whatsapp", "airflow_provider_whatsapp.pytest_plugin"]
+
+
+def test_options_come_from_pytest_s_configuration(tmp_path):
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nwhatsapp_sandbox_options = --waba-id 777 --rate-limit 5\n"
+    )
+    (tmp_path / "test_it.py").write_text(
+        "def test_it(whatsapp_sandbox):\n"
+        "    extra = whatsapp_sandbox.connection['extra']\n"
+        "    assert (extra['waba_id'], extra['rate_limit']) == ('777', 5)\n"
+    )
+
+    done = run_pytest(tmp_path, "-q")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_wrong_options_are_told(tmp_path):
+    (tmp_path / "pytest.ini").write_text("[pytest]\nwhatsapp_sandbox_options = --colour red\n")
+    (tmp_path / "test_it.py").write_text("def test_it(whatsapp_sandbox):\n    pass\n")
+
+    done = run_pytest(tmp_path, "-q")
+
+    assert done.returncode == 1
+    assert "--colour" in done.stdout
+    assert "ended with status 2" in done.stdout
+
+
+def send(sandbox, body=None, **message):
+    """Send a message with nothing but the standard library; return the status and the answer."""
+    extra = sandbox.connection["extra"]
+    content = {"messaging_product": "whatsapp", "to": "+15550001111", **message}
+    request = urllib.request.Request(
+        f"{sandbox.url}/whatsapp-business/v25.0/{extra['phone_number_id']}/messages",
+        json.dumps(content).encode(),
+        {"Authorization": f"Bearer {sandbox.connection['password']}", "Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+HELLO = {"type": "template", "template": {"name": "hello_world", "language": {"code": "en_US"}}}
+
+
+def named(name):
+    return {"type": "template", "template": {"name": name, "language": {"code": "en_US"}}}
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_each_test_begins_with_nothing(whatsapp_sandbox, turn):
+    assert whatsapp_sandbox.messages == whatsapp_sandbox.requests == whatsapp_sandbox.faults == []
+    assert send(whatsapp_sandbox, **HELLO)[0] == 200
+    whatsapp_sandbox.fail_next(path="/never")
+    assert [each["to"] for each in whatsapp_sandbox.messages] == ["15550001111"]
+    assert [each["status"] for each in whatsapp_sandbox.requests] == [200]
+
+
+def test_the_connection_is_set_and_can_be_set_again(whatsapp_sandbox):
+    default = json.loads(os.environ["AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"])
+    whatsapp_sandbox.connect("reports", timeout=[1, 2])
+    other = json.loads(os.environ["AIRFLOW_CONN_REPORTS"])
+
+    assert default == whatsapp_sandbox.connection
+    assert default["extra"]["rate_limit"] == 0
+    assert other == {**default, "extra": {**default["extra"], "timeout": [1, 2]}}
+
+
+def test_the_connections_are_gone_after_the_test(tmp_path):
+    (tmp_path / "test_it.py").write_text(
+        "import os\n\n\ndef test_one(whatsapp_sandbox):\n    whatsapp_sandbox.connect('reports')\n\n\n"
+        "def test_two():\n    assert not [name for name in os.environ if name.startswith('AIRFLOW_CONN_')]\n"
+    )
+
+    done = run_pytest(tmp_path, "-q")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_templates(whatsapp_sandbox):
+    templates = whatsapp_sandbox.templates
+    assert templates.create("report", "Report of {{1}}, as promised.")["status"] == "APPROVED"
+    body = {"type": "body", "parameters": [{"type": "text", "text": "May"}]}
+    filled = named("report")
+    filled["template"]["components"] = [body]
+    assert send(whatsapp_sandbox, **filled)[0] == 200
+    for act, code in ((templates.pause, 132015), (templates.reject, 132001)):
+        act("report")
+        assert send(whatsapp_sandbox, **filled)[1]["error"]["code"] == code
+    templates.approve("report")
+    assert send(whatsapp_sandbox, **filled)[0] == 200
+    document = [{"type": "HEADER", "format": "DOCUMENT"}, {"type": "BODY", "text": "Attached."}]
+    made = templates.create(
+        "file", components=document, language="de", category="MARKETING", status="PENDING"
+    )
+    assert (made["language"], made["category"], made["status"]) == ("de", "MARKETING", "PENDING")
+    with pytest.raises(pytest_plugin.SandboxError, match="no such template"):
+        templates.approve("nothing")
+
+
+def test_reviews_take_an_hour_or_what_was_decided(whatsapp_sandbox):
+    whatsapp_sandbox.templates.create("waiting", "Soon.", status="PENDING")
+    assert send(whatsapp_sandbox, **named("waiting"))[0] == 404
+    before = whatsapp_sandbox.clock.now
+    whatsapp_sandbox.clock.advance(3601)
+    assert whatsapp_sandbox.clock.now - before >= 3601
+    assert send(whatsapp_sandbox, **named("waiting"))[0] == 200
+    whatsapp_sandbox.templates.review_next("late*", status="REJECTED", reason="SCAM")
+
+
+def test_faults_are_counted(whatsapp_sandbox):
+    whatsapp_sandbox.fail_next("status", times=2, status=503, to="15550001111")
+    assert [send_status(whatsapp_sandbox) for _ in range(3)] == [503, 503, 200]
+    assert [(each["kind"], each["struck"]) for each in whatsapp_sandbox.faults] == [("status", 2)]
+    whatsapp_sandbox.fail_next(path="/messages")
+    with pytest.raises(RemoteDisconnected):
+        send(whatsapp_sandbox, **HELLO)
+    assert len(whatsapp_sandbox.messages) == 2
+    with pytest.raises(pytest_plugin.SandboxError, match="kind must be one of"):
+        whatsapp_sandbox.fail_next("meteor")
+
+
+def send_status(sandbox):
+    try:
+        return send(sandbox, **HELLO)[0]
+    except json.JSONDecodeError:
+        return sandbox.requests[-1]["status"]
+
+
+def test_replies_and_recipients(whatsapp_sandbox):
+    text = {"type": "text", "text": {"body": "free"}}
+    send(whatsapp_sandbox, **text)
+    whatsapp_sandbox.reply("+1 555 000 1111", "Yes", pressed="yes")
+    send(whatsapp_sandbox, **text)
+    whatsapp_sandbox.recipient("15550001111", error=131049)
+    send(whatsapp_sandbox, **text)
+    whatsapp_sandbox.clock.advance(60)
+
+    assert [(each["status"], each["error"]) for each in whatsapp_sandbox.messages] == [
+        ("failed", 131047),
+        ("read", None),
+        ("failed", 131049),
+    ]
+
+
+def test_a_sandbox_that_has_ended_is_told():
+    process = pytest_plugin.Process()
+    assert process.ask("GET", "health")["status"] == "ok"
+    process.stop()
+
+    with pytest.raises(pytest_plugin.SandboxError, match="does not answer"):
+        process.ask("GET", "health")
