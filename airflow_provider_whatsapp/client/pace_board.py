@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import fcntl
 import hashlib
 import logging
 import mmap
@@ -22,11 +23,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableSequence
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system, where Airflow does not run, but the client alone may
-    fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
 
@@ -110,8 +106,6 @@ def open_board(identity: str, size: int) -> Board:
     :param identity: What the account is known by; only its hash is kept.
     :param size: How many floats.
     """
-    if fcntl is None:
-        return Board(size)
     name = hashlib.sha256(f"pace {size} {identity}".encode()).hexdigest()[:32]
     try:
         return SharedBoard(_folder() / f"{name}.pace", size)
