@@ -84,13 +84,14 @@ class Process:
             raise SandboxError(said["message"])
         return said
 
-    def stop(self) -> None:
-        """End the process."""
+    def stop(self) -> int:
+        """End the process, and return its exit status."""
         self._process.terminate()
-        self._process.wait(10)
+        status = self._process.wait(10)
         for stream in (self._process.stdin, self._process.stdout):
             if stream:
                 stream.close()
+        return status
 
 
 class Templates:

@@ -240,7 +240,7 @@ def test_replies_and_recipients(whatsapp_sandbox):
 def test_a_sandbox_that_has_ended_is_told():
     process = pytest_plugin.Process()
     assert process.ask("GET", "health")["status"] == "ok"
-    process.stop()
+    assert process.stop() == 0
 
     with pytest.raises(pytest_plugin.SandboxError, match="does not answer"):
         process.ask("GET", "health")

@@ -158,7 +158,9 @@ def check_certificate(settings: Settings) -> None:
 
 
 def _stop_with_stdin() -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin, whose lock the interpreter wants at its end.
+    while os.read(0, 4_096):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

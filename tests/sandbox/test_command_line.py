@@ -159,6 +159,15 @@ def test_it_ends_with_the_process_that_holds_its_input(tools):
     process.communicate()
 
 
+def test_a_signal_ends_it_though_its_input_is_open(tools):
+    process = tools.start("--port", "0", "--stop-with-stdin", stdin=subprocess.PIPE)
+    assert tools.read_connection(process)["host"]
+    process.terminate()
+    assert process.wait(10) == 0
+    assert process.stderr.read() == ""
+    process.communicate()
+
+
 def test_module_imports_without_airflow(tools):
     code = "import sys; import airflow_provider_whatsapp.sandbox.__main__; print('airflow' in sys.modules)"
     import sys
