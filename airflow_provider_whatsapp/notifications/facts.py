@@ -1,0 +1,105 @@
+"""
+What happened, read from the context of any callback, in values that fit a template.
+
+Each kind of callback has a context of its own: a task's has the task instance and the exception, a DAG's perhaps the
+last task instance and a reason, a deadline's plain dictionaries. What is missing is said in words, for WhatsApp
+refuses an empty value.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VALUE_LIMIT = 150
+"""Characters of one value; WhatsApp allows a body 1,024 with all its values filled in."""
+
+NAMES = ("dag", "task", "run", "when", "error", "try")
+
+_SPACES = re.compile(r"\s+")
+
+
+def fit(value: object, limit: int = VALUE_LIMIT) -> str:
+    """
+    Make a value that WhatsApp takes: one line, no tabs or runs of spaces, not empty, not too long.
+
+    :param value: Anything.
+    :param limit: Characters at most; a longer value ends with an ellipsis.
+    """
+    text = _SPACES.sub(" ", str(value)).strip()
+    if len(text) > limit:
+        text = text[: limit - 1].rstrip() + "…"
+    return text or "-"
+
+
+def facts(context: Mapping[str, Any]) -> dict[str, str]:
+    """
+    Return what happened as ``dag``, ``task``, ``run``, ``when``, ``error`` and ``try``, each fit for a template.
+
+    :param context: The context of a task's, a DAG's or a deadline's callback.
+    """
+    ti, run = context.get("ti"), context.get("dag_run")
+    found = {
+        "dag": _read(ti, "dag_id") or _read(run, "dag_id") or _read(context.get("dag"), "dag_id"),
+        "task": _task(ti),
+        "run": _read(ti, "run_id") or context.get("run_id") or _read(run, "run_id"),
+        "when": _when(context, run),
+        "error": _error(context),
+        "try": _read(ti, "try_number"),
+    }
+    return {name: fit(found[name] if found[name] is not None else "-") for name in NAMES}
+
+
+def log_path(context: Mapping[str, Any]) -> str | None:
+    """
+    Return the path of the task's log below Airflow's own address, for a URL button's variable; None without a task.
+
+    :param context: The context of a callback.
+    """
+    url = _read(context.get("ti"), "log_url")
+    if not isinstance(url, str):
+        return None
+    parts = urlsplit(url)
+    return parts.path.lstrip("/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _task(ti: object) -> str | None:
+    name = _read(ti, "task_id")
+    index = _read(ti, "map_index")
+    return f"{name}[{index}]" if name is not None and isinstance(index, int) and index >= 0 else name
+
+
+def _when(context: Mapping[str, Any], run: object) -> str | None:
+    deadline = context.get("deadline")
+    moments = (
+        _read(deadline, "deadline_time"),
+        context.get("logical_date"),
+        _read(run, "logical_date"),
+        _read(run, "run_after"),
+        _read(run, "start_date"),
+    )
+    moment = next((moment for moment in moments if moment), None)
+    if moment is None:
+        return None
+    return str(moment)[:16].replace("T", " ")
+
+
+def _error(context: Mapping[str, Any]) -> str:
+    exception = context.get("exception")
+    if exception is not None and not isinstance(exception, str):
+        first = str(exception).strip().partition("\n")[0]
+        return f"{type(exception).__name__}: {first}" if first else type(exception).__name__
+    if context.get("deadline") is not None:
+        return "deadline missed"
+    return str(exception or context.get("reason") or "not stated").strip().partition("\n")[0]
+
+
+def _read(thing: object, name: str) -> Any:
+    """Read a field of an object or of a dictionary; a context holds now the one, now the other."""
+    if isinstance(thing, dict):
+        return thing.get(name)
+    return getattr(thing, name, None)
