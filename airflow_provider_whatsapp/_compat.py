@@ -21,7 +21,26 @@ except ImportError:  # 3.1
         AirflowSkipException,
     )
 
-__all__ = ["AirflowFailException", "AirflowSensorTimeout", "AirflowSkipException", "aget_connection", "conf"]
+try:  # 3.2+
+    from airflow.sdk.observability.stats import Stats
+except ImportError:  # 3.1
+    from airflow.stats import Stats
+
+try:  # 3.3+
+    from airflow.sdk import RetryDecision, RetryPolicy
+except ImportError:
+    RetryDecision = RetryPolicy = None  # type: ignore[assignment,misc]
+
+__all__ = [
+    "AirflowFailException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "RetryDecision",
+    "RetryPolicy",
+    "Stats",
+    "aget_connection",
+    "conf",
+]
 
 # Before 3.3.2 the asynchronous look-up masks secrets with a blocking call to the supervisor, which can deadlock
 # when two look-ups run at once. `aextra_dejson` came with the cure.

@@ -21,6 +21,7 @@ FLOORS = {
     "hooks": 3,
     "notifications": 3,
     "operators": 3,
+    "policies": 3,
     "sensors": 3,
     "triggers": 3,
 }

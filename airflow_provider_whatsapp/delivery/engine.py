@@ -1,100 +1,324 @@
-"""One message to one or several recipients, each at most once, and what became of each."""
+"""Many messages at the allowed rate: each recipient claimed first, sent to at most once, with a known end."""
 
 from __future__ import annotations
 
 import logging
-import re
-from typing import TYPE_CHECKING
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_whatsapp.client.errors import (
-    OutcomeUnknownError,
-    PayloadError,
-    RecipientError,
-    WhatsAppError,
-)
-from airflow_provider_whatsapp.client.phone import mask, recipient_key
-from airflow_provider_whatsapp.delivery.report import Outcome, Report
+from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, WhatsAppError
+from airflow_provider_whatsapp.client.phone import mask
+from airflow_provider_whatsapp.delivery.causes import Runs
+from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Note, Try
+from airflow_provider_whatsapp.delivery.progress import Progress
+from airflow_provider_whatsapp.delivery.recipients import Row, read_recipients
+from airflow_provider_whatsapp.delivery.report import Outcome, Report, from_note
+from airflow_provider_whatsapp.delivery.stores import LedgerError, MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from airflow_provider_whatsapp.client.resources.messages import SentMessage
 
+__all__ = ["Delivery", "Rules", "deliver", "read_recipients"]
+
 logger = logging.getLogger(__name__)
 
-MAX_SHOWN = 5
-"""Bad recipients that one error names."""
-_SEPARATORS = re.compile(r"[,;\n]")
+OnUnknown = Literal["report", "resend"]
+COMMIT_AFTER = 1.0
+"""Seconds that a result waits at most before it is written, where no new claims take it along."""
+GRACE = 4.0
+"""Seconds that a task which is ended from outside waits for answers on their way; Airflow kills it after 5."""
 
 
-def read_recipients(to: str | Iterable[str]) -> list[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
     """
-    Check recipients before anything is sent, and drop those that are named twice.
+    How to deliver.
 
-    :param to: One number or user id, or several: a list, or a string that parts them by commas or semicolons.
-    :return: Each once, in the form that reports use: digits, or the id.
-    :raises PayloadError: There is none, or some are malformed; the error names their places, masked.
+    :param on_unknown: What to do with those whose answer an earlier try has lost.
+    :param retry_refused: Send also to those whom an earlier try found refused for good; what refused may be mended.
+    :param varied: The messages differ from recipient to recipient.
+    :param threads: Requests at a time.
+    :param run: Failures in a row, of the same cause that is not the recipient's, that end the delivery.
     """
-    given = [part for part in _SEPARATORS.split(to) if part.strip()] if isinstance(to, str) else list(to)
-    if not given:
-        raise PayloadError(
-            "is empty", field="to", advice="Pass a number in international form, or a list of them."
-        )
-    recipients: dict[str, None] = {}
-    wrong: list[tuple[int, PayloadError]] = []
-    for place, number in enumerate(given):
+
+    on_unknown: OnUnknown = "report"
+    retry_refused: bool = False
+    varied: bool = False
+    threads: int = 8
+    run: int = 5
+
+    @property
+    def in_flight(self) -> int:
+        """Recipients that are claimed without a result at most, and so unknown after a crash."""
+        return 2 * self.threads
+
+
+def threads_for(rate: float, total: int) -> int:
+    """
+    Return how many requests at a time use up a rate when an answer takes up to 0.8 s; a short list keeps its order.
+
+    :param rate: Messages per second; 0: no limit.
+    :param total: How many recipients there are.
+    """
+    wanted = max(2, min(32, round(rate * 0.8))) if rate else 8
+    return min(wanted, -(-total // 8)) or 1
+
+
+class Delivery:
+    """
+    One pass over the recipients; the threads send, this one reads and writes the ledger.
+
+    :param ledger: Begun already.
+    :param prepare: Makes a row's message; runs in the threads, before anything leaves.
+    :param send: Sends it.
+    :param rules: How.
+    :param progress: Told of every outcome; None: nobody.
+    :param take: Takes each outcome with its row, for a file of results; None: nobody.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        prepare: Callable[[Row], Any],
+        send: Callable[[str, Any], SentMessage],
+        *,
+        rules: Rules,
+        progress: Progress | None = None,
+        take: Callable[[Row, Outcome], None] | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._prepare = prepare
+        self._send = send
+        self._rules = rules
+        self._progress = progress
+        self._take = take
+        self._todo: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[Row, Outcome]] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._runs = Runs(rules.run, varied=rules.varied)
+        self._out = 0
+        self._workers = 0
+        # The first message goes alone: what all would meet is met once.
+        self._limit = 1
+
+    def stop(self) -> None:
+        """End early: what is on its way is waited for, nobody else is sent to. May be called from a signal handler."""
+        self._stop.set()
+
+    def run(self, rows: Iterable[Row], report: Report) -> Report:
+        """
+        Deliver, and return the report.
+
+        :param rows: All recipients in their order, those of earlier tries included.
+        :param report: Counts them.
+        :raises LedgerError: The ledger could not be written; whoever was not claimed in it was not sent to.
+        """
+        source = iter(rows)
         try:
-            recipients[recipient_key(number)] = None
-        except PayloadError as error:
-            wrong.append((place, error))
-    if wrong:
-        raise _all_wrong(wrong, len(given))
-    return list(recipients)
+            self._pump(source, report)
+        except LedgerError:
+            self._wind_up(report, commit=True)
+            raise
+        except BaseException:
+            # A time-out or an exit from outside: what is on its way may still tell how it went.
+            self._wind_up(report, commit=not self._ledger.writing)
+            raise
+        finally:
+            self._dismiss()
+        for row in source:
+            self._pass_by_unsent(row, report)
+        if self._progress is not None:
+            self._progress.end()
+        return report
+
+    def _pump(self, source: Iterator[Row], report: Report) -> None:
+        exhausted, uncommitted_since = False, None
+        while True:
+            if not exhausted and not self._stop.is_set() and self._out <= self._limit // 2:
+                batch = self._draw(source, self._limit - self._out, report)
+                exhausted = len(batch) < self._limit - self._out
+                if batch:
+                    self._claim(batch)
+                    uncommitted_since = None
+                    self._dispatch(batch)
+            if not self._out:
+                if exhausted or self._stop.is_set():
+                    break
+                continue
+            if self._collect(report, COMMIT_AFTER) and uncommitted_since is None:
+                uncommitted_since = time.monotonic()
+            if uncommitted_since is not None and time.monotonic() - uncommitted_since > COMMIT_AFTER:
+                self._ledger.flush()
+                uncommitted_since = None
+        self._ledger.flush()
+
+    def _claim(self, batch: Sequence[Row]) -> None:
+        self._ledger.claim((row.position, row.group) for row in batch)
+        try:
+            self._ledger.flush()
+        except LedgerError:
+            # Should a last write succeed after all, these are to be found unsent, not unknown.
+            for row in batch:
+                self._ledger.record(row.position, Outcome(row.to, "skipped", reason="stopped").to_note())
+            raise
+
+    def _draw(self, source: Iterator[Row], count: int, report: Report) -> list[Row]:
+        """Read on until so many are found that are to be sent to; the others get their outcome on the way."""
+        batch: list[Row] = []
+        while len(batch) < count:
+            row = next(source, None)
+            if row is None:
+                break
+            outcome = self._settled(row)
+            if outcome is None:
+                batch.append(row)
+                continue
+            self._ledger.pass_by(row.position, row.group)
+            self._tell(row, outcome, report, now=False)
+        return batch
+
+    def _settled(self, row: Row) -> Outcome | None:
+        """Return the outcome of a row that needs no message in this try."""
+        if row.error is not None:
+            return Outcome(row.to, "failed", error=row.error)
+        known = self._ledger.look_up(row.position, row.group)
+        if known is None:
+            if row.skip is None:
+                return None
+            outcome = Outcome(row.to, "skipped", reason=row.skip)
+            if row.skip == "suppressed":  # the list may be another one at the next try
+                self._ledger.record(row.position, outcome.to_note())
+            return outcome
+        if row.skip == "duplicate":
+            return Outcome(row.to, "skipped", reason=row.skip)
+        if known == "sent":
+            return Outcome(row.to, "sent")
+        return None if self._wanted(row, known) else from_note(row.to, known)
+
+    def _wanted(self, row: Row, note: Note) -> bool:
+        if row.skip is not None:
+            return False
+        if note.status == "unknown":
+            return self._rules.on_unknown == "resend"
+        return note.again or (note.status == "failed" and self._rules.retry_refused)
+
+    def _pass_by_unsent(self, row: Row, report: Report) -> None:
+        """Tell what became of a row after the delivery has stopped; its mark stays where it is."""
+        outcome = self._settled(row)
+        self._tell(row, outcome or Outcome(row.to, "skipped", reason="stopped"), report, now=False)
+
+    def _dispatch(self, batch: Sequence[Row]) -> None:
+        for row in batch:
+            self._todo.put(row)
+        self._out += len(batch)
+        while self._workers < min(self._rules.threads, self._out):
+            threading.Thread(target=self._work, name="whatsapp-send", daemon=True).start()
+            self._workers += 1
+
+    def _work(self) -> None:
+        while (row := self._todo.get()) is not None:
+            self._done.put((row, self._attempt(row)))
+
+    def _attempt(self, row: Row) -> Outcome:
+        """Send one message; whatever happens becomes an outcome."""
+        if self._stop.is_set():
+            return Outcome(row.to, "skipped", reason="stopped")
+        try:
+            message = self._prepare(row)
+        except WhatsAppError as error:
+            return Outcome(row.to, "failed", error=error)
+        except Exception as error:
+            logger.exception("The message to %s could not be made", mask(row.to))
+            return Outcome(row.to, "failed", error=WhatsAppError(_said(error), permanent=True))
+        return self._post(row.to, message)
+
+    def _post(self, to: str, message: Any) -> Outcome:
+        try:
+            return Outcome(to, "sent", sent=self._send(to, message))
+        except WhatsAppError as error:
+            return Outcome(to, "unknown" if error.sent == "unknown" else "failed", error=error)
+        except Exception as error:
+            logger.exception("Not known whether the message to %s was sent", mask(to))
+            return Outcome(to, "unknown", error=OutcomeUnknownError(_said(error)))
+
+    def _collect(self, report: Report, seconds: float) -> bool:
+        """Take the answers that have come; wait for the first so long."""
+        try:
+            row, outcome = self._done.get(timeout=seconds)
+        except queue.Empty:
+            if self._progress is not None:
+                self._progress.tick()
+            return False
+        while True:
+            self._out -= 1
+            self._ledger.record(row.position, outcome.to_note())
+            self._judge(outcome, report)
+            self._tell(row, outcome, report, now=True)
+            try:
+                row, outcome = self._done.get_nowait()
+            except queue.Empty:
+                return True
+
+    def _judge(self, outcome: Outcome, report: Report) -> None:
+        if outcome.status == "sent":
+            self._runs.accepted()
+            self._limit = min(self._rules.in_flight, self._limit * 2)
+        elif outcome.error is not None and self._runs.ends_with(outcome.error) and not self._stop.is_set():
+            report.stopped = outcome.error
+            self._stop.set()
+        elif outcome.error is not None and outcome.status == "failed":
+            self._limit = min(self._rules.in_flight, self._limit + 1)
+
+    def _tell(self, row: Row, outcome: Outcome, report: Report, *, now: bool) -> None:
+        report.add(outcome, row.position)
+        if self._take is not None:
+            self._take(row, outcome)
+        if self._progress is not None:
+            self._progress.count(outcome, now=now)
+
+    def _wind_up(self, report: Report, *, commit: bool) -> None:
+        """Wait a little for answers on their way and write them down if that can be done."""
+        self._stop.set()
+        until = time.monotonic() + GRACE
+        while self._out and time.monotonic() < until:
+            self._collect(report, until - time.monotonic())
+        if not commit:
+            return
+        try:
+            self._ledger.flush()
+        except LedgerError as error:
+            logger.error("The last results could not be written down: %s", error)  # noqa: TRY400
+
+    def _dismiss(self) -> None:
+        for _ in range(self._workers):
+            self._todo.put(None)
 
 
-def _all_wrong(wrong: Sequence[tuple[int, PayloadError]], total: int) -> PayloadError:
-    first = wrong[0][1]
-    if total == 1:
-        return first
-    places = ", ".join(f"to[{place}]" for place, _ in wrong[:MAX_SHOWN]) + (
-        ", ..." if len(wrong) > MAX_SHOWN else ""
-    )
-    problem = f"{len(wrong)} of {total} recipients are malformed ({places}); the first: {first.message}"
-    return PayloadError(problem, field="to", advice=first.advice)
+def _said(error: Exception) -> str:
+    # The text may hold a number or a parameter; the log has the whole of it.
+    return f"an unexpected {type(error).__name__}; the task's log has the details"
 
 
 def deliver(recipients: Sequence[str], send: Callable[[str], SentMessage]) -> Report:
     """
-    Send to each recipient once, and go on where one of them cannot be reached.
-
-    An error that every other recipient would meet as well (a bad template, a bad key, the account, no connection)
-    ends it; the recipients that are left are skipped.
+    Send to each recipient once and go on where one of them cannot be reached, without a ledger that lasts.
 
     :param recipients: Checked by :func:`read_recipients`.
     :param send: Sends to one of them.
     """
-    report = Report()
-    for place, to in enumerate(recipients):
-        outcome = _deliver_one(to, send)
-        report.outcomes.append(outcome)
-        if outcome.error is not None and not _is_this_recipients(outcome.error):
-            report.outcomes += [Outcome(rest, "skipped") for rest in recipients[place + 1 :]]
-            break
-    return report
-
-
-def _deliver_one(to: str, send: Callable[[str], SentMessage]) -> Outcome:
-    try:
-        sent = send(to)
-    except OutcomeUnknownError as error:
-        logger.error("Not known whether the message to %s was sent: %s", mask(to), error)  # noqa: TRY400
-        return Outcome(to, "unknown", error=error)
-    except WhatsAppError as error:
-        logger.error("Not sent to %s: %s", mask(to), error)  # noqa: TRY400  the error says all that a trace would
-        return Outcome(to, "failed", error=error)
-    logger.info("WhatsApp accepted the message to %s: %s", mask(to), sent.message_id)
-    return Outcome(to, "sent", sent=sent)
-
-
-def _is_this_recipients(error: WhatsAppError) -> bool:
-    return isinstance(error, RecipientError | OutcomeUnknownError)
+    ledger = Ledger(MemoryStore())
+    ledger.begin(Job("", "", len(recipients)), Try())
+    rows = [Row(position, to) for position, to in enumerate(recipients)]
+    delivery = Delivery(
+        ledger,
+        lambda row: row.to,
+        lambda to, _: send(to),
+        rules=Rules(threads=1),
+        progress=Progress(len(rows), each=True),
+    )
+    return delivery.run(rows, Report())

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_whatsapp.client import errors
+from airflow_provider_whatsapp.client.resources.messages import SentMessage
+from airflow_provider_whatsapp.delivery.ledger import Note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_provider_whatsapp.client.errors import WhatsAppError
-    from airflow_provider_whatsapp.client.resources.messages import SentMessage
-
 Status = Literal["sent", "failed", "unknown", "skipped"]
+STATUSES: tuple[Status, ...] = ("sent", "failed", "unknown", "skipped")
+HELD = "held_for_quality_assessment"
+SHOWN_FAILURES = 100
+"""Outcomes that a report of many recipients names; the others are in the results file."""
+_FACTS = ("type", "message", "code", "subcode", "http_status", "details", "retry_after", "permanent")
+_LONGEST = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +28,26 @@ class Outcome:
     """
     What became of one recipient.
 
-    :param to: Digits of the number, or the id.
+    :param to: Digits of the number, or the id; as it was given, where it is neither.
     :param status: ``sent`` (accepted by WhatsApp, not yet delivered), ``failed``, ``unknown`` (it left and no answer
         came back) or ``skipped`` (nothing left).
-    :param sent: What WhatsApp accepted.
+    :param sent: What WhatsApp accepted; None for a message of an earlier try whose ids were not kept.
     :param error: Why not.
+    :param reason: Why skipped: ``duplicate``, ``suppressed`` or ``stopped`` (the delivery ended before).
     """
 
     to: str
     status: Status
     sent: SentMessage | None = None
-    error: WhatsAppError | None = None
+    error: errors.WhatsAppError | None = None
+    reason: str | None = None
+
+    @property
+    def again(self) -> bool:
+        """Whether a later try may send: certainly nothing left, and trying again may help."""
+        if self.status == "skipped":
+            return self.reason == "stopped"
+        return self.status == "failed" and self.error is not None and not self.error.permanent
 
     def to_dict(self) -> dict[str, Any]:
         """Return the outcome as JSON primitives."""
@@ -40,7 +58,51 @@ class Outcome:
                 row["message_status"] = self.sent.message_status
         if self.error is not None:
             row["error"] = self.error.to_dict()
+        if self.reason is not None:
+            row["reason"] = self.reason
         return row
+
+    def to_note(self) -> Note:
+        """Return what the ledger keeps: no number, and texts cut to a size."""
+        facts: dict[str, Any] = {}
+        if self.sent is not None:
+            facts = {"message_id": self.sent.message_id, "wa_id": self.sent.wa_id}
+            facts |= {"message_status": self.sent.message_status} if self.sent.message_status else {}
+        elif self.error is not None:
+            known = self.error.to_dict()
+            facts = {key: _short(known[key]) for key in _FACTS if key in known}
+        elif self.reason is not None:
+            facts = {"reason": self.reason}
+        return Note(self.status, facts, self.again)
+
+
+def from_note(to: str, note: Note) -> Outcome:
+    """
+    Return the outcome that an earlier try has noted.
+
+    :param to: The recipient.
+    :param note: What the ledger holds.
+    """
+    facts = dict(note.facts)
+    if note.status == "skipped":
+        return Outcome(to, "skipped", reason=facts.get("reason"))
+    if note.status == "sent":
+        sent = SentMessage(
+            message_id=facts["message_id"],
+            wa_id=facts.get("wa_id"),
+            to=to,
+            message_status=facts.get("message_status"),
+        )
+        return Outcome(to, "sent", sent=sent)
+    kind = getattr(errors, str(facts.pop("type", "")), errors.WhatsAppError)
+    error = kind.__new__(kind)
+    # Subclasses have arguments of their own; the facts are those of the base.
+    errors.WhatsAppError.__init__(error, facts.pop("message", "failed in an earlier try"), **facts)
+    return Outcome(to, note.status, error=error)
+
+
+def _short(value: Any) -> Any:
+    return value[:_LONGEST] if isinstance(value, str) else value
 
 
 @dataclass(slots=True)
@@ -48,10 +110,48 @@ class Report:
     """
     What became of all recipients of a task.
 
-    :param outcomes: One per recipient, in their order.
+    :param limit: Outcomes to keep, of those who were not sent to; None: every outcome.
     """
 
-    outcomes: list[Outcome] = field(default_factory=list)
+    limit: int | None = None
+    _kept: list[tuple[int, Outcome]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    held: int = 0
+    again: int = 0
+    first_error: errors.WhatsAppError | None = None
+    first_again: errors.WhatsAppError | None = None
+    stopped: errors.WhatsAppError | None = None
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """The outcomes that are kept, in the order of the recipients."""
+        return [outcome for _, outcome in sorted(self._kept, key=itemgetter(0))]
+
+    def add(self, outcome: Outcome, position: int) -> None:
+        """
+        Count an outcome.
+
+        :param outcome: What became of one recipient.
+        :param position: Their place in the source.
+        """
+        self.counts[outcome.status] += 1
+        if outcome.reason is not None:
+            self.reasons[outcome.reason] += 1
+        if outcome.sent is not None and outcome.sent.message_status == HELD:
+            self.held += 1
+        self.again += outcome.again
+        self.first_error = self.first_error or outcome.error
+        if outcome.again:
+            self.first_again = self.first_again or outcome.error
+        wanted = outcome.status in ("failed", "unknown") and len(self._kept) < (self.limit or 0)
+        if self.limit is None or wanted:
+            self._kept.append((position, outcome))
+
+    @property
+    def total(self) -> int:
+        """How many recipients there are."""
+        return self.counts.total()
 
     def count(self, status: Status) -> int:
         """
@@ -59,25 +159,24 @@ class Report:
 
         :param status: The end.
         """
-        return sum(outcome.status == status for outcome in self.outcomes)
+        return self.counts[status]
 
-    def errors(self) -> Iterable[WhatsAppError]:
-        """Yield the errors, in the order of the recipients."""
+    def errors(self) -> Iterable[errors.WhatsAppError]:
+        """Yield the errors of the outcomes that are kept, in the order of the recipients."""
         return (outcome.error for outcome in self.outcomes if outcome.error is not None)
 
     def summary(self) -> str:
         """Return the counts in words: ``2 sent, 1 failed of 3``."""
-        statuses: tuple[Status, ...] = ("sent", "failed", "unknown", "skipped")
-        counts = [f"{self.count(status)} {status}" for status in statuses if self.count(status)]
-        return f"{', '.join(counts) or 'none sent'} of {len(self.outcomes)}"
+        counts = [f"{self.count(status)} {status}" for status in STATUSES if self.count(status)]
+        held = f" ({self.held} held for quality assessment)" if self.held else ""
+        return f"{', '.join(counts) or 'none sent'} of {self.total}{held}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON primitives, fit for XCom."""
-        return {
-            "total": len(self.outcomes),
-            "sent": self.count("sent"),
-            "failed": self.count("failed"),
-            "unknown": self.count("unknown"),
-            "skipped": self.count("skipped"),
-            "results": [outcome.to_dict() for outcome in self.outcomes],
-        }
+        row: dict[str, Any] = {"total": self.total}
+        row |= {status: self.count(status) for status in STATUSES}
+        if self.held:
+            row["held"] = self.held
+        if self.reasons:
+            row["skipped_because"] = dict(self.reasons)
+        return row | {"results": [outcome.to_dict() for outcome in self.outcomes]}

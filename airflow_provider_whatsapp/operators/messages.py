@@ -2,99 +2,100 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import BaseOperator
+from airflow_provider_whatsapp.operators._delivery import (
+    DEFAULT_CONN_ID,
+    DeliveringOperator,
+    digest,
+    hidden_recipients,
+    hidden_values,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow.sdk import Context
 
     from airflow_provider_whatsapp.client.messages import Message
-    from airflow_provider_whatsapp.delivery.report import Report
-    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+    from airflow_provider_whatsapp.delivery.ledger import Ledger
 
-DEFAULT_CONN_ID = "maton_whatsapp_default"
+__all__ = [
+    "DEFAULT_CONN_ID",
+    "SendMediaOperator",
+    "SendMessageOperator",
+    "SendTemplateOperator",
+    "SendTextOperator",
+]
+
+REMEMBERED = 100
+"""Recipients up to whom the ledger keeps the ids of messages that were sent, so that a retry's report has them too."""
 
 
-class _SendOperator(BaseOperator):
+class _SendOperator(DeliveringOperator):
     """
-    What all sending operators share.
+    What the operators for one message share.
 
     :param to: One recipient or a list: numbers in international form, or business-scoped user ids. (templated)
-    :param maton_conn_id: The Airflow connection. (templated)
-    :param phone_number_id: Sender; None: the connection's. (templated)
     """
 
-    template_fields: Sequence[str] = ("to", "maton_conn_id", "phone_number_id")
-    ui_color = "#d9fdd3"
+    template_fields: Sequence[str] = ("to", *DeliveringOperator.template_fields)
+    private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {"to": hidden_recipients}
+    content_fields: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(
-        self,
-        *,
-        to: str | Sequence[str],
-        maton_conn_id: str = DEFAULT_CONN_ID,
-        phone_number_id: str | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, to: str | Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.to = to
-        self.maton_conn_id = maton_conn_id
-        self.phone_number_id = phone_number_id
-
-    @cached_property
-    def hook(self) -> MatonWhatsAppHook:
-        """The hook of the operator's connection."""
-        from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
-
-        return MatonWhatsAppHook(self.maton_conn_id, phone_number_id=self.phone_number_id)
+        self._upload: dict[str, Any] | None = None
 
     def build_message(self) -> Message:
         """Build and check the message; a file of it is uploaded, once for all recipients."""
         raise NotImplementedError
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """
-        Send, and return the report.
+    def _send(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_whatsapp.delivery.engine import Delivery, Rules, threads_for
+        from airflow_provider_whatsapp.delivery.ledger import Job
+        from airflow_provider_whatsapp.delivery.progress import Progress
+        from airflow_provider_whatsapp.delivery.recipients import Row, read_recipients
+        from airflow_provider_whatsapp.delivery.report import Report
 
-        :param context: Airflow's context.
-        :raises AirflowFailException: Trying again is useless, or would reach somebody twice.
-        :raises WhatsAppError: Nothing was sent, and trying again may help.
-        """
-        from airflow_provider_whatsapp.client.errors import WhatsAppError
-        from airflow_provider_whatsapp.delivery.engine import deliver, read_recipients
+        recipients = read_recipients(self.to)
+        total = len(recipients)
+        self.hook.client.config.require("phone_number_id")
+        job = Job(digest(recipients), self._message_digest(), total)
+        ledger, begin = self._open_ledger(context, job, remember_sent=total <= REMEMBERED)
+        message = self._message(ledger)
+        self._delivery = Delivery(
+            ledger,
+            lambda _: message,
+            self.hook.send,
+            rules=Rules(
+                on_unknown=self.on_unknown,
+                retry_refused=begin == "cleared",
+                threads=threads_for(self.hook.client.config.rate_limit, total),
+            ),
+            progress=Progress(total, each=total <= REMEMBERED, show=self._show, observe=self._observe),
+        )
+        rows = [Row(position, to) for position, to in enumerate(recipients)]
+        report = self._delivery.run(rows, Report())
+        return self._conclude(context, report, ledger)
 
-        try:
-            recipients = read_recipients(self.to)
-            self.hook.client.config.require("phone_number_id")
-            message = self.build_message()
-        except WhatsAppError as error:
-            raise _translated(error) from error
-        report = deliver(recipients, lambda to: self.hook.send(to, message))
-        self.log.info("WhatsApp: %s", report.summary())
-        if report.count("sent") < len(report.outcomes):
-            self._fail(context, report)
-        return report.to_dict()
+    def _message_digest(self) -> str:
+        names = [*self.content_fields, "phone_number_id"]
+        return digest({name: getattr(self, name) for name in names})
 
-    def _fail(self, context: Context, report: Report) -> None:
-        """End the task in a way that sends nothing twice; what was sent stays in the XCom ``report``."""
-        from airflow_provider_whatsapp._compat import AirflowFailException
-
-        context["ti"].xcom_push(key="report", value=report.to_dict())
-        first = next(iter(report.errors()))
-        if report.count("sent") == 0 and report.count("unknown") == 0:
-            raise _translated(first) from first
-        msg = f"{report.summary()}; the XCom 'report' holds each recipient's outcome. First error: {first}"
-        raise AirflowFailException(msg) from first
-
-
-def _translated(error: Exception) -> Exception:
-    """Make what cannot succeed by trying again fail at once, without Airflow's retries."""
-    from airflow_provider_whatsapp._compat import AirflowFailException
-
-    return AirflowFailException(str(error)) if getattr(error, "permanent", False) else error
+    def _message(self, ledger: Ledger) -> Message:
+        """Build the message, with the file that an earlier try has uploaded."""
+        kept = ledger.memo("media")
+        self._upload = None if kept is None else json.loads(kept)
+        message = self.build_message()
+        part: Any = getattr(message, "header", message)
+        if kept is None and ledger.durable and getattr(part, "id", None):
+            upload = {"type": part.kind, "media": part.id, "filename": getattr(part, "filename", None)}
+            ledger.keep("media", json.dumps(upload))
+            ledger.flush()
+        return message
 
 
 class SendTemplateOperator(_SendOperator):
@@ -115,6 +116,15 @@ class SendTemplateOperator(_SendOperator):
     :param components: Graph's own JSON, instead of header, body and buttons. (templated)
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
+    :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
+        state store, on 3.3 and later; without either, the task is not retried once anything was sent. (templated)
+    :param on_unknown: What a retry does with those whose answer was lost: ``report`` them, or ``resend``, which may
+        reach them twice.
+    :param resend_on_clear: Clearing the task sends to everybody again; False: only to those who certainly have
+        nothing.
+    :param max_failed: How many may fail, or be unknown, while the task succeeds: a count, or a share below 1.
+        (templated)
+    :param log_pii: Show numbers and values in logs and rendered fields.
     """
 
     template_fields: Sequence[str] = (
@@ -131,6 +141,23 @@ class SendTemplateOperator(_SendOperator):
         "body": "json",
         "buttons": "json",
         "components": "json",
+    }
+
+    content_fields: ClassVar[tuple[str, ...]] = (
+        "template_name",
+        "language",
+        "header",
+        "header_filename",
+        "body",
+        "buttons",
+        "components",
+    )
+    private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {
+        **_SendOperator.private_fields,
+        "header": hidden_values,
+        "body": hidden_values,
+        "buttons": hidden_values,
+        "components": hidden_values,
     }
 
     def __init__(
@@ -159,7 +186,7 @@ class SendTemplateOperator(_SendOperator):
         return self.hook.template_message(
             self.template_name,
             self.language,
-            header=self.header,
+            header=self._upload or self.header,
             header_filename=self.header_filename,
             body=self.body,
             buttons=self.buttons,
@@ -181,9 +208,29 @@ class SendMediaOperator(_SendOperator):
     :param filename: Name that a document shows; None: the file's own. (templated)
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
+    :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
+        state store, on 3.3 and later; without either, the task is not retried once anything was sent. (templated)
+    :param on_unknown: What a retry does with those whose answer was lost: ``report`` them, or ``resend``, which may
+        reach them twice.
+    :param resend_on_clear: Clearing the task sends to everybody again; False: only to those who certainly have
+        nothing.
+    :param max_failed: How many may fail, or be unknown, while the task succeeds: a count, or a share below 1.
+        (templated)
+    :param log_pii: Show numbers and values in logs and rendered fields.
     """
 
     template_fields: Sequence[str] = (*_SendOperator.template_fields, "media", "kind", "caption", "filename")
+
+    content_fields: ClassVar[tuple[str, ...]] = (
+        "media",
+        "kind",
+        "caption",
+        "filename",
+    )
+    private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {
+        **_SendOperator.private_fields,
+        "caption": hidden_values,
+    }
 
     def __init__(
         self,
@@ -202,9 +249,10 @@ class SendMediaOperator(_SendOperator):
 
     def build_message(self) -> Message:
         """Build and check the message; a file is uploaded, once for all recipients."""
-        return self.hook.media_message(
-            self.media, kind=self.kind, caption=self.caption, filename=self.filename
-        )
+        media, kind, filename = self.media, self.kind, self.filename
+        if self._upload is not None:
+            media, kind, filename = self._upload["media"], self._upload["type"], self._upload["filename"]
+        return self.hook.media_message(media, kind=kind, caption=self.caption, filename=filename)
 
 
 class SendTextOperator(_SendOperator):
@@ -218,9 +266,27 @@ class SendTextOperator(_SendOperator):
     :param preview_url: Show a preview of the first link.
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
+    :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
+        state store, on 3.3 and later; without either, the task is not retried once anything was sent. (templated)
+    :param on_unknown: What a retry does with those whose answer was lost: ``report`` them, or ``resend``, which may
+        reach them twice.
+    :param resend_on_clear: Clearing the task sends to everybody again; False: only to those who certainly have
+        nothing.
+    :param max_failed: How many may fail, or be unknown, while the task succeeds: a count, or a share below 1.
+        (templated)
+    :param log_pii: Show numbers and values in logs and rendered fields.
     """
 
     template_fields: Sequence[str] = (*_SendOperator.template_fields, "text")
+
+    content_fields: ClassVar[tuple[str, ...]] = (
+        "text",
+        "preview_url",
+    )
+    private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {
+        **_SendOperator.private_fields,
+        "text": hidden_values,
+    }
 
     def __init__(self, *, text: str, preview_url: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -242,10 +308,25 @@ class SendMessageOperator(_SendOperator):
     :param message: ``type`` and the fields of its model, or Graph's own nested form. (templated)
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
+    :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
+        state store, on 3.3 and later; without either, the task is not retried once anything was sent. (templated)
+    :param on_unknown: What a retry does with those whose answer was lost: ``report`` them, or ``resend``, which may
+        reach them twice.
+    :param resend_on_clear: Clearing the task sends to everybody again; False: only to those who certainly have
+        nothing.
+    :param max_failed: How many may fail, or be unknown, while the task succeeds: a count, or a share below 1.
+        (templated)
+    :param log_pii: Show numbers and values in logs and rendered fields.
     """
 
     template_fields: Sequence[str] = (*_SendOperator.template_fields, "message")
     template_fields_renderers: ClassVar[dict[str, str]] = {"message": "json"}
+
+    content_fields: ClassVar[tuple[str, ...]] = ("message",)
+    private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {
+        **_SendOperator.private_fields,
+        "message": hidden_values,
+    }
 
     def __init__(self, *, message: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -1,0 +1,83 @@
+"""Whose fault an error is: one recipient's, or one that every further recipient would meet as well."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from airflow_provider_whatsapp.client.errors import (
+    APIError,
+    InvalidRequestError,
+    NotSentError,
+    OutcomeUnknownError,
+    PayloadError,
+    RateLimitError,
+    RecipientError,
+    ServerError,
+    TemplateError,
+    WhatsAppError,
+)
+
+Scope = Literal["one", "perhaps", "all"]
+
+PAIR_LIMIT = 131056
+"""Too many messages to this recipient: a rate limit, but nobody else's."""
+_ONE_ROW_S_VALUES = {132005, 132018}
+"""The filled text is too long, or a value breaks a rule: template errors that depend on the values of a row."""
+_TRANSIENT = (NotSentError, OutcomeUnknownError, RateLimitError, ServerError)
+
+
+def scope(error: WhatsAppError, *, varied: bool) -> Scope:
+    """
+    Judge whom an error concerns.
+
+    :param error: What one recipient's message met.
+    :param varied: The messages differ, so a refused value may be one recipient's alone.
+    :return: ``one``: this recipient; ``all``: every other would meet it; ``perhaps``: a run of the same tells.
+    """
+    if isinstance(error, RecipientError | PayloadError) or error.code == PAIR_LIMIT:
+        return "one"
+    if isinstance(error, TemplateError) and error.code in _ONE_ROW_S_VALUES and varied:
+        return "one"
+    if isinstance(error, _TRANSIENT):
+        return "perhaps"
+    if varied and (isinstance(error, InvalidRequestError) or type(error) is APIError):
+        return "perhaps"
+    return "all"
+
+
+class Runs:
+    """
+    Watches for a run of failures with the same cause.
+
+    :param limit: How many in a row end the delivery.
+    :param varied: As for :func:`scope`.
+    """
+
+    def __init__(self, limit: int, *, varied: bool) -> None:
+        self._limit = limit
+        self._varied = varied
+        self._cause: tuple[str, int | None] | None = None
+        self._length = 0
+        self._accepted = False
+
+    def accepted(self) -> None:
+        """Take note of a message that WhatsApp accepted."""
+        self._accepted = True
+        self._length = 0
+
+    def ends_with(self, error: WhatsAppError) -> bool:
+        """
+        Take note of a failure, and say whether going on would burn through the list.
+
+        :param error: What the message met.
+        """
+        found = scope(error, varied=self._varied)
+        if found != "perhaps":
+            self._length = 0
+            return found == "all"
+        cause = (type(error).__name__, error.code)
+        self._length = self._length + 1 if cause == self._cause else 1
+        self._cause = cause
+        # Where nothing has worked yet, what was certainly refused will be refused again.
+        first = not self._accepted and not isinstance(error, OutcomeUnknownError)
+        return first or self._length >= self._limit

@@ -1,0 +1,58 @@
+"""Values per recipient: ``"{column}"`` in an argument is replaced by the row's value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+
+_PLACE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
+
+
+def columns(*arguments: Any) -> set[str]:
+    """
+    Return the names of the columns that arguments take values from.
+
+    :param arguments: Texts, lists and dicts of them; all else has no columns.
+    """
+    found: set[str] = set()
+    for argument in arguments:
+        if isinstance(argument, str):
+            found |= {match[1].strip() for match in _PLACE.finditer(argument) if match[1]}
+        elif isinstance(argument, Mapping):
+            found |= columns(*argument.values())
+        elif isinstance(argument, list | tuple):
+            found |= columns(*argument)
+    return found
+
+
+def fill(argument: Any, row: Mapping[str, Any]) -> Any:
+    """
+    Return an argument with the row's values in place of ``"{column}"``; ``{{`` and ``}}`` stand for braces.
+
+    :param argument: A text, a list or dict of them; all else is returned as it is.
+    :param row: The recipient's columns.
+    :raises PayloadError: The row has no value for a column.
+    """
+    if isinstance(argument, str):
+        return _PLACE.sub(lambda match: _value(match, row), argument) if "{" in argument else argument
+    if isinstance(argument, Mapping):
+        return {key: fill(value, row) for key, value in argument.items()}
+    if isinstance(argument, list | tuple):
+        return [fill(value, row) for value in argument]
+    return argument
+
+
+def _value(match: re.Match[str], row: Mapping[str, Any]) -> str:
+    if match[1] is None:
+        return match[0][0]
+    value = row.get(match[1].strip())
+    if value is None or value == "":
+        raise PayloadError(
+            "is missing or empty in this row",
+            field=match[1].strip(),
+            advice="WhatsApp takes no empty value: fill the cell, or leave the row out.",
+        )
+    return str(value)

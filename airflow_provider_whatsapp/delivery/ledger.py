@@ -1,0 +1,356 @@
+"""
+The ledger: who has been claimed and what came back, so that no crash sends twice or loses anybody.
+
+The rule: a claim is durable before the request leaves, a result is written after the answer came. What is claimed and
+has no result when a later try begins is *unknown*: it may have left.
+
+Recipients are known by their position in the source, read in the same order each time (a digest makes sure of it).
+One record, the head, holds how far the reading has got, the positions that are claimed, and notes on those that did
+not simply succeed. Whoever lies before the mark without claim or note was sent to. So the ledger's size follows what is
+in flight and what failed, and no phone number is in it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_whatsapp.delivery.stores import PAUSES, LedgerError, Store, attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+VERSION = 1
+HEAD_NOTES = 12_000
+"""Bytes of notes in the head; beyond them they move to records of their own, since the head is written with every
+group."""
+CHUNK = 40_000
+"""Bytes of notes in a record; stores hold 64 kB per value."""
+MEMO_DAYS = 25
+"""How long the id of an upload is used again; WhatsApp keeps it for 30 days."""
+
+NoteStatus = Literal["sent", "failed", "unknown", "skipped"]
+Begin = Literal["first", "again", "cleared", "fresh"]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """
+    What became of a recipient to whom it was not simply sent.
+
+    :param status: ``failed``, ``unknown``, ``skipped``; ``sent`` where the message's ids are kept.
+    :param facts: Of the error, or the message's ids; JSON primitives.
+    :param again: A later try may send, because certainly nothing left.
+    """
+
+    status: NoteStatus
+    facts: dict[str, Any] = field(default_factory=dict)
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """
+    What is sent to whom, to be recognised by a later try.
+
+    :param source: Digest of the recipients in their order.
+    :param message: Digest of what they are sent.
+    :param total: Number of recipients.
+    """
+
+    source: str
+    message: str
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """
+    Which try of the task this is.
+
+    :param number: From 1.
+    :param max_tries: Airflow's count of retries; a clear in the UI raises it, a retry does not, so it tells them apart.
+    """
+
+    number: int = 1
+    max_tries: int = 0
+
+
+LOST = Note(
+    "unknown",
+    {
+        "type": "OutcomeUnknownError",
+        "message": "an earlier try ended before the answer was written down; the message may have been sent",
+    },
+)
+
+
+class SourceChangedError(LedgerError):
+    """The recipients or the message are not those that an earlier try began to send."""
+
+    default_permanent = True
+
+
+class Ledger:
+    """
+    The record of one task's delivery; used by one thread.
+
+    :param store: Where it lives.
+    :param remember_sent: Keep the message ids of whoever was sent to as well; for short lists only.
+    :param clock: Seconds since 1970.
+    :param pauses: Seconds to wait before each further try at a store that fails.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        remember_sent: bool = False,
+        clock: Callable[[], float] = time.time,
+        pauses: Sequence[float] = PAUSES,
+    ) -> None:
+        self.store = store
+        self.remember_sent = remember_sent
+        self.writing = False
+        self._clock = clock
+        self._pauses = pauses
+        self._owner = uuid.uuid4().hex
+        self._head: dict[str, Any] = {}
+        self._marks: dict[str, int] = {}
+        self._claimed: set[int] = set()
+        self._earlier: dict[int, Note] = {}
+        self._notes: list[list[Any]] = []
+        self._size = 0
+
+    @property
+    def durable(self) -> bool:
+        """Whether a later try will find it."""
+        return self.store.durable
+
+    @property
+    def claimed(self) -> int:
+        """How many are claimed without a result."""
+        return len(self._claimed)
+
+    @property
+    def sent(self) -> int:
+        """To how many it was sent, earlier tries included."""
+        return int(self._head.get("sent", 0))
+
+    @property
+    def unknown(self) -> int:
+        """For how many an earlier try left no result."""
+        return sum(note.status == "unknown" for note in self._earlier.values())
+
+    def begin(self, job: Job, this: Try, *, resend_on_clear: bool = False) -> Begin:
+        """
+        Read what earlier tries have left, and decide how to go on.
+
+        :param job: What is to be sent to whom.
+        :param this: Which try this is.
+        :param resend_on_clear: After a clear in the UI everybody gets the message again.
+        :return: ``first`` (nothing was sent before), ``again`` (a retry), ``cleared`` (a clear that goes on where it
+            was) or ``fresh`` (a clear that sends to everybody again).
+        :raises SourceChangedError: An earlier try has begun to send something else.
+        :raises LedgerError: The store failed, or holds what is no ledger.
+        """
+        if not self.store.exclusive:
+            self._write("owner", self._owner)
+        found = self._read("head")
+        if found is None:
+            self._start(job, this)
+            return "first"
+        self._load(found)
+        cleared = this.max_tries != self._head["max_tries"]
+        if cleared and resend_on_clear:
+            self._start(job, this)
+            return "fresh"
+        if (job.source, job.message) != (self._head["source"], self._head["message"]):
+            self._refuse_change(job)
+            self._start(job, this)
+            return "first"
+        self._head |= {"try": this.number, "max_tries": this.max_tries, "finished": None}
+        return "cleared" if cleared else "again"
+
+    def _start(self, job: Job, this: Try) -> None:
+        self._head = {
+            "v": VERSION,
+            "source": job.source,
+            "message": job.message,
+            "total": job.total,
+            "try": this.number,
+            "max_tries": this.max_tries,
+            "chunks": 0,
+            "sent": 0,
+            "memo": {},
+            "finished": None,
+        }
+        self._marks, self._claimed, self._earlier = {}, set(), {}
+        self._notes, self._size = [], 0
+
+    def _load(self, head: Any) -> None:
+        if not isinstance(head, dict) or head.get("v") != VERSION:
+            raise LedgerError(
+                f"{self.store.name} holds something that is no ledger of this version",
+                permanent=True,
+                advice="Finish the task with the version of the provider that began it, or delete the entry.",
+            )
+        self._head = {key: value for key, value in head.items() if key not in ("marks", "claimed", "notes")}
+        self._marks = dict(head["marks"])
+        rows: list[Any] = []
+        for number in range(head["chunks"]):
+            chunk = self._read(f"notes/{number}")
+            if chunk is None:
+                raise LedgerError(f"{self.store.name} has lost a part (notes/{number})", permanent=True)
+            rows += chunk
+        self._earlier = {position: Note(*rest) for position, *rest in [*rows, *head["notes"]]}
+        self._notes = list(head["notes"])
+        self._size = len(json.dumps(self._notes))
+        for position in head["claimed"]:
+            self._earlier[position] = LOST
+            self._keep(position, LOST)
+
+    def _refuse_change(self, job: Job) -> None:
+        """Let another list or message pass only where nothing of the first has left."""
+        if not (self.sent or self.unknown):
+            return
+        what = "message" if job.source == self._head["source"] else "list of recipients"
+        raise SourceChangedError(
+            f"the {what} is not the one that an earlier try began to send: {self.sent} of {self._head['total']} have "
+            f"been sent, {self.unknown} are unknown",
+            advice="Put it back as it was, or clear the task with resend_on_clear=True to begin anew. Arguments that "
+            "change from try to try (the present time, the try's number) do this as well.",
+        )
+
+    def look_up(self, position: int, group: str = "") -> Note | Literal["sent"] | None:
+        """
+        Return what is known of a recipient from earlier tries; None: never claimed.
+
+        :param position: Their place in the source.
+        :param group: Their group, in which places only rise.
+        """
+        note = self._earlier.get(position)
+        if note is not None:
+            return note
+        return "sent" if position < self._marks.get(group, 0) else None
+
+    def claim(self, rows: Iterable[tuple[int, str]]) -> None:
+        """
+        Claim recipients; only after :meth:`flush` has returned may their requests leave.
+
+        :param rows: Positions and groups.
+        """
+        for position, group in rows:
+            self._claimed.add(position)
+            self.pass_by(position, group)
+
+    def pass_by(self, position: int, group: str = "") -> None:
+        """
+        Move the mark past a recipient who is not to be sent to, or has a claim or note.
+
+        :param position: Their place in the source.
+        :param group: Their group.
+        """
+        self._marks[group] = max(self._marks.get(group, 0), position + 1)
+
+    def record(self, position: int, note: Note) -> None:
+        """
+        Take a result; the next :meth:`flush` makes it durable.
+
+        :param position: The recipient's place in the source.
+        :param note: What became of them.
+        """
+        self._claimed.discard(position)
+        earlier = self._earlier.pop(position, None)
+        if note.status == "sent":
+            self._head["sent"] += 1
+        if note.status != "sent" or earlier is not None or self.remember_sent:
+            self._keep(position, note)
+
+    def _keep(self, position: int, note: Note) -> None:
+        row = [position, note.status, note.facts, note.again]
+        self._notes.append(row)
+        self._size += len(json.dumps(row)) + 2
+
+    def memo(self, key: str) -> str | None:
+        """
+        Return something that an earlier try has kept, the id of an upload say; None when there is none or it is old.
+
+        :param key: Its name.
+        """
+        value, kept_at = self._head["memo"].get(key, (None, 0))
+        return value if self._clock() - kept_at < MEMO_DAYS * 86_400 else None
+
+    def keep(self, key: str, value: str) -> None:
+        """
+        Keep something for later tries; the next :meth:`flush` makes it durable.
+
+        :param key: Its name.
+        :param value: What to keep.
+        """
+        self._head["memo"][key] = [value, int(self._clock())]
+
+    def flush(self) -> None:
+        """
+        Write results and claims; what was claimed may be sent once this has returned.
+
+        :raises LedgerError: The store failed, also when it was tried again, or a later try of the task has taken over;
+            nothing that was claimed since the last flush may leave.
+        """
+        if not self.store.exclusive and self._read("owner") != self._owner:
+            raise LedgerError("a later try of this task has taken over", permanent=True)
+        if self._size > HEAD_NOTES:
+            self._move_notes()
+        head = {
+            **self._head,
+            "marks": self._marks,
+            "claimed": sorted(self._claimed),
+            "notes": self._notes,
+        }
+        self._write("head", head)
+
+    def _move_notes(self) -> None:
+        """Write the head's notes to records of their own; they count once the head that numbers them is written."""
+        while self._notes:
+            size, count = 0, 0
+            while count < len(self._notes) and size < CHUNK:
+                size += len(json.dumps(self._notes[count]))
+                count += 1
+            self._write(f"notes/{self._head['chunks']}", self._notes[:count])
+            self._head["chunks"] += 1
+            self._notes = self._notes[count:]
+        self._size = 0
+
+    def _read(self, key: str) -> Any:
+        what = f"{self.store.name} could not be read"
+        return attempt(lambda: self.store.get(key), what, self._pauses)
+
+    def _write(self, key: str, value: Any) -> None:
+        # It stays set when a time-out strikes in the middle: the store may then be half-way in a conversation.
+        self.writing = True
+        try:
+            attempt(
+                lambda: self.store.set(key, value), f"{self.store.name} could not be written", self._pauses
+            )
+        except LedgerError:
+            self.writing = False
+            raise
+        self.writing = False
+
+    def finish(self, outcome: str) -> None:
+        """
+        Write down that every recipient has a known state.
+
+        :param outcome: How the task ends.
+        """
+        self._head["finished"] = outcome
+        self.flush()
+
+    @property
+    def finished(self) -> str | None:
+        """How the last try ended, where it came to an end."""
+        value: str | None = self._head.get("finished")
+        return value

@@ -1,0 +1,257 @@
+"""Recipients in their order: normalised, each once, in shards, without those who are to be left alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.client.phone import mask, recipient_key
+from airflow_provider_whatsapp.delivery.rows import read_rows
+from airflow_provider_whatsapp.delivery.seen import Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+Scope = Literal["all", "failed", "unknown"]
+
+MAX_SHOWN = 5
+"""Bad recipients that one error names."""
+_SEPARATORS = re.compile(r"[,;\n]")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """
+    One recipient.
+
+    :param position: Place in the source, or in this shard of it.
+    :param to: Digits of the number, or the id; as it was given, where it is neither.
+    :param values: The row's columns.
+    :param group: Recipients of one group have their turn together.
+    :param skip: Why nothing is to be sent: ``duplicate`` or ``suppressed``.
+    :param error: Why nothing can be sent.
+    :param where: Where it stands: ``people.csv:12``.
+    :param given: The recipient as it stands there.
+    """
+
+    position: int
+    to: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    group: str = ""
+    skip: Literal["duplicate", "suppressed"] | None = None
+    error: PayloadError | None = None
+    where: str = ""
+    given: str = ""
+
+
+@dataclass(slots=True)
+class Survey:
+    """
+    What a first reading of all recipients has found; nothing of it grows with their number.
+
+    :param total: Recipients, those left out included.
+    :param digest: Tells this list from any other.
+    :param open: Recipients that can be sent to.
+    :param malformed: Rows that cannot be sent to.
+    :param groups: Recipients that can be sent to, by group.
+    :param first_error: What is wrong with the first malformed row.
+    """
+
+    total: int = 0
+    digest: str = ""
+    open: int = 0
+    malformed: int = 0
+    groups: Counter[str] = field(default_factory=Counter)
+    first_error: PayloadError | None = None
+
+
+class Recipients:
+    """
+    The recipients of a broadcast, read anew each time they are iterated over.
+
+    :param source: A path with ``open``, or a list of dicts or numbers.
+    :param to_field: Column of the number.
+    :param columns: Other columns that the message takes values from.
+    :param shard: Which part of them, from 0.
+    :param shards: In how many parts they are divided, by number: a number is in one part only.
+    :param suppressed: Numbers that are left alone.
+    :param scope: Of the rows of an earlier report, only those who ``failed`` (or were never tried), or are ``unknown``.
+    :param group: Gives the group of a recipient.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        *,
+        to_field: str = "to",
+        columns: Collection[str] = (),
+        shard: int = 0,
+        shards: int = 1,
+        suppressed: Seen | Collection[str] = (),
+        scope: Scope = "all",
+        group: Callable[[str], str] | None = None,
+    ) -> None:
+        if not 0 <= shard < shards:
+            raise PayloadError(
+                f"{shard} of {shards}", field="shard", limit="0 to shards - 1", advice="Count from 0."
+            )
+        self._source = source
+        self._to_field = to_field
+        self._columns = sorted(columns)
+        self._shard, self._shards = shard, shards
+        self._suppressed = suppressed
+        self._scope = scope
+        self._group = group
+
+    def __iter__(self) -> Iterator[Row]:
+        seen, position = Seen(), 0
+        needed = {self._to_field} if self._scope != "all" else {self._to_field, *self._columns}
+        for where, raw in read_rows(self._source, needed=needed, value_field=self._to_field):
+            columns = raw if isinstance(raw, PayloadError) else self._in_scope(raw)
+            if columns is None:
+                continue
+            row = self._row(position, where, columns)
+            if self._shards > 1 and zlib.crc32(row.to.encode()) % self._shards != self._shard:
+                continue
+            position += 1
+            if row.error is not None or seen.add(row.to):
+                yield row
+            else:
+                yield Row(row.position, row.to, row.values, row.group, "duplicate", None, where, row.given)
+
+    def _in_scope(self, columns: dict[str, Any]) -> dict[str, Any] | None:
+        """Take a row of an earlier report apart, and drop it when it is not asked for."""
+        status = columns.get("status")
+        if isinstance(columns.get("row"), dict) and "status" in columns:
+            columns = {**columns["row"], self._to_field: columns.get("given") or columns.get("to")}
+        if self._scope == "all":
+            return columns
+        if self._scope == "unknown":
+            return columns if status == "unknown" else None
+        return columns if status in ("failed", "skipped") else None
+
+    def _row(self, position: int, where: str, columns: dict[str, Any] | PayloadError) -> Row:
+        if isinstance(columns, PayloadError):
+            return Row(position, where, error=columns, where=where)
+        given = columns.get(self._to_field)
+        given = "" if given is None else str(given)
+        try:
+            to = recipient_key(given)
+        except PayloadError as error:
+            problem = PayloadError(
+                f"{where}: {error.message.removeprefix('to: ')}", field="to", advice=error.advice
+            )
+            return Row(position, given or where, columns, error=problem, where=where, given=given)
+        group = self._group(to) if self._group is not None else ""
+        skip: Literal["suppressed"] | None = "suppressed" if to in self._suppressed else None
+        return Row(position, to, columns, group, skip, None, where, given)
+
+    def survey(self) -> Survey:
+        """
+        Read all recipients once, before anything is sent.
+
+        :raises PayloadError: The source cannot be read, is empty, or has no good row at all.
+        """
+        found, digest = Survey(), hashlib.sha256()
+        for row in self:
+            found.total += 1
+            values = [row.to, row.group, *(row.values.get(name) for name in self._columns)]
+            digest.update(json.dumps(values, default=str).encode())
+            if row.error is not None:
+                found.malformed += 1
+                found.first_error = found.first_error or row.error
+            elif row.skip is None:
+                found.open += 1
+                found.groups[row.group] += 1
+        found.digest = digest.hexdigest()
+        if found.total and found.malformed == found.total and found.first_error is not None:
+            raise PayloadError(
+                f"all {found.total} rows are malformed; the first: {found.first_error.message}",
+                field="recipients",
+                advice=found.first_error.advice,
+            )
+        return found
+
+
+def read_suppressed(source: Any) -> Seen:
+    """
+    Read the numbers that are to be left alone.
+
+    :param source: A path with ``open`` (one number a line, or CSV or JSON lines with the number first), a list, or a
+        text that parts them by commas, semicolons or lines.
+    :raises PayloadError: An entry is no number; nobody is sent to, since it may be somebody who asked for that.
+    """
+    seen = Seen()
+    if isinstance(source, str):
+        source = [part for part in _SEPARATORS.split(source) if part.strip()]
+    for place, (where, entry) in enumerate(_entries(source)):
+        try:
+            seen.add(recipient_key(entry))
+        except PayloadError as error:
+            if place == 0 and hasattr(source, "open") and not any(char.isdigit() for char in entry):
+                continue  # the file's header
+            raise PayloadError(
+                f"{where} {mask(entry)} is no number or id",
+                field="suppression",
+                advice=f"Nothing was sent. {error.advice or ''}",
+            ) from error
+    return seen
+
+
+def _entries(source: Any) -> Iterator[tuple[str, str]]:
+    if hasattr(source, "open"):
+        with source.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                text = line.decode("utf-8-sig", "replace").strip()
+                if text.startswith("{"):
+                    text = str(next(iter(json.loads(text).values()), ""))
+                if text:
+                    yield f"{source.name}:{number}", re.split(r"[,;\t]", text)[0].strip(" \"'")
+        return
+    for place, item in enumerate(source):
+        yield (
+            f"suppression[{place}]",
+            str(next(iter(item.values()), "") if hasattr(item, "values") else item),
+        )
+
+
+def read_recipients(to: str | Iterable[str]) -> list[str]:
+    """
+    Check recipients before anything is sent, and drop those that are named twice.
+
+    :param to: One number or user id, or several: a list, or a string that parts them by commas or semicolons.
+    :return: Each once, in the form that reports use: digits, or the id.
+    :raises PayloadError: There is none, or some are malformed; the error names their places, masked.
+    """
+    given = [part for part in _SEPARATORS.split(to) if part.strip()] if isinstance(to, str) else list(to)
+    if not given:
+        raise PayloadError(
+            "is empty", field="to", advice="Pass a number in international form, or a list of them."
+        )
+    recipients: dict[str, None] = {}
+    wrong: list[tuple[int, PayloadError]] = []
+    for place, number in enumerate(given):
+        try:
+            recipients[recipient_key(number)] = None
+        except PayloadError as error:
+            wrong.append((place, error))
+    if wrong:
+        raise _all_wrong(wrong, len(given))
+    return list(recipients)
+
+
+def _all_wrong(wrong: Sequence[tuple[int, PayloadError]], total: int) -> PayloadError:
+    first = wrong[0][1]
+    if total == 1:
+        return first
+    places = ", ".join(f"to[{place}]" for place, _ in wrong[:MAX_SHOWN]) + (
+        ", ..." if len(wrong) > MAX_SHOWN else ""
+    )
+    problem = f"{len(wrong)} of {total} recipients are malformed ({places}); the first: {first.message}"
+    return PayloadError(problem, field="to", advice=first.advice)

@@ -1,0 +1,59 @@
+"""A set of recipients that stays small in memory however many there are."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+
+IN_MEMORY = 20_000
+"""Recipients kept in memory; more move to a temporary file, which SQLite deletes by itself."""
+
+
+class Seen:
+    """Recipients that have come by. Numbers are kept exactly, ids by a hash of 60 bits."""
+
+    def __init__(self) -> None:
+        self._keys: set[int] = set()
+        self._database: sqlite3.Connection | None = None
+
+    def add(self, to: str) -> bool:
+        """
+        Take a recipient, and say whether they are new.
+
+        :param to: Digits of a number, or an id.
+        """
+        key = _key(to)
+        if self._database is not None:
+            return self._database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (key,)).rowcount == 1
+        if key in self._keys:
+            return False
+        self._keys.add(key)
+        if len(self._keys) > IN_MEMORY:
+            self._spill()
+        return True
+
+    def __contains__(self, to: object) -> bool:
+        key = _key(str(to))
+        if self._database is None:
+            return key in self._keys
+        return self._database.execute("SELECT 1 FROM seen WHERE key = ?", (key,)).fetchone() is not None
+
+    def _spill(self) -> None:
+        import sqlite3
+
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute("CREATE TABLE seen (key INTEGER PRIMARY KEY)")
+        self._database.execute("BEGIN")
+        self._database.executemany("INSERT INTO seen VALUES (?)", ((key,) for key in sorted(self._keys)))
+        self._keys = set()
+
+
+def _key(to: str) -> int:
+    if to.isascii() and to.isdigit() and len(to) <= 15:
+        return int(to)
+    # Above every number of 15 digits, below SQLite's largest integer.
+    return (1 << 60) + int.from_bytes(hashlib.blake2b(to.encode(), digest_size=8).digest()) % (1 << 60)

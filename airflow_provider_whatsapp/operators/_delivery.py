@@ -1,0 +1,288 @@
+"""What all sending operators share: the ledger, how a task ends, and what of it is shown."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_whatsapp.operators._private import hidden_recipients, hidden_values
+from airflow_provider_whatsapp.policies import with_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_provider_whatsapp.delivery.engine import Delivery, OnUnknown
+    from airflow_provider_whatsapp.delivery.ledger import Begin, Job, Ledger
+    from airflow_provider_whatsapp.delivery.report import Report
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+DEFAULT_CONN_ID = "maton_whatsapp_default"
+
+
+class DeliveringOperator(BaseOperator):
+    """
+    A task that sends, each recipient at most once over all its tries.
+
+    :param maton_conn_id: The Airflow connection. (templated)
+    :param phone_number_id: Sender; None: the connection's. (templated)
+    :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
+        state store, on 3.3 and later; without either, the task is not retried once anything was sent. (templated)
+    :param on_unknown: What a retry does with those whose answer was lost: ``report`` them, or ``resend``, which may
+        reach them twice.
+    :param resend_on_clear: Clearing the task sends to everybody again; False: only to those who certainly have
+        nothing.
+    :param max_failed: How many may fail, or be unknown, while the task succeeds: a count, or a share below 1.
+        (templated)
+    :param log_pii: Show numbers and values in logs and rendered fields.
+    """
+
+    template_fields: Sequence[str] = ("maton_conn_id", "phone_number_id", "ledger_path", "max_failed")
+    private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {}
+    ui_color = "#d9fdd3"
+
+    def __init__(
+        self,
+        *,
+        maton_conn_id: str = DEFAULT_CONN_ID,
+        phone_number_id: str | None = None,
+        ledger_path: Any = None,
+        on_unknown: OnUnknown = "report",
+        resend_on_clear: bool = False,
+        max_failed: float | str = 0,
+        log_pii: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**with_policy(kwargs))
+        self.maton_conn_id = maton_conn_id
+        self.phone_number_id = phone_number_id
+        self.ledger_path = ledger_path
+        self.on_unknown = on_unknown
+        self.resend_on_clear = resend_on_clear
+        self.max_failed = max_failed
+        self.log_pii = log_pii
+        self._revealed: dict[str, Any] | None = None
+        self._delivery: Delivery | None = None
+
+    @cached_property
+    def hook(self) -> MatonWhatsAppHook:
+        """The hook of the operator's connection."""
+        from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+        return MatonWhatsAppHook(self.maton_conn_id, phone_number_id=self.phone_number_id)
+
+    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+        # Airflow stores and shows the fields right after this, for mapped tasks too.
+        super()._do_render_template_fields(parent, *args, **kwargs)
+        if parent is self and not self.log_pii:
+            self._revealed = {name: getattr(self, name) for name in self.private_fields}
+            for name, hide in self.private_fields.items():
+                setattr(self, name, hide(getattr(self, name)))
+
+    @contextlib.contextmanager
+    def _arguments(self) -> Iterator[None]:
+        """Put the real arguments in place for as long as the task runs."""
+        if self._revealed is None:
+            yield
+            return
+        hidden = {name: getattr(self, name) for name in self._revealed}
+        self._set(self._revealed)
+        try:
+            yield
+        finally:
+            self._set(hidden)
+
+    def _set(self, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """
+        Send, and return the report.
+
+        :param context: Airflow's context.
+        :raises AirflowFailException: Trying again is useless, or would reach somebody twice.
+        :raises WhatsAppError: Trying again may help; whoever has been sent to is left out then.
+        """
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+
+        try:
+            with self._arguments():
+                return self._send(context)
+        except WhatsAppError as error:
+            raise _translated(error) from error
+
+    def _send(self, context: Context) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def on_kill(self) -> None:
+        """Stop sending: what is on its way is waited for and written down."""
+        if self._delivery is not None:
+            self._delivery.stop()
+
+    def _show(self, to: str) -> str:
+        from airflow_provider_whatsapp.client.phone import mask
+
+        return to if self.log_pii else mask(to)
+
+    def _open_ledger(self, context: Context, job: Job, *, remember_sent: bool) -> tuple[Ledger, Begin]:
+        """Find out what earlier tries have done, and say what follows from it."""
+        from airflow_provider_whatsapp.delivery.ledger import Ledger, Try
+
+        ledger = Ledger(_store(context, self.ledger_path), remember_sent=remember_sent)
+        ti: Any = context.get("ti")
+        this = Try(ti.try_number, ti.max_tries) if ti is not None else Try()
+        begin = ledger.begin(job, this, resend_on_clear=self.resend_on_clear)
+        if not ledger.durable:
+            self.log.warning(
+                "No ledger outlives this try: give ledger_path=, or use Airflow 3.3. The task is not retried once "
+                "anything was sent, and after a crash of its worker a retry would send again."
+            )
+        name, done = (
+            ledger.store.name,
+            f"{ledger.sent} of {job.total} were sent, {ledger.unknown} are unknown",
+        )
+        if begin == "again":
+            self.log.info("Try %d goes on where an earlier one ended: %s (%s).", this.number, done, name)
+        elif begin == "cleared":
+            self.log.info(
+                "This task was cleared (Airflow allows it %d tries now). %s (%s). resend_on_clear is False, so only "
+                "those who certainly have no message are sent to.",
+                this.max_tries + 1,
+                done,
+                name,
+            )
+        elif begin == "fresh":
+            self.log.info(
+                "This task was cleared, and resend_on_clear is True: everybody is sent to again (%s).", name
+            )
+        return ledger, begin
+
+    def _observe(self, news: dict[str, int], rate: float) -> None:
+        from airflow_provider_whatsapp._compat import Stats
+
+        for status, count in news.items():
+            if count:
+                Stats.incr(f"whatsapp.{status}", count)
+        Stats.gauge("whatsapp.rate", rate)
+
+    def _conclude(self, context: Context, report: Report, ledger: Ledger) -> dict[str, Any]:
+        """Return the report, or end the task in a way that sends nothing twice."""
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+
+        result = report.to_dict()
+        self.log.info("WhatsApp: %s", report.summary())
+        failed = report.count("failed") + report.count("unknown")
+        ends_early = bool(report.reasons["stopped"]) or report.stopped is not None
+        outcome = "failed" if ends_early or failed > allowed(self.max_failed, report.total) else "success"
+        try:
+            ledger.finish(outcome)
+        except WhatsAppError as error:  # every result is written down already
+            self.log.warning("%s", error)
+        if outcome == "success":
+            return result
+        ti: Any = context.get("ti")
+        if ti is not None:
+            ti.xcom_push(key="report", value=result)
+        self._fail(report, ledger)
+        return result
+
+    def _fail(self, report: Report, ledger: Ledger) -> None:
+        from airflow_provider_whatsapp._compat import AirflowFailException
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+
+        first = report.stopped or report.first_again or report.first_error
+        first = first or WhatsAppError("the task was ended from outside before everybody was sent to")
+        reached = report.count("sent") + report.count("unknown")
+        msg = str(first)
+        if report.total > 1:
+            msg = f"{report.summary()}; the XCom 'report' holds the outcomes. First error: {first}"
+        worth_it = report.again or (report.count("unknown") and self.on_unknown == "resend")
+        hopeless = report.stopped is not None and report.stopped.permanent
+        if not worth_it or hopeless or (reached and not ledger.durable):
+            raise AirflowFailException(msg) from first
+        if report.total == 1:
+            raise first
+        raise WhatsAppError(msg, retry_after=first.retry_after, permanent=False) from first
+
+
+def allowed(max_failed: Any, total: int) -> int:
+    """
+    Return how many may fail.
+
+    :param max_failed: A count, or a share below 1, or a text of one.
+    :param total: How many recipients there are.
+    :raises ConfigurationError: It is neither.
+    """
+    from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+    try:
+        number = float(max_failed)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise ConfigurationError(
+            f"max_failed {max_failed!r} is no number", advice="Give a count (3), or a share below 1 (0.05)."
+        )
+    return int(number * total) if number < 1 else int(number)
+
+
+def digest(*values: Any) -> str:
+    """
+    Return what tells arguments from others.
+
+    :param values: JSON primitives, paths and other things with a text of their own.
+    """
+    return hashlib.sha256(json.dumps(values, default=_named, sort_keys=True).encode()).hexdigest()
+
+
+def _named(value: Any) -> str:
+    if isinstance(value, bytes):
+        return hashlib.sha256(value).hexdigest()
+    text = str(value)
+    return type(value).__name__ if " at 0x" in text else text  # an address is another one at each try
+
+
+def opened(path: Any) -> Any:
+    """
+    Return a path or URL as an ``ObjectStoragePath``.
+
+    :param path: What a DAG author gave.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    return ObjectStoragePath(path) if isinstance(path, str) else path
+
+
+def _store(context: Context, ledger_path: Any) -> Any:
+    from airflow_provider_whatsapp.delivery.stores import FileStore, MemoryStore, StateStore
+
+    if ledger_path:
+        ti: Any = context["ti"]
+        return FileStore(opened(ledger_path), ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index))
+    accessor = context.get("task_state_store")
+    return MemoryStore() if accessor is None else StateStore(accessor)
+
+
+def _translated(error: Exception) -> Exception:
+    """Make what cannot succeed by trying again fail at once, without Airflow's retries."""
+    from airflow_provider_whatsapp._compat import AirflowFailException
+
+    return AirflowFailException(str(error)) if getattr(error, "permanent", False) else error
+
+
+__all__ = [
+    "DEFAULT_CONN_ID",
+    "DeliveringOperator",
+    "allowed",
+    "digest",
+    "hidden_recipients",
+    "hidden_values",
+    "opened",
+]

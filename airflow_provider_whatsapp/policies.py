@@ -1,0 +1,84 @@
+"""When Airflow tries a task again: a retry policy for Airflow 3.3 and later."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp._compat import RetryDecision, RetryPolicy
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+MARGIN = 1.0
+"""Seconds added to a wait that the gateway states, since clocks differ."""
+
+if RetryPolicy is None:
+    _Base: Any = object
+else:
+    _Base = RetryPolicy
+
+
+class WhatsAppRetryPolicy(_Base):  # type: ignore[misc]
+    """
+    Waits as long as WhatsApp or the gateway asks (``Retry-After``), and does not retry what is hopeless.
+
+    The sending operators use it by themselves on Airflow 3.3 and later, unless they are given another one. It cannot
+    add retries: ``retries`` says how many there are.
+
+    :param longest: Waits beyond this are cut; None: none is.
+    :raises RuntimeError: This Airflow is older than 3.3 and has no retry policies.
+    """
+
+    def __init__(self, longest: timedelta | None = timedelta(hours=6)) -> None:
+        if RetryPolicy is None:
+            msg = "retry policies need Airflow 3.3"
+            raise RuntimeError(msg)
+        self.longest = longest
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> Any:
+        """
+        Decide: what Airflow calls when the task has failed.
+
+        :param exception: What it failed with.
+        :param try_number: Number of the try, from 1.
+        :param max_tries: How many retries there are.
+        :param context: Airflow's context.
+        """
+        if getattr(exception, "permanent", False) is True:
+            return RetryDecision.fail("Trying again cannot succeed.")
+        seconds = getattr(exception, "retry_after", None)
+        if not isinstance(seconds, int | float) or seconds < 0:
+            return RetryDecision.default()
+        wait = timedelta(seconds=seconds + MARGIN)
+        if self.longest is not None:
+            wait = min(wait, self.longest)
+        return RetryDecision.retry(wait, reason=f"WhatsApp asks to wait {seconds:g} s.")
+
+    def serialize(self) -> dict[str, Any]:
+        """Return the policy as JSON primitives."""
+        return {"longest": None if self.longest is None else self.longest.total_seconds()}
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> WhatsAppRetryPolicy:
+        """
+        Return the policy that :meth:`serialize` has written.
+
+        :param data: JSON primitives.
+        """
+        longest = data.get("longest")
+        return cls(None if longest is None else timedelta(seconds=longest))
+
+
+def with_policy(arguments: dict[str, Any]) -> dict[str, Any]:
+    """
+    Return an operator's arguments with this policy, where Airflow has them and the user gave none.
+
+    :param arguments: Keyword arguments of an operator.
+    """
+    given = "retry_policy" in arguments or "retry_policy" in (arguments.get("default_args") or {})
+    if RetryPolicy is None or given:
+        return arguments
+    return {**arguments, "retry_policy": WhatsAppRetryPolicy()}

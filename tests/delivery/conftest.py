@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_whatsapp.client.config import ClientConfig
+from airflow_provider_whatsapp.client.messages import Text
+from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
+from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Try
+from airflow_provider_whatsapp.delivery.recipients import Recipients
+from airflow_provider_whatsapp.delivery.report import Report
+from airflow_provider_whatsapp.delivery.stores import MemoryStore
+
+
+class LastingStore(MemoryStore):
+    """Outlives the tries of a test."""
+
+    durable = True
+
+
+@pytest.fixture
+def store():
+    return LastingStore()
+
+
+@pytest.fixture
+def client(sandbox):
+    extra = sandbox.extra
+    config = ClientConfig(
+        api_key=sandbox.connection["password"],
+        host=sandbox.url,
+        phone_number_id=extra["phone_number_id"],
+        waba_id=extra["waba_id"],
+        rate_limit=0,
+        max_retries=0,
+    )
+    with WhatsAppClient(config) as made:
+        yield made
+
+
+@pytest.fixture
+def deliver(client, store):
+    """Run one try of a delivery, and return its report."""
+
+    def run(
+        source, *, number=1, max_tries=0, resend_on_clear=False, prepare=None, stop=None, take=None, **rules
+    ):
+        recipients = source if isinstance(source, Recipients) else Recipients(source)
+        survey = recipients.survey()
+        ledger = Ledger(store, pauses=())
+        ledger.begin(
+            Job(survey.digest, "message", survey.total),
+            Try(number, max_tries),
+            resend_on_clear=resend_on_clear,
+        )
+        delivery = Delivery(
+            ledger,
+            prepare or (lambda row: Text("hello")),
+            client.messages.send,
+            rules=Rules(**rules),
+            take=take,
+        )
+        if stop is not None:
+            stop(delivery)
+        return delivery.run(recipients, Report())
+
+    return run
+
+
+@pytest.fixture
+def people():
+    """Return so many numbers."""
+    return lambda count: [f"1555{place:07}" for place in range(count)]

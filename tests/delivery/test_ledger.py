@@ -1,0 +1,323 @@
+"""The ledger as a state machine: claims, sends, commits, crashes and failing stores in any order."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from airflow_provider_whatsapp.delivery import ledger as ledger_module
+from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Note, SourceChangedError, Try
+from airflow_provider_whatsapp.delivery.stores import FileStore, LedgerError, MemoryStore
+
+GROUPS = ("", "east")
+FAILURES = st.sampled_from(
+    [
+        Note("failed", {"code": 131026}),
+        Note("failed", {"code": 130429}, again=True),
+        Note("unknown"),
+    ]
+)
+
+
+class Unreliable(MemoryStore):
+    """Refuses writes when told so: before it has written, or after, as a lost answer looks."""
+
+    durable = True
+    mode = "well"
+
+    def set(self, key, value):
+        if self.mode == "refuses":
+            raise OSError("refused")
+        super().set(key, value)
+        assert len(json.dumps(value)) < 65_535
+        if self.mode == "loses the answer":
+            raise TimeoutError
+
+
+class Machine(RuleBasedStateMachine):
+    """A broadcast that is driven step by step and may die between any two of them."""
+
+    @initialize(total=st.integers(0, 14), resend=st.booleans(), remember=st.booleans())
+    def start(self, total, resend, remember):
+        self.total, self.resend, self.remember = total, resend, remember
+        self.store = Unreliable()
+        self.world = dict.fromkeys(range(total), 0)  # messages that really left, by position
+        self.allowed = dict.fromkeys(range(total), 1)
+        self.said = {}
+        self.tries = 0
+        self.begin()
+
+    def begin(self):
+        self.store.mode = "well"
+        self.tries += 1
+        self.ledger = Ledger(self.store, remember_sent=self.remember, pauses=())
+        self.ledger.begin(Job("source", "message", self.total), Try(self.tries, 0))
+        self.rows = iter([(place, GROUPS[place % 2]) for place in range(self.total)])
+        self.drawn, self.ready, self.out = [], [], []
+        self.read_all = False
+
+    def wanted(self, known):
+        if known is None:
+            return True
+        if known == "sent" or known.status == "sent":
+            return False
+        return self.resend if known.status == "unknown" else known.again
+
+    @rule(count=st.integers(1, 5))
+    def draw(self, count):
+        """Read some rows and claim those that are to be sent to."""
+        for _ in range(count):
+            row = next(self.rows, None)
+            if row is None:
+                self.read_all = True
+                return
+            known = self.ledger.look_up(*row)
+            if self.wanted(known):
+                if known is not None and known.status == "unknown":
+                    self.allowed[row[0]] += 1
+                self.ledger.claim([row])
+                self.drawn.append(row[0])
+            else:
+                self.ledger.pass_by(*row)
+
+    @rule(mode=st.sampled_from(["well", "well", "refuses", "loses the answer"]))
+    def flush(self, mode):
+        self.store.mode = mode
+        try:
+            self.ledger.flush()
+        except LedgerError:
+            assert mode != "well"
+        else:
+            self.ready += self.drawn
+            self.drawn = []
+
+    @precondition(lambda self: self.ready)
+    @rule(data=st.data())
+    def send(self, data):
+        """A request leaves; whether it reached WhatsApp, and whether anybody hears of it, is open."""
+        position = data.draw(st.sampled_from(self.ready))
+        self.ready.remove(position)
+        reached = data.draw(st.booleans())
+        self.world[position] += reached
+        self.out.append((position, reached))
+
+    @precondition(lambda self: self.out)
+    @rule(data=st.data(), failure=FAILURES)
+    def answer(self, data, failure):
+        position, reached = data.draw(st.sampled_from(self.out))
+        self.out.remove((position, reached))
+        note = Note("sent", {"message_id": "wamid"}) if reached else failure
+        if reached and data.draw(st.booleans()):
+            note = Note("unknown")  # the answer was lost
+        self.ledger.record(position, note)
+
+    @rule()
+    def crash(self):
+        self.begin()
+
+    @rule()
+    def clear_with_another_list(self):
+        other = Ledger(self.store, pauses=())
+        self.store.mode = "well"
+        try:
+            other.begin(Job("another", "message", 3), Try(self.tries, 0))
+        except SourceChangedError:
+            pass
+        else:
+            assert not any(self.world[place] for place in self.world)
+
+    @invariant()
+    def nobody_gets_it_more_often_than_allowed(self):
+        for position, count in getattr(self, "world", {}).items():
+            assert count <= self.allowed[position]
+            if not self.resend:
+                assert count <= 1
+
+    def teardown(self):
+        if not hasattr(self, "ledger"):
+            return
+        self.begin()  # a last try, in which all goes well
+        lost = []
+        for row in self.rows:
+            known = self.ledger.look_up(*row)
+            if not self.wanted(known):
+                if known == "sent" or known.status == "sent":
+                    assert self.world[row[0]] >= 1, "called sent, and never was"
+                lost += [row[0]] if self.world[row[0]] == 0 and known == "sent" else []
+                continue
+            self.ledger.claim([row])
+            self.ledger.flush()
+            self.world[row[0]] += 1
+            self.ledger.record(row[0], Note("sent"))
+        self.ledger.finish("success")
+        assert not lost
+        again = Ledger(self.store, pauses=())
+        assert again.begin(Job("source", "message", self.total), Try(self.tries + 1, 0)) == "again"
+        for position in range(self.total):
+            known = again.look_up(position, GROUPS[position % 2])
+            assert known is not None, "nobody is without a state"
+            if known == "sent" or known.status == "sent":
+                assert self.world[position] >= 1
+
+
+Machine.TestCase.settings = settings(
+    max_examples=300,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+TestLedger = Machine.TestCase
+
+
+class TestLedgerInSmallPieces(Machine.TestCase):
+    """The same with notes that leave the head at once, so that every example crosses their records."""
+
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch):
+        monkeypatch.setattr(ledger_module, "HEAD_NOTES", 60)
+        monkeypatch.setattr(ledger_module, "CHUNK", 80)
+
+
+JOB = Job("source", "message", 5)
+
+
+@pytest.fixture(params=["memory", "files", "object store"])
+def store(request, tmp_path):
+    if request.param == "memory":
+        return MemoryStore()
+    if request.param == "files":
+        return FileStore(tmp_path, "dag", "run/2026-01-01T00:00:00+00:00", "task", "-1")
+    import fsspec
+    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk.io import attach
+
+    attach("memory", fs=fsspec.filesystem("memory"))
+    return FileStore(ObjectStoragePath("memory://bucket/ledgers"), str(tmp_path), "task")
+
+
+def opened(store, this=None, job=JOB, **options):
+    ledger = Ledger(store, pauses=())
+    return ledger, ledger.begin(job, this or Try(), **options)
+
+
+def test_a_crash_leaves_the_claimed_unknown_and_the_rest_as_they_were(store):
+    ledger, kind = opened(store)
+    assert kind == "first"
+    ledger.claim([(0, ""), (1, ""), (2, "")])
+    ledger.flush()
+    ledger.record(0, Note("sent"))
+    ledger.record(1, Note("failed", {"code": 131026}))
+    ledger.flush()
+
+    ledger, kind = opened(store, Try(2))
+
+    assert kind == "again"
+    known = [ledger.look_up(position) for position in range(4)]
+    assert known[0] == "sent"
+    assert known[1] == Note("failed", {"code": 131026})
+    assert known[2].status == "unknown"
+    assert known[3] is None
+    assert (ledger.sent, ledger.unknown) == (1, 1)
+
+
+def test_a_clear_is_told_from_a_retry(store):
+    ledger, _ = opened(store, Try(1, 2))
+    ledger.claim([(0, "")])
+    ledger.flush()
+    ledger.record(0, Note("sent"))
+    ledger.finish("success")
+
+    assert opened(store, Try(2, 2))[1] == "again"
+    assert opened(store, Try(2, 3))[1] == "cleared"
+    ledger, kind = opened(store, Try(2, 3), resend_on_clear=True)
+    assert kind == "fresh"
+    assert ledger.look_up(0) is None
+    ledger.claim([(0, "")])
+    ledger.flush()
+
+    ledger, kind = opened(store, Try(3, 3), resend_on_clear=True)
+    assert kind == "again", "a retry within the fresh round goes on"
+    assert ledger.look_up(0).status == "unknown"
+
+
+def test_another_list_is_refused_once_somebody_was_sent_to(store):
+    ledger, _ = opened(store)
+    ledger.claim([(0, "")])
+    ledger.flush()
+    ledger.record(0, Note("failed", again=True))
+    ledger.flush()
+    other = Job("another", "message", 9)
+    assert opened(store, Try(2), other)[1] == "first", "nothing has left, so it may be another list"
+
+    ledger, _ = opened(store, Try(3), other)
+    ledger.claim([(0, "")])
+    ledger.flush()
+    with pytest.raises(SourceChangedError, match="list of recipients is not the one"):
+        opened(store, Try(4), JOB)
+    with pytest.raises(SourceChangedError, match="message is not the one"):
+        opened(store, Try(4), Job("another", "text", 9))
+
+
+def test_a_try_that_was_given_up_cannot_claim_any_more(tmp_path):
+    store = FileStore(tmp_path)
+    old, _ = opened(store)
+    new, _ = opened(store, Try(2))
+    new.claim([(0, "")])
+    new.flush()
+    old.claim([(0, "")])
+
+    with pytest.raises(LedgerError, match="a later try"):
+        old.flush()
+
+
+def test_what_was_kept_is_found_by_the_next_try_until_it_is_old(store):
+    now = [1_000_000.0]
+    ledger = Ledger(store, pauses=(), clock=lambda: now[0])
+    ledger.begin(JOB, Try())
+    ledger.keep("media", "1234")
+    ledger.flush()
+
+    ledger = Ledger(store, pauses=(), clock=lambda: now[0])
+    ledger.begin(JOB, Try(2))
+    assert ledger.memo("media") == "1234"
+    assert ledger.memo("other") is None
+    now[0] += 26 * 86_400
+    assert ledger.memo("media") is None
+
+
+def test_many_notes_stay_within_the_size_of_a_value(store):
+    ledger, _ = opened(store)
+    for position in range(3000):
+        ledger.claim([(position, "")])
+        ledger.record(position, Note("failed", {"code": position, "message": "x" * 80}))
+    ledger.flush()
+
+    assert len(json.dumps(store.get("head"))) < 13_000
+    assert all(len(json.dumps(store.get(f"notes/{n}"))) < 65_535 for n in range(store.get("head")["chunks"]))
+    ledger, _ = opened(store, Try(2))
+    assert ledger.look_up(2999).facts["code"] == 2999
+
+
+@pytest.mark.parametrize("rubbish", [[], {"v": 99}, "text"])
+def test_what_is_no_ledger_is_refused(store, rubbish):
+    store.set("head", rubbish)
+
+    with pytest.raises(LedgerError, match="no ledger of this version") as caught:
+        opened(store)
+    assert caught.value.permanent
+
+
+def test_a_lost_part_is_refused(store):
+    ledger, _ = opened(store)
+    ledger.claim([(0, "")])
+    ledger.record(0, Note("failed", {"message": "x" * 20_000}))
+    ledger.flush()
+    head = store.get("head")
+    store.set("head", head | {"chunks": 2})
+
+    with pytest.raises(LedgerError, match="lost a part"):
+        opened(store)
