@@ -30,10 +30,17 @@ def fit(value: object, limit: int = VALUE_LIMIT) -> str:
     :param value: Anything.
     :param limit: Characters at most; a longer value ends with an ellipsis.
     """
-    text = _SPACES.sub(" ", str(value)).strip()
-    if len(text) > limit:
-        text = text[: limit - 1].rstrip() + "…"
-    return text or "-"
+    return cut(_SPACES.sub(" ", str(value)).strip(), limit) or "-"
+
+
+def cut(text: str, limit: int) -> str:
+    """
+    Shorten a text to a limit.
+
+    :param text: Any text.
+    :param limit: Characters at most; a longer text ends with an ellipsis.
+    """
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
 def facts(context: Mapping[str, Any]) -> dict[str, str]:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier
 
+from airflow_provider_whatsapp.notifications.facts import cut, fit
+
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator
 
     from airflow.sdk import Context
 
     from airflow_provider_whatsapp.client.messages import Message
     from airflow_provider_whatsapp.delivery.report import Report
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+MAX_VALUE = 300
+"""Characters of one value of a template; a body holds 1,024 with all of them."""
+MAX_TEXT = 4096
+"""Characters of a text (Meta, "Text messages")."""
 
 # Each kind of callback has a context of its own, and looking into a name that is missing would lose the message.
 DEFAULT_TEXT = (
@@ -39,7 +47,8 @@ class WhatsAppNotifier(BaseNotifier):
         )
 
     A template reaches anybody. Text reaches only people who wrote within the last 24 hours; without either, a text
-    that names the DAG, the task and the error is sent.
+    that names the DAG, the task and the error is sent. Values of a template are made to fit: one line each, cut at
+    300 characters.
 
     :param to: One recipient or a list. (templated)
     :param template_name: Name of an approved template. (templated)
@@ -157,6 +166,21 @@ class WhatsAppNotifier(BaseNotifier):
 
         if self.template_name:
             return hook.template_message(
-                self.template_name, self.language, header=self.header, body=self.body, buttons=self.buttons
+                self.template_name,
+                self.language,
+                header=self.header,
+                body=_fitted(self.body),
+                buttons=self.buttons,
             )
-        return Text(str(self.text))
+        return Text(cut(str(self.text), MAX_TEXT))
+
+
+def _fitted(body: Any) -> Any:
+    """Fit what Jinja made of the values (the error's words, say) to WhatsApp's rules, lest the alert be refused."""
+    if isinstance(body, Mapping):
+        return {
+            name: fit(value, MAX_VALUE) if isinstance(value, str) else value for name, value in body.items()
+        }
+    if isinstance(body, Sequence) and not isinstance(body, str):
+        return [fit(value, MAX_VALUE) if isinstance(value, str) else value for value in body]
+    return body

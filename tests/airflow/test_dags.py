@@ -158,6 +158,21 @@ def test_the_default_text_survives_every_context(run_dag, sandbox):
     assert all("notify_by_default" in text for text in texts)
 
 
+def test_words_that_whatsapp_would_refuse_are_made_to_fit(run_dag, sandbox):
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+    body = {"type": "BODY", "text": "It says {{1}} and {{2}} there.", "example": {"body_text": [["a", "b"]]}}
+    MatonWhatsAppHook().create_template("task_failed", "en_US", "UTILITY", [body])
+    sandbox.post("templates", name="task_failed", language="en_US", status="APPROVED")
+    run_dag("notify_with_long_words")
+
+    (message,) = sandbox.messages
+    words, nothing = (item["text"] for item in message["payload"]["template"]["components"][0]["parameters"])
+    assert words.startswith("line one line two xxx")
+    assert len(words) == 300
+    assert nothing == "-"
+
+
 def test_a_failing_notification_leaves_the_task_s_state_alone(run_dag, sandbox):
     sandbox.fault("status", status=400, times=10)
 

@@ -95,6 +95,20 @@ def notify_twice():
 notify_twice()
 
 
+@dag("notify_with_long_words", **OPTIONS)
+def notify_with_long_words():
+    @task(
+        on_failure_callback=WhatsAppNotifier(to=TO, template_name="task_failed", body=["{{ exception }}", ""])
+    )
+    def fails():
+        raise ValueError("line one\nline two\t" + "x" * 5000)
+
+    fails()
+
+
+notify_with_long_words()
+
+
 @dag("notify_by_default", on_failure_callback=WhatsAppNotifier(to=TO), **OPTIONS)
 def notify_by_default():
     @task(on_failure_callback=WhatsAppNotifier(to=TO))
