@@ -26,10 +26,10 @@ MARGIN = 0.005
 SETTLING = 2.0
 """Seconds after a refusal in which the next one means that the rate is still far too high."""
 SETTLING_FACTOR = 0.7
-YIELD = 0.1
+YIELD = 0.05
 """Share of the rate that a single refusal takes away for a while."""
-RECOVERY = 30.0
-"""Seconds until the rate is back at where the refusal came; as long again, and it is a tenth above."""
+RECOVERY = 45.0
+"""Seconds until the rate is back at where the refusal came; as long again, and it is a twentieth above."""
 SLOWEST = 0.02
 """Share of the limit below which refusals do not slow a process any further."""
 
