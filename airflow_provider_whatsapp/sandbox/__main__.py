@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_whatsapp.sandbox.guard import is_loopback
 from airflow_provider_whatsapp.sandbox.server import bind, serve
 from airflow_provider_whatsapp.sandbox.settings import Settings
+from airflow_provider_whatsapp.sandbox.store import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,7 +202,11 @@ def main(argv: list[str] | None = None) -> int:
         )
         sys.stdout.flush()
 
-    serve(settings, listener, ready)
+    try:
+        serve(settings, listener, ready)
+    except StoreError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     return 0
 
 

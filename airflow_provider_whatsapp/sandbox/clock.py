@@ -7,7 +7,7 @@ import random
 import string
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,11 @@ class Clock:
     def __init__(self, source: Callable[[], float] = time.time) -> None:
         self._source = source
         self._ahead = 0.0
+
+    @property
+    def ahead(self) -> float:
+        """How far it was moved, in seconds."""
+        return self._ahead
 
     def now(self) -> float:
         """Seconds since the epoch, moved ahead by every :meth:`advance` so far."""
@@ -61,6 +66,20 @@ class Ids:
     def reset(self) -> None:
         """Start the sequence again."""
         self._random = random.Random(self._seed)  # noqa: S311
+
+    def position(self) -> Any:
+        """Where the sequence stands, as JSON can hold it."""
+        version, inner, rest = self._random.getstate()
+        return [version, list(inner), rest]
+
+    def resume(self, position: Any) -> None:
+        """
+        Go on from where a sequence stood.
+
+        :param position: From :meth:`position`.
+        """
+        version, inner, rest = position
+        self._random.setstate((version, tuple(inner), rest))
 
     def number(self, digits: int = 16) -> str:
         """Digits as Graph numbers its objects; never with a leading zero."""

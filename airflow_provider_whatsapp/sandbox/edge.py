@@ -83,6 +83,7 @@ class Edge:
         if fault:
             entry.fault = fault.kind
         if fault and fault.kind == "drop_before":
+            state.close_log(entry, None, b"", (perf_counter() - started) * 1_000)
             await _drop(scope, receive)
             return
         answer = _too_large() if body is None else self._answer(call, fault)

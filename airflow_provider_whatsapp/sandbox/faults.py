@@ -174,6 +174,15 @@ class Faults:
         """Every rule with its counts, spent ones included."""
         return [fault.as_dict() for fault in self._rules]
 
+    def restore(self, rules: list[dict[str, Any]]) -> None:
+        """
+        Take rules back with their counts; those about handshakes only where there are any.
+
+        :param rules: From :meth:`listing`.
+        """
+        self._rules = [Fault(**rule) for rule in rules if self._tls or rule["kind"] != "tls"]
+        self._last = max((rule["id"] for rule in rules), default=0)
+
     def clear(self, fault_id: int | None = None) -> None:
         """
         Forget one rule, or all.

@@ -67,7 +67,7 @@ def find(state: State, media_id: str) -> Media | None:
     """
     found = state.media.get(media_id)
     if found and state.clock.now() - found.uploaded_at >= MEDIA_LIFE:
-        del state.media[media_id]
+        state.forget_media(media_id)
         return None
     return found
 
@@ -96,12 +96,13 @@ def upload(state: State, number_id: str, call: Call) -> dict[str, Any]:
         number_id=number_id,
         mime=mime,
         filename=parts["file"].filename or "file",
-        data=data,
+        size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         uploaded_at=state.clock.now(),
         sound=magic is None or data.startswith(magic),
+        data=data,
     )
-    state.media[made.id] = made
+    state.keep_media(made)
     return {"id": made.id}
 
 
@@ -149,7 +150,7 @@ def get(state: State, media_id: str, call: Call) -> dict[str, Any]:
         "url": address + found.sha256[:20],
         "mime_type": found.mime,
         "sha256": found.sha256,
-        "file_size": len(found.data),
+        "file_size": found.size,
         "id": found.id,
     }
 
@@ -160,5 +161,5 @@ def delete(state: State, media_id: str, call: Call) -> dict[str, Any]:
 
     :raises GraphError: Another number's media was named.
     """
-    del state.media[_own(state, media_id, call).id]
+    state.forget_media(_own(state, media_id, call).id)
     return {"success": True}

@@ -47,7 +47,7 @@ def start(state: State, app_id: str, call: Call) -> dict[str, Any]:  # noqa: ARG
 def get(state: State, upload_id: str, call: Call) -> dict[str, Any]:  # noqa: ARG001
     """``GET /upload:...``: how far it came."""
     found = state.uploads[upload_id]
-    return {"id": found.id, "file_offset": len(found.data)}
+    return {"id": found.id, "file_offset": found.received}
 
 
 def append(state: State, upload_id: str, call: Call) -> dict[str, Any]:
@@ -58,12 +58,12 @@ def append(state: State, upload_id: str, call: Call) -> dict[str, Any]:
     """
     found = state.uploads[upload_id]
     offset = call.header("file_offset")
-    if offset is None or not (offset.isascii() and offset.isdigit()) or int(offset[:15]) != len(found.data):
-        raise GraphError(100, message=f"(#100) The header file_offset must be {len(found.data)}")
-    if len(found.data) + len(call.body) > found.length:
+    if offset is None or not (offset.isascii() and offset.isdigit()) or int(offset[:15]) != found.received:
+        raise GraphError(100, message=f"(#100) The header file_offset must be {found.received}")
+    if found.received + len(call.body) > found.length:
         raise GraphError(100, message=f"(#100) More than the announced {found.length} bytes")
-    found.data += call.body
-    if len(found.data) < found.length:
+    found.received += len(call.body)
+    if found.received < found.length:
         return get(state, upload_id, call)
     if found.handle is None:
         found.handle = f"4::{state.ids.token(60)}:ARZ{state.ids.token(24)}"

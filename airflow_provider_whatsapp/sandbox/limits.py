@@ -22,6 +22,15 @@ class SlidingWindow:
         self._span = span
         self._times: deque[float] = deque(maxlen=limit or 1)
 
+    @property
+    def times(self) -> list[float]:
+        """When the events were that still may count."""
+        return list(self._times)
+
+    @times.setter
+    def times(self, times: list[float]) -> None:
+        self._times.extend(times)
+
     def wait(self, now: float) -> float:
         """
         Seconds until there is room; 0 takes the place at once.
@@ -46,12 +55,12 @@ class Bucket:
     :param gap: Seconds per message after it (Meta: 6).
     """
 
-    __slots__ = ("_full_at", "_gap", "_size")
+    __slots__ = ("_gap", "_size", "full_at")
 
     def __init__(self, size: int, gap: float) -> None:
         self._size = size
         self._gap = gap
-        self._full_at = float("-inf")
+        self.full_at = float("-inf")
 
     def take(self, now: float) -> bool:
         """
@@ -59,8 +68,8 @@ class Bucket:
 
         :param now: Seconds.
         """
-        full_at = max(self._full_at, now)
+        full_at = max(self.full_at, now)
         if full_at - now > (self._size - 1) * self._gap:
             return False
-        self._full_at = full_at + self._gap
+        self.full_at = full_at + self._gap
         return True

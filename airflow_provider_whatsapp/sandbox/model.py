@@ -145,16 +145,17 @@ class Template:
 
 @dataclass(slots=True)
 class Media:
-    """An uploaded file."""
+    """An uploaded file; its bytes are only for the page, and the oldest are forgotten."""
 
     id: str
     number_id: str
     mime: str
     filename: str
-    data: bytes
+    size: int
     sha256: str
     uploaded_at: float
     sound: bool
+    data: bytes = b""
 
 
 @dataclass(slots=True)
@@ -165,7 +166,7 @@ class Upload:
     name: str
     length: int
     mime: str
-    data: bytearray = field(default_factory=bytearray)
+    received: int = 0
     handle: str | None = None
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import signal
 import socket
 import ssl
+import sys
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -12,6 +15,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from airflow_provider_whatsapp.sandbox.app import build
 from airflow_provider_whatsapp.sandbox.edge import CONNECTION
+from airflow_provider_whatsapp.sandbox.store import Store, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.settings import Settings
 
 _BACKLOG = 2_048
+_SAVE_EVERY = 1.0
 
 # Whichever of httptools and h11 uvicorn finds; both are classes with the same constructor.
 _Protocol: Any = AutoHTTPProtocol
@@ -45,9 +50,10 @@ class Server(uvicorn.Server):
 
     :param edge: The application.
     :param ready: Called once connections are taken.
+    :param store: Keeps the state, if it is to be kept.
     """
 
-    def __init__(self, edge: Edge, ready: Callable[[], None]) -> None:
+    def __init__(self, edge: Edge, ready: Callable[[], None], store: Store | None = None) -> None:
         config = uvicorn.Config(
             edge,
             http=DroppingProtocol,
@@ -65,13 +71,28 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._edge = edge
         self._ready = ready
+        self._store = store
+        self._saving: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
         if self.config.ssl:
             self.config.ssl.sni_callback = self._handshake
         await super().startup(sockets=sockets)
+        if self._store:
+            self._saving = asyncio.create_task(self._save_often(self._store))
         self._ready()
+
+    async def _save_often(self, store: Store) -> None:
+        stopping = self._edge.stopping
+        while not stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _SAVE_EVERY)
+            try:
+                store.save(self._edge.state)
+            except StoreError as error:
+                sys.stderr.write(f"{error}\n")
+                return
 
     def _handshake(self, *_: object) -> int | None:
         """Refuse a handshake when a rule says so; OpenSSL asks whether or not the client names a server."""
@@ -113,15 +134,22 @@ def serve(settings: Settings, listener: socket.socket, ready: Callable[[str], No
     :param settings: How the sandbox behaves.
     :param listener: From :func:`bind`.
     :param ready: Called with the sandbox's URL once it answers.
+    :raises StoreError: The state cannot be kept in the file asked for.
     """
     edge = build(settings)
+    store = Store(settings.state) if settings.state else None
+    if store:
+        store.load(edge.state)
     edge.state.base_url = url_of(settings, listener)
     # uvicorn raises the signal again once it has ended; by default that would make a clean stop look like a crash.
     signal.signal(signal.SIGTERM, lambda *_: None)
     try:
-        Server(edge, lambda: ready(edge.state.base_url)).run(sockets=[listener])
+        Server(edge, lambda: ready(edge.state.base_url), store).run(sockets=[listener])
     except KeyboardInterrupt:
         return
+    finally:
+        if store:
+            store.close(edge.state)
 
 
 def url_of(settings: Settings, listener: socket.socket) -> str:

@@ -27,8 +27,10 @@ from airflow_provider_whatsapp.sandbox.model import (
 
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.settings import Settings
+    from airflow_provider_whatsapp.sandbox.store import Journal
 
 PAIR_GAP = 6.0
+MEDIA_BYTES = 256 * 1_024 * 1_024
 HOUR = 3_600.0
 CREATIONS_PER_HOUR = 100
 CALLS_PER_HOUR = 5_000
@@ -47,6 +49,7 @@ class State:
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
+        self.journal: Journal | None = None
         self.clock = clock or Clock()
         self.ids = Ids(settings.seed)
         self.version = 0
@@ -64,7 +67,8 @@ class State:
         self._detailed: deque[Request] = deque()
         self.templates: dict[str, Template] = {}
         self.verdicts: list[Verdict] = []
-        self.media: dict[str, Media] = {}
+        self.media: OrderedDict[str, Media] = OrderedDict()
+        self._media_bytes = 0
         self.uploads: dict[str, Upload] = {}
         self.handles: dict[str, str] = {}
         self.recipients: dict[str, Recipient] = {}
@@ -95,6 +99,8 @@ class State:
         self.ids.reset()
         self.busy_until = 0.0
         self._fill()
+        if self.journal:
+            self.journal.wipe()
         self.version += 1
 
     def add_connection(self, status: str, waba_id: str) -> Connection:
@@ -149,6 +155,8 @@ class State:
         """
         self.messages[item.id] = item
         conversation.items.append(item)
+        if self.journal:
+            self.journal.items.append(item)
         self.conversations.move_to_end((conversation.number_id, conversation.wa_id))
         if len(self.messages) > self.settings.keep:
             _, oldest = self.messages.popitem(last=False)
@@ -199,6 +207,30 @@ class State:
         events = [("accepted", start), *((name, start + delay) for name, delay in steps)]
         return [event for event in events if event[1] <= now]
 
+    def keep_media(self, made: Media) -> None:
+        """
+        Keep a file; the bytes of the oldest are forgotten when all files together grow too large.
+
+        :param made: The file.
+        """
+        self.media[made.id] = made
+        self._media_bytes += len(made.data)
+        if len(self.media) > self.settings.keep:
+            self.forget_media(next(iter(self.media)))
+        for old in self.media.values():
+            if self._media_bytes <= MEDIA_BYTES:
+                break
+            self._media_bytes -= len(old.data)
+            old.data = b""
+
+    def forget_media(self, media_id: str) -> None:
+        """
+        Forget a file.
+
+        :param media_id: Its id.
+        """
+        self._media_bytes -= len(self.media.pop(media_id).data)
+
     def recipient(self, wa_id: str) -> Recipient:
         """
         What is known of a user, for changing it.
@@ -248,6 +280,8 @@ class State:
         """
         request.sent = sent[:_DETAIL_BYTES]
         self.requests.append(request)
+        if self.journal:
+            self.journal.requests.append(request)
         self._detailed.append(request)
         if len(self._detailed) > _DETAILED_REQUESTS:
             old = self._detailed.popleft()

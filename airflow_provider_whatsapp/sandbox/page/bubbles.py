@@ -127,9 +127,9 @@ def _media(state: State, kind: str, source: dict[str, Any]) -> Attachment:
     found = state.media.get(str(source.get("id", "")))
     if found:
         name = source.get("filename") or (found.filename if kind == "document" else "")
-        note = f"{found.mime.rpartition('/')[2].rpartition('.')[2].upper()} · {size(len(found.data))}"
+        note = f"{found.mime.rpartition('/')[2].rpartition('.')[2].upper()} · {size(found.size)}"
         made = Attachment(kind, name, note)
-        if found.mime.startswith("image/") and found.sound and len(found.data) <= _INLINE_IMAGE:
+        if found.mime.startswith("image/") and found.sound and 0 < len(found.data) <= _INLINE_IMAGE:
             made.image = f"data:{found.mime};base64,{base64.b64encode(found.data).decode()}"
         return made
     link = str(source.get("link", ""))

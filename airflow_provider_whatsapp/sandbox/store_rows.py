@@ -1,0 +1,153 @@
+"""The sandbox's memory as rows of text, and back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.sandbox.model import (
+    Connection,
+    Media,
+    Message,
+    Recipient,
+    Reply,
+    Request,
+    Template,
+    Upload,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow_provider_whatsapp.sandbox.state import State
+
+_ALIKE: dict[str, type[Any]] = {
+    "templates": Template,
+    "connections": Connection,
+    "uploads": Upload,
+    "recipients": Recipient,
+}
+"""Attribute of the state that is a dict by id: what it holds."""
+
+
+def _fields(thing: Any, *without: str) -> dict[str, Any]:
+    return {name: getattr(thing, name) for name in type(thing).__slots__ if name not in without}
+
+
+def accounts(state: State) -> dict[str, list[str]]:
+    """
+    The accounts and their numbers, which a file belongs to.
+
+    :param state: The sandbox's memory.
+    """
+    return {name: list(numbers) for name, numbers in state.settings.accounts.items()}
+
+
+def things(state: State) -> Iterator[tuple[tuple[str, str], str]]:
+    """
+    Everything but messages and requests: kind and key, and the value as JSON.
+
+    :param state: The sandbox's memory.
+    """
+    for kind in _ALIKE:
+        for key, thing in getattr(state, kind).items():
+            yield (kind, key), json.dumps(_fields(thing))
+    for key, media in state.media.items():
+        yield ("media", key), json.dumps(_fields(media, "data"))
+    world = {
+        "accounts": accounts(state),
+        "ahead": state.clock.ahead,
+        "ids": state.ids.position(),
+        "busy_until": state.busy_until,
+        "handles": state.handles,
+        "faults": state.faults.listing(),
+        "verdicts": [_fields(verdict) for verdict in state.verdicts],
+        "profiles": {name: number.profile for name, number in state.numbers.items()},
+        "quotas": {
+            name: {"blocked_names": account.blocked_names, "creations": account.creations.times}
+            for name, account in state.accounts.items()
+        },
+    }
+    yield ("world", ""), json.dumps(world)
+
+
+def restore(state: State, found: dict[str, dict[str, Any]], file: Callable[[str], bytes]) -> None:
+    """
+    Put things back.
+
+    :param state: The memory of a sandbox with the same accounts.
+    :param found: The things' values by kind and key.
+    :param file: Gives a file's bytes by its id.
+    """
+    world = found["world"][""]
+    state.clock.advance(world["ahead"])
+    state.ids.resume(world["ids"])
+    state.busy_until = world["busy_until"]
+    state.handles = world["handles"]
+    state.faults.restore(world["faults"])
+    state.verdicts = [Verdict(**each) for each in world["verdicts"]]
+    for kind, made in _ALIKE.items():
+        setattr(state, kind, {key: made(**value) for key, value in found.get(kind, {}).items()})
+    for key, value in found.get("media", {}).items():
+        state.keep_media(Media(**value, data=file(key)))
+    for name, profile in world["profiles"].items():
+        state.numbers[name].profile = profile
+    for name, quota in world["quotas"].items():
+        state.accounts[name].blocked_names = quota["blocked_names"]
+        state.accounts[name].creations.times = quota["creations"]
+
+
+def content(item: Message | Reply) -> tuple[str | None, str]:
+    """
+    The template that a message was made with, which thousands share: a name for it, and its JSON.
+
+    :param item: The message.
+    """
+    if isinstance(item, Reply) or not item.components:
+        return None, ""
+    text = json.dumps(item.components)
+    return hashlib.sha256(text.encode()).hexdigest(), text
+
+
+def write_item(item: Message | Reply) -> str:
+    """
+    A message as JSON, without the template that it was made with.
+
+    :param item: The message.
+    """
+    if isinstance(item, Reply):
+        return json.dumps(_fields(item))
+    return json.dumps({**_fields(item, "components"), "body": item.body.decode("latin-1")})
+
+
+def read_item(text: str, components: list[dict[str, Any]]) -> Message | Reply:
+    """
+    A message from its JSON.
+
+    :param text: From :func:`write_item`.
+    :param components: Of its template.
+    """
+    value = json.loads(text)
+    if "body" not in value:
+        return Reply(**value)
+    return Message(**{**value, "body": value["body"].encode("latin-1")}, components=components)
+
+
+def write_request(entry: Request) -> str:
+    """
+    A request as JSON, without its bodies.
+
+    :param entry: The request.
+    """
+    return json.dumps(_fields(entry, "sent", "answered"))
+
+
+def read_request(text: str) -> Request:
+    """
+    A request from its JSON.
+
+    :param text: From :func:`write_request`.
+    """
+    return Request(**json.loads(text))
