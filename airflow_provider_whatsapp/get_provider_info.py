@@ -103,6 +103,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [{"integration-name": integration, "python-modules": [f"{package}.operators.messages"]}],
         "sensors": [{"integration-name": integration, "python-modules": [f"{package}.sensors.templates"]}],
         "triggers": [{"integration-name": integration, "python-modules": [f"{package}.triggers.templates"]}],
+        "cli": [f"{package}.airflow_cli.get_cli_commands"],
         "notifications": [f"{package}.notifications.whatsapp.WhatsAppNotifier"],
         "connection-types": [
             {

@@ -72,7 +72,7 @@ def test_the_form_of_airflow_3_1_has_every_field(monkeypatch):
 
 def test_every_field_of_the_form_is_read():
     """A field that nobody reads would be a promise that is not kept."""
-    source = Path(import_module("airflow_provider_whatsapp.hooks.config").__file__).read_text()
+    source = Path(import_module("airflow_provider_whatsapp.client.connection").__file__).read_text()
     texts = {node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)}
 
     assert set(get_provider_info.CONNECTION_FIELDS) <= texts

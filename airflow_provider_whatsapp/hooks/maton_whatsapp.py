@@ -140,7 +140,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
 
     def _build(self, connection: Connection) -> WhatsAppClient:
         from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
-        from airflow_provider_whatsapp.hooks.config import client_config, read_extra
+        from airflow_provider_whatsapp.client.connection import client_config, read_extra
 
         # `extra_dejson` would call the supervisor to mask, which must not happen beside a coroutine.
         config = client_config(

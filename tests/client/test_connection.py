@@ -4,7 +4,7 @@ import pytest
 
 from airflow_provider_whatsapp.client.config import DEFAULT_TIMEOUT
 from airflow_provider_whatsapp.client.errors import ConfigurationError
-from airflow_provider_whatsapp.hooks.config import API_KEY_VARIABLE, client_config, read_extra
+from airflow_provider_whatsapp.client.connection import API_KEY_VARIABLE, client_config, read_extra
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,77 @@
+"""``airflow whatsapp ...``, from Airflow 3.2 on: the commands of ``python -m airflow_provider_whatsapp``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+
+    from airflow_provider_whatsapp.client.config import ClientConfig
+
+
+def get_cli_commands() -> list[Any]:
+    """Return the commands in Airflow's form; every ``airflow`` command loads this module."""
+    from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
+
+    from airflow_provider_whatsapp.cli import TEMPLATE_COMMANDS
+
+    templates = [
+        ActionCommand(
+            name=name,
+            help=text,
+            func=lazy_load_command(f"{__name__}.{name}_templates"),
+            args=[Arg(flags, **fields) for flags, fields in options],  # type: ignore[no-untyped-call]  # Airflow's
+        )
+        for name, (text, options) in TEMPLATE_COMMANDS.items()
+    ]
+    group = GroupCommand(name="templates", help="Message templates as code", subcommands=templates)
+    return [GroupCommand(name="whatsapp", help="WhatsApp through Maton", subcommands=[group])]
+
+
+def plan_templates(given: argparse.Namespace) -> None:
+    """
+    Run ``airflow whatsapp templates plan``.
+
+    :param given: The parsed command line.
+    """
+    _run("plan", given)
+
+
+def apply_templates(given: argparse.Namespace) -> None:
+    """
+    Run ``airflow whatsapp templates apply``.
+
+    :param given: The parsed command line.
+    """
+    _run("apply", given)
+
+
+def pull_templates(given: argparse.Namespace) -> None:
+    """
+    Run ``airflow whatsapp templates pull``.
+
+    :param given: The parsed command line.
+    """
+    _run("pull", given)
+
+
+def _run(command: str, given: argparse.Namespace) -> None:
+    from airflow_provider_whatsapp.cli import templates_command
+
+    given.command = command
+    sys.exit(templates_command(given, find_config=_config))
+
+
+def _config(given: argparse.Namespace) -> ClientConfig:
+    """Look the connection up where Airflow keeps it; without one, in the environment."""
+    from airflow_provider_whatsapp.cli import DEFAULT_CONN_ID, config_of, with_options
+    from airflow_provider_whatsapp.client.errors import ConfigurationError
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+    try:
+        return config_of(given)
+    except ConfigurationError:
+        hook = MatonWhatsAppHook(given.conn_id or DEFAULT_CONN_ID, waba_id=given.waba_id)
+        return with_options(hook.client.config, given)

@@ -1,0 +1,194 @@
+"""
+The commands: ``python -m airflow_provider_whatsapp templates plan|apply|pull PATH``.
+
+They start fast and run in any CI: nothing of Airflow is imported, and the connection comes from the environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from airflow_provider_whatsapp.client.config import ClientConfig
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+DEFAULT_CONN_ID = "maton_whatsapp_default"
+NO_CHANGE, ERROR, CHANGES = 0, 1, 2
+MAX_DELETIONS = 10
+
+_DESCRIPTION = """\
+Message templates as code. The connection is read from AIRFLOW_CONN_<ID> (JSON), else the key from MATON_API_KEY and
+the rest from options. Exit status: 0 no change or all applied, 2 changes (or some that have to wait), 1 an error."""
+
+Option = tuple[tuple[str, ...], dict[str, Any]]
+
+TEMPLATE_OPTIONS: list[Option] = [
+    (("path",), {"metavar": "PATH", "help": "template file, or a folder of them"}),
+    (("--json",), {"action": "store_true", "help": "print JSON"}),
+    (("--conn-id",), {"help": f"connection to take from AIRFLOW_CONN_<ID> (default {DEFAULT_CONN_ID})"}),
+    (("--waba-id",), {"help": "WhatsApp Business Account; wins over the connection's"}),
+    (("--host",), {"help": "base URL of the gateway; wins over the connection's"}),
+    (("--app-id",), {"help": "Meta app for samples of media headers; wins over the connection's"}),
+]
+PRUNE_OPTIONS: list[Option] = [
+    (("--prune",), {"action": "store_true", "help": "delete what the files cover and no longer define"}),
+    (
+        ("--max-deletions",),
+        {"type": int, "default": MAX_DELETIONS, "metavar": "N", "help": "refuse to delete more (default 10)"},
+    ),
+]
+TEMPLATE_COMMANDS = {
+    "plan": ("show what apply would do", [*TEMPLATE_OPTIONS, *PRUNE_OPTIONS]),
+    "apply": ("make the account hold what the files define", [*TEMPLATE_OPTIONS, *PRUNE_OPTIONS]),
+    "pull": ("write the account's templates to files", TEMPLATE_OPTIONS),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    made = argparse.ArgumentParser(prog="python -m airflow_provider_whatsapp")
+    groups = made.add_subparsers(dest="group", required=True, metavar="COMMAND")
+    templates = groups.add_parser("templates", help="message templates as code", description=_DESCRIPTION)
+    commands = templates.add_subparsers(dest="command", required=True, metavar="plan|apply|pull")
+    for name, (text, options) in TEMPLATE_COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=_DESCRIPTION)
+        for flags, fields in options:
+            command.add_argument(*flags, **fields)
+        command.set_defaults(run=templates_command)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run a command and return the exit status.
+
+    :param arguments: The command line; None: this process's.
+    """
+    given = parser().parse_args(arguments)
+    status: int = given.run(given)
+    return status
+
+
+def templates_command(
+    given: argparse.Namespace, find_config: Callable[[argparse.Namespace], ClientConfig] | None = None
+) -> int:
+    """
+    Run ``templates plan``, ``apply`` or ``pull``.
+
+    :param given: The parsed command line.
+    :param find_config: Finds the connection; None: in the environment.
+    :return: The exit status.
+    """
+    from airflow_provider_whatsapp.client.errors import WhatsAppError
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+    actions = {"plan": _plan, "apply": _apply, "pull": _pull}
+    try:
+        if given.command != "pull":
+            from airflow_provider_whatsapp.message_templates.yamlfile import load
+
+            given.wanted = load(given.path)
+        with WhatsAppClient((find_config or config_of)(given)) as client:
+            return actions[given.command](given, client)
+    except (WhatsAppError, OSError) as error:
+        if given.json:
+            facts = error.to_dict() if isinstance(error, WhatsAppError) else {"message": str(error)}
+            _show(json.dumps({"error": facts}, indent=2, ensure_ascii=False))
+        sys.stderr.write(f"{error}\n")
+        return ERROR
+
+
+def config_of(given: argparse.Namespace) -> ClientConfig:
+    """
+    Read the connection from the environment, and let options win over it.
+
+    :param given: The parsed command line.
+    :raises ConfigurationError: There is none, or a value in it is missing or malformed.
+    """
+    from airflow_provider_whatsapp.client.connection import client_config, config_from_environment
+    from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+    conn_id = given.conn_id or DEFAULT_CONN_ID
+    found = config_from_environment(conn_id, os.environ)
+    if found is None:
+        if given.conn_id:
+            msg = f"the environment has no AIRFLOW_CONN_{conn_id.upper()}"
+            advice = "Set it to the connection as JSON, or leave --conn-id away and set MATON_API_KEY."
+            raise ConfigurationError(msg, advice=advice)
+        found = client_config(conn_id, password=None, host=None, extra={})
+    return with_options(found, given)
+
+
+def with_options(config: ClientConfig, given: argparse.Namespace) -> ClientConfig:
+    """
+    Let options win over the connection.
+
+    :param config: The connection's.
+    :param given: The parsed command line.
+    :raises ConfigurationError: A value is malformed.
+    """
+    own = {name: getattr(given, name) for name in ("waba_id", "host", "app_id")}
+    return replace(config, **{name: value for name, value in own.items() if value})
+
+
+def _plan(given: argparse.Namespace, client: WhatsAppClient) -> int:
+    from airflow_provider_whatsapp.message_templates.record import Record
+    from airflow_provider_whatsapp.message_templates.render import render_plan
+    from airflow_provider_whatsapp.message_templates.sync import plan_templates, record_path
+
+    record = Record.read(record_path(given.path))
+    plan = plan_templates(client, given.wanted, prune=given.prune, record=record)
+    _show(_json(plan) if given.json else render_plan(plan))
+    return CHANGES if plan.has_changes else NO_CHANGE
+
+
+def _apply(given: argparse.Namespace, client: WhatsAppClient) -> int:
+    from airflow_provider_whatsapp.message_templates.apply import Applier
+    from airflow_provider_whatsapp.message_templates.record import Record
+    from airflow_provider_whatsapp.message_templates.render import render_plan, render_report
+    from airflow_provider_whatsapp.message_templates.sync import plan_templates, record_path
+
+    path = record_path(given.path)
+    record = Record.read(path)
+    plan = plan_templates(client, given.wanted, prune=given.prune, record=record)
+    if not given.json:
+        _show(render_plan(plan))
+    applier = Applier(
+        client, record=record, max_deletions=given.max_deletions, changed=lambda: record.write(path)
+    )
+    report = applier.apply(plan)
+    _show(_json(report) if given.json else render_report(report))
+    if report.failed:
+        return ERROR
+    return NO_CHANGE if report.complete else CHANGES
+
+
+def _pull(given: argparse.Namespace, client: WhatsAppClient) -> int:
+    from airflow_provider_whatsapp.message_templates.account import read_account
+    from airflow_provider_whatsapp.message_templates.pull import pull
+
+    result = pull(read_account(client), given.path)
+    if given.json:
+        _show(json.dumps(result, indent=2, ensure_ascii=False))
+        return NO_CHANGE
+    lines = [f"wrote {file}" for file in result["written"]]
+    lines += [f"! {name}: today's rules refuse what Meta once took; marked as_is" for name in result["as_is"]]
+    count = len(result["written"])
+    lines.append(f"{result['templates']} templates, {count} file{'s' if count != 1 else ''} written.")
+    _show("\n".join(lines))
+    return NO_CHANGE
+
+
+def _json(found: Any) -> str:
+    return json.dumps(found.to_dict(), indent=2, ensure_ascii=False)
+
+
+def _show(text: str) -> None:
+    sys.stdout.write(text + "\n")

@@ -1,0 +1,329 @@
+"""Carrying a plan out: within Meta's limits, and with a true report however far it came."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_whatsapp.client.errors import (
+    ConfigurationError,
+    InvalidRequestError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PayloadError,
+    RateLimitError,
+    TemplateError,
+    WhatsAppError,
+)
+from airflow_provider_whatsapp.client.resources.media import SAMPLE_TYPES, as_media_file
+from airflow_provider_whatsapp.message_templates import blocks
+from airflow_provider_whatsapp.message_templates.account import FIELDS
+from airflow_provider_whatsapp.message_templates.plan import changed_fields, in_order, iso
+from airflow_provider_whatsapp.message_templates.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+    from airflow_provider_whatsapp.message_templates.definition import Key, TemplateDefinition
+    from airflow_provider_whatsapp.message_templates.plan import Change, Plan
+
+CREATIONS_PER_HOUR = 100
+MAX_DELETIONS = 10
+HOUR = 3600.0
+BEING_DELETED, TEMPLATE_LIMIT = 2388023, 2388019
+
+State = Literal["done", "failed", "unknown", "blocked", "postponed", "not tried"]
+STATES: tuple[State, ...] = ("done", "failed", "unknown", "blocked", "postponed", "not tried")
+
+_ITS_OWN = (InvalidRequestError, NotFoundError, PayloadError, TemplateError)
+"""Refusals that concern one template alone; any other ends the run."""
+_ENDS_ALL = ("failed", "unknown")
+"""After these nothing more is tried; a limit ends only the changes of its own kind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """
+    What became of one change.
+
+    :param change: The change.
+    :param state: ``done``; ``failed`` (refused, nothing was changed); ``unknown`` (no answer came, and looking did
+        not settle it); ``blocked`` (a limit of Meta's); ``postponed`` (the hour's limit is used up); ``not tried``
+        (an earlier failure ended the run).
+    :param detail: Why.
+    :param possible_at: Unix time in seconds when it becomes possible, where that is known.
+    :param status: The template's status afterwards: ``PENDING``, ``APPROVED``...
+    :param category: The category that Meta gave it.
+    :param template_id: Its id.
+    """
+
+    change: Change
+    state: State
+    detail: str | None = None
+    possible_at: float | None = None
+    status: str | None = None
+    category: str | None = None
+    template_id: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON primitives, without what is empty."""
+        facts = {
+            "action": self.change.wanted or self.change.action,
+            "name": self.change.name,
+            "language": self.change.language,
+            "state": self.state,
+            "detail": self.detail,
+            "possible_at": iso(self.possible_at),
+            "status": self.status,
+            "category": self.category,
+            "id": self.template_id,
+        }
+        return {name: value for name, value in facts.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class ApplyReport:
+    """
+    What was done, and what was not.
+
+    :param outcomes: One for each change that was to be made.
+    :param plan: What was planned.
+    :param drift: What Meta did otherwise than asked: a category that differs.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    plan: Plan
+    drift: tuple[str, ...] = ()
+
+    def of(self, *states: State) -> list[Outcome]:
+        """
+        Return the outcomes of some states.
+
+        :param states: Which.
+        """
+        return [outcome for outcome in self.outcomes if outcome.state in states]
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything went wrong, rather than having to wait."""
+        return bool(self.of("failed", "unknown", "not tried"))
+
+    @property
+    def complete(self) -> bool:
+        """Whether the account now holds what the files define."""
+        return len(self.of("done")) == len(self.outcomes)
+
+    def summary(self) -> str:
+        """Return one line."""
+        found = Counter(outcome.state for outcome in self.outcomes)
+        counts = [f"{found[state]} {state}" for state in STATES if found[state]]
+        return ", ".join(counts) or "nothing to do"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON primitives."""
+        found = Counter(outcome.state for outcome in self.outcomes)
+        return {
+            **{state.replace(" ", "_"): found[state] for state in STATES},
+            "outcomes": [outcome.to_dict() for outcome in self.outcomes],
+            "drift": list(self.drift),
+        }
+
+
+@dataclass
+class Applier:
+    """
+    Carries out a plan.
+
+    :param client: The account's client.
+    :param record: Takes the edits and deletions that are made.
+    :param max_deletions: More deletions than this are refused before anything is done.
+    :param max_creations: Creations of one run; Meta allows 100 in an hour.
+    :param now: Unix time in seconds.
+    :param changed: Called after each change that was made.
+    """
+
+    client: WhatsAppClient
+    record: Record = field(default_factory=Record)
+    max_deletions: int = MAX_DELETIONS
+    max_creations: int = CREATIONS_PER_HOUR
+    now: Callable[[], float] = time.time
+    changed: Callable[[], None] | None = None
+    _handles: dict[str, str] = field(default_factory=dict)
+
+    def apply(self, plan: Plan) -> ApplyReport:
+        """
+        Make the changes: creations, edits, deletions.
+
+        :param plan: What to do.
+        :raises ConfigurationError: It holds too many deletions, or samples without an ``app_id``; nothing was done.
+        :raises PayloadError: A sample does not suit; nothing was done.
+        """
+        todo = in_order(plan.changes)
+        self._check(todo)
+        outcomes: list[Outcome] = []
+        created = 0
+        stopped: Outcome | None = None
+        for change in todo:
+            if stopped is not None and (
+                stopped.state != "postponed" or change.action == stopped.change.action
+            ):
+                outcomes.append(_after(stopped, change))
+                continue
+            if change.action == "create" and created >= self.max_creations:
+                detail = f"Meta allows {self.max_creations} new templates in an hour: run it again then"
+                outcome = Outcome(
+                    change=change, state="postponed", detail=detail, possible_at=self.now() + HOUR
+                )
+                stopped = outcome
+            else:
+                outcome, ends = self._try(change)
+                created += change.action == "create" and outcome.state == "done"
+                stopped = outcome if ends else stopped
+            outcomes.append(outcome)
+            if outcome.state == "done" and self.changed is not None:
+                self.changed()
+        outcomes += [_blocked(change) for change in plan.of("blocked")]
+        return ApplyReport(tuple(outcomes), plan, tuple(filter(None, map(_drift, outcomes))))
+
+    def _check(self, todo: list[Change]) -> None:
+        deletions = [change for change in todo if change.action == "delete"]
+        if len(deletions) > self.max_deletions:
+            msg = (
+                f"the plan deletes {len(deletions)} templates, more than max_deletions ({self.max_deletions})"
+            )
+            raise ConfigurationError(
+                msg, advice="Nothing was changed. Look at the plan, and raise max_deletions if it is right."
+            )
+        for change in todo:
+            for sample in change.definition.samples() if change.definition else ():
+                self.client.config.require("app_id")
+                _check_sample(_sample_path(change.definition, sample))
+
+    def _try(self, change: Change) -> tuple[Outcome, bool]:
+        """Make one change; the second value tells whether the run ends with it."""
+        try:
+            return self._make(change), False
+        except RateLimitError as error:
+            moment = self.now() + (error.retry_after or HOUR)
+            return Outcome(change=change, state="postponed", detail=str(error), possible_at=moment), True
+        except OutcomeUnknownError as error:
+            return self._settle(change, error), True
+        except _ITS_OWN as error:
+            return self._refused(change, error)
+        except WhatsAppError as error:
+            return Outcome(change=change, state="failed", detail=str(error)), True
+
+    def _make(self, change: Change) -> Outcome:
+        templates = self.client.templates
+        if change.action == "delete":
+            return self._delete(change)
+        definition = change.definition
+        assert definition is not None  # noqa: S101  (only deletions have none)
+        handles = {sample: self._handle(definition, sample) for sample in definition.samples()}
+        if change.action == "create":
+            answer = templates.create(**definition.create_payload(handles))
+            category = answer.get("category")
+        else:
+            answer = templates.edit(
+                str(change.template_id), **self._edit_payload(change, definition, handles)
+            )
+            category = answer.get("category", definition.category if "category" in change.fields else None)
+            if change.status == "APPROVED":
+                self.record.edited(str(change.template_id), self.now())
+        status, made = answer.get("status", "PENDING"), answer.get("id") or change.template_id
+        return Outcome(change=change, state="done", status=status, category=category, template_id=made)
+
+    @staticmethod
+    def _edit_payload(
+        change: Change, definition: TemplateDefinition, handles: Mapping[str, str]
+    ) -> dict[str, Any]:
+        payload: dict[str, Any] = {"components": definition.payload_components(handles)}
+        if "category" in change.fields:
+            payload["category"] = definition.category
+        if "parameter_format" in change.fields:
+            payload["parameter_format"] = definition.parameter_format
+        return payload | {name: value for name, value in definition.options.items() if name in change.fields}
+
+    def _handle(self, definition: TemplateDefinition, sample: str) -> str:
+        path = _sample_path(definition, sample)
+        if path not in self._handles:
+            self._handles[path] = self.client.media.upload_sample(Path(path))
+        return self._handles[path]
+
+    def _delete(self, change: Change) -> Outcome:
+        try:
+            self.client.templates.delete(name=change.name, template_id=change.template_id)
+        except (InvalidRequestError, NotFoundError):
+            # A repeated delete whose first answer was lost is refused as well: what counts is whether it is there.
+            if not self._is_gone(change.key):
+                raise
+        if change.status == "APPROVED":
+            self.record.deleted(change.name, self.now())
+        return Outcome(change=change, state="done", status="DELETED")
+
+    def _settle(self, change: Change, error: OutcomeUnknownError) -> Outcome:
+        """No answer came: look what the account holds."""
+        try:
+            row = (
+                self.client.templates.get(str(change.template_id), fields=FIELDS)
+                if change.template_id
+                else None
+            )
+        except WhatsAppError:
+            row = None
+        if row is not None and change.definition and not changed_fields(change.definition, row):
+            if change.status == "APPROVED":
+                self.record.edited(str(change.template_id), self.now())
+            return Outcome(
+                change=change, state="done", status=row.get("status"), category=row.get("category")
+            )
+        return Outcome(change=change, state="failed" if row is not None else "unknown", detail=str(error))
+
+    def _refused(self, change: Change, error: WhatsAppError) -> tuple[Outcome, bool]:
+        ends = error.subcode == TEMPLATE_LIMIT
+        if error.subcode in (BEING_DELETED, TEMPLATE_LIMIT):
+            return Outcome(change=change, state="blocked", detail=str(error)), ends
+        if change.action == "edit" and change.reason and change.possible_at:
+            detail = f"{error} Meta allows one edit of an approved template in 24 hours and 10 in 30 days."
+            return Outcome(
+                change=change, state="blocked", detail=detail, possible_at=change.possible_at
+            ), False
+        return Outcome(change=change, state="failed", detail=str(error)), False
+
+    def _is_gone(self, key: Key) -> bool:
+        found = self.client.templates.find(*key)
+        return found is None or blocks.is_gone(found)
+
+
+def _check_sample(path: str) -> None:
+    mime_type = as_media_file(Path(path)).mime_type
+    if mime_type not in SAMPLE_TYPES:
+        raise PayloadError(
+            f"{path} is {mime_type}", field="sample", advice=f"Samples are {', '.join(SAMPLE_TYPES)}."
+        )
+
+
+def _sample_path(definition: TemplateDefinition | None, sample: str) -> str:
+    return str(Path((definition and definition.folder) or ".", sample))
+
+
+def _after(stopped: Outcome, change: Change) -> Outcome:
+    if stopped.state not in _ENDS_ALL:
+        return replace(stopped, change=change)
+    return Outcome(change=change, state="not tried", detail="the run ended with an earlier failure")
+
+
+def _blocked(change: Change) -> Outcome:
+    return Outcome(change=change, state="blocked", detail=change.reason, possible_at=change.possible_at)
+
+
+def _drift(outcome: Outcome) -> str | None:
+    definition, category = outcome.change.definition, outcome.category
+    if outcome.state != "done" or definition is None or category in (None, definition.category):
+        return None
+    name, language = outcome.change.key
+    return f"{name} ({language}): Meta has made it {category}, {definition.category} was asked for"

@@ -1,0 +1,151 @@
+"""A template as the files define it: one name in one language. Pure: no files, no requests."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.message_templates.canonical import canonical
+from airflow_provider_whatsapp.message_templates.reading import OPTION_TYPES
+from airflow_provider_whatsapp.message_templates.shortform import shorten
+from airflow_provider_whatsapp.message_templates.texts import MEDIA_FORMATS, parameter_format, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Self
+
+Key = tuple[str, str]
+"""A template's name and language."""
+
+OPTIONS = tuple(OPTION_TYPES)
+"""Graph's further fields that a file may set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemplateDefinition:
+    """
+    One template in one language.
+
+    :param name: Its name.
+    :param language: Its language code.
+    :param category: ``AUTHENTICATION``, ``MARKETING`` or ``UTILITY``.
+    :param components: Graph's components; a media header's ``header_handle`` holds the path of its sample, a handle
+        (``4::...``), or is missing.
+    :param options: Graph's further fields, of :data:`OPTIONS`.
+    :param folder: Folder that paths of samples start from.
+    :param as_is: It is kept as Meta holds it, though today's rules refuse it; it is not submitted.
+    :param where: ``file:line``, for whoever reads a plan.
+    """
+
+    name: str
+    language: str
+    category: str
+    components: tuple[Mapping[str, Any], ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    folder: str | None = field(default=None, compare=False)
+    as_is: bool = field(default=False, compare=False)
+    where: str = field(default="", compare=False)
+
+    @property
+    def key(self) -> Key:
+        """Name and language."""
+        return self.name, self.language
+
+    @property
+    def parameter_format(self) -> str:
+        """``NAMED`` or ``POSITIONAL``, as the variables of header and body demand."""
+        return parameter_format(self.components) or "POSITIONAL"
+
+    @classmethod
+    def from_graph(cls, row: Mapping[str, Any]) -> Self:
+        """
+        Read a template as Graph lists it; what cannot be submitted again (a sample's address) is left out.
+
+        :param row: One template of the account's list.
+        """
+        category = str(row.get("category", ""))
+        components = row.get("components") or []
+        short = shorten(components, category)
+        if short is not None:
+            from airflow_provider_whatsapp.message_templates.shortform import expand
+
+            components, _ = expand(*short)
+        options = {key: row[key] for key in OPTIONS if row.get(key) not in (None, False)}
+        return cls(
+            name=str(row.get("name")),
+            language=str(row.get("language")),
+            category=category,
+            components=tuple(_without_addresses(part) for part in components),
+            options=options,
+        )
+
+    def canonical(self) -> list[dict[str, Any]]:
+        """Return the components as they are compared."""
+        return canonical(self.components, self.category)
+
+    def samples(self) -> list[str]:
+        """Return the paths of header samples that have to be uploaded before it can be submitted."""
+        return [sample for sample in _samples(self.components) if not sample.startswith("4:")]
+
+    def gaps(self) -> list[str]:
+        """Return what is missing before it can be submitted; Meta does not tell these again, so a pull lacks them."""
+        found = []
+        if self.as_is:
+            found.append("it is marked as_is: mend what today's rules refuse, and take the mark away")
+        for part in walk(self.components):
+            form = str(part.get("format", "")).upper()
+            if form in MEDIA_FORMATS and not list(_samples([part])):
+                found.append(f"the {form.lower()} header needs a sample: give the path of a file")
+            for button in part.get("buttons") or ():
+                kind = str(button.get("otp_type", "COPY_CODE")).upper()
+                if kind != "COPY_CODE" and not button.get("supported_apps"):
+                    found.append(f"the {kind.lower()} button needs supported_apps")
+                if kind == "ZERO_TAP" and button.get("zero_tap_terms_accepted") is not True:
+                    found.append("the zero_tap button needs zero_tap_terms_accepted: true")
+        return found
+
+    def create_payload(self, handles: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """
+        Return the body that creates it.
+
+        :param handles: Handles of the uploaded samples, by path.
+        """
+        identity = {"name": self.name, "language": self.language, "category": self.category}
+        content = {"parameter_format": self.parameter_format, "components": self.payload_components(handles)}
+        return {**identity, **content, **self.options}
+
+    def payload_components(self, handles: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        """
+        Return the components as they are submitted.
+
+        :param handles: Handles of the uploaded samples, by path.
+        """
+        made: list[dict[str, Any]] = json.loads(json.dumps(self.components))
+        for part in walk(made):
+            example = part.get("example")
+            listed = example.get("header_handle") if isinstance(example, dict) else None
+            if isinstance(listed, list):
+                listed[:] = [(handles or {}).get(sample, sample) for sample in listed]
+        return made
+
+
+def _samples(components: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for part in walk(components):
+        example = part.get("example")
+        handles = example.get("header_handle") if isinstance(example, dict) else None
+        yield from (str(handle) for handle in handles or ())
+
+
+def _without_addresses(part: Mapping[str, Any]) -> dict[str, Any]:
+    made = dict(part)
+    example = part.get("example")
+    handles = example.get("header_handle") if isinstance(example, dict) else None
+    if handles and str(handles[0]).startswith(("https://", "http://")):
+        made.pop("example")
+    if isinstance(part.get("cards"), list):
+        made["cards"] = [
+            {**card, "components": [_without_addresses(inner) for inner in card.get("components") or []]}
+            for card in part["cards"]
+        ]
+    return made

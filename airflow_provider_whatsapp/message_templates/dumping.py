@@ -1,0 +1,84 @@
+"""Definitions as YAML or JSON, in the form of the files."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from airflow_provider_whatsapp.message_templates.shortform import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from airflow_provider_whatsapp.message_templates.definition import TemplateDefinition
+
+_WIDTH = 110
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks, and repeats rather than refers."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def content_data(definition: TemplateDefinition) -> tuple[dict[str, Any], dict[str, str]]:
+    """
+    Return a definition's content in the short form where that says it all, and the examples of its variables.
+
+    :param definition: The template.
+    """
+    short = shorten(definition.components, definition.category)
+    content, parameters = (
+        short if short is not None else ({"components": definition.payload_components()}, {})
+    )
+    if definition.as_is:
+        content["as_is"] = True
+    return content, parameters
+
+
+def template_data(definitions: Iterable[TemplateDefinition]) -> dict[str, Any]:
+    """
+    Return one template's languages as a file's data.
+
+    :param definitions: Of one name, one category and the same options.
+    """
+    languages = sorted(definitions, key=lambda definition: definition.language)
+    contents = {definition.language: content_data(definition) for definition in languages}
+    first = languages[0]
+    data: dict[str, Any] = {"name": first.name, "category": first.category, **first.options}
+    examples = [parameters for _, parameters in contents.values() if parameters]
+    shared = bool(examples) and all(parameters == examples[0] for parameters in examples)
+    if shared:
+        data["parameters"] = _parameters(examples[0])
+    data["languages"] = {}
+    for language, (content, parameters) in contents.items():
+        own = {"parameters": _parameters(parameters)} if parameters and not shared else {}
+        data["languages"][language] = {**content, **own}
+    return data
+
+
+def _parameters(examples: Mapping[str, str]) -> dict[str, Any]:
+    return {name: {"example": example} for name, example in examples.items()}
+
+
+def dump(data: Any, *, as_json: bool = False) -> str:
+    """
+    Write a file's data.
+
+    :param data: As :func:`template_data` returns it, or ``{"templates": [...]}``.
+    :param as_json: JSON instead of YAML.
+    """
+    if as_json:
+        return json.dumps(data, ensure_ascii=False, indent=2) + "\n"
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
+    return text

@@ -1,0 +1,256 @@
+"""What has to be done so that the account holds what the files define. Pure: no files, no requests, no clock."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_whatsapp.message_templates import blocks
+from airflow_provider_whatsapp.message_templates.canonical import canonical, equal, same_format
+from airflow_provider_whatsapp.message_templates.diff import diff
+from airflow_provider_whatsapp.message_templates.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from airflow_provider_whatsapp.message_templates.definition import Key, TemplateDefinition
+    from airflow_provider_whatsapp.message_templates.yamlfile import TemplateSet
+
+Action = Literal["create", "edit", "delete", "unchanged", "drifted", "blocked"]
+ACTIONS: tuple[Action, ...] = ("create", "edit", "delete", "blocked", "drifted", "unchanged")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """
+    What becomes of one template in one language.
+
+    :param action: ``create``, ``edit``, ``delete``, ``unchanged``, ``drifted`` (the content is as defined, but Meta
+        has changed something about it) or ``blocked`` (it would have to change, and cannot now).
+    :param name: Its name.
+    :param language: Its language.
+    :param wanted: For ``blocked``: ``create``, ``edit`` or ``delete``.
+    :param reason: For ``blocked``, why; for ``edit``, what may stand in its way.
+    :param possible_at: Unix time in seconds when it becomes possible, where that is known.
+    :param drift: What Meta changed: category, quality, status.
+    :param fields: What an edit changes: ``components``, ``category`` or an option.
+    :param diff: Lines of a diff from the account's content to the files'.
+    :param definition: What the files say; None for a deletion.
+    :param template_id: Id of the account's template; None for a creation.
+    :param status: The account's status of it.
+    """
+
+    action: Action
+    name: str
+    language: str
+    wanted: str | None = None
+    reason: str | None = None
+    possible_at: float | None = None
+    drift: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    diff: tuple[str, ...] = ()
+    definition: TemplateDefinition | None = field(default=None, repr=False)
+    template_id: str | None = None
+    status: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """Name and language."""
+        return self.name, self.language
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON primitives, without what is empty; times are ISO 8601 in UTC."""
+        facts = {
+            "action": self.action,
+            "name": self.name,
+            "language": self.language,
+            "wanted": self.wanted,
+            "reason": self.reason,
+            "possible_at": iso(self.possible_at),
+            "status": self.status,
+            "drift": list(self.drift),
+            "fields": list(self.fields),
+            "diff": list(self.diff),
+            "where": self.definition.where if self.definition else None,
+        }
+        return {name: value for name, value in facts.items() if value not in (None, [], "")}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    All changes, in the order of the files, deletions last.
+
+    :param changes: One for each template in each language.
+    :param leftover: Templates of the account that pruning would delete; it was not asked for.
+    :param others: How many templates the account has beside these.
+    """
+
+    changes: tuple[Change, ...]
+    leftover: tuple[Key, ...] = ()
+    others: int = 0
+
+    def of(self, *actions: Action) -> list[Change]:
+        """
+        Return the changes of some kinds.
+
+        :param actions: Which.
+        """
+        return [change for change in self.changes if change.action in actions]
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether the account differs from the files in what the files can say: something is to do, or blocked."""
+        return bool(self.of("create", "edit", "delete", "blocked"))
+
+    def counts(self) -> dict[str, int]:
+        """Return how many changes there are of each kind."""
+        found = Counter(change.action for change in self.changes)
+        return {action: found[action] for action in ACTIONS}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON primitives."""
+        return {
+            **self.counts(),
+            "changes": [change.to_dict() for change in self.changes],
+            "leftover": [{"name": name, "language": language} for name, language in self.leftover],
+            "others": self.others,
+        }
+
+
+def make_plan(
+    wanted: TemplateSet,
+    listed: Iterable[Mapping[str, Any]],
+    *,
+    now: float,
+    prune: bool = False,
+    record: Record | None = None,
+) -> Plan:
+    """
+    Compare the files with the account.
+
+    :param wanted: What the files define.
+    :param listed: All templates of the account, as Graph lists them.
+    :param now: The present Unix time in seconds.
+    :param prune: Plan the deletion of what the files cover and no longer define.
+    :param record: What is known of earlier edits and deletions, which Graph does not tell.
+    """
+    record = record or Record()
+    rows = {(str(row.get("name")), str(row.get("language"))): row for row in listed}
+    changes = []
+    for key, definition in wanted.definitions.items():
+        row = rows.get(key)
+        if row is None or blocks.is_gone(row):
+            changes.append(_create(definition, row, rows, now=now, record=record))
+        else:
+            changes.append(_compare(definition, row, now=now, record=record))
+    alive = [key for key, row in rows.items() if key not in wanted.definitions and not blocks.is_gone(row)]
+    covered = [key for key in alive if wanted.covers(key[0])]
+    if prune:
+        changes += [_delete(rows[key]) for key in covered]
+    return Plan(tuple(changes), () if prune else tuple(covered), len(alive) - len(covered))
+
+
+def _create(
+    definition: TemplateDefinition,
+    row: Mapping[str, Any] | None,
+    rows: Mapping[Key, Mapping[str, Any]],
+    *,
+    now: float,
+    record: Record,
+) -> Change:
+    siblings = [other for key, other in rows.items() if key[0] == definition.name and other is not row]
+    block = blocks.of_creation(definition, row, siblings, now=now, record=record)
+    lines = tuple(diff(None, definition))
+    if block is None:
+        return _change("create", definition, row, diff=lines)
+    return _change(
+        "blocked", definition, row, wanted="create", reason=block.reason, possible_at=block.until, diff=lines
+    )
+
+
+def _compare(definition: TemplateDefinition, row: Mapping[str, Any], *, now: float, record: Record) -> Change:
+    fields = changed_fields(definition, row)
+    drift = tuple(blocks.drift(definition, row))
+    if not fields:
+        return _change("drifted" if drift else "unchanged", definition, row, drift=drift)
+    lines = tuple(diff(row, definition))
+    block = blocks.of_edit(definition, row, fields, now=now, record=record)
+    if block is not None:
+        return _change(
+            "blocked", definition, row, wanted="edit", reason=block.reason, possible_at=block.until, drift=drift,
+            fields=fields, diff=lines,
+        )  # fmt: skip
+    caution = blocks.caution(row, now)
+    return _change(
+        "edit", definition, row, reason=caution and caution.reason, possible_at=caution and caution.until, drift=drift,
+        fields=fields, diff=lines,
+    )  # fmt: skip
+
+
+def changed_fields(definition: TemplateDefinition, row: Mapping[str, Any]) -> tuple[str, ...]:
+    """
+    Return which fields an edit would have to change.
+
+    :param definition: What the files say.
+    :param row: The template as Graph lists it.
+    """
+    theirs = row.get("components") or []
+    fields = []
+    if not equal(definition.canonical(), canonical(theirs, str(row.get("category")))):
+        fields.append("components")
+    if not same_format(definition.components, definition.parameter_format, row.get("parameter_format")):
+        fields.append("parameter_format")
+    if definition.category != row.get("category") and not blocks.is_category_drift(definition, row):
+        fields.append("category")
+    fields += [name for name, value in definition.options.items() if row.get(name) != value]
+    return tuple(fields)
+
+
+def _delete(row: Mapping[str, Any]) -> Change:
+    identity = {"name": str(row.get("name")), "language": str(row.get("language"))}
+    facts = {"template_id": str(row.get("id")), "status": _status(row), "diff": tuple(diff(row, None))}
+    block = blocks.of_deletion(row)
+    if block is None:
+        return Change(action="delete", **identity, **facts)  # type: ignore[arg-type]
+    return Change(action="blocked", wanted="delete", reason=block.reason, **identity, **facts)  # type: ignore[arg-type]
+
+
+def _change(
+    action: Action, definition: TemplateDefinition, row: Mapping[str, Any] | None, **facts: Any
+) -> Change:
+    return Change(
+        action=action,
+        name=definition.name,
+        language=definition.language,
+        definition=definition,
+        template_id=str(row["id"]) if row is not None and row.get("id") else None,
+        status=_status(row) if row is not None else None,
+        **facts,
+    )
+
+
+def _status(row: Mapping[str, Any]) -> str:
+    return str(row.get("status", "")).upper()
+
+
+def iso(moment: float | None) -> str | None:
+    """
+    Return a time as ISO 8601 in UTC, or None.
+
+    :param moment: Unix time in seconds.
+    """
+    return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+
+
+def in_order(changes: Sequence[Change]) -> list[Change]:
+    """
+    Return what is to be done, in the order in which it is done: create, edit, delete.
+
+    :param changes: Any changes.
+    """
+    return [
+        change for action in ("create", "edit", "delete") for change in changes if change.action == action
+    ]

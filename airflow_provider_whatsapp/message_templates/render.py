@@ -1,0 +1,64 @@
+"""Plans and reports as a terminal or a log shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_whatsapp.message_templates.plan import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_whatsapp.message_templates.apply import ApplyReport
+    from airflow_provider_whatsapp.message_templates.plan import Change, Plan
+
+_MARKS = {"create": "+", "edit": "~", "delete": "-", "blocked": "x", "drifted": "!"}
+
+
+def render_plan(plan: Plan) -> str:
+    """
+    Return a plan as text: a diff for each change, and one line of counts.
+
+    :param plan: The plan.
+    """
+    lines = [line for change in plan.changes if change.action in _MARKS for line in _change(change)]
+    counts = [f"{count} {action}" for action, count in plan.counts().items() if count]
+    lines.append(f"{', '.join(counts) or 'nothing defined'}.")
+    if plan.leftover:
+        names = ", ".join(f"{name} ({language})" for name, language in plan.leftover)
+        lines.append(f"Not in the files any more; --prune would delete: {names}.")
+    return "\n".join(lines)
+
+
+def _change(change: Change) -> Iterator[str]:
+    wanted = f" {change.wanted}" if change.wanted else ""
+    where = f"  [{change.definition.where}]" if change.definition and change.definition.where else ""
+    status = f", {change.status}" if change.status else ""
+    yield f"{_MARKS[change.action]} {change.action}{wanted}  {change.name} ({change.language}{status}){where}"
+    if change.reason:
+        yield f"    {change.reason}{_when(change.possible_at)}"
+    for note in change.drift:
+        yield f"    {note}"
+    for line in change.diff:
+        yield f"      {line}"
+
+
+def render_report(report: ApplyReport) -> str:
+    """
+    Return a report as text: one line for each change, and one of counts.
+
+    :param report: The report.
+    """
+    lines = []
+    for outcome in report.outcomes:
+        action = outcome.change.wanted or outcome.change.action
+        facts = f"; now {outcome.status}" if outcome.state == "done" and outcome.status else ""
+        detail = f": {outcome.detail}{_when(outcome.possible_at)}" if outcome.detail else ""
+        name = f"{outcome.change.name} ({outcome.change.language})"
+        lines.append(f"{outcome.state}  {action} {name}{facts}{detail}")
+    lines += [f"! {note}" for note in report.drift]
+    return "\n".join([*lines, f"{report.summary()}."])
+
+
+def _when(moment: float | None) -> str:
+    return f" (possible from {iso(moment)})" if moment is not None else ""

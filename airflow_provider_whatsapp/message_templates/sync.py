@@ -1,0 +1,71 @@
+"""Templates as code, from end to end: read the files and the account, plan, apply, pull."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.message_templates import yamlfile
+from airflow_provider_whatsapp.message_templates.account import read_account
+from airflow_provider_whatsapp.message_templates.plan import make_plan
+from airflow_provider_whatsapp.message_templates.record import FILE_NAME, Record
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+    from airflow_provider_whatsapp.message_templates.plan import Plan
+    from airflow_provider_whatsapp.message_templates.yamlfile import TemplateSet
+
+
+def read_templates(templates: Any, *, folder: str | None = None) -> TemplateSet:
+    """
+    Read definitions from wherever they are.
+
+    :param templates: A file, a folder, or a list of mappings in the form of the files.
+    :param folder: Folder that a relative path, and paths of samples in a list, start from.
+    :raises TemplateFileError: They hold mistakes; each is told with file and line.
+    :raises ConfigurationError: It is neither a path nor a list.
+    """
+    if isinstance(templates, str | Path):
+        return yamlfile.load(Path(folder or "", templates))
+    if isinstance(templates, dict):
+        templates = [templates]
+    if isinstance(templates, list | tuple):
+        return yamlfile.load_data(templates, folder=folder)
+    msg = f"templates is {type(templates).__name__}"
+    raise ConfigurationError(
+        msg, advice="Give a file, a folder, or a list of mappings in the form of the files."
+    )
+
+
+def plan_templates(
+    client: WhatsAppClient,
+    wanted: TemplateSet,
+    *,
+    prune: bool = False,
+    record: Record | None = None,
+    now: float | None = None,
+) -> Plan:
+    """
+    Read the account once and compare it with the files.
+
+    :param client: The account's client.
+    :param wanted: What the files define.
+    :param prune: Plan the deletion of what the files cover and no longer define.
+    :param record: Earlier edits and deletions.
+    :param now: Unix time in seconds; None: the machine's clock.
+    :raises APIError: WhatsApp or the gateway refused.
+    """
+    moment = time.time() if now is None else now
+    return make_plan(wanted, read_account(client), now=moment, prune=prune, record=record)
+
+
+def record_path(path: str | Path) -> Path:
+    """
+    Return where the record of edits and deletions is kept: hidden, beside the files.
+
+    :param path: The template files.
+    """
+    root = Path(path)
+    return (root if root.is_dir() else root.parent) / FILE_NAME

@@ -1,0 +1,229 @@
+"""Template files: from YAML or JSON to definitions, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.message_templates import limits
+from airflow_provider_whatsapp.message_templates.definition import OPTIONS, Key, TemplateDefinition
+from airflow_provider_whatsapp.message_templates.problems import (
+    Notes,
+    Problem,
+    Source,
+    TemplateFileError,
+    nearest,
+)
+from airflow_provider_whatsapp.message_templates.reading import FILE_KEYS, check_prune, check_template
+from airflow_provider_whatsapp.message_templates.shortform import expand
+from airflow_provider_whatsapp.message_templates.texts import variables, walk
+from airflow_provider_whatsapp.message_templates.yamltree import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from airflow_provider_whatsapp.message_templates.problems import KeyPath
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True)
+class TemplateSet:
+    """
+    What files define.
+
+    :param definitions: The templates, by name and language, in the order of the files.
+    :param prefixes: Templates whose names begin so belong to these files, and may be pruned.
+    :param names: Further names that may be pruned.
+    """
+
+    definitions: Mapping[Key, TemplateDefinition]
+    prefixes: frozenset[str] = field(default_factory=frozenset)
+    names: frozenset[str] = field(default_factory=frozenset)
+
+    def covers(self, name: str) -> bool:
+        """
+        Tell whether a template of this name belongs to the files.
+
+        :param name: Its name.
+        """
+        defined = {key[0] for key in self.definitions}
+        return name in defined or name in self.names or name.startswith(tuple(self.prefixes))
+
+
+def load(path: str | Path) -> TemplateSet:
+    """
+    Read a file, or all ``.yaml``, ``.yml`` and ``.json`` files of a folder and the folders in it.
+
+    :param path: File or folder.
+    :raises TemplateFileError: Files hold mistakes; all are told, each with file and line.
+    """
+    found = _Found()
+    for file in template_files(path):
+        try:
+            documents = parse(file.read_text(encoding="utf-8-sig"), str(file))
+        except TemplateFileError as error:
+            found.problems += error.problems
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            found.problems.append(Problem(str(file), f"cannot be read: {error}"))
+            continue
+        for data, source in documents:
+            found.read(data, source, str(file.parent))
+    return found.result(str(path))
+
+
+def load_data(templates: Iterable[Any], *, folder: str | None = None, name: str = "templates") -> TemplateSet:
+    """
+    Read definitions that are data already, in the form of the files.
+
+    :param templates: A mapping for each template.
+    :param folder: Folder that paths of samples start from.
+    :param name: What the user knows them by.
+    :raises TemplateFileError: They hold mistakes; all are told, each with its keys.
+    """
+    found = _Found()
+    found.read(list(templates), Source(name), folder)
+    return found.result(name)
+
+
+def template_files(path: str | Path) -> list[Path]:
+    """
+    Return the files that a path stands for, sorted; hidden ones are left out.
+
+    :param path: File or folder.
+    :raises TemplateFileError: There is nothing.
+    """
+    root = Path(path)
+    if root.is_file():
+        return [root]
+    if not root.is_dir():
+        raise TemplateFileError([Problem(str(path), "there is no such file or folder")])
+    return sorted(
+        file
+        for file in root.rglob("*")
+        if file.suffix in SUFFIXES
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(root).parts)
+    )
+
+
+class _Found:
+    """Definitions and mistakes, gathered over all files."""
+
+    def __init__(self) -> None:
+        self.definitions: dict[Key, TemplateDefinition] = {}
+        self.prefixes: set[str] = set()
+        self.names: set[str] = set()
+        self.problems: list[Problem] = []
+        self.empty = True
+
+    def result(self, name: str) -> TemplateSet:
+        if self.empty and not self.problems:
+            self.problems.append(Problem(name, "there are no templates"))
+        if self.problems:
+            raise TemplateFileError(self.problems)
+        return TemplateSet(self.definitions, frozenset(self.prefixes), frozenset(self.names))
+
+    def read(self, data: Any, source: Source, folder: str | None) -> None:
+        """Read one document: a template, a list of them, or ``templates`` and ``prune``."""
+        notes = Notes(source)
+        items: Any = [data]
+        path: KeyPath = ()
+        if isinstance(data, list):
+            items = data
+        elif isinstance(data, dict) and {"templates", "prune"} & set(data):
+            items, path = self._envelope(data, notes), ("templates",)
+        elif data is None:
+            items = []
+        for index, item in enumerate(items):
+            here = (*path, index) if path or isinstance(data, list) else ()
+            self.empty = False
+            if check_template(item, here, notes):
+                self._template(item, here, notes, folder)
+        self.problems += notes.problems
+
+    def _envelope(self, data: dict[str, Any], notes: Notes) -> list[Any]:
+        for key in data:
+            if key not in FILE_KEYS:
+                notes.shape((key,), f"unknown key {key!r}{nearest(key, FILE_KEYS)}")
+        if "prune" in data:
+            check_prune(data["prune"], ("prune",), notes)
+        if not notes.problems:
+            self.prefixes.update(data.get("prune", {}).get("prefixes", ()))
+            self.names.update(data.get("prune", {}).get("names", ()))
+            self.empty = self.empty and "prune" not in data
+        items = data.get("templates", [])
+        if isinstance(items, list):
+            return items
+        notes.shape(("templates",), "templates must be a list")
+        return []
+
+    def _template(self, item: dict[str, Any], path: KeyPath, notes: Notes, folder: str | None) -> None:
+        category = item["category"]
+        if not limits.NAME.fullmatch(item["name"]):
+            wanted = "lower-case letters, digits and underscores, 512 at most"
+            notes.limit((*path, "name"), f"a name has {wanted} (Meta: 2388046)")
+        if category not in limits.CATEGORIES:
+            hint = nearest(category, limits.CATEGORIES)
+            notes.limit((*path, "category"), f"{category!r} is not a category{hint}")
+            return
+        options = {key: item[key] for key in OPTIONS if key in item}
+        ttl = options.get("message_send_ttl_seconds")
+        wrong = limits.check_ttl(ttl, category) if ttl is not None else None
+        if wrong:
+            notes.limit((*path, "message_send_ttl_seconds"), wrong)
+        used: set[str] = set()
+        for language in item["languages"]:
+            definition = _definition(item, language, (*path, "languages", language), notes)
+            definition = replace(definition, options=options, folder=folder)
+            for sample in definition.samples():
+                if not Path(folder or ".", sample).is_file():
+                    notes.limit((*path, "languages", language), f"the sample {sample} is no file")
+            first = self.definitions.setdefault(definition.key, definition)
+            if first is not definition:
+                message = f"{item['name']} in {language} is defined at {first.where} already"
+                notes.limit((*path, "languages", language), message)
+            used |= {name for part in walk(definition.components) for name in variables(part.get("text"))}
+        for name in map(str, item.get("parameters") or {}):
+            if name not in used:
+                message = f"{name!r} is declared, but no text uses {{{{{name}}}}}"
+                notes.limit((*path, "parameters", name), message)
+
+
+def _definition(item: dict[str, Any], language: str, here: KeyPath, notes: Notes) -> TemplateDefinition:
+    """Read a language's content, well formed, and check it against Meta's limits."""
+    content = item["languages"][language]
+    if not limits.LANGUAGE.fullmatch(language):
+        notes.limit(here, f"{language!r} is not a language code; write en or en_US")
+    if "components" in content:
+        components = [dict(part) for part in content["components"]]
+        places: list[KeyPath] = [("components", index) for index in range(len(components))]
+    else:
+        parameters = {**_examples(item.get("parameters")), **_examples(content.get("parameters"))}
+        components, places = expand(content, parameters)
+
+    def note(at: KeyPath, message: str) -> None:
+        if not at:
+            notes.limit(here, message)
+            return
+        place, rest = places[int(at[0])], at[1:]
+        # In the short form, buttons are a list themselves.
+        rest = rest[1:] if place == ("buttons",) and rest[:1] == ("buttons",) else rest
+        notes.limit((*here, *place, *rest), message)
+
+    if not content.get("as_is"):
+        limits.check(components, item["category"], note)
+    return TemplateDefinition(
+        name=item["name"],
+        language=language,
+        category=item["category"],
+        components=tuple(components),
+        as_is=bool(content.get("as_is")),
+        where=notes.source.at(here),
+    )
+
+
+def _examples(parameters: Mapping[Any, Any] | None) -> dict[str, str]:
+    return {str(name): str(fields["example"]) for name, fields in (parameters or {}).items()}

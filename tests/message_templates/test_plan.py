@@ -1,0 +1,245 @@
+"""The plan is pure: definitions and what the account lists go in."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from airflow_provider_whatsapp.message_templates.plan import make_plan
+from airflow_provider_whatsapp.message_templates.record import DAY, MONTH, Record
+from airflow_provider_whatsapp.message_templates.render import render_plan
+from airflow_provider_whatsapp.message_templates.yamlfile import TemplateSet, load_data
+
+NOW = 1_800_000_000.0
+
+
+def wanted(*languages, name="late", category="UTILITY", body="It is late.", **more):
+    content = {"body": body}
+    return load_data(
+        [
+            {
+                "name": name,
+                "category": category,
+                **more,
+                "languages": dict.fromkeys(languages or ["en"], content),
+            }
+        ]
+    )
+
+
+def row(name="late", language="en", **more):
+    usual = {"id": f"{name}-{language}", "status": "APPROVED", "category": "UTILITY"}
+    return {
+        "name": name,
+        "language": language,
+        **usual,
+        "components": [{"type": "BODY", "text": "It is late."}],
+        **more,
+    }
+
+
+def only(*args, **options):
+    (change,) = make_plan(*args, now=NOW, **options).changes
+    return change
+
+
+CHANGED = {"components": [{"type": "BODY", "text": "It was late."}]}
+
+
+def test_create_edit_unchanged_in_one_plan():
+    plan = make_plan(
+        wanted("en", "de", "pt_BR"), [row(), row(language="de", **CHANGED), row("other")], now=NOW
+    )
+
+    assert [change.action for change in plan.changes] == ["unchanged", "edit", "create"]
+    assert plan.has_changes
+    assert plan.others == 1
+    assert plan.changes[1].fields == ("components",)
+    assert [line for line in plan.changes[1].diff if line[0] in "+-"] == [
+        "-body: It was late.",
+        "+body: It is late.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (
+            {"category": "MARKETING", "previous_category": "UTILITY"},
+            "changed its category from UTILITY to MARKETING",
+        ),
+        ({"correct_category": "MARKETING"}, "going to change its category"),
+        ({"quality_score": {"score": "RED"}}, "quality is low"),
+        ({"status": "PAUSED"}, "paused it"),
+        ({"status": "DISABLED"}, "disabled it"),
+        ({"status": "ARCHIVED"}, "archived"),
+        ({"status": "REJECTED", "rejected_reason": "SCAM"}, r"rejected it \(SCAM\)"),
+    ],
+)
+def test_what_meta_changed_is_drift_and_no_change(facts, words):
+    plan = make_plan(wanted(), [row(**facts)], now=NOW)
+
+    (change,) = plan.changes
+    assert change.action == "drifted"
+    assert re.search(words, change.drift[0])
+    assert not plan.has_changes
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"status": "PENDING"}, "in Meta's review"),
+        ({"status": "IN_APPEAL"}, "appealed"),
+        ({"status": "DISABLED"}, "new name"),
+        ({"status": "ARCHIVED"}, "unarchive"),
+        ({"status": "SOMETHING_NEW"}, "only APPROVED, REJECTED, PAUSED"),
+        ({"source": "AUTO_GENERATED"}, "Meta made this template itself"),
+        ({"category": "MARKETING"}, "category of an approved template cannot change"),
+    ],
+)
+def test_an_edit_that_is_blocked(facts, words):
+    change = only(wanted(), [row(**CHANGED, **facts)])
+
+    assert (change.action, change.wanted) == ("blocked", "edit")
+    assert words in change.reason
+
+
+def test_the_category_of_a_rejected_template_can_change():
+    change = only(wanted(), [row(status="REJECTED", category="MARKETING")])
+
+    assert (change.action, change.fields) == ("edit", ("category",))
+
+
+@pytest.mark.parametrize(
+    ("edits", "until"),
+    [
+        ([NOW - 3600], NOW - 3600 + DAY),
+        ([NOW - 2 * DAY * n for n in range(10, 0, -1)], NOW - 20 * DAY + MONTH),
+        ([NOW - 31 * DAY] * 20, None),
+        ([NOW - DAY - 1], None),
+    ],
+)
+def test_the_quota_of_edits_blocks_until_a_known_time(edits, until):
+    change = only(wanted(), [row(**CHANGED)], record=Record(edits={"late-en": edits}))
+
+    assert change.action == ("blocked" if until else "edit")
+    assert change.possible_at == until
+    rejected = only(wanted(), [row(**CHANGED, status="REJECTED")], record=Record(edits={"late-en": edits}))
+    assert rejected.action == "edit"
+
+
+def test_a_recent_change_is_a_caution_since_it_may_have_been_an_edit():
+    change = only(wanted(), [row(**CHANGED, last_updated_time="2027-01-15T07:00:00+0000")])
+
+    assert change.action == "edit"
+    assert "if that was an edit" in change.reason
+    assert change.to_dict()["possible_at"] == "2027-01-16T07:00:00+00:00"
+
+
+@pytest.mark.parametrize("status", ["PENDING_DELETION", "DELETED"])
+def test_a_name_that_is_being_deleted_blocks(status):
+    change = only(wanted(), [row(status=status, last_updated_time=NOW - DAY)])
+
+    assert (change.action, change.wanted, change.possible_at) == ("blocked", "create", NOW - DAY + MONTH)
+
+
+def test_a_name_whose_deletion_is_on_record_blocks():
+    change = only(wanted(), [], record=Record(deletions={"late": NOW - DAY}))
+
+    assert (change.action, change.possible_at) == ("blocked", NOW - DAY + MONTH)
+    assert only(wanted(), [], record=Record(deletions={"late": NOW - MONTH})).action == "create"
+
+
+def test_another_language_of_another_category_blocks():
+    change = only(wanted("de"), [row(category="MARKETING")])
+
+    assert change.action == "blocked"
+    assert "as MARKETING" in change.reason
+
+
+def test_what_meta_does_not_tell_again_blocks_until_it_is_filled_in():
+    templates = [
+        {
+            "name": "late",
+            "category": "UTILITY",
+            "languages": {"en": {"header": {"image": None}, "body": "Hi"}},
+        }
+    ]
+    header = {
+        "type": "HEADER",
+        "format": "IMAGE",
+        "example": {"header_handle": ["https://scontent.example/1"]},
+    }
+    same = [header, {"type": "BODY", "text": "Hi"}]
+
+    assert only(load_data(templates), [row(components=same)]).action == "unchanged"
+    assert "needs a sample" in only(load_data(templates), []).reason
+    assert (
+        only(load_data(templates), [row(components=[header, {"type": "BODY", "text": "Ho"}])]).action
+        == "blocked"
+    )
+
+
+def test_pruning_takes_languages_that_are_gone_and_covered_names_only():
+    files = wanted("en")
+    files = TemplateSet(files.definitions, prefixes=frozenset({"old_"}), names=frozenset({"unused"}))
+    listed = [
+        row(),
+        row(language="de"),
+        row("old_one"),
+        row("unused"),
+        row("foreign"),
+        row("old_gone", status="DELETED"),
+    ]
+
+    plan = make_plan(files, listed, now=NOW, prune=True)
+    assert [change.key for change in plan.of("delete")] == [
+        ("late", "de"),
+        ("old_one", "en"),
+        ("unused", "en"),
+    ]
+    assert plan.others == 1
+    without = make_plan(files, listed, now=NOW)
+    assert without.of("delete") == []
+    assert without.leftover == (("late", "de"), ("old_one", "en"), ("unused", "en"))
+    assert not without.has_changes
+
+
+@pytest.mark.parametrize("facts", [{"status": "DISABLED"}, {"source": "AUTO_GENERATED"}])
+def test_a_deletion_that_is_blocked(facts):
+    plan = make_plan(wanted(), [row(), row(language="de", **facts)], now=NOW, prune=True)
+
+    assert [(change.action, change.wanted) for change in plan.changes] == [
+        ("unchanged", None),
+        ("blocked", "delete"),
+    ]
+
+
+def test_options_are_compared_where_the_files_state_them():
+    assert only(wanted(message_send_ttl_seconds=60), [row()]).fields == ("message_send_ttl_seconds",)
+    assert only(wanted(), [row(message_send_ttl_seconds=60)]).action == "unchanged"
+
+
+def test_the_text_of_a_plan():
+    listed = [row(**CHANGED), row(language="de", status="PENDING", **CHANGED)]
+    text = render_plan(make_plan(wanted("en", "de", "es"), listed, now=NOW))
+
+    assert "~ edit  late (en, APPROVED)" in text
+    assert "      -body: It was late.\n      +body: It is late." in text
+    assert "x blocked edit  late (de, PENDING)" in text
+    assert text.endswith("1 create, 1 edit, 1 blocked.")
+
+
+def test_a_record_survives_writing_and_is_empty_when_broken(tmp_path):
+    path = tmp_path / "r.json"
+    record = Record()
+    record.write(path)
+    assert not path.exists()
+    record.edited("1", NOW)
+    record.deleted("late", NOW)
+    record.write(path)
+    assert Record.read(path) == record
+    for text in ("[", "[]", '{"edits": {"a": 1}, "deletions": {}}'):
+        path.write_text(text)
+        assert Record.read(path) == Record()

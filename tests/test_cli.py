@@ -1,0 +1,147 @@
+"""The commands as a shell runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GOOD = "name: late\ncategory: UTILITY\nlanguages:\n  en_US: {body: It is late.}\n"
+
+
+@pytest.fixture
+def run(sandbox, tmp_path):
+    """Run a command; the environment holds the sandbox's connection."""
+
+    def run(*arguments, **environment):
+        command = [sys.executable, "-m", "airflow_provider_whatsapp", *map(str, arguments)]
+        variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+        variables = {name: value for name, value in variables.items() if value is not None}
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=tmp_path, env=variables
+        )
+
+    (tmp_path / "late.yaml").write_text(GOOD)
+    return run
+
+
+def test_plan_apply_plan(run, tmp_path, sandbox):
+    planned = run("templates", "plan", "late.yaml")
+    assert (planned.returncode, planned.stderr) == (2, "")
+    assert "+ create  late (en_US)  [late.yaml:4]" in planned.stdout
+    assert "      +body: It is late." in planned.stdout
+
+    applied = run("templates", "apply", ".")
+    assert applied.returncode == 0
+    assert "done  create late (en_US); now PENDING" in applied.stdout
+
+    again = run("templates", "plan", tmp_path)
+    assert (again.returncode, again.stdout) == (0, "1 unchanged.\n")
+
+
+def test_json(run):
+    planned = run("templates", "plan", ".", "--json")
+    (change,) = json.loads(planned.stdout)["changes"]
+    assert (planned.returncode, change["action"], change["where"]) == (2, "create", "late.yaml:4")
+
+    applied = json.loads(run("templates", "apply", ".", "--json").stdout)
+    assert applied["done"] == 1
+    assert applied["outcomes"][0]["status"] == "PENDING"
+
+    pulled = json.loads(run("templates", "pull", "there", "--json").stdout)
+    assert pulled["written"] == ["there/hello_world.yaml", "there/late.yaml"]
+    assert run("templates", "plan", "there").returncode == 0
+
+
+def test_mistakes_in_files_are_told_before_any_request(run, sandbox, tmp_path):
+    (tmp_path / "late.yaml").write_text(GOOD.replace("body", "bodi"))
+
+    found = run("templates", "plan", "late.yaml")
+    assert (found.returncode, found.stdout) == (1, "")
+    assert found.stderr.startswith("late.yaml:4: ")
+    assert "did you mean 'body'?" in found.stderr
+    told = json.loads(run("templates", "plan", "late.yaml", "--json").stdout)
+    assert told["error"]["problems"][0]["where"] == "late.yaml:4"
+    assert sandbox.requests("message_templates") == []
+
+
+def test_prune_deletes_only_when_asked(run, tmp_path, sandbox):
+    (tmp_path / "late.yaml").write_text(GOOD + "  de: {body: Es ist spät.}\n")
+    run("templates", "apply", ".")
+    (tmp_path / "late.yaml").write_text(GOOD)
+
+    kept = run("templates", "plan", ".")
+    assert kept.returncode == 0
+    assert "--prune would delete: late (de)" in kept.stdout
+    assert run("templates", "plan", ".", "--prune").returncode == 2
+    refused = run("templates", "apply", ".", "--prune", "--max-deletions", "0")
+    assert (refused.returncode, "max_deletions" in refused.stderr) == (1, True)
+    assert "- delete  late (de, PENDING)" in run("templates", "apply", ".", "--prune").stdout
+    assert run("templates", "plan", ".", "--prune").returncode == 0
+
+
+def test_a_blocked_change_leaves_exit_status_2_and_the_record_knows_when(run, tmp_path, sandbox):
+    for body in ("It is late.", "It is very late."):
+        (tmp_path / "late.yaml").write_text(GOOD.replace("It is late.", body))
+        assert run("templates", "apply", ".").returncode == 0
+        sandbox.post("templates", name="late", language="en_US", status="APPROVED")
+    (tmp_path / "late.yaml").write_text(GOOD)
+
+    planned = json.loads(run("templates", "plan", ".", "--json").stdout)
+    assert planned["blocked"] == 1
+    assert planned["changes"][0]["possible_at"]
+    applied = run("templates", "apply", ".")
+    assert applied.returncode == 2
+    assert "one edit of an approved template in 24 hours" in applied.stdout
+
+
+def test_the_key_from_the_environment_and_the_rest_from_options(run, sandbox):
+    nothing = {"AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT": None}
+    assert "MATON_API_KEY" in run("templates", "plan", ".", **nothing).stderr
+    key = {**nothing, "MATON_API_KEY": sandbox.connection["password"]}
+    assert "waba_id" in run("templates", "plan", ".", "--host", sandbox.url, **key).stderr
+    options = ("--host", sandbox.url, "--waba-id", sandbox.extra["waba_id"])
+    assert run("templates", "plan", ".", *options, **key).returncode == 2
+
+
+def test_another_connection(run, sandbox):
+    found = run("templates", "plan", ".", "--conn-id", "other", MATON_API_KEY="key-123456")
+    assert (found.returncode, "AIRFLOW_CONN_OTHER" in found.stderr) == (1, True)
+    connection = json.dumps({**sandbox.connection, "extra": json.dumps(sandbox.extra)})
+    assert run("templates", "plan", ".", "--conn-id", "other", AIRFLOW_CONN_OTHER=connection).returncode == 2
+    uri = run("templates", "plan", ".", "--conn-id", "other", AIRFLOW_CONN_OTHER="maton-whatsapp://:secret@x")
+    assert (uri.returncode, "secret" in uri.stderr) == (1, False)
+    assert "not a JSON object" in uri.stderr
+
+
+def test_an_error_of_the_account_is_one_line(run, sandbox):
+    connection = json.dumps({**sandbox.connection, "password": "wrong-key"})
+    found = run("templates", "plan", ".", AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT=connection)
+
+    assert found.returncode == 1
+    assert found.stderr.count("\n") == 1
+    assert "wrong-key" not in found.stderr
+
+
+def test_nothing_of_airflow_is_imported(run, tmp_path):
+    code = """
+import sys
+from airflow_provider_whatsapp.cli import main
+status = main(["templates", "plan", "late.yaml"])
+print(status, sorted({name.split(".")[0] for name in sys.modules if name.startswith(("airflow", "sqlalchemy"))}))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env=environment,
+    ).stdout
+    assert printed.splitlines()[-1] == "2 ['airflow_provider_whatsapp']"
