@@ -15,8 +15,11 @@
     if (thread) thread.scrollTop = thread.scrollHeight;
   }
 
-  // The saved copy of this page has no server behind it: it stays as it is.
+  // A saved copy of this page has no server behind it: whatever leads there would lead nowhere.
   if (!location.protocol.startsWith("http")) {
+    document.documentElement.classList.add("saved");
+    for (const link of document.querySelectorAll("a[href]:not(.skip)")) link.removeAttribute("href");
+    for (const control of document.querySelectorAll("button, input, select")) control.disabled = true;
     toEnd();
     return;
   }
@@ -26,12 +29,15 @@
     return focused && focused.closest("main") && /^(INPUT|SELECT|TEXTAREA)$/.test(focused.tagName) ? focused : null;
   }
 
+  // What the server said last; the page itself differs from it by whatever has been opened since.
+  let shown = document.querySelector("[data-live]").innerHTML;
+
   async function refresh() {
     const answer = await fetch(location.href, { cache: "no-store" });
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     const now = document.querySelector("[data-live]");
     const next = fresh.querySelector("[data-live]");
-    if (!now || !next || now.innerHTML === next.innerHTML) return;
+    if (!now || !next || shown === next.innerHTML) return;
     const thread = now.querySelector(".thread");
     const atEnd = !thread || thread.scrollHeight - thread.scrollTop - thread.clientHeight < 60;
     const place = thread ? thread.scrollTop : 0;
@@ -40,6 +46,7 @@
     if (typed && (typed.tagName === "SELECT" || !typed.closest(".composer"))) return;
     const field = typed ? { value: typed.value, at: typed.selectionStart } : null;
     const held = document.activeElement && document.activeElement.closest("main") ? document.activeElement.getAttribute("href") : null;
+    shown = next.innerHTML;
     now.replaceWith(next);
     for (const each of next.querySelectorAll("details[data-keep]")) each.open = open.includes(each.dataset.keep);
     const newThread = next.querySelector(".thread");
