@@ -100,7 +100,12 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [{"integration-name": integration, "python-modules": [f"{package}.hooks.maton_whatsapp"]}],
-        "operators": [{"integration-name": integration, "python-modules": [f"{package}.operators.messages"]}],
+        "operators": [
+            {
+                "integration-name": integration,
+                "python-modules": [f"{package}.operators.messages", f"{package}.operators.broadcast"],
+            }
+        ],
         "sensors": [{"integration-name": integration, "python-modules": [f"{package}.sensors.templates"]}],
         "triggers": [{"integration-name": integration, "python-modules": [f"{package}.triggers.templates"]}],
         "cli": [f"{package}.airflow_cli.get_cli_commands"],

@@ -79,6 +79,7 @@ class Delivery:
     :param rules: How.
     :param progress: Told of every outcome; None: nobody.
     :param take: Takes each outcome with its row, for a file of results; None: nobody.
+    :param later: Says of a group whether its recipients are to wait for a later pass; once it does, it stays so.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Delivery:
         rules: Rules,
         progress: Progress | None = None,
         take: Callable[[Row, Outcome], None] | None = None,
+        later: Callable[[str], bool] | None = None,
     ) -> None:
         self._ledger = ledger
         self._prepare = prepare
@@ -97,6 +99,8 @@ class Delivery:
         self._rules = rules
         self._progress = progress
         self._take = take
+        self._later = later
+        self._waiting: set[str] = set()
         self._todo: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[Row, Outcome]] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -176,9 +180,13 @@ class Delivery:
                 break
             outcome = self._settled(row)
             if outcome is None:
-                batch.append(row)
+                if self._later is None or not self._later(row.group):
+                    batch.append(row)
+                else:
+                    self._waiting.add(row.group)
                 continue
-            self._ledger.pass_by(row.position, row.group)
+            if row.group not in self._waiting:  # the mark must not pass somebody who waits
+                self._ledger.pass_by(row.position, row.group)
             self._tell(row, outcome, report, now=False)
         return batch
 

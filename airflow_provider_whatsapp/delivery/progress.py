@@ -74,7 +74,8 @@ class Progress:
     def _name(self, outcome: Outcome, *, now: bool) -> None:
         to = self._show(outcome.to)
         if outcome.status == "sent" and now and self._each and outcome.sent is not None:
-            logger.info("WhatsApp accepted the message to %s: %s", to, outcome.sent.message_id)
+            # The front of a message id is the recipient's number, encoded.
+            logger.info("WhatsApp accepted the message to %s: ...%s", to, outcome.sent.message_id[-12:])
         elif outcome.error is not None and (self._each or self._named < NAMED):
             self._named += 1
             what = "Not known whether it was sent to" if outcome.status == "unknown" else "Not sent to"

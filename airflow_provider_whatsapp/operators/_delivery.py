@@ -172,11 +172,11 @@ class DeliveringOperator(BaseOperator):
                 Stats.incr(f"whatsapp.{status}", count)
         Stats.gauge("whatsapp.rate", rate)
 
-    def _conclude(self, context: Context, report: Report, ledger: Ledger) -> dict[str, Any]:
+    def _conclude(self, context: Context, report: Report, ledger: Ledger, **extra: Any) -> dict[str, Any]:
         """Return the report, or end the task in a way that sends nothing twice."""
         from airflow_provider_whatsapp.client.errors import WhatsAppError
 
-        result = report.to_dict()
+        result = report.to_dict() | extra
         self.log.info("WhatsApp: %s", report.summary())
         failed = report.count("failed") + report.count("unknown")
         ends_early = bool(report.reasons["stopped"]) or report.stopped is not None

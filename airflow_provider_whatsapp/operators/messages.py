@@ -12,6 +12,7 @@ from airflow_provider_whatsapp.operators._delivery import (
     hidden_recipients,
     hidden_values,
 )
+from airflow_provider_whatsapp.operators._template_check import look_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -114,6 +115,7 @@ class SendTemplateOperator(_SendOperator):
     :param buttons: Values of the buttons' variables: the suffix of the URL button at its position in the list, or
         ``{"type": "quick_reply", "index": 0, "payload": ...}`` and the like. (templated)
     :param components: Graph's own JSON, instead of header, body and buttons. (templated)
+    :param check_template: Look up first whether the template is approved and the values fit it; one request.
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
     :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
@@ -170,9 +172,11 @@ class SendTemplateOperator(_SendOperator):
         body: Sequence[Any] | Mapping[str, Any] | None = None,
         buttons: Sequence[Any] | None = None,
         components: Sequence[Mapping[str, Any]] | None = None,
+        check_template: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.check_template = check_template
         self.template_name = template_name
         self.language = language
         self.header = header
@@ -182,8 +186,11 @@ class SendTemplateOperator(_SendOperator):
         self.components = components
 
     def build_message(self) -> Message:
-        """Build and check the message; a file in its header is uploaded, once for all recipients."""
-        return self.hook.template_message(
+        """Build the message and hold it against the template; a file in its header is uploaded, once for all."""
+        approved = None
+        if self.check_template:
+            approved = look_up(self.hook, self.template_name, self.language, self.log)
+        message = self.hook.template_message(
             self.template_name,
             self.language,
             header=self._upload or self.header,
@@ -192,6 +199,9 @@ class SendTemplateOperator(_SendOperator):
             buttons=self.buttons,
             components=self.components,
         )
+        if approved is not None:
+            approved.check(message.to_payload())
+        return message
 
 
 class SendMediaOperator(_SendOperator):

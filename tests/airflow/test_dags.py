@@ -110,7 +110,7 @@ def test_an_error_that_all_would_meet_stops_the_rest(run_dag, sandbox):
     sandbox.post("templates", name="hello_world", language="en_US", status="PAUSED")
 
     assert run_dag("send_to_several")[1] == {"send": "failed"}
-    assert len(sandbox.requests("/messages")) == 1
+    assert sandbox.requests("/messages") == [], "the template is looked up first"
 
 
 def test_a_lost_answer_is_not_retried_by_airflow(run_dag, sandbox):

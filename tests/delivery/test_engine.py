@@ -197,10 +197,10 @@ class FailingStore:
 
     def set(self, key, value):
         chance = self.random.random()
-        if chance < 0.08:
+        if chance < 0.2:
             raise OSError("refused")
         self.inner.set(key, value)
-        if chance < 0.12:
+        if chance < 0.3:
             raise TimeoutError("late")
 
 

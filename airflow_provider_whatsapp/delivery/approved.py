@@ -1,0 +1,205 @@
+"""Whether a message fits the template that the account holds, and what it looks like when it is filled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+
+_VARIABLE = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
+BODY_LIMIT = 1024
+HEADER_LIMIT = 60
+_MEDIA = ("IMAGE", "VIDEO", "DOCUMENT", "LOCATION")
+_NEEDS_VALUE = {"COPY_CODE": "its code"}
+_ADVICE = {
+    "PAUSED": "Meta paused it for low quality (3 hours, then 6): wait, and improve it.",
+    "DISABLED": "Meta has disabled it for good: send another template.",
+    "REJECTED": "Change the template so that it answers Meta's reason, and submit it again.",
+    "PENDING": "Wait until Meta has approved it: TemplateApprovalSensor does.",
+    "IN_APPEAL": "Wait until Meta has decided the appeal.",
+}
+
+Payload = Mapping[str, Any]
+
+
+class Approved:
+    """
+    A template as the account holds it.
+
+    :param template: As Graph lists it; None: the account has none.
+    :param name: Its name.
+    :param language: Its language.
+    """
+
+    def __init__(self, template: Mapping[str, Any] | None, name: str, language: str) -> None:
+        self._called = f"{name} ({language})"
+        self._template = template
+        self._parts: dict[str, Mapping[str, Any]] = {}
+        for component in (template or {}).get("components") or ():
+            self._parts[str(component.get("type", "")).upper()] = component
+
+    @property
+    def category(self) -> str:
+        """``UTILITY``, ``MARKETING`` or ``AUTHENTICATION``; a text of its own where it is not known."""
+        return str((self._template or {}).get("category") or "unknown")
+
+    def check_usable(self) -> None:
+        """
+        Check that the template can be sent at all.
+
+        :raises PayloadError: It is missing, or not approved.
+        """
+        if self._template is None:
+            raise PayloadError(
+                f"the account has no template {self._called}",
+                field="template_name",
+                advice="Create it first, and check name and language: en and en_US are different templates.",
+            )
+        status = str(self._template.get("status", "")).upper()
+        if status and status != "APPROVED":
+            reason = self._template.get("rejected_reason")
+            because = f" ({reason})" if reason and reason != "NONE" else ""
+            raise PayloadError(
+                f"{self._called} is {status}{because}",
+                field="template_name",
+                advice=_ADVICE.get(status, "Look it up in WhatsApp Manager."),
+            )
+
+    def check(self, payload: Payload, *, lengths: bool = True) -> None:
+        """
+        Check that a message fits.
+
+        :param payload: The message as Graph's JSON.
+        :param lengths: Check also how long the texts are when they are filled.
+        :raises PayloadError: It does not; the error names everything that is wrong and shows the body as far as it
+            is filled.
+        """
+        given = _given(payload)
+        wrong = [
+            *self._body(given, lengths=lengths),
+            *self._header(given, lengths=lengths),
+            *self._buttons(given),
+        ]
+        if wrong:
+            shown = self.render(payload)["body"]
+            raise PayloadError(
+                f"{'; '.join(wrong)}. The body as far as it goes: {shown!r}",
+                field="template",
+                advice=f"Compare header, body and buttons with the template {self._called}.",
+            )
+
+    def _body(self, given: dict[str, Any], *, lengths: bool) -> list[str]:
+        text = self._parts.get("BODY", {}).get("text")
+        if not isinstance(text, str) or "CAROUSEL" in self._parts:
+            return []
+        wrong = _values_fit("body", _names(text), given["body"])
+        filled = _fill(text, given["body"])
+        if lengths and not wrong and len(filled) > BODY_LIMIT:
+            wrong.append(f"body has {len(filled)} characters filled (limit: {BODY_LIMIT})")
+        return wrong
+
+    def _header(self, given: dict[str, Any], *, lengths: bool) -> list[str]:
+        header, values = self._parts.get("HEADER"), given["header"]
+        if header is None:
+            return ["header is given, the template has none"] if values else []
+        form = str(header.get("format", "TEXT")).upper()
+        kinds = [str(value.get("type", "")).upper() for value in values]
+        if form in _MEDIA:
+            return [] if kinds == [form] else [f"header must be a {form.lower()}, not {_kinds(kinds)}"]
+        if form != "TEXT":
+            return []
+        if kinds and kinds != ["TEXT"]:
+            return [f"header must be a text, not {_kinds(kinds)}"]
+        text = str(header.get("text") or "")
+        wrong = _values_fit("header", _names(text), values)
+        if lengths and not wrong and len(_fill(text, values)) > HEADER_LIMIT:
+            wrong.append(f"header has {len(_fill(text, values))} characters filled (limit: {HEADER_LIMIT})")
+        return wrong
+
+    def _buttons(self, given: dict[str, Any]) -> list[str]:
+        buttons = self._parts.get("BUTTONS", {}).get("buttons") or []
+        wrong = [
+            f"buttons[{index}] is given, the template has {len(buttons)}"
+            for index in given["buttons"]
+            if not 0 <= index < len(buttons)
+        ]
+        for index, button in enumerate(buttons):
+            kind = str(button.get("type", "")).upper()
+            open_url = kind == "URL" and bool(_names(str(button.get("url") or "")))
+            sub_type = given["buttons"].get(index)
+            if sub_type is None and (open_url or kind in _NEEDS_VALUE):
+                wrong.append(f"buttons[{index}] needs {_NEEDS_VALUE.get(kind, 'the end of its URL')}")
+            elif sub_type == "URL" and kind == "URL" and not open_url:
+                wrong.append(f"buttons[{index}] has a URL without a variable")
+            elif sub_type is not None and kind in ("URL", "QUICK_REPLY", "COPY_CODE") and sub_type != kind:
+                wrong.append(f"buttons[{index}] is a {kind.lower()} button, not {sub_type.lower()}")
+        return wrong
+
+    def render(self, payload: Payload) -> dict[str, Any]:
+        """
+        Return the message as it will look: header, body, footer and the labels of its buttons.
+
+        :param payload: The message as Graph's JSON.
+        """
+        given = _given(payload)
+        shown: dict[str, Any] = {}
+        header = self._parts.get("HEADER", {})
+        if header:
+            text = header.get("text")
+            kinds = [str(value.get("type", "")) for value in given["header"]]
+            shown["header"] = _fill(text, given["header"]) if isinstance(text, str) else f"[{_kinds(kinds)}]"
+        shown["body"] = _fill(str(self._parts.get("BODY", {}).get("text") or ""), given["body"])
+        if "FOOTER" in self._parts:
+            shown["footer"] = self._parts["FOOTER"].get("text")
+        buttons = self._parts.get("BUTTONS", {}).get("buttons") or []
+        if buttons:
+            shown["buttons"] = [button.get("text") or button.get("type") for button in buttons]
+        return shown
+
+
+def _given(payload: Payload) -> dict[str, Any]:
+    """Return the values of a message by where they go."""
+    found: dict[str, Any] = {"header": [], "body": [], "buttons": {}}
+    for component in payload.get("template", payload).get("components") or ():
+        kind = str(component.get("type", "")).lower()
+        if kind in ("header", "body"):
+            found[kind] = list(component.get("parameters") or ())
+        elif kind == "button":
+            found["buttons"][int(component["index"])] = str(component.get("sub_type", "")).upper()
+    return found
+
+
+def _names(text: str) -> list[str]:
+    return list(dict.fromkeys(_VARIABLE.findall(text)))
+
+
+def _values_fit(where: str, names: list[str], values: list[Any]) -> list[str]:
+    named = [name for name in names if not name.isdigit()]
+    given = [value.get("parameter_name") for value in values]
+    if not named and any(given):
+        return [f"{where} has variables by position, not by name: give a list of {len(names)}"]
+    if not named and len(values) != len(names):
+        return [f"{where} needs {len(names)} values, not {len(values)}"]
+    if not named:
+        return []
+    if values and not all(given):
+        return [f"{where} has variables by name: give a dict of {', '.join(named)}"]
+    missing, extra = sorted(set(named) - set(given)), sorted(set(given) - set(named))
+    wrong = [f"{where} lacks {', '.join(missing)}"] if missing else []
+    return [*wrong, f"{where} has no variable {', '.join(extra)}"] if extra else wrong
+
+
+def _fill(text: str, values: list[Any]) -> str:
+    """Fill what there are values for; the other variables stay."""
+    known: dict[str, str] = {}
+    for position, value in enumerate(values, 1):
+        kind = value.get("type", "text")
+        shown = value.get("text") if kind == "text" else (value.get(kind) or {}).get("fallback_value", "")
+        known[value.get("parameter_name") or str(position)] = str(shown)
+    return _VARIABLE.sub(lambda match: known.get(match[1], match[0]), text)
+
+
+def _kinds(kinds: list[str]) -> str:
+    return ", ".join(kind.lower() for kind in kinds) or "nothing"

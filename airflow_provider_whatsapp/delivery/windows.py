@@ -1,0 +1,133 @@
+"""Hours in which people may be written to: in one time zone, or in each recipient's own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from time import monotonic
+from zoneinfo import ZoneInfo
+
+from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.delivery.countries import zones
+
+OWN = "recipient"
+"""In place of a time zone: each recipient's own, by the calling code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """
+    The hours from ``start`` to ``end`` of each day.
+
+    :param start: The first minute in which messages may leave.
+    :param end: The first minute in which they may not; before ``start``, the window spans midnight.
+    :param zone: Name of a time zone, or ``recipient``.
+    :param fallback: Time zone of recipients whose own is not known.
+    """
+
+    start: time
+    end: time
+    zone: str
+    fallback: str = "UTC"
+
+    def group(self, to: str) -> str:
+        """
+        Return the recipients' group that share their hours: names of time zones, joined.
+
+        :param to: Digits of a number, or an id.
+        """
+        if self.zone != OWN:
+            return self.zone
+        return "|".join(zones(to) or (self.fallback,))
+
+    def is_open(self, group: str, now: datetime) -> bool:
+        """
+        Say whether a group may be written to; where it spans time zones, in all of them.
+
+        :param group: From :meth:`group`.
+        :param now: The present time, with a time zone.
+        """
+        return self.opens(group, now) <= now
+
+    def opens(self, group: str, now: datetime) -> datetime:
+        """
+        Return when the window of a group is next open, in UTC; the present time when it is.
+
+        :param group: From :meth:`group`.
+        :param now: The present time, with a time zone.
+        """
+        names = group.split("|")
+        for ahead in range(-1, 8):
+            spans = [self._span(name, now, ahead) for name in names]
+            begin, end = max(span[0] for span in spans), min(span[1] for span in spans)
+            if begin < end and now < end:
+                return max(begin, now.astimezone(UTC))
+        # Too wide a country for so short a window: its most eastern part alone decides.
+        return self.opens(names[0], now)
+
+    def _span(self, name: str, now: datetime, ahead: int) -> tuple[datetime, datetime]:
+        zone = ZoneInfo(name)
+        day: date = now.astimezone(UTC).date() + timedelta(days=ahead)
+        begin = datetime.combine(day, self.start, zone)
+        last = day if self.start < self.end else day + timedelta(days=1)
+        return begin.astimezone(UTC), datetime.combine(last, self.end, zone).astimezone(UTC)
+
+
+def window(hours: object, zone: str, *, fallback: str = "UTC") -> Window:
+    """
+    Return the window that an argument describes.
+
+    :param hours: Two texts: ``("09:00", "20:00")``.
+    :param zone: Name of a time zone, or ``recipient``.
+    :param fallback: Time zone of recipients whose own is not known.
+    :raises ConfigurationError: It is no window, or there is no such time zone.
+    """
+    try:
+        start, end = (time.fromisoformat(str(hour)) for hour in hours)  # type: ignore[attr-defined]
+        for name in (fallback, zone if zone != OWN else fallback):
+            ZoneInfo(name)
+    except (TypeError, ValueError, OSError, KeyError) as error:
+        raise ConfigurationError(
+            f"send_window {hours!r} in {zone!r} is no window",
+            advice='Write it as ("09:00", "20:00"), and the time zone as "Europe/Berlin" or "recipient".',
+        ) from error
+    if start == end:
+        raise ConfigurationError(
+            f"send_window {hours!r} is empty", advice="Leave it out to send at any time."
+        )
+    return Window(start, end, zone, fallback)
+
+
+class Gate:
+    """
+    Holds back recipients whose window is closed; one that was held back is so until the end of the pass.
+
+    :param window: The hours.
+    """
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self._looked: dict[str, float] = {}
+        self.closed: Counter[str] = Counter()
+
+    def holds(self, group: str) -> bool:
+        """
+        Say whether a recipient of a group is to wait.
+
+        :param group: From :meth:`Window.group`.
+        """
+        if group not in self.closed:
+            now = monotonic()
+            if now - self._looked.get(group, float("-inf")) < 1.0:
+                return False
+            self._looked[group] = now
+            if self._window.is_open(group, datetime.now(UTC)):
+                return False
+        self.closed[group] += 1
+        return True
+
+    def opens(self) -> datetime:
+        """Return when the first of those who wait can be written to."""
+        now = datetime.now(UTC)
+        return min(self._window.opens(group, now) for group in self.closed)

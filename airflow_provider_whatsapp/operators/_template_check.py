@@ -1,0 +1,156 @@
+"""Templates before they are sent: whether the account has them, and a message for each row of a broadcast."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_whatsapp.client.messages import Message
+    from airflow_provider_whatsapp.delivery.approved import Approved
+    from airflow_provider_whatsapp.delivery.ledger import Ledger
+    from airflow_provider_whatsapp.delivery.recipients import Row
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+FIRST_ROWS = 50
+"""Rows that are looked at for one whose message can be made, to hold it against the template."""
+NO_UPLOAD = "0000000000"
+"""Media id in a message that is made but not sent."""
+
+
+def look_up(hook: MatonWhatsAppHook, name: str, language: str, log: Any) -> Approved | None:
+    """
+    Look a template up; where that cannot be done, say so and go on without.
+
+    :param hook: The hook.
+    :param name: Name of the template.
+    :param language: Its language.
+    :param log: The task's log.
+    :raises PayloadError: It is missing or not approved.
+    """
+    from airflow_provider_whatsapp.client.errors import WhatsAppError
+    from airflow_provider_whatsapp.delivery.approved import Approved
+
+    client = hook.client
+    if not client.config.waba_id:
+        log.info("The template is not checked first: the connection has no waba_id.")
+        return None
+    try:
+        found = client.templates.find(name, language)
+    except WhatsAppError as error:
+        log.warning("The template could not be checked first: %s", error)
+        return None
+    approved = Approved(found, name, language)
+    approved.check_usable()
+    return approved
+
+
+class Preparer:
+    """
+    Makes the message of each row of a broadcast; safe to use from many threads once it has started.
+
+    :param hook: The hook.
+    :param name: Name of the template.
+    :param language: Its language.
+    :param header: ``header`` and ``header_filename``.
+    :param parts: ``body``, ``buttons`` and ``components``.
+    :param approved: The template as the account holds it; None: it is not checked.
+    """
+
+    def __init__(
+        self,
+        hook: MatonWhatsAppHook,
+        name: str,
+        language: str,
+        *,
+        header: dict[str, Any],
+        parts: dict[str, Any],
+        approved: Approved | None,
+    ) -> None:
+        from airflow_provider_whatsapp.delivery.fill import columns
+
+        self._hook = hook
+        self._name, self._language = name, language
+        self._header, self._parts = header, parts
+        self._approved = approved
+        self._header_varies = bool(columns(*header.values()))
+        self._varied = self._header_varies or bool(columns(*parts.values()))
+        self._fixed_header: Any = None
+        self._message: Message | None = None
+        self._upload = True
+
+    def start(self, rows: Iterable[Row], ledger: Ledger | None) -> None:
+        """
+        Upload a header's file, once, and hold the first message against the template.
+
+        :param rows: The recipients.
+        :param ledger: Keeps the id of the upload; None: nothing is uploaded, since nothing will be sent.
+        :raises WhatsAppError: What every row would meet.
+        """
+        from airflow_provider_whatsapp.client.errors import PayloadError
+        from airflow_provider_whatsapp.client.messages import Template
+
+        Template(self._name, self._language)
+        self._upload = ledger is not None
+        if not self._header_varies:
+            self._fixed_header = self._resolved(ledger)
+        if not self._varied:
+            message = self._made({})
+            if self._approved is not None:
+                self._approved.check(message.to_payload())
+            self._message = message
+            return
+        for row in islice((row for row in rows if row.error is None and row.skip is None), FIRST_ROWS):
+            try:
+                message = self._made(row.values)
+            except PayloadError:
+                continue
+            if self._approved is not None:
+                self._approved.check(message.to_payload(), lengths=False)
+            return
+
+    def __call__(self, row: Row) -> Message:
+        """Return a row's message."""
+        if self._message is not None:
+            return self._message
+        message = self._made(row.values)
+        if self._approved is not None:
+            self._approved.check(message.to_payload())
+        return message
+
+    def _made(self, values: Any) -> Message:
+        from airflow_provider_whatsapp.client.messages import Template
+        from airflow_provider_whatsapp.delivery.fill import fill
+
+        header = self._fixed_header
+        if self._header_varies:
+            filled = fill(self._header, values)
+            header = self._media(filled["header"], filled["header_filename"])
+        parts = {name: fill(part, values) for name, part in self._parts.items() if part is not None}
+        return Template(self._name, self._language, header=header, **parts)
+
+    def _resolved(self, ledger: Ledger | None) -> Any:
+        header, filename = self._header["header"], self._header["header_filename"]
+        kept = ledger.memo("media") if ledger is not None else None
+        if kept is not None:
+            return self._media(json.loads(kept), filename)
+        part = self._media(header, filename)
+        if ledger is not None and ledger.durable and getattr(part, "id", None):
+            upload = {"type": part.kind, "media": part.id, "filename": getattr(part, "filename", None)}
+            ledger.keep("media", json.dumps(upload))
+            ledger.flush()
+        return part
+
+    def _media(self, header: Any, filename: str | None) -> Any:
+        from airflow_provider_whatsapp.client.media import looks_like_media, media_file, source_form
+        from airflow_provider_whatsapp.hooks.media_source import opened, template_header
+
+        source = header.get("media") if isinstance(header, dict) else header
+        is_media = source is not None and (isinstance(header, dict) or looks_like_media(source))
+        if not self._upload and is_media and source_form(source) in ("file", "store"):
+            kind = media_file(opened(source), filename=filename).kind
+            return {"type": kind, "id": NO_UPLOAD}
+        return template_header(self._hook.client, header, filename=filename)

@@ -1,0 +1,375 @@
+"""The operator that sends a template to a list of people, each with values of their own."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from airflow_provider_whatsapp.operators._delivery import (
+    DeliveringOperator,
+    digest,
+    hidden_recipients,
+    hidden_values,
+    opened,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_provider_whatsapp.client.messages import Message
+    from airflow_provider_whatsapp.delivery.approved import Approved
+    from airflow_provider_whatsapp.delivery.ledger import Begin, Ledger
+    from airflow_provider_whatsapp.delivery.recipients import Recipients, Row, Survey
+    from airflow_provider_whatsapp.delivery.report import Outcome, Report
+    from airflow_provider_whatsapp.delivery.results import Results
+    from airflow_provider_whatsapp.delivery.windows import Gate, Window
+
+
+class BroadcastTemplateOperator(DeliveringOperator):
+    """
+    Send an approved template to everybody in a file or list, with values per recipient.
+
+    .. code-block:: python
+
+        BroadcastTemplateOperator(
+            task_id="invite",
+            recipients="s3://bucket/people.csv",
+            template_name="invitation",
+            body=["{first_name}", "{{ ds }}"],
+            results_path="s3://bucket/invited/{{ ds }}.jsonl",
+        )
+
+    ``"{column}"`` takes the value of the row's column. Numbers are normalised, duplicates sent to once. The report
+    holds the counts and the first hundred failures; ``results_path`` holds everybody.
+
+    :param recipients: Path or URL of a CSV or JSON lines file, gzipped or not, or a list of dicts or numbers.
+        (templated)
+    :param template_name: Name of the approved template. (templated)
+    :param language: Its language. (templated)
+    :param to_field: Column of the number. (templated)
+    :param header: As for ``SendTemplateOperator``, with ``"{column}"``. (templated)
+    :param header_filename: Name that a document in the header shows. (templated)
+    :param body: Values of the body's variables, with ``"{column}"``. (templated)
+    :param buttons: Values of the buttons' variables, with ``"{column}"``. (templated)
+    :param components: Graph's own JSON, instead of header, body and buttons. (templated)
+    :param shard: Which part of the recipients this task sends to, from 0; for ``.partial().expand(shard=...)``.
+    :param shards: In how many parts they are divided.
+    :param scope: With an earlier task's results file as recipients: ``failed`` sends to those who failed or were
+        never tried, ``unknown`` to those whose answer was lost. (templated)
+    :param suppression: Numbers that are left alone: a path, a list, or a text that parts them by commas or lines, an
+        Airflow Variable's say: ``"{{ var.value.opted_out }}"``. (templated)
+    :param results_path: JSON lines with every recipient's outcome; with several shards each writes its own. (templated)
+    :param check_template: Look up first whether the template is approved and the values fit it; one request.
+    :param dry_run: Send nothing; the report says what would be sent. (templated)
+    :param send_window: Hours in which people may be written to, ``("09:00", "20:00")``; outside them the task waits
+        without a worker. (templated)
+    :param timezone: The window's time zone, or ``recipient``: each one's own, by the calling code; None: the DAG's.
+        (templated)
+    :param kwargs: As for ``SendTemplateOperator``: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
+        ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``log_pii``.
+    """
+
+    template_fields: Sequence[str] = (
+        "recipients",
+        "template_name",
+        "language",
+        "to_field",
+        "header",
+        "header_filename",
+        "body",
+        "buttons",
+        "components",
+        "scope",
+        "suppression",
+        "results_path",
+        "dry_run",
+        "send_window",
+        "timezone",
+        *DeliveringOperator.template_fields,
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "body": "json",
+        "buttons": "json",
+        "components": "json",
+    }
+    private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {
+        "recipients": hidden_recipients,
+        "suppression": hidden_recipients,
+        "header": hidden_values,
+        "body": hidden_values,
+        "buttons": hidden_values,
+        "components": hidden_values,
+    }
+
+    def __init__(
+        self,
+        *,
+        recipients: Any,
+        template_name: str,
+        language: str = "en_US",
+        to_field: str = "to",
+        header: Any = None,
+        header_filename: str | None = None,
+        body: Sequence[Any] | Mapping[str, Any] | None = None,
+        buttons: Sequence[Any] | None = None,
+        components: Sequence[Mapping[str, Any]] | None = None,
+        shard: int = 0,
+        shards: int = 1,
+        scope: Literal["all", "failed", "unknown"] = "all",
+        suppression: Any = None,
+        results_path: Any = None,
+        check_template: bool = True,
+        dry_run: bool | str = False,
+        send_window: Sequence[str] | None = None,
+        timezone: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.recipients = recipients
+        self.template_name = template_name
+        self.language = language
+        self.to_field = to_field
+        self.header = header
+        self.header_filename = header_filename
+        self.body = body
+        self.buttons = buttons
+        self.components = components
+        self.shard = shard
+        self.shards = shards
+        self.scope = scope
+        self.suppression = suppression
+        self.results_path = results_path
+        self.check_template = check_template
+        self.dry_run = dry_run  # type: ignore[method-assign, assignment]
+        self.send_window = send_window
+        self.timezone = timezone
+
+    def _send(self, context: Context) -> dict[str, Any]:
+        config = self.hook.client.config
+        config.require("phone_number_id")
+        window = self._window(context)
+        recipients = self._recipients(window)
+        survey = recipients.survey()
+        approved = self._approved() if self.check_template else None
+        if str(self.dry_run).lower() in ("true", "1", "yes"):
+            return self._preview(context, recipients, approved)
+        if window is not None:
+            self._wait_before(context, window, survey)
+        return self._broadcast(context, recipients, survey, approved, window)
+
+    def _broadcast(
+        self,
+        context: Context,
+        recipients: Recipients,
+        survey: Survey,
+        approved: Approved | None,
+        window: Window | None,
+    ) -> dict[str, Any]:
+        from airflow_provider_whatsapp.delivery.engine import Delivery, Rules, threads_for
+        from airflow_provider_whatsapp.delivery.ledger import Job
+        from airflow_provider_whatsapp.delivery.progress import Progress
+        from airflow_provider_whatsapp.delivery.report import SHOWN_FAILURES, Report
+        from airflow_provider_whatsapp.delivery.windows import Gate
+
+        job = Job(survey.digest, self._message_digest(), survey.total)
+        ledger, begin = self._open_ledger(context, job, remember_sent=False)
+        prepare = self._preparer(ledger, recipients, approved)
+        results = self._results(context, begin, ledger.memo("results"))
+        gate = Gate(window) if window is not None else None
+        rate = self.hook.client.config.rate_limit
+        self._delivery = Delivery(
+            ledger,
+            prepare,
+            self.hook.send,
+            rules=Rules(
+                on_unknown=self.on_unknown,
+                retry_refused=begin == "cleared",
+                varied=bool(self._columns()),
+                threads=threads_for(rate, survey.total),
+            ),
+            progress=Progress(survey.total, show=self._show, observe=self._observe),
+            take=results.take if results is not None else None,
+            later=gate.holds if gate is not None else None,
+        )
+        try:
+            report = self._delivery.run(recipients, Report(limit=SHOWN_FAILURES))
+        finally:
+            if results is not None:
+                results.flush()
+        if gate is not None and gate.closed and not report.reasons["stopped"]:
+            self._wait_for_the_rest(gate, ledger, report)
+        return self._finish(context, report, ledger, results)
+
+    def _finish(
+        self, context: Context, report: Report, ledger: Ledger, results: Results | None
+    ) -> dict[str, Any]:
+        if results is None:
+            return self._conclude(context, report, ledger)
+        path = str(self._results_path())
+        lines = results.finish()
+        ledger.keep("results", path)
+        self.log.info("WhatsApp: the outcomes of %d recipients are in %s", lines, path)
+        found = self._conclude(context, report, ledger, results_path=path)
+        results.clean()
+        return found
+
+    def _columns(self) -> set[str]:
+        from airflow_provider_whatsapp.delivery.fill import columns
+
+        return columns(self.header, self.header_filename, self.body, self.buttons, self.components)
+
+    def _recipients(self, window: Window | None) -> Recipients:
+        from airflow_provider_whatsapp.delivery.recipients import Recipients, read_suppressed
+
+        source = self.recipients
+        if isinstance(source, str) and source.lstrip().startswith("["):
+            source = json.loads(source)
+        suppressed: Any = ()
+        if self.suppression:
+            is_path = isinstance(self.suppression, str) and "/" in self.suppression
+            suppressed = read_suppressed(opened(self.suppression) if is_path else self.suppression)
+        return Recipients(
+            opened(source),
+            to_field=self.to_field,
+            columns=self._columns(),
+            shard=int(self.shard),
+            shards=int(self.shards),
+            suppressed=suppressed,
+            scope=self.scope,
+            group=window.group if window is not None else None,
+        )
+
+    def _message_digest(self) -> str:
+        names = ("template_name", "language", "header", "header_filename", "body", "buttons", "components")
+        values = {name: getattr(self, name) for name in (*names, "phone_number_id")}
+        return digest(values, self.shard, self.shards)
+
+    def _approved(self) -> Approved | None:
+        """Look the template up; where that cannot be done, say so and go on."""
+        from airflow_provider_whatsapp.operators._template_check import look_up
+
+        return look_up(self.hook, self.template_name, self.language, self.log)
+
+    def _preparer(
+        self, ledger: Ledger | None, recipients: Iterable[Row], approved: Approved | None
+    ) -> Callable[[Row], Message]:
+        """Return what makes a row's message; the first is made here, so that what all would meet stops the task."""
+        from airflow_provider_whatsapp.operators._template_check import Preparer
+
+        preparer = Preparer(
+            self.hook,
+            self.template_name,
+            self.language,
+            header={"header": self.header, "header_filename": self.header_filename},
+            parts={"body": self.body, "buttons": self.buttons, "components": self.components},
+            approved=approved,
+        )
+        preparer.start(recipients, ledger)
+        return preparer
+
+    def _results_path(self) -> Any:
+        path = opened(self.results_path)
+        if int(self.shards) == 1:
+            return path
+        stem, dot, suffix = path.name.partition(".")
+        return path.parent / f"{stem}-{int(self.shard) + 1}-of-{self.shards}{dot}{suffix}"
+
+    def _results(self, context: Context, begin: Begin, earlier: str | None) -> Results | None:
+        from airflow_provider_whatsapp.delivery.results import Results
+
+        if not self.results_path:
+            return None
+        ti: Any = context.get("ti")
+        names = [getattr(ti, name, "") for name in ("dag_id", "run_id", "task_id", "map_index")]
+        path = self._results_path()
+        results = Results(
+            path,
+            key=digest(names)[:12],
+            number=getattr(ti, "try_number", 1),
+            resumed=earlier == str(path),
+        )
+        if begin in ("first", "fresh"):
+            results.discard_earlier()
+        return results
+
+    def _preview(self, context: Context, recipients: Recipients, approved: Approved | None) -> dict[str, Any]:
+        from airflow_provider_whatsapp.delivery.preview import preview
+
+        results = self._results(context, "first", None)
+
+        def take(row: Row, outcome: Outcome, shown: dict[str, Any] | None) -> None:
+            if results is not None:
+                results.take(row, outcome, shown)
+
+        rate = self.hook.client.config.rate_limit
+        prepare = self._preparer(None, recipients, approved)
+        found = preview(recipients, prepare, approved, rate=rate, take=take)
+        if results is not None:
+            results.finish()
+            results.clean()
+            found["results_path"] = str(self._results_path())
+        if not self.log_pii:
+            for message in found["messages"]:
+                message["to"] = self._show(message["to"])
+        self.log.info(
+            "WhatsApp, dry run: %d of %d would be sent to (%s), category %s, in %.0f s",
+            found["would_send"],
+            found["total"],
+            ", ".join(f"{name} {count}" for name, count in found["countries"].items()) or "nobody",
+            found["category"],
+            found["seconds"],
+        )
+        return found
+
+    def _window(self, context: Context) -> Window | None:
+        from airflow_provider_whatsapp.delivery.windows import OWN, window
+
+        if not self.send_window:
+            return None
+        dag: Any = context.get("dag")
+        own = str(getattr(dag, "timezone", None) or "UTC")
+        found = window(self.send_window, str(self.timezone or own), fallback=own)
+        if found.zone == OWN and not (self.ledger_path or context.get("task_state_store") is not None):
+            from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+            raise ConfigurationError(
+                'timezone="recipient" needs a ledger, since the task comes back for each time zone',
+                advice="Give ledger_path=, or use Airflow 3.3.",
+            )
+        return found
+
+    def _wait_before(self, context: Context, window: Window, survey: Survey) -> None:
+        """Wait without a worker where nobody can be written to now."""
+        now = datetime.now(UTC)
+        opens = [window.opens(group, now) for group in survey.groups]
+        if opens and min(opens) > now:
+            self._wait_until(min(opens), survey.open)
+
+    def _wait_for_the_rest(self, gate: Gate, ledger: Ledger, report: Report) -> None:
+        if not ledger.durable:
+            from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+            raise ConfigurationError(
+                f"the window closed before everybody was sent to ({report.summary()}), and no ledger knows whom to "
+                "leave out later",
+                advice="Give ledger_path=, or use Airflow 3.3.",
+            )
+        self._wait_until(gate.opens(), gate.closed.total())
+
+    def _wait_until(self, moment: datetime, count: int) -> None:
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+        self.log.info("WhatsApp: outside the send window; %d recipients wait until %s", count, moment)
+        self.defer(trigger=DateTimeTrigger(moment=moment), method_name="execute_complete")
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """
+        Go on when the window has opened.
+
+        :param context: Airflow's context.
+        :param event: The moment.
+        """
+        return self.execute(context)

@@ -1,0 +1,144 @@
+"""DAGs that test delivery: crashes, clears, shards, policies, windows."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+import pendulum
+from airflow.sdk import dag
+
+from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
+from airflow_provider_whatsapp.operators.messages import SendMediaOperator, SendTextOperator
+
+OPTIONS = {"schedule": None, "catchup": False, "start_date": pendulum.datetime(2026, 1, 1)}
+PEOPLE = [f"+1555000{number:04}" for number in range(12)]
+LEDGER = "{{ dag_run.conf.get('ledger') or '' }}"
+RETRIES = {"retries": 2, "retry_delay": 0}
+
+
+@dag("delivery_time_out", **OPTIONS)
+def delivery_time_out():
+    """The third answer comes after the task's time is over, in the first try."""
+    SendTextOperator(
+        task_id="send",
+        to=PEOPLE,
+        text="once",
+        ledger_path=LEDGER,
+        execution_timeout=timedelta(seconds=3),
+        **RETRIES,
+    )
+
+
+delivery_time_out()
+
+
+@dag("delivery_resend", **OPTIONS)
+def delivery_resend():
+    SendTextOperator(
+        task_id="send", to=PEOPLE, text="again", ledger_path=LEDGER, on_unknown="resend", **RETRIES
+    )
+
+
+delivery_resend()
+
+
+@dag("delivery_clear", **OPTIONS)
+def delivery_clear():
+    SendTextOperator(task_id="keep", to=PEOPLE[:3], text="kept", ledger_path=LEDGER)
+    SendTextOperator(task_id="fresh", to=PEOPLE[3:6], text="fresh", ledger_path=LEDGER, resend_on_clear=True)
+
+
+delivery_clear()
+
+
+@dag("delivery_changed", **OPTIONS)
+def delivery_changed():
+    SendTextOperator(task_id="send", to=PEOPLE, text="try {{ ti.try_number }}", ledger_path=LEDGER, **RETRIES)
+
+
+delivery_changed()
+
+
+@dag("delivery_tolerant", **OPTIONS)
+def delivery_tolerant():
+    SendTextOperator(task_id="send", to=PEOPLE, text="hello", ledger_path=LEDGER, max_failed=0.1)
+
+
+delivery_tolerant()
+
+
+@dag("delivery_upload", **OPTIONS)
+def delivery_upload():
+    SendMediaOperator(
+        task_id="send",
+        to=PEOPLE[0],
+        media="{{ dag_run.conf['media'] }}",
+        ledger_path=LEDGER,
+        **RETRIES,
+    )
+
+
+delivery_upload()
+
+
+@dag("broadcast_shards", **OPTIONS)
+def broadcast_shards():
+    BroadcastTemplateOperator.partial(
+        task_id="send",
+        recipients="{{ dag_run.conf['recipients'] }}",
+        template_name="invitation",
+        body=["{name}", "{{ run_id }}"],
+        shards=3,
+        ledger_path=LEDGER,
+        results_path="{{ dag_run.conf['results'] }}",
+        suppression="{{ dag_run.conf.get('opted_out', '') }}",
+        max_failed="{{ dag_run.conf.get('max_failed', 0) }}",
+    ).expand(shard=[0, 1, 2])
+
+
+broadcast_shards()
+
+
+@dag("broadcast_one", **OPTIONS)
+def broadcast_one():
+    BroadcastTemplateOperator(
+        task_id="send",
+        recipients="{{ dag_run.conf['recipients'] }}",
+        template_name="invitation",
+        body=["{name}", "10:00"],
+        ledger_path=LEDGER,
+        results_path="{{ dag_run.conf.get('results', '') }}",
+        scope="{{ dag_run.conf.get('scope', 'all') }}",
+        max_failed="{{ dag_run.conf.get('max_failed', 0) }}",
+        dry_run="{{ dag_run.conf.get('dry_run', False) }}",
+        **RETRIES,
+    )
+
+
+broadcast_one()
+
+
+@dag("broadcast_window", **OPTIONS)
+def broadcast_window():
+    BroadcastTemplateOperator(
+        task_id="send",
+        recipients=[{"to": "+15550000001"}, {"to": "+4915550000002"}],
+        template_name="hello_world",
+        ledger_path=LEDGER,
+        send_window=os.environ.get("TEST_WINDOW", "00:00 23:59").split(),
+        timezone="UTC",
+    )
+
+
+broadcast_window()
+
+
+@dag("delivery_shown", **OPTIONS)
+def delivery_shown():
+    SendTextOperator(task_id="hidden", to=PEOPLE[:2], text="secret words")
+    SendTextOperator(task_id="shown", to=PEOPLE[:2], text="secret words", log_pii=True)
+    SendTextOperator.partial(task_id="mapped", text="secret words").expand(to=PEOPLE[:2])
+
+
+delivery_shown()

@@ -1,0 +1,302 @@
+"""A real Airflow retries, clears and maps tasks that send; the sandbox counts who got what."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+
+pytestmark = pytest.mark.airflow
+
+BODY = [
+    {
+        "type": "BODY",
+        "text": "Dear {{1}}, we meet at {{2}}.",
+        "example": {"body_text": [["Ann", "10:00"]]},
+    }
+]
+
+
+def reached(sandbox):
+    return Counter(message["to"] for message in sandbox.messages)
+
+
+def refusal(code, to, **fields):
+    body = {"error": {"message": "no", "type": "OAuthException", "code": code}}
+    return {"status": 400, "body": body, "path": "/messages", "to": to, **fields}
+
+
+def has_state_store():
+    import airflow.sdk.execution_time.context as context
+
+    return hasattr(context, "TaskStateStoreAccessor")
+
+
+@pytest.fixture(params=["state store", "files"])
+def ledger(request, tmp_path):
+    """Give the run's configuration for either ledger."""
+    if request.param == "files":
+        return {"ledger": f"file://{tmp_path}/ledgers"}
+    if not has_state_store():
+        pytest.skip("this Airflow has no task state store")
+    return {}
+
+
+@pytest.fixture
+def run(dag_bag, sandbox):
+    """Run a DAG and return its run."""
+    return lambda dag_id, **conf: dag_bag.dags[dag_id].test(run_conf=conf or None)
+
+
+@pytest.fixture
+def clear_and_run(dag_bag):
+    """Clear a task of a run, as the UI does, and run it again."""
+
+    def again(dag_run, task_id):
+        from airflow.models.taskinstance import TaskInstance, clear_task_instances
+        from airflow.sdk.definitions.dag import _run_task
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        which = select(TaskInstance).where(
+            TaskInstance.dag_id == dag_run.dag_id,
+            TaskInstance.run_id == dag_run.run_id,
+            TaskInstance.task_id == task_id,
+        )
+        with create_session() as session:
+            clear_task_instances([session.scalar(which)], session)
+        with create_session() as session:
+            found = session.scalar(which)
+            found.try_number += 1  # as the scheduler does when it queues the task
+            found.state = "scheduled"
+            session.flush()
+            session.refresh(found)
+            session.expunge(found)
+        found.task = dag_bag.dags[dag_run.dag_id].task_dict[task_id]
+        _run_task(ti=found, task=found.task)
+        return dag_run.get_task_instance(task_id)
+
+    return again
+
+
+def xcom(dag_run, key="return_value", task_id="send"):
+    return dag_run.get_task_instance(task_id).xcom_pull(task_ids=task_id, key=key)
+
+
+def state(dag_run, task_id="send"):
+    return dag_run.get_task_instance(task_id).state
+
+
+def test_a_time_out_in_the_middle_repeats_nothing(run, sandbox, ledger):
+    sandbox.fault("slow", seconds=9, to="15550000002", path="/messages")
+
+    dag_run = run("delivery_time_out", **ledger)
+
+    assert state(dag_run) == "failed"
+    assert reached(sandbox) == {f"1555000{number:04}": 1 for number in range(12)}
+    report = xcom(dag_run, "report")
+    assert (report["sent"], report["unknown"]) == (11, 1)
+    assert report["results"][2]["status"] == "unknown"
+    assert all(row["message_id"] for row in report["results"] if row["status"] == "sent")
+
+
+def test_what_was_refused_for_a_time_is_sent_by_the_retry(run, sandbox, ledger, change_connection):
+    change_connection(extra={"max_retries": 0})
+    sandbox.fault("status", **refusal(131056, "15550000005"))
+
+    dag_run = run("delivery_time_out", **ledger)
+
+    assert state(dag_run) == "success"
+    assert dag_run.get_task_instance("send").try_number == 2
+    assert set(reached(sandbox).values()) == {1}
+    assert xcom(dag_run)["sent"] == 12
+
+
+def test_resend_sends_again_to_whoever_is_unknown(run, sandbox, ledger):
+    sandbox.fault("drop_after", to="15550000003", path="/messages")
+
+    dag_run = run("delivery_resend", **ledger)
+
+    assert state(dag_run) == "success"
+    assert reached(sandbox)["15550000003"] == 2
+    assert reached(sandbox).total() == 13
+
+
+def test_a_clear_repeats_only_what_the_user_asked_for(run, clear_and_run, sandbox, ledger):
+    dag_run = run("delivery_clear", **ledger)
+    assert reached(sandbox).total() == 6
+
+    assert clear_and_run(dag_run, "keep").state == "success"
+    assert reached(sandbox).total() == 6
+    assert xcom(dag_run, task_id="keep")["sent"] == 3
+
+    assert clear_and_run(dag_run, "fresh").state == "success"
+    assert reached(sandbox) == Counter({f"1555000{number:04}": 1 if number < 3 else 2 for number in range(6)})
+
+
+def test_a_message_that_changes_from_try_to_try_is_refused(run, sandbox, ledger, change_connection):
+    change_connection(extra={"max_retries": 0})
+    sandbox.fault("status", **refusal(131056, "15550000005"))
+
+    dag_run = run("delivery_changed", **ledger)
+
+    assert state(dag_run) == "failed"
+    assert dag_run.get_task_instance("send").try_number == 2, "the second try refuses for good"
+    assert reached(sandbox).total() == 11
+
+
+def test_without_a_ledger_nothing_is_retried_once_anything_was_sent(run, sandbox, change_connection):
+    if has_state_store():
+        pytest.skip("this Airflow has a task state store")
+    change_connection(extra={"max_retries": 0})
+    sandbox.fault("status", **refusal(131056, "15550000005"))
+
+    dag_run = run("delivery_time_out")
+
+    assert state(dag_run) == "failed"
+    assert dag_run.get_task_instance("send").try_number == 1
+
+
+@pytest.mark.parametrize(("failures", "end"), [(1, "success"), (2, "failed")])
+def test_max_failed_decides(run, sandbox, ledger, failures, end):
+    for number in range(failures):
+        sandbox.fault("status", **refusal(131026, f"1555000{number:04}"))
+
+    assert state(run("delivery_tolerant", **ledger)) == end
+
+
+def test_a_file_is_uploaded_once_over_all_tries(run, sandbox, ledger, change_connection, tmp_path):
+    change_connection(extra={"max_retries": 0})
+    path = tmp_path / "report.pdf"
+    path.write_bytes(b"%PDF-1.7\n")
+    sandbox.fault("status", status=429, path="/messages", times=1)
+
+    dag_run = run("delivery_upload", media=f"file://{path}", **ledger)
+
+    assert state(dag_run) == "success"
+    assert len(sandbox.requests("/media")) == 1
+    assert len(sandbox.messages) == 1
+
+
+@pytest.fixture
+def invitation(sandbox):
+    """Give an approved template with two variables."""
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+    MatonWhatsAppHook().create_template("invitation", "en_US", "MARKETING", BODY)
+    sandbox.post("templates", name="invitation", language="en_US", status="APPROVED")
+
+
+@pytest.fixture
+def people(tmp_path):
+    """Write a CSV of so many people."""
+
+    def write(count, extra=""):
+        path = tmp_path / "people.csv"
+        rows = "".join(f"+1555000{number:04},P{number}\n" for number in range(count))
+        path.write_text(f"to,name\n{rows}{extra}")
+        return f"file://{path}"
+
+    return write
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_mapped_shards_share_the_list_out(run, sandbox, invitation, people, ledger, tmp_path):
+    extra = "+1 555 000 0001,Again\nnonsense,Nobody\n+15550000777,Opted Out\n"
+
+    dag_run = run(
+        "broadcast_shards",
+        recipients=people(40, extra),
+        results=f"file://{tmp_path}/results.jsonl",
+        opted_out="+1 555 000 0777, +15559999999",
+        max_failed=1,
+        **ledger,
+    )
+
+    assert dag_run.state == "success"
+    assert reached(sandbox) == {f"1555000{number:04}": 1 for number in range(40)}
+    found = [row for part in tmp_path.glob("results-*-of-3.jsonl") for row in lines(part)]
+    assert len(found) == 43
+    assert Counter(row["status"] for row in found) == {"sent": 40, "failed": 1, "skipped": 2}
+    assert {row.get("reason") for row in found} == {None, "duplicate", "suppressed"}
+    assert not list(tmp_path.glob("*.parts"))
+
+
+def test_an_earlier_report_is_the_source_of_a_later_run(run, sandbox, invitation, people, ledger, tmp_path):
+    results = tmp_path / "results.jsonl"
+    for number in (3, 4):
+        sandbox.fault("status", **refusal(131026, f"1555000{number:04}"))
+    first = run("broadcast_one", recipients=people(10), results=f"file://{results}", **ledger)
+    assert state(first) == "failed"
+    report = xcom(first, "report")
+    assert (report["total"], report["sent"], report["failed"]) == (10, 8, 2)
+    assert [row["to"] for row in report["results"]] == ["15550000003", "15550000004"]
+
+    second = run("broadcast_one", recipients=f"file://{results}", scope="failed", **ledger)
+
+    assert xcom(second)["total"] == 2
+    assert reached(sandbox) == {f"1555000{number:04}": 1 for number in range(10)}
+    names = {
+        message["payload"]["template"]["components"][0]["parameters"][0]["text"]
+        for message in sandbox.messages
+    }
+    assert names == {f"P{number}" for number in range(10)}
+
+
+def test_a_retry_of_a_broadcast_keeps_the_message_ids(
+    run, sandbox, invitation, people, ledger, change_connection, tmp_path
+):
+    change_connection(extra={"max_retries": 0})
+    sandbox.fault("status", **refusal(131056, "15550000017"))
+    results = tmp_path / "results.jsonl"
+
+    dag_run = run("broadcast_one", recipients=people(30), results=f"file://{results}", **ledger)
+
+    assert state(dag_run) == "success"
+    assert dag_run.get_task_instance("send").try_number == 2
+    found = {row["to"]: row["message_id"] for row in lines(results)}
+    assert found == {message["to"]: message["id"] for message in sandbox.messages}
+
+
+def test_a_template_that_does_not_fit_stops_the_task_before_the_first_message(run, sandbox, people, ledger):
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+    assert state(run("broadcast_one", recipients=people(3), **ledger)) == "failed", "there is none"
+    one = [{"type": "BODY", "text": "Dear {{1}}, hello.", "example": {"body_text": [["Ann"]]}}]
+    MatonWhatsAppHook().create_template("invitation", "en_US", "MARKETING", one)
+    assert state(run("broadcast_one", recipients=people(3), **ledger)) == "failed", "it is not approved"
+    sandbox.post("templates", name="invitation", language="en_US", status="APPROVED")
+    assert state(run("broadcast_one", recipients=people(3), **ledger)) == "failed", "it has one variable"
+    assert sandbox.requests("/messages") == []
+
+
+def test_a_dry_run_sends_nothing_and_says_what_it_would(run, sandbox, invitation, people, ledger):
+    dag_run = run("broadcast_one", recipients=people(5, "+4915550000001,Zoe\n"), dry_run=True, **ledger)
+
+    report = xcom(dag_run)
+    assert sandbox.requests("/messages") == []
+    assert (report["would_send"], report["countries"]) == (6, {"US": 5, "DE": 1})
+    assert report["category"] == "MARKETING"
+    assert report["messages"][0]["body"] == "Dear P0, we meet at 10:00."
+    assert report["messages"][0]["to"] == "15•••0000"
+
+
+def test_numbers_and_texts_stay_out_of_rendered_fields(run, sandbox, dag_bag):
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+
+    dag_run = run("delivery_shown")
+
+    assert reached(sandbox) == {"15550000000": 3, "15550000001": 3}
+    shown = {
+        (ti.task_id, ti.map_index): RenderedTaskInstanceFields.get_templated_fields(ti)
+        for ti in dag_run.get_task_instances()
+    }
+    for task in (("hidden", -1), ("mapped", 0), ("mapped", 1)):
+        assert "5550000" not in str(shown[task])
+        assert "secret" not in str(shown[task])
+    assert shown["shown", -1]["text"] == "secret words"
+    assert "+15550000001" in str(shown["shown", -1]["to"])
