@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VALUE_LIMIT = 150
 """Characters of one value; WhatsApp allows a body 1,024 with all its values filled in."""
+
+MISSING = "-"
 
 NAMES = ("dag", "task", "run", "when", "error", "try")
 
@@ -30,7 +32,7 @@ def fit(value: object, limit: int = VALUE_LIMIT) -> str:
     :param value: Anything.
     :param limit: Characters at most; a longer value ends with an ellipsis.
     """
-    return cut(_SPACES.sub(" ", str(value)).strip(), limit) or "-"
+    return cut(_SPACES.sub(" ", str(value)).strip(), limit) or MISSING
 
 
 def cut(text: str, limit: int) -> str:
@@ -49,29 +51,68 @@ def facts(context: Mapping[str, Any]) -> dict[str, str]:
 
     :param context: The context of a task's, a DAG's or a deadline's callback.
     """
-    ti, run = context.get("ti"), context.get("dag_run")
+    run = context.get("dag_run")
+    last = context.get("ti")
+    ti = None if _is_of_the_dag(context) else last
     found = {
-        "dag": _read(ti, "dag_id") or _read(run, "dag_id") or _read(context.get("dag"), "dag_id"),
+        "dag": _read(last, "dag_id") or _read(run, "dag_id") or _read(context.get("dag"), "dag_id"),
         "task": _task(ti),
-        "run": _read(ti, "run_id") or context.get("run_id") or _read(run, "run_id"),
+        "run": _read(last, "run_id") or context.get("run_id") or _read(run, "run_id"),
         "when": _when(context, run),
         "error": _error(context),
         "try": _read(ti, "try_number"),
     }
-    return {name: fit(found[name] if found[name] is not None else "-") for name in NAMES}
+    return {name: fit(found[name] if found[name] is not None else MISSING) for name in NAMES}
 
 
-def log_path(context: Mapping[str, Any]) -> str | None:
+def log_path(context: Mapping[str, Any]) -> str:
     """
-    Return the path of the task's log below Airflow's own address, for a URL button's variable; None without a task.
+    Return the path of the task's log below Airflow's own address, or that of the DAG, for a URL button's variable.
 
     :param context: The context of a callback.
     """
-    url = _read(context.get("ti"), "log_url")
-    if not isinstance(url, str):
-        return None
-    parts = urlsplit(url)
-    return parts.path.lstrip("/") + (f"?{parts.query}" if parts.query else "")
+    url = None if _is_of_the_dag(context) else _read(context.get("ti"), "log_url")
+    if isinstance(url, str):
+        parts = urlsplit(url)
+        return parts.path.lstrip("/") + (f"?{parts.query}" if parts.query else "")
+    dag = facts(context)["dag"]
+    return "dags" if dag == MISSING else f"dags/{quote(dag)}"
+
+
+def default_key(context: Mapping[str, Any]) -> str:
+    """
+    Return what failures are the same alert: those of one task of one DAG.
+
+    :param context: The context of a callback.
+    """
+    dag = facts(context)["dag"]
+    ti = None if _is_of_the_dag(context) else context.get("ti")
+    task = _read(ti, "task_id")
+    if task is None:
+        return dag
+    # What was told of a try must not keep back what is told of the task's end.
+    return f"{dag}.{task}.retry" if _state(ti) == "up_for_retry" else f"{dag}.{task}"
+
+
+def is_failure(context: Mapping[str, Any]) -> bool:
+    """
+    Say whether a callback tells of a failure, be it of a task, of one of its tries, or of a DAG.
+
+    :param context: The context of a callback.
+    """
+    if _is_of_the_dag(context):
+        return str(context["reason"]) not in ("success", "all_success")
+    return context.get("exception") is not None or _state(context.get("ti")) in ("failed", "up_for_retry")
+
+
+def _is_of_the_dag(context: Mapping[str, Any]) -> bool:
+    # A DAG's callback brings its last task instance along, which need not be the one that failed.
+    return bool(context.get("reason"))
+
+
+def _state(ti: object) -> str:
+    state = _read(ti, "state")
+    return str(getattr(state, "value", state))
 
 
 def _task(ti: object) -> str | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
+
+import airflow_provider_whatsapp.notifications
 
 pytestmark = pytest.mark.airflow
 
@@ -171,6 +174,48 @@ def test_words_that_whatsapp_would_refuse_are_made_to_fit(run_dag, sandbox):
     assert words.startswith("line one line two xxx")
     assert len(words) == 300
     assert nothing == "-"
+
+
+def texts(sandbox):
+    return [message["payload"]["text"]["body"] for message in sandbox.messages]
+
+
+def test_the_same_failure_is_told_once_and_so_is_the_recovery(run_dag, sandbox):
+    for well in (False, False, True, True):
+        run_dag("notify_once", well=well)
+
+    assert texts(sandbox) == ["load failed", "load is well again"]
+
+
+def test_the_stock_template_is_filled_in_by_itself(run_dag, sandbox):
+    """Three mapped tasks fail one after the other: the first is told, no summary finds another, the rest is held."""
+    from airflow_provider_whatsapp.cli import main
+
+    folder = Path(airflow_provider_whatsapp.notifications.__file__).parent
+    assert main(["templates", "apply", str(folder / "airflow_alert.yaml")]) == 0
+    sandbox.post("templates", name="airflow_alert", language="en_US", status="APPROVED")
+    run_dag("notify_of_many")
+
+    (message,) = sandbox.messages
+    body, button = message["payload"]["template"]["components"]
+    values = {parameter["parameter_name"]: parameter["text"] for parameter in body["parameters"]}
+    index = int(values["task"].removeprefix("load[").removesuffix("]"))
+    assert (values["dag"], values["try"]) == ("notify_of_many", "1")
+    # A test run of Airflow 3.1 and 3.2 hides the exception from callbacks.
+    assert values["error"] in (f"ValueError: part {index + 1} has no rows", "not stated")
+    assert button["parameters"][0]["text"].startswith("dags/notify_of_many/runs/")
+
+
+def test_without_its_memory_the_alert_is_sent(run_dag, sandbox, monkeypatch):
+    from airflow.sdk import Variable
+
+    def refuse(*args, **kwargs):
+        raise ConnectionError("the database is away")
+
+    monkeypatch.setattr(Variable, "get", refuse)
+    run_dag("notify_once", well=False)
+
+    assert texts(sandbox) == ["load failed"]
 
 
 def test_a_failing_notification_leaves_the_task_s_state_alone(run_dag, sandbox):

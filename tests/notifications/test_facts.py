@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client.messages import Template
-from airflow_provider_whatsapp.notifications.facts import NAMES, VALUE_LIMIT, facts, fit, log_path
+from airflow_provider_whatsapp.notifications.facts import (
+    NAMES,
+    VALUE_LIMIT,
+    default_key,
+    facts,
+    fit,
+    is_failure,
+    log_path,
+)
 
 TI = SimpleNamespace(
     dag_id="orders",
@@ -55,7 +63,40 @@ def test_a_dag_s_callback_without_a_task():
         "error": "task_failure",
         "try": "-",
     }
-    assert log_path(context) is None
+    assert log_path(context) == "dags/orders"
+
+
+def test_a_dag_s_callback_does_not_blame_the_task_that_happened_to_be_last():
+    found = facts({"ti": TI, "reason": "task_failure", "run_id": "manual__1"})
+
+    assert (found["dag"], found["task"], found["try"], found["error"]) == ("orders", "-", "-", "task_failure")
+    assert log_path({"ti": TI, "reason": "task_failure"}) == "dags/orders"
+
+
+@pytest.mark.parametrize(
+    ("context", "key", "failure"),
+    [
+        pytest.param({"ti": TI, "exception": ValueError()}, "orders.load", True, id="task failed"),
+        pytest.param(
+            {"ti": SimpleNamespace(**vars(TI), state="failed")}, "orders.load", True, id="no exception"
+        ),
+        pytest.param(
+            {"ti": SimpleNamespace(**vars(TI), state="success")}, "orders.load", False, id="task succeeded"
+        ),
+        pytest.param(
+            {"ti": SimpleNamespace(**vars(TI), state="up_for_retry"), "exception": ValueError()},
+            "orders.load.retry",
+            True,
+            id="try failed",
+        ),
+        pytest.param({"ti": TI, "reason": "task_failure"}, "orders", True, id="DAG failed"),
+        pytest.param({"ti": TI, "reason": "success"}, "orders", False, id="DAG succeeded"),
+        pytest.param({}, "-", False, id="nothing"),
+    ],
+)
+def test_what_is_the_same_alert(context, key, failure):
+    assert default_key(context) == key
+    assert is_failure(context) is failure
 
 
 def test_a_deadline_s_callback():

@@ -109,6 +109,35 @@ def notify_with_long_words():
 notify_with_long_words()
 
 
+WATCHED = WhatsAppNotifier(to=TO, text="{{ ti.task_id }} failed")
+RECOVERED = WhatsAppNotifier(to=TO, text="{{ ti.task_id }} is well again", recovery=True)
+
+
+@dag("notify_once", params={"well": False}, **OPTIONS)
+def notify_once():
+    @task(on_failure_callback=WATCHED, on_success_callback=RECOVERED)
+    def load(params=None):
+        if not params["well"]:
+            raise ValueError("no rows")
+
+    load()
+
+
+notify_once()
+
+
+@dag("notify_of_many", **OPTIONS)
+def notify_of_many():
+    @task(on_failure_callback=WhatsAppNotifier(to=TO, template_name="airflow_alert", roll_up=0.1))
+    def load(part):
+        raise ValueError(f"part {part} has no rows")
+
+    load.expand(part=[1, 2, 3])
+
+
+notify_of_many()
+
+
 @dag("notify_by_default", on_failure_callback=WhatsAppNotifier(to=TO), **OPTIONS)
 def notify_by_default():
     @task(on_failure_callback=WhatsAppNotifier(to=TO))

@@ -1,0 +1,167 @@
+"""
+What alerts remember of each other, so that a storm of failures does not become a storm of messages.
+
+One record per key (a task of a DAG, unless told otherwise) holds when the last message went, and how many failures
+have been kept back since. It lives in an Airflow Variable, the one store that every callback can write on Airflow 3.1
+to 3.3: a task's callback runs in the task, a DAG's in the DAG processor, a deadline's in the triggerer, and the task
+state store of 3.3 is open to the first alone. A Variable knows no compare-and-swap, so the processes of one machine
+take turns by a lock on a file; on several machines two alerts that begin in the same fraction of a second may both be
+sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "whatsapp_alert_"
+MAX_NAMES = 5
+"""Failures that were kept back and are told by name; the others are counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """
+    What is remembered of one key.
+
+    :param sent_at: Unix time in seconds at which the last message went.
+    :param held: Failures kept back since then.
+    :param names: The first few of them.
+    :param failures: Failures in a row, those kept back included.
+    :param first_failed_at: Unix time in seconds of the first failure of the row.
+    """
+
+    sent_at: float = 0.0
+    held: int = 0
+    names: tuple[str, ...] = ()
+    failures: int = 0
+    first_failed_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """
+    Whether to send now.
+
+    :param send: Send, or keep it back.
+    :param record: What is remembered from now on.
+    :param held: Failures kept back before, which this message should tell.
+    :param names: The first few of them.
+    """
+
+    send: bool
+    record: Record
+    held: int = 0
+    names: tuple[str, ...] = field(default=())
+
+
+def on_failure(
+    record: Record, *, name: str, now: float, cooldown: float, succeeded_at: float | None = None
+) -> Decision:
+    """
+    Decide about a failure.
+
+    :param record: What is remembered.
+    :param name: What failed, for a message that tells of several.
+    :param now: Unix time in seconds.
+    :param cooldown: Seconds after a message in which no further one goes.
+    :param succeeded_at: Unix time in seconds of the last success, where it is known; it ends a row of failures.
+    """
+    if succeeded_at is not None and succeeded_at > record.first_failed_at:
+        record = replace(record, failures=0)
+    row = replace(
+        record,
+        failures=record.failures + 1,
+        first_failed_at=record.first_failed_at if record.failures else now,
+    )
+    if record.sent_at and now - record.sent_at < cooldown:
+        names = row.names if len(row.names) >= MAX_NAMES else (*row.names, name)
+        return Decision(send=False, record=replace(row, held=row.held + 1, names=names))
+    return Decision(True, replace(row, sent_at=now, held=0, names=()), record.held, record.names)
+
+
+def on_summary(record: Record, *, now: float) -> Decision:
+    """
+    Decide about telling what has been kept back.
+
+    :param record: What is remembered.
+    :param now: Unix time in seconds.
+    """
+    if not record.held:
+        return Decision(send=False, record=record)
+    return Decision(True, replace(record, sent_at=now, held=0, names=()), record.held, record.names)
+
+
+def on_success(record: Record) -> Decision:
+    """
+    Decide about a success: it is worth a message when failures were told before.
+
+    :param record: What is remembered.
+    """
+    return Decision(bool(record.failures), Record(), record.failures)
+
+
+class Store(Protocol):
+    """Where records live: an Airflow Variable's class methods."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a value."""
+
+
+def decide(store: Store, key: str, rule: Callable[[Record], Decision]) -> Decision | None:
+    """
+    Read a key's record, apply a rule and write what follows; nobody else on this machine comes between.
+
+    :param store: Where records live.
+    :param key: What is alerted of.
+    :param rule: One of the rules above.
+    :return: None when the memory cannot be reached: send then, for an alert too many is better than one too few.
+    """
+    name = PREFIX + hashlib.sha256(key.encode()).hexdigest()[:16]
+    try:
+        with _turn(name):
+            decision = rule(_read(store, name))
+            store.set(name, json.dumps({"key": key, **asdict(decision.record)}))
+    except Exception as error:  # whatever keeps the memory away must not keep the alert away
+        logger.warning("The memory of alerts cannot be reached (%s); sending without it", error)
+        return None
+    return decision
+
+
+def _read(store: Store, name: str) -> Record:
+    text = store.get(name, default=None)
+    try:
+        found = json.loads(text) if text else {}
+    except ValueError:
+        found = {}
+    known = {item.name for item in fields(Record)}
+    values = {key: value for key, value in found.items() if key in known}
+    return Record(**{**values, "names": tuple(values.get("names", ()))})
+
+
+@contextlib.contextmanager
+def _turn(name: str) -> Iterator[None]:
+    path = Path(tempfile.gettempdir()) / f"airflow-provider-whatsapp-{os.getuid()}-{name}.lock"
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        # A lock of this kind belongs to the open file, so it parts threads as well as processes.
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
