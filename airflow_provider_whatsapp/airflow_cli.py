@@ -15,7 +15,7 @@ def get_cli_commands() -> list[Any]:
     """Return the commands in Airflow's form; every ``airflow`` command loads this module."""
     from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
 
-    from airflow_provider_whatsapp.cli import TEMPLATE_COMMANDS
+    from airflow_provider_whatsapp.cli import CONNECT_HELP, CONNECT_OPTIONS, TEMPLATE_COMMANDS
 
     templates = [
         ActionCommand(
@@ -27,7 +27,24 @@ def get_cli_commands() -> list[Any]:
         for name, (text, options) in TEMPLATE_COMMANDS.items()
     ]
     group = GroupCommand(name="templates", help="Message templates as code", subcommands=templates)
-    return [GroupCommand(name="whatsapp", help="WhatsApp through Maton", subcommands=[group])]
+    connect = ActionCommand(
+        name="connect",
+        help=CONNECT_HELP,
+        func=lazy_load_command(f"{__name__}.connect"),
+        args=[Arg(flags, **fields) for flags, fields in CONNECT_OPTIONS],  # type: ignore[no-untyped-call]  # Airflow's
+    )
+    return [GroupCommand(name="whatsapp", help="WhatsApp through Maton", subcommands=[group, connect])]
+
+
+def connect(given: argparse.Namespace) -> None:
+    """
+    Run ``airflow whatsapp connect``.
+
+    :param given: The parsed command line.
+    """
+    from airflow_provider_whatsapp.connect import connect_command
+
+    sys.exit(connect_command(given))
 
 
 def plan_templates(given: argparse.Namespace) -> None:

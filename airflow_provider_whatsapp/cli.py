@@ -1,5 +1,5 @@
 """
-The commands: ``python -m airflow_provider_whatsapp templates plan|apply|pull PATH``.
+The commands: ``python -m airflow_provider_whatsapp templates plan|apply|pull PATH``, and ``connect``.
 
 They start fast and run in any CI: nothing of Airflow is imported, and the connection comes from the environment.
 """
@@ -50,6 +50,24 @@ TEMPLATE_COMMANDS = {
     "pull": ("write the account's templates to files", TEMPLATE_OPTIONS),
 }
 
+CONNECT_HELP = "from a Maton API key to a connection for Airflow: asks, waits for the log-in, and prints it"
+CONNECT_OPTIONS: list[Option] = [
+    (
+        ("--conn-id",),
+        {"default": DEFAULT_CONN_ID, "help": f"name of the connection (default {DEFAULT_CONN_ID})"},
+    ),
+    (("--host",), {"help": "base URL of the gateway, the sandbox's say (default: Maton's)"}),
+    (
+        ("--timeout",),
+        {
+            "type": float,
+            "default": 300.0,
+            "metavar": "SECONDS",
+            "help": "how long to wait for the log-in (default 300)",
+        },
+    ),
+]
+
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
@@ -62,7 +80,17 @@ def parser() -> argparse.ArgumentParser:
         for flags, fields in options:
             command.add_argument(*flags, **fields)
         command.set_defaults(run=templates_command)
+    connect = groups.add_parser("connect", help=CONNECT_HELP, description=CONNECT_HELP)
+    for flags, fields in CONNECT_OPTIONS:
+        connect.add_argument(*flags, **fields)
+    connect.set_defaults(run=_connect)
     return made
+
+
+def _connect(given: argparse.Namespace) -> int:
+    from airflow_provider_whatsapp.connect import connect_command
+
+    return connect_command(given)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,6 +16,7 @@ FLOORS = {
     "message_templates": 2,
     "__main__": 2,
     "cli": 2,
+    "connect": 2,
     "_compat": 3,
     "airflow_cli": 3,
     "hooks": 3,

@@ -1,0 +1,149 @@
+"""``python -m airflow_provider_whatsapp connect``: from an API key to a connection that Airflow can use."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import shlex
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.config import ClientConfig
+from airflow_provider_whatsapp.client.connection import API_KEY_VARIABLE
+from airflow_provider_whatsapp.client.errors import ConfigurationError, NotFoundError, WhatsAppError
+from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+CONN_TYPE = "maton_whatsapp"
+
+
+def connect_command(given: argparse.Namespace) -> int:
+    """
+    Ask, try, and print the connection.
+
+    :param given: ``conn_id``, ``host`` and ``timeout`` (seconds to wait for the log-in).
+    :return: The exit status: 0 when a connection was printed, 1 when not.
+    """
+    try:
+        _say(_connection_lines(given.conn_id, _talk(given.host, given.timeout)))
+    except WhatsAppError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except (EOFError, KeyboardInterrupt):
+        sys.stderr.write("\nStopped; nothing was changed but what is said above.\n")
+        return 1
+    return 0
+
+
+def _talk(host: str | None, timeout: float) -> ClientConfig:
+    config = ClientConfig(api_key=_ask_key(), host=host)
+    with WhatsAppClient(config) as client:
+        connection_id = _maton_connection(client, timeout)
+    config = replace(config, connection_id=connection_id)
+    config, numbers = _account(config)
+    return replace(config, phone_number_id=_choose_number(numbers))
+
+
+def _ask_key() -> str:
+    key = os.environ.get(API_KEY_VARIABLE, "").strip()
+    if key:
+        _say(f"Maton API key: taken from {API_KEY_VARIABLE}.")
+        return key
+    return getpass.getpass("Maton API key (maton.ai/settings; not shown): ").strip()
+
+
+def _maton_connection(client: WhatsAppClient, timeout: float) -> str:
+    """Return the id of an active WhatsApp connection at Maton, made now if there is none."""
+    active = client.connections.list(status="ACTIVE")
+    if len(active) > 1:
+        _say(f"The key has {len(active)} active WhatsApp connections:")
+        return _choose(active, _connection_line, "Connection")["connection_id"]  # type: ignore[no-any-return]
+    if active:
+        _say(f"WhatsApp connection at Maton: {active[0]['connection_id']}, active.")
+        return active[0]["connection_id"]  # type: ignore[no-any-return]
+    pending = client.connections.list(status="PENDING")
+    made = pending[0] if pending else client.connections.create()
+    _say(
+        "The key has no active WhatsApp connection. Open this address in a browser and log in to WhatsApp Business:"
+    )
+    _say(f"\n  {made['url']}\n")
+    _say(f"Waiting until you have, {timeout:g} s at most ...")
+    client.connections.wait_until_active(made["connection_id"], timeout=timeout, interval=1.0)
+    _say("Logged in: the connection is active.")
+    return made["connection_id"]  # type: ignore[no-any-return]
+
+
+def _account(config: ClientConfig) -> tuple[ClientConfig, list[dict[str, Any]]]:
+    """Ask for the account until it is one that the connection may see; return it with its numbers."""
+    while True:
+        answer = input("WhatsApp Business Account ID (WhatsApp Manager shows it under Account): ").strip()
+        try:
+            config = replace(config, waba_id=answer or None)
+            with WhatsAppClient(config) as client:
+                numbers = list(client.phone_numbers.list())
+        except (ConfigurationError, NotFoundError) as error:
+            _say(f"  {error}")
+            continue
+        if numbers:
+            return config, numbers
+        _say("  This account has no phone number yet. Add one in WhatsApp Manager, or give another account.")
+
+
+def _choose_number(numbers: Sequence[dict[str, Any]]) -> str:
+    _say(f"Phone number{'s' if len(numbers) > 1 else ''} of the account:")
+    return str(_choose(numbers, _number_line, "Sender")["id"])
+
+
+def _choose(
+    items: Sequence[dict[str, Any]], line: Callable[[dict[str, Any]], str], what: str
+) -> dict[str, Any]:
+    for place, item in enumerate(items, 1):
+        _say(f"  {place}. {line(item)}")
+    while len(items) > 1:
+        answer = input(f"{what} [1-{len(items)}]: ").strip()
+        if answer.isdecimal() and 1 <= int(answer) <= len(items):
+            return items[int(answer) - 1]
+        _say(f"  Give a number from 1 to {len(items)}.")
+    return items[0]
+
+
+def _connection_line(connection: dict[str, Any]) -> str:
+    return f"{connection.get('connection_id')}, made {str(connection.get('creation_time', ''))[:10] or 'at some time'}"
+
+
+def _number_line(number: dict[str, Any]) -> str:
+    facts = [
+        number.get("display_phone_number") or "a number",
+        number.get("verified_name") or "without a verified name",
+        f"quality {number.get('quality_rating', 'unknown')}",
+        f"ID {number.get('id')}",
+    ]
+    return ", ".join(facts)
+
+
+def _connection_lines(conn_id: str, config: ClientConfig) -> str:
+    connection: dict[str, Any] = {"conn_type": CONN_TYPE, "password": config.api_key}
+    if config.host:
+        connection["host"] = config.host
+    connection["extra"] = {
+        "phone_number_id": config.phone_number_id,
+        "waba_id": config.waba_id,
+        "connection_id": config.connection_id,
+    }
+    text = shlex.quote(json.dumps(connection))
+    return (
+        "\nThe connection, with your key in it. For Airflow's environment (all components):\n\n"
+        f"  export AIRFLOW_CONN_{conn_id.upper()}={text}\n\n"
+        "or for Airflow's database:\n\n"
+        f"  airflow connections add {shlex.quote(conn_id)} --conn-json {text}\n"
+    )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
