@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseHook, Connection
 
@@ -58,3 +58,35 @@ async def aget_connection(conn_id: str, executor: Executor) -> Connection:
     if _SAFE_ASYNC_LOOKUP:
         return await BaseHook.aget_connection(conn_id)
     return await asyncio.get_running_loop().run_in_executor(executor, BaseHook.get_connection, conn_id)
+
+
+class AssetMemory:
+    """
+    What an asset watcher's trigger remembers beside its asset, from Airflow 3.3 on; before, nothing.
+
+    :param trigger: The trigger.
+    :param key: Name of what is remembered.
+    """
+
+    def __init__(self, trigger: Any, key: str) -> None:
+        self._store = getattr(trigger, "asset_state_store", None)
+        self._key = key
+
+    async def read(self) -> str | None:
+        """Return what was remembered, or None."""
+        if self._store is None:
+            return None
+        try:
+            return cast("str | None", await self._store.aget(self._key))
+        except ValueError:  # the trigger watches several assets, none of them its own
+            self._store = None
+            return None
+
+    async def write(self, value: str) -> None:
+        """
+        Remember.
+
+        :param value: What to remember.
+        """
+        if self._store is not None:
+            await self._store.aset(self._key, value)

@@ -103,11 +103,25 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": integration,
-                "python-modules": [f"{package}.operators.messages", f"{package}.operators.broadcast"],
+                "python-modules": [
+                    f"{package}.operators.messages",
+                    f"{package}.operators.broadcast",
+                    f"{package}.operators.templates",
+                ],
             }
         ],
-        "sensors": [{"integration-name": integration, "python-modules": [f"{package}.sensors.templates"]}],
-        "triggers": [{"integration-name": integration, "python-modules": [f"{package}.triggers.templates"]}],
+        "sensors": [
+            {
+                "integration-name": integration,
+                "python-modules": [f"{package}.sensors.messages", f"{package}.sensors.templates"],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": integration,
+                "python-modules": [f"{package}.triggers.messages", f"{package}.triggers.templates"],
+            }
+        ],
         "cli": [f"{package}.airflow_cli.get_cli_commands"],
         "notifications": [f"{package}.notifications.whatsapp.WhatsAppNotifier"],
         "connection-types": [

@@ -19,6 +19,7 @@ FLOORS = {
     "connect": 2,
     "_compat": 3,
     "airflow_cli": 3,
+    "assets": 3,
     "hooks": 3,
     "notifications": 3,
     "operators": 3,

@@ -92,7 +92,14 @@ print([name for name in sys.modules if name.startswith("airflow")])
 
 @pytest.mark.parametrize(
     "module",
-    ["hooks.maton_whatsapp", "operators.messages", "sensors.templates", "notifications.whatsapp"],
+    [
+        "hooks.maton_whatsapp",
+        "operators.messages",
+        "operators.templates",
+        "sensors.messages",
+        "sensors.templates",
+        "notifications.whatsapp",
+    ],
 )
 def test_parsing_a_dag_file_does_not_import_requests(module):
     code = f"""

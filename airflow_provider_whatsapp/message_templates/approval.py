@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-Wanted = tuple[str, str | None]
-"""A template's name and its language; None: every language that the account has of it."""
+Wanted = tuple[str, str | None] | tuple[str, str | None, str | None]
+"""A template's name, its language (None: every one that the account has of it) and the category that it should have."""
 
 FIELDS = "id,name,language,status,category,rejected_reason"
 """What a poll needs of each template."""
@@ -34,11 +34,13 @@ class Verdict:
     :param state: ``approved`` (all of them), ``waiting``, ``missing`` (one does not exist) or ``refused``.
     :param message: The reason, and what to do about it.
     :param templates: What the account lists of the wanted ones.
+    :param drift: Where Meta's category is not the expected one.
     """
 
     state: Literal["approved", "waiting", "missing", "refused"]
     message: str
     templates: list[dict[str, Any]] = field(default_factory=list)
+    drift: list[str] = field(default_factory=list)
 
 
 def judge(listed: Iterable[Mapping[str, Any]], wanted: Sequence[Wanted]) -> Verdict:
@@ -50,13 +52,16 @@ def judge(listed: Iterable[Mapping[str, Any]], wanted: Sequence[Wanted]) -> Verd
     """
     rows = list(listed)
     found: dict[str, dict[str, Any]] = {}
-    missing, refused, waiting = [], [], []
-    for name, language in wanted:
+    missing, refused, waiting, drift = [], [], [], []
+    for name, language, category in map(_three, wanted):
         matches = [row for row in rows if row.get("name") == name and language in (None, row.get("language"))]
-        if not matches:
-            missing.append(_called(name, language))
-        for row in matches:
-            found[_called(name, row.get("language"))] = dict(row)
+        missing += [] if matches else [_called(name, language)]
+        found |= {_called(name, row.get("language")): dict(row) for row in matches}
+        others = [row for row in matches if category and row.get("category") not in (None, category)]
+        drift += [
+            f"{_called(name, row.get('language'))} is {row['category']} to Meta, {category} was expected"
+            for row in others
+        ]
     for called, row in found.items():
         status = str(row.get("status", "")).upper()
         if status in REFUSED:
@@ -65,17 +70,20 @@ def judge(listed: Iterable[Mapping[str, Any]], wanted: Sequence[Wanted]) -> Verd
             waiting.append(f"{called} is {status or 'without status'}")
     templates = list(found.values())
     if refused:
-        return Verdict("refused", " ".join(refused), templates)
+        return Verdict("refused", " ".join(refused), templates, drift)
     if missing:
-        return Verdict(
-            "missing",
+        message = (
             f"The account has no template {', '.join(missing)}. Create it first, and check name and language: en and "
-            "en_US are different templates.",
-            templates,
+            "en_US are different templates."
         )
+        return Verdict("missing", message, templates, drift)
     if waiting:
-        return Verdict("waiting", f"{', '.join(waiting)}.", templates)
-    return Verdict("approved", f"{', '.join(found)} approved.", templates)
+        return Verdict("waiting", f"{', '.join(waiting)}.", templates, drift)
+    return Verdict("approved", f"{', '.join(found)} approved.", templates, drift)
+
+
+def _three(wanted: Wanted) -> tuple[str, str | None, str | None]:
+    return wanted if len(wanted) == 3 else (*wanted, None)
 
 
 def _called(name: str, language: Any) -> str:

@@ -175,9 +175,9 @@ def is_category_drift(definition: TemplateDefinition, row: Mapping[str, Any]) ->
     return row.get("previous_category") == definition.category != row.get("category")
 
 
-def drift(definition: TemplateDefinition, row: Mapping[str, Any]) -> Iterator[str]:
+def category_drift(definition: TemplateDefinition, row: Mapping[str, Any]) -> Iterator[str]:
     """
-    Yield what Meta changed about a template.
+    Yield how Meta changed a template's category, or is going to.
 
     :param definition: What the files say.
     :param row: The template as Graph lists it.
@@ -187,6 +187,14 @@ def drift(definition: TemplateDefinition, row: Mapping[str, Any]) -> Iterator[st
         yield f"Meta has changed its category from {definition.category} to {category}"
     if coming and coming != category:
         yield f"Meta is going to change its category from {category} to {coming}"
+
+
+def other_drift(row: Mapping[str, Any]) -> Iterator[str]:
+    """
+    Yield what else Meta changed about a template: its status, its quality.
+
+    :param row: The template as Graph lists it.
+    """
     status = _status(row)
     if status == "REJECTED":
         reason = row.get("rejected_reason")

@@ -35,6 +35,7 @@ class Change:
     :param reason: For ``blocked``, why; for ``edit``, what may stand in its way.
     :param possible_at: Unix time in seconds when it becomes possible, where that is known.
     :param drift: What Meta changed: category, quality, status.
+    :param category_drift: What of it is about the category.
     :param fields: What an edit changes: ``components``, ``category`` or an option.
     :param diff: Lines of a diff from the account's content to the files'.
     :param definition: What the files say; None for a deletion.
@@ -49,6 +50,7 @@ class Change:
     reason: str | None = None
     possible_at: float | None = None
     drift: tuple[str, ...] = ()
+    category_drift: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     diff: tuple[str, ...] = ()
     definition: TemplateDefinition | None = field(default=None, repr=False)
@@ -104,6 +106,14 @@ class Plan:
     def has_changes(self) -> bool:
         """Whether the account differs from the files in what the files can say: something is to do, or blocked."""
         return bool(self.of("create", "edit", "delete", "blocked"))
+
+    def category_drift(self) -> list[str]:
+        """Return where Meta has changed a category, or is going to, as one line for each template."""
+        return [
+            f"{change.name} ({change.language}): {'; '.join(change.category_drift)}"
+            for change in self.changes
+            if change.category_drift
+        ]
 
     def counts(self) -> dict[str, int]:
         """Return how many changes there are of each kind."""
@@ -173,21 +183,19 @@ def _create(
 
 def _compare(definition: TemplateDefinition, row: Mapping[str, Any], *, now: float, record: Record) -> Change:
     fields = changed_fields(definition, row)
-    drift = tuple(blocks.drift(definition, row))
+    category = tuple(blocks.category_drift(definition, row))
+    drift = (*category, *blocks.other_drift(row))
+    facts: dict[str, Any] = {"drift": drift, "category_drift": category}
     if not fields:
-        return _change("drifted" if drift else "unchanged", definition, row, drift=drift)
-    lines = tuple(diff(row, definition))
+        return _change("drifted" if drift else "unchanged", definition, row, **facts)
+    facts |= {"fields": fields, "diff": tuple(diff(row, definition))}
     block = blocks.of_edit(definition, row, fields, now=now, record=record)
+    hint = block or blocks.caution(row, now)
+    if hint is not None:
+        facts |= {"reason": hint.reason, "possible_at": hint.until}
     if block is not None:
-        return _change(
-            "blocked", definition, row, wanted="edit", reason=block.reason, possible_at=block.until, drift=drift,
-            fields=fields, diff=lines,
-        )  # fmt: skip
-    caution = blocks.caution(row, now)
-    return _change(
-        "edit", definition, row, reason=caution and caution.reason, possible_at=caution and caution.until, drift=drift,
-        fields=fields, diff=lines,
-    )  # fmt: skip
+        return _change("blocked", definition, row, wanted="edit", **facts)
+    return _change("edit", definition, row, **facts)
 
 
 def changed_fields(definition: TemplateDefinition, row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
@@ -15,6 +15,7 @@ from airflow_provider_whatsapp._compat import (
     AirflowSkipException,
     conf,
 )
+from airflow_provider_whatsapp.assets import emit_templates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,20 +29,34 @@ class TemplateApprovalSensor(BaseSensorOperator):
     """
     Wait until Meta has approved one template or several.
 
-    It returns the approved templates (``id``, ``name``, ``language``, ``status``, ``category``). A template that was
-    rejected, paused, disabled or deleted fails the task at once, without retries (or skips it with ``soft_fail``). A
-    gateway that does not answer is waited out, within the sensor's ``timeout``.
+    One list request per poll serves all that are waited for. It returns the approved templates (``id``, ``name``,
+    ``language``, ``status``, ``category``), and makes events of their assets (see
+    :mod:`airflow_provider_whatsapp.assets`). A template that was rejected, paused, disabled or deleted fails the task
+    at once, without retries (or skips it with ``soft_fail``). A gateway that does not answer is waited out, within the
+    sensor's ``timeout``.
 
     :param template_name: Name of the template. (templated)
     :param language: Its language; None: every one that the account has of it. (templated)
-    :param templates: Several instead: a list of names, or of ``{"name": ..., "language": ...}``. (templated)
+    :param templates: Several instead: a list of names, or of ``{"name": ..., "language": ..., "category": ...}``.
+        (templated)
+    :param category: The category that they should have: Meta may change it, and with it the price. None: any.
+        (templated)
+    :param on_drift: What to do when Meta's category is not the expected one: ``"fail"`` (at once, without retries) or
+        ``"warn"``.
     :param maton_conn_id: The Airflow connection. (templated)
     :param waba_id: WhatsApp Business Account; None: the connection's. (templated)
     :param deferrable: Wait in the triggerer, without a worker slot; the default is Airflow's ``[operators]
         default_deferrable``.
     """
 
-    template_fields: Sequence[str] = ("template_name", "language", "templates", "maton_conn_id", "waba_id")
+    template_fields: Sequence[str] = (
+        "template_name",
+        "language",
+        "templates",
+        "category",
+        "maton_conn_id",
+        "waba_id",
+    )
     ui_color = "#d9fdd3"
 
     def __init__(
@@ -50,6 +65,8 @@ class TemplateApprovalSensor(BaseSensorOperator):
         template_name: str | None = None,
         language: str | None = None,
         templates: Sequence[str | Mapping[str, str]] | None = None,
+        category: str | None = None,
+        on_drift: Literal["fail", "warn"] = "fail",
         maton_conn_id: str = "maton_whatsapp_default",
         waba_id: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -59,6 +76,8 @@ class TemplateApprovalSensor(BaseSensorOperator):
         self.template_name = template_name
         self.language = language
         self.templates = templates
+        self.category = category
+        self.on_drift = on_drift
         self.maton_conn_id = maton_conn_id
         self.waba_id = waba_id
         self.deferrable = deferrable
@@ -72,19 +91,19 @@ class TemplateApprovalSensor(BaseSensorOperator):
 
     def wanted(self) -> list[list[str | None]]:
         """
-        Return the names and languages to wait for, as lists of two.
+        Return the names, languages and expected categories to wait for, as lists of three.
 
         :raises AirflowFailException: Neither a name nor a list was given, or an item of the list is malformed.
         """
         items: Sequence[Any] = self.templates or [{"name": self.template_name, "language": self.language}]
-        pairs: list[list[str | None]] = []
+        wanted: list[list[str | None]] = []
         for item in items:
-            pair = [item, None] if isinstance(item, str) else [item.get("name"), item.get("language")]
-            if not pair[0]:
+            fields = {"name": item} if isinstance(item, str) else item
+            if not isinstance(fields, dict) or not fields.get("name"):
                 msg = "No template to wait for: give template_name, or templates as a list of names."
                 raise AirflowFailException(msg)
-            pairs.append(pair)
-        return pairs
+            wanted.append([fields["name"], fields.get("language"), fields.get("category") or self.category])
+        return wanted
 
     def poke(self, context: Context) -> PokeReturnValue:
         """
@@ -103,10 +122,23 @@ class TemplateApprovalSensor(BaseSensorOperator):
                 raise AirflowFailException(str(error)) from error
             self.log.warning("The poll failed and will be repeated: %s", error)
             return PokeReturnValue(is_done=False)
-        self.log.info(verdict.message)
-        if verdict.state in ("refused", "missing"):
-            raise AirflowFailException(verdict.message)
+        self._conclude(context, verdict.state, verdict.message, verdict.templates, verdict.drift)
         return PokeReturnValue(is_done=verdict.state == "approved", xcom_value=verdict.templates)
+
+    def _conclude(
+        self, context: Context, state: str, message: str, templates: list[Any], drift: list[str]
+    ) -> None:
+        """Say what was found, fail when waiting is useless, and emit the assets of what is approved."""
+        self.log.info(message)
+        for line in drift:
+            self.log.warning(line)
+        if drift and self.on_drift == "fail":
+            msg = f"{'; '.join(drift)}. Change the DAG's category, or appeal in WhatsApp Manager within 60 days."
+            raise AirflowFailException(msg)
+        if state in ("refused", "missing", "error"):
+            raise AirflowFailException(message)
+        if state == "approved":
+            emit_templates(self, context, self.hook, templates)
 
     def execute(self, context: Context) -> Any:
         """
@@ -138,6 +170,7 @@ class TemplateApprovalSensor(BaseSensorOperator):
                 waba_id=self.waba_id,
                 poke_interval=float(self.poke_interval),
                 end_time=time.time() + float(self.timeout),
+                fail_on_drift=self.on_drift == "fail",
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=float(self.timeout) + 60),
@@ -155,9 +188,8 @@ class TemplateApprovalSensor(BaseSensorOperator):
         if not isinstance(event, dict) or "state" not in event:
             msg = f"The trigger ended with an event that this version does not know: {event!r}"
             raise AirflowFailException(msg)
-        self.log.info(event["message"])
-        if event["state"] == "approved":
-            return event["templates"]
         if event["state"] == "timeout":
             raise AirflowSensorTimeout(event["message"])
-        raise AirflowFailException(event["message"])
+        templates = event["templates"]
+        self._conclude(context, event["state"], event["message"], templates, event.get("drift") or [])
+        return templates

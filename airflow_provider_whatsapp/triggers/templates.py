@@ -1,41 +1,107 @@
-"""The trigger that waits for templates' approval."""
+"""The triggers that wait for templates: a sensor's, for approval, and an asset watcher's, for a change of status."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
+
+from airflow_provider_whatsapp.triggers.polls import MAX_BACK_OFF, Account, Poll, Subscriber, subscription
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
-MAX_BACK_OFF = 8
-"""How many poll intervals lie between two polls at most, while the gateway does not answer."""
+    from airflow_provider_whatsapp.message_templates.approval import Verdict, Wanted
+
+PAGE_SIZE = 1_000
+"""Templates per request: few fields are asked for, so that one request shows most accounts whole."""
+
+
+class Listing:
+    """
+    What an account lists, by name.
+
+    :param rows: Templates as Graph lists them.
+    """
+
+    def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        self._by_name: dict[str, list[Mapping[str, Any]]] = {}
+        for row in rows:
+            self._by_name.setdefault(str(row.get("name")), []).append(row)
+
+    def of(self, names: Iterable[str]) -> list[Mapping[str, Any]]:
+        """
+        Return the templates of some names.
+
+        :param names: The names.
+        """
+        return [row for name in dict.fromkeys(names) for row in self._by_name.get(name, ())]
+
+
+class TemplatePoll(Poll):
+    """Lists an account's templates once for all that wait; by name, where all wait for the same."""
+
+    kind: ClassVar[str] = "templates"
+
+    def ask(self, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
+        """
+        List, and let every subscriber judge.
+
+        :param subscribers: Who waits.
+        """
+        from airflow_provider_whatsapp.message_templates.approval import FIELDS
+
+        names = {name for subscriber in subscribers for name in getattr(subscriber, "names", ())}
+        only = next(iter(names)) if len(names) == 1 else None
+        listing = Listing(self.client.templates.list(name=only, fields=FIELDS, page_size=PAGE_SIZE))
+        judged = ((subscriber, subscriber.judge(listing)) for subscriber in subscribers)
+        return [(subscriber, news) for subscriber, news in judged if news is not None]
+
+
+class _Approval(Subscriber):
+    def __init__(self, wanted: list[Wanted], *, fail_on_drift: bool) -> None:
+        super().__init__()
+        self.wanted = wanted
+        self.names = [pair[0] for pair in wanted]
+        self.fail_on_drift = fail_on_drift
+
+    def judge(self, found: Listing) -> Verdict | None:
+        from airflow_provider_whatsapp.message_templates.approval import judge
+
+        verdict = judge(found.of(self.names), self.wanted)
+        self.last = verdict.message
+        if verdict.state == "waiting" and not (self.fail_on_drift and verdict.drift):
+            return None
+        return verdict
 
 
 class TemplateApprovalTrigger(BaseTrigger):
     """
-    Poll the account until templates are approved, refused, or the time is over.
+    Wait until templates are approved, refused, or the time is over; all such triggers of an account share its polls.
 
-    It ends with one event: ``{"state": ..., "message": ..., "templates": [...]}``, where the state is ``approved``,
-    ``refused``, ``missing``, ``error`` or ``timeout``. While the gateway does not answer it polls less often.
+    It ends with one event: ``{"state": ..., "message": ..., "templates": [...], "drift": [...]}``, where the state is
+    ``approved``, ``waiting`` (a category differs, and ``fail_on_drift`` is set), ``refused``, ``missing``, ``error``
+    or ``timeout``. While the gateway does not answer it polls less often.
 
-    :param wanted: Names and languages, as lists of two; a language of None means every one.
+    :param wanted: Names, languages (None: every one) and expected categories (None: any), as lists of three.
     :param maton_conn_id: The Airflow connection.
     :param waba_id: WhatsApp Business Account; None: the connection's.
     :param poke_interval: Seconds between two polls.
     :param end_time: Unix time in seconds at which to give up.
+    :param fail_on_drift: End at once when Meta's category is not the expected one.
     """
 
     def __init__(
         self,
+        *,
         wanted: list[list[str | None]],
         maton_conn_id: str,
         waba_id: str | None,
         poke_interval: float,
         end_time: float,
+        fail_on_drift: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
         self.wanted = wanted
@@ -43,6 +109,7 @@ class TemplateApprovalTrigger(BaseTrigger):
         self.waba_id = waba_id
         self.poke_interval = poke_interval
         self.end_time = end_time
+        self.fail_on_drift = fail_on_drift
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what Airflow stores to make this trigger again; no secret is among it."""
@@ -54,57 +121,154 @@ class TemplateApprovalTrigger(BaseTrigger):
                 "waba_id": self.waba_id,
                 "poke_interval": self.poke_interval,
                 "end_time": self.end_time,
+                "fail_on_drift": self.fail_on_drift,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll, and yield the one event."""
-        from airflow_provider_whatsapp.client.errors import WhatsAppError
-        from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook, in_thread
-
-        failures = 0
-        last = "not polled yet"
+        """Wait, and yield the one event."""
+        subscriber = _Approval(pairs(self.wanted), fail_on_drift=self.fail_on_drift)
+        account = Account(self.maton_conn_id, self.waba_id)
         try:
-            hook = MatonWhatsAppHook(self.maton_conn_id, waba_id=self.waba_id)
-            await hook.aclient()
-            while time.time() < self.end_time:
-                try:
-                    verdict = await in_thread(poll, hook, self.wanted)
-                except WhatsAppError as error:
-                    if error.permanent:
-                        raise
-                    failures += 1
-                    last = str(error)
-                    self.log.warning("The poll failed and will be repeated: %s", error)
-                else:
-                    failures = 0
-                    last = verdict.message
-                    if verdict.state != "waiting":
-                        yield _event(verdict.state, verdict.message, verdict.templates)
-                        return
-                    self.log.info(last)
-                interval = self.poke_interval * min(2**failures, MAX_BACK_OFF)
-                await asyncio.sleep(max(0.0, min(interval, self.end_time - time.time())))
+            async with (
+                asyncio.timeout(max(0.0, self.end_time - time.time())),
+                subscription(TemplatePoll, account, self.poke_interval, subscriber),
+            ):
+                news = await subscriber.news.get()
+        except TimeoutError:
+            yield _event("timeout", f"Not approved in time. {subscriber.last}")
         except Exception as error:
             yield _event("error", f"{error}" or type(error).__name__)
-            return
-        yield _event("timeout", f"Not approved in time. {last}")
+        else:
+            if isinstance(news, Exception):
+                yield _event("error", f"{news}" or type(news).__name__)
+            else:
+                yield _event(news.state, news.message, news.templates, news.drift)
 
 
-def poll(hook: Any, wanted: list[list[str | None]]) -> Any:
+class _Status(Subscriber):
+    def __init__(self, name: str, language: str) -> None:
+        super().__init__()
+        self.names = [name]
+        self.language = language
+        self.seen: str | None = None
+
+    def judge(self, found: Listing) -> dict[str, Any] | None:
+        row = next((row for row in found.of(self.names) if row.get("language") == self.language), None)
+        status = str(row.get("status", "")).upper() if row is not None else "MISSING"
+        if status == self.seen:
+            return None
+        self.seen = status
+        return {"status": status, "template": dict(row) if row is not None else None}
+
+
+class TemplateStatusTrigger(BaseEventTrigger):
+    """
+    For an ``AssetWatcher``: an event whenever a template's status changes to one of those watched for.
+
+    It is edge-triggered: the first status that it ever sees is where it starts from and makes no event. From Airflow
+    3.3 on the last status is kept beside the asset, so that a change while the triggerer is down is noticed; before,
+    a restart starts anew. Many watchers of one account share its polls.
+
+    The event: ``{"name", "language", "status", "previous_status", "template"}``.
+
+    :param template_name: Name of the template.
+    :param language: Its language.
+    :param statuses: Statuses to make an event of; None: every change. ``MISSING`` stands for no such template.
+    :param maton_conn_id: The Airflow connection.
+    :param waba_id: WhatsApp Business Account; None: the connection's.
+    :param poke_interval: Seconds between two polls.
+    """
+
+    def __init__(
+        self,
+        *,
+        template_name: str,
+        language: str = "en_US",
+        statuses: list[str] | None = None,
+        maton_conn_id: str = "maton_whatsapp_default",
+        waba_id: str | None = None,
+        poke_interval: float = 60.0,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
+        self.template_name = template_name
+        self.language = language
+        self.statuses = statuses
+        self.maton_conn_id = maton_conn_id
+        self.waba_id = waba_id
+        self.poke_interval = poke_interval
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what Airflow stores to make this trigger again; the same arguments always make the same trigger."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "template_name": self.template_name,
+                "language": self.language,
+                "statuses": self.statuses,
+                "maton_conn_id": self.maton_conn_id,
+                "waba_id": self.waba_id,
+                "poke_interval": self.poke_interval,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Watch for ever; a trigger that ended would be started again at once."""
+        from airflow_provider_whatsapp._compat import AssetMemory
+
+        memory = AssetMemory(self, f"whatsapp:{self.template_name}:{self.language}")
+        previous = await memory.read()
+        account = Account(self.maton_conn_id, self.waba_id)
+        while True:
+            subscriber = _Status(self.template_name, self.language)
+            subscriber.seen = previous
+            try:
+                async with subscription(TemplatePoll, account, self.poke_interval, subscriber):
+                    while True:
+                        news = await subscriber.news.get()
+                        if isinstance(news, Exception):
+                            raise news
+                        event = self._event(news, previous)
+                        previous = news["status"]
+                        await memory.write(previous)
+                        if event is not None:
+                            yield event
+            except Exception as error:
+                self.log.warning("Watching %s will be tried again: %s", self.template_name, error)
+            await asyncio.sleep(self.poke_interval * MAX_BACK_OFF)
+
+    def _event(self, news: dict[str, Any], previous: str | None) -> TriggerEvent | None:
+        if previous is None or (self.statuses is not None and news["status"] not in self.statuses):
+            return None
+        named = {"name": self.template_name, "language": self.language, "previous_status": previous}
+        return TriggerEvent({**named, **news})  # type: ignore[no-untyped-call]  # Airflow's
+
+
+def poll(hook: Any, wanted: list[list[str | None]]) -> Verdict:
     """
     Ask the account once and judge what it lists.
 
     :param hook: A ``MatonWhatsAppHook``.
-    :param wanted: Names and languages, as lists of two.
+    :param wanted: Names, languages and expected categories, as lists of up to three.
     """
     from airflow_provider_whatsapp.message_templates.approval import FIELDS, judge
 
-    pairs = [(str(name), language) for name, language in wanted]
-    name = pairs[0][0] if len({name for name, _ in pairs}) == 1 else None
-    return judge(hook.list_templates(name=name, fields=FIELDS), pairs)
+    three = pairs(wanted)
+    name = three[0][0] if len({each[0] for each in three}) == 1 else None
+    return judge(hook.list_templates(name=name, fields=FIELDS, page_size=PAGE_SIZE), three)
 
 
-def _event(state: str, message: str, templates: list[dict[str, Any]] | None = None) -> TriggerEvent:
-    payload = {"state": state, "message": message, "templates": templates or []}
+def pairs(wanted: list[list[str | None]]) -> list[Wanted]:
+    """
+    Return what is waited for as a judgement takes it; triggers of an earlier version stored lists of two.
+
+    :param wanted: Names, languages and expected categories, as lists of up to three.
+    """
+    return [(str(each[0]), each[1], each[2] if len(each) > 2 else None) for each in wanted]
+
+
+def _event(
+    state: str, message: str, templates: list[dict[str, Any]] | None = None, drift: list[str] | None = None
+) -> TriggerEvent:
+    payload = {"state": state, "message": message, "templates": templates or [], "drift": drift or []}
     return TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_whatsapp.client.config import DEFAULT_TIMEOUT
-from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.client.connection import API_KEY_VARIABLE, client_config, read_extra
+from airflow_provider_whatsapp.client.errors import ConfigurationError
 
 
 @pytest.fixture(autouse=True)

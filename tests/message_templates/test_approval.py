@@ -58,3 +58,13 @@ def test_the_worst_of_several_decides():
     assert judge([approved, pending], wanted).state == "missing"
     assert judge([approved, pending], wanted[:2]).state == "waiting"
     assert judge([approved], wanted[:1]).state == "approved"
+
+
+def test_a_category_that_differs_is_told_beside_the_state():
+    listed = [row(category="MARKETING"), row("other", category="UTILITY")]
+    wanted = [("report", "en_US", "UTILITY"), ("other", "en_US", "UTILITY")]
+
+    verdict = judge(listed, wanted)
+    assert verdict.state == "approved"
+    assert verdict.drift == ["report (en_US) is MARKETING to Meta, UTILITY was expected"]
+    assert judge(listed, [("report", None, None)]).drift == []

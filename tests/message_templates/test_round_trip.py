@@ -37,6 +37,7 @@ def read(text, name):
     return found.result(name).definitions
 
 
+@settings(deadline=None)
 @given(templates, st.integers(0, 99))
 def test_definition_to_graph_and_back(template, seed):
     """What Graph lists of a created template is no change, and reads as the same definition."""
@@ -51,6 +52,7 @@ def test_definition_to_graph_and_back(template, seed):
         assert again.options == definitions[again.key].options
 
 
+@settings(deadline=None)
 @given(templates, st.integers(0, 99))
 def test_what_is_pulled_can_be_read_and_changes_nothing(template, seed):
     definitions = load_data([template]).definitions
@@ -63,6 +65,7 @@ def test_what_is_pulled_can_be_read_and_changes_nothing(template, seed):
     VALIDATOR.validate(pulled)
 
 
+@settings(deadline=None)
 @given(templates, st.booleans())
 def test_written_and_read_again(template, as_json):
     definitions = load_data([template]).definitions
@@ -71,6 +74,7 @@ def test_written_and_read_again(template, as_json):
     assert read(text, "t.json" if as_json else "t.yaml") == definitions
 
 
+@settings(deadline=None)
 @given(templates)
 def test_the_schema_accepts_what_is_right(template):
     VALIDATOR.validate(template)
@@ -111,7 +115,7 @@ def damaged(draw):
     return template
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(damaged())
 def test_schema_and_loader_agree(template):
     """What the schema accepts the loader can read, if Meta's limits are kept; what it refuses the loader refuses."""
@@ -143,6 +147,7 @@ def test_the_schema_is_a_schema():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
+@settings(deadline=None)
 @given(authentication)
 def test_an_authentication_template_has_no_text_of_its_own(template):
     (definition,) = load_data([template]).definitions.values()

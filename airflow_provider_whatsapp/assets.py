@@ -1,0 +1,78 @@
+"""
+Assets of approved templates, so that a DAG can be scheduled on one.
+
+A task says by its ``outlets`` what it makes. The asset itself does when account, name and language are known as the
+DAG is written; an alias does where they are not:
+
+.. code-block:: python
+
+    SyncTemplatesOperator(task_id="sync", templates="templates", outlets=[AssetAlias("whatsapp")])
+    TemplateApprovalSensor(task_id="wait", ..., outlets=[template_asset("102290129340398", "late", "en_US")])
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from airflow.sdk import Asset, BaseOperator, Context
+
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+_FACTS = ("id", "name", "language", "status", "category")
+
+
+def template_asset(waba_id: str, name: str, language: str) -> Asset:
+    """
+    Return the asset of a template: ``whatsapp://{waba_id}/template/{name}/{language}``.
+
+    :param waba_id: WhatsApp Business Account.
+    :param name: The template's name.
+    :param language: Its language.
+    """
+    from airflow.sdk import Asset
+
+    return Asset(uri=template_uri(waba_id, name, language))
+
+
+def template_uri(waba_id: str, name: str, language: str) -> str:
+    """
+    Return the URI of a template's asset.
+
+    :param waba_id: WhatsApp Business Account.
+    :param name: The template's name.
+    :param language: Its language.
+    """
+    return f"whatsapp://{waba_id}/template/{name}/{language}"
+
+
+def emit_templates(
+    operator: BaseOperator, context: Context, hook: MatonWhatsAppHook, templates: Iterable[Mapping[str, Any]]
+) -> None:
+    """
+    Make events of approved templates through a task's outlets; without outlets nothing happens.
+
+    Every alias gets an event for each template. An asset's event, which Airflow makes at the task's end in any case,
+    is told the template's facts.
+
+    :param operator: The task's operator.
+    :param context: Airflow's context.
+    :param hook: Its hook, which knows the account.
+    :param templates: Approved templates as Graph lists them.
+    """
+    if not operator.outlets:
+        return
+    from airflow.sdk import Asset, AssetAlias
+
+    waba_id = hook.client.config.require("waba_id")
+    events: Any = context["outlet_events"]
+    for row in templates:
+        asset = template_asset(waba_id, str(row.get("name")), str(row.get("language")))
+        facts = {key: row[key] for key in _FACTS if row.get(key) is not None}
+        for outlet in operator.outlets:
+            if isinstance(outlet, AssetAlias):
+                events[outlet].add(asset, extra=facts)
+            elif isinstance(outlet, Asset) and outlet.uri == asset.uri:
+                events[outlet].extra = facts

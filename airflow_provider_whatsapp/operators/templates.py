@@ -1,0 +1,257 @@
+"""The operator that keeps an account's message templates as files define them."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException
+
+from airflow_provider_whatsapp._compat import AirflowFailException, conf
+from airflow_provider_whatsapp.assets import emit_templates
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+    from airflow_provider_whatsapp.message_templates.apply import ApplyReport
+    from airflow_provider_whatsapp.message_templates.plan import Plan
+    from airflow_provider_whatsapp.message_templates.yamlfile import TemplateSet
+
+
+class SyncTemplatesOperator(BaseOperator):
+    """
+    Make the account hold the message templates that files define, or write the account's to files.
+
+    Definitions are never rendered: WhatsApp's ``{{1}}`` and ``{{name}}`` are Jinja to Airflow, which would empty them.
+    Running it again is safe, and completes what an earlier run left. It returns the report (with ``dry_run`` the plan,
+    with ``direction="pull"`` the files written); the report is also in the XCom ``report`` when the task fails. Events
+    of assets are made of the templates that it changed, once they are approved (see
+    :mod:`airflow_provider_whatsapp.assets`).
+
+    :param templates: A YAML or JSON file, a folder of them, or a list of mappings in their form. A relative path starts
+        at the DAG file's folder. Not templated.
+    :param prune: Delete what the files cover (their names in other languages, ``prune.prefixes``, ``prune.names``) and
+        no longer define.
+    :param dry_run: Plan, and change nothing.
+    :param wait_for_approval: Wait until every template that is defined is approved.
+    :param direction: ``"push"``, or ``"pull"``: write the account's templates to the file or folder ``templates``.
+    :param on_drift: What to do when Meta has changed a category: ``"fail"`` (at the end, without retries) or
+        ``"warn"``.
+    :param max_deletions: More deletions than this are refused before anything is done.
+    :param approval_timeout: Seconds to wait for approval; reviews take minutes as a rule, and up to 24 hours.
+    :param poke_interval: Seconds between two looks at the account, while waiting.
+    :param maton_conn_id: The Airflow connection. (templated)
+    :param waba_id: WhatsApp Business Account; None: the connection's. (templated)
+    :param deferrable: Wait in the triggerer, without a worker slot; the default is Airflow's ``[operators]
+        default_deferrable``.
+    """
+
+    template_fields: Sequence[str] = ("maton_conn_id", "waba_id")
+    ui_color = "#d9fdd3"
+
+    def __init__(
+        self,
+        *,
+        templates: str | Path | Sequence[Mapping[str, Any]],
+        prune: bool = False,
+        dry_run: bool = False,
+        wait_for_approval: bool = False,
+        direction: Literal["push", "pull"] = "push",
+        on_drift: Literal["fail", "warn"] = "warn",
+        max_deletions: int = 10,
+        approval_timeout: float = 86_400.0,
+        poke_interval: float = 60.0,
+        maton_conn_id: str = "maton_whatsapp_default",
+        waba_id: str | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.templates = templates
+        self.prune = prune
+        self.dry_run_only = dry_run
+        self.wait_for_approval = wait_for_approval
+        self.direction = direction
+        self.on_drift = on_drift
+        self.max_deletions = max_deletions
+        self.approval_timeout = approval_timeout
+        self.poke_interval = poke_interval
+        self.maton_conn_id = maton_conn_id
+        self.waba_id = waba_id
+        self.deferrable = deferrable
+
+    @cached_property
+    def hook(self) -> MatonWhatsAppHook:
+        """The hook of the operator's connection."""
+        from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+        return MatonWhatsAppHook(self.maton_conn_id, waba_id=self.waba_id)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """
+        Plan, apply and wait, or pull.
+
+        :param context: Airflow's context.
+        :raises AirflowFailException: Trying again is useless.
+        :raises AirflowException: It could not be completed now; a later try may.
+        :raises WhatsAppError: The account could not be read now; a later try may.
+        """
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+
+        try:
+            if self.direction == "pull":
+                return self._pull()
+            wanted = self._wanted()
+            plan = self._plan(wanted)
+            if self.dry_run_only:
+                self._check_drift(plan.category_drift())
+                return plan.to_dict()
+            report = self._apply(plan)
+        except WhatsAppError as error:
+            raise AirflowFailException(str(error)) if error.permanent else error from error
+        result = report.to_dict()
+        context["ti"].xcom_push(key="report", value=result)
+        self._check(report)
+        self._check_drift([*plan.category_drift(), *report.drift])
+        if self.wait_for_approval:
+            self._wait(context, wanted, result)
+        else:
+            approved = [outcome for outcome in result["outcomes"] if _is_made(outcome, "APPROVED")]
+            emit_templates(self, context, self.hook, approved)
+        return result
+
+    def _wanted(self) -> TemplateSet:
+        from airflow_provider_whatsapp.message_templates.sync import read_templates
+
+        return read_templates(self.templates, folder=self._folder())
+
+    def _folder(self) -> str:
+        dag: Any = getattr(self, "dag", None)
+        return str(Path(dag.fileloc).parent) if dag is not None else "."
+
+    def _plan(self, wanted: TemplateSet) -> Plan:
+        from airflow_provider_whatsapp.message_templates.render import render_plan
+        from airflow_provider_whatsapp.message_templates.sync import plan_templates
+
+        plan = plan_templates(self.hook.client, wanted, prune=self.prune)
+        self.log.info("%s", render_plan(plan))
+        return plan
+
+    def _apply(self, plan: Plan) -> ApplyReport:
+        from airflow_provider_whatsapp.message_templates.apply import Applier
+        from airflow_provider_whatsapp.message_templates.render import render_report
+
+        report = Applier(self.hook.client, max_deletions=self.max_deletions).apply(plan)
+        self.log.info("%s", render_report(report))
+        return report
+
+    def _check(self, report: ApplyReport) -> None:
+        """Fail when not all could be done; what merely has to wait at Meta's is warned of."""
+        for outcome in report.of("blocked"):
+            self.log.warning("%s (%s): %s", outcome.change.name, outcome.change.language, outcome.detail)
+        first = next(iter(report.of("failed", "unknown", "postponed", "not tried")), None)
+        if first is None:
+            return
+        message = f"{report.summary()}; the XCom 'report' holds each outcome. First: {first.detail}"
+        useless = not report.of("unknown", "postponed", "not tried")
+        raise AirflowFailException(message) if useless else AirflowException(message)
+
+    def _check_drift(self, drift: list[str]) -> None:
+        for line in drift:
+            self.log.warning("%s", line)
+        if drift and self.on_drift == "fail":
+            raise AirflowFailException("; ".join(drift))
+
+    def _pull(self) -> dict[str, Any]:
+        from airflow_provider_whatsapp.client.errors import ConfigurationError
+        from airflow_provider_whatsapp.message_templates.account import read_account
+        from airflow_provider_whatsapp.message_templates.pull import pull
+
+        if not isinstance(self.templates, str | Path):
+            raise ConfigurationError(
+                "a pull needs a path to write to", advice="Give templates a file or a folder."
+            )
+        result = pull(read_account(self.hook.client), Path(self._folder(), self.templates))
+        self.log.info(
+            "%s templates; wrote %s", result["templates"], ", ".join(result["written"]) or "nothing"
+        )
+        return result
+
+    def _wait(self, context: Context, wanted: TemplateSet, result: dict[str, Any]) -> None:
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+        from airflow_provider_whatsapp.triggers.templates import poll
+
+        awaited: list[list[str | None]] = [
+            [name, language, definition.category]
+            for (name, language), definition in wanted.definitions.items()
+        ]
+        end = time.time() + self.approval_timeout
+        last = "not polled yet"
+        while time.time() < end:
+            try:
+                verdict = poll(self.hook, awaited)
+                last = verdict.message
+                event = {"state": verdict.state, "message": last, "templates": verdict.templates}
+                if verdict.state != "waiting":
+                    self._conclude(context, event, result)
+                    return
+            except WhatsAppError as error:
+                if error.permanent:
+                    raise AirflowFailException(str(error)) from error
+                last = str(error)
+            if self.deferrable:
+                self._defer(awaited, end)
+            time.sleep(min(self.poke_interval, max(0.0, end - time.time())))
+        msg = f"Not approved in time. {last}"
+        raise AirflowFailException(msg)
+
+    def _defer(self, awaited: list[list[str | None]], end: float) -> NoReturn:
+        from airflow_provider_whatsapp.triggers.templates import TemplateApprovalTrigger
+
+        self.defer(
+            trigger=TemplateApprovalTrigger(
+                wanted=awaited,
+                maton_conn_id=self.maton_conn_id,
+                waba_id=self.waba_id,
+                poke_interval=float(self.poke_interval),
+                end_time=end,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=max(0.0, end - time.time()) + 60),
+        )
+
+    def _conclude(self, context: Context, event: dict[str, Any], result: dict[str, Any]) -> None:
+        if event["state"] != "approved":
+            raise AirflowFailException(event["message"])
+        self.log.info("%s", event["message"])
+        made = {(each["name"], each["language"]) for each in result.get("outcomes", ()) if _is_made(each)}
+        rows = [row for row in event["templates"] if (row.get("name"), row.get("language")) in made]
+        emit_templates(self, context, self.hook, rows)
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """
+        Take the trigger's event.
+
+        :param context: Airflow's context.
+        :param event: What the trigger found.
+        :raises AirflowFailException: A template was refused, or not approved in time.
+        """
+        if not isinstance(event, dict) or "state" not in event:
+            msg = f"The trigger ended with an event that this version does not know: {event!r}"
+            raise AirflowFailException(msg)
+        ti: Any = context["ti"]
+        result = ti.xcom_pull(task_ids=ti.task_id, key="report", map_indexes=ti.map_index) or {}
+        self._conclude(context, event, result)
+        return dict(result)
+
+
+def _is_made(outcome: Mapping[str, Any], status: str | None = None) -> bool:
+    made = outcome.get("state") == "done" and outcome.get("action") in ("create", "edit")
+    return made and status in (None, outcome.get("status"))

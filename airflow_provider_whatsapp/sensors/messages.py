@@ -1,0 +1,159 @@
+"""The sensor that waits until messages have been sent, delivered or read."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+
+from airflow_provider_whatsapp._compat import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    conf,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+
+class MessageStatusSensor(BaseSensorOperator):
+    """
+    Wait until messages have been sent, delivered or read, as WhatsApp's message history tells.
+
+    Meta opens that history to some apps only; where it is refused, the task fails and says so. It returns status, time
+    and error of each message by its wamid. A message that failed fails the task at once, without retries (or skips
+    it with ``soft_fail``). A recipient may have switched read receipts off: ``read`` is not certain to come.
+
+    :param message_ids: One wamid or a list, as the report of a sending task holds them. (templated)
+    :param status: ``sent``, ``delivered`` or ``read``. (templated)
+    :param maton_conn_id: The Airflow connection. (templated)
+    :param phone_number_id: Sender; None: the connection's. (templated)
+    :param deferrable: Wait in the triggerer, without a worker slot; the default is Airflow's ``[operators]
+        default_deferrable``.
+    """
+
+    template_fields: Sequence[str] = ("message_ids", "status", "maton_conn_id", "phone_number_id")
+    ui_color = "#d9fdd3"
+
+    def __init__(
+        self,
+        *,
+        message_ids: str | Sequence[str],
+        status: str = "delivered",
+        maton_conn_id: str = "maton_whatsapp_default",
+        phone_number_id: str | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.message_ids = message_ids
+        self.status = status
+        self.maton_conn_id = maton_conn_id
+        self.phone_number_id = phone_number_id
+        self.deferrable = deferrable
+
+    @cached_property
+    def hook(self) -> MatonWhatsAppHook:
+        """The hook of the sensor's connection."""
+        from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+        return MatonWhatsAppHook(self.maton_conn_id, phone_number_id=self.phone_number_id)
+
+    def _checked(self) -> list[str]:
+        from airflow_provider_whatsapp.triggers.messages import STATUSES
+
+        if self.status not in STATUSES:
+            msg = f"status is {self.status!r}; wait for one of {', '.join(STATUSES)}."
+            raise AirflowFailException(msg)
+        given: Any = self.message_ids or []  # rendered, it may be anything
+        ids = [given] if isinstance(given, str) else list(given)
+        if not ids or not all(isinstance(each, str) and each for each in ids):
+            msg = "No message to wait for: give message_ids, the wamids of a sending task's report."
+            raise AirflowFailException(msg)
+        return ids
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """
+        Ask once for each message.
+
+        :param context: Airflow's context.
+        :raises AirflowFailException: One has failed, the history is closed, or an argument is wrong.
+        """
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+        from airflow_provider_whatsapp.triggers.messages import look
+
+        ids = self._checked()
+        try:
+            progress = look(self.hook.get_message_status, ids, self.status)
+        except WhatsAppError as error:
+            if error.permanent:
+                raise AirflowFailException(str(error)) from error
+            self.log.warning("The poll failed and will be repeated: %s", error)
+            return PokeReturnValue(is_done=False)
+        self.log.info(progress.message)
+        if progress.state == "failed":
+            raise AirflowFailException(progress.message)
+        return PokeReturnValue(is_done=progress.state == "reached", xcom_value=progress.statuses)
+
+    def execute(self, context: Context) -> Any:
+        """
+        Wait here, or in the triggerer when deferrable.
+
+        :param context: Airflow's context.
+        """
+        if not self.deferrable:
+            return super().execute(context)
+        try:
+            first = self.poke(context)
+        except AirflowFailException as error:
+            if self.soft_fail or self.never_fail:
+                msg = f"Skipped: {error}"
+                raise AirflowSkipException(msg) from error
+            raise
+        if not first.is_done:
+            self._wait_in_triggerer()
+        return first.xcom_value
+
+    def _wait_in_triggerer(self) -> NoReturn:
+        from airflow_provider_whatsapp.triggers.messages import MessageStatusTrigger
+
+        # The trigger ends by itself at the timeout; Airflow's own limit comes a little later, for a trigger that hangs.
+        self.defer(
+            trigger=MessageStatusTrigger(
+                message_ids=self._checked(),
+                status=self.status,
+                maton_conn_id=self.maton_conn_id,
+                phone_number_id=self.phone_number_id,
+                poke_interval=float(self.poke_interval),
+                end_time=time.time() + float(self.timeout),
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=float(self.timeout) + 60),
+        )
+
+    def execute_complete(self, context: Context, event: Any = None) -> Any:
+        """
+        Take the trigger's event.
+
+        :param context: Airflow's context.
+        :param event: What the trigger found.
+        :raises AirflowFailException: A message failed, or polling is useless.
+        :raises AirflowSensorTimeout: The time is over.
+        """
+        if not isinstance(event, dict) or "state" not in event:
+            msg = f"The trigger ended with an event that this version does not know: {event!r}"
+            raise AirflowFailException(msg)
+        self.log.info(event["message"])
+        if event["state"] == "reached":
+            return event["statuses"]
+        if event["state"] == "timeout":
+            raise AirflowSensorTimeout(event["message"])
+        raise AirflowFailException(event["message"])

@@ -1,0 +1,218 @@
+"""The trigger that waits until messages have got somewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_whatsapp.triggers.polls import Account, Poll, Subscriber, subscription
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from airflow_provider_whatsapp.client.errors import WhatsAppError
+
+REACHED = ("accepted", "sent", "delivered", "read")
+STATUSES = REACHED[1:]
+"""What can be waited for."""
+
+CLOSED = (
+    "WhatsApp does not open its message history to this connection, so nobody can tell what became of a message: "
+    "Meta offers the history to some apps only, and Maton's gateway has no webhooks."
+)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """
+    How far messages got.
+
+    :param state: ``reached`` (all of them), ``waiting`` or ``failed`` (one did).
+    :param message: In words.
+    :param statuses: Status, time and error by wamid.
+    """
+
+    state: Literal["reached", "waiting", "failed"]
+    message: str
+    statuses: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def judge(found: Mapping[str, Mapping[str, Any]], wanted: str) -> Progress:
+    """
+    Judge whether all messages got as far as wanted.
+
+    :param found: Status, time and error by wamid; one that the history does not know yet counts as accepted.
+    :param wanted: ``sent``, ``delivered`` or ``read``.
+    """
+    failed, behind = [], []
+    for message_id, fact in found.items():
+        status = str(fact.get("status"))
+        if status in ("failed", "deleted"):
+            failed.append(f"{message_id} {status}: {fact.get('error') or 'no reason was given'}")
+        elif status not in REACHED or REACHED.index(status) < REACHED.index(wanted):
+            behind.append(message_id)
+    statuses = {message_id: dict(fact) for message_id, fact in found.items()}
+    if failed:
+        return Progress("failed", f"WhatsApp could not deliver {'; '.join(failed)}.", statuses)
+    if behind:
+        return Progress("waiting", f"{len(behind)} of {len(found)} messages not {wanted} yet.", statuses)
+    return Progress("reached", f"{len(found)} messages {wanted}.", statuses)
+
+
+def look(status_of: Callable[[str], Mapping[str, Any]], message_ids: Sequence[str], wanted: str) -> Progress:
+    """
+    Ask for each message once and judge.
+
+    :param status_of: Asks the message history for one message.
+    :param message_ids: wamids.
+    :param wanted: ``sent``, ``delivered`` or ``read``.
+    :raises WhatsAppError: The history did not answer, or is closed to this connection.
+    """
+    from airflow_provider_whatsapp.client.errors import (
+        InvalidRequestError,
+        NotFoundError,
+        PermissionDeniedError,
+    )
+
+    found: dict[str, Mapping[str, Any]] = {}
+    for message_id in message_ids:
+        try:
+            found[message_id] = status_of(message_id)
+        except NotFoundError as error:
+            if error.http_status is not None:  # the endpoint itself, not the message
+                raise _closed(error) from error
+            found[message_id] = {"status": "accepted", "timestamp": None, "error": None}
+        except (PermissionDeniedError, InvalidRequestError) as error:
+            raise _closed(error) from error
+    return judge(found, wanted)
+
+
+def _closed(error: WhatsAppError) -> WhatsAppError:
+    from airflow_provider_whatsapp.client.errors import PermissionDeniedError
+
+    said = error.details or error.message
+    return PermissionDeniedError(
+        CLOSED, code=error.code, subcode=error.subcode, http_status=error.http_status, details=said
+    )
+
+
+class MessagePoll(Poll):
+    """Asks for the messages that are waited for: the history has no list of several, so one request each."""
+
+    kind: ClassVar[str] = "messages"
+
+    def ask(self, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
+        """
+        Ask for each message once, however many wait for it.
+
+        :param subscribers: Who waits.
+        """
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+
+        known: dict[str, Mapping[str, Any]] = {}
+
+        def status_of(message_id: str) -> Mapping[str, Any]:
+            if message_id not in known:
+                known[message_id] = self.client.history.status(message_id)
+            return known[message_id]
+
+        news: list[tuple[Subscriber, Any]] = []
+        for subscriber in subscribers:
+            try:
+                item = subscriber.judge(status_of)
+            except WhatsAppError as error:
+                if not error.permanent:
+                    raise
+                item = error  # one wrong wamid is no matter of the others
+            if item is not None:
+                news.append((subscriber, item))
+        return news
+
+
+class _Messages(Subscriber):
+    def __init__(self, message_ids: list[str], wanted: str) -> None:
+        super().__init__()
+        self.message_ids = message_ids
+        self.wanted = wanted
+
+    def judge(self, found: Callable[[str], Mapping[str, Any]]) -> Progress | None:
+        progress = look(found, self.message_ids, self.wanted)
+        self.last = progress.message
+        return progress if progress.state != "waiting" else None
+
+
+class MessageStatusTrigger(BaseTrigger):
+    """
+    Wait until messages are sent, delivered or read, one of them has failed, or the time is over.
+
+    It ends with one event: ``{"state": ..., "message": ..., "statuses": {...}}``, where the state is ``reached``,
+    ``failed``, ``error`` or ``timeout``.
+
+    :param message_ids: wamids.
+    :param status: ``sent``, ``delivered`` or ``read``.
+    :param maton_conn_id: The Airflow connection.
+    :param phone_number_id: Sender; None: the connection's.
+    :param poke_interval: Seconds between two polls.
+    :param end_time: Unix time in seconds at which to give up.
+    """
+
+    def __init__(
+        self,
+        *,
+        message_ids: list[str],
+        status: str,
+        maton_conn_id: str,
+        phone_number_id: str | None,
+        poke_interval: float,
+        end_time: float,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
+        self.message_ids = message_ids
+        self.status = status
+        self.maton_conn_id = maton_conn_id
+        self.phone_number_id = phone_number_id
+        self.poke_interval = poke_interval
+        self.end_time = end_time
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what Airflow stores to make this trigger again; no secret is among it."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "message_ids": self.message_ids,
+                "status": self.status,
+                "maton_conn_id": self.maton_conn_id,
+                "phone_number_id": self.phone_number_id,
+                "poke_interval": self.poke_interval,
+                "end_time": self.end_time,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and yield the one event."""
+        subscriber = _Messages(self.message_ids, self.status)
+        account = Account(self.maton_conn_id, phone_number_id=self.phone_number_id)
+        try:
+            async with (
+                asyncio.timeout(max(0.0, self.end_time - time.time())),
+                subscription(MessagePoll, account, self.poke_interval, subscriber),
+            ):
+                news = await subscriber.news.get()
+        except TimeoutError:
+            yield _event("timeout", f"Not {self.status} in time. {subscriber.last}")
+        except Exception as error:
+            yield _event("error", f"{error}" or type(error).__name__)
+        else:
+            if isinstance(news, Exception):
+                yield _event("error", f"{news}" or type(news).__name__)
+            else:
+                yield _event(news.state, news.message, news.statuses)
+
+
+def _event(state: str, message: str, statuses: dict[str, dict[str, Any]] | None = None) -> TriggerEvent:
+    payload = {"state": state, "message": message, "statuses": statuses or {}}
+    return TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's

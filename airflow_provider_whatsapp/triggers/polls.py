@@ -1,0 +1,216 @@
+"""
+Polls that many triggers share: one request per account and interval, however many wait.
+
+All of it lives in the triggerer's event loop; requests and judgements run in this package's threads. A trigger
+subscribes, and is woken only when there is news for it.
+"""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import contextvars
+import hashlib
+import time
+import weakref
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Hashable, Sequence
+
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+MAX_BACK_OFF = 8
+"""How many intervals lie between two polls at most, while the gateway does not answer."""
+LOOK_UP_LIFE = 60.0
+"""Seconds for which one look-up of a connection serves all triggers that name it."""
+WAKE_AT_ONCE = 50
+"""Triggers that are woken before the loop may turn to others."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """
+    What a trigger polls with.
+
+    :param conn_id: The Airflow connection.
+    :param waba_id: WhatsApp Business Account; None: the connection's.
+    :param phone_number_id: Sender; None: the connection's.
+    """
+
+    conn_id: str
+    waba_id: str | None = None
+    phone_number_id: str | None = None
+
+
+class Subscriber(abc.ABC):
+    """One waiting trigger: what it waits for, and the news for it."""
+
+    def __init__(self) -> None:
+        self.news: asyncio.Queue[Any] = asyncio.Queue()
+        self.last = "not polled yet"
+
+    @abc.abstractmethod
+    def judge(self, found: Any) -> Any:
+        """
+        Return the news in what a poll found, or None; runs in a thread.
+
+        :param found: What the poll found.
+        """
+
+
+class Poll(abc.ABC):
+    """
+    One account polled at one interval.
+
+    :param client: The account's client; a failed request is not repeated before the next poll.
+    :param interval: Seconds between two polls.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, client: WhatsAppClient, interval: float) -> None:
+        self.client = client
+        self.interval = interval
+        self.subscribers: set[Subscriber] = set()
+        self.task: asyncio.Task[None] | None = None
+        self.began = float("-inf")
+
+    @abc.abstractmethod
+    def ask(self, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
+        """
+        Ask once, and return the news and whom each is for; runs in a thread.
+
+        :param subscribers: Who waits.
+        :raises WhatsAppError: The poll failed.
+        """
+
+    async def run(self, wait: float) -> None:
+        """
+        Poll as long as somebody waits.
+
+        :param wait: Seconds until the first poll.
+        """
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+        from airflow_provider_whatsapp.hooks.maton_whatsapp import in_thread
+
+        failures = 0
+        await asyncio.sleep(wait)
+        while self.subscribers:
+            waiting = list(self.subscribers)
+            self.began = time.monotonic()
+            pause = self.interval
+            try:
+                news = await in_thread(self.ask, waiting)
+                failures = 0
+            except Exception as error:
+                failures += 1
+                pause = self._back_off(failures, error)
+                passing = isinstance(error, WhatsAppError) and not error.permanent
+                news = [] if passing else [(subscriber, error) for subscriber in waiting]
+                for subscriber in waiting:
+                    subscriber.last = str(error)
+            await _deliver(news)
+            await asyncio.sleep(max(0.0, self.began + pause - time.monotonic()))
+
+    def _back_off(self, failures: int, error: Exception) -> float:
+        doubled: float = self.interval * min(2**failures, MAX_BACK_OFF)
+        return max(doubled, float(getattr(error, "retry_after", None) or 0.0))
+
+
+async def _deliver(news: list[tuple[Subscriber, Any]]) -> None:
+    for index, (subscriber, item) in enumerate(news, 1):
+        subscriber.news.put_nowait(item)
+        if index % WAKE_AT_ONCE == 0:
+            await asyncio.sleep(0)
+
+
+@dataclass
+class _Hub:
+    """What the triggers of one event loop share."""
+
+    clients: dict[Account, tuple[float, asyncio.Task[WhatsAppClient]]] = field(default_factory=dict)
+    polls: dict[tuple[Any, ...], Poll] = field(default_factory=dict)
+    ended: dict[tuple[Any, ...], float] = field(default_factory=dict)
+
+    async def client(self, account: Account) -> WhatsAppClient:
+        """Return an account's client; its connection is looked up once for all that ask within a minute."""
+        made_at, task = self.clients.get(account, (0.0, None))
+        failed = task is not None and task.done() and (task.cancelled() or task.exception() is not None)
+        if task is None or failed or time.monotonic() - made_at > LOOK_UP_LIFE:
+            task = asyncio.get_running_loop().create_task(_look_up(account), context=contextvars.Context())
+            self.clients[account] = (time.monotonic(), task)
+        return await asyncio.shield(task)
+
+    def poll(self, kind: type[Poll], client: WhatsAppClient, interval: float) -> Poll:
+        """Return the poll of an account, made if there is none; it never begins sooner than its interval allows."""
+        key = (kind.kind, _identity(client), interval)
+        found = self.polls.get(key)
+        if found is None or found.task is None or found.task.done():
+            found = kind(client, interval)
+            now = time.monotonic()
+            self.ended = {old: at for old, at in self.ended.items() if now - at < old[-1]}
+            found.began = self.ended.get(key, float("-inf"))
+            self.polls[key] = found
+            run = found.run(max(0.0, found.began + interval - now))
+            found.task = asyncio.get_running_loop().create_task(run, context=contextvars.Context())
+        return found
+
+    def leave(self, poll: Poll, subscriber: Subscriber) -> None:
+        """Take a subscriber away; a poll that nobody waits for ends."""
+        poll.subscribers.discard(subscriber)
+        if poll.subscribers:
+            return
+        for key in [key for key, found in self.polls.items() if found is poll]:
+            self.ended[key] = poll.began
+            del self.polls[key]
+        if poll.task is not None:
+            poll.task.cancel()
+
+
+async def _look_up(account: Account) -> WhatsAppClient:
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook, in_thread
+
+    hook = MatonWhatsAppHook(
+        account.conn_id, waba_id=account.waba_id, phone_number_id=account.phone_number_id
+    )
+    return await in_thread(_patient, await hook.aclient())
+
+
+def _patient(client: WhatsAppClient) -> WhatsAppClient:
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+    return WhatsAppClient(replace(client.config, max_retries=0))
+
+
+def _identity(client: WhatsAppClient) -> Hashable:
+    config = client.config
+    key = hashlib.sha256(config.api_key.encode()).hexdigest()
+    return (config.data_url, key, config.connection_id, config.waba_id, config.phone_number_id)
+
+
+_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Hub] = weakref.WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def subscription(
+    kind: type[Poll], account: Account, interval: float, subscriber: Subscriber
+) -> AsyncIterator[None]:
+    """
+    Wait at an account's poll for as long as the block lasts; news come to ``subscriber.news``.
+
+    :param kind: The kind of poll.
+    :param account: What to poll with.
+    :param interval: Seconds between two polls; those that name the same share one.
+    :param subscriber: Who waits.
+    :raises ConfigurationError: The connection lacks something.
+    """
+    hub = _hubs.setdefault(asyncio.get_running_loop(), _Hub())
+    poll = hub.poll(kind, await hub.client(account), interval)
+    poll.subscribers.add(subscriber)
+    try:
+        yield
+    finally:
+        hub.leave(poll, subscriber)

@@ -1,0 +1,320 @@
+"""Triggers in one event loop, as a triggerer runs them, against the sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from urllib.parse import parse_qs
+
+import pytest
+
+from airflow_provider_whatsapp.client.errors import NotSentError, RateLimitError
+from airflow_provider_whatsapp.triggers.messages import MessageStatusTrigger
+from airflow_provider_whatsapp.triggers.polls import Account, subscription
+from airflow_provider_whatsapp.triggers.templates import (
+    TemplateApprovalTrigger,
+    TemplatePoll,
+    TemplateStatusTrigger,
+    _Approval,
+)
+
+CONN = "maton_whatsapp_default"
+
+
+@pytest.fixture(autouse=True)
+def templates(sandbox):
+    """Two templates that wait for their review."""
+    for name in ("first", "second"):
+        _put(sandbox, name)
+
+
+def _put(sandbox, name, status="PENDING", **more):
+    body = [{"type": "BODY", "text": "Hello."}]
+    answer = sandbox._session.put(
+        f"{sandbox.url}/_sandbox/templates",
+        json={"name": name, "language": "en_US", "status": status, "components": body, **more},
+        timeout=10,
+    )
+    answer.raise_for_status()
+
+
+def approval(*names, seconds=20.0, interval=0.1, **options):
+    wanted = [[name, "en_US", None] for name in names]
+    usual = {"maton_conn_id": CONN, "waba_id": None, "poke_interval": interval}
+    return TemplateApprovalTrigger(wanted=wanted, end_time=time.time() + seconds, **{**usual, **options})
+
+
+async def event_of(trigger):
+    return [event.payload async for event in trigger.run()][-1]
+
+
+def approve(sandbox, *names, status="APPROVED", **fields):
+    for name in names:
+        sandbox.post("templates", name=name, language="en_US", status=status, **fields)
+
+
+def lists(sandbox):
+    return len(sandbox.requests("message_templates"))
+
+
+async def polled(sandbox, times):
+    """Wait until the sandbox was asked so often; bounded by the test's own time limit."""
+    while await asyncio.to_thread(lists, sandbox) < times:  # noqa: ASYNC110  (another process counts)
+        await asyncio.sleep(0.02)
+
+
+def test_many_triggers_share_polls_and_one_look_up(sandbox, monkeypatch):
+    looked_up = []
+    from airflow_provider_whatsapp.hooks import maton_whatsapp
+
+    aclient = maton_whatsapp.MatonWhatsAppHook.aclient
+
+    async def counted(self):
+        looked_up.append(self.maton_conn_id)
+        return await aclient(self)
+
+    monkeypatch.setattr(maton_whatsapp.MatonWhatsAppHook, "aclient", counted)
+
+    async def run():
+        waiting = [asyncio.create_task(event_of(approval(name))) for name in ("first", "second") * 50]
+        await polled(sandbox, 3)
+        await asyncio.to_thread(approve, sandbox, "first")
+        events = await asyncio.gather(*waiting[::2])
+        assert {event["state"] for event in events} == {"approved"}
+        assert not any(task.done() for task in waiting[1::2])
+        await asyncio.to_thread(approve, sandbox, "second", status="REJECTED", rejected_reason="SCAM")
+        return await asyncio.gather(*waiting[1::2])
+
+    began = time.monotonic()
+    events = asyncio.run(run())
+    assert {event["state"] for event in events} == {"refused"}
+    assert "SCAM" in events[0]["message"]
+    assert len(looked_up) == 1
+    assert lists(sandbox) <= (time.monotonic() - began) / 0.1 + 1
+
+
+def test_two_connections_to_one_account_share_its_polls(sandbox, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_SAME", os.environ["AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"])
+
+    async def run():
+        waiting = [
+            asyncio.create_task(event_of(approval("first", interval=3600, maton_conn_id=name)))
+            for name in (CONN, "same", CONN, "same")
+        ]
+        await polled(sandbox, 1)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(run())
+    assert lists(sandbox) == 1
+
+
+def test_those_who_come_and_go_do_not_poll_more_often(sandbox):
+    async def run():
+        for _ in range(5):
+            event = await event_of(approval("first", interval=3600, seconds=0.5))
+            assert event["state"] == "timeout"
+
+    asyncio.run(run())
+    assert lists(sandbox) == 1
+
+
+def test_one_name_is_asked_for_by_name(sandbox):
+    async def run():
+        await event_of(approval("first", seconds=0.3))
+
+    asyncio.run(run())
+    assert {parse_qs(request["query"])["name"][0] for request in sandbox.requests("message_templates")} == {
+        "first"
+    }
+
+
+def test_a_lost_gateway_is_waited_out_with_longer_pauses(sandbox):
+    sandbox.fault("status", status=503, times=3, path="message_templates")
+    sandbox.fault("drop_before", times=2, path="message_templates")
+
+    async def run():
+        waiting = asyncio.create_task(event_of(approval("first")))
+        await polled(sandbox, 6)
+        await asyncio.to_thread(approve, sandbox, "first")
+        return await waiting
+
+    assert asyncio.run(run())["state"] == "approved"
+
+
+def test_pauses_grow_and_heed_what_the_gateway_asks(sandbox):
+    poll = TemplatePoll(client=None, interval=60)
+    lost = NotSentError("no connection")
+
+    assert [poll._back_off(failures, lost) for failures in (1, 2, 3, 4, 9)] == [120, 240, 480, 480, 480]
+    assert poll._back_off(1, RateLimitError("slower", retry_after=1000)) == 1000
+
+
+def test_a_refusal_of_the_account_ends_the_wait(sandbox, change_connection):
+    change_connection(password="wrong-key-12345")
+
+    event = asyncio.run(event_of(approval("first")))
+    assert event["state"] == "error"
+    assert "API key" in event["message"]
+
+
+def test_a_connection_that_is_not_there(sandbox):
+    event = asyncio.run(event_of(approval("first", maton_conn_id="nowhere")))
+    assert event["state"] == "error"
+    assert "nowhere" in event["message"]
+
+
+def test_the_time_that_is_over_is_told_with_the_last_state(sandbox):
+    event = asyncio.run(event_of(approval("first", "second", seconds=0.5)))
+    assert event["state"] == "timeout"
+    assert "first (en_US) is PENDING" in event["message"]
+
+
+def test_a_trigger_made_again_waits_on(sandbox):
+    """After a restart Airflow makes it from what it stored; older versions stored lists of two and fewer arguments."""
+    approve(sandbox, "first")
+    path, kwargs = approval("first").serialize()
+    assert path == "airflow_provider_whatsapp.triggers.templates.TemplateApprovalTrigger"
+    assert (
+        asyncio.run(event_of(TemplateApprovalTrigger(**json.loads(json.dumps(kwargs)))))["state"]
+        == "approved"
+    )
+    old = {**kwargs, "wanted": [["first", "en_US"]]}
+    old.pop("fail_on_drift")
+    assert asyncio.run(event_of(TemplateApprovalTrigger(**old)))["state"] == "approved"
+    assert "key" not in json.dumps(kwargs)
+
+
+def test_a_poll_ends_with_its_last_subscriber(sandbox):
+    async def run():
+        one, two = (_Approval([("first", "en_US", None)], fail_on_drift=False) for _ in range(2))
+        async with subscription(TemplatePoll, Account(CONN), 0.05, one):
+            async with subscription(TemplatePoll, Account(CONN), 0.05, two):
+                await polled(sandbox, 2)
+            await polled(sandbox, 4)
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        await asyncio.wait(left)
+        return [task.cancelled() for task in left]
+
+    assert asyncio.run(run()) == [True]
+
+
+class Store:
+    """Airflow 3.3's memory beside an asset, as its triggerer gives it."""
+
+    def __init__(self, **values):
+        self.values = values
+
+    async def aget(self, key, default=None):
+        return self.values.get(key, default)
+
+    async def aset(self, key, value):
+        self.values[key] = value
+
+
+def watch(sandbox, steps, *, store=None, **options):
+    """Run a watcher's trigger while things happen, and return its events."""
+    trigger = TemplateStatusTrigger(template_name="first", poke_interval=0.05, **options)
+    trigger.asset_state_store = store
+    events = []
+
+    async def collect():
+        async for event in trigger.run():
+            events.append(event.payload)  # noqa: PERF401  (kept when cancelled)
+
+    async def run():
+        task = asyncio.create_task(collect())
+        for step in steps:
+            await polled(sandbox, lists(sandbox) + 2)
+            await asyncio.to_thread(step)
+        await polled(sandbox, lists(sandbox) + 3)
+        assert not task.done()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+    return [(event["previous_status"], event["status"]) for event in events]
+
+
+def test_a_watcher_tells_changes_and_not_states(sandbox):
+    steps = [lambda: approve(sandbox, "first"), lambda: approve(sandbox, "first", status="PAUSED")]
+
+    assert watch(sandbox, steps) == [("PENDING", "APPROVED"), ("APPROVED", "PAUSED")]
+    assert watch(sandbox, []) == []
+
+
+def test_a_watcher_of_some_statuses(sandbox):
+    steps = [lambda: approve(sandbox, "first", status="REJECTED"), lambda: approve(sandbox, "first")]
+
+    assert watch(sandbox, steps, statuses=["APPROVED"]) == [("REJECTED", "APPROVED")]
+
+
+def test_a_watcher_remembers_over_a_restart(sandbox):
+    store = Store()
+    assert watch(sandbox, [], store=store) == []
+    assert store.values == {"whatsapp:first:en_US": "PENDING"}
+    approve(sandbox, "first")  # while no triggerer runs
+
+    assert watch(sandbox, [], store=store) == [("PENDING", "APPROVED")]
+    assert watch(sandbox, [], store=store) == []
+
+
+def test_a_watcher_outlives_failures(sandbox):
+    def fail():
+        sandbox.fault("status", status=401, times=1, path="message_templates")
+
+    assert watch(sandbox, [fail, lambda: approve(sandbox, "first")]) == [("PENDING", "APPROVED")]
+
+
+def test_watchers_and_sensors_share_a_poll(sandbox):
+    async def run():
+        trigger = TemplateStatusTrigger(template_name="second", poke_interval=3600)
+        watcher = asyncio.create_task(anext(trigger.run()))
+        waiting = [asyncio.create_task(event_of(approval("first", interval=3600))) for _ in range(3)]
+        await polled(sandbox, 1)
+        for task in (watcher, *waiting):
+            task.cancel()
+        await asyncio.gather(watcher, *waiting, return_exceptions=True)
+
+    asyncio.run(run())
+    assert lists(sandbox) == 1
+
+
+def test_the_same_watcher_is_the_same_trigger():
+    made = [TemplateStatusTrigger(template_name="first", waba_id="1").serialize() for _ in range(2)]
+    assert made[0] == made[1]
+
+
+def message(*ids, status="read", seconds=20.0):
+    return MessageStatusTrigger(
+        message_ids=list(ids),
+        status=status,
+        maton_conn_id=CONN,
+        phone_number_id=None,
+        poke_interval=0.1,
+        end_time=time.time() + seconds,
+    )
+
+
+def test_messages_are_asked_for_once_however_many_wait(sandbox):
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+    sent = MatonWhatsAppHook().send_template("+15550001111", "hello_world").message_id
+    sandbox.post("clock", advance=3600)
+
+    async def run():
+        return await asyncio.gather(*(event_of(message(sent)) for _ in range(20)))
+
+    events = asyncio.run(run())
+    assert {event["state"] for event in events} == {"reached"}
+    assert events[0]["statuses"][sent]["status"] == "read"
+    assert len(sandbox.requests("message_history")) == 1
+
+
+def test_one_unknown_message_does_not_end_the_others(sandbox):
+    event = asyncio.run(event_of(message("wamid.unknown", seconds=0.5)))
+    assert event["state"] == "timeout"
+    assert "1 of 1 messages not read yet" in event["message"]
