@@ -275,7 +275,7 @@ class Delivery:
     def _judge(self, outcome: Outcome, report: Report) -> None:
         if outcome.status == "sent":
             self._runs.accepted()
-            self._limit = min(self._rules.in_flight, self._limit * 2)
+            self._limit = self._rules.in_flight
         elif outcome.error is not None and self._runs.ends_with(outcome.error) and not self._stop.is_set():
             report.stopped = outcome.error
             self._stop.set()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
+import subprocess
+import sys
+import threading
 from collections import Counter
 
 import pytest
@@ -50,10 +54,10 @@ def run(dag_bag, sandbox):
 
 
 @pytest.fixture
-def clear_and_run(dag_bag):
-    """Clear a task of a run, as the UI does, and run it again."""
+def run_again(dag_bag):
+    """Run a task of a run again, after a clear as in the UI, or as the scheduler does when its worker is gone."""
 
-    def again(dag_run, task_id):
+    def again(dag_run, task_id, *, clear):
         from airflow.models.taskinstance import TaskInstance, clear_task_instances
         from airflow.sdk.definitions.dag import _run_task
         from airflow.utils.session import create_session
@@ -65,10 +69,14 @@ def clear_and_run(dag_bag):
             TaskInstance.task_id == task_id,
         )
         with create_session() as session:
-            clear_task_instances([session.scalar(which)], session)
+            found = session.scalar(which)
+            if clear:
+                clear_task_instances([found], session, dag_run_state=False)
+            else:
+                found.prepare_db_for_next_try(session)
         with create_session() as session:
             found = session.scalar(which)
-            found.try_number += 1  # as the scheduler does when it queues the task
+            found.try_number += 1
             found.state = "scheduled"
             session.flush()
             session.refresh(found)
@@ -123,16 +131,63 @@ def test_resend_sends_again_to_whoever_is_unknown(run, sandbox, ledger):
     assert reached(sandbox).total() == 13
 
 
-def test_a_clear_repeats_only_what_the_user_asked_for(run, clear_and_run, sandbox, ledger):
+def test_a_clear_repeats_only_what_the_user_asked_for(run, run_again, sandbox, ledger):
     dag_run = run("delivery_clear", **ledger)
     assert reached(sandbox).total() == 6
 
-    assert clear_and_run(dag_run, "keep").state == "success"
+    assert run_again(dag_run, "keep", clear=True).state == "success"
     assert reached(sandbox).total() == 6
     assert xcom(dag_run, task_id="keep")["sent"] == 3
 
-    assert clear_and_run(dag_run, "fresh").state == "success"
+    assert run_again(dag_run, "fresh", clear=True).state == "success"
     assert reached(sandbox) == Counter({f"1555000{number:04}": 1 if number < 3 else 2 for number in range(6)})
+
+
+RUN_IN_A_PROCESS = """
+import json, os, sys
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:
+    from airflow.models.dagbag import DagBag
+bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"] + "/test_dags/delivery_dags.py")
+bag.dags["broadcast_kill"].test(run_conf=json.loads(sys.argv[1]))
+"""
+
+
+def test_a_process_killed_in_the_middle_repeats_nothing(dag_bag, run_again, sandbox, ledger, tmp_path):
+    """Kill -9, then what the scheduler does about it. The campaign in tests/campaigns does this many times over."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+
+    sandbox.fault("slow", seconds=0.1, times=0, path="/messages")
+    results = tmp_path / "results.jsonl"
+    conf = {**ledger, "results": f"file://{results}"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN_IN_A_PROCESS, json.dumps(conf)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    until = random.randrange(1, 100)
+    while len(sandbox.messages) < until:
+        assert process.poll() is None
+        threading.Event().wait(0.05)
+    process.kill()
+    process.wait()
+    (dag_run,) = DagRun.find(dag_id="broadcast_kill", state="running")
+
+    assert run_again(dag_run, "send", clear=False).state == "success"
+
+    counts = reached(sandbox)
+    assert max(counts.values()) == 1
+    found = {row["to"]: row["status"] for row in lines(results)}
+    assert len(found) == 200
+    assert {to for to, status in found.items() if status == "sent"} <= set(counts)
+    unknown = {to for to, status in found.items() if status == "unknown"}
+    assert len(counts.keys() | unknown) == 200
+    assert len(unknown) <= 16
+    dag_run.set_state("failed")
+    with create_session() as session:
+        session.merge(dag_run)
 
 
 def test_a_message_that_changes_from_try_to_try_is_refused(run, sandbox, ledger, change_connection):

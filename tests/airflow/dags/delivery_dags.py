@@ -119,6 +119,23 @@ def broadcast_one():
 broadcast_one()
 
 
+@dag("broadcast_kill", **OPTIONS)
+def broadcast_kill():
+    BroadcastTemplateOperator(
+        task_id="send",
+        recipients=[f"1555{number:07}" for number in range(200)],
+        template_name="hello_world",
+        ledger_path=LEDGER,
+        results_path="{{ dag_run.conf['results'] }}",
+        max_failed=16,
+        retries=1,
+        retry_delay=0,
+    )
+
+
+broadcast_kill()
+
+
 @dag("broadcast_window", **OPTIONS)
 def broadcast_window():
     BroadcastTemplateOperator(
