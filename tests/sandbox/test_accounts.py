@@ -95,6 +95,18 @@ def test_the_second_account_s_messages_are_on_the_page(two, connections):
     assert "+1 555-010-1002" in two.page("/", **{"with": "15550001111", "from": "201"})
 
 
+def test_the_page_moves_the_template_of_one_account(two, connections):
+    two.control("POST", "templates", json={"name": "hello_world", "waba_id": "200", "status": "PAUSED"})
+    moved = {
+        account: two.call("GET", f"{account}/message_templates", headers=headers).json()["data"][0]["status"]
+        for account, headers in connections.items()
+    }
+    page = two.page("/templates")
+    assert moved == {"100": "APPROVED", "200": "PAUSED"}
+    assert page.count("account 200") == page.count("account 100") == 1
+    assert page.count('"waba_id": "200"') == 3
+
+
 @pytest.mark.parametrize(
     "given",
     [

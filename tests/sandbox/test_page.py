@@ -109,3 +109,17 @@ def test_views(sandbox):
 
 def test_an_empty_sandbox_says_where_to_send(sandbox):
     assert sandbox.url in sandbox.page()
+
+
+def test_templates_show_what_has_become_of_them(sandbox):
+    body = {"type": "BODY", "text": "Done."}
+    sandbox.control(
+        "PUT", "templates", json={"name": "made", "source": "AUTO_GENERATED", "components": [body]}
+    )
+    sandbox.control("POST", "templates", json={"name": "made", "quality_score": "YELLOW"})
+    sandbox.control("POST", "templates", json={"name": "made", "correct_category": "MARKETING"})
+    assert "utility · positional · generated · quality yellow · becomes marketing" in sandbox.page(
+        "/templates"
+    )
+    sandbox.advance(86_401)
+    assert "marketing · positional · generated · quality yellow · was utility" in sandbox.page("/templates")

@@ -25,9 +25,9 @@ def test_another_category_is_announced_a_day_ahead(sandbox):
     made = sandbox.approved("late", BODY, message_send_ttl_seconds=600)
     move(sandbox, "late", correct_category="MARKETING")
     assert category(sandbox, made) == ("UTILITY", None, "MARKETING")
-    sandbox.advance(DAY - 2)
+    sandbox.advance(DAY - 60)
     assert category(sandbox, made) == ("UTILITY", None, "MARKETING")
-    sandbox.advance(3)
+    sandbox.advance(61)
     assert category(sandbox, made) == ("MARKETING", "UTILITY", None)
     assert fields(sandbox, made, "message_send_ttl_seconds") == (None,)
 
@@ -75,10 +75,10 @@ def test_bad_quality_pauses_for_three_hours_then_six_then_for_good(sandbox, tool
     assert fields(sandbox, made, "status", "quality_score")[1]["score"] == "YELLOW"
     for hours in (3, 6):
         move(sandbox, "disliked", quality_score="RED")
-        sandbox.advance(hours * 3600 - 5)
+        sandbox.advance(hours * 3600 - 60)
         assert fields(sandbox, made, "status") == ("PAUSED",)
         assert tools.error(sandbox.send_template("disliked"))["code"] == 132015
-        sandbox.advance(6)
+        sandbox.advance(61)
         assert sandbox.send_template("disliked").status_code == 200
     move(sandbox, "disliked", quality_score="RED")
     assert fields(sandbox, made, "status") == ("DISABLED",)
@@ -91,9 +91,9 @@ def test_unpausing_waits_five_minutes(sandbox, tools):
     made = sandbox.approved("paused", BODY)
     assert tools.error(sandbox.call("POST", f"{made}/unpause"))["code"] == 100
     move(sandbox, "paused", status="PAUSED")
-    sandbox.advance(290)
+    sandbox.advance(240)
     assert tools.error(sandbox.call("POST", f"{made}/unpause"))["code"] == 100
-    sandbox.advance(11)
+    sandbox.advance(61)
     assert sandbox.call("POST", f"{made}/unpause").json() == {"success": True}
     assert fields(sandbox, made, "status") == ("APPROVED",)
 

@@ -123,11 +123,17 @@ class Page:
         """``GET /templates``."""
         state = self._state
         shown = [
-            {**graph_templates.describe(state, each), "preview": template_preview(state, each.components)}
+            {
+                **graph_templates.describe(state, each),
+                "preview": template_preview(state, each.components),
+                "waba_id": each.waba_id,
+            }
             for each in reversed(state.templates.values())
         ]
         reasons = [reason for reason in graph_templates.REASONS if reason != "NONE"]
-        return self._show("templates.html", "templates", templates=shown, reasons=reasons)
+        return self._show(
+            "templates.html", "templates", templates=shown, reasons=reasons, several=len(state.accounts) > 1
+        )
 
     async def requests(self, request: Request) -> Response:
         """``GET /requests``: the latest, with their bodies and answers."""
