@@ -11,6 +11,7 @@ from airflow_provider_whatsapp.client.errors import PayloadError
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
 BODY_LIMIT = 1024
 HEADER_LIMIT = 60
+HIDDEN = "•••"
 _MEDIA = ("IMAGE", "VIDEO", "DOCUMENT", "LOCATION")
 _NEEDS_VALUE = {"COPY_CODE": "its code"}
 _ADVICE = {
@@ -31,9 +32,13 @@ class Approved:
     :param template: As Graph lists it; None: the account has none.
     :param name: Its name.
     :param language: Its language.
+    :param show_values: Errors show the values; otherwise only where there are some.
     """
 
-    def __init__(self, template: Mapping[str, Any] | None, name: str, language: str) -> None:
+    def __init__(
+        self, template: Mapping[str, Any] | None, name: str, language: str, *, show_values: bool = False
+    ) -> None:
+        self._show_values = show_values
         self._called = f"{name} ({language})"
         self._template = template
         self._parts: dict[str, Mapping[str, Any]] = {}
@@ -83,7 +88,8 @@ class Approved:
             *self._buttons(given),
         ]
         if wrong:
-            shown = self.render(payload)["body"]
+            text = str(self._parts.get("BODY", {}).get("text") or "")
+            shown = _fill(text, given["body"], hide=not self._show_values)
             raise PayloadError(
                 f"{'; '.join(wrong)}. The body as far as it goes: {shown!r}",
                 field="template",
@@ -107,11 +113,11 @@ class Approved:
         form = str(header.get("format", "TEXT")).upper()
         kinds = [str(value.get("type", "")).upper() for value in values]
         if form in _MEDIA:
-            return [] if kinds == [form] else [f"header must be a {form.lower()}, not {_kinds(kinds)}"]
+            return [] if kinds == [form] else [f"header must be of kind {form.lower()}, not {_kinds(kinds)}"]
         if form != "TEXT":
             return []
         if kinds and kinds != ["TEXT"]:
-            return [f"header must be a text, not {_kinds(kinds)}"]
+            return [f"header must be of kind text, not {_kinds(kinds)}"]
         text = str(header.get("text") or "")
         wrong = _values_fit("header", _names(text), values)
         if lengths and not wrong and len(_fill(text, values)) > HEADER_LIMIT:
@@ -191,13 +197,13 @@ def _values_fit(where: str, names: list[str], values: list[Any]) -> list[str]:
     return [*wrong, f"{where} has no variable {', '.join(extra)}"] if extra else wrong
 
 
-def _fill(text: str, values: list[Any]) -> str:
+def _fill(text: str, values: list[Any], *, hide: bool = False) -> str:
     """Fill what there are values for; the other variables stay."""
     known: dict[str, str] = {}
     for position, value in enumerate(values, 1):
         kind = value.get("type", "text")
         shown = value.get("text") if kind == "text" else (value.get(kind) or {}).get("fallback_value", "")
-        known[value.get("parameter_name") or str(position)] = str(shown)
+        known[value.get("parameter_name") or str(position)] = HIDDEN if hide else str(shown)
     return _VARIABLE.sub(lambda match: known.get(match[1], match[0]), text)
 
 

@@ -117,7 +117,7 @@ class Results:
         forget_listing(self._folder)
         try:
             return sorted(self._folder.iterdir(), key=lambda part: str(part.name))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def _merged(self) -> Iterator[bytes]:

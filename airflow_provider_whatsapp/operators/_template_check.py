@@ -21,7 +21,9 @@ NO_UPLOAD = "0000000000"
 """Media id in a message that is made but not sent."""
 
 
-def look_up(hook: MatonWhatsAppHook, name: str, language: str, log: Any) -> Approved | None:
+def look_up(
+    hook: MatonWhatsAppHook, name: str, language: str, log: Any, *, show_values: bool
+) -> Approved | None:
     """
     Look a template up; where that cannot be done, say so and go on without.
 
@@ -29,6 +31,7 @@ def look_up(hook: MatonWhatsAppHook, name: str, language: str, log: Any) -> Appr
     :param name: Name of the template.
     :param language: Its language.
     :param log: The task's log.
+    :param show_values: Errors show the values of variables.
     :raises PayloadError: It is missing or not approved.
     """
     from airflow_provider_whatsapp.client.errors import WhatsAppError
@@ -43,7 +46,7 @@ def look_up(hook: MatonWhatsAppHook, name: str, language: str, log: Any) -> Appr
     except WhatsAppError as error:
         log.warning("The template could not be checked first: %s", error)
         return None
-    approved = Approved(found, name, language)
+    approved = Approved(found, name, language, show_values=show_values)
     approved.check_usable()
     return approved
 

@@ -251,7 +251,7 @@ class BroadcastTemplateOperator(DeliveringOperator):
         """Look the template up; where that cannot be done, say so and go on."""
         from airflow_provider_whatsapp.operators._template_check import look_up
 
-        return look_up(self.hook, self.template_name, self.language, self.log)
+        return look_up(self.hook, self.template_name, self.language, self.log, show_values=self.log_pii)
 
     def _preparer(
         self, ledger: Ledger | None, recipients: Iterable[Row], approved: Approved | None

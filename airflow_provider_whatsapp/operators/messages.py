@@ -189,7 +189,9 @@ class SendTemplateOperator(_SendOperator):
         """Build the message and hold it against the template; a file in its header is uploaded, once for all."""
         approved = None
         if self.check_template:
-            approved = look_up(self.hook, self.template_name, self.language, self.log)
+            approved = look_up(
+                self.hook, self.template_name, self.language, self.log, show_values=self.log_pii
+            )
         message = self.hook.template_message(
             self.template_name,
             self.language,

@@ -1,0 +1,97 @@
+"""Messages held against the template of the account."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.client.messages import Template
+from airflow_provider_whatsapp.delivery.approved import Approved
+
+TEMPLATE = {
+    "name": "order",
+    "language": "en_US",
+    "status": "APPROVED",
+    "category": "UTILITY",
+    "components": [
+        {"type": "HEADER", "format": "TEXT", "text": "Order {{1}}"},
+        {"type": "BODY", "text": "Dear {{1}}, {{2}} is on its way."},
+        {"type": "FOOTER", "text": "The shop"},
+        {
+            "type": "BUTTONS",
+            "buttons": [
+                {"type": "URL", "text": "Track", "url": "https://shop.example/{{1}}"},
+                {"type": "QUICK_REPLY", "text": "Stop"},
+            ],
+        },
+    ],
+}
+NAMED = TEMPLATE | {"components": [{"type": "BODY", "text": "Dear {{name}}, {{day}}."}]}
+IMAGE = TEMPLATE | {"components": [{"type": "HEADER", "format": "IMAGE"}, {"type": "BODY", "text": "Hello."}]}
+FITS = {"header": "77", "body": ["Ann", "the box"], "buttons": ["t/77"]}
+
+
+def check(template=TEMPLATE, **parts):
+    Approved(template, "order", "en_US").check(Template("order", "en_US", **parts).to_payload())
+
+
+def test_what_fits_passes_and_is_rendered():
+    check(**FITS)
+    shown = Approved(TEMPLATE, "order", "en_US").render(Template("order", **FITS).to_payload())
+
+    assert shown == {
+        "header": "Order 77",
+        "body": "Dear Ann, the box is on its way.",
+        "footer": "The shop",
+        "buttons": ["Track", "Stop"],
+    }
+    check(NAMED, body={"name": "Ann", "day": "Monday"})
+    check(IMAGE, header={"type": "image", "link": "https://shop.example/a.png"})
+
+
+@pytest.mark.parametrize(
+    ("template", "parts", "problem"),
+    [
+        (
+            TEMPLATE,
+            {**FITS, "body": ["Ann"]},
+            r"body needs 2 values, not 1.*'Dear •••, \{\{2\}\} is on its way\.'",
+        ),
+        (TEMPLATE, {**FITS, "body": ["Ann", "b", "c"]}, "body needs 2 values, not 3"),
+        (TEMPLATE, {**FITS, "body": {"name": "Ann"}}, "by position, not by name"),
+        (TEMPLATE, {**FITS, "header": None}, "header needs 1 values, not 0"),
+        (
+            TEMPLATE,
+            {**FITS, "header": {"type": "image", "id": "1"}},
+            "header must be of kind text, not image",
+        ),
+        (TEMPLATE, {**FITS, "header": "7" * 58}, "header has 64 characters filled"),
+        (TEMPLATE, {**FITS, "body": ["Ann", "x" * 1010]}, "body has 1035 characters filled"),
+        (TEMPLATE, {**FITS, "buttons": None}, r"buttons\[0\] needs the end of its URL"),
+        (TEMPLATE, {**FITS, "buttons": ["a", None, "c"]}, r"buttons\[2\] is given, the template has 2"),
+        (NAMED, {"body": ["Ann", "Monday"]}, "by name: give a dict of name, day"),
+        (NAMED, {"body": {"name": "Ann", "hour": "9"}}, "body lacks day; body has no variable hour"),
+        (IMAGE, {}, "header must be of kind image, not nothing"),
+        (
+            NAMED,
+            {"header": "x", "body": {"name": "Ann", "day": "9"}},
+            "header is given, the template has none",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(template, parts, problem):
+    with pytest.raises(PayloadError, match=problem):
+        check(template, **{name: part for name, part in parts.items() if part is not None})
+
+
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        (None, "the account has no template order"),
+        (TEMPLATE | {"status": "PAUSED"}, "is PAUSED"),
+        (TEMPLATE | {"status": "REJECTED", "rejected_reason": "SCAM"}, r"is REJECTED \(SCAM\)"),
+    ],
+)
+def test_a_template_that_cannot_be_sent_is_refused(template, problem):
+    with pytest.raises(PayloadError, match=problem):
+        Approved(template, "order", "en_US").check_usable()

@@ -1,0 +1,166 @@
+"""Rows from files and lists: normalised, once, in shards, with the place of every mistake."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.delivery import seen
+from airflow_provider_whatsapp.delivery.fill import columns, fill
+from airflow_provider_whatsapp.delivery.recipients import Recipients, read_suppressed
+from airflow_provider_whatsapp.delivery.seen import Seen
+
+CSV = "to,name,city\n+1 555 000 0001,Ann,Rome\n,Nobody,Oslo\n15550000002,Bob,Paris\n+1 (555) 000-0001,Ann again,Rome\n"
+
+
+@pytest.fixture
+def csv(tmp_path):
+    path = tmp_path / "people.csv"
+    path.write_text(CSV)
+    return path
+
+
+@pytest.mark.parametrize("form", ["csv", "csv.gz", "jsonl", "jsonl.gz", "json", "semicolons", "bom", "list"])
+def test_every_form_gives_the_same_rows(tmp_path, csv, form):
+    rows = [
+        {"to": "+1 555 000 0001", "name": "Ann", "city": "Rome"},
+        {"to": "", "name": "Nobody", "city": "Oslo"},
+        {"to": 15550000002, "name": "Bob", "city": "Paris"},
+        {"to": "+1 (555) 000-0001", "name": "Ann again", "city": "Rome"},
+    ]
+    json_lines = "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+    content = {
+        "csv": CSV.encode(),
+        "csv.gz": gzip.compress(CSV.encode()),
+        "jsonl": json_lines,
+        "jsonl.gz": gzip.compress(json_lines),
+        "json": json.dumps(rows).encode(),
+        "semicolons": CSV.replace(",", ";").encode(),
+        "bom": b"\xef\xbb\xbf" + CSV.encode(),
+        "list": b"",
+    }[form]
+    path = tmp_path / f"in.{form}"
+    path.write_bytes(content)
+
+    found = list(Recipients(rows if form == "list" else path, columns=["name"]))
+
+    assert [row.to for row in found if row.error is None] == ["15550000001", "15550000002", "15550000001"]
+    assert [row.skip for row in found] == [None, None, None, "duplicate"]
+    assert [row.values["name"] for row in found] == ["Ann", "Nobody", "Bob", "Ann again"]
+    assert [row.position for row in found] == [0, 1, 2, 3]
+    assert found[1].error is not None
+
+
+def test_a_mistake_names_file_and_line(csv):
+    row = list(Recipients(csv))[1]
+
+    assert (row.where, str(row.error)[:16]) == ("people.csv:3", "to: people.csv:3")
+
+
+def test_a_missing_column_stops_before_anything_is_sent(csv):
+    with pytest.raises(PayloadError, match=r"people\.csv:1 has no column 'phone'; it has to, name, city"):
+        Recipients(csv, to_field="phone").survey()
+    with pytest.raises(PayloadError, match="has no column 'age'"):
+        Recipients(csv, columns=["age"]).survey()
+
+
+@pytest.mark.parametrize("rows", ["to\nx\ny\n", "to\n\n12\n"])
+def test_a_list_without_one_good_row_is_refused(tmp_path, rows):
+    path = tmp_path / "bad.csv"
+    path.write_text(rows)
+    with pytest.raises(PayloadError, match="rows are malformed"):
+        Recipients(path).survey()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"to,name\n+15550000001\n", "has 1 cells, the header 2"),
+        (b'{"to": "15550000001"\n{"to": "15550000002"}\n', "is not a JSON object"),
+        (b'{"to": "15550000001"}\n7\n', "is a int, not an object"),
+    ],
+)
+def test_a_broken_line_is_one_bad_row(tmp_path, content, problem):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+
+    errors = [str(row.error) for row in Recipients(path) if row.error]
+
+    assert len(errors) == 1
+    assert problem in errors[0]
+    assert "file:" in errors[0]
+
+
+@pytest.mark.parametrize("content", [b"to\n\xff\xfe\n", gzip.compress(b"to\n15550000001\n" * 99)[:-20]])
+def test_a_file_that_cannot_be_read_is_an_error_of_its_own(tmp_path, content):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pytest.raises(PayloadError, match="not UTF-8 text, or its compression is broken"):
+        Recipients(path).survey()
+    with pytest.raises(PayloadError, match="cannot be read"):
+        Recipients(tmp_path / "absent.csv").survey()
+
+
+@given(st.lists(st.integers(0, 40), max_size=60), st.integers(1, 5))
+@settings(max_examples=60, deadline=None)
+def test_shards_share_the_list_out_without_overlap(numbers, shards):
+    source = [f"1555000{number:04}" for number in numbers]
+    parts = [list(Recipients(source, shard=shard, shards=shards)) for shard in range(shards)]
+
+    assert Counter(row.to for part in parts for row in part) == Counter(source)
+    first = [row.to for part in parts for row in part if row.skip is None]
+    assert sorted(first) == sorted(set(source))
+    for part in parts:
+        assert [row.position for row in part] == list(range(len(part)))
+
+
+def test_the_digest_tells_lists_apart_and_nothing_else():
+    def digest(source, **options):
+        return Recipients(source, **options).survey().digest
+
+    rows = [{"to": "+15550000001", "name": "Ann", "other": 1}]
+    assert digest(rows) == digest([{"to": "1 555 000 0001", "name": "Bob"}]), "columns that are not used"
+    assert digest(rows, columns=["name"]) != digest([{"to": "15550000001", "name": "Bob"}], columns=["name"])
+    assert digest(["15550000001"]) != digest(["15550000002"])
+
+
+def test_suppressed_numbers_are_left_alone(tmp_path):
+    path = tmp_path / "out.txt"
+    path.write_text("number\n+1 555 000 0001\n")
+    for source in (path, ["+15550000001"], "+15550000001; +15550000009", [{"to": "15550000001"}]):
+        (first, second) = Recipients(["15550000001", "15550000002"], suppressed=read_suppressed(source))
+        assert (first.skip, second.skip) == ("suppressed", None)
+    with pytest.raises(PayloadError, match=r"suppression\[1\]"):
+        read_suppressed(["15550000001", "oops"])
+
+
+def test_many_are_told_apart_outside_memory(monkeypatch):
+    monkeypatch.setattr(seen, "IN_MEMORY", 100)
+    known = Seen()
+
+    assert all(known.add(f"1555{number:07}") for number in range(500))
+    assert known.add("US.1349")
+    assert not any(known.add(f"1555{number:07}") for number in range(500))
+    assert not known.add("US.1349")
+    assert "15550000499" in known
+    assert "15550000500" not in known
+
+
+def test_values_come_from_the_row():
+    row = {"name": "Ann", "total": 7, "empty": ""}
+
+    assert fill({"a": ["Dear {name}", {"b": "{ total }"}], "c": 1}, row) == {
+        "a": ["Dear Ann", {"b": "7"}],
+        "c": 1,
+    }
+    assert fill("{{name}}", row) == "{name}"
+    assert columns(["{name} {{no}}"], {"x": "{total}"}, None) == {"name", "total"}
+    for missing in ("{empty}", "{absent}"):
+        with pytest.raises(PayloadError, match="is missing or empty in this row"):
+            fill(missing, row)

@@ -1,0 +1,126 @@
+"""Hours of sending: in one zone, in each recipient's own, over midnight and over the change of clocks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.delivery import countries
+from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
+from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Try
+from airflow_provider_whatsapp.delivery.recipients import Row
+from airflow_provider_whatsapp.delivery.report import Report
+from airflow_provider_whatsapp.delivery.windows import window
+
+DAY = ("09:00", "20:00")
+MOMENTS = st.integers(0, 2 * 366 * 86_400).map(
+    lambda second: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
+)
+
+
+def at(text):
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "opens"),
+    [
+        ("Europe/Berlin", "2026-07-01T06:59", "2026-07-01T07:00"),
+        ("Europe/Berlin", "2026-07-01T07:00", "2026-07-01T07:00"),
+        ("Europe/Berlin", "2026-07-01T18:00", "2026-07-02T07:00"),
+        ("Europe/Berlin", "2026-10-24T19:00", "2026-10-25T08:00"),  # clocks go back in the night
+        ("Asia/Tokyo", "2026-07-01T23:00", "2026-07-02T00:00"),
+    ],
+)
+def test_when_a_window_opens(zone, now, opens):
+    assert window(DAY, zone).opens(zone, at(now)) == at(opens)
+
+
+def test_a_window_over_midnight():
+    night = window(("22:00", "02:00"), "UTC")
+
+    assert night.is_open("UTC", at("2026-01-01T23:00"))
+    assert night.is_open("UTC", at("2026-01-02T01:00"))
+    assert not night.is_open("UTC", at("2026-01-02T02:00"))
+
+
+def test_each_recipient_has_a_zone_of_their_own():
+    own = window(DAY, "recipient", fallback="UTC")
+
+    assert own.group("4915550000001") == "Europe/Berlin"
+    assert own.group("12045550001") == "America/Winnipeg"
+    assert own.group("15550000001") == "America/New_York|America/Los_Angeles"
+    assert own.group("79991234567") == "Asia/Vladivostok|Europe/Moscow"
+    assert own.group("77011234567") == "Asia/Almaty"
+    assert own.group("9990000000") == "UTC"
+    both = own.group("15550000001")
+    assert not own.is_open(both, at("2026-01-15T15:00")), "it is 7 in Los Angeles"
+    assert own.is_open(both, at("2026-01-15T17:00"))
+
+
+@given(
+    MOMENTS,
+    st.sampled_from(["15550000001", "4915550000001", "6281234567890", "79991234567", "5511987654321"]),
+)
+@settings(max_examples=150, deadline=None)
+def test_it_opens_within_the_hours_of_every_zone(now, to):
+    own = window(DAY, "recipient")
+    group = own.group(to)
+    opens = own.opens(group, now)
+
+    assert now <= opens <= now + timedelta(days=2)
+    assert own.is_open(group, opens)
+    for name in group.split("|"):
+        assert 9 <= opens.astimezone(ZoneInfo(name)).hour < 20
+
+
+def test_every_country_has_zones_that_exist():
+    for iso, names in countries._codes().values():
+        assert len(iso) == 2
+        assert names
+        for name in names:
+            ZoneInfo(name)
+
+
+@pytest.mark.parametrize(
+    ("hours", "zone"),
+    [(("9", "x"), "UTC"), ("09:00", "UTC"), (DAY, "Mars/Base"), (("09:00", "09:00"), "UTC")],
+)
+def test_what_is_no_window_is_refused(hours, zone):
+    with pytest.raises(ConfigurationError, match="send_window"):
+        window(hours, zone)
+
+
+def test_nobody_is_lost_who_waits_for_another_pass(store):
+    """East waits in the first pass and West in the second; skipped rows in between must not move a mark past them."""
+    groups = ["east", "west"]
+    rows = [Row(place, str(place), group=groups[place % 2]) for place in range(40)]
+    rows[7] = Row(7, "7", group="west", skip="suppressed")
+    rows[8] = Row(8, "8", group="east", skip="suppressed")
+    rows[9] = Row(9, "9", group="west", skip="duplicate")
+    sent = []
+
+    def one_pass(closed):
+        ledger = Ledger(store, pauses=())
+        ledger.begin(Job("s", "m", 40), Try())
+        delivery = Delivery(
+            ledger,
+            lambda row: row,
+            lambda to, message: sent.append(to),
+            rules=Rules(threads=2),
+            later=lambda group: group == closed,
+        )
+        return delivery.run(rows, Report())
+
+    one_pass("east")
+    one_pass("west")
+    report = one_pass(None)
+
+    assert sorted(sent, key=int) == [str(place) for place in range(40) if place not in {7, 8, 9}]
+    assert report.total == 40
+    assert report.reasons == {"suppressed": 2, "duplicate": 1}
