@@ -223,6 +223,14 @@ class Clock:
         """
         self._process.ask("POST", "clock", advance=seconds)
 
+    def stop(self) -> None:
+        """Let the time stand still but for :meth:`advance`, so that a slow machine changes nothing."""
+        self._process.ask("POST", "clock", stopped=True)
+
+    def go(self) -> None:
+        """Let the time run again from where it stands."""
+        self._process.ask("POST", "clock", stopped=False)
+
 
 class WhatsAppSandbox:
     """

@@ -202,6 +202,18 @@ def test_reviews_take_an_hour_or_what_was_decided(whatsapp_sandbox):
     whatsapp_sandbox.templates.review_next("late*", status="REJECTED", reason="SCAM")
 
 
+def test_time_can_stand_still(whatsapp_sandbox):
+    clock = whatsapp_sandbox.clock
+    clock.stop()
+    before = clock.now
+    send(whatsapp_sandbox, **HELLO)
+    clock.advance(0.7)
+    assert clock.now == pytest.approx(before + 0.7, abs=1e-3)
+    assert whatsapp_sandbox.messages[0]["status"] == "sent"
+    clock.go()
+    assert clock.now > before + 0.7
+
+
 def test_faults_are_counted(whatsapp_sandbox):
     whatsapp_sandbox.fail_next("status", times=2, status=503, to="15550001111")
     assert [send_status(whatsapp_sandbox) for _ in range(3)] == [503, 503, 200]

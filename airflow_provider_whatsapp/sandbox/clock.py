@@ -25,15 +25,29 @@ class Clock:
     def __init__(self, source: Callable[[], float] = time.time) -> None:
         self._source = source
         self._ahead = 0.0
+        self._stopped_at: float | None = None
 
     @property
     def ahead(self) -> float:
-        """How far it was moved, in seconds."""
-        return self._ahead
+        """How far it differs from its source, in seconds."""
+        return self.now() - self._source() if self.stopped else self._ahead
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it moves by :meth:`advance` alone."""
+        return self._stopped_at is not None
+
+    def stop(self) -> None:
+        """Let it stand still but for :meth:`advance`, so that a slow machine changes nothing."""
+        self._stopped_at = self.now()
+
+    def go(self) -> None:
+        """Let it run again from where it stands."""
+        self._ahead, self._stopped_at = self.ahead, None
 
     def now(self) -> float:
         """Seconds since the epoch, moved ahead by every :meth:`advance` so far."""
-        return self._source() + self._ahead
+        return self._source() + self._ahead if self._stopped_at is None else self._stopped_at
 
     def advance(self, seconds: float) -> float:
         """
@@ -44,12 +58,15 @@ class Clock:
         """
         if seconds < 0:
             raise ValueError("The clock only moves ahead")
-        self._ahead += seconds
+        if self._stopped_at is None:
+            self._ahead += seconds
+        else:
+            self._stopped_at += seconds
         return self.now()
 
     def reset(self) -> None:
         """Return to the source's time."""
-        self._ahead = 0.0
+        self._ahead, self._stopped_at = 0.0, None
 
 
 class Ids:

@@ -69,7 +69,7 @@ class Controls:
             ("POST", "reviews", self.review),
             ("GET", "connections", self.connections),
             ("GET", "clock", self.clock),
-            ("POST", "clock", self.advance),
+            ("POST", "clock", self.move_clock),
             ("POST", "replies", self.reply),
             ("POST", "recipients", self.recipient),
             ("POST", "reset", self.reset),
@@ -146,20 +146,23 @@ class Controls:
 
     def clock(self, given: dict[str, Any]) -> dict[str, Any]:
         """``GET clock``."""
-        return {"now": self._state.clock.now()}
+        return {"now": self._state.clock.now(), "stopped": self._state.clock.stopped}
 
-    def advance(self, given: dict[str, Any]) -> dict[str, Any]:
+    def move_clock(self, given: dict[str, Any]) -> dict[str, Any]:
         """
-        ``POST clock``.
+        ``POST clock``: moves it by ``advance`` seconds, and lets it stand still or run by ``stopped``.
 
-        :raises ControlError: ``advance`` is no number of seconds from 0 up.
+        :raises ControlError: ``advance`` is no number of seconds from 0 up, or ``stopped`` neither true nor false.
         """
-        seconds = given.get("advance")
+        clock, stopped = self._state.clock, flag(given, "stopped")
+        seconds = given.get("advance", None if stopped is None else 0)
         if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds <= 10**9:
             raise ControlError("advance must be a number of seconds from 0 up: the clock only moves ahead")
-        now = self._state.clock.advance(seconds)
+        if stopped is not None and stopped != clock.stopped:
+            (clock.stop if stopped else clock.go)()
+        clock.advance(seconds)
         self._state.changed()
-        return {"now": now}
+        return self.clock({})
 
     def reply(self, given: dict[str, Any]) -> dict[str, Any]:
         """

@@ -82,7 +82,7 @@ def restore(state: State, found: dict[str, dict[str, Any]], file: Callable[[str]
     :param file: Gives a file's bytes by its id.
     """
     world = found["world"][""]
-    state.clock.advance(world["ahead"])
+    state.clock.advance(max(0.0, world["ahead"]))
     state.ids.resume(world["ids"])
     state.busy_until = world["busy_until"]
     state.handles = world["handles"]

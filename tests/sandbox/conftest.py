@@ -156,8 +156,9 @@ def sandbox(_free: Sandbox) -> Sandbox:
 
 @pytest.fixture
 def limited(_limited: Sandbox) -> Sandbox:
-    """A fresh sandbox as it is started without options."""
+    """A fresh sandbox as it is started without options, whose time stands still but for the test."""
     _limited.control("POST", "reset")
+    _limited.control("POST", "clock", json={"stopped": True})
     return _limited
 
 

@@ -143,6 +143,7 @@ def test_rules_that_make_no_sense(sandbox, wrong):
     [
         ("clock", {"advance": -1}),
         ("clock", {}),
+        ("clock", {"stopped": "yes"}),
         ("templates", {"name": "nothing", "status": "APPROVED"}),
         ("templates", {"name": "hello_world", "status": "FINE"}),
         ("templates", {"name": "hello_world", "status": "REJECTED", "rejected_reason": "BORING"}),

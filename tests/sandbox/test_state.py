@@ -212,3 +212,14 @@ def test_a_file_of_another_version_is_refused(tmp_path):
 
     with pytest.raises(StoreError, match="another version"):
         Store(str(tmp_path / "a.db"))
+
+
+def test_a_clock_that_stood_still_goes_on_from_there(tmp_path):
+    state, store = memory(tmp_path / "a.db")
+    state.clock.stop()
+    state.clock.advance(500)
+    store.close(state)
+
+    again, _ = memory(tmp_path / "a.db")
+
+    assert (again.clock.now(), again.clock.stopped) == (1_500.0, False)
