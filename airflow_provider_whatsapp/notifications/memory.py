@@ -42,6 +42,8 @@ class Record:
     :param names: The first few of them.
     :param failures: Failures in a row, those kept back included.
     :param first_failed_at: Unix time in seconds of the first failure of the row.
+    :param runs: Runs in a row that have failed; the many mapped tasks of one run count once.
+    :param run: The last of them.
     """
 
     sent_at: float = 0.0
@@ -49,6 +51,8 @@ class Record:
     names: tuple[str, ...] = ()
     failures: int = 0
     first_failed_at: float = 0.0
+    runs: int = 0
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +64,25 @@ class Decision:
     :param record: What is remembered from now on.
     :param held: Failures kept back before, which this message should tell.
     :param names: The first few of them.
+    :param escalated: So many runs in a row have failed that others are to be told as well.
     """
 
     send: bool
     record: Record
     held: int = 0
     names: tuple[str, ...] = field(default=())
+    escalated: bool = False
 
 
 def on_failure(
-    record: Record, *, name: str, now: float, cooldown: float, succeeded_at: float | None = None
+    record: Record,
+    *,
+    name: str,
+    now: float,
+    cooldown: float,
+    succeeded_at: float | None = None,
+    run: str = "",
+    escalate_after: int = 0,
 ) -> Decision:
     """
     Decide about a failure.
@@ -77,20 +90,44 @@ def on_failure(
     :param record: What is remembered.
     :param name: What failed, for a message that tells of several.
     :param now: Unix time in seconds.
-    :param cooldown: Seconds after a message in which no further one goes.
+    :param cooldown: Seconds after a message in which no further one goes, but for the one that escalates.
     :param succeeded_at: Unix time in seconds of the last success, where it is known; it ends a row of failures.
+    :param run: The run that failed; empty: one of its own.
+    :param escalate_after: Runs in a row after which others are told as well; 0: never.
     """
     if succeeded_at is not None and succeeded_at > record.first_failed_at:
-        record = replace(record, failures=0)
+        record = replace(record, failures=0, runs=0, run="")
+    another = not run or run != record.run
     row = replace(
         record,
         failures=record.failures + 1,
         first_failed_at=record.first_failed_at if record.failures else now,
+        runs=record.runs + another,
+        run=run,
     )
-    if record.sent_at and now - record.sent_at < cooldown:
-        names = row.names if len(row.names) >= MAX_NAMES else (*row.names, name)
-        return Decision(send=False, record=replace(row, held=row.held + 1, names=names))
-    return Decision(True, replace(row, sent_at=now, held=0, names=()), record.held, record.names)
+    escalated = 0 < escalate_after <= row.runs
+    crossed = escalated and another and row.runs == escalate_after
+    if record.sent_at and now - record.sent_at < cooldown and not crossed:
+        return Decision(False, _held(row, 1, (name,)))
+    told = replace(row, sent_at=now, held=0, names=())
+    return Decision(True, told, record.held, record.names, escalated)
+
+
+def on_unsent(record: Record, *, name: str, held: int, names: tuple[str, ...]) -> Decision:
+    """
+    Take back that a failure was told, for its message was certainly not sent: the next failure tells of it.
+
+    :param record: What is remembered.
+    :param name: What failed.
+    :param held: Failures that the message would have told besides.
+    :param names: The first few of them.
+    """
+    again = _held(replace(record, sent_at=0.0, held=0, names=()), held + 1, (*names, name))
+    return Decision(False, _held(again, record.held, record.names))
+
+
+def _held(record: Record, count: int, names: tuple[str, ...]) -> Record:
+    return replace(record, held=record.held + count, names=(*record.names, *names)[:MAX_NAMES])
 
 
 def on_summary(record: Record, *, now: float) -> Decision:

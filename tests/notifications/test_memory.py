@@ -15,6 +15,7 @@ from airflow_provider_whatsapp.notifications.memory import (
     on_failure,
     on_success,
     on_summary,
+    on_unsent,
 )
 
 
@@ -96,6 +97,28 @@ def test_a_success_in_between_ends_the_row():
 
     assert fail(record, now=2000.0, succeeded_at=1500.0).record.failures == 1
     assert fail(record, now=2000.0, succeeded_at=500.0).record.failures == 2
+
+
+def test_the_message_that_escalates_does_not_wait_for_the_cooldown():
+    record = Record()
+    for run, send, escalated in [("a", 1, 0), ("a", 0, 0), ("b", 1, 1), ("b", 0, 0), ("c", 0, 0)]:
+        decision = fail(record, run=run, escalate_after=2)
+        record = decision.record
+        assert (decision.send, decision.escalated) == (bool(send), bool(escalated))
+
+    assert (record.runs, record.failures) == (3, 5)
+    assert fail(record, run="d", escalate_after=2, now=2000.0).escalated
+    assert not fail(record, run="d", escalate_after=2, now=2000.0, succeeded_at=1500.0).escalated
+
+
+def test_what_could_not_be_sent_is_told_by_the_next_message():
+    told = fail(fail(Record()).record, name="b", now=2000.0)
+    others = fail(told.record, name="c", now=2001.0).record
+    record = on_unsent(others, name="b", held=told.held, names=told.names).record
+    following = fail(record, name="d", now=2002.0)
+
+    assert following.send
+    assert (following.held, following.names) == (2, ("b", "c"))
 
 
 @given(st.lists(st.floats(0, 100), max_size=50), st.floats(0, 200))

@@ -1,0 +1,150 @@
+"""
+Who is told: by severity and by the DAG's tags.
+
+Routes are a mapping, ``{"high": [...], "tag:finance": [...], "default": [...]}``, itself or in an Airflow Variable
+(JSON) or a file (JSON or YAML).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+logger = logging.getLogger(__name__)
+
+DEFAULT = "default"
+TAG = "tag:"
+FILES = (".json", ".yaml", ".yml")
+
+
+def load_routes(source: Any, variable: Any) -> dict[str, list[str]]:
+    """
+    Read routes.
+
+    :param source: The mapping itself, a path that ends with ``.json``, ``.yaml`` or ``.yml``, or the name of an
+        Airflow Variable.
+    :param variable: Airflow's Variables: a class with ``get``.
+    :raises ConfigurationError: There is no such file or Variable, or it is no mapping of numbers.
+    """
+    from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+    if isinstance(source, Mapping):
+        return _checked(source, "routes")
+    name = str(source)
+    is_file = name.endswith(FILES)
+    where = f"the file {name}" if is_file else f"the Airflow Variable {name}"
+    try:
+        text = Path(name).read_text(encoding="utf-8") if is_file else variable.get(name)
+        found = _parsed(text, as_yaml=is_file and not name.endswith(".json"))
+    except Exception as error:
+        raise ConfigurationError(
+            f"The alert routes in {where} cannot be read ({type(error).__name__})",
+            advice='Put a mapping there: {"high": ["+1..."], "tag:finance": ["+1..."], "default": ["+1..."]}.',
+        ) from error
+    return _checked(found, where)
+
+
+def choose(
+    routes: Mapping[str, list[str]], *, severity: str | None = None, tags: Iterable[str] = ()
+) -> list[str]:
+    """
+    Return the numbers of every route that matches, or those of ``default`` where none does.
+
+    :param routes: From :func:`load_routes`.
+    :param severity: The alert's; None: it has none.
+    :param tags: The DAG's.
+    """
+    wanted = [f"{TAG}{tag}" for tag in sorted(tags)]
+    if severity:
+        wanted.insert(0, severity)
+        if severity not in routes:
+            known = ", ".join(name for name in routes if not name.startswith(TAG) and name != DEFAULT)
+            logger.warning(
+                "WhatsApp: no alert route for severity %r (there are: %s)", severity, known or "none"
+            )
+    matched = [name for name in wanted if name in routes] or [DEFAULT]
+    return [number for name in matched for number in routes.get(name, [])]
+
+
+def usable(named: Iterable[Any]) -> list[str]:
+    """
+    Return the recipients that can be sent to, each once; those that are malformed are told in the log.
+
+    :param named: Recipients: strings (several parted by commas), lists of them, or None.
+    :raises PayloadError: There is none.
+    """
+    from airflow_provider_whatsapp.client.errors import PayloadError
+    from airflow_provider_whatsapp.delivery.recipients import read_recipients
+
+    given: list[str] = []
+    for item in named:
+        several = [item] if isinstance(item, str | int) else item or ()
+        given += [part for each in several for part in re.split(r"[,;\n]", str(each)) if part.strip()]
+    try:
+        return read_recipients(given)
+    except PayloadError as error:
+        good = [number for number in given if _is_good(number)]
+        if not good:
+            raise
+        # An alert to some is better than one to nobody.
+        logger.error("WhatsApp: some recipients of the alert were left out. %s", error)  # noqa: TRY400
+        return read_recipients(good)
+
+
+def _is_good(number: str) -> bool:
+    from airflow_provider_whatsapp.client.errors import PayloadError
+    from airflow_provider_whatsapp.client.phone import recipient_key
+
+    try:
+        recipient_key(number)
+    except PayloadError:
+        return False
+    return True
+
+
+def dag_tags(context: Mapping[str, Any]) -> set[str]:
+    """
+    Return the tags of the DAG that a callback is about; a deadline's callback does not know them.
+
+    :param context: The context of a callback.
+    """
+    dag = context.get("dag")
+    found = dag.get("tags") if isinstance(dag, dict) else getattr(dag, "tags", None)
+    return {str(getattr(tag, "name", tag)) for tag in found or ()}
+
+
+def _parsed(text: Any, *, as_yaml: bool) -> Any:
+    if not isinstance(text, str):
+        return text
+    if not as_yaml:
+        return json.loads(text)
+    import yaml
+
+    return yaml.safe_load(text)
+
+
+def _checked(found: Any, where: str) -> dict[str, list[str]]:
+    from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+    if not isinstance(found, Mapping):
+        raise ConfigurationError(
+            f"The alert routes in {where} are no mapping",
+            advice='Write {"high": ["+1..."], "tag:finance": ["+1..."], "default": ["+1..."]}.',
+        )
+    routes = {}
+    for name, numbers in found.items():
+        several = [numbers] if isinstance(numbers, str | int) else numbers
+        if not isinstance(several, list | tuple):
+            raise ConfigurationError(
+                f"The alert route {name!r} in {where} is no list of numbers",
+                advice='Write each number in quotes: ["+1..."].',
+            )
+        routes[str(name)] = [part for each in several for part in str(each).split(",")]
+    return routes

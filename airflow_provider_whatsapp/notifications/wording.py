@@ -1,0 +1,96 @@
+"""What an alert says: the default text, the stock template's values, and how many others failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.notifications.facts import cut, facts, fit
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.notifications.memory import Decision
+
+STOCK_TEMPLATE = "airflow_alert"
+"""The template whose definition lies beside this module; its values are filled in from the context."""
+
+MAX_VALUE = 300
+"""Characters of one value of a template; a body holds 1,024 with all of them."""
+MAX_TEXT = 4096
+"""Characters of a text (Meta, "Text messages")."""
+
+# Each kind of callback has a context of its own, and looking into a name that is missing would lose the message.
+DEFAULT_TEXT = (
+    "{% if ti is defined and ti %}Task {{ ti.dag_id }}.{{ ti.task_id }}, try {{ ti.try_number }}"
+    "{% elif dag_run is defined and dag_run %}DAG {{ dag_run.dag_id }}"
+    "{% elif dag is defined and dag %}DAG {{ dag.dag_id }}"
+    "{% else %}Airflow{% endif %}"
+    "{% if run_id is defined and run_id %}, run {{ run_id }}{% endif %}"
+    "{% if exception is defined and exception %}: {{ exception }}"
+    "{% elif reason is defined and reason %}: {{ reason }}"
+    "{% elif deadline is defined and deadline %}: deadline missed{% endif %}"
+)
+
+
+def others(decision: Decision | None) -> str:
+    """
+    Tell how long a row of failures is and how many were kept back, with the first few of them.
+
+    :param decision: The memory's; None: it knows nothing.
+    """
+    if decision is None:
+        return ""
+    parts = []
+    if decision.escalated:
+        parts.append(f"{decision.record.runs} runs in a row have failed")
+    if decision.held:
+        names = ", ".join(decision.names)
+        rest = ", ..." if decision.held > len(decision.names) else ""
+        parts.append(f"{decision.held} more failure{'s' if decision.held > 1 else ''}: {names}{rest}")
+    return "; ".join(parts)
+
+
+def text_body(text: str, context: Mapping[str, Any], more: str, *, summary: bool) -> str:
+    """
+    Return a text message's words.
+
+    :param text: The rendered text.
+    :param context: The context of a callback.
+    :param more: What :func:`others` says.
+    :param summary: Tell of the others alone.
+    """
+    if summary:
+        found = facts(context)
+        return cut(f"DAG {found['dag']}, run {found['run']}: {more}", MAX_TEXT)
+    # Cut before it is added, so that the count survives a long text.
+    return f"{cut(text, MAX_TEXT - len(more) - 3)} ({more})" if more else cut(text, MAX_TEXT)
+
+
+def stock_values(context: Mapping[str, Any], more: str, *, summary: bool) -> dict[str, str]:
+    """
+    Return the stock template's values.
+
+    :param context: The context of a callback.
+    :param more: What :func:`others` says.
+    :param summary: Tell of the others alone.
+    """
+    found = facts(context)
+    if summary:
+        found["error"] = more
+    elif more:
+        found["error"] = f"{found['error']} ({more})"
+    return found
+
+
+def fitted(body: Any) -> Any:
+    """
+    Fit what Jinja made of the values (the error's words, say) to WhatsApp's rules, lest the alert be refused.
+
+    :param body: Values of a template: a list, a dict, or nothing.
+    """
+    if isinstance(body, Mapping):
+        return {
+            name: fit(value, MAX_VALUE) if isinstance(value, str) else value for name, value in body.items()
+        }
+    if isinstance(body, Sequence) and not isinstance(body, str):
+        return [fit(value, MAX_VALUE) if isinstance(value, str) else value for value in body]
+    return body

@@ -1,0 +1,265 @@
+"""The notifier against the sandbox, with a context as Airflow's callbacks give it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from types import SimpleNamespace
+
+import pytest
+
+pytestmark = pytest.mark.airflow
+
+TO = "+15550001111"
+OTHER = "+15550002222"
+BODY = [{"type": "BODY", "text": "Something is wrong."}]
+
+
+class Variables:
+    """What Airflow's Variables are, in memory."""
+
+    def __init__(self):
+        self.values = {}
+
+    def get(self, key, default=None):
+        return self.values.get(key, default)
+
+    def set(self, key, value):
+        self.values[key] = value
+
+
+@pytest.fixture
+def variables(monkeypatch, tmp_path):
+    """Keep Airflow's Variables in memory: there is no Airflow around these tests."""
+    from airflow.sdk import Variable
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    kept = Variables()
+    monkeypatch.setattr(Variable, "get", kept.get)
+    monkeypatch.setattr(Variable, "set", kept.set)
+    return kept
+
+
+@pytest.fixture
+def counts(monkeypatch):
+    """Count what is told to Airflow's metrics."""
+    from airflow_provider_whatsapp import _compat
+
+    found = {}
+    monkeypatch.setattr(
+        _compat.Stats,
+        "incr",
+        lambda name, count=1, **_: found.update({name: found.get(name, 0) + count}),
+        raising=False,
+    )
+    return found
+
+
+@pytest.fixture
+def template(sandbox):
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+    MatonWhatsAppHook().create_template("something_wrong", "en_US", "UTILITY", BODY)
+    sandbox.post("templates", name="something_wrong", language="en_US", status="APPROVED")
+    return "something_wrong"
+
+
+def make(**options):
+    from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+
+    return WhatsAppNotifier(**{"to": TO, **options})
+
+
+def failure(run="r1", **fields):
+    ti = SimpleNamespace(
+        dag_id="orders",
+        task_id="load",
+        run_id=run,
+        try_number=1,
+        map_index=-1,
+        state="failed",
+        log_url="https://airflow.example.com/dags/orders",
+    )
+    from airflow.sdk import DAG
+
+    dag = DAG("orders", tags=fields.pop("tags", set()))
+    return {"ti": ti, "run_id": run, "dag": dag, "exception": ValueError("no rows"), **fields}
+
+
+def told(sandbox):
+    return [(message["to"], message["type"]) for message in sandbox.messages]
+
+
+def errors(caplog):
+    """Return this package's lines; Airflow has a line of its own for Jinja that fails."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno >= logging.ERROR and "whatsapp" in record.name
+    ]
+
+
+def open_window(sandbox, number):
+    sandbox.post("replies", **{"from": number, "text": "hello"})
+
+
+def test_in_an_open_window_the_text_is_enough(sandbox, variables, template, counts):
+    open_window(sandbox, TO)
+    make(text="no rows", template_name=template)(failure())
+
+    assert told(sandbox) == [("15550001111", "text")]
+    assert counts == {"whatsapp.alerts.sent": 1}
+
+
+def test_in_a_closed_window_the_template_follows_the_text(sandbox, variables, template, counts):
+    """The sandbox, as Meta mostly does, accepts the text and says later that the window was closed."""
+    open_window(sandbox, OTHER)
+    make(to=[TO, OTHER], text="no rows", template_name=template)(failure())
+
+    assert told(sandbox) == [
+        ("15550001111", "text"),
+        ("15550002222", "text"),
+        ("15550001111", "template"),
+    ]
+    assert counts == {"whatsapp.alerts.sent": 2}
+
+
+def test_a_text_that_is_refused_at_once_is_followed_by_the_template(sandbox, variables, template):
+    body = {"error": {"message": "(#131047) Re-engagement message", "type": "OAuthException", "code": 131047}}
+    sandbox.fault("status", status=400, body=json.dumps(body), times=1, path="/messages")
+    make(text="no rows", template_name=template, text_wait=0)(failure())
+
+    assert told(sandbox) == [("15550001111", "template")]
+
+
+def test_without_a_look_a_text_that_was_accepted_is_the_end(sandbox, variables, template):
+    make(text="no rows", template_name=template, text_wait=0)(failure())
+
+    assert told(sandbox) == [("15550001111", "text")]
+    assert sandbox.requests("message_history") == []
+
+
+def test_a_text_in_doubt_is_not_followed_by_the_template(sandbox, variables, template, caplog, counts):
+    sandbox.fault("drop_after", times=1, path="/messages")
+    make(text="no rows", template_name=template)(failure())
+
+    assert told(sandbox) == [("15550001111", "text")]
+    assert len(errors(caplog)) == 1
+    assert counts == {"whatsapp.alerts.failed": 1}
+
+
+def test_a_text_that_fails_for_another_reason_is_told_and_not_followed(sandbox, variables, template, caplog):
+    open_window(sandbox, TO)
+    sandbox.post("recipients", wa_id="15550001111", error=131026)
+    make(text="no rows", template_name=template)(failure())
+
+    assert told(sandbox) == [("15550001111", "text")]
+    (line,) = errors(caplog)
+    assert "could not deliver" in line
+
+
+def test_a_history_that_is_closed_says_nothing_about_the_window(sandbox, variables, template, caplog):
+    sandbox.fault("status", status=403, times=5, path="message_history")
+    make(text="no rows", template_name=template)(failure())
+
+    assert told(sandbox) == [("15550001111", "text")]
+    assert any("does not tell" in record.getMessage() for record in caplog.records)
+
+
+def test_a_template_that_does_not_fit_is_one_line_with_advice(sandbox, variables, template, caplog, counts):
+    make(template_name=template, body=["one", "two"])(failure())
+
+    (line,) = errors(caplog)
+    assert "132000" in line
+    assert "Compare header, body and buttons" in line
+    assert counts == {"whatsapp.alerts.failed": 1}
+
+
+def test_an_unreachable_gateway_is_one_line_and_the_next_alert_tells_of_it(
+    sandbox, variables, caplog, counts, change_connection, monkeypatch
+):
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_AWAY",
+        '{"conn_type": "maton_whatsapp", "password": "k", '
+        '"host": "http://127.0.0.1:9", "extra": {"phone_number_id": "1", "max_retries": 0}}',
+    )
+    make(text="no rows", maton_conn_id="away")(failure())
+    (line,) = errors(caplog)
+    make(text="no rows")(failure(run="r2"))
+    make(text="no rows")(failure(run="r3"))
+
+    assert "the alert did not reach everybody" in line
+    assert "15550001111" not in caplog.text
+    (message,) = sandbox.messages
+    assert message["payload"]["text"]["body"] == "no rows (1 more failure: load)"
+    assert counts == {"whatsapp.alerts.failed": 1, "whatsapp.alerts.sent": 1, "whatsapp.alerts.held": 1}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"maton_conn_id": "nowhere"}, id="no connection"),
+        pytest.param({"text": "{{ nothing.at.all }}"}, id="Jinja that fails"),
+        pytest.param({"to": "call me"}, id="no number"),
+        pytest.param({"to": None, "routes": "no_such_variable"}, id="no routes"),
+    ],
+)
+def test_whatever_is_wrong_is_one_line_and_no_exception(sandbox, variables, caplog, counts, options):
+    make(**options)(failure())
+
+    assert len(errors(caplog)) == 1
+    assert counts == {"whatsapp.alerts.failed": 1}
+    assert sandbox.messages == []
+
+
+def test_a_coroutine_raises_nothing_either(sandbox, caplog, counts):
+    async def miss(**options):
+        context = {
+            "dag_run": {"dag_id": "orders", "run_id": "r1"},
+            "deadline": {"deadline_time": "2026-01-02"},
+        }
+        return await make(context=context, **options)
+
+    assert asyncio.run(miss()) == "sent"
+    assert "did not reach" in asyncio.run(miss(maton_conn_id="nowhere"))
+    (message,) = sandbox.messages
+    assert message["payload"]["text"]["body"] == "DAG orders: deadline missed"
+    assert len(errors(caplog)) == 1
+
+
+def test_routes_by_severity_and_tag(sandbox, variables):
+    variables.set(
+        "oncall", json.dumps({"high": [TO], "tag:finance": [TO, OTHER], "default": ["+15550009999"]})
+    )
+    make(to=None, severity="high", routes="oncall", cooldown=0)(failure(tags={"finance"}))
+    make(to=None, severity="low", routes="oncall", cooldown=0)(failure())
+
+    assert [to for to, _ in told(sandbox)] == ["15550001111", "15550002222", "15550009999"]
+
+
+def test_routes_that_cannot_be_read_do_not_keep_the_alert_from_those_who_are_named(
+    sandbox, variables, caplog
+):
+    make(routes="no_such_variable")(failure())
+
+    assert [to for to, _ in told(sandbox)] == ["15550001111"]
+    assert len(errors(caplog)) == 1
+
+
+def test_after_so_many_runs_in_a_row_others_are_told_despite_the_cooldown(sandbox, variables):
+    notifier = make(text="no rows", escalate_to=OTHER, escalate_after=3)
+    for run in ("r1", "r2", "r2", "r3", "r4"):
+        notifier(failure(run=run))
+
+    first, *escalated = ((message["to"], message["payload"]["text"]["body"]) for message in sandbox.messages)
+    words = "no rows (3 runs in a row have failed; 2 more failures: load, load)"
+    assert first == ("15550001111", "no rows")
+    assert escalated == [("15550001111", words), ("15550002222", words)]
+
+
+def test_a_notifier_with_nobody_to_tell_is_refused():
+    with pytest.raises(ValueError, match="to or routes"):
+        make(to=None)
+    with pytest.raises(ValueError, match="severity"):
+        make(severity="high")
