@@ -17,6 +17,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook, in_thread
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Sequence
 
@@ -26,7 +28,9 @@ MAX_BACK_OFF = 8
 """How many intervals lie between two polls at most, while the gateway does not answer."""
 LOOK_UP_LIFE = 60.0
 """Seconds for which one look-up of a connection serves all triggers that name it."""
-WAKE_AT_ONCE = 50
+FAILED_LIFE = 5.0
+"""Seconds for which a failed look-up does."""
+WAKE_AT_ONCE = 20
 """Triggers that are woken before the loop may turn to others."""
 
 
@@ -94,7 +98,6 @@ class Poll(abc.ABC):
         :param wait: Seconds until the first poll.
         """
         from airflow_provider_whatsapp.client.errors import WhatsAppError
-        from airflow_provider_whatsapp.hooks.maton_whatsapp import in_thread
 
         failures = 0
         await asyncio.sleep(wait)
@@ -128,21 +131,43 @@ async def _deliver(news: list[tuple[Subscriber, Any]]) -> None:
 
 
 @dataclass
+class _LookUp:
+    """One connection's look-up, and for how long it serves."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    found: WhatsAppClient | Exception | None = None
+    until: float = 0.0
+
+    async def client(self, account: Account) -> WhatsAppClient:
+        if self.found is None or time.monotonic() >= self.until:
+            hook = MatonWhatsAppHook(
+                account.conn_id, waba_id=account.waba_id, phone_number_id=account.phone_number_id
+            )
+            try:
+                self.found = await in_thread(_patient, await hook.aclient())
+            except Exception as error:
+                self.found = error
+            life = FAILED_LIFE if isinstance(self.found, Exception) else LOOK_UP_LIFE
+            self.until = time.monotonic() + life
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found
+
+
+@dataclass
 class _Hub:
     """What the triggers of one event loop share."""
 
-    clients: dict[Account, tuple[float, asyncio.Task[WhatsAppClient]]] = field(default_factory=dict)
+    look_ups: dict[Account, _LookUp] = field(default_factory=dict)
     polls: dict[tuple[Any, ...], Poll] = field(default_factory=dict)
     ended: dict[tuple[Any, ...], float] = field(default_factory=dict)
 
     async def client(self, account: Account) -> WhatsAppClient:
         """Return an account's client; its connection is looked up once for all that ask within a minute."""
-        made_at, task = self.clients.get(account, (0.0, None))
-        failed = task is not None and task.done() and (task.cancelled() or task.exception() is not None)
-        if task is None or failed or time.monotonic() - made_at > LOOK_UP_LIFE:
-            task = asyncio.get_running_loop().create_task(_look_up(account), context=contextvars.Context())
-            self.clients[account] = (time.monotonic(), task)
-        return await asyncio.shield(task)
+        look_up = self.look_ups.setdefault(account, _LookUp())
+        # Those who wait for a lock are let in one by one, so that a thousand do not hold up the loop together.
+        async with look_up.lock:
+            return await look_up.client(account)
 
     def poll(self, kind: type[Poll], client: WhatsAppClient, interval: float) -> Poll:
         """Return the poll of an account, made if there is none; it never begins sooner than its interval allows."""
@@ -168,15 +193,6 @@ class _Hub:
             del self.polls[key]
         if poll.task is not None:
             poll.task.cancel()
-
-
-async def _look_up(account: Account) -> WhatsAppClient:
-    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook, in_thread
-
-    hook = MatonWhatsAppHook(
-        account.conn_id, waba_id=account.waba_id, phone_number_id=account.phone_number_id
-    )
-    return await in_thread(_patient, await hook.aclient())
 
 
 def _patient(client: WhatsAppClient) -> WhatsAppClient:

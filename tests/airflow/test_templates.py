@@ -219,3 +219,15 @@ def test_a_history_that_is_closed(run_dag, sandbox, sent, kind, caplog):
 def test_a_status_that_nobody_can_wait_for(run_dag, sandbox, sent):
     assert run_dag("status_wrong", id=sent)[0] == "failed"
     assert sandbox.requests("message_history") == []
+
+
+def test_the_example(run_dag, sandbox, later):
+    """Both languages are created, approved while the task waits in the triggerer, and told as assets."""
+
+    def approve_both():
+        sandbox.post("templates", name="pipeline_late", status="APPROVED")
+
+    later("message_templates", 3, approve_both)
+
+    assert run_dag("templates_as_code")[0] == "success"
+    assert asset_events(f"whatsapp://{WABA}/template/pipeline_late/pt_BR")[0]["status"] == "APPROVED"

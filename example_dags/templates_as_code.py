@@ -1,0 +1,32 @@
+"""
+Message templates in files beside the DAGs, reviewed like code.
+
+Shows: an account's templates brought to what the folder `templates` defines; a deferrable wait for WhatsApp's
+review; an asset for each template that was approved, so that other DAGs can be scheduled on it. The same files
+work in CI: `python -m airflow_provider_whatsapp templates plan example_dags/templates` prints what would change.
+
+Needs: the connection `maton_whatsapp_default` with waba_id in its extra.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import AssetAlias, dag
+
+from airflow_provider_whatsapp.operators.templates import SyncTemplatesOperator
+
+
+@dag(schedule=None, catchup=False, tags=["whatsapp", "example"], doc_md=__doc__)
+def templates_as_code() -> None:
+    SyncTemplatesOperator(
+        task_id="sync",
+        templates="templates",  # a relative path starts at this file's folder
+        wait_for_approval=True,
+        deferrable=True,
+        poke_interval=5,
+        approval_timeout=24 * 3600,
+        on_drift="warn",
+        outlets=[AssetAlias("whatsapp_templates")],
+    )
+
+
+templates_as_code()
