@@ -83,6 +83,85 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
 }
 
+# Options of the section [whatsapp] of Airflow's configuration, which the cluster policy reads.
+CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
+    "alert_to": {
+        "description": "Who is told of every task that fails, by the cluster policy: numbers parted by commas. "
+        "Without it and alert_routes the policy does nothing.",
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": "+15550001111,+15550002222",
+        "default": "",
+        "sensitive": True,
+    },
+    "alert_routes": {
+        "description": "Who is told, by severity and DAG tag: name of an Airflow Variable, or path of a JSON or YAML "
+        "file.",
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": "whatsapp_oncall",
+        "default": "",
+    },
+    "alert_severity": {
+        "description": "Which severity of alert_routes a failed task has.",
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": "high",
+        "default": "",
+    },
+    "alert_template": {
+        "description": "The approved template; the values of airflow_alert, the stock one, are filled in.",
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": None,
+        "default": "airflow_alert",
+    },
+    "alert_language": {
+        "description": "The template's language.",
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": None,
+        "default": "en_US",
+    },
+    "alert_text": {
+        "description": "Free text with Jinja that is tried before the template; it reaches those who wrote within "
+        "the last 24 hours.",
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": None,
+        "default": "",
+    },
+    "alert_conn_id": {
+        "description": "The Airflow connection.",
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": None,
+        "default": "maton_whatsapp_default",
+    },
+    "alert_cooldown": {
+        "description": "Seconds after a message in which failures of the same task are kept back.",
+        "version_added": "0.1.0",
+        "type": "float",
+        "example": None,
+        "default": "300",
+    },
+    "alert_escalate_to": {
+        "description": "Who is told as well once alert_escalate_after runs in a row have failed.",
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": "+15550003333",
+        "default": "",
+        "sensitive": True,
+    },
+    "alert_escalate_after": {
+        "description": "After how many failed runs in a row alert_escalate_to is told.",
+        "version_added": "0.1.0",
+        "type": "integer",
+        "example": None,
+        "default": "3",
+    },
+}
+
 
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's metadata in the shape of Airflow's ``provider_info.schema.json``."""
@@ -124,6 +203,12 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "cli": [f"{package}.airflow_cli.get_cli_commands"],
         "notifications": [f"{package}.notifications.whatsapp.WhatsAppNotifier"],
+        "config": {
+            "whatsapp": {
+                "description": "Alerts for all DAGs, by airflow_provider_whatsapp.cluster_policy.",
+                "options": CONFIG_OPTIONS,
+            }
+        },
         "connection-types": [
             {
                 "connection-type": CONN_TYPE,

@@ -20,6 +20,7 @@ FLOORS = {
     "_compat": 3,
     "airflow_cli": 3,
     "assets": 3,
+    "cluster_policy": 3,
     "hooks": 3,
     "notifications": 3,
     "operators": 3,
