@@ -184,30 +184,29 @@ def main(argv: list[str] | None = None) -> int:
     try:
         check_certificate(settings)
     except (OSError, ssl.SSLError) as error:
-        sys.stderr.write(f"The certificate cannot be used ({error}): check --tls-cert and --tls-key\n")
-        return 1
+        return _give_up(f"The certificate cannot be used ({error}): check --tls-cert and --tls-key")
     try:
         listener = bind(settings.host, settings.port)
     except OSError as error:
         advice = "stop what is using it, or start with --port 0 to take a free one"
-        sys.stderr.write(f"Cannot listen on {settings.host}:{settings.port} ({error.strerror}): {advice}\n")
-        return 1
-
+        return _give_up(f"Cannot listen on {settings.host}:{settings.port} ({error.strerror}): {advice}")
     if arguments.stop_with_stdin:
         threading.Thread(target=_stop_with_stdin, daemon=True).start()
-
-    def ready(url: str) -> None:
-        sys.stdout.write(
-            f"WhatsApp sandbox ready at {url}\nexport {VARIABLE}='{connection(settings, url)}'\n"
-        )
-        sys.stdout.flush()
-
     try:
-        serve(settings, listener, ready)
+        serve(settings, listener, lambda url: _greet(settings, url))
     except StoreError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+        return _give_up(str(error))
     return 0
+
+
+def _give_up(reason: str) -> int:
+    sys.stderr.write(f"{reason}\n")
+    return 1
+
+
+def _greet(settings: Settings, url: str) -> None:
+    sys.stdout.write(f"WhatsApp sandbox ready at {url}\nexport {VARIABLE}='{connection(settings, url)}'\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
