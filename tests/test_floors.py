@@ -14,6 +14,7 @@ FLOORS = {
     "client": 1,
     "delivery": 2,
     "message_templates": 2,
+    "tables": 2,
     "__main__": 2,
     "cli": 2,
     "connect": 2,

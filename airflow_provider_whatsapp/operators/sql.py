@@ -278,6 +278,8 @@ class SqlToWhatsAppOperator(_SendOperator):
                 "installed",
                 advice="Install it where the task runs: apache-airflow-providers-postgres, say.",
             )
+        if self.parameters and not self.log_pii:
+            hook.log_sql = False  # it would show the parameters as well
         if self.database:
             setattr(hook, "database" if hook.conn_type == "postgres" else "schema", self.database)
         return hook

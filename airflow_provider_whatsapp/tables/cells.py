@@ -1,0 +1,116 @@
+"""How values look in a picture of a table: numbers alike within their column, everything on one line."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.tables.rows import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LONGEST = 400
+"""Characters of a cell that are looked at; far more than fit."""
+
+WIDEST_NUMBER = 24
+"""Characters up to which numbers are never cut; a column with longer ones is laid out as text."""
+
+GROUPED_FROM = 10_000
+"""Whole numbers from which thousands are set apart, so that years stay as they are; those with digits from 1,000."""
+
+_AN_ID = re.compile(r"(^|[_ ])(id|no|nr|number|code|year|zip|phone)$", re.IGNORECASE)
+_SPACES = re.compile(r"\s+")
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\ufeff\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """
+    A column as it is drawn.
+
+    :param title: Its name.
+    :param cells: Its texts.
+    :param numeric: Whether it holds numbers, which are aligned by their last digit and never cut.
+    """
+
+    title: str
+    cells: list[str]
+    numeric: bool
+
+
+def columns(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[Column]:
+    """
+    Return the columns of a table.
+
+    :param titles: Their names.
+    :param rows: The rows.
+    """
+    return [_column(title, [row[index] for row in rows]) for index, title in enumerate(titles)]
+
+
+def _column(title: str, values: list[Any]) -> Column:
+    title = one_line(title)
+    known = [value for value in values if value is not None]
+    if (
+        known
+        and all(isinstance(value, int | float | Decimal) for value in known)
+        and bool not in map(type, known)
+    ):
+        cells = _numbers(title, values, known)
+        if max(map(len, cells)) <= WIDEST_NUMBER:
+            return Column(title, cells, numeric=True)
+    return Column(title, [_text(value) for value in values], numeric=False)
+
+
+def _numbers(title: str, values: list[Any], known: list[Any]) -> list[str]:
+    finite = [value for value in known if math.isfinite(value)]
+    digits = max(map(_digits, finite), default=0)
+    least = 1000 if digits else GROUPED_FROM
+    large = any(abs(value) >= least for value in finite) and not _AN_ID.search(title)
+    form = ("," if large else "") + (f".{digits}f" if digits else "d")
+    cells = []
+    for value in values:
+        if value is None:
+            cells.append(_text(None))
+        elif not math.isfinite(value):
+            cells.append(str(value))
+        else:
+            cells.append(format(value if digits else int(value), form))
+    return cells
+
+
+def _digits(value: Any) -> int:
+    """Return how many digits a number needs after its point: a decimal's own, and two of a float."""
+    if isinstance(value, int):
+        return 0
+    if isinstance(value, Decimal):
+        return min(max(-int(value.as_tuple().exponent), 0), 6)
+    if value.is_integer():
+        return 0
+    return 2 if abs(value) >= 0.1 else 4
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "\N{EN DASH}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="minutes")
+    return one_line(plain(value))
+
+
+def one_line(text: str) -> str:
+    """
+    Return a text on one line, without what cannot be seen.
+
+    :param text: Any text.
+    """
+    return _SPACES.sub(
+        " ", _UNSEEN.sub(lambda found: " " if found[0].isspace() else "", text[:LONGEST])
+    ).strip()

@@ -1,0 +1,163 @@
+"""Rows into CSV and XLSX files."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from datetime import date, datetime, time
+from decimal import Decimal
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.errors import ConfigurationError, PayloadError
+from airflow_provider_whatsapp.client.media import DOC, KINDS
+from airflow_provider_whatsapp.tables.rows import Written, plain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow_provider_whatsapp.tables.rows import Rows
+
+CSV_ENCODING = "utf-8-sig"
+"""With a byte order mark, without which Excel takes the file for one of its own old encodings."""
+
+SHEET_ROWS = 1_048_575
+"""Rows of a sheet, below its header."""
+
+CELL_CHARACTERS = 32_767
+EXACT_DIGITS = 15
+"""Digits that a number in a sheet can hold; a longer one, an account number say, goes as text."""
+
+SHEET_TITLE = 31
+_NOT_IN_TITLE = re.compile(r"[\\*?:/\[\]]")
+_NOT_IN_SHEET = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_CHECK_EACH = 500
+
+
+def write_csv(path: Path, rows: Rows, *, max_rows: int | None = None) -> Written:
+    """
+    Write a CSV file row by row: RFC 4180, UTF-8 with a byte order mark, a header.
+
+    :param path: The file.
+    :param rows: The result.
+    :param max_rows: Rows at most; None: all.
+    :raises PayloadError: It becomes larger than WhatsApp takes; writing has stopped there.
+    """
+    limit = KINDS["document"][0]
+    count = 0
+    with path.open("w", encoding=CSV_ENCODING, errors="replace", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([plain(column) for column in rows.columns])
+        for count, row in enumerate(rows.take(max_rows), start=1):
+            writer.writerow([plain(value) for value in row])
+            if count % _CHECK_EACH == 0 and file.tell() > limit:
+                raise PayloadError(
+                    f"the CSV file is too large after {count:,} rows",
+                    field="sql",
+                    limit=f"{limit:,} bytes",
+                    doc=DOC,
+                    advice="Ask for less, or give max_rows.",
+                )
+    return Written(count, rows.count_rest())
+
+
+def write_xlsx(path: Path, rows: Rows, *, max_rows: int | None = None, title: str | None = None) -> Written:
+    """
+    Write an XLSX file row by row: one sheet, its header in bold and kept in sight, columns as wide as needed.
+
+    Texts stay texts, also those that begin with ``=``.
+
+    :param path: The file.
+    :param rows: The result.
+    :param max_rows: Rows at most; None: all.
+    :param title: Name of the sheet; None: ``Report``.
+    :raises PayloadError: There are more rows than a sheet holds.
+    :raises ConfigurationError: openpyxl is not installed.
+    """
+    try:
+        from openpyxl import Workbook
+        from openpyxl.styles import Font
+    except ImportError as error:
+        raise missing("openpyxl", "xlsx") from error
+    book = Workbook(write_only=True)
+    sheet: Any = book.create_sheet(_NOT_IN_TITLE.sub(" ", title or "").strip("' ")[:SHEET_TITLE] or "Report")
+    sheet.freeze_panes = "A2"
+    taken = rows.take(SHEET_ROWS if max_rows is None else min(max_rows, SHEET_ROWS))
+    first = list(islice(taken, 100))
+    _set_widths(sheet, rows.columns, first)
+    written = 0
+    try:
+        sheet.append(_cells(sheet, rows.columns, Font(bold=True)))
+        for row in chain(first, taken):
+            sheet.append(_cells(sheet, row))
+            written += 1
+    finally:
+        sheet.close()
+    left_out = rows.count_rest()
+    if left_out and written == SHEET_ROWS:
+        raise PayloadError(
+            "the result has more rows than a sheet holds",
+            field="sql",
+            limit=SHEET_ROWS,
+            advice="Ask for less, or give format='csv'.",
+        )
+    book.save(path)
+    return Written(written, left_out)
+
+
+def _set_widths(sheet: Any, columns: list[str], first: list[Any]) -> None:
+    """Make columns as wide as their first rows need: widths stand before the rows in the file."""
+    from openpyxl.utils import get_column_letter
+
+    for index, column in enumerate(columns):
+        longest = max([len(column), *(len(plain(row[index])) for row in first)])
+        sheet.column_dimensions[get_column_letter(index + 1)].width = min(longest, 60) + 3
+
+
+def _cells(sheet: Any, values: Any, font: Any = None) -> list[Any]:
+    from openpyxl.cell import WriteOnlyCell
+
+    made = []
+    for value in values:
+        content = _cell(value)
+        cell: Any = WriteOnlyCell(sheet, value=content)
+        if isinstance(content, str):
+            cell.data_type = "s"  # or "=1+1" would be a formula
+        if font is not None:
+            cell.font = font
+        made.append(cell)
+    return made
+
+
+def missing(library: str, extra: str) -> ConfigurationError:
+    """
+    Return the error for a library that is not installed.
+
+    :param library: Its name.
+    :param extra: The extra of this package that brings it.
+    """
+    return ConfigurationError(
+        f"{library} is not installed",
+        advice=f"Where the task runs: pip install 'airflow-provider-whatsapp[{extra}]'.",
+    )
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as a sheet can hold it: a number, a date or a boolean as such, all else as text."""
+    if value is None or _holds(value):
+        return value
+    return _NOT_IN_SHEET.sub("\ufffd", plain(value))[:CELL_CHARACTERS]
+
+
+def _holds(value: Any) -> bool:
+    if isinstance(value, int):
+        return len(str(abs(value))) <= EXACT_DIGITS
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, Decimal):
+        return value.is_finite() and len(value.as_tuple().digits) <= EXACT_DIGITS
+    # A sheet knows neither time zones nor days before 1900, and counts wrongly up to March of that year.
+    if isinstance(value, datetime | date):
+        return value.year > 1900 and getattr(value, "tzinfo", None) is None
+    return isinstance(value, time) and value.tzinfo is None

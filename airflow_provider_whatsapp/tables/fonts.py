@@ -1,0 +1,147 @@
+"""Fonts for pictures: one that has the characters of the text, and lines that fit a width."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PIL import ImageFont
+
+from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SIZE = 34
+"""Pixels; on a phone about as large as WhatsApp's own text."""
+
+LARGE = 1.35
+FALLBACKS = (
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "LiberationSans-Regular.ttf",
+    "Arial Unicode.ttf",
+    "Arial.ttf",
+    "arial.ttf",
+    "msyh.ttc",
+    "PingFang.ttc",
+)
+"""Looked for, by name, where the system keeps its fonts."""
+
+_NOBODY_HAS = "\U0010ffff"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Fonts:
+    """
+    A font in two sizes.
+
+    :param normal: For the table.
+    :param large: For the title.
+    :param size: Pixels of the normal one.
+    """
+
+    normal: Any
+    large: Any
+    size: int = SIZE
+
+    @classmethod
+    def for_text(cls, text: str, path: str | None = None) -> Fonts:
+        """
+        Return the font that has the most characters of a text; a warning names how many it lacks.
+
+        :param text: All that is to be drawn.
+        :param path: A font file to take in any case; None: Pillow's own, then those of the system.
+        :raises ConfigurationError: There is no font at ``path``.
+        """
+        needed = sorted(set(text) - {" "})
+        best, fewest = None, len(needed) + 1
+        for font in _candidates(path):
+            lacking = _lacking(font, needed)
+            if lacking < fewest:
+                best, fewest = font, lacking
+            if not fewest:
+                break
+        if fewest:
+            _log.warning(
+                "The picture's font lacks %d of its characters: install one that has them on the worker (a Noto font, "
+                "say), or give its path as font=.",
+                fewest,
+            )
+        return cls(best, _resized(best, int(SIZE * LARGE)))
+
+    def width(self, text: str, *, large: bool = False) -> int:
+        """
+        Return the width of a text in pixels.
+
+        :param text: The text.
+        :param large: In the title's size.
+        """
+        return int((self.large if large else self.normal).getlength(text) + 0.99)
+
+    def wrap(self, text: str, width: int, lines: int, *, large: bool = False) -> list[str]:
+        """
+        Break a text into lines that fit; what does not is cut with an ellipsis.
+
+        :param text: The text.
+        :param width: Pixels of a line.
+        :param lines: How many at most.
+        :param large: In the title's size.
+        """
+        made: list[str] = []
+        rest = text
+        while rest and len(made) < lines:
+            if self.width(rest, large=large) <= width:
+                made.append(rest)
+                return made
+            last = len(made) == lines - 1
+            fits = self._fits(rest, width, large=large, end="\N{HORIZONTAL ELLIPSIS}" if last else "")
+            if last:
+                made.append(rest[:fits].rstrip() + "\N{HORIZONTAL ELLIPSIS}")
+                break
+            # A space right after what fits is a break as well.
+            space = rest.rfind(" ", 0, fits + 1)
+            cut = space if space > 0 else fits
+            made.append(rest[:cut])
+            rest = rest[cut:].lstrip()
+        return made or [""]
+
+    def _fits(self, text: str, width: int, *, large: bool, end: str) -> int:
+        """Return how many characters fit, with an end after them; one at least."""
+        low, high = 1, len(text)
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.width(text[:middle] + end, large=large) <= width:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+
+def _candidates(path: str | None) -> Iterator[Any]:
+    if path is not None:
+        try:
+            yield ImageFont.truetype(path, SIZE)
+        except OSError as error:
+            raise ConfigurationError(
+                f"font {path!r} cannot be opened", advice="Give the path of a .ttf, .otf or .ttc file."
+            ) from error
+        return
+    yield ImageFont.load_default(SIZE)
+    for name in FALLBACKS:
+        try:
+            yield ImageFont.truetype(name, SIZE)
+        except OSError:
+            continue
+
+
+def _lacking(font: Any, characters: list[str]) -> int:
+    nothing = bytes(font.getmask(_NOBODY_HAS))
+    return sum(bytes(font.getmask(character)) in (nothing, b"") for character in characters)
+
+
+def _resized(font: Any, size: int) -> Any:
+    return font.font_variant(size=size) if hasattr(font, "font_variant") else font

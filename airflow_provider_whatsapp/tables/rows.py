@@ -1,0 +1,95 @@
+"""The rows of a result, read in pieces, and each value as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+PIECE = 1000
+"""Rows that are asked of a database at a time."""
+
+COUNTED = 100_000
+"""Rows left out up to which they are counted; reading a whole result only to count it can take hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """
+    What a writer has done.
+
+    :param rows: Rows in the file, without the header.
+    :param left_out: Rows beyond the limit, counted up to :data:`COUNTED`.
+    """
+
+    rows: int
+    left_out: int = 0
+
+
+class Rows:
+    """
+    A result that is read once, from its first row to its last.
+
+    :param columns: Names of the columns.
+    :param rows: The rows, each with a value per column.
+    """
+
+    def __init__(self, columns: Iterable[Any], rows: Iterable[Any]) -> None:
+        self.columns = [str(column) for column in columns]
+        self._rows = iter(rows)
+
+    @classmethod
+    def of_cursor(cls, cursor: Any, piece: int = PIECE) -> Rows:
+        """
+        Return what a DB-API cursor has found.
+
+        :param cursor: The cursor, after its query was executed.
+        :param piece: Rows to ask for at a time.
+        """
+
+        def rows() -> Iterator[Any]:
+            while fetched := cursor.fetchmany(piece):
+                yield from fetched
+
+        return cls((column[0] for column in cursor.description), rows())
+
+    def take(self, limit: int | None) -> Iterator[Sequence[Any]]:
+        """
+        Return the next rows.
+
+        :param limit: How many at most; None: all.
+        """
+        for row in islice(self._rows, limit):
+            yield list(row.values()) if isinstance(row, Mapping) else row
+
+    def count_rest(self) -> int:
+        """Return how many rows were not taken, :data:`COUNTED` at most."""
+        return sum(1 for _ in islice(self._rows, COUNTED))
+
+
+def counted(number: int) -> str:
+    """
+    Return a number of rows left out, in words.
+
+    :param number: As :meth:`Rows.count_rest` gives it.
+    """
+    return f"{number:,}" + (" or more" if number >= COUNTED else "")
+
+
+def plain(value: Any) -> str:
+    """
+    Return a value as text; nothing at all for NULL.
+
+    :param value: What a database driver gave.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.replace("\0", "")  # a text file with one is taken for a binary file
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).hex()
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(value, default=str, ensure_ascii=False)
+    return str(value).replace("\0", "")

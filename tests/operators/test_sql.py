@@ -1,0 +1,164 @@
+"""What SqlToWhatsAppOperator refuses, without any request, and what it finds out of the database."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("airflow.providers.sqlite")
+
+TO = "+15550001111"
+
+
+@pytest.fixture(autouse=True)
+def database(tmp_path, monkeypatch):
+    path = tmp_path / "report.db"
+    monkeypatch.setenv("AIRFLOW_CONN_REPORT_DB", json.dumps({"conn_type": "sqlite", "host": str(path)}))
+    opened = sqlite3.connect(path)
+    with opened:
+        opened.execute("CREATE TABLE cities (name, n)")
+        opened.executemany("INSERT INTO cities VALUES (?, ?)", [("Oslo", 7), ("Zürich", 12), ("Rome", 3)])
+    opened.close()
+    return path
+
+
+def execute(**arguments):
+    from airflow_provider_whatsapp.operators.sql import SqlToWhatsAppOperator
+
+    arguments = {"to": TO, "conn_id": "report_db", "sql": "SELECT * FROM cities"} | arguments
+    return SqlToWhatsAppOperator(task_id="report", **arguments).execute({})
+
+
+def fails(match, **arguments):
+    from airflow_provider_whatsapp._compat import AirflowFailException
+
+    with pytest.raises(AirflowFailException, match=match):
+        execute(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("match", "arguments"),
+    [
+        ("'pdf' is not known", {"format": "pdf"}),
+        ("csv cannot stand in a template's header: .* PDF", {"template_name": "t"}),
+        ("xlsx cannot stand in a template's header", {"template_name": "t", "format": "xlsx"}),
+        ("a template has none", {"template_name": "t", "format": "png", "caption": "c"}),
+        ("body: goes with a template only", {"body": ["x"]}),
+        ("buttons: goes with a template only", {"buttons": ["x"]}),
+        ("caption", {"caption": "x" * 1025}),
+        ("0 is no number of rows", {"max_rows": 0}),
+        ("cannot be read on a phone", {"max_rows": 500, "format": "png"}),
+        ("the query has no result", {"sql": "DELETE FROM cities"}),
+    ],
+)
+def test_one_clear_error_and_no_request(sandbox, match, arguments):
+    fails(match, **arguments)
+    assert sandbox.requests() == []
+
+
+def test_nothing_is_asked_of_the_database_when_the_message_cannot_be(sandbox, database):
+    fails("cannot stand in", template_name="t", sql="DELETE FROM cities")
+
+    opened = sqlite3.connect(database)
+    assert opened.execute("SELECT COUNT(*) FROM cities").fetchone() == (3,)
+    opened.close()
+
+
+def test_the_database_s_own_error_passes_through(sandbox):
+    with pytest.raises(sqlite3.OperationalError, match="no such table: nowhere"):
+        execute(sql="SELECT * FROM nowhere")
+    assert sandbox.requests() == []
+
+
+def test_an_unknown_connection(sandbox):
+    with pytest.raises(Exception, match="isn't defined"):
+        execute(conn_id="no_such_db")
+
+
+@pytest.mark.parametrize("conn_type", ["no_such_type", "maton_whatsapp"])
+def test_a_connection_without_sql(sandbox, monkeypatch, conn_type):
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps({"conn_type": conn_type}))
+
+    fails(f"of type '{conn_type}', for which no provider with SQL", conn_id="other")
+
+
+def test_a_missing_provider_names_the_extra(sandbox, monkeypatch):
+    monkeypatch.setitem(sys.modules, "airflow.providers.common.sql.hooks.sql", None)
+
+    fails(r"airflow-provider-whatsapp\[sql\]")
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """The bytes of each file that is uploaded, with its name."""
+    from airflow_provider_whatsapp.client.resources.media import Media
+
+    seen = []
+    upload = Media.upload
+
+    def look(self, source, **options):
+        with source.open() as stream:
+            seen.append((source.name, stream.read()))
+        return upload(self, source, **options)
+
+    monkeypatch.setattr(Media, "upload", look)
+    return seen
+
+
+def test_parameters_and_limits_reach_the_query(sandbox, sent):
+    report = execute(sql="SELECT name FROM cities WHERE n > ? ORDER BY n", parameters=[5], max_rows=1)
+
+    assert report["sent"] == 1
+    assert sent == [("report.csv", "\ufeffname\r\nOslo\r\n".encode())]
+
+
+def test_of_several_statements_the_last_with_a_result_is_sent(sandbox, sent):
+    execute(
+        sql=["SELECT 1 AS one, 2 AS two", "SELECT name FROM cities WHERE n = 3", "DELETE FROM cities"],
+        filename="cities.CSV",
+    )
+
+    assert sent == [("cities.CSV", "\ufeffname\r\nRome\r\n".encode())]
+
+
+def test_no_rows_give_the_header(sandbox, sent):
+    execute(sql="SELECT name, n FROM cities WHERE n < 0")
+
+    assert sent == [("report.csv", "\ufeffname,n\r\n".encode())]
+
+
+def test_arguments_that_may_be_private_are_hidden_until_the_task_runs(sandbox):
+    from airflow_provider_whatsapp.operators.sql import SqlToWhatsAppOperator
+
+    operator = SqlToWhatsAppOperator(
+        task_id="report",
+        to=TO,
+        conn_id="report_db",
+        sql="SELECT 1",
+        caption="for {{ who }}",
+        parameters={"name": "Ann"},
+    )
+    operator.render_template_fields({"who": "Ann"})
+
+    assert "Ann" not in f"{operator.caption} {operator.parameters}"
+    operator.execute({})
+    assert sandbox.messages[0]["payload"]["document"]["caption"] == "for Ann"
+
+
+def test_a_dag_file_does_not_load_what_only_a_task_needs():
+    heavy = ("airflow.providers.common.sql.hooks", "openpyxl", "PIL", "requests", "sqlite3")
+    code = (
+        "import sys, airflow.sdk\n"
+        "before = set(sys.modules)\n"
+        "import airflow_provider_whatsapp.operators.sql\n"
+        f"print([name for name in set(sys.modules) - before if name.startswith({heavy!r})])"
+    )
+
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100
+    )
+    assert output.stdout.splitlines()[-1] == "[]"
