@@ -231,3 +231,8 @@ def test_the_example(run_dag, sandbox, later):
 
     assert run_dag("templates_as_code")[0] == "success"
     assert asset_events(f"whatsapp://{WABA}/template/pipeline_late/pt_BR")[0]["status"] == "APPROVED"
+
+
+def test_a_dag_may_be_scheduled_on_a_watched_template(run_dag):
+    """Airflow takes the watcher's trigger into the DAG that it stores."""
+    assert run_dag("scheduled_on_a_template")[0] == "success"

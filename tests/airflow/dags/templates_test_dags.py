@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pendulum
-from airflow.sdk import AssetAlias, dag
+from airflow.sdk import Asset, AssetAlias, AssetWatcher, dag
 
 from airflow_provider_whatsapp.assets import template_asset
 from airflow_provider_whatsapp.operators.templates import SyncTemplatesOperator
 from airflow_provider_whatsapp.sensors.messages import MessageStatusSensor
 from airflow_provider_whatsapp.sensors.templates import TemplateApprovalSensor
+from airflow_provider_whatsapp.triggers.templates import TemplateStatusTrigger
 
 OPTIONS = {"schedule": None, "catchup": False, "start_date": pendulum.datetime(2026, 1, 1)}
 WABA = "102290129340398"
@@ -88,3 +89,18 @@ for kind in ("poke", "deferrable"):
     status_dag(f"read_{kind}", status="read", deferrable=kind == "deferrable")
     status_dag(f"soft_{kind}", status="read", deferrable=kind == "deferrable", soft_fail=True)
 status_dag("wrong", status="seen")
+
+watched = Asset(
+    "watched_template",
+    watchers=[
+        AssetWatcher(name="approval", trigger=TemplateStatusTrigger(template_name="awaited", waba_id=WABA))
+    ],
+)
+
+
+@dag("scheduled_on_a_template", **{**OPTIONS, "schedule": [watched]})
+def scheduled_on_a_template():
+    SyncTemplatesOperator(task_id="look", templates=[NAMED], dry_run=True)
+
+
+scheduled_on_a_template()
