@@ -179,10 +179,9 @@ def local_path(path: Any) -> Path | None:
     """
     if isinstance(path, str):
         return Path(path)
-    protocol = getattr(path, "protocol", "")
-    if protocol in ("file", "local", "") and not (protocol == "" and not isinstance(path, Path)):
-        return Path(path if isinstance(path, Path) and not protocol else path.path)
-    return None
+    if getattr(path, "protocol", None) in ("file", "local", "") and hasattr(path, "path"):
+        return Path(path.path)
+    return path if isinstance(path, Path) else None
 
 
 def forget_listing(path: Any) -> None:

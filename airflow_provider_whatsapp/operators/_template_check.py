@@ -22,7 +22,7 @@ NO_UPLOAD = "0000000000"
 
 
 def look_up(
-    hook: MatonWhatsAppHook, name: str, language: str, log: Any, *, show_values: bool
+    hook: MatonWhatsAppHook, name: str, language: str, log: Any, *, show_values: bool = False
 ) -> Approved | None:
     """
     Look a template up; where that cannot be done, say so and go on without.

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -355,3 +356,28 @@ def test_numbers_and_texts_stay_out_of_rendered_fields(run, sandbox, dag_bag):
         assert "secret" not in str(shown[task])
     assert shown["shown", -1]["text"] == "secret words"
     assert "+15550000001" in str(shown["shown", -1]["to"])
+
+
+def test_the_example(run, sandbox):
+    dag_run = run("broadcast")
+
+    assert reached(sandbox) == {"15550100101": 1, "15550100102": 1, "442079460103": 1}
+    report = xcom(dag_run, task_id="invite")
+    assert (report["total"], report["sent"], report["skipped_because"]) == (4, 3, {"duplicate": 1})
+    assert len(lines(Path(report["results_path"].removeprefix("file://")))) == 4
+
+
+def test_outside_its_hours_a_broadcast_waits_without_a_worker(run, sandbox, ledger):
+    """The window opens in three seconds: the task defers, the trigger waits, and nothing leaves before."""
+    from datetime import UTC, datetime, timedelta
+
+    opens = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3)
+    closes = opens + timedelta(hours=2)
+    task = "broadcast_window", [opens.time().isoformat(), closes.time().isoformat()]
+
+    dag_run = run(task[0], window=task[1], **ledger)
+
+    assert state(dag_run) == "success"
+    assert reached(sandbox) == {"15550000001": 1, "4915550000002": 1}
+    accepted = [message["accepted_at"] for message in sandbox.messages]
+    assert min(accepted) >= opens.timestamp()

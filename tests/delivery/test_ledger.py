@@ -321,3 +321,20 @@ def test_a_lost_part_is_refused(store):
 
     with pytest.raises(LedgerError, match="lost a part"):
         opened(store)
+
+
+@pytest.mark.parametrize("form", ["plain", "file", "path"])
+def test_a_path_of_any_form_is_a_folder_on_the_disk(tmp_path, form):
+    from pathlib import Path
+
+    from airflow.sdk import ObjectStoragePath
+
+    folder = f"{tmp_path}/new/folder"
+    made = {
+        "plain": lambda: ObjectStoragePath(folder),
+        "file": lambda: ObjectStoragePath(f"file://{folder}"),
+        "path": lambda: Path(folder),
+    }
+    FileStore(made[form](), "task").set("head", {"v": 1})
+
+    assert (Path(folder) / "task" / "head.json").read_text() == '{"v":1}'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 
 import pendulum
@@ -143,7 +142,7 @@ def broadcast_window():
         recipients=[{"to": "+15550000001"}, {"to": "+4915550000002"}],
         template_name="hello_world",
         ledger_path=LEDGER,
-        send_window=os.environ.get("TEST_WINDOW", "00:00 23:59").split(),
+        send_window=["{{ dag_run.conf['window'][0] }}", "{{ dag_run.conf['window'][1] }}"],
         timezone="UTC",
     )
 
