@@ -53,6 +53,9 @@ class WhatsAppNotifier(BaseNotifier):
     seconds, one summary. What is remembered for that, and where, is told in
     :mod:`~airflow_provider_whatsapp.notifications.memory`; when it cannot be reached, the message is sent.
 
+    Contexts differ: after a lost worker there is no ``exception``, for a DAG perhaps no ``ti``. A name that is missing
+    is a dash in what is sent.
+
     As a callback it raises nothing: what goes wrong is one line at level error, and counted in the metric
     ``whatsapp.alerts.failed`` beside ``whatsapp.alerts.sent`` (messages) and ``whatsapp.alerts.held``.
 
@@ -190,11 +193,15 @@ class WhatsAppNotifier(BaseNotifier):
 
     def get_template_env(self, dag: Any = None) -> Any:
         """
-        Return Jinja's environment; ``airflow dags test`` gives DAG callbacks a DAG that has none.
+        Return Jinja's environment, in which a name that the callback's context lacks is a dash.
 
-        :param dag: The context's DAG.
+        :param dag: The context's DAG; ``airflow dags test`` gives DAG callbacks one that has no environment.
         """
-        return super().get_template_env(dag if hasattr(dag, "get_template_env") else None)
+        from airflow_provider_whatsapp.notifications.lenient import Missing
+
+        env = super().get_template_env(dag if hasattr(dag, "get_template_env") else None)
+        env.undefined = Missing
+        return env
 
     def notify(self, context: Context) -> None:
         """

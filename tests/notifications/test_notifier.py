@@ -200,7 +200,7 @@ def test_an_unreachable_gateway_is_one_line_and_the_next_alert_tells_of_it(
     "options",
     [
         pytest.param({"maton_conn_id": "nowhere"}, id="no connection"),
-        pytest.param({"text": "{{ nothing.at.all }}"}, id="Jinja that fails"),
+        pytest.param({"text": "{{ 1 / 0 }}"}, id="Jinja that fails"),
         pytest.param({"to": "call me"}, id="no number"),
         pytest.param({"to": None, "routes": "no_such_variable"}, id="no routes"),
     ],
@@ -211,6 +211,15 @@ def test_whatever_is_wrong_is_one_line_and_no_exception(sandbox, variables, capl
     assert len(errors(caplog)) == 1
     assert counts == {"whatsapp.alerts.failed": 1}
     assert sandbox.messages == []
+
+
+def test_a_name_that_the_context_lacks_is_a_dash(sandbox, variables):
+    context = failure()
+    del context["exception"]
+    make(text="{{ ti.task_id }}: {{ exception }}, {{ nothing.at.all }}{% if nothing %}!{% endif %}")(context)
+
+    (message,) = sandbox.messages
+    assert message["payload"]["text"]["body"] == "load: -, -"
 
 
 def test_a_coroutine_raises_nothing_either(sandbox, caplog, counts):
