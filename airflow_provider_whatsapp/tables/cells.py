@@ -20,15 +20,16 @@ LONGEST = 400
 WIDEST_NUMBER = 24
 """Characters up to which numbers are never cut; a column with longer ones is laid out as text."""
 
+NULL = "-"
 GROUPED_FROM = 10_000
-"""Whole numbers from which thousands are set apart, so that years stay as they are; those with digits from 1,000."""
+"""Whole numbers from which thousands are set apart, so that years stay as they are; others from 1,000."""
 
 _AN_ID = re.compile(r"(^|[_ ])(id|no|nr|number|code|year|zip|phone)$", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\ufeff\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Column:
     """
     A column as it is drawn.
@@ -70,7 +71,7 @@ def _column(title: str, values: list[Any]) -> Column:
 def _numbers(title: str, values: list[Any], known: list[Any]) -> list[str]:
     finite = [value for value in known if math.isfinite(value)]
     digits = max(map(_digits, finite), default=0)
-    least = 1000 if digits else GROUPED_FROM
+    least = GROUPED_FROM if all(isinstance(value, int) for value in finite) else 1000
     large = any(abs(value) >= least for value in finite) and not _AN_ID.search(title)
     form = ("," if large else "") + (f".{digits}f" if digits else "d")
     cells = []
@@ -97,7 +98,7 @@ def _digits(value: Any) -> int:
 
 def _text(value: Any) -> str:
     if value is None:
-        return "\N{EN DASH}"
+        return NULL
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):

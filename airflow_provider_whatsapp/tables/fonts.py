@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import re
+import unicodedata
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from PIL import ImageFont
@@ -30,6 +32,8 @@ FALLBACKS = (
 )
 """Looked for, by name, where the system keeps its fonts."""
 
+_BREAK_AFTER = re.compile(r"[_./,:;|](?=.)|(?= )")
+_INSTEAD = {"€": "EUR", "£": "GBP", "ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "æ": "ae", "Æ": "AE"}
 _NOBODY_HAS = "\U0010ffff"
 _log = logging.getLogger(__name__)
 
@@ -42,11 +46,13 @@ class Fonts:
     :param normal: For the table.
     :param large: For the title.
     :param size: Pixels of the normal one.
+    :param instead: What is drawn in place of characters that it lacks.
     """
 
     normal: Any
     large: Any
     size: int = SIZE
+    instead: dict[int, str] = field(default_factory=dict)
 
     @classmethod
     def for_text(cls, text: str, path: str | None = None) -> Fonts:
@@ -58,20 +64,32 @@ class Fonts:
         :raises ConfigurationError: There is no font at ``path``.
         """
         needed = sorted(set(text) - {" "})
-        best, fewest = None, len(needed) + 1
+        best: Any = None
+        lacking = needed
         for font in _candidates(path):
-            lacking = _lacking(font, needed)
-            if lacking < fewest:
-                best, fewest = font, lacking
-            if not fewest:
+            without = _lacking(font, needed)
+            if best is None or len(without) < len(lacking):
+                best, lacking = font, without
+            if not lacking:
                 break
-        if fewest:
+        if lacking:
             _log.warning(
-                "The picture's font lacks %d of its characters: install one that has them on the worker (a Noto font, "
-                "say), or give its path as font=.",
-                fewest,
+                "The picture's font lacks %d of its characters: install one that has them on the worker (the package "
+                "fonts-dejavu-core or fonts-noto, say), or give its path as font=.",
+                len(lacking),
             )
-        return cls(best, _resized(best, int(SIZE * LARGE)))
+        instead = {
+            ord(character): replaced for character in lacking if (replaced := _simplified(best, character))
+        }
+        return cls(best, best.font_variant(size=int(SIZE * LARGE)), instead=instead)
+
+    def drawable(self, text: str) -> str:
+        """
+        Return a text with plain letters for those that the font lacks, where there are any: an e for an e with accent.
+
+        :param text: The text.
+        """
+        return text.translate(self.instead)
 
     def width(self, text: str, *, large: bool = False) -> int:
         """
@@ -102,9 +120,10 @@ class Fonts:
             if last:
                 made.append(rest[:fits].rstrip() + "\N{HORIZONTAL ELLIPSIS}")
                 break
-            # A space right after what fits is a break as well.
-            space = rest.rfind(" ", 0, fits + 1)
-            cut = space if space > 0 else fits
+            breaks = [
+                found.end() for found in _BREAK_AFTER.finditer(rest, 0, fits + 1) if 0 < found.end() <= fits
+            ]
+            cut = breaks[-1] if breaks else fits
             made.append(rest[:cut])
             rest = rest[cut:].lstrip()
         return made or [""]
@@ -138,10 +157,13 @@ def _candidates(path: str | None) -> Iterator[Any]:
             continue
 
 
-def _lacking(font: Any, characters: list[str]) -> int:
+def _lacking(font: Any, characters: list[str]) -> list[str]:
     nothing = bytes(font.getmask(_NOBODY_HAS))
-    return sum(bytes(font.getmask(character)) in (nothing, b"") for character in characters)
+    return [character for character in characters if bytes(font.getmask(character)) in (nothing, b"")]
 
 
-def _resized(font: Any, size: int) -> Any:
-    return font.font_variant(size=size) if hasattr(font, "font_variant") else font
+def _simplified(font: Any, character: str) -> str:
+    """Return what can be drawn in place of a character, or nothing."""
+    decomposed = unicodedata.normalize("NFKD", character)
+    plain = _INSTEAD.get(character) or "".join(part for part in decomposed if not unicodedata.combining(part))
+    return "" if _lacking(font, [part for part in plain if part != " "]) else plain

@@ -22,12 +22,12 @@ DEFAULT_ROWS = 25
 MOST_ROWS = 100
 
 # WhatsApp scales a picture to the screen (some 400 points wide) and its longer side to 1,600 pixels or so.
-NARROWEST, WIDEST = 720, 1600
+NARROWEST, COMFORTABLE, WIDEST = 720, 1080, 1600
 MARGIN = 36
 GAP = 40
 """Pixels between columns."""
 
-LINES = 2
+LINES = 3
 """Lines that a text may take before it is cut."""
 
 INK, GREY, WHITE = (24, 32, 38), (98, 108, 116), (255, 255, 255)
@@ -75,14 +75,18 @@ def write_png(
     taken = list(rows.take(max_rows or DEFAULT_ROWS))
     left_out = rows.count_rest()
     all_columns = columns(rows.columns, taken)
+    heading = one_line(title or "")
     texts = [
-        one_line(title or ""),
+        heading,
         *(text for column in all_columns for text in [column.title, *column.cells]),
     ]
     fonts = Fonts.for_text("".join(texts), font)
+    for column in all_columns:
+        column.title = fonts.drawable(column.title)
+        column.cells = [fonts.drawable(cell) for cell in column.cells]
     drawn = _laid_out(all_columns, fonts)
     note = _note(len(taken), left_out, len(all_columns) - len(drawn))
-    _draw(path, drawn, len(taken), title=one_line(title or ""), note=note, fonts=fonts)
+    _draw(path, drawn, len(taken), title=fonts.drawable(heading), note=note, fonts=fonts)
     return Written(len(taken), left_out)
 
 
@@ -110,7 +114,7 @@ def _laid_out(all_columns: list[Column], fonts: Fonts) -> list[_Drawn]:
     while shown > 1 and sum(least[:shown]) + GAP * (shown - 1) > room:
         shown -= 1
     widths, least = wanted[:shown], least[:shown]
-    room -= GAP * (shown - 1)
+    room = min(room, max(COMFORTABLE - 2 * MARGIN, sum(least) + GAP * (shown - 1))) - GAP * (shown - 1)
     while sum(widths) > room and widths != least:
         longest = max(
             (index for index in range(shown) if widths[index] > least[index]), key=widths.__getitem__

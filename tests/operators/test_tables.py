@@ -17,7 +17,7 @@ from airflow_provider_whatsapp.client.media import media_file
 from airflow_provider_whatsapp.tables import files, rows
 from airflow_provider_whatsapp.tables.cells import columns
 from airflow_provider_whatsapp.tables.files import write_csv, write_xlsx
-from airflow_provider_whatsapp.tables.picture import MARGIN, NARROWEST, WIDEST, write_png
+from airflow_provider_whatsapp.tables.picture import COMFORTABLE, MARGIN, NARROWEST, WIDEST, write_png
 from airflow_provider_whatsapp.tables.rows import Rows, plain
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -69,9 +69,10 @@ def test_xlsx_comes_back_with_its_types(tmp_path_factory, table):
     write_xlsx(path, Rows(names, content), title="2026/11: [all]")
 
     (sheet,) = load_workbook(path).worksheets
-    assert sheet.max_row == 1 + len(content)
+    read = sheet.iter_rows(min_row=2, max_row=1 + len(content), max_col=len(names))
+    assert sheet.max_row <= 1 + len(content)
     assert media_file(path).kind == "document"
-    for row, values_ in zip(sheet.iter_rows(min_row=2), content, strict=True):
+    for row, values_ in zip(read, content, strict=True):
         for cell, value in zip(row, values_, strict=True):
             assert cell.data_type != "f", "nothing becomes a formula"
             if isinstance(value, bool) or (isinstance(value, int) and abs(value) < 10**15):
@@ -161,7 +162,7 @@ def test_a_picture_of_anything_is_bounded_and_not_blank(tmp_path_factory, table)
     image = picture(path)
     assert written == rows.Written(min(len(content), 25), max(len(content) - 25, 0))
     assert NARROWEST - 20 <= image.width <= WIDEST
-    assert 150 < image.height <= 150 + 120 * (written.rows + 3)
+    assert 150 < image.height <= 150 + 170 * (written.rows + 3)
     assert len(image.convert("RGB").getcolors(65536)) > 3
     assert media_file(path).kind == "image"
 
@@ -201,13 +202,14 @@ def test_what_does_not_fit_is_said(tmp_path):
 @pytest.mark.parametrize(
     ("title", "given_", "shown"),
     [
-        ("sales", [1234.5, 7.0, None], ["1,234.50", "7.00", "\N{EN DASH}"]),
+        ("sales", [1234.5, 7.0, None], ["1,234.50", "7.00", "-"]),
+        ("sales", [1536.0, 475.0], ["1,536", "475"]),
         ("year", [2025, 2026], ["2025", "2026"]),
         ("orders", [12_000, 5], ["12,000", "5"]),
         ("order_id", [12_000, 5], ["12000", "5"]),
         ("price", [Decimal("1.5"), Decimal(20)], ["1.5", "20.0"]),
         ("share", [0.0123], ["0.0123"]),
-        ("paid", [True, None, False], ["yes", "\N{EN DASH}", "no"]),
+        ("paid", [True, None, False], ["yes", "-", "no"]),
         ("at", [datetime(2026, 11, 22, 9, 30, 5, tzinfo=UTC)], ["2026-11-22 09:30+00:00"]),
         ("text", ["two\nlines\t\x07"], ["two lines"]),
     ],
@@ -226,6 +228,32 @@ def test_a_picture_with_too_many_rows_is_refused(tmp_path):
 def test_a_font_that_is_not_there(tmp_path):
     with pytest.raises(ConfigurationError, match="cannot be opened"):
         write_png(tmp_path / "a.png", Rows("a", []), font="/no/such/font.ttf")
+
+
+def test_letters_that_no_font_has_are_drawn_without_their_accents(tmp_path, monkeypatch):
+    monkeypatch.setattr("airflow_provider_whatsapp.tables.fonts.FALLBACKS", ())
+    from airflow_provider_whatsapp.tables.fonts import Fonts
+
+    fonts = Fonts.for_text("Zürich, Größe, 5 €, 東京, Ł")
+
+    assert fonts.drawable("Zürich, Größe, 5 €, 東京") == "Zurich, Grosse, 5 EUR, 東京"
+
+
+def test_long_names_break_where_words_do():
+    from airflow_provider_whatsapp.tables.fonts import Fonts
+
+    fonts = Fonts.for_text("load")
+
+    assert fonts.wrap("load_orders_into_warehouse", 260, 2) == ["load_orders_", "into_warehouse"]
+    assert fonts.wrap("one two three four five six", 160, 2) == ["one two", "three fo\N{HORIZONTAL ELLIPSIS}"]
+
+
+def test_texts_break_before_the_picture_becomes_too_wide_for_a_phone(tmp_path):
+    path = tmp_path / "a.png"
+    long = "a sentence that tells in many words what has gone wrong"
+    write_png(path, Rows(["task", "error"], [("load", long), ("clean", long)]))
+
+    assert picture(path).width <= COMFORTABLE
 
 
 def test_characters_that_no_font_has_are_counted(tmp_path, caplog):
