@@ -139,8 +139,8 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         return self._client
 
     def _build(self, connection: Connection) -> WhatsAppClient:
-        from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
         from airflow_provider_whatsapp.client.connection import client_config, read_extra
+        from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
         # `extra_dejson` would call the supervisor to mask, which must not happen beside a coroutine.
         config = client_config(
