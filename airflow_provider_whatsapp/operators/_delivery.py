@@ -32,6 +32,7 @@ class DeliveringOperator(BaseOperator):
 
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
+    :param waba_id: Business account that the template is looked up in; None: the connection's. (templated)
     :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
         state store, on 3.3 and later; without either, the task is not retried once anything was sent. (templated)
     :param on_unknown: What a retry does with those whose answer was lost: ``report`` them, or ``resend``, which may
@@ -43,7 +44,13 @@ class DeliveringOperator(BaseOperator):
     :param log_pii: Show numbers and values in logs and rendered fields.
     """
 
-    template_fields: Sequence[str] = ("maton_conn_id", "phone_number_id", "ledger_path", "max_failed")
+    template_fields: Sequence[str] = (
+        "maton_conn_id",
+        "phone_number_id",
+        "waba_id",
+        "ledger_path",
+        "max_failed",
+    )
     private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {}
     ui_color = "#d9fdd3"
 
@@ -52,6 +59,7 @@ class DeliveringOperator(BaseOperator):
         *,
         maton_conn_id: str = DEFAULT_CONN_ID,
         phone_number_id: str | None = None,
+        waba_id: str | None = None,
         ledger_path: Any = None,
         on_unknown: OnUnknown = "report",
         resend_on_clear: bool = False,
@@ -62,6 +70,7 @@ class DeliveringOperator(BaseOperator):
         super().__init__(**with_policy(kwargs))
         self.maton_conn_id = maton_conn_id
         self.phone_number_id = phone_number_id
+        self.waba_id = waba_id
         self.ledger_path = ledger_path
         self.on_unknown = on_unknown
         self.resend_on_clear = resend_on_clear
@@ -75,7 +84,9 @@ class DeliveringOperator(BaseOperator):
         """The hook of the operator's connection."""
         from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
-        return MatonWhatsAppHook(self.maton_conn_id, phone_number_id=self.phone_number_id)
+        return MatonWhatsAppHook(
+            self.maton_conn_id, phone_number_id=self.phone_number_id, waba_id=self.waba_id
+        )
 
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
         # Airflow stores and shows the fields right after this, for mapped tasks too.

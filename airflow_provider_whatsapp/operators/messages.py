@@ -118,6 +118,7 @@ class SendTemplateOperator(_SendOperator):
     :param check_template: Look up first whether the template is approved and the values fit it; one request.
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
+    :param waba_id: Business account that the template is looked up in; None: the connection's. (templated)
     :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
         state store, on 3.3 and later; without either, the task is not retried once anything was sent. (templated)
     :param on_unknown: What a retry does with those whose answer was lost: ``report`` them, or ``resend``, which may
@@ -220,6 +221,7 @@ class SendMediaOperator(_SendOperator):
     :param filename: Name that a document shows; None: the file's own. (templated)
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
+    :param waba_id: Business account that the template is looked up in; None: the connection's. (templated)
     :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
         state store, on 3.3 and later; without either, the task is not retried once anything was sent. (templated)
     :param on_unknown: What a retry does with those whose answer was lost: ``report`` them, or ``resend``, which may
@@ -278,6 +280,7 @@ class SendTextOperator(_SendOperator):
     :param preview_url: Show a preview of the first link.
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
+    :param waba_id: Business account that the template is looked up in; None: the connection's. (templated)
     :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
         state store, on 3.3 and later; without either, the task is not retried once anything was sent. (templated)
     :param on_unknown: What a retry does with those whose answer was lost: ``report`` them, or ``resend``, which may
@@ -320,6 +323,7 @@ class SendMessageOperator(_SendOperator):
     :param message: ``type`` and the fields of its model, or Graph's own nested form. (templated)
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
+    :param waba_id: Business account that the template is looked up in; None: the connection's. (templated)
     :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
         state store, on 3.3 and later; without either, the task is not retried once anything was sent. (templated)
     :param on_unknown: What a retry does with those whose answer was lost: ``report`` them, or ``resend``, which may
