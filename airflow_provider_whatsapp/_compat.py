@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseHook, Connection
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
+    from collections.abc import Callable
+    from concurrent.futures import ThreadPoolExecutor
 
 try:  # 3.2+
     from airflow.sdk.configuration import conf
@@ -39,6 +39,7 @@ __all__ = [
     "RetryPolicy",
     "Stats",
     "aget_connection",
+    "ask_airflow",
     "conf",
 ]
 
@@ -47,7 +48,7 @@ __all__ = [
 _SAFE_ASYNC_LOOKUP = hasattr(Connection, "aextra_dejson")
 
 
-async def aget_connection(conn_id: str, executor: Executor) -> Connection:
+async def aget_connection(conn_id: str, executor: ThreadPoolExecutor) -> Connection:
     """
     Look up a connection from a coroutine without blocking its loop.
 
@@ -57,7 +58,23 @@ async def aget_connection(conn_id: str, executor: Executor) -> Connection:
     """
     if _SAFE_ASYNC_LOOKUP:
         return await BaseHook.aget_connection(conn_id)
-    return await asyncio.get_running_loop().run_in_executor(executor, BaseHook.get_connection, conn_id)
+    return cast("Connection", await ask_airflow(executor, BaseHook.get_connection, conn_id))
+
+
+async def ask_airflow(executor: ThreadPoolExecutor, function: Callable[..., Any], *args: Any) -> Any:
+    """
+    Ask Airflow for something from a coroutine, by a function that blocks.
+
+    In a plain thread Airflow 3.1 would speak to its supervisor beside the triggerer's loop, read the answer of somebody
+    else and end the triggerer; asgiref's threads know their loop.
+
+    :param executor: Threads to ask in.
+    :param function: What asks: ``Variable.get``, say.
+    :param args: Its arguments.
+    """
+    from asgiref.sync import sync_to_async
+
+    return await sync_to_async(function, thread_sensitive=False, executor=executor)(*args)
 
 
 class AssetMemory:

@@ -241,11 +241,13 @@ class WhatsAppNotifier(BaseNotifier):
         :param context: Airflow's context, already rendered into the fields.
         :raises WhatsAppError: It was not sent to everybody.
         """
-        from airflow_provider_whatsapp.hooks.maton_whatsapp import in_thread
+        from airflow_provider_whatsapp._compat import ask_airflow
+        from airflow_provider_whatsapp.hooks.maton_whatsapp import _pool, in_thread
 
-        hook = self._hook()
+        own, hook = copy.copy(self), self._hook()
         await hook.aclient()
-        told = await in_thread(self._deliver, hook, context, None)
+        own.routes = await ask_airflow(_pool(), self._routes)
+        told = await in_thread(WhatsAppNotifier._deliver, own, hook, context, None)
         for error in told.errors:
             raise error
 
@@ -325,22 +327,29 @@ class WhatsAppNotifier(BaseNotifier):
         self._count("sent", told.sent)
         return told
 
-    def _recipients(self, context: Context, *, escalated: bool) -> list[str]:
+    def _routes(self) -> dict[str, list[str]] | None:
         from airflow.sdk import Variable
 
         from airflow_provider_whatsapp.client.errors import ConfigurationError
-        from airflow_provider_whatsapp.notifications.routes import choose, dag_tags, load_routes, usable
+        from airflow_provider_whatsapp.notifications.routes import load_routes
+
+        if not self.routes:
+            return None
+        try:
+            return load_routes(self.routes, Variable)
+        except ConfigurationError as error:
+            if not self.to:
+                raise
+            logger.error("WhatsApp: only those in `to` are told. %s", error)  # noqa: TRY400
+            return None
+
+    def _recipients(self, context: Context, *, escalated: bool) -> list[str]:
+        from airflow_provider_whatsapp.notifications.routes import choose, dag_tags, usable
 
         named = [self.to, self.escalate_to if escalated else None]
-        if self.routes:
-            try:
-                routes = load_routes(self.routes, Variable)
-            except ConfigurationError as error:
-                if not self.to:
-                    raise
-                logger.error("WhatsApp: only those in `to` are told. %s", error)  # noqa: TRY400
-            else:
-                named.append(choose(routes, severity=self.severity, tags=dag_tags(context)))
+        routes = self._routes()
+        if routes is not None:
+            named.append(choose(routes, severity=self.severity, tags=dag_tags(context)))
         return usable(named)
 
     def _sender(self, hook: MatonWhatsAppHook, context: Context, more: str, *, summary: bool) -> TextFirst:
