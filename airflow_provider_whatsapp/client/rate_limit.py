@@ -5,8 +5,10 @@ Pacing: requests leave evenly spaced, so that the gateway's limit is used up and
 turn in an even rhythm, and for one second since the tenth request before it really left.
 
 The processes of one machine keep one rhythm (see :mod:`~airflow_provider_whatsapp.client.pace_board`). Other machines
-with the same account show only by the gateway's 429: each one slows the rhythm, which then returns along a curve that
-is flat around the rate at which the refusal came, and steeper the longer none comes.
+with the same account show only by the gateway's 429. A single one may come from the network alone, which brought two
+requests closer together: it widens the second by a little, for a while. One after the other means that the account is
+shared: the rhythm slows down, and returns along a curve that is flat around the rate at which the refusal came, and
+steeper the longer none comes.
 """
 
 from __future__ import annotations
@@ -20,11 +22,17 @@ from airflow_provider_whatsapp.client.pace_board import Board, open_board
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableSequence
 
-MARGIN = 0.005
+MARGIN = 0.007
 """Share of the limit left free: it absorbs the network's jitter, which brings two requests closer together."""
 
-SETTLING = 2.0
-"""Seconds after a refusal in which the next one means that the rate is still far too high."""
+SLACK = 0.005
+"""Seconds by which a single refusal widens the limit's second."""
+MOST_SLACK = 0.03
+SLACK_HALVES = 120.0
+"""Seconds in which half of that is taken back."""
+
+SETTLING = 3.0
+"""Seconds after a refusal in which the next one means that somebody else uses the account as well."""
 SETTLING_FACTOR = 0.7
 YIELD = 0.05
 """Share of the rate that a single refusal takes away for a while."""
@@ -34,7 +42,7 @@ SLOWEST = 0.02
 """Share of the limit below which refusals do not slow a process any further."""
 
 # Places on the board; the departures of the last requests come after them.
-_NEXT, _COUNT, _REFUSED_AT, _PLATEAU, _OFFSET, _RING = range(6)
+_NEXT, _COUNT, _REFUSED_AT, _SLOWED_AT, _PLATEAU, _OFFSET, _SLACK, _RING = range(8)
 
 
 class Departure:
@@ -96,7 +104,7 @@ class Pacer:
     def _reserve(self, numbers: MutableSequence[float], now: float) -> tuple[float, int]:
         place = _RING + int(numbers[_COUNT]) % self._ring
         # A full ring ago, this place's request left: the limit's second begins there.
-        full = self._ring / self._rate
+        full = self._ring / self._rate + self._slack(numbers, now)
         earliest = numbers[place] + full if numbers[_COUNT] >= self._ring else now
         moment = max(now, numbers[_NEXT], earliest)
         numbers[_NEXT] = moment + 1.0 / self._current(numbers, moment)
@@ -122,7 +130,7 @@ class Pacer:
 
     def refused(self, departure: Departure) -> None:
         """
-        Slow down: the gateway has said that it is too fast, so somebody else uses the account as well.
+        Learn from a 429: the gateway has said that requests come too fast.
 
         :param departure: The leave of the request that was refused.
         """
@@ -130,21 +138,32 @@ class Pacer:
             return
         now = self._clock()
         with self._board.locked() as numbers:
-            before = numbers[_REFUSED_AT]
-            if before and departure.at <= before:
-                return  # it left before the rate was last lowered, and says nothing about the new one
-            plateau, settling = self._current(numbers, now), not before or now - before < SETTLING
-            if settling:
-                plateau *= SETTLING_FACTOR
-            numbers[_PLATEAU] = max(plateau, self._rate * SLOWEST)
-            # While settling the lower rate is the plateau; later the curve starts below it and comes back.
-            numbers[_OFFSET] = 0.0 if settling else -1.0
+            before, slowed = numbers[_REFUSED_AT], numbers[_SLOWED_AT]
+            numbers[_SLACK] = min(MOST_SLACK, self._slack(numbers, now) + SLACK)
             numbers[_REFUSED_AT] = now
+            if before and departure.at <= before:
+                return  # it left before the last refusal was known, and says nothing about what followed from that
+            if before and now - before < SETTLING:
+                self._slow_down(numbers, now, SETTLING_FACTOR, 0.0)
+            elif slowed and self._current(numbers, now) < self._rate:
+                # The account is shared, and its limit lies about here: a little less for a while.
+                self._slow_down(numbers, now, 1.0, -1.0)
+
+    def _slow_down(self, numbers: MutableSequence[float], now: float, factor: float, offset: float) -> None:
+        """Begin the curve anew: at its flat part (offset 0), or below it (-1) to come back."""
+        numbers[_PLATEAU] = max(self._current(numbers, now) * factor, self._rate * SLOWEST)
+        numbers[_OFFSET] = offset
+        numbers[_SLOWED_AT] = now
+
+    def _slack(self, numbers: MutableSequence[float], now: float) -> float:
+        if not numbers[_SLACK]:
+            return 0.0
+        return float(numbers[_SLACK] * 0.5 ** ((now - numbers[_REFUSED_AT]) / SLACK_HALVES))
 
     def _current(self, numbers: MutableSequence[float], now: float) -> float:
-        if not numbers[_REFUSED_AT]:
+        if not numbers[_SLOWED_AT]:
             return self._rate
-        periods = (now - numbers[_REFUSED_AT]) / RECOVERY + numbers[_OFFSET]
+        periods = (now - numbers[_SLOWED_AT]) / RECOVERY + numbers[_OFFSET]
         return min(self._rate, numbers[_PLATEAU] * (1.0 + YIELD * periods**3))
 
 

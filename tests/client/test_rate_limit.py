@@ -106,26 +106,67 @@ def test_threads_get_different_moments():
     assert len({round(wait, 9) for wait in waits}) == 19
 
 
-def test_a_refusal_slows_down_and_time_brings_the_rate_back():
+def refuse(paced, clock, times, pause=0.5):
+    for _ in range(times):
+        paced.refused(go(paced))
+        clock.sleep(pause)
+
+
+FULL = 10 * (1 - rate_limit.MARGIN)
+
+
+def test_a_single_refusal_is_taken_for_the_network_s_doing():
+    """The rate stays, and the limit's second is a little longer for a while."""
     clock = Clock()
     paced = pacer(10, clock)
-    paced.refused(go(paced))
+    refuse(paced, clock, 1)
+    start = clock.now
+    for _ in range(101):
+        go(paced)
+    longer = clock.now - start
+
+    assert paced.rate() == pytest.approx(FULL)
+    assert 10 / (1 - rate_limit.MARGIN) < longer < 10.2
+    clock.sleep(3600)
+    start = clock.now
+    for _ in range(101):
+        go(paced)
+    assert clock.now - start < longer
+
+
+def test_refusals_far_apart_never_cost_much():
+    clock = Clock()
+    paced = pacer(10, clock)
+    for _ in range(50):
+        refuse(paced, clock, 1)
+        clock.sleep(rate_limit.SETTLING + 1)
+    start = clock.now
+    for _ in range(101):
+        go(paced)
+
+    assert 100 / (clock.now - start) > 9.6
+
+
+def test_refusals_one_after_the_other_slow_down_and_time_brings_the_rate_back():
+    clock = Clock()
+    paced = pacer(10, clock)
+    refuse(paced, clock, 2, pause=0)
     slowed = paced.rate()
 
-    assert slowed == pytest.approx(9.95 * rate_limit.SETTLING_FACTOR)
+    assert slowed == pytest.approx(FULL * rate_limit.SETTLING_FACTOR)
     clock.sleep(10)
-    assert slowed <= paced.rate() < 9.95
+    assert slowed <= paced.rate() < FULL
     clock.sleep(rate_limit.RECOVERY * 4)
-    assert paced.rate() == pytest.approx(9.95)
+    assert paced.rate() == pytest.approx(FULL)
 
 
 def test_a_late_refusal_takes_a_little_and_gives_it_back():
     clock = Clock()
     paced = pacer(10, clock)
-    paced.refused(go(paced))
+    refuse(paced, clock, 2, pause=0)
     clock.sleep(rate_limit.SETTLING + 1)
     before = paced.rate()
-    paced.refused(go(paced))
+    refuse(paced, clock, 1, pause=0)
 
     assert paced.rate() == pytest.approx(before * (1 - rate_limit.YIELD), rel=0.01)
     clock.sleep(rate_limit.RECOVERY)
@@ -139,16 +180,15 @@ def test_refusals_of_requests_that_left_before_the_last_one_say_nothing_new():
     for departure in departures:
         paced.refused(departure)
 
-    assert paced.rate() == pytest.approx(9.95 * rate_limit.SETTLING_FACTOR)
+    assert paced.rate() == pytest.approx(FULL)
 
 
 def test_refusals_without_end_leave_a_trickle():
     clock = Clock()
     paced = pacer(10, clock)
-    for _ in range(200):
-        paced.refused(go(paced))
+    refuse(paced, clock, 200, pause=0)
 
-    assert 0 < paced.rate() <= 9.95 * rate_limit.SLOWEST * 1.1
+    assert 0 < paced.rate() <= FULL * rate_limit.SLOWEST * 1.1
 
 
 def test_clients_of_one_account_share_a_pacer():
