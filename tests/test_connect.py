@@ -40,10 +40,11 @@ class Terminal:
         )
         os.close(slave)
         self.text = ""
+        self._seen = 0
 
     def wait_for(self, words):
-        """Read until the words have come since the last call; return what came up to them."""
-        start = len(self.text)
+        """Read until the words have come after those waited for before; return what came up to their end."""
+        start = self._seen
         until = time.monotonic() + PATIENCE
         while words not in self.text[start:]:
             ready, _, _ = select.select([self._master], [], [], max(0, until - time.monotonic()))
@@ -53,7 +54,8 @@ class Terminal:
             if not data:
                 raise AssertionError(f"{words!r} did not come; the screen holds:\n{self.text}")
             self.text += data.decode().replace("\r\n", "\n")
-        return self.text[start:]
+        self._seen = self.text.index(words, start) + len(words)
+        return self.text[start : self._seen]
 
     def type(self, line):
         os.write(self._master, f"{line}\n".encode())

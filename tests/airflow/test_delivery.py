@@ -163,14 +163,14 @@ def test_a_process_killed_in_the_middle_repeats_nothing(dag_bag, run_again, sand
     sandbox.fault("slow", seconds=0.1, times=0, path="/messages")
     results = tmp_path / "results.jsonl"
     conf = {**ledger, "results": f"file://{results}"}
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUN_IN_A_PROCESS, json.dumps(conf)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    log = tmp_path / "process.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUN_IN_A_PROCESS, json.dumps(conf)], stdout=output, stderr=output
+        )
     until = random.randrange(1, 100)
     while len(sandbox.messages) < until:
-        assert process.poll() is None
+        assert process.poll() is None, log.read_text()[-3000:]
         threading.Event().wait(0.05)
     process.kill()
     process.wait()
