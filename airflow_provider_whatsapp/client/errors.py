@@ -94,7 +94,9 @@ class WhatsAppError(Exception):
         text = f"{self.message} [{', '.join(facts)}]" if facts else self.message
         if self.details and self.details not in self.message:
             text = f"{text} {self.details.rstrip('.')}."
-        return f"{text} {self.advice}" if self.advice else text
+        if not self.advice:
+            return text
+        return f"{text} {self.advice}" if text.endswith((".", "!", "?", "]")) else f"{text}. {self.advice}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only arguments do not survive Exception's own pickling (process pools, xdist).

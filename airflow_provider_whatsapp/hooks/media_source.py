@@ -12,6 +12,7 @@ from airflow_provider_whatsapp.client.media import KINDS, looks_like_media, medi
 from airflow_provider_whatsapp.client.messages import parse_message
 
 if TYPE_CHECKING:
+    from airflow_provider_whatsapp.client.media import MediaFile
     from airflow_provider_whatsapp.client.messages import Message
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
@@ -67,39 +68,67 @@ def template_header(client: WhatsAppClient, header: Any, *, filename: str | None
     :param filename: Name that a document shows; None: the file's own.
     :raises PayloadError: The file does not suit a header; no message was sent.
     """
-    kind = None
+    found = _as_media(header, filename)
+    if found is None:
+        return header
+    source, kind, filename = found
+    return _media_message(client, source, kind, HEADER_KINDS, filename=filename)
+
+
+def check_header(header: Any, *, filename: str | None = None) -> None:
+    """
+    Refuse a template's header that does not suit, without any request.
+
+    :param header: As for :func:`template_header`.
+    :param filename: As for :func:`template_header`.
+    :raises PayloadError: A file is missing, too large or of a type that no header takes.
+    """
+    found = _as_media(header, filename)
+    if found is not None:
+        source, kind, filename = found
+        _examine(source, kind, HEADER_KINDS, filename)
+
+
+def _as_media(header: Any, filename: str | None) -> tuple[Any, str | None, str | None] | None:
+    """Return a header's source, kind and file name; None where it is no media to be fetched."""
     if isinstance(header, Mapping):
         if "media" not in header:
-            return header
-        kind, filename = header.get("type"), header.get("filename", filename)
-        header = header["media"]
-    elif header is None or not looks_like_media(header):
-        return header
-    return _media_message(client, header, kind, HEADER_KINDS, filename=filename)
+            return None
+        return header["media"], header.get("type"), header.get("filename", filename)
+    return None if header is None or not looks_like_media(header) else (header, None, filename)
 
 
 def _media_message(
     client: WhatsAppClient, source: Any, kind: str | None, allowed: Collection[str], **extras: str | None
 ) -> Message:
+    kind, file = _examine(source, kind, allowed, extras.get("filename"))
+    if file is None:
+        if kind is None:
+            kind = _kind_of_id(client, source)
+        if kind not in allowed:
+            raise _not_allowed(kind, allowed)
+        return _message(kind, {source_form(source): str(source)}, extras)
+    extras["filename"] = file.name
+    _message(file.kind, {"id": "0"}, extras)  # refuses what is wrong before the file is uploaded
+    return _message(file.kind, {"id": client.media.upload(file)}, extras)
+
+
+def _examine(
+    source: Any, kind: str | None, allowed: Collection[str], filename: str | None
+) -> tuple[str | None, MediaFile | None]:
+    """Check what needs no request; return the kind (None for an id that may be of any) and the file, if it is one."""
     if kind is not None and kind not in allowed:
         raise _not_allowed(f"kind {kind!r}", allowed)
     form = source_form(source)
-    file = (
-        media_file(opened(source), filename=extras.get("filename"), kind=kind)
-        if form in ("file", "store")
-        else None
-    )
-    if file is not None:
+    file = None
+    if form in ("file", "store"):
+        file = media_file(opened(source), filename=filename, kind=kind)
         kind = file.kind
-        extras["filename"] = file.name
-    elif kind is None:
-        kind = _kind_of_link(source) if form == "link" else _kind_of_id(client, source)
-    if kind not in allowed:
+    elif form == "link":
+        kind = kind or _kind_of_link(source)
+    if kind is not None and kind not in allowed:
         raise _not_allowed(kind, allowed)
-    if file is None:
-        return _message(kind, {form: str(source)}, extras)
-    _message(kind, {"id": "0"}, extras)  # refuses what is wrong before the file is uploaded
-    return _message(kind, {"id": client.media.upload(file)}, extras)
+    return kind, file
 
 
 def _not_allowed(what: str, allowed: Collection[str]) -> PayloadError:

@@ -108,6 +108,31 @@ class Sending:
             name, language, header=template_header(self.client, header, filename=header_filename), **parts
         )
 
+    def check_template_message(
+        self,
+        name: str,
+        language: str = "en_US",
+        *,
+        header: Any = None,
+        header_filename: str | None = None,
+        **parts: Any,
+    ) -> None:
+        """
+        Refuse a template message that cannot be right, without any request.
+
+        :param name: As for :meth:`template_message`.
+        :param language: As for :meth:`template_message`.
+        :param header: As for :meth:`template_message`.
+        :param header_filename: As for :meth:`template_message`.
+        :param parts: As for :meth:`template_message`.
+        :raises PayloadError: A name, a value or a file breaks a limit.
+        """
+        from airflow_provider_whatsapp.client.messages import Template
+        from airflow_provider_whatsapp.hooks.media_source import check_header
+
+        Template(name, language, **parts)
+        check_header(header, filename=header_filename)
+
     def send_media(
         self,
         to: str,

@@ -35,8 +35,10 @@ def look_up(
     :raises PayloadError: It is missing or not approved.
     """
     from airflow_provider_whatsapp.client.errors import WhatsAppError
+    from airflow_provider_whatsapp.client.messages import Template
     from airflow_provider_whatsapp.delivery.approved import Approved
 
+    Template(name, language)  # refuses a malformed name before any request
     client = hook.client
     if not client.config.waba_id:
         log.info("The template is not checked first: the connection has no waba_id.")

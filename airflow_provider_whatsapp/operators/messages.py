@@ -188,20 +188,20 @@ class SendTemplateOperator(_SendOperator):
 
     def build_message(self) -> Message:
         """Build the message and hold it against the template; a file in its header is uploaded, once for all."""
+        message_parts: dict[str, Any] = {
+            "header": self._upload or self.header,
+            "header_filename": self.header_filename,
+            "body": self.body,
+            "buttons": self.buttons,
+            "components": self.components,
+        }
+        self.hook.check_template_message(self.template_name, self.language, **message_parts)
         approved = None
         if self.check_template:
             approved = look_up(
                 self.hook, self.template_name, self.language, self.log, show_values=self.log_pii
             )
-        message = self.hook.template_message(
-            self.template_name,
-            self.language,
-            header=self._upload or self.header,
-            header_filename=self.header_filename,
-            body=self.body,
-            buttons=self.buttons,
-            components=self.components,
-        )
+        message = self.hook.template_message(self.template_name, self.language, **message_parts)
         if approved is not None:
             approved.check(message.to_payload())
         return message
