@@ -7,14 +7,14 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk import PokeReturnValue
 
 from airflow_provider_whatsapp._compat import (
     AirflowFailException,
     AirflowSensorTimeout,
-    AirflowSkipException,
     conf,
 )
+from airflow_provider_whatsapp.sensors._deferring import DeferringSensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
 
-class MessageStatusSensor(BaseSensorOperator):
+class MessageStatusSensor(DeferringSensor):
     """
     Wait until messages have been sent, delivered or read, as WhatsApp's message history tells.
 
@@ -102,25 +102,6 @@ class MessageStatusSensor(BaseSensorOperator):
         if progress.state == "failed":
             raise AirflowFailException(progress.message)
         return PokeReturnValue(is_done=progress.state == "reached", xcom_value=progress.statuses)
-
-    def execute(self, context: Context) -> Any:
-        """
-        Wait here, or in the triggerer when deferrable.
-
-        :param context: Airflow's context.
-        """
-        if not self.deferrable:
-            return super().execute(context)
-        try:
-            first = self.poke(context)
-        except AirflowFailException as error:
-            if self.soft_fail or self.never_fail:
-                msg = f"Skipped: {error}"
-                raise AirflowSkipException(msg) from error
-            raise
-        if not first.is_done:
-            self._wait_in_triggerer()
-        return first.xcom_value
 
     def _wait_in_triggerer(self) -> NoReturn:
         from airflow_provider_whatsapp.triggers.messages import MessageStatusTrigger

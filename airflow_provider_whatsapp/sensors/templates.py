@@ -7,15 +7,15 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk import PokeReturnValue
 
 from airflow_provider_whatsapp._compat import (
     AirflowFailException,
     AirflowSensorTimeout,
-    AirflowSkipException,
     conf,
 )
 from airflow_provider_whatsapp.assets import emit_templates
+from airflow_provider_whatsapp.sensors._deferring import DeferringSensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
 
-class TemplateApprovalSensor(BaseSensorOperator):
+class TemplateApprovalSensor(DeferringSensor):
     """
     Wait until Meta has approved one template or several.
 
@@ -139,25 +139,6 @@ class TemplateApprovalSensor(BaseSensorOperator):
             raise AirflowFailException(message)
         if state == "approved":
             emit_templates(self, context, self.hook, templates)
-
-    def execute(self, context: Context) -> Any:
-        """
-        Wait here, or in the triggerer when deferrable.
-
-        :param context: Airflow's context.
-        """
-        if not self.deferrable:
-            return super().execute(context)
-        try:
-            first = self.poke(context)
-        except AirflowFailException as error:
-            if self.soft_fail or self.never_fail:
-                msg = f"Skipped: {error}"
-                raise AirflowSkipException(msg) from error
-            raise
-        if not first.is_done:
-            self._wait_in_triggerer()
-        return first.xcom_value
 
     def _wait_in_triggerer(self) -> NoReturn:
         from airflow_provider_whatsapp.triggers.templates import TemplateApprovalTrigger
