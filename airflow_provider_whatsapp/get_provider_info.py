@@ -18,22 +18,20 @@ RELABELING = {"password": "Maton API key", "host": "Gateway URL"}
 PLACEHOLDERS = {
     "password": "empty: the environment variable MATON_API_KEY",
     "host": "empty: Maton's own; http://127.0.0.1:8425 for the sandbox",
-    "phone_number_id": "106540352242922",
-    "waba_id": "102290129340398",
-    "rate_limit": "10",
-    "timeout": "[5, 30]",
 }
 
 # One table for both forms: Airflow 3.2+ reads it from here, 3.1 asks the hook's classmethods, which read it too.
+# The form shows no placeholders for these fields, so their descriptions give the examples.
 CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "phone_number_id": {
         "label": "Phone number ID",
-        "description": "The sender: the number's ID in WhatsApp Manager, not the number itself.",
+        "description": "The sender: the number's ID in WhatsApp Manager (106540352242922, say), not the number.",
         "schema": {"type": ["string", "null"], "pattern": "^[0-9]*$"},
     },
     "waba_id": {
         "label": "WhatsApp Business Account ID",
-        "description": "Needed for templates and for listing phone numbers.",
+        "description": "Needed for templates and for listing phone numbers; WhatsApp Manager shows it beside the "
+        "number's ID.",
         "schema": {"type": ["string", "null"], "pattern": "^[0-9]*$"},
     },
     "connection_id": {
@@ -53,12 +51,12 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "rate_limit": {
         "label": "Requests per second",
-        "description": "Maton allows 10 per account; 0: no limit.",
+        "description": "Empty: 10, as Maton allows per account. 0: no limit.",
         "schema": {"type": ["number", "null"], "minimum": 0},
     },
     "timeout": {
         "label": "Timeout (seconds)",
-        "description": "Connect and read, as [5, 30].",
+        "description": "To connect and to read. Empty: [5, 30].",
         "schema": {"type": ["string", "null"]},
     },
     "max_retries": {
@@ -68,8 +66,9 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "plus_prefix": {
         "label": "Send numbers with +",
-        "description": "Meta recommends it; false gives the digits alone.",
-        "schema": {"type": ["boolean", "null"]},
+        "description": "Empty or true: as Meta recommends. false: the digits alone.",
+        # A list and no switch: the form would show a switch as off where nothing is set, and that means true.
+        "schema": {"type": ["string", "null"], "enum": ["true", "false"]},
     },
     "proxies": {
         "label": "Proxies",

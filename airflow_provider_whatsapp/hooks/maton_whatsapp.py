@@ -99,12 +99,10 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Return the form's own fields for Airflow 3.1; later versions read the provider's metadata."""
-        from wtforms import BooleanField, StringField  # Airflow 3.1's API server alone has it
+        from wtforms import StringField  # Airflow 3.1's API server alone has it
 
         return {
-            name: (BooleanField if "boolean" in field["schema"]["type"] else StringField)(
-                field["label"], description=field["description"]
-            )
+            name: StringField(field["label"], description=field["description"])
             for name, field in info.CONNECTION_FIELDS.items()
         }
 
