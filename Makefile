@@ -13,7 +13,7 @@ SETUP = @PYTHON="$(PYTHON)" AIRFLOW_VERSION="$(AIRFLOW_VERSION)" scripts/setup.s
 RUN = "$(VENV)/bin/python"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test lint format types bench build clean
+.PHONY: help demo sandbox test lint format types bench docs build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,11 @@ bench: ## measure: cost of a send, pacing, threads, memory, imports (minutes)
 	@for script in benchmarks/[a-z]*.py; do \
 		[ "$$script" = benchmarks/common.py ] || $(RUN) $$script || exit 1; \
 	done
+
+docs: ## the documentation, into build/docs; a warning is an error
+	$(SETUP) docs
+	@$(RUN) -m sphinx --fail-on-warning --keep-going --nitpicky --quiet --builder html docs build/docs
+	@echo "Open build/docs/index.html"
 
 build: ## the wheel, into dist/
 	$(SETUP) examples

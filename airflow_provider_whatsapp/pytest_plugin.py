@@ -253,7 +253,7 @@ class WhatsAppSandbox:
         Let an Airflow connection point to the sandbox until the test ends; the default one does already.
 
         :param conn_id: The connection.
-        :param extra: Extra fields that differ from those in :attr:`connection`.
+        :param extra: Extra fields that differ from those in ``connection``.
         """
         made = {**self.connection, "extra": {**self.connection["extra"], **extra}}
         self._patch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(made))

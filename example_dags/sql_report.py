@@ -10,7 +10,7 @@ Needs: `pip install 'airflow-provider-whatsapp[sql]'` (with `[sql,xlsx,png]` for
     export AIRFLOW_CONN_SALES_DB='{"conn_type": "sqlite", "host": "/tmp/sales.db"}'
 
 A file on its own reaches only people who wrote to you in the last 24 hours. For all others give the operator
-`format="png"` and a `template_name` whose header is a picture: docs/reports.md.
+`format="png"` and a `template_name` whose header is a picture: docs/how-to/reports.md.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import pytest
 from airflow_provider_whatsapp import pytest_plugin
 
 ROOT = Path(__file__).parents[1]
-GUIDE = ROOT / "docs" / "testing-your-dags.md"
+GUIDE = ROOT / "docs" / "how-to" / "testing-your-dags.md"
 
 
 def run_pytest(folder, *arguments, **variables):
