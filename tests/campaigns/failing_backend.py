@@ -1,4 +1,4 @@
-"""A backend for Airflow's task state store that refuses, loses answers and dawdles, at random."""
+"""A backend for Airflow's task state store that refuses, loses answers and dawdles, at random; it keeps a journal."""
 
 from __future__ import annotations
 
@@ -14,27 +14,42 @@ REFUSES, LOSES, SLOW = 0.25, 0.10, 0.05
 
 
 class FailingBackend(BaseStoreBackend):
-    """Keeps values in files; of the writes a share fails before, a share after they are done."""
+    """Keeps values in files; a share of the calls fails before anything is done, a share of the writes after it."""
+
+    def __init__(self):
+        self._folder = Path(os.environ["CAMPAIGN_STORE"])
 
     def _path(self, scope, key):
-        name = f"{scope.run_id}-{scope.task_id}-{scope.map_index}-{key}".replace("/", "_")
-        return Path(os.environ["CAMPAIGN_STORE"]) / name
+        return self._folder / f"{scope.run_id}-{scope.task_id}-{scope.map_index}-{key}".replace("/", "_")
+
+    def _note(self, what, value=None):
+        """Write down what was done and when, and who is claimed in what was written."""
+        claimed = value.get("claimed", []) if isinstance(value, dict) else []
+        with (self._folder / "journal").open("a") as journal:
+            journal.write(json.dumps({"at": time.time(), "what": what, "claimed": claimed}) + "\n")
 
     def serialize_task_state_store_to_ref(self, *, value, key, scope):
         chance = random.random()
         if chance < REFUSES:
+            self._note("refused")
             raise ConnectionError("the store refuses")
         if chance > 1 - SLOW:
+            self._note("slow")
             time.sleep(1)
         path = self._path(scope, key)
         fresh = path.with_name(f"{path.name}.new")
         fresh.write_text(json.dumps(value))
         fresh.replace(path)
         if chance < REFUSES + LOSES:
+            self._note("answer lost")
             raise TimeoutError("the store's answer was lost")
+        self._note("written", value)
         return str(path)
 
     def deserialize_task_state_store_from_ref(self, stored):
+        if random.random() < REFUSES:
+            self._note("refused")
+            raise ConnectionError("the store refuses")
         return json.loads(Path(stored).read_text())
 
     def get(self, scope, key, **kwargs): ...
