@@ -201,6 +201,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [f"{package}.triggers.messages", f"{package}.triggers.templates"],
             }
         ],
+        "extra-links": [f"{package}.links.WhatsAppManagerLink", f"{package}.links.ResultsLink"],
         "cli": [f"{package}.airflow_cli.get_cli_commands"],
         "notifications": [f"{package}.notifications.whatsapp.WhatsAppNotifier"],
         "config": {

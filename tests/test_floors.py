@@ -23,6 +23,7 @@ FLOORS = {
     "assets": 3,
     "cluster_policy": 3,
     "hooks": 3,
+    "links": 3,
     "notifications": 3,
     "operators": 3,
     "policies": 3,

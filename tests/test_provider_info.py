@@ -42,7 +42,7 @@ def test_every_module_that_it_names_is_there(kind):
 
 
 def test_every_class_that_it_names_is_there():
-    names = [*INFO["notifications"], INFO["connection-types"][0]["hook-class-name"]]
+    names = [*INFO["notifications"], *INFO["extra-links"], INFO["connection-types"][0]["hook-class-name"]]
     for name in names:
         module, _, cls = name.rpartition(".")
         assert isinstance(getattr(import_module(module), cls), type)

@@ -46,6 +46,11 @@ class Approved:
             self._parts[str(component.get("type", "")).upper()] = component
 
     @property
+    def id(self) -> str | None:
+        """Its id at Meta."""
+        return (self._template or {}).get("id")
+
+    @property
     def category(self) -> str:
         """``UTILITY``, ``MARKETING`` or ``AUTHENTICATION``; a text of its own where it is not known."""
         return str((self._template or {}).get("category") or "unknown")

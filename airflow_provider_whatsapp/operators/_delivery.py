@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_whatsapp.links import ResultsLink
 from airflow_provider_whatsapp.operators._private import hidden_recipients, hidden_values
 from airflow_provider_whatsapp.policies import with_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_whatsapp.delivery.engine import Delivery, OnUnknown
     from airflow_provider_whatsapp.delivery.ledger import Begin, Job, Ledger
@@ -52,6 +53,7 @@ class DeliveringOperator(BaseOperator):
         "max_failed",
     )
     private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {}
+    operator_extra_links: tuple[BaseOperatorLink, ...] = (ResultsLink(),)
     ui_color = "#d9fdd3"
 
     def __init__(

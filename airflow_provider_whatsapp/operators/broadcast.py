@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._delivery import (
     DeliveringOperator,
     digest,
@@ -17,7 +18,7 @@ from airflow_provider_whatsapp.operators._delivery import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_whatsapp.client.messages import Message
     from airflow_provider_whatsapp.delivery.approved import Approved
@@ -71,6 +72,10 @@ class BroadcastTemplateOperator(DeliveringOperator):
     :param kwargs: As for ``SendTemplateOperator``: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
         ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``log_pii``.
     """
+
+    operator_extra_links: tuple[BaseOperatorLink, ...] = (WhatsAppManagerLink(), ResultsLink())
+    template_id: str | None = None
+    """Meta's id of the template, once it has been looked up."""
 
     template_fields: Sequence[str] = (
         "recipients",
@@ -251,7 +256,9 @@ class BroadcastTemplateOperator(DeliveringOperator):
         """Look the template up; where that cannot be done, say so and go on."""
         from airflow_provider_whatsapp.operators._template_check import look_up
 
-        return look_up(self.hook, self.template_name, self.language, self.log, show_values=self.log_pii)
+        found = look_up(self.hook, self.template_name, self.language, self.log, show_values=self.log_pii)
+        self.template_id = found.id if found is not None else None
+        return found
 
     def _preparer(
         self, ledger: Ledger | None, recipients: Iterable[Row], approved: Approved | None
@@ -269,6 +276,11 @@ class BroadcastTemplateOperator(DeliveringOperator):
         )
         preparer.start(recipients, ledger)
         return preparer
+
+    @property
+    def results_file(self) -> Any:
+        """Where this shard's outcomes are written; None: nowhere."""
+        return self._results_path() if self.results_path else None
 
     def _results_path(self) -> Any:
         path = opened(self.results_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._delivery import (
     DEFAULT_CONN_ID,
     DeliveringOperator,
@@ -17,7 +18,7 @@ from airflow_provider_whatsapp.operators._template_check import look_up
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_whatsapp.client.messages import Message
     from airflow_provider_whatsapp.delivery.ledger import Ledger
@@ -130,6 +131,10 @@ class SendTemplateOperator(_SendOperator):
     :param log_pii: Show numbers and values in logs and rendered fields.
     """
 
+    operator_extra_links: tuple[BaseOperatorLink, ...] = (WhatsAppManagerLink(), ResultsLink())
+    template_id: str | None = None
+    """Meta's id of the template, once it has been looked up."""
+
     template_fields: Sequence[str] = (
         *_SendOperator.template_fields,
         "template_name",
@@ -201,6 +206,7 @@ class SendTemplateOperator(_SendOperator):
             approved = look_up(
                 self.hook, self.template_name, self.language, self.log, show_values=self.log_pii
             )
+            self.template_id = approved.id if approved is not None else None
         message = self.hook.template_message(self.template_name, self.language, **message_parts)
         if approved is not None:
             approved.check(message.to_payload())

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._delivery import hidden_recipients, hidden_values
 from airflow_provider_whatsapp.operators._template_check import look_up
 from airflow_provider_whatsapp.operators.messages import _SendOperator
@@ -13,7 +14,7 @@ from airflow_provider_whatsapp.operators.messages import _SendOperator
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_whatsapp.client.messages import Message
     from airflow_provider_whatsapp.tables.rows import Rows, Written
@@ -84,6 +85,10 @@ class SqlToWhatsAppOperator(_SendOperator):
         "max_rows",
         "database",
     )
+    operator_extra_links: tuple[BaseOperatorLink, ...] = (WhatsAppManagerLink(), ResultsLink())
+    template_id: str | None = None
+    """Meta's id of the template, once it has been looked up."""
+
     template_fields: Sequence[str] = (
         *_SendOperator.template_fields,
         *(name for name in content_fields if name != "max_rows"),
@@ -149,6 +154,7 @@ class SqlToWhatsAppOperator(_SendOperator):
         approved = None
         if self.template_name and self.check_template:
             approved = look_up(self.hook, self.template_name, self.language, self.log)
+            self.template_id = approved.id if approved is not None else None
         if self._upload is not None:
             message = self._around(self._upload["media"], self._upload["filename"])
         else:

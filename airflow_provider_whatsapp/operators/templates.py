@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowException
 
 from airflow_provider_whatsapp._compat import AirflowFailException, conf
 from airflow_provider_whatsapp.assets import emit_templates
+from airflow_provider_whatsapp.links import WhatsAppManagerLink
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,6 +55,7 @@ class SyncTemplatesOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("maton_conn_id", "waba_id")
+    operator_extra_links = (WhatsAppManagerLink(),)
     ui_color = "#d9fdd3"
 
     def __init__(

@@ -15,6 +15,7 @@ from airflow_provider_whatsapp._compat import (
     conf,
 )
 from airflow_provider_whatsapp.assets import emit_templates
+from airflow_provider_whatsapp.links import WhatsAppManagerLink
 from airflow_provider_whatsapp.sensors._deferring import DeferringSensor
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class TemplateApprovalSensor(DeferringSensor):
         "maton_conn_id",
         "waba_id",
     )
+    operator_extra_links = (WhatsAppManagerLink(),)
     ui_color = "#d9fdd3"
 
     def __init__(
