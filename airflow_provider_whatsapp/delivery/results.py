@@ -157,7 +157,7 @@ class _Places:
 
 def _lines(file: Any) -> Iterator[tuple[bytes, dict[str, Any]]]:
     with file.open("rb") as lines:
-        for raw in lines:
+        for raw in iter(lines.readline, b""):  # Airflow 3.1.0's own files of object stores cannot be iterated
             try:
                 yield raw.rstrip() + b"\n", json.loads(raw)
             except ValueError:  # the last line of a try that was killed
