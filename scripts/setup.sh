@@ -3,10 +3,12 @@
 #
 #   scripts/setup.sh .venv examples tests
 #   scripts/setup.sh --find-python          prints the interpreter that it would take
+#   scripts/setup.sh --find-python 3.12     prints one of just this version, or fails
 #
 # Does nothing, in milliseconds, when the environment is already as asked. Reads from the environment:
 #   PYTHON           the interpreter to build on (default: the first of 3.13, 3.12, 3.11 that runs)
 #   AIRFLOW_VERSION  an exact Airflow version (default: the newest that pyproject.toml allows)
+#   TOOLS_ONLY       any text: the groups alone, neither this project nor Airflow
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -17,8 +19,13 @@ die() {
 }
 
 # A name on PATH proves nothing: pyenv's shims exist for versions that are not enabled, and fail when run.
+# The second argument, where there is one, is the only version that will do.
 usable() {
-    "$1" -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14); print(sys.executable)' 2>/dev/null
+    "$1" -c '
+import sys
+found = "%d.%d" % sys.version_info[:2]
+assert found in sys.argv[1:] if sys.argv[1:] else (3, 11) <= sys.version_info < (3, 14)
+print(sys.executable)' ${2:+"$2"} 2>/dev/null
 }
 
 find_python() {
@@ -35,20 +42,30 @@ find_python() {
     die "no Python 3.11, 3.12 or 3.13 found. Install one, or name it: make ... PYTHON=/path/to/python3.12"
 }
 
+# One version and no other: on PATH, among pyenv's, or wherever uv finds it.
+find_exactly() {
+    for candidate in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$1".*/bin/python python3 python; do
+        usable "$candidate" "$1" && return
+    done
+    command -v uv >/dev/null 2>&1 || return 1
+    found=$(uv python find -q --no-project --no-python-downloads "$1" 2>/dev/null) && usable "$found" "$1"
+}
+
 if [ "$1" = --find-python ]; then
-    find_python
+    if [ -n "${2:-}" ]; then find_exactly "$2"; else find_python; fi
     exit
 fi
 venv=$1
 shift
 
-# Airflow pins no upper bounds, and some releases break with libraries that came out after them. Its
-# constraints files are the usual cure; the package index as it was on a day does the same from one number.
+# The day of the package index that an Airflow is installed from: that of the first tested version which has the same
+# first two numbers and is no older.
 index_date() {
-    case $1 in
-        3.1.*) echo 2026-03-25 ;;
-        3.2.*) echo 2026-06-05 ;;
-    esac
+    awk -v asked="$1" '
+        /^[^#]/ {
+            split($1, tested, "."); split(asked, wanted, ".")
+            if (tested[1] == wanted[1] && tested[2] == wanted[2] && tested[3] + 0 >= wanted[3] + 0) { print $2; exit }
+        }' scripts/airflow-versions.txt
 }
 
 install() {
@@ -84,7 +101,9 @@ if [ "$fresh" = yes ]; then
         die "$venv is in the way and is no virtual environment. Move it, or choose another: make ... VENV=..."
     fi
     rm -rf "$venv"
-    echo "Setting up $venv: $("$python" --version), Airflow ${AIRFLOW_VERSION:-newest}, by $tool ..."
+    what="Airflow ${AIRFLOW_VERSION:-newest}"
+    [ -n "${TOOLS_ONLY:-}" ] && what="tools alone"
+    echo "Setting up $venv: $("$python" --version), $what, by $tool ..."
     if [ $tool = uv ]; then
         uv venv --quiet --no-project --python "$python" "$venv" || die "uv could not make $venv."
     else
@@ -118,8 +137,10 @@ groups=
 for group in "$@"; do
     groups="$groups --group $group"
 done
+project="--editable ."
+[ -n "${TOOLS_ONLY:-}" ] && project=
 # shellcheck disable=SC2086 # words on purpose; group names hold no spaces
-install $groups --editable . ${pinned:-} || die "the packages could not be installed (see above)."
+install $groups $project ${pinned:-} || die "the packages could not be installed (see above)."
 for group in "$@"; do
     echo "$content" >"$venv/.setup/$group"
 done

@@ -207,7 +207,8 @@ def read_suppressed(source: Any) -> Seen:
 def _entries(source: Any) -> Iterator[tuple[str, str]]:
     if hasattr(source, "open"):
         with source.open("rb") as file:
-            for number, line in enumerate(file, 1):
+            # On Airflow 3.1.0 an object store's file cannot be iterated.
+            for number, line in enumerate(iter(file.readline, b""), 1):
                 text = line.decode("utf-8-sig", "replace").strip()
                 if text.startswith("{"):
                     text = str(next(iter(json.loads(text).values()), ""))

@@ -1,0 +1,145 @@
+"""
+The version matrix: every supported Airflow with every supported Python, and our wheel installed in it.
+
+``make matrix`` runs all of it, ``nox --list`` shows what there is, ``nox -s "tests(3.1.8, 3.11)"`` runs one. An
+interpreter that is not on this machine is named and left out. Arguments after ``--`` go to pytest.
+
+Airflow is installed from the package index as it was on the day in ``scripts/airflow-versions.txt``; "newest" is
+whatever comes without a day. What is tested is the wheel, not the checkout: see ``run_tests``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["tests", "lowest", "prerelease"]
+
+ROOT = Path(__file__).parent
+PYTHONS = ("3.11", "3.12", "3.13")
+NEWEST = "newest"
+DAYS = dict(
+    line.split()
+    for line in (ROOT / "scripts" / "airflow-versions.txt").read_text().splitlines()
+    if line and not line.startswith("#")
+)
+"""The day of the index for each Airflow version, the lowest first."""
+LOWEST, *TESTED = DAYS
+GROUPS = ("--group", "examples", "--group", "tests")
+
+
+def interpreter(version: str) -> str:
+    """Return the path of a Python of this version; where there is none the version, which nox then misses by name."""
+    command = [ROOT / "scripts" / "setup.sh", "--find-python", version]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or version
+
+
+FOUND = {version: interpreter(version) for version in PYTHONS}
+MATRIX = [
+    nox.param(airflow, FOUND[python], id=f"{airflow}, {python}")
+    for airflow in (*TESTED, NEWEST)
+    for python in PYTHONS
+]
+
+
+def wheel() -> str:
+    """Return the wheel to test: the one that WHEEL names, else one built of this checkout, once."""
+    given = os.environ.get("WHEEL")
+    if given:
+        return str(Path(given).resolve())
+    folder = ROOT / ".nox" / "wheel"
+    shutil.rmtree(folder, ignore_errors=True)
+    uv = shutil.which("uv") or "uv"
+    subprocess.run([uv, "build", "--quiet", "--wheel", "--out-dir", folder], cwd=ROOT, check=True)
+    (built,) = folder.glob("*.whl")
+    os.environ["WHEEL"] = str(built)
+    return str(built)
+
+
+def install(session: nox.Session, airflow: str) -> None:
+    """Install an Airflow, what the examples import, our wheel and the tools of the tests."""
+    if airflow == NEWEST:
+        session.install("apache-airflow", wheel(), *GROUPS)
+        return
+    pinned = f"apache-airflow=={airflow}"
+    session.install("--exclude-newer", DAYS[airflow], pinned, "--group", "examples")
+    session.install(pinned, wheel(), *GROUPS)
+
+
+def run_tests(session: nox.Session, *options: str) -> None:
+    """
+    Run tests against the installed wheel.
+
+    They import each other from the checkout, where our package lies too. So Python is told not to put the working
+    directory first, and the checkout comes last on the path, after the environment: for each process that a test starts.
+    """
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = session.run("python", "-c", code, silent=True, log=False).strip()
+    Path(packages, "zz-checkout.pth").write_text(f"{ROOT}\n")
+    wheel_only = {"PYTHONSAFEPATH": "1", "TESTED": "wheel", "PYTHONPATH": None}
+    session.run("python", "-m", "pytest", "-o", "pythonpath=", *options, *session.posargs, env=wheel_only)
+
+
+@nox.session
+@nox.parametrize(("airflow", "python"), MATRIX)
+def tests(session: nox.Session, airflow: str) -> None:
+    """All tests, on each Airflow and Python."""
+    install(session, airflow)
+    run_tests(session)
+
+
+@nox.session
+@nox.parametrize(("airflow", "python"), MATRIX)
+def airflow(session: nox.Session, airflow: str) -> None:
+    """The tests in which a real Airflow runs, on each Airflow and Python."""
+    install(session, airflow)
+    run_tests(session, "-m", "airflow")
+
+
+@nox.session(python=FOUND[PYTHONS[0]])
+def lowest(session: nox.Session) -> None:
+    """The fast tests with the lowest version of everything that pyproject.toml declares, Airflow included."""
+    compiled = session.create_tmp() + "/lowest.txt"
+    lowest_of_all = ("--resolution", "lowest-direct", "--exclude-newer", DAYS[LOWEST], "--all-extras")
+    quiet = ("--quiet", "--no-header", "--no-annotate", "--output-file", compiled)
+    session.run_install("uv", "pip", "compile", *lowest_of_all, *quiet, "pyproject.toml")
+    session.install("--requirements", compiled)
+    # What is declared stays as low as it is while the tests' own tools, which may be new, come in.
+    session.install(wheel(), *GROUPS, "--constraints", str(declared(compiled)))
+    run_tests(session, "-m", "not airflow")
+
+
+def declared(compiled: str) -> Path:
+    """Return a file that holds the lines of a compiled one that are about dependencies of our own."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    own = {re.match(r"[\w-]+", line)[0] for lines in (project["dependencies"], *extras) for line in lines}
+    kept = [line for line in Path(compiled).read_text().splitlines() if line.partition("==")[0] in own]
+    file = Path(compiled).with_name("declared.txt")
+    file.write_text("\n".join(kept) + "\n")
+    print(*kept, sep=", ")
+    return file
+
+
+@nox.session(python=FOUND[PYTHONS[1]])
+def prerelease(session: nox.Session) -> None:
+    """All tests on a pre-release of the coming minor version of Airflow. That they fail is news, no failure."""
+    _, minor, _ = TESTED[-1].split(".")
+    coming = int(minor) + 1
+    airflow = [f"apache-airflow{part}>=3.{coming}.0a0,<3.{coming + 1}" for part in ("", "-core")]
+    try:
+        session.install(*airflow, f"apache-airflow-task-sdk>=1.{coming}.0a0", wheel(), *GROUPS)
+        run_tests(session)
+    except nox.command.CommandFailed:
+        session.warn(f"Airflow 3.{coming} is not out yet; what failed on its pre-release is above.")
