@@ -82,7 +82,7 @@ def run_tests(session: nox.Session, *options: str) -> None:
     Run tests against the installed wheel.
 
     They import each other from the checkout, where our package lies too. So Python is told not to put the working
-    directory first, and the checkout comes last on the path, after the environment: for each process that a test starts.
+    directory first, and the checkout comes last on the path, after the environment, for each process that is started.
     """
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = session.run("python", "-c", code, silent=True, log=False).strip()
