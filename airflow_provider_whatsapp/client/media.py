@@ -160,6 +160,16 @@ def media_file(
     return MediaFile(name=name, mime_type=mime_type, kind=actual, size=size, open=open_)
 
 
+def file_size(source: Any) -> int:
+    """
+    Return the size of a file in bytes.
+
+    :param source: A path, an ``ObjectStoragePath``, bytes, or a seekable binary file object.
+    :raises PayloadError: It is missing, or cannot be read.
+    """
+    return _look(source)[1]
+
+
 def _look(source: Any) -> tuple[str, int, Callable[[], BinaryIO]]:
     """Return the name, the size in bytes and a way to open a source."""
     if isinstance(source, bytes | bytearray):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from airflow_provider_whatsapp.links import ResultsLink
-from airflow_provider_whatsapp.operators._private import hidden_recipients, hidden_values
+from airflow_provider_whatsapp.operators._arguments import flag, one_of
+from airflow_provider_whatsapp.operators._private import hidden_content, hidden_recipients, hidden_values
 from airflow_provider_whatsapp.policies import with_policy
 
 if TYPE_CHECKING:
@@ -37,12 +38,12 @@ class DeliveringOperator(BaseOperator):
     :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
         state store, on 3.3 and later; without either, the task is not retried once anything was sent. (templated)
     :param on_unknown: What a retry does with those whose answer was lost: ``report`` them, or ``resend``, which may
-        reach them twice.
+        reach them twice. (templated)
     :param resend_on_clear: Clearing the task sends to everybody again; False: only to those who certainly have
-        nothing.
+        nothing. (templated)
     :param max_failed: How many may fail, or be unknown, while the task succeeds: a count, or a share below 1.
         (templated)
-    :param log_pii: Show numbers and values in logs and rendered fields.
+    :param log_pii: Show numbers and values in logs and rendered fields. (templated)
     """
 
     template_fields: Sequence[str] = (
@@ -50,9 +51,20 @@ class DeliveringOperator(BaseOperator):
         "phone_number_id",
         "waba_id",
         "ledger_path",
+        "on_unknown",
+        "resend_on_clear",
         "max_failed",
+        "log_pii",
     )
     private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {}
+    """What is not shown unless ``log_pii`` says so, and how it is hidden."""
+    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
+        "on_unknown": one_of("report", "resend"),
+        "resend_on_clear": flag,
+        "max_failed": lambda _, value: value if allowed(value, 1) >= 0 else None,
+        "log_pii": flag,
+    }
+    """What makes of a rendered argument, a text maybe, what it stands for; or refuses it before any request."""
     operator_extra_links: tuple[BaseOperatorLink, ...] = (ResultsLink(),)
     ui_color = "#d9fdd3"
 
@@ -63,10 +75,10 @@ class DeliveringOperator(BaseOperator):
         phone_number_id: str | None = None,
         waba_id: str | None = None,
         ledger_path: Any = None,
-        on_unknown: OnUnknown = "report",
-        resend_on_clear: bool = False,
+        on_unknown: OnUnknown | str = "report",
+        resend_on_clear: bool | str = False,
         max_failed: float | str = 0,
-        log_pii: bool = False,
+        log_pii: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**with_policy(kwargs))
@@ -74,10 +86,10 @@ class DeliveringOperator(BaseOperator):
         self.phone_number_id = phone_number_id
         self.waba_id = waba_id
         self.ledger_path = ledger_path
-        self.on_unknown = on_unknown
-        self.resend_on_clear = resend_on_clear
-        self.max_failed = max_failed
-        self.log_pii = log_pii
+        self.on_unknown: Any = on_unknown
+        self.resend_on_clear: Any = resend_on_clear
+        self.max_failed: Any = max_failed
+        self.log_pii: Any = log_pii
         self._revealed: dict[str, Any] | None = None
         self._delivery: Delivery | None = None
 
@@ -93,20 +105,25 @@ class DeliveringOperator(BaseOperator):
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
         # Airflow stores and shows the fields right after this, for mapped tasks too.
         super()._do_render_template_fields(parent, *args, **kwargs)
-        if parent is self and not self.log_pii:
+        if parent is self and not self._shows_all():
             self._revealed = {name: getattr(self, name) for name in self.private_fields}
             for name, hide in self.private_fields.items():
                 setattr(self, name, hide(getattr(self, name)))
 
+    def _shows_all(self) -> bool:
+        """Say what ``log_pii`` says; what it should not hold shows nothing, and is refused when the task runs."""
+        try:
+            return flag("log_pii", self.log_pii)
+        except ValueError:
+            return False
+
     @contextlib.contextmanager
     def _arguments(self) -> Iterator[None]:
         """Put the real arguments in place for as long as the task runs."""
-        if self._revealed is None:
-            yield
-            return
-        hidden = {name: getattr(self, name) for name in self._revealed}
-        self._set(self._revealed)
+        hidden = {name: getattr(self, name) for name in self._revealed or ()}
+        self._set(self._revealed or {})
         try:
+            self._set({name: read(name, getattr(self, name)) for name, read in self.readers.items()})
             yield
         finally:
             self._set(hidden)
@@ -295,6 +312,7 @@ __all__ = [
     "DeliveringOperator",
     "allowed",
     "digest",
+    "hidden_content",
     "hidden_recipients",
     "hidden_values",
     "opened",

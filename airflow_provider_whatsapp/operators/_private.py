@@ -48,10 +48,15 @@ def hidden_values(value: Any) -> Any:
         harmless = value.startswith(("/", "./", "../", "http://", "https://", "s3://", "gs://", "file://"))
         template = value.startswith("{") and value.endswith("}") and value.count("{") == 1
         return value if harmless or template or not value else HIDDEN
-    return (
-        value
-        if value is None or isinstance(value, bool)
-        else HIDDEN
-        if isinstance(value, int | float)
-        else value
-    )
+    if isinstance(value, bytes | bytearray):
+        return f"{HIDDEN} ({len(value)} bytes)"
+    return HIDDEN if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def hidden_content(value: Any) -> Any:
+    """
+    Return a media source as it is, but for bytes, which are a file's content.
+
+    :param value: URL, media id, path, bytes or file object.
+    """
+    return hidden_values(value) if isinstance(value, bytes | bytearray) else value

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
+from airflow_provider_whatsapp.operators._arguments import flag, hours, one_of, optional, whole
 from airflow_provider_whatsapp.operators._delivery import (
     DeliveringOperator,
     digest,
@@ -57,16 +58,18 @@ class BroadcastTemplateOperator(DeliveringOperator):
     :param buttons: Values of the buttons' variables, with ``"{column}"``. (templated)
     :param components: Graph's own JSON, instead of header, body and buttons. (templated)
     :param shard: Which part of the recipients this task sends to, from 0; for ``.partial().expand(shard=...)``.
-    :param shards: In how many parts they are divided.
+        (templated)
+    :param shards: In how many parts they are divided. (templated)
     :param scope: With an earlier task's results file as recipients: ``failed`` sends to those who failed or were
         never tried, ``unknown`` to those whose answer was lost. (templated)
     :param suppression: Numbers that are left alone: a path, a list, or a text that parts them by commas or lines, an
         Airflow Variable's say: ``"{{ var.value.opted_out }}"``. (templated)
     :param results_path: JSON lines with every recipient's outcome; with several shards each writes its own. (templated)
     :param check_template: Look up first whether the template is approved and the values fit it; one request.
+        (templated)
     :param dry_run: Send nothing; the report says what would be sent. (templated)
-    :param send_window: Hours in which people may be written to, ``("09:00", "20:00")``; outside them the task waits
-        without a worker. (templated)
+    :param send_window: Hours in which people may be written to, ``("09:00", "20:00")`` or ``"09:00-20:00"``; outside
+        them the task waits without a worker. (templated)
     :param timezone: The window's time zone, or ``recipient``: each one's own, by the calling code; None: the DAG's.
         (templated)
     :param kwargs: As for ``SendTemplateOperator``: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
@@ -87,9 +90,12 @@ class BroadcastTemplateOperator(DeliveringOperator):
         "body",
         "buttons",
         "components",
+        "shard",
+        "shards",
         "scope",
         "suppression",
         "results_path",
+        "check_template",
         "dry_run",
         "send_window",
         "timezone",
@@ -108,6 +114,15 @@ class BroadcastTemplateOperator(DeliveringOperator):
         "buttons": hidden_values,
         "components": hidden_values,
     }
+    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
+        **DeliveringOperator.readers,
+        "shard": whole,
+        "shards": whole,
+        "scope": one_of("all", "failed", "unknown"),
+        "check_template": flag,
+        "dry_run": flag,
+        "send_window": optional(hours),
+    }
 
     def __init__(
         self,
@@ -121,14 +136,14 @@ class BroadcastTemplateOperator(DeliveringOperator):
         body: Sequence[Any] | Mapping[str, Any] | None = None,
         buttons: Sequence[Any] | None = None,
         components: Sequence[Mapping[str, Any]] | None = None,
-        shard: int = 0,
-        shards: int = 1,
-        scope: Literal["all", "failed", "unknown"] = "all",
+        shard: int | str = 0,
+        shards: int | str = 1,
+        scope: Literal["all", "failed", "unknown"] | str = "all",
         suppression: Any = None,
         results_path: Any = None,
-        check_template: bool = True,
+        check_template: bool | str = True,
         dry_run: bool | str = False,
-        send_window: Sequence[str] | None = None,
+        send_window: Sequence[str] | str | None = None,
         timezone: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -142,14 +157,14 @@ class BroadcastTemplateOperator(DeliveringOperator):
         self.body = body
         self.buttons = buttons
         self.components = components
-        self.shard = shard
-        self.shards = shards
-        self.scope = scope
+        self.shard: Any = shard
+        self.shards: Any = shards
+        self.scope: Any = scope
         self.suppression = suppression
         self.results_path = results_path
-        self.check_template = check_template
-        self.dry_run = dry_run  # type: ignore[method-assign, assignment]
-        self.send_window = send_window
+        self.check_template: Any = check_template
+        self.dry_run: Any = dry_run
+        self.send_window: Any = send_window
         self.timezone = timezone
 
     def _send(self, context: Context) -> dict[str, Any]:
@@ -159,7 +174,7 @@ class BroadcastTemplateOperator(DeliveringOperator):
         recipients = self._recipients(window)
         survey = recipients.survey()
         approved = self._approved() if self.check_template else None
-        if str(self.dry_run).lower() in ("true", "1", "yes"):
+        if self.dry_run:
             return self._preview(context, recipients, approved)
         if window is not None:
             self._wait_before(context, window, survey)
@@ -240,8 +255,8 @@ class BroadcastTemplateOperator(DeliveringOperator):
             opened(source),
             to_field=self.to_field,
             columns=self._columns(),
-            shard=int(self.shard),
-            shards=int(self.shards),
+            shard=self.shard,
+            shards=self.shards,
             suppressed=suppressed,
             scope=self.scope,
             group=window.group if window is not None else None,
@@ -280,14 +295,14 @@ class BroadcastTemplateOperator(DeliveringOperator):
     @property
     def results_file(self) -> Any:
         """Where this shard's outcomes are written; None: nowhere."""
-        return self._results_path() if self.results_path else None
+        return self._results_path() if self.results_path and isinstance(self.shards, int) else None
 
     def _results_path(self) -> Any:
         path = opened(self.results_path)
-        if int(self.shards) == 1:
+        if self.shards == 1:
             return path
         stem, dot, suffix = path.name.partition(".")
-        return path.parent / f"{stem}-{int(self.shard) + 1}-of-{self.shards}{dot}{suffix}"
+        return path.parent / f"{stem}-{self.shard + 1}-of-{self.shards}{dot}{suffix}"
 
     def _results(self, context: Context, begin: Begin, earlier: str | None) -> Results | None:
         from airflow_provider_whatsapp.delivery.results import Results

@@ -6,10 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
+from airflow_provider_whatsapp.operators._arguments import flag
 from airflow_provider_whatsapp.operators._delivery import (
     DEFAULT_CONN_ID,
     DeliveringOperator,
     digest,
+    hidden_content,
     hidden_recipients,
     hidden_values,
 )
@@ -45,6 +47,7 @@ class _SendOperator(DeliveringOperator):
     template_fields: Sequence[str] = ("to", *DeliveringOperator.template_fields)
     private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {"to": hidden_recipients}
     content_fields: ClassVar[tuple[str, ...]] = ()
+    """What the message is made of, to be recognised by a retry."""
 
     def __init__(self, *, to: str | Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -54,6 +57,22 @@ class _SendOperator(DeliveringOperator):
     def build_message(self) -> Message:
         """Build and check the message; a file of it is uploaded, once for all recipients."""
         raise NotImplementedError
+
+    def _pass_over_empty(self, source: Any) -> None:
+        """Skip the task where it is told to and the file has no bytes; a file that was uploaded already had some."""
+        from airflow_provider_whatsapp._compat import AirflowSkipException
+        from airflow_provider_whatsapp.client.media import file_size, source_form
+        from airflow_provider_whatsapp.hooks.media_source import opened
+
+        if self._upload is not None or source_form(source) not in ("file", "store"):
+            return
+        if file_size(opened(source)) == 0:
+            name = (
+                "The file" if isinstance(source, bytes | bytearray) else str(getattr(source, "name", source))
+            )
+            why = f"{name} is empty (0 bytes), and skip_if_empty is set: nothing is sent."
+            self.log.info("WhatsApp: %s", why)
+            raise AirflowSkipException(why)
 
     def _send(self, context: Context) -> dict[str, Any]:
         from airflow_provider_whatsapp.delivery.engine import Delivery, Rules, threads_for
@@ -109,47 +128,34 @@ class SendTemplateOperator(_SendOperator):
     :param to: One recipient or a list: numbers in international form, or business-scoped user ids. (templated)
     :param template_name: Name of the approved template. (templated)
     :param language: Its language; ``en`` and ``en_US`` are different templates. (templated)
-    :param header: Text, or media: URL, media id, path or ``ObjectStoragePath``; a dict says it outright:
-        ``{"type": "document", "media": ...}``. (templated)
+    :param header: Text, or media: URL, media id, path, ``ObjectStoragePath``, bytes or a binary file object; a dict
+        says it outright: ``{"type": "document", "media": ...}``. (templated)
     :param header_filename: Name that a document in the header shows; None: the file's own. (templated)
     :param body: Values of the body's variables: a list in their order, or a dict by their names. (templated)
     :param buttons: Values of the buttons' variables: the suffix of the URL button at its position in the list, or
         ``{"type": "quick_reply", "index": 0, "payload": ...}`` and the like. (templated)
     :param components: Graph's own JSON, instead of header, body and buttons. (templated)
+    :param skip_if_empty: Skip the task when the header's file has no bytes (a CSV of one line has some), before any
+        request; False: that is an error. (templated)
     :param check_template: Look up first whether the template is approved and the values fit it; one request.
+        (templated)
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
     :param waba_id: Business account that the template is looked up in; None: the connection's. (templated)
     :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
         state store, on 3.3 and later; without either, the task is not retried once anything was sent. (templated)
     :param on_unknown: What a retry does with those whose answer was lost: ``report`` them, or ``resend``, which may
-        reach them twice.
+        reach them twice. (templated)
     :param resend_on_clear: Clearing the task sends to everybody again; False: only to those who certainly have
-        nothing.
+        nothing. (templated)
     :param max_failed: How many may fail, or be unknown, while the task succeeds: a count, or a share below 1.
         (templated)
-    :param log_pii: Show numbers and values in logs and rendered fields.
+    :param log_pii: Show numbers and values in logs and rendered fields. (templated)
     """
 
     operator_extra_links: tuple[BaseOperatorLink, ...] = (WhatsAppManagerLink(), ResultsLink())
     template_id: str | None = None
     """Meta's id of the template, once it has been looked up."""
-
-    template_fields: Sequence[str] = (
-        *_SendOperator.template_fields,
-        "template_name",
-        "language",
-        "header",
-        "header_filename",
-        "body",
-        "buttons",
-        "components",
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {
-        "body": "json",
-        "buttons": "json",
-        "components": "json",
-    }
 
     content_fields: ClassVar[tuple[str, ...]] = (
         "template_name",
@@ -160,12 +166,28 @@ class SendTemplateOperator(_SendOperator):
         "buttons",
         "components",
     )
+    template_fields: Sequence[str] = (
+        *_SendOperator.template_fields,
+        *content_fields,
+        "skip_if_empty",
+        "check_template",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "body": "json",
+        "buttons": "json",
+        "components": "json",
+    }
     private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {
         **_SendOperator.private_fields,
         "header": hidden_values,
         "body": hidden_values,
         "buttons": hidden_values,
         "components": hidden_values,
+    }
+    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
+        **_SendOperator.readers,
+        "skip_if_empty": flag,
+        "check_template": flag,
     }
 
     def __init__(
@@ -178,11 +200,13 @@ class SendTemplateOperator(_SendOperator):
         body: Sequence[Any] | Mapping[str, Any] | None = None,
         buttons: Sequence[Any] | None = None,
         components: Sequence[Mapping[str, Any]] | None = None,
-        check_template: bool = True,
+        skip_if_empty: bool | str = False,
+        check_template: bool | str = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.check_template = check_template
+        self.skip_if_empty: Any = skip_if_empty
+        self.check_template: Any = check_template
         self.template_name = template_name
         self.language = language
         self.header = header
@@ -193,6 +217,15 @@ class SendTemplateOperator(_SendOperator):
 
     def build_message(self) -> Message:
         """Build the message and hold it against the template; a file in its header is uploaded, once for all."""
+        from airflow_provider_whatsapp.client.media import looks_like_media
+
+        source = self.header.get("media") if isinstance(self.header, dict) else self.header
+        if (
+            self.skip_if_empty
+            and source is not None
+            and (source is not self.header or looks_like_media(source))
+        ):
+            self._pass_over_empty(source)
         message_parts: dict[str, Any] = {
             "header": self._upload or self.header,
             "header_filename": self.header_filename,
@@ -220,36 +253,27 @@ class SendMediaOperator(_SendOperator):
     Outside the 24 hours after a person's last message WhatsApp drops it: send a template with a media header then.
 
     :param to: One recipient or a list: numbers in international form, or business-scoped user ids. (templated)
-    :param media: URL, media id, path or ``ObjectStoragePath``; a file is checked and uploaded, once for all
-        recipients. (templated)
+    :param media: URL, media id, path, ``ObjectStoragePath``, bytes or a binary file object; a file is checked and
+        uploaded, once for all recipients and tries. (templated)
     :param kind: ``image``, ``video``, ``audio``, ``sticker`` or ``document``; None: what its type makes it. (templated)
     :param caption: Up to 1,024 characters below a picture, video or document. (templated)
     :param filename: Name that a document shows; None: the file's own. (templated)
-    :param maton_conn_id: The Airflow connection. (templated)
-    :param phone_number_id: Sender; None: the connection's. (templated)
-    :param waba_id: Business account that the template is looked up in; None: the connection's. (templated)
-    :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
-        state store, on 3.3 and later; without either, the task is not retried once anything was sent. (templated)
-    :param on_unknown: What a retry does with those whose answer was lost: ``report`` them, or ``resend``, which may
-        reach them twice.
-    :param resend_on_clear: Clearing the task sends to everybody again; False: only to those who certainly have
-        nothing.
-    :param max_failed: How many may fail, or be unknown, while the task succeeds: a count, or a share below 1.
-        (templated)
-    :param log_pii: Show numbers and values in logs and rendered fields.
+    :param skip_if_empty: Skip the task when the file has no bytes (a CSV of one line has some), before any request;
+        False: that is an error. (templated)
+    :param kwargs: As for :class:`SendTemplateOperator`: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
+        ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``log_pii``.
     """
 
-    template_fields: Sequence[str] = (*_SendOperator.template_fields, "media", "kind", "caption", "filename")
-
-    content_fields: ClassVar[tuple[str, ...]] = (
-        "media",
-        "kind",
-        "caption",
-        "filename",
-    )
+    content_fields: ClassVar[tuple[str, ...]] = ("media", "kind", "caption", "filename")
+    template_fields: Sequence[str] = (*_SendOperator.template_fields, *content_fields, "skip_if_empty")
     private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {
         **_SendOperator.private_fields,
+        "media": hidden_content,
         "caption": hidden_values,
+    }
+    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
+        **_SendOperator.readers,
+        "skip_if_empty": flag,
     }
 
     def __init__(
@@ -259,9 +283,11 @@ class SendMediaOperator(_SendOperator):
         kind: str | None = None,
         caption: str | None = None,
         filename: str | None = None,
+        skip_if_empty: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.skip_if_empty: Any = skip_if_empty
         self.media = media
         self.kind = kind
         self.caption = caption
@@ -269,6 +295,8 @@ class SendMediaOperator(_SendOperator):
 
     def build_message(self) -> Message:
         """Build and check the message; a file is uploaded, once for all recipients."""
+        if self.skip_if_empty:
+            self._pass_over_empty(self.media)
         media, kind, filename = self.media, self.kind, self.filename
         if self._upload is not None:
             media, kind, filename = self._upload["media"], self._upload["type"], self._upload["filename"]
@@ -283,36 +311,23 @@ class SendTextOperator(_SendOperator):
 
     :param to: One recipient or a list: numbers in international form, or business-scoped user ids. (templated)
     :param text: 1 to 4,096 characters. (templated)
-    :param preview_url: Show a preview of the first link.
-    :param maton_conn_id: The Airflow connection. (templated)
-    :param phone_number_id: Sender; None: the connection's. (templated)
-    :param waba_id: Business account that the template is looked up in; None: the connection's. (templated)
-    :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
-        state store, on 3.3 and later; without either, the task is not retried once anything was sent. (templated)
-    :param on_unknown: What a retry does with those whose answer was lost: ``report`` them, or ``resend``, which may
-        reach them twice.
-    :param resend_on_clear: Clearing the task sends to everybody again; False: only to those who certainly have
-        nothing.
-    :param max_failed: How many may fail, or be unknown, while the task succeeds: a count, or a share below 1.
-        (templated)
-    :param log_pii: Show numbers and values in logs and rendered fields.
+    :param preview_url: Show a preview of the first link. (templated)
+    :param kwargs: As for :class:`SendTemplateOperator`: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
+        ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``log_pii``.
     """
 
-    template_fields: Sequence[str] = (*_SendOperator.template_fields, "text")
-
-    content_fields: ClassVar[tuple[str, ...]] = (
-        "text",
-        "preview_url",
-    )
+    content_fields: ClassVar[tuple[str, ...]] = ("text", "preview_url")
+    template_fields: Sequence[str] = (*_SendOperator.template_fields, *content_fields)
     private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {
         **_SendOperator.private_fields,
         "text": hidden_values,
     }
+    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {**_SendOperator.readers, "preview_url": flag}
 
-    def __init__(self, *, text: str, preview_url: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, text: str, preview_url: bool | str = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.text = text
-        self.preview_url = preview_url
+        self.preview_url: Any = preview_url
 
     def build_message(self) -> Message:
         """Build and check the message."""
@@ -327,24 +342,13 @@ class SendMessageOperator(_SendOperator):
 
     :param to: One recipient or a list: numbers in international form, or business-scoped user ids. (templated)
     :param message: ``type`` and the fields of its model, or Graph's own nested form. (templated)
-    :param maton_conn_id: The Airflow connection. (templated)
-    :param phone_number_id: Sender; None: the connection's. (templated)
-    :param waba_id: Business account that the template is looked up in; None: the connection's. (templated)
-    :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
-        state store, on 3.3 and later; without either, the task is not retried once anything was sent. (templated)
-    :param on_unknown: What a retry does with those whose answer was lost: ``report`` them, or ``resend``, which may
-        reach them twice.
-    :param resend_on_clear: Clearing the task sends to everybody again; False: only to those who certainly have
-        nothing.
-    :param max_failed: How many may fail, or be unknown, while the task succeeds: a count, or a share below 1.
-        (templated)
-    :param log_pii: Show numbers and values in logs and rendered fields.
+    :param kwargs: As for :class:`SendTemplateOperator`: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
+        ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``log_pii``.
     """
 
-    template_fields: Sequence[str] = (*_SendOperator.template_fields, "message")
-    template_fields_renderers: ClassVar[dict[str, str]] = {"message": "json"}
-
     content_fields: ClassVar[tuple[str, ...]] = ("message",)
+    template_fields: Sequence[str] = (*_SendOperator.template_fields, *content_fields)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"message": "json"}
     private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {
         **_SendOperator.private_fields,
         "message": hidden_values,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
+from airflow_provider_whatsapp.operators._arguments import flag, optional, whole
 from airflow_provider_whatsapp.operators._delivery import hidden_recipients, hidden_values
 from airflow_provider_whatsapp.operators._template_check import look_up
 from airflow_provider_whatsapp.operators.messages import _SendOperator
@@ -51,23 +52,16 @@ class SqlToWhatsAppOperator(_SendOperator):
     :param title: Text above a picture's table, or name of the sheet; None: none. (templated)
     :param parameters: Values for the query's placeholders, as the database's driver takes them. (templated)
     :param max_rows: Rows at most; the log says how many were left out, and so does a picture. None: all, and 25 in
-        a picture, which takes 100 at most.
-    :param skip_if_empty: Skip the task when there are no rows; False: send the header alone.
+        a picture, which takes 100 at most. (templated)
+    :param skip_if_empty: Skip the task when there are no rows; False: send the header alone. (templated)
     :param font: TrueType file on the worker for a picture; None: the first that has the text's characters. (templated)
     :param database: Database or schema in place of the connection's. (templated)
     :param hook_params: Further arguments for the database's hook. (templated)
     :param check_template: Look up first whether the template is approved and the values fit it; one request.
-    :param maton_conn_id: The Airflow connection. (templated)
-    :param phone_number_id: Sender; None: the connection's. (templated)
-    :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
-        state store, on 3.3 and later; without either, the task is not retried once anything was sent. (templated)
-    :param on_unknown: What a retry does with those whose answer was lost: ``report`` them, or ``resend``, which may
-        reach them twice.
-    :param resend_on_clear: Clearing the task runs the query and sends to everybody again; False: only to those who
-        certainly have nothing.
-    :param max_failed: How many may fail, or be unknown, while the task succeeds: a count, or a share below 1.
         (templated)
-    :param log_pii: Show numbers and values in logs and rendered fields.
+    :param kwargs: As for :class:`~airflow_provider_whatsapp.operators.messages.SendTemplateOperator`:
+        ``maton_conn_id``, ``phone_number_id``, ``waba_id``, ``ledger_path``, ``on_unknown``, ``resend_on_clear`` (it
+        runs the query again), ``max_failed``, ``log_pii``.
     """
 
     content_fields: ClassVar[tuple[str, ...]] = (
@@ -91,9 +85,11 @@ class SqlToWhatsAppOperator(_SendOperator):
 
     template_fields: Sequence[str] = (
         *_SendOperator.template_fields,
-        *(name for name in content_fields if name != "max_rows"),
+        *content_fields,
+        "skip_if_empty",
         "font",
         "hook_params",
+        "check_template",
     )
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {
@@ -106,6 +102,12 @@ class SqlToWhatsAppOperator(_SendOperator):
     private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {
         "to": hidden_recipients,
         **dict.fromkeys(("body", "buttons", "caption", "parameters"), hidden_values),
+    }
+    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
+        **_SendOperator.readers,
+        "max_rows": optional(whole),
+        "skip_if_empty": flag,
+        "check_template": flag,
     }
 
     def __init__(
@@ -122,12 +124,12 @@ class SqlToWhatsAppOperator(_SendOperator):
         caption: str | None = None,
         title: str | None = None,
         parameters: Mapping[str, Any] | Sequence[Any] | None = None,
-        max_rows: int | None = None,
-        skip_if_empty: bool = False,
+        max_rows: int | str | None = None,
+        skip_if_empty: bool | str = False,
         font: str | None = None,
         database: str | None = None,
         hook_params: Mapping[str, Any] | None = None,
-        check_template: bool = True,
+        check_template: bool | str = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -142,12 +144,12 @@ class SqlToWhatsAppOperator(_SendOperator):
         self.caption = caption
         self.title = title
         self.parameters = parameters
-        self.max_rows = max_rows
-        self.skip_if_empty = skip_if_empty
+        self.max_rows: Any = max_rows
+        self.skip_if_empty: Any = skip_if_empty
         self.font = font
         self.database = database
         self.hook_params = hook_params
-        self.check_template = check_template
+        self.check_template: Any = check_template
 
     def build_message(self) -> Message:
         """Run the query, write its result and upload the file, once for all recipients."""

@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException
@@ -14,9 +14,10 @@ from airflow.sdk.exceptions import AirflowException
 from airflow_provider_whatsapp._compat import AirflowFailException, conf
 from airflow_provider_whatsapp.assets import emit_templates
 from airflow_provider_whatsapp.links import WhatsAppManagerLink
+from airflow_provider_whatsapp.operators._arguments import flag, one_of, seconds, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -39,22 +40,35 @@ class SyncTemplatesOperator(BaseOperator):
     :param templates: A YAML or JSON file, a folder of them, or a list of mappings in their form. A relative path starts
         at the DAG file's folder. Not templated.
     :param prune: Delete what the files cover (their names in other languages, ``prune.prefixes``, ``prune.names``) and
-        no longer define.
-    :param dry_run: Plan, and change nothing.
-    :param wait_for_approval: Wait until every template that is defined is approved.
+        no longer define. (templated)
+    :param dry_run: Plan, and change nothing. (templated)
+    :param wait_for_approval: Wait until every template that is defined is approved. (templated)
     :param direction: ``"push"``, or ``"pull"``: write the account's templates to the file or folder ``templates``.
+        (templated)
     :param on_drift: What to do when Meta has changed a category: ``"fail"`` (at the end, without retries) or
-        ``"warn"``.
-    :param max_deletions: More deletions than this are refused before anything is done.
+        ``"warn"``. (templated)
+    :param max_deletions: More deletions than this are refused before anything is done. (templated)
     :param approval_timeout: Seconds to wait for approval; reviews take minutes as a rule, and up to 24 hours.
-    :param poke_interval: Seconds between two looks at the account, while waiting.
+        (templated)
+    :param poke_interval: Seconds between two looks at the account, while waiting. (templated)
     :param maton_conn_id: The Airflow connection. (templated)
     :param waba_id: WhatsApp Business Account; None: the connection's. (templated)
     :param deferrable: Wait in the triggerer, without a worker slot; the default is Airflow's ``[operators]
         default_deferrable``.
     """
 
-    template_fields: Sequence[str] = ("maton_conn_id", "waba_id")
+    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
+        "prune": flag,
+        "dry_run": flag,
+        "wait_for_approval": flag,
+        "direction": one_of("push", "pull"),
+        "on_drift": one_of("fail", "warn"),
+        "max_deletions": whole,
+        "approval_timeout": seconds,
+        "poke_interval": seconds,
+    }
+    """What makes of a rendered argument, a text maybe, what it stands for."""
+    template_fields: Sequence[str] = ("maton_conn_id", "waba_id", *readers)
     operator_extra_links = (WhatsAppManagerLink(),)
     ui_color = "#d9fdd3"
 
@@ -62,14 +76,14 @@ class SyncTemplatesOperator(BaseOperator):
         self,
         *,
         templates: str | Path | Sequence[Mapping[str, Any]],
-        prune: bool = False,
-        dry_run: bool = False,
-        wait_for_approval: bool = False,
-        direction: Literal["push", "pull"] = "push",
-        on_drift: Literal["fail", "warn"] = "warn",
-        max_deletions: int = 10,
-        approval_timeout: float = 86_400.0,
-        poke_interval: float = 60.0,
+        prune: bool | str = False,
+        dry_run: bool | str = False,
+        wait_for_approval: bool | str = False,
+        direction: str = "push",
+        on_drift: str = "warn",
+        max_deletions: int | str = 10,
+        approval_timeout: float | str = 86_400.0,
+        poke_interval: float | str = 60.0,
         maton_conn_id: str = "maton_whatsapp_default",
         waba_id: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -77,14 +91,14 @@ class SyncTemplatesOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.templates = templates
-        self.prune = prune
-        self.dry_run_only = dry_run
-        self.wait_for_approval = wait_for_approval
+        self.prune: Any = prune
+        self.dry_run: Any = dry_run
+        self.wait_for_approval: Any = wait_for_approval
         self.direction = direction
         self.on_drift = on_drift
-        self.max_deletions = max_deletions
-        self.approval_timeout = approval_timeout
-        self.poke_interval = poke_interval
+        self.max_deletions: Any = max_deletions
+        self.approval_timeout: Any = approval_timeout
+        self.poke_interval: Any = poke_interval
         self.maton_conn_id = maton_conn_id
         self.waba_id = waba_id
         self.deferrable = deferrable
@@ -108,11 +122,13 @@ class SyncTemplatesOperator(BaseOperator):
         from airflow_provider_whatsapp.client.errors import WhatsAppError
 
         try:
+            for name, read in self.readers.items():
+                setattr(self, name, read(name, getattr(self, name)))
             if self.direction == "pull":
                 return self._pull()
             wanted = self._wanted()
             plan = self._plan(wanted)
-            if self.dry_run_only:
+            if self.dry_run:
                 self._check_drift(plan.category_drift())
                 return plan.to_dict()
             report = self._apply(plan)

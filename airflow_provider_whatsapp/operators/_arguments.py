@@ -1,0 +1,117 @@
+"""Arguments after rendering: Jinja leaves texts, so ``"3"`` and ``"true"`` are taken for what they say."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+_FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_NOTHING = ("", "none", "null")
+
+
+def flag(name: str, value: Any) -> bool:
+    """
+    Return a switch.
+
+    :param name: The argument's.
+    :param value: A boolean, or a text of one: true, yes, 1, false, no, 0.
+    :raises ConfigurationError: It is neither.
+    """
+    found = _FLAGS.get(str(value).strip().lower())
+    if found is None:
+        raise _refusal(
+            name, value, "neither true nor false", "Give True or False; a template may give their names."
+        )
+    return found
+
+
+def whole(name: str, value: Any) -> int:
+    """
+    Return a whole number.
+
+    :param name: The argument's.
+    :param value: A number, or a text of one.
+    :raises ConfigurationError: It is neither.
+    """
+    text = str(value).strip()
+    if isinstance(value, bool) or not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        raise _refusal(name, value, "no whole number", "Give one, such as 3.")
+    return int(text)
+
+
+def seconds(name: str, value: Any) -> float:
+    """
+    Return a length of time in seconds.
+
+    :param name: The argument's.
+    :param value: A number that is not negative, or a text of one.
+    :raises ConfigurationError: It is neither.
+    """
+    try:
+        found = -1.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        found = -1.0
+    if not 0 <= found < float("inf"):
+        raise _refusal(name, value, "no number of seconds", "Give one, 0 or more.")
+    return found
+
+
+def optional(read: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    """
+    Return a reader that takes None, and the texts that a template makes of it, for None.
+
+    :param read: Reads everything else.
+    """
+
+    def read_unless_none(name: str, value: Any) -> Any:
+        is_none = value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING)
+        return None if is_none else read(name, value)
+
+    return read_unless_none
+
+
+def one_of(*allowed: str) -> Callable[[str, Any], str]:
+    """
+    Return a reader of texts of which there are only a few.
+
+    :param allowed: They.
+    """
+
+    def read(name: str, value: Any) -> str:
+        if value not in allowed:
+            raise _refusal(name, value, "not known", f"One of {', '.join(allowed)}.")
+        return str(value)
+
+    return read
+
+
+def hours(name: str, value: Any) -> Any:
+    """
+    Return the two hours of a window; a text may hold both.
+
+    :param name: The argument's.
+    :param value: ``("09:00", "20:00")``, or a text: ``"09:00-20:00"``, a list as JSON or as Python writes it.
+    :raises ConfigurationError: A text holds something else.
+    """
+    if not isinstance(value, str):
+        return value
+    found = re.findall(r"[0-9:.]+", value)
+    if len(found) != 2 or re.sub(r"[0-9:.]+|[\s\"'()\[\],-]", "", value):
+        raise _refusal(
+            name, value, "no window", 'Write it as ("09:00", "20:00"), or as the text "09:00-20:00".'
+        )
+    return found
+
+
+def _refusal(name: str, value: Any, problem: str, advice: str) -> ConfigurationError:
+    from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+    shown = json.dumps(value, default=lambda other: type(other).__name__)
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    return ConfigurationError(f"{name}: {shown} is {problem}", advice=advice)
