@@ -108,14 +108,18 @@ def open_board(identity: str, size: int) -> Board:
     """
     name = hashlib.sha256(f"pace {size} {identity}".encode()).hexdigest()[:32]
     try:
-        return SharedBoard(_folder() / f"{name}.pace", size)
+        return SharedBoard(own_folder() / f"{name}.pace", size)
     except (OSError, ValueError) as error:
         logger.info("Pacing this process alone, for its machine offers no common place: %s", error)
         return Board(size)
 
 
-def _folder() -> Path:
-    """Return this user's own folder for the files; nobody else may have made it or look into it."""
+def own_folder() -> Path:
+    """
+    Return this user's own folder for small files that the processes of one machine share.
+
+    :raises OSError: It cannot be made, or somebody else has made it or may look into it.
+    """
     folder = Path(tempfile.gettempdir()) / f"airflow-provider-whatsapp-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()

@@ -66,6 +66,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
     :param maton_conn_id: The Airflow connection.
     :param phone_number_id: Sender; None: the connection's.
     :param waba_id: WhatsApp Business Account; None: the connection's.
+    :param max_elapsed: Seconds that one request may take with all its repetitions; None: 90.
     """
 
     conn_name_attr = "maton_conn_id"
@@ -79,11 +80,13 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         *,
         phone_number_id: str | None = None,
         waba_id: str | None = None,
+        max_elapsed: float | None = None,
     ) -> None:
         super().__init__()
         self.maton_conn_id = maton_conn_id
         self.phone_number_id = phone_number_id
         self.waba_id = waba_id
+        self.max_elapsed = max_elapsed
         self._client: WhatsAppClient | None = None
         self._lock = threading.Lock()
 
@@ -138,6 +141,8 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
 
     def _build(self, connection: Connection) -> WhatsAppClient:
         from airflow_provider_whatsapp.client.connection import client_config, read_extra
+        from airflow_provider_whatsapp.client.retry import RequestRetry
+        from airflow_provider_whatsapp.client.transport import Transport
         from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
         # `extra_dejson` would call the supervisor to mask, which must not happen beside a coroutine.
@@ -149,7 +154,10 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
             phone_number_id=self.phone_number_id,
             waba_id=self.waba_id,
         )
-        return WhatsAppClient(config)
+        if self.max_elapsed is None:
+            return WhatsAppClient(config)
+        retry = RequestRetry(max_retries=config.max_retries, max_elapsed=self.max_elapsed)
+        return WhatsAppClient(config, transport=Transport(config, retry=retry))
 
     def send(
         self,

@@ -2,11 +2,12 @@
 What alerts remember of each other, so that a storm of failures does not become a storm of messages.
 
 One record per key (a task of a DAG, unless told otherwise) holds when the last message went, and how many failures
-have been kept back since. It lives in an Airflow Variable, the one store that every callback can write on Airflow 3.1
-to 3.3: a task's callback runs in the task, a DAG's in the DAG processor, a deadline's in the triggerer, and the task
-state store of 3.3 is open to the first alone. A Variable knows no compare-and-swap, so the processes of one machine
-take turns by a lock on a file; on several machines two alerts that begin in the same fraction of a second may both be
-sent.
+have been kept back since; one per person (:mod:`~airflow_provider_whatsapp.notifications.turns`) when the next message
+may go. They live in Airflow Variables, which callbacks can write on Airflow 3.1 to 3.3: a task's callback runs in the
+task, a DAG's in the DAG processor, an asynchronous deadline's in the triggerer, and the task state store of 3.3 is open
+to the first alone. A synchronous deadline's can only read them, so its records are files of its machine. A Variable
+knows no compare-and-swap, so the processes of one machine take turns by a lock on a file; on several machines two
+alerts that begin in the same fraction of a second may both be sent.
 """
 
 from __future__ import annotations
@@ -17,13 +18,19 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from airflow_provider_whatsapp.client.pace_board import own_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from _typeshed import DataclassInstance
+
+K = TypeVar("K", bound="DataclassInstance")
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -161,41 +168,105 @@ class Store(Protocol):
         """Keep a value."""
 
 
-def decide(store: Store, key: str, rule: Callable[[Record], Decision]) -> Decision | None:
+class Files:
     """
-    Read a key's record, apply a rule and write what follows; nobody else on this machine comes between.
+    A store of this machine alone, for synchronous deadlines: Airflow 3.3 lets them read Variables and not write any.
 
-    :param store: Where records live.
-    :param key: What is alerted of.
-    :param rule: One of the rules above.
-    :return: None when the memory cannot be reached: send then, for an alert too many is better than one too few.
+    :param folder: Where the files are; None: this user's own folder for temporary files.
     """
-    name = PREFIX + hashlib.sha256(key.encode()).hexdigest()[:16]
-    try:
-        with _turn(name):
-            decision = rule(_read(store, name))
-            store.set(name, json.dumps({"key": key, **asdict(decision.record)}))
-    except Exception as error:  # whatever keeps the memory away must not keep the alert away
-        logger.warning("The memory of alerts cannot be reached (%s); sending without it", error)
-        return None
-    return decision
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """
+        Return a value.
+
+        :param key: Its name.
+        :param default: What is returned where there is none.
+        """
+        path = self._path(key)
+        return path.read_text(encoding="utf-8") if path.exists() else default
+
+    def set(self, key: str, value: Any) -> None:
+        """
+        Keep a value.
+
+        :param key: Its name.
+        :param value: Text.
+        """
+        self._path(key).write_text(str(value), encoding="utf-8")
+
+    def _path(self, key: str) -> Path:
+        return (self._folder or own_folder()) / f"{key}.json"
 
 
-def _read(store: Store, name: str) -> Record:
+class Memory:
+    """
+    Records by their keys, for one alert: where it cannot be reached once, it is not asked again.
+
+    :param store: Where the records live.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lost = False
+
+    def decide(self, key: str, rule: Callable[[Record], Decision]) -> Decision | None:
+        """
+        Apply one of the rules above to a key's record.
+
+        :param key: What is alerted of.
+        :param rule: Takes what is remembered and decides.
+        :return: None when the memory cannot be reached: send then, for an alert too many is better than one too few.
+        """
+
+        def both(record: Record) -> tuple[Record, Decision]:
+            decision = rule(record)
+            return decision.record, decision
+
+        return self.change(key, Record, both)
+
+    def change(
+        self, key: str, kind: type[K], rule: Callable[[K], tuple[K, T]], *, label: str | None = None
+    ) -> T | None:
+        """
+        Read a key's record and write what a rule makes of it; nobody else on this machine comes between.
+
+        :param key: What the record is found by; only its hash is kept.
+        :param kind: The record's class, a dataclass with a default for each field.
+        :param rule: Takes what is remembered; returns what is remembered from now on, and what was decided.
+        :param label: What is written beside the record for people who look at it; None: the key.
+        :return: What was decided; None when the memory cannot be reached.
+        """
+        if self._lost:
+            return None
+        name = PREFIX + hashlib.sha256(key.encode()).hexdigest()[:16]
+        try:
+            with _turn(name):
+                record, decided = rule(_read(self._store, name, kind))
+                self._store.set(name, json.dumps({"key": label or key, **asdict(record)}))
+        except Exception as error:  # whatever keeps the memory away must not keep the alert away
+            self._lost = True
+            logger.warning("The memory of alerts cannot be reached (%s); sending without it", error)
+            return None
+        return decided
+
+
+def _read(store: Store, name: str, kind: type[K]) -> K:
     text = store.get(name, default=None)
     try:
         found = json.loads(text) if text else {}
     except ValueError:
         found = {}
-    known = {item.name for item in fields(Record)}
+    known = {item.name for item in fields(kind)}
     values = {key: value for key, value in found.items() if key in known}
-    return Record(**{**values, "names": tuple(values.get("names", ()))})
+    return kind(**{**values, "names": tuple(values.get("names", ()))})
 
 
 @contextlib.contextmanager
 def _turn(name: str) -> Iterator[None]:
-    path = Path(tempfile.gettempdir()) / f"airflow-provider-whatsapp-{os.getuid()}-{name}.lock"
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    handle = os.open(own_folder() / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         # A lock of this kind belongs to the open file, so it parts threads as well as processes.
         fcntl.flock(handle, fcntl.LOCK_EX)

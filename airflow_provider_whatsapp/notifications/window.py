@@ -17,9 +17,10 @@ from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, Recipie
 from airflow_provider_whatsapp.delivery.causes import Runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from airflow_provider_whatsapp.client.resources.messages import SentMessage
+    from airflow_provider_whatsapp.notifications.turns import Turn, Turns
 
 logger = logging.getLogger(__name__)
 
@@ -38,31 +39,47 @@ class Told:
     What became of an alert.
 
     :param sent: How many were told.
+    :param handed_over: How many will be told by another alert's message.
     :param errors: Why others were not.
     """
 
     sent: int = 0
+    handed_over: int = 0
     errors: list[WhatsAppError] = field(default_factory=list)
 
     @property
     def nobody(self) -> bool:
-        """Whether certainly nothing was sent, not even perhaps."""
-        return not self.sent and all(error.sent == "no" for error in self.errors)
+        """Whether certainly nothing was sent, not even perhaps, and nobody else tells of it."""
+        return not self.sent and not self.handed_over and all(error.sent == "no" for error in self.errors)
 
 
-def tell(recipients: Sequence[str], send: Callable[[str], SentMessage]) -> Told:
+def tell(
+    turns: Turns, recipients: Sequence[str], send: Callable[[Turn], SentMessage]
+) -> Generator[float, None, Told]:
     """
     Send to each recipient, and go on where one of them cannot be reached, but not where nobody can be.
 
+    Yields the seconds to wait before it goes on.
+
+    :param turns: Says when whom.
     :param recipients: Each once.
     :param send: Sends to one of them.
     """
-    sent, errors, runs = 0, [], Runs(SAME_FAILURES, varied=False)
-    for to in recipients:
+    sent, handed_over, errors = 0, 0, []
+    runs = Runs(SAME_FAILURES, varied=False)
+    for turn in turns.of(recipients):
+        if turn.wait:
+            yield turn.wait
+            continue
+        if turn.handed_over:
+            handed_over += 1
+            continue
         try:
-            send(to)
+            send(turn)
         except WhatsAppError as error:
             errors.append(error)
+            if error.sent == "no":
+                turns.give_back(turn)
             if runs.ends_with(error):
                 break
         except Exception as error:
@@ -71,74 +88,86 @@ def tell(recipients: Sequence[str], send: Callable[[str], SentMessage]) -> Told:
         else:
             sent += 1
             runs.accepted()
-    return Told(sent, errors)
+    return Told(sent, handed_over, errors)
 
 
 class TextFirst:
     """
-    Sends a text, and the template where the text cannot arrive.
+    Sends a text, and the template where the text cannot arrive; or a template alone.
 
     :param send: Sends a message to somebody.
-    :param text: The text.
-    :param template: Makes the template's message, when it is needed; None: text alone.
+    :param text: Makes the text that tells of a turn's others as well; None: the template alone.
+    :param template: Makes the template's message; None: the text alone.
     """
 
     def __init__(
-        self, send: Callable[[str, Any], SentMessage], text: Any, template: Callable[[], Any] | None
+        self,
+        send: Callable[[str, Any], SentMessage],
+        text: Callable[[Turn], Any] | None,
+        template: Callable[[Turn], Any] | None,
     ) -> None:
         self._send = send
-        self._text = text
-        self._template = template
-        self.texts: dict[str, str] = {}
+        self._first = text or template
+        self._template = template if text else None
+        self._texts: dict[str, tuple[str, Turn]] = {}
 
-    def __call__(self, to: str) -> SentMessage:
+    def __call__(self, turn: Turn) -> SentMessage:
         """
         Send to one recipient.
 
-        :param to: The recipient.
+        :param turn: Who, and the others to tell of.
         :raises WhatsAppError: Neither was sent, or it is not known.
         """
+        assert self._first is not None  # noqa: S101  one of the two is always there
         try:
-            sent = self._send(to, self._text)
+            sent = self._send(turn.to, self._first(turn))
         except WhatsAppError as error:
             if self._template is None or error.code != WINDOW_CLOSED or error.sent != "no":
                 raise
             logger.info("WhatsApp: the 24-hour window of a recipient is closed; sending the template")
-            return self._send(to, self._template())
-        self.texts[to] = sent.message_id
+            return self._send(turn.to, self._template(turn))
+        self._texts[turn.to] = (sent.message_id, turn)
         return sent
 
-    def follow_up(self, told: Told, status_of: Callable[[str], Mapping[str, Any]], *, seconds: float) -> Told:
+    def follow_up(
+        self, told: Told, turns: Turns, status_of: Callable[[str], Mapping[str, Any]], *, seconds: float
+    ) -> Generator[float, None, Told]:
         """
         Look what became of the texts, and send the template to those whose window is closed.
 
+        Yields the seconds to wait before it goes on.
+
         :param told: What became of the alert so far.
+        :param turns: Says when whom: the text was a message to them as well.
         :param status_of: Asks the message history for one message.
         :param seconds: How long to look at most; 0: not at all.
         """
-        if self._template is None or seconds <= 0 or not self.texts:
+        template = self._template
+        if template is None or seconds <= 0 or not self._texts:
             return told
-        fates = fates_of(self.texts, status_of, seconds=seconds)
+        texts = {to: message_id for to, (message_id, _) in self._texts.items()}
+        fates = yield from fates_of(texts, status_of, seconds=seconds)
         failed = [error for error in fates.values() if error.code != WINDOW_CLOSED]
-        again = self._send_template([to for to, error in fates.items() if error.code == WINDOW_CLOSED])
-        return Told(told.sent - len(fates) + again.sent, [*told.errors, *failed, *again.errors])
+        closed = [to for to, error in fates.items() if error.code == WINDOW_CLOSED]
+        if closed:
+            logger.info("WhatsApp: the 24-hour window of %d is closed; sending the template", len(closed))
 
-    def _send_template(self, closed: Sequence[str]) -> Told:
-        if not closed or self._template is None:
-            return Told()
-        logger.info("WhatsApp: the 24-hour window of %d is closed; sending the template", len(closed))
-        try:
-            message = self._template()
-        except WhatsAppError as error:
-            return Told(0, [error])
-        return tell(closed, lambda to: self._send(to, message))
+        def send(turn: Turn) -> SentMessage:
+            _, before = self._texts[turn.to]
+            return self._send(turn.to, template(turn.joined(before)))
+
+        again = yield from tell(turns, closed, send)
+        sent = told.sent - len(fates) + again.sent
+        return Told(sent, told.handed_over + again.handed_over, [*told.errors, *failed, *again.errors])
 
 
 def fates_of(
     texts: Mapping[str, str], status_of: Callable[[str], Mapping[str, Any]], *, seconds: float
-) -> dict[str, WhatsAppError]:
+) -> Generator[float, None, dict[str, WhatsAppError]]:
     """
-    Wait until the history tells of every text that it left or failed, and return the failures by recipient.
+    Look until the history tells of every text that it left or failed, and return the failures by recipient.
+
+    Yields the seconds to wait before it looks again.
 
     :param texts: wamids by recipient.
     :param status_of: Asks the message history for one message.
@@ -162,7 +191,7 @@ def fates_of(
                 del waiting[to]
         if not waiting or time.monotonic() + LOOK_EVERY > until:
             break
-        time.sleep(LOOK_EVERY)
+        yield LOOK_EVERY
     return failed
 
 

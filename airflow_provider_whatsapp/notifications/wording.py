@@ -9,6 +9,7 @@ from airflow_provider_whatsapp.notifications.facts import cut, facts, fit
 
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.notifications.memory import Decision
+    from airflow_provider_whatsapp.notifications.turns import Turn
 
 STOCK_TEMPLATE = "airflow_alert"
 """The template whose definition lies beside this module; its values are filled in from the context."""
@@ -31,22 +32,26 @@ DEFAULT_TEXT = (
 )
 
 
-def others(decision: Decision | None) -> str:
+def others(decision: Decision | None, turn: Turn) -> str:
     """
     Tell how long a row of failures is and how many were kept back, with the first few of them.
 
-    :param decision: The memory's; None: it knows nothing.
+    :param decision: The memory's about the same task; None: it knows nothing.
+    :param turn: What other alerts to the same person have handed over.
     """
-    if decision is None:
-        return ""
     parts = []
-    if decision.escalated:
+    if decision is not None and decision.escalated:
         parts.append(f"{decision.record.runs} runs in a row have failed")
-    if decision.held:
-        names = ", ".join(decision.names)
-        rest = ", ..." if decision.held > len(decision.names) else ""
-        parts.append(f"{decision.held} more failure{'s' if decision.held > 1 else ''}: {names}{rest}")
+    if decision is not None and decision.held:
+        parts.append(_counted(decision.held, "more failure", decision.names))
+    if turn.held:
+        parts.append(_counted(turn.held, "other alert", turn.names))
     return "; ".join(parts)
+
+
+def _counted(count: int, what: str, names: Sequence[str]) -> str:
+    rest = ", ..." if count > len(names) else ""
+    return f"{count} {what}{'s' if count > 1 else ''}: {', '.join(names)}{rest}"
 
 
 def text_body(text: str, context: Mapping[str, Any], more: str, *, summary: bool) -> str:

@@ -10,27 +10,14 @@ from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.notifications.memory import (
     MAX_NAMES,
+    Files,
+    Memory,
     Record,
-    decide,
     on_failure,
     on_success,
     on_summary,
     on_unsent,
 )
-
-
-class Files:
-    """A store in files: what processes of a test share, with neither lock nor compare-and-swap, as a Variable."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def get(self, key, default=None):
-        path = self.folder / key
-        return path.read_text() if path.exists() else default
-
-    def set(self, key, value):
-        (self.folder / key).write_text(value)
 
 
 class Broken:
@@ -145,22 +132,22 @@ def _own_locks(tmp_path, monkeypatch):
 def test_keys_do_not_meet(tmp_path):
     store = Files(tmp_path)
 
-    assert decide(store, "a", fail).send
-    assert decide(store, "b", fail).send
-    assert not decide(store, "a", fail).send
+    assert Memory(store).decide("a", fail).send
+    assert Memory(store).decide("b", fail).send
+    assert not Memory(store).decide("a", fail).send
 
 
 def test_an_unreachable_memory_says_so_and_leaves_the_decision():
-    assert decide(Broken(), "a", fail) is None
+    assert Memory(Broken()).decide("a", fail) is None
 
 
 def test_a_damaged_record_is_begun_anew(tmp_path):
     store = Files(tmp_path)
-    decide(store, "a", fail)
+    Memory(store).decide("a", fail)
     (record,) = [path for path in tmp_path.iterdir() if path.name.startswith("whatsapp_alert_")]
     record.write_text("{broken")
 
-    assert decide(store, "a", fail).send
+    assert Memory(store).decide("a", fail).send
 
 
 def _storm(folder, count, results):
@@ -170,7 +157,7 @@ def _storm(folder, count, results):
     sent = []
 
     def one():
-        sent.append(decide(Files(folder), "storm", fail).send)
+        sent.append(Memory(Files(folder)).decide("storm", fail).send)
 
     threads = [threading.Thread(target=one) for _ in range(count)]
     for thread in threads:
@@ -191,5 +178,5 @@ def test_of_many_failures_at_once_in_several_processes_one_is_told(tmp_path):
         process.join()
 
     assert sum(sent) == 1
-    summary = decide(Files(tmp_path), "storm", lambda record: on_summary(record, now=1020.0))
+    summary = Memory(Files(tmp_path)).decide("storm", lambda record: on_summary(record, now=1020.0))
     assert summary.held == 499

@@ -68,7 +68,7 @@ def template(sandbox):
 def make(**options):
     from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 
-    return WhatsAppNotifier(**{"to": TO, **options})
+    return WhatsAppNotifier(**{"to": TO, "gap": 0, **options})
 
 
 def failure(run="r1", **fields):
@@ -85,6 +85,12 @@ def failure(run="r1", **fields):
 
     dag = DAG("orders", tags=fields.pop("tags", set()))
     return {"ti": ti, "run_id": run, "dag": dag, "exception": ValueError("no rows"), **fields}
+
+
+def hook(**options):
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+    return MatonWhatsAppHook(**options)
 
 
 def told(sandbox):
@@ -272,3 +278,46 @@ def test_a_notifier_with_nobody_to_tell_is_refused():
         make(to=None)
     with pytest.raises(ValueError, match="severity"):
         make(severity="high")
+
+
+PAIR_LIMIT = json.dumps({"error": {"message": "(#131056) Pair rate limit hit", "code": 131056}})
+
+
+def too_fast(sandbox, times):
+    sandbox.fault("status", status=400, body=PAIR_LIMIT, times=times, path="/messages")
+
+
+def test_an_alert_that_came_too_fast_for_its_person_is_sent_again(sandbox, variables, caplog):
+    too_fast(sandbox, 1)
+    make(text="no rows")(failure())
+
+    assert told(sandbox) == [("15550001111", "text")]
+    assert errors(caplog) == []
+
+
+def test_an_alert_that_stays_too_fast_is_one_line_and_told_by_the_next(
+    sandbox, variables, caplog, change_connection
+):
+    change_connection(extra={"max_retries": 0})
+    too_fast(sandbox, 1)
+    make(text="no rows")(failure())
+    (line,) = errors(caplog)
+    make(text="no rows")(failure(run="r2"))
+
+    assert "131056" in line
+    assert "one message in 6 seconds" in line
+    (message,) = sandbox.messages
+    assert message["payload"]["text"]["body"] == "no rows (1 more failure: load)"
+
+
+def test_a_callback_does_not_wait_longer_than_airflow_lets_it(sandbox):
+    """By its nature 131056 asks to wait 1, 4, 16 and 64 s; a DAG's callback is ended after 50."""
+    from airflow_provider_whatsapp.client.errors import RateLimitError
+
+    too_fast(sandbox, 2)
+    with pytest.raises(RateLimitError):
+        hook(max_elapsed=0.5).send_text(TO, "no rows")
+    assert len(sandbox.requests("/messages")) == 1
+
+    hook(max_elapsed=5).send_text(TO, "no rows")
+    assert make()._hook().max_elapsed == 30

@@ -1,0 +1,218 @@
+"""One alert: whether it goes, to whom, what it says, and what is remembered of it."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Variable
+
+from airflow_provider_whatsapp._compat import Stats
+from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.client.messages import Text
+from airflow_provider_whatsapp.notifications import memory
+from airflow_provider_whatsapp.notifications.facts import MISSING, default_key, facts, is_failure, log_path
+from airflow_provider_whatsapp.notifications.routes import choose, dag_tags, load_routes, usable
+from airflow_provider_whatsapp.notifications.turns import Caller, Turn, Turns
+from airflow_provider_whatsapp.notifications.window import TextFirst, tell
+from airflow_provider_whatsapp.notifications.wording import (
+    STOCK_TEMPLATE,
+    fitted,
+    others,
+    stock_values,
+    text_body,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from airflow_provider_whatsapp.client.messages import Message
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+    from airflow_provider_whatsapp.notifications.memory import Decision, Store
+    from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+    from airflow_provider_whatsapp.notifications.window import Told
+
+logger = logging.getLogger(__name__)
+
+
+class Alert:
+    """
+    What a notifier does about one context. It never waits itself: its steps say for how long to wait.
+
+    :param notifier: Its fields, already rendered.
+    :param context: The context of a callback.
+    :param hook: Sends.
+    :param store: Where what alerts remember lives.
+    """
+
+    def __init__(
+        self, notifier: WhatsAppNotifier, context: Mapping[str, Any], hook: MatonWhatsAppHook, store: Store
+    ) -> None:
+        self._is = notifier
+        self._context = context
+        self._hook = hook
+        self._memory = memory.Memory(store)
+        self._failed = is_failure(context)
+
+    def steps(self) -> Generator[float, None, None]:
+        """
+        Send, unless the same was told a moment ago; yields the seconds to wait before it goes on.
+
+        :raises WhatsAppError: It was not sent to everybody.
+        """
+        decision = self._decide()
+        if decision is not None and not decision.send:
+            _count("held", 1)
+            logger.info("WhatsApp: kept back, for the same was told less than %g s ago", self._is.cooldown)
+            return
+        alarm = decision if self._failed else None
+        try:
+            self._hook.get_conn()  # what is wrong with the connection is certain before anything is sent
+            told = yield from self._deliver(alarm)
+        except Exception:
+            self._take_back(alarm)
+            raise
+        if told.nobody:
+            self._take_back(alarm)
+        elif alarm is not None and self._may_be_many():
+            yield self._is.roll_up
+            yield from self._summarise()
+        for error in told.errors:
+            raise error
+
+    def _decide(self) -> Decision | None:
+        """Ask the memory; None where it has nothing to say: a message that is no alert, or no memory at hand."""
+        alert = self._is
+        if alert.recovery:
+            return self._memory.decide(self._key(), memory.on_success)
+        if not self._failed or (alert.cooldown <= 0 and not alert.escalate_to):
+            return None
+        rule = functools.partial(
+            memory.on_failure,
+            name=facts(self._context)["task"],
+            now=time.time(),
+            cooldown=alert.cooldown,
+            succeeded_at=self._last_success(),
+            run=self._run(),
+            escalate_after=alert.escalate_after if alert.escalate_to else 0,
+        )
+        return self._memory.decide(self._key(), rule)
+
+    def _take_back(self, decision: Decision | None) -> None:
+        """Let the next failure tell what this message could not."""
+        if decision is not None:
+            name, held, names = facts(self._context)["task"], decision.held, decision.names
+            rule = functools.partial(memory.on_unsent, name=name, held=held, names=names)
+            self._memory.decide(self._key(), rule)
+
+    def _summarise(self) -> Generator[float, None, None]:
+        rule = functools.partial(memory.on_summary, now=time.time())
+        decision = self._memory.decide(self._key(), rule)
+        if decision is not None and decision.send:
+            told = yield from self._deliver(decision, summary=True)
+            for error in told.errors:
+                raise error
+
+    def _deliver(self, decision: Decision | None, *, summary: bool = False) -> Generator[float, None, Told]:
+        recipients = self._recipients(escalated=decision is not None and decision.escalated)
+        send = self._sender(decision, summary=summary)
+        turns = Turns(self._memory, self._hook.client.config.phone_number_id or "", self._caller())
+        told = yield from tell(turns, recipients, send)
+        told = yield from send.follow_up(
+            told, turns, self._hook.get_message_status, seconds=self._is.text_wait
+        )
+        logger.info("WhatsApp: told %d of %d", told.sent, len(recipients))
+        if told.handed_over:
+            logger.info("WhatsApp: %d are told by the message that waits for them", told.handed_over)
+        _count("sent", told.sent)
+        _count("held", told.handed_over)
+        return told
+
+    def _sender(self, decision: Decision | None, *, summary: bool) -> TextFirst:
+        @functools.cache  # a file in the template's header is uploaded once for all to whom the same is said
+        def template_saying(more: str) -> Message:
+            return self._template(more, summary=summary)
+
+        def template(turn: Turn) -> Message:
+            return template_saying(others(decision, turn))
+
+        def text(turn: Turn) -> Text:
+            return Text(text_body(str(self._is.text), self._context, others(decision, turn), summary=summary))
+
+        if not self._is.text:
+            template(Turn())  # what is wrong with it is certain before anything is sent
+            return TextFirst(self._hook.send, None, template)
+        usual = self._is.template_name and (not summary or self._is.template_name == STOCK_TEMPLATE)
+        return TextFirst(self._hook.send, text, template if usual else None)
+
+    def _template(self, more: str, *, summary: bool) -> Message:
+        body, buttons = self._is.body, self._is.buttons
+        if self._is.template_name == STOCK_TEMPLATE and body is None:
+            body = stock_values(self._context, more, summary=summary)
+            buttons = buttons or [log_path(self._context)]
+        return self._hook.template_message(
+            str(self._is.template_name),
+            self._is.language,
+            header=self._is.header,
+            body=fitted(body),
+            buttons=buttons,
+        )
+
+    def _caller(self) -> Caller:
+        found = facts(self._context)
+        late = bool(self._context.get("deadline"))
+        name = found["dag"] if found["task"] == MISSING else f"{found['dag']}.{found['task']}"
+        return Caller(
+            name=f"{name} ({found['error']})" if late else name,
+            tells_several=self._tells_several(),
+            may_be_told=self._failed or late,
+            gap=self._is.gap,
+        )
+
+    def _recipients(self, *, escalated: bool) -> list[str]:
+        named = [self._is.to, self._is.escalate_to if escalated else None]
+        routes = self._routes()
+        if routes is not None:
+            named.append(choose(routes, severity=self._is.severity, tags=dag_tags(self._context)))
+        return usable(named)
+
+    def _routes(self) -> dict[str, list[str]] | None:
+        if not self._is.routes:
+            return None
+        try:
+            return load_routes(self._is.routes, Variable)
+        except ConfigurationError as error:
+            if not self._is.to:
+                raise
+            logger.error("WhatsApp: only those in `to` are told. %s", error)  # noqa: TRY400
+            return None
+
+    def _tells_several(self) -> bool:
+        stock = self._is.template_name == STOCK_TEMPLATE and self._is.body is None
+        return stock or bool(self._is.text)
+
+    def _may_be_many(self) -> bool:
+        index = getattr(self._context.get("ti"), "map_index", -1)
+        return self._is.roll_up > 0 and self._tells_several() and isinstance(index, int) and index >= 0
+
+    def _key(self) -> str:
+        return self._is.dedupe_key or default_key(self._context)
+
+    def _run(self) -> str:
+        """Return what tells one failing of a run from the next; a run that was cleared fails anew, by its try."""
+        found = facts(self._context)
+        return "" if found["run"] == MISSING else f"{found['run']}#{found['try']}"
+
+    def _last_success(self) -> float | None:
+        try:
+            moment = self._context.get("prev_start_date_success")
+            return float(moment.timestamp()) if moment is not None else None
+        except Exception:  # asking Airflow for it may fail, and no answer is an answer here
+            return None
+
+
+def _count(what: str, count: int) -> None:
+    if count:
+        Stats.incr(f"whatsapp.alerts.{what}", count)

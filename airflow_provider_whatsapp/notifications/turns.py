@@ -1,0 +1,171 @@
+"""
+Turns: WhatsApp wants six seconds between two messages to one person, over all that is sent to them (131056).
+
+An alert whose person was told a moment ago waits for its turn. Those that come while one is waiting hand their names
+over to it, so a hundred tasks that fail together are two messages: one at once, and one six seconds later that tells
+of the others. WhatsApp lends up to 45 messages from later, so an alert that has waited long enough goes all the same.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from airflow_provider_whatsapp.client.phone import mask
+from airflow_provider_whatsapp.notifications.memory import MAX_NAMES, Memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+T = TypeVar("T")
+
+PATIENCE = 30.0
+"""Seconds that an alert waits at most: Airflow gives a DAG's callback 50, and has to load the DAG in them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """
+    What is remembered of one person.
+
+    :param free_at: Unix time in seconds from which the next message may go.
+    :param teller: The alert that waits for that moment and will tell of others; empty: there is none.
+    :param held: Failures that have been handed over to it.
+    :param names: The first few of them.
+    """
+
+    free_at: float = 0.0
+    teller: str = ""
+    held: int = 0
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """
+    An alert that wants to be sent.
+
+    :param name: What failed, for another alert's message.
+    :param tells_several: Its message can tell of others.
+    :param may_be_told: It may be told by another alert's message.
+    :param gap: Seconds between two messages to one person; 0: none.
+    :param token: Tells it from all others.
+    """
+
+    name: str
+    tells_several: bool
+    may_be_told: bool
+    gap: float
+    token: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """
+    What an alert is to do about one person.
+
+    :param to: The person.
+    :param wait: Seconds to wait; 0: none.
+    :param handed_over: Another alert tells of this one.
+    :param held: Failures of others that the message should tell.
+    :param names: The first few of them.
+    """
+
+    to: str = ""
+    wait: float = 0.0
+    handed_over: bool = False
+    held: int = 0
+    names: tuple[str, ...] = ()
+
+    def joined(self, other: Turn) -> Turn:
+        """
+        Return a turn that tells of the others of both.
+
+        :param other: Another turn of the same person.
+        """
+        return replace(self, held=self.held + other.held, names=(*self.names, *other.names)[:MAX_NAMES])
+
+
+def on_turn(
+    person: Person, caller: Caller, to: str, *, now: float, patient: bool = True
+) -> tuple[Person, Turn]:
+    """
+    Decide about a message to a person.
+
+    :param person: What is remembered.
+    :param caller: The alert.
+    :param to: The person.
+    :param now: Unix time in seconds.
+    :param patient: It may wait; otherwise it goes.
+    """
+    if now >= person.free_at or not patient:
+        gone = replace(person, free_at=now + caller.gap, teller="")
+        if not caller.tells_several:
+            return gone, Turn(to)
+        return replace(gone, held=0, names=()), Turn(to, held=person.held, names=person.names)
+    if caller.may_be_told and person.teller not in ("", caller.token):
+        return _held(person, 1, (caller.name,)), Turn(to, handed_over=True)
+    teller = person.teller or (caller.token if caller.tells_several else "")
+    return replace(person, teller=teller), Turn(to, wait=person.free_at - now)
+
+
+def _held(person: Person, count: int, names: tuple[str, ...]) -> Person:
+    return replace(person, held=person.held + count, names=(*person.names, *names)[:MAX_NAMES])
+
+
+class Turns:
+    """
+    The turns of one alert with its recipients.
+
+    :param memory: What is remembered of people; where it cannot be reached, nobody waits.
+    :param sender: The sending number: the gap is between one sender and one person.
+    :param caller: The alert.
+    """
+
+    def __init__(self, memory: Memory, sender: str, caller: Caller) -> None:
+        self._memory = memory
+        self._sender = sender
+        self._caller = caller
+
+    def of(self, recipients: Sequence[str]) -> Iterator[Turn]:
+        """
+        Give each recipient's turn, those first who need not wait; a turn with ``wait`` asks to wait, and others follow.
+
+        :param recipients: Each once.
+        """
+        waiting = list(recipients)
+        until = time.monotonic() + PATIENCE
+        while waiting:
+            pause = PATIENCE
+            for to in tuple(waiting):
+                left = until - time.monotonic()
+                turn = self._ask(to, patient=left > 0)
+                if turn.wait:
+                    pause = min(pause, turn.wait, max(left, 0.01))
+                    continue
+                waiting.remove(to)
+                yield turn
+            if waiting:
+                yield Turn(wait=pause)
+
+    def give_back(self, turn: Turn) -> None:
+        """
+        Leave the others whom a message should have told to the next one: it was certainly not sent.
+
+        :param turn: The message's.
+        """
+        if turn.held:
+            self._change(turn.to, lambda person: (_held(person, turn.held, turn.names), True))
+
+    def _ask(self, to: str, *, patient: bool) -> Turn:
+        if self._caller.gap <= 0:
+            return Turn(to)
+        decided = self._change(
+            to, lambda person: on_turn(person, self._caller, to, now=time.time(), patient=patient)
+        )
+        return decided or Turn(to)
+
+    def _change(self, to: str, rule: Callable[[Person], tuple[Person, T]]) -> T | None:
+        return self._memory.change(f"person {self._sender} {to}", Person, rule, label=mask(to))

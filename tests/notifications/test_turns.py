@@ -1,0 +1,236 @@
+"""Two messages to one person keep WhatsApp's distance, and alerts that come together are told by one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import multiprocessing
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_whatsapp.notifications.memory import Files, Memory
+from airflow_provider_whatsapp.notifications.turns import Caller, Person, Turn, Turns, on_turn
+
+pytestmark = pytest.mark.airflow
+
+TO, OTHER = "15550001111", "15550002222"
+GAP = 6.5
+PROCESSES, ALERTS = 2, 20
+
+
+def caller(name="orders.load", **options):
+    return Caller(**{"name": name, "tells_several": True, "may_be_told": True, "gap": GAP, **options})
+
+
+def asked(person, who, now, **options):
+    return on_turn(person, who, TO, now=now, **options)
+
+
+def test_the_first_goes_at_once_and_the_second_waits():
+    person, first = asked(Person(), caller(), 1000.0)
+    person, second = asked(person, caller("crm.sync"), 1002.0)
+
+    assert first == Turn(TO)
+    assert second == Turn(TO, wait=4.5)
+    assert person.free_at == 1006.5
+
+
+def test_those_who_come_while_one_waits_are_told_by_it():
+    waiting = caller()
+    person, _ = asked(Person(free_at=1006.0), waiting, 1000.0)
+    for number in range(7):
+        person, turn = asked(person, caller(f"dag{number}.load"), 1001.0)
+        assert turn.handed_over
+    person, turn = asked(person, waiting, 1006.0)
+
+    assert (turn.held, turn.names) == (7, tuple(f"dag{number}.load" for number in range(5)))
+    assert person == Person(free_at=1012.5)
+
+
+def test_it_does_not_hand_itself_over_to_itself():
+    """A clock that was put back wakes it too early."""
+    waiting = caller()
+    person, _ = asked(Person(free_at=1006.0), waiting, 1000.0)
+
+    assert asked(person, waiting, 1005.9)[1].wait == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("option", ["tells_several", "may_be_told"])
+def test_a_message_that_cannot_tell_of_others_or_says_something_else_waits_for_a_turn_of_its_own(option):
+    person, _ = asked(Person(free_at=1006.0), caller(**{option: option == "may_be_told"}), 1000.0)
+    person, turn = asked(person, caller("crm.sync", **{option: False}), 1001.0)
+    assert turn.wait == 5
+
+    person, turn = asked(replace(person, held=1, names=("a.b",)), caller(tells_several=False), 1006.0)
+    assert turn == Turn(TO)
+    assert (person.held, person.names) == (1, ("a.b",)), "left to one that can tell"
+
+
+def test_who_has_waited_long_enough_goes():
+    person, turn = asked(Person(free_at=1006.0, teller="another"), caller(), 1000.0, patient=False)
+
+    assert turn == Turn(TO)
+    assert person == Person(free_at=1006.5)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 20), st.booleans(), st.booleans()), min_size=1, max_size=30),
+)
+def test_nobody_is_lost_and_messages_keep_their_distance(alerts):
+    """Whoever comes whenever: each is told once, and between two messages to the person lies the gap."""
+    waiting = [
+        (moment, caller(str(number), tells_several=several, may_be_told=told))
+        for number, (moment, several, told) in enumerate(alerts)
+    ]
+    person, moments, told = Person(), [], 0
+    while waiting:
+        waiting.sort(key=lambda item: item[0])
+        now, who = waiting.pop(0)
+        person, turn = asked(person, who, now)
+        if turn.wait:
+            waiting.append((now + max(turn.wait, 1e-6), who))
+        elif not turn.handed_over:
+            told += 1 + turn.held
+            moments.append(now)
+
+    assert told + person.held == len(alerts)
+    assert not person.held or not person.teller, "who has handed over is waited for"
+    assert all(after - before >= GAP - 1e-6 for before, after in itertools.pairwise(moments))
+
+
+@pytest.fixture(autouse=True)
+def _own_locks(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+
+def test_those_who_are_free_need_not_wait_for_the_others(tmp_path):
+    turns = Turns(Memory(Files(tmp_path)), "1", caller(gap=0.3))
+    assert [turn.to for turn in turns.of([TO])] == [TO]
+
+    given = list(Turns(Memory(Files(tmp_path)), "1", caller(gap=0.3)).of([TO, OTHER]))
+    assert given[0].to == OTHER
+    assert 0 < given[1].wait <= 0.3
+
+
+def test_each_sender_has_a_distance_of_its_own(tmp_path):
+    for sender in ("1", "2"):
+        assert next(Turns(Memory(Files(tmp_path)), sender, caller()).of([TO])) == Turn(TO)
+
+
+def test_what_was_not_sent_is_told_by_the_next(tmp_path):
+    turns = Turns(Memory(Files(tmp_path)), "1", caller(gap=0.01))
+    turns.give_back(Turn(TO, held=2, names=("a.b", "c.d")))
+
+    assert next(turns.of([TO])) == Turn(TO, held=2, names=("a.b", "c.d"))
+
+
+def test_the_records_name_nobody(tmp_path):
+    list(Turns(Memory(Files(tmp_path)), "1", caller()).of([TO]))
+
+    (record,) = tmp_path.glob("whatsapp_alert_*.json")
+    assert json.loads(record.read_text())["key"] == "15•••1111"
+    assert TO not in record.name
+
+
+@pytest.fixture
+def strict(monkeypatch):
+    """Give a sandbox that takes no second message to one person within six seconds, not even a lent one."""
+    from tests.conftest import CONN_VARIABLE, SandboxProcess
+
+    process = SandboxProcess("--rate-limit", "0", "--pair-limit", "1")
+    extra = {**process.extra, "rate_limit": 0, "max_retries": 0}
+    monkeypatch.setenv(CONN_VARIABLE, json.dumps({**process.connection, "extra": extra}))
+    yield process
+    process.stop()
+
+
+def failed(dag):
+    ti = SimpleNamespace(
+        dag_id=dag, task_id="load", run_id="r1", map_index=-1, try_number=1, state="failed", log_url=""
+    )
+    return {"ti": ti, "run_id": "r1", "exception": ValueError("no rows")}
+
+
+def notifier_with(folder, **options):
+    from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+
+    class Notifier(WhatsAppNotifier):
+        def _store(self, context):
+            return Files(folder)
+
+    return Notifier(**{"to": f"+{TO}", "text": "{{ ti.dag_id }} failed", **options})
+
+
+def alert_all(folder, dags, ready):
+    ready.wait()
+    notifier = notifier_with(folder)
+    with ThreadPoolExecutor(len(dags)) as pool:
+        list(pool.map(lambda dag: notifier(failed(dag)), dags))
+
+
+def refused(strict):
+    return [request for request in strict.requests("/messages") if request["status"] != 200]
+
+
+def test_two_processes_whose_pipelines_fail_together_do_not_hit_the_limit(strict, tmp_path):
+    """Forty DAGs fail in two processes at once: one is told at once, and one message tells of all others."""
+    context = multiprocessing.get_context("spawn")
+    ready = context.Barrier(PROCESSES)
+    names = [f"dag{number}" for number in range(PROCESSES * ALERTS)]
+    parts = [names[start : start + ALERTS] for start in range(0, len(names), ALERTS)]
+    processes = [context.Process(target=alert_all, args=(tmp_path, part, ready)) for part in parts]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+
+    assert refused(strict) == []
+    bodies = [message["payload"]["text"]["body"] for message in strict.messages]
+    told = [int(found[1]) for body in bodies if (found := re.search(r"\((\d+) other alerts?: dag", body))]
+    assert len(bodies) + sum(told) == len(names)
+    # On a slow machine the last come after the second message, and are told by a third or fourth.
+    assert 2 <= len(bodies) <= 4
+
+
+def test_a_template_after_a_text_keeps_the_distance(strict, tmp_path):
+    """The window is closed: the text was a message to the same person a moment ago."""
+    body = [{"type": "BODY", "text": "Something is wrong."}]
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+    MatonWhatsAppHook().create_template("something_wrong", "en_US", "UTILITY", body)
+    strict.post("templates", name="something_wrong", language="en_US", status="APPROVED")
+    notifier_with(tmp_path, template_name="something_wrong")(failed("orders"))
+
+    assert [message["type"] for message in strict.messages] == ["text", "template"]
+    assert refused(strict) == []
+
+
+def test_deadlines_in_one_triggerer_keep_the_distance_and_hold_up_no_thread(strict, tmp_path, monkeypatch):
+    from airflow.sdk import Variable
+
+    from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+
+    store = Files(tmp_path)
+    monkeypatch.setattr(Variable, "get", store.get)
+    monkeypatch.setattr(Variable, "set", store.set)
+
+    async def miss(number):
+        context = {"dag_run": {"dag_id": f"dag{number}", "run_id": "r1"}, "deadline": {"id": number}}
+        return await WhatsAppNotifier(to=f"+{TO}", context=context)
+
+    async def miss_all():
+        return await asyncio.gather(*(miss(number) for number in range(20)))
+
+    assert asyncio.run(miss_all()) == ["sent"] * 20
+    assert refused(strict) == []
+    first, second = (message["payload"]["text"]["body"] for message in strict.messages)
+    assert re.fullmatch(r"DAG dag\d+: deadline missed", first)
+    assert re.search(r"\(18 other alerts: dag\d+ \(deadline missed\), ", second)
