@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -35,6 +36,8 @@ DAYS = dict(
 )
 """The day of the index for each Airflow version, the lowest first."""
 LOWEST, *TESTED = DAYS
+WITH_AIRFLOW = ("-m", "(airflow or faces) and not browser")
+"""Tests in which a real Airflow runs, and those of what faces it; tests/conftest.py says which."""
 GROUPS = ("--group", "examples", "--group", "tests")
 
 
@@ -46,6 +49,7 @@ def interpreter(version: str) -> str:
 
 
 FOUND = {version: interpreter(version) for version in PYTHONS}
+FIRST = next((path for version, path in FOUND.items() if path != version), PYTHONS[0])
 MATRIX = [
     nox.param(airflow, FOUND[python], id=f"{airflow}, {python}")
     for airflow in (*TESTED, NEWEST)
@@ -88,7 +92,10 @@ def run_tests(session: nox.Session, *options: str) -> None:
     packages = session.run("python", "-c", code, silent=True, log=False).strip()
     Path(packages, "zz-checkout.pth").write_text(f"{ROOT}\n")
     wheel_only = {"PYTHONSAFEPATH": "1", "TESTED": "wheel", "PYTHONPATH": None}
-    session.run("python", "-m", "pytest", "-o", "pythonpath=", *options, *session.posargs, env=wheel_only)
+    # A folder of its own for what the processes of one machine share, so that two sessions may run side by side.
+    with tempfile.TemporaryDirectory(prefix="tests-") as folder:
+        command = ("python", "-m", "pytest", "-o", "pythonpath=", *options, *session.posargs)
+        session.run(*command, env={**wheel_only, "TMPDIR": folder})
 
 
 @nox.session
@@ -102,12 +109,12 @@ def tests(session: nox.Session, airflow: str) -> None:
 @nox.session
 @nox.parametrize(("airflow", "python"), MATRIX)
 def airflow(session: nox.Session, airflow: str) -> None:
-    """The tests in which a real Airflow runs, on each Airflow and Python."""
+    """The tests that Airflow's version can matter to, on each Airflow and Python."""
     install(session, airflow)
-    run_tests(session, "-m", "airflow")
+    run_tests(session, *WITH_AIRFLOW)
 
 
-@nox.session(python=FOUND[PYTHONS[0]])
+@nox.session(python=FIRST)
 def lowest(session: nox.Session) -> None:
     """The fast tests with the lowest version of everything that pyproject.toml declares, Airflow included."""
     compiled = session.create_tmp() + "/lowest.txt"
@@ -117,7 +124,7 @@ def lowest(session: nox.Session) -> None:
     session.install("--requirements", compiled)
     # What is declared stays as low as it is while the tests' own tools, which may be new, come in.
     session.install(wheel(), *GROUPS, "--constraints", str(declared(compiled)))
-    run_tests(session, "-m", "not airflow")
+    run_tests(session, "-m", "not airflow and not browser")
 
 
 def declared(compiled: str) -> Path:
@@ -132,7 +139,7 @@ def declared(compiled: str) -> Path:
     return file
 
 
-@nox.session(python=FOUND[PYTHONS[1]])
+@nox.session(python=FIRST)
 def prerelease(session: nox.Session) -> None:
     """All tests on a pre-release of the coming minor version of Airflow. That they fail is news, no failure."""
     _, minor, _ = TESTED[-1].split(".")

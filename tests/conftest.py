@@ -34,6 +34,23 @@ for variable in ("MATON_API_KEY", "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"):
 
 CONN_VARIABLE = "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"
 
+# Where the tests lie of what Airflow sees of us.
+FACES = ("airflow", "hooks", "notifications", "operators", "test_policies.py", "test_provider_info.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Mark tests by what they use, so that no file has to remember it."""
+    for item in items:
+        place = (
+            item.path.relative_to(ROOT / "tests").parts[0] if item.path.is_relative_to(ROOT / "tests") else ""
+        )
+        if place == "airflow" or {"dag_bag", "run_dag"} & set(item.fixturenames):
+            item.add_marker(pytest.mark.airflow)
+        if place in FACES:
+            item.add_marker(pytest.mark.faces)
+        if "chromium" in item.fixturenames:
+            item.add_marker(pytest.mark.browser)
+
 
 class SandboxProcess:
     """The sandbox on a free port, and what its controls offer."""

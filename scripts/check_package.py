@@ -1,0 +1,184 @@
+"""
+Builds the package and checks what came out: nothing in it that should not be, nothing missing, the same again.
+
+    python scripts/check_package.py dist            builds into dist/, then checks
+
+What git tracks is what belongs in it: a file that is not committed yet counts as too much.
+
+The wheel is built three times: from the checkout by way of the source archive, from the source archive alone, and
+from copies of the checkout in another folder. All have to be the same file, byte for byte. Needs uv on PATH and git.
+"""
+
+from __future__ import annotations
+
+import email
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = "airflow_provider_whatsapp"
+
+KINDS = {".css", ".html", ".js", ".json", ".py", ".svg", ".typed", ".yaml"}
+"""What a file in the wheel may be."""
+
+REQUIRED = {
+    f"{PACKAGE}/py.typed",
+    f"{PACKAGE}/get_provider_info.py",
+    f"{PACKAGE}/message_templates/template.schema.json",
+    f"{PACKAGE}/notifications/airflow_alert.yaml",
+    f"{PACKAGE}/sandbox/page/static/page.css",
+    f"{PACKAGE}/sandbox/page/static/page.js",
+    f"{PACKAGE}/sandbox/page/templates/base.html",
+}
+"""What nobody would miss before a user does."""
+
+METADATA = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
+LEFT_OUT = {".gitattributes", ".github", ".gitlab-ci.yml"}
+"""Tracked files that the source archive does not carry."""
+
+
+class PackageError(Exception):
+    """The package is not as it should be."""
+
+
+def tracked(folder: str = "") -> set[str]:
+    """Return what git knows of in a folder, as paths from the root."""
+    command = ["git", "ls-files", "-z", "--", folder or "."]
+    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
+    return {name for name in names if name and (ROOT / name).exists()}
+
+
+def compare(what: str, found: set[str], wanted: set[str]) -> None:
+    """
+    Compare two lists of files.
+
+    :raises PackageError: They differ.
+    """
+    for names, word in ((found - wanted, "holds what it should not"), (wanted - found, "lacks")):
+        if names:
+            msg = f"{what} {word}: {', '.join(sorted(names)[:10])}" + (" ..." if len(names) > 10 else "")
+            raise PackageError(msg)
+
+
+def check_wheel(wheel: Path, sources: set[str]) -> None:
+    """
+    Check what a wheel holds.
+
+    :param wheel: The file.
+    :param sources: The files of our package, as paths from the root.
+    :raises PackageError: Something is missing or too much, or of a kind that has no business there.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if not name.endswith("/")}
+        (info,) = {name.split("/")[0] for name in names if ".dist-info/" in name}
+        metadata = email.message_from_bytes(archive.read(f"{info}/METADATA"))
+    compare(wheel.name, names, sources | {f"{info}/{name}" for name in METADATA})
+    compare(wheel.name, names & REQUIRED, REQUIRED)
+    odd = {name for name in names if ".dist-info/" not in name and Path(name).suffix not in KINDS}
+    if odd:
+        msg = f"{wheel.name} holds files of unusual kinds: {', '.join(sorted(odd))}"
+        raise PackageError(msg)
+    version = wheel.name.split("-")[1]
+    if metadata["Version"] != version:
+        msg = f"{wheel.name} calls itself {metadata['Version']}"
+        raise PackageError(msg)
+
+
+def check_sdist(sdist: Path, sources: set[str]) -> None:
+    """
+    Check what a source archive holds: what git tracks, and no more.
+
+    :param sdist: The file.
+    :param sources: Everything that git tracks.
+    :raises PackageError: Something is missing or too much, or lies outside of the archive's one folder.
+    """
+    top = sdist.name.removesuffix(".tar.gz") + "/"
+    with tarfile.open(sdist) as archive:
+        members = [member for member in archive.getmembers() if not member.isdir()]
+    strange = [member.name for member in members if not member.isfile() or not member.name.startswith(top)]
+    if strange:
+        msg = f"{sdist.name} holds links, or files outside of {top}: {', '.join(strange[:10])}"
+        raise PackageError(msg)
+    found = {member.name.removeprefix(top) for member in members}
+    wanted = {name for name in sources if name.split("/")[0] not in LEFT_OUT}
+    compare(sdist.name, found, wanted | {"PKG-INFO"})
+
+
+def build(source: Path, target: Path, *options: str) -> list[Path]:
+    """Build a folder or a source archive; return the files, the wheel last."""
+    command = ["uv", "build", "--quiet", *options, "--out-dir", str(target), str(source)]
+    subprocess.run(command, check=True, env={**os.environ, "SOURCE_DATE_EPOCH": last_change()})
+    return sorted(target.glob("airflow_provider_whatsapp-*"), key=lambda path: path.suffix == ".whl")
+
+
+def last_change() -> str:
+    """Return when the last commit was made, in seconds; archives carry it as the time of their files."""
+    command = ["git", "log", "-1", "--format=%ct"]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def check_same(first: list[Path], second: list[Path], how: str) -> None:
+    """
+    Compare two builds.
+
+    :raises PackageError: A file of the second differs from that of the first.
+    """
+    for again in second:
+        before = next(path for path in first if path.name == again.name)
+        if digest(before) != digest(again):
+            msg = f"{again.name} is another file when it is built {how}"
+            raise PackageError(msg)
+
+
+def check_again(built: list[Path], names: set[str]) -> None:
+    """
+    Build a second time, elsewhere and with other permissions, and from the source archive; compare.
+
+    :param built: What the first time gave.
+    :param names: The files of the checkout.
+    :raises PackageError: It is not the same.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "another", "place")
+        for name in names:
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, copy / name)  # neither the time nor the permissions
+            (copy / name).chmod(0o600)
+        check_same(built, build(copy, Path(folder, "copy")), "in another folder")
+        sdist = next(path for path in built if path.suffix == ".gz")
+        check_same(built, build(sdist, Path(folder, "sdist"), "--wheel"), "from the source archive")
+
+
+def main(arguments: list[str]) -> int:
+    """Build, check, and say what there is."""
+    target = Path(arguments[0] if arguments else "dist")
+    shutil.rmtree(target, ignore_errors=True)
+    built = build(ROOT, target)
+    try:
+        names = tracked()
+        check_sdist(built[0], names)
+        check_wheel(built[1], {name for name in names if name.startswith(f"{PACKAGE}/")})
+        check_again(built, names)
+    except PackageError as error:
+        print(f"The package is not right: {error}", file=sys.stderr)
+        return 1
+    for path in built:
+        print(f"{digest(path)}  {path} ({path.stat().st_size:,} bytes)")
+    print("They hold what they should, and come out the same elsewhere and from the source archive.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
