@@ -115,7 +115,7 @@ def looks_like_media(source: Any) -> bool:
     :param source: What a caller gave as header.
     """
     if not isinstance(source, str):
-        return isinstance(source, _Openable | os.PathLike | bytes) or hasattr(source, "read")
+        return isinstance(source, _Openable | os.PathLike | bytes | bytearray) or hasattr(source, "read")
     if source_form(source) != "file" or source.startswith(("/", "./", "../", "~/")):
         return True
     return mimetypes.guess_type(source)[0] in _KIND_OF and not source.endswith(" ")
@@ -216,28 +216,29 @@ def _look_at_stream(stream: Any) -> tuple[str, int, Callable[[], BinaryIO]]:
 
     def reopen() -> BinaryIO:
         stream.seek(start)
-        return _Borrowed(stream)  # type: ignore[return-value]
+        return _Borrowed(stream, start)  # type: ignore[return-value]
 
     return Path(str(getattr(stream, "name", "file"))).name, size, reopen
 
 
 class _Borrowed:
-    """A caller's file object: read here, closed by its owner."""
+    """A caller's file object: read here, left where it was, since it may be looked at again; closed by its owner."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, start: int) -> None:
         self._stream = stream
+        self._start = start
 
     def read(self, size: int = -1) -> bytes:
         return self._stream.read(size)  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        pass
+        self._stream.seek(self._start)
 
     def __enter__(self) -> _Borrowed:
         return self
 
     def __exit__(self, *_: object) -> None:
-        pass
+        self.close()
 
 
 def _mime_type(name: str, head: bytes) -> str:

@@ -67,10 +67,8 @@ class _SendOperator(DeliveringOperator):
         if self._upload is not None or source_form(source) not in ("file", "store"):
             return
         if file_size(opened(source)) == 0:
-            name = (
-                "The file" if isinstance(source, bytes | bytearray) else str(getattr(source, "name", source))
-            )
-            why = f"{name} is empty (0 bytes), and skip_if_empty is set: nothing is sent."
+            name = source if isinstance(source, str) else getattr(source, "name", None)
+            why = f"{name or 'The file'} is empty (0 bytes), and skip_if_empty is set: nothing is sent."
             self.log.info("WhatsApp: %s", why)
             raise AirflowSkipException(why)
 

@@ -55,7 +55,9 @@ def test_every_argument_is_a_template_field_but_for_a_few(operator):
     missing = {(operator.__name__, name) for name in arguments(operator) - set(operator.template_fields)}
 
     assert missing == {pair for pair in NOT_TEMPLATED if pair[0] == operator.__name__}
-    assert set(operator.template_fields) <= arguments(operator), "a template field is named as its argument is"
+    assert set(operator.template_fields) <= arguments(operator), (
+        "a template field is named as its argument is"
+    )
 
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.__name__)

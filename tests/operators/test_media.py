@@ -1,0 +1,176 @@
+"""Files of every form, as a message of their own and in a template's header: one upload for all recipients."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from airflow_provider_whatsapp._compat import AirflowFailException, AirflowSkipException
+from airflow_provider_whatsapp.operators.messages import SendMediaOperator, SendTemplateOperator
+
+PEOPLE = ["+15550000001", "+15550000002", "+15550000003"]
+PDF = b"%PDF-1.7\nreport\n"
+
+
+@pytest.fixture
+def attach():
+    """Give Airflow a store in memory, beside the disk."""
+    import fsspec
+    from airflow.sdk.io import attach
+
+    attach("memory", fs=fsspec.filesystem("memory"))
+
+
+def on_disk(tmp_path, content, name):
+    path = tmp_path / name
+    path.write_bytes(content)
+    return path
+
+
+def in_memory(content, name):
+    from airflow.sdk import ObjectStoragePath
+
+    path = ObjectStoragePath(f"memory://bucket/{name}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+FORMS = {
+    "path": lambda tmp_path, content, name: str(on_disk(tmp_path, content, name)),
+    "pathlib": on_disk,
+    "file:// as text": lambda tmp_path, content, name: f"file://{on_disk(tmp_path, content, name)}",
+    "file://": lambda tmp_path, content, name: _stored(f"file://{on_disk(tmp_path, content, name)}"),
+    "memory:// as text": lambda tmp_path, content, name: str(in_memory(content, name)),
+    "memory://": lambda tmp_path, content, name: in_memory(content, name),
+    "bytes": lambda tmp_path, content, name: content,
+    "bytearray": lambda tmp_path, content, name: bytearray(content),
+    "file object": lambda tmp_path, content, name: on_disk(tmp_path, content, name).open("rb"),
+    "stream in memory": lambda tmp_path, content, name: io.BytesIO(content),
+}
+NAMED = {"bytes", "bytearray", "stream in memory"}
+"""Forms that have no name of their own."""
+
+
+def _stored(url):
+    from airflow.sdk import ObjectStoragePath
+
+    return ObjectStoragePath(url)
+
+
+def media_message(source, **options):
+    return SendMediaOperator(task_id="send", to=PEOPLE, media=source, **options)
+
+
+def template_header(source, filename=None, **options):
+    return SendTemplateOperator(
+        task_id="send",
+        to=PEOPLE,
+        template_name="report",
+        header=source,
+        header_filename=filename,
+        check_template=False,
+        **options,
+    )
+
+
+def document(message):
+    """Return the document that a message carries, in its header or as itself."""
+    payload = message["payload"]
+    if payload["type"] == "document":
+        return payload["document"]
+    (header,) = [part for part in payload["template"]["components"] if part["type"] == "header"]
+    return header["parameters"][0]["document"]
+
+
+@pytest.fixture(params=[media_message, template_header], ids=["message", "header"])
+def make(request, sandbox):
+    if request.param is template_header:
+        from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+        hook = MatonWhatsAppHook()
+        handle = hook.upload_template_sample(PDF)
+        components = [
+            {"type": "HEADER", "format": "DOCUMENT", "example": {"header_handle": [handle]}},
+            {"type": "BODY", "text": "The report is here."},
+        ]
+        hook.create_template("report", "en_US", "UTILITY", components)
+        sandbox.post("templates", name="report", language="en_US", status="APPROVED")
+    return request.param
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_form_is_uploaded_once_for_all(make, sandbox, tmp_path, attach, form):
+    source = FORMS[form](tmp_path, PDF, "report.pdf")
+
+    report = make(source).execute({})
+
+    assert report["sent"] == 3
+    assert len(sandbox.requests("/media")) == 1
+    ids = {document(message)["id"] for message in sandbox.messages}
+    assert len(ids) == 1
+    shown = {document(message).get("filename") for message in sandbox.messages}
+    assert shown == {"file" if form in NAMED else "report.pdf"}
+
+
+@pytest.mark.parametrize("form", ["path", "memory://", "bytes", "file object"])
+def test_the_name_that_is_shown(make, sandbox, tmp_path, attach, form):
+    source = FORMS[form](tmp_path, PDF, "7f3a.pdf")
+
+    make(source, filename="Sales July.pdf").execute({})
+
+    assert {document(message)["filename"] for message in sandbox.messages} == {"Sales July.pdf"}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_nothing_is_sent_of_an_empty_file_when_so_told(make, sandbox, tmp_path, attach, form, capsys, caplog):
+    caplog.set_level("INFO")
+    source = FORMS[form](tmp_path, b"", "report.pdf")
+    before = len(sandbox.requests())
+
+    with pytest.raises(AirflowSkipException, match=r"is empty \(0 bytes\), and skip_if_empty is set"):
+        make(source, skip_if_empty=True).execute({})
+
+    assert len(sandbox.requests()) == before
+    # Airflow writes its tasks' logs itself from 3.2 on.
+    assert "nothing is sent" in caplog.text + "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_empty_file_is_an_error_otherwise(make, sandbox, tmp_path, attach, form):
+    source = FORMS[form](tmp_path, b"", "report.pdf")
+    before = len(sandbox.requests())
+
+    with pytest.raises(AirflowFailException, match="is empty"):
+        make(source).execute({})
+
+    assert len(sandbox.requests()) == before
+
+
+def test_a_line_of_titles_alone_is_not_empty(sandbox, tmp_path):
+    path = on_disk(tmp_path, b"city,orders\n", "report.csv")
+
+    assert media_message(str(path), skip_if_empty=True).execute({})["sent"] == 3
+
+
+def test_what_is_no_file_here_is_not_looked_at(sandbox):
+    assert media_message("https://example.com/report.pdf", skip_if_empty=True).execute({})["sent"] == 3
+
+
+def test_a_missing_file_is_no_reason_to_skip(make, sandbox, tmp_path):
+    with pytest.raises(AirflowFailException, match="does not exist"):
+        make(str(tmp_path / "nowhere.pdf"), skip_if_empty=True).execute({})
+
+
+def test_a_header_s_text_is_sent_whatever_skip_if_empty_says(sandbox):
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+    components = [
+        {"type": "HEADER", "format": "TEXT", "text": "Sales of {{1}}", "example": {"header_text": ["July"]}},
+        {"type": "BODY", "text": "The report is here."},
+    ]
+    MatonWhatsAppHook().create_template("report", "en_US", "UTILITY", components)
+    sandbox.post("templates", name="report", language="en_US", status="APPROVED")
+
+    assert template_header("July", skip_if_empty=True).execute({})["sent"] == 3
