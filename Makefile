@@ -11,12 +11,16 @@ ARGS ?=
 
 SETUP = @PYTHON="$(PYTHON)" AIRFLOW_VERSION="$(AIRFLOW_VERSION)" scripts/setup.sh "$(VENV)"
 RUN = "$(VENV)/bin/python"
+# Tools that stay apart from Airflow: nox, pip-audit, twine, and uv, which they need.
+TOOLS = .venv-tools
+SETUP_TOOLS = @PYTHON="$(PYTHON)" AIRFLOW_VERSION= TOOLS_ONLY=yes scripts/setup.sh $(TOOLS) matrix release
+WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(TOOLS)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test lint format types bench docs build clean
+.PHONY: help demo sandbox test lint format types bench docs build package matrix audit release-check clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## send a real report by a real Airflow to a phone on the screen (sandbox, no account)
 	$(SETUP) examples
@@ -66,5 +70,21 @@ build: ## the wheel, into dist/
 	fi
 	@ls dist/*.whl
 
+package: ## source archive and wheel, into dist/: what they hold, and that they come out the same again
+	$(SETUP_TOOLS)
+	@$(WITH_TOOLS) scripts/check_package.py dist
+
+matrix: ## all tests on every Airflow and Python (hours); SESSION="tests(3.1.8, 3.11)" runs one
+	$(SETUP_TOOLS)
+	@$(WITH_TOOLS) -m nox $(if $(SESSION),--session "$(SESSION)") -- $(ARGS)
+
+audit: ## known vulnerabilities of what the package brings with it
+	$(SETUP_TOOLS)
+	@$(WITH_TOOLS) scripts/audit.py
+
+release-check: ## everything short of uploading (hours; ARGS=--fast: minutes, without the gate and the matrix)
+	$(SETUP_TOOLS)
+	@$(WITH_TOOLS) scripts/release_check.py $(ARGS)
+
 clean: ## remove everything that the other targets made
-	rm -rf .venv .venv-airflow-* .airflow demo-output dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-airflow-* .venv-tools .nox .airflow demo-output dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
