@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseHook, Connection
@@ -41,6 +42,7 @@ __all__ = [
     "aget_connection",
     "ask_airflow",
     "conf",
+    "in_task",
 ]
 
 # Before 3.3.2 the asynchronous look-up masks secrets with a blocking call to the supervisor, which can deadlock
@@ -75,6 +77,12 @@ async def ask_airflow(executor: ThreadPoolExecutor, function: Callable[..., Any]
     from asgiref.sync import sync_to_async
 
     return await sync_to_async(function, thread_sensitive=False, executor=executor)(*args)
+
+
+def in_task() -> bool:
+    """Say whether this process runs a task, so that Airflow can be asked and told things."""
+    runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
+    return getattr(runner, "SUPERVISOR_COMMS", None) is not None
 
 
 class AssetMemory:

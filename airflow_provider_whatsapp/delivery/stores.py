@@ -72,6 +72,94 @@ class MemoryStore:
         self._values[key] = json.dumps(value)
 
 
+class Mark(Protocol):
+    """Where a mark lives: an Airflow Variable's class methods."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value."""
+
+    def set(self, key: str, value: Any, description: str | None = None) -> None:
+        """Write a value; Airflow logs a failure and raises nothing."""
+
+    def delete(self, key: str) -> None:
+        """Delete a value."""
+
+
+class MarkedMemory(MemoryStore):
+    """
+    Memory, and a mark that outlives it: that a try has begun to send, and has not come to a good end.
+
+    To whom it has sent is lost with its process, so a later try that finds the mark sends nothing.
+
+    :param mark: Where the mark lives.
+    :param task: DAG, run, task and map index.
+    """
+
+    def __init__(self, mark: Mark, task: Sequence[str]) -> None:
+        super().__init__()
+        self._mark = mark
+        self._task = list(task)
+        self._this = {"try_number": 1, "max_tries": 0}
+        self._marked = False
+        self.key = f"whatsapp_sending_{hashlib.sha256(json.dumps(self._task).encode()).hexdigest()[:20]}"
+        self.name = f"the mark in Airflow's Variable {self.key}"
+
+    def admit(self, number: int, max_tries: int, *, resend_on_clear: bool) -> bool:
+        """
+        Refuse a try when an earlier one has left its mark.
+
+        :param number: Of the try, from 1.
+        :param max_tries: Airflow's count of retries, which a clear raises.
+        :param resend_on_clear: After a clear everybody is sent to again.
+        :return: The mark is there, and everybody is to be sent to again.
+        :raises LedgerError: An earlier try has begun to send, and nobody knows to whom.
+        """
+        self._this = {"try_number": number, "max_tries": max_tries}
+        if number == 1:
+            return False
+        found = attempt(lambda: self._mark.get(self.key, None), f"{self.name} could not be read")
+        if found is None:
+            return False
+        if resend_on_clear and f'"max_tries": {max_tries}}}' not in str(found):
+            return True
+        raise LedgerError(
+            "an earlier try of this task had begun to send when it ended, and no ledger says to whom",
+            permanent=True,
+            advice="Clear the task with resend_on_clear=True to send to everybody again. With ledger_path=, or on "
+            f"Airflow 3.3, a later try knows whom to leave out. (The sign of it is the Variable {self.key}.)",
+        )
+
+    def set(self, key: str, value: Any) -> None:
+        """
+        Write the value; the mark comes with the first claim, and goes with the task's good end.
+
+        :param key: Its name.
+        :param value: JSON primitives.
+        :raises OSError: The mark is not there after it was written.
+        """
+        super().set(key, value)
+        if key != "head":
+            return
+        if value["claimed"] and not self._marked:
+            self._set_mark()
+        reached = value["sent"] or value["chunks"] or any(note[1] == "unknown" for note in value["notes"])
+        if self._marked and (value["finished"] == "success" or (value["finished"] and not reached)):
+            self._mark.delete(self.key)
+            self._marked = False
+
+    def _set_mark(self) -> None:
+        names = dict(zip(("dag_id", "run_id", "task_id", "map_index"), self._task, strict=True))
+        value = json.dumps(names | self._this)
+        about = "A WhatsApp task has begun to send and has not come to a good end; it may be deleted with the run."
+        self._mark.set(self.key, value, about)
+        if (
+            self._mark.get(self.key, None) != value
+        ):  # Airflow would only have logged that it could not be written
+            msg = "it was not there when it was read again"
+            raise OSError(msg)
+        self._marked = True
+
+
 class StateStore:
     """
     Airflow's task state store (3.3+), which outlives retries and clears of the task.
@@ -179,8 +267,10 @@ def local_path(path: Any) -> Path | None:
     """
     if isinstance(path, str):
         return Path(path)
-    if getattr(path, "protocol", None) in ("file", "local", "") and hasattr(path, "path"):
-        return Path(path.path)
+    # Asked first, for with older libraries, as in Airflow 3.1, the path of an object store is a pathlib.Path too.
+    protocol = getattr(path, "protocol", None)
+    if protocol is not None:
+        return Path(path.path) if protocol in ("file", "local", "") else None
     return path if isinstance(path, Path) else None
 
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_whatsapp.delivery.engine import Delivery, OnUnknown
-    from airflow_provider_whatsapp.delivery.ledger import Begin, Job, Ledger
+    from airflow_provider_whatsapp.delivery.ledger import Begin, Job, Ledger, Try
     from airflow_provider_whatsapp.delivery.report import Report
+    from airflow_provider_whatsapp.delivery.stores import Store
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
 DEFAULT_CONN_ID = "maton_whatsapp_default"
@@ -164,20 +165,28 @@ class DeliveringOperator(BaseOperator):
     def _open_ledger(self, context: Context, job: Job, *, remember_sent: bool) -> tuple[Ledger, Begin]:
         """Find out what earlier tries have done, and say what follows from it."""
         from airflow_provider_whatsapp.delivery.ledger import Ledger, Try
+        from airflow_provider_whatsapp.delivery.stores import MarkedMemory
 
-        ledger = Ledger(_store(context, self.ledger_path), remember_sent=remember_sent)
         ti: Any = context.get("ti")
         this = Try(ti.try_number, ti.max_tries) if ti is not None else Try()
-        begin = ledger.begin(job, this, resend_on_clear=self.resend_on_clear)
-        if not ledger.durable:
+        store = _store(context, self.ledger_path)
+        if not store.durable:
             self.log.warning(
                 "No ledger outlives this try: give ledger_path=, or use Airflow 3.3. The task is not retried once "
-                "anything was sent, and after a crash of its worker a retry would send again."
+                "anything was sent; when its worker dies while it sends, a retry refuses to go on. A clear of a task "
+                "that has succeeded sends to everybody again."
             )
-        name, done = (
-            ledger.store.name,
-            f"{ledger.sent} of {job.total} were sent, {ledger.unknown} are unknown",
+        again = isinstance(store, MarkedMemory) and store.admit(
+            this.number, this.max_tries, resend_on_clear=self.resend_on_clear
         )
+        ledger = Ledger(store, remember_sent=remember_sent)
+        begin = ledger.begin(job, this, resend_on_clear=self.resend_on_clear)
+        begin = "fresh" if again else begin
+        self._say_how(begin, this, ledger, job.total)
+        return ledger, begin
+
+    def _say_how(self, begin: Begin, this: Try, ledger: Ledger, total: int) -> None:
+        name, done = ledger.store.name, f"{ledger.sent} of {total} were sent, {ledger.unknown} are unknown"
         if begin == "again":
             self.log.info("Try %d goes on where an earlier one ended: %s (%s).", this.number, done, name)
         elif begin == "cleared":
@@ -192,7 +201,6 @@ class DeliveringOperator(BaseOperator):
             self.log.info(
                 "This task was cleared, and resend_on_clear is True: everybody is sent to again (%s).", name
             )
-        return ledger, begin
 
     def _observe(self, news: dict[str, int], rate: float) -> None:
         from airflow_provider_whatsapp._compat import Stats
@@ -290,14 +298,22 @@ def opened(path: Any) -> Any:
     return ObjectStoragePath(path) if isinstance(path, str) else path
 
 
-def _store(context: Context, ledger_path: Any) -> Any:
-    from airflow_provider_whatsapp.delivery.stores import FileStore, MemoryStore, StateStore
+def _store(context: Context, ledger_path: Any) -> Store:
+    from airflow_provider_whatsapp._compat import in_task
+    from airflow_provider_whatsapp.delivery.stores import FileStore, MarkedMemory, MemoryStore, StateStore
 
+    ti: Any = context.get("ti")
+    names = [] if ti is None else [ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index)]
     if ledger_path:
-        ti: Any = context["ti"]
-        return FileStore(opened(ledger_path), ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index))
+        return FileStore(opened(ledger_path), *names)
     accessor = context.get("task_state_store")
-    return MemoryStore() if accessor is None else StateStore(accessor)
+    if accessor is not None:
+        return StateStore(accessor)
+    if names and in_task():
+        from airflow.sdk import Variable
+
+        return MarkedMemory(Variable, names)
+    return MemoryStore()
 
 
 def _translated(error: Exception) -> Exception:
