@@ -17,7 +17,7 @@ SETUP_TOOLS = @PYTHON="$(PYTHON)" AIRFLOW_VERSION= TOOLS_ONLY=yes scripts/setup.
 WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(TOOLS)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test lint format types bench docs build package matrix audit release-check clean
+.PHONY: help demo sandbox test lint format types bench docs ui-check build package matrix audit release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,10 @@ docs: ## the documentation, into build/docs; a warning is an error
 	$(SETUP) docs
 	@$(RUN) -m sphinx --fail-on-warning --keep-going --nitpicky --quiet --builder html docs build/docs
 	@echo "Open build/docs/index.html"
+
+ui-check: ## fill in the connection form of a real Airflow in a real browser (needs Chromium; pictures into docs/images)
+	$(SETUP) examples tests
+	@$(RUN) scripts/ui_check.py
 
 build: ## the wheel, into dist/
 	$(SETUP) examples
