@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import random
-import subprocess
-import sys
-import threading
 from collections import Counter
 from pathlib import Path
 
 import pytest
+
+from tests.airflow.running import lines, reached, refusal, state, xcom
 
 pytestmark = pytest.mark.airflow
 
@@ -21,80 +18,6 @@ BODY = [
         "example": {"body_text": [["Ann", "10:00"]]},
     }
 ]
-
-
-def reached(sandbox):
-    return Counter(message["to"] for message in sandbox.messages)
-
-
-def refusal(code, to, **fields):
-    body = {"error": {"message": "no", "type": "OAuthException", "code": code}}
-    return {"status": 400, "body": body, "path": "/messages", "to": to, **fields}
-
-
-def has_state_store():
-    import airflow.sdk.execution_time.context as context
-
-    return hasattr(context, "TaskStateStoreAccessor")
-
-
-@pytest.fixture(params=["state store", "files"])
-def ledger(request, tmp_path):
-    """Give the run's configuration for either ledger."""
-    if request.param == "files":
-        return {"ledger": f"file://{tmp_path}/ledgers"}
-    if not has_state_store():
-        pytest.skip("this Airflow has no task state store")
-    return {}
-
-
-@pytest.fixture
-def run(dag_bag, sandbox):
-    """Run a DAG and return its run."""
-    return lambda dag_id, **conf: dag_bag.dags[dag_id].test(run_conf=conf or None)
-
-
-@pytest.fixture
-def run_again(dag_bag):
-    """Run a task of a run again, after a clear as in the UI, or as the scheduler does when its worker is gone."""
-
-    def again(dag_run, task_id, *, clear):
-        from airflow.models.taskinstance import TaskInstance, clear_task_instances
-        from airflow.sdk.definitions.dag import _run_task
-        from airflow.utils.session import create_session
-        from sqlalchemy import select
-
-        which = select(TaskInstance).where(
-            TaskInstance.dag_id == dag_run.dag_id,
-            TaskInstance.run_id == dag_run.run_id,
-            TaskInstance.task_id == task_id,
-        )
-        with create_session() as session:
-            found = session.scalar(which)
-            if clear:
-                clear_task_instances([found], session, dag_run_state=False)
-            else:
-                found.prepare_db_for_next_try(session)
-        with create_session() as session:
-            found = session.scalar(which)
-            found.try_number += 1
-            found.state = "scheduled"
-            session.flush()
-            session.refresh(found)
-            session.expunge(found)
-        found.task = dag_bag.dags[dag_run.dag_id].task_dict[task_id]
-        _run_task(ti=found, task=found.task)
-        return dag_run.get_task_instance(task_id)
-
-    return again
-
-
-def xcom(dag_run, key="return_value", task_id="send"):
-    return dag_run.get_task_instance(task_id).xcom_pull(task_ids=task_id, key=key)
-
-
-def state(dag_run, task_id="send"):
-    return dag_run.get_task_instance(task_id).state
 
 
 def test_a_time_out_in_the_middle_repeats_nothing(run, sandbox, ledger):
@@ -144,53 +67,6 @@ def test_a_clear_repeats_only_what_the_user_asked_for(run, run_again, sandbox, l
     assert reached(sandbox) == Counter({f"1555000{number:04}": 1 if number < 3 else 2 for number in range(6)})
 
 
-RUN_IN_A_PROCESS = """
-import json, os, sys
-try:
-    from airflow.dag_processing.dagbag import DagBag
-except ImportError:
-    from airflow.models.dagbag import DagBag
-bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"] + "/test_dags/delivery_dags.py")
-bag.dags["broadcast_kill"].test(run_conf=json.loads(sys.argv[1]))
-"""
-
-
-def test_a_process_killed_in_the_middle_repeats_nothing(dag_bag, run_again, sandbox, ledger, tmp_path):
-    """Kill -9, then what the scheduler does about it. The campaign in tests/campaigns does this many times over."""
-    from airflow.models.dagrun import DagRun
-    from airflow.utils.session import create_session
-
-    sandbox.fault("slow", seconds=0.1, times=0, path="/messages")
-    results = tmp_path / "results.jsonl"
-    conf = {**ledger, "results": f"file://{results}"}
-    log = tmp_path / "process.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-c", RUN_IN_A_PROCESS, json.dumps(conf)], stdout=output, stderr=output
-        )
-    until = random.randrange(1, 100)
-    while len(sandbox.messages) < until:
-        assert process.poll() is None, log.read_text()[-3000:]
-        threading.Event().wait(0.05)
-    process.kill()
-    process.wait()
-    (dag_run,) = DagRun.find(dag_id="broadcast_kill", state="running")
-
-    assert run_again(dag_run, "send", clear=False).state == "success"
-
-    counts = reached(sandbox)
-    assert max(counts.values()) == 1
-    found = {row["to"]: row["status"] for row in lines(results)}
-    assert len(found) == 200
-    assert {to for to, status in found.items() if status == "sent"} <= set(counts)
-    unknown = {to for to, status in found.items() if status == "unknown"}
-    assert len(counts.keys() | unknown) == 200
-    assert len(unknown) <= 16
-    dag_run.set_state("failed")
-    with create_session() as session:
-        session.merge(dag_run)
-
-
 def test_a_message_that_changes_from_try_to_try_is_refused(run, sandbox, ledger, change_connection):
     change_connection(extra={"max_retries": 0})
     sandbox.fault("status", **refusal(131056, "15550000005"))
@@ -200,18 +76,6 @@ def test_a_message_that_changes_from_try_to_try_is_refused(run, sandbox, ledger,
     assert state(dag_run) == "failed"
     assert dag_run.get_task_instance("send").try_number == 2, "the second try refuses for good"
     assert reached(sandbox).total() == 11
-
-
-def test_without_a_ledger_nothing_is_retried_once_anything_was_sent(run, sandbox, change_connection):
-    if has_state_store():
-        pytest.skip("this Airflow has a task state store")
-    change_connection(extra={"max_retries": 0})
-    sandbox.fault("status", **refusal(131056, "15550000005"))
-
-    dag_run = run("delivery_time_out")
-
-    assert state(dag_run) == "failed"
-    assert dag_run.get_task_instance("send").try_number == 1
 
 
 @pytest.mark.parametrize(("failures", "end"), [(1, "success"), (2, "failed")])
@@ -255,10 +119,6 @@ def people(tmp_path):
         return f"file://{path}"
 
     return write
-
-
-def lines(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def test_mapped_shards_share_the_list_out(run, sandbox, invitation, people, ledger, tmp_path):

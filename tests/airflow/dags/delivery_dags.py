@@ -88,7 +88,7 @@ def broadcast_shards():
         recipients="{{ dag_run.conf['recipients'] }}",
         template_name="invitation",
         body=["{name}", "{{ run_id }}"],
-        shards=3,
+        shards="{{ dag_run.conf.get('shards', 3) }}",
         ledger_path=LEDGER,
         results_path="{{ dag_run.conf['results'] }}",
         suppression="{{ dag_run.conf.get('opted_out', '') }}",
@@ -133,6 +133,22 @@ def broadcast_kill():
 
 
 broadcast_kill()
+
+
+@dag("broadcast_unlucky", **OPTIONS)
+def broadcast_unlucky():
+    BroadcastTemplateOperator(
+        task_id="send",
+        recipients=[f"1555{number:07}" for number in range(60)],
+        template_name="hello_world",
+        results_path="{{ dag_run.conf['results'] }}",
+        max_failed=100,
+        retries=30,
+        retry_delay=0,
+    )
+
+
+broadcast_unlucky()
 
 
 @dag("broadcast_window", **OPTIONS)

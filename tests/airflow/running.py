@@ -1,0 +1,39 @@
+"""What the tests that run DAGs share: what came of a run, and what the sandbox got."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+
+def has_state_store():
+    """Say whether this Airflow keeps state of tasks over their tries."""
+    import airflow.sdk.execution_time.context as context
+
+    return hasattr(context, "TaskStateStoreAccessor")
+
+
+def reached(sandbox):
+    """Return how many messages each number got."""
+    return Counter(message["to"] for message in sandbox.messages)
+
+
+def refusal(code, to, **fields):
+    """Return a fault by which WhatsApp refuses a message."""
+    body = {"error": {"message": "no", "type": "OAuthException", "code": code}}
+    return {"status": 400, "body": body, "path": "/messages", "to": to, **fields}
+
+
+def xcom(dag_run, key="return_value", task_id="send"):
+    """Return what a task has pushed."""
+    return dag_run.get_task_instance(task_id).xcom_pull(task_ids=task_id, key=key)
+
+
+def state(dag_run, task_id="send"):
+    """Return how a task has ended."""
+    return dag_run.get_task_instance(task_id).state
+
+
+def lines(path):
+    """Return the objects of a file of JSON lines."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
