@@ -1,0 +1,105 @@
+"""The line in the log and the numbers for metrics, by a clock that the test moves."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, RecipientError
+from airflow_provider_whatsapp.delivery.progress import INTERVAL, Progress
+from airflow_provider_whatsapp.delivery.report import Outcome
+
+SENT = Outcome("15550000001", "sent")
+FAILED = Outcome("15550000002", "failed", error=RecipientError("no such number"))
+UNKNOWN = Outcome("15550000003", "unknown", error=OutcomeUnknownError("no answer"))
+
+
+@pytest.fixture
+def clock():
+    return [1000.0]
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def progress(clock, told, caplog):
+    caplog.set_level("INFO")
+    return Progress(600, observe=lambda news, rate: told.append((news, rate)), clock=lambda: clock[0])
+
+
+def lines(caplog):
+    return [record.getMessage() for record in caplog.records if "per second" in record.getMessage()]
+
+
+def test_a_line_comes_at_a_steady_interval(progress, clock, caplog):
+    at = []
+    for second in range(1, 151):  # two messages a second, for two and a half minutes
+        clock[0] = 1000.0 + second
+        for _ in range(2):
+            before = len(lines(caplog))
+            progress.count(SENT, now=True)
+            at += [second] * (len(lines(caplog)) - before)
+
+    assert at == [30, 60, 90, 120, 150]
+    assert lines(caplog)[:2] == [
+        "WhatsApp: 59 of 600 sent, 0 failed, 0 unknown; 2.0 per second, 5 min left",
+        "WhatsApp: 119 of 600 sent, 0 failed, 0 unknown; 2.0 per second, 4 min left",
+    ]
+
+
+def test_it_comes_too_when_no_answer_does(progress, clock, caplog):
+    progress.count(SENT, now=True)
+    clock[0] += INTERVAL
+    progress.tick()
+    clock[0] += INTERVAL - 0.1
+    progress.tick()
+
+    assert lines(caplog) == ["WhatsApp: 1 of 600 sent, 0 failed, 0 unknown; 0.0 per second, 300 min left"]
+
+
+def test_the_line_has_failures_rate_and_time_left(progress, clock):
+    clock[0] += 2
+    for outcome in (SENT, SENT, FAILED, UNKNOWN):
+        progress.count(outcome, now=True)
+
+    assert progress.line() == "2 of 600 sent, 1 failed, 1 unknown; 2.0 per second, 5 min left"
+
+
+def test_seconds_are_told_when_there_are_few(clock):
+    progress = Progress(14, clock=lambda: clock[0])
+    clock[0] += 2
+    for _ in range(4):
+        progress.count(SENT, now=True)
+
+    assert progress.line().endswith("2.0 per second, 5 s left")
+
+
+def test_who_was_sent_to_by_an_earlier_try_counts_as_sent_but_not_for_the_rate_or_the_metrics(
+    progress, clock, told
+):
+    for _ in range(300):
+        progress.count(SENT, now=False)
+    clock[0] += 10
+    for _ in range(10):
+        progress.count(SENT, now=True)
+    progress.end()
+
+    assert progress.line() == "310 of 600 sent, 0 failed, 0 unknown; 1.0 per second, 5 min left"
+    assert told == [({"sent": 10, "failed": 0, "unknown": 0}, 1.0)]
+
+
+def test_metrics_hear_what_is_new_since_the_last_time(progress, clock, told):
+    clock[0] += 10
+    for outcome in (SENT, FAILED):
+        progress.count(outcome, now=True)
+    clock[0] += 20
+    progress.count(SENT, now=True)
+    progress.count(UNKNOWN, now=True)
+    progress.end()
+
+    assert told == [
+        ({"sent": 2, "failed": 1, "unknown": 0}, 0.1),
+        ({"sent": 0, "failed": 0, "unknown": 1}, 4 / 30),
+    ]
