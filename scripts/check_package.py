@@ -154,8 +154,8 @@ def check_again(built: list[Path], names: set[str]) -> None:
         copy = Path(folder, "another", "place")
         for name in names:
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, copy / name)  # neither the time nor the permissions
-            (copy / name).chmod(0o600)
+            shutil.copyfile(ROOT / name, copy / name)  # without its time
+            (copy / name).chmod(0o700 if os.access(ROOT / name, os.X_OK) else 0o600)
         check_same(built, build(copy, Path(folder, "copy")), "in another folder")
         sdist = next(path for path in built if path.suffix == ".gz")
         check_same(built, build(sdist, Path(folder, "sdist"), "--wheel"), "from the source archive")
