@@ -7,6 +7,7 @@ import json
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from pygments.lexers.special import TextLexer
 from sphinx.util.docutils import SphinxDirective
 
 from airflow_provider_whatsapp import cli
@@ -145,11 +146,25 @@ class Generated(SphinxDirective):
         return self.parse_text_to_nodes(made)
 
 
+class IfThere(SphinxDirective):
+    """``{if-there} PAGE``: what stands in it, where there is such a page; measurements may be still to come."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Keep it or leave it out."""
+        there = self.arguments[0] in self.env.found_docs
+        return self.parse_content_to_nodes() if there else []
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """
     Make the directive known.
 
     :param app: Sphinx.
     """
+    app.add_lexer("csv", TextLexer)
     app.add_directive("from-code", Generated)
+    app.add_directive("if-there", IfThere)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

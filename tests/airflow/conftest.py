@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,15 @@ import pytest
 from tests.airflow.running import has_state_store
 
 ROOT = Path(__file__).parents[2]
+RUN_IN_A_PROCESS = """
+import json, os, sys
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:
+    from airflow.models.dagbag import DagBag
+bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"] + "/test_dags/delivery_dags.py")
+bag.dags[sys.argv[1]].test(run_conf=json.loads(sys.argv[2]))
+"""
 
 
 @pytest.fixture(scope="session")
@@ -95,3 +107,26 @@ def run_again(dag_bag):
         return dag_run.get_task_instance(task_id)
 
     return again
+
+
+@pytest.fixture
+def start(dag_bag, sandbox, tmp_path):
+    """Run a DAG in a process of its own; return it and the file of what it says."""
+    processes = []
+
+    def started(dag_id, conf, **environment):
+        log = tmp_path / "process.log"
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-c", RUN_IN_A_PROCESS, dag_id, json.dumps(conf)],
+                stdout=output,
+                stderr=output,
+                env=os.environ | environment,
+            )
+        processes.append(process)
+        return process, log
+
+    yield started
+    for process in processes:
+        process.kill()
+        process.wait()
