@@ -1,0 +1,117 @@
+"""What pages take for granted: templates that are approved, files that are there, connections."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from tests.docs.pages import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+SALES = ("filter coffee", 212, 4.5), ("tea", 95, 3.2)
+
+
+@dataclass
+class Setup:
+    """
+    What a page takes for granted.
+
+    :param places: What stands on the page for a place of the reader's, and what it is here.
+    :param make: Makes the rest: in the page's folder, in the folder of its DAGs, and in the sandbox that the tests'
+        connection points to.
+    :param variables: Of the environment.
+    """
+
+    places: Mapping[str, str] = field(default_factory=dict)
+    make: Callable[[Path, Path, Any], None] = lambda folder, dags, sandbox: None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def template(sandbox: Any, name: str, body: str, *, header: str | None = None, named: bool = False) -> None:
+    """Put an approved template into the sandbox."""
+    components: list[dict[str, Any]] = [{"type": "BODY", "text": body}]
+    if header:
+        components.insert(0, {"type": "HEADER", "format": header})
+    fields = {
+        "name": name,
+        "language": "en_US",
+        "category": "UTILITY",
+        "components": components,
+        "parameter_format": "NAMED" if named else "POSITIONAL",
+        "status": "APPROVED",
+    }
+    requests.put(f"{sandbox.url}/_sandbox/templates", json=fields, timeout=10).raise_for_status()
+
+
+def _alerts(folder: Path, dags: Path, sandbox: Any) -> None:
+    shutil.copy(ROOT / "airflow_provider_whatsapp" / "notifications" / "airflow_alert.yaml", folder)
+
+
+def _reports(folder: Path, dags: Path, sandbox: Any) -> None:
+    for day in (datetime.now(UTC), datetime.now(UTC) + timedelta(days=1)):
+        file = folder / "reports" / f"{day:%Y-%m-%d}" / "sales.pdf"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"%PDF-1.7\n%%EOF\n")
+    template(
+        sandbox,
+        "weekly_sales_report",
+        "The week of {{week}} brought {{total}} in all.",
+        header="DOCUMENT",
+        named=True,
+    )
+    template(sandbox, "sales_picture", "Sales until {{1}}, by product.", header="IMAGE")
+    (dags / "sql").mkdir()
+    (dags / "sql" / "sales_of_the_week.sql").write_text("SELECT product, units * price AS sales FROM orders")
+    with sqlite3.connect(folder / "warehouse.db") as database:
+        database.execute("CREATE TABLE orders (product TEXT, units INTEGER, price REAL)")
+        database.executemany("INSERT INTO orders VALUES (?, ?, ?)", SALES)
+
+
+def _tests(folder: Path, dags: Path, sandbox: Any) -> None:
+    template(sandbox, "orders_late", "On {{day}} there were {{orders}} late orders.", named=True)
+
+
+def _broadcast(folder: Path, dags: Path, sandbox: Any) -> None:
+    template(sandbox, "invitation", "Dear {{1}}, we are in {{2}} next week.")
+    for name in ("people.csv", "invited.jsonl"):
+        (folder / name).write_text("phone,name,city\n+1 555 010 0101,Ana,Lisbon\n")
+    (folder / "invited.jsonl").write_text(
+        '{"n": 0, "to": "15550100101", "status": "failed", "given": "+1 555 010 0101", "where": "people.csv:2", '
+        '"row": {"phone": "+1 555 010 0101", "name": "Ana", "city": "Lisbon"}}\n'
+    )
+
+
+def _tutorial(folder: Path, dags: Path, sandbox: Any) -> None:
+    (folder / "airflow-provider-whatsapp").symlink_to(ROOT)
+
+
+SETUPS: dict[str, Setup] = {
+    "docs/tutorial.md": Setup(make=_tutorial),
+    "docs/how-to/alerts.md": Setup(make=_alerts),
+    "docs/how-to/reports.md": Setup(
+        make=_reports,
+        places={"s3://reports": "file://{folder}/reports"},
+        variables={"AIRFLOW_CONN_WAREHOUSE": '{"conn_type": "sqlite", "host": "{folder}/warehouse.db"}'},
+    ),
+    "docs/how-to/testing-your-dags.md": Setup(make=_tests),
+    "docs/how-to/broadcast.md": Setup(make=_broadcast, places={"s3://marketing": "{folder}"}),
+    "docs/how-to/templates-as-code.md": Setup(
+        places={"/opt/airflow/dags/templates": "{folder}/templates"},
+    ),
+    "docs/how-to/several-accounts.md": Setup(
+        places={
+            '"password": "<Maton API key>"': '"password": "maton-sandbox-key", "host": "{url}"',
+            '"connection_id": "<Maton connection ID>", ': "",
+            **dict.fromkeys(("201", "301"), "106540352242922"),
+            **dict.fromkeys(("200", "300"), "102290129340398"),
+        }
+    ),
+}
