@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -17,45 +13,12 @@ from tests.campaigns.judging import Round, read_lines
 
 pytestmark = pytest.mark.airflow
 
-RUN_IN_A_PROCESS = """
-import json, os, sys
-try:
-    from airflow.dag_processing.dagbag import DagBag
-except ImportError:
-    from airflow.models.dagbag import DagBag
-bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"] + "/test_dags/delivery_dags.py")
-bag.dags[sys.argv[1]].test(run_conf=json.loads(sys.argv[2]))
-"""
-
 
 @pytest.fixture
 def no_ledger(no_marks):
     """Leave the test to the versions that have no store of their own."""
     if has_state_store():
         pytest.skip("this Airflow has a task state store")
-
-
-@pytest.fixture
-def start(dag_bag, sandbox, tmp_path):
-    """Run a DAG in a process of its own; return it and the file of what it says."""
-    processes = []
-
-    def started(dag_id, conf, **environment):
-        log = tmp_path / "process.log"
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-c", RUN_IN_A_PROCESS, dag_id, json.dumps(conf)],
-                stdout=output,
-                stderr=output,
-                env=os.environ | environment,
-            )
-        processes.append(process)
-        return process, log
-
-    yield started
-    for process in processes:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture

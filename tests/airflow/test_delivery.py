@@ -233,9 +233,9 @@ def test_outside_its_hours_a_broadcast_waits_without_a_worker(run, sandbox, ledg
 
     opens = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3)
     closes = opens + timedelta(hours=2)
-    task = "broadcast_window", [opens.time().isoformat(), closes.time().isoformat()]
+    window = [opens.time().isoformat(), closes.time().isoformat()]
 
-    dag_run = run(task[0], window=task[1], **ledger)
+    dag_run = run("broadcast_window", recipients=["+15550000001", "+4915550000002"], window=window, **ledger)
 
     assert state(dag_run) == "success"
     assert reached(sandbox) == {"15550000001": 1, "4915550000002": 1}

@@ -155,11 +155,12 @@ broadcast_unlucky()
 def broadcast_window():
     BroadcastTemplateOperator(
         task_id="send",
-        recipients=[{"to": "+15550000001"}, {"to": "+4915550000002"}],
+        recipients="{{ dag_run.conf['recipients'] | tojson }}",
         template_name="hello_world",
         ledger_path=LEDGER,
-        send_window=["{{ dag_run.conf['window'][0] }}", "{{ dag_run.conf['window'][1] }}"],
-        timezone="UTC",
+        results_path="{{ dag_run.conf.get('results', '') }}",
+        send_window="{{ dag_run.conf.get('window', '') }}",
+        timezone="{{ dag_run.conf.get('timezone', 'UTC') }}",
     )
 
 
