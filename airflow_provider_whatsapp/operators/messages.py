@@ -252,7 +252,8 @@ class SendMediaOperator(_SendOperator):
 
     :param to: One recipient or a list: numbers in international form, or business-scoped user ids. (templated)
     :param media: URL, media id, path, ``ObjectStoragePath``, bytes or a binary file object; a file is checked and
-        uploaded, once for all recipients and tries. (templated)
+        uploaded, once for all recipients and tries. Airflow's XCom takes neither bytes nor file objects: let the task
+        that makes the file return its path or ``ObjectStoragePath``. (templated)
     :param kind: ``image``, ``video``, ``audio``, ``sticker`` or ``document``; None: what its type makes it. (templated)
     :param caption: Up to 1,024 characters below a picture, video or document. (templated)
     :param filename: Name that a document shows; None: the file's own. (templated)

@@ -86,19 +86,6 @@ def test_max_failed_decides(run, sandbox, ledger, failures, end):
     assert state(run("delivery_tolerant", **ledger)) == end
 
 
-def test_a_file_is_uploaded_once_over_all_tries(run, sandbox, ledger, change_connection, tmp_path):
-    change_connection(extra={"max_retries": 0})
-    path = tmp_path / "report.pdf"
-    path.write_bytes(b"%PDF-1.7\n")
-    sandbox.fault("status", status=429, path="/messages", times=1)
-
-    dag_run = run("delivery_upload", media=f"file://{path}", **ledger)
-
-    assert state(dag_run) == "success"
-    assert len(sandbox.requests("/media")) == 1
-    assert len(sandbox.messages) == 1
-
-
 @pytest.fixture
 def invitation(sandbox):
     """Give an approved template with two variables."""
@@ -222,9 +209,17 @@ def test_the_example(run, sandbox):
     dag_run = run("broadcast")
 
     assert reached(sandbox) == {"15550100101": 1, "15550100102": 1, "442079460103": 1}
-    report = xcom(dag_run, task_id="invite")
-    assert (report["total"], report["sent"], report["skipped_because"]) == (4, 3, {"duplicate": 1})
-    assert len(lines(Path(report["results_path"].removeprefix("file://")))) == 4
+    reports = [xcom(dag_run, task_id="invite", map_index=shard) for shard in (0, 1)]
+    assert [sum(report[key] for report in reports) for key in ("total", "sent", "skipped")] == [4, 3, 1]
+    files = {Path(report["results_path"].removeprefix("file://")) for report in reports}
+    assert [len(files), sum(len(lines(path)) for path in files)] == [2, 4]
+
+
+def test_the_example_s_dry_run(run, sandbox):
+    dag_run = run("broadcast", dry_run=True)
+
+    assert state(dag_run) == "success"
+    assert sandbox.requests("/messages") == []
 
 
 def test_outside_its_hours_a_broadcast_waits_without_a_worker(run, sandbox, ledger):

@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pendulum
-from airflow.sdk import dag
+from airflow.sdk import ObjectStoragePath, dag, task
 
 from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
-from airflow_provider_whatsapp.operators.messages import SendMediaOperator, SendTextOperator
+from airflow_provider_whatsapp.operators.messages import (
+    SendMediaOperator,
+    SendTemplateOperator,
+    SendTextOperator,
+)
 
 OPTIONS = {"schedule": None, "catchup": False, "start_date": pendulum.datetime(2026, 1, 1)}
 PEOPLE = [f"+1555000{number:04}" for number in range(12)]
@@ -71,7 +75,7 @@ delivery_tolerant()
 def delivery_upload():
     SendMediaOperator(
         task_id="send",
-        to=PEOPLE[0],
+        to=PEOPLE[:3],
         media="{{ dag_run.conf['media'] }}",
         ledger_path=LEDGER,
         **RETRIES,
@@ -79,6 +83,52 @@ def delivery_upload():
 
 
 delivery_upload()
+
+
+@dag("delivery_header", **OPTIONS)
+def delivery_header():
+    SendTemplateOperator(
+        task_id="send",
+        to=PEOPLE[:3],
+        template_name="report",
+        header="{{ dag_run.conf['media'] }}",
+        header_filename="Sales.pdf",
+        ledger_path=LEDGER,
+        **RETRIES,
+    )
+
+
+delivery_header()
+
+
+@dag("delivery_xcom", **OPTIONS)
+def delivery_xcom():
+    """What a task has made goes out by the next: the path of a file, or the file of a store; XCom takes no bytes."""
+
+    @task
+    def make(form: str, path: str, content: str):
+        ObjectStoragePath(path).write_bytes(content.encode())
+        return path if form == "path" else ObjectStoragePath(path)
+
+    made = make(
+        "{{ dag_run.conf['form'] }}",
+        "{{ dag_run.conf['path'] }}",
+        "{{ dag_run.conf.get('content', '%PDF-1.7 report') }}",
+    )
+    skip = "{{ dag_run.conf.get('skip_if_empty', False) }}"
+    SendMediaOperator(
+        task_id="send", to=PEOPLE[:3], media=made, ledger_path=LEDGER, skip_if_empty=skip, **RETRIES
+    )
+    SendTemplateOperator(
+        task_id="header",
+        to=PEOPLE[:3],
+        template_name="report",
+        header={"type": "document", "media": made},
+        skip_if_empty=skip,
+    )
+
+
+delivery_xcom()
 
 
 @dag("broadcast_shards", **OPTIONS)
