@@ -5,14 +5,15 @@ Pacing: requests leave evenly spaced, so that the gateway's limit is used up and
 turn in an even rhythm, and for one second since the tenth request before it really left.
 
 The processes of one machine keep one rhythm (see :mod:`~airflow_provider_whatsapp.client.pace_board`). Other machines
-with the same account show only by the gateway's 429. A single one may come from the network alone, which brought two
-requests closer together: it widens the second by a little, for a while. One after the other means that the account is
-shared: the rhythm slows down, and returns along a curve that is flat around the rate at which the refusal came, and
-steeper the longer none comes.
+with the same account show only by the gateway's 429. One or two may come from the network or a busy machine alone,
+which brought two requests closer together: they widen the second by a little, for a while. More of them in a row mean
+that the account is shared: the rhythm slows down, and returns along a curve that is flat around the rate at which the
+refusal came, and steeper the longer none comes.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -32,7 +33,10 @@ SLACK_HALVES = 120.0
 """Seconds in which half of that is taken back."""
 
 SETTLING = 3.0
-"""Seconds after a refusal in which the next one means that somebody else uses the account as well."""
+"""Seconds after a refusal in which the next one belongs to it."""
+CROWDED = 3
+"""So many refusals one after the other mean that somebody else uses the account as well; fewer come from a machine
+that is busy, as when many tasks start at once."""
 SETTLING_FACTOR = 0.7
 YIELD = 0.05
 """Share of the rate that a single refusal takes away for a while."""
@@ -41,8 +45,14 @@ RECOVERY = 45.0
 SLOWEST = 0.02
 """Share of the limit below which refusals do not slow a process any further."""
 
+AHEAD = 0.5
+"""Seconds before its moment that a request may take it. Whoever waits longer takes none yet: a change of the rate then
+counts for them too, nothing is lost with a process that dies, and the board's memory of departures is long enough."""
+WAITING = 0.1
+"""Seconds' worth of requests, one at least, that a process may have between taking its moment and leaving."""
+
 # Places on the board; the departures of the last requests come after them.
-_NEXT, _COUNT, _REFUSED_AT, _SLOWED_AT, _PLATEAU, _OFFSET, _SLACK, _RING = range(8)
+_NEXT, _COUNT, _REFUSED_AT, _IN_A_ROW, _SLOWED_AT, _PLATEAU, _OFFSET, _SLACK, _RING = range(9)
 
 
 class Departure:
@@ -89,24 +99,39 @@ class Pacer:
         self._rate = rate * (1.0 - MARGIN)
         self._clock = clock
         self._sleep = sleep
+        self._few = threading.Semaphore(max(1, int(rate * WAITING)))
+        self._process = os.getpid()
 
     def acquire(self) -> Departure:
         """Wait for this request's moment; the leave that is returned wants to be told when it goes."""
         if not self._rate:
             return Departure()
-        now = self._clock()
-        with self._board.locked() as numbers:
-            moment, place = self._reserve(numbers, now)
-        if moment > now:
-            self._sleep(moment - now)
-        return Departure(self, place)
+        with self._waiting():
+            while True:
+                now = self._clock()
+                with self._board.locked() as numbers:
+                    moment, place = self._reserve(numbers, now)
+                if moment > now:
+                    self._sleep(moment - now)
+                if place is not None:
+                    return Departure(self, place)
 
-    def _reserve(self, numbers: MutableSequence[float], now: float) -> tuple[float, int]:
+    def _waiting(self) -> threading.Semaphore:
+        """Return what lets few threads of this process wait with a moment; a fork's threads are others."""
+        if self._process != os.getpid():
+            self._few = threading.Semaphore(max(1, int(self._ring * WAITING)))
+            self._process = os.getpid()
+        return self._few
+
+    def _reserve(self, numbers: MutableSequence[float], now: float) -> tuple[float, int | None]:
+        """Return a moment and its place; without one, when to ask again."""
         place = _RING + int(numbers[_COUNT]) % self._ring
         # A full ring ago, this place's request left: the limit's second begins there.
         full = self._ring / self._rate + self._slack(numbers, now)
         earliest = numbers[place] + full if numbers[_COUNT] >= self._ring else now
         moment = max(now, numbers[_NEXT], earliest)
+        if moment - now > AHEAD:
+            return moment - AHEAD, None
         numbers[_NEXT] = moment + 1.0 / self._current(numbers, moment)
         numbers[place] = moment
         numbers[_COUNT] += 1
@@ -139,11 +164,13 @@ class Pacer:
         now = self._clock()
         with self._board.locked() as numbers:
             before, slowed = numbers[_REFUSED_AT], numbers[_SLOWED_AT]
+            follows = bool(before) and now - before < SETTLING
             numbers[_SLACK] = min(MOST_SLACK, self._slack(numbers, now) + SLACK)
             numbers[_REFUSED_AT] = now
             if before and departure.at <= before:
                 return  # it left before the last refusal was known, and says nothing about what followed from that
-            if before and now - before < SETTLING:
+            numbers[_IN_A_ROW] = numbers[_IN_A_ROW] + 1 if follows else 1
+            if numbers[_IN_A_ROW] >= CROWDED:
                 self._slow_down(numbers, now, SETTLING_FACTOR, 0.0)
             elif slowed and self._current(numbers, now) < self._rate:
                 # The account is shared, and its limit lies about here: a little less for a while.

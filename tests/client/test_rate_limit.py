@@ -94,16 +94,66 @@ def test_the_limit_is_used_up():
 
 def test_threads_get_different_moments():
     clock = Clock()
-    board = Board(board_size(10))
-    waits = []
-    paced = Pacer(10, board=board, clock=clock, sleep=waits.append)
-    threads = [threading.Thread(target=paced.acquire) for _ in range(20)]
+    paced = pacer(10, clock)
+    moments = []
+    threads = [threading.Thread(target=lambda: moments.append(go(paced).at)) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert len({round(wait, 9) for wait in waits}) == 19
+    assert len(moments) == 20
+    assert all(after - before >= 0.1 - 1e-9 for before, after in itertools.pairwise(sorted(moments)))
+
+
+class Sleepers:
+    """Stands in for sleep: counts who has gone to sleep, and wakes them all at once, later."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.asleep = threading.Semaphore(0)
+        self.morning = threading.Event()
+
+    def sleep(self, seconds):
+        if not self.morning.is_set():
+            self.asleep.release()
+            self.morning.wait(30)
+        self.clock.sleep(seconds)
+
+
+def all_acquire(pacers, sleepers, asleep):
+    """Let each pacer's thread go for a moment; return how many were taken once so many are asleep."""
+    threads = [threading.Thread(target=paced.acquire) for paced in pacers]
+    for thread in threads:
+        thread.start()
+    found = [sleepers.asleep.acquire(timeout=10) for _ in range(asleep)]
+    more = sleepers.asleep.acquire(timeout=0.3)
+    with pacers[0]._board.locked() as numbers:
+        taken = numbers[rate_limit._COUNT]
+    sleepers.morning.set()
+    for thread in threads:
+        thread.join()
+    assert all(found)
+    assert not more
+    return taken
+
+
+def test_nobody_takes_a_moment_far_ahead():
+    """So a process that dies loses little of the rate, and a rate that falls counts for whoever waits."""
+    clock, board = Clock(), Board(board_size(10))
+    sleepers = Sleepers(clock)
+    pacers = [Pacer(10, board=board, clock=clock, sleep=sleepers.sleep) for _ in range(20)]
+
+    assert all_acquire(pacers, sleepers, 19) <= 1 + 10 * rate_limit.AHEAD
+
+
+def test_few_threads_of_a_process_wait_with_a_moment():
+    """So the threads of a large broadcast leave the other processes their turn."""
+    clock = Clock()
+    sleepers = Sleepers(clock)
+    paced = Pacer(20, clock=clock, sleep=sleepers.sleep)
+
+    assert all_acquire([paced] * 20, sleepers, 2) == 3
 
 
 def refuse(paced, clock, times, pause=0.5):
@@ -134,6 +184,16 @@ def test_a_single_refusal_is_taken_for_the_network_s_doing():
     assert clock.now - start < longer
 
 
+def test_two_refusals_in_a_row_may_still_be_a_busy_machine_s_doing():
+    clock = Clock()
+    paced = pacer(10, clock)
+    for _ in range(10):
+        refuse(paced, clock, rate_limit.CROWDED - 1)
+        clock.sleep(rate_limit.SETTLING + 1)
+
+    assert paced.rate() == pytest.approx(FULL)
+
+
 def test_refusals_far_apart_never_cost_much():
     clock = Clock()
     paced = pacer(10, clock)
@@ -150,7 +210,7 @@ def test_refusals_far_apart_never_cost_much():
 def test_refusals_one_after_the_other_slow_down_and_time_brings_the_rate_back():
     clock = Clock()
     paced = pacer(10, clock)
-    refuse(paced, clock, 2, pause=0)
+    refuse(paced, clock, rate_limit.CROWDED, pause=0)
     slowed = paced.rate()
 
     assert slowed == pytest.approx(FULL * rate_limit.SETTLING_FACTOR)
@@ -163,7 +223,7 @@ def test_refusals_one_after_the_other_slow_down_and_time_brings_the_rate_back():
 def test_a_late_refusal_takes_a_little_and_gives_it_back():
     clock = Clock()
     paced = pacer(10, clock)
-    refuse(paced, clock, 2, pause=0)
+    refuse(paced, clock, rate_limit.CROWDED, pause=0)
     clock.sleep(rate_limit.SETTLING + 1)
     before = paced.rate()
     refuse(paced, clock, 1, pause=0)
