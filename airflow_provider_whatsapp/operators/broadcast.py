@@ -15,6 +15,7 @@ from airflow_provider_whatsapp.operators._delivery import (
     hidden_values,
     opened,
 )
+from airflow_provider_whatsapp.operators._template_check import Preparer, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -269,8 +270,6 @@ class BroadcastTemplateOperator(DeliveringOperator):
 
     def _approved(self) -> Approved | None:
         """Look the template up; where that cannot be done, say so and go on."""
-        from airflow_provider_whatsapp.operators._template_check import look_up
-
         found = look_up(self.hook, self.template_name, self.language, self.log, show_values=self.log_pii)
         self.template_id = found.id if found is not None else None
         return found
@@ -279,8 +278,6 @@ class BroadcastTemplateOperator(DeliveringOperator):
         self, ledger: Ledger | None, recipients: Iterable[Row], approved: Approved | None
     ) -> Callable[[Row], Message]:
         """Return what makes a row's message; the first is made here, so that what all would meet stops the task."""
-        from airflow_provider_whatsapp.operators._template_check import Preparer
-
         preparer = Preparer(
             self.hook,
             self.template_name,

@@ -43,7 +43,16 @@ def deliver(client, store):
     """Run one try of a delivery, and return its report."""
 
     def run(
-        source, *, number=1, max_tries=0, resend_on_clear=False, prepare=None, stop=None, take=None, **rules
+        source,
+        *,
+        number=1,
+        max_tries=0,
+        resend_on_clear=False,
+        prepare=None,
+        send=None,
+        stop=None,
+        take=None,
+        **rules,
     ):
         recipients = source if isinstance(source, Recipients) else Recipients(source)
         survey = recipients.survey()
@@ -56,7 +65,7 @@ def deliver(client, store):
         delivery = Delivery(
             ledger,
             prepare or (lambda row: Text("hello")),
-            client.messages.send,
+            send or client.messages.send,
             rules=Rules(**rules),
             take=take,
         )

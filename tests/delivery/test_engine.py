@@ -206,7 +206,7 @@ class FailingStore:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_failing_store_never_lets_anything_leave_unclaimed(
-    deliver, sandbox, people, store, monkeypatch, seed
+    deliver, client, sandbox, people, store, monkeypatch, seed
 ):
     """Tries go on until one comes to its end; the store fails at random in each of them."""
     fixtures = sys.modules[deliver.__module__]
@@ -214,15 +214,22 @@ def test_a_failing_store_never_lets_anything_leave_unclaimed(
     failing = FailingStore(store, seed)
     made = fixtures.Ledger
     monkeypatch.setattr(fixtures, "Ledger", lambda _, **options: made(failing, **options))
-    report, number, errors = None, 0, []
+    report, number, errors, unclaimed = None, 0, [], []
+
+    def send(to, message):
+        if people(120).index(to) not in store.get("head")["claimed"]:
+            unclaimed.append(to)
+        return client.messages.send(to, message)
+
     while report is None:
         number += 1
         try:
-            report = deliver(people(120), number=number)
+            report = deliver(people(120), number=number, send=send)
         except LedgerError as error:
             errors.append(str(error))
 
     assert errors, "the store is to fail at least once"
+    assert unclaimed == []
     assert all("could not be written" in error for error in errors)
 
     counts = reached(sandbox)
