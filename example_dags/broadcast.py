@@ -1,11 +1,10 @@
 """
-An invitation to everybody in a CSV, each with values of their own, in the daytime.
+An invitation to everybody in a CSV file, sent by two tasks at a time.
 
-Shows: `BroadcastTemplateOperator` with columns, a ledger, a results file, a share of failures that is tolerated.
-Needs: the connection `maton_whatsapp_default`, and on Airflow 3.1 and 3.2 a folder for the ledger.
+Shows: `BroadcastTemplateOperator` in shards, with a ledger, a file of results, numbers that have opted out, a share of
+failures that is tolerated, and a dry run. A worker that is killed, a retry and a clear reach nobody twice.
 
-A worker that is killed, a retry and a clear reach nobody twice. `dry_run` in the run's configuration sends nothing and
-says what would be sent.
+Needs: the connection `maton_whatsapp_default`; a folder that all workers reach, for the ledger and the results.
 """
 
 from __future__ import annotations
@@ -13,32 +12,38 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pendulum
-from airflow.sdk import DAG
+from airflow.sdk import Param, dag
 
 from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
 
+INVITED = str(Path(__file__).parent / "data" / "invited.csv")
 # A bucket, s3://... or gs://..., where there are several workers.
 FOLDER = os.environ.get("WHATSAPP_BROADCAST_FOLDER", "/tmp/whatsapp_broadcast")  # noqa: S108
 
-with DAG(
-    dag_id="broadcast",
+
+@dag(
     schedule=None,
-    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
+    params={"dry_run": Param(False, type="boolean", title="Send nothing, tell what would be sent")},
     tags=["whatsapp", "example"],
     doc_md=__doc__,
-):
-    BroadcastTemplateOperator(
+)
+def broadcast() -> None:
+    BroadcastTemplateOperator.partial(
         task_id="invite",
-        recipients=str(Path(__file__).parent / "data" / "invited.csv"),
+        recipients=INVITED,
+        to_field="phone",
         # With a template of your own: body=["{name}", "{{ ds }}"] takes the column "name".
         template_name="hello_world",
-        to_field="phone",
+        # send_window=("09:00", "20:00"), timezone="recipient" would wait for everybody's daytime.
+        shards=2,
         ledger_path=f"{FOLDER}/ledgers",
         results_path=f"{FOLDER}/results/{{{{ run_id }}}}.jsonl",
         suppression="{{ var.value.get('whatsapp_opted_out', '') }}",
-        dry_run="{{ dag_run.conf.get('dry_run', False) }}",
+        dry_run="{{ params.dry_run }}",
         max_failed=0.1,
         retries=3,
-    )
+    ).expand(shard=[0, 1])
+
+
+broadcast()

@@ -1,63 +1,44 @@
 """
-A message when a task fails. The task `load_orders` of this DAG fails on purpose.
+A message when a task fails, and one when it is well again. The task `load_orders` of this DAG fails on purpose.
 
-Shows: `WhatsAppNotifier` as a callback, with Jinja in its values, and a template that is created when the
-account does not have it. Free text would be shorter (`text="{{ ti.task_id }} failed"`), but later than 24 hours
-after the recipient's last message WhatsApp drops it, and failures come at any hour.
+Shows: `WhatsAppNotifier` as a callback of all tasks of a DAG. Failures of one task within five minutes are one
+message, and many that fail together are one message and a summary. The stock template `airflow_alert` is filled in
+with DAG, task, run and the error. Create it once: copy `airflow_provider_whatsapp/notifications/airflow_alert.yaml`,
+put your Airflow's address into its button, and
+`python -m airflow_provider_whatsapp templates apply airflow_alert.yaml`.
 
-Needs: the connection `maton_whatsapp_default` with phone_number_id and waba_id in its extra.
+Needs: the connection `maton_whatsapp_default` with phone_number_id and waba_id in its extra. With
+`{"works": true}` as the run's configuration nothing fails, and the recovery is told.
 """
 
 from __future__ import annotations
 
-from airflow.sdk import dag, task
+from airflow.sdk import Param, dag, task
 
-from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
-from airflow_provider_whatsapp.sensors.templates import TemplateApprovalSensor
 
-TEMPLATE = "task_failed"
-BODY = "Task {{task}} of DAG {{dag}} failed on try {{try}}. Its log is in Airflow."
-EXAMPLE = {"task": "load_orders", "dag": "daily_orders", "try": "1"}
+ONCALL = "{{ var.value.get('whatsapp_recipient', '+1 555 010 0199') }}"
 
-alert = WhatsAppNotifier(
-    to="{{ var.value.get('whatsapp_recipient', '+1 555 010 0199') }}",
-    template_name=TEMPLATE,
-    language="en_US",
-    body={"task": "{{ ti.task_id }}", "dag": "{{ ti.dag_id }}", "try": "{{ ti.try_number }}"},
+alert = WhatsAppNotifier(to=ONCALL, template_name="airflow_alert")
+recovered = WhatsAppNotifier(to=ONCALL, text="{{ ti.dag_id }}.{{ ti.task_id }} works again", recovery=True)
+
+
+@dag(
+    schedule=None,
+    catchup=False,
+    default_args={"on_failure_callback": alert, "on_success_callback": recovered},
+    params={"works": Param(False, type="boolean", title="Nothing fails")},
+    tags=["whatsapp", "example"],
+    doc_md=__doc__,
 )
-
-
-@dag(schedule=None, catchup=False, tags=["whatsapp", "example"], doc_md=__doc__)
 def failure_alert() -> None:
     @task
-    def create_template() -> None:
-        hook = MatonWhatsAppHook()
-        if hook.get_template(TEMPLATE, "en_US") is None:
-            named = [{"param_name": name, "example": value} for name, value in EXAMPLE.items()]
-            body = {"type": "BODY", "text": BODY, "example": {"body_text_named_params": named}}
-            hook.create_template(
-                name=TEMPLATE,
-                language="en_US",
-                category="UTILITY",
-                parameter_format="NAMED",
-                components=[body],
-            )
+    def load_orders(params: dict[str, bool]) -> None:
+        if not params["works"]:
+            msg = "the orders table is empty"
+            raise ValueError(msg)
 
-    approved = TemplateApprovalSensor(
-        task_id="wait_for_approval",
-        template_name=TEMPLATE,
-        language="en_US",
-        deferrable=True,
-        poke_interval=5,
-    )
-
-    @task(on_failure_callback=alert)
-    def load_orders() -> None:
-        msg = "the orders table is empty"
-        raise ValueError(msg)
-
-    create_template() >> approved >> load_orders()
+    load_orders()
 
 
 failure_alert()

@@ -1,23 +1,31 @@
 """
-Message templates in files beside the DAGs, reviewed like code.
+Message templates in files beside the DAGs, reviewed like code: from a folder, through WhatsApp's review, to a phone.
 
 Shows: an account's templates brought to what the folder `templates` defines; a deferrable wait for WhatsApp's
-review; an asset for each template that was approved, so that other DAGs can be scheduled on it. The same files
-work in CI: `python -m airflow_provider_whatsapp templates plan example_dags/templates` prints what would change.
+review; a message by one of them, its values named as in the file; an asset for each template that was approved, so
+that other DAGs can be scheduled on it. The same files work in CI:
+`python -m airflow_provider_whatsapp templates plan example_dags/templates` prints what would change.
 
 Needs: the connection `maton_whatsapp_default` with waba_id in its extra.
 """
 
 from __future__ import annotations
 
-from airflow.sdk import AssetAlias, dag
+from airflow.sdk import AssetAlias, Param, dag
 
+from airflow_provider_whatsapp.operators.messages import SendTemplateOperator
 from airflow_provider_whatsapp.operators.templates import SyncTemplatesOperator
 
 
-@dag(schedule=None, catchup=False, tags=["whatsapp", "example"], doc_md=__doc__)
+@dag(
+    schedule=None,
+    catchup=False,
+    params={"to": Param("+1 555 010 0199", type="string", title="Recipient")},
+    tags=["whatsapp", "example"],
+    doc_md=__doc__,
+)
 def templates_as_code() -> None:
-    SyncTemplatesOperator(
+    sync = SyncTemplatesOperator(
         task_id="sync",
         templates="templates",  # a relative path starts at this file's folder
         wait_for_approval=True,
@@ -27,6 +35,14 @@ def templates_as_code() -> None:
         on_drift="warn",
         outlets=[AssetAlias("whatsapp_templates")],
     )
+    send = SendTemplateOperator(
+        task_id="send",
+        to="{{ params.to }}",
+        template_name="pipeline_late",
+        language="pt_BR",
+        body={"dag_id": "{{ dag.dag_id }}", "minutes": "45"},
+    )
+    sync >> send
 
 
 templates_as_code()

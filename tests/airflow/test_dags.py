@@ -48,6 +48,16 @@ def review(sandbox):
         reviewer.join()
 
 
+@pytest.fixture
+def stock(sandbox):
+    """Create the stock template as the guide says, and let WhatsApp approve it."""
+    from airflow_provider_whatsapp.cli import main
+
+    folder = Path(airflow_provider_whatsapp.notifications.__file__).parent
+    assert main(["templates", "apply", str(folder / "airflow_alert.yaml")]) == 0
+    sandbox.post("templates", name="airflow_alert", language="en_US", status="APPROVED")
+
+
 @pytest.mark.parametrize("mode", ["poke", "reschedule", "deferrable"])
 def test_the_sensor_waits_for_approval(run_dag, sandbox, awaited, review, mode):
     review(after=2)
@@ -187,13 +197,8 @@ def test_the_same_failure_is_told_once_and_so_is_the_recovery(run_dag, sandbox):
     assert texts(sandbox) == ["load failed", "load is well again"]
 
 
-def test_the_stock_template_is_filled_in_by_itself(run_dag, sandbox):
+def test_the_stock_template_is_filled_in_by_itself(run_dag, sandbox, stock):
     """Three mapped tasks fail one after the other: the first is told, no summary finds another, the rest is held."""
-    from airflow_provider_whatsapp.cli import main
-
-    folder = Path(airflow_provider_whatsapp.notifications.__file__).parent
-    assert main(["templates", "apply", str(folder / "airflow_alert.yaml")]) == 0
-    sandbox.post("templates", name="airflow_alert", language="en_US", status="APPROVED")
     run_dag("notify_of_many")
 
     (message,) = sandbox.messages
@@ -247,11 +252,15 @@ def test_scheduled_notification(run_dag, sandbox):
     assert sandbox.messages[0]["payload"]["template"]["name"] == "hello_world"
 
 
-def test_failure_alert(run_dag, sandbox, review):
-    review("task_failed", after=2)
+def test_failure_alert(run_dag, sandbox, stock):
+    """The example: a failure, a second one soon after, a recovery, and a success that recovers nothing."""
+    for works in (False, False, True, True):
+        state = "success" if works else "failed"
+        assert run_dag("failure_alert", works=works) == (state, {"load_orders": state})
 
-    assert run_dag("failure_alert")[1]["load_orders"] == "failed"
-    (message,) = sandbox.messages
-    (body,) = message["payload"]["template"]["components"]
+    failure, recovery = (message["payload"] for message in sandbox.messages)
+    body, button = failure["template"]["components"]
     values = {parameter["parameter_name"]: parameter["text"] for parameter in body["parameters"]}
-    assert values == {"task": "load_orders", "dag": "failure_alert", "try": "1"}
+    assert (values["dag"], values["task"]) == ("failure_alert", "load_orders")
+    assert button["parameters"][0]["text"].startswith("dags/failure_alert/runs/")
+    assert recovery["text"]["body"] == "failure_alert.load_orders works again"

@@ -209,16 +209,15 @@ def test_the_example(run, sandbox):
     dag_run = run("broadcast")
 
     assert reached(sandbox) == {"15550100101": 1, "15550100102": 1, "442079460103": 1}
-    reports = [xcom(dag_run, task_id="invite", map_index=shard) for shard in (0, 1)]
+    shards = dag_run.get_task_instances()
+    reports = [ti.xcom_pull(task_ids="invite", map_indexes=ti.map_index) for ti in shards]
     assert [sum(report[key] for report in reports) for key in ("total", "sent", "skipped")] == [4, 3, 1]
     files = {Path(report["results_path"].removeprefix("file://")) for report in reports}
     assert [len(files), sum(len(lines(path)) for path in files)] == [2, 4]
 
 
 def test_the_example_s_dry_run(run, sandbox):
-    dag_run = run("broadcast", dry_run=True)
-
-    assert state(dag_run) == "success"
+    assert run("broadcast", dry_run=True).state == "success"
     assert sandbox.requests("/messages") == []
 
 

@@ -222,7 +222,7 @@ def test_a_status_that_nobody_can_wait_for(run_dag, sandbox, sent):
 
 
 def test_the_example(run_dag, sandbox, later):
-    """Both languages are created, approved while the task waits in the triggerer, and told as assets."""
+    """Both languages are created, approved while the task waits in the triggerer, told as assets, and sent."""
 
     def approve_both():
         sandbox.post("templates", name="pipeline_late", status="APPROVED")
@@ -231,6 +231,11 @@ def test_the_example(run_dag, sandbox, later):
 
     assert run_dag("templates_as_code")[0] == "success"
     assert asset_events(f"whatsapp://{WABA}/template/pipeline_late/pt_BR")[0]["status"] == "APPROVED"
+    (message,) = sandbox.messages
+    template = message["payload"]["template"]
+    values = {each["parameter_name"]: each["text"] for each in template["components"][0]["parameters"]}
+    assert (template["name"], template["language"]["code"]) == ("pipeline_late", "pt_BR")
+    assert values == {"dag_id": "templates_as_code", "minutes": "45"}
 
 
 def test_a_dag_may_be_scheduled_on_a_watched_template(run_dag):
