@@ -31,13 +31,6 @@ def test_names_exist():
         assert hasattr(importlib.import_module(f"airflow_provider_whatsapp.{module}"), member)
 
 
-def test_connection_table_names_every_field():
-    table = README[README.index("## The connection") : README.index("## When something")]
-    documented = set(re.findall(r"extra\.(\w+)", table))
-
-    assert documented == set(CONNECTION_FIELDS)
-
-
 def test_connection_to_paste_is_valid():
     line = _block("bash", "AIRFLOW_CONN_")
     connection = json.loads(re.search(r"='(.*)'", line, re.DOTALL)[1])
