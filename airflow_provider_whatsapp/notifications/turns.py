@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PATIENCE = 30.0
-"""Seconds that an alert waits at most: Airflow gives a DAG's callback 50, and has to load the DAG in them."""
+PATIENCE = 20.0
+"""Seconds that an alert waits for turns at most: Airflow gives a DAG's callback 50, with all that it does."""
+REQUEST_PATIENCE = 25.0
+"""Seconds that one request of an alert may take with its repetitions: three after 131056, which wait 1, 4 and 16."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,7 @@ class Turns:
         self._memory = memory
         self._sender = sender
         self._caller = caller
+        self._until = time.monotonic() + PATIENCE
 
     def of(self, recipients: Sequence[str]) -> Iterator[Turn]:
         """
@@ -136,11 +139,10 @@ class Turns:
         :param recipients: Each once.
         """
         waiting = list(recipients)
-        until = time.monotonic() + PATIENCE
         while waiting:
             pause = PATIENCE
             for to in tuple(waiting):
-                left = until - time.monotonic()
+                left = self._until - time.monotonic()
                 turn = self._ask(to, patient=left > 0)
                 if turn.wait:
                     pause = min(pause, turn.wait, max(left, 0.01))

@@ -233,10 +233,10 @@ class WhatsAppNotifier(BaseNotifier):
 
     def _hook(self) -> MatonWhatsAppHook:
         from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
-        from airflow_provider_whatsapp.notifications.turns import PATIENCE
+        from airflow_provider_whatsapp.notifications.turns import REQUEST_PATIENCE
 
         return MatonWhatsAppHook(
-            self.maton_conn_id, phone_number_id=self.phone_number_id, max_elapsed=PATIENCE
+            self.maton_conn_id, phone_number_id=self.phone_number_id, max_elapsed=REQUEST_PATIENCE
         )
 
     def _store(self, context: Context) -> Store:

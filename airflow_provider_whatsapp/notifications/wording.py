@@ -19,16 +19,17 @@ MAX_VALUE = 300
 MAX_TEXT = 4096
 """Characters of a text (Meta, "Text messages")."""
 
-# Each kind of callback has a context of its own, and looking into a name that is missing would lose the message.
+# Each kind of callback has a context of its own; a DAG's brings along a task instance that need not be the one.
 DEFAULT_TEXT = (
-    "{% if ti is defined and ti %}Task {{ ti.dag_id }}.{{ ti.task_id }}, try {{ ti.try_number }}"
-    "{% elif dag_run is defined and dag_run %}DAG {{ dag_run.dag_id }}"
-    "{% elif dag is defined and dag %}DAG {{ dag.dag_id }}"
+    "{% if ti and not reason %}Task {{ ti.dag_id }}.{{ ti.task_id }}, try {{ ti.try_number }}"
+    "{% elif dag_run %}DAG {{ dag_run.dag_id }}"
+    "{% elif dag %}DAG {{ dag.dag_id }}"
     "{% else %}Airflow{% endif %}"
-    "{% if run_id is defined and run_id %}, run {{ run_id }}{% endif %}"
-    "{% if exception is defined and exception %}: {{ exception }}"
-    "{% elif reason is defined and reason %}: {{ reason }}"
-    "{% elif deadline is defined and deadline %}: deadline missed{% endif %}"
+    "{% if run_id %}, run {{ run_id }}{% endif %}"
+    "{% if exception %}: {{ exception }}"
+    "{% elif reason %}: {{ reason }}"
+    "{% elif deadline %}: deadline missed"
+    "{% elif ti and ti.state %}: {{ ti.state.value or ti.state }}{% endif %}"
 )
 
 

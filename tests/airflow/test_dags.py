@@ -211,13 +211,14 @@ def test_the_stock_template_is_filled_in_by_itself(run_dag, sandbox, stock):
     assert button["parameters"][0]["text"].startswith("dags/notify_of_many/runs/")
 
 
-def test_without_its_memory_the_alert_is_sent(run_dag, sandbox, monkeypatch):
+@pytest.mark.parametrize("method", ["get", "set"])
+def test_without_its_memory_the_alert_is_sent(run_dag, sandbox, monkeypatch, method):
     from airflow.sdk import Variable
 
     def refuse(*args, **kwargs):
         raise ConnectionError("the database is away")
 
-    monkeypatch.setattr(Variable, "get", refuse)
+    monkeypatch.setattr(Variable, method, refuse)
     run_dag("notify_once", well=False)
 
     assert texts(sandbox) == ["load failed"]

@@ -320,4 +320,4 @@ def test_a_callback_does_not_wait_longer_than_airflow_lets_it(sandbox):
     assert len(sandbox.requests("/messages")) == 1
 
     hook(max_elapsed=5).send_text(TO, "no rows")
-    assert make()._hook().max_elapsed == 30
+    assert make()._hook().max_elapsed == 25
