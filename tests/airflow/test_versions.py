@@ -1,0 +1,158 @@
+"""What an Airflow lacks is made up for, or done without, as the documentation says: the same tests on each version."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import json
+import os
+import pkgutil
+import subprocess
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from packaging.version import Version
+
+import airflow_provider_whatsapp
+from airflow_provider_whatsapp import _compat
+from airflow_provider_whatsapp.get_provider_info import CONNECTION_FIELDS
+from tests.conftest import CONN_VARIABLE
+
+pytestmark = pytest.mark.airflow
+
+FORMS = """
+import json
+from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+(form,) = [form for form in HookMetaService.hook_meta_data() if form.connection_type == "maton_whatsapp"]
+print(form.model_dump_json())
+"""
+# As an error, for Airflow takes every warning that is only shown into its log.
+IMPORT_ALL = """
+import importlib, sys, warnings
+import airflow.sdk
+warnings.filterwarnings("error", module="airflow_provider_whatsapp")
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+"""
+
+
+def at_least(version):
+    return Version(importlib.metadata.version("apache-airflow")) >= Version(version)
+
+
+def run(*command, **variables):
+    """Run Python with arguments in a process of its own, away from the checkout."""
+    return subprocess.run(
+        [sys.executable, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=os.environ["AIRFLOW_HOME"],
+        env={**os.environ, "NO_COLOR": "1", **variables},
+    )
+
+
+def test_what_there_is_follows_the_version():
+    """A name that moves in a later Airflow must not pass for one that was never there."""
+    from airflow.sdk.definitions import deadline
+
+    assert (_compat.RetryPolicy is not None) == at_least("3.3.0")
+    assert at_least("3.3.2") == _compat._SAFE_ASYNC_LOOKUP
+    assert hasattr(deadline, "SyncCallback")
+
+
+def test_no_module_of_ours_uses_what_airflow_calls_deprecated():
+    folder = list(airflow_provider_whatsapp.__path__)
+    names = [module.name for module in pkgutil.walk_packages(folder, "airflow_provider_whatsapp.")]
+    names = [name for name in names if not name.endswith("__main__")]
+
+    done = run("-c", IMPORT_ALL, *names)
+
+    assert len(names) > 100
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_form_has_its_labels_and_fields_in_the_api_server():
+    """3.1 asks the hook's class, later versions the provider's metadata."""
+    done = run("-c", FORMS)
+
+    assert done.returncode == 0, done.stderr
+    form = json.loads(done.stdout.splitlines()[-1])
+    assert form["hook_name"] == "WhatsApp (Maton)"
+    assert set(form["extra_fields"]) == set(CONNECTION_FIELDS)
+    assert form["standard_fields"]["password"]["title"] == "Maton API key"
+    assert form["standard_fields"]["login"]["hidden"] is True
+
+
+def test_the_commands_are_there_with_airflow_s_and_without(sandbox, tmp_path):
+    """``airflow whatsapp`` came with 3.2; the package's own commands do the same everywhere."""
+    folder = tmp_path / "there"
+    for start in (["-m", "airflow", "whatsapp"], ["-m", "airflow_provider_whatsapp"]):
+        done = run(*start, "templates", "pull", str(folder))
+
+        if start[1] == "airflow" and not at_least("3.2.0"):
+            assert done.returncode == 2
+            assert "invalid choice: 'whatsapp'" in done.stdout + done.stderr
+            assert not folder.exists()
+        else:
+            assert done.returncode == 0, done.stderr
+            assert [path.name for path in folder.iterdir()] == ["hello_world.yaml"]
+            (folder / "hello_world.yaml").unlink()
+
+
+def test_many_coroutines_look_up_a_connection_at_once(sandbox):
+    """Before 3.3.2 Airflow's own way can stand still when two do."""
+
+    async def look_up():
+        with ThreadPoolExecutor(4) as executor:
+            found = [_compat.aget_connection("maton_whatsapp_default", executor) for _ in range(20)]
+            return await asyncio.wait_for(asyncio.gather(*found), 60)
+
+    connections = asyncio.run(look_up())
+
+    expected = json.loads(os.environ[CONN_VARIABLE])["password"]
+    assert {connection.password for connection in connections} == {expected}
+
+
+def test_a_trigger_without_a_memory_of_its_asset_does_without():
+    """Before 3.3 no trigger has ``asset_state_store``."""
+    from airflow.triggers.base import BaseEventTrigger
+
+    class Trigger(BaseEventTrigger):
+        def serialize(self):
+            return "", {}
+
+        async def run(self):
+            yield
+
+    async def remember():
+        memory = _compat.AssetMemory(Trigger(), "status")
+        await memory.write("APPROVED")
+        return await memory.read()
+
+    assert asyncio.run(remember()) is None
+
+
+@pytest.mark.skipif(_compat.RetryPolicy is not None, reason="Airflow from 3.3 on has retry policies")
+def test_without_retry_policies_an_operator_is_made_all_the_same():
+    from airflow_provider_whatsapp.operators.messages import SendTextOperator
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        operator = SendTextOperator(task_id="send", to="+1 555 010 0199", text="Hello", retries=2)
+
+    assert operator.retries == 2
+
+
+def test_an_object_store_s_path_is_never_taken_for_a_local_file():
+    """With the libraries of 3.1 it is a ``pathlib.Path`` too."""
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_whatsapp.delivery.stores import local_path
+
+    assert local_path(ObjectStoragePath("memory://bucket/ledger")) is None
+    assert local_path(ObjectStoragePath("file:///tmp/ledger")) == Path("/tmp/ledger")
+    assert local_path(Path("/tmp/ledger")) == Path("/tmp/ledger")
