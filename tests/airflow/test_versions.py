@@ -57,11 +57,8 @@ def run(*command, **variables):
 
 def test_what_there_is_follows_the_version():
     """A name that moves in a later Airflow must not pass for one that was never there."""
-    from airflow.sdk.definitions import deadline
-
     assert (_compat.RetryPolicy is not None) == at_least("3.3.0")
     assert at_least("3.3.2") == _compat._SAFE_ASYNC_LOOKUP
-    assert hasattr(deadline, "SyncCallback")
 
 
 def test_no_module_of_ours_uses_what_airflow_calls_deprecated():

@@ -1,0 +1,253 @@
+"""What the package may hold, and the checks before a release: each has to notice what it is there for."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.util
+import io
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import airflow_provider_whatsapp
+
+ROOT = Path(__file__).parents[1]
+WHEEL = "airflow_provider_whatsapp-0.1.0-py3-none-any.whl"
+SDIST = "airflow_provider_whatsapp-0.1.0"
+INFO = "airflow_provider_whatsapp-0.1.0.dist-info"
+
+
+def script(name):
+    """Return a module of scripts/, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"scripts_{name}", ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+check_package, audit, release_check = script("check_package"), script("audit"), script("release_check")
+SOURCES = check_package.REQUIRED | {"airflow_provider_whatsapp/__init__.py"}
+
+
+@pytest.mark.skipif(
+    os.environ.get("TESTED") != "wheel", reason="only the sessions of noxfile.py test the wheel"
+)
+def test_it_is_the_wheel_that_is_tested(tmp_path):
+    where = "import airflow_provider_whatsapp as package; print(package.__file__)"
+    files = [
+        subprocess.run([sys.executable, *how], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+        for how in (["-c", where], ["-m", "airflow_provider_whatsapp", "--version"])
+    ]
+
+    assert "site-packages" in Path(airflow_provider_whatsapp.__file__).parts
+    assert "site-packages" in Path(files[0].strip()).parts
+
+
+@pytest.fixture
+def make_wheel(tmp_path):
+    """Make a wheel of empty files, as it should be but for what is left out or added."""
+
+    def make(*, without=(), also=(), version="0.1.0"):
+        names = SOURCES | {f"{INFO}/{name}" for name in check_package.METADATA}
+        with zipfile.ZipFile(tmp_path / WHEEL, "w") as archive:
+            for name in sorted((names | set(also)) - set(without)):
+                archive.writestr(name, f"Version: {version}\n" if name.endswith("/METADATA") else "")
+        return tmp_path / WHEEL
+
+    return make
+
+
+def test_a_wheel_as_it_should_be_passes(make_wheel):
+    check_package.check_wheel(make_wheel(), SOURCES)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"also": ["tests/test_cli.py"]}, "holds what it should not: tests/test_cli.py"),
+        ({"also": ["airflow_provider_whatsapp/notes.txt"]}, "holds what it should not: .*notes.txt"),
+        ({"also": [f"{INFO}/licenses/NOTICE"]}, "holds what it should not: .*NOTICE"),
+        ({"without": ["airflow_provider_whatsapp/py.typed"]}, "lacks: airflow_provider_whatsapp/py.typed"),
+        ({"without": [f"{INFO}/entry_points.txt"]}, "lacks: .*entry_points.txt"),
+        ({"version": "0.2.0"}, "calls itself 0.2.0"),
+    ],
+)
+def test_a_wheel_that_is_not_is_refused(make_wheel, change, complaint):
+    with pytest.raises(check_package.PackageError, match=complaint):
+        check_package.check_wheel(make_wheel(**change), SOURCES)
+
+
+def test_a_file_of_an_unusual_kind_is_refused_though_git_knows_it(make_wheel):
+    odd = "airflow_provider_whatsapp/data.pickle"
+
+    with pytest.raises(check_package.PackageError, match=r"unusual kinds: .*pickle"):
+        check_package.check_wheel(make_wheel(also=[odd]), SOURCES | {odd})
+
+
+def test_what_every_installation_needs_has_to_be_tracked(make_wheel):
+    typed = "airflow_provider_whatsapp/py.typed"
+
+    with pytest.raises(check_package.PackageError, match=r"lacks: .*py\.typed"):
+        check_package.check_wheel(make_wheel(without=[typed]), SOURCES - {typed})
+
+
+def make_sdist(folder, names, link=None):
+    path = folder / f"{SDIST}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name in names:
+            archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+        if link:
+            entry = tarfile.TarInfo(link)
+            entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            archive.addfile(entry)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("names", "link", "complaint"),
+    [
+        ([f"{SDIST}/PKG-INFO", f"{SDIST}/README.md"], None, None),
+        ([f"{SDIST}/PKG-INFO"], None, "lacks: README.md"),
+        ([f"{SDIST}/PKG-INFO", f"{SDIST}/README.md", f"{SDIST}/.env"], None, "should not: .env"),
+        ([f"{SDIST}/PKG-INFO", f"{SDIST}/README.md", "../README.md"], None, "files outside"),
+        ([f"{SDIST}/PKG-INFO", f"{SDIST}/README.md"], f"{SDIST}/passwords", "links"),
+    ],
+)
+def test_a_source_archive_holds_what_git_tracks(tmp_path, names, link, complaint):
+    sdist = make_sdist(tmp_path, names, link)
+    if complaint is None:
+        check_package.check_sdist(sdist, {"README.md"})
+        return
+    with pytest.raises(check_package.PackageError, match=complaint):
+        check_package.check_sdist(sdist, {"README.md"})
+
+
+def test_two_builds_that_differ_are_told(tmp_path):
+    for folder, content in (("one", "a"), ("two", "b")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / WHEEL).write_text(content)
+    one, two = tmp_path / "one" / WHEEL, tmp_path / "two" / WHEEL
+
+    check_package.check_same([one], [one], "again")
+    with pytest.raises(check_package.PackageError, match="another file when it is built elsewhere"):
+        check_package.check_same([one], [two], "elsewhere")
+
+
+VULNERABLE = [
+    {
+        "name": "jinja2",
+        "version": "2.4.1",
+        "vulns": [{"id": "PYSEC-1", "aliases": ["CVE-1"], "fix_versions": ["3"]}],
+    },
+    {"name": "alembic", "skip_reason": "not found"},
+]
+
+
+def test_a_vulnerability_is_told_with_what_mends_it():
+    found, remarks = audit.judge(VULNERABLE, {})
+
+    assert found == ["jinja2 2.4.1: PYSEC-1, mended in 3"]
+    assert remarks == ["alembic was not audited: not found"]
+
+
+def test_a_vulnerability_is_passed_over_by_any_of_its_names_and_an_old_entry_is_named():
+    found, remarks = audit.judge(
+        VULNERABLE, {"CVE-1": "no templates of strangers", "CVE-2": "long gone by now"}
+    )
+
+    assert found == []
+    assert "passed over: no templates of strangers" in remarks[0]
+    assert remarks[2].startswith("CVE-2 is in audit-ignored.txt and was not met")
+
+
+def test_what_is_passed_over_needs_a_reason():
+    audit.read_ignored(audit.IGNORED.read_text())
+
+    assert audit.read_ignored("# why\nCVE-1 we never do that\n") == {"CVE-1": "we never do that"}
+    with pytest.raises(audit.AuditError, match=r"audit-ignored\.txt:2: CVE-2 has no reason"):
+        audit.read_ignored("CVE-1 we never do that\nCVE-2\n")
+
+
+TODAY = dt.date(2027, 1, 31)
+
+
+@pytest.mark.parametrize("day", ["2027-01-31", "2026-12-01"])
+def test_a_changelog_that_is_ready(day):
+    text = f"# Changelog\n\n## 0.2.0 - {day}\n\n## 0.1.0 - 2026-11-30\n"
+
+    assert release_check.check_changelog(text, "0.2.0", TODAY) == f"0.2.0 - {day}"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("# Changelog\n", 'first heading is "nothing"'),
+        ("## Unreleased\n\n## 0.2.0 - 2027-01-31\n", 'first heading is "Unreleased"'),
+        ("## 0.1.0 - 2026-11-30\n", 'first heading is "0.1.0'),
+        ("## 0.2.0 - soon\n", '"soon" is no day'),
+        ("## 0.2.0 - 2027-02-01\n", "still to come"),
+    ],
+)
+def test_a_changelog_that_is_not(text, complaint):
+    with pytest.raises(release_check.ReleaseError, match=complaint):
+        release_check.check_changelog(text, "0.2.0", TODAY)
+
+
+def test_the_versions_that_are_tested_are_the_versions_that_are_promised():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [line.split() for line in (ROOT / "scripts" / "airflow-versions.txt").read_text().splitlines()]
+    tested = [line[0] for line in lines if line and line[0] != "#"]
+    (allowed,) = [
+        requirement.specifier
+        for requirement in map(Requirement, project["dependencies"])
+        if requirement.name == "apache-airflow"
+    ]
+    minors = {version.rpartition(".")[0] for version in tested}
+    promised = re.findall(r"\bAirflow (3\.\d+, [^a-z]*and 3\.\d+)", (ROOT / "README.md").read_text())
+    gate = (ROOT / ".ci" / "run").read_text()
+
+    assert f">={tested[0].removesuffix('.0')}" in str(allowed).split(",")
+    assert set(re.findall(r"3\.\d+", promised[0])) == minors
+    assert all(f"\n    {version}) session " in gate for version in tested[1:])
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+def test_each_python_that_is_promised_is_in_the_matrix_and_the_gate(version):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert f"Programming Language :: Python :: {version}" in project["classifiers"]
+    assert f'"{version}"' in (ROOT / "noxfile.py").read_text()
+    assert f" {version}" in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize(
+    ("asked", "day"),
+    [
+        ("3.1.0", "2025-10-10"),
+        ("3.1.1", "2026-03-25"),
+        ("3.1.8", "2026-03-25"),
+        ("3.3.2", "2026-09-25"),
+        ("3.3.9", ""),
+    ],
+)
+def test_the_day_of_the_index_for_an_airflow(asked, day):
+    source = (ROOT / "scripts" / "setup.sh").read_text()
+    function = source[source.index("index_date() {") : source.index("install() {")]
+
+    done = subprocess.run(
+        ["sh", "-ec", f"{function}\nindex_date {asked}"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout.strip()) == (0, day)
