@@ -61,7 +61,7 @@ scale-out: ## measure a broadcast on Celery with two workers, one of them killed
 
 docs: ## the documentation, into build/docs; a warning is an error
 	$(SETUP) docs
-	@$(RUN) -m sphinx --fail-on-warning --keep-going --nitpicky --quiet --builder html docs build/docs
+	@$(RUN) -m sphinx --fail-on-warning --keep-going --nitpicky --fresh-env --quiet --builder html docs build/docs
 	@echo "Open build/docs/index.html"
 
 ui-check: ## fill in the connection form of a real Airflow in a real browser (needs Chromium; pictures into docs/images)

@@ -42,10 +42,10 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def error_table() -> str:
     """Return every code that the package knows, in order."""
-    rows = [
-        (f"`{row.code}`" if row.subcode is None else f"`{row.code}` / `{row.subcode}`", row)
-        for row in sorted(error_codes.TABLE, key=lambda row: (row.code or 0, row.subcode or 0))
-    ]
+    merged: dict[tuple[Any, ...], list[error_codes.CodeInfo]] = {}
+    for row in sorted(error_codes.TABLE, key=lambda row: (row.code or 0, row.subcode or 0)):
+        merged.setdefault((row.code, row.meaning, row.advice, row.error, row.retry), []).append(row)
+    rows = [(_codes(same), same[0]) for same in merged.values()]
     rows += [(f"`{first}` to `{last}`", row) for first, last, row in error_codes.RANGES]
     return table(
         ["code", "meaning", "error", "again?", "what to do"],
@@ -60,6 +60,11 @@ def error_table() -> str:
             for name, row in rows
         ),
     )
+
+
+def _codes(rows: Sequence[error_codes.CodeInfo]) -> str:
+    subcodes = ", ".join(f"`{row.subcode}`" for row in rows if row.subcode is not None)
+    return f"`{rows[0].code}`" + (f" / {subcodes}" if subcodes else "")
 
 
 def connection_table() -> str:
@@ -158,12 +163,40 @@ class IfThere(SphinxDirective):
         return self.parse_content_to_nodes() if there else []
 
 
+REFERRED_TO = {"KINDS", "STATUS_ORDER"}
+INNER = {
+    *(
+        "body_values",
+        "check_more",
+        "content",
+        "content_fields",
+        "header_kind",
+        "hook",
+        "kind",
+        "log",
+        "logger",
+    ),
+    *("parameters", "private_fields", "readers", "results_file", "template_id", "to_payload"),
+}
+"""Members that carry docstrings for those who work on the package, and tell users nothing."""
+
+
+def skip(_app: Sphinx, _what: str, name: str, *_rest: Any) -> bool | None:
+    """
+    Leave out constants that nothing refers to, and inner members.
+
+    :param name: The member's name.
+    """
+    return True if (name.isupper() and name not in REFERRED_TO) or name in INNER else None
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """
     Make the directive known.
 
     :param app: Sphinx.
     """
+    app.connect("autodoc-skip-member", skip)
     app.add_lexer("csv", TextLexer)
     app.add_directive("from-code", Generated)
     app.add_directive("if-there", IfThere)

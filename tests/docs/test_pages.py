@@ -16,6 +16,7 @@ def name_of(page):
 
 
 @pytest.mark.airflow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", [page for page in PAGES if read(page)], ids=name_of)
 def test_every_block_does_what_the_page_says(page, tmp_path, dag_folder, sandbox, run_dag):
     setup = SETUPS.get(name_of(page), Setup())
