@@ -12,7 +12,6 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_whatsapp.links import ResultsLink
 from airflow_provider_whatsapp.operators._arguments import flag, one_of
-from airflow_provider_whatsapp.operators._private import hidden_content, hidden_recipients, hidden_values
 from airflow_provider_whatsapp.policies import with_policy
 
 if TYPE_CHECKING:
@@ -321,15 +320,3 @@ def _translated(error: Exception) -> Exception:
     from airflow_provider_whatsapp._compat import AirflowFailException
 
     return AirflowFailException(str(error)) if getattr(error, "permanent", False) else error
-
-
-__all__ = [
-    "DEFAULT_CONN_ID",
-    "DeliveringOperator",
-    "allowed",
-    "digest",
-    "hidden_content",
-    "hidden_recipients",
-    "hidden_values",
-    "opened",
-]

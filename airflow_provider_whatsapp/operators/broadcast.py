@@ -11,10 +11,9 @@ from airflow_provider_whatsapp.operators._arguments import flag, hours, one_of, 
 from airflow_provider_whatsapp.operators._delivery import (
     DeliveringOperator,
     digest,
-    hidden_recipients,
-    hidden_values,
     opened,
 )
+from airflow_provider_whatsapp.operators._private import hidden_recipients, hidden_values
 from airflow_provider_whatsapp.operators._template_check import Preparer, look_up
 
 if TYPE_CHECKING:

@@ -11,10 +11,8 @@ from airflow_provider_whatsapp.operators._delivery import (
     DEFAULT_CONN_ID,
     DeliveringOperator,
     digest,
-    hidden_content,
-    hidden_recipients,
-    hidden_values,
 )
+from airflow_provider_whatsapp.operators._private import hidden_content, hidden_recipients, hidden_values
 from airflow_provider_whatsapp.operators._template_check import look_up
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._arguments import flag, optional, whole
-from airflow_provider_whatsapp.operators._delivery import hidden_recipients, hidden_values
+from airflow_provider_whatsapp.operators._private import hidden_recipients, hidden_values
 from airflow_provider_whatsapp.operators._template_check import look_up
 from airflow_provider_whatsapp.operators.messages import _SendOperator
 
