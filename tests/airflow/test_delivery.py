@@ -78,6 +78,25 @@ def test_a_message_that_changes_from_try_to_try_is_refused(run, sandbox, ledger,
     assert reached(sandbox).total() == 11
 
 
+def test_a_list_that_changes_from_try_to_try_is_refused(
+    run, sandbox, ledger, change_connection, tmp_path, capfd
+):
+    change_connection(extra={"max_retries": 0})
+    numbers = [f"+1555000{number:04}" for number in range(4)]
+    (tmp_path / "1.csv").write_text("\n".join(["to", *numbers]))
+    (tmp_path / "2.csv").write_text("\n".join(["to", *reversed(numbers)]))
+    sandbox.fault("status", **refusal(131056, "15550000002"))
+
+    dag_run = run("broadcast_changed", folder=f"file://{tmp_path}", **ledger)
+
+    assert state(dag_run) == "failed"
+    assert dag_run.get_task_instance("send").try_number == 2, "the second try refuses for good"
+    assert reached(sandbox).total() == 3
+    assert "the list of recipients is not the one that an earlier try began to send" in "".join(
+        capfd.readouterr()
+    )
+
+
 @pytest.mark.parametrize(("failures", "end"), [(1, "success"), (2, "failed")])
 def test_max_failed_decides(run, sandbox, ledger, failures, end):
     for number in range(failures):
@@ -127,6 +146,16 @@ def test_mapped_shards_share_the_list_out(run, sandbox, invitation, people, ledg
     assert Counter(row["status"] for row in found) == {"sent": 40, "failed": 1, "skipped": 2}
     assert {row.get("reason") for row in found} == {None, "duplicate", "suppressed"}
     assert not list(tmp_path.glob("*.parts"))
+
+
+def test_a_list_from_xcom_without_those_in_a_variable(run, sandbox, invitation, ledger, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_VAR_OPTED_OUT", "+1 555 000 0003\n+1 555 000 0004")
+
+    dag_run = run("broadcast_xcom", **ledger)
+
+    report = xcom(dag_run)
+    assert (report["sent"], report["skipped_because"]) == (10, {"suppressed": 2})
+    assert not {"15550000003", "15550000004"} & set(reached(sandbox))
 
 
 def test_an_earlier_report_is_the_source_of_a_later_run(run, sandbox, invitation, people, ledger, tmp_path):

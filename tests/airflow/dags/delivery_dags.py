@@ -168,6 +168,40 @@ def broadcast_one():
 broadcast_one()
 
 
+@dag("broadcast_changed", **OPTIONS)
+def broadcast_changed():
+    """Each try finds another list."""
+    BroadcastTemplateOperator(
+        task_id="send",
+        recipients="{{ dag_run.conf['folder'] }}/{{ ti.try_number }}.csv",
+        template_name="hello_world",
+        ledger_path=LEDGER,
+        **RETRIES,
+    )
+
+
+broadcast_changed()
+
+
+@dag("broadcast_xcom", **OPTIONS)
+def broadcast_xcom():
+    @task
+    def people():
+        return [{"to": number, "name": f"P{place}"} for place, number in enumerate(PEOPLE)]
+
+    BroadcastTemplateOperator(
+        task_id="send",
+        recipients=people(),
+        template_name="invitation",
+        body=["{name}", "10:00"],
+        suppression="{{ var.value.opted_out }}",
+        ledger_path=LEDGER,
+    )
+
+
+broadcast_xcom()
+
+
 @dag("broadcast_kill", **OPTIONS)
 def broadcast_kill():
     BroadcastTemplateOperator(
