@@ -1,4 +1,4 @@
-"""A DAG that a running Airflow schedules by itself: tasks that fail or ask, and deadlines that have passed already."""
+"""DAGs that a running Airflow schedules by itself: callbacks of every kind, deadlines that have passed, bad input."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import dag, task
-from airflow.sdk.definitions.deadline import AsyncCallback, DeadlineAlert, DeadlineReference, SyncCallback
+from airflow.sdk.definitions.deadline import AsyncCallback, DeadlineAlert, DeadlineReference
 
+from airflow_provider_whatsapp._compat import AirflowSkipException
 from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 
 LIVE = bool(os.environ.get("WHATSAPP_TEST_LIVE"))
@@ -21,23 +22,24 @@ OPTIONS = {
     "tags": ["finance"],
 }
 
-
 LATE = "Run {{ dag_run.run_id }} of {{ dag_run.dag_id }} is late"
-DEADLINE = {"reference": DeadlineReference.FIXED_DATETIME(WHEN), "interval": timedelta(seconds=1)}
 
-deadlines = [
-    DeadlineAlert(
-        **DEADLINE, callback=AsyncCallback(WhatsAppNotifier, kwargs={"routes": "oncall", "text": LATE})
+
+def missed(**kwargs):
+    """Give a deadline that has passed before its run began."""
+    return DeadlineAlert(
+        reference=DeadlineReference.FIXED_DATETIME(WHEN),
+        interval=timedelta(seconds=1),
+        callback=AsyncCallback(WhatsAppNotifier, kwargs=kwargs),
     )
-]
-try:
-    synchronous = SyncCallback(WhatsAppNotifier, kwargs={"to": "+15550005555", "text": LATE})
-    deadlines.append(DeadlineAlert(**DEADLINE, callback=synchronous))
-except ValueError:  # Airflow 3.1 has the name alone
-    pass
 
 
-@dag("alerts_live", deadline=deadlines, **OPTIONS)
+def plain(last_digits):
+    """Give a notifier with the default text, and a number that shows whose message it is."""
+    return WhatsAppNotifier(to=f"+1555000{last_digits}")
+
+
+@dag("alerts_live", deadline=[missed(routes="oncall", text=LATE)], **OPTIONS)
 def alerts_live():
     @task(on_failure_callback=WhatsAppNotifier(routes="oncall", text="{{ ti.task_id }}: {{ exception }}"))
     def load():
@@ -51,7 +53,89 @@ def alerts_live():
     without_a_callback()
     link = "{{ task.generate_link_to_ui(task_instance=ti) }}"
     ask = WhatsAppNotifier(to="+15550004444", text=f"Publish the report? {link}")
-    ApprovalOperator(task_id="approve", subject="Publish the report?", notifiers=[ask])
+    ApprovalOperator(task_id="approve", subject="Publish the report?", notifiers=[ask, plain(6010)])
 
 
 alerts_live()
+
+
+@dag(
+    "callback_kinds",
+    on_failure_callback=plain(6006),
+    deadline=[missed(to="+15550006008")],
+    **OPTIONS,
+)
+def callback_kinds():
+    @task(on_execute_callback=plain(6001), on_success_callback=plain(6002))
+    def well():
+        pass
+
+    @task(on_skipped_callback=plain(6003))
+    def skips():
+        raise AirflowSkipException("nothing to do")
+
+    @task(on_retry_callback=plain(6004), on_failure_callback=plain(6005), retries=1, retry_delay=0)
+    def fails():
+        raise ValueError("no rows")
+
+    well()
+    skips()
+    fails()
+
+
+callback_kinds()
+
+
+@dag("callback_kinds_well", on_success_callback=plain(6007), **OPTIONS)
+def callback_kinds_well():
+    @task
+    def well():
+        pass
+
+    well()
+
+
+callback_kinds_well()
+
+ROUTES = {"high": ["+15550007001"], "default": ["+15550007002"]}
+UNKNOWN_SEVERITY = WhatsAppNotifier(routes=ROUTES, severity="hihg")
+MISFIT = WhatsAppNotifier(to="+15550007003", template_name="something_wrong", body=["one", "two"])
+
+
+def unreachable_by(last_digits):
+    """Give a notifier whose gateway does not answer, and a number of its own: nobody else is to tell of it."""
+    return WhatsAppNotifier(to=f"+1555000{last_digits}", maton_conn_id="away")
+
+
+@dag("bad_input", on_failure_callback=unreachable_by(7004), **OPTIONS)
+def bad_input():
+    @task(on_failure_callback=UNKNOWN_SEVERITY)
+    def unknown_severity():
+        raise ValueError("no rows")
+
+    @task(on_failure_callback=MISFIT)
+    def misfit():
+        raise ValueError("no rows")
+
+    @task(on_failure_callback=unreachable_by(7005))
+    def unreachable():
+        raise ValueError("no rows")
+
+    unknown_severity()
+    misfit()
+    unreachable()
+
+
+bad_input()
+
+
+@dag("bad_input_well", on_success_callback=unreachable_by(7006), **OPTIONS)
+def bad_input_well():
+    @task(on_success_callback=[MISFIT, unreachable_by(7007)])
+    def well():
+        pass
+
+    well()
+
+
+bad_input_well()
