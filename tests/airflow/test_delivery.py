@@ -55,15 +55,20 @@ def test_resend_sends_again_to_whoever_is_unknown(run, sandbox, ledger):
     assert reached(sandbox).total() == 13
 
 
-def test_a_clear_repeats_only_what_the_user_asked_for(run, run_again, sandbox, ledger):
+def test_a_clear_repeats_only_what_the_user_asked_for(run, run_again, sandbox, ledger, capfd):
     dag_run = run("delivery_clear", **ledger)
     assert reached(sandbox).total() == 6
 
+    capfd.readouterr()
     assert run_again(dag_run, "keep", clear=True).state == "success"
     assert reached(sandbox).total() == 6
+    said = "".join(capfd.readouterr())
+    assert "3 of 3 were sent, 0 are unknown" in said
+    assert "resend_on_clear is False, so only those who certainly have no message are sent to" in said
     assert xcom(dag_run, task_id="keep")["sent"] == 3
 
     assert run_again(dag_run, "fresh", clear=True).state == "success"
+    assert "resend_on_clear is True: everybody is sent to again" in "".join(capfd.readouterr())
     assert reached(sandbox) == Counter({f"1555000{number:04}": 1 if number < 3 else 2 for number in range(6)})
 
 
