@@ -1,0 +1,127 @@
+"""Tables and texts out of the code's own: error codes, connection fields, options, command lines, schema."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp import cli
+from airflow_provider_whatsapp import get_provider_info as info
+from airflow_provider_whatsapp.client import error_codes
+from airflow_provider_whatsapp.sandbox.__main__ import parser as sandbox_parser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+RETRY = {
+    error_codes.Retry.NO: "no",
+    error_codes.Retry.AUTH: "no, until the log-in is mended",
+    error_codes.Retry.WAIT: "after a wait",
+    error_codes.Retry.AMBIGUOUS: "reads only; a send is unknown",
+}
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """
+    Return a Markdown table.
+
+    :param header: Its columns' titles.
+    :param rows: Its cells, in Markdown.
+    """
+    lines = [list(header), ["---"] * len(header), *(list(row) for row in rows)]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def error_table() -> str:
+    """Return every code that the package knows, in order."""
+    merged: dict[tuple[Any, ...], list[error_codes.CodeInfo]] = {}
+    for row in sorted(error_codes.TABLE, key=lambda row: (row.code or 0, row.subcode or 0)):
+        merged.setdefault((row.code, row.meaning, row.advice, row.error, row.retry), []).append(row)
+    rows = [(_codes(same), same[0]) for same in merged.values()]
+    rows += [(f"`{first}` to `{last}`", row) for first, last, row in error_codes.RANGES]
+    return table(
+        ["code", "meaning", "error", "again?", "what to do"],
+        (
+            [
+                name,
+                row.meaning + (" *(may come later, with the status)*" if row.asynchronous else ""),
+                f"`{row.error.__name__}`",
+                RETRY[row.retry],
+                row.advice,
+            ]
+            for name, row in rows
+        ),
+    )
+
+
+def _codes(rows: Sequence[error_codes.CodeInfo]) -> str:
+    subcodes = ", ".join(f"`{row.subcode}`" for row in rows if row.subcode is not None)
+    return f"`{rows[0].code}`" + (f" / {subcodes}" if subcodes else "")
+
+
+def connection_table() -> str:
+    """Return the connection's fields as Airflow is told of them."""
+    own = [(f"`{name}`", label) for name, label in info.RELABELING.items()]
+    rows = [[name, label, info.PLACEHOLDERS[name.strip("`")]] for name, label in own]
+    for name, field in info.CONNECTION_FIELDS.items():
+        rows.append([f"`extra.{name}`", field["label"], field["description"]])
+    return table(["field", "in the form", "meaning"], rows)
+
+
+def options_table() -> str:
+    """Return the options of ``[whatsapp]`` in Airflow's configuration."""
+    return table(
+        ["option", "default", "meaning"],
+        (
+            [f"`{name}`", f"`{option['default']}`" if option["default"] else "", option["description"]]
+            for name, option in info.CONFIG_OPTIONS.items()
+        ),
+    )
+
+
+def schema_table(name: str) -> str:
+    """
+    Return the properties of a part of the template file's schema.
+
+    :param name: The part's name in the schema's ``$defs``.
+    """
+    text = resources.files("airflow_provider_whatsapp.message_templates").joinpath("template.schema.json")
+    part = json.loads(text.read_text("utf-8"))["$defs"][name]
+    return table(
+        ["field", "needed", "may be"],
+        (
+            [f"`{field}`", "yes" if field in part.get("required", ()) else "", _may_be(rule)]
+            for field, rule in part["properties"].items()
+            if field != "$schema"
+        ),
+    )
+
+
+def _may_be(rule: dict[str, Any]) -> str:
+    said = [rule["description"]] if "description" in rule else []
+    if "enum" in rule:
+        said.append(", ".join(f"`{value}`" for value in rule["enum"]))
+    elif "pattern" in rule:
+        said.append(f"text that matches `{rule['pattern']}`")
+    elif "$ref" in rule:
+        said.append(f"{rule['$ref'].rpartition('/')[2]}, see below")
+    elif not said:
+        said.append({"boolean": "`true` or `false`", "string": "text"}.get(rule["type"], rule["type"]))
+    return "; ".join(said)
+
+
+def command_help(words: Sequence[str]) -> str:
+    """
+    Return what a command says with ``--help``.
+
+    :param words: The command: ``sandbox``, or the words after ``python -m airflow_provider_whatsapp``.
+    """
+    parser = sandbox_parser() if words == ["sandbox"] else cli.parser()
+    for word in () if words == ["sandbox"] else words:
+        groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001
+        parser = groups[0].choices[word]
+    parser.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=88, max_help_position=30)
+    return f"```text\n{parser.format_help()}```"
