@@ -53,12 +53,23 @@ def seconds(name: str, value: Any) -> float:
     :param value: A number that is not negative, or a text of one.
     :raises ConfigurationError: It is neither.
     """
-    try:
-        found = -1.0 if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        found = -1.0
-    if not 0 <= found < float("inf"):
+    found = _number(value)
+    if found is None:
         raise _refusal(name, value, "no number of seconds", "Give one, 0 or more.")
+    return found
+
+
+def count_or_share(name: str, value: Any) -> float:
+    """
+    Return how many of some: a count, or a share where it is below 1.
+
+    :param name: The argument's.
+    :param value: A number that is not negative, or a text of one.
+    :raises ConfigurationError: It is neither.
+    """
+    found = _number(value)
+    if found is None:
+        raise _refusal(name, value, "no number", "Give a count (3), or a share below 1 (0.05).")
     return found
 
 
@@ -107,6 +118,15 @@ def hours(name: str, value: Any) -> Any:
             name, value, "no window", 'Write it as ("09:00", "20:00"), or as the text "09:00-20:00".'
         )
     return found
+
+
+def _number(value: Any) -> float | None:
+    """Return a number that is finite and not negative; None where it is no such."""
+    try:
+        found = -1.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if 0 <= found < float("inf") else None
 
 
 def _refusal(name: str, value: Any, problem: str, advice: str) -> ConfigurationError:

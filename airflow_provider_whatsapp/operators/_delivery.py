@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from airflow_provider_whatsapp.links import ResultsLink
-from airflow_provider_whatsapp.operators._arguments import flag, one_of
+from airflow_provider_whatsapp.operators._arguments import count_or_share, flag, one_of
 from airflow_provider_whatsapp.policies import with_policy
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class DeliveringOperator(BaseOperator):
     readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
         "on_unknown": one_of("report", "resend"),
         "resend_on_clear": flag,
-        "max_failed": lambda _, value: value if allowed(value, 1) >= 0 else None,
+        "max_failed": count_or_share,
         "log_pii": flag,
     }
     """What makes of a rendered argument, a text maybe, what it stands for; or refuses it before any request."""
@@ -217,7 +217,8 @@ class DeliveringOperator(BaseOperator):
         self.log.info("WhatsApp: %s", report.summary())
         failed = report.count("failed") + report.count("unknown")
         ends_early = bool(report.reasons["stopped"]) or report.stopped is not None
-        outcome = "failed" if ends_early or failed > allowed(self.max_failed, report.total) else "success"
+        most = self.max_failed if self.max_failed >= 1 else int(self.max_failed * report.total)
+        outcome = "failed" if ends_early or failed > most else "success"
         try:
             ledger.finish(outcome)
         except WhatsAppError as error:  # every result is written down already
@@ -247,27 +248,6 @@ class DeliveringOperator(BaseOperator):
         if report.total == 1:
             raise first
         raise WhatsAppError(msg, retry_after=first.retry_after, permanent=False) from first
-
-
-def allowed(max_failed: Any, total: int) -> int:
-    """
-    Return how many may fail.
-
-    :param max_failed: A count, or a share below 1, or a text of one.
-    :param total: How many recipients there are.
-    :raises ConfigurationError: It is neither.
-    """
-    from airflow_provider_whatsapp.client.errors import ConfigurationError
-
-    try:
-        number = float(max_failed)
-    except (TypeError, ValueError):
-        number = -1.0
-    if not 0 <= number < float("inf"):
-        raise ConfigurationError(
-            f"max_failed {max_failed!r} is no number", advice="Give a count (3), or a share below 1 (0.05)."
-        )
-    return int(number * total) if number < 1 else int(number)
 
 
 def digest(*values: Any) -> str:
