@@ -260,7 +260,7 @@ def digest(*values: Any) -> str:
 
 
 def _named(value: Any) -> str:
-    if isinstance(value, bytes):
+    if isinstance(value, bytes | bytearray):
         return hashlib.sha256(value).hexdigest()
     text = str(value)
     return type(value).__name__ if " at 0x" in text else text  # an address is another one at each try
