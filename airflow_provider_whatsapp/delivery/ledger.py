@@ -7,7 +7,7 @@ has no result when a later try begins is *unknown*: it may have left.
 Recipients are known by their position in the source, read in the same order each time (a digest makes sure of it).
 One record, the head, holds how far the reading has got, the positions that are claimed, and notes on those that did
 not simply succeed. Whoever lies before the mark without claim or note was sent to. So the ledger's size follows what is
-in flight and what failed, and no phone number is in it.
+in flight and what failed, and no phone number is in it, unless it is told to keep the ids of messages (short lists).
 """
 
 from __future__ import annotations
