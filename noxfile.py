@@ -94,7 +94,9 @@ def run_tests(session: nox.Session, *options: str) -> None:
     wheel_only = {"PYTHONSAFEPATH": "1", "TESTED": "wheel", "PYTHONPATH": None}
     # A folder of its own for what the processes of one machine share, so that two sessions may run side by side.
     with tempfile.TemporaryDirectory(prefix="tests-") as folder:
-        command = ("python", "-m", "pytest", "-o", "pythonpath=", *options, *session.posargs)
+        # Patient, for another session may run beside it.
+        patient = ("--timeout", "360")
+        command = ("python", "-m", "pytest", "-o", "pythonpath=", *patient, *options, *session.posargs)
         session.run(*command, env={**wheel_only, "TMPDIR": folder})
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -22,6 +23,14 @@ bag.dags[sys.argv[1]].test(run_conf=json.loads(sys.argv[2]))
 """
 
 
+def keep_api_server():
+    """Let ``dag.test()`` keep its API server from task to task, as Airflow 3.3 does: making one takes seconds."""
+    from airflow.sdk.execution_time import supervisor
+
+    if not hasattr(supervisor.in_process_api_server, "cache_info"):
+        supervisor.in_process_api_server = functools.lru_cache(maxsize=1)(supervisor.in_process_api_server)
+
+
 @pytest.fixture(scope="session")
 def dag_bag():
     """All example DAGs and test DAGs, in the database of a real Airflow."""
@@ -32,6 +41,7 @@ def dag_bag():
     from airflow.utils.db import initdb
 
     initdb()
+    keep_api_server()
     try:
         from airflow.dag_processing.dagbag import DagBag
     except ImportError:
