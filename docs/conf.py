@@ -45,6 +45,8 @@ nitpick_ignore_regex = [
     ),
 ]
 
+smartquotes = False  # texts name values as they are typed
+html_use_index = False
 html_theme = "furo"
 html_title = "airflow-provider-whatsapp"
 html_static_path = ["_static"]
