@@ -13,6 +13,8 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_whatsapp import __version__
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -72,6 +74,7 @@ CONNECT_OPTIONS: list[Option] = [
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     made = argparse.ArgumentParser(prog="python -m airflow_provider_whatsapp")
+    made.add_argument("--version", action="version", version=__version__)
     groups = made.add_subparsers(dest="group", required=True, metavar="COMMAND")
     templates = groups.add_parser("templates", help="message templates as code", description=_DESCRIPTION)
     commands = templates.add_subparsers(dest="command", required=True, metavar="plan|apply|pull")
