@@ -48,11 +48,9 @@ types: ## mypy, strict
 	$(SETUP) lint
 	@$(RUN) -m mypy
 
-bench: ## measure: cost of a send, pacing, threads, memory, imports (minutes)
+bench: ## measure: cost of a send, pacing, threads, memory, imports; ARGS="--write docs/benchmarks.md" (ten minutes)
 	$(SETUP) examples bench
-	@for script in benchmarks/[a-z]*.py; do \
-		[ "$$script" = benchmarks/common.py ] || $(RUN) $$script || exit 1; \
-	done
+	@$(RUN) benchmarks/run.py $(ARGS)
 
 scale-out: VENV = .venv-scale-out
 scale-out: ## measure a broadcast on Celery with two workers, one of them killed (needs PostgreSQL and Redis; minutes)

@@ -1,7 +1,9 @@
 """
-Memory and cost of a broadcast: 100,000 recipients of a CSV against 1,000, each in a process of its own.
+Memory and rate of a broadcast over the length of its list, from 100 to 100,000 recipients of a CSV.
 
-    python benchmarks/broadcast_memory.py [--many 100000]
+    python benchmarks/broadcast_memory.py [--sizes 100 1000 10000 100000]
+
+Each list is sent to by a process of its own.
 
 The ledger is on a disk, the results file is written, the server answers at once.
 """
@@ -18,7 +20,9 @@ import time
 from pathlib import Path
 
 from common import stub_server
+from rows import Row, add_option, hand_over
 
+FEW = 1_000
 LIMIT_MB = 20.0
 GROWTH = 1.15
 
@@ -75,8 +79,8 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--few", type=int, default=1_000)
-    parser.add_argument("--many", type=int, default=100_000)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1_000, 10_000, 100_000])
+    add_option(parser)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--count", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -84,21 +88,42 @@ def main():
         one(options.url, options.count)
         return 0
     with stub_server() as url:
-        few = measured(url, options.few)
-        middle = measured(url, options.many // 10)
-        many = measured(url, options.many)
-    for figures in (few, middle, many):
-        print(
+        found = {count: measured(url, count) for count in sorted(options.sizes)}
+    rows, text = [], []
+    for count, figures in found.items():
+        rate = 1e6 / figures["wall_us"]
+        name = f"broadcast to {count:,}"
+        rows += [
+            Row(name=f"{name}: rate", value=rate, unit="messages/s", plot="throughput", x=count),
+            Row(name=f"{name}: peak of memory", value=figures["peak_mb"], unit="MB", plot="memory", x=count),
+        ]
+        text.append(
             f"{figures['sent']:>7} sent: peak {figures['peak_mb']:.1f} MB; per message {figures['cpu_us']:.0f} us "
             f"of CPU, {figures['wall_us']:.0f} us in all"
         )
-    more = many["peak_mb"] - few["peak_mb"]
-    growth = many["cpu_us"] / middle["cpu_us"]
-    print(f"{options.many} take {more:.1f} MB more than {options.few} (limit {LIMIT_MB:.0f})")
-    print(
-        f"a message of {options.many} costs {growth:.2f} times one of {options.many // 10} (limit {GROWTH})"
-    )
-    return 0 if more <= LIMIT_MB and growth <= GROWTH else 1
+    return hand_over([*rows, *compared(found)], "\n".join(text), as_json=options.json)
+
+
+def compared(found):
+    """Hold the longest list against the shorter ones."""
+    *_, middle, many = found
+    few = next((count for count in found if count >= FEW), many)
+    return [
+        Row(
+            name=f"broadcast to {many:,}: memory above that of {few:,}",
+            value=found[many]["peak_mb"] - found[few]["peak_mb"],
+            unit="MB",
+            at_most=LIMIT_MB,
+        ),
+        Row(
+            name=f"broadcast to {many:,}: CPU per message",
+            value=found[many]["cpu_us"],
+            unit="us",
+            against=f"to {middle:,}",
+            reference=found[middle]["cpu_us"],
+            at_most=GROWTH,
+        ),
+    ]
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from collections import Counter
 
 import requests
 from common import sandbox
+from rows import Row, add_option, hand_over
 
 LATE = 1.03
 
@@ -30,6 +31,7 @@ def main():
     parser.add_argument("--latency", type=float, default=0.15)
     parser.add_argument("--store-takes", type=float, default=0.017, help="seconds of a write to the store")
     parser.add_argument("--quick", action="store_true")
+    add_option(parser)
     options = parser.parse_args()
     if options.quick:
         options.recipients, options.rate = 400, 40
@@ -79,12 +81,19 @@ def main():
         statuses = Counter(answer["status"] for answer in answers if "/messages" in answer["path"])
     # The first leaves at once, and the last answer takes its time.
     ideal = (options.recipients - 1) / options.rate + options.latency
-    print(
-        f"{report.summary()} in {took:.2f} s; the limit's own time is {ideal:.2f} s: {took / ideal - 1:+.2%}"
+    text = (
+        f"{report.summary()} in {took:.2f} s; the limit's own time is {ideal:.2f} s: {took / ideal - 1:+.2%}\n"
+        f"{threads} threads, {2 * threads} claimed at most; answers: {dict(statuses)}"
     )
-    print(f"{threads} threads, {2 * threads} claimed at most; answers: {dict(statuses)}")
-    good = report.count("sent") == options.recipients and not statuses[429] and took <= LATE * ideal
-    return 0 if good else 1
+    name = (
+        f"broadcast to {options.recipients:,} at {options.rate}/s, {options.latency * 1e3:.0f} ms per answer"
+    )
+    rows = [
+        Row(name=name, value=took, unit="s", against="the limit's own time", reference=ideal, at_most=LATE),
+        Row(name=f"{name}: not sent", value=options.recipients - report.count("sent"), at_most=0),
+        Row(name=f"{name}: 429", value=statuses[429], at_most=0),
+    ]
+    return hand_over(rows, text, as_json=options.json)
 
 
 if __name__ == "__main__":

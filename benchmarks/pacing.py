@@ -18,8 +18,12 @@ import urllib.request
 from pathlib import Path
 
 from common import sandbox
+from rows import Row, add_option, hand_over
 
 LIMIT = 10.0
+NEAR = 0.95
+REFUSED = 1.0
+"""Percent of the requests."""
 
 
 def send(connection, count):
@@ -45,7 +49,7 @@ def send(connection, count):
 
 
 def measure(name, processes, count, *, apart=False):
-    """Run processes that send so many messages each; print the line of the table."""
+    """Run processes that send so many messages each; return the rows and the line for a reader."""
     with (
         sandbox("--rate-limit", str(int(LIMIT)), "--pair-limit", "0") as connection,
         tempfile.TemporaryDirectory() as folder,
@@ -72,11 +76,25 @@ def measure(name, processes, count, *, apart=False):
     later = [at for at in accepted if at > accepted[0] + 1]
     rate = (len(later) - 1) / (later[-1] - later[0])
     rates = sorted(result["rate"] for result in results)
-    print(
+    text = (
         f"pacing, {name}: {rate:.2f}/s after the first second ({rate / LIMIT:.3f} of the limit), "
         f"429: {refused} of {len(arrived)} ({refused / len(arrived):.1%}), "
         f"failed: {sum(result['failed'] for result in results)}, slowest/fastest: {rates[0] / rates[-1]:.2f}"
     )
+    wanted = {} if apart else {"at_least": NEAR, "at_most": 1.0}
+    few = {} if apart else {"at_most": REFUSED}
+    return [
+        Row(
+            name=f"pacing, {name}: rate",
+            value=rate,
+            unit="messages/s",
+            against="the limit",
+            reference=LIMIT,
+            **wanted,
+        ),
+        Row(name=f"pacing, {name}: share of 429", value=100 * refused / len(arrived), unit="%", **few),
+        Row(name=f"pacing, {name}: failed", value=sum(result["failed"] for result in results), at_most=0),
+    ], text
 
 
 def main():
@@ -84,14 +102,19 @@ def main():
     parser.add_argument("--sends", type=int, default=1000, help="messages per measurement")
     parser.add_argument("--send", type=int)
     parser.add_argument("--connection", type=json.loads)
+    add_option(parser)
     options = parser.parse_args()
     if options.send:
         send(options.connection, options.send)
-        return
-    measure("one process", 1, options.sends)
-    measure("four processes", 4, options.sends // 4)
-    measure("four machines", 4, options.sends // 4, apart=True)
+        return 0
+    measured = [
+        measure("one process", 1, options.sends),
+        measure("four processes", 4, options.sends // 4),
+        measure("four machines", 4, options.sends // 4, apart=True),
+    ]
+    rows = [row for found, _ in measured for row in found]
+    return hand_over(rows, "\n".join(text for _, text in measured), as_json=options.json)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from rows import Row, add_option, hand_over
+
 ROOT = Path(__file__).parents[1]
 PROMISED = 1_500
 CONNECTIONS = 16
@@ -122,8 +124,8 @@ def cpu(pid: int) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(options: argparse.Namespace) -> None:
-    """Start the sandbox, let another process send, and print the line."""
+def measure(options: argparse.Namespace) -> int:
+    """Start the sandbox, let another process send, and hand over the figure."""
     arguments = ["--port", "0", "--rate-limit", "0", "--keep", str(options.keep)]
     if options.state:
         arguments += ["--state", options.state]
@@ -144,14 +146,23 @@ def measure(options: argparse.Namespace) -> None:
             sys.exit(done.stderr)
     rate = float(done.stdout)
     kept = "memory" if not options.state else "memory and file"
-    print(
+    text = (
         f"sandbox_throughput: {rate:,.0f} messages/s accepted, {rate / PROMISED:.2f} x {PROMISED:,} "
         f"({options.messages:,} sent, {(options.messages + WARM_UP) / used:,.0f} per CPU second of the sandbox; "
         f"{options.keep:,} kept in {kept}, at most {most:,.0f} MB)"
     )
+    row = Row(
+        name="messages that the sandbox accepts",
+        value=rate,
+        unit="messages/s",
+        against="what is promised of it",
+        reference=PROMISED,
+        at_least=1,
+    )
+    return hand_over([row], text, as_json=options.json)
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -159,12 +170,13 @@ def main() -> None:
     parser.add_argument("--keep", type=int, default=200_000)
     parser.add_argument("--state")
     parser.add_argument("--send", help=argparse.SUPPRESS)
+    add_option(parser)
     options = parser.parse_args()
     if options.send:
         asyncio.run(send(json.loads(options.send), options.messages))
-    else:
-        measure(options)
+        return 0
+    return measure(options)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

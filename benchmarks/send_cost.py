@@ -6,14 +6,17 @@ Ours includes validation, pacing (unlimited here) and error mapping; the others 
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import json
 import os
+import sys
 import warnings
 from urllib.parse import urlsplit
 
 import requests
 from common import medians, stub_server
+from rows import Row, add_option, hand_over
 
 from airflow_provider_whatsapp.client.config import ClientConfig
 from airflow_provider_whatsapp.client.messages import Text
@@ -84,6 +87,10 @@ def http_hook(url):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9)
+    add_option(parser)
+    options = parser.parse_args()
     warnings.simplefilter("ignore")
     with stub_server() as url:
         peers = {
@@ -93,7 +100,7 @@ def main():
             "requests": bare_requests(url),
             "HttpHook": http_hook(url),
         }
-        figures = medians(peers, rounds=9, repeats=150)
+        figures = medians(peers, rounds=options.rounds, repeats=150)
     wall, cpu = figures["ours"]
     parts = [
         f"{name} {seconds[0] * 1e3:.2f}/{seconds[1] * 1e3:.2f} ms"
@@ -104,8 +111,21 @@ def main():
         )
         for name, seconds in figures.items()
     ]
-    print(f"send cost, wall/cpu: {'; '.join(parts)}")
+    rows = [
+        Row(
+            name=f"one send, {kind}",
+            value=figures["ours"][place] * 1e3,
+            unit="ms",
+            against=name,
+            reference=figures[name][place] * 1e3,
+            at_most=None if name == "http.client" else 1,
+        )
+        for place, kind in enumerate(("wall time", "CPU"))
+        for name in figures
+        if name != "ours"
+    ]
+    return hand_over(rows, f"send cost, wall/cpu: {'; '.join(parts)}", as_json=options.json)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

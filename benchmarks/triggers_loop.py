@@ -11,11 +11,13 @@ import argparse
 import asyncio
 import json
 import os
+import sys
 import tempfile
 import time
 import urllib.request
 
 from common import sandbox
+from rows import Row, add_option, hand_over
 
 HOME = tempfile.TemporaryDirectory(prefix="airflow-home-")
 os.environ.setdefault("AIRFLOW_HOME", HOME.name)
@@ -107,6 +109,7 @@ def main():
     parser.add_argument("--triggers", type=int, default=1000)
     parser.add_argument("--interval", type=float, default=2.0)
     parser.add_argument("--polls", type=int, default=5)
+    add_option(parser)
     options = parser.parse_args()
     with sandbox(
         "--rate-limit", "0", "--approve-after", "86400", "--account", f"{SECOND}:206540352242923"
@@ -142,19 +145,41 @@ def main():
     longest = "; ".join(
         f"{name} {1000 * wall:.1f} ms ({1000 * cpu:.1f} computing)" for name, (wall, cpu) in pauses.items()
     )
-    print(
+    text = (
         f"triggers, {options.triggers} waiting in two accounts by four connections: {shown}, "
         f"{len(looked_up)} look-ups; loop held up at most: {longest}"
     )
-    assert all(count <= limit for count, limit in most.values()), most
     assert len(looked_up) == 4, looked_up
-    assert all(cpu < LIMIT for _, cpu in pauses.values()), pauses
     noise = pauses.pop("by the machine alone")[0]
-    if noise > LIMIT / 5:
-        print("triggers: other programs hold up the loop as well, so the clock is not judged")
-    else:
-        assert all(wall < LIMIT for wall, _ in pauses.values()), pauses
+    noisy = noise > LIMIT / 5
+    if noisy:
+        text += "\ntriggers: other programs hold up the loop as well, so the clock is not judged"
+    waiting = f"{options.triggers:,} waiting triggers"
+    requests, intervals = max(most.values())
+    rows = [
+        Row(
+            name=f"{waiting}: polls of an account",
+            value=requests,
+            unit="requests",
+            against="intervals that began",
+            reference=intervals,
+            at_most=1,
+        ),
+        Row(
+            name=f"{waiting}: loop held up by computing",
+            value=1e3 * max(cpu for _, cpu in pauses.values()),
+            unit="ms",
+            at_most=1e3 * LIMIT,
+        ),
+        Row(
+            name=f"{waiting}: loop held up at all",
+            value=1e3 * max(wall for wall, _ in pauses.values()),
+            unit="ms",
+            at_most=None if noisy else 1e3 * LIMIT,
+        ),
+    ]
+    return hand_over(rows, text, as_json=options.json)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import resource
 import subprocess
@@ -10,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from common import stub_server
+from rows import Row, add_option, hand_over
 
 MB = 1_000_000
 
@@ -27,9 +29,13 @@ def upload(url, path):
 
 
 def main():
-    if len(sys.argv) > 1:
-        upload(*sys.argv[1:])
-        return
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--upload", nargs=2, metavar=("URL", "PATH"), help=argparse.SUPPRESS)
+    add_option(parser)
+    options = parser.parse_args()
+    if options.upload:
+        upload(*options.upload)
+        return 0
     peaks = {}
     with stub_server() as url, tempfile.TemporaryDirectory() as folder:
         for size in (1, 100):
@@ -38,15 +44,24 @@ def main():
                 file.write(b"%PDF-1.7\n")
                 for _ in range(size):
                     file.write(b"x" * (MB - 9 if size == 1 else MB - 1))
-            command = [sys.executable, __file__, url, str(path)]
+            command = [sys.executable, __file__, "--upload", url, str(path)]
             peaks[size] = (
                 int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1000
             )
-    print(
+    row = Row(
+        name="upload of 100 MB: peak of memory",
+        value=peaks[100],
+        unit="MB",
+        against="of 1 MB",
+        reference=peaks[1],
+        at_most=1.1,
+    )
+    text = (
         f"upload memory: 100 MB peaks {peaks[100] - peaks[1]:+.1f} MB above 1 MB "
         f"({peaks[100]:.1f} against {peaks[1]:.1f} MB, ratio {peaks[100] / peaks[1]:.3f})"
     )
+    return hand_over([row], text, as_json=options.json)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
