@@ -35,6 +35,7 @@ def notify(folder, indexes):
         list(pool.map(fail, indexes))
 
 
+@pytest.mark.timeout(300)
 def test_five_hundred_failures_at_once(sandbox, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     context = multiprocessing.get_context("spawn")
