@@ -26,10 +26,9 @@ from airflow_provider_whatsapp.client.pace_board import own_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import Self
 
-    from _typeshed import DataclassInstance
-
-K = TypeVar("K", bound="DataclassInstance")
+K = TypeVar("K", bound="Held")
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -40,13 +39,33 @@ MAX_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Held:
     """
-    What is remembered of one key.
+    Failures that another message is to tell of.
+
+    :param held: How many.
+    :param names: The first few of them.
+    """
+
+    held: int = 0
+    names: tuple[str, ...] = ()
+
+    def with_more(self, count: int, names: tuple[str, ...]) -> Self:
+        """
+        Return the same with more of them.
+
+        :param count: How many more.
+        :param names: The first few of those.
+        """
+        return replace(self, held=self.held + count, names=(*self.names, *names)[:MAX_NAMES])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record(Held):
+    """
+    What is remembered of one key; held are the failures since the last message.
 
     :param sent_at: Unix time in seconds at which the last message went.
-    :param held: Failures kept back since then.
-    :param names: The first few of them.
     :param failures: Failures in a row, those kept back included.
     :param first_failed_at: Unix time in seconds of the first failure of the row.
     :param runs: Runs in a row that have failed; the many mapped tasks of one run count once.
@@ -54,8 +73,6 @@ class Record:
     """
 
     sent_at: float = 0.0
-    held: int = 0
-    names: tuple[str, ...] = ()
     failures: int = 0
     first_failed_at: float = 0.0
     runs: int = 0
@@ -115,7 +132,7 @@ def on_failure(
     escalated = 0 < escalate_after <= row.runs
     crossed = escalated and another and row.runs == escalate_after
     if record.sent_at and now - record.sent_at < cooldown and not crossed:
-        return Decision(False, _held(row, 1, (name,)))
+        return Decision(False, row.with_more(1, (name,)))
     told = replace(row, sent_at=now, held=0, names=())
     return Decision(True, told, record.held, record.names, escalated)
 
@@ -129,12 +146,8 @@ def on_unsent(record: Record, *, name: str, held: int, names: tuple[str, ...]) -
     :param held: Failures that the message would have told besides.
     :param names: The first few of them.
     """
-    again = _held(replace(record, sent_at=0.0, held=0, names=()), held + 1, (*names, name))
-    return Decision(False, _held(again, record.held, record.names))
-
-
-def _held(record: Record, count: int, names: tuple[str, ...]) -> Record:
-    return replace(record, held=record.held + count, names=(*record.names, *names)[:MAX_NAMES])
+    again = replace(record, sent_at=0.0, held=0, names=()).with_more(held + 1, (*names, name))
+    return Decision(False, again.with_more(record.held, record.names))
 
 
 def on_summary(record: Record, *, now: float) -> Decision:
@@ -234,7 +247,7 @@ class Memory:
         Read a key's record and write what a rule makes of it; nobody else on this machine comes between.
 
         :param key: What the record is found by; only its hash is kept.
-        :param kind: The record's class, a dataclass with a default for each field.
+        :param kind: The record's class, with a default for each field.
         :param rule: Takes what is remembered; returns what is remembered from now on, and what was decided.
         :param label: What is written beside the record for people who look at it; None: the key.
         :return: What was decided; None when the memory cannot be reached.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_whatsapp.client.phone import mask
-from airflow_provider_whatsapp.notifications.memory import MAX_NAMES, Memory
+from airflow_provider_whatsapp.notifications.memory import Held, Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,20 +28,16 @@ REQUEST_PATIENCE = 25.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class Person(Held):
     """
-    What is remembered of one person.
+    What is remembered of one person; held are the failures that have been handed over to the teller.
 
     :param free_at: Unix time in seconds from which the next message may go.
     :param teller: The alert that waits for that moment and will tell of others; empty: there is none.
-    :param held: Failures that have been handed over to it.
-    :param names: The first few of them.
     """
 
     free_at: float = 0.0
     teller: str = ""
-    held: int = 0
-    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,30 +60,18 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Held):
     """
-    What an alert is to do about one person.
+    What an alert is to do about one person; held are failures of others that its message should tell.
 
     :param to: The person.
     :param wait: Seconds to wait; 0: none.
     :param handed_over: Another alert tells of this one.
-    :param held: Failures of others that the message should tell.
-    :param names: The first few of them.
     """
 
     to: str = ""
     wait: float = 0.0
     handed_over: bool = False
-    held: int = 0
-    names: tuple[str, ...] = ()
-
-    def joined(self, other: Turn) -> Turn:
-        """
-        Return a turn that tells of the others of both.
-
-        :param other: Another turn of the same person.
-        """
-        return replace(self, held=self.held + other.held, names=(*self.names, *other.names)[:MAX_NAMES])
 
 
 def on_turn(
@@ -108,13 +92,9 @@ def on_turn(
             return gone, Turn(to)
         return replace(gone, held=0, names=()), Turn(to, held=person.held, names=person.names)
     if caller.may_be_told and person.teller not in ("", caller.token):
-        return _held(person, 1, (caller.name,)), Turn(to, handed_over=True)
+        return person.with_more(1, (caller.name,)), Turn(to, handed_over=True)
     teller = person.teller or (caller.token if caller.tells_several else "")
     return replace(person, teller=teller), Turn(to, wait=person.free_at - now)
-
-
-def _held(person: Person, count: int, names: tuple[str, ...]) -> Person:
-    return replace(person, held=person.held + count, names=(*person.names, *names)[:MAX_NAMES])
 
 
 class Turns:
@@ -159,7 +139,7 @@ class Turns:
         :param turn: The message's.
         """
         if turn.held:
-            self._change(turn.to, lambda person: (_held(person, turn.held, turn.names), True))
+            self._change(turn.to, lambda person: (person.with_more(turn.held, turn.names), True))
 
     def _ask(self, to: str, *, patient: bool) -> Turn:
         if self._caller.gap <= 0:

@@ -154,7 +154,7 @@ class TextFirst:
 
         def send(turn: Turn) -> SentMessage:
             _, before = self._texts[turn.to]
-            return self._send(turn.to, template(turn.joined(before)))
+            return self._send(turn.to, template(turn.with_more(before.held, before.names)))
 
         again = yield from tell(turns, closed, send)
         sent = told.sent - len(fates) + again.sent
