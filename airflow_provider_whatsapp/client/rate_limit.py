@@ -99,8 +99,7 @@ class Pacer:
         self._rate = rate * (1.0 - MARGIN)
         self._clock = clock
         self._sleep = sleep
-        self._few = threading.Semaphore(max(1, int(rate * WAITING)))
-        self._process = os.getpid()
+        self._few, self._process = self._semaphore(), os.getpid()
 
     def acquire(self) -> Departure:
         """Wait for this request's moment; the leave that is returned wants to be told when it goes."""
@@ -119,9 +118,11 @@ class Pacer:
     def _waiting(self) -> threading.Semaphore:
         """Return what lets few threads of this process wait with a moment; a fork's threads are others."""
         if self._process != os.getpid():
-            self._few = threading.Semaphore(max(1, int(self._ring * WAITING)))
-            self._process = os.getpid()
+            self._few, self._process = self._semaphore(), os.getpid()
         return self._few
+
+    def _semaphore(self) -> threading.Semaphore:
+        return threading.Semaphore(max(1, int(self._ring * WAITING)))
 
     def _reserve(self, numbers: MutableSequence[float], now: float) -> tuple[float, int | None]:
         """Return a moment and its place; without one, when to ask again."""
