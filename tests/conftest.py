@@ -120,6 +120,21 @@ def sandbox(sandbox_process, monkeypatch):
 
 
 @pytest.fixture
+def report(sandbox):
+    """Give an approved template with a document in its header."""
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+    hook = MatonWhatsAppHook()
+    handle = hook.upload_template_sample(b"%PDF-1.7\n")
+    components = [
+        {"type": "HEADER", "format": "DOCUMENT", "example": {"header_handle": [handle]}},
+        {"type": "BODY", "text": "The report is here."},
+    ]
+    hook.create_template("report", "en_US", "UTILITY", components)
+    sandbox.post("templates", name="report", language="en_US", status="APPROVED")
+
+
+@pytest.fixture
 def change_connection(monkeypatch):
     """Change parts of the default connection: extra fields, or password and host."""
 

@@ -11,21 +11,6 @@ pytestmark = pytest.mark.airflow
 PDF = b"%PDF-1.7\n"
 
 
-@pytest.fixture
-def report(sandbox):
-    """Give an approved template with a document in its header."""
-    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
-
-    hook = MatonWhatsAppHook()
-    handle = hook.upload_template_sample(PDF)
-    components = [
-        {"type": "HEADER", "format": "DOCUMENT", "example": {"header_handle": [handle]}},
-        {"type": "BODY", "text": "The report is here."},
-    ]
-    hook.create_template("report", "en_US", "UTILITY", components)
-    sandbox.post("templates", name="report", language="en_US", status="APPROVED")
-
-
 def uploads(sandbox):
     return [request for request in sandbox.requests("/media") if request["method"] == "POST"]
 

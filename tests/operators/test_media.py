@@ -87,16 +87,7 @@ def document(message):
 @pytest.fixture(params=[media_message, template_header], ids=["message", "header"])
 def make(request, sandbox):
     if request.param is template_header:
-        from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
-
-        hook = MatonWhatsAppHook()
-        handle = hook.upload_template_sample(PDF)
-        components = [
-            {"type": "HEADER", "format": "DOCUMENT", "example": {"header_handle": [handle]}},
-            {"type": "BODY", "text": "The report is here."},
-        ]
-        hook.create_template("report", "en_US", "UTILITY", components)
-        sandbox.post("templates", name="report", language="en_US", status="APPROVED")
+        request.getfixturevalue("report")
     return request.param
 
 
