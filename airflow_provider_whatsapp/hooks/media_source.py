@@ -68,7 +68,7 @@ def template_header(client: WhatsAppClient, header: Any, *, filename: str | None
     :param filename: Name that a document shows; None: the file's own.
     :raises PayloadError: The file does not suit a header; no message was sent.
     """
-    found = _as_media(header, filename)
+    found = media_of(header, filename)
     if found is None:
         return header
     source, kind, filename = found
@@ -83,14 +83,20 @@ def check_header(header: Any, *, filename: str | None = None) -> None:
     :param filename: As for :func:`template_header`.
     :raises PayloadError: A file is missing, too large or of a type that no header takes.
     """
-    found = _as_media(header, filename)
+    found = media_of(header, filename)
     if found is not None:
         source, kind, filename = found
         _examine(source, kind, HEADER_KINDS, filename)
 
 
-def _as_media(header: Any, filename: str | None) -> tuple[Any, str | None, str | None] | None:
-    """Return a header's source, kind and file name; None where it is no media to be fetched."""
+def media_of(header: Any, filename: str | None = None) -> tuple[Any, str | None, str | None] | None:
+    """
+    Return the source of a header's media, its kind (None: what its type makes it) and its file name.
+
+    :param header: As for :func:`template_header`.
+    :param filename: As for :func:`template_header`.
+    :return: None where the header is no media: a text, nothing, or Graph's own JSON.
+    """
     if isinstance(header, Mapping):
         if "media" not in header:
             return None

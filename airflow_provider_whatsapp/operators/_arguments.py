@@ -53,10 +53,7 @@ def seconds(name: str, value: Any) -> float:
     :param value: A number that is not negative, or a text of one.
     :raises ConfigurationError: It is neither.
     """
-    found = _number(value)
-    if found is None:
-        raise _refusal(name, value, "no number of seconds", "Give one, 0 or more.")
-    return found
+    return _number(name, value, "no number of seconds", "Give one, 0 or more.")
 
 
 def count_or_share(name: str, value: Any) -> float:
@@ -67,10 +64,7 @@ def count_or_share(name: str, value: Any) -> float:
     :param value: A number that is not negative, or a text of one.
     :raises ConfigurationError: It is neither.
     """
-    found = _number(value)
-    if found is None:
-        raise _refusal(name, value, "no number", "Give a count (3), or a share below 1 (0.05).")
-    return found
+    return _number(name, value, "no number", "Give a count (3), or a share below 1 (0.05).")
 
 
 def optional(read: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
@@ -120,13 +114,15 @@ def hours(name: str, value: Any) -> Any:
     return found
 
 
-def _number(value: Any) -> float | None:
-    """Return a number that is finite and not negative; None where it is no such."""
+def _number(name: str, value: Any, problem: str, advice: str) -> float:
+    """Return a number that is finite and not negative; refuse anything else in these words."""
     try:
         found = -1.0 if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
-        return None
-    return found if 0 <= found < float("inf") else None
+        found = -1.0
+    if not 0 <= found < float("inf"):
+        raise _refusal(name, value, problem, advice)
+    return found
 
 
 def _refusal(name: str, value: Any, problem: str, advice: str) -> ConfigurationError:

@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_whatsapp.links import ResultsLink
 from airflow_provider_whatsapp.operators._arguments import count_or_share, flag, one_of
+from airflow_provider_whatsapp.operators._template_check import look_up
 from airflow_provider_whatsapp.policies import with_policy
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import BaseOperatorLink, Context
 
+    from airflow_provider_whatsapp.delivery.approved import Approved
     from airflow_provider_whatsapp.delivery.engine import Delivery, OnUnknown
     from airflow_provider_whatsapp.delivery.ledger import Begin, Job, Ledger, Try
     from airflow_provider_whatsapp.delivery.report import Report
@@ -66,6 +68,8 @@ class DeliveringOperator(BaseOperator):
     }
     """What makes of a rendered argument, a text maybe, what it stands for; or refuses it before any request."""
     operator_extra_links: tuple[BaseOperatorLink, ...] = (ResultsLink(),)
+    template_id: str | None = None
+    """Meta's id of the template, once it has been looked up: for the link to it."""
     ui_color = "#d9fdd3"
 
     def __init__(
@@ -160,6 +164,12 @@ class DeliveringOperator(BaseOperator):
         from airflow_provider_whatsapp.client.phone import mask
 
         return to if self.log_pii else mask(to)
+
+    def _look_up(self, name: str, language: str, *, show_values: bool = False) -> Approved | None:
+        """Look a template up; where that cannot be done, say so and go on without."""
+        found = look_up(self.hook, name, language, self.log, show_values=show_values)
+        self.template_id = found.id if found is not None else None
+        return found
 
     def _open_ledger(self, context: Context, job: Job, *, remember_sent: bool) -> tuple[Ledger, Begin]:
         """Find out what earlier tries have done, and say what follows from it."""

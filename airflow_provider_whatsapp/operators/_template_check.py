@@ -150,12 +150,11 @@ class Preparer:
         return part
 
     def _media(self, header: Any, filename: str | None) -> Any:
-        from airflow_provider_whatsapp.client.media import looks_like_media, media_file, source_form
-        from airflow_provider_whatsapp.hooks.media_source import opened, template_header
+        from airflow_provider_whatsapp.client.media import media_file, source_form
+        from airflow_provider_whatsapp.hooks.media_source import media_of, opened, template_header
 
-        source = header.get("media") if isinstance(header, dict) else header
-        is_media = source is not None and (isinstance(header, dict) or looks_like_media(source))
-        if not self._upload and is_media and source_form(source) in ("file", "store"):
+        source = None if self._upload else next(iter(media_of(header) or ()), None)
+        if source is not None and source_form(source) in ("file", "store"):
             kind = media_file(opened(source), filename=filename).kind
             return {"type": kind, "id": NO_UPLOAD}
         return template_header(self._hook.client, header, filename=filename)

@@ -14,7 +14,7 @@ from airflow_provider_whatsapp.operators._delivery import (
     opened,
 )
 from airflow_provider_whatsapp.operators._private import hidden_recipients, hidden_values
-from airflow_provider_whatsapp.operators._template_check import Preparer, look_up
+from airflow_provider_whatsapp.operators._template_check import Preparer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -77,8 +77,6 @@ class BroadcastTemplateOperator(DeliveringOperator):
     """
 
     operator_extra_links: tuple[BaseOperatorLink, ...] = (WhatsAppManagerLink(), ResultsLink())
-    template_id: str | None = None
-    """Meta's id of the template, once it has been looked up."""
 
     template_fields: Sequence[str] = (
         "recipients",
@@ -173,7 +171,9 @@ class BroadcastTemplateOperator(DeliveringOperator):
         window = self._window(context)
         recipients = self._recipients(window)
         survey = recipients.survey()
-        approved = self._approved() if self.check_template else None
+        approved = None
+        if self.check_template:
+            approved = self._look_up(self.template_name, self.language, show_values=self.log_pii)
         if self.dry_run:
             return self._preview(context, recipients, approved)
         if window is not None:
@@ -266,12 +266,6 @@ class BroadcastTemplateOperator(DeliveringOperator):
         names = ("template_name", "language", "header", "header_filename", "body", "buttons", "components")
         values = {name: getattr(self, name) for name in (*names, "phone_number_id")}
         return digest(values, self.shard, self.shards)
-
-    def _approved(self) -> Approved | None:
-        """Look the template up; where that cannot be done, say so and go on."""
-        found = look_up(self.hook, self.template_name, self.language, self.log, show_values=self.log_pii)
-        self.template_id = found.id if found is not None else None
-        return found
 
     def _preparer(
         self, ledger: Ledger | None, recipients: Iterable[Row], approved: Approved | None

@@ -13,7 +13,6 @@ from airflow_provider_whatsapp.operators._delivery import (
     digest,
 )
 from airflow_provider_whatsapp.operators._private import hidden_content, hidden_recipients, hidden_values
-from airflow_provider_whatsapp.operators._template_check import look_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -150,8 +149,6 @@ class SendTemplateOperator(_SendOperator):
     """
 
     operator_extra_links: tuple[BaseOperatorLink, ...] = (WhatsAppManagerLink(), ResultsLink())
-    template_id: str | None = None
-    """Meta's id of the template, once it has been looked up."""
 
     content_fields: ClassVar[tuple[str, ...]] = (
         "template_name",
@@ -213,15 +210,11 @@ class SendTemplateOperator(_SendOperator):
 
     def build_message(self) -> Message:
         """Build the message and hold it against the template; a file in its header is uploaded, once for all."""
-        from airflow_provider_whatsapp.client.media import looks_like_media
+        from airflow_provider_whatsapp.hooks.media_source import media_of
 
-        source = self.header.get("media") if isinstance(self.header, dict) else self.header
-        if (
-            self.skip_if_empty
-            and source is not None
-            and (source is not self.header or looks_like_media(source))
-        ):
-            self._pass_over_empty(source)
+        found = media_of(self.header)
+        if self.skip_if_empty and found is not None and found[0] is not None:
+            self._pass_over_empty(found[0])
         message_parts: dict[str, Any] = {
             "header": self._upload or self.header,
             "header_filename": self.header_filename,
@@ -232,10 +225,7 @@ class SendTemplateOperator(_SendOperator):
         self.hook.check_template_message(self.template_name, self.language, **message_parts)
         approved = None
         if self.check_template:
-            approved = look_up(
-                self.hook, self.template_name, self.language, self.log, show_values=self.log_pii
-            )
-            self.template_id = approved.id if approved is not None else None
+            approved = self._look_up(self.template_name, self.language, show_values=self.log_pii)
         message = self.hook.template_message(self.template_name, self.language, **message_parts)
         if approved is not None:
             approved.check(message.to_payload())

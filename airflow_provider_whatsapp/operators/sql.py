@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._arguments import flag, optional, whole
 from airflow_provider_whatsapp.operators._private import hidden_recipients, hidden_values
-from airflow_provider_whatsapp.operators._template_check import look_up
 from airflow_provider_whatsapp.operators.messages import _SendOperator
 
 if TYPE_CHECKING:
@@ -80,8 +79,6 @@ class SqlToWhatsAppOperator(_SendOperator):
         "database",
     )
     operator_extra_links: tuple[BaseOperatorLink, ...] = (WhatsAppManagerLink(), ResultsLink())
-    template_id: str | None = None
-    """Meta's id of the template, once it has been looked up."""
 
     template_fields: Sequence[str] = (
         *_SendOperator.template_fields,
@@ -155,8 +152,7 @@ class SqlToWhatsAppOperator(_SendOperator):
         """Run the query, write its result and upload the file, once for all recipients."""
         approved = None
         if self.template_name and self.check_template:
-            approved = look_up(self.hook, self.template_name, self.language, self.log)
-            self.template_id = approved.id if approved is not None else None
+            approved = self._look_up(self.template_name, self.language)
         if self._upload is not None:
             message = self._around(self._upload["media"], self._upload["filename"])
         else:
