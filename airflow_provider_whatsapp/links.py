@@ -40,9 +40,8 @@ class WhatsAppManagerLink(BaseOperatorLink):
             config = found.hook.client.config
         except Exception:  # why there is no connection is the task's own error, told already
             return ""
-        if config.host and config.host.startswith(
-            "http://"
-        ):  # a loopback address: plain http is refused elsewhere
+        # Plain http is refused but for a loopback address, so this is the sandbox.
+        if config.host and config.host.startswith("http://"):
             return f"{config.data_url}/"
         if not config.waba_id:
             return ""
@@ -96,5 +95,5 @@ def xcom_page(ti: Any) -> str:
     from airflow_provider_whatsapp._compat import conf
 
     base = conf.get("api", "base_url", fallback="http://localhost:8080/").rstrip("/")
-    mapped = f"/mapped/{ti.map_index}" if (ti.map_index or 0) >= 0 and ti.map_index is not None else ""
+    mapped = f"/mapped/{ti.map_index}" if ti.map_index is not None and ti.map_index >= 0 else ""
     return f"{base}/dags/{quote(ti.dag_id)}/runs/{quote(ti.run_id, safe='')}/tasks/{quote(ti.task_id)}{mapped}/xcom"
