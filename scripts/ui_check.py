@@ -12,15 +12,14 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import demo
 import requests
 from playwright.sync_api import sync_playwright
 
@@ -33,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 CONN_ID = "maton_whatsapp_default"
 DAG = "scheduled_notification"
-PATIENCE = {"sandbox": 30, "airflow": 180, "run": 120}
+PATIENCE = {"airflow": 180, "run": 120}
 """Seconds after which a part counts as stuck."""
 
 WRONG = {
@@ -51,12 +50,14 @@ def main() -> int:
     if chromium is None:
         print("No Chromium: install it (Debian: apt-get install chromium), or set CHROMIUM to its path.")
         return 1
+    demo.OUTPUT.mkdir(exist_ok=True)  # for the sandbox's log
     with (
         tempfile.TemporaryDirectory() as home,
-        sandbox() as connection,
+        demo.sandbox() as (_, printed),
         airflow(Path(home)) as url,
         sync_playwright() as playwright,
     ):
+        connection = json.loads(printed)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 1000}, device_scale_factor=1)
         page.set_default_timeout(20_000)
@@ -192,18 +193,6 @@ class Api:
 
 
 @contextlib.contextmanager
-def sandbox() -> Iterator[dict[str, Any]]:
-    """Start the sandbox; gives the connection to it."""
-    command = [sys.executable, "-m", "airflow_provider_whatsapp.sandbox", "--port", "0"]
-    with stopped_at_the_end(command, os.environ.copy(), stdout=subprocess.PIPE) as process:
-        for line in process.stdout:
-            if line.startswith("export AIRFLOW_CONN_"):
-                yield json.loads(line.partition("=")[2].strip().strip("'"))
-                return
-    raise SystemExit("The sandbox did not start.")
-
-
-@contextlib.contextmanager
 def airflow(home: Path) -> Iterator[str]:
     """Start ``airflow standalone`` in a home of its own; gives its URL."""
     (home / "dags").mkdir()
@@ -223,10 +212,8 @@ def airflow(home: Path) -> Iterator[str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     print("Starting airflow standalone ...")
-    with (
-        (home / "standalone.log").open("w") as log,
-        stopped_at_the_end(["airflow", "standalone"], env, stdout=log),
-    ):
+    command = [sys.executable, "-m", "airflow", "standalone"]
+    with demo.started(command, home / "standalone.log", env):
 
         def answers() -> bool:
             with contextlib.suppress(requests.RequestException):
@@ -235,24 +222,6 @@ def airflow(home: Path) -> Iterator[str]:
 
         wait("airflow", "Airflow answers", answers)
         yield url
-
-
-@contextlib.contextmanager
-def stopped_at_the_end(command: list[str], env: dict[str, str], stdout: Any) -> Iterator[Any]:
-    """Run a command and stop it with all that it has started."""
-    process = subprocess.Popen(
-        command, env=env, stdout=stdout, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(timeout=30)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
 
 
 def free_port() -> int:
