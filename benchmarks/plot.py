@@ -6,7 +6,7 @@ import math
 from html import escape
 
 WIDTH, HEIGHT = 640, 360
-LEFT, RIGHT, TOP, BOTTOM = 64, 20, 64, 48
+LEFT, RIGHT, TOP, BOTTOM = 64, 36, 64, 48
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #1f2328 }
   .title { font-size: 15px; font-weight: 600 }

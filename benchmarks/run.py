@@ -24,7 +24,7 @@ import rows
 from plot import plot
 
 FOLDER = Path(__file__).parent
-MARKS = "<!-- bench: begin -->", "<!-- bench: end -->"
+MARKS = "<!-- bench-table: begin -->", "<!-- bench-table: end -->"
 PLOTS = {
     "throughput": ("Messages per second, no limit, ledger and results file on a disk", "rate of a broadcast"),
     "memory": ("Peak of memory, MB", "the sending process"),
