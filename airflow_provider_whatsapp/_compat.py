@@ -43,6 +43,7 @@ __all__ = [
     "ask_airflow",
     "conf",
     "in_task",
+    "several_machines",
 ]
 
 # Before 3.3.2 the asynchronous look-up masks secrets with a blocking call to the supervisor, which can deadlock
@@ -83,6 +84,12 @@ def in_task() -> bool:
     """Say whether this process runs a task, so that Airflow can be asked and told things."""
     runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
     return getattr(runner, "SUPERVISOR_COMMS", None) is not None
+
+
+def several_machines() -> bool:
+    """Say whether tasks may run on several machines, by the executors that Airflow is configured with."""
+    executors = conf.get("core", "executor", fallback="LocalExecutor").split(",")
+    return any(executor.strip() != "LocalExecutor" for executor in executors)
 
 
 class AssetMemory:

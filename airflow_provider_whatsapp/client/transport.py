@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import random
 import time
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from urllib.parse import quote, urlencode
 import requests
 from requests.models import PreparedRequest
 from urllib3.exceptions import HTTPError as Urllib3Error
+from urllib3.util import Timeout
 
 from airflow_provider_whatsapp import __version__
 from airflow_provider_whatsapp.client.answers import Answer, read
@@ -71,14 +73,22 @@ class Transport:
     :param config: Key, hosts and limits.
     :param retry: The rule for repeating a request; None: the default one with the configuration's ``max_retries``.
     :param pacer: Spaces the requests; None: the one that this process shares for the account.
+    :param until: Moment of ``time.monotonic()``, in seconds, at which requests are given up, for a caller whose own
+        time is measured; None: there is none.
     """
 
     def __init__(
-        self, config: ClientConfig, *, retry: RequestRetry | None = None, pacer: Pacer | None = None
+        self,
+        config: ClientConfig,
+        *,
+        retry: RequestRetry | None = None,
+        pacer: Pacer | None = None,
+        until: float | None = None,
     ) -> None:
         self._config = config
         self._retry = retry or RequestRetry(max_retries=config.max_retries)
         self._pacer = pacer or shared_pacer(config.api_key, config.data_url, config.rate_limit)
+        self._until = until
         self._session = requests.Session()
         # A session would replace our Authorization header with an entry of ~/.netrc, and read proxies per request.
         settings = self._session.merge_environment_settings(
@@ -126,7 +136,7 @@ class Transport:
                     elapsed=time.monotonic() - started,
                     jitter=random.random(),  # noqa: S311  not a secret
                 )
-                if wait is None:
+                if wait is None or wait >= self._left():
                     raise
                 logger.warning(
                     "%s: trying again in %.1f s (try %d of %d)",
@@ -139,11 +149,12 @@ class Transport:
 
     def _exchange(self, call: Call, departure: Departure) -> Answer:
         """Send once and read the whole answer."""
+        timeout = self._timeout()
         request = self._prepare(call)
         start_record(departure)
         try:
             response = self._adapter.send(
-                request, stream=True, timeout=self._config.timeout, verify=self._verify, proxies=self._proxies
+                request, stream=True, timeout=timeout, verify=self._verify, proxies=self._proxies
             )
             body = response.content
         except (requests.RequestException, Urllib3Error, OSError) as error:
@@ -156,6 +167,22 @@ class Transport:
         return Answer(
             response.status_code, response.headers, body.replace(self._config.api_key.encode(), b"***")
         )
+
+    def _left(self) -> float:
+        return math.inf if self._until is None else self._until - time.monotonic()
+
+    def _timeout(self) -> Any:
+        """Return the time that a request may take, in a form that ``requests`` knows."""
+        if self._until is None:
+            return self._config.timeout
+        left = self._left()
+        if left <= 0:
+            raise NotSentError(
+                "no time was left for the request",
+                advice="Nothing was sent. See how much time its caller has.",
+            )
+        connect, answer = self._config.timeout
+        return Timeout(total=left, connect=min(connect, left), read=min(answer, left))
 
     def _prepare(self, call: Call) -> PreparedRequest:
         """Build the request by hand: ``requests``' own preparation costs more than the rest of a send together."""

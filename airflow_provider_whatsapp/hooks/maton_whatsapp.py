@@ -66,7 +66,8 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
     :param maton_conn_id: The Airflow connection.
     :param phone_number_id: Sender; None: the connection's.
     :param waba_id: WhatsApp Business Account; None: the connection's.
-    :param max_elapsed: Seconds that one request may take with all its repetitions; None: 90.
+    :param until: Moment of ``time.monotonic()``, in seconds, at which its requests are given up, for callers whose
+        own time is measured; None: there is none, and one request takes up to 90 seconds with its repetitions.
     """
 
     conn_name_attr = "maton_conn_id"
@@ -80,13 +81,13 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         *,
         phone_number_id: str | None = None,
         waba_id: str | None = None,
-        max_elapsed: float | None = None,
+        until: float | None = None,
     ) -> None:
         super().__init__()
         self.maton_conn_id = maton_conn_id
         self.phone_number_id = phone_number_id
         self.waba_id = waba_id
-        self.max_elapsed = max_elapsed
+        self.until = until
         self._client: WhatsAppClient | None = None
         self._lock = threading.Lock()
 
@@ -141,7 +142,6 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
 
     def _build(self, connection: Connection) -> WhatsAppClient:
         from airflow_provider_whatsapp.client.connection import client_config, read_extra
-        from airflow_provider_whatsapp.client.retry import RequestRetry
         from airflow_provider_whatsapp.client.transport import Transport
         from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
@@ -154,10 +154,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
             phone_number_id=self.phone_number_id,
             waba_id=self.waba_id,
         )
-        if self.max_elapsed is None:
-            return WhatsAppClient(config)
-        retry = RequestRetry(max_retries=config.max_retries, max_elapsed=self.max_elapsed)
-        return WhatsAppClient(config, transport=Transport(config, retry=retry))
+        return WhatsAppClient(config, transport=Transport(config, until=self.until))
 
     def send(
         self,

@@ -5,18 +5,20 @@ from __future__ import annotations
 import functools
 import logging
 import time
+import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Variable
 
-from airflow_provider_whatsapp._compat import Stats
+from airflow_provider_whatsapp._compat import Stats, several_machines
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.client.messages import Text
 from airflow_provider_whatsapp.notifications import memory
 from airflow_provider_whatsapp.notifications.facts import MISSING, default_key, facts, is_failure, log_path
 from airflow_provider_whatsapp.notifications.routes import choose, dag_tags, load_routes, usable
 from airflow_provider_whatsapp.notifications.turns import Caller, Turn, Turns
-from airflow_provider_whatsapp.notifications.window import TextFirst, tell
+from airflow_provider_whatsapp.notifications.window import TextFirst, Told, tell
 from airflow_provider_whatsapp.notifications.wording import (
     STOCK_TEMPLATE,
     fitted,
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.messages import Message
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
     from airflow_provider_whatsapp.notifications.memory import Decision, Store
+    from airflow_provider_whatsapp.notifications.patience import Patience
     from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
-    from airflow_provider_whatsapp.notifications.window import Told
 
 logger = logging.getLogger(__name__)
 
@@ -45,16 +47,24 @@ class Alert:
     :param context: The context of a callback.
     :param hook: Sends.
     :param store: Where what alerts remember lives.
+    :param patience: The time that it has.
     """
 
     def __init__(
-        self, notifier: WhatsAppNotifier, context: Mapping[str, Any], hook: MatonWhatsAppHook, store: Store
+        self,
+        notifier: WhatsAppNotifier,
+        context: Mapping[str, Any],
+        hook: MatonWhatsAppHook,
+        store: Store,
+        patience: Patience,
     ) -> None:
         self._is = notifier
         self._context = context
         self._hook = hook
         self._memory = memory.Memory(store)
+        self._patience = patience
         self._failed = is_failure(context)
+        self._token = uuid.uuid4().hex[:12]
 
     def steps(self) -> Generator[float, None, None]:
         """
@@ -63,23 +73,17 @@ class Alert:
         :raises WhatsAppError: It was not sent to everybody.
         """
         decision = self._decide()
-        if decision is not None and not decision.send:
+        if decision is not None and decision.send and self._failed and several_machines():
+            decision = yield from self._claimed(decision)
+        told = summary = Told()
+        if decision is None or decision.send:
+            told = yield from self._try_to_deliver(decision if self._failed else None, (self._name(),))
+        else:
             _count("held", 1)
             logger.info("WhatsApp: kept back, for the same was told less than %g s ago", self._is.cooldown)
-            return
-        alarm = decision if self._failed else None
-        try:
-            self._hook.get_conn()  # what is wrong with the connection is certain before anything is sent
-            told = yield from self._deliver(alarm)
-        except Exception:
-            self._take_back(alarm)
-            raise
-        if told.nobody:
-            self._take_back(alarm)
-        elif alarm is not None and self._may_be_many():
-            yield self._is.roll_up
-            yield from self._summarise()
-        for error in told.errors:
+        if decision is not None and decision.waits and not told.failed:
+            summary = yield from self._summarise(decision.record.waits_until)
+        for error in (*told.errors, *summary.errors):
             raise error
 
     def _decide(self) -> Decision | None:
@@ -91,37 +95,93 @@ class Alert:
             return None
         rule = functools.partial(
             memory.on_failure,
-            name=facts(self._context)["task"],
+            name=self._name(),
             now=time.time(),
             cooldown=alert.cooldown,
             succeeded_at=self._last_success(),
             run=self._run(),
             escalate_after=alert.escalate_after if alert.escalate_to else 0,
+            token=self._token,
+            waits=min(alert.roll_up, self._patience.left()) if self._may_be_many() else 0.0,
         )
         return self._memory.decide(self._key(), rule)
 
-    def _take_back(self, decision: Decision | None) -> None:
-        """Let the next failure tell what this message could not."""
-        if decision is not None:
-            name, held, names = facts(self._context)["task"], decision.held, decision.names
-            rule = functools.partial(memory.on_unsent, name=name, held=held, names=names)
-            self._memory.decide(self._key(), rule)
+    def _claimed(self, decision: Decision) -> Generator[float, None, Decision]:
+        """Return the decision, or another where a task on another machine has failed in the same moment."""
+        self._memory.claim(self._key(), self._token)
+        yield memory.SETTLING
+        if self._memory.is_claimed_by(self._key(), self._token):
+            return decision
+        rule = functools.partial(
+            memory.on_overtaken, name=self._name(), held=decision.held, names=decision.names
+        )
+        return self._memory.decide(self._key(), rule) or decision
 
-    def _summarise(self) -> Generator[float, None, None]:
-        rule = functools.partial(memory.on_summary, now=time.time())
+    def _try_to_deliver(
+        self, decision: Decision | None, more: tuple[str, ...], *, summary: bool = False
+    ) -> Generator[float, None, Told]:
+        """
+        Deliver, and leave to the next failure what certainly nobody was told.
+
+        :param decision: Of the failures to tell; None: the memory knows nothing of them.
+        :param more: Failures to tell besides those that were kept back.
+        """
+
+        def take_back() -> None:
+            if decision is not None:
+                held, names = decision.held + len(more), (*decision.names, *more)
+                self._memory.decide(self._key(), functools.partial(memory.on_unsent, held=held, names=names))
+
+        try:
+            self._hook.get_conn()  # what is wrong with the connection is certain before anything is sent
+            told = yield from self._deliver(decision, summary=summary)
+        except Exception:
+            take_back()
+            raise
+        if told.failed:
+            take_back()
+        return told
+
+    def _summarise(self, moment: float) -> Generator[float, None, Told]:
+        """
+        Wait for others to fail, and tell of them unless one of them waits in its turn.
+
+        :param moment: Unix time in seconds up to which to wait.
+        """
+        yield min(max(0.0, moment - time.time()), self._patience.left())
+        rule = functools.partial(memory.on_summary, now=time.time(), token=self._token)
         decision = self._memory.decide(self._key(), rule)
-        if decision is not None and decision.send:
-            told = yield from self._deliver(decision, summary=True)
-            for error in told.errors:
-                raise error
+        if decision is None or not decision.send:
+            return Told()
+        decision = replace(decision, held=max(decision.held, self._failed_by_airflow()))
+        return (yield from self._try_to_deliver(decision, (), summary=True))
+
+    def _failed_by_airflow(self) -> int:
+        """Return how many others of this mapped task have failed; 0 where the memory's own count is as good."""
+        if self._is.dedupe_key or not several_machines():
+            return 0
+        ti: Any = self._context.get("ti")
+        try:
+            # This one is not among them: its own end is told to Airflow after its callback.
+            return int(
+                ti.get_ti_count(
+                    dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], states=["failed"]
+                )
+            )
+        except Exception:  # no answer is an answer here
+            return 0
 
     def _deliver(self, decision: Decision | None, *, summary: bool = False) -> Generator[float, None, Told]:
         recipients = self._recipients(escalated=decision is not None and decision.escalated)
         send = self._sender(decision, summary=summary)
-        turns = Turns(self._memory, self._hook.client.config.phone_number_id or "", self._caller())
+        sender = self._hook.client.config.phone_number_id or ""
+        turns = Turns(self._memory, sender, self._caller(), self._patience)
         told = yield from tell(turns, recipients, send)
         told = yield from send.follow_up(
-            told, turns, self._hook.get_message_status, seconds=self._is.text_wait
+            told,
+            turns,
+            self._hook.get_message_status,
+            seconds=min(self._is.text_wait, self._patience.left()),
         )
         logger.info("WhatsApp: told %d of %d", told.sent, len(recipients))
         if told.handed_over:
@@ -169,6 +229,7 @@ class Alert:
             tells_several=self._tells_several(),
             may_be_told=self._failed or late,
             gap=self._is.gap,
+            token=self._token,
         )
 
     def _recipients(self, *, escalated: bool) -> list[str]:
@@ -195,7 +256,13 @@ class Alert:
 
     def _may_be_many(self) -> bool:
         index = getattr(self._context.get("ti"), "map_index", -1)
-        return self._is.roll_up > 0 and self._tells_several() and isinstance(index, int) and index >= 0
+        several = self._is.dedupe_key or (isinstance(index, int) and index >= 0)
+        return self._is.roll_up > 0 and self._tells_several() and bool(several)
+
+    def _name(self) -> str:
+        """Return what failed, as another message names it; a key of one's own may be that of several DAGs."""
+        found = facts(self._context)
+        return f"{found['dag']}.{found['task']}" if self._is.dedupe_key else found["task"]
 
     def _key(self) -> str:
         return self._is.dedupe_key or default_key(self._context)

@@ -53,7 +53,7 @@ def facts(context: Mapping[str, Any]) -> dict[str, str]:
     """
     run = context.get("dag_run")
     last = context.get("ti")
-    ti = None if _is_of_the_dag(context) else last
+    ti = None if is_of_the_dag(context) else last
     found = {
         "dag": _read(last, "dag_id") or _read(run, "dag_id") or _read(context.get("dag"), "dag_id"),
         "task": _task(ti),
@@ -71,7 +71,7 @@ def log_path(context: Mapping[str, Any]) -> str:
 
     :param context: The context of a callback.
     """
-    url = None if _is_of_the_dag(context) else _read(context.get("ti"), "log_url")
+    url = None if is_of_the_dag(context) else _read(context.get("ti"), "log_url")
     if isinstance(url, str):
         parts = urlsplit(url)
         return parts.path.lstrip("/") + (f"?{parts.query}" if parts.query else "")
@@ -86,7 +86,7 @@ def default_key(context: Mapping[str, Any]) -> str:
     :param context: The context of a callback.
     """
     dag = facts(context)["dag"]
-    ti = None if _is_of_the_dag(context) else context.get("ti")
+    ti = None if is_of_the_dag(context) else context.get("ti")
     task = _read(ti, "task_id")
     if task is None:
         return dag
@@ -100,13 +100,17 @@ def is_failure(context: Mapping[str, Any]) -> bool:
 
     :param context: The context of a callback.
     """
-    if _is_of_the_dag(context):
+    if is_of_the_dag(context):
         return str(context["reason"]) not in ("success", "all_success")
     return context.get("exception") is not None or _state(context.get("ti")) in ("failed", "up_for_retry")
 
 
-def _is_of_the_dag(context: Mapping[str, Any]) -> bool:
-    # A DAG's callback brings its last task instance along, which need not be the one that failed.
+def is_of_the_dag(context: Mapping[str, Any]) -> bool:
+    """
+    Say whether a callback is the DAG's own: it brings the last task instance along, which need not be the failed one.
+
+    :param context: The context of a callback.
+    """
     return bool(context.get("reason"))
 
 

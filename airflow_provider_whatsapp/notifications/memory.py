@@ -5,9 +5,12 @@ One record per key (a task of a DAG, unless told otherwise) holds when the last 
 have been kept back since; one per person (see ``turns``) when the next message
 may go. They live in Airflow Variables, which callbacks can write on Airflow 3.1 to 3.3: a task's callback runs in the
 task, a DAG's in the DAG processor, an asynchronous deadline's in the triggerer, and the task state store of 3.3 is open
-to the first alone. A synchronous deadline's can only read them, so its records are files of its machine. A Variable
-knows no compare-and-swap, so the processes of one machine take turns by a lock on a file; on several machines two
-alerts that begin in the same fraction of a second may both be sent.
+to the first alone. A synchronous deadline's can only read them, so its records are files of its machine.
+
+A Variable knows no compare-and-swap. The processes of one machine take turns by a lock on a file. Where tasks run on
+several machines, whoever wants to tell of a failure writes a claim first, and looks a second later whether it is still
+its own: of those who failed in the same moment the last one stands, and the others are kept back. What two machines
+write in the same moment may be counted once only, so a summary asks Airflow for the number.
 """
 
 from __future__ import annotations
@@ -34,6 +37,9 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 PREFIX = "whatsapp_alert_"
+CLAIM = "_claim"
+SETTLING = 1.0
+"""Seconds after which a claim is looked at again; all who read the record before it was made have claimed by then."""
 MAX_NAMES = 5
 """Failures that were kept back and are told by name; the others are counted."""
 
@@ -70,6 +76,9 @@ class Record(Held):
     :param first_failed_at: Unix time in seconds of the first failure of the row.
     :param runs: Runs in a row that have failed; the many mapped tasks of one run count once.
     :param run: The last of them.
+    :param waiter: The alert that waits for others to fail, to tell of them in a summary; empty: nobody.
+    :param waits_until: Unix time in seconds up to which it waits.
+    :param summed_up: The last message was a summary; there is no other before the next message.
     """
 
     sent_at: float = 0.0
@@ -77,6 +86,9 @@ class Record(Held):
     first_failed_at: float = 0.0
     runs: int = 0
     run: str = ""
+    waiter: str = ""
+    waits_until: float = 0.0
+    summed_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +101,7 @@ class Decision:
     :param held: Failures kept back before, which this message should tell.
     :param names: The first few of them.
     :param escalated: So many runs in a row have failed that others are to be told as well.
+    :param waits: It is for this alert to wait for others, and to tell of them.
     """
 
     send: bool
@@ -96,6 +109,7 @@ class Decision:
     held: int = 0
     names: tuple[str, ...] = field(default=())
     escalated: bool = False
+    waits: bool = False
 
 
 def on_failure(
@@ -107,9 +121,14 @@ def on_failure(
     succeeded_at: float | None = None,
     run: str = "",
     escalate_after: int = 0,
+    token: str = "",
+    waits: float = 0.0,
 ) -> Decision:
     """
     Decide about a failure.
+
+    Of many that come one after the other, one waits for the others. Airflow lets nobody wait for long, so whoever
+    comes in the second half of its time takes its place: the one who waits in vain is the last, and tells of all.
 
     :param record: What is remembered.
     :param name: What failed, for a message that tells of several.
@@ -118,6 +137,8 @@ def on_failure(
     :param succeeded_at: Unix time in seconds of the last success, where it is known; it ends a row of failures.
     :param run: The run that failed; empty: one of its own.
     :param escalate_after: Runs in a row after which others are told as well; 0: never.
+    :param token: Tells this alert from all others.
+    :param waits: Seconds for which it can wait for others; 0: it cannot.
     """
     if succeeded_at is not None and succeeded_at > record.first_failed_at:
         record = replace(record, failures=0, runs=0, run="")
@@ -131,35 +152,54 @@ def on_failure(
     )
     escalated = 0 < escalate_after <= row.runs
     crossed = escalated and another and row.runs == escalate_after
+    waiting = replace(row, waiter=token if waits else "", waits_until=now + waits)
     if record.sent_at and now - record.sent_at < cooldown and not crossed:
-        return Decision(False, row.with_more(1, (name,)))
-    told = replace(row, sent_at=now, held=0, names=())
-    return Decision(True, told, record.held, record.names, escalated)
+        takes_over = waits > 0 and not record.summed_up and now >= record.waits_until - waits / 2
+        kept = waiting if takes_over else row
+        return Decision(False, kept.with_more(1, (name,)), waits=takes_over)
+    told = replace(waiting, sent_at=now, held=0, names=(), summed_up=False)
+    return Decision(True, told, record.held, record.names, escalated, waits=waits > 0)
 
 
-def on_unsent(record: Record, *, name: str, held: int, names: tuple[str, ...]) -> Decision:
+def on_unsent(record: Record, *, held: int, names: tuple[str, ...]) -> Decision:
     """
-    Take back that a failure was told, for its message was certainly not sent: the next failure tells of it.
+    Take back that failures were told, for the message was certainly not sent: the next failure tells of them.
 
     :param record: What is remembered.
-    :param name: What failed.
-    :param held: Failures that the message would have told besides.
+    :param held: Failures that the message would have told.
     :param names: The first few of them.
     """
-    again = replace(record, sent_at=0.0, held=0, names=()).with_more(held + 1, (*names, name))
+    again = replace(record, sent_at=0.0, waiter="", waits_until=0.0, held=0, names=()).with_more(held, names)
     return Decision(False, again.with_more(record.held, record.names))
 
 
-def on_summary(record: Record, *, now: float) -> Decision:
+def on_overtaken(record: Record, *, name: str, held: int, names: tuple[str, ...]) -> Decision:
     """
-    Decide about telling what has been kept back.
+    Keep a failure back after all, for another machine tells of the same one.
+
+    :param record: What is remembered.
+    :param name: What failed.
+    :param held: Failures that its message would have told besides.
+    :param names: The first few of them.
+    """
+    return Decision(False, record.with_more(held + 1, (name, *names)))
+
+
+def on_summary(record: Record, *, now: float, token: str) -> Decision:
+    """
+    Decide about telling what has been kept back, when nobody else has failed for a while.
 
     :param record: What is remembered.
     :param now: Unix time in seconds.
+    :param token: The alert that has waited.
     """
-    if not record.held:
+    if record.waiter != token:
         return Decision(send=False, record=record)
-    return Decision(True, replace(record, sent_at=now, held=0, names=()), record.held, record.names)
+    quiet = replace(record, waiter="", waits_until=0.0)
+    if not record.held:
+        return Decision(send=False, record=quiet)
+    told = replace(quiet, sent_at=now, held=0, names=(), summed_up=True)
+    return Decision(True, told, record.held, record.names)
 
 
 def on_success(record: Record) -> Decision:
@@ -240,6 +280,25 @@ class Memory:
 
         return self.change(key, Record, both)
 
+    def claim(self, key: str, token: str) -> None:
+        """
+        Say that an alert is about to tell; see :meth:`is_claimed_by`.
+
+        :param key: What is alerted of.
+        :param token: The alert.
+        """
+        self._reach(lambda: self._store.set(_name(key) + CLAIM, token))
+
+    def is_claimed_by(self, key: str, token: str) -> bool:
+        """
+        Say whether an alert's claim still stands, a moment after it was made; so it does where nobody can tell.
+
+        :param key: What is alerted of.
+        :param token: The alert.
+        """
+        found = self._reach(lambda: self._store.get(_name(key) + CLAIM, default=token))
+        return found is None or found == token
+
     def change(
         self, key: str, kind: type[K], rule: Callable[[K], tuple[K, T]], *, label: str | None = None
     ) -> T | None:
@@ -252,18 +311,29 @@ class Memory:
         :param label: What is written beside the record for people who look at it; None: the key.
         :return: What was decided; None when the memory cannot be reached.
         """
-        if self._lost:
-            return None
-        name = PREFIX + hashlib.sha256(key.encode()).hexdigest()[:16]
-        try:
+        name = _name(key)
+
+        def act() -> T:
             with _turn(name):
                 record, decided = rule(_read(self._store, name, kind))
                 self._store.set(name, json.dumps({"key": label or key, **asdict(record)}))
+            return decided
+
+        return self._reach(act)
+
+    def _reach(self, act: Callable[[], T]) -> T | None:
+        if self._lost:
+            return None
+        try:
+            return act()
         except Exception as error:  # whatever keeps the memory away must not keep the alert away
             self._lost = True
             logger.warning("The memory of alerts cannot be reached (%s); sending without it", error)
             return None
-        return decided
+
+
+def _name(key: str) -> str:
+    return PREFIX + hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def _read(store: Store, name: str, kind: type[K]) -> K:

@@ -8,9 +8,9 @@ of the others. WhatsApp lends up to 45 messages from later, so an alert that has
 
 from __future__ import annotations
 
+import math
 import time
-import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_whatsapp.client.phone import mask
@@ -19,12 +19,9 @@ from airflow_provider_whatsapp.notifications.memory import Held, Memory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-T = TypeVar("T")
+    from airflow_provider_whatsapp.notifications.patience import Patience
 
-PATIENCE = 20.0
-"""Seconds that an alert waits for turns at most: Airflow gives a DAG's callback 50, with all that it does."""
-REQUEST_PATIENCE = 25.0
-"""Seconds that one request of an alert may take with its repetitions: three after 131056, which wait 1, 4 and 16."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +53,7 @@ class Caller:
     tells_several: bool
     may_be_told: bool
     gap: float
-    token: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +101,14 @@ class Turns:
     :param memory: What is remembered of people; where it cannot be reached, nobody waits.
     :param sender: The sending number: the gap is between one sender and one person.
     :param caller: The alert.
+    :param patience: The time that it has.
     """
 
-    def __init__(self, memory: Memory, sender: str, caller: Caller) -> None:
+    def __init__(self, memory: Memory, sender: str, caller: Caller, patience: Patience) -> None:
         self._memory = memory
         self._sender = sender
         self._caller = caller
-        self._until = time.monotonic() + PATIENCE
+        self._patience = patience
 
     def of(self, recipients: Sequence[str]) -> Iterator[Turn]:
         """
@@ -120,9 +118,9 @@ class Turns:
         """
         waiting = list(recipients)
         while waiting:
-            pause = PATIENCE
+            pause = math.inf
             for to in tuple(waiting):
-                left = self._until - time.monotonic()
+                left = self._patience.left()
                 turn = self._ask(to, patient=left > 0)
                 if turn.wait:
                     pause = min(pause, turn.wait, max(left, 0.01))

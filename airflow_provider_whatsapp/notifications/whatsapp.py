@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
     from airflow_provider_whatsapp.notifications.memory import Store
+    from airflow_provider_whatsapp.notifications.patience import Patience
 
 logger = logging.getLogger(__name__)
 
@@ -40,10 +41,10 @@ class WhatsAppNotifier(BaseNotifier):
     at 300 characters.
 
     After a message about a task, further failures of the same task are kept back for ``cooldown`` seconds and told by
-    their number with the next one. Many mapped tasks that fail at once give one message and, after ``roll_up``
-    seconds, one summary. Messages to one person keep the distance that WhatsApp wants: an alert waits for it, and where
-    several come together one of them tells of the others. What is remembered for that, and where, is told in
-    :mod:`~airflow_provider_whatsapp.notifications.memory`; when it cannot be reached, the message is sent.
+    their number with the next one. Many mapped tasks that fail at once give one message and, when no more of them have
+    failed for a while, one summary. Messages to one person keep the distance that WhatsApp wants: an alert waits for
+    it, and where several come together one of them tells of the others. What is remembered for that, and where, is told
+    in :mod:`~airflow_provider_whatsapp.notifications.memory`; when it cannot be reached, the message is sent.
 
     Contexts differ: after a lost worker there is no ``exception``, for a DAG perhaps no ``ti``. A name that is missing
     is a dash in what is sent.
@@ -65,10 +66,13 @@ class WhatsAppNotifier(BaseNotifier):
         ``.json`` or ``.yaml`` file. (templated)
     :param escalate_to: Whom to tell as well once ``escalate_after`` runs in a row have failed. (templated)
     :param escalate_after: After how many; a success in between begins anew.
-    :param dedupe_key: What failures are the same; None: those of one task of one DAG. (templated)
+    :param dedupe_key: What failures are the same, of several tasks or DAGs perhaps; None: those of one task of one
+        DAG. (templated)
     :param cooldown: Seconds after a message in which failures are kept back; 0: every failure is told.
-    :param roll_up: Seconds that a mapped task's message waits for others to fail, to tell them in a summary; 0: no
-        summary. The stock template and text can tell of several, a template of your own cannot.
+    :param roll_up: Seconds that a mapped task, or one with a ``dedupe_key``, waits for others to fail, to tell them
+        in a summary; 0: no summary. One that fails in the second half of that time waits in its place. A callback may
+        take ``[core] task_success_overtime`` (20) in all, so no more than 12 of these are waited for.
+        The stock template and text can tell of several, a template of your own cannot.
     :param gap: Seconds between two messages to one person, whatever they are about; 0: none. WhatsApp wants six, the
         network's jitter some more.
     :param recovery: Send only at a success that follows told failures; for ``on_success_callback``.
@@ -111,7 +115,7 @@ class WhatsAppNotifier(BaseNotifier):
         escalate_after: int = 3,
         dedupe_key: str | None = None,
         cooldown: float = 300.0,
-        roll_up: float = 20.0,
+        roll_up: float = 10.0,
         gap: float = 6.5,
         recovery: bool = False,
         maton_conn_id: str = "maton_whatsapp_default",
@@ -208,8 +212,10 @@ class WhatsAppNotifier(BaseNotifier):
         :raises WhatsAppError: It was not sent to everybody.
         """
         from airflow_provider_whatsapp.notifications.alert import Alert
+        from airflow_provider_whatsapp.notifications.patience import Patience
 
-        for pause in Alert(self, context, self._hook(), self._store(context)).steps():
+        patience = Patience.of(context)
+        for pause in Alert(self, context, self._hook(patience), self._store(context), patience).steps():
             time.sleep(pause)
 
     async def async_notify(self, context: Context) -> None:
@@ -224,19 +230,20 @@ class WhatsAppNotifier(BaseNotifier):
         from airflow_provider_whatsapp._compat import ask_airflow
         from airflow_provider_whatsapp.hooks.maton_whatsapp import _pool
         from airflow_provider_whatsapp.notifications.alert import Alert
+        from airflow_provider_whatsapp.notifications.patience import Patience
 
-        hook = self._hook()
+        patience = Patience.of(context)
+        hook = self._hook(patience)
         await hook.aclient()
-        steps = Alert(self, context, hook, Variable).steps()
+        steps = Alert(self, context, hook, Variable, patience).steps()
         while (pause := await ask_airflow(_pool(), next, steps, None)) is not None:  # noqa: ASYNC110
             await asyncio.sleep(pause)
 
-    def _hook(self) -> MatonWhatsAppHook:
+    def _hook(self, patience: Patience) -> MatonWhatsAppHook:
         from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
-        from airflow_provider_whatsapp.notifications.turns import REQUEST_PATIENCE
 
         return MatonWhatsAppHook(
-            self.maton_conn_id, phone_number_id=self.phone_number_id, max_elapsed=REQUEST_PATIENCE
+            self.maton_conn_id, phone_number_id=self.phone_number_id, until=patience.until
         )
 
     def _store(self, context: Context) -> Store:

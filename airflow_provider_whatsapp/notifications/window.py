@@ -48,9 +48,10 @@ class Told:
     errors: list[WhatsAppError] = field(default_factory=list)
 
     @property
-    def nobody(self) -> bool:
+    def failed(self) -> bool:
         """Whether certainly nothing was sent, not even perhaps, and nobody else tells of it."""
-        return not self.sent and not self.handed_over and all(error.sent == "no" for error in self.errors)
+        anything = self.sent or self.handed_over or any(error.sent != "no" for error in self.errors)
+        return bool(self.errors) and not anything
 
 
 def tell(

@@ -219,10 +219,16 @@ def test_the_example_of_a_deadline(running_airflow, sandbox):
     assert button["parameters"][0]["text"] == "dags/deadline_alert"
 
 
-def states(home, dag_id):
-    """Wait until a DAG's run is over; return its state and those of its tasks."""
+def ended(home, dag_id):
+    """Wait until a DAG's run is over; return its state."""
     query = f"SELECT state FROM dag_run WHERE dag_id = '{dag_id}' AND state IN ('success', 'failed')"
     ((state,),) = wait_for(lambda: rows(home, query), home)
+    return state
+
+
+def states(home, dag_id):
+    """Wait until a DAG's run is over; return its state and those of its tasks."""
+    state = ended(home, dag_id)
     tasks = rows(home, f"SELECT task_id, state FROM task_instance WHERE dag_id = '{dag_id}'")
     return state, dict(tasks)
 
@@ -256,6 +262,27 @@ def test_what_is_wrong_with_an_alert_is_one_line_and_leaves_the_states_alone(run
     assert "no connection to the gateway" in unreachable
     assert len(lines(running_airflow, "bad_input_well", "well", count=2)) == 2
     assert "15550007002" in texts_to(sandbox, running_airflow, "15550007002"), "the default is told"
+
+
+def test_mapped_tasks_that_fail_together_are_one_message_and_one_summary(running_airflow, sandbox):
+    """Airflow ends callbacks 20 s after their task, and would try one again that it has to kill."""
+
+    def found():
+        templates = [each["payload"]["template"] for each in sandbox.messages if each["to"] == "15550008001"]
+        bodies = [template["components"][0]["parameters"] for template in templates]
+        return [next(each["text"] for each in body if each["parameter_name"] == "error") for body in bodies]
+
+    told, *summaries = wait_for(lambda: len(said := found()) > 1 and said, running_airflow)
+    assert ended(running_airflow, "storm") == "failed"
+
+    tries = rows(running_airflow, "SELECT state, try_number FROM task_instance WHERE dag_id = 'storm'")
+    assert tries == [("failed", 1)] * len(tries)
+    assert re.fullmatch(r"AirflowFailException: no rows in \d+", told)
+    counts = [int(re.match(r"(\d+) more failures?: load\[", summary)[1]) for summary in summaries]
+    records = [json.loads(value) for (value,) in rows(running_airflow, "SELECT val FROM variable")]
+    (record,) = (record for record in records if record["key"] == "storm.load")
+    # On a slow machine the last failures may come after the summary; they are left to the next message.
+    assert 1 + sum(counts) + record["held"] == len(tries)
 
 
 def test_a_dag_s_callback_says_in_the_dag_processor_s_log_what_went_wrong(running_airflow, sandbox):

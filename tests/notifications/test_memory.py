@@ -3,6 +3,8 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from airflow_provider_whatsapp.notifications.memory import (
     Memory,
     Record,
     on_failure,
+    on_overtaken,
     on_success,
     on_summary,
     on_unsent,
@@ -30,6 +33,11 @@ class Broken:
 
 def fail(record, name="load", now=1000.0, **options):
     return on_failure(record, name=name, now=now, **{"cooldown": 300, **options})
+
+
+def waiting(token):
+    """Return what is remembered after one failure was told at 1000, whose alert waits until 1010."""
+    return fail(Record(), token=token, waits=10).record
 
 
 def test_the_first_failure_is_told():
@@ -61,13 +69,37 @@ def test_without_a_cooldown_every_failure_is_told():
 
 
 def test_a_summary_tells_what_was_kept_back_once():
-    record = fail(fail(Record()).record, name="b", now=1001.0).record
-    summary = on_summary(record, now=1020.0)
+    record = fail(waiting("a"), name="b", now=1001.0).record
+    summary = on_summary(record, now=1010.0, token="a")
 
     assert summary.send
     assert (summary.held, summary.names) == (1, ("b",))
-    assert not on_summary(summary.record, now=1040.0).send
+    assert not on_summary(summary.record, now=1040.0, token="a").send
     assert not fail(summary.record, now=1100.0).send
+
+
+def test_who_comes_late_waits_in_the_place_of_the_first():
+    """Airflow lets no callback wait for long, and a storm may be longer."""
+    early = fail(waiting("a"), now=1004.0, token="b", waits=10)
+    late = fail(early.record, now=1006.0, token="c", waits=10)
+
+    assert not early.waits
+    assert late.waits
+    assert not on_summary(late.record, now=1010.0, token="a").send
+    told = on_summary(late.record, now=1016.0, token="c")
+    assert (told.send, told.held) == (True, 2)
+
+
+def test_after_a_summary_nobody_waits_until_the_next_message():
+    record = on_summary(fail(waiting("a")).record, now=1010.0, token="a").record
+
+    assert not fail(record, now=1100.0, token="b", waits=10).waits
+    following = fail(record, now=1310.0, token="c", waits=10)
+    assert (following.send, following.waits) == (True, True)
+
+
+def test_a_waiter_that_was_killed_is_followed_by_the_next_failure():
+    assert fail(waiting("a"), now=1200.0, token="b", waits=10).waits
 
 
 def test_a_success_is_told_only_after_failures():
@@ -101,7 +133,7 @@ def test_the_message_that_escalates_does_not_wait_for_the_cooldown():
 def test_what_could_not_be_sent_is_told_by_the_next_message():
     told = fail(fail(Record()).record, name="b", now=2000.0)
     others = fail(told.record, name="c", now=2001.0).record
-    record = on_unsent(others, name="b", held=told.held, names=told.names).record
+    record = on_unsent(others, held=told.held + 1, names=(*told.names, "b")).record
     following = fail(record, name="d", now=2002.0)
 
     assert following.send
@@ -178,5 +210,89 @@ def test_of_many_failures_at_once_in_several_processes_one_is_told(tmp_path):
         process.join()
 
     assert sum(sent) == 1
-    summary = Memory(Files(tmp_path)).decide("storm", lambda record: on_summary(record, now=1020.0))
+    summary = Memory(Files(tmp_path)).decide("storm", lambda record: on_summary(record, now=1020.0, token=""))
     assert summary.held == 499
+
+
+@given(st.lists(st.floats(0, 20), min_size=1, max_size=60))
+def test_a_storm_is_told_once_and_summed_up_once_it_is_over(pauses):
+    """Whatever the pauses in it: one waits at a time, two at most, and nobody is left out of what is told."""
+    now, record, told, waiters = 1000.0, Record(), [], []
+
+    def sum_up(until):
+        nonlocal record
+        for moment, token in sorted(waiters):
+            if moment <= until:
+                waiters.remove((moment, token))
+                decision = on_summary(record, now=moment, token=token)
+                record = decision.record
+                if decision.send:
+                    told.append(decision.held)
+
+    for number, pause in enumerate(pauses):
+        now += pause
+        sum_up(now)
+        decision = fail(record, now=now, cooldown=10_000, token=str(number), waits=10)
+        record = decision.record
+        if decision.send:
+            told.append(1)
+        if decision.waits:
+            waiters.append((now + 10, str(number)))
+        assert len(waiters) <= 2
+    sum_up(now + 20)
+
+    assert told[0] == 1
+    assert len(told) <= 2
+    assert sum(told) + record.held == len(pauses)
+    assert record.held == 0 or record.summed_up, "they came more than half of the time after all others"
+    if max(pauses[1:], default=0) < 5:
+        assert record.held == 0
+
+
+class Apart(Files):
+    """Another machine's view of a common store: it has the records, and none of the locks."""
+
+    def set(self, key, value):
+        path = self._path(key)
+        new = path.with_suffix(f".{threading.get_ident()}")
+        new.write_text(str(value))
+        new.replace(path)
+
+
+def test_of_many_machines_whose_tasks_fail_together_one_tells(tmp_path, monkeypatch):
+    """They read what is remembered before any of them has written, which no lock prevents between machines."""
+    (tmp_path / "store").mkdir()
+    together = threading.Barrier(20)
+
+    class Slow(Apart):
+        def get(self, key, default=None):
+            found = super().get(key, default)
+            if not key.endswith("_claim"):
+                together.wait()
+            return found
+
+    monkeypatch.setattr("airflow_provider_whatsapp.notifications.memory._turn", lambda name: nullcontext())
+
+    def first_half(token):
+        memory = Memory(Slow(tmp_path / "store"))
+        assert memory.decide("storm", lambda record: fail(record, token=token)).send
+        memory.claim("storm", token)
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(first_half, map(str, range(20))))
+    claims = [Memory(Apart(tmp_path / "store")).is_claimed_by("storm", str(token)) for token in range(20)]
+    assert sum(claims) == 1
+
+
+def test_an_unreachable_memory_leaves_every_claim():
+    memory = Memory(Broken())
+    memory.claim("storm", "a")
+
+    assert memory.is_claimed_by("storm", "a")
+
+
+def test_whose_claim_was_overtaken_is_counted_with_the_others():
+    mine = fail(fail(fail(Record()).record, name="b", now=1001.0).record, name="c", now=2000.0)
+    record = on_overtaken(mine.record, name="c", held=mine.held, names=mine.names).record
+
+    assert (record.held, record.names) == (2, ("c", "b"))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -280,6 +283,7 @@ def test_a_notifier_with_nobody_to_tell_is_refused():
         make(severity="high")
 
 
+REFUSED = json.dumps({"error": {"message": "(#100) Invalid parameter", "code": 100}})
 PAIR_LIMIT = json.dumps({"error": {"message": "(#131056) Pair rate limit hit", "code": 131056}})
 
 
@@ -310,14 +314,49 @@ def test_an_alert_that_stays_too_fast_is_one_line_and_told_by_the_next(
     assert message["payload"]["text"]["body"] == "no rows (1 more failure: load)"
 
 
-def test_a_callback_does_not_wait_longer_than_airflow_lets_it(sandbox):
-    """By its nature 131056 asks to wait 1, 4, 16 and 64 s; a DAG's callback is ended after 50."""
-    from airflow_provider_whatsapp.client.errors import RateLimitError
+def test_a_request_is_given_up_when_its_time_is_over(sandbox):
+    """By its nature 131056 asks to wait 1, 4, 16 and 64 s, and Airflow ends callbacks before that."""
+    from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, RateLimitError
 
     too_fast(sandbox, 2)
     with pytest.raises(RateLimitError):
-        hook(max_elapsed=0.5).send_text(TO, "no rows")
+        hook(until=time.monotonic() + 0.5).send_text(TO, "no rows")
     assert len(sandbox.requests("/messages")) == 1
+    hook(until=time.monotonic() + 5).send_text(TO, "no rows")
 
-    hook(max_elapsed=5).send_text(TO, "no rows")
-    assert make()._hook().max_elapsed == 25
+    sandbox.fault("slow", seconds=30, times=1, path="/messages")
+    with pytest.raises(OutcomeUnknownError):
+        hook(until=time.monotonic() + 0.5).send_text(TO, "no rows")
+
+
+def test_for_what_there_is_no_time_nothing_is_sent(sandbox):
+    from airflow_provider_whatsapp.client.errors import NotSentError
+
+    with pytest.raises(NotSentError, match="no time was left"):
+        hook(until=time.monotonic()).send_text(TO, "no rows")
+    assert sandbox.requests("/messages") == []
+
+
+def test_the_summary_tells_of_every_task_that_shares_a_key(sandbox, variables):
+    """The one that fails first waits for the others, though none of them is mapped."""
+    notifier = make(text="no rows", dedupe_key="finance", roll_up=0.5)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda run: notifier(failure(run=run)), ("r1", "r2", "r3")))
+
+    first, summary = (message["payload"]["text"]["body"] for message in sandbox.messages)
+    assert first == "no rows"
+    assert re.fullmatch(r"DAG orders, run r\d: 2 more failures: orders.load, orders.load", summary)
+
+
+def test_a_summary_that_could_not_be_sent_is_told_by_the_next(sandbox, variables, caplog):
+    notifier = make(text="no rows", dedupe_key="finance", roll_up=0.5)
+    sandbox.fault("status", status=400, skip=1, times=1, path="/messages", body=REFUSED)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda run: notifier(failure(run=run)), ("r1", "r2")))
+    (line,) = errors(caplog)
+    make(text="no rows", dedupe_key="finance", roll_up=0)(failure(run="r3"))
+
+    assert "100" in line
+    first, following = (message["payload"]["text"]["body"] for message in sandbox.messages)
+    assert first == "no rows"
+    assert following == "no rows (1 more failure: orders.load)"

@@ -7,6 +7,8 @@ import itertools
 import json
 import multiprocessing
 import re
+import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
@@ -16,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.notifications.memory import Files, Memory
+from airflow_provider_whatsapp.notifications.patience import Patience
 from airflow_provider_whatsapp.notifications.turns import Caller, Person, Turn, Turns, on_turn
 
 pytestmark = pytest.mark.airflow
@@ -26,7 +29,12 @@ PROCESSES, ALERTS = 2, 20
 
 
 def caller(name="orders.load", **options):
-    return Caller(**{"name": name, "tells_several": True, "may_be_told": True, "gap": GAP, **options})
+    defaults = {"tells_several": True, "may_be_told": True, "gap": GAP, "token": uuid.uuid4().hex}
+    return Caller(name=name, **{**defaults, **options})
+
+
+def turns_in(folder, sender="1", **options):
+    return Turns(Memory(Files(folder)), sender, caller(**options), Patience(time.monotonic() + 60))
 
 
 def asked(person, who, now, **options):
@@ -112,28 +120,28 @@ def _own_locks(tmp_path, monkeypatch):
 
 
 def test_those_who_are_free_need_not_wait_for_the_others(tmp_path):
-    turns = Turns(Memory(Files(tmp_path)), "1", caller(gap=0.3))
+    turns = turns_in(tmp_path, gap=0.3)
     assert [turn.to for turn in turns.of([TO])] == [TO]
 
-    given = list(Turns(Memory(Files(tmp_path)), "1", caller(gap=0.3)).of([TO, OTHER]))
+    given = list(turns_in(tmp_path, gap=0.3).of([TO, OTHER]))
     assert given[0].to == OTHER
     assert 0 < given[1].wait <= 0.3
 
 
 def test_each_sender_has_a_distance_of_its_own(tmp_path):
     for sender in ("1", "2"):
-        assert next(Turns(Memory(Files(tmp_path)), sender, caller()).of([TO])) == Turn(TO)
+        assert next(turns_in(tmp_path, sender).of([TO])) == Turn(TO)
 
 
 def test_what_was_not_sent_is_told_by_the_next(tmp_path):
-    turns = Turns(Memory(Files(tmp_path)), "1", caller(gap=0.01))
+    turns = turns_in(tmp_path, gap=0.01)
     turns.give_back(Turn(TO, held=2, names=("a.b", "c.d")))
 
     assert next(turns.of([TO])) == Turn(TO, held=2, names=("a.b", "c.d"))
 
 
 def test_the_records_name_nobody(tmp_path):
-    list(Turns(Memory(Files(tmp_path)), "1", caller()).of([TO]))
+    list(turns_in(tmp_path).of([TO]))
 
     (record,) = tmp_path.glob("whatsapp_alert_*.json")
     assert json.loads(record.read_text())["key"] == "15•••1111"

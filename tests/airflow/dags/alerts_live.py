@@ -9,7 +9,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import dag, task
 from airflow.sdk.definitions.deadline import AsyncCallback, DeadlineAlert, DeadlineReference
 
-from airflow_provider_whatsapp._compat import AirflowSkipException
+from airflow_provider_whatsapp._compat import AirflowFailException, AirflowSkipException
 from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 
 LIVE = bool(os.environ.get("WHATSAPP_TEST_LIVE"))
@@ -96,6 +96,22 @@ def callback_kinds_well():
 
 
 callback_kinds_well()
+
+TASKS_OF_THE_STORM = 15
+
+
+@dag("storm", **OPTIONS)
+def storm():
+    """Fail in many mapped tasks, which are not to be tried again."""
+
+    @task(on_failure_callback=WhatsAppNotifier(to="+15550008001", template_name="airflow_alert"), retries=3)
+    def load(number):
+        raise AirflowFailException(f"no rows in {number}")
+
+    load.expand(number=list(range(TASKS_OF_THE_STORM)))
+
+
+storm()
 
 ROUTES = {"high": ["+15550007001"], "default": ["+15550007002"]}
 UNKNOWN_SEVERITY = WhatsAppNotifier(routes=ROUTES, severity="hihg")

@@ -1,0 +1,78 @@
+"""
+How long an alert may take, for Airflow ends callbacks that take longer.
+
+A task's callback runs when the task's end is settled but not yet told to the scheduler. ``[core]
+task_success_overtime`` seconds later (20), whatever the end was, Airflow kills the process; the alert would be lost
+without a word, and a task that failed for good would be tried again. A DAG's callback shares 50 seconds with the
+parsing of its file. A triggerer and an executor's callback know no such limit.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp._compat import conf, in_task
+from airflow_provider_whatsapp.notifications.facts import is_of_the_dag
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+OVERTIME = 20.0
+"""Seconds after a task's end, where Airflow's configuration does not say how many."""
+OF_A_DAG = 25.0
+"""Seconds for one callback of a DAG: half of Airflow's 50, for the other half may be others'."""
+OF_A_DEADLINE = 60.0
+"""Seconds for a deadline's callback; Airflow sets none, but somebody waits for the message."""
+
+MARGIN = 3.0
+"""Seconds between an alert's last moment and Airflow's: to say in the log what was not sent."""
+FOR_A_REQUEST = 5.0
+"""Seconds that waiting leaves for the request that it waits for."""
+LEAST = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """
+    The time that one alert has.
+
+    :param until: Moment of ``time.monotonic()`` at which its last request is given up.
+    """
+
+    until: float
+
+    @classmethod
+    def of(cls, context: Mapping[str, Any]) -> Self:
+        """
+        Return the time that a callback has from now on.
+
+        :param context: Its context.
+        """
+        return cls(time.monotonic() + max(LEAST, _allowed(context) - MARGIN))
+
+    def left(self) -> float:
+        """Return the seconds for which the alert may still wait before it sends."""
+        return max(0.0, self.until - FOR_A_REQUEST - time.monotonic())
+
+
+def _allowed(context: Mapping[str, Any]) -> float:
+    if context.get("deadline"):
+        return OF_A_DEADLINE
+    if is_of_the_dag(context) or not in_task():
+        return OF_A_DAG
+    overtime, spent = (
+        conf.getfloat("core", "task_success_overtime", fallback=OVERTIME),
+        _since_the_end(context),
+    )
+    # Later than that a task's own process is no more: its worker was lost, and the DAG processor tells of it.
+    return overtime - spent if spent < overtime else OF_A_DAG
+
+
+def _since_the_end(context: Mapping[str, Any]) -> float:
+    """Return how much of the time other callbacks of the same task have taken; it is one for all of them."""
+    ended = getattr(context.get("ti"), "end_date", None)
+    return (datetime.now(UTC) - ended).total_seconds() if isinstance(ended, datetime) else 0.0
