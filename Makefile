@@ -17,7 +17,7 @@ SETUP_TOOLS = @PYTHON="$(PYTHON)" AIRFLOW_VERSION= TOOLS_ONLY=yes scripts/setup.
 WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(TOOLS)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test lint format types bench scale-out docs ui-check build package matrix audit release-check clean
+.PHONY: help demo sandbox test lint format types bench scale-out storm docs ui-check build package matrix audit release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,11 @@ scale-out: VENV = .venv-scale-out
 scale-out: ## measure a broadcast on Celery with two workers, one of them killed (needs PostgreSQL and Redis; minutes)
 	$(SETUP) scale-out
 	@$(RUN) benchmarks/scale_out/run.py $(ARGS)
+
+storm: VENV = .venv-scale-out
+storm: ## let 500 mapped tasks fail on Celery with two workers, and count the alerts (needs PostgreSQL and Redis; minutes)
+	$(SETUP) scale-out
+	@$(RUN) benchmarks/scale_out/storm.py $(ARGS)
 
 docs: ## the documentation, into build/docs; a warning is an error
 	$(SETUP) docs

@@ -58,14 +58,19 @@ class Rules:
         return 2 * self.threads
 
 
-def threads_for(rate: float, total: int) -> int:
+def threads_for(rate: float, total: int, shards: int = 1) -> int:
     """
     Return how many requests at a time use up a rate when an answer takes up to 0.8 s; a short list keeps its order.
 
+    Shards share the rate. What one of them has in flight is unknown after a crash, so each takes no more than what uses
+    it up while half of them run.
+
     :param rate: Messages per second; 0: no limit.
     :param total: How many recipients there are.
+    :param shards: In how many parts the list is sent.
     """
-    wanted = max(2, min(32, round(rate * 0.8))) if rate else 8
+    share = rate * min(1.0, 2 / shards)
+    wanted = max(2, min(32, round(share * 0.8))) if rate else 8
     return min(wanted, -(-total // 8)) or 1
 
 

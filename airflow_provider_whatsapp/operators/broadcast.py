@@ -208,7 +208,7 @@ class BroadcastTemplateOperator(DeliveringOperator):
                 on_unknown=self.on_unknown,
                 retry_refused=begin == "cleared",
                 varied=bool(self._columns()),
-                threads=threads_for(rate, survey.total),
+                threads=threads_for(rate, survey.total, self.shards),
             ),
             progress=Progress(survey.total, show=self._show, observe=self._observe),
             take=results.take if results is not None else None,

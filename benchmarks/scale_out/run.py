@@ -11,31 +11,22 @@ their files in a temporary folder. Everything is stopped at the end, by Ctrl-C t
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
 import json
-import os
-import platform
-import shutil
-import signal
 import sys
-import tempfile
 import time
 from collections import Counter
 from dataclasses import asdict
-from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-import psycopg2
 import services as own
-from findings import Facts, Finding, judge
+from findings import Facts, judge
+from harness import ask, conditions, measure, say, table
 
 WORKERS, CONCURRENCY = ("worker-1", "worker-2"), 4
 DAG = "scale_out"
 MARKS = "<!-- scale-out: begin -->", "<!-- scale-out: end -->"
-LONGEST = 1_200
-"""Seconds after which the whole measurement is given up."""
 
 
 class Campaign:
@@ -54,7 +45,7 @@ class Campaign:
         self.services = services
         self.options = options
         self.sandbox = connection["host"].rstrip("/") + "/_sandbox"
-        self.database = f"postgresql://{database}"
+        self.database = database
         # Never sent to before, and long enough for everybody to be another one.
         self.recipients = [f"1555{place:07}" for place in range(options.recipients)]
 
@@ -67,9 +58,7 @@ class Campaign:
 
     def query(self, sql: str, *values: object) -> list[tuple]:
         """Ask Airflow's database."""
-        with contextlib.closing(psycopg2.connect(self.database)) as connection, connection.cursor() as cursor:
-            cursor.execute(sql, values)
-            return cursor.fetchall()
+        return ask(self.database, sql, *values)
 
     def measure(self, run: str, *, kill: bool) -> Facts:
         """Run the DAG once and gather the facts."""
@@ -132,41 +121,14 @@ class Campaign:
             tries=[number for (number,) in tries],
             rate=self.options.rate,
             killed=killed,
-            in_flight=Rules(threads=threads_for(self.options.rate, per_shard)).in_flight,
+            in_flight=Rules(threads=threads_for(self.options.rate, per_shard, self.options.shards)).in_flight,
         )
-
-
-def table(heading: str, findings: list[Finding]) -> str:
-    """Return the findings of a run as a Markdown table."""
-    rows = [f"| {each.what} | {each.found} | {'yes' if each.good else '**no**'} |" for each in findings]
-    return "\n".join([f"**{heading}**", "", "| wanted | found | as wanted |", "| --- | --- | --- |", *rows])
 
 
 def main() -> int:
     """Measure, print, and return the exit code."""
     options = arguments()
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
-        signal.signal(number, _interrupt)
-    signal.alarm(LONGEST)
-    folder = Path(tempfile.mkdtemp(prefix="scale-out-"))
-    try:
-        programs = own.Programs.find()
-        with own.Services(folder, out=_say) as services:
-            good, text = campaign(services, programs, options)
-    except own.ScaleOutError as error:
-        _say(f"Not measured: {error}\n  Logs and facts: {folder}")
-        return 1
-    except KeyboardInterrupt:
-        _say(f"Stopped; nothing is left running. Logs and facts: {folder}")
-        return 130
-    _say("\n" + text)
-    if options.write:
-        _write(options.write, text)
-    if good:
-        shutil.rmtree(folder, ignore_errors=True)
-    else:
-        _say(f"\nLogs and facts: {folder}")
-    return 0 if good else 1
+    return measure(lambda services, programs: campaign(services, programs, options), options.write, MARKS)
 
 
 def campaign(services: own.Services, programs: own.Programs, options: argparse.Namespace) -> tuple[bool, str]:
@@ -176,37 +138,33 @@ def campaign(services: own.Services, programs: own.Programs, options: argparse.N
     broker = own.start_redis(services, programs)
     connection = own.start_sandbox(services, options.rate, options.latency)
     services.env = own.airflow_environment(services, database, broker, connection, options.shards)
-    _say(f"PostgreSQL, Redis and the sandbox run; Airflow {version('apache-airflow')} makes its database")
+    say(f"PostgreSQL, Redis and the sandbox run; Airflow {version('apache-airflow')} makes its database")
     found = Campaign(services, options, connection, database)
     found.write_list()
     own.start_airflow(services)
     for name in WORKERS:
         own.start_worker(services, name, CONCURRENCY, apart=options.apart)
-    _say(f"Airflow runs with {len(WORKERS)} workers, after {time.monotonic() - began:.0f} s")
+    say(f"Airflow runs with {len(WORKERS)} workers, after {time.monotonic() - began:.0f} s")
     sections, good = [], True
     for run, kill, heading in (
         ("whole", False, f"{len(WORKERS)} workers"),
         ("killed", True, f"{len(WORKERS)} workers, one killed after a quarter"),
     ):
-        _say(f"{heading}: {options.recipients} recipients in {options.shards} shards at {options.rate}/s")
+        say(f"{heading}: {options.recipients} recipients in {options.shards} shards at {options.rate}/s")
         facts = found.measure(run, kill=kill)
         (services.folder / f"{run}.json").write_text(json.dumps(asdict(facts)))
         findings = judge(facts)
         good = good and all(each.good for each in findings)
         sections.append(table(heading, findings))
-    return good, "\n\n".join([*sections, conditions(programs, options)])
+    return good, "\n\n".join([*sections, _conditions(programs, options)])
 
 
-def conditions(programs: own.Programs, options: argparse.Namespace) -> str:
-    """Say under which conditions was measured."""
-    names = ("apache-airflow", "apache-airflow-providers-celery", "celery", "airflow-provider-whatsapp")
-    versions = {name: version(name) for name in names} | programs.versions()
-    shown = ", ".join(f"{name} {number}" for name, number in versions.items())
+def _conditions(programs: own.Programs, options: argparse.Namespace) -> str:
     apart = ", each worker with a rhythm of its own as on two machines" if options.apart else ""
-    return (
-        f"Measured on {date.today().isoformat()} with {shown}, Python {platform.python_version()}, "  # noqa: DTZ011
-        f"{os.cpu_count()} cores; {options.recipients} recipients, {options.shards} shards, {CONCURRENCY} tasks per "
-        f"worker, {options.latency * 1e3:.0f} ms per answer{apart}."
+    return conditions(
+        programs,
+        f"{options.recipients} recipients, {options.shards} shards, {CONCURRENCY} tasks per worker, "
+        f"{options.latency * 1e3:.0f} ms per answer{apart}",
     )
 
 
@@ -222,22 +180,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--apart", action="store_true", help="the workers see each other's pace only by 429")
     parser.add_argument("--write", type=Path, help="Markdown file whose marked part becomes the table")
     return parser.parse_args()
-
-
-def _write(path: Path, text: str) -> None:
-    before, _, rest = path.read_text().partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    if not end:
-        raise SystemExit(f"{path} lacks the lines {MARKS[0]} and {MARKS[1]}")
-    path.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}")
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
-
-
-def _interrupt(number: int, _frame: object) -> None:
-    raise KeyboardInterrupt(number)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import Text
+from airflow_provider_whatsapp.delivery.engine import threads_for
 from airflow_provider_whatsapp.delivery.stores import LedgerError
 
 
@@ -240,3 +241,19 @@ def test_a_failing_store_never_lets_anything_leave_unclaimed(
     missing = set(people(120)) - set(counts)
     assert missing <= {outcome.to for outcome in report.outcomes if outcome.status == "unknown"}
     assert report.count("unknown") <= 16 * number
+
+
+@pytest.mark.parametrize(
+    ("rate", "total", "shards", "threads"),
+    [
+        pytest.param(10, 1000, 1, 8, id="the whole rate"),
+        pytest.param(10, 1000, 2, 8, id="each of two may be alone"),
+        pytest.param(20, 1000, 8, 4, id="a quarter of the rate"),
+        pytest.param(10, 1000, 100, 2, id="no fewer than two"),
+        pytest.param(100, 1000, 1, 32, id="no more than the connections"),
+        pytest.param(0, 1000, 8, 8, id="no limit"),
+        pytest.param(10, 3, 1, 1, id="a short list keeps its order"),
+    ],
+)
+def test_requests_at_a_time(rate, total, shards, threads):
+    assert threads_for(rate, total, shards) == threads

@@ -1,0 +1,102 @@
+"""
+A storm on a real CeleryExecutor: mapped tasks fail on two workers that share no lock, and one phone is told of them.
+
+    make storm                                      # sets up an environment of its own
+    python benchmarks/scale_out/storm.py [--tasks 500] [--write docs/scale-out.md]
+
+Wants what `make scale-out` wants, and starts and stops it in the same way. Takes ten minutes or so on two cores, for
+that is how long Airflow needs to start five hundred tasks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+import services as own
+from findings import Finding
+from harness import ask, conditions, measure, say, table
+
+WORKERS, CONCURRENCY = ("worker-1", "worker-2"), 8
+DAG = "storm"
+MARKS = "<!-- storm: begin -->", "<!-- storm: end -->"
+LONGEST_STORM = 1_500
+"""Seconds."""
+COOLDOWN = 300
+"""Seconds after which the notifier tells of a failure again, however many there are."""
+
+
+def main() -> int:
+    """Measure, print, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tasks", type=int, default=500)
+    parser.add_argument("--write", type=Path, help="Markdown file whose marked part becomes the table")
+    options = parser.parse_args()
+    return measure(
+        lambda services, programs: campaign(services, programs, options.tasks), options.write, MARKS
+    )
+
+
+def campaign(services: own.Services, programs: own.Programs, tasks: int) -> tuple[bool, str]:
+    """Start everything, let the tasks fail, and return whether all is well, with the table."""
+    database = own.start_postgresql(services, programs)
+    broker = own.start_redis(services, programs)
+    connection = own.start_sandbox(services, 10, 0.15)
+    services.env = own.airflow_environment(services, database, broker, connection, 1) | {
+        "SCALE_OUT_TASKS": str(tasks),
+        # Five hundred are asked of two cores at once; a task that is slow to answer is not lost.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "300",
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+    }
+    own.start_airflow(services)
+    for name in WORKERS:
+        own.start_worker(services, name, CONCURRENCY, apart=True)
+    services.wait(lambda: ask(database, "SELECT 1 FROM serialized_dag WHERE dag_id = %s", DAG), "the DAG", 90)
+    say(f"{tasks} mapped tasks fail on {len(WORKERS)} workers")
+    services.run("trigger", own.airflow("dags", "trigger", DAG, "--run-id", "storm"), 60)
+    query = "SELECT state FROM dag_run WHERE dag_id = %s AND state IN ('success', 'failed')"
+    services.wait(lambda: ask(database, query, DAG), "the storm is over", LONGEST_STORM)
+    findings = judge(database, connection["host"].rstrip("/"), tasks)
+    sizes = f"{tasks} tasks, {CONCURRENCY} at a time per worker, each worker with locks of its own as on two machines"
+    text = table(f"{tasks} mapped tasks that fail, two workers", findings)
+    return all(each.good for each in findings), f"{text}\n\n{conditions(programs, sizes)}"
+
+
+def judge(database: str, sandbox: str, tasks: int) -> list[Finding]:
+    """Return the table."""
+    states = ask(database, "SELECT state, try_number, end_date FROM task_instance WHERE dag_id = %s", DAG)
+    failed = sum((state, tries) == ("failed", 1) for state, tries, _ in states)
+    ends = sorted(moment.timestamp() for _, _, moment in states)
+    lasted = ends[-1] - ends[0]
+    messages = json.loads(own.fetch(f"{sandbox}/_sandbox/messages") or "[]")
+    bodies = [message["payload"]["text"]["body"] for message in messages]
+    for message, body in zip(messages, bodies, strict=True):
+        say(f"  {message['accepted_at'] - messages[0]['accepted_at']:6.1f} s  {body}")
+    summaries = [
+        int(found[1]) for body in bodies if (found := re.match(r"DAG .*: (\d+) more failures?: ", body))
+    ]
+    told = len(bodies) - len(summaries)
+    allowed = 1 + int(lasted // COOLDOWN)
+    return [
+        Finding("every task has failed, at its first try", f"{failed} of {tasks}", failed == tasks),
+        Finding(
+            f"one message, and one more for each {COOLDOWN} s of the storm, which lasted {lasted:.0f} s: {allowed}",
+            str(told),
+            told == allowed,
+        ),
+        Finding("one summary, when it is over", str(len(summaries)), len(summaries) == 1),
+        Finding(
+            "the summary tells of all the others",
+            f"{max(summaries, default=0)} of {tasks - 1}",
+            summaries == [tasks - 1],
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
