@@ -264,6 +264,18 @@ def test_what_is_wrong_with_an_alert_is_one_line_and_leaves_the_states_alone(run
     assert "15550007002" in texts_to(sandbox, running_airflow, "15550007002"), "the default is told"
 
 
+def test_the_second_failed_run_in_a_row_reaches_others_as_well(running_airflow, sandbox):
+    """Despite the cooldown, and the first run reaches them not."""
+    texts_to(sandbox, running_airflow, "15550006022")
+    said = {number: [] for number in ("15550006021", "15550006022")}
+    for message in sandbox.messages:
+        if message["to"] in said:
+            said[message["to"]].append(message["payload"]["text"]["body"])
+
+    second = "load: no rows (2 runs in a row have failed)"
+    assert said == {"15550006021": ["load: no rows", second], "15550006022": [second]}
+
+
 def test_mapped_tasks_that_fail_together_are_one_message_and_one_summary(running_airflow, sandbox):
     """Airflow ends callbacks 20 s after their task, and would try one again that it has to kill."""
 

@@ -97,6 +97,33 @@ def callback_kinds_well():
 
 callback_kinds_well()
 
+TWO_DAYS = {"start_date": WHEN, "end_date": WHEN + timedelta(days=1)}
+
+
+@dag(
+    "escalates",
+    **{**OPTIONS, **TWO_DAYS, "schedule": "@daily" if LIVE else None, "catchup": True},
+    max_active_runs=1,
+)
+def escalates():
+    """Fail in two runs in a row."""
+
+    @task(
+        on_failure_callback=WhatsAppNotifier(
+            to="+15550006021",
+            escalate_to="+15550006022",
+            escalate_after=2,
+            text="{{ ti.task_id }}: {{ exception }}",
+        )
+    )
+    def load():
+        raise ValueError("no rows")
+
+    load()
+
+
+escalates()
+
 TASKS_OF_THE_STORM = 15
 
 
