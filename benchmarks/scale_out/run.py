@@ -2,7 +2,7 @@
 A broadcast in shards on a real CeleryExecutor: two workers, one limit; then again, and one worker is killed.
 
     make scale-out                                  # sets up an environment of its own
-    python benchmarks/scale_out/run.py [--recipients 800] [--rate 20] [--apart] [--write docs/scale-out.md]
+    python benchmarks/scale_out/run.py [--recipients 1200] [--rate 20] [--apart] [--write docs/scale-out.md]
 
 Wants Debian's packages `postgresql` and `redis-server`, which it starts by itself on free ports of loopback, with all
 their files in a temporary folder. Everything is stopped at the end, by Ctrl-C too. Takes about four minutes.
@@ -173,7 +173,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--recipients", type=int, default=800)
+    parser.add_argument("--recipients", type=int, default=1200)
     parser.add_argument("--shards", type=int, default=8)
     parser.add_argument("--rate", type=int, default=20, help="the sandbox's limit per second")
     parser.add_argument("--latency", type=float, default=0.15, help="seconds per answer")
