@@ -3,6 +3,7 @@
 #   make demo PYTHON=/path/to/python3.12      another interpreter
 #   make test AIRFLOW_VERSION=3.1.8           another Airflow, in an environment of its own
 #   make test ARGS="-k transport -x"          arguments for pytest
+#   make sandbox ARGS="--port 0"              a free port instead of 8425
 
 PYTHON ?=
 AIRFLOW_VERSION ?=
@@ -99,4 +100,4 @@ release-check: ## everything short of uploading (hours; ARGS=--fast: minutes, wi
 	@$(WITH_TOOLS) scripts/release_check.py $(ARGS)
 
 clean: ## remove everything that the other targets made
-	rm -rf .venv .venv-airflow-* .venv-tools .nox .airflow demo-output dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-airflow-* .venv-scale-out .venv-tools .nox .airflow demo-output dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

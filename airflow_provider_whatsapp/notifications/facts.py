@@ -74,7 +74,10 @@ def log_path(context: Mapping[str, Any]) -> str:
     url = None if is_of_the_dag(context) else _read(context.get("ti"), "log_url")
     if isinstance(url, str):
         parts = urlsplit(url)
-        return parts.path.lstrip("/") + (f"?{parts.query}" if parts.query else "")
+        # Airflow may live below a path, which is in the button already.
+        _, found, below = parts.path.partition("/dags/")
+        path = f"dags/{below}" if found else parts.path.lstrip("/")
+        return path + (f"?{parts.query}" if parts.query else "")
     dag = facts(context)["dag"]
     return "dags" if dag == MISSING else f"dags/{quote(dag)}"
 

@@ -50,7 +50,7 @@ class WhatsAppNotifier(BaseNotifier):
     is a dash in what is sent.
 
     As a callback it raises nothing: what goes wrong is one line at level error, and counted in the metric
-    ``whatsapp.alerts.failed`` beside ``whatsapp.alerts.sent`` (messages) and ``whatsapp.alerts.held``.
+    ``whatsapp.alerts.failed`` beside ``whatsapp.alerts.sent`` (people told) and ``whatsapp.alerts.held``.
 
     :param to: One recipient or a list; may be left out where there are ``routes``. (templated)
     :param template_name: Name of an approved template. (templated)

@@ -4,8 +4,8 @@ A storm on a real CeleryExecutor: mapped tasks fail on two workers that share no
     make storm                                      # sets up an environment of its own
     python benchmarks/scale_out/storm.py [--tasks 500] [--write docs/scale-out.md]
 
-Wants what `make scale-out` wants, and starts and stops it in the same way. Takes ten minutes or so on two cores, for
-that is how long Airflow needs to start five hundred tasks.
+Wants what `make scale-out` wants, and starts and stops it in the same way. Takes three to five minutes on
+two cores.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harness import ask, conditions, measure, say, table
 
 WORKERS, CONCURRENCY = ("worker-1", "worker-2"), 8
 DAG = "storm"
-MARKS = "<!-- storm: begin -->", "<!-- storm: end -->"
+MARKS = "<!-- storm-of-alerts: begin -->", "<!-- storm: end -->"
 LONGEST_STORM = 1_500
 """Seconds."""
 COOLDOWN = 300

@@ -48,6 +48,12 @@ def test_a_task_s_callback():
     assert log_path(context) == "dags/orders/runs/manual__1/tasks/load?try_number=2"
 
 
+def test_an_airflow_below_a_path_is_in_the_button_already():
+    url = "https://data.example.com/airflow/dags/orders/runs/r/tasks/load?try_number=1"
+
+    assert log_path({"ti": SimpleNamespace(log_url=url)}) == "dags/orders/runs/r/tasks/load?try_number=1"
+
+
 def test_a_mapped_task_is_told_by_its_index():
     assert facts({"ti": SimpleNamespace(**{**vars(TI), "map_index": 7})})["task"] == "load[7]"
 
