@@ -63,13 +63,14 @@ def send(state: State, number_id: str, call: Call) -> dict[str, Any]:
     kind = check_message(params)
     to, wa_id = _recipient(state, number_id, params)
     template, components = _check_content(state, number_id, params, kind, call)
-    conversation = _take_place(state, number_id, wa_id)
+    now = state.clock.now()
+    conversation = _take_place(state, number_id, wa_id, now)
     body = (
         call.body
         if call.headers.get(b"content-type", _JSON).startswith(_JSON)
         else json.dumps(params).encode()
     )
-    message = Message(state.ids.wamid(wa_id), to, wa_id, kind, body, state.clock.now(), number_id, components)
+    message = Message(state.ids.wamid(wa_id), to, wa_id, kind, body, now, number_id, components)
     message.failure = _failure(state, conversation, message, params, template)
     state.remember(conversation, message)
     return _accepted(params, message)
@@ -162,8 +163,7 @@ def _check_media(state: State, number_id: str, content: dict[str, Any]) -> None:
             raise GraphError(131009, f"Media {media_id} does not exist for this phone number, or has expired")
 
 
-def _take_place(state: State, number_id: str, wa_id: str) -> Conversation:
-    now = state.clock.now()
+def _take_place(state: State, number_id: str, wa_id: str, now: float) -> Conversation:
     if state.throughput[number_id].wait(now):
         raise GraphError(130429, "The phone number sends faster than its throughput")
     conversation = state.conversation(number_id, wa_id)

@@ -90,6 +90,7 @@ def sandbox():
         assert main(["templates", "apply", str(stock)]) == 0
     for name in ("something_wrong", "airflow_alert"):
         process.post("templates", name=name, language="en_US", status="APPROVED")
+    process.fault("slow", to="15550007008", seconds=60, times=0, path="/messages")
     yield process
     process.stop()
 
@@ -250,7 +251,7 @@ def lines(home, dag_id, task_id, count=1):
 
 
 def test_what_is_wrong_with_an_alert_is_one_line_and_leaves_the_states_alone(running_airflow, sandbox):
-    tasks = ("unknown_severity", "misfit", "unreachable")
+    tasks = ("unknown_severity", "misfit", "unreachable", "unanswered")
     assert states(running_airflow, "bad_input") == ("failed", dict.fromkeys(tasks, "failed"))
     assert states(running_airflow, "bad_input_well") == ("success", {"well": "success"})
 
@@ -260,6 +261,10 @@ def test_what_is_wrong_with_an_alert_is_one_line_and_leaves_the_states_alone(run
     assert severity == "WhatsApp: no alert route for severity 'hihg' (there are: high)"
     assert "132000" in misfit
     assert "no connection to the gateway" in unreachable
+    (unanswered,) = lines(running_airflow, "bad_input", "unanswered")
+    assert "its answer was lost" in unanswered, (
+        "before Airflow ends the callback, and then tries the task again"
+    )
     assert len(lines(running_airflow, "bad_input_well", "well", count=2)) == 2
     assert "15550007002" in texts_to(sandbox, running_airflow, "15550007002"), "the default is told"
 

@@ -164,9 +164,14 @@ def bad_input():
     def unreachable():
         raise ValueError("no rows")
 
+    @task(on_failure_callback=WhatsAppNotifier(to="+15550007008"), retries=3)
+    def unanswered():
+        raise AirflowFailException("no rows")
+
     unknown_severity()
     misfit()
     unreachable()
+    unanswered()
 
 
 bad_input()
