@@ -110,12 +110,17 @@ class Alert:
         """Return the decision, or another where a task on another machine has failed in the same moment."""
         self._memory.claim(self._key(), self._token)
         yield memory.SETTLING
-        if self._memory.is_claimed_by(self._key(), self._token):
-            return decision
-        rule = functools.partial(
-            memory.on_overtaken, name=self._name(), held=decision.held, names=decision.names
-        )
-        return self._memory.decide(self._key(), rule) or decision
+        if not self._memory.is_claimed_by(self._key(), self._token):
+            rule = functools.partial(
+                memory.on_overtaken, name=self._name(), held=decision.held, names=decision.names
+            )
+            return self._memory.decide(self._key(), rule) or decision
+        if decision.waits:
+            until = decision.record.waits_until
+            self._memory.decide(
+                self._key(), functools.partial(memory.on_claimed, token=self._token, waits_until=until)
+            )
+        return decision
 
     def _try_to_deliver(
         self, decision: Decision | None, more: tuple[str, ...], *, summary: bool = False

@@ -173,6 +173,17 @@ def on_unsent(record: Record, *, held: int, names: tuple[str, ...]) -> Decision:
     return Decision(False, again.with_more(record.held, record.names))
 
 
+def on_claimed(record: Record, *, token: str, waits_until: float) -> Decision:
+    """
+    Let the alert whose claim stands be the one that waits, whoever else has written so in the same moment.
+
+    :param record: What is remembered.
+    :param token: The alert.
+    :param waits_until: Unix time in seconds up to which it waits.
+    """
+    return Decision(True, replace(record, waiter=token, waits_until=waits_until))
+
+
 def on_overtaken(record: Record, *, name: str, held: int, names: tuple[str, ...]) -> Decision:
     """
     Keep a failure back after all, for another machine tells of the same one.

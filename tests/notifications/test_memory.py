@@ -15,6 +15,7 @@ from airflow_provider_whatsapp.notifications.memory import (
     Files,
     Memory,
     Record,
+    on_claimed,
     on_failure,
     on_overtaken,
     on_success,
@@ -289,6 +290,15 @@ def test_an_unreachable_memory_leaves_every_claim():
     memory.claim("storm", "a")
 
     assert memory.is_claimed_by("storm", "a")
+
+
+def test_whose_claim_stands_waits_for_the_others():
+    """Another machine's alert, whose claim does not stand, was the last to write that it waits."""
+    other = fail(waiting("another"), name="b", now=1001.0).record
+    record = on_claimed(other, token="mine", waits_until=1010.0).record
+
+    assert not on_summary(record, now=1010.0, token="another").send
+    assert on_summary(record, now=1010.0, token="mine").held == 1
 
 
 def test_whose_claim_was_overtaken_is_counted_with_the_others():
