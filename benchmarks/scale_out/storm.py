@@ -22,7 +22,7 @@ from harness import ask, conditions, measure, say, table
 
 WORKERS, CONCURRENCY = ("worker-1", "worker-2"), 8
 DAG = "storm"
-MARKS = "<!-- storm-of-alerts: begin -->", "<!-- storm: end -->"
+MARKS = "<!-- storm-of-alerts: begin -->", "<!-- storm-of-alerts: end -->"
 LONGEST_STORM = 1_500
 """Seconds."""
 COOLDOWN = 300
