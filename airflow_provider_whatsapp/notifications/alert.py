@@ -28,7 +28,7 @@ from airflow_provider_whatsapp.notifications.wording import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from airflow_provider_whatsapp.client.messages import Message
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
@@ -90,10 +90,10 @@ class Alert:
         """Ask the memory; None where it has nothing to say: a message that is no alert, or no memory at hand."""
         alert = self._is
         if alert.recovery:
-            return self._memory.decide(self._key(), memory.on_success)
+            return self._remember(memory.on_success)
         if not self._failed or (alert.cooldown <= 0 and not alert.escalate_to):
             return None
-        rule = functools.partial(
+        return self._remember(
             memory.on_failure,
             name=self._name(),
             now=time.time(),
@@ -104,22 +104,20 @@ class Alert:
             token=self._token,
             waits=min(alert.roll_up, self._patience.left()) if self._may_be_many() else 0.0,
         )
-        return self._memory.decide(self._key(), rule)
+
+    def _remember(self, rule: Callable[..., Decision], **values: Any) -> Decision | None:
+        """Apply one of the memory's rules to what is remembered of this alert's key."""
+        return self._memory.decide(self._key(), functools.partial(rule, **values))
 
     def _claimed(self, decision: Decision) -> Generator[float, None, Decision]:
         """Return the decision, or another where a task on another machine has failed in the same moment."""
         self._memory.claim(self._key(), self._token)
         yield memory.SETTLING
         if not self._memory.is_claimed_by(self._key(), self._token):
-            rule = functools.partial(
-                memory.on_overtaken, name=self._name(), held=decision.held, names=decision.names
-            )
-            return self._memory.decide(self._key(), rule) or decision
+            held, names = decision.held, decision.names
+            return self._remember(memory.on_overtaken, name=self._name(), held=held, names=names) or decision
         if decision.waits:
-            until = decision.record.waits_until
-            self._memory.decide(
-                self._key(), functools.partial(memory.on_claimed, token=self._token, waits_until=until)
-            )
+            self._remember(memory.on_claimed, token=self._token, waits_until=decision.record.waits_until)
         return decision
 
     def _try_to_deliver(
@@ -135,7 +133,7 @@ class Alert:
         def take_back() -> None:
             if decision is not None:
                 held, names = decision.held + len(more), (*decision.names, *more)
-                self._memory.decide(self._key(), functools.partial(memory.on_unsent, held=held, names=names))
+                self._remember(memory.on_unsent, held=held, names=names)
 
         try:
             self._hook.get_conn()  # what is wrong with the connection is certain before anything is sent
@@ -154,8 +152,7 @@ class Alert:
         :param moment: Unix time in seconds up to which to wait.
         """
         yield min(max(0.0, moment - time.time()), self._patience.left())
-        rule = functools.partial(memory.on_summary, now=time.time(), token=self._token)
-        decision = self._memory.decide(self._key(), rule)
+        decision = self._remember(memory.on_summary, now=time.time(), token=self._token)
         if decision is None or not decision.send:
             return Told()
         decision = replace(decision, held=max(decision.held, self._failed_by_airflow()))
