@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 import shlex
 import sys
 from dataclasses import replace
@@ -85,7 +86,7 @@ def _account(config: ClientConfig) -> tuple[ClientConfig, list[dict[str, Any]]]:
         try:
             config = replace(config, waba_id=answer or None)
             with WhatsAppClient(config) as client:
-                numbers = list(client.phone_numbers.list())
+                numbers = list(client.phone_numbers.list(fields="id,display_phone_number,verified_name,quality_rating"))
         except (ConfigurationError, NotFoundError) as error:
             _say(f"  {error}")
             continue
@@ -136,10 +137,15 @@ def _connection_lines(conn_id: str, config: ClientConfig) -> str:
         "connection_id": config.connection_id,
     }
     text = shlex.quote(json.dumps(connection))
+    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+    if re.fullmatch(r"\w+", variable, re.ASCII):
+        environment = (
+            f"For Airflow's environment (all components):\n\n  export {variable}={text}\n\nor for Airflow's database:"
+        )
+    else:
+        environment = f"For Airflow's database (a shell takes no variable named {variable}):"
     return (
-        "\nThe connection, with your key in it. For Airflow's environment (all components):\n\n"
-        f"  export AIRFLOW_CONN_{conn_id.upper()}={text}\n\n"
-        "or for Airflow's database:\n\n"
+        f"\nThe connection, with your key in it. {environment}\n\n"
         f"  airflow connections add {shlex.quote(conn_id)} --conn-json {text}\n"
     )
 

@@ -50,13 +50,14 @@ def _check_maton(client: WhatsAppClient) -> None:
 
 
 def _check_number(client: WhatsAppClient) -> str:
+    numbers = client.phone_numbers
     try:
-        number = client.phone_numbers.get()
+        number = numbers.get(fields=f"display_phone_number,verified_name,quality_rating,{numbers.limit_field}")
     except (NotFoundError, AuthenticationError) as error:
         raise _blamed("phone_number_id", error) from error
     name = number.get("verified_name") or "without a verified name"
     found = f"Sends as {number.get('display_phone_number', 'a number')} ({name})"
-    quality, tier = number.get("quality_rating"), number.get("messaging_limit_tier")
+    quality, tier = number.get("quality_rating"), number.get(numbers.limit_field)
     facts = [f"quality {quality}" if quality else "", f"limit {tier}" if tier else ""]
     return f"{', '.join([found, *filter(None, facts)])}."
 

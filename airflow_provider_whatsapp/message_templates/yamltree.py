@@ -17,8 +17,9 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_PARTS = 500_000
 _PLAIN = {"": None, "~": None, "null": None, "Null": None, "NULL": None, "true": True, "True": True, "TRUE": True,
           "false": False, "False": False, "FALSE": False}  # fmt: skip
-_INTEGER = re.compile(r"[-+]?[0-9]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+"""What YAML 1.2 takes for a number."""
+_LONGEST_NUMBER = 40
 _TAGS = {
     f"tag:yaml.org,2002:{name}"
     for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp", "merge", "value")
@@ -73,9 +74,11 @@ def _scalar(text: str, *, quoted: bool) -> Any:
         return text
     if text in _PLAIN:
         return _PLAIN[text]
-    if _INTEGER.fullmatch(text) and len(text) < 40:
-        return int(text)
-    return float(text) if _FLOAT.fullmatch(text) else text
+    if not NUMBER.fullmatch(text) or len(text) > _LONGEST_NUMBER:
+        return text
+    number = int(text) if text.lstrip("-").isdigit() else float(text)
+    # 08, 1.50 and +49 stay as they are written: they are days, prices and codes, meant for people to read.
+    return number if str(number) == text else text
 
 
 def parse(text: str, name: str) -> list[tuple[Any, Source]]:

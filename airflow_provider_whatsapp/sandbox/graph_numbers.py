@@ -63,7 +63,10 @@ def health(state: State, waba_id: str, number: Number | None = None) -> dict[str
     }
 
 
-def _describe(state: State, number: Number) -> dict[str, Any]:
+def _describe(state: State, number: Number, version: tuple[int, int]) -> dict[str, Any]:
+    limits = {"messaging_limit_tier": "TIER_UNLIMITED"}
+    if version >= (24, 0):
+        limits["whatsapp_business_manager_messaging_limit"] = "TIER_UNLIMITED"
     return {
         "id": number.id,
         "display_phone_number": number.display,
@@ -74,8 +77,7 @@ def _describe(state: State, number: Number) -> dict[str, Any]:
         "name_status": "APPROVED",
         "platform_type": "CLOUD_API",
         "throughput": {"level": "STANDARD"},
-        "messaging_limit_tier": "TIER_UNLIMITED",
-        "whatsapp_business_manager_messaging_limit": "TIER_UNLIMITED",
+        **limits,
         "account_mode": "SANDBOX",
         "is_official_business_account": False,
         "last_onboarded_time": "2026-01-01T00:00:00+0000",
@@ -88,7 +90,7 @@ def _describe(state: State, number: Number) -> dict[str, Any]:
 
 def get_number(state: State, number_id: str, call: Call) -> dict[str, Any]:
     """``GET /{phone_number_id}``."""
-    node = _describe(state, state.numbers[number_id])
+    node = _describe(state, state.numbers[number_id], call.version)
     return choose(node, call.query.get("fields"), _NUMBER_DEFAULT, "WhatsAppBusinessPhoneNumber")
 
 
@@ -96,7 +98,7 @@ def listing(state: State, waba_id: str, call: Call) -> dict[str, Any]:
     """``GET /{waba_id}/phone_numbers``."""
 
     def show(number: Number) -> dict[str, Any]:
-        node = _describe(state, number)
+        node = _describe(state, number, call.version)
         return choose(node, call.query.get("fields"), _NUMBER_DEFAULT, "WhatsAppBusinessPhoneNumber")
 
     numbers = [number for number in state.numbers.values() if number.waba_id == waba_id]

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,6 +21,27 @@ TO = "+15550001111"
 @pytest.fixture
 def hook(sandbox):
     return MatonWhatsAppHook()
+
+
+@contextlib.contextmanager
+def answering(answers):
+    """Stand in for a business with two accounts behind one log-in, which the sandbox does not have."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps(answers[urlsplit(self.path).path]).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def test_nothing_is_looked_up_when_it_is_made():
@@ -150,12 +176,47 @@ def test_a_lost_answer_in_a_coroutine(hook, sandbox):
     assert len(sandbox.messages) == 1
 
 
-def test_the_connection_test_says_what_it_found(hook):
+@pytest.mark.parametrize(
+    ("version", "limit"),
+    [("v23.0", "messaging_limit_tier"), ("v25.0", "whatsapp_business_manager_messaging_limit")],
+)
+def test_the_connection_test_says_what_it_found(hook, sandbox, change_connection, version, limit):
+    change_connection(extra={"api_version": version})
+
     right, words = hook.test_connection()
 
     assert right
-    assert "Sends as +1 555" in words
-    assert "quality GREEN" in words
+    assert words == (
+        "Sends as +1 555-010-1000 (WhatsApp Sandbox), quality GREEN, limit TIER_UNLIMITED. The account holds 1 number."
+    )
+    (asked,) = sandbox.requests(sandbox.extra["phone_number_id"])
+    assert limit in asked["query"].replace("%2C", ",")
+
+
+def test_the_connection_test_says_that_nobody_has_logged_in(hook):
+    connections = hook.client.connections
+    for connection in connections.list():
+        connections.delete(connection["connection_id"])
+
+    assert hook.test_connection() == (
+        False,
+        "the Maton API key is right, but the account has no active WhatsApp connection. Create one at maton.ai and "
+        "finish its browser step.",
+    )
+
+
+def test_the_connection_test_says_that_the_number_is_another_account_s(hook, change_connection):
+    answers = {
+        "/connections": {"connections": [{"connection_id": "c", "status": "ACTIVE"}]},
+        "/whatsapp-business/v25.0/1": {"display_phone_number": "+1 555-010-0000", "id": "1"},
+        "/whatsapp-business/v25.0/2/phone_numbers": {"data": [{"id": "3"}]},
+    }
+    with answering(answers) as url:
+        change_connection(host=url, extra={"phone_number_id": "1", "waba_id": "2"})
+        right, words = hook.test_connection()
+
+    assert not right
+    assert words.startswith("waba_id names an account to which phone_number_id does not belong")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from airflow_provider_whatsapp.message_templates.dumping import dump, template_data
 from airflow_provider_whatsapp.message_templates.problems import TemplateFileError
 from airflow_provider_whatsapp.message_templates.yamlfile import load, load_data
 
@@ -89,6 +90,17 @@ def test_numbered_variables(write):
 
     assert definition.parameter_format == "POSITIONAL"
     assert definition.components[0]["example"] == {"body_text": [["7", "x"]]}
+
+
+@pytest.mark.parametrize("example", ["12", "08", "49.90", "1e3", "+49", "-0", ".5", "2026-11-01", "no"])
+def test_an_example_is_sent_as_it_is_written(write, example):
+    text = f"name: a\ncategory: UTILITY\nparameters: {{'1': {{example: {example}}}}}\n"
+    path = write(text + "languages: {en_US: {body: 'From {{1}} on'}}\n")
+
+    (definition,) = load(path).definitions.values()
+
+    assert definition.components[0]["example"] == {"body_text": [[example]]}
+    assert f"example: '{example}'" in dump(template_data([definition]))
 
 
 def test_a_folder_holds_files_of_all_kinds(write, tmp_path):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pendulum
 import pytest
@@ -37,6 +38,41 @@ def test_the_report_of_a_broadcast_names_a_hundred_failures_and_the_file_all(san
     rows = [json.loads(line) for line in results.read_text().splitlines()]
     assert len(rows) == 120
     assert {row["error"]["code"] for row in rows} == {131026}, "each has its reason"
+
+
+@pytest.fixture
+def evening(sandbox, monkeypatch):
+    """It is 19:00, and 21:00 as soon as somebody has got a message."""
+
+    class Moving(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(2026, 7, 1, 21 if sandbox.messages else 19, tzinfo=UTC)
+
+    monkeypatch.setattr("airflow_provider_whatsapp.operators.broadcast.datetime", Moving)
+    monkeypatch.setattr("airflow_provider_whatsapp.delivery.windows.datetime", Moving)
+    monkeypatch.setattr(
+        "airflow_provider_whatsapp.delivery.windows.monotonic", itertools.count(0, 2).__next__
+    )
+
+
+@pytest.mark.usefixtures("evening")
+def test_without_a_ledger_a_window_that_closes_in_the_middle_ends_the_task(sandbox):
+    task = broadcast(send_window=("09:00", "20:00"), timezone="UTC")
+
+    with pytest.raises(AirflowFailException, match="the window closed before everybody") as caught:
+        task.execute({})
+
+    assert len(sandbox.messages) == 1
+    assert "1 sent" in str(caught.value), "what had been sent is told"
+    assert "ledger_path" in str(caught.value)
+
+
+def test_each_one_s_own_hours_need_a_ledger(sandbox):
+    with pytest.raises(AirflowFailException, match='"recipient" needs a ledger.*ledger_path'):
+        broadcast(send_window=("09:00", "20:00"), timezone="recipient").execute({})
+
+    assert sandbox.requests("/messages") == []
 
 
 def test_who_was_held_for_assessment_is_counted_as_such(sandbox):

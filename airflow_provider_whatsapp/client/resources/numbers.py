@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
 NUMBER_FIELDS = (
     "id,display_phone_number,verified_name,code_verification_status,quality_rating,status,name_status,platform_type,"
-    "throughput,messaging_limit_tier,account_mode"
+    "throughput,account_mode"
 )
+LIMIT_FIELDS = ("whatsapp_business_manager_messaging_limit", "messaging_limit_tier")
+"""How many people may be written to in 24 hours: from Graph v24 on, where the number's portfolio is counted, and
+before (Meta, "Messaging limits")."""
 PROFILE_FIELDS = "about,address,description,email,profile_picture_url,websites,vertical"
 
 PROFILE_LIMITS = {"about": 139, "address": 256, "description": 512, "email": 128}
@@ -29,23 +32,31 @@ have failed."""
 class PhoneNumbers(Resource):
     """Phone numbers of the configured WhatsApp Business Account."""
 
-    def get(self, *, fields: str = NUMBER_FIELDS) -> dict[str, Any]:
+    @property
+    def limit_field(self) -> str:
+        """The field of a number's messaging limit, in the configured version of Graph."""
+        return LIMIT_FIELDS[int(self._config.api_version[1:].partition(".")[0]) < 24]
+
+    def get(self, *, fields: str | None = None) -> dict[str, Any]:
         """
         Return the sending number: display number, verified name, quality, throughput and so on.
 
-        :param fields: Comma list; ``health_status`` says what keeps the number from sending.
+        :param fields: Comma list; None: :data:`NUMBER_FIELDS` and the messaging limit. ``health_status`` says what
+            keeps the number from sending.
         :raises NotFoundError: ``phone_number_id`` is wrong, or not of this Maton connection.
         """
-        return self._call("GET", self._config.require("phone_number_id"), query={"fields": fields})
+        query = {"fields": fields or f"{NUMBER_FIELDS},{self.limit_field}"}
+        return self._call("GET", self._config.require("phone_number_id"), query=query)
 
-    def list(self, *, fields: str = NUMBER_FIELDS, page_size: int = 100) -> Iterator[dict[str, Any]]:
+    def list(self, *, fields: str | None = None, page_size: int = 100) -> Iterator[dict[str, Any]]:
         """
         Yield the account's numbers; a page is read when it is reached.
 
-        :param fields: Comma list of fields to return.
+        :param fields: Comma list of fields to return; None: those of :meth:`get`.
         :param page_size: Numbers per request, 100 at most.
         """
         path = f"{self._config.require('waba_id')}/phone_numbers"
+        fields = fields or f"{NUMBER_FIELDS},{self.limit_field}"
         return self._pages(path, {"fields": fields, "limit": page_size})
 
 
