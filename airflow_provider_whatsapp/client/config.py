@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from requests.utils import prepend_scheme_if_needed
+from urllib3.exceptions import HTTPError as Urllib3Error
+from urllib3.util import parse_url
+
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -145,8 +149,34 @@ def _check_id(name: str, value: str | None) -> None:
     )
 
 
+def check_proxy(url: str | None) -> None:
+    """
+    Check the proxy that requests go through; what is wrong with it is not repeated, for it may hold a password.
+
+    :param url: Its address; None: there is none.
+    :raises ConfigurationError: It cannot be read.
+    """
+    if not url:
+        return
+    try:
+        parts = parse_url(prepend_scheme_if_needed(url, "http"))  # type: ignore[no-untyped-call]
+        right = bool(parts.host) and " " not in url
+    except (Urllib3Error, ValueError, TypeError):
+        right = False
+    if not right:
+        msg = "the address of the proxy cannot be read"
+        raise ConfigurationError(
+            msg,
+            advice='Write it as "http://host:port" or "http://user:password@host:port", with /, #, @ and spaces of the '
+            "password percent-encoded. It is in the connection's proxies, or in HTTPS_PROXY.",
+        )
+
+
 def _check_host(host: str) -> None:
-    parts = urlsplit(host)
+    try:
+        parts = urlsplit(host)
+    except ValueError:  # a bracket that is not closed
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         msg = "host is not a URL"
         raise ConfigurationError(msg, advice=f"Write it as {CURRENT_HOST!r} or 'http://127.0.0.1:8425'.")

@@ -13,6 +13,7 @@ refusal came, and steeper the longer none comes.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -101,15 +102,22 @@ class Pacer:
         self._sleep = sleep
         self._few, self._process = self._semaphore(), os.getpid()
 
-    def acquire(self) -> Departure:
-        """Wait for this request's moment; the leave that is returned wants to be told when it goes."""
+    def acquire(self, patience: float = math.inf) -> Departure | None:
+        """
+        Wait for this request's moment; the leave that is returned wants to be told when it goes.
+
+        :param patience: Seconds; a request whose moment comes later gets None, at once.
+        """
         if not self._rate:
             return Departure()
+        last = self._clock() + patience
         with self._waiting():
             while True:
                 now = self._clock()
                 with self._board.locked() as numbers:
                     moment, place = self._reserve(numbers, now)
+                if place is None and moment > last:
+                    return None
                 if moment > now:
                     self._sleep(moment - now)
                 if place is not None:

@@ -13,12 +13,13 @@ from urllib.parse import quote, urlencode
 
 import requests
 from requests.models import PreparedRequest
+from requests.utils import select_proxy
 from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.util import Timeout
 
 from airflow_provider_whatsapp import __version__
 from airflow_provider_whatsapp.client.answers import Answer, read
-from airflow_provider_whatsapp.client.config import CURRENT_HOST
+from airflow_provider_whatsapp.client.config import CURRENT_HOST, check_proxy
 from airflow_provider_whatsapp.client.errors import (
     ConfigurationError,
     NotSentError,
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.rate_limit import Departure
 
 logger = logging.getLogger(__name__)
+
+_LEAST = 0.5
+"""Seconds that a request gets whose moment came at the very end of the time."""
+_ADDRESSES = 4
+"""Addresses of a host that are tried before the time is over."""
 
 USER_AGENT = f"airflow-provider-whatsapp/{__version__}"
 
@@ -95,6 +101,8 @@ class Transport:
             config.data_url, dict(config.proxies or {}), None, config.verify, None
         )
         self._proxies = settings["proxies"]
+        for url in (config.data_url, config.control_url):
+            check_proxy(select_proxy(url, self._proxies))
         self._verify = settings["verify"] or False
         self._adapter = RecordingAdapter()
         self._session.mount("https://", self._adapter)
@@ -123,7 +131,7 @@ class Transport:
         attempt = 0
         while True:
             attempt += 1
-            departure = self._pacer.acquire()
+            departure = self._leave()
             started = started or time.monotonic()
             try:
                 return read(self._exchange(call, departure), doubt=call.doubt)
@@ -171,18 +179,24 @@ class Transport:
     def _left(self) -> float:
         return math.inf if self._until is None else self._until - time.monotonic()
 
-    def _timeout(self) -> Any:
-        """Return the time that a request may take, in a form that ``requests`` knows."""
-        if self._until is None:
-            return self._config.timeout
-        left = self._left()
-        if left <= 0:
+    def _leave(self) -> Departure:
+        """Wait for the moment at which the request may go, unless there is no time for it."""
+        departure = self._pacer.acquire(self._left()) if self._left() > 0 else None
+        if departure is None:
             raise NotSentError(
                 "no time was left for the request",
                 advice="Nothing was sent. See how much time its caller has.",
             )
+        return departure
+
+    def _timeout(self) -> Any:
+        """Return the time that a request may take, in a form that ``requests`` knows."""
+        if self._until is None:
+            return self._config.timeout
+        left = max(_LEAST, self._left())
         connect, answer = self._config.timeout
-        return Timeout(total=left, connect=min(connect, left), read=min(answer, left))
+        # Each address of a host gets the whole time to connect.
+        return Timeout(total=left, connect=min(connect, left / _ADDRESSES), read=min(answer, left))
 
     def _prepare(self, call: Call) -> PreparedRequest:
         """Build the request by hand: ``requests``' own preparation costs more than the rest of a send together."""
@@ -206,8 +220,10 @@ class Transport:
         """Name what became of a request that got no answer."""
         reason = _reason(error)
         if isinstance(error, ValueError):
+            # What a library cannot parse it repeats, and a proxy's address may hold a password.
+            words = reason if isinstance(error, requests.exceptions.InvalidSchema) else type(error).__name__
             return ConfigurationError(
-                f"the request could not be made: {reason}", advice="Check host and proxies."
+                f"the request could not be made: {words}", advice="Check host and proxies."
             )
         if isinstance(error, OSError) and "CA certificate" in str(error):
             return ConfigurationError(

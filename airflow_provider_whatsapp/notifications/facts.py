@@ -57,7 +57,7 @@ def facts(context: Mapping[str, Any]) -> dict[str, str]:
     found = {
         "dag": _read(last, "dag_id") or _read(run, "dag_id") or _read(context.get("dag"), "dag_id"),
         "task": _task(ti),
-        "run": _read(last, "run_id") or context.get("run_id") or _read(run, "run_id"),
+        "run": _run(context),
         "when": _when(context, run),
         "error": _error(context),
         "try": _read(ti, "try_number"),
@@ -67,7 +67,7 @@ def facts(context: Mapping[str, Any]) -> dict[str, str]:
 
 def log_path(context: Mapping[str, Any]) -> str:
     """
-    Return the path of the task's log below Airflow's own address, or that of the DAG, for a URL button's variable.
+    Return the path of the task's log below Airflow's own address, or that of the run, for a URL button's variable.
 
     :param context: The context of a callback.
     """
@@ -78,8 +78,10 @@ def log_path(context: Mapping[str, Any]) -> str:
         _, found, below = parts.path.partition("/dags/")
         path = f"dags/{below}" if found else parts.path.lstrip("/")
         return path + (f"?{parts.query}" if parts.query else "")
-    dag = facts(context)["dag"]
-    return "dags" if dag == MISSING else f"dags/{quote(dag)}"
+    dag, run = facts(context)["dag"], _run(context)
+    if dag == MISSING:
+        return "dags"
+    return f"dags/{quote(dag)}" + (f"/runs/{quote(run)}" if run else "")
 
 
 def default_key(context: Mapping[str, Any]) -> str:
@@ -94,7 +96,7 @@ def default_key(context: Mapping[str, Any]) -> str:
     if task is None:
         return dag
     # What was told of a try must not keep back what is told of the task's end.
-    return f"{dag}.{task}.retry" if _state(ti) == "up_for_retry" else f"{dag}.{task}"
+    return f"{dag}.{task}.retry" if _is_tried_again(ti) else f"{dag}.{task}"
 
 
 def is_failure(context: Mapping[str, Any]) -> bool:
@@ -105,7 +107,17 @@ def is_failure(context: Mapping[str, Any]) -> bool:
     """
     if is_of_the_dag(context):
         return str(context["reason"]) not in ("success", "all_success")
-    return context.get("exception") is not None or _state(context.get("ti")) in ("failed", "up_for_retry")
+    ti = context.get("ti")
+    return context.get("exception") is not None or _state(ti) in ("failed", "up_for_retry") or is_lost(ti)
+
+
+def is_lost(ti: object) -> bool:
+    """
+    Say whether a task's worker was lost: the DAG processor, which tells of it, knows neither its state nor its start.
+
+    :param ti: The task instance of a callback.
+    """
+    return _read(ti, "task_id") is not None and _read(ti, "state") is None and _read(ti, "start_date") is None
 
 
 def is_of_the_dag(context: Mapping[str, Any]) -> bool:
@@ -117,6 +129,13 @@ def is_of_the_dag(context: Mapping[str, Any]) -> bool:
     return bool(context.get("reason"))
 
 
+def _is_tried_again(ti: object) -> bool:
+    if is_lost(ti):
+        number, most = _read(ti, "try_number"), _read(ti, "max_tries")
+        return isinstance(number, int) and isinstance(most, int) and number <= most
+    return _state(ti) == "up_for_retry"
+
+
 def _state(ti: object) -> str:
     state = _read(ti, "state")
     return str(getattr(state, "value", state))
@@ -126,6 +145,13 @@ def _task(ti: object) -> str | None:
     name = _read(ti, "task_id")
     index = _read(ti, "map_index")
     return f"{name}[{index}]" if name is not None and isinstance(index, int) and index >= 0 else name
+
+
+def _run(context: Mapping[str, Any]) -> str | None:
+    run = context.get("dag_run")
+    run_id = _read(context.get("ti"), "run_id") or context.get("run_id") or _read(run, "run_id")
+    # A deadline's run is a dictionary with the names of Airflow's REST API.
+    return run_id or _read(run, "dag_run_id")  # type: ignore[no-any-return]
 
 
 def _when(context: Mapping[str, Any], run: object) -> str | None:
@@ -150,7 +176,10 @@ def _error(context: Mapping[str, Any]) -> str:
         return f"{type(exception).__name__}: {first}" if first else type(exception).__name__
     if context.get("deadline") is not None:
         return "deadline missed"
-    return str(exception or context.get("reason") or "not stated").strip().partition("\n")[0]
+    ti = context.get("ti")
+    otherwise = "its worker was lost" if is_lost(ti) else "not stated"
+    told = exception or context.get("reason") or (_state(ti) if _read(ti, "state") else otherwise)
+    return str(told).strip().partition("\n")[0]
 
 
 def _read(thing: object, name: str) -> Any:

@@ -3,19 +3,21 @@ How long an alert may take, for Airflow ends callbacks that take longer.
 
 A task's callback runs when the task's end is settled but not yet told to the scheduler. ``[core]
 task_success_overtime`` seconds later (20), whatever the end was, Airflow kills the process; the alert would be lost
-without a word, and a task that failed for good would be tried again. A DAG's callback shares 50 seconds with the
-parsing of its file. A triggerer and an executor's callback know no such limit.
+without a word, and a task that failed for good would be tried again. The callbacks of DAGs, and of tasks whose worker
+was lost, run one after the other in the DAG processor, and all of a file share 50 seconds with its parsing. A triggerer
+and an executor's callback know no such limit.
 """
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp._compat import conf, in_task
-from airflow_provider_whatsapp.notifications.facts import is_of_the_dag
+from airflow_provider_whatsapp.notifications.facts import is_lost, is_of_the_dag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +27,8 @@ OVERTIME = 20.0
 """Seconds after a task's end, where Airflow's configuration does not say how many."""
 OF_A_DAG = 25.0
 """Seconds for one callback of a DAG: half of Airflow's 50, for the other half may be others'."""
+OF_A_FILE = 40.0
+"""Seconds for all callbacks of a DAG's file; the rest of Airflow's 50 is for the parsing."""
 OF_A_DEADLINE = 60.0
 """Seconds for a deadline's callback; Airflow sets none, but somebody waits for the message."""
 
@@ -62,14 +66,26 @@ class Patience:
 def _allowed(context: Mapping[str, Any]) -> float:
     if context.get("deadline"):
         return OF_A_DEADLINE
-    if is_of_the_dag(context) or not in_task():
+    if not in_task():
         return OF_A_DAG
-    overtime, spent = (
-        conf.getfloat("core", "task_success_overtime", fallback=OVERTIME),
-        _since_the_end(context),
-    )
-    # Later than that a task's own process is no more: its worker was lost, and the DAG processor tells of it.
+    if is_of_the_dag(context) or is_lost(context.get("ti")):
+        return _left_of_the_file()
+    overtime = conf.getfloat("core", "task_success_overtime", fallback=OVERTIME)
+    spent = _since_the_end(context)
+    # Later than that a task's own process is no more.
     return overtime - spent if spent < overtime else OF_A_DAG
+
+
+def _left_of_the_file() -> float:
+    spent = time.monotonic() - _first_of_the_file()
+    # A process that lives longer is none of the DAG processor's.
+    return min(OF_A_DAG, OF_A_FILE - spent) if spent < 2 * OF_A_DAG else OF_A_DAG
+
+
+@functools.cache
+def _first_of_the_file() -> float:
+    """Return the moment of the process' first such callback: the DAG processor has a process for each file."""
+    return time.monotonic()
 
 
 def _since_the_end(context: Mapping[str, Any]) -> float:

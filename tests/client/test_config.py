@@ -4,6 +4,7 @@ import pytest
 
 from airflow_provider_whatsapp.client.config import CONTROL_HOST, DATA_HOST, ClientConfig
 from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.client.transport import Transport
 
 KEY = "maton-secret-key-123"
 
@@ -64,6 +65,38 @@ def test_the_key_does_not_show():
 
     assert KEY not in repr(config)
     assert "proxy-password" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://user:hunter2/x@proxy:8080",
+        "http://user:hunter2#x@proxy:8080",
+        "http://user:hunter2 x@proxy:8080",
+        "http://user:hunter2@proxy:99999",
+        "http://user:hunter2@[proxy:8080",
+        "http://user:hunter2@",
+    ],
+)
+@pytest.mark.parametrize("where", ["connection", "environment"])
+def test_a_proxy_that_cannot_be_read_is_told_without_its_password(where, proxy, monkeypatch):
+    if where == "environment":
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+    config = ClientConfig(api_key=KEY, proxies={"https": proxy} if where == "connection" else None)
+
+    with pytest.raises(
+        ConfigurationError, match=r"address of the proxy cannot be read.*percent-encoded"
+    ) as caught:
+        Transport(config)
+
+    assert "hunter2" not in str(caught.value) + repr(caught.value.__cause__) + repr(caught.value.__context__)
+
+
+@pytest.mark.parametrize(
+    "proxy", ["", "127.0.0.1:8080", "http://proxy:8080", "http://user:pass%2Fword@proxy:8080"]
+)
+def test_a_proxy_that_can_be_read_is_taken(proxy):
+    Transport(ClientConfig(api_key=KEY, proxies={"https": proxy, "no": "localhost"}))
 
 
 @pytest.mark.parametrize("name", ["phone_number_id", "waba_id", "app_id"])

@@ -7,6 +7,7 @@ import ipaddress
 import json
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from airflow_provider_whatsapp.client.config import ClientConfig
 from airflow_provider_whatsapp.client.errors import (
     APIError,
     ConfigurationError,
@@ -25,6 +27,9 @@ from airflow_provider_whatsapp.client.errors import (
     ServerError,
 )
 from airflow_provider_whatsapp.client.messages import Text
+from airflow_provider_whatsapp.client.rate_limit import Pacer
+from airflow_provider_whatsapp.client.transport import Transport
+from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
 TO = "+15550001111"
 KEY = "a-key-that-must-not-leak"
@@ -368,6 +373,21 @@ def test_the_proxy_of_the_connection_is_used(make_client, raw_server):
     client.phone_numbers.get()
 
     assert proxy.asked[0].startswith(b"GET http://127.0.0.1:9/whatsapp-business/v25.0/1?")
+
+
+def test_what_has_no_moment_before_the_time_is_over_is_not_sent(sandbox):
+    fields = {**sandbox.extra, "rate_limit": 0.01}
+    config = ClientConfig(api_key=sandbox.connection["password"], host=sandbox.url, **fields)
+    transport = Transport(config, pacer=Pacer(0.01), until=time.monotonic() + 2)
+    client = WhatsAppClient(config, transport=transport)
+    client.messages.send(TO, Text("in time"))
+
+    with pytest.raises(NotSentError, match="no time was left"):
+        client.messages.send(TO, Text("a hundred seconds later"))
+    with pytest.raises(NotSentError, match="no time was left"):
+        client.messages.send(TO, Text("later still"))
+
+    assert len(sandbox.requests("/messages")) == 1
 
 
 def test_one_client_serves_many_threads(client, sandbox):

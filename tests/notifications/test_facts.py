@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from airflow.sdk import TaskInstanceState as State
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,8 @@ TI = SimpleNamespace(
     map_index=-1,
     log_url="https://airflow.example.com/dags/orders/runs/manual__1/tasks/load?try_number=2",
 )
+# What the DAG processor makes of a task whose worker was lost: no state, no start.
+LOST = SimpleNamespace(dag_id="orders", task_id="load", run_id="manual__1", try_number=1, map_index=-1)
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -69,14 +72,15 @@ def test_a_dag_s_callback_without_a_task():
         "error": "task_failure",
         "try": "-",
     }
-    assert log_path(context) == "dags/orders"
+    assert log_path(context) == "dags/orders/runs/scheduled__1"
 
 
 def test_a_dag_s_callback_does_not_blame_the_task_that_happened_to_be_last():
     found = facts({"ti": TI, "reason": "task_failure", "run_id": "manual__1"})
 
     assert (found["dag"], found["task"], found["try"], found["error"]) == ("orders", "-", "-", "task_failure")
-    assert log_path({"ti": TI, "reason": "task_failure"}) == "dags/orders"
+    assert log_path({"ti": TI, "reason": "task_failure"}) == "dags/orders/runs/manual__1"
+    assert log_path({"dag": TI, "reason": "task_failure"}) == "dags/orders"
 
 
 @pytest.mark.parametrize(
@@ -95,6 +99,13 @@ def test_a_dag_s_callback_does_not_blame_the_task_that_happened_to_be_last():
             True,
             id="try failed",
         ),
+        pytest.param({"ti": LOST}, "orders.load", True, id="worker lost"),
+        pytest.param(
+            {"ti": SimpleNamespace(**vars(LOST), max_tries=1)},
+            "orders.load.retry",
+            True,
+            id="worker lost, try left",
+        ),
         pytest.param({"ti": TI, "reason": "task_failure"}, "orders", True, id="DAG failed"),
         pytest.param({"ti": TI, "reason": "success"}, "orders", False, id="DAG succeeded"),
         pytest.param({}, "-", False, id="nothing"),
@@ -107,13 +118,14 @@ def test_what_is_the_same_alert(context, key, failure):
 
 def test_a_deadline_s_callback():
     context = {
-        "dag_run": {"dag_id": "orders", "run_id": "scheduled__1", "logical_date": "2026-01-02T03:04:05Z"},
+        "dag_run": {"dag_id": "orders", "dag_run_id": "scheduled__1", "logical_date": "2026-01-02T03:04:05Z"},
         "deadline": {"deadline_time": "2026-01-02T04:00:00Z"},
     }
     found = facts(context)
 
     assert (found["dag"], found["run"]) == ("orders", "scheduled__1")
     assert (found["when"], found["error"]) == ("2026-01-02 04:00", "deadline missed")
+    assert log_path(context) == "dags/orders/runs/scheduled__1"
 
 
 @pytest.mark.parametrize(
@@ -122,6 +134,12 @@ def test_a_deadline_s_callback():
 def test_nothing_at_all_is_survived(context):
     assert set(facts(context)) == set(NAMES)
     assert all(facts(context).values())
+
+
+def test_a_task_that_has_not_failed_is_told_by_its_state():
+    assert facts({"ti": SimpleNamespace(state=State.SKIPPED)})["error"] == "skipped"
+    assert facts({"ti": SimpleNamespace(state=None)})["error"] == "not stated"
+    assert facts({"ti": LOST})["error"] == "its worker was lost"
 
 
 def test_an_exception_without_words_is_told_by_its_name():

@@ -69,7 +69,7 @@ def test_without_a_ledger_a_window_that_closes_in_the_middle_ends_the_task(sandb
 
 
 def test_each_one_s_own_hours_need_a_ledger(sandbox):
-    with pytest.raises(AirflowFailException, match='"recipient" needs a ledger.*ledger_path'):
+    with pytest.raises(AirflowFailException, match=r'"recipient" needs a ledger.*ledger_path'):
         broadcast(send_window=("09:00", "20:00"), timezone="recipient").execute({})
 
     assert sandbox.requests("/messages") == []
