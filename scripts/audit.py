@@ -4,8 +4,9 @@ Asks for known vulnerabilities of everything that this package brings with it, i
     python scripts/audit.py
 
 Vulnerabilities named in audit-ignored.txt, with a reason, are passed over. Where the vulnerability service does not
-answer the audit says so and passes, for it knows nothing then: `--strict` makes that an error. Needs uv on PATH and
-pip-audit beside this Python.
+answer the audit says so and passes, for it knows nothing then: `--strict` makes that an error. The last line says
+"AUDITED" in capitals where something was not: scripts/release_check.py looks for that. Needs uv on PATH and pip-audit
+beside this Python.
 """
 
 from __future__ import annotations
@@ -115,6 +116,18 @@ def judge(packages: list[dict[str, Any]], ignored: dict[str, str]) -> tuple[list
     return found, remarks
 
 
+def summary(packages: list[dict[str, Any]], found: list[str]) -> str:
+    """
+    Say in a line what came of the audit.
+
+    :param packages: What pip-audit says of each.
+    :param found: Lines of vulnerabilities.
+    """
+    skipped = [package["name"] for package in packages if "skip_reason" in package]
+    line = f"{len(packages) - len(skipped)} packages audited, {len(found)} known vulnerabilities."
+    return f"{line} NOT AUDITED: {', '.join(skipped)}." if skipped else line
+
+
 def main(arguments: list[str]) -> int:
     """Audit, and say what came of it."""
     try:
@@ -130,7 +143,7 @@ def main(arguments: list[str]) -> int:
         return 1
     found, remarks = judge(packages, ignored)
     print(*remarks, *found, sep="\n")
-    print(f"{len(packages)} packages audited, {len(found)} known vulnerabilities.")
+    print(summary(packages, found))
     return 1 if found else 0
 
 

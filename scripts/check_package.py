@@ -6,7 +6,8 @@ Builds the package and checks what came out: nothing in it that should not be, n
 What git tracks is what belongs in it: a file that is not committed yet counts as too much.
 
 The wheel is built three times: from the checkout by way of the source archive, from the source archive alone, and
-from copies of the checkout in another folder. All have to be the same file, byte for byte. Needs uv on PATH and git.
+from copies of the checkout in another folder. All have to be the same file, byte for byte; so that they still are
+next year, what builds them is pinned in pyproject.toml, together with all that it brings. Needs uv on PATH and git.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -111,6 +113,30 @@ def check_sdist(sdist: Path, sources: set[str]) -> None:
     compare(sdist.name, found, wanted | {"PKG-INFO"})
 
 
+def needed(requires: list[str]) -> set[str]:
+    """Return everything that requirements bring today, each with its version."""
+    command = ["uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "-"]
+    done = subprocess.run(command, input="\n".join(requires), check=True, stdout=subprocess.PIPE, text=True)
+    return set(done.stdout.split())
+
+
+def build_requirements() -> list[str]:
+    """Return what pyproject.toml asks for to build the package."""
+    requires: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    return requires
+
+
+def check_pins(requires: list[str], brought: set[str]) -> None:
+    """
+    Check that what builds the package is the same at any time.
+
+    :param requires: What pyproject.toml asks for.
+    :param brought: What that brings today, each with its version.
+    :raises PackageError: Something is not pinned.
+    """
+    compare("build-system.requires", set(requires), brought)
+
+
 def build(source: Path, target: Path, *options: str) -> list[Path]:
     """Build a folder or a source archive; return the files, the wheel last."""
     command = ["uv", "build", "--quiet", *options, "--out-dir", str(target), str(source)]
@@ -168,6 +194,8 @@ def main(arguments: list[str]) -> int:
     built = build(ROOT, target)
     try:
         names = tracked()
+        requires = build_requirements()
+        check_pins(requires, needed(requires))
         check_sdist(built[0], names)
         check_wheel(built[1], {name for name in names if name.startswith(f"{PACKAGE}/")})
         check_again(built, names)

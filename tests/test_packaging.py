@@ -140,6 +140,30 @@ def test_two_builds_that_differ_are_told(tmp_path):
         check_package.check_same([one], [two], "elsewhere")
 
 
+def test_what_builds_the_package_is_pinned():
+    requires = check_package.build_requirements()
+
+    assert requires
+    assert all(re.fullmatch(r"[a-z-]+==[\d.]+", requirement) for requirement in requires)
+
+
+@pytest.mark.parametrize(
+    ("requires", "complaint"),
+    [
+        (["hatchling==1.27.0", "pluggy==1.6.0"], None),
+        (["hatchling>=1.27", "pluggy==1.6.0"], "should not: hatchling>=1.27"),
+        (["hatchling==1.27.0"], "lacks: pluggy==1.6.0"),
+    ],
+)
+def test_a_build_that_brings_what_is_not_pinned_is_refused(requires, complaint):
+    brought = {"hatchling==1.27.0", "pluggy==1.6.0"}
+    if complaint is None:
+        check_package.check_pins(requires, brought)
+        return
+    with pytest.raises(check_package.PackageError, match=complaint):
+        check_package.check_pins(requires, brought)
+
+
 VULNERABLE = [
     {
         "name": "jinja2",
@@ -165,6 +189,13 @@ def test_a_vulnerability_is_passed_over_by_any_of_its_names_and_an_old_entry_is_
     assert found == []
     assert "passed over: no templates of strangers" in remarks[0]
     assert remarks[2].startswith("CVE-2 is in audit-ignored.txt and was not met")
+
+
+def test_what_was_not_audited_is_not_counted_as_audited():
+    assert audit.summary(VULNERABLE, []) == (
+        "1 packages audited, 0 known vulnerabilities. NOT AUDITED: alembic."
+    )
+    assert audit.summary(VULNERABLE[:1], ["jinja2 2.4.1"]) == "1 packages audited, 1 known vulnerabilities."
 
 
 def test_what_is_passed_over_needs_a_reason():
@@ -200,10 +231,15 @@ def test_a_changelog_that_is_not(text, complaint):
         release_check.check_changelog(text, "0.2.0", TODAY)
 
 
+def airflow_versions():
+    """Return the Airflow versions that are tested, the lowest first."""
+    lines = [line.split() for line in (ROOT / "scripts" / "airflow-versions.txt").read_text().splitlines()]
+    return [line[0] for line in lines if line and line[0] != "#"]
+
+
 def test_the_versions_that_are_tested_are_the_versions_that_are_promised():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = [line.split() for line in (ROOT / "scripts" / "airflow-versions.txt").read_text().splitlines()]
-    tested = [line[0] for line in lines if line and line[0] != "#"]
+    tested = airflow_versions()
     (allowed,) = [
         requirement.specifier
         for requirement in map(Requirement, project["dependencies"])
@@ -216,6 +252,37 @@ def test_the_versions_that_are_tested_are_the_versions_that_are_promised():
     assert f">={tested[0].removesuffix('.0')}" in str(allowed).split(",")
     assert set(re.findall(r"3\.\d+", promised[0])) == minors
     assert all(f"\n    {version}) session " in gate for version in tested[1:])
+
+
+def listed(versions):
+    """Return versions as a sentence lists them."""
+    return " and ".join([", ".join(versions[:-1]), versions[-1]])
+
+
+def section(name, heading):
+    """Return a section of a page at the root, in one line."""
+    text = (ROOT / name).read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("page", "heading"), [("README.md", "Versions"), ("SECURITY.md", "Supported versions")]
+)
+def test_a_page_names_the_versions_that_are_tested_and_no_other(page, heading):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pythons = re.findall(r"Python :: (3\.\d+)", " ".join(project["classifiers"]))
+    tested = airflow_versions()
+    minors = list(dict.fromkeys(version.rpartition(".")[0] for version in tested))
+    text = section(page, heading)
+
+    assert f"Airflow {listed(minors)} with Python {listed(pythons)}" in text
+    assert set(re.findall(r"\b3\.\d+(?:\.\d+)?\b", text)) <= {*tested, *minors, *pythons}
+
+
+def test_the_readme_names_every_airflow_that_the_tests_run_on():
+    (sentence,) = re.findall(r"The tests run on (.+?) and the newest\.", section("README.md", "Versions"))
+
+    assert re.findall(r"\d+(?:\.\d+)+", sentence) == airflow_versions()
 
 
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])

@@ -308,7 +308,7 @@ def start_airflow(services: Services) -> None:
     (services.folder / "airflow").mkdir()
     services.run("migrate", airflow("db", "migrate"), 180)
     services.start("api-server", airflow("api-server"))
-    services.start("scheduler", airflow("scheduler"))
+    services.start("scheduler", airflow("scheduler", "--skip-serve-logs"))
     services.start("dag-processor", airflow("dag-processor"))
     port = services.env["AIRFLOW__API__PORT"]
     services.wait(
