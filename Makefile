@@ -49,7 +49,7 @@ types: ## mypy, strict
 	$(SETUP) lint
 	@$(RUN) -m mypy
 
-bench: ## measure: cost of a send, pacing, threads, memory, imports; ARGS="--write docs/benchmarks.md" (ten minutes)
+bench: ## measure sends, pacing, memory, imports, into build/benchmarks; ARGS="--write docs/benchmarks.md" (ten minutes)
 	$(SETUP) examples bench
 	@$(RUN) benchmarks/run.py $(ARGS)
 

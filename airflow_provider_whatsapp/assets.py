@@ -6,8 +6,19 @@ DAG is written; an alias does where they are not:
 
 .. code-block:: python
 
+    from airflow.sdk import AssetAlias
+
+    from airflow_provider_whatsapp.assets import template_asset
+    from airflow_provider_whatsapp.operators.templates import SyncTemplatesOperator
+    from airflow_provider_whatsapp.sensors.templates import TemplateApprovalSensor
+
     SyncTemplatesOperator(task_id="sync", templates="templates", outlets=[AssetAlias("whatsapp")])
-    TemplateApprovalSensor(task_id="wait", ..., outlets=[template_asset("102290129340398", "late", "en_US")])
+    TemplateApprovalSensor(
+        task_id="wait",
+        template_name="late",
+        language="en_US",
+        outlets=[template_asset("102290129340398", "late", "en_US")],
+    )
 """
 
 from __future__ import annotations

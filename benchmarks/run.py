@@ -4,8 +4,9 @@ All benchmarks, one after the other, into one table and two plots.
     make bench                                        # about ten minutes on a machine that does nothing else
     python benchmarks/run.py [--quick] [--only threads pacing] [--write docs/benchmarks.md]
 
-Every figure stands beside a peer or a limit that was measured in the same run. With --write the table goes between the
-marks of a Markdown file, and the plots into the folder images beside it.
+Every figure stands beside a peer or a limit that was measured in the same run. Table and plots go into the folder
+build/benchmarks; with --write the table goes between the marks of a Markdown file instead, and the plots into the
+folder images beside it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -24,6 +26,7 @@ import rows
 from plot import plot
 
 FOLDER = Path(__file__).parent
+BUILT = FOLDER.parent / "build" / "benchmarks"
 MARKS = "<!-- bench-table: begin -->", "<!-- bench-table: end -->"
 PLOTS = {
     "throughput": ("Messages per second, no limit, ledger and results file on a disk", "rate of a broadcast"),
@@ -60,6 +63,9 @@ def main() -> int:
     print(f"\n{text}")
     if options.write:
         write(options.write, text, found)
+    else:
+        write_anew(BUILT, text, found)
+    print(f"\nWritten: {options.write or BUILT / 'benchmarks.md'}")
     return 1 if any(row.good is False for row in found) else 0
 
 
@@ -93,19 +99,33 @@ def conditions(options: argparse.Namespace, seconds: float) -> str:
 def write(path: Path, text: str, found: list[rows.Row]) -> None:
     """Put the table between the marks, and the plots beside the file."""
     before, _, rest = path.read_text().partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    if not end:
-        raise SystemExit(f"{path} lacks the lines {MARKS[0]} and {MARKS[1]}")
+    _, _, after = rest.partition(MARKS[1])
     path.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}")
+    draw(path.parent / "images", found)
+
+
+def write_anew(folder: Path, text: str, found: list[rows.Row]) -> None:
+    """Put table and plots into a folder, without those of an earlier run."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    plots = [f"![{title}]({image.name})" for title, image in draw(folder, found)]
+    (folder / "benchmarks.md").write_text("\n\n".join(["# Benchmarks", text, *plots]) + "\n")
+
+
+def draw(folder: Path, found: list[rows.Row]) -> list[tuple[str, Path]]:
+    """Draw each plot that has points, and return its title and file."""
+    drawn = []
     for name, (title, line) in PLOTS.items():
         points = sorted((row.x, row.value) for row in found if row.plot == name)
         if points:
-            image = path.parent / "images" / f"benchmark-{name}.svg"
+            image = folder / f"benchmark-{name}.svg"
             image.write_text(plot(title, "recipients in the list", {line: points}))
+            drawn.append((title, image))
+    return drawn
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Read the command line, and refuse before anything is measured what could not be written in the end."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -114,7 +134,14 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--only", nargs="+", choices=[name for name, *_ in BENCHMARKS], help="these alone")
     parser.add_argument("--write", type=Path, help="Markdown file whose marked part becomes the table")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.write and (options.quick or options.only):
+        parser.error("--write takes a whole run, without --quick and --only; those go into build/benchmarks")
+    if options.write and not (
+        options.write.is_file() and all(mark in options.write.read_text() for mark in MARKS)
+    ):
+        parser.error(f"{options.write} lacks the lines {MARKS[0]} and {MARKS[1]}")
+    return options
 
 
 if __name__ == "__main__":

@@ -24,7 +24,12 @@ class WhatsAppClient:
 
     .. code-block:: python
 
-        with WhatsAppClient(ClientConfig(api_key=key, phone_number_id="106540352242922")) as client:
+        from airflow_provider_whatsapp.client.config import ClientConfig
+        from airflow_provider_whatsapp.client.messages import Text
+        from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+        config = ClientConfig(api_key="<Maton API key>", phone_number_id="106540352242922")
+        with WhatsAppClient(config) as client:
             client.messages.send("+15550001111", Text("The nightly run is done."))
 
     :param config: Key, hosts, ids and limits.

@@ -32,6 +32,8 @@ class WhatsAppNotifier(BaseNotifier):
 
     .. code-block:: python
 
+        from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+
         on_failure_callback = WhatsAppNotifier(to="+15550001111", template_name="airflow_alert")
 
     A template reaches anybody. ``airflow_alert`` is the stock one, whose values are filled in by themselves; its

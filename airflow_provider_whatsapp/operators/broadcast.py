@@ -36,6 +36,8 @@ class BroadcastTemplateOperator(DeliveringOperator):
 
     .. code-block:: python
 
+        from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
+
         BroadcastTemplateOperator(
             task_id="invite",
             recipients="s3://bucket/people.csv",

@@ -1,9 +1,12 @@
-"""The pages of the documentation, and the blocks of code in them."""
+"""The pages of the documentation, and the blocks of code in them and in the package's docstrings."""
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
-from dataclasses import dataclass, field
+import textwrap
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -14,6 +17,11 @@ PAGES = sorted(
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     if "_generated" not in path.parts and path.name != "CHANGELOG.md"
 )
+MODULES = sorted((ROOT / "airflow_provider_whatsapp").rglob("*.py"))
+
+HOLDING_TEXT = {"if-there", "important"}
+DIRECTIVES = {*HOLDING_TEXT, "eval-rst", "from-code", "image", "include", "toctree"}
+"""What Sphinx reads when it builds; none of them shows code that is not run."""
 
 _MARK = re.compile(r"\s*<!--\s*(?P<name>[a-z ]+?)(?::\s*(?P<value>.*?))?\s*-->\s*", re.DOTALL)
 MARKS = {"not run", "background", "file", "exit", "state", "parsed"}
@@ -22,6 +30,12 @@ What a comment above a block may say: ``not run: WHY``; ``background`` for a pro
 block without a comment of its own that names it; ``exit: STATUS`` that a shell block ends with; ``state: STATE`` that
 the DAG's run ends with; ``parsed: WHY`` for a DAG that Airflow reads, and that is not run.
 """
+_COLONS = re.compile(r"(?m)^:::+(\{.*)$")
+_CODE = re.compile(
+    r"(?m)^(?P<indent> *)\.\. code-block:: *(?P<language>.*)\n(?:(?P=indent) +:[\w-]+:.*\n)*"
+    r"\n(?P<text>(?:(?P=indent) +.*\n|\n)+)"
+)
+_OTHER_CODE = re.compile(r"(?m)^ *\.\. |::$|^ *>>> ")
 
 
 class PageError(AssertionError):
@@ -52,6 +66,12 @@ class Block:
         return f"{self.page}:{self.line}"
 
     @property
+    def directive(self) -> str | None:
+        """The directive's name, where the block is one."""
+        found = re.match(r"\{(.*?)\}", self.language)
+        return found[1] if found else None
+
+    @property
     def file(self) -> str | None:
         """The file's name, where the block is one: from the comment above it, or from its own first line."""
         if "file" in self.marks:
@@ -78,17 +98,45 @@ def blocks_of(text: str, page: str) -> list[Block]:
             continue
         if token.type == "code_block":
             raise PageError(f"{page}:{line}: an indented block has no language; fence it")
+        if token.type == "inline":
+            found += [Block(page, line, opened.strip(), "") for opened in _COLONS.findall(token.content)]
         if token.type == "fence":
             found.append(Block(page, line, token.info.strip(), token.content, marks))
+            if found[-1].directive in HOLDING_TEXT:
+                found += [replace(each, line=line + each.line) for each in blocks_of(token.content, page)]
         if token.nesting != 1:
             marks = {}
     return found
 
 
+def docstring_blocks_of(code: str, page: str) -> list[Block]:
+    """
+    Return the blocks in a module's docstrings, those of attributes too.
+
+    :param code: The module.
+    :param page: Its name.
+    :raises PageError: There is code that is not in a block with a language.
+    """
+    found = []
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(docstring))):
+                text = inspect.cleandoc(docstring) + "\n"
+                first = node.lineno + docstring.startswith("\n")
+                for block in _CODE.finditer(text):
+                    line = first + text.count("\n", 0, block.start())
+                    shown = textwrap.dedent(block["text"]).strip("\n") + "\n"
+                    found.append(Block(page, line, block["language"].strip(), shown))
+                if _OTHER_CODE.search(_CODE.sub("", text)):
+                    raise PageError(f"{page}:{first}: code in a docstring stands below a `.. code-block::`")
+    return sorted(found, key=lambda block: block.line)
+
+
 def read(path: Path) -> list[Block]:
     """
-    Return the blocks of a page.
+    Return the blocks of a page, or of a module's docstrings.
 
-    :param path: The page.
+    :param path: The page or module.
     """
-    return blocks_of(path.read_text("utf-8"), str(path.relative_to(ROOT)))
+    blocks = docstring_blocks_of if path.suffix == ".py" else blocks_of
+    return blocks(path.read_text("utf-8"), str(path.relative_to(ROOT)))

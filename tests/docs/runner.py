@@ -6,6 +6,7 @@ import ast
 import contextlib
 import os
 import re
+import runpy
 import subprocess
 import sys
 import textwrap
@@ -16,7 +17,7 @@ import requests
 
 from tests.docs import data
 from tests.docs.commands import check_commands
-from tests.docs.pages import Block, PageError
+from tests.docs.pages import DIRECTIVES, ROOT, Block, PageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 PORT = "127.0.0.1:8425"
 AIRFLOW_RUN = re.compile(r"airflow dags test (\w+)(?: -c '(?P<conf>[^']*)')?(?: 2>&1)?")
+KNOWN = {"python", "bash", "text", "csv", *data.READERS}
+NOT_RUN = {"docker"}
+"""Languages of blocks that nothing here can run."""
 _ANY_LINES = r"(?:[^\n]*\n)*?"
 
 HIDDEN = {"MATON_API_KEY", "AIRFLOW__CORE__UNIT_TEST_MODE", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"}
@@ -73,10 +77,12 @@ class Runner:
         :param blocks: The page's.
         :raises PageError: One of them does not do what the page says.
         """
-        self._tested = {found[1] for block in blocks for found in AIRFLOW_RUN.finditer(block.text)}
+        shell = [block for block in blocks if block.language == "bash" and "not run" not in block.marks]
+        self._tested = {found[1] for block in shell for found in AIRFLOW_RUN.finditer(block.text)}
         with contextlib.ExitStack() as stack:
             stack.callback(self._stop)
-            for block in blocks:
+            for place, block in enumerate(blocks, 1):
+                self._below = blocks[place:]
                 self._one(block)
 
     def _stop(self) -> None:
@@ -86,17 +92,15 @@ class Runner:
             process.stdout.close()
 
     def _one(self, block: Block) -> None:
-        if "not run" in block.marks:
-            if len(block.marks["not run"]) < 10:
-                raise PageError(f"{block.place}: say why it is not run")
-            self._write(block)
-            check_commands(block)
+        if block.directive in DIRECTIVES:
+            _check_directive(block)
             return
-        if block.language.startswith("{"):
-            return  # a directive, which Sphinx reads when it builds
-        kinds = {"python": self._python, "bash": self._bash, "text": self._text, "csv": self._csv}
-        if block.language not in {*kinds, *data.READERS}:
+        if block.language not in (KNOWN | NOT_RUN if "not run" in block.marks else KNOWN):
             raise PageError(f"{block.place}: nothing runs {block.language or 'a block without a language'!r}")
+        if "not run" in block.marks:
+            self._leave_out(block)
+            return
+        kinds = {"python": self._python, "bash": self._bash, "text": self._text, "csv": self._csv}
         file = self._write(block)
         if block.language in kinds:
             kinds[block.language](block)
@@ -104,6 +108,14 @@ class Runner:
             data.check(block, self.folder)
         if file is None and block.language != "text" and block.language != "bash":
             self._output = None
+
+    def _leave_out(self, block: Block) -> None:
+        if len(block.marks["not run"]) < 10:
+            raise PageError(f"{block.place}: say why it is not run")
+        self._write(block)
+        check_commands(block)
+        if block.language == "python":
+            _parse(self.local(block.text), block)
 
     def _write(self, block: Block) -> Path | None:
         if block.file is None or block.language in ("bash", "text"):
@@ -130,12 +142,14 @@ class Runner:
 
     def _python(self, block: Block) -> None:
         code = self.local(block.text)
-        tree = ast.parse(code, block.place)
+        tree = _parse(code, block)
         if block.file is not None and not block.file.startswith("dags/"):
-            return  # written; a shell block or the page's own test runs it
+            self._run_named(block, block.file)
+            return
         imports = [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
         name = f"{self.page}_{block.line}"
-        if block.file is None and not re.search(r"\bDAG\(|^@dag", code, re.MULTILINE):
+        whole = block.file is not None or re.search(r"\bDAG\(|^@dag", code, re.MULTILINE)
+        if not whole:
             # Operators by themselves: the reader's DAG stands around them.
             head = [*self._imports, "from airflow.sdk import DAG as _DAG"]
             code = "\n".join([*head, f"with _DAG({name!r}):", textwrap.indent(code, "    ")])
@@ -145,11 +159,25 @@ class Runner:
         self._imports += [line for line in imports if "__future__" not in line and line not in self._imports]
         file = self.dags / f"{name}.py"
         file.write_text(code, "utf-8")
-        self._run_file(block, file)
+        if not self._run_file(block, file) and whole:
+            raise PageError(f"{block.place}: there is no DAG with tasks in it")
 
-    def _run_file(self, block: Block, file: Path) -> None:
+    def _run_named(self, block: Block, file: str) -> None:
+        """Import a file, unless a shell below runs it or pytest does."""
+        if any(_runs(shell, file) for shell in self._below):
+            return
+        if _TEST_FILE.search(file):
+            raise PageError(f"{block.place}: no pytest below runs {file}")
+        try:
+            with self._surroundings():
+                runpy.run_path(str(self.folder / file))
+        except Exception as error:
+            raise PageError(f"{block.place}: {type(error).__name__}: {error}") from error
+
+    def _run_file(self, block: Block, file: Path) -> list[str]:
         with self._surroundings():
-            for dag_id in self._run_dag(file):
+            found = self._run_dag(file)
+            for dag_id in found:
                 if dag_id in self._tested or "parsed" in block.marks:
                     continue
                 state, log = self._run_dag(file, dag_id)
@@ -159,6 +187,7 @@ class Runner:
                         f"{block.place}: DAG {dag_id} ended as {state}, not {wanted}\n{log[-6000:]}"
                     )
                 self._output = log
+        return found
 
     @contextlib.contextmanager
     def _surroundings(self) -> Iterator[None]:
@@ -252,6 +281,38 @@ class Runner:
         rows = list(csv.reader(block.text.splitlines()))
         if block.file is None or len({len(row) for row in rows}) != 1:
             raise PageError(f"{block.place}: CSV needs a name and as many fields in each row")
+
+
+_TEST_FILE = re.compile(r"(^|/)(test_\w+|conftest)\.py$")
+
+
+def _runs(shell: Block, file: str) -> bool:
+    """Whether a shell block runs a Python file, or a test of ours that reads the page does it in its place."""
+    if shell.language != "bash":
+        return False
+    command = r"pytest\b" if _TEST_FILE.search(file) else rf"python {re.escape(file)}(\s|$)"
+    if not re.search(rf"(?m)^{command}", shell.text):
+        return False
+    if "not run" not in shell.marks:
+        return True
+    tests = [ROOT / name for name in re.findall(r"tests/[\w/]+\.py", shell.marks["not run"])]
+    return any(test.is_file() and Path(shell.page).name in test.read_text("utf-8") for test in tests)
+
+
+def _parse(code: str, block: Block) -> ast.Module:
+    try:
+        return ast.parse(code, block.place)
+    except SyntaxError as error:
+        raise PageError(f"{block.place}: SyntaxError: {error}") from error
+
+
+def _check_directive(block: Block) -> None:
+    """Refuse code in what Sphinx reads as reStructuredText; there are docstrings alone."""
+    if block.directive != "eval-rst":
+        return
+    others = set(re.findall(r"\.\. ([\w-]+)::", block.text)) - {"automodule"}
+    if others or re.search(r"(?m)::$|^ *>>> ", block.text):
+        raise PageError(f"{block.place}: nothing runs what is in {{eval-rst}}; only automodule may be")
 
 
 def _pattern(text: str) -> str:

@@ -93,12 +93,25 @@ def _tutorial(folder: Path, dags: Path, sandbox: Any) -> None:
     (folder / "airflow-provider-whatsapp").symlink_to(ROOT)
 
 
+def _assets(folder: Path, dags: Path, sandbox: Any) -> None:
+    template(sandbox, "late", "The nightly run is late.")
+    (dags / "templates").mkdir()
+    (dags / "templates" / "late.yaml").write_text(
+        "name: late\ncategory: UTILITY\nlanguages:\n  en_US:\n    body: The nightly run is late.\n"
+    )
+
+
+def _broadcast_operator(folder: Path, dags: Path, sandbox: Any) -> None:
+    template(sandbox, "invitation", "Dear {{1}}, we are in Lisbon on {{2}}.")
+    (folder / "people.csv").write_text("to,first_name\n+1 555 010 0101,Ana\n")
+
+
 SETUPS: dict[str, Setup] = {
     "docs/tutorial.md": Setup(make=_tutorial),
     "docs/how-to/alerts.md": Setup(make=_alerts),
     "docs/how-to/reports.md": Setup(
         make=_reports,
-        places={"s3://reports": "file://{folder}/reports"},
+        places={"s3://reports": "file://{folder}/reports", "http://127.0.0.1:8425": "{url}"},
         variables={"AIRFLOW_CONN_WAREHOUSE": '{"conn_type": "sqlite", "host": "{folder}/warehouse.db"}'},
     ),
     "docs/how-to/testing-your-dags.md": Setup(make=_tests),
@@ -113,5 +126,12 @@ SETUPS: dict[str, Setup] = {
             **dict.fromkeys(("201", "301"), "106540352242922"),
             **dict.fromkeys(("200", "300"), "102290129340398"),
         }
+    ),
+    "airflow_provider_whatsapp/assets.py": Setup(make=_assets),
+    "airflow_provider_whatsapp/operators/broadcast.py": Setup(
+        make=_broadcast_operator, places={"s3://bucket": "{folder}"}
+    ),
+    "airflow_provider_whatsapp/client/whatsapp.py": Setup(
+        places={'"<Maton API key>"': '"maton-sandbox-key", host="{url}"'}
     ),
 }

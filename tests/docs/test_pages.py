@@ -1,12 +1,13 @@
-"""Every block of code in README and docs does what the page says; every link leads somewhere."""
+"""Every block of code in README, docs and docstrings does what it says; every link leads somewhere."""
 
 from __future__ import annotations
 
+import importlib
 import re
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, PageError, blocks_of, read
+from tests.docs.pages import MODULES, PAGES, ROOT, PageError, blocks_of, docstring_blocks_of, read
 from tests.docs.runner import Runner
 from tests.docs.setups import SETUPS, Setup
 
@@ -17,12 +18,43 @@ def name_of(page):
 
 @pytest.mark.airflow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("page", [page for page in PAGES if read(page)], ids=name_of)
+@pytest.mark.parametrize("page", [page for page in PAGES + MODULES if read(page)], ids=name_of)
 def test_every_block_does_what_the_page_says(page, tmp_path, dag_folder, sandbox, run_dag):
     setup = SETUPS.get(name_of(page), Setup())
     setup.make(tmp_path, dag_folder, sandbox)
+    blocks = [block for block in read(page) if not is_tree(block)]
 
-    Runner(page.stem.replace("-", "_"), tmp_path, dag_folder, setup, run_dag, sandbox.url).run(read(page))
+    Runner(page.stem.replace("-", "_"), tmp_path, dag_folder, setup, run_dag, sandbox.url).run(blocks)
+
+
+def is_tree(block):
+    return block.page.endswith(".py") and block.language == "text"
+
+
+def tree_of(text):
+    """Each class below the first one of a tree in its order, and the one that it hangs on."""
+    names, found = [], []
+    for line in text.splitlines():
+        branches, name = re.match(r"([ │├└─]*)(\w+)", line).groups()
+        names[len(branches) // 4 :] = [name]
+        found.append((name, *names[-2:-1]))
+    return found[0][0], dict(found[1:])
+
+
+@pytest.mark.parametrize(
+    "block",
+    [block for path in MODULES for block in read(path) if is_tree(block)],
+    ids=lambda block: block.page,
+)
+def test_a_text_in_a_docstring_is_the_tree_of_the_module_s_classes(block):
+    module = importlib.import_module(block.page.removesuffix(".py").replace("/", "."))
+    root, below = tree_of(block.text)
+
+    assert below == {
+        name: item.__bases__[0].__name__
+        for name, item in vars(module).items()
+        if isinstance(item, type) and issubclass(item, getattr(module, root)) and name != root
+    }
 
 
 def anchors(text):
@@ -69,11 +101,69 @@ def test_links_lead_somewhere(page):
         ("```ini\n[whatsapp]\nalert_too = 1\n```", "ALERT_TOO"),
         ("```toml\n[tool.pytest.ini_options]\nwhatsapp_options = 1\n```", "AssertionError"),
         ("```csv\na,b\n```", "CSV"),
+        ("```{code-block} python\n1 / 0\n```", "nothing runs '{code-block} python'"),
+        (":::{code-block} python\n1 / 0\n:::", "nothing runs '{code-block} python'"),
+        ("````{important}\n```python\n1 / 0\n```\n````", "ZeroDivisionError"),
+        ("```{eval-rst}\n.. code-block:: python\n\n   1 / 0\n```", "only automodule"),
+        ("```{eval-rst}\nLike this::\n\n   1 / 0\n```", "only automodule"),
+        ("<!-- not run: it would take too long here -->\n```py\n1\n```", "nothing runs 'py'"),
+        ("<!-- not run: it would take too long here -->\n```python\n1 +\n```", "SyntaxError"),
+        ("```python\nfrom airflow.sdk import dag\n\n@dag\ndef late(): ...\n```", "no DAG with tasks"),
+        ("```python\n# lib/x.py\n1 / 0\n```", "ZeroDivisionError"),
+        ("```python\n# x.py\n1 / 0\n```\n\n```bash\necho python x.py\n```", "ZeroDivisionError"),
+        ("```python\n# x.py\n1 / 0\n```\n\n```bash\npython x.py\n```", "status 1"),
+        ("```python\n# tests/test_x.py\nassert True\n```", "no pytest below"),
+        (
+            (
+                "```python\n# test_x.py\nassert True\n```\n"
+                "<!-- not run: tests/test_cli.py runs it -->\n```bash\npytest\n```"
+            ),
+            "no pytest below",
+        ),
+        (
+            (
+                "```python\n# dags/x.py\nfrom airflow.sdk import DAG, task\n\nwith DAG('x'):\n"
+                "    task(lambda: 1 / 0, task_id='fail')()\n```\n"
+                "<!-- not run: it would take too long here -->\n```bash\nairflow dags test x\n```"
+            ),
+            "ended as failed",
+        ),
     ],
 )
 def test_a_page_that_is_wrong_is_refused(page, words, tmp_path, dag_folder, run_dag):
     with pytest.raises(AssertionError, match=re.escape(words)):
         Runner("page", tmp_path, dag_folder, Setup(), run_dag).run(blocks_of(page, "page.md"))
+
+
+@pytest.mark.parametrize(
+    ("docstring", "found"),
+    [
+        ("One.\n\n.. code-block:: bash\n\n    false\n\nTwo.", [(3, "bash", "false\n")]),
+        ("One.\n\n.. code-block:: json\n    :caption: It\n\n    {\n\n    }", [(3, "json", "{\n\n}\n")]),
+        ("One ``::`` two: three.", []),
+    ],
+)
+def test_blocks_in_docstrings_are_found(docstring, found):
+    blocks = docstring_blocks_of(f'"""{docstring}"""\n', "module.py")
+
+    assert [(block.line, block.language, block.text) for block in blocks] == found
+
+
+@pytest.mark.parametrize(
+    "docstring",
+    [
+        "Like this::\n\n    1 / 0",
+        ">>> 1 / 0",
+        ".. code:: python\n\n    1 / 0",
+        ".. code-block:: python\n    1 / 0",
+    ],
+)
+@pytest.mark.parametrize("place", ['"""{}"""', 'class A:\n    """{}"""', 'A = 1\n"""{}"""'])
+def test_code_in_docstrings_that_nobody_would_run_is_refused(docstring, place):
+    code = place.format(docstring.replace("\n", "\n    " if "class" in place else "\n"))
+
+    with pytest.raises(PageError, match="stands below"):
+        docstring_blocks_of(code, "module.py")
 
 
 @pytest.mark.airflow

@@ -9,7 +9,7 @@ import pytest
 
 import airflow_provider_whatsapp
 from airflow_provider_whatsapp.delivery.progress import Progress
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, read
 
 PACKAGE = Path(airflow_provider_whatsapp.__file__).parent
 PUBLIC = ["operators", "sensors", "triggers", "client/resources", "client/messages"]
@@ -59,6 +59,26 @@ def test_every_metric_is_in_the_reference():
         "whatsapp.rate",
         *(f"whatsapp.{status}" for status in told[0]),
         *(f"whatsapp.alerts.{what}" for what in counted),
+    }
+
+
+def test_every_table_that_is_made_of_the_code_is_in_the_reference():
+    """A table by hand in its place would grow old."""
+    pages = (ROOT / "docs" / "reference").glob("*.md")
+    made = {(page.name, block.language) for page in pages for block in read(page)}
+
+    assert {(page, language) for page, language in made if language.startswith("{from-code}")} == {
+        (page, f"{{from-code}} {what}")
+        for page, what in [
+            ("errors.md", "errors"),
+            ("connection.md", "connection"),
+            ("notifier.md", "options"),
+            ("template-file.md", "schema template"),
+            ("template-file.md", "schema prune"),
+            ("command-lines.md", "help connect"),
+            ("command-lines.md", "help sandbox"),
+            *(("command-lines.md", f"help templates {command}") for command in ("plan", "apply", "pull")),
+        ]
     }
 
 

@@ -1,0 +1,218 @@
+"""What the benchmarks leave behind, and how a run over several machines is judged; nothing is measured here."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def bench(monkeypatch, tmp_path):
+    """The runner, whose benchmarks give a figure at once, and a command line for it."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    spec = importlib.util.spec_from_file_location("benchmarks_run", BENCHMARKS / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "BUILT", tmp_path / "build" / "benchmarks")
+    monkeypatch.setattr(module, "conditions", lambda options, seconds: "Measured.")
+    ran = []
+
+    def run(name, options):
+        ran.append(name)
+        points = (
+            ((plot, x) for plot in module.PLOTS for x in (100, 1000)) if name == "broadcast_memory" else ()
+        )
+        return [
+            module.rows.Row(name=name, value=len(ran)),
+            *(module.rows.Row(name=plot, value=x, plot=plot, x=x) for plot, x in points),
+        ]
+
+    monkeypatch.setattr(module, "run", run)
+
+    def command(*words):
+        ran.clear()
+        monkeypatch.setattr("sys.argv", ["run.py", *map(str, words)])
+        assert module.main() == 0
+        return ran
+
+    module.command = command
+    return module
+
+
+def measured(text):
+    return re.findall(r"^\| (\w+) \| \d", text, re.MULTILINE)
+
+
+def test_every_benchmark_is_run(bench):
+    scripts = {
+        file.stem
+        for file in BENCHMARKS.glob("*.py")
+        if re.search(r"add_option\(parser|\"--json\"", file.read_text("utf-8"))
+    }
+
+    assert sorted(name for name, *_ in bench.BENCHMARKS) == sorted(scripts - {"rows", "run"})
+
+
+def test_table_and_plots_go_into_a_folder_of_their_own(bench):
+    bench.command()
+
+    page = (bench.BUILT / "benchmarks.md").read_text()
+    images = re.findall(r"^!\[.+\]\((.+)\)$", page, re.MULTILINE)
+    assert measured(page) == [name for name, *_ in bench.BENCHMARKS]
+    assert images == ["benchmark-throughput.svg", "benchmark-memory.svg"]
+    assert all((bench.BUILT / image).read_text().startswith("<svg") for image in images)
+
+
+def test_a_part_leaves_nothing_of_an_earlier_run(bench):
+    bench.command()
+    assert set(bench.command("--quick", "--only", "threads")) == {"threads"}
+
+    assert [file.name for file in bench.BUILT.iterdir()] == ["benchmarks.md"]
+    assert measured((bench.BUILT / "benchmarks.md").read_text()) == ["threads"]
+
+
+@pytest.fixture
+def page(bench, tmp_path):
+    (tmp_path / "images").mkdir()
+    file = tmp_path / "page.md"
+    file.write_text("Before.\n{}\n| old | 1 |\n{}\nAfter.\n".format(*bench.MARKS))
+    return file
+
+
+def test_a_whole_run_goes_into_a_page(bench, page):
+    bench.command("--write", page)
+
+    text = page.read_text()
+    assert text.startswith("Before.\n<!--")
+    assert text.endswith("-->\nAfter.\n")
+    assert measured(text) == [name for name, *_ in bench.BENCHMARKS]
+    assert "old" not in text
+    assert {file.stem for file in (page.parent / "images").iterdir()} == {
+        "benchmark-throughput",
+        "benchmark-memory",
+    }
+
+
+@pytest.mark.parametrize("part", [["--quick"], ["--only", "threads"]])
+def test_a_part_does_not_go_into_a_page(bench, page, part, capsys):
+    before = page.read_text()
+
+    with pytest.raises(SystemExit):
+        bench.command("--write", page, *part)
+
+    assert "a whole run" in capsys.readouterr().err
+    assert page.read_text() == before
+
+
+def test_a_page_without_a_place_is_refused_before_anything_is_measured(bench, page, capsys, monkeypatch):
+    page.write_text("Nothing.")
+    monkeypatch.setattr(bench, "run", pytest.fail)
+
+    with pytest.raises(SystemExit):
+        bench.command("--write", page)
+
+    assert "lacks the lines" in capsys.readouterr().err
+
+
+@pytest.fixture
+def findings(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS / "scale_out"))
+    import findings
+
+    return findings
+
+
+PEOPLE = [f"1555{number:07}" for number in range(200)]
+
+
+def facts(findings, **changes):
+    """A run as it should be: one is killed on the way, one of its sends stays unknown, ten a second."""
+    return dataclasses.replace(
+        findings.Facts(
+            recipients=PEOPLE,
+            accepted=[(to, number / 10) for number, to in enumerate(PEOPLE)],
+            refused=2,
+            requests=200,
+            results=[(PEOPLE[0], "unknown"), *((to, "sent") for to in PEOPLE[1:])],
+            state="success",
+            tries=[2, 1],
+            rate=10,
+            killed=1,
+            in_flight=2,
+        ),
+        **changes,
+    )
+
+
+def not_good(found):
+    return [finding.what.split(":")[0] for finding in found if not finding.good]
+
+
+def test_a_good_run_is_found_good(findings):
+    found = findings.judge(facts(findings))
+
+    assert not_good(found) == []
+    assert len(found) == 8
+
+
+def at(rate):
+    return [(to, number / rate) for number, to in enumerate(PEOPLE)]
+
+
+TWICE, LOST = "nobody is sent to twice", "nobody is lost"
+AGREE, UNKNOWN = "the results files agree with the sandbox", "unknown"
+RATE = "combined rate within 5% of the limit, 10/s"
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({"accepted": [*at(10), (PEOPLE[7], 20)]}, [TWICE]),
+        ({"accepted": [*at(10), (PEOPLE[0], 20)]}, [TWICE]),
+        ({"accepted": at(10)[:-1]}, [LOST, AGREE]),
+        ({"results": [(PEOPLE[0], "unknown"), *((to, "sent") for to in PEOPLE[1:-1])]}, [LOST, AGREE]),
+        (
+            {
+                "accepted": at(10)[:-1],
+                "results": [*((to, "sent") for to in PEOPLE[:-1]), (PEOPLE[-1], "failed")],
+            },
+            [LOST],
+        ),
+        ({"results": [*((to, "sent") for to in PEOPLE), (PEOPLE[5], "sent")]}, [AGREE]),
+        ({"results": [(PEOPLE[5], "failed"), *((to, "sent") for to in PEOPLE if to != PEOPLE[5])]}, [AGREE]),
+        (
+            {"results": [*((to, "unknown") for to in PEOPLE[:3]), *((to, "sent") for to in PEOPLE[3:])]},
+            [UNKNOWN],
+        ),
+        ({"killed": 0}, [UNKNOWN]),
+        ({"accepted": at(9.4)}, [RATE]),
+        ({"accepted": at(10.6)}, [RATE]),
+        ({"accepted": [(to, 0) for to in PEOPLE]}, [RATE]),
+        ({"refused": 3}, ["refused for coming too fast (429)"]),
+        ({"tries": [1, 1]}, ["Airflow tries the killed worker's tasks again"]),
+        ({"state": "failed"}, ["the DAG run ends well"]),
+    ],
+)
+def test_what_is_wrong_with_a_run_is_found(findings, changes, wrong):
+    assert not_good(findings.judge(facts(findings, **changes))) == wrong
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"accepted": at(9.6)},
+        {"accepted": at(10.4)},
+        # Unknown, and it did not arrive.
+        {"accepted": at(10)[1:]},
+        {"results": [*((to, "unknown") for to in PEOPLE[:2]), *((to, "sent") for to in PEOPLE[2:])]},
+        {"killed": 0, "tries": [1, 1], "results": [(to, "sent") for to in PEOPLE]},
+    ],
+)
+def test_what_may_be_is_not_found_wrong(findings, changes):
+    assert not_good(findings.judge(facts(findings, **changes))) == []
