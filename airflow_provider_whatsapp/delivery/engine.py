@@ -170,8 +170,8 @@ class Delivery:
         self._ledger.claim((row.position, row.group) for row in batch)
         try:
             self._ledger.flush()
-        except LedgerError:
-            # Should a last write succeed after all, these are to be found unsent, not unknown.
+        except BaseException:
+            # A time-out among them. Should a last write succeed after all, these are to be found unsent, not unknown.
             for row in batch:
                 self._ledger.record(row.position, Outcome(row.to, "skipped", reason="stopped").to_note())
             raise

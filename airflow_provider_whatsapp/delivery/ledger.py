@@ -8,6 +8,11 @@ Recipients are known by their position in the source, read in the same order eac
 One record, the head, holds how far the reading has got, the positions that are claimed, and notes on those that did
 not simply succeed. Whoever lies before the mark without claim or note was sent to. So the ledger's size follows what is
 in flight and what failed, and no phone number is in it, unless it is told to keep the ids of messages (short lists).
+
+Where a try that was given up can still write (files), each try has a turn, and a turn's records are its own, ``3/head``
+say. A try writes its claims, then looks whether the ledger is still its own; the next try makes the ledger its own,
+then reads. So either the next one finds the claims, or they are not sent. What is written too late is in a head that
+nobody goes by any more.
 """
 
 from __future__ import annotations
@@ -117,7 +122,8 @@ class Ledger:
         self.writing = False
         self._clock = clock
         self._pauses = pauses
-        self._owner = uuid.uuid4().hex
+        self._name = uuid.uuid4().hex
+        self._turn = 0
         self._head: dict[str, Any] = {}
         self._marks: dict[str, int] = {}
         self._claimed: set[int] = set()
@@ -155,15 +161,13 @@ class Ledger:
         :return: ``first`` (nothing was sent before), ``again`` (a retry), ``cleared`` (a clear that goes on where it
             was) or ``fresh`` (a clear that sends to everybody again).
         :raises SourceChangedError: An earlier try has begun to send something else.
-        :raises LedgerError: The store failed, or holds what is no ledger.
+        :raises LedgerError: The store failed, or holds what is no ledger, or another try has taken over.
         """
         if not self.store.exclusive:
-            self._write("owner", self._owner)
-        found = self._read("head")
-        if found is None:
+            self._take_turn()
+        if not self._load():
             self._start(job, this)
             return "first"
-        self._load(found)
         cleared = this.max_tries != self._head["max_tries"]
         if cleared and resend_on_clear:
             self._start(job, this)
@@ -174,6 +178,30 @@ class Ledger:
             return "first"
         self._head |= {"try": this.number, "max_tries": this.max_tries, "finished": None}
         return "cleared" if cleared else "again"
+
+    def _take_turn(self) -> None:
+        """
+        Make the ledger this try's own, also when two begin at once in a store that cannot compare and swap.
+
+        Whoever writes the owner last gets a turn, and nobody else gets the same one. The next turn is tried only when
+        this one is taken, so whoever has a higher turn has written the owner later.
+        """
+        owner = self._read("owner")
+        self._turn = owner["turn"] if isinstance(owner, dict) else 1
+        while True:
+            self._write("owner", self._as_owner())
+            if self._read(f"{self._turn}/taken") is None:
+                break
+            self._turn += 1
+        self._write(f"{self._turn}/taken", True)
+        self._refuse_another_owner()
+
+    def _as_owner(self) -> dict[str, Any]:
+        return {"name": self._name, "turn": self._turn}
+
+    def _refuse_another_owner(self) -> None:
+        if not self.store.exclusive and self._read("owner") != self._as_owner():
+            raise LedgerError("another try of this task has taken over", permanent=True)
 
     def _start(self, job: Job, this: Try) -> None:
         self._head = {
@@ -191,7 +219,17 @@ class Ledger:
         self._marks, self._claimed, self._earlier = {}, set(), {}
         self._notes, self._size = [], 0
 
-    def _load(self, head: Any) -> None:
+    def _load(self) -> bool:
+        """Read the last head that there is; a turn may have ended without one. Turn 0 has no number in its keys."""
+        earlier = [0] if self.store.exclusive else range(self._turn - 1, -1, -1)
+        for turn in earlier:
+            head = self._read(_key(turn, "head"))
+            if head is not None:
+                self._adopt(head, turn)
+                return True
+        return False
+
+    def _adopt(self, head: Any, turn: int) -> None:
         if not isinstance(head, dict) or head.get("v") != VERSION:
             raise LedgerError(
                 f"{self.store.name} holds something that is no ledger of this version",
@@ -202,12 +240,16 @@ class Ledger:
         self._marks = dict(head["marks"])
         rows: list[Any] = []
         for number in range(head["chunks"]):
-            chunk = self._read(f"notes/{number}")
+            key = _key(turn, f"notes/{number}")
+            chunk = self._read(key)
             if chunk is None:
-                raise LedgerError(f"{self.store.name} has lost a part (notes/{number})", permanent=True)
+                raise LedgerError(f"{self.store.name} has lost a part ({key})", permanent=True)
             rows += chunk
-        self._earlier = {position: Note(*rest) for position, *rest in [*rows, *head["notes"]]}
         self._notes = list(head["notes"])
+        self._earlier = {position: Note(*rest) for position, *rest in [*rows, *self._notes]}
+        if turn != self._turn:  # its try may still write to its records: none of them is gone by
+            self._head["chunks"] = 0
+            self._notes = [_row(position, note) for position, note in self._earlier.items()]
         self._size = len(json.dumps(self._notes))
         for position in head["claimed"]:
             self._earlier[position] = LOST
@@ -271,7 +313,7 @@ class Ledger:
             self._keep(position, note)
 
     def _keep(self, position: int, note: Note) -> None:
-        row = [position, note.status, note.facts, note.again]
+        row = _row(position, note)
         self._notes.append(row)
         self._size += len(json.dumps(row)) + 2
 
@@ -297,11 +339,9 @@ class Ledger:
         """
         Write results and claims; what was claimed may be sent once this has returned.
 
-        :raises LedgerError: The store failed, also when it was tried again, or a later try of the task has taken over;
+        :raises LedgerError: The store failed, also when it was tried again, or another try of the task has taken over;
             nothing that was claimed since the last flush may leave.
         """
-        if not self.store.exclusive and self._read("owner") != self._owner:
-            raise LedgerError("a later try of this task has taken over", permanent=True)
         if self._size > HEAD_NOTES:
             self._move_notes()
         head = {
@@ -310,7 +350,9 @@ class Ledger:
             "claimed": sorted(self._claimed),
             "notes": self._notes,
         }
-        self._write("head", head)
+        self._write(_key(self._turn, "head"), head)
+        # After the write: whoever takes over from here on finds these claims.
+        self._refuse_another_owner()
 
     def _move_notes(self) -> None:
         """Write the head's notes to records of their own; they count once the head that numbers them is written."""
@@ -319,7 +361,7 @@ class Ledger:
             while count < len(self._notes) and size < CHUNK:
                 size += len(json.dumps(self._notes[count]))
                 count += 1
-            self._write(f"notes/{self._head['chunks']}", self._notes[:count])
+            self._write(_key(self._turn, f"notes/{self._head['chunks']}"), self._notes[:count])
             self._head["chunks"] += 1
             self._notes = self._notes[count:]
         self._size = 0
@@ -354,3 +396,11 @@ class Ledger:
         """How the last try ended, where it came to an end."""
         value: str | None = self._head.get("finished")
         return value
+
+
+def _key(turn: int, name: str) -> str:
+    return f"{turn}/{name}" if turn else name
+
+
+def _row(position: int, note: Note) -> list[Any]:
+    return [position, note.status, note.facts, note.again]

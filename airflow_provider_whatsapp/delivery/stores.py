@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import time
+import uuid
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -243,7 +245,7 @@ class FileStore:
         try:
             replace_file(path, content)
         except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(path.parent)
             replace_file(path, content)
 
     @staticmethod
@@ -287,17 +289,46 @@ def forget_listing(path: Any) -> None:
 
 def replace_file(path: Path, content: bytes) -> None:
     """
-    Write a local file so that a crash leaves the old content or the new, whole.
+    Write a local file so that a crash leaves the old content or the new, whole, and so do two writers at once.
 
     :param path: The file; its folder exists.
     :param content: All of it.
     """
-    fresh = path.with_name(f"{path.name}.new")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    fresh = path.with_name(f"{path.name}.{uuid.uuid4().hex}.new")
+    try:
+        with fresh.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, so that a power cut takes none of them away."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable: a renamed file's content is on the disk before its name is."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # it may be written to, and not be listed
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF):  # some file systems sync files alone
+            raise
+    finally:
+        os.close(handle)
 
 
 def attempt(action: Callable[[], Any], what: str, pauses: Sequence[float] = PAUSES) -> Any:

@@ -129,6 +129,8 @@ class Machine(RuleBasedStateMachine):
             pass
         else:
             assert not any(self.world[place] for place in self.world)
+        if not self.store.exclusive:  # the other one has taken over
+            self.begin()
 
     @invariant()
     def nobody_gets_it_more_often_than_allowed(self):
@@ -182,6 +184,14 @@ class TestLedgerInSmallPieces(Machine.TestCase):
         monkeypatch.setattr(ledger_module, "CHUNK", 80)
 
 
+class TestLedgerInTurns(TestLedgerInSmallPieces):
+    """The same where each try has records of its own."""
+
+    @pytest.fixture(autouse=True)
+    def turns(self, monkeypatch):
+        monkeypatch.setattr(Unreliable, "exclusive", False)
+
+
 JOB = Job("source", "message", 5)
 
 
@@ -197,6 +207,11 @@ def store(request, tmp_path):
 
     attach("memory", fs=fsspec.filesystem("memory"))
     return FileStore(ObjectStoragePath("memory://bucket/ledgers"), str(tmp_path), "task")
+
+
+def written(store, key):
+    """Return a record of the first try; where tries may overlap, its turn is in the key."""
+    return store.get(key if store.exclusive else f"1/{key}")
 
 
 def opened(store, this=None, job=JOB, **options):
@@ -270,7 +285,7 @@ def test_a_try_that_was_given_up_cannot_claim_any_more(tmp_path):
     new.flush()
     old.claim([(0, "")])
 
-    with pytest.raises(LedgerError, match="a later try"):
+    with pytest.raises(LedgerError, match="another try of this task has taken over"):
         old.flush()
 
 
@@ -296,10 +311,58 @@ def test_many_notes_stay_within_the_size_of_a_value(store):
         ledger.record(position, Note("failed", {"code": position, "message": "x" * 80}))
     ledger.flush()
 
-    assert len(json.dumps(store.get("head"))) < 13_000
-    assert all(len(json.dumps(store.get(f"notes/{n}"))) < 65_535 for n in range(store.get("head")["chunks"]))
-    ledger, _ = opened(store, Try(2))
-    assert ledger.look_up(2999).facts["code"] == 2999
+    head = written(store, "head")
+    assert len(json.dumps(head)) < 13_000
+    assert all(len(json.dumps(written(store, f"notes/{n}"))) < 65_535 for n in range(head["chunks"]))
+    for number in (2, 3):
+        ledger, _ = opened(store, Try(number))
+        assert [ledger.look_up(place).facts["code"] for place in range(3000)] == list(range(3000))
+        ledger.flush()
+
+
+def test_a_ledger_of_the_time_before_turns_is_gone_on_with(tmp_path):
+    exclusive, store = FileStore(tmp_path), FileStore(tmp_path)
+    exclusive.exclusive = True  # writes as all did then
+    ledger, _ = opened(exclusive)
+    ledger.claim([(0, ""), (1, ""), (2, "")])
+    ledger.record(0, Note("sent"))
+    ledger.record(1, Note("failed", {"message": "x" * 20_000}))
+    ledger.flush()
+    store.set("owner", "its name")
+
+    for number in (2, 3):
+        ledger, kind = opened(store, Try(number))
+        assert kind == "again"
+        assert ledger.look_up(0) == "sent"
+        assert ledger.look_up(1).status == "failed"
+        assert ledger.look_up(2).status == "unknown"
+        assert ledger.look_up(3) is None
+        ledger.flush()
+
+
+def test_a_try_that_ended_before_its_first_claim_hides_nothing(store):
+    ledger, _ = opened(store)
+    ledger.claim([(0, "")])
+    ledger.flush()
+    opened(store, Try(2))
+    opened(store, Try(3))
+
+    ledger, kind = opened(store, Try(4))
+
+    assert kind == "again"
+    assert ledger.look_up(0).status == "unknown"
+
+
+def test_a_flush_costs_one_write_and_one_look_at_the_owner(tmp_path):
+    ledger, _ = opened(store := FileStore(tmp_path))
+    calls = []
+    store.get = lambda key: calls.append(("get", key)) or FileStore.get(store, key)
+    store.set = lambda key, value: calls.append(("set", key)) or FileStore.set(store, key, value)
+
+    ledger.claim([(0, "")])
+    ledger.flush()
+
+    assert calls == [("set", "1/head"), ("get", "owner")]
 
 
 @pytest.mark.parametrize("rubbish", [[], {"v": 99}, "text"])
@@ -316,8 +379,7 @@ def test_a_lost_part_is_refused(store):
     ledger.claim([(0, "")])
     ledger.record(0, Note("failed", {"message": "x" * 20_000}))
     ledger.flush()
-    head = store.get("head")
-    store.set("head", head | {"chunks": 2})
+    store.set("head" if store.exclusive else "1/head", written(store, "head") | {"chunks": 2})
 
     with pytest.raises(LedgerError, match="lost a part"):
         opened(store)

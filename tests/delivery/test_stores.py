@@ -1,0 +1,109 @@
+"""Files of a ledger: whole for every reader, however many write, and on the disk when they are said to be."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+
+import pytest
+
+from airflow_provider_whatsapp.delivery.stores import FileStore
+
+
+def is_folder(handle):
+    return stat.S_ISDIR(os.fstat(handle).st_mode)
+
+
+@pytest.fixture
+def on_sync(monkeypatch):
+    """Do something before each fsync; it is told the handle."""
+    sync = os.fsync
+
+    def use(act):
+        def fsync(handle):
+            act(handle)
+            sync(handle)
+
+        monkeypatch.setattr(os, "fsync", fsync)
+
+    return use
+
+
+def test_a_writer_that_comes_in_between_takes_nothing_from_the_other(tmp_path, on_sync):
+    store, others = FileStore(tmp_path), iter(["second"])
+
+    def come_in_between(_handle):
+        for value in others:
+            store.set("head", value)
+            assert store.get("head") == value
+
+    on_sync(come_in_between)
+    store.set("head", "first")
+
+    assert store.get("head") == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["head.json"]
+
+
+def test_two_writers_and_a_reader_never_meet_half_a_file(tmp_path):
+    values = {"short": ["short"] * 5, "long": ["long"] * 5000}
+    errors = []
+    FileStore(tmp_path).set("head", values["short"])
+
+    def write(value):
+        try:
+            for _ in range(150):
+                FileStore(tmp_path).set("head", value)
+        except OSError as error:
+            errors.append(error)
+
+    writers = [threading.Thread(target=write, args=(value,)) for value in values.values()]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        assert FileStore(tmp_path).get("head") in values.values()
+
+    assert not errors
+    assert [path.name for path in tmp_path.iterdir()] == ["head.json"]
+
+
+def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(tmp_path, on_sync):
+    store = FileStore(tmp_path)
+    store.set("head", "old")
+
+    def fail(_handle):
+        raise OSError(errno.ENOSPC, "no space")
+
+    on_sync(fail)
+    with pytest.raises(OSError, match="no space"):
+        store.set("head", "new")
+
+    assert store.get("head") == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["head.json"]
+
+
+def test_a_power_cut_takes_back_neither_the_name_of_a_file_nor_its_folders(tmp_path, on_sync):
+    folders, synced = [tmp_path, tmp_path / "dag", tmp_path / "dag" / "run"], []
+    file = folders[-1] / "head.json"
+    on_sync(lambda handle: synced.append((os.fstat(handle).st_ino, file.exists())))
+
+    FileStore(tmp_path, "dag", "run").set("head", 1)
+
+    top, middle, bottom = (folder.stat().st_ino for folder in folders)
+    assert synced == [(top, False), (middle, False), (file.stat().st_ino, False), (bottom, True)]
+
+
+@pytest.mark.parametrize(("code", "fails"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_only_a_file_system_that_cannot_sync_folders_is_let_off(tmp_path, on_sync, code, fails):
+    def refuse(handle):
+        if is_folder(handle):
+            raise OSError(code, "refused")
+
+    on_sync(refuse)
+    if fails:
+        with pytest.raises(OSError, match="refused"):
+            FileStore(tmp_path).set("head", 1)
+    else:
+        FileStore(tmp_path).set("head", 1)
+    assert FileStore(tmp_path).get("head") == 1
