@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -82,13 +83,23 @@ def _run(command: str, given: argparse.Namespace) -> None:
 
 
 def _config(given: argparse.Namespace) -> ClientConfig:
-    """Look the connection up where Airflow keeps it; without one, in the environment."""
-    from airflow_provider_whatsapp.cli import DEFAULT_CONN_ID, config_of, with_options
-    from airflow_provider_whatsapp.client.errors import ConfigurationError
-    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+    """Look the connection up where Airflow keeps it; where there is none, a key in the environment will do."""
+    from airflow.models.connection import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
 
+    from airflow_provider_whatsapp.cli import DEFAULT_CONN_ID, config_of, with_options
+    from airflow_provider_whatsapp.client.connection import API_KEY_VARIABLE, client_config, read_extra
+    from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+    conn_id = given.conn_id or DEFAULT_CONN_ID
     try:
-        return config_of(given)
-    except ConfigurationError:
-        hook = MatonWhatsAppHook(given.conn_id or DEFAULT_CONN_ID, waba_id=given.waba_id)
-        return with_options(hook.client.config, given)
+        # Hooks look it up as a task does, and outside of one they do not see Airflow's database.
+        found = Connection.get_connection_from_secrets(conn_id)
+    except AirflowNotFoundException as error:
+        if not given.conn_id and os.environ.get(API_KEY_VARIABLE, "").strip():
+            return config_of(given)
+        msg = f"there is no connection {conn_id!r}"
+        advice = "Make one by `airflow whatsapp connect`, or under Admin > Connections."
+        raise ConfigurationError(msg, advice=advice) from error
+    extra = read_extra(conn_id, found.extra)
+    return with_options(client_config(conn_id, password=found.password, host=found.host, extra=extra), given)

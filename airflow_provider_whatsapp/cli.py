@@ -17,6 +17,7 @@ from airflow_provider_whatsapp import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import NoReturn
 
     from airflow_provider_whatsapp.client.config import ClientConfig
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
@@ -27,7 +28,8 @@ MAX_DELETIONS = 10
 
 _DESCRIPTION = """\
 Message templates as code. The connection is read from AIRFLOW_CONN_<ID> (JSON), else the key from MATON_API_KEY and
-the rest from options. Exit status: 0 no change or all applied, 2 changes (or some that have to wait), 1 an error."""
+the rest from options. Exit status: 0 no change or all applied, 2 changes (or some that have to wait), 1 an error, a
+wrong command line among them."""
 
 Option = tuple[tuple[str, ...], dict[str, Any]]
 
@@ -71,9 +73,17 @@ CONNECT_OPTIONS: list[Option] = [
 ]
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends with 1 where argparse would with 2: a typo in CI must not look like a plan that has changes."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(ERROR, f"{self.prog}: error: {message}\n")
+
+
 def parser() -> argparse.ArgumentParser:
-    """Return the command line."""
-    made = argparse.ArgumentParser(prog="python -m airflow_provider_whatsapp")
+    """Return the command line; its subparsers are of the same class."""
+    made = _Parser(prog="python -m airflow_provider_whatsapp")
     made.add_argument("--version", action="version", version=__version__)
     groups = made.add_subparsers(dest="group", required=True, metavar="COMMAND")
     templates = groups.add_parser("templates", help="message templates as code", description=_DESCRIPTION)
@@ -143,15 +153,25 @@ def config_of(given: argparse.Namespace) -> ClientConfig:
     :param given: The parsed command line.
     :raises ConfigurationError: There is none, or a value in it is missing or malformed.
     """
-    from airflow_provider_whatsapp.client.connection import client_config, config_from_environment
+    from airflow_provider_whatsapp.client.connection import (
+        API_KEY_VARIABLE,
+        client_config,
+        config_from_environment,
+    )
     from airflow_provider_whatsapp.client.errors import ConfigurationError
 
     conn_id = given.conn_id or DEFAULT_CONN_ID
     found = config_from_environment(conn_id, os.environ)
     if found is None:
-        if given.conn_id:
+        # Whoever names a connection means it; without a name the key alone will do.
+        if given.conn_id or not os.environ.get(API_KEY_VARIABLE, "").strip():
             msg = f"the environment has no AIRFLOW_CONN_{conn_id.upper()}"
-            advice = "Set it to the connection as JSON, or leave --conn-id away and set MATON_API_KEY."
+            alone = "leave --conn-id away, and set" if given.conn_id else "set"
+            advice = (
+                f"Set it to the connection as JSON, or {alone} {API_KEY_VARIABLE} and give --waba-id. This command "
+                "reads the environment alone; `airflow whatsapp templates` (Airflow 3.2 and later) reads Airflow's "
+                "connections."
+            )
             raise ConfigurationError(msg, advice=advice)
         found = client_config(conn_id, password=None, host=None, extra={})
     return with_options(found, given)

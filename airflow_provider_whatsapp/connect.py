@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.config import ClientConfig
 from airflow_provider_whatsapp.client.connection import API_KEY_VARIABLE
-from airflow_provider_whatsapp.client.errors import ConfigurationError, NotFoundError, WhatsAppError
+from airflow_provider_whatsapp.client.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    NotFoundError,
+    WhatsAppError,
+)
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
 if TYPE_CHECKING:
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 CONN_TYPE = "maton_whatsapp"
+NUMBER_SHOWN = "id,display_phone_number,verified_name,quality_rating"
 
 
 def connect_command(given: argparse.Namespace) -> int:
@@ -30,37 +36,60 @@ def connect_command(given: argparse.Namespace) -> int:
     :param given: ``conn_id``, ``host`` and ``timeout`` (seconds to wait for the log-in).
     :return: The exit status: 0 when a connection was printed, 1 when not.
     """
+    if sys.stdin is None or not sys.stdin.isatty():
+        sys.stderr.write(
+            "connect asks questions, and its standard input is not a terminal: run it in one (in a container with "
+            "docker exec -it).\n"
+        )
+        return 1
     try:
         _say(_connection_lines(given.conn_id, _talk(given.host, given.timeout)))
     except WhatsAppError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except (EOFError, KeyboardInterrupt):
-        sys.stderr.write("\nStopped; nothing was changed but what is said above.\n")
+        sys.stderr.write("\nStopped: no connection is printed.\n")
         return 1
     return 0
 
 
 def _talk(host: str | None, timeout: float) -> ClientConfig:
-    config = ClientConfig(api_key=_ask_key(), host=host)
+    config, active = _key(host)
     with WhatsAppClient(config) as client:
-        connection_id = _maton_connection(client, timeout)
+        connection_id = _maton_connection(client, active, timeout)
     config = replace(config, connection_id=connection_id)
     config, numbers = _account(config)
     return replace(config, phone_number_id=_choose_number(numbers))
 
 
-def _ask_key() -> str:
+def _key(host: str | None) -> tuple[ClientConfig, list[dict[str, Any]]]:
+    """Ask for the key until it is one that Maton takes; return it with its active connections."""
+    # A host that is wrong is told before anything is asked.
+    config = ClientConfig(api_key="to-be-asked-for", host=host)
     key = os.environ.get(API_KEY_VARIABLE, "").strip()
     if key:
+        # Nobody typed it, so nobody is asked to type it again: a wrong one is an error.
         _say(f"Maton API key: taken from {API_KEY_VARIABLE}.")
-        return key
-    return getpass.getpass("Maton API key (maton.ai/settings; not shown): ").strip()
+        config = replace(config, api_key=key)
+        return config, _active(config)
+    while True:
+        key = getpass.getpass("Maton API key (maton.ai/settings; not shown): ").strip()
+        try:
+            config = replace(config, api_key=key)
+            return config, _active(config)
+        except ConfigurationError:
+            _say("  That is no key: it is one word, without spaces. Give it again, or stop with Ctrl+C.")
+        except AuthenticationError:
+            _say("  Maton does not know this key. Give it again, or stop with Ctrl+C.")
 
 
-def _maton_connection(client: WhatsAppClient, timeout: float) -> str:
+def _active(config: ClientConfig) -> list[dict[str, Any]]:
+    with WhatsAppClient(config) as client:
+        return client.connections.list(status="ACTIVE")
+
+
+def _maton_connection(client: WhatsAppClient, active: Sequence[dict[str, Any]], timeout: float) -> str:
     """Return the id of an active WhatsApp connection at Maton, made now if there is none."""
-    active = client.connections.list(status="ACTIVE")
     if len(active) > 1:
         _say(f"The key has {len(active)} active WhatsApp connections:")
         return _choose(active, _connection_line, "Connection")["connection_id"]  # type: ignore[no-any-return]
@@ -84,11 +113,14 @@ def _account(config: ClientConfig) -> tuple[ClientConfig, list[dict[str, Any]]]:
     while True:
         answer = input("WhatsApp Business Account ID (WhatsApp Manager shows it under Account): ").strip()
         try:
-            config = replace(config, waba_id=answer or None)
+            config = replace(config, waba_id=answer)
             with WhatsAppClient(config) as client:
-                numbers = list(client.phone_numbers.list(fields="id,display_phone_number,verified_name,quality_rating"))
-        except (ConfigurationError, NotFoundError) as error:
-            _say(f"  {error}")
+                numbers = list(client.phone_numbers.list(fields=NUMBER_SHOWN))
+        except ConfigurationError:
+            _say("  That is no account ID: it is digits alone, about 15 of them, and not a phone number.")
+            continue
+        except NotFoundError as error:
+            _say(f"  {error.message.rstrip('.')}. A phone number's ID looks alike: see WhatsApp Manager.")
             continue
         if numbers:
             return config, numbers
@@ -139,14 +171,15 @@ def _connection_lines(conn_id: str, config: ClientConfig) -> str:
     text = shlex.quote(json.dumps(connection))
     variable = f"AIRFLOW_CONN_{conn_id.upper()}"
     if re.fullmatch(r"\w+", variable, re.ASCII):
-        environment = (
-            f"For Airflow's environment (all components):\n\n  export {variable}={text}\n\nor for Airflow's database:"
-        )
+        environment = "For Airflow's environment (all components):\n\n"
+        environment += f"  export {variable}={text}\n\nor for Airflow's database:"
     else:
         environment = f"For Airflow's database (a shell takes no variable named {variable}):"
     return (
         f"\nThe connection, with your key in it. {environment}\n\n"
-        f"  airflow connections add {shlex.quote(conn_id)} --conn-json {text}\n"
+        f"  airflow connections add {shlex.quote(conn_id)} --conn-json {text}\n\n"
+        'Templates with a picture, video or document as header need "app_id" in the extra too: '
+        "the ID of the Meta app behind the connection."
     )
 
 

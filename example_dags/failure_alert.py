@@ -20,7 +20,7 @@ from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 ONCALL = "{{ var.value.get('whatsapp_recipient', '+1 555 010 0199') }}"
 
 alert = WhatsAppNotifier(to=ONCALL, template_name="airflow_alert")
-recovered = WhatsAppNotifier(to=ONCALL, text="{{ ti.dag_id }}.{{ ti.task_id }} works again", recovery=True)
+recovered = WhatsAppNotifier(to=ONCALL, template_name="airflow_alert", recovery=True)
 
 
 @dag(

@@ -109,6 +109,37 @@ def test_the_key_from_the_environment_and_the_rest_from_options(run, sandbox):
     assert run("templates", "plan", ".", *options, **key).returncode == 2
 
 
+@pytest.mark.parametrize("command", ["plan", "apply", "pull"])
+@pytest.mark.parametrize("wrong", [[".", "--wrongoption"], ["one", "two"], [], [".", "--max-deletions", "x"]])
+def test_a_wrong_command_line_does_not_look_like_changes(run, command, wrong):
+    found = run("templates", command, *wrong)
+
+    assert (found.returncode, found.stdout) == (1, "")
+    assert found.stderr.startswith("usage: python -m airflow_provider_whatsapp")
+    assert "error: " in found.stderr
+
+
+@pytest.mark.parametrize("wrong", [[], ["templates"], ["templates", "plant", "."], ["connect", "now"]])
+def test_a_command_that_there_is_not_is_an_error_too(run, wrong):
+    assert run(*wrong).returncode == 1
+
+
+def test_help_and_version_are_no_errors(run):
+    assert run("templates", "plan", "--help").returncode == 0
+    assert run("--version").returncode == 0
+
+
+@pytest.mark.parametrize("named", [[], ["--conn-id", "maton_whatsapp_default"]])
+def test_without_a_connection_it_says_what_it_reads(run, named):
+    found = run("templates", "plan", ".", *named, AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT=None, MATON_API_KEY="")
+
+    assert (found.returncode, found.stderr.count("\n")) == (1, 1)
+    assert found.stderr.startswith("the environment has no AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT.")
+    assert "MATON_API_KEY" in found.stderr
+    assert ("leave --conn-id away" in found.stderr) == bool(named)
+    assert "`airflow whatsapp templates` (Airflow 3.2 and later)" in found.stderr
+
+
 def test_another_connection(run, sandbox):
     found = run("templates", "plan", ".", "--conn-id", "other", MATON_API_KEY="key-123456")
     assert (found.returncode, "AIRFLOW_CONN_OTHER" in found.stderr) == (1, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import json
 import os
 import pty
@@ -16,18 +17,31 @@ from pathlib import Path
 
 import pytest
 import requests
+from packaging.version import Version
+
+from tests.conftest import SandboxProcess
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 30
+PATIENCE = 60
+COMMAND = ("airflow_provider_whatsapp", "connect")
+AIRFLOW_COMMAND = ("airflow", "whatsapp", "connect")
+AIRFLOW_HAS_IT = Version(importlib.metadata.version("apache-airflow")) >= Version("3.2.0")
+# A shell would make something else of it, were it not quoted.
+KEY = "it's-a-key-for-$HOME"
+# The numbers of two accounts: what people know each by, and its ID.
+ACCOUNTS = {
+    "100": [("+1 555-010-1000", "101"), ("+1 555-010-1001", "102")],
+    "200": [("+1 555-010-1002", "201"), ("+1 555-010-1003", "202")],
+}
 
 
 class Terminal:
     """A process that believes to be talked to by a person."""
 
-    def __init__(self, *arguments, **environment):
+    def __init__(self, *command, **environment):
         self._master, slave = pty.openpty()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "airflow_provider_whatsapp", *arguments],
+            [sys.executable, "-m", *command],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -77,8 +91,8 @@ class Terminal:
 def terminal():
     opened = []
 
-    def start(*arguments, **environment):
-        opened.append(Terminal(*arguments, **environment))
+    def start(*command, **environment):
+        opened.append(Terminal(*command, **environment))
         return opened[-1]
 
     yield start
@@ -86,36 +100,153 @@ def terminal():
         each.close()
 
 
+@pytest.fixture(scope="module")
+def two_accounts_process():
+    """Start a sandbox with two Maton connections, each of which sees an account with two numbers."""
+    first = ("--waba-id", "100", "--phone-number-id", "101", "--phone-number-id", "102")
+    process = SandboxProcess("--rate-limit", "0", "--api-key", KEY, *first, "--account", "200:201,202")
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def two_accounts(two_accounts_process):
+    two_accounts_process.post("reset")
+    return two_accounts_process
+
+
+def control_plane(sandbox, method="GET", path="", **options):
+    """Ask the control plane for what is under ``/connections``, with the key as its owner would."""
+    headers = {"Authorization": f"Bearer {sandbox.connection['password']}"}
+    url = f"{sandbox.url}/connections{path}"
+    answer = requests.request(method, url, headers=headers, timeout=10, **options)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def maton_connections(sandbox):
+    return control_plane(sandbox)["connections"]
+
+
+@pytest.fixture
+def no_connection(sandbox):
+    """Give a sandbox whose key has no connection yet."""
+    for row in maton_connections(sandbox):
+        control_plane(sandbox, "DELETE", f"/{row['connection_id']}")
+    return sandbox
+
+
+def line_of(text, start):
+    (line,) = [line.strip() for line in text.splitlines() if line.strip().startswith(start)]
+    return shlex.split(line)
+
+
 def connection_of(text):
-    line = next(line for line in text.splitlines() if line.strip().startswith("export AIRFLOW_CONN_"))
-    name, _, value = shlex.split(line)[1].partition("=")
+    """Return the variable and the connection that the line for a shell sets."""
+    name, _, value = line_of(text, "export ")[1].partition("=")
     return name, json.loads(value)
 
 
+def added_connection_of(text):
+    """Return the ID and the connection that the line for Airflow's own command adds."""
+    *command, conn_id, option, value = line_of(text, "airflow ")
+    assert (command, option) == (["airflow", "connections", "add"], "--conn-json")
+    return conn_id, json.loads(value)
+
+
+def connection_to(sandbox, **extra):
+    """Return the connection that is to be printed."""
+    return {
+        "conn_type": "maton_whatsapp",
+        "password": sandbox.connection["password"],
+        "host": sandbox.url,
+        "extra": extra,
+    }
+
+
+def number_line(place, number, phone_number_id):
+    return f"  {place}. {number}, WhatsApp Sandbox, quality GREEN, ID {phone_number_id}\n"
+
+
 def test_from_the_key_to_the_connection(terminal, sandbox):
-    talk = terminal("connect", "--host", sandbox.url)
+    (maton,) = maton_connections(sandbox)
+    talk = terminal(*COMMAND, "--host", sandbox.url)
     talk.wait_for("not shown): ")
     talk.type(sandbox.connection["password"])
-    talk.wait_for("Account): ")
+    shown = talk.wait_for("Account): ")
+    assert f"WhatsApp connection at Maton: {maton['connection_id']}, active.\n" in shown
     talk.type(sandbox.extra["waba_id"])
     status = talk.end()
 
     assert status == 0
-    name, connection = connection_of(talk.text)
-    assert name == "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"
-    assert connection["conn_type"] == "maton_whatsapp"
-    assert connection["password"] == sandbox.connection["password"]
-    assert connection["extra"]["phone_number_id"] == sandbox.extra["phone_number_id"]
-    assert connection["extra"]["waba_id"] == sandbox.extra["waba_id"]
-    assert "airflow connections add maton_whatsapp_default --conn-json " in talk.text
-    shown_before = talk.text.partition("The connection, with your key in it")[0]
-    assert sandbox.connection["password"] not in shown_before
+    shown, _, printed = talk.text.partition("The connection, with your key in it")
+    # One number is shown, and not asked about.
+    assert (
+        "Phone number of the account:\n" + number_line(1, "+1 555-010-1000", sandbox.extra["phone_number_id"])
+        in shown
+    )
+    assert "Sender" not in shown
+    assert sandbox.connection["password"] not in shown
+    expected = connection_to(
+        sandbox,
+        phone_number_id=sandbox.extra["phone_number_id"],
+        waba_id=sandbox.extra["waba_id"],
+        connection_id=maton["connection_id"],
+    )
+    assert connection_of(printed) == ("AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT", expected)
+    assert added_connection_of(printed) == ("maton_whatsapp_default", expected)
+
+
+@pytest.mark.parametrize(
+    ("place", "waba_id", "other", "sender"), [(1, "100", "200", 2), (2, "200", "100", 1)]
+)
+def test_of_two_connections_and_two_numbers_the_chosen_ones(
+    terminal, two_accounts, place, waba_id, other, sender
+):
+    there = [(row["connection_id"], row["creation_time"][:10]) for row in maton_connections(two_accounts)]
+    numbers = ACCOUNTS[waba_id]
+    talk = terminal(*COMMAND, "--host", two_accounts.url, MATON_API_KEY=KEY)
+    assert talk.wait_for("]: ") == (
+        "Maton API key: taken from MATON_API_KEY.\n"
+        "The key has 2 active WhatsApp connections:\n"
+        f"  1. {there[0][0]}, made {there[0][1]}\n"
+        f"  2. {there[1][0]}, made {there[1][1]}\n"
+        "Connection [1-2]: "
+    )
+    for wrong in ("3", "0", "both", ""):
+        talk.type(wrong)
+        assert talk.wait_for("]: ") == f"{wrong}\n  Give a number from 1 to 2.\nConnection [1-2]: "
+    talk.type(place)
+    talk.wait_for("Account): ")
+    talk.type(other)  # which only the connection that was not chosen may see
+    assert f"Object with ID '{other}' does not exist" in talk.wait_for("Account): ")
+    talk.type(waba_id)
+    assert talk.wait_for("]: ") == (
+        f"{waba_id}\n"
+        "Phone numbers of the account:\n"
+        f"{number_line(1, *numbers[0])}"
+        f"{number_line(2, *numbers[1])}"
+        "Sender [1-2]: "
+    )
+    talk.type("3")
+    assert talk.wait_for("]: ") == "3\n  Give a number from 1 to 2.\nSender [1-2]: "
+    talk.type(sender)
+
+    assert talk.end() == 0
+    expected = connection_to(
+        two_accounts,
+        phone_number_id=numbers[sender - 1][1],
+        waba_id=waba_id,
+        connection_id=there[place - 1][0],
+    )
+    assert connection_of(talk.text) == ("AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT", expected)
+    assert added_connection_of(talk.text) == ("maton_whatsapp_default", expected)
 
 
 def test_what_it_prints_works(terminal, sandbox, monkeypatch):
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
-    talk = terminal("connect", "--host", sandbox.url, MATON_API_KEY=sandbox.connection["password"])
+    talk = terminal(*COMMAND, "--host", sandbox.url, MATON_API_KEY=sandbox.connection["password"])
     talk.wait_for("Account): ")
     talk.type(sandbox.extra["waba_id"])
     assert talk.end() == 0
@@ -126,37 +257,82 @@ def test_what_it_prints_works(terminal, sandbox, monkeypatch):
     assert right, words
 
 
-def test_a_connection_is_made_where_there_is_none(terminal, sandbox):
-    base = {"Authorization": f"Bearer {sandbox.connection['password']}"}
-    for row in requests.get(f"{sandbox.url}/connections", headers=base, timeout=10).json()["connections"]:
-        requests.delete(f"{sandbox.url}/connections/{row['connection_id']}", headers=base, timeout=10)
-    talk = terminal("connect", "--host", sandbox.url, MATON_API_KEY=sandbox.connection["password"])
-    shown = talk.wait_for("Waiting until you have")
+def open_the_address(talk):
+    """Do what the screen asks for, as a browser would; return the address."""
+    shown = talk.wait_for("Waiting until you have, 300 s at most ...")
     url = re.search(r"^ +(http\S+)$", shown, re.MULTILINE)[1]
     requests.get(url, timeout=10).raise_for_status()
     talk.wait_for("the connection is active")
+    return url
+
+
+def test_a_connection_is_made_where_there_is_none(terminal, no_connection):
+    sandbox = no_connection
+    talk = terminal(*COMMAND, "--host", sandbox.url, MATON_API_KEY=sandbox.connection["password"])
+    open_the_address(talk)
     talk.wait_for("Account): ")
     talk.type(sandbox.extra["waba_id"])
 
     assert talk.end() == 0
-    assert connection_of(talk.text)[1]["extra"]["connection_id"]
+    (made,) = maton_connections(sandbox)
+    assert connection_of(talk.text)[1]["extra"]["connection_id"] == made["connection_id"]
+
+
+def test_a_log_in_that_does_not_come_in_time_is_told(terminal, no_connection):
+    key = no_connection.connection["password"]
+    talk = terminal(*COMMAND, "--host", no_connection.url, "--timeout", "0.5", MATON_API_KEY=key)
+
+    assert talk.end() == 1
+    assert "Waiting until you have, 0.5 s at most ...\n" in talk.text
+    assert "the Maton connection is still PENDING after 0.5 s" in talk.text
+    assert "Open its URL in a browser and finish the log-in." in talk.text
+    assert "AIRFLOW_CONN_" not in talk.text
+    assert "Traceback" not in talk.text
+
+
+def test_the_log_in_may_be_finished_in_a_later_run(terminal, no_connection):
+    sandbox = no_connection
+    control_plane(sandbox, "POST", json={"app": "whatsapp-business"})
+    (pending,) = maton_connections(sandbox)
+    talk = terminal(*COMMAND, "--host", sandbox.url, MATON_API_KEY=sandbox.connection["password"])
+    assert open_the_address(talk) == pending["url"]
+    talk.wait_for("Account): ")
+    talk.type(sandbox.extra["waba_id"])
+
+    assert talk.end() == 0
+    (active,) = maton_connections(sandbox)
+    assert (active["connection_id"], active["status"]) == (pending["connection_id"], "ACTIVE")
+    assert connection_of(talk.text)[1]["extra"]["connection_id"] == pending["connection_id"]
 
 
 def test_a_wrong_account_is_asked_for_again(terminal, sandbox):
-    talk = terminal("connect", "--host", sandbox.url, MATON_API_KEY=sandbox.connection["password"])
-    for wrong in ("", "+15550001111", "123"):
-        talk.wait_for("Account): ")
-        talk.type(wrong)
+    talk = terminal(*COMMAND, "--host", sandbox.url, MATON_API_KEY=sandbox.connection["password"])
     talk.wait_for("Account): ")
+    for wrong in ("", "+15550001111"):
+        talk.type(wrong)
+        assert "That is no account ID: it is digits alone" in talk.wait_for("Account): ")
+    talk.type("123")
+    assert "Object with ID '123' does not exist" in talk.wait_for("Account): ")
     talk.type(sandbox.extra["waba_id"])
 
     assert talk.end() == 0
-    assert "waba_id is not set" in talk.text
-    assert "waba_id is not a numeric ID" in talk.text
+    assert connection_of(talk.text)[1]["extra"]["waba_id"] == sandbox.extra["waba_id"]
+
+
+def test_an_account_without_a_number_is_asked_for_again(terminal, sandbox):
+    sandbox.fault("status", status=200, body={"data": []}, path="phone_numbers")
+    talk = terminal(*COMMAND, "--host", sandbox.url, MATON_API_KEY=sandbox.connection["password"])
+    talk.wait_for("Account): ")
+    talk.type(sandbox.extra["waba_id"])
+    assert "This account has no phone number yet." in talk.wait_for("Account): ")
+    talk.type(sandbox.extra["waba_id"])
+
+    assert talk.end() == 0
+    assert connection_of(talk.text)[1]["extra"]["phone_number_id"] == sandbox.extra["phone_number_id"]
 
 
 def test_a_wrong_key_is_told(terminal, sandbox):
-    talk = terminal("connect", "--host", sandbox.url, MATON_API_KEY="wrong-key")
+    talk = terminal(*COMMAND, "--host", sandbox.url, MATON_API_KEY="wrong-key")
 
     assert talk.end() == 1
     assert "the Maton API key was not accepted" in talk.text
@@ -164,11 +340,55 @@ def test_a_wrong_key_is_told(terminal, sandbox):
     assert "wrong-key" not in talk.text
 
 
+def test_an_id_that_no_shell_takes_as_a_variable_s_name(terminal, sandbox):
+    key = sandbox.connection["password"]
+    talk = terminal(*COMMAND, "--host", sandbox.url, "--conn-id", "sales-team", MATON_API_KEY=key)
+    talk.wait_for("Account): ")
+    talk.type(sandbox.extra["waba_id"])
+
+    assert talk.end() == 0
+    assert "export " not in talk.text
+    assert "AIRFLOW_CONN_SALES-TEAM" in talk.text
+    conn_id, connection = added_connection_of(talk.text)
+    assert (conn_id, connection["password"]) == ("sales-team", key)
+
+
 def test_an_end_of_input_is_an_end(terminal, sandbox):
-    talk = terminal("connect", "--host", sandbox.url)
+    talk = terminal(*COMMAND, "--host", sandbox.url)
     talk.wait_for("not shown): ")
     os.write(talk._master, b"\x04")
 
     assert talk.end() == 1
     assert "Stopped" in talk.text
     assert "Traceback" not in talk.text
+
+
+@pytest.mark.airflow
+@pytest.mark.skipif(not AIRFLOW_HAS_IT, reason="Airflow takes commands of providers from 3.2 on")
+def test_airflow_s_own_command_asks_the_same(terminal, sandbox):
+    (maton,) = maton_connections(sandbox)
+    talk = terminal(*AIRFLOW_COMMAND, "--host", sandbox.url, "--conn-id", "orders")
+    talk.wait_for("not shown): ")
+    talk.type(sandbox.connection["password"])
+    talk.wait_for("Account): ")
+    talk.type(sandbox.extra["waba_id"])
+
+    assert talk.end() == 0, talk.text
+    expected = connection_to(
+        sandbox,
+        phone_number_id=sandbox.extra["phone_number_id"],
+        waba_id=sandbox.extra["waba_id"],
+        connection_id=maton["connection_id"],
+    )
+    assert connection_of(talk.text) == ("AIRFLOW_CONN_ORDERS", expected)
+    assert added_connection_of(talk.text) == ("orders", expected)
+
+
+@pytest.mark.airflow
+@pytest.mark.skipif(AIRFLOW_HAS_IT, reason="Airflow 3.2 has the command")
+def test_airflow_3_1_has_the_package_s_command_alone(terminal):
+    """As the reference says; the other tests here show that the package's own works on 3.1 too."""
+    talk = terminal(*AIRFLOW_COMMAND, NO_COLOR="1")
+
+    assert talk.end() == 2
+    assert "invalid choice: 'whatsapp'" in talk.text

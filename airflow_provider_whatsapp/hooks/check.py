@@ -52,7 +52,9 @@ def _check_maton(client: WhatsAppClient) -> None:
 def _check_number(client: WhatsAppClient) -> str:
     numbers = client.phone_numbers
     try:
-        number = numbers.get(fields=f"display_phone_number,verified_name,quality_rating,{numbers.limit_field}")
+        number = numbers.get(
+            fields=f"display_phone_number,verified_name,quality_rating,{numbers.limit_field}"
+        )
     except (NotFoundError, AuthenticationError) as error:
         raise _blamed("phone_number_id", error) from error
     name = number.get("verified_name") or "without a verified name"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import logging
+import random
 import time
 import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Variable
@@ -73,11 +73,11 @@ class Alert:
         :raises WhatsAppError: It was not sent to everybody.
         """
         decision = self._decide()
-        if decision is not None and decision.send and self._failed and several_machines():
+        if decision is not None and decision.send and self._keeps_back() and several_machines():
             decision = yield from self._claimed(decision)
         told = summary = Told()
         if decision is None or decision.send:
-            told = yield from self._try_to_deliver(decision if self._failed else None, (self._name(),))
+            told = yield from self._deliver(decision)
         else:
             _count("held", 1)
             logger.info("WhatsApp: kept back, for the same was told less than %g s ago", self._is.cooldown)
@@ -114,36 +114,13 @@ class Alert:
         self._memory.claim(self._key(), self._token)
         yield memory.SETTLING
         if not self._memory.is_claimed_by(self._key(), self._token):
+            # The winner writes at this very moment; a pause lets each see what the other has written.
+            yield random.uniform(0, memory.SETTLING)  # noqa: S311  (nothing here is a secret)
             held, names = decision.held, decision.names
             return self._remember(memory.on_overtaken, name=self._name(), held=held, names=names) or decision
         if decision.waits:
             self._remember(memory.on_claimed, token=self._token, waits_until=decision.record.waits_until)
         return decision
-
-    def _try_to_deliver(
-        self, decision: Decision | None, more: tuple[str, ...], *, summary: bool = False
-    ) -> Generator[float, None, Told]:
-        """
-        Deliver, and leave to the next failure what certainly nobody was told.
-
-        :param decision: Of the failures to tell; None: the memory knows nothing of them.
-        :param more: Failures to tell besides those that were kept back.
-        """
-
-        def take_back() -> None:
-            if decision is not None:
-                held, names = decision.held + len(more), (*decision.names, *more)
-                self._remember(memory.on_unsent, held=held, names=names)
-
-        try:
-            self._hook.get_conn()  # what is wrong with the connection is certain before anything is sent
-            told = yield from self._deliver(decision, summary=summary)
-        except Exception:
-            take_back()
-            raise
-        if told.failed:
-            take_back()
-        return told
 
     def _summarise(self, moment: float) -> Generator[float, None, Told]:
         """
@@ -152,20 +129,22 @@ class Alert:
         :param moment: Unix time in seconds up to which to wait.
         """
         yield min(max(0.0, moment - time.time()), self._patience.left())
-        decision = self._remember(memory.on_summary, now=time.time(), token=self._token)
+        failed = self._failed_by_airflow()
+        decision = self._remember(memory.on_summary, now=time.time(), token=self._token, failed=failed)
         if decision is None or not decision.send:
             return Told()
-        decision = replace(decision, held=max(decision.held, self._failed_by_airflow()))
-        return (yield from self._try_to_deliver(decision, (), summary=True))
+        return (yield from self._deliver(decision, summary=True))
 
     def _failed_by_airflow(self) -> int:
-        """Return how many others of this mapped task have failed; 0 where the memory's own count is as good."""
-        if self._is.dedupe_key or not several_machines():
-            return 0
+        """Return how many of this mapped task have failed; 0 where the memory's own count is as good."""
         ti: Any = self._context.get("ti")
         try:
+            # Airflow counts a task's failures; its tries, a DAG's runs and what shares a key are others.
+            of_the_task = not self._is.dedupe_key and self._key() == f"{ti.dag_id}.{ti.task_id}"
+            if not of_the_task or not several_machines():
+                return 0
             # This one is not among them: its own end is told to Airflow after its callback.
-            return int(
+            return 1 + int(
                 ti.get_ti_count(
                     dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], states=["failed"]
                 )
@@ -174,10 +153,24 @@ class Alert:
             return 0
 
     def _deliver(self, decision: Decision | None, *, summary: bool = False) -> Generator[float, None, Told]:
-        recipients = self._recipients(escalated=decision is not None and decision.escalated)
-        send = self._sender(decision, summary=summary)
-        sender = self._hook.client.config.phone_number_id or ""
-        turns = Turns(self._memory, sender, self._caller(), self._patience)
+        """
+        Deliver, and leave to the next message what certainly nobody was told.
+
+        :param decision: The memory's; None: it knows nothing.
+        :param summary: Tell of the others alone.
+        """
+        row = decision if self._failed else None
+        own = () if summary else (self._name(),)
+        held, names = (row.held if row else 0) + len(own), (*own, *(row.names if row else ()))
+        try:
+            self._hook.get_conn()  # what is wrong with the connection is certain before anything is sent
+            recipients = self._recipients(escalated=row is not None and row.escalated)
+            send = self._sender(row, summary=summary)
+            sender = self._hook.client.config.phone_number_id or ""
+        except Exception:
+            self._take_back(decision, held, names)
+            raise
+        turns = Turns(self._memory, sender, self._caller(held, names), self._patience)
         told = yield from tell(turns, recipients, send)
         told = yield from send.follow_up(
             told,
@@ -185,12 +178,23 @@ class Alert:
             self._hook.get_message_status,
             seconds=min(self._is.text_wait, self._patience.left()),
         )
+        if told.failed:
+            self._take_back(decision, held, names)
         logger.info("WhatsApp: told %d of %d", told.sent, len(recipients))
         if told.handed_over:
             logger.info("WhatsApp: %d are told by the message that waits for them", told.handed_over)
         _count("sent", told.sent)
         _count("held", told.handed_over)
         return told
+
+    def _take_back(self, decision: Decision | None, held: int, names: tuple[str, ...]) -> None:
+        """Let the next message tell what this one has not."""
+        if decision is None:
+            return
+        if self._failed:
+            self._remember(memory.on_unsent, held=held, names=names)
+        else:
+            self._remember(memory.on_untold_success, failures=decision.held)
 
     def _sender(self, decision: Decision | None, *, summary: bool) -> TextFirst:
         @functools.cache  # a file in the template's header is uploaded once for all to whom the same is said
@@ -212,7 +216,7 @@ class Alert:
     def _template(self, more: str, *, summary: bool) -> Message:
         body, buttons = self._is.body, self._is.buttons
         if self._is.template_name == STOCK_TEMPLATE and body is None:
-            body = stock_values(self._context, more, summary=summary)
+            body = stock_values(self._context, more, summary=summary, recovered=self._is.recovery)
             buttons = buttons or [log_path(self._context)]
         return self._hook.template_message(
             str(self._is.template_name),
@@ -222,12 +226,14 @@ class Alert:
             buttons=buttons,
         )
 
-    def _caller(self) -> Caller:
-        found = facts(self._context)
+    def _caller(self, held: int, names: tuple[str, ...]) -> Caller:
         late = bool(self._context.get("deadline"))
-        name = found["dag"] if found["task"] == MISSING else f"{found['dag']}.{found['task']}"
+        said = f" ({facts(self._context)['error']})" if late else ""
+        if not self._is.dedupe_key:
+            names = tuple(map(self._in_full, names))
         return Caller(
-            name=f"{name} ({found['error']})" if late else name,
+            held=held,
+            names=tuple(name + said for name in names),
             tells_several=self._tells_several(),
             may_be_told=self._failed or late,
             gap=self._is.gap,
@@ -256,23 +262,32 @@ class Alert:
         stock = self._is.template_name == STOCK_TEMPLATE and self._is.body is None
         return stock or bool(self._is.text)
 
+    def _keeps_back(self) -> bool:
+        """Say whether failures may be kept back: without a cooldown every one is told, by a message of its own."""
+        return self._failed and self._is.cooldown > 0
+
     def _may_be_many(self) -> bool:
         index = getattr(self._context.get("ti"), "map_index", -1)
         several = self._is.dedupe_key or (isinstance(index, int) and index >= 0)
-        return self._is.roll_up > 0 and self._tells_several() and bool(several)
+        able = self._is.roll_up > 0 and self._tells_several()
+        return self._keeps_back() and able and bool(several)
 
     def _name(self) -> str:
         """Return what failed, as another message names it; a key of one's own may be that of several DAGs."""
-        found = facts(self._context)
-        return f"{found['dag']}.{found['task']}" if self._is.dedupe_key else found["task"]
+        task = facts(self._context)["task"]
+        return self._in_full(task) if self._is.dedupe_key else task
+
+    def _in_full(self, task: str) -> str:
+        dag = facts(self._context)["dag"]
+        return dag if task == MISSING else f"{dag}.{task}"
 
     def _key(self) -> str:
         return self._is.dedupe_key or default_key(self._context)
 
     def _run(self) -> str:
-        """Return what tells one failing of a run from the next; a run that was cleared fails anew, by its try."""
-        found = facts(self._context)
-        return "" if found["run"] == MISSING else f"{found['run']}#{found['try']}"
+        """Return the run: its mapped tasks, its tries and, if it is cleared, its failing anew count once."""
+        run = facts(self._context)["run"]
+        return "" if run == MISSING else run
 
     def _last_success(self) -> float | None:
         try:

@@ -1,11 +1,11 @@
 """
 What alerts remember of each other, so that a storm of failures does not become a storm of messages.
 
-One record per key (a task of a DAG, unless told otherwise) holds when the last message went, and how many failures
-have been kept back since; one per person (see ``turns``) when the next message
-may go. They live in Airflow Variables, which callbacks can write on Airflow 3.1 to 3.3: a task's callback runs in the
-task, a DAG's in the DAG processor, an asynchronous deadline's in the triggerer, and the task state store of 3.3 is open
-to the first alone. A synchronous deadline's can only read them, so its records are files of its machine.
+One record per key (a task of a DAG, unless told otherwise) holds when the last message went, and how many failures have
+been kept back since; one per person (see ``turns``) when the next message may go. They live in Airflow Variables, which
+callbacks can write on Airflow 3.1 to 3.3: a task's callback runs in the task, a DAG's in the DAG processor, an
+asynchronous deadline's in the triggerer, and the task state store of 3.3 is open to the first alone. A synchronous
+deadline's can only read them, so its records are files of its machine.
 
 A Variable knows no compare-and-swap. The processes of one machine take turns by a lock on a file. Where tasks run on
 several machines, whoever wants to tell of a failure writes a claim first, and looks a second later whether it is still
@@ -21,6 +21,8 @@ import hashlib
 import json
 import logging
 import os
+import time
+import uuid
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -40,6 +42,10 @@ PREFIX = "whatsapp_alert_"
 CLAIM = "_claim"
 SETTLING = 1.0
 """Seconds after which a claim is looked at again; all who read the record before it was made have claimed by then."""
+LONGEST_TURN = 5.0
+"""Seconds for which another process of this machine is waited for; an alert has 12 to wait with in all."""
+TURN_EVERY = 0.01
+"""Seconds between two looks whether the other is done."""
 MAX_NAMES = 5
 """Failures that were kept back and are told by name; the others are counted."""
 
@@ -76,6 +82,8 @@ class Record(Held):
     :param first_failed_at: Unix time in seconds of the first failure of the row.
     :param runs: Runs in a row that have failed; the many mapped tasks of one run count once.
     :param run: The last of them.
+    :param told: Failures of that run that messages have told, less those of earlier runs that are held still: what
+        Airflow counts in the run, less these, is what a summary should tell.
     :param waiter: The alert that waits for others to fail, to tell of them in a summary; empty: nobody.
     :param waits_until: Unix time in seconds up to which it waits.
     :param summed_up: The last message was a summary; there is no other before the next message.
@@ -86,6 +94,7 @@ class Record(Held):
     first_failed_at: float = 0.0
     runs: int = 0
     run: str = ""
+    told: int = 0
     waiter: str = ""
     waits_until: float = 0.0
     summed_up: bool = False
@@ -149,15 +158,17 @@ def on_failure(
         first_failed_at=record.first_failed_at if record.failures else now,
         runs=record.runs + another,
         run=run,
+        told=-record.held if another else record.told,
     )
     escalated = 0 < escalate_after <= row.runs
     crossed = escalated and another and row.runs == escalate_after
     waiting = replace(row, waiter=token if waits else "", waits_until=now + waits)
-    if record.sent_at and now - record.sent_at < cooldown and not crossed:
+    # A machine whose clock is ahead may have written a moment that is yet to come.
+    if record.sent_at and abs(now - record.sent_at) < cooldown and not crossed:
         takes_over = waits > 0 and not record.summed_up and now >= record.waits_until - waits / 2
         kept = waiting if takes_over else row
         return Decision(False, kept.with_more(1, (name,)), waits=takes_over)
-    told = replace(waiting, sent_at=now, held=0, names=(), summed_up=False)
+    told = replace(waiting, sent_at=now, held=0, names=(), told=row.told + record.held + 1, summed_up=False)
     return Decision(True, told, record.held, record.names, escalated, waits=waits > 0)
 
 
@@ -169,8 +180,10 @@ def on_unsent(record: Record, *, held: int, names: tuple[str, ...]) -> Decision:
     :param held: Failures that the message would have told.
     :param names: The first few of them.
     """
-    again = replace(record, sent_at=0.0, waiter="", waits_until=0.0, held=0, names=()).with_more(held, names)
-    return Decision(False, again.with_more(record.held, record.names))
+    again = replace(
+        record, sent_at=0.0, waiter="", waits_until=0.0, held=0, names=(), told=record.told - held
+    )
+    return Decision(False, again.with_more(held, names).with_more(record.held, record.names))
 
 
 def on_claimed(record: Record, *, token: str, waits_until: float) -> Decision:
@@ -193,24 +206,28 @@ def on_overtaken(record: Record, *, name: str, held: int, names: tuple[str, ...]
     :param held: Failures that its message would have told besides.
     :param names: The first few of them.
     """
+    # What was told stays: both alerts have written so, and the record holds what one of them wrote.
     return Decision(False, record.with_more(held + 1, (name, *names)))
 
 
-def on_summary(record: Record, *, now: float, token: str) -> Decision:
+def on_summary(record: Record, *, now: float, token: str, failed: int = 0) -> Decision:
     """
     Decide about telling what has been kept back, when nobody else has failed for a while.
 
     :param record: What is remembered.
     :param now: Unix time in seconds.
     :param token: The alert that has waited.
+    :param failed: How many of the run have failed, as Airflow counts them; 0: it was not asked.
     """
     if record.waiter != token:
         return Decision(send=False, record=record)
     quiet = replace(record, waiter="", waits_until=0.0)
-    if not record.held:
+    # Machines that write in the same moment lose what one of them has written.
+    held = max(record.held, failed - record.told)
+    if not held:
         return Decision(send=False, record=quiet)
-    told = replace(quiet, sent_at=now, held=0, names=(), summed_up=True)
-    return Decision(True, told, record.held, record.names)
+    told = replace(quiet, sent_at=now, held=0, names=(), told=record.told + held, summed_up=True)
+    return Decision(True, told, held, record.names)
 
 
 def on_success(record: Record) -> Decision:
@@ -220,6 +237,16 @@ def on_success(record: Record) -> Decision:
     :param record: What is remembered.
     """
     return Decision(bool(record.failures), Record(), record.failures)
+
+
+def on_untold_success(record: Record, *, failures: int) -> Decision:
+    """
+    Take back that a success was told, for the message was certainly not sent: the next success is told.
+
+    :param record: What is remembered.
+    :param failures: Failures that had been told before the success.
+    """
+    return Decision(False, replace(record, failures=record.failures + failures))
 
 
 class Store(Protocol):
@@ -298,7 +325,14 @@ class Memory:
         :param key: What is alerted of.
         :param token: The alert.
         """
-        self._reach(lambda: self._store.set(_name(key) + CLAIM, token))
+        name = _name(key) + CLAIM
+
+        def act() -> None:
+            before = self._store.get(name, default=None)
+            self._store.set(name, token)
+            _check(self._store, name, before)
+
+        self._reach(act)
 
     def is_claimed_by(self, key: str, token: str) -> bool:
         """
@@ -326,8 +360,12 @@ class Memory:
 
         def act() -> T:
             with _turn(name):
-                record, decided = rule(_read(self._store, name, kind))
-                self._store.set(name, json.dumps({"key": label or key, **asdict(record)}))
+                before = self._store.get(name, default=None)
+                record, decided = rule(_parsed(before, kind))
+                # The stamp makes each text another: two machines can write the same numbers.
+                kept = {"key": label or key, "stamp": uuid.uuid4().hex[:12], **asdict(record)}
+                self._store.set(name, json.dumps(kept))
+            _check(self._store, name, before)
             return decided
 
         return self._reach(act)
@@ -335,20 +373,30 @@ class Memory:
     def _reach(self, act: Callable[[], T]) -> T | None:
         if self._lost:
             return None
+        began = time.monotonic()
         try:
-            return act()
+            found = act()
         except Exception as error:  # whatever keeps the memory away must not keep the alert away
             self._lost = True
             logger.warning("The memory of alerts cannot be reached (%s); sending without it", error)
             return None
+        if time.monotonic() - began > LONGEST_TURN:
+            self._lost = True  # asking once more would take the time that the message needs
+            logger.warning("The memory of alerts is slow; going on without it")
+        return found
 
 
 def _name(key: str) -> str:
     return PREFIX + hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
-def _read(store: Store, name: str, kind: type[K]) -> K:
-    text = store.get(name, default=None)
+def _check(store: Store, name: str, before: str | None) -> None:
+    """Look whether something was written: on Airflow 3.1 and 3.2 a Variable that cannot be written raises nothing."""
+    if store.get(name, default=None) == before:
+        raise OSError("what was written is not there")
+
+
+def _parsed(text: str | None, kind: type[K]) -> K:
     try:
         found = json.loads(text) if text else {}
     except ValueError:
@@ -362,8 +410,22 @@ def _read(store: Store, name: str, kind: type[K]) -> K:
 def _turn(name: str) -> Iterator[None]:
     handle = os.open(own_folder() / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        # A lock of this kind belongs to the open file, so it parts threads as well as processes.
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        _lock(handle)
         yield
     finally:
         os.close(handle)
+
+
+def _lock(handle: int) -> None:
+    """Lock a file; whoever holds it may hang, and Airflow kills callbacks that wait for too long."""
+    until = time.monotonic() + LONGEST_TURN
+    while True:
+        try:
+            # A lock of this kind belongs to the open file, so it parts threads as well as processes.
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise TimeoutError(f"another alert holds it for more than {LONGEST_TURN:g} s") from None
+            time.sleep(TURN_EVERY)
+        else:
+            return

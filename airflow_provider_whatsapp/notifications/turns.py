@@ -38,18 +38,16 @@ class Person(Held):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(Held):
     """
-    An alert that wants to be sent.
+    An alert that wants to be sent; held are the failures that its message tells, for another alert's message.
 
-    :param name: What failed, for another alert's message.
     :param tells_several: Its message can tell of others.
     :param may_be_told: It may be told by another alert's message.
     :param gap: Seconds between two messages to one person; 0: none.
     :param token: Tells it from all others.
     """
 
-    name: str
     tells_several: bool
     may_be_told: bool
     gap: float
@@ -83,15 +81,17 @@ def on_turn(
     :param now: Unix time in seconds.
     :param patient: It may wait; otherwise it goes.
     """
-    if now >= person.free_at or not patient:
+    wait = person.free_at - now
+    # Machines' clocks differ a little; a moment that is much further away than the gap was written by a wrong one.
+    if not 0 < wait <= 2 * caller.gap or not patient:
         gone = replace(person, free_at=now + caller.gap, teller="")
         if not caller.tells_several:
             return gone, Turn(to)
         return replace(gone, held=0, names=()), Turn(to, held=person.held, names=person.names)
     if caller.may_be_told and person.teller not in ("", caller.token):
-        return person.with_more(1, (caller.name,)), Turn(to, handed_over=True)
+        return person.with_more(caller.held, caller.names), Turn(to, handed_over=True)
     teller = person.teller or (caller.token if caller.tells_several else "")
-    return replace(person, teller=teller), Turn(to, wait=person.free_at - now)
+    return replace(person, teller=teller), Turn(to, wait=wait)
 
 
 class Turns:

@@ -25,34 +25,43 @@ DEFAULT_TEXT = (
     "{% elif dag_run %}DAG {{ dag_run.dag_id }}"
     "{% elif dag %}DAG {{ dag.dag_id }}"
     "{% else %}Airflow{% endif %}"
-    "{% if run_id %}, run {{ run_id }}{% endif %}"
+    "{% if run_id %}, run {{ run_id }}"
+    "{% elif dag_run and dag_run.dag_run_id %}, run {{ dag_run.dag_run_id }}{% endif %}"
     "{% if exception %}: {{ exception }}"
     "{% elif reason %}: {{ reason }}"
     "{% elif deadline %}: deadline missed"
-    "{% elif ti and ti.state %}: {{ ti.state.value or ti.state }}{% endif %}"
+    "{% elif ti and ti.state %}: {{ ti.state.value or ti.state }}"
+    "{% elif ti and not ti.start_date %}: its worker was lost{% endif %}"
 )
 
 
 def others(decision: Decision | None, turn: Turn) -> str:
     """
-    Tell how long a row of failures is and how many were kept back, with the first few of them.
+    Tell how long a row of failures is and how many were kept back, with the first few of them last: they may be cut.
 
     :param decision: The memory's about the same task; None: it knows nothing.
     :param turn: What other alerts to the same person have handed over.
     """
-    parts = []
+    counts, lists = [], []
     if decision is not None and decision.escalated:
-        parts.append(f"{decision.record.runs} runs in a row have failed")
+        counts.append(f"{decision.record.runs} runs in a row have failed")
     if decision is not None and decision.held:
-        parts.append(_counted(decision.held, "more failure", decision.names))
+        counts.append(_counted(decision.held, "more failure"))
+        lists.append(_listed(decision.held, decision.names))
     if turn.held:
-        parts.append(_counted(turn.held, "other alert", turn.names))
-    return "; ".join(parts)
+        counts.append(_counted(turn.held, "other alert"))
+        lists.append(_listed(turn.held, turn.names))
+    named = "; ".join(filter(None, lists))
+    return "; ".join(counts) + (f": {named}" if named else "")
 
 
-def _counted(count: int, what: str, names: Sequence[str]) -> str:
-    rest = ", ..." if count > len(names) else ""
-    return f"{count} {what}{'s' if count > 1 else ''}: {', '.join(names)}{rest}"
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count > 1 else ''}"
+
+
+def _listed(count: int, names: Sequence[str]) -> str:
+    """Return the names; those that Airflow alone has counted have none."""
+    return ", ".join((*names, "...") if names and count > len(names) else names)
 
 
 def text_body(text: str, context: Mapping[str, Any], more: str, *, summary: bool) -> str:
@@ -71,15 +80,20 @@ def text_body(text: str, context: Mapping[str, Any], more: str, *, summary: bool
     return f"{cut(text, MAX_TEXT - len(more) - 3)} ({more})" if more else cut(text, MAX_TEXT)
 
 
-def stock_values(context: Mapping[str, Any], more: str, *, summary: bool) -> dict[str, str]:
+def stock_values(
+    context: Mapping[str, Any], more: str, *, summary: bool, recovered: bool = False
+) -> dict[str, str]:
     """
     Return the stock template's values.
 
     :param context: The context of a callback.
     :param more: What :func:`others` says.
     :param summary: Tell of the others alone.
+    :param recovered: Tell that what had failed works again.
     """
     found = facts(context)
+    if recovered:
+        found["error"] = "works again"
     if summary:
         found["error"] = more
     elif more:

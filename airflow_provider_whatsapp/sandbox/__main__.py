@@ -24,21 +24,31 @@ VARIABLE = "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"
 
 
 def _number(raw: str) -> float:
-    value = float(raw)
+    try:
+        value = float(raw)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, not {raw}") from None
     if not value >= 0:
         raise argparse.ArgumentTypeError(f"must be 0 or more, not {raw}")
     return value
 
 
+def _integer(raw: str) -> int:
+    try:
+        return int(raw)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {raw}") from None
+
+
 def _whole(raw: str) -> int:
-    value = int(raw)
+    value = _integer(raw)
     if value < 0:
         raise argparse.ArgumentTypeError(f"must be 0 or more, not {raw}")
     return value
 
 
 def _port(raw: str) -> int:
-    value = int(raw)
+    value = _integer(raw)
     if not 0 <= value <= 65_535:
         raise argparse.ArgumentTypeError(f"must be 0 to 65535, not {raw}")
     return value
@@ -67,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     usual = Settings()
     made = argparse.ArgumentParser(
         prog="python -m airflow_provider_whatsapp.sandbox",
+        usage="%(prog)s [OPTION ...]",  # all of them would be twenty lines before the error
         description="A WhatsApp on this machine: Maton's gateway and Meta's Cloud API, with a phone to look at.",
     )
     options: list[tuple[str, Callable[[str], object], str]] = [
@@ -86,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
         ("tls-cert", str, "file with a certificate: serves https"),
         ("tls-key", str, "file with the certificate's key"),
         ("keep", _whole, "messages and requests kept"),
-        ("seed", int, "the same seed gives the same ids"),
+        ("seed", _integer, "the same seed gives the same ids"),
     ]
     for name, kind, text in options:
         default = getattr(usual, name.replace("-", "_"))

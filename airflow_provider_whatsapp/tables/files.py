@@ -139,7 +139,7 @@ def missing(library: str, extra: str) -> ConfigurationError:
     """
     return ConfigurationError(
         f"{library} is not installed",
-        advice=f"Where the task runs: pip install 'airflow-provider-whatsapp[{extra}]'.",
+        advice=f"Where the task runs: pip install {library}, which airflow-provider-whatsapp[{extra}] brings.",
     )
 
 

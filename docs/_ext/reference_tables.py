@@ -38,19 +38,20 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def error_table() -> str:
     """Return every code that the package knows, in order."""
     merged: dict[tuple[Any, ...], list[error_codes.CodeInfo]] = {}
-    for row in sorted(error_codes.TABLE, key=lambda row: (row.code or 0, row.subcode or 0)):
+    for row in sorted(error_codes.TABLE, key=lambda row: row.subcode or 0):
         merged.setdefault((row.code, row.meaning, row.advice, row.error, row.retry), []).append(row)
     rows = [(_codes(same), same[0]) for same in merged.values()]
     rows += [(f"`{first}` to `{last}`", row) for first, last, row in error_codes.RANGES]
+    rows.sort(key=lambda named: named[1].code or 0)
     return table(
-        ["code", "meaning", "error", "again?", "what to do"],
+        ["code", "meaning", "what to do", "again?", "error"],
         (
             [
                 name,
                 row.meaning + (" *(may come later, with the status)*" if row.asynchronous else ""),
-                f"`{row.error.__name__}`",
-                RETRY[row.retry],
                 row.advice,
+                RETRY[row.retry],
+                f"`{row.error.__name__}`",
             ]
             for name, row in rows
         ),

@@ -44,7 +44,7 @@ class IfThere(SphinxDirective):
         return self.parse_content_to_nodes() if there else []
 
 
-REFERRED_TO = {"KINDS", "NUMBER_FIELDS", "STATUS_ORDER"}
+REFERRED_TO = {"KINDS", "STATUS_ORDER"}
 INNER = {
     *(
         "body_values",

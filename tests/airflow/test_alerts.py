@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -25,7 +26,12 @@ ROOT = HERE.parents[1]
 ONCALL, EVERYBODY, POLICY, SYNC = "+15550001111", "+15550002222", "+15550003333", "+15550005555"
 DEADLINE = 180
 """Seconds after which a running Airflow is given up; it takes 30 to 60 to be ready on two cores."""
-COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+COMPONENTS = {
+    # Without this option logs would be served to other machines too.
+    "scheduler": ["--skip-serve-logs"],
+    "triggerer": ["--skip-serve-logs"],
+    "dag-processor": [],
+}
 HAS_SYNC_DEADLINES = importlib.metadata.version("apache-airflow-core") >= "3.2"
 BODY = [{"type": "BODY", "text": "Something is wrong."}]
 
@@ -63,8 +69,8 @@ def environment(home, connection):
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
-        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
-        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
         "AIRFLOW__WHATSAPP__ALERT_TO": POLICY,
         "AIRFLOW__WHATSAPP__ALERT_TEMPLATE": "something_wrong",
         # The API server's first answer takes seconds on a busy machine, and a task that waits in vain never runs.
@@ -114,8 +120,8 @@ def running_airflow(sandbox, tmp_path_factory):
         stack.enter_context(started("api-server", [*airflow, "api-server"], env, home))
         # A task that begins before the API server answers has failed.
         wait_for(functools.partial(answers, env["AIRFLOW__API__BASE_URL"]), home)
-        for name in COMPONENTS[1:]:
-            stack.enter_context(started(name, [*airflow, name], env, home))
+        for name, options in COMPONENTS.items():
+            stack.enter_context(started(name, [*airflow, name, *options], env, home))
         wait_for(lambda: rows(home, "SELECT 1 FROM serialized_dag WHERE dag_id = 'deadline_alert'"), home)
         trigger = [*airflow, "dags", "trigger", "deadline_alert"]
         subprocess.run(trigger, env=env, check=True, capture_output=True, timeout=DEADLINE)
@@ -198,7 +204,10 @@ def test_failures_deadlines_and_questions_reach_their_phones(running_airflow, sa
         pytest.param("15550006005", r"Task callback_kinds\.fails, try 2, run \S+: no rows", id="failure"),
         pytest.param("15550006006", r"DAG callback_kinds, run \S+: task_failure", id="DAG failure"),
         pytest.param("15550006007", r"DAG callback_kinds_well, run \S+: success", id="DAG success"),
-        pytest.param("15550006008", r"DAG callback_kinds: deadline missed", id="deadline"),
+        pytest.param("15550006008", r"DAG callback_kinds, run \S+: deadline missed", id="deadline"),
+        pytest.param(
+            "15550006011", r"Task worker_lost\.load, try 1, run \S+: its worker was lost", id="worker lost"
+        ),
         pytest.param("15550006010", r"Task alerts_live\.approve, try 1, run \S+: running", id="question"),
     ],
 )
@@ -217,7 +226,9 @@ def test_the_example_of_a_deadline(running_airflow, sandbox):
     values = {parameter["parameter_name"]: parameter["text"] for parameter in body["parameters"]}
     assert template["name"] == "airflow_alert"
     assert (values["dag"], values["error"]) == ("deadline_alert", "deadline missed")
-    assert button["parameters"][0]["text"] == "dags/deadline_alert"
+    ((run,),) = rows(running_airflow, "SELECT run_id FROM dag_run WHERE dag_id = 'deadline_alert'")
+    assert values["run"] == run
+    assert button["parameters"][0]["text"] == f"dags/deadline_alert/runs/{quote(run)}"
 
 
 def ended(home, dag_id):
@@ -332,6 +343,7 @@ def test_a_synchronous_deadline(running_airflow, sandbox):
     shutil.copy(HERE / "dags" / "alerts_sync.py", running_airflow / "dags")
     texts = texts_to(sandbox, running_airflow, "15550005555")
 
-    assert texts == {"15550005555": "DAG alerts_sync: deadline missed"}
+    assert re.fullmatch(r"DAG alerts_sync, run \S+: deadline missed", texts["15550005555"])
+    assert len(texts) == 1
     logs = (running_airflow / "logs" / "executor_callbacks").rglob("*")
     assert not any("cannot be reached" in log.read_text() for log in logs if log.is_file())

@@ -268,4 +268,7 @@ def test_failure_alert(run_dag, sandbox, stock):
     values = {parameter["parameter_name"]: parameter["text"] for parameter in body["parameters"]}
     assert (values["dag"], values["task"]) == ("failure_alert", "load_orders")
     assert button["parameters"][0]["text"].startswith("dags/failure_alert/runs/")
-    assert recovery["text"]["body"] == "failure_alert.load_orders works again"
+    values = {
+        each["parameter_name"]: each["text"] for each in recovery["template"]["components"][0]["parameters"]
+    }
+    assert (values["dag"], values["task"], values["error"]) == ("failure_alert", "load_orders", "works again")

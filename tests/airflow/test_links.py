@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from importlib import import_module
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from airflow.sdk import BaseOperator
 
+from airflow_provider_whatsapp.get_provider_info import get_provider_info
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink, file_page, xcom_page
 from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
 from airflow_provider_whatsapp.operators.messages import SendTemplateOperator, SendTextOperator
@@ -17,6 +21,18 @@ from airflow_provider_whatsapp.sensors.templates import TemplateApprovalSensor
 pytestmark = pytest.mark.airflow
 
 TO = "+1 555 010 0199"
+LINKS = {
+    "SendTemplateOperator": {WhatsAppManagerLink, ResultsLink},
+    "SendTextOperator": {ResultsLink},
+    "SendMediaOperator": {ResultsLink},
+    "SendMessageOperator": {ResultsLink},
+    "SqlToWhatsAppOperator": {WhatsAppManagerLink, ResultsLink},
+    "BroadcastTemplateOperator": {WhatsAppManagerLink, ResultsLink},
+    "SyncTemplatesOperator": {WhatsAppManagerLink},
+    "TemplateApprovalSensor": {WhatsAppManagerLink},
+    "MessageStatusSensor": set(),
+}
+"""What has to do with templates leads to WhatsApp Manager, what sends to its results."""
 TI = SimpleNamespace(
     dag_id="sales", run_id="manual__2026-01-01T00:00:00+00:00", task_id="group.send", map_index=-1
 )
@@ -31,12 +47,44 @@ def connect(monkeypatch, **parts):
     monkeypatch.setenv("AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT", json.dumps(connection))
 
 
+def task_classes():
+    """Return what Airflow is told of that makes a task, by name."""
+    info = get_provider_info()
+    modules = [
+        module
+        for kind in ("operators", "sensors")
+        for entry in info[kind]
+        for module in entry["python-modules"]
+    ]
+    return {
+        name: cls
+        for module in modules
+        for name, cls in inspect.getmembers(import_module(module), inspect.isclass)
+        if cls.__module__ == module and issubclass(cls, BaseOperator) and not name.startswith("_")
+    }
+
+
 def manager(operator):
     return WhatsAppManagerLink().get_link(operator, ti_key=TI)
 
 
 def broadcast(**arguments):
     return BroadcastTemplateOperator(task_id="send", recipients=[], template_name="hello_world", **arguments)
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_the_links_of_each_task(name):
+    links = task_classes()[name].operator_extra_links
+
+    assert len(links) == len(LINKS[name])
+    assert {type(link) for link in links} == LINKS[name]
+
+
+def test_no_task_is_left_out_and_airflow_knows_each_link():
+    assert set(task_classes()) == set(LINKS)
+    # One that Airflow is not told of would not be shown.
+    known = {f"{link.__module__}.{link.__qualname__}" for links in LINKS.values() for link in links}
+    assert known == set(get_provider_info()["extra-links"])
 
 
 @pytest.mark.parametrize("host", [None, "https://api.maton.ai"])

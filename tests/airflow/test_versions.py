@@ -12,6 +12,7 @@ import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from packaging.version import Version
@@ -98,6 +99,33 @@ def test_the_commands_are_there_with_airflow_s_and_without(sandbox, tmp_path):
             assert done.returncode == 0, done.stderr
             assert [path.name for path in folder.iterdir()] == ["hello_world.yaml"]
             (folder / "hello_world.yaml").unlink()
+
+
+@pytest.mark.skipif(not at_least("3.2.0"), reason="`airflow whatsapp` came with 3.2")
+def test_airflow_s_command_takes_airflow_s_connection_before_a_key_in_the_environment(monkeypatch, dag_bag):
+    from airflow.models import Connection
+    from airflow.utils.session import create_session
+
+    from airflow_provider_whatsapp.airflow_cli import _config
+    from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+    def key(conn_id=None):
+        return _config(SimpleNamespace(conn_id=conn_id, waba_id=None, host=None, app_id=None)).api_key
+
+    monkeypatch.delenv(CONN_VARIABLE, raising=False)
+    with pytest.raises(ConfigurationError, match="there is no connection 'maton_whatsapp_default'"):
+        key()
+    monkeypatch.setenv("MATON_API_KEY", "key-of-the-environment")
+    assert key() == "key-of-the-environment"
+    with pytest.raises(ConfigurationError, match="there is no connection 'another'"):
+        key("another")
+    with create_session() as session:
+        session.add(Connection("maton_whatsapp_default", "maton_whatsapp", password="key-of-the-database"))
+    try:
+        assert key() == "key-of-the-database"
+    finally:
+        with create_session() as session:
+            session.query(Connection).filter_by(conn_id="maton_whatsapp_default").delete()
 
 
 def test_many_coroutines_look_up_a_connection_at_once(sandbox):

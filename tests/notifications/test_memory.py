@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import itertools
 import multiprocessing
 import threading
@@ -21,6 +22,7 @@ from airflow_provider_whatsapp.notifications.memory import (
     on_success,
     on_summary,
     on_unsent,
+    on_untold_success,
 )
 
 
@@ -63,6 +65,13 @@ def test_further_failures_are_kept_back_and_told_after_the_cooldown():
     assert (later.record.held, later.record.failures) == (0, 10)
 
 
+def test_a_moment_that_is_yet_to_come_keeps_nothing_back():
+    """It was written by a machine whose clock is a day ahead."""
+    ahead = fail(Record(), now=1000.0 + 86_400).record
+
+    assert fail(ahead, now=1000.0).send
+
+
 def test_without_a_cooldown_every_failure_is_told():
     record = fail(Record(), cooldown=0).record
 
@@ -77,6 +86,47 @@ def test_a_summary_tells_what_was_kept_back_once():
     assert (summary.held, summary.names) == (1, ("b",))
     assert not on_summary(summary.record, now=1040.0, token="a").send
     assert not fail(summary.record, now=1100.0).send
+
+
+def summed_up(record, failed, now):
+    return on_summary(record, now=now, token="a", failed=failed)
+
+
+def test_a_summary_tells_what_airflow_alone_has_counted():
+    """Another machine's failure was overwritten in the moment in which it was remembered."""
+    summary = summed_up(waiting("a"), failed=2, now=1010.0)
+
+    assert (summary.send, summary.held, summary.names) == (True, 1, ())
+    assert not summed_up(waiting("a"), failed=1, now=1010.0).send
+
+
+def test_what_airflow_counts_is_told_once():
+    first = fail(Record(), run="r1", token="a", waits=10).record
+    summary = summed_up(first, failed=10, now=1010.0)
+    second = fail(summary.record, run="r1", now=2000.0, token="a", waits=10).record
+    more = fail(second, run="r1", now=2001.0).record
+
+    assert summary.held == 9
+    assert summed_up(second, failed=14, now=2010.0).held == 3
+    assert summed_up(more, failed=12, now=2010.0).held == 1
+
+
+def test_what_airflow_counts_in_a_run_is_added_to_what_is_held_of_earlier_ones():
+    record = fail(Record(), run="r1").record
+    for _ in range(3):
+        record = fail(record, run="r1", now=1001.0).record
+    record = fail(record, run="r2", now=1002.0, token="a", waits=10).record
+
+    assert summed_up(record, failed=5, now=1012.0).held == 8
+
+
+def test_what_could_not_be_sent_is_not_taken_for_told():
+    summary = summed_up(fail(Record(), run="r1", token="a", waits=10).record, failed=10, now=1010.0)
+    back = on_unsent(summary.record, held=summary.held, names=()).record
+    following = fail(back, run="r1", now=1020.0, token="a", waits=10)
+
+    assert following.held == 9
+    assert not summed_up(following.record, failed=11, now=1030.0).send
 
 
 def test_who_comes_late_waits_in_the_place_of_the_first():
@@ -110,6 +160,13 @@ def test_a_success_is_told_only_after_failures():
     assert recovered.send
     assert recovered.held == 2
     assert recovered.record == Record()
+
+
+def test_a_success_that_could_not_be_told_is_told_by_the_next():
+    recovered = on_success(fail(fail(Record()).record, now=1001.0).record)
+    again = on_success(on_untold_success(recovered.record, failures=recovered.held).record)
+
+    assert (again.send, again.held) == (True, 2)
 
 
 def test_a_success_in_between_ends_the_row():
@@ -172,6 +229,83 @@ def test_keys_do_not_meet(tmp_path):
 
 def test_an_unreachable_memory_says_so_and_leaves_the_decision():
     assert Memory(Broken()).decide("a", fail) is None
+
+
+class Deaf(Files):
+    """Variables on Airflow 3.1 and 3.2 that cannot be written: it logs an error and raises nothing."""
+
+    def set(self, key, value):
+        pass
+
+
+def test_a_write_that_fails_in_silence_leaves_the_decision(tmp_path):
+    Memory(Files(tmp_path)).decide("a", fail)
+
+    assert Memory(Deaf(tmp_path)).decide("a", fail) is None
+    assert Memory(Deaf(tmp_path)).decide("b", fail) is None
+
+
+def test_a_write_that_another_machine_overwrites_with_the_numbers_of_before_is_no_failure(
+    tmp_path, monkeypatch
+):
+    """That machine has read what was there two failures ago, and counts one more."""
+    monkeypatch.setattr("airflow_provider_whatsapp.notifications.memory._turn", lambda name: nullcontext())
+    first = []
+
+    class Behind(Files):
+        def get(self, key, default=None):
+            return first.pop() if first else super().get(key, default)
+
+    class Overwritten(Files):
+        def set(self, key, value):
+            super().set(key, value)
+            assert not Memory(Behind(tmp_path)).decide("a", fail).send
+
+    Memory(Files(tmp_path)).decide("a", fail)
+    first += [path.read_text() for path in tmp_path.glob("whatsapp_alert_*.json")]
+    Memory(Files(tmp_path)).decide("a", fail)
+
+    assert not Memory(Overwritten(tmp_path)).decide("a", fail).send
+
+
+def test_an_older_claim_that_cannot_be_overwritten_does_not_stand(tmp_path):
+    Memory(Files(tmp_path)).claim("a", "older")
+    memory = Memory(Deaf(tmp_path))
+    memory.claim("a", "mine")
+
+    assert memory.is_claimed_by("a", "mine")
+
+
+def test_a_process_that_hangs_in_its_turn_keeps_nobody_waiting_for_long(tmp_path, monkeypatch):
+    monkeypatch.setattr("airflow_provider_whatsapp.notifications.memory.LONGEST_TURN", 0.1)
+    memory = Memory(Files(tmp_path))
+    memory.decide("a", fail)
+    (path,) = tmp_path.rglob("whatsapp_alert_*.lock")
+    with path.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert memory.decide("a", fail) is None
+
+    assert not Memory(Files(tmp_path)).decide("a", fail).send
+
+
+def test_a_slow_memory_is_asked_once(tmp_path, monkeypatch):
+    """An API server that is ill may take ten seconds for each answer, and Airflow kills callbacks after twenty."""
+    monkeypatch.setattr("airflow_provider_whatsapp.notifications.memory.LONGEST_TURN", 0.05)
+    asked = []
+
+    class Slow(Files):
+        def get(self, key, default=None):
+            asked.append(key)
+            threading.Event().wait(0.06)
+            return super().get(key, default)
+
+    memory = Memory(Slow(tmp_path))
+
+    assert memory.decide("a", fail).send, "what was found is gone by"
+    count = len(asked)
+    assert memory.decide("b", fail) is None
+    assert memory.is_claimed_by("b", "token")
+    assert len(asked) == count
 
 
 def test_a_damaged_record_is_begun_anew(tmp_path):

@@ -90,6 +90,39 @@ def failure(run="r1", **fields):
     return {"ti": ti, "run_id": run, "dag": dag, "exception": ValueError("no rows"), **fields}
 
 
+@pytest.fixture
+def several_machines(monkeypatch):
+    """Let tasks run on several machines, whose alerts look after their claims a moment later."""
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
+    monkeypatch.setattr("airflow_provider_whatsapp.notifications.memory.SETTLING", 0.1)
+
+
+def mapped(index=0, **fields):
+    """Return the context of a mapped task; fields are the task instance's."""
+    context = failure()
+    vars(context["ti"]).update(map_index=index, **fields)
+    return context
+
+
+@pytest.fixture
+def away(sandbox, monkeypatch):
+    """Give a connection to a gateway that does not answer."""
+    connection = json.dumps(
+        {
+            "conn_type": "maton_whatsapp",
+            "password": "k",
+            "host": "http://127.0.0.1:9",
+            "extra": {"phone_number_id": "1", "max_retries": 0},
+        }
+    )
+    monkeypatch.setenv("AIRFLOW_CONN_AWAY", connection)
+    return "away"
+
+
+def bodies(sandbox):
+    return [message["payload"]["text"]["body"] for message in sandbox.messages]
+
+
 def hook(**options):
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
@@ -186,14 +219,9 @@ def test_a_template_that_does_not_fit_is_one_line_with_advice(sandbox, variables
 
 
 def test_an_unreachable_gateway_is_one_line_and_the_next_alert_tells_of_it(
-    sandbox, variables, caplog, counts, change_connection, monkeypatch
+    sandbox, variables, caplog, counts, away
 ):
-    monkeypatch.setenv(
-        "AIRFLOW_CONN_AWAY",
-        '{"conn_type": "maton_whatsapp", "password": "k", '
-        '"host": "http://127.0.0.1:9", "extra": {"phone_number_id": "1", "max_retries": 0}}',
-    )
-    make(text="no rows", maton_conn_id="away")(failure())
+    make(text="no rows", maton_conn_id=away)(failure())
     (line,) = errors(caplog)
     make(text="no rows")(failure(run="r2"))
     make(text="no rows")(failure(run="r3"))
@@ -360,3 +388,118 @@ def test_a_summary_that_could_not_be_sent_is_told_by_the_next(sandbox, variables
     first, following = (message["payload"]["text"]["body"] for message in sandbox.messages)
     assert first == "no rows"
     assert following == "no rows (1 more failure: orders.load)"
+
+
+@pytest.mark.parametrize("cooldown", [1e-6, 300])
+def test_where_variables_can_be_read_and_not_written_every_alert_is_sent(
+    sandbox, variables, several_machines, monkeypatch, cooldown
+):
+    """On Airflow 3.1 and 3.2 such a write raises nothing, and what an older alert has claimed still stands."""
+    from airflow.sdk import Variable
+
+    notifier = make(text="{{ run_id }}", cooldown=cooldown)
+    notifier(failure("r1"))
+    monkeypatch.setattr(Variable, "set", lambda key, value: None)
+    notifier(failure("r2"))
+    notifier(failure("r3"))
+
+    assert bodies(sandbox) == ["r1", "r2", "r3"]
+
+
+def test_without_a_cooldown_every_failure_is_told_though_others_fail_in_the_same_moment(
+    sandbox, variables, several_machines
+):
+    """What Airflow counts has been told already, so there is no summary either."""
+    notifier = make(text="{{ ti.map_index }}", cooldown=0, roll_up=0.1, escalate_to=OTHER, escalate_after=99)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda index: notifier(mapped(index, get_ti_count=lambda **_: 9)), range(3)))
+
+    assert sorted(bodies(sandbox)) == ["0", "1", "2"]
+
+
+def test_the_tries_of_a_run_are_one_failed_run(sandbox, variables):
+    notifier = make(text="no rows", roll_up=0, escalate_to=OTHER, escalate_after=2)
+    for index, number in enumerate((1, 3, 1)):
+        notifier(mapped(index, try_number=number))
+    for number in (1, 2, 3):
+        notifier(mapped(try_number=number, state="up_for_retry"))
+
+    assert told(sandbox) == [("15550001111", "text")] * 2
+
+
+def test_a_failure_that_another_machine_has_overwritten_is_told_by_airflow_s_count(
+    sandbox, variables, several_machines
+):
+    make(text="no rows", roll_up=0.1)(mapped(get_ti_count=lambda **_: 1))
+
+    assert bodies(sandbox) == ["no rows", "DAG orders, run r1: 1 more failure"]
+
+
+def test_airflow_is_not_asked_for_the_number_of_tries_that_failed(sandbox, variables, several_machines):
+    """It would tell how many tasks have failed for good."""
+    make(text="no rows", roll_up=0.1)(mapped(state="up_for_retry", get_ti_count=lambda **_: 9))
+
+    assert bodies(sandbox) == ["no rows"]
+
+
+@pytest.fixture
+def keep_teller(variables):
+    """Let another alert wait for its turn with a person who has been told something."""
+
+    def keep():
+        found = {key: json.loads(value) for key, value in variables.values.items() if "_claim" not in key}
+        ((key, record),) = ((key, record) for key, record in found.items() if "free_at" in record)
+        variables.set(key, json.dumps(record | {"teller": "another", "free_at": time.time() + 12}))
+        return lambda: json.loads(variables.values[key])
+
+    return keep
+
+
+def test_an_alert_that_is_handed_over_brings_along_what_it_should_have_told(sandbox, variables, keep_teller):
+    for run in ("r1", "r2", "r3"):
+        make(text="no rows", gap=6.5)(failure(run))
+    person = keep_teller()
+    make(text="no rows", gap=6.5, cooldown=1e-6)(failure("r4"))
+
+    assert bodies(sandbox) == ["no rows"]
+    assert (person()["held"], person()["names"]) == (3, ["orders.load"] * 3)
+
+
+def test_a_summary_that_is_handed_over_brings_along_its_number(
+    sandbox, variables, keep_teller, several_machines
+):
+    people = []
+
+    def count(**_):
+        people.append(keep_teller())
+        return 3
+
+    make(text="no rows", gap=6.5, roll_up=0.1)(mapped(get_ti_count=count))
+
+    assert bodies(sandbox) == ["no rows"]
+    assert people[0]()["held"] == 3
+
+
+def test_a_recovery_that_could_not_be_sent_is_told_by_the_next_success(sandbox, variables, caplog, away):
+    make(text="no rows")(failure())
+    context = failure("r2")
+    context["ti"].state = "success"
+    del context["exception"]
+    for connection in (away, "maton_whatsapp_default", "maton_whatsapp_default"):
+        make(text="works again", recovery=True, maton_conn_id=connection)(context)
+
+    assert len(errors(caplog)) == 1
+    assert bodies(sandbox) == ["no rows", "works again"]
+
+
+def test_what_goes_wrong_after_the_message_does_not_take_it_back(sandbox, variables, monkeypatch):
+    from airflow_provider_whatsapp.notifications import alert
+
+    def fail(name, count):
+        raise OSError("no metrics")
+
+    monkeypatch.setattr(alert, "Stats", SimpleNamespace(incr=fail))
+    make(text="no rows")(failure())
+    make(text="no rows")(failure("r2"))
+
+    assert bodies(sandbox) == ["no rows"]

@@ -30,7 +30,7 @@ PROCESSES, ALERTS = 2, 20
 
 def caller(name="orders.load", **options):
     defaults = {"tells_several": True, "may_be_told": True, "gap": GAP, "token": uuid.uuid4().hex}
-    return Caller(name=name, **{**defaults, **options})
+    return Caller(**{"held": 1, "names": (name,), **defaults, **options})
 
 
 def turns_in(folder, sender="1", **options):
@@ -60,6 +60,19 @@ def test_those_who_come_while_one_waits_are_told_by_it():
 
     assert (turn.held, turn.names) == (7, tuple(f"dag{number}.load" for number in range(5)))
     assert person == Person(free_at=1012.5)
+
+
+def test_who_hands_over_brings_along_those_that_its_message_tells():
+    person, _ = asked(Person(free_at=1006.0), caller(), 1000.0)
+    person, turn = asked(person, caller(held=9, names=("orders.load", "orders.check")), 1001.0)
+
+    assert turn.handed_over
+    assert (person.held, person.names) == (9, ("orders.load", "orders.check"))
+
+
+def test_a_moment_that_is_further_away_than_any_gap_is_that_of_a_wrong_clock():
+    assert asked(Person(free_at=1000.0 + 86_400, teller="another"), caller(), 1000.0)[1] == Turn(TO)
+    assert asked(Person(free_at=1000.0 + GAP + 0.5), caller(), 1000.0)[1].wait == GAP + 0.5
 
 
 def test_it_does_not_hand_itself_over_to_itself():

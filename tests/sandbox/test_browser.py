@@ -272,6 +272,17 @@ def test_nothing_is_wider_than_a_narrow_window(browse, sandbox, view, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_table_of_faults_and_its_form_keep_their_lines(browse, sandbox, width):
+    sandbox.control("POST", "faults", json={"kind": "status", "path": "/messages", "to": USER})
+    page = browse(viewport={"width": width, "height": 860}).open("/faults")
+    remove = page.get_by_role("button", name="Remove fault 1").bounding_box()
+    assert remove["width"] > remove["height"]
+    # A list and a field that stand side by side have their labels at one height.
+    tops = [page.get_by_text(label).bounding_box()["y"] for label in ("Method", "Path contains")]
+    assert tops[0] == tops[1]
+
+
 def test_a_narrow_window_shows_one_thing_at_a_time(browse, sandbox):
     sandbox.send_template("hello_world")
     page = browse(viewport={"width": 390, "height": 780}).open()

@@ -134,6 +134,22 @@ def test_bad_options_are_refused(tools):
         assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--latency", "x", "must be a number, not x"),
+        ("--status-delays", "1,b,3", "must be a number, not b"),
+        ("--port", "web", "must be a whole number, not web"),
+        ("--rate-limit", "2.5", "must be a whole number, not 2.5"),
+        ("--seed", "corn", "must be a whole number, not corn"),
+    ],
+)
+def test_a_value_that_is_no_number_is_told_in_two_lines(tools, option, value, words):
+    _, err = tools.start(option, value).communicate(timeout=10)
+    assert err.endswith(f"error: argument {option}: {words}\n")
+    assert err.count("\n") == 2
+
+
 def test_a_certificate_that_is_none_is_one_line(tools, tmp_path):
     (tmp_path / "cert.pem").write_text("nonsense")
     for given in (

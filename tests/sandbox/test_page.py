@@ -72,6 +72,22 @@ def test_a_document_is_a_card_with_name_size_and_type(sandbox, tools):
     assert "PDF · 2 kB" in page
 
 
+@pytest.mark.parametrize(
+    ("mime", "name", "shown"),
+    [
+        ("text/plain", "orders.csv", "CSV"),
+        ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "orders.xlsx", "XLSX"),
+        ("application/pdf", "Orders of 2026.11 (final)", "PDF"),
+        ("application/pdf", "orders", "PDF"),
+    ],
+)
+def test_a_document_s_type_is_its_name_s_ending(sandbox, tools, mime, name, shown):
+    data = tools.pdf if mime.endswith("pdf") else b"a,b\n1,2\n"
+    media = sandbox.upload(data, mime, "upload").json()["id"]
+    sandbox.send(type="document", document={"id": media, "filename": name})
+    assert f">{shown} · {len(data)} B<" in sandbox.page()
+
+
 def test_ticks_follow_the_clock(sandbox):
     sandbox.send_template("hello_world")
     sandbox.advance(10)

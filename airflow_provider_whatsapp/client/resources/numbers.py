@@ -41,7 +41,7 @@ class PhoneNumbers(Resource):
         """
         Return the sending number: display number, verified name, quality, throughput and so on.
 
-        :param fields: Comma list; None: :data:`NUMBER_FIELDS` and the messaging limit. ``health_status`` says what
+        :param fields: Comma list; None: the usual facts and the messaging limit. ``health_status`` says what
             keeps the number from sending.
         :raises NotFoundError: ``phone_number_id`` is wrong, or not of this Maton connection.
         """

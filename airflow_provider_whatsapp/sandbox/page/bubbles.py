@@ -6,6 +6,7 @@ import base64
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -127,7 +128,11 @@ def _media(state: State, kind: str, source: dict[str, Any]) -> Attachment:
     found = state.media.get(str(source.get("id", "")))
     if found:
         name = source.get("filename") or (found.filename if kind == "document" else "")
-        note = f"{found.mime.rpartition('/')[2].rpartition('.')[2].upper()} · {size(found.size)}"
+        # A CSV goes as text/plain, so the name says better what a document is.
+        ending = PurePosixPath(name).suffix.removeprefix(".")
+        if not ending.isalnum():
+            ending = found.mime.rpartition("/")[2].rpartition(".")[2]
+        note = f"{ending.upper()} · {size(found.size)}"
         made = Attachment(kind, name, note)
         if found.mime.startswith("image/") and found.sound and 0 < len(found.data) <= _INLINE_IMAGE:
             made.image = f"data:{found.mime};base64,{base64.b64encode(found.data).decode()}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from datetime import UTC, datetime, timedelta
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -96,6 +97,21 @@ def callback_kinds_well():
 
 
 callback_kinds_well()
+
+
+@dag("worker_lost", **OPTIONS)
+def worker_lost():
+    @task(on_failure_callback=plain(6011))
+    def load():
+        """What a machine that goes down does: neither the task nor what watches it says another word."""
+        if LIVE:
+            os.kill(os.getppid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    load()
+
+
+worker_lost()
 
 TWO_DAYS = {"start_date": WHEN, "end_date": WHEN + timedelta(days=1)}
 
