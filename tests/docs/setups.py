@@ -123,8 +123,9 @@ SETUPS: dict[str, Setup] = {
         places={
             '"password": "<Maton API key>"': '"password": "maton-sandbox-key", "host": "{url}"',
             '"connection_id": "<Maton connection ID>", ': "",
-            **dict.fromkeys(("201", "301"), "106540352242922"),
-            **dict.fromkeys(("200", "300"), "102290129340398"),
+            # With their quotes, for the sandbox's port may hold the same digits.
+            **dict.fromkeys(('"201"', '"301"'), '"106540352242922"'),
+            **dict.fromkeys(('"200"', '"300"'), '"102290129340398"'),
         }
     ),
     "airflow_provider_whatsapp/assets.py": Setup(make=_assets),
