@@ -3,12 +3,14 @@
 #   make demo PYTHON=/path/to/python3.12      another interpreter
 #   make test AIRFLOW_VERSION=3.1.8           another Airflow, in an environment of its own
 #   make test ARGS="-k transport -x"          arguments for pytest
+#   make test JOBS=0 ARGS=--pdb               in one process; otherwise two share the files
 #   make sandbox ARGS="--port 0"              a free port instead of 8425
 
 PYTHON ?=
 AIRFLOW_VERSION ?=
 VENV ?= .venv$(if $(AIRFLOW_VERSION),-airflow-$(AIRFLOW_VERSION))
 ARGS ?=
+JOBS ?= 2
 
 SETUP = @PYTHON="$(PYTHON)" AIRFLOW_VERSION="$(AIRFLOW_VERSION)" scripts/setup.sh "$(VENV)"
 RUN = "$(VENV)/bin/python"
@@ -33,7 +35,7 @@ sandbox: ## start the sandbox and print the connection to paste
 
 test: ## run the whole test suite
 	$(SETUP) examples tests
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: ## ruff: rules and format
 	$(SETUP) lint

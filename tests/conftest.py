@@ -29,6 +29,9 @@ os.environ.update(
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_home.name}/airflow.db",
     }
 )
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Processes of one machine share folders of locks and of pace there, and the other workers test just that.
+    os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(dir=_home.name)
 for variable in ("MATON_API_KEY", "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"):
     os.environ.pop(variable, None)
 
