@@ -97,7 +97,11 @@ def test_a_broken_line_is_one_bad_row(tmp_path, content, problem):
     assert "file:" in errors[0]
 
 
-@pytest.mark.parametrize("content", [b"to\n\xff\xfe\n", gzip.compress(b"to\n15550000001\n" * 99)[:-20]])
+@pytest.mark.parametrize(
+    "content",
+    [b"to\n\xff\xfe\n", gzip.compress(b"to\n15550000001\n" * 99)[:-20]],
+    ids=["no text", "half an archive"],
+)
 def test_a_file_that_cannot_be_read_is_an_error_of_its_own(tmp_path, content):
     path = tmp_path / "file"
     path.write_bytes(content)
