@@ -10,20 +10,19 @@ from pathlib import Path
 import pytest
 
 # The fixture is taken by its name.
-from tests.test_connect import COMMAND, connection_of, line_of, terminal  # noqa: F401
+from tests.test_connect import COMMAND, connection_of, terminal, without_a_key  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
 
 
 def without_a_terminal(**options):
-    environment = {name: value for name, value in os.environ.items() if name != "MATON_API_KEY"}
     return subprocess.run(
         [sys.executable, "-m", *COMMAND],
         capture_output=True,
         text=True,
         check=False,
         cwd=ROOT,
-        env=environment,
+        env=without_a_key(),
         timeout=60,
         **options,
     )
@@ -106,15 +105,3 @@ def test_what_samples_of_headers_need_is_said_below_the_connection(terminal, san
 
     assert talk.end() == 0
     assert '"app_id"' in talk.text.rpartition("airflow connections add")[2]
-
-
-def test_an_id_with_a_hyphen_gets_no_line_that_a_shell_refuses(terminal, sandbox):  # noqa: F811
-    key = sandbox.connection["password"]
-    talk = terminal(*COMMAND, "--host", sandbox.url, "--conn-id", "prod-1", MATON_API_KEY=key)
-    talk.wait_for("Account): ")
-    talk.type(sandbox.extra["waba_id"])
-
-    assert talk.end() == 0
-    assert "export " not in talk.text
-    assert "a shell takes no variable named AIRFLOW_CONN_PROD-1" in talk.text
-    assert "prod-1" in line_of(talk.text, "airflow ")
