@@ -211,9 +211,16 @@ def _apply(given: argparse.Namespace, client: WhatsAppClient) -> int:
     plan = plan_templates(client, given.wanted, prune=given.prune, record=record)
     if not given.json:
         _show(render_plan(plan))
-    applier = Applier(
-        client, record=record, max_deletions=given.max_deletions, changed=lambda: record.write(path)
-    )
+
+    def keep() -> None:
+        try:
+            record.write(path)
+        except (
+            OSError
+        ) as error:  # it only sharpens later plans, and the report of what was done must not be lost
+            sys.stderr.write(f"the record of edits and deletions was not written: {error}\n")
+
+    applier = Applier(client, record=record, max_deletions=given.max_deletions, changed=keep)
     report = applier.apply(plan)
     _show(_json(report) if given.json else render_report(report))
     if report.failed:

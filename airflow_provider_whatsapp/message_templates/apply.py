@@ -15,6 +15,7 @@ from airflow_provider_whatsapp.client.errors import (
     OutcomeUnknownError,
     PayloadError,
     RateLimitError,
+    ServerError,
     TemplateError,
     WhatsAppError,
 )
@@ -51,9 +52,9 @@ class Outcome:
     What became of one change.
 
     :param change: The change.
-    :param state: ``done``; ``failed`` (refused, nothing was changed); ``unknown`` (no answer came, and looking did
-        not settle it); ``blocked`` (a limit of Meta's); ``postponed`` (the hour's limit is used up); ``not tried``
-        (an earlier failure ended the run).
+    :param state: ``done``; ``failed`` (nothing was changed: it was refused, or the account still holds what it held);
+        ``unknown`` (no answer came, and looking did not settle it); ``blocked`` (a limit of Meta's); ``postponed``
+        (the hour's limit is used up); ``not tried`` (an earlier failure ended the run).
     :param detail: Why.
     :param possible_at: Unix time in seconds when it becomes possible, where that is known.
     :param status: The template's status afterwards: ``PENDING``, ``APPROVED``...
@@ -166,23 +167,15 @@ class Applier:
         self._check(todo)
         outcomes: list[Outcome] = []
         created = 0
-        stopped: Outcome | None = None
+        stop: Outcome | None = None
         for change in todo:
-            if stopped is not None and (
-                stopped.state != "postponed" or change.action == stopped.change.action
-            ):
-                outcomes.append(_after(stopped, change))
-                continue
-            if change.action == "create" and created >= self.max_creations:
-                detail = f"Meta allows {self.max_creations} new templates in an hour: run it again then"
-                outcome = Outcome(
-                    change=change, state="postponed", detail=detail, possible_at=self.now() + HOUR
-                )
-                stopped = outcome
-            else:
+            outcome = _not_tried(stop, change)
+            if outcome is None and change.action == "create" and created >= self.max_creations:
+                outcome = stop = self._too_many(change)
+            if outcome is None:
                 outcome, ends = self._try(change)
+                stop = outcome if ends else stop
                 created += change.action == "create" and outcome.state == "done"
-                stopped = outcome if ends else stopped
             outcomes.append(outcome)
             if outcome.state == "done" and self.changed is not None:
                 self.changed()
@@ -203,6 +196,10 @@ class Applier:
                 self.client.config.require("app_id")
                 _check_sample(_sample_path(change.definition, sample))
 
+    def _too_many(self, change: Change) -> Outcome:
+        detail = f"Meta allows {self.max_creations} new templates in an hour: run it again then"
+        return Outcome(change=change, state="postponed", detail=detail, possible_at=self.now() + HOUR)
+
     def _try(self, change: Change) -> tuple[Outcome, bool]:
         """Make one change; the second value tells whether the run ends with it."""
         try:
@@ -211,7 +208,8 @@ class Applier:
             moment = self.now() + (error.retry_after or HOUR)
             return Outcome(change=change, state="postponed", detail=str(error), possible_at=moment), True
         except OutcomeUnknownError as error:
-            return self._settle(change, error), True
+            outcome = self._settle(change, error)
+            return outcome, outcome.state == "unknown"
         except _ITS_OWN as error:
             return self._refused(change, error)
         except WhatsAppError as error:
@@ -257,31 +255,46 @@ class Applier:
     def _delete(self, change: Change) -> Outcome:
         try:
             self.client.templates.delete(name=change.name, template_id=change.template_id)
-        except (InvalidRequestError, NotFoundError):
-            # A repeated delete whose first answer was lost is refused as well: what counts is whether it is there.
-            if not self._is_gone(change.key):
+        except WhatsAppError as error:
+            # The client repeats a deletion that got no answer, so the first try may have done what the last one could
+            # not: what counts is whether the template is there.
+            if not self._is_gone(change.key, error):
+                if isinstance(error, ServerError):  # looking has settled it: the next may be tried
+                    return Outcome(
+                        change=change, state="failed", detail=str(error), template_id=change.template_id
+                    )
                 raise
         if change.status == "APPROVED":
             self.record.deleted(change.name, self.now())
-        return Outcome(change=change, state="done", status="DELETED")
+        return Outcome(change=change, state="done", status="DELETED", template_id=change.template_id)
+
+    def _is_gone(self, key: Key, refusal: WhatsAppError) -> bool:
+        try:
+            found = self.client.templates.find(*key)
+        except WhatsAppError as error:
+            if refusal.permanent and not isinstance(refusal, InvalidRequestError | NotFoundError):
+                return False
+            raise OutcomeUnknownError(str(refusal), advice=f"Looking did not settle it: {error}") from error
+        return found is None or blocks.is_gone(found)
 
     def _settle(self, change: Change, error: OutcomeUnknownError) -> Outcome:
-        """No answer came: look what the account holds."""
+        """No answer came: look what the account holds of an edit. A creation and a deletion have been looked for."""
+        unknown = Outcome(change=change, state="unknown", detail=str(error), template_id=change.template_id)
+        if change.action != "edit" or change.definition is None:
+            return unknown
         try:
-            row = (
-                self.client.templates.get(str(change.template_id), fields=FIELDS)
-                if change.template_id
-                else None
-            )
+            row = self.client.templates.get(str(change.template_id), fields=FIELDS)
         except WhatsAppError:
-            row = None
-        if row is not None and change.definition and not changed_fields(change.definition, row):
-            if change.status == "APPROVED":
-                self.record.edited(str(change.template_id), self.now())
-            return Outcome(
-                change=change, state="done", status=row.get("status"), category=row.get("category")
-            )
-        return Outcome(change=change, state="failed" if row is not None else "unknown", detail=str(error))
+            return unknown
+        found = replace(unknown, status=row.get("status"), category=row.get("category"))
+        missing = set(changed_fields(change.definition, row))
+        if change.fields != ("category",):
+            missing.discard("category")  # Meta may give another category than was asked for
+        if missing:
+            return replace(found, state="failed")
+        if change.status == "APPROVED":
+            self.record.edited(str(change.template_id), self.now())
+        return replace(found, state="done", detail=None)
 
     def _refused(self, change: Change, error: WhatsAppError) -> tuple[Outcome, bool]:
         ends = error.subcode == TEMPLATE_LIMIT
@@ -293,10 +306,6 @@ class Applier:
                 change=change, state="blocked", detail=detail, possible_at=change.possible_at
             ), False
         return Outcome(change=change, state="failed", detail=str(error)), False
-
-    def _is_gone(self, key: Key) -> bool:
-        found = self.client.templates.find(*key)
-        return found is None or blocks.is_gone(found)
 
 
 def _check_sample(path: str) -> None:
@@ -311,10 +320,15 @@ def _sample_path(definition: TemplateDefinition | None, sample: str) -> str:
     return str(Path((definition and definition.folder) or ".", sample))
 
 
-def _after(stopped: Outcome, change: Change) -> Outcome:
-    if stopped.state not in _ENDS_ALL:
-        return replace(stopped, change=change)
-    return Outcome(change=change, state="not tried", detail="the run ended with an earlier failure")
+def _not_tried(stop: Outcome | None, change: Change) -> Outcome | None:
+    """Return the outcome of a change that an earlier one keeps from being tried; None: it is to be tried."""
+    if stop is None:
+        return None
+    if stop.state in _ENDS_ALL:
+        return Outcome(change=change, state="not tried", detail="the run ended with an earlier failure")
+    if stop.change.action != change.action:
+        return None
+    return Outcome(change=change, state=stop.state, detail=stop.detail, possible_at=stop.possible_at)
 
 
 def _blocked(change: Change) -> Outcome:

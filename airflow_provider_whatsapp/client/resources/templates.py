@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, PayloadError
+from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, PayloadError, WhatsAppError
 from airflow_provider_whatsapp.client.messages.template import Template
 from airflow_provider_whatsapp.client.resources.base import Resource, graph_id
 
@@ -20,6 +20,7 @@ FIELDS = (
 PAGE_SIZE = 100
 CATEGORIES = ("AUTHENTICATION", "MARKETING", "UTILITY")
 MAX_DELETE_IDS = 100
+_GOING = ("PENDING_DELETION", "DELETED")
 
 _DOUBT = "The template may have been changed: list it before you try again."
 
@@ -139,10 +140,18 @@ class Templates(Resource):
         try:
             return self._call("POST", self._path(), json=body, doubt=_DOUBT)
         except OutcomeUnknownError:
-            found = self.find(name, language)
+            found = self._look(name, language)
             if found is None:
                 raise
             return {key: found.get(key) for key in ("id", "status", "category")}
+
+    def _look(self, name: str, language: str) -> dict[str, Any] | None:
+        """Return the template where it can be found; a look that fails leaves open what it was to settle."""
+        try:
+            found = self.find(name, language)
+        except WhatsAppError:
+            return None
+        return found if found and str(found.get("status")).upper() not in _GOING else None
 
     def edit(self, template_id: str, **changes: Any) -> dict[str, Any]:
         """
