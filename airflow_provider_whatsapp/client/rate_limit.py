@@ -62,13 +62,17 @@ class Departure:
 
     :param pacer: Who gave it.
     :param place: Where its moment is kept.
+    :param stop: Set when the request is no longer wanted; None: nobody takes it back.
     """
 
-    __slots__ = ("_pacer", "_place", "at")
+    __slots__ = ("_pacer", "_place", "at", "stop")
 
-    def __init__(self, pacer: Pacer | None = None, place: int = 0) -> None:
+    def __init__(
+        self, pacer: Pacer | None = None, place: int = 0, stop: threading.Event | None = None
+    ) -> None:
         self._pacer = pacer
         self._place = place
+        self.stop = stop
         self.at: float | None = None
 
     def left(self) -> None:
@@ -102,26 +106,34 @@ class Pacer:
         self._sleep = sleep
         self._few, self._process = self._semaphore(), os.getpid()
 
-    def acquire(self, patience: float = math.inf) -> Departure | None:
+    def acquire(self, patience: float = math.inf, stop: threading.Event | None = None) -> Departure | None:
         """
         Wait for this request's moment; the leave that is returned wants to be told when it goes.
 
         :param patience: Seconds; a request whose moment comes later gets None, at once.
+        :param stop: Ends the wait with None once it is set; None: nothing does.
         """
         if not self._rate:
-            return Departure()
+            return None if stop is not None and stop.is_set() else Departure(stop=stop)
         last = self._clock() + patience
         with self._waiting():
-            while True:
+            while stop is None or not stop.is_set():
                 now = self._clock()
                 with self._board.locked() as numbers:
                     moment, place = self._reserve(numbers, now)
                 if place is None and moment > last:
                     return None
                 if moment > now:
-                    self._sleep(moment - now)
+                    self._pause(moment - now, stop)
                 if place is not None:
-                    return Departure(self, place)
+                    return None if stop is not None and stop.is_set() else Departure(self, place, stop)
+        return None
+
+    def _pause(self, seconds: float, stop: threading.Event | None) -> None:
+        if stop is None:
+            self._sleep(seconds)
+        else:
+            stop.wait(seconds)
 
     def _waiting(self) -> threading.Semaphore:
         """Return what lets few threads of this process wait with a moment; a fork's threads are others."""

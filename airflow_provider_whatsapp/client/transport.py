@@ -33,6 +33,7 @@ from airflow_provider_whatsapp.client.retry import RequestRetry
 from airflow_provider_whatsapp.client.wire import RecordingAdapter, request_began, start_record
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping
 
     from airflow_provider_whatsapp.client.config import ClientConfig
@@ -61,6 +62,7 @@ class Call:
     :param headers: Headers of this call alone.
     :param doubt: What to advise when it is not known whether the request was carried out. None: it may safely
         happen twice, so it is repeated instead.
+    :param permit: Leave to go at once, taken before by :meth:`Transport.permit`; None: the request waits for its own.
     """
 
     method: str
@@ -70,6 +72,12 @@ class Call:
     open_body: Callable[[], Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     doubt: str | None = None
+    permit: Departure | None = None
+
+    @property
+    def stop(self) -> threading.Event | None:
+        """What ends its waits, where the one who took its permit may change their mind."""
+        return None if self.permit is None else self.permit.stop
 
 
 class Transport:
@@ -131,7 +139,7 @@ class Transport:
         attempt = 0
         while True:
             attempt += 1
-            departure = self._leave()
+            departure = call.permit if call.permit is not None and attempt == 1 else self._leave(call.stop)
             started = started or time.monotonic()
             try:
                 return read(self._exchange(call, departure), doubt=call.doubt)
@@ -153,7 +161,17 @@ class Transport:
                     attempt + 1,
                     self._retry.max_retries + 1,
                 )
-            time.sleep(wait)
+                if _paused(wait, call.stop):
+                    raise
+
+    def permit(self, stop: threading.Event) -> Departure | None:
+        """
+        Wait until a request may go, before it is handed over as a :class:`Call`.
+
+        :param stop: Ends this wait, and later those between the request's repetitions, once it is set.
+        :return: The leave for one request, which counts whether it is used or not; None: it was stopped.
+        """
+        return self._pacer.acquire(stop=stop)
 
     def _exchange(self, call: Call, departure: Departure) -> Answer:
         """Send once and read the whole answer."""
@@ -179,10 +197,14 @@ class Transport:
     def _left(self) -> float:
         return math.inf if self._until is None else self._until - time.monotonic()
 
-    def _leave(self) -> Departure:
+    def _leave(self, stop: threading.Event | None) -> Departure:
         """Wait for the moment at which the request may go, unless there is no time for it."""
-        departure = self._pacer.acquire(self._left()) if self._left() > 0 else None
+        departure = self._pacer.acquire(self._left(), stop) if self._left() > 0 else None
         if departure is None:
+            if stop is not None and stop.is_set():
+                raise NotSentError(
+                    "the task was stopped before the request left", advice="Nothing was sent. Retry the task."
+                )
             raise NotSentError(
                 "no time was left for the request",
                 advice="Nothing was sent. See how much time its caller has.",
@@ -245,6 +267,14 @@ class Transport:
             "Nothing was sent. Check the network and the connection's proxies; if Maton's older hosts are gone, set "
             f"host to {CURRENT_HOST} in the connection."
         )
+
+
+def _paused(seconds: float, stop: threading.Event | None) -> bool:
+    """Wait, and say whether the wait was ended by somebody who wants no more of it."""
+    if stop is not None:
+        return stop.wait(seconds)
+    time.sleep(seconds)
+    return False
 
 
 def encode_query(query: Mapping[str, Any]) -> str:

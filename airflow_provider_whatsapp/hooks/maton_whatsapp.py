@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from airflow_provider_whatsapp.client.messages import Message
+    from airflow_provider_whatsapp.client.rate_limit import Departure
     from airflow_provider_whatsapp.client.resources.messages import SentMessage
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
@@ -164,6 +165,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         reply_to: str | None = None,
         callback_data: str | None = None,
         group: bool = False,
+        permit: Departure | None = None,
     ) -> SentMessage:
         """
         Send one message, any model or its plain fields: ``{"type": "location", "latitude": 1, "longitude": 2}``.
@@ -173,6 +175,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         :param reply_to: wamid of the message that this one quotes.
         :param callback_data: Up to 512 characters that Meta echoes in its status webhooks.
         :param group: ``to`` is a group id.
+        :param permit: Leave to go at once, from ``client.messages.permit``; None: the message waits for its own.
         :raises PayloadError: A limit is broken; nothing was sent.
         :raises OutcomeUnknownError: The answer was lost; the message may have been sent.
         """
@@ -180,7 +183,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
 
         model: Message = parse_message(message) if isinstance(message, Mapping) else message
         return self.client.messages.send(
-            to, model, reply_to=reply_to, callback_data=callback_data, group=group
+            to, model, reply_to=reply_to, callback_data=callback_data, group=group, permit=permit
         )
 
     async def asend(self, to: str, message: Message | Mapping[str, Any], **options: Any) -> SentMessage:

@@ -413,3 +413,23 @@ def test_a_refused_upload_is_repeated_whole(client, sandbox):
 
     assert client.media.get(media_id)["file_size"] == 200_009
     assert len(sandbox.requests("/media")) == 2
+
+
+def test_a_permit_that_was_taken_before_is_the_message_s_own(client, sandbox):
+    permit = client.messages.permit(threading.Event())
+    client.messages.send(TO, Text("hello"), permit=permit)
+
+    assert len(sandbox.messages) == 1
+
+
+def test_a_message_that_waits_to_be_repeated_is_given_up_when_it_is_stopped(client, sandbox):
+    """Nothing of it has left, and the error says so; it is not tried again after the wait."""
+    stop = threading.Event()
+    sandbox.fault("status", status=429, headers={"Retry-After": "15"}, times=0, path="/messages")
+    permit = client.messages.permit(stop)
+    threading.Timer(0.1, stop.set).start()
+
+    with pytest.raises(RateLimitError) as caught:
+        client.messages.send(TO, Text("hello"), permit=permit)
+    assert caught.value.sent == "no"
+    assert len(sandbox.requests("/messages")) == 1

@@ -251,6 +251,29 @@ def test_refusals_without_end_leave_a_trickle():
     assert 0 < paced.rate() <= FULL * rate_limit.SLOWEST * 1.1
 
 
+def test_whoever_waits_goes_away_without_a_leave_once_it_is_stopped():
+    """Also those who wait for their turn to wait; nobody sleeps to the end."""
+    paced, stop = Pacer(0.01), threading.Event()
+    paced.acquire(stop=stop).left()
+    found = []
+    waiting = [threading.Thread(target=lambda: found.append(paced.acquire(stop=stop))) for _ in range(4)]
+    for thread in waiting:
+        thread.start()
+    stop.set()
+    for thread in waiting:
+        thread.join(10)
+
+    assert found == [None] * 4
+
+
+@pytest.mark.parametrize("rate", [0, 10])
+def test_after_a_stop_there_is_no_leave(rate):
+    paced, stop = Pacer(rate), threading.Event()
+    stop.set()
+
+    assert paced.acquire(stop=stop) is None
+
+
 def test_clients_of_one_account_share_a_pacer():
     assert shared_pacer("key", "https://a.example", 10) is shared_pacer("key", "https://a.example", 10)
     assert shared_pacer("key", "https://a.example", 10) is not shared_pacer("other", "https://a.example", 10)

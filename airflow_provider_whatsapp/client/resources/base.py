@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_whatsapp.client.config import ClientConfig
+    from airflow_provider_whatsapp.client.rate_limit import Departure
     from airflow_provider_whatsapp.client.transport import Transport
 
 APP = "whatsapp-business"
@@ -42,6 +43,7 @@ class Resource:
         open_body: Callable[[], Any] | None = None,
         headers: Mapping[str, str] | None = None,
         doubt: str | None = None,
+        permit: Departure | None = None,
     ) -> dict[str, Any]:
         return self._transport.request(
             Call(
@@ -52,6 +54,7 @@ class Resource:
                 open_body=open_body,
                 headers={**self._headers, **(headers or {})},
                 doubt=doubt,
+                permit=permit,
             )
         )
 

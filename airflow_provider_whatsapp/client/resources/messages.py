@@ -10,7 +10,10 @@ from airflow_provider_whatsapp.client.phone import mask, recipient_fields, recip
 from airflow_provider_whatsapp.client.resources.base import Resource
 
 if TYPE_CHECKING:
+    import threading
+
     from airflow_provider_whatsapp.client.messages import Message
+    from airflow_provider_whatsapp.client.rate_limit import Departure
 
 MAX_CALLBACK_DATA = 512
 """Characters of ``biz_opaque_callback_data`` (Meta, "Service messages")."""
@@ -52,6 +55,7 @@ class Messages(Resource):
         reply_to: str | None = None,
         callback_data: str | None = None,
         group: bool = False,
+        permit: Departure | None = None,
     ) -> SentMessage:
         """
         Send one message and return what WhatsApp accepted.
@@ -63,6 +67,7 @@ class Messages(Resource):
         :param reply_to: wamid of the message that this one quotes.
         :param callback_data: Up to 512 characters that Meta echoes in its status webhooks.
         :param group: ``to`` is a group id.
+        :param permit: Leave to go at once, from :meth:`permit`; None: the message waits for its own.
         :raises PayloadError: The recipient or an option breaks a limit; nothing was sent.
         :raises ConfigurationError: No ``phone_number_id`` is set; nothing was sent.
         :raises NotSentError: Nothing left this machine.
@@ -76,8 +81,17 @@ class Messages(Resource):
             body["context"] = {"message_id": reply_to}
         if callback_data:
             body["biz_opaque_callback_data"] = _callback_data(callback_data)
-        answer = self._call("POST", self._path(), json=body, doubt=DOUBT)
+        answer = self._call("POST", self._path(), json=body, doubt=DOUBT, permit=permit)
         return _sent(answer, recipient_key(to, group=group))
+
+    def permit(self, stop: threading.Event) -> Departure | None:
+        """
+        Wait until the rate limit lets one message go, for a caller who may have to take it back until then.
+
+        :param stop: Ends the wait once it is set.
+        :return: The leave for one :meth:`send`; None: it was stopped.
+        """
+        return self._transport.permit(stop)
 
     def mark_as_read(self, message_id: str, *, typing: bool = False) -> None:
         """
