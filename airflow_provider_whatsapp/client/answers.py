@@ -20,14 +20,14 @@ from airflow_provider_whatsapp.client.errors import (
     ServerError,
     WhatsAppError,
 )
-from airflow_provider_whatsapp.client.phone import mask_numbers
+from airflow_provider_whatsapp.client.masking import Cleaner, clean_line
 from airflow_provider_whatsapp.client.retry import parse_retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_QUOTE = 300
-"""Characters of a foreign error text that are repeated in ours."""
+MAX_ID = 128
+"""Characters of a request's or trace's ID that are repeated in our errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +38,29 @@ class Answer:
     :param status: HTTP status.
     :param headers: HTTP headers, names in any case.
     :param body: The whole body, as bytes.
+    :param cleaner: Knows the API key, and takes it out of all that is read here; None: there is no key to hide.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    cleaner: Cleaner | None = None
 
     @property
     def request_id(self) -> str | None:
         """Maton's ``X-Request-Id``."""
-        return self.headers.get("X-Request-Id")
+        stated = self.headers.get("X-Request-Id")
+        if not stated:
+            return None
+        return (self.cleaner.line if self.cleaner else clean_line)(stated, limit=MAX_ID) or None
 
     def json(self) -> Any:
         """Return the body as JSON, or None when it is not JSON."""
         try:
-            return json.loads(self.body)
+            data = json.loads(self.body)
         except ValueError:
             return None
+        return self.cleaner.values(data) if self.cleaner else data
 
 
 def read(answer: Answer, *, doubt: str | None) -> dict[str, Any]:
@@ -209,7 +215,7 @@ def _said(problem: str, text: str) -> str:
 
 def _text(value: Any) -> str:
     """Repeat a foreign text safely: one line, bounded, with phone numbers masked."""
-    return mask_numbers(" ".join(value.split())[:MAX_QUOTE]) if isinstance(value, str) else ""
+    return clean_line(value) if isinstance(value, str) else ""
 
 
 def _is_int(value: Any) -> bool:

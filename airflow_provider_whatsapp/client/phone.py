@@ -1,5 +1,5 @@
 """
-Recipients: phone numbers in E.164, business-scoped user ids, groups; and masking for logs and errors.
+Recipients: phone numbers in E.164, business-scoped user ids, groups.
 
 Meta may put the sender's own country code in front of a number without ``+``, and the message then reaches a
 stranger. So a number is taken apart here, and leaves with its ``+`` unless the caller wants digits alone.
@@ -11,6 +11,18 @@ import re
 from typing import Any
 
 from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.client.masking import mask, mask_numbers
+
+__all__ = [
+    "MAX_DIGITS",
+    "MIN_DIGITS",
+    "is_user_id",
+    "mask",
+    "mask_numbers",
+    "normalise",
+    "recipient_fields",
+    "recipient_key",
+]
 
 #: ITU-T E.164 allows 15 digits, country code included; fewer than 7 reach nobody.
 MIN_DIGITS = 7
@@ -18,7 +30,6 @@ MAX_DIGITS = 15
 
 _DOC = "Phone numbers"
 _ADVICE = "Write it in international form, with the country code: +15550001111."
-_HIDDEN = "•••"
 
 # Separators people write, and the invisible marks that copying from a page or a chat brings along.
 _DROPPED = dict.fromkeys(
@@ -35,16 +46,6 @@ _DROPPED = dict.fromkeys(
 _NUMBER = re.compile(r"[1-9][0-9]{6,14}")
 _TRUNK_ZERO = re.compile(r"\(\s*0\s*\)")
 _USER_ID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
-
-_IN_TEXT = re.compile(
-    r"""
-      (?<!\w)\+\d(?:[ \u00a0().\-/]{0,2}\d){6,14}(?!\w)           # +1 (555) 000-1111
-    | (?<![\w.+-])\d{8,14}(?!\w|[-.]\w)                            # 15550001111, no longer run
-    | (?<![\w.:/+-])(?!\d{4}-\d\d-\d\d)                            # 1 (555) 000-1111, no date
-      \(?\d{1,5}\)?(?:[ \u00a0-]\(?\d{2,5}\)?){2,4}(?!\w|[-.:/]\w)
-    """,
-    re.VERBOSE,
-)
 
 
 def normalise(number: str) -> str:
@@ -89,45 +90,6 @@ def _explained(number: str, digits: str) -> PayloadError:
 
 def _refused(problem: str, *, limit: str | None = None, advice: str = _ADVICE) -> PayloadError:
     return PayloadError(problem, field="to", limit=limit, doc=_DOC, advice=advice)
-
-
-def mask(text: str) -> str:
-    """
-    Return one phone number or user id with its middle hidden, fit for logs and errors.
-
-    The first two characters and the last four stay (the last two of 7 to 10, nothing of fewer), so that a
-    reader who knows the number recognises it: ``+1 555 000 1111`` becomes ``+15•••1111``.
-
-    :param text: The number or id, in any form.
-    """
-    kept = "".join(char for char in str(text) if char.isalnum())
-    if len(kept) < MIN_DIGITS:
-        return _HIDDEN
-    plus = "+" if str(text).lstrip().startswith("+") else ""
-    tail = 4 if len(kept) > 10 else 2
-    return f"{plus}{kept[:2]}{_HIDDEN}{kept[-tail:]}"
-
-
-def mask_numbers(text: str) -> str:
-    """
-    Mask what looks like a phone number inside free text.
-
-    Masked are: 7 to 15 digits after a ``+``, with or without separators; a run of 8 to 14 bare digits; and
-    three to five groups of digits, 8 to 15 in all, parted by single spaces or dashes. Left alone are digits
-    that touch a letter (message ids, trace ids), a group of a UUID, decimals, ISO dates, error codes (7
-    digits at most) and runs of 15 digits or more (phone number ids, media ids, user ids).
-
-    :param text: A log line or the message of an error.
-    """
-    return _IN_TEXT.sub(_masked, text)
-
-
-def _masked(match: re.Match[str]) -> str:
-    found = match[0]
-    digits = sum(char.isdigit() for char in found)
-    if not found.startswith("+") and not 8 <= digits <= MAX_DIGITS:
-        return found
-    return mask(found)
 
 
 def is_user_id(text: object) -> bool:

@@ -28,6 +28,7 @@ from airflow_provider_whatsapp.client.errors import (
     ServerError,
     WhatsAppError,
 )
+from airflow_provider_whatsapp.client.masking import Cleaner
 from airflow_provider_whatsapp.client.rate_limit import Pacer, shared_pacer
 from airflow_provider_whatsapp.client.retry import RequestRetry
 from airflow_provider_whatsapp.client.wire import RecordingAdapter, request_began, start_record
@@ -103,6 +104,8 @@ class Transport:
         self._retry = retry or RequestRetry(max_retries=config.max_retries)
         self._pacer = pacer or shared_pacer(config.api_key, config.data_url, config.rate_limit)
         self._until = until
+        # Nothing that the other side says may carry the key into an error, a log or a report.
+        self._cleaner = Cleaner(config.api_key)
         self._session = requests.Session()
         # A session would replace our Authorization header with an entry of ~/.netrc, and read proxies per request.
         settings = self._session.merge_environment_settings(
@@ -189,10 +192,7 @@ class Transport:
             close = getattr(request.body, "close", None)
             if close is not None:
                 close()
-        # Nothing that the other side says may carry the key into a log.
-        return Answer(
-            response.status_code, response.headers, body.replace(self._config.api_key.encode(), b"***")
-        )
+        return Answer(response.status_code, response.headers, body, self._cleaner)
 
     def _left(self) -> float:
         return math.inf if self._until is None else self._until - time.monotonic()
@@ -240,7 +240,7 @@ class Transport:
 
     def _failure(self, error: Exception, call: Call) -> WhatsAppError:
         """Name what became of a request that got no answer."""
-        reason = _reason(error)
+        reason = self._cleaner.line(_reason(error))
         if isinstance(error, ValueError):
             # What a library cannot parse it repeats, and a proxy's address may hold a password.
             words = reason if isinstance(error, requests.exceptions.InvalidSchema) else type(error).__name__
@@ -303,4 +303,4 @@ def _reason(error: BaseException) -> str:
         cause = inner if isinstance(inner, BaseException) else cause.__cause__ or cause.__context__
     words = str(deepest.args[-1]) if deepest.args else ""
     name = type(deepest).__name__
-    return f"{name}: {words[:200]}" if words and "object at 0x" not in words else name
+    return f"{name}: {words}" if words and "object at 0x" not in words else name

@@ -1,0 +1,255 @@
+"""
+What may be shown: masks for numbers and message IDs, and the cleaning of every text that comes from outside.
+
+Two things happen to a foreign text, each in one place. At the door, when an answer is read, a :class:`Cleaner` takes
+the API key and characters that command terminals out of all its texts. Where a text goes into an error, a log or onto a
+terminal, :func:`clean_line` makes one short line of it and masks numbers and message IDs.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from functools import cached_property
+from typing import Any
+
+MAX_QUOTE = 300
+"""Characters of a foreign text that are repeated in ours."""
+
+_HIDDEN = "•••"
+_STARS = "***"
+_LEAST = 7
+"""Digits that a phone number has at least."""
+_MOST = 15
+_ID_SHOWN = 12
+"""Characters at the end of a message's ID that are shown; what stands before them holds the number in base64."""
+
+# Colours, cursor movements, window titles, links: a terminal's commands are dropped with what they command.
+_COMMANDS = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x90\x98\x9d\x9e\x9f])[^\x07\x1b\x90-\x9f]*"
+    r"(?:\x07|\x1b\\|\x9c)|\x1b[@-_]"
+)
+_CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff"
+# Unicode's category Cf, and the separators of lines and paragraphs.
+_FORMATS = (
+    r"\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    r"\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    r"\U000e0001-\U000e007f"
+)
+_CONTROL = re.compile(f"[{_CONTROLS}]")
+_FORMAT = re.compile(f"[{_FORMATS}]")
+_UNPRINTABLE = re.compile(f"[{_CONTROLS}{_FORMATS}]")
+
+_MESSAGE_ID = re.compile(r"wamid\.[A-Za-z0-9+/=_-]+")
+
+# What people and spreadsheets put between the digits of a number.
+_BETWEEN = r"(?:[ \u00a0\u2000-\u200f\u202a-\u202f\u2060\u2066-\u2069\ufeff().\-\u2010-\u2015\u2212/]|%20)"
+_IN_TEXT = re.compile(
+    rf"""
+      (?P<kept>                                                   # what looks alike and is none
+          wamid\.[A-Za-z0-9+/=_-]+
+        | (?<![\w-])[0-9A-Fa-f]{{8}}-(?:[0-9A-Fa-f]{{4}}-){{3}}[0-9A-Fa-f]{{12}}(?![\w-])
+        | (?<!\d)\d{{4}}-\d\d-\d\d(?!\d)(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{{1,9}})?)?(?:Z|[+-]\d\d:?\d\d)?)?
+        | (?<!\d)(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:T?[0-2]\d[0-5]\d[0-5]\d)?(?!\d)
+        | (?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){{3}}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w]|\.\d)
+      )
+    | (?P<plus>(?:[+\uff0b]|%(?:25)*2[bB]|\\u002[bB]|&\#(?:43|x2[bB]);)  # +1 (555) 000-1111, whatever touches it
+        {_BETWEEN}?\(?\d(?:{_BETWEEN}{{0,2}}\d){{6,14}}\d*)
+    | (?<![\d•])(?<!\d\.)(?<![^\W_])                              # 15550001111, no longer run; to15550001111
+      (?P<before>[^\W\d_]*)(?P<run>\d{{8,14}})(?:\.0(?!\d))?(?P<after>[^\W\d_]*)(?![^\W_]|\.\d)
+    | (?<![\d.:/+•-])(?P<groups>                                  # 1 (555) 000-1111
+        \(?\d{{1,5}}\)?(?:[ \u00a0\u2009\u202f\-\u2010-\u2015]\(?\d{{2,5}}\)?){{2,5}})(?!\d|[-.:/]\d)
+    | (?<![\d.:/+•-])(?P<dots>\d{{1,4}}(?:\.\d{{1,4}}){{2,5}})(?!\d|[-.:/]\d)  # 1.555.000.1111
+    """,
+    re.VERBOSE,
+)
+
+
+def mask(text: str) -> str:
+    """
+    Return one phone number or user id with its middle hidden, fit for logs and errors.
+
+    The first two characters and the last four stay (the last two of 7 to 10, nothing of fewer), so that a
+    reader who knows the number recognises it: ``+1 555 000 1111`` becomes ``+15•••1111``.
+
+    :param text: The number or id, in any form.
+    """
+    kept = "".join(char for char in str(text) if char.isalnum())
+    if len(kept) < _LEAST:
+        return _HIDDEN
+    plus = "+" if str(text).lstrip().startswith("+") else ""
+    tail = 4 if len(kept) > 10 else 2
+    return f"{plus}{kept[:2]}{_HIDDEN}{kept[-tail:]}"
+
+
+def mask_numbers(text: str) -> str:
+    """
+    Mask what looks like a phone number inside free text.
+
+    Masked are: 7 to 15 digits after a ``+`` in any spelling (``%2B`` say), with or without separators and whatever
+    touches them; a run of 8 to 14 bare digits, also with a float's ``.0`` or in front of a full stop; a run of 10 to 14
+    digits with letters on one side; and three to six groups of digits, 8 to 15 in all, parted by single spaces or
+    dashes (10 to 15 parted by dots). Left alone are message IDs, UUIDs, ISO dates and times, IP addresses, decimals,
+    error codes (7 digits at most), digits among letters (trace ids), and runs of 15 digits or more (phone number ids,
+    media ids, user ids).
+
+    :param text: A log line or the message of an error.
+    """
+    return _IN_TEXT.sub(_masked, text)
+
+
+def _masked(match: re.Match[str]) -> str:
+    found = match[0]
+    kind = match.lastgroup
+    if kind == "kept":
+        return found
+    if kind == "plus":
+        return mask("+" + re.sub(r"^(?:%(?:25)*2[bB]|\\u002[bB]|&#(?:43|x2[bB]);)|%20", "", found))
+    digits = sum(char.isdigit() for char in found)
+    if kind == "after":
+        before, run, after = match.group("before", "run", "after")
+        touched = bool(before) + bool(after) + (match.start() > 0 and match.string[match.start() - 1] == "_")
+        if (before and after) or (touched and len(run) < 10):
+            return found
+        return f"{before}{mask(run)}{after}"
+    least = 10 if kind == "dots" or _touches_a_letter(match) else 8
+    return mask(found) if least <= digits <= _MOST else found
+
+
+def _touches_a_letter(match: re.Match[str]) -> bool:
+    around = (
+        match.string[max(0, match.start() - 1) : match.start()] + match.string[match.end() : match.end() + 1]
+    )
+    return any(char.isalnum() or char == "_" for char in around)
+
+
+def mask_id(message_id: str) -> str:
+    """
+    Return the end of a message's ID, fit for logs and errors: what stands before it holds the recipient's number.
+
+    :param message_id: The wamid.
+    """
+    text = "".join(filter(str.isprintable, str(message_id)))
+    return f"...{text[-min(_ID_SHOWN, len(text) // 2) :] if len(text) > 1 else ''}"
+
+
+def printable(text: str) -> str:
+    """
+    Take out of a text what is no text: terminals' commands, control and format characters, lone surrogates.
+
+    Line breaks and tabs stay, a carriage return becomes a line break.
+
+    :param text: Any text.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _UNPRINTABLE.sub("", _COMMANDS.sub("", text))
+
+
+def clean_line(text: object, *, limit: int = MAX_QUOTE) -> str:
+    """
+    Make a foreign text fit for an error, a log or a terminal: one line, bounded, printable, numbers and IDs masked.
+
+    The API key is not known here: a :class:`Cleaner` took it out at the door.
+
+    :param text: A text that somebody else wrote; what is no string becomes one.
+    :param limit: Characters that are kept at most.
+    """
+    words = " ".join(printable(str(text)).split())[: 64 * limit]
+    masked = mask_numbers(_MESSAGE_ID.sub(lambda found: mask_id(found[0]), words))
+    return masked if len(masked) <= limit else f"{masked[: limit - 1]}…"
+
+
+class Cleaner:
+    r"""
+    Cleans what the other side says, at the door: no text that has passed holds the key or commands a terminal.
+
+    The key is found as it is, among invisible characters, with quotes and backslashes escaped (``\"``), as ``\u``,
+    ``\x``, percent or HTML escapes of some or all of its characters, and inside base64. Line breaks stay, and so do
+    the joiners and direction marks that words and emojis of real messages need.
+
+    :param key: The API key.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._encoded = _in_base64(key)
+        doubtful = [re.escape(part) for part in (key, *self._encoded)]
+        self._doubtful = re.compile(rf"[{_CONTROLS}{_FORMATS}\\%&]|{'|'.join(doubtful)}")
+
+    @cached_property
+    def _spelled(self) -> re.Pattern[str]:
+        # Made when it is first needed, which is hardly ever: it is a long pattern.
+        return re.compile("".join(map(_spellings, self._key)))
+
+    def text(self, text: str) -> str:
+        """
+        Clean one text.
+
+        :param text: What came from outside.
+        """
+        if not self._doubtful.search(text):
+            return text
+        text = _CONTROL.sub("", _COMMANDS.sub("", text))
+        bare = _FORMAT.sub("", text)
+        if bare != text and self._without_key(bare) != bare:
+            text = bare
+        return self._without_key(text)
+
+    def line(self, text: object, *, limit: int = MAX_QUOTE) -> str:
+        """
+        Clean one text that did not come in an answer's JSON, and make it a line as :func:`clean_line` does.
+
+        :param text: A header, or a library's words that quote the other side.
+        :param limit: Characters that are kept at most.
+        """
+        return clean_line(self.text(str(text)), limit=limit)
+
+    def values(self, value: Any) -> Any:
+        """
+        Clean all texts of parsed JSON, names of fields too, in place.
+
+        :param value: What :func:`json.loads` returned; it belongs to the caller alone.
+        """
+        root = [value]
+        rest: list[Any] = [root]
+        while rest:
+            node = rest.pop()
+            for place, item in list(node.items()) if isinstance(node, dict) else enumerate(node):
+                if isinstance(item, str):
+                    node[place] = self.text(item)
+                elif isinstance(item, dict | list):
+                    rest.append(item)
+                if isinstance(place, str) and (name := self.text(place)) != place:
+                    node[name] = node.pop(place)
+        return root[0]
+
+    def _without_key(self, text: str) -> str:
+        text = self._spelled.sub(_STARS, text)
+        for part in self._encoded:
+            text = text.replace(part, _STARS)
+        return text
+
+
+def _spellings(char: str) -> str:
+    """Return a pattern for one character of the key in every spelling."""
+    code = ord(char)
+    digits = "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in f"{code:02x}")
+    escapes = rf"\\{{0,8}}{re.escape(char)}|\\{{1,8}}(?:u00|x){digits}|%(?:25){{0,4}}{digits}"
+    return rf"(?:{escapes}|&\#(?:0{{0,8}}{code}|[xX]0{{0,8}}{digits});{_NAMED.get(char, '')})"
+
+
+_NAMED = {'"': "|&quot;", "&": "|&amp;", "<": "|&lt;", ">": "|&gt;", "'": "|&apos;"}
+
+
+def _in_base64(key: str) -> list[str]:
+    """Return what a base64 text holds wherever the key begins in it, in both alphabets."""
+    found = []
+    for before in range(3):
+        encoded = base64.b64encode(b"\0" * before + key.encode()).decode().rstrip("=")
+        whole = (before + len(key.encode())) * 8 // 6
+        core = encoded[-(-before * 8 // 6) : whole]
+        if len(core) >= 8:
+            found += [core, core.translate(str.maketrans("+/", "-_"))]
+    return sorted(set(found))
