@@ -32,7 +32,6 @@ def move(state: State, given: dict[str, Any]) -> list[dict[str, Any]]:
         raise ControlError("There is no such template", 404)
     now = state.clock.now()
     for template in found:
-        template.status_at(now)
         if category:
             template.recategorise(category, now)
         if announced:

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 _VERSION = re.compile(r"v(\d{1,3})\.(\d)")
 _NEWEST = (26, 0)
+_ID = re.compile(r"\d+|upload:.*|app|[A-Za-z]+_library")
 
 EDGES: dict[tuple[str, str], dict[str, Handler]] = {
-    ("number", "messages"): {"POST": graph_messages.send},
+    ("number", "messages"): {"POST": graph_messages.send, "PUT": graph_messages.mark_read},
     ("number", "marketing_messages"): {"POST": graph_messages.send_marketing},
     ("number", "media"): {"POST": graph_media.upload},
     ("number", "message_history"): {"GET": graph_messages.history},
@@ -49,7 +50,7 @@ EDGES: dict[tuple[str, str], dict[str, Handler]] = {
 """(kind of object, edge): the methods it answers."""
 
 NODES: dict[str, dict[str, Handler]] = {
-    "number": {"GET": graph_numbers.get_number},
+    "number": {"GET": graph_numbers.get_number, "POST": graph_numbers.set_number},
     "account": {"GET": graph_numbers.get_account},
     "media": {"GET": graph_media.get, "DELETE": graph_media.delete},
     "template": {"GET": graph_templates.get, "POST": graph_templates.edit},
@@ -66,9 +67,8 @@ def answer(state: State, call: Call) -> Answer:
     :param state: The sandbox's memory.
     :param call: The request; its path begins with the app.
     """
-    segments = call.path.strip("/").split("/")
     try:
-        return as_json(_handle(state, call, segments[1:]))
+        return as_json(_handle(state, call, call.path.strip("/").split("/")[1:] or [""]))
     except GraphError as error:
         return error.answer(state.ids)
     except MalformedBodyError as error:
@@ -76,24 +76,31 @@ def answer(state: State, call: Call) -> Answer:
 
 
 def _handle(state: State, call: Call, segments: list[str]) -> dict[str, Any]:
-    version = _VERSION.fullmatch(segments[0]) if segments else None
-    if version is None or len(segments) < 2:
+    version = _VERSION.fullmatch(segments[0])
+    if version:
+        call.version = (int(version[1]), int(version[2]))
+        segments = segments[1:]
+    # A path without a version is answered by the app's default one, that of a call.
+    if not segments or not segments[0] or call.version > _NEWEST:
         raise unknown_path("/".join(segments))
-    call.version = (int(version[1]), int(version[2]))
-    if call.version > _NEWEST:
-        raise unknown_path("/".join(segments))
-    name = segments[1]
+    return _answer_of(state, call, segments)
+
+
+def _answer_of(state: State, call: Call, segments: list[str]) -> dict[str, Any]:
+    name = segments[0]
     kind = _kind(state, name, call.waba_id)
+    if kind is None and len(segments) > 1 and not _ID.fullmatch(name):
+        raise unknown_path("/".join(segments[1:]))
     if kind is None:
         raise unknown_object(name, call.method)
-    if len(segments) == 2:
+    if len(segments) == 1:
         methods = NODES.get(kind, {})
-    elif len(segments) == 3 and (kind, segments[2]) in EDGES:
-        methods = EDGES[kind, segments[2]]
-    elif len(segments) == 3 and any(edge == segments[2] for _, edge in EDGES):
+    elif len(segments) == 2 and (kind, segments[1]) in EDGES:
+        methods = EDGES[kind, segments[1]]
+    elif len(segments) == 2 and any(edge == segments[1] for _, edge in EDGES):
         raise unknown_object(name, call.method)
     else:
-        raise unknown_path("/".join(segments[2:]))
+        raise unknown_path("/".join(segments[1:]))
     handler = methods.get(call.method)
     if handler is None:
         raise unknown_object(name, call.method)
@@ -104,7 +111,7 @@ def _handle(state: State, call: Call, segments: list[str]) -> dict[str, Any]:
 
 def _kind(state: State, name: str, waba_id: str) -> str | None:
     """What an id stands for, as far as the connection's account may see it."""
-    if name == state.settings.app_id:
+    if name in {state.settings.app_id, "app"}:  # Graph's alias: the app of the token
         return "app"
     if name == "message_template_library":
         return "library"

@@ -10,7 +10,7 @@ from airflow_provider_whatsapp.sandbox.errors import GraphError, unknown_object
 from airflow_provider_whatsapp.sandbox.model import MEDIA_LIFE, Media
 from airflow_provider_whatsapp.sandbox.rules import check_product
 from airflow_provider_whatsapp.sandbox.shape import missing
-from airflow_provider_whatsapp.sandbox.wire import Part, read_parts
+from airflow_provider_whatsapp.sandbox.wire import Part, query_params, read_parts
 
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.state import State
@@ -21,7 +21,10 @@ _OFFICE = "application/vnd.openxmlformats-officedocument."
 TYPES: dict[str, tuple[int, frozenset[str]]] = {
     "image": (5 * MB, frozenset({"image/jpeg", "image/png"})),
     "video": (16 * MB, frozenset({"video/mp4", "video/3gpp"})),
-    "audio": (16 * MB, frozenset({"audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg"})),
+    "audio": (
+        16 * MB,
+        frozenset({"audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg", "audio/opus"}),
+    ),
     "document": (
         100 * MB,
         frozenset(
@@ -40,6 +43,19 @@ TYPES: dict[str, tuple[int, frozenset[str]]] = {
     "sticker": (500 * 1_024, frozenset({"image/webp"})),
 }
 """Kind of media: largest size in bytes, and its MIME types."""
+
+_LISTED = (
+    *("audio/aac", "audio/mp4", "audio/mpeg", "audio/amr", "audio/ogg", "audio/opus"),
+    *("application/vnd.ms-powerpoint", "application/msword", f"{_OFFICE}wordprocessingml.document"),
+    *(
+        f"{_OFFICE}presentationml.presentation",
+        f"{_OFFICE}spreadsheetml.sheet",
+        "application/pdf",
+        "text/plain",
+    ),
+    *("application/vnd.ms-excel", "image/jpeg", "image/png", "image/webp", "video/mp4", "video/3gpp"),
+)
+"""Every type that can be uploaded, in the order in which Graph's refusal lists them."""
 
 _MAGIC: dict[str, tuple[bytes, ...]] = {
     "image/jpeg": (b"\xff\xd8\xff",),
@@ -76,12 +92,14 @@ def upload(state: State, number_id: str, call: Call) -> dict[str, Any]:
     """
     ``POST /{phone_number_id}/media``.
 
-    :raises GraphError: The form lacks something (100, 131008), or Meta does not take such a file (131053).
+    :raises GraphError: The form lacks something, or Meta takes no such type (100) or size (131053).
     """
     if not call.headers.get(b"content-type", b"").startswith(b"multipart/form-data"):
         raise GraphError(100, message="(#100) Media is uploaded as multipart/form-data")
     parts = {part.name: part for part in read_parts(call)}
-    fields = {name: part.data.decode("utf-8", "replace") for name, part in parts.items() if name != "file"}
+    fields = query_params(call) | {
+        name: part.data.decode("utf-8", "replace") for name, part in parts.items() if name != "file"
+    }
     unknown = set(fields) - {"messaging_product", "type", "ttl_minutes"}
     if unknown:
         raise GraphError(100, f'Unexpected key "{min(unknown)}" on param "media"')
@@ -112,12 +130,13 @@ def _judge(part: Part, declared: str | None) -> str:
     mime = part.content_type.partition(";")[0].strip().lower()
     if not _MIME.fullmatch(mime):
         raise GraphError(100, "The file's MIME type is not one")
-    # Old clients name the kind ("image") where the MIME type belongs; Meta takes both.
-    if declared is not None and declared.partition(";")[0].strip().lower() not in {mime, kind_of(mime)}:
-        raise GraphError(131053, f"type says {declared[:80]}, the file says {mime}")
     kind = kind_of(mime)
     if kind is None:
-        raise GraphError(131053, f"Files of type {mime} cannot be sent")
+        text = f"Param file must be a file with one of these types: {', '.join(_LISTED)}."
+        raise GraphError(100, message=f"(#100) {text} Received file of type '{mime}'.")
+    # Old clients name the kind ("image") where the MIME type belongs; Meta takes both.
+    if declared is not None and declared.partition(";")[0].strip().lower() not in {mime, kind}:
+        raise GraphError(131053, f"type says {declared[:80]}, the file says {mime}")
     limit = TYPES[kind][0]
     if len(part.data) > limit:
         raise GraphError(131053, f"{len(part.data)} bytes are too many for {kind}: at most {limit}")

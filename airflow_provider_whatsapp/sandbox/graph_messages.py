@@ -24,7 +24,6 @@ _DROPPED = str.maketrans("", "", " -.()/\u00a0\u200e\u200f\u202a\u202c\u202d\u20
 _NUMBER = re.compile(r"\+?([1-9][0-9]{6,14})")
 _BSUID = re.compile(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}")
 _MEDIA = frozenset(graph_media.TYPES)
-_JSON = b"application/json"
 
 
 def digits(to: str) -> str | None:
@@ -58,18 +57,18 @@ def send(state: State, number_id: str, call: Call) -> dict[str, Any]:
     :raises GraphError: Meta would refuse it.
     """
     params = read_params(call)
-    if "status" in params:
-        return _mark_read(state, number_id, params)
+    return (
+        _mark_read(state, number_id, params) if "status" in params else _send(state, number_id, call, params)
+    )
+
+
+def _send(state: State, number_id: str, call: Call, params: dict[str, Any]) -> dict[str, Any]:
     kind = check_message(params)
     to, wa_id = _recipient(state, number_id, params)
     template, components = _check_content(state, number_id, params, kind, call)
     now = state.clock.now()
     conversation = _take_place(state, number_id, wa_id, now)
-    body = (
-        call.body
-        if call.headers.get(b"content-type", _JSON).startswith(_JSON)
-        else json.dumps(params).encode()
-    )
+    body = json.dumps(params, separators=(",", ":")).encode()
     message = Message(state.ids.wamid(wa_id), to, wa_id, kind, body, now, number_id, components)
     message.failure = _failure(state, conversation, message, params, template)
     state.remember(conversation, message)
@@ -89,8 +88,19 @@ def send_marketing(state: State, number_id: str, call: Call) -> dict[str, Any]:
         raise GraphError(
             131055, "Only marketing templates go this way", message="(#131055) Method not allowed"
         )
-    call.body, call.headers[b"content-type"] = json.dumps(plain).encode(), _JSON
-    return send(state, number_id, call)
+    return _send(state, number_id, call, plain)
+
+
+def mark_read(state: State, number_id: str, call: Call) -> dict[str, Any]:
+    """
+    ``PUT /{phone_number_id}/messages``: the older way to mark a message as read.
+
+    :raises GraphError: It is something else, or Meta would refuse it.
+    """
+    params = read_params(call)
+    if "status" not in params:
+        raise missing("status")
+    return _mark_read(state, number_id, params)
 
 
 def _accepted(params: dict[str, Any], message: Message) -> dict[str, Any]:

@@ -43,6 +43,18 @@ _NUMBER_DEFAULT = (
     "webhook_configuration",
     "id",
 )
+_NUMBER_EMPTY = (
+    *("certificate", "conversational_automation", "new_certificate", "new_name_status", "username"),
+    "webhook_configuration",
+)
+"""Fields of a number that have no value here; Graph leaves them out of its answer."""
+_ACCOUNT_EMPTY = (
+    *("analytics", "audiences", "auth_international_rate_eligibility", "creation_time"),
+    *("marketing_messages_ad_account", "on_behalf_of_business_info", "owner_business", "owner_business_info"),
+    *("primary_funding_id", "purchase_order_number", "schedules", "solutions", "subscribed_apps"),
+    "whatsapp_business_manager_messaging_limit",
+)
+_PIN = obj({"pin": text(6, pattern=r"\d{6}", wanted="six digits")})
 
 
 def health(state: State, waba_id: str, number: Number | None = None) -> dict[str, Any]:
@@ -68,22 +80,30 @@ def _describe(state: State, number: Number, version: tuple[int, int]) -> dict[st
     if version >= (24, 0):
         limits["whatsapp_business_manager_messaging_limit"] = "TIER_UNLIMITED"
     return {
+        **dict.fromkeys(_NUMBER_EMPTY),
         "id": number.id,
         "display_phone_number": number.display,
         "verified_name": "WhatsApp Sandbox",
         "code_verification_status": "VERIFIED",
+        "country_code": "US",
+        "country_dial_code": "1",
         "quality_rating": "GREEN",
+        "quality_score": {"score": "GREEN"},
         "status": "CONNECTED",
         "name_status": "APPROVED",
+        "unified_cert_status": "APPROVED",
         "platform_type": "CLOUD_API",
+        "host_platform": "CLOUD_API",
         "throughput": {"level": "STANDARD"},
         **limits,
         "account_mode": "SANDBOX",
         "is_official_business_account": False,
+        "is_on_biz_app": False,
+        "is_pin_enabled": number.pin,
+        "is_preverified_number": False,
+        "search_visibility": "NON_VISIBLE",
+        "eligibility_for_api_business_global_search": "NON_ELIGIBLE",
         "last_onboarded_time": "2026-01-01T00:00:00+0000",
-        "certificate": None,
-        "username": None,
-        "webhook_configuration": None,
         "health_status": health(state, number.waba_id, number),
     }
 
@@ -92,6 +112,23 @@ def get_number(state: State, number_id: str, call: Call) -> dict[str, Any]:
     """``GET /{phone_number_id}``."""
     node = _describe(state, state.numbers[number_id], call.version)
     return choose(node, call.query.get("fields"), _NUMBER_DEFAULT, "WhatsAppBusinessPhoneNumber")
+
+
+def set_number(state: State, number_id: str, call: Call) -> dict[str, Any]:
+    """
+    ``POST /{phone_number_id}``: sets the PIN of two-step verification.
+
+    :raises GraphError: The PIN does not do, or something is asked for that the sandbox does not offer.
+    """
+    params = read_params(call)
+    if "pin" not in params:
+        raise GraphError(
+            100, message="(#100) The sandbox offers only pin here, the PIN of two-step verification"
+        )
+    _PIN(params, "phone number")
+    state.numbers[number_id].pin = True
+    state.changed()
+    return {"success": True}
 
 
 def listing(state: State, waba_id: str, call: Call) -> dict[str, Any]:
@@ -108,6 +145,7 @@ def listing(state: State, waba_id: str, call: Call) -> dict[str, Any]:
 def get_account(state: State, waba_id: str, call: Call) -> dict[str, Any]:
     """``GET /{waba_id}``."""
     node = {
+        **dict.fromkeys(_ACCOUNT_EMPTY),
         "id": waba_id,
         "name": "WhatsApp Sandbox",
         "currency": "USD",
@@ -115,6 +153,15 @@ def get_account(state: State, waba_id: str, call: Call) -> dict[str, Any]:
         "country": "US",
         "account_review_status": "APPROVED",
         "business_verification_status": "verified",
+        "ownership_type": "SELF_OWNED",
+        "primary_business_location": "US",
+        "status": "ACTIVE",
+        "is_enabled_for_insights": False,
+        "is_shared_with_partners": False,
+        "marketing_messages_lite_api_status": "ONBOARDED",
+        "marketing_messages_onboarding_status": "ONBOARDED",
+        "disable_marketing_messages_on_cloud_api": False,
+        "template_auto_archival_enabled": False,
         "message_template_namespace": "00000000_0000_4000_8000_000000000000",
         "health_status": health(state, waba_id),
     }
@@ -124,7 +171,7 @@ def get_account(state: State, waba_id: str, call: Call) -> dict[str, Any]:
 
 def get_profile(state: State, number_id: str, call: Call) -> dict[str, Any]:
     """``GET /{phone_number_id}/whatsapp_business_profile``; nearly nothing comes without ``fields``."""
-    node: dict[str, Any] = dict.fromkeys(_READABLE)
+    node: dict[str, Any] = dict.fromkeys(_READABLE) | {"vertical": "UNDEFINED"}
     node |= {"messaging_product": "whatsapp", "id": None, **state.numbers[number_id].profile}
     chosen = choose(node, call.query.get("fields"), (), "WhatsAppBusinessProfile")
     return {"data": [{**chosen, "messaging_product": "whatsapp"}]}

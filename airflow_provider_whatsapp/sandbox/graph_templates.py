@@ -14,7 +14,7 @@ from airflow_provider_whatsapp.sandbox.model import DAY, NAME_BLOCK, Template, V
 from airflow_provider_whatsapp.sandbox.nodes import choose, page
 from airflow_provider_whatsapp.sandbox.shape import missing
 from airflow_provider_whatsapp.sandbox.template_rules import refuse
-from airflow_provider_whatsapp.sandbox.wire import read_params
+from airflow_provider_whatsapp.sandbox.wire import decoded, decoded_parts, read_params
 
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.state import State
@@ -40,8 +40,8 @@ _DEFAULT = (
 )  # fmt: skip
 _OPTIONS = (
     "message_send_ttl_seconds", "cta_url_link_tracking_opted_out", "sub_category", "display_format",
-    "is_primary_device_delivery_only", "send_type", "bid_spec", "degrees_of_freedom_spec", "creative_sourcing_spec",
-    "product_set_id",
+    "is_primary_device_delivery_only", "send_type", "bid_spec", "optimization_spec", "degrees_of_freedom_spec",
+    "creative_sourcing_spec", "product_set_id",
 )  # fmt: skip
 _CREATE = {
     "name",
@@ -53,6 +53,15 @@ _CREATE = {
     *_OPTIONS,
     *template_library.FIELDS,
 }
+_STRUCTURED = frozenset(
+    {
+        *("body_text", "body_text_named_params", "header_handle", "header_text", "header_text_named_params"),
+        *("buttons", "cards", "components", "example", "limited_time_offer", "supported_apps"),
+        *("library_template_body_inputs", "library_template_button_inputs"),
+        *("bid_spec", "creative_sourcing_spec", "degrees_of_freedom_spec", "optimization_spec"),
+    }
+)
+"""Names in a template of which an object or a list is wanted; a button's ``example`` may be a text as well."""
 _EDIT = {"category", "components", "parameter_format", *_OPTIONS}
 _EDITABLE = ("APPROVED", "REJECTED", "PAUSED")
 _EDITS_PER_MONTH = 10
@@ -65,12 +74,11 @@ def describe(state: State, template: Template) -> dict[str, Any]:
 
     :param template: The template.
     """
-    status = template.status_at(state.clock.now())
     return {
         "id": template.id,
         "name": template.name,
         "language": template.language,
-        "status": status,
+        "status": template.status,
         "category": template.category,
         "previous_category": template.previous_category,
         "correct_category": template.correct_category,
@@ -80,7 +88,7 @@ def describe(state: State, template: Template) -> dict[str, Any]:
             "score": template.quality,
             "date": int(template.quality_at or template.updated_at),
         },
-        "rejected_reason": template.rejected_reason if status == "REJECTED" else "NONE",
+        "rejected_reason": template.rejected_reason if template.status == "REJECTED" else "NONE",
         "last_updated_time": int(template.updated_at),
         "source": template.source,
         "library_template_name": template.library_name,
@@ -124,7 +132,7 @@ def _when(call: Call, name: str, usual: float) -> float:
 
 
 def _chosen(state: State, waba_id: str, call: Call) -> list[Template]:
-    now, query = state.clock.now(), call.query
+    query = call.query
     statuses, categories = _filter(call, "status", STATUSES), _filter(call, "category", CATEGORIES)
     qualities, sources = _filter(call, "quality_score", QUALITIES), _filter(call, "source", SOURCES)
     languages = _filter(call, "language")
@@ -132,9 +140,8 @@ def _chosen(state: State, waba_id: str, call: Call) -> list[Template]:
     text = query.get("name_or_content", query.get("content", ""))
     return [
         template
-        for template in state.templates.values()
-        if template.waba_id == waba_id
-        and (statuses is None or template.status_at(now) in statuses)
+        for template in state.templates_of(waba_id)
+        if (statuses is None or template.status in statuses)
         and (categories is None or template.category in categories)
         and (qualities is None or template.quality in qualities)
         and (sources is None or template.source in sources)
@@ -173,7 +180,7 @@ def _count(state: State, waba_id: str) -> int:
 
 def get(state: State, template_id: str, call: Call) -> dict[str, Any]:
     """``GET /{template_id}``."""
-    node = describe(state, state.templates[template_id])
+    node = describe(state, state.template(template_id))
     return choose(node, call.query.get("fields"), _DEFAULT, "WhatsAppMessageTemplate")
 
 
@@ -183,7 +190,7 @@ def create(state: State, waba_id: str, call: Call) -> dict[str, Any]:
 
     :raises GraphError: Meta would refuse it; the reason is in the subcode.
     """
-    params = {**call.query, **read_params(call)}
+    params = decoded_parts(read_params(call), _STRUCTURED)
     _check_fields(params, _CREATE)
     name, language, category = _check_identity(state, waba_id, params)
     form = str(params.get("parameter_format", "POSITIONAL")).upper()
@@ -209,7 +216,7 @@ def create(state: State, waba_id: str, call: Call) -> dict[str, Any]:
         made.recategorise(verdict.category, now)
     state.templates[made.id] = made
     state.changed(made.review_at)
-    return {"id": made.id, "status": made.status_at(now), "category": made.category}
+    return {"id": made.id, "status": made.settle(now).status, "category": made.category}
 
 
 def _check_fields(params: dict[str, Any], known: set[str]) -> None:
@@ -250,6 +257,8 @@ def _check_ttl(seconds: Any, category: str) -> None:
     if seconds is None:
         return
     low, high = template_rules.TTL[category]
+    if isinstance(seconds, str) and seconds.lstrip("-").isdecimal():
+        seconds = int(seconds[:20])
     whole = isinstance(seconds, int) and not isinstance(seconds, bool)
     if not (whole and (low <= seconds <= high or (seconds == -1 and category != "MARKETING"))):
         raise GraphError(
@@ -264,11 +273,11 @@ def edit(state: State, template_id: str, call: Call) -> dict[str, Any]:
     :raises GraphError: The status, the quota of an approved template (once in 24 hours, ten in 30 days) or the
         content forbids it.
     """
-    template = state.templates[template_id]
-    params = {**call.query, **read_params(call)}
+    template = state.template(template_id)
+    params = decoded_parts(read_params(call), _STRUCTURED)
     _check_fields(params, _EDIT)
     now = state.clock.now()
-    status = template.status_at(now)
+    status = template.status
     if status not in _EDITABLE:
         raise GraphError(100, message=f"(#100) A template with status {status} cannot be edited")
     category = str(params.get("category", template.category)).upper()
@@ -306,8 +315,8 @@ def unpause(state: State, template_id: str, call: Call) -> dict[str, Any]:  # no
 
     :raises GraphError: It is not paused, or was not five minutes ago.
     """
-    template, now = state.templates[template_id], state.clock.now()
-    if template.status_at(now) != "PAUSED":
+    template, now = state.template(template_id), state.clock.now()
+    if template.status != "PAUSED":
         raise GraphError(100, message="(#100) The template is not paused")
     if now - template.paused_at < _UNPAUSE_AFTER:
         raise GraphError(100, message="(#100) A template can be unpaused five minutes after its pause")
@@ -322,9 +331,9 @@ def delete(state: State, waba_id: str, call: Call) -> dict[str, Any]:
 
     :raises GraphError: Nothing of that name is there, or a disabled template is among them (100).
     """
-    query = {**call.query, **(read_params(call) if call.body else {})}
+    query = read_params(call)
     now, doomed = state.clock.now(), _doomed(state, waba_id, query)
-    if any(template.status_at(now) == "DISABLED" for template in doomed):
+    if any(template.status == "DISABLED" for template in doomed):
         raise GraphError(100, message="(#100) A disabled template cannot be deleted")
     for template in doomed:
         if template.status == "APPROVED":
@@ -336,15 +345,11 @@ def delete(state: State, waba_id: str, call: Call) -> dict[str, Any]:
 
 def _doomed(state: State, waba_id: str, query: dict[str, Any]) -> list[Template]:
     if "hsm_ids" in query:
-        raw = query["hsm_ids"]
-        try:
-            wanted = json.loads(raw) if isinstance(raw, str) else raw
-        except (ValueError, RecursionError):
-            wanted = None
+        wanted = decoded(query["hsm_ids"])
         if not isinstance(wanted, list) or not 1 <= len(wanted) <= 100:
             raise GraphError(100, message="(#100) hsm_ids must be a JSON list of 1 to 100 ids")
         names = list(dict.fromkeys(map(str, wanted)))
-        known = [state.templates[each] for each in names if each in state.templates]
+        known = [state.template(each) for each in names if each in state.templates]
         found = [template for template in known if template.waba_id == waba_id]
         if len(found) != len(names):
             raise GraphError(100, message="(#100) A template in hsm_ids does not exist")

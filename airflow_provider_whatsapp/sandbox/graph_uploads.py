@@ -23,12 +23,10 @@ def start(state: State, app_id: str, call: Call) -> dict[str, Any]:  # noqa: ARG
 
     :raises GraphError: A parameter is missing or does not do (100).
     """
-    given = dict(call.query)
-    if call.body:
-        try:
-            given |= {name: str(value) for name, value in read_params(call).items()}
-        except MalformedBodyError:
-            raise GraphError(100, message="(#100) Invalid parameter") from None
+    try:
+        given = {name: str(value) for name, value in read_params(call).items()}
+    except MalformedBodyError:
+        raise GraphError(100, message="(#100) Invalid parameter") from None
     length = given.get("file_length", "")
     if not (
         length.isascii() and length.isdigit() and 0 < len(length) < 12 and 0 < int(length) <= _MAX_LENGTH

@@ -115,11 +115,12 @@ class Template:
     edits: list[float] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
 
-    def status_at(self, now: float) -> str:
+    def settle(self, now: float) -> Template:
         """
-        The status at a time: reviews end, pauses run out and announced categories come by themselves.
+        Apply what time has brought: a review that ended, a pause that ran out, a category that was announced.
 
         :param now: Seconds since the epoch.
+        :return: The template itself.
         """
         if self.correct_category and now >= self.category_at:
             self.recategorise(self.correct_category, self.category_at)
@@ -128,7 +129,7 @@ class Template:
             self.rejected_reason = self.verdict_reason if self.verdict == "REJECTED" else "NONE"
         elif self.status == "PAUSED" and now >= self.paused_until:
             self.status, self.updated_at = "APPROVED", self.paused_until
-        return self.status
+        return self
 
     def recategorise(self, category: str, at: float) -> None:
         """
@@ -191,6 +192,7 @@ class Number:
     display: str
     waba_id: str
     profile: dict[str, Any] = field(default_factory=dict)
+    pin: bool = False
 
 
 @dataclass(slots=True)
@@ -252,3 +254,16 @@ class Request:
     sent: bytes = b""
     answered: bytes = b""
     ms: float | None = None
+
+
+@dataclass
+class Journal:
+    """What has happened since the last save, as far as it is too much to compare."""
+
+    items: list[Message | Reply] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    wiped: bool = False
+
+    def wipe(self) -> None:
+        """Note that everything was forgotten."""
+        self.items, self.requests, self.wiped = [], [], True

@@ -11,6 +11,7 @@ from airflow_provider_whatsapp.sandbox.shape import (
     among,
     anything,
     array,
+    as_wanted,
     flag,
     invalid,
     link,
@@ -129,11 +130,13 @@ def check_message(params: dict[str, Any]) -> str:
     for key, value in params.items():
         check = _COMMON.get(key)
         if check is not None:
-            check(value, key)
+            params[key] = as_wanted(value, check)
+            check(params[key], key)
         elif key != kind:
             raise GraphError(100, f'Unexpected key "{key}" on param "message"')
     if kind not in params:
         raise missing(kind)
+    params[kind] = as_wanted(params[kind], rule)
     rule(params[kind], kind)
     if "context" in params and kind == "reaction":
         raise GraphError(100, "A reaction names its message itself; context is not allowed")

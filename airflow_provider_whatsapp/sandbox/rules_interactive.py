@@ -15,6 +15,7 @@ from airflow_provider_whatsapp.sandbox.shape import (
     missing,
     obj,
     some_object,
+    structured,
     text,
     whole,
 )
@@ -40,7 +41,7 @@ def _header(*kinds: str) -> Check:
         if value["type"] not in value:
             raise missing(f"{where}['{value['type']}']")
 
-    return check
+    return structured(check)
 
 
 def _body(limit: int = MAX_BODY) -> Check:
@@ -99,6 +100,7 @@ def _named(name: str, parameters: Check | None = None, *, required: bool = True)
 _BUTTON = obj({"type": among("reply"), "reply": obj({"id": _reply_id, "title": text(20)})})
 
 
+@structured
 def _button_list(value: Any, where: str) -> None:
     array(_BUTTON, most=3)(value, where)
     _buttons(value, where)
@@ -158,6 +160,7 @@ _PRODUCT_CARD = obj(
 )
 
 
+@structured
 def _cards(value: Any, where: str) -> None:
     array(some_object, least=2, most=10)(value, where)
     for index, card in enumerate(value):
@@ -210,13 +213,15 @@ KINDS: dict[str, Check] = {
     ),
     "carousel": _kind(obj({"cards": _cards}), footer=False),
     "address_message": _kind(_ADDRESS, header=_ANY_HEADER),
-    **dict.fromkeys(
-        ("contact_request", "call_permission_request", "voice_call", "order_details", "order_status"), _ANY
+    "request_contact_info": obj(
+        {"type": anything, "body": _body(), "action": _named("request_contact_info")}
     ),
+    **dict.fromkeys(("call_permission_request", "voice_call", "order_details", "order_status"), _ANY),
 }
-"""Interactive type, and what the object may hold. The last five are gated features and pass as they are."""
+"""Interactive type, and what the object may hold. The last four are gated features and pass as they are."""
 
 
+@structured
 def INTERACTIVE(value: Any, where: str) -> None:  # noqa: N802  (a rule among the others, which are constants)
     """
     An interactive object.
@@ -229,5 +234,7 @@ def INTERACTIVE(value: Any, where: str) -> None:  # noqa: N802  (a rule among th
     if kind is None:
         raise missing(f"{where}['type']")
     if not isinstance(kind, str) or kind not in KINDS:
-        raise invalid(f"{where}['type']", f"one of {', '.join(sorted(KINDS))}")
+        # Meta's page said contact_request once; a webhook's contact still says it.
+        details = f"Param {where}['type'] must be one of {', '.join(sorted(KINDS))}"
+        raise GraphError(100, details, message=f"(#100) {details}")
     KINDS[kind](value, where)

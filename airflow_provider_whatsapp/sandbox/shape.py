@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider_whatsapp.sandbox.errors import GraphError
+from airflow_provider_whatsapp.sandbox.wire import decoded
 
 Check = Callable[[Any, str], None]
 """Takes a value and where it stands; raises :class:`GraphError`."""
@@ -14,9 +15,30 @@ Check = Callable[[Any, str], None]
 _LINK = re.compile(r"https?://[^\s]+", re.IGNORECASE)
 
 
+def structured(check: Check) -> Check:
+    """
+    Mark a rule as one of an object or a list, which Graph takes as JSON text too.
+
+    :param check: The rule.
+    """
+    check.structured = True  # type: ignore[attr-defined]
+    return check
+
+
+def as_wanted(value: Any, check: Check) -> Any:
+    """
+    A value as its rule wants it: decoded where that is a rule of an object or a list.
+
+    :param value: As it was given.
+    :param check: Its rule.
+    """
+    return decoded(value) if getattr(check, "structured", False) else value
+
+
 def missing(where: str) -> GraphError:
     """A required parameter is not there."""
-    return GraphError(131008, f"Parameter {where} is required")
+    text = f"Parameter {where} is required"
+    return GraphError(100, text, message=f"(#100) {text}")
 
 
 def invalid(where: str, wanted: str) -> GraphError:
@@ -129,6 +151,7 @@ def anything(value: Any, where: str) -> None:
     """Whatever: Meta's own rules for it are not published."""
 
 
+@structured
 def some_object(value: Any, where: str) -> None:
     """Any object."""
     if not isinstance(value, dict):
@@ -150,9 +173,10 @@ def array(item: Check, *, least: int = 1, most: int = 1_000) -> Check:
         if not least <= len(value) <= most:
             raise invalid(where, f"a list of {least} to {most}")
         for index, each in enumerate(value):
-            item(each, f"{where}[{index}]")
+            value[index] = as_wanted(each, item)
+            item(value[index], f"{where}[{index}]")
 
-    return check
+    return structured(check)
 
 
 def obj(
@@ -163,7 +187,7 @@ def obj(
     then: Check | None = None,
 ) -> Check:
     """
-    An object with these fields and no others.
+    An object with these fields and no others; objects and lists in it that came as JSON text are decoded in place.
 
     :param required: Fields that must be there.
     :param optional: Fields that may be.
@@ -180,7 +204,8 @@ def obj(
             inner = known.get(key)
             if inner is None:
                 raise GraphError(100, f'Unexpected key "{key}" on param "{where}"')
-            inner(each, f"{where}['{key}']")
+            value[key] = as_wanted(each, inner)
+            inner(value[key], f"{where}['{key}']")
         for key in wanted:
             if key not in value:
                 raise missing(f"{where}['{key}']")
@@ -194,4 +219,4 @@ def obj(
         if then:
             then(value, where)
 
-    return check
+    return structured(check)

@@ -14,6 +14,7 @@ from airflow_provider_whatsapp.sandbox.model import (
     Account,
     Connection,
     Conversation,
+    Journal,
     Media,
     Message,
     Number,
@@ -27,7 +28,6 @@ from airflow_provider_whatsapp.sandbox.model import (
 
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.settings import Settings
-    from airflow_provider_whatsapp.sandbox.store import Journal
 
 PAIR_GAP = 6.0
 MEDIA_BYTES = 256 * 1_024 * 1_024
@@ -253,6 +253,23 @@ class State:
                 return verdict
         return Verdict()
 
+    def template(self, template_id: str) -> Template:
+        """
+        One template as it is now.
+
+        :param template_id: Its id.
+        """
+        return self.templates[template_id].settle(self.clock.now())
+
+    def templates_of(self, waba_id: str | None = None) -> list[Template]:
+        """
+        Templates as they are now, whoever asks and however often: everybody reads them through here.
+
+        :param waba_id: Only of this account; of all when left out.
+        """
+        now = self.clock.now()
+        return [each.settle(now) for each in self.templates.values() if waba_id in (None, each.waba_id)]
+
     def find_templates(
         self, name: str, language: str | None = None, waba_id: str | None = None
     ) -> list[Template]:
@@ -265,10 +282,8 @@ class State:
         """
         return [
             found
-            for found in self.templates.values()
-            if found.name == name
-            and (language is None or found.language == language)
-            and (waba_id is None or found.waba_id == waba_id)
+            for found in self.templates_of(waba_id)
+            if found.name == name and (language is None or found.language == language)
         ]
 
     def log(self, request: Request, sent: bytes) -> None:

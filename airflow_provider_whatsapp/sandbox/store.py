@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.sandbox import store_rows
+from airflow_provider_whatsapp.sandbox.model import Journal
 
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.model import Message, Reply, Request
@@ -29,19 +29,6 @@ _DETAILED_REQUESTS = 1_000
 
 class StoreError(Exception):
     """The file cannot be used; the text says why and what to do."""
-
-
-@dataclass
-class Journal:
-    """What has happened since the last save, as far as it is too much to compare."""
-
-    items: list[Message | Reply] = field(default_factory=list)
-    requests: list[Request] = field(default_factory=list)
-    wiped: bool = False
-
-    def wipe(self) -> None:
-        """Note that everything was forgotten."""
-        self.items, self.requests, self.wiped = [], [], True
 
 
 class Store:

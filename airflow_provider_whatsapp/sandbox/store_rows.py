@@ -65,6 +65,7 @@ def things(state: State) -> Iterator[tuple[tuple[str, str], str]]:
         "faults": state.faults.listing(),
         "verdicts": [_fields(verdict) for verdict in state.verdicts],
         "profiles": {name: number.profile for name, number in state.numbers.items()},
+        "pins": [name for name, number in state.numbers.items() if number.pin],
         "quotas": {
             name: {"blocked_names": account.blocked_names, "creations": account.creations.times}
             for name, account in state.accounts.items()
@@ -94,6 +95,7 @@ def restore(state: State, found: dict[str, dict[str, Any]], file: Callable[[str]
         state.keep_media(Media(**value, data=file(key)))
     for name, profile in world["profiles"].items():
         state.numbers[name].profile = profile
+        state.numbers[name].pin = name in world.get("pins", ())  # not in the files of earlier versions
     for name, quota in world["quotas"].items():
         state.accounts[name].blocked_names = quota["blocked_names"]
         state.accounts[name].creations.times = quota["creations"]

@@ -49,7 +49,7 @@ def rate(state: State, template: Template, quality: str) -> None:
     """
     now = state.clock.now()
     template.quality, template.quality_at = quality, now
-    if quality == "RED" and template.status_at(now) == "APPROVED":
+    if quality == "RED" and template.status == "APPROVED":
         move(state, template, "PAUSED")
     state.changed()
 
@@ -96,13 +96,23 @@ def put(state: State, waba_id: str, fields: dict[str, Any]) -> Template:
 
 
 def _with_sample(state: State, part: Any, *, named: bool) -> Any:
+    """A part with a sample wherever one is wanted and none is given; cards and buttons in it as well."""
     if not isinstance(part, dict) or "example" in part:
         return part
+    for inner in ("cards", "components", "buttons"):
+        if isinstance(part.get(inner), list):
+            return {**part, inner: [_with_sample(state, each, named=named) for each in part[inner]]}
+    if "{{" in str(part.get("url", "")):
+        return {**part, "example": ["https://example.com/sample"]}
     kind, form = str(part.get("type", "")).upper(), str(part.get("format", "TEXT")).upper()
     if kind == "HEADER" and form in _SAMPLES:
         handle = f"4::{state.ids.token(60)}"
         state.handles[handle] = _SAMPLES[form]
         return {**part, "example": {"header_handle": [handle]}}
+    return _with_text_sample(part, kind, named=named)
+
+
+def _with_text_sample(part: dict[str, Any], kind: str, *, named: bool) -> dict[str, Any]:
     text = part.get("text")
     names = variables(text) if isinstance(text, str) and kind in {"HEADER", "BODY"} else []
     if not names:

@@ -18,6 +18,7 @@ from airflow_provider_whatsapp.sandbox.shape import (
     number,
     obj,
     some_object,
+    structured,
     text,
     whole,
 )
@@ -66,6 +67,7 @@ BUTTONS = (
 _NEEDS_PARAMETER = {"COPY_CODE": "coupon_code", "MPM": "action"}
 
 
+@structured
 def _parameter(value: Any, where: str) -> None:
     some_object(value, where)
     kind = value.get("type")
@@ -88,10 +90,12 @@ _OTHER = obj(
 )
 
 
+@structured
 def _card(value: Any, where: str) -> None:
     obj({"card_index": whole(0, 9)}, {"components": array(_component, least=0)})(value, where)
 
 
+@structured
 def _component(value: Any, where: str) -> None:
     some_object(value, where)
     kind = str(value.get("type", "")).lower()
@@ -117,12 +121,11 @@ def find(state: State, number_id: str, sent: dict[str, Any]) -> Template:
     """
     name, language = sent["name"], sent["language"]["code"]
     for found in state.find_templates(name, language, state.numbers[number_id].waba_id):
-        status = found.status_at(state.clock.now())
-        if status == "APPROVED":
+        if found.status == "APPROVED":
             return found
-        if status == "PAUSED":
+        if found.status == "PAUSED":
             raise GraphError(132015, f"template {name} is paused for its quality")
-        if status == "DISABLED":
+        if found.status == "DISABLED":
             raise GraphError(132016, f"template {name} is disabled for good")
     raise GraphError(132001, f"template name ({name}) does not exist in {language}")
 
@@ -150,9 +153,7 @@ def check(template: Template, sent: dict[str, Any], *, modern: bool) -> None:
         and offer.get("limited_time_offer", {}).get("has_expiration")
         and not (given and given.get("parameters"))
     ):
-        raise GraphError(
-            131008, "limited_time_offer: the template declares an expiration, the message gives none"
-        )
+        raise missing("limited_time_offer: expiration_time_ms, since the template declares an expiration")
     _check_cards(template, parts, modern=modern)
 
 
@@ -255,7 +256,7 @@ def _check_texts(
 
 def _check_value(value: str, where: str, *, modern: bool) -> None:
     if not value.strip():
-        raise GraphError(131008, f"{where}: text is required")
+        raise missing(f"{where}: text")
     if _BROKEN.search(value):
         code = 132018 if modern else 132012
         raise GraphError(code, f"{where}: no new lines, tabs or more than four spaces in a row")

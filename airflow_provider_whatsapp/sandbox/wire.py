@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 _CONTENT_TYPE = b"content-type"
+_GRAPHS_OWN = frozenset(
+    {"access_token", "appsecret_proof", "debug", "fields", "format", "locale", "method", "pretty"}
+)
 
 
 class MalformedBodyError(ValueError):
@@ -82,19 +88,41 @@ def read_query(raw: bytes) -> dict[str, str]:
 
 def read_params(call: Call) -> dict[str, Any]:
     """
-    The body's parameters, from JSON, a form or a multipart form: Graph takes all three.
+    The parameters of a call that changes something, as Graph reads them.
+
+    The query's count as well as the body's, which may be JSON, a form or a multipart form; of two with one name the
+    body's wins. A parameter that is null is absent.
 
     :raises MalformedBodyError: The body does not parse, or is no object.
     """
+    return query_params(call) | _read_body(call)
+
+
+def query_params(call: Call) -> dict[str, str]:
+    """The query's parameters, without those that Graph takes with every call."""
+    return {name: value for name, value in call.query.items() if name not in _GRAPHS_OWN}
+
+
+def _read_body(call: Call) -> dict[str, Any]:
+    if not call.body:
+        return {}
     kind = call.headers.get(_CONTENT_TYPE, b"application/json")
     if kind.startswith(b"application/json"):
-        return _object(call.body)
+        given = _object(call.body)
+        return _without_nulls(given) if b"null" in call.body else given
     if kind.startswith(b"application/x-www-form-urlencoded"):
-        pairs = parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True)
-        return {name: _loose(value) for name, value in pairs}
+        return dict(parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True))
     if kind.startswith(b"multipart/form-data"):
-        return {part.name: _loose(part.data.decode("utf-8", "replace")) for part in read_parts(call)}
+        return {part.name: part.data.decode("utf-8", "replace") for part in read_parts(call)}
     raise MalformedBodyError("The Content-Type is none that the API reads")
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(each) for name, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [_without_nulls(each) for each in value]
+    return value
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -109,14 +137,33 @@ def _object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _loose(value: str) -> Any:
-    """Forms carry objects and lists as JSON text, everything else as it stands."""
-    if value[:1] in {"{", "["}:
+def decoded(value: Any) -> Any:
+    """
+    An object or a list, from JSON text if that is what was given: Graph takes both. Everything else stays.
+
+    :param value: A parameter of which an object or a list is wanted.
+    """
+    if isinstance(value, str) and value[:1] in {"{", "["}:
         try:
-            return json.loads(value)
+            return _without_nulls(json.loads(value))
         except (ValueError, RecursionError):
             return value
     return value
+
+
+def decoded_parts(value: Any, names: Collection[str]) -> Any:
+    """
+    The same, wherever one of some names stands, at any depth.
+
+    :param value: A parameter.
+    :param names: Names of objects and lists.
+    """
+    if isinstance(value, dict):
+        return {
+            name: decoded_parts(decoded(each) if name in names else each, names)
+            for name, each in value.items()
+        }
+    return [decoded_parts(each, names) for each in value] if isinstance(value, list) else value
 
 
 class _Collector:

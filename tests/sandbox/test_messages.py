@@ -127,9 +127,9 @@ def without(message, *path):
 LIST = interactive("list", LISTED)
 REFUSED = [
     (100, {"type": "text", "text": {"body": "a" * 4097}}),
-    (131008, {"type": "text", "text": {"body": ""}}),
-    (131008, {"type": "text", "text": {}}),
-    (131008, {"type": "text"}),
+    (100, {"type": "text", "text": {"body": ""}}),
+    (100, {"type": "text", "text": {}}),
+    (100, {"type": "text"}),
     (131009, {"type": "text", "text": "hello"}),
     (131009, {"type": "text", "text": {"body": 5}}),
     (100, {"type": "text", "text": {"body": "a", "colour": "red"}}),
@@ -138,7 +138,7 @@ REFUSED = [
     (100, {"type": "text", "text": {"body": "a"}, "biz_opaque_callback_data": "x" * 513}),
     (131009, {"type": "text", "text": {"body": "a"}, "recipient_type": "crowd"}),
     (131051, {"type": "hologram", "hologram": {}}),
-    (131008, {"type": "image", "image": {}}),
+    (100, {"type": "image", "image": {}}),
     (131009, {"type": "image", "image": {"id": "1", "link": "https://example.com/a"}}),
     (131009, {"type": "image", "image": {"link": "ftp://example.com/a"}}),
     (131009, {"type": "image", "image": {"id": "1234"}}),
@@ -146,13 +146,13 @@ REFUSED = [
     (100, {"type": "audio", "audio": {"link": "https://example.com/a", "caption": "c"}}),
     (100, {"type": "image", "image": {"link": "https://example.com/a", "filename": "a"}}),
     (131009, {"type": "location", "location": {"latitude": 91, "longitude": 0}}),
-    (131008, {"type": "location", "location": {"latitude": 1}}),
-    (131008, {"type": "reaction", "reaction": {"emoji": "x"}}),
+    (100, {"type": "location", "location": {"latitude": 1}}),
+    (100, {"type": "reaction", "reaction": {"emoji": "x"}}),
     (131009, {"type": "contacts", "contacts": []}),
     (131009, {"type": "contacts", "contacts": [{"name": {"formatted_name": "A"}}] * 258}),
-    (131008, {"type": "contacts", "contacts": [{"name": {"first_name": "A"}}]}),
+    (100, {"type": "contacts", "contacts": [{"name": {"first_name": "A"}}]}),
     (131009, {"type": "contacts", "contacts": [{"name": {"formatted_name": "A"}, "birthday": "1.1.2000"}]}),
-    (131009, interactive("hologram", {})),
+    (100, interactive("hologram", {})),
     (131009, interactive("button", {"buttons": [reply(index) for index in range(4)]})),
     (131009, interactive("button", {"buttons": [reply(1), reply(1)]})),
     (131009, interactive("button", {"buttons": [reply(1, "Same"), reply(2, "Same")]})),
@@ -160,7 +160,7 @@ REFUSED = [
     (100, interactive("button", {"buttons": [reply(1)]}, body={"text": "b" * 1025})),
     (100, interactive("button", {"buttons": [reply(1)]}, footer={"text": "f" * 61})),
     (100, interactive("button", {"buttons": [reply(1)]}, header={"type": "text", "text": "h" * 61})),
-    (131008, without(LIST, "interactive", "body")),
+    (100, without(LIST, "interactive", "body")),
     (100, interactive("list", LISTED, body={"text": "b" * 4097})),
     (131009, interactive("list", LISTED, header={"type": "image", "image": {"link": "https://example.com"}})),
     (
@@ -171,7 +171,7 @@ REFUSED = [
         ),
     ),
     (
-        131008,
+        100,
         interactive(
             "list",
             {
@@ -187,7 +187,7 @@ REFUSED = [
         ),
     ),
     (131009, interactive("cta_url", {**CTA, "parameters": {"display_text": "t", "url": "mailto:a"}})),
-    (131008, interactive("flow", without(FLOW, "parameters", "flow_id"))),
+    (100, interactive("flow", without(FLOW, "parameters", "flow_id"))),
     (
         131009,
         interactive("flow", {**FLOW, "parameters": {**FLOW["parameters"], "flow_message_version": "2"}}),
@@ -199,7 +199,7 @@ REFUSED = [
         ),
     ),
     (
-        131008,
+        100,
         interactive(
             "product_list",
             {"catalog_id": "1", "sections": [{"product_items": [{"product_retailer_id": "2"}]}]},
@@ -224,9 +224,9 @@ def test_refused(sandbox, tools, code, message):
 @pytest.mark.parametrize(
     ("code", "change"),
     [
-        (131008, {"messaging_product": None}),
+        (100, {"messaging_product": None}),
         (100, {"messaging_product": "sms"}),
-        (131008, {"to": None}),
+        (100, {"to": None}),
         (131009, {"to": "0170 1234567"}),
         (131009, {"to": "12345"}),
         (131009, {"to": "call me"}),

@@ -239,3 +239,63 @@ def test_controls_that_make_no_sense(sandbox, method, name, body):
     answer = sandbox.session.request(method, f"{sandbox.url}/_sandbox/{name}", json=body, timeout=10)
     assert answer.status_code in (400, 404)
     assert answer.json()["message"]
+
+
+def test_an_announced_category_comes_by_time_whoever_asks(sandbox):
+    template_id = sandbox.approved("late", BODY)
+    move(sandbox, "late", correct_category="MARKETING")
+    sandbox.advance(86_401)
+    # Nobody has asked for the template itself since: filter and rows must agree at once.
+    for category, names in (("UTILITY", []), ("MARKETING", ["late"])):
+        rows = sandbox.call(
+            "GET", f"{sandbox.waba}/message_templates", params={"category": category, "name": "late"}
+        ).json()["data"]
+        assert [row["name"] for row in rows] == names
+        assert {row["category"] for row in rows} <= {category}
+    assert fields(sandbox, template_id, "category", "previous_category") == ("MARKETING", "UTILITY")
+
+
+def test_a_recipient_who_stopped_marketing_gets_no_template_that_has_become_it(sandbox):
+    sandbox.approved("late", BODY)
+    move(sandbox, "late", correct_category="MARKETING")
+    sandbox.control("POST", "recipients", json={"wa_id": "15550001111", "marketing": False})
+    sandbox.advance(86_401)
+    assert sandbox.send_template("late").status_code == 200
+    sandbox.advance(5)
+    assert sandbox.messages[0]["error"] == 131050
+
+
+CARD = {
+    "components": [
+        {"type": "HEADER", "format": "IMAGE"},
+        {"type": "BODY", "text": "Today only: {{1}} is on sale."},
+        {
+            "type": "BUTTONS",
+            "buttons": [
+                {"type": "QUICK_REPLY", "text": "Tell me more"},
+                {"type": "URL", "text": "Buy", "url": "https://example.com/{{1}}"},
+            ],
+        },
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    "components",
+    [
+        [{"type": "BODY", "text": "Hello {{1}} and welcome."}],
+        [{"type": "HEADER", "format": "DOCUMENT"}, {"type": "BODY", "text": "Your report is here."}],
+        [
+            {"type": "BODY", "text": "Your parcel has left."},
+            {
+                "type": "BUTTONS",
+                "buttons": [{"type": "URL", "text": "Track", "url": "https://example.com/{{1}}"}],
+            },
+        ],
+        [{"type": "BODY", "text": "Have a look."}, {"type": "CAROUSEL", "cards": [CARD, CARD]}],
+    ],
+)
+def test_a_template_is_put_there_without_samples(sandbox, components):
+    category = "MARKETING" if len(components[-1].get("cards", ())) else "UTILITY"
+    made = {"name": "made", "category": category, "components": components}
+    assert sandbox.control("PUT", "templates", json=made)["status"] == "APPROVED"

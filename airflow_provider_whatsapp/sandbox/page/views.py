@@ -128,7 +128,7 @@ class Page:
                 "preview": template_preview(state, each.components),
                 "waba_id": each.waba_id,
             }
-            for each in reversed(state.templates.values())
+            for each in reversed(state.templates_of())
         ]
         reasons = [reason for reason in graph_templates.REASONS if reason != "NONE"]
         return self._show(
