@@ -177,9 +177,7 @@ def _connection_lines(conn_id: str, config: ClientConfig) -> str:
         environment = f"For Airflow's database (a shell takes no variable named {variable}):"
     return (
         f"\nThe connection, with your key in it. {environment}\n\n"
-        f"  airflow connections add {shlex.quote(conn_id)} --conn-json {text}\n\n"
-        'Templates with a picture, video or document as header need "app_id" in the extra too: '
-        "the ID of the Meta app behind the connection."
+        f"  airflow connections add {shlex.quote(conn_id)} --conn-json {text}"
     )
 
 

@@ -41,8 +41,8 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "app_id": {
         "label": "Meta app ID",
-        "description": "Needed only to upload the sample of a template with a picture, video or document header.",
-        "schema": {"type": ["string", "null"], "pattern": "^[0-9]*$"},
+        "description": "The app that uploads samples of template headers; empty: the app behind the connection.",
+        "schema": {"type": ["string", "null"], "pattern": "^([0-9]*|app)$"},
     },
     "api_version": {
         "label": "Graph API version",

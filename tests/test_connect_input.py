@@ -96,12 +96,3 @@ def test_an_end_in_the_middle_says_what_there_is_not(terminal, sandbox):  # noqa
 
     assert talk.end() == 1
     assert "Stopped: no connection is printed.\n" in talk.text
-
-
-def test_what_samples_of_headers_need_is_said_below_the_connection(terminal, sandbox):  # noqa: F811
-    talk = terminal(*COMMAND, "--host", sandbox.url, MATON_API_KEY=sandbox.connection["password"])
-    talk.wait_for("Account): ")
-    talk.type(sandbox.extra["waba_id"])
-
-    assert talk.end() == 0
-    assert '"app_id"' in talk.text.rpartition("airflow connections add")[2]

@@ -21,6 +21,9 @@ CONTROL_HOST = "https://ctrl.maton.ai"
 CURRENT_HOST = "https://api.maton.ai"
 """Maton's newer host, which serves both planes; the default stays with the older two until they are switched off."""
 
+GRAPHS_APP = "app"
+"""Graph's alias for the app that a token belongs to, here the app behind the Maton connection."""
+
 DEFAULT_API_VERSION = "v25.0"
 DEFAULT_RATE_LIMIT = 10.0
 """Requests per second that Maton allows one account, over all its apps and connections."""
@@ -41,7 +44,8 @@ class ClientConfig:
     :param phone_number_id: ID of the sending number.
     :param waba_id: WhatsApp Business Account ID, for templates and phone numbers.
     :param connection_id: Maton connection to use; None: Maton takes the oldest active one.
-    :param app_id: Meta app ID, for uploading samples of template headers.
+    :param app_id: Meta app ID, for uploading samples of template headers; ``app``, Graph's alias for the app behind
+        the connection, does as well.
     :param host: Base URL that serves both planes, the sandbox's say; None: Maton's data and control hosts.
     :param api_version: Graph API version, ``v25.0`` say.
     :param rate_limit: Requests per second; 0 for none. Maton's limit is 10 per account.
@@ -57,7 +61,7 @@ class ClientConfig:
     phone_number_id: str | None = None
     waba_id: str | None = None
     connection_id: str | None = None
-    app_id: str | None = None
+    app_id: str = GRAPHS_APP
     host: str | None = None
     api_version: str = DEFAULT_API_VERSION
     rate_limit: float = DEFAULT_RATE_LIMIT
@@ -69,8 +73,10 @@ class ClientConfig:
 
     def __post_init__(self) -> None:
         _check_key(self.api_key)
-        for name in ("phone_number_id", "waba_id", "app_id"):
+        for name in ("phone_number_id", "waba_id"):
             _check_id(name, getattr(self, name))
+        if self.app_id != GRAPHS_APP:
+            _check_id("app_id", self.app_id)
         if self.connection_id is not None and not _CONNECTION_ID.fullmatch(self.connection_id):
             msg = f"connection_id {self.connection_id!r} is not a Maton connection ID"
             raise ConfigurationError(
@@ -105,7 +111,7 @@ class ClientConfig:
         """
         Return an id that a call cannot do without.
 
-        :param name: ``"phone_number_id"``, ``"waba_id"`` or ``"app_id"``.
+        :param name: ``"phone_number_id"`` or ``"waba_id"``.
         :raises ConfigurationError: It is not set.
         """
         value: str | None = getattr(self, name)
@@ -120,8 +126,6 @@ _WHERE = {
     "phone number ID), or pass phone_number_id= to the hook or operator.",
     "waba_id": "Set the WhatsApp Business Account ID in the connection's extra (WhatsApp Manager shows it under "
     "Account), or pass waba_id= to the hook or operator.",
-    "app_id": "Uploading a template header's sample needs the ID of the Meta app behind the Maton connection: set "
-    "app_id in the connection's extra. Templates without a media header do not need it.",
 }
 
 

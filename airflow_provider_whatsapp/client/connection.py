@@ -11,6 +11,7 @@ from airflow_provider_whatsapp.client.config import (
     DEFAULT_MAX_RETRIES,
     DEFAULT_RATE_LIMIT,
     DEFAULT_TIMEOUT,
+    GRAPHS_APP,
     ClientConfig,
 )
 from airflow_provider_whatsapp.client.errors import ConfigurationError
@@ -55,7 +56,7 @@ def client_config(
         phone_number_id=_text(phone_number_id) or _text(extra.get("phone_number_id")),
         waba_id=_text(waba_id) or _text(extra.get("waba_id")),
         connection_id=_text(extra.get("connection_id")),
-        app_id=_text(extra.get("app_id")),
+        app_id=_text(extra.get("app_id")) or GRAPHS_APP,
         api_version=_text(extra.get("api_version")) or DEFAULT_API_VERSION,
         rate_limit=_number(extra, "rate_limit", DEFAULT_RATE_LIMIT),
         timeout=_timeout(extra),

@@ -33,7 +33,7 @@ class Management:
 
     def upload_template_sample(self, source: Any, *, filename: str | None = None) -> str:
         """
-        Upload the sample of a template's media header and return its handle; needs ``extra.app_id``.
+        Upload the sample of a template's media header and return its handle.
 
         :param source: A path, an ``ObjectStoragePath`` (or its URL), bytes or a binary file object: PDF, JPEG, PNG
             or MP4.

@@ -160,7 +160,7 @@ class Applier:
         Make the changes: creations, edits, deletions.
 
         :param plan: What to do.
-        :raises ConfigurationError: It holds too many deletions, or samples without an ``app_id``; nothing was done.
+        :raises ConfigurationError: It holds too many deletions; nothing was done.
         :raises PayloadError: A sample does not suit; nothing was done.
         """
         todo = in_order(plan.changes)
@@ -193,7 +193,6 @@ class Applier:
             )
         for change in todo:
             for sample in change.definition.samples() if change.definition else ():
-                self.client.config.require("app_id")
                 _check_sample(_sample_path(change.definition, sample))
 
     def _too_many(self, change: Change) -> Outcome:

@@ -99,7 +99,7 @@ def test_a_proxy_that_can_be_read_is_taken(proxy):
     Transport(ClientConfig(api_key=KEY, proxies={"https": proxy, "no": "localhost"}))
 
 
-@pytest.mark.parametrize("name", ["phone_number_id", "waba_id", "app_id"])
+@pytest.mark.parametrize("name", ["phone_number_id", "waba_id"])
 def test_what_is_required_says_where_to_set_it(name):
     with pytest.raises(ConfigurationError, match=f"{name} is not set.*connection's extra"):
         ClientConfig(api_key=KEY).require(name)

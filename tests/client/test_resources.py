@@ -117,14 +117,13 @@ def test_bad_input_is_refused_before_any_request(client, sandbox, call, words):
     assert sandbox.requests() == []
 
 
-@pytest.mark.parametrize("missing", ["phone_number_id", "waba_id", "app_id"])
+@pytest.mark.parametrize("missing", ["phone_number_id", "waba_id"])
 def test_what_is_not_configured_is_told_before_any_request(sandbox, make_client, missing):
     extra = {name: value for name, value in sandbox.extra.items() if name != missing}
     client = make_client(api_key=sandbox.connection["password"], host=sandbox.url, **extra)
     calls = {
         "phone_number_id": lambda: client.messages.send(TO, Text("x")),
         "waba_id": lambda: list(client.templates.list()),
-        "app_id": lambda: client.media.upload_sample(PDF, filename="a.pdf"),
     }
 
     with pytest.raises(ConfigurationError, match=f"{missing} is not set"):

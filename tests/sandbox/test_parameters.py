@@ -202,3 +202,10 @@ def test_the_question_for_contact_information_has_one_name(sandbox, tools, kind,
     question = {"type": kind, "body": {"text": "How may we call you?"}, "action": {"name": kind}}
     answer = sandbox.send(type="interactive", interactive=question)
     assert answer.status_code == 200 if code is None else tools.error(answer)["code"] == code
+
+
+def test_two_examples_of_the_gateways_document_are_refused_as_by_meta(sandbox, tools):
+    body = {"type": "body", "parameters": [{"type": "text", "text": "Ann"}]}
+    assert tools.error(sandbox.send_template("hello_world", body))["code"] == 132000
+    made = sandbox.create("order", {"type": "BODY", "text": "Hi {{1}}, order {{2}} is confirmed."})
+    assert (tools.error(made)["code"], made.status_code) == (100, 400)

@@ -79,10 +79,8 @@ class Media(Resource):
         :param source: A path, an ``ObjectStoragePath``, bytes or a binary file object: PDF, JPEG, PNG or MP4.
         :param filename: Name of the file; None: its own.
         :param mime_type: MIME type; None: found from the content and the name.
-        :raises ConfigurationError: No ``app_id`` is set.
         :raises PayloadError: The file does not suit.
         """
-        app_id = self._config.require("app_id")
         file = as_media_file(source, filename=filename, mime_type=mime_type)
         if file.mime_type not in SAMPLE_TYPES:
             raise PayloadError(
@@ -92,7 +90,7 @@ class Media(Resource):
                 advice=f"Samples are {', '.join(SAMPLE_TYPES)}.",
             )
         query = {"file_name": file.name, "file_length": file.size, "file_type": file.mime_type}
-        session = _stated(self._call("POST", f"{app_id}/uploads", query=query), "id")
+        session = _stated(self._call("POST", f"{self._config.app_id}/uploads", query=query), "id")
         if not _SESSION.fullmatch(session):
             raise APIError("the upload session has an id of an unknown form")
         answer = self._call(
