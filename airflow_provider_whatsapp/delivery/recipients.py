@@ -6,12 +6,14 @@ import hashlib
 import json
 import re
 import zlib
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.phone import mask, recipient_key
+from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
 from airflow_provider_whatsapp.delivery.rows import read_rows
 from airflow_provider_whatsapp.delivery.seen import Seen
 
@@ -53,7 +55,7 @@ class Row:
 @dataclass(slots=True)
 class Survey:
     """
-    What a first reading of all recipients has found; nothing of it grows with their number.
+    What a first reading of all recipients has found.
 
     :param total: Recipients, those left out included.
     :param digest: Tells this list from any other.
@@ -71,9 +73,38 @@ class Survey:
     first_error: PayloadError | None = None
 
 
+class _Running:
+    """
+    The digest of a list while it is read, and what a second reading has to come by: 4 bytes for each recipient.
+
+    :param columns: Of which columns the values count.
+    """
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._digest = hashlib.sha256()
+
+    def add(self, row: Row) -> int:
+        """
+        Take the next row, and return what stands for it and all before it.
+
+        :param row: The row.
+        """
+        values = [row.to, row.group, *(row.values.get(name) for name in self._columns)]
+        self._digest.update(json.dumps(values, default=str).encode())
+        return int.from_bytes(self._digest.digest()[:4])
+
+    def hexdigest(self) -> str:
+        """Return the digest of all rows so far."""
+        return self._digest.hexdigest()
+
+
 class Recipients:
     """
     The recipients of a broadcast, read anew each time they are iterated over.
+
+    After a :meth:`survey` each reading is held against it: who is not, in this place, who was there at the survey, is
+    not handed out.
 
     :param source: A path with ``open``, or a list of dicts or numbers.
     :param to_field: Column of the number.
@@ -108,8 +139,36 @@ class Recipients:
         self._suppressed = suppressed
         self._scope = scope
         self._group = group
+        self._surveyed: array[int] | None = None
 
     def __iter__(self) -> Iterator[Row]:
+        """
+        Yield the recipients in their order.
+
+        :raises SourceChangedError: The source is not what it was at the survey.
+        """
+        if self._surveyed is None:
+            yield from self._read()
+            return
+        running, count = _Running(self._columns), 0
+        for row in self._read():
+            if count == len(self._surveyed) or running.add(row) != self._surveyed[count]:
+                raise self._changed(row.where, count)
+            count += 1
+            yield row
+        if count < len(self._surveyed):
+            raise self._changed("its end", count)
+
+    def _changed(self, where: str, count: int) -> SourceChangedError:
+        name = getattr(self._source, "name", "the list of recipients")
+        return SourceChangedError(
+            f"{name} was changed while it was being sent: from {where} on it is not what it was when the task began "
+            f"({count} of {len(self._surveyed or ())} recipients had been read)",
+            advice="Nobody after that place was sent to. Put the list back as it was and clear the task: whoever has "
+            "a message is left out. Write a new list to a file of its own, and rename it when it is whole.",
+        )
+
+    def _read(self) -> Iterator[Row]:
         seen, position = Seen(), 0
         needed = {self._to_field} if self._scope != "all" else {self._to_field, *self._columns}
         for where, raw in read_rows(self._source, needed=needed, value_field=self._to_field):
@@ -158,18 +217,17 @@ class Recipients:
 
         :raises PayloadError: The source cannot be read, is empty, or has no good row at all.
         """
-        found, digest = Survey(), hashlib.sha256()
-        for row in self:
+        found, running, surveyed = Survey(), _Running(self._columns), array("I")
+        for row in self._read():
             found.total += 1
-            values = [row.to, row.group, *(row.values.get(name) for name in self._columns)]
-            digest.update(json.dumps(values, default=str).encode())
+            surveyed.append(running.add(row))
             if row.error is not None:
                 found.malformed += 1
                 found.first_error = found.first_error or row.error
             elif row.skip is None:
                 found.open += 1
                 found.groups[row.group] += 1
-        found.digest = digest.hexdigest()
+        found.digest, self._surveyed = running.hexdigest(), surveyed
         if found.total and found.malformed == found.total and found.first_error is not None:
             raise PayloadError(
                 f"all {found.total} rows are malformed; the first: {found.first_error.message}",

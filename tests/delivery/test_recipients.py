@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.delivery import seen
 from airflow_provider_whatsapp.delivery.fill import columns, fill
+from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
 from airflow_provider_whatsapp.delivery.recipients import Recipients, read_suppressed
 from airflow_provider_whatsapp.delivery.seen import Seen
 
@@ -168,3 +169,57 @@ def test_values_come_from_the_row():
     for missing in ("{empty}", "{absent}"):
         with pytest.raises(PayloadError, match="is missing or empty in this row"):
             fill(missing, row)
+
+
+def write_people(path, people):
+    path.write_text("to,name,city\n" + "".join(f"{to},{name},X\n" for to, name in people))
+
+
+@given(
+    people=st.lists(
+        st.tuples(st.integers(15550000000, 15550000030), st.sampled_from("ab")), min_size=1, max_size=30
+    ),
+    change=st.sampled_from(["other order", "shorter", "longer", "other value", "other number", "nothing"]),
+    place=st.integers(0, 29),
+)
+@settings(max_examples=120, deadline=None)
+def test_a_list_that_is_changed_after_the_survey_hands_out_nobody_from_there_on(
+    tmp_path_factory, people, change, place
+):
+    path = tmp_path_factory.mktemp("list") / "people.csv"
+    write_people(path, people)
+    recipients = Recipients(path, columns=["name"])
+    recipients.survey()
+    before, place = list(recipients), place % len(people)
+    changed = list(people)
+    match change:
+        case "other order":
+            changed.insert(0, changed.pop(place))
+        case "shorter":
+            del changed[place]
+        case "longer":
+            changed.append((15559999999, "a"))
+        case "other value":
+            changed[place] = (changed[place][0], "c")
+        case "other number":
+            changed[place] = (15559999999, changed[place][1])
+    write_people(path, changed)
+
+    read = []
+    if changed == people:
+        assert list(recipients) == before
+        return
+    with pytest.raises(SourceChangedError, match="was changed while it was being sent") as caught:
+        read.extend(recipients)
+    same = next((n for n, pair in enumerate(zip(people, changed, strict=False)) if pair[0] != pair[1]), None)
+    same = min(len(people), len(changed)) if same is None else same
+    assert caught.value.permanent
+    assert f"({same} of {len(people)} recipients had been read)" in str(caught.value)
+
+
+def test_a_column_that_is_not_sent_may_change(csv):
+    recipients = Recipients(csv, columns=["name"])
+    total = recipients.survey().total
+    csv.write_text(csv.read_text().replace("Rome", "Bonn"))
+
+    assert len(list(recipients)) == total
