@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from airflow_provider_whatsapp.cli import main
 
+
+def _open_url(url: str) -> Any:
+    from airflow_provider_whatsapp.operators._delivery import opened
+
+    return opened(url)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(open_url=_open_url))

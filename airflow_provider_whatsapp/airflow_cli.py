@@ -16,7 +16,7 @@ def get_cli_commands() -> list[Any]:
     """Return the commands in Airflow's form; every ``airflow`` command loads this module."""
     from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
 
-    from airflow_provider_whatsapp.cli import CONNECT_HELP, CONNECT_OPTIONS, TEMPLATE_COMMANDS
+    from airflow_provider_whatsapp import cli
 
     templates = [
         ActionCommand(
@@ -25,16 +25,22 @@ def get_cli_commands() -> list[Any]:
             func=lazy_load_command(f"{__name__}.{name}_templates"),
             args=[Arg(flags, **fields) for flags, fields in options],  # type: ignore[no-untyped-call]  # Airflow's
         )
-        for name, (text, options) in TEMPLATE_COMMANDS.items()
+        for name, (text, options) in cli.TEMPLATE_COMMANDS.items()
     ]
     group = GroupCommand(name="templates", help="Message templates as code", subcommands=templates)
-    connect = ActionCommand(
-        name="connect",
-        help=CONNECT_HELP,
-        func=lazy_load_command(f"{__name__}.connect"),
-        args=[Arg(flags, **fields) for flags, fields in CONNECT_OPTIONS],  # type: ignore[no-untyped-call]  # Airflow's
-    )
-    return [GroupCommand(name="whatsapp", help="WhatsApp through Maton", subcommands=[group, connect])]
+    alone = [
+        ActionCommand(
+            name=name,
+            help=text,
+            func=lazy_load_command(f"{__name__}.{name}"),
+            args=[Arg(flags, **fields) for flags, fields in options],  # type: ignore[no-untyped-call]  # Airflow's
+        )
+        for name, text, options in (
+            ("connect", cli.CONNECT_HELP, cli.CONNECT_OPTIONS),
+            ("results", cli.RESULTS_HELP, cli.RESULTS_OPTIONS),
+        )
+    ]
+    return [GroupCommand(name="whatsapp", help="WhatsApp through Maton", subcommands=[group, *alone])]
 
 
 def connect(given: argparse.Namespace) -> None:
@@ -46,6 +52,19 @@ def connect(given: argparse.Namespace) -> None:
     from airflow_provider_whatsapp.connect import connect_command
 
     sys.exit(connect_command(given))
+
+
+def results(given: argparse.Namespace) -> None:
+    """
+    Run ``airflow whatsapp results``.
+
+    :param given: The parsed command line.
+    """
+    from airflow_provider_whatsapp.cli import results_command
+    from airflow_provider_whatsapp.operators._delivery import opened
+
+    given.open_url = opened
+    sys.exit(results_command(given))
 
 
 def plan_templates(given: argparse.Namespace) -> None:

@@ -1,7 +1,8 @@
 """
-The commands: ``python -m airflow_provider_whatsapp templates plan|apply|pull PATH``, and ``connect``.
+The commands: ``python -m airflow_provider_whatsapp templates plan|apply|pull PATH``, ``connect`` and ``results PATH``.
 
-They start fast and run in any CI: nothing of Airflow is imported, and the connection comes from the environment.
+They start fast and run in any CI: nothing of Airflow is imported, unless results lie in an object store, and the
+connection comes from the environment.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp import __version__
@@ -73,6 +75,15 @@ CONNECT_OPTIONS: list[Option] = [
 ]
 
 
+RESULTS_HELP = "mark a results file that version 0.1 wrote, so that a broadcast takes it as its recipients"
+RESULTS_OPTIONS: list[Option] = [
+    (
+        ("path",),
+        {"metavar": "PATH", "help": "the task's results_path: a file, or the URL of an object store"},
+    ),
+]
+
+
 class _Parser(argparse.ArgumentParser):
     """Ends with 1 where argparse would with 2: a typo in CI must not look like a plan that has changes."""
 
@@ -97,6 +108,10 @@ def parser() -> argparse.ArgumentParser:
     for flags, fields in CONNECT_OPTIONS:
         connect.add_argument(*flags, **fields)
     connect.set_defaults(run=_connect)
+    results = groups.add_parser("results", help=RESULTS_HELP, description=RESULTS_HELP)
+    for flags, fields in RESULTS_OPTIONS:
+        results.add_argument(*flags, **fields)
+    results.set_defaults(run=results_command)
     return made
 
 
@@ -106,13 +121,38 @@ def _connect(given: argparse.Namespace) -> int:
     return connect_command(given)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def results_command(given: argparse.Namespace) -> int:
+    """
+    Run ``results``.
+
+    :param given: The parsed command line, with ``open_url`` as for :func:`main`.
+    :return: The exit status.
+    """
+    from airflow_provider_whatsapp.delivery.results import mark_results
+
+    scheme, is_url, rest = given.path.partition("://")
+    try:
+        if is_url and scheme != "file":
+            count = mark_results(given.open_url(given.path))
+        else:
+            count = mark_results(Path(rest if is_url else given.path))
+    except Exception as error:  # an object store's library has errors of its own
+        sys.stderr.write(f"{str(error) or type(error).__name__}\n")
+        return ERROR
+    who = "recipient" if count == 1 else "recipients"
+    _show(f"{given.path}: {count} {who}, marked as a results file.")
+    return NO_CHANGE
+
+
+def main(arguments: Sequence[str] | None = None, *, open_url: Callable[[str], Any] = Path) -> int:
     """
     Run a command and return the exit status.
 
     :param arguments: The command line; None: this process's.
+    :param open_url: Returns the path of a file in an object store, by means of Airflow.
     """
     given = parser().parse_args(arguments)
+    given.open_url = open_url
     status: int = given.run(given)
     return status
 

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.phone import mask, recipient_key
 from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
+from airflow_provider_whatsapp.delivery.result_lines import Scope, in_scope
 from airflow_provider_whatsapp.delivery.rows import read_rows
 from airflow_provider_whatsapp.delivery.seen import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-
-Scope = Literal["all", "failed", "unknown"]
 
 MAX_SHOWN = 5
 """Bad recipients that one error names."""
@@ -112,7 +111,7 @@ class Recipients:
     :param shard: Which part of them, from 0.
     :param shards: In how many parts they are divided, by number: a number is in one part only.
     :param suppressed: Numbers that are left alone.
-    :param scope: Of the rows of an earlier report, only those who ``failed`` (or were never tried), or are ``unknown``.
+    :param scope: Of a results file, only those who ``failed`` (or were never tried), or are ``unknown``.
     :param group: Gives the group of a recipient.
     """
 
@@ -171,10 +170,8 @@ class Recipients:
     def _read(self) -> Iterator[Row]:
         seen, position = Seen(), 0
         needed = {self._to_field} if self._scope != "all" else {self._to_field, *self._columns}
-        for where, raw in read_rows(self._source, needed=needed, value_field=self._to_field):
-            columns = raw if isinstance(raw, PayloadError) else self._in_scope(raw)
-            if columns is None:
-                continue
+        rows = read_rows(self._source, needed=needed, value_field=self._to_field)
+        for where, columns in in_scope(rows, self._source, self._scope, self._to_field):
             row = self._row(position, where, columns)
             if self._shards > 1 and zlib.crc32(row.to.encode()) % self._shards != self._shard:
                 continue
@@ -183,17 +180,6 @@ class Recipients:
                 yield row
             else:
                 yield Row(row.position, row.to, row.values, row.group, "duplicate", None, where, row.given)
-
-    def _in_scope(self, columns: dict[str, Any]) -> dict[str, Any] | None:
-        """Take a row of an earlier report apart, and drop it when it is not asked for."""
-        status = columns.get("status")
-        if isinstance(columns.get("row"), dict) and "status" in columns:
-            columns = {**columns["row"], self._to_field: columns.get("given") or columns.get("to")}
-        if self._scope == "all":
-            return columns
-        if self._scope == "unknown":
-            return columns if status == "unknown" else None
-        return columns if status in ("failed", "skipped") else None
 
     def _row(self, position: int, where: str, columns: dict[str, Any] | PayloadError) -> Row:
         if isinstance(columns, PayloadError):

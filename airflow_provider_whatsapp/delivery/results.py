@@ -12,6 +12,8 @@ import shutil
 import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
+from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.delivery.result_lines import FORMAT, has_shape, is_unmarked, keeps_row
 from airflow_provider_whatsapp.delivery.stores import forget_listing, local_path
 
 if TYPE_CHECKING:
@@ -59,10 +61,16 @@ class Results:
         :param outcome: What became of them.
         :param message: What they would have got, from a dry run.
         """
-        line = {"n": row.position, **outcome.to_dict(), "given": row.given, "where": row.where}
+        line = {
+            "format": FORMAT,
+            "n": row.position,
+            **outcome.to_dict(),
+            "given": row.given,
+            "where": row.where,
+        }
         if outcome.status == "sent" and outcome.sent is None:
             line["earlier"] = True
-        elif outcome.status != "sent":
+        if keeps_row(line):
             line["row"] = dict(row.values)
         if message is not None:
             line["message"] = message
@@ -99,11 +107,7 @@ class Results:
                 count += 1
             whole.seek(0)
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = self._path.with_name(f"{self._path.name}.new") if self._local else self._path
-            with fresh.open("wb") as file:
-                shutil.copyfileobj(whole, file)
-            if self._local:
-                fresh.replace(self._path)
+            _replace(self._path, whole)
         return count
 
     def clean(self) -> None:
@@ -136,6 +140,58 @@ class Results:
                     elif place not in done and (bare or line["status"] == "sent" or place not in sent):
                         done.add(place)
                         yield raw
+
+
+def mark_results(path: Any) -> int:
+    """
+    Mark a results file that version 0.1 wrote, and return how many recipients are in it.
+
+    Values of those who are never sent to again leave the file, as they do not enter it now.
+
+    :param path: ``ObjectStoragePath`` or ``pathlib.Path`` of the file.
+    :raises PayloadError: The file holds something else; it stays as it is.
+    :raises OSError: It cannot be read or written.
+    """
+    count, changed = 0, False
+    with tempfile.TemporaryFile() as whole:
+        with path.open("rb") as file:
+            for number, raw in enumerate(iter(file.readline, b""), 1):
+                line = _line(raw, f"{path.name}:{number}")
+                if is_unmarked(line):
+                    changed = True
+                    line = {"format": FORMAT, **line}
+                    if not keeps_row(line):
+                        line.pop("row", None)
+                whole.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+                count += 1
+        if changed:
+            whole.seek(0)
+            _replace(path, whole)
+    return count
+
+
+def _line(raw: bytes, where: str) -> dict[str, Any]:
+    try:
+        line = json.loads(raw)
+    except ValueError:
+        line = None
+    if isinstance(line, dict) and has_shape(line) and line.get("format", FORMAT) == FORMAT:
+        return line
+    raise PayloadError(
+        f"{where} is no line of a results file",
+        field="PATH",
+        advice="Nothing was changed. Name a file that a task with results_path has written.",
+    )
+
+
+def _replace(path: Any, whole: IO[bytes]) -> None:
+    local = local_path(path)
+    path = path if local is None else local
+    fresh = path if local is None else path.with_name(f"{path.name}.new")
+    with fresh.open("wb") as file:
+        shutil.copyfileobj(whole, file)
+    if local is not None:
+        fresh.replace(path)
 
 
 class _Places:

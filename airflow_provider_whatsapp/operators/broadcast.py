@@ -62,8 +62,8 @@ class BroadcastTemplateOperator(DeliveringOperator):
     :param shard: Which part of the recipients this task sends to, from 0; for ``.partial().expand(shard=...)``.
         (templated)
     :param shards: In how many parts they are divided. (templated)
-    :param scope: With an earlier task's results file as recipients: ``failed`` sends to those who failed or were
-        never tried, ``unknown`` to those whose answer was lost. (templated)
+    :param scope: With an earlier task's results file as recipients, and no other source: ``failed`` sends to those who
+        failed or were never tried, ``unknown`` to those whose answer was lost. (templated)
     :param suppression: Numbers that are left alone: a path, a list, or a text that parts them by commas or lines, an
         Airflow Variable's say: ``"{{ var.value.opted_out }}"``. (templated)
     :param results_path: JSON lines with every recipient's outcome; with several shards each writes its own. (templated)

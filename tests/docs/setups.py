@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from dataclasses import dataclass, field
@@ -83,10 +84,10 @@ def _broadcast(folder: Path, dags: Path, sandbox: Any) -> None:
     template(sandbox, "invitation", "Dear {{1}}, we are in {{2}} next week.")
     for name in ("people.csv", "invited.jsonl"):
         (folder / name).write_text("phone,name,city\n+1 555 010 0101,Ana,Lisbon\n")
-    (folder / "invited.jsonl").write_text(
-        '{"n": 0, "to": "15550100101", "status": "failed", "given": "+1 555 010 0101", "where": "people.csv:2", '
-        '"row": {"phone": "+1 555 010 0101", "name": "Ana", "city": "Lisbon"}}\n'
-    )
+    line = {"format": "whatsapp-results/1", "n": 0, "to": "15550100101", "status": "failed"}
+    line |= {"given": "+1 555 010 0101", "where": "people.csv:2"}
+    line["row"] = {"phone": "+1 555 010 0101", "name": "Ana", "city": "Lisbon"}
+    (folder / "invited.jsonl").write_text(f"{json.dumps(line)}\n")
 
 
 def _tutorial(folder: Path, dags: Path, sandbox: Any) -> None:

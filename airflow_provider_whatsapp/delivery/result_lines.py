@@ -1,0 +1,137 @@
+"""
+A line of a results file: what marks it as ours, and what a later broadcast reads in it.
+
+Every line carries the mark, so the file stays one line per recipient for whoever loads it into pandas or BigQuery, and
+shards may be put together with ``cat``. The first line decides for the whole file: in a file that does not begin with
+a marked line, a mark further down is a column like any other.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.delivery.report import STATUSES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_whatsapp.delivery.rows import Raw
+
+Scope = Literal["all", "failed", "unknown"]
+
+FORMAT = "whatsapp-results/1"
+"""Value of ``format`` in each line."""
+UNTRIED = frozenset({"stopped", "dry_run"})
+"""Reasons of those who were skipped and may still be sent to."""
+MOST = 1 << 27
+"""Places in a list; whatever keeps a bit for each stays within 16 MiB."""
+_FAMILY = FORMAT.partition("/")[0]
+
+
+def is_marked(line: Any) -> bool:
+    """
+    Say whether a line was written as a result by this version.
+
+    :param line: What the JSON holds.
+    """
+    return has_shape(line) and line.get("format") == FORMAT
+
+
+def is_unmarked(line: Any) -> bool:
+    """
+    Say whether a line looks like a result of version 0.1, which wrote no mark.
+
+    :param line: What the JSON holds.
+    """
+    return has_shape(line) and "format" not in line
+
+
+def has_shape(line: Any) -> bool:
+    """
+    Say whether a line has the fields of a result, marked or not.
+
+    :param line: What the JSON holds.
+    """
+    return (
+        isinstance(line, dict)
+        and type(line.get("n")) is int
+        and 0 <= line["n"] < MOST
+        and line.get("status") in STATUSES
+        and all(isinstance(line.get(name), str) for name in ("to", "given", "where"))
+        and isinstance(line.get("row", {}), dict)
+    )
+
+
+def keeps_row(line: dict[str, Any]) -> bool:
+    """
+    Say whether a result keeps the row's values: where a later broadcast may send to this recipient.
+
+    :param line: The result.
+    """
+    return line["status"] in ("failed", "unknown") or line.get("reason") in UNTRIED
+
+
+def in_scope(rows: Iterator[Raw], source: Any, scope: Scope, to_field: str) -> Iterator[Raw]:
+    """
+    Return the rows that are asked for: of a results file those in the scope, as they stood in its source.
+
+    :param rows: All rows of the source.
+    :param source: Where they come from: a path with ``open``, or a list.
+    :param scope: ``all``, or of a results file alone ``failed`` or ``unknown``.
+    :param to_field: Column of the recipient.
+    :raises PayloadError: The source is no marked results file and the scope asks for one, or it looks like one and has
+        no mark.
+    """
+    first = next(rows, None)
+    if first is None:
+        return iter(())
+    everything = itertools.chain([first], rows)
+    is_file = hasattr(source, "open")
+    if is_file and is_marked(first[1]):
+        return _taken_apart(everything, scope, to_field)
+    if is_file and has_shape(first[1]):
+        _refuse_unmarked(first[1], source)
+    if scope != "all":
+        raise PayloadError(
+            f'scope="{scope}" needs a results file, and {getattr(source, "name", "a list")} is none',
+            field="recipients",
+            advice='Give the path that results_path had in the earlier task, or leave scope at "all".',
+        )
+    return everything
+
+
+def _refuse_unmarked(line: Any, source: Any) -> None:
+    version = line.get("format", "")
+    if isinstance(version, str) and version.startswith(f"{_FAMILY}/"):
+        raise PayloadError(
+            f"{source.name} is a results file of another version ({version[:40]!r}, this one reads {FORMAT!r})",
+            field="recipients",
+            advice="Read it with the version of the provider that wrote it.",
+        )
+    if is_unmarked(line):
+        raise PayloadError(
+            f"{source.name} looks like a results file, but has no mark",
+            field="recipients",
+            advice="If version 0.1 of this provider wrote it, mark it with: "
+            f"python -m airflow_provider_whatsapp results {shlex.quote(str(source))}",
+        )
+
+
+def _taken_apart(rows: Iterator[Raw], scope: Scope, to_field: str) -> Iterator[Raw]:
+    for where, line in rows:
+        if isinstance(line, PayloadError):
+            yield where, line
+        elif not is_marked(line):
+            problem = f"{where} is no line of a results file, although the first one is"
+            yield where, PayloadError(problem, field="recipients", advice="Correct this row.")
+        elif scope == "all" or _asked_for(line, scope):
+            yield where, {**line.get("row", {}), to_field: line["given"] or line["to"]}
+
+
+def _asked_for(line: dict[str, Any], scope: Scope) -> bool:
+    if scope == "unknown":
+        return bool(line["status"] == "unknown")
+    return line["status"] == "failed" or line.get("reason") in UNTRIED
