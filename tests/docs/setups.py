@@ -88,6 +88,9 @@ def _broadcast(folder: Path, dags: Path, sandbox: Any) -> None:
     line |= {"given": "+1 555 010 0101", "where": "people.csv:2"}
     line["row"] = {"phone": "+1 555 010 0101", "name": "Ana", "city": "Lisbon"}
     (folder / "invited.jsonl").write_text(f"{json.dumps(line)}\n")
+    (folder / "from-0.1.jsonl").write_text(
+        json.dumps(line | {"format": None}).replace('"format": null, ', "")
+    )
 
 
 def _tutorial(folder: Path, dags: Path, sandbox: Any) -> None:
