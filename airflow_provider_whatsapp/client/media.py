@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import mimetypes
 import os
 import re
 from dataclasses import dataclass
@@ -11,52 +10,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
 
 from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.client.media_types import (
+    HEAD,
+    KIB,
+    KIND_OF,
+    KINDS,
+    TEXT,
+    shown_name,
+    stated_type,
+    type_by_suffix,
+    type_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 DOC = "Supported media types"
-KIB, MIB = 1024, 1024 * 1024
-
-_OFFICE = "application/vnd.openxmlformats-officedocument"
-KINDS: dict[str, tuple[int, tuple[str, ...]]] = {
-    "image": (5 * MIB, ("image/jpeg", "image/png")),
-    "video": (16 * MIB, ("video/mp4", "video/3gpp")),
-    "audio": (16 * MIB, ("audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg")),
-    "sticker": (500 * KIB, ("image/webp",)),
-    "document": (
-        100 * MIB,
-        (
-            "application/pdf",
-            "text/plain",
-            "application/msword",
-            "application/vnd.ms-excel",
-            "application/vnd.ms-powerpoint",
-            f"{_OFFICE}.wordprocessingml.document",
-            f"{_OFFICE}.spreadsheetml.sheet",
-            f"{_OFFICE}.presentationml.presentation",
-        ),
-    ),
-}
-"""Largest size in bytes, and the MIME types, of each kind (Meta, "Supported media types")."""
-
 STATIC_STICKER_LIMIT = 100 * KIB
 
-_KIND_OF = {mime: kind for kind, (_, mimes) in KINDS.items() for mime in mimes}
-
-_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\xff\xd8\xff", "image/jpeg"),
-    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
-    (0, b"%PDF-", "application/pdf"),
-    (8, b"WEBP", "image/webp"),
-    (0, b"OggS", "audio/ogg"),
-    (0, b"#!AMR", "audio/amr"),
-    (0, b"ID3", "audio/mpeg"),
-    (4, b"ftyp3g", "video/3gpp"),
-    (4, b"ftypM4A", "audio/mp4"),
-    (4, b"ftyp", "video/mp4"),
-)
-_HEAD = 64
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _MEDIA_ID = re.compile(r"[0-9]{10,32}", re.ASCII)
 
@@ -118,7 +89,7 @@ def looks_like_media(source: Any) -> bool:
         return isinstance(source, _Openable | os.PathLike | bytes | bytearray) or hasattr(source, "read")
     if source_form(source) != "file" or source.startswith(("/", "./", "../", "~/")):
         return True
-    return mimetypes.guess_type(source)[0] in _KIND_OF and not source.endswith(" ")
+    return type_by_suffix(source) in KIND_OF and not source.endswith(" ")
 
 
 def media_file(
@@ -128,36 +99,75 @@ def media_file(
     Look at a file and check it against WhatsApp's types and sizes; no byte is sent.
 
     :param source: A path, an ``ObjectStoragePath``, bytes, or a seekable binary file object.
-    :param filename: Name to show; None: the file's own.
-    :param mime_type: MIME type; None: found from the content and the name.
+    :param filename: Name to show; None: the file's own. A document's gets the suffix of its type if it has another.
+    :param mime_type: MIME type, with or without parameters; None: found from the content and the name.
     :param kind: What it must be, ``image`` say; None: what its type makes it.
-    :raises PayloadError: It is missing, empty, too large for its kind, or of a type that WhatsApp does not take.
+    :raises PayloadError: It is missing, empty, too large for its kind, of a type that WhatsApp does not take, or its
+        content is not of the type that it is named.
     """
-    name, size, open_ = _look(source)
-    name = filename or name
-    with open_() as stream:
-        head = stream.read(_HEAD)
-    mime_type = mime_type or _mime_type(name, head)
-    actual = _KIND_OF.get(mime_type)
+    own_name, size, open_ = _look(source)
+    name = filename or own_name
+    if size == 0:
+        raise PayloadError(f"{name!r} is empty", field="media", advice="Check the task that writes it.")
+    head = _head(source, open_)
+    mime_type = _mime_type(name, own_name, head, mime_type, kind)
+    actual = KIND_OF.get(mime_type)
     if actual is None:
-        taken = sorted(mime for mime in _KIND_OF if kind is None or _KIND_OF[mime] == kind)
+        taken = sorted(mime for mime in KIND_OF if kind is None or KIND_OF[mime] == kind)
         raise PayloadError(
             f"{name!r} is {mime_type}, which WhatsApp does not take",
             field="media",
             doc=DOC,
-            advice=f"Convert it, or pass mime_type= if that is wrong. Taken are {', '.join(taken)}.",
+            advice=f"Convert it. Taken are {', '.join(taken)}.",
         )
     if kind is not None and kind != actual:
         raise PayloadError(
             f"{name!r} is {mime_type}, which goes as {_article(actual)}, not as {_article(kind)}",
             field="media",
             doc=DOC,
-            advice=f"Leave kind out, or give {_article(kind)}: {', '.join(KINDS[kind][1])}."
+            advice=f"Send it as {_article(actual)}, or give {_article(kind)}: {', '.join(KINDS[kind][1])}."
             if kind in KINDS
             else f"kind is one of {', '.join(KINDS)}.",
         )
     _check_size(name, actual, size, head)
+    if actual == "document":
+        name = shown_name(name, mime_type)
     return MediaFile(name=name, mime_type=mime_type, kind=actual, size=size, open=open_)
+
+
+def _head(source: Any, open_: Callable[[], BinaryIO]) -> bytes:
+    """Return a file's first bytes; of an object store no more than these, where a file object reads far ahead."""
+    store = getattr(source, "fs", None)
+    try:
+        if store is not None and hasattr(source, "path"):
+            return bytes(store.cat_file(source.path, start=0, end=HEAD))
+        with open_() as stream:
+            return stream.read(HEAD)
+    except OSError as error:
+        raise _unreadable(source, error) from error
+
+
+def _mime_type(name: str, own_name: str, head: bytes, stated: str | None, kind: str | None) -> str:
+    """Return a file's type; content that is not what it says fails long after WhatsApp has accepted it."""
+    stated = stated_type(stated) if stated else None
+    if stated == TEXT:
+        return TEXT
+    named = stated or type_by_suffix(name) or type_by_suffix(own_name)
+    try:
+        found = type_of(head, named=named, kind=kind)
+    except ValueError as error:
+        what = str(error)
+    else:
+        if not stated or stated not in KIND_OF or KIND_OF.get(found) in (None, KIND_OF[stated], kind):
+            return found
+        what = found
+    said = "is said to be" if stated else "is named as"
+    raise PayloadError(
+        f"{name!r} {said} {named}, and holds {what}",
+        field="media",
+        doc=DOC,
+        advice="Look at what the task that made it wrote: WhatsApp drops a file whose content is not of its type.",
+    )
 
 
 def file_size(source: Any) -> int:
@@ -195,16 +205,18 @@ def _look(source: Any) -> tuple[str, int, Callable[[], BinaryIO]]:
 def _look_at_path(path: _Openable) -> tuple[str, int, Callable[[], BinaryIO]]:
     try:
         size = path.stat().st_size
-        with path.open("rb"):
-            pass
     except OSError as error:
-        what = {FileNotFoundError: "does not exist", IsADirectoryError: "is a folder"}.get(type(error))
-        raise PayloadError(
-            f"file {str(path)!r} {what or f'cannot be read ({type(error).__name__})'}",
-            field="media",
-            advice="Check the path on the machine that runs the task; another worker's disk is not seen from here.",
-        ) from error
+        raise _unreadable(path, error) from error
     return path.name, size, lambda: path.open("rb")
+
+
+def _unreadable(path: Any, error: OSError) -> PayloadError:
+    what = {FileNotFoundError: "does not exist", IsADirectoryError: "is a folder"}.get(type(error))
+    return PayloadError(
+        f"file {str(path)!r} {what or f'cannot be read ({type(error).__name__})'}",
+        field="media",
+        advice="Check the path on the machine that runs the task; another worker's disk is not seen from here.",
+    )
 
 
 def _look_at_stream(stream: Any) -> tuple[str, int, Callable[[], BinaryIO]]:
@@ -241,26 +253,11 @@ class _Borrowed:
         self.close()
 
 
-def _mime_type(name: str, head: bytes) -> str:
-    for offset, signature, mime in _SIGNATURES:
-        if head[offset : offset + len(signature)] == signature:
-            return mime
-    guess = mimetypes.guess_type(name)[0]
-    if guess and guess.startswith("audio/") and head[:2] in (b"\xff\xf1", b"\xff\xf9"):
-        return "audio/aac"
-    if guess is None or guess.startswith("text/") or guess in ("application/json", "application/x-ndjson"):
-        # The only text type that WhatsApp takes; CSV, logs and JSON go as such.
-        return "text/plain" if b"\0" not in head else (guess or "of an unknown type")
-    return guess
-
-
 def _check_size(name: str, kind: str, size: int, head: bytes) -> None:
     limit = KINDS[kind][0]
     animated = head[12:16] == b"VP8X" and len(head) > 20 and bool(head[20] & 0x02)
     if kind == "sticker" and not animated:
         limit = STATIC_STICKER_LIMIT
-    if size == 0:
-        raise PayloadError(f"{name!r} is empty", field="media", advice="Check the task that writes it.")
     if size > limit:
         raise PayloadError(
             f"{name!r} has {size:,} bytes, too large for {_article(kind)}",

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from airflow_provider_whatsapp.client.errors import PayloadError
-from airflow_provider_whatsapp.client.media import KINDS, looks_like_media, media_file, source_form
+from airflow_provider_whatsapp.client.media import looks_like_media, media_file, source_form
+from airflow_provider_whatsapp.client.media_types import (
+    KIND_OF,
+    KINDS,
+    link_name,
+    stated_type,
+    type_by_suffix,
+)
 from airflow_provider_whatsapp.client.messages import parse_message
 
 if TYPE_CHECKING:
@@ -18,7 +24,6 @@ if TYPE_CHECKING:
 
 HEADER_KINDS = ("image", "video", "document")
 _CAPTIONED = ("image", "video", "document")
-_KIND_OF = {mime: kind for kind, (_, mimes) in KINDS.items() for mime in mimes}
 
 
 def opened(source: Any) -> Any:
@@ -113,6 +118,8 @@ def _media_message(
             kind = _kind_of_id(client, source)
         if kind not in allowed:
             raise _not_allowed(kind, allowed)
+        if kind == "document" and source_form(source) == "link":
+            extras["filename"] = link_name(unquote(urlsplit(source).path), extras.get("filename"))
         return _message(kind, {source_form(source): str(source)}, extras)
     extras["filename"] = file.name
     _message(file.kind, {"id": "0"}, extras)  # refuses what is wrong before the file is uploaded
@@ -158,11 +165,14 @@ def _message(kind: str, media: dict[str, str], extras: dict[str, str | None]) ->
 
 
 def _kind_of_link(link: str) -> str:
-    mime = mimetypes.guess_type(urlsplit(link).path)[0]
-    kind = _KIND_OF.get(mime or "")
+    mime = type_by_suffix(urlsplit(link).path)
+    kind = KIND_OF.get(mime or "")
     if kind is None:
+        what = (
+            f"names {mime}, which WhatsApp may not take" if mime else "does not say what kind of media it is"
+        )
         raise PayloadError(
-            "the link's path does not say what kind of media it is",
+            f"the link's path {what}",
             field="kind",
             advice=f"Pass kind=, one of {', '.join(KINDS)} (in a template's header: "
             '{"type": "document", "media": ...}).',
@@ -171,8 +181,8 @@ def _kind_of_link(link: str) -> str:
 
 
 def _kind_of_id(client: WhatsAppClient, media_id: Any) -> str:
-    mime = str(client.media.get(str(media_id)).get("mime_type", "")).partition(";")[0].strip()
-    kind = _KIND_OF.get(mime)
+    mime = stated_type(str(client.media.get(str(media_id)).get("mime_type", "")))
+    kind = KIND_OF.get(mime or "")
     if kind is None:
         raise PayloadError(
             f"is of type {mime or 'unknown'}", field="media", advice="Pass kind= to say what it goes as."

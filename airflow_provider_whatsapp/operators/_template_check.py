@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import islice
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 FIRST_ROWS = 50
 """Rows that are looked at for one whose message can be made, to hold it against the template."""
+MOST_UPLOADS = 1_000
+"""Uploads that are remembered, for rows that name the same file."""
 NO_UPLOAD = "0000000000"
 """Media id in a message that is made but not sent."""
 
@@ -86,6 +89,8 @@ class Preparer:
         self._fixed_header: Any = None
         self._message: Message | None = None
         self._upload = True
+        self._uploads: dict[tuple[str, str | None], Any] = {}
+        self._locks = [Lock() for _ in range(16)]
 
     def start(self, rows: Iterable[Row], ledger: Ledger | None) -> None:
         """
@@ -110,7 +115,7 @@ class Preparer:
             return
         for row in islice((row for row in rows if row.error is None and row.skip is None), FIRST_ROWS):
             try:
-                message = self._made(row.values)
+                message = self._made(row.values, upload=False)
             except PayloadError:
                 continue
             if self._approved is not None:
@@ -126,14 +131,14 @@ class Preparer:
             self._approved.check(message.to_payload())
         return message
 
-    def _made(self, values: Any) -> Message:
+    def _made(self, values: Any, *, upload: bool = True) -> Message:
         from airflow_provider_whatsapp.client.messages import Template
         from airflow_provider_whatsapp.delivery.fill import fill
 
         header = self._fixed_header
         if self._header_varies:
             filled = fill(self._header, values)
-            header = self._media(filled["header"], filled["header_filename"])
+            header = self._media(filled["header"], filled["header_filename"], upload=upload)
         parts = {name: fill(part, values) for name, part in self._parts.items() if part is not None}
         return Template(self._name, self._language, header=header, **parts)
 
@@ -149,12 +154,21 @@ class Preparer:
             ledger.flush()
         return part
 
-    def _media(self, header: Any, filename: str | None) -> Any:
+    def _media(self, header: Any, filename: str | None, *, upload: bool = True) -> Any:
         from airflow_provider_whatsapp.client.media import media_file, source_form
         from airflow_provider_whatsapp.hooks.media_source import media_of, opened, template_header
 
-        source = None if self._upload else next(iter(media_of(header) or ()), None)
-        if source is not None and source_form(source) in ("file", "store"):
+        source = next(iter(media_of(header) or ()), None)
+        if source is None or source_form(source) not in ("file", "store"):
+            return template_header(self._hook.client, header, filename=filename)
+        if not (upload and self._upload):
             kind = media_file(opened(source), filename=filename).kind
             return {"type": kind, "id": NO_UPLOAD}
-        return template_header(self._hook.client, header, filename=filename)
+        key = str(source), filename
+        with self._locks[hash(key) % len(self._locks)]:
+            part = self._uploads.get(key)
+            if part is None:
+                part = template_header(self._hook.client, header, filename=filename)
+                if len(self._uploads) < MOST_UPLOADS:
+                    self._uploads[key] = part
+        return part

@@ -11,7 +11,8 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError, PayloadError
-from airflow_provider_whatsapp.client.media import DOC, KINDS
+from airflow_provider_whatsapp.client.media import DOC
+from airflow_provider_whatsapp.client.media_types import KINDS
 from airflow_provider_whatsapp.tables.rows import Written, plain
 
 if TYPE_CHECKING:

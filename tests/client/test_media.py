@@ -14,6 +14,7 @@ from airflow_provider_whatsapp.client.media import KINDS, form_body, looks_like_
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 JPEG = b"\xff\xd8\xff\xe0" + b"\0" * 20
 PDF = b"%PDF-1.7\n"
+OPUS = b"OggS" + b"\0" * 22 + b"\x01\x13OpusHead\x01\x01"
 MP4 = b"\0\0\0\x18ftypmp42"
 WEBP = b"RIFF\x10\0\0\0WEBPVP8 "
 ANIMATED_WEBP = b"RIFF\x10\0\0\0WEBPVP8X\x0a\0\0\0\x02"
@@ -24,9 +25,9 @@ ANIMATED_WEBP = b"RIFF\x10\0\0\0WEBPVP8X\x0a\0\0\0\x02"
     [
         pytest.param("a.png", PNG, "image/png", "image", id="png"),
         pytest.param("a.dat", JPEG, "image/jpeg", "image", id="by content"),
-        pytest.param("wrong.png", PDF, "application/pdf", "document", id="content wins over the name"),
+        pytest.param("wrong.png", JPEG, "image/jpeg", "image", id="content wins over the name"),
         pytest.param("a.mp4", MP4, "video/mp4", "video", id="mp4"),
-        pytest.param("a.ogg", b"OggS" + b"\0" * 9, "audio/ogg", "audio", id="ogg"),
+        pytest.param("a.ogg", OPUS, "audio/ogg", "audio", id="ogg"),
         pytest.param("a.webp", WEBP, "image/webp", "sticker", id="sticker"),
         pytest.param("sales.csv", b"a,b\n1,2\n", "text/plain", "document", id="csv goes as text"),
         pytest.param("run.log", "läuft\n".encode(), "text/plain", "document", id="log goes as text"),

@@ -102,7 +102,7 @@ def test_each_form_is_uploaded_once_for_all(make, sandbox, tmp_path, attach, for
     ids = {document(message)["id"] for message in sandbox.messages}
     assert len(ids) == 1
     shown = {document(message).get("filename") for message in sandbox.messages}
-    assert shown == {"file" if form in NAMED else "report.pdf"}
+    assert shown == {"file.pdf" if form in NAMED else "report.pdf"}
 
 
 @pytest.mark.parametrize("form", ["path", "memory://", "bytes", "file object"])
@@ -165,3 +165,60 @@ def test_a_header_s_text_is_sent_whatever_skip_if_empty_says(sandbox):
     sandbox.post("templates", name="report", language="en_US", status="APPROVED")
 
     assert template_header("July", skip_if_empty=True).execute({})["sent"] == 3
+
+
+def invite(tmp_path, rows):
+    from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
+
+    return BroadcastTemplateOperator(
+        task_id="invite",
+        recipients=rows,
+        template_name="report",
+        header=f"{tmp_path}/{{doc}}.pdf",
+        ledger_path=str(tmp_path / "ledger"),
+        max_failed=10,
+    )
+
+
+def test_a_row_s_file_is_uploaded_once_and_shared_by_rows_that_name_it(sandbox, report, tmp_path):
+    for name in ("a", "b"):
+        on_disk(tmp_path, PDF, f"{name}.pdf")
+    rows = [{"to": to, "doc": doc} for to, doc in zip(PEOPLE, "aab", strict=True)]
+
+    assert invite(tmp_path, rows).execute({})["sent"] == 3
+    assert len(sandbox.requests("/media")) == 2
+
+
+def test_looking_for_a_row_that_fits_uploads_nothing(sandbox, report, tmp_path):
+    on_disk(tmp_path, PDF, "a.pdf")
+    rows = [{"to": to, "doc": doc} for to, doc in zip(PEOPLE, ("missing", "a", "gone"), strict=True)]
+
+    assert invite(tmp_path, rows).execute({})["sent"] == 1
+    assert len(sandbox.requests("/media")) == 1
+
+
+@pytest.mark.parametrize(
+    ("link", "filename", "shown"),
+    [
+        ("https://bucket.example/July%20report.pdf?Signature=x&Expires=1", None, "July report.pdf"),
+        ("https://bucket.example/7f3a.pdf?Signature=x", "Sales July", "Sales July.pdf"),
+        ("https://bucket.example/a.pdf", "/tmp/out/Sales.pdf", "Sales.pdf"),
+    ],
+)
+def test_a_document_behind_a_link_shows_a_name(make, sandbox, link, filename, shown):
+    make(link, filename=filename).execute({})
+
+    assert {document(message)["filename"] for message in sandbox.messages} == {shown}
+
+
+@pytest.mark.parametrize(
+    ("link", "kind"),
+    [
+        ("https://x.example/a.3gp", "video"),
+        ("https://x.example/a.AMR?x=1", "audio"),
+        ("https://x.example/a.webp", "sticker"),
+    ],
+)
+def test_a_link_s_suffix_says_what_it_is(sandbox, link, kind):
+    assert media_message(link).execute({})["sent"] == 3
+    assert {message["payload"]["type"] for message in sandbox.messages} == {kind}
