@@ -137,7 +137,9 @@ def test_bad_media_is_refused_before_any_request(hook, sandbox, options, words):
             {"template_name": "report", "header": "/nowhere.pdf"}, "does not exist", id="missing header"
         ),
         pytest.param(
-            {"template_name": "report", "header": b"#!AMR\n00"}, "audio cannot be sent here", id="audio header"
+            {"template_name": "report", "header": b"#!AMR\n00"},
+            "audio cannot be sent here",
+            id="audio header",
         ),
         pytest.param({"template_name": "report", "body": "text"}, "template.body", id="body as text"),
         pytest.param(
