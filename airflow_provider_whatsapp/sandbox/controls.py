@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from airflow_provider_whatsapp import __version__
 from airflow_provider_whatsapp.sandbox import controls_templates, graph_messages
 from airflow_provider_whatsapp.sandbox.control_fields import ControlError, flag, one_of, text, whole
 from airflow_provider_whatsapp.sandbox.model import Message
+from airflow_provider_whatsapp.sandbox.wire import dump
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -249,8 +250,9 @@ def _endpoint(action: Action) -> Callable[[Request], Awaitable[Response]]:
         try:
             plain = request.method in {"GET", "HEAD", "DELETE"}
             given = dict(request.query_params) if plain else await read_body(request)
-            return JSONResponse(action(given), headers={"X-WhatsApp-Sandbox": "1"})
+            body, status = dump(action(given)), 200
         except ControlError as error:
-            return JSONResponse({"message": str(error)}, error.status)
+            body, status = dump({"message": str(error)}), error.status
+        return Response(body, status, {"X-WhatsApp-Sandbox": "1"}, "application/json")
 
     return endpoint

@@ -60,10 +60,13 @@ class Edge:
             return
         method, path = scope["method"], scope["path"]
         headers = dict(scope["headers"])
-        refusal = self._guard.refusal(method, headers)
+        own = _first_segment(path) in OWN
+        refusal = self._guard.refusal(
+            method, headers, scheme=scope["scheme"], page=own and path[:10] != "/_sandbox/"
+        )
         if refusal is not None:
             await _send(send, method, Answer(403, json.dumps({"message": refusal}).encode()))
-        elif path.split("/", 2)[1] in OWN:
+        elif own:
             await self._inner(scope, receive, send)
         else:
             try:
@@ -125,7 +128,7 @@ class Edge:
             return Answer(fault.status, fault.answer_body(), extra)
         try:
             maton.admit(self.state, call)
-            app = call.path.split("/", 2)[1]
+            app = _first_segment(call.path)
             if app == "connections":
                 return maton.control(self.state, call)
             if app != maton.APP:
@@ -141,6 +144,10 @@ class Edge:
             await asyncio.wait_for(self.stopping.wait(), seconds)
         except TimeoutError:
             return
+
+
+def _first_segment(path: str) -> str:
+    return path.removeprefix("/").partition("/")[0]  # OPTIONS may ask for "*", which has no slash
 
 
 def _limit(path: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _EVERYWHERE = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  (named to be recognised, not to bind to)
+_FOREIGN_SITES = (b"cross-site", b"same-site")
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -40,12 +41,17 @@ class Guard:
         self._names = _LOOPBACK | {host.lower()}
         self._seen: set[bytes] = set()
 
-    def refusal(self, method: str, headers: dict[bytes, bytes]) -> str | None:
+    def refusal(self, method: str, headers: dict[bytes, bytes], *, scheme: str, page: bool) -> str | None:
         """
         Why a request is refused, or nothing.
 
+        A page of another site may link to the sandbox's own pages. Whatever else it lets a browser ask for is refused,
+        for even a GET that nobody reads uses up rate and fault rules.
+
         :param method: HTTP method.
         :param headers: Request headers, names in lower case.
+        :param scheme: ``http`` or ``https``, as the sandbox serves.
+        :param page: The request is for one of the sandbox's own pages.
         """
         host = headers.get(b"host", b"")
         if host not in self._seen:
@@ -56,6 +62,10 @@ class Guard:
             if len(self._seen) < 100:
                 self._seen.add(host)
         origin = headers.get(b"origin")
-        if origin is not None and method not in _HARMLESS and origin.partition(b"://")[2] != host:
-            return "Requests from pages of another origin are refused"
-        return None
+        foreign = origin is not None and origin != b"%b://%b" % (scheme.encode(), host)
+        followed = page and method == "GET" and headers.get(b"sec-fetch-mode") == b"navigate"
+        if headers.get(b"sec-fetch-site") in _FOREIGN_SITES and not followed:
+            foreign = True
+        elif method in _HARMLESS:
+            foreign = False
+        return "Requests from pages of another origin are refused" if foreign else None

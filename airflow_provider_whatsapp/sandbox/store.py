@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import stat
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.sandbox import store_rows
@@ -31,6 +33,20 @@ class StoreError(Exception):
     """The file cannot be used; the text says why and what to do."""
 
 
+def _for_the_owner_alone(path: str) -> None:
+    """Let nobody else read the file, for it holds numbers and texts; SQLite's files beside it follow its mode."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise StoreError(f"{path} cannot keep the state (it is no ordinary file): take another file")
+            os.fchmod(file, 0o600)
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise StoreError(f"{path} cannot keep the state ({error.strerror}): take another file") from error
+
+
 class Store:
     """
     The file.
@@ -40,6 +56,7 @@ class Store:
     """
 
     def __init__(self, path: str) -> None:
+        _for_the_owner_alone(path)
         try:
             self._base = sqlite3.connect(path, timeout=0.2)
             self._base.execute("PRAGMA locking_mode = EXCLUSIVE")

@@ -73,8 +73,19 @@ def as_json(value: Any, status: int = 200, headers: list[tuple[bytes, bytes]] | 
     :param status: HTTP status.
     :param headers: Further headers.
     """
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-    return Answer(status, body, headers or [])
+    return Answer(status, dump(value), headers or [])
+
+
+def dump(value: Any) -> bytes:
+    """
+    A value as JSON in UTF-8, half a surrogate pair in it as an escape: no bytes could stand for that.
+
+    :param value: Anything that JSON can hold.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def read_query(raw: bytes) -> dict[str, str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import pytest
 import requests
@@ -181,11 +182,83 @@ def test_foreign_hosts_and_origins_are_refused(sandbox):
     assert requests.get(health, headers={"Host": "localhost:1"}, timeout=10).status_code == 200
     reset = f"{sandbox.url}/_sandbox/reset"
     sandbox.send_text()
-    for origin in ("https://evil.example", "null"):
+    for origin in ("https://evil.example", "null", sandbox.url.replace("http:", "https:")):
         assert requests.post(reset, headers={"Origin": origin}, timeout=10).status_code == 403
     assert len(sandbox.messages) == 1
     assert requests.post(reset, headers={"Origin": sandbox.url}, timeout=10).status_code == 200
     assert sandbox.messages == []
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize(("mode", "path", "status"), [
+    ("no-cors", "/whatsapp-business/v25.0/1", 403),
+    ("navigate", "/whatsapp-business/v25.0/1", 403),
+    ("no-cors", "/", 403),
+    ("cors", "/_sandbox/messages", 403),
+    ("navigate", "/_sandbox/messages", 403),
+    ("navigate", "/", 200),
+    ("navigate", "/requests", 200),
+])  # fmt: skip
+def test_another_site_may_link_to_a_page_and_do_nothing_else(sandbox, site, mode, path, status):
+    sandbox.control("POST", "faults", json={"kind": "status", "times": 1})
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}
+    assert requests.get(f"{sandbox.url}{path}", headers=headers, timeout=10).status_code == status
+    assert sandbox.control("GET", "faults")[0]["struck"] == 0
+    assert sandbox.control("GET", "requests") == []
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none"])
+def test_the_own_page_and_typed_addresses_are_answered(sandbox, site):
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "cors"}
+    assert requests.get(f"{sandbox.url}/_sandbox/messages", headers=headers, timeout=10).status_code == 200
+
+
+def test_options_without_a_path(sandbox):
+    host = sandbox.url.removeprefix("http://")
+    with socket.create_connection(("127.0.0.1", int(host.rpartition(":")[2])), timeout=10) as connection:
+        connection.sendall(f"OPTIONS * HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert int(answer.split()[1]) < 500
+    assert sandbox.control("GET", "health")["status"] == "ok"
+
+
+HALF = "\ud83d"
+"""The first half of a surrogate pair: JSON can hold it, UTF-8 cannot."""
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "text", "text": {"body": f"a{HALF}b"}},
+        {"type": "text", "text": {"body": "a"}, "biz_opaque_callback_data": HALF},
+        {"type": "contacts", "contacts": [{"name": {"formatted_name": HALF}}]},
+        {"type": "hologram", HALF: HALF},
+        {"type": HALF},
+    ],
+)
+def test_half_a_surrogate_pair_breaks_nothing(sandbox, message):
+    body = json.dumps({"messaging_product": "whatsapp", "to": "+15550001111", **message})
+    headers = {"Content-Type": "application/json"}
+    answer = sandbox.call("POST", f"{sandbox.number}/messages", data=body, headers=headers)
+    assert answer.status_code in (200, 400)
+    assert json.loads(answer.content.decode())
+    for path in ("/", "/requests", "/templates", "/faults", "/?with=15550001111"):
+        assert requests.get(f"{sandbox.url}{path}", timeout=10).status_code == 200
+    assert len(sandbox.messages) == (answer.status_code == 200)
+    assert len(sandbox.control("GET", "requests")) == 1
+
+
+def test_half_a_surrogate_pair_in_a_template_and_a_control(sandbox):
+    parts = [{"type": "BODY", "text": f"Hello {HALF}."}]
+    headers = {"Content-Type": "application/json"}
+    made = {"name": "odd", "language": "en_US", "category": "UTILITY", "components": parts}
+    path = f"{sandbox.waba}/message_templates"
+    assert sandbox.call("POST", path, data=json.dumps(made), headers=headers).status_code in (200, 400)
+    assert json.loads(sandbox.call("GET", path).content.decode())["data"]
+    url = f"{sandbox.url}/_sandbox/replies"
+    answer = requests.post(url, data=json.dumps({"from": "15550001111", "text": HALF}), timeout=10)
+    assert answer.status_code < 500
+    assert requests.get(sandbox.url, timeout=10).status_code == 200
 
 
 @pytest.mark.parametrize(

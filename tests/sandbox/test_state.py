@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
@@ -136,10 +137,12 @@ def test_other_accounts_are_refused_in_one_line(start, tools, tmp_path, given):
 def test_a_file_in_use_or_of_another_kind_is_refused_in_one_line(start, tools, tmp_path):
     start()
     (tmp_path / "text.db").write_text("no database " * 100)
+    os.mkfifo(tmp_path / "pipe")
     for name, reason in (
         ("state.db", "another sandbox"),
         ("text.db", "not a database"),
-        ("no/dir.db", "unable"),
+        ("no/dir.db", "No such file"),
+        ("pipe", "no ordinary file"),
     ):
         process = tools.start("--port", "0", "--state", str(tmp_path / name))
         _, err = process.communicate(timeout=10)
@@ -223,3 +226,11 @@ def test_a_clock_that_stood_still_goes_on_from_there(tmp_path):
     again, _ = memory(tmp_path / "a.db")
 
     assert (again.clock.now(), again.clock.stopped) == (1_500.0, False)
+
+
+def test_nobody_else_can_read_the_file(start, tmp_path):
+    (tmp_path / "state.db").touch(0o644)
+    first = start()
+    first.send_text("for the owner alone")
+    modes = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
+    assert set(modes.values()) == {0o600}, modes

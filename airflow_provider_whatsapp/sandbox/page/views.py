@@ -85,7 +85,7 @@ class Page:
             "X-Content-Type-Options": "nosniff",
             "X-WhatsApp-Sandbox": "1",
         }
-        return HTMLResponse(html, status, headers)
+        return HTMLResponse(html.encode("utf-8", "replace"), status, headers)
 
     async def conversations(self, request: Request) -> Response:
         """``GET /``: all conversations, one of them open."""
