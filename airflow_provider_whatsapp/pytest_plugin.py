@@ -14,6 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 OPTIONS = "whatsapp_sandbox_options"
 """Name of the setting in pytest's configuration that adds options to the sandbox's command line."""
@@ -139,6 +140,34 @@ class Templates:
         )
         return made
 
+    def load(self, path: str | Path, *, status: str = "APPROVED") -> list[tuple[str, str]]:
+        """
+        Put the templates of files there, every language of them, approved unless told otherwise.
+
+        Samples of pictures, videos and documents have to exist, and are not uploaded.
+
+        :param path: A template file, or a folder of them, as ``templates plan`` takes it.
+        :param status: Their status.
+        :return: Name and language of each.
+        :raises TemplateFileError: A file is wrong; it says file and line.
+        :raises SandboxError: WhatsApp would refuse one of them.
+        """
+        from airflow_provider_whatsapp.message_templates.yamlfile import load
+
+        definitions = load(path).definitions.values()
+        for each in definitions:
+            self._process.ask(
+                "PUT",
+                "templates",
+                name=each.name,
+                language=each.language,
+                category=each.category,
+                components=[_without_sample_file(part) for part in each.payload_components()],
+                parameter_format=each.parameter_format,
+                status=status,
+            )
+        return [each.key for each in definitions]
+
     def approve(self, name: str, language: str = "en_US") -> None:
         """
         Approve a template.
@@ -198,6 +227,19 @@ class Templates:
             "times": times,
         }
         self._process.ask("POST", "reviews", **fields)
+
+
+def _without_sample_file(part: Any) -> Any:
+    """A component without the path of a sample, in cards as well: the sandbox makes a sample of its own."""
+    if isinstance(part.get("cards"), list):
+        cards = [
+            {**card, "components": [_without_sample_file(each) for each in card["components"]]}
+            for card in part["cards"]
+        ]
+        return {**part, "cards": cards}
+    if "header_handle" in (part.get("example") or ()):
+        return {name: value for name, value in part.items() if name != "example"}
+    return part
 
 
 class Clock:

@@ -41,13 +41,13 @@ def run_pytest(folder, *arguments, **variables):
 
 def blocks(page):
     """Code in a page that names its file in its first line."""
-    return dict(re.findall(r"```python\n# (\S+\.py)\n(.*?)```", page.read_text(), re.DOTALL))
+    return dict(re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", page.read_text(), re.DOTALL))
 
 
 @pytest.mark.airflow
 def test_the_guide_s_own_examples_pass_and_can_fail(tmp_path):
     files = blocks(GUIDE)
-    assert len(files) == 4
+    assert len(files) == 7
     for name, text in files.items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -58,7 +58,7 @@ def test_the_guide_s_own_examples_pass_and_can_fail(tmp_path):
 
     done = run_pytest(tmp_path, "-q")
 
-    assert "1 failed, 3 passed" in done.stdout, done.stdout + done.stderr
+    assert "1 failed, 6 passed" in done.stdout, done.stdout + done.stderr
     assert "FAILED tests/test_wrong.py::test_sales_are_told - AssertionError" in done.stdout
 
 
@@ -190,6 +190,55 @@ def test_templates(whatsapp_sandbox):
     assert (made["language"], made["category"], made["status"]) == ("de", "MARKETING", "PENDING")
     with pytest.raises(pytest_plugin.SandboxError, match="no such template"):
         templates.approve("nothing")
+
+
+TEMPLATE_FILE = """
+name: report
+category: UTILITY
+parameters: {month: {example: May}}
+languages:
+  en_US:
+    header: {document: sample.pdf}
+    body: The report of {{month}} is attached.
+  pt_BR: {body: "O relatório de {{month}} está pronto."}
+"""
+CARD = [
+    {"type": "HEADER", "format": "IMAGE", "example": {"header_handle": ["sample.png"]}},
+    {"type": "BODY", "text": "On sale."},
+    {"type": "BUTTONS", "buttons": [{"type": "QUICK_REPLY", "text": "More"}]},
+]
+CAROUSEL = [
+    {"type": "BODY", "text": "Have a look."},
+    {"type": "CAROUSEL", "cards": [{"components": CARD}] * 2},
+]
+CAROUSEL_FILE = {"name": "sale", "category": "MARKETING", "languages": {"en_US": {"components": CAROUSEL}}}
+
+
+def test_templates_of_files_are_put_there(whatsapp_sandbox, tmp_path):
+    for sample in ("sample.pdf", "sample.png"):
+        (tmp_path / sample).write_bytes(b"anything")
+    (tmp_path / "report.yaml").write_text(TEMPLATE_FILE)
+    (tmp_path / "sale.json").write_text(json.dumps(CAROUSEL_FILE))
+    document = {"type": "document", "document": {"link": "https://example.com/a.pdf"}}
+    month = {"type": "text", "parameter_name": "month", "text": "May"}
+    filled = named("report")
+    filled["template"]["components"] = [
+        {"type": "header", "parameters": [document]},
+        {"type": "body", "parameters": [month]},
+    ]
+
+    keys = whatsapp_sandbox.templates.load(tmp_path)
+
+    assert keys == [("report", "en_US"), ("report", "pt_BR"), ("sale", "en_US")]
+    assert send(whatsapp_sandbox, **filled)[0] == 200
+    whatsapp_sandbox.templates.load(str(tmp_path / "report.yaml"), status="PAUSED")
+    assert send(whatsapp_sandbox, **filled)[1]["error"]["code"] == 132015
+
+
+def test_a_file_that_is_wrong_says_where(whatsapp_sandbox, tmp_path):
+    (tmp_path / "wrong.yaml").write_text("name: wrong\ncategory: UTILITY\nlanguages: {en_US: {bdy: Hi}}\n")
+    with pytest.raises(Exception, match=r"wrong\.yaml:3"):
+        whatsapp_sandbox.templates.load(tmp_path)
 
 
 def test_reviews_take_an_hour_or_what_was_decided(whatsapp_sandbox):
