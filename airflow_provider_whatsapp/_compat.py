@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseHook, Connection
 
+# Private, but the same in all of them; Airflow has no public way to mask a text.
+from airflow.sdk._shared.secrets_masker import redact
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +46,7 @@ __all__ = [
     "ask_airflow",
     "conf",
     "in_task",
+    "redact",
     "several_machines",
 ]
 

@@ -12,6 +12,8 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from airflow_provider_whatsapp.notifications.secrets import hidden
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -77,7 +79,7 @@ def log_path(context: Mapping[str, Any]) -> str:
         # Airflow may live below a path, which is in the button already.
         _, found, below = parts.path.partition("/dags/")
         path = f"dags/{below}" if found else parts.path.lstrip("/")
-        return path + (f"?{parts.query}" if parts.query else "")
+        return str(hidden(path + (f"?{parts.query}" if parts.query else "")))
     dag, run = facts(context)["dag"], _run(context)
     if dag == MISSING:
         return "dags"
@@ -172,14 +174,15 @@ def _when(context: Mapping[str, Any], run: object) -> str | None:
 def _error(context: Mapping[str, Any]) -> str:
     exception = context.get("exception")
     if exception is not None and not isinstance(exception, str):
-        first = str(exception).strip().partition("\n")[0]
+        # Masked before it is cut: a part of a secret would not be known again.
+        first = hidden(str(exception)).strip().partition("\n")[0]
         return f"{type(exception).__name__}: {first}" if first else type(exception).__name__
     if context.get("deadline") is not None:
         return "deadline missed"
     ti = context.get("ti")
     otherwise = "its worker was lost" if is_lost(ti) else "not stated"
     told = exception or context.get("reason") or (_state(ti) if _read(ti, "state") else otherwise)
-    return str(told).strip().partition("\n")[0]
+    return str(hidden(str(told))).strip().partition("\n")[0]
 
 
 def _read(thing: object, name: str) -> Any:

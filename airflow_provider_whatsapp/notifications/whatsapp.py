@@ -164,8 +164,7 @@ class WhatsAppNotifier(BaseNotifier):
 
     def _tell(self, context: Context) -> None:
         try:
-            self._update_context(context)
-            self.render_template_fields(context)
+            self._fill_in(context)
             self.notify(context)
         except Exception as error:
             self._log_failure(error)
@@ -174,12 +173,23 @@ class WhatsAppNotifier(BaseNotifier):
         # Airflow writes the arguments of a callback that raises, numbers and all, into the triggerer's log; what is
         # returned it keeps with the callback.
         try:
-            self._update_context(self.context)
-            self.render_template_fields(self.context)
+            self._fill_in(self.context)
             await self.async_notify(self.context)
         except Exception as error:
             return self._log_failure(error)
         return "sent"
+
+    def _fill_in(self, context: Context) -> None:
+        """Fill the fields from the context, and take out of what is told whatever Airflow masks in its logs."""
+        from airflow_provider_whatsapp.hooks.media_source import media_of
+        from airflow_provider_whatsapp.notifications.secrets import hidden
+
+        self._update_context(context)
+        self.render_template_fields(context)
+        self.text, self.body, self.buttons = hidden(self.text), hidden(self.body), hidden(self.buttons)
+        # The link or path of a picture is an address and no text: without its parameters it would lead nowhere.
+        if media_of(self.header) is None:
+            self.header = hidden(self.header)
 
     def _log_failure(self, error: Exception) -> str:
         """Say in one line what kept the alert back; the task's own error is Airflow's to tell."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.notifications.facts import cut, facts, fit
+from airflow_provider_whatsapp.notifications.secrets import hidden
 
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.notifications.memory import Decision
@@ -75,7 +76,8 @@ def text_body(text: str, context: Mapping[str, Any], more: str, *, summary: bool
     """
     if summary:
         found = facts(context)
-        return cut(f"DAG {found['dag']}, run {found['run']}: {more}", MAX_TEXT)
+        return cut(hidden(f"DAG {found['dag']}, run {found['run']}: {more}"), MAX_TEXT)
+    text, more = hidden(text), hidden(more)
     # Cut before it is added, so that the count survives a long text.
     return f"{cut(text, MAX_TEXT - len(more) - 3)} ({more})" if more else cut(text, MAX_TEXT)
 
@@ -92,6 +94,7 @@ def stock_values(
     :param recovered: Tell that what had failed works again.
     """
     found = facts(context)
+    more = hidden(more)
     if recovered:
         found["error"] = "works again"
     if summary:

@@ -8,6 +8,7 @@ import logging
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,6 +18,21 @@ pytestmark = pytest.mark.airflow
 TO = "+15550001111"
 OTHER = "+15550002222"
 BODY = [{"type": "BODY", "text": "Something is wrong."}]
+OWN = [
+    {"type": "HEADER", "format": "TEXT", "text": "Alert {{1}}", "example": {"header_text": ["x"]}},
+    {"type": "BODY", "text": "It says {{1}} now.", "example": {"body_text": [["x"]]}},
+    {
+        "type": "BUTTONS",
+        "buttons": [
+            {
+                "type": "URL",
+                "text": "Open",
+                "url": "https://x.example/{{1}}",
+                "example": ["https://x.example/x"],
+            }
+        ],
+    },
+]
 
 
 class Variables:
@@ -503,3 +519,49 @@ def test_what_goes_wrong_after_the_message_does_not_take_it_back(sandbox, variab
     make(text="no rows")(failure("r2"))
 
     assert bodies(sandbox) == ["no rows"]
+
+
+SECRET = "correct-horse-battery"
+ERROR = f"could not log in: {'x' * 110} {SECRET} postgresql://etl:other-pass@db/x " + "y" * 300
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({}, id="the text by default"),
+        pytest.param({"text": "It broke: {{ exception }} {{ mine }}"}, id="a text of one's own"),
+        pytest.param({"template_name": "airflow_alert"}, id="the stock template"),
+        pytest.param(
+            {
+                "template_name": "own",
+                "header": "{{ mine }}",
+                "body": ["{{ exception }}"],
+                "buttons": ["x/{{ mine }}"],
+            },
+            id="a template of one's own",
+        ),
+    ],
+)
+def test_no_alert_tells_what_airflow_masks(sandbox, variables, options):
+    from airflow.sdk.log import mask_secret
+
+    from airflow_provider_whatsapp.cli import main
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+    from airflow_provider_whatsapp.notifications import whatsapp
+
+    hook = MatonWhatsAppHook()
+    stock = Path(whatsapp.__file__).with_name("airflow_alert.yaml")
+    assert main(["templates", "apply", str(stock)]) == 0
+    hook.create_template("own", "en_US", "UTILITY", OWN)
+    for name in ("airflow_alert", "own"):
+        sandbox.post("templates", name=name, language="en_US", status="APPROVED")
+    open_window(sandbox, TO)
+    mask_secret(SECRET)
+
+    make(**options)(failure(exception=RuntimeError(ERROR), mine=f"<{SECRET}>"))
+
+    (message,) = sandbox.messages
+    said = json.dumps(message)
+    assert "***" in said
+    # Not even a part of it, which a cut in front of the mask would leave.
+    assert not [part for part in ("correct", "horse", "battery", "other-pass") if part in said]

@@ -1,0 +1,62 @@
+"""What an alert does not tell: what Airflow masks in its logs, and keys, tokens and passwords known by their form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_provider_whatsapp._compat import redact
+
+STARS = "***"
+
+_NAMES = (
+    r"pass(?:word|wd|phrase)|pwd|secret|token(?!s|_?count|iz)|api[_-]?key|account[_-]?key|access[_-]?key(?![_-]?id)"
+    r"|private[_-]?key|credentials?|authorization|signature|\bsig"
+)
+_VALUE = r"(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s,;&\"'(){}\[\]]+)"
+_KEYS = (
+    r"(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{35}|EAA[A-Za-z0-9]{20,}|gh[opsru]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
+    r"|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}|[rs]k[-_][\w-]{16,}|dapi[0-9a-f]{32}|npm_[A-Za-z0-9]{30,}"
+    r"|pypi-[\w-]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}"
+)
+_PATTERNS = [
+    # postgresql://user:p@ss/word@host, https://token@host; a port with an @ further on is no password.
+    r"(?P<kept>\b[a-z][a-z0-9+.-]{1,20}://[^\s/?#:@]*:)(?!\d{1,5}(?:[/?#]|$))[^\s\"'<>]{0,512}(?=@)",
+    r"(?P<kept>\b[a-z][a-z0-9+.-]{1,20}://)(?=[^\s@]*\d)[^\s/?#:@]{8,512}(?=@)",
+    r"(?P<kept>\bauthorization[\"']?\s*[:=]\s*[\"']?(?:[a-z]+\s+)?)[^\s\"',;]+",
+    r"(?P<kept>\b(?:bearer|basic)\s+)(?=\S*\d|\S{20})[\w.~+/=-]{8,}",
+    # token=..., "client_secret": "..."; after a colon a plain word may be a sentence's: "token: expired".
+    rf"(?P<kept>(?:{_NAMES})[\w-]{{0,32}}[\"']?\s*(?:=|:(?=\s*[\"'])|:(?=\s*\S*\d))\s*){_VALUE}",
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+    r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?",  # a JSON web token
+]
+_SECRETS = [re.compile(pattern, re.IGNORECASE | re.DOTALL) for pattern in _PATTERNS]
+_SECRETS.append(re.compile(rf"\b(?:{_KEYS})"))
+
+
+def hidden(value: Any) -> Any:
+    """
+    Take the secrets out of what an alert says.
+
+    Hidden are the values that Airflow masks (passwords of connections, what :func:`airflow.sdk.log.mask_secret` was
+    given) and what has a secret's form: passwords in URLs, bearer and basic credentials, ``token=...`` and its like,
+    private keys, web tokens, keys of well-known services.
+
+    :param value: A text, or a list or mapping with texts in it; what is no text stays.
+    """
+    if isinstance(value, str):
+        return _without_secrets(value)
+    if isinstance(value, Mapping):
+        return {name: hidden(item) for name, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return [hidden(item) for item in value]
+    return value
+
+
+def _without_secrets(text: str) -> str:
+    # A str that Airflow cannot mask comes back as what says so, never as it was.
+    text = str(redact(text))
+    for secret in _SECRETS:
+        text = secret.sub(lambda found: f"{found.groupdict().get('kept') or ''}{STARS}", text)
+    return text
