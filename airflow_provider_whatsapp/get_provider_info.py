@@ -70,6 +70,12 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
         # A list and no switch: the form would show a switch as off where nothing is set, and that means true.
         "schema": {"type": ["string", "null"], "enum": ["true", "false"]},
     },
+    "default_country": {
+        "label": "Country of national numbers",
+        "description": "ISO code (BR, say) of the country whose numbers are written without country code and +; empty: "
+        "every number needs its country code.",
+        "schema": {"type": ["string", "null"], "pattern": "^([A-Za-z]{2})?$"},
+    },
     "proxies": {
         "label": "Proxies",
         "description": 'As requests takes them: {"https": "http://proxy.example:3128"}.',

@@ -54,6 +54,7 @@ class ClientConfig:
     :param proxies: As ``requests`` takes them; None: those of the environment.
     :param verify: True, a path to a CA bundle, or False for no TLS verification.
     :param plus_prefix: Send numbers with ``+``. Without it Meta may put the sender's own country code in front.
+    :param default_country: ISO code of the country whose national numbers are read, ``"BR"`` say; None: none are.
     :raises ConfigurationError: A value is missing or malformed.
     """
 
@@ -70,6 +71,7 @@ class ClientConfig:
     proxies: Mapping[str, str] | None = field(default=None, repr=False)
     verify: bool | str = True
     plus_prefix: bool = True
+    default_country: str | None = None
 
     def __post_init__(self) -> None:
         _check_key(self.api_key)
@@ -96,6 +98,7 @@ class ClientConfig:
             raise ConfigurationError(msg, advice="Write it as [5, 30]: connect and read.")
         if self.host is not None:
             _check_host(self.host)
+        _check_country(self.default_country)
 
     @property
     def data_url(self) -> str:
@@ -151,6 +154,19 @@ def _check_id(name: str, value: str | None) -> None:
         msg,
         advice="It is the ID that WhatsApp Manager shows (about 15 digits, kept as a string), not a phone number.",
     )
+
+
+def _check_country(code: str | None) -> None:
+    if code is None:
+        return
+    from airflow_provider_whatsapp.client.numbering import is_country
+
+    if not is_country(code):
+        msg = f"default_country {code!r} is not the ISO code of a country that has phone numbers"
+        raise ConfigurationError(
+            msg,
+            advice="Write two capital letters, as BR or GB, or leave it empty: numbers then need their country code.",
+        )
 
 
 def check_proxy(url: str | None) -> None:

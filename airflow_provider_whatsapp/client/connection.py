@@ -64,6 +64,7 @@ def client_config(
         proxies=_proxies(extra),
         verify=_verify(extra),
         plus_prefix=_flag(extra.get("plus_prefix"), default=True),
+        default_country=(_text(extra.get("default_country")) or "").upper() or None,
     )
 
 

@@ -160,7 +160,7 @@ class PayloadError(WhatsAppError, ValueError):
             text += f" (limit: {limit})"
         if doc:
             text += f" (Meta: {doc})"
-        super().__init__(f"{text}.", advice=advice)
+        super().__init__(text if text.endswith(".") else f"{text}.", advice=advice)
         self.field = field
         self.limit = limit
         self.doc = doc

@@ -8,14 +8,23 @@ stranger. So a number is taken apart here, and leaves with its ``+`` unless the 
 from __future__ import annotations
 
 import re
+import unicodedata
+from decimal import Decimal
+from numbers import Integral, Real
 from typing import Any
 
+from airflow_provider_whatsapp.client import numbering
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.masking import mask, mask_numbers
+from airflow_provider_whatsapp.client.phone_faults import WRITE, fault
 
 __all__ = [
     "MAX_DIGITS",
     "MIN_DIGITS",
+    "address",
+    "canonical",
+    "envelope",
+    "is_bare",
     "is_user_id",
     "mask",
     "mask_numbers",
@@ -29,66 +38,155 @@ MIN_DIGITS = 7
 MAX_DIGITS = 15
 
 _DOC = "Phone numbers"
-_ADVICE = "Write it in international form, with the country code: +15550001111."
 
-# Separators people write, and the invisible marks that copying from a page or a chat brings along.
-_DROPPED = dict.fromkeys(
+# Invisible marks that copying from a page or a chat brings along.
+_INVISIBLE = dict.fromkeys(
+    [0xFEFF, 0x2060, 0x061C, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+)
+# Separators people write.
+_SEPARATORS = dict.fromkeys(
     [
         *map(ord, " \t\r\n-.()/"),
         *(0x00A0, 0x2007, 0x2009, 0x202F, 0x3000),  # spaces that do not break
         *range(0x2010, 0x2016),  # hyphens and dashes
-        *(0x2212, 0xFEFF, 0x2060, 0x061C),
-        *range(0x200B, 0x2010),  # zero width, left-to-right, right-to-left
-        *range(0x202A, 0x202F),
-        *range(0x2066, 0x206A),
+        0x2212,
     ]
 )
+_PLUS = {0xFF0B: "+", 0xFE62: "+"}
 _NUMBER = re.compile(r"[1-9][0-9]{6,14}")
-_TRUNK_ZERO = re.compile(r"\(\s*0\s*\)")
+_PLAIN = re.compile(r"\+?[0-9]+")
+_WHOLE_FLOAT = re.compile(r"(\+?[0-9]{7,15})\.0+")
 _USER_ID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
 
+_NATIONAL = (
+    f"{WRITE} For lists of national numbers, set default_country in the connection's extra, to BR say."
+)
 
-def normalise(number: str) -> str:
+
+def normalise(number: object, *, default_country: str | None = None) -> str:
     """
     Return a phone number as E.164 digits alone, without ``+``.
 
-    Spaces, dashes, dots, parentheses, slashes and invisible direction marks are dropped; ``+`` or ``00`` may
-    stand in front. A number in national form (one leading zero, or ``(0)`` inside) is refused: only its owner
-    knows the country.
+    Spaces, dashes, dots, parentheses, slashes and invisible direction marks are dropped, digits of every script are
+    read. With ``+`` or ``00`` in front a number has to be possible in its country; without, it has to be a number that
+    is assigned there (or a fictional one, 1555...), for it may as well be a national number of another country. A trunk
+    prefix after the country code is dropped: ``+44 (0)20 7946 0000``. So is the ``.0`` of a number that was a float.
 
-    :param number: The number, country code first: ``"+1 (555) 000-1111"`` say.
+    :param number: The number, country code first: ``"+1 (555) 000-1111"`` say; an int or a whole float is taken too.
+    :param default_country: ISO code of the country whose national numbers are read; None: none are.
     :raises PayloadError: It is not a phone number in international form; the error shows it masked.
     """
-    if type(number) is not str and not isinstance(number, str):
+    text = _as_text(number)
+    if not _PLAIN.fullmatch(text):
+        if (found := fault(text)) is not None:
+            raise _refused(f"{mask(text)} {found.problem}", advice=found.advice)
+        text = text.translate(_SEPARATORS)
+        if not _PLAIN.fullmatch(text):
+            raise _explained(text)
+    if text.startswith("+"):
+        return _international(text[1:])
+    if not text.startswith("00"):
+        return _bare(text, default_country)
+    try:
+        return _international(text[2:])
+    except PayloadError:
+        # Some countries dial 00 for something else.
+        if default_country and (found_there := numbering.from_national(text, default_country)):
+            return found_there
+        raise
+
+
+def _as_text(number: object) -> str:
+    """Return what was given as a text without what nobody sees, digits in ASCII, and no ``.0`` at its end."""
+    if isinstance(number, str):
+        if number.isascii():
+            text = number.strip()
+        else:
+            text = "".join(map(_ascii_digit, number.translate(_INVISIBLE))).translate(_PLUS).strip()
+        match = _WHOLE_FLOAT.fullmatch(text)
+        return match[1] if match else text
+    if isinstance(number, bool) or not isinstance(number, Real | Decimal):
         raise _refused(f"must be a string, not {type(number).__name__}")
-    digits = number.translate(_DROPPED)
-    plus = digits.startswith("+")
-    if plus:
-        digits = digits[1:]
-    elif digits.startswith("00"):
-        digits = digits[2:]
-    if _NUMBER.fullmatch(digits) and not _TRUNK_ZERO.search(number):
-        return digits
-    raise _explained(number, digits)
+    return _whole(number)
 
 
-def _explained(number: str, digits: str) -> PayloadError:
-    shown = mask(number)
+def _whole(number: Any) -> str:
+    """Return the digits of an int, or of the float or Decimal that a column of ints becomes by an empty cell."""
+    try:
+        whole = number == int(number) and number > 0
+    except (ValueError, OverflowError):  # nan, inf
+        whole = False
+    if not whole or (not isinstance(number, Integral) and number >= 10**MAX_DIGITS):
+        raise _refused(
+            "is a decimal, a negative number or nan, no phone number",
+            advice=f"Check that this is the column of the numbers, and has no empty cells. {WRITE}",
+        )
+    return str(int(number))
+
+
+def _ascii_digit(char: str) -> str:
+    return str(unicodedata.decimal(char)) if char.isdecimal() else char
+
+
+def _international(digits: str) -> str:
+    found = numbering.read(digits) if _plausible(digits) else None
+    if found is None or not _NUMBER.fullmatch(found):
+        raise _impossible(digits)
+    return found
+
+
+def _plausible(digits: str) -> bool:
+    # A trunk prefix may make it longer than E.164 allows.
+    return MIN_DIGITS <= len(digits) <= MAX_DIGITS + 3 and digits[0] != "0"
+
+
+def _bare(digits: str, default_country: str | None) -> str:
+    if default_country and (found := numbering.from_national(digits, default_country)):
+        return found
+    shown = mask(digits)
+    if digits.startswith("0"):
+        raise _refused(f"{shown} starts with a zero, so it has no country code", advice=_NATIONAL)
+    if not MIN_DIGITS <= len(digits) <= MAX_DIGITS:
+        raise _impossible(digits)
+    found = numbering.read(digits)
+    if found is not None and numbering.is_assigned(found):
+        return found
+    there = f", nor is it a number of {numbering.country_name(default_country)}" if default_country else ""
+    raise _refused(
+        f"{shown} has no + in front and would go to {numbering.place(digits)}, where there is no such number{there}; "
+        "perhaps its country code is missing",
+        advice=_NATIONAL,
+    )
+
+
+def _impossible(digits: str) -> PayloadError:
+    shown = mask(digits)
     if not digits:
         return _refused("is empty")
-    if not (digits.isascii() and digits.isdigit()):
-        return _refused(f"{shown} holds characters that are not part of a phone number")
-    if _TRUNK_ZERO.search(number):
-        return _refused(
-            f"{shown} holds the zero of the national form, (0)", advice=f"Leave (0) out. {_ADVICE}"
-        )
     if digits.startswith("0"):
-        return _refused(f"{shown} starts with a zero, so it has no country code")
-    size = "short" if len(digits) < MIN_DIGITS else "long"
-    return _refused(f"{shown} is too {size}: {len(digits)} digits", limit=f"{MIN_DIGITS}-{MAX_DIGITS} digits")
+        return _refused(f"{shown} starts with a zero, so it has no country code", advice=_NATIONAL)
+    if not MIN_DIGITS <= len(digits) <= MAX_DIGITS:
+        size = "short" if len(digits) < MIN_DIGITS else "long"
+        return _refused(
+            f"{shown} is too {size}: {len(digits)} digits", limit=f"{MIN_DIGITS}-{MAX_DIGITS} digits"
+        )
+    plan = numbering.plan_of(digits)
+    if plan is None:
+        return _refused(f"{shown} begins with a country code that no country has")
+    lengths = ", ".join(map(str, sorted(length + len(plan.code) for length in plan.lengths)))
+    return _refused(
+        f"{shown} has {len(digits)} digits, and no number of {numbering.place(digits)} has so many",
+        limit=f"{lengths} digits",
+    )
 
 
-def _refused(problem: str, *, limit: str | None = None, advice: str = _ADVICE) -> PayloadError:
+def _explained(text: str) -> PayloadError:
+    if not text or text == "+":
+        return _refused("is empty")
+    return _refused(f"{mask(text)} holds characters that are not part of a phone number")
+
+
+def _refused(problem: str, *, limit: str | None = None, advice: str = WRITE) -> PayloadError:
     return PayloadError(problem, field="to", limit=limit, doc=_DOC, advice=advice)
 
 
@@ -101,20 +199,67 @@ def is_user_id(text: object) -> bool:
     return isinstance(text, str) and _USER_ID.fullmatch(text) is not None
 
 
-def recipient_key(to: str, *, group: bool = False) -> str:
+def recipient_key(to: object, *, group: bool = False, default_country: str | None = None) -> str:
     """
     Return what a recipient is called in reports and ledgers: digits alone, or the id whole.
 
     :param to: Phone number, business-scoped user id or, with ``group``, group id.
     :param group: ``to`` is the id of a group.
+    :param default_country: ISO code of the country whose national numbers are read; None: none are.
     :raises PayloadError: It is none of them.
     """
     if group:
         return _group_id(to)
-    return to if is_user_id(to) else normalise(to)
+    if isinstance(to, str) and is_user_id(user_id := to.translate(_INVISIBLE).strip()):
+        return user_id
+    return normalise(to, default_country=default_country)
 
 
-def recipient_fields(to: str, *, plus_prefix: bool = True, group: bool = False) -> dict[str, Any]:
+def address(key: str) -> str:
+    """
+    Return what :func:`recipient_key` returned in a form that is read as the same recipient everywhere: with a ``+``.
+
+    Digits alone may be read as a national number.
+
+    :param key: Digits of a number, or an id.
+    """
+    return f"+{key}" if key.isdigit() else key
+
+
+def canonical(key: str) -> str:
+    """
+    Return what is the same for all ways in which WhatsApp and people write one number, to compare by.
+
+    Mexico's mobile numbers are written with and without a 1 after the country code, Argentina's with and without a 9,
+    and those of Brazil that once had eight digits with and without the 9 that was put in front of them. It is not to be
+    sent to.
+
+    :param key: What :func:`recipient_key` returned.
+    """
+    if key.startswith("521") and len(key) == 13:
+        return f"52{key[3:]}"
+    if key.startswith("549") and len(key) == 13:
+        return f"54{key[3:]}"
+    if key.startswith("55") and len(key) == 13 and key[4] == "9" and key[5] in "6789":
+        return f"{key[:4]}{key[5:]}"
+    return key
+
+
+def is_bare(given: object) -> bool:
+    """
+    Say whether a recipient was given as digits without ``+`` or ``00``, so that only its digits tell its country.
+
+    :param given: What a caller gave as recipient.
+    """
+    if isinstance(given, str):
+        start = given.translate(_INVISIBLE).translate(_PLUS).lstrip(" \t\r\n(")
+        return start[:1].isdigit() and not start.startswith("00")
+    return isinstance(given, Real | Decimal)
+
+
+def recipient_fields(
+    to: object, *, plus_prefix: bool = True, group: bool = False, default_country: str | None = None
+) -> dict[str, Any]:
     """
     Return the fields of a message's envelope that name its recipient.
 
@@ -122,19 +267,30 @@ def recipient_fields(to: str, *, plus_prefix: bool = True, group: bool = False) 
         as ``recipient``) or, with ``group``, group id (sent unchanged).
     :param plus_prefix: Send a number as ``+15550001111`` (Meta's advice); False sends digits alone.
     :param group: ``to`` is the id of a group.
+    :param default_country: ISO code of the country whose national numbers are read; None: none are.
     :raises PayloadError: It is none of them.
     """
+    key = recipient_key(to, group=group, default_country=default_country)
+    return envelope(key, plus_prefix=plus_prefix, group=group)
+
+
+def envelope(key: str, *, plus_prefix: bool = True, group: bool = False) -> dict[str, Any]:
+    """
+    Return the fields of a message's envelope for a recipient that :func:`recipient_key` has read.
+
+    :param key: Digits of a number, or an id.
+    :param plus_prefix: As for :func:`recipient_fields`.
+    :param group: As for :func:`recipient_fields`.
+    """
     if group:
-        return {"recipient_type": "group", "to": _group_id(to)}
-    if is_user_id(to):
-        return {"recipient_type": "individual", "recipient": to}
-    digits = normalise(to)
-    return {"recipient_type": "individual", "to": f"+{digits}" if plus_prefix else digits}
+        return {"recipient_type": "group", "to": key}
+    if is_user_id(key):
+        return {"recipient_type": "individual", "recipient": key}
+    return {"recipient_type": "individual", "to": f"+{key}" if plus_prefix else key}
 
 
-def _group_id(to: str) -> str:
-    given: object = to
-    if not isinstance(given, str) or not given or any(char.isspace() for char in given):
+def _group_id(to: object) -> str:
+    if not isinstance(to, str) or not to or any(char.isspace() for char in to):
         raise PayloadError(
             "must be a group id: a string without spaces",
             field="to",

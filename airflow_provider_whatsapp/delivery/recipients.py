@@ -8,6 +8,7 @@ import re
 import zlib
 from array import array
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +20,7 @@ from airflow_provider_whatsapp.delivery.rows import read_rows
 from airflow_provider_whatsapp.delivery.seen import Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
 MAX_SHOWN = 5
 """Bad recipients that one error names."""
@@ -113,6 +114,7 @@ class Recipients:
     :param suppressed: Numbers that are left alone.
     :param scope: Of a results file, only those who ``failed`` (or were never tried), or are ``unknown``.
     :param group: Gives the group of a recipient.
+    :param default_country: ISO code of the country whose national numbers are read; None: none are.
     """
 
     def __init__(
@@ -126,6 +128,7 @@ class Recipients:
         suppressed: Seen | Collection[str] = (),
         scope: Scope = "all",
         group: Callable[[str], str] | None = None,
+        default_country: str | None = None,
     ) -> None:
         if not 0 <= shard < shards:
             raise PayloadError(
@@ -139,6 +142,7 @@ class Recipients:
         self._scope = scope
         self._group = group
         self._surveyed: array[int] | None = None
+        self._default_country = default_country
 
     def __iter__(self) -> Iterator[Row]:
         """
@@ -185,17 +189,17 @@ class Recipients:
         if isinstance(columns, PayloadError):
             return Row(position, where, error=columns, where=where)
         given = columns.get(self._to_field)
-        given = "" if given is None else str(given)
         try:
-            to = recipient_key(given)
+            to = recipient_key("" if given is None else given, default_country=self._default_country)
         except PayloadError as error:
             problem = PayloadError(
                 f"{where}: {error.message.removeprefix('to: ')}", field="to", advice=error.advice
             )
-            return Row(position, given or where, columns, error=problem, where=where, given=given)
+            shown = "" if given is None else str(given)
+            return Row(position, shown or where, columns, error=problem, where=where, given=shown)
         group = self._group(to) if self._group is not None else ""
         skip: Literal["suppressed"] | None = "suppressed" if to in self._suppressed else None
-        return Row(position, to, columns, group, skip, None, where, given)
+        return Row(position, to, columns, group, skip, None, where, str(given))
 
     def survey(self) -> Survey:
         """
@@ -223,12 +227,13 @@ class Recipients:
         return found
 
 
-def read_suppressed(source: Any) -> Seen:
+def read_suppressed(source: Any, *, default_country: str | None = None) -> Seen:
     """
     Read the numbers that are to be left alone.
 
     :param source: A path with ``open`` (one number a line, or CSV or JSON lines with the number first), a list, or a
         text that parts them by commas, semicolons or lines.
+    :param default_country: ISO code of the country whose national numbers are read; None: none are.
     :raises PayloadError: An entry is no number; nobody is sent to, since it may be somebody who asked for that.
     """
     seen = Seen()
@@ -236,7 +241,7 @@ def read_suppressed(source: Any) -> Seen:
         source = [part for part in _SEPARATORS.split(source) if part.strip()]
     for place, (where, entry) in enumerate(_entries(source)):
         try:
-            seen.add(recipient_key(entry))
+            seen.add(recipient_key(entry, default_country=default_country))
         except PayloadError as error:
             if place == 0 and hasattr(source, "open") and not any(char.isdigit() for char in entry):
                 continue  # the file's header
@@ -266,15 +271,19 @@ def _entries(source: Any) -> Iterator[tuple[str, str]]:
         )
 
 
-def read_recipients(to: str | Iterable[str]) -> list[str]:
+def read_recipients(to: object, *, default_country: str | None = None) -> list[str]:
     """
     Check recipients before anything is sent, and drop those that are named twice.
 
     :param to: One number or user id, or several: a list, or a string that parts them by commas or semicolons.
+    :param default_country: ISO code of the country whose national numbers are read; None: none are.
     :return: Each once, in the form that reports use: digits, or the id.
     :raises PayloadError: There is none, or some are malformed; the error names their places, masked.
     """
-    given = [part for part in _SEPARATORS.split(to) if part.strip()] if isinstance(to, str) else list(to)
+    if isinstance(to, str):
+        given: list[Any] = [part for part in _SEPARATORS.split(to) if part.strip()]
+    else:
+        given = list(to) if isinstance(to, Iterable) and not isinstance(to, Mapping | bytes) else [to]
     if not given:
         raise PayloadError(
             "is empty", field="to", advice="Pass a number in international form, or a list of them."
@@ -283,7 +292,7 @@ def read_recipients(to: str | Iterable[str]) -> list[str]:
     wrong: list[tuple[int, PayloadError]] = []
     for place, number in enumerate(given):
         try:
-            recipients[recipient_key(number)] = None
+            recipients[recipient_key(number, default_country=default_country)] = None
         except PayloadError as error:
             wrong.append((place, error))
     if wrong:

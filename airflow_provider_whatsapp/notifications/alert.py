@@ -245,7 +245,7 @@ class Alert:
         routes = self._routes()
         if routes is not None:
             named.append(choose(routes, severity=self._is.severity, tags=dag_tags(self._context)))
-        return usable(named)
+        return usable(named, default_country=self._hook.client.config.default_country)
 
     def _routes(self) -> dict[str, list[str]] | None:
         if not self._is.routes:

@@ -73,11 +73,12 @@ def choose(
     return [number for name in matched for number in routes.get(name, [])]
 
 
-def usable(named: Iterable[Any]) -> list[str]:
+def usable(named: Iterable[Any], *, default_country: str | None = None) -> list[str]:
     """
     Return the recipients that can be sent to, each once; those that are malformed are told in the log.
 
     :param named: Recipients: strings (several parted by commas), lists of them, or None.
+    :param default_country: ISO code of the country whose national numbers are read; None: none are.
     :raises PayloadError: There is none.
     """
     from airflow_provider_whatsapp.client.errors import PayloadError
@@ -88,22 +89,22 @@ def usable(named: Iterable[Any]) -> list[str]:
         several = [item] if isinstance(item, str | int) else item or ()
         given += [part for each in several for part in re.split(r"[,;\n]", str(each)) if part.strip()]
     try:
-        return read_recipients(given)
+        return read_recipients(given, default_country=default_country)
     except PayloadError as error:
-        good = [number for number in given if _is_good(number)]
+        good = [number for number in given if _is_good(number, default_country)]
         if not good:
             raise
         # An alert to some is better than one to nobody.
         logger.error("WhatsApp: some recipients of the alert were left out. %s", error)  # noqa: TRY400
-        return read_recipients(good)
+        return read_recipients(good, default_country=default_country)
 
 
-def _is_good(number: str) -> bool:
+def _is_good(number: str, default_country: str | None) -> bool:
     from airflow_provider_whatsapp.client.errors import PayloadError
     from airflow_provider_whatsapp.client.phone import recipient_key
 
     try:
-        recipient_key(number)
+        recipient_key(number, default_country=default_country)
     except PayloadError:
         return False
     return True

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, RecipientError, WhatsAppError
+from airflow_provider_whatsapp.client.phone import address
 from airflow_provider_whatsapp.delivery.causes import Runs
 
 if TYPE_CHECKING:
@@ -121,12 +122,12 @@ class TextFirst:
         """
         assert self._first is not None  # noqa: S101  one of the two is always there
         try:
-            sent = self._send(turn.to, self._first(turn))
+            sent = self._send(address(turn.to), self._first(turn))
         except WhatsAppError as error:
             if self._template is None or error.code != WINDOW_CLOSED or error.sent != "no":
                 raise
             logger.info("WhatsApp: the 24-hour window of a recipient is closed; sending the template")
-            return self._send(turn.to, self._template(turn))
+            return self._send(address(turn.to), self._template(turn))
         self._texts[turn.to] = (sent.message_id, turn)
         return sent
 
@@ -155,7 +156,7 @@ class TextFirst:
 
         def send(turn: Turn) -> SentMessage:
             _, before = self._texts[turn.to]
-            return self._send(turn.to, template(turn.with_more(before.held, before.names)))
+            return self._send(address(turn.to), template(turn.with_more(before.held, before.names)))
 
         again = yield from tell(turns, closed, send)
         sent = told.sent - len(fates) + again.sent

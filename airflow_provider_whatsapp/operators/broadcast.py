@@ -205,7 +205,7 @@ class BroadcastTemplateOperator(DeliveringOperator):
         self._delivery = Delivery(
             ledger,
             prepare,
-            self.hook.send,
+            self._send_to,
             rules=Rules(
                 on_unknown=self.on_unknown,
                 retry_refused=begin == "cleared",
@@ -250,9 +250,12 @@ class BroadcastTemplateOperator(DeliveringOperator):
         if isinstance(source, str) and source.lstrip().startswith("["):
             source = json.loads(source)
         suppressed: Any = ()
+        country = self.hook.client.config.default_country
         if self.suppression:
             is_path = isinstance(self.suppression, str) and "/" in self.suppression
-            suppressed = read_suppressed(opened(self.suppression) if is_path else self.suppression)
+            suppressed = read_suppressed(
+                opened(self.suppression) if is_path else self.suppression, default_country=country
+            )
         return Recipients(
             opened(source),
             to_field=self.to_field,
@@ -262,6 +265,7 @@ class BroadcastTemplateOperator(DeliveringOperator):
             suppressed=suppressed,
             scope=self.scope,
             group=window.group if window is not None else None,
+            default_country=country,
         )
 
     def _message_digest(self) -> str:

@@ -76,7 +76,7 @@ class _SendOperator(DeliveringOperator):
         from airflow_provider_whatsapp.delivery.recipients import Row, read_recipients
         from airflow_provider_whatsapp.delivery.report import Report
 
-        recipients = read_recipients(self.to)
+        recipients = read_recipients(self.to, default_country=self.hook.client.config.default_country)
         total = len(recipients)
         self.hook.client.config.require("phone_number_id")
         job = Job(digest(recipients), self._message_digest(), total)
@@ -85,7 +85,7 @@ class _SendOperator(DeliveringOperator):
         self._delivery = Delivery(
             ledger,
             lambda _: message,
-            self.hook.send,
+            self._send_to,
             rules=Rules(
                 on_unknown=self.on_unknown,
                 retry_refused=begin == "cleared",

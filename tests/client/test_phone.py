@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client.errors import PayloadError
@@ -48,15 +50,14 @@ def test_normalise(number):
         pytest.param("0155500011", "no country code", id="national form"),
         pytest.param("+0155500011", "no country code", id="plus and zero"),
         pytest.param("00015550001111", "no country code", id="triple zero"),
-        pytest.param("+44 (0)20 7946 0000", "(0)", id="trunk zero in parentheses"),
+        pytest.param("+34 (0) 912 345 678", "no number of Spain (+34)", id="a zero that Spain does not have"),
         pytest.param("155500", "too short: 6", id="six digits"),
         pytest.param("1555000111122223", "too long: 16", id="sixteen digits"),
         pytest.param("1-800-FLOWERS", "not part of a phone number", id="letters"),
-        pytest.param("+1 555 000 1111 ext 2", "not part", id="extension"),
-        pytest.param("1555+0001111", "not part", id="plus inside"),
-        pytest.param("+1555\u0660001111", "not part", id="digit of another script"),
+        pytest.param("+1 555 000 1111 ext 2", "extension", id="extension"),
+        pytest.param("1555+0001111", "more than one number", id="plus inside"),
         pytest.param("{{ params.to }}", "not part", id="a template that was not rendered"),
-        pytest.param(15550001111, "not int", id="int"),
+        pytest.param(True, "not bool", id="bool"),
         pytest.param(None, "not NoneType", id="None"),
         pytest.param(["+15550001111"], "not list", id="list"),
     ],
@@ -72,19 +73,27 @@ def test_refused_with_the_reason_and_without_the_number(number, reason):
     assert len(digits) < 6 or digits not in error.message
 
 
-@pytest.mark.parametrize("length", [pytest.param(n, id=f"{n} digits") for n in (7, 15)])
-def test_the_limits_themselves_pass(length):
-    assert len(normalise("1" * length)) == length
+@pytest.mark.parametrize("number", ["2904567", "491234567890123"])
+def test_the_limits_themselves_pass(number):
+    assert normalise(f"+{number}") == number
 
 
 SEPARATORS = st.text(st.sampled_from(" -./\u00a0\u200e\u202a"), max_size=2)
 
 
-@given(st.from_regex(r"[1-9][0-9]{6,14}", fullmatch=True), st.data(), st.sampled_from(["+", "00", ""]))
+@given(
+    st.from_regex(r"1[2-9][0-9]{9}|49[1-9][0-9]{6,11}", fullmatch=True),
+    st.data(),
+    st.sampled_from(["+", "00"]),
+)
 def test_separators_never_change_the_digits(digits, data, prefix):
     written = prefix + "".join(digit + data.draw(SEPARATORS) for digit in digits)
-    assert normalise(written) == digits
-    assert normalise(normalise(written)) == digits
+    assume(not re.search(r"\.0+\s*$", written))  # a float's
+    try:
+        found = normalise(written)
+    except PayloadError as refused:  # 12 345 67/89 may be two numbers, or one with an extension
+        found = refused.message
+    assert found == digits or "more than one number" in found or "behind the number" in found
 
 
 @given(st.text(max_size=30))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, PayloadError
-from airflow_provider_whatsapp.client.phone import mask, recipient_fields, recipient_key
+from airflow_provider_whatsapp.client.phone import envelope, mask, recipient_key
 from airflow_provider_whatsapp.client.resources.base import Resource
 
 if TYPE_CHECKING:
@@ -75,14 +75,15 @@ class Messages(Resource):
         :raises OutcomeUnknownError: The answer was lost; the message may have been sent.
         :raises APIError: WhatsApp or the gateway refused; nothing was sent.
         """
-        recipient = recipient_fields(to, plus_prefix=self._config.plus_prefix, group=group)
+        key = recipient_key(to, group=group, default_country=self._config.default_country)
+        recipient = envelope(key, plus_prefix=self._config.plus_prefix, group=group)
         body: dict[str, Any] = {"messaging_product": "whatsapp", **recipient, **message.to_payload()}
         if reply_to:
             body["context"] = {"message_id": reply_to}
         if callback_data:
             body["biz_opaque_callback_data"] = _callback_data(callback_data)
         answer = self._call("POST", self._path(), json=body, doubt=DOUBT, permit=permit)
-        return _sent(answer, recipient_key(to, group=group))
+        return _sent(answer, key)
 
     def permit(self, stop: threading.Event) -> Departure | None:
         """

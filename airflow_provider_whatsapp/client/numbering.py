@@ -1,0 +1,222 @@
+"""
+Numbering plans of the world, as ``phonenumbers`` knows them, asked so that a list of 100,000 costs little.
+
+``phonenumbers`` compiles its patterns anew for each number once a list spans many countries; here each calling code is
+read once. A test holds the answers beside those of ``phonenumbers`` itself.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from phonenumbers import PhoneMetadata, PhoneNumberDesc
+
+_LONGEST_CODE = 3
+_TYPES = (
+    "fixed_line",
+    "mobile",
+    "toll_free",
+    "premium_rate",
+    "shared_cost",
+    "voip",
+    "personal_number",
+    "pager",
+    "uan",
+    "voicemail",
+)
+# What stands between the country code and a number that was written in its national form: 0, with a carrier's code
+# in Brazil and Colombia; 8 and 80 in former Soviet countries, 06 in Hungary, 1 in North America.
+_TRUNK = re.compile(r"0[0-9]{0,5}|80?|1")
+_ARGENTINA = "54"
+_FICTIONAL = re.compile(r"1555[0-9]{7}")
+# Mexico's 1 and Argentina's 9 that WhatsApp puts in, Brazil's 9 that it leaves out.
+_WHATSAPP = re.compile(r"521[0-9]{10}|549[0-9]{10}|55[1-9]{2}[6-9][0-9]{7}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    The numbers of one calling code.
+
+    :param code: The calling code.
+    :param region: ISO code of its (largest) country; ``001``: of no country.
+    :param lengths: How many digits may follow the calling code.
+    :param prefix: What a national number may begin with that is not dialled from abroad; None: nothing.
+    :param valid: The numbers that are assigned, without the calling code.
+    """
+
+    code: str
+    region: str
+    lengths: frozenset[int]
+    prefix: re.Pattern[str] | None
+    valid: re.Pattern[str]
+
+
+def plan_of(digits: str) -> Plan | None:
+    """
+    Return the numbering plan that a number belongs to; None where its calling code is nobody's.
+
+    :param digits: Digits of a number, calling code first.
+    """
+    # No calling code begins with another one.
+    return next(
+        (plan for length in range(1, _LONGEST_CODE + 1) if (plan := _plan(digits[:length])) is not None),
+        None,
+    )
+
+
+@cache
+def _plan(code: str) -> Plan | None:
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+
+    regions = COUNTRY_CODE_TO_REGION_CODE.get(int(code))
+    if not regions:
+        return None
+    every = list(_metadata(int(code), regions))
+    main = every[0]
+    prefix = main.national_prefix_for_parsing
+    return Plan(
+        code,
+        regions[0],
+        frozenset(main.general_desc.possible_length if main.general_desc else ()),
+        re.compile(prefix) if prefix else None,
+        re.compile("|".join(_patterns(every))),
+    )
+
+
+def _metadata(code: int, regions: tuple[str, ...]) -> Iterator[PhoneMetadata]:
+    from phonenumbers import PhoneMetadata
+
+    for region in regions:
+        found = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+        if found is not None:
+            yield found
+
+
+def _patterns(every: list[PhoneMetadata]) -> Iterator[str]:
+    for metadata in every:
+        general = _national(metadata.general_desc)
+        for name in _TYPES:
+            if pattern := _national(getattr(metadata, name)):
+                yield f"(?={general}$){pattern}"
+
+
+def _national(kind: PhoneNumberDesc | None) -> str:
+    pattern = kind.national_number_pattern if kind is not None else None
+    return f"(?:{pattern})" if pattern else ""
+
+
+def read(digits: str) -> str | None:
+    """
+    Return a number as it is dialled from abroad; None where it is not possible in its country.
+
+    A trunk prefix after the calling code goes, and Argentina's 15 of a mobile number becomes the 9 after the calling
+    code; every other digit stays.
+
+    :param digits: Digits of a number, calling code first.
+    """
+    if _WHATSAPP.fullmatch(digits):
+        return digits
+    plan = plan_of(digits)
+    if plan is None:
+        return None
+    national = digits[len(plan.code) :]
+    if plan.prefix is not None and plan.prefix.match(national):
+        national = _without_trunk(plan, national)
+    return plan.code + national if len(national) in plan.lengths else None
+
+
+def _without_trunk(plan: Plan, national: str) -> str:
+    import phonenumbers
+
+    try:
+        parsed = phonenumbers.parse(f"+{plan.code}{national}")
+    except phonenumbers.NumberParseException:
+        return national
+    found = phonenumbers.national_significant_number(parsed)
+    if found == national:
+        return national
+    left_out = national.removesuffix(found)
+    if plan.code == _ARGENTINA or (left_out != national and _TRUNK.fullmatch(left_out)):
+        return found
+    return national
+
+
+def is_assigned(digits: str) -> bool:
+    """
+    Say whether a number can be somebody's: a valid number of its country, a form of WhatsApp's own, or a fictional one.
+
+    :param digits: Digits of a number, calling code first.
+    """
+    if _FICTIONAL.fullmatch(digits) or _WHATSAPP.fullmatch(digits):
+        return True
+    plan = plan_of(digits)
+    return plan is not None and plan.valid.fullmatch(digits, len(plan.code)) is not None
+
+
+def from_national(digits: str, country: str) -> str | None:
+    """
+    Return a number of a country as it is dialled from abroad; None where it is no valid number of that country.
+
+    :param digits: The number as it is dialled in that country.
+    :param country: ISO code.
+    """
+    import phonenumbers
+
+    try:
+        parsed = phonenumbers.parse(digits, country)
+    except phonenumbers.NumberParseException:
+        return None
+    found = f"{parsed.country_code}{phonenumbers.national_significant_number(parsed)}"
+    ours = parsed.country_code == phonenumbers.country_code_for_region(country)
+    return found if is_assigned(found) and (ours or digits.startswith("0")) else None
+
+
+def is_country(code: str) -> bool:
+    """
+    Say whether there are telephone numbers of a country.
+
+    :param code: ISO code, ``"BR"`` say.
+    """
+    import phonenumbers
+
+    return code in phonenumbers.SUPPORTED_REGIONS
+
+
+def place(digits: str) -> str:
+    """
+    Return the country that a number would go to, for people: ``Morocco (+212)``.
+
+    :param digits: Digits of a number, calling code first.
+    """
+    plan = plan_of(digits)
+    if plan is None:
+        return "no country"
+    return f"{country_name(plan.region)} (+{plan.code})"
+
+
+def country_name(iso: str) -> str:
+    """
+    Return the English name of a country.
+
+    :param iso: ISO code.
+    """
+    return _names().get(iso, iso)
+
+
+@cache
+def _names() -> dict[str, str]:
+    from importlib.resources import files
+
+    try:
+        table = files("tzdata").joinpath("zoneinfo", "iso3166.tab").read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    rows = (line.split("\t", 1) for line in table.splitlines() if not line.startswith("#"))
+    return dict(rows) | {"001": "international services"}
