@@ -88,7 +88,7 @@ _TWO = _pattern(
 _EXTENSION = _pattern(
     r"""
     (?:\D*\d){6,}\D*?
-    (?: (?:\b|(?<=\d)|(?=\#))(?:ext(?:ension)?|extn|x|\#|anexo|ramal|interno|int|poste|durchwahl|app|p)\.?\s*:?\s*\d{1,7}\)?
+    (?: (?:\b|(?<=\d)|(?=\#))(?:ext(?:ension|n)?|x|\#|anexo|ramal|int(?:erno)?|poste|durchwahl|p)\.?\s*:?\s*\d{1,7}\)?
       | доб\w*\.?\s*\d{1,7}
       | \(\s*\d{1,6}\s*\)
       | /\s*\d{1,3}
