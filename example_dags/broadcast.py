@@ -39,7 +39,7 @@ def broadcast() -> None:
         shards=2,
         ledger_path=f"{FOLDER}/ledgers",
         results_path=f"{FOLDER}/results/{{{{ run_id }}}}.jsonl",
-        suppression="{{ var.value.get('whatsapp_opted_out', '') }}",
+        suppression="{{ var.value.get('whatsapp_opted_out', '[]') }}",
         dry_run="{{ params.dry_run }}",
         max_failed=0.1,
         retries=3,

@@ -49,7 +49,7 @@ def _value(match: re.Match[str], row: Mapping[str, Any]) -> str:
     if match[1] is None:
         return match[0][0]
     value = row.get(match[1].strip())
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value.strip()):
         raise PayloadError(
             "is missing or empty in this row",
             field=match[1].strip(),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_whatsapp.client.errors import PayloadError
-from airflow_provider_whatsapp.client.phone import mask, recipient_key
+from airflow_provider_whatsapp.client.phone import canonical, recipient_key
 from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
 from airflow_provider_whatsapp.delivery.result_lines import Scope, in_scope
 from airflow_provider_whatsapp.delivery.rows import read_rows
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MAX_SHOWN = 5
 """Bad recipients that one error names."""
+LONGEST_SHOWN = 60
+"""Characters of a cell that is no number which the report keeps."""
 _SEPARATORS = re.compile(r"[,;\n]")
 
 
@@ -177,10 +179,11 @@ class Recipients:
         rows = read_rows(self._source, needed=needed, value_field=self._to_field)
         for where, columns in in_scope(rows, self._source, self._scope, self._to_field):
             row = self._row(position, where, columns)
-            if self._shards > 1 and zlib.crc32(row.to.encode()) % self._shards != self._shard:
+            same = row.to if row.error is not None else canonical(row.to)
+            if self._shards > 1 and zlib.crc32(same.encode()) % self._shards != self._shard:
                 continue
             position += 1
-            if row.error is not None or seen.add(row.to):
+            if row.error is not None or seen.add(same):
                 yield row
             else:
                 yield Row(row.position, row.to, row.values, row.group, "duplicate", None, where, row.given)
@@ -195,10 +198,10 @@ class Recipients:
             problem = PayloadError(
                 f"{where}: {error.message.removeprefix('to: ')}", field="to", advice=error.advice
             )
-            shown = "" if given is None else str(given)
+            shown = _cut("" if given is None else str(given))
             return Row(position, shown or where, columns, error=problem, where=where, given=shown)
         group = self._group(to) if self._group is not None else ""
-        skip: Literal["suppressed"] | None = "suppressed" if to in self._suppressed else None
+        skip: Literal["suppressed"] | None = "suppressed" if canonical(to) in self._suppressed else None
         return Row(position, to, columns, group, skip, None, where, str(given))
 
     def survey(self) -> Survey:
@@ -227,50 +230,6 @@ class Recipients:
         return found
 
 
-def read_suppressed(source: Any, *, default_country: str | None = None) -> Seen:
-    """
-    Read the numbers that are to be left alone.
-
-    :param source: A path with ``open`` (one number a line, or CSV or JSON lines with the number first), a list, or a
-        text that parts them by commas, semicolons or lines.
-    :param default_country: ISO code of the country whose national numbers are read; None: none are.
-    :raises PayloadError: An entry is no number; nobody is sent to, since it may be somebody who asked for that.
-    """
-    seen = Seen()
-    if isinstance(source, str):
-        source = [part for part in _SEPARATORS.split(source) if part.strip()]
-    for place, (where, entry) in enumerate(_entries(source)):
-        try:
-            seen.add(recipient_key(entry, default_country=default_country))
-        except PayloadError as error:
-            if place == 0 and hasattr(source, "open") and not any(char.isdigit() for char in entry):
-                continue  # the file's header
-            raise PayloadError(
-                f"{where} {mask(entry)} is no number or id",
-                field="suppression",
-                advice=f"Nothing was sent. {error.advice or ''}",
-            ) from error
-    return seen
-
-
-def _entries(source: Any) -> Iterator[tuple[str, str]]:
-    if hasattr(source, "open"):
-        with source.open("rb") as file:
-            # On Airflow 3.1.0 an object store's file cannot be iterated.
-            for number, line in enumerate(iter(file.readline, b""), 1):
-                text = line.decode("utf-8-sig", "replace").strip()
-                if text.startswith("{"):
-                    text = str(next(iter(json.loads(text).values()), ""))
-                if text:
-                    yield f"{source.name}:{number}", re.split(r"[,;\t]", text)[0].strip(" \"'")
-        return
-    for place, item in enumerate(source):
-        yield (
-            f"suppression[{place}]",
-            str(next(iter(item.values()), "") if hasattr(item, "values") else item),
-        )
-
-
 def read_recipients(to: object, *, default_country: str | None = None) -> list[str]:
     """
     Check recipients before anything is sent, and drop those that are named twice.
@@ -288,16 +247,22 @@ def read_recipients(to: object, *, default_country: str | None = None) -> list[s
         raise PayloadError(
             "is empty", field="to", advice="Pass a number in international form, or a list of them."
         )
-    recipients: dict[str, None] = {}
+    recipients: dict[str, str] = {}
     wrong: list[tuple[int, PayloadError]] = []
     for place, number in enumerate(given):
         try:
-            recipients[recipient_key(number, default_country=default_country)] = None
+            key = recipient_key(number, default_country=default_country)
+            recipients.setdefault(canonical(key), key)
         except PayloadError as error:
             wrong.append((place, error))
     if wrong:
         raise _all_wrong(wrong, len(given))
-    return list(recipients)
+    return list(recipients.values())
+
+
+def _cut(cell: str) -> str:
+    """Return a cell that is no recipient as the report keeps it: written down whole it can be a file of its own."""
+    return cell if len(cell) <= LONGEST_SHOWN else f"{cell[:LONGEST_SHOWN]}... ({len(cell)} characters)"
 
 
 def _all_wrong(wrong: Sequence[tuple[int, PayloadError]], total: int) -> PayloadError:

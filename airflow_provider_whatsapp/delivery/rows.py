@@ -2,109 +2,277 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.delivery.csv_rows import as_columns, read_header, read_records
+from airflow_provider_whatsapp.delivery.text_files import open_text
+
+if TYPE_CHECKING:
+    import io
 
 Raw = tuple[str, dict[str, Any] | PayloadError]
 """Where a row stands (``people.csv:12``), and its columns or what is wrong with it."""
 
-_DELIMITERS = ",;\t|"
+USUAL_NAMES = frozenset(
+    {
+        *(
+            "to",
+            "phone",
+            "phonenumber",
+            "number",
+            "mobile",
+            "mobilenumber",
+            "mobilephone",
+            "cell",
+            "cellphone",
+            "tel",
+        ),
+        *("telephone", "msisdn", "whatsapp", "whatsappnumber", "waid", "recipient", "contact", "userid"),
+    }
+)
+"""What the column of the numbers is called nearly everywhere, in small letters without spaces."""
+
+LONGEST_INTEGER = 40
+"""Digits of a whole number in JSON; a longer one is no value that a message could hold, and goes on as text."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_LEFT_OUT = "(left out: no value that can be written down)"
 
 
-def read_rows(source: Any, *, needed: Iterable[str] = (), value_field: str = "to") -> Iterator[Raw]:
+def read_rows(
+    source: Any, *, needed: Iterable[str] = (), value_field: str = "to", field: str = "recipients"
+) -> Iterator[Raw]:
     """
     Yield the rows of a source, one at a time.
 
     :param source: A path with ``open`` (``pathlib.Path``, ``ObjectStoragePath``), or a list of dicts or plain values.
-    :param needed: Columns that a CSV file must have.
-    :param value_field: Column that the plain values of a list stand for.
+    :param needed: Columns that a CSV file must have, and that no row may name twice.
+    :param value_field: Column that the plain values of a list stand for, and that holds the recipient.
+    :param field: Argument that gave the source.
     :raises PayloadError: The file is missing or unreadable, or lacks a column; the error names file and line.
     """
+    needed = frozenset(needed)
     if hasattr(source, "open"):
-        yield from _file_rows(source, frozenset(needed))
+        with open_text(source, field=field) as text:
+            yield from _text_rows(text, source.name, needed, value_field, field)
         return
     for place, item in enumerate(source):
-        where = f"recipients[{place}]"
-        if isinstance(item, Mapping):
-            yield where, dict(item)
-        else:
-            yield where, {value_field: item}
+        where = f"{field}[{place}]"
+        columns = dict(item) if isinstance(item, Mapping) else {value_field: item}
+        yield where, _sound(columns, where, needed, field)
 
 
-def _file_rows(path: Any, needed: frozenset[str]) -> Iterator[Raw]:
-    name = path.name
-    try:
-        with path.open("rb") as file:
-            raw = _buffered(file)
-            if raw.peek(2)[:2] == b"\x1f\x8b":
-                raw = io.BufferedReader(gzip.GzipFile(fileobj=raw))
-            start = raw.peek(256).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-            text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
-            yield from _json_rows(text, name) if start in (b"{", b"[") else _csv_rows(text, name, needed)
-    except OSError as error:
-        raise PayloadError(
-            f"{name} cannot be read: {type(error).__name__}",
-            field="recipients",
-            advice="Check the path, and that the worker may read it.",
-        ) from error
-    except (UnicodeDecodeError, EOFError) as error:
-        raise PayloadError(
-            f"{name} is not UTF-8 text, or its compression is broken", field="recipients"
-        ) from error
+def is_json(text: io.TextIOWrapper) -> tuple[bool | None, Iterator[str]]:
+    """
+    Say whether a file holds JSON (None: it holds nothing), and return its lines.
+
+    :param text: The file, at its beginning.
+    """
+    blank: list[str] = []
+    for line in text:
+        blank.append(line)
+        if line.strip():
+            return line.lstrip()[0] in "{[", chain(blank, text)
+    return None, iter(blank)
 
 
-def _buffered(file: Any) -> io.BufferedReader:
-    return file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)
+def _text_rows(
+    text: io.TextIOWrapper, name: str, needed: frozenset[str], value_field: str, field: str
+) -> Iterator[Raw]:
+    json_file, lines = is_json(text)
+    if json_file:
+        yield from json_rows(lines, name, needed, value_field, field)
+    else:
+        yield from _csv_rows(lines, name, needed, value_field, field)
 
 
-def _csv_rows(text: io.TextIOWrapper, name: str, needed: frozenset[str]) -> Iterator[Raw]:
-    first = text.readline()
-    delimiter = max(_DELIMITERS, key=first.count)
-    header = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter), [])]
-    missing = sorted(needed - set(header))
+def _csv_rows(
+    text: Iterator[str], name: str, needed: frozenset[str], value_field: str, field: str
+) -> Iterator[Raw]:
+    header = read_header(text, name, needed, field=field)
+    where = f"{name}:{header.first}"
+    missing = sorted(needed - {*header.names})
     if missing:
         raise PayloadError(
-            f"{name}:1 has no column {', '.join(map(repr, missing))}; it has {', '.join(header) or 'none'}",
-            field="recipients",
-            advice="Name the column of the numbers in to_field, and the others as they are in the file.",
+            f"{where} has no column {', '.join(map(repr, missing))}{_hint(header.names, missing)}",
+            field=field,
+            advice="The first line names the columns. Name the numbers' column in to_field, and the others as they are "
+            "in the file.",
         )
-    reader = csv.reader(text, delimiter=delimiter)
-    try:
-        for cells in reader:
-            where = f"{name}:{reader.line_num + 1}"
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                yield where, _bad(where, f"has {len(cells)} cells, the header {len(header)}")
-            else:
-                yield where, dict(zip(header, cells, strict=True))
-    except csv.Error as error:
-        raise PayloadError(f"{name}:{reader.line_num + 1} is no CSV: {error}", field="recipients") from error
+    check_once(header.names, needed, where, field)
+    width, place = len(header.names), header.names.index(value_field) if value_field in header.names else 0
+    records = read_records(text, name, header, lambda cells: cells[place], field=field)
+    for line, cells in records:
+        where = f"{name}:{line}"
+        if len(cells) == width:
+            yield where, as_columns(header, cells)
+        else:
+            yield where, _bad(where, f"has {len(cells)} cells, the header {width}", field)
 
 
-def _json_rows(text: io.TextIOWrapper, name: str) -> Iterator[Raw]:
-    for number, line in enumerate(text, 1):
+def check_once(names: Collection[str], needed: Collection[str], where: str, field: str) -> None:
+    """
+    Refuse a header that names a column twice which is needed: nobody can tell which one is meant.
+
+    :param names: The header's names.
+    :param needed: Those that are needed.
+    :param where: Where the header stands.
+    :param field: Argument that gave the file.
+    :raises PayloadError: One stands twice.
+    """
+    twice = sorted(name for name in needed if list(names).count(name) > 1)
+    if twice:
+        raise PayloadError(
+            f"{where} names the column {twice[0]!r} more than once",
+            field=field,
+            advice="Rename or remove the others: a message would get the value of one of them.",
+        )
+
+
+def simple(name: str) -> str:
+    """
+    Return a column's name as it is compared with the usual ones.
+
+    :param name: The name.
+    """
+    return re.sub(r"[\W_]+", "", name).lower()
+
+
+def _hint(names: Collection[str], missing: Collection[str]) -> str:
+    """Name the columns that may be meant. A file without a header has a person's data there, so no others are named."""
+    alike = {simple(name) for name in missing} | USUAL_NAMES
+    known = [name for name in names if simple(name) in alike]
+    columns = f"{len(names)} column{'' if len(names) == 1 else 's'}"
+    return (
+        f"; of its {columns}, {', '.join(map(repr, known[:5]))} may be meant"
+        if known
+        else f"; it has {columns}"
+    )
+
+
+def json_rows(
+    lines: Iterator[str], name: str, needed: frozenset[str], value_field: str, field: str
+) -> Iterator[Raw]:
+    """
+    Yield the rows of JSON lines, or of one JSON array.
+
+    :param lines: The file's lines.
+    :param name: The file's name.
+    :param needed: Columns that no row may name twice.
+    :param value_field: Column that plain values in an array stand for.
+    :param field: Argument that gave the file.
+    :raises PayloadError: An array is broken.
+    """
+    pairs, begun = _unique(needed), False
+    for number, line in enumerate(lines, 1):
         where = f"{name}:{number}"
         if not line.strip():
             continue
+        first, begun = not begun, True
         try:
-            value = json.loads(line)
-        except ValueError:
-            yield where, _bad(where, "is not a JSON object on one line")
-            continue
-        if isinstance(value, list) and number == 1:
-            yield from read_rows(value)
+            value = json.loads(line, parse_int=_whole, object_pairs_hook=pairs)
+        except (ValueError, RecursionError) as error:
+            if first and line.lstrip().startswith("["):
+                value = _array([line, *lines], name, pairs, field)
+            else:
+                yield where, _bad(where, _why(error), field)
+                continue
+        if isinstance(value, list) and first:
+            yield from read_rows(value, needed=needed, value_field=value_field, field=field)
         elif isinstance(value, dict):
-            yield where, value
+            yield where, _sound(value, where, needed, field)
         else:
-            yield where, _bad(where, f"is a {type(value).__name__}, not an object")
+            yield where, _bad(where, f"is a {type(value).__name__}, not an object", field)
 
 
-def _bad(where: str, problem: str) -> PayloadError:
-    return PayloadError(f"{where} {problem}", field="recipients", advice="Correct this row.")
+def _array(lines: list[str], name: str, pairs: Any, field: str) -> Any:
+    """Read an array that stands on several lines; one that is broken has no rows that can be told apart."""
+    try:
+        return json.loads("".join(lines), parse_int=_whole, object_pairs_hook=pairs)
+    except (ValueError, RecursionError) as error:
+        at = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise PayloadError(
+            f"{name}{at} is not a valid JSON array ({_why(error)})",
+            field=field,
+            advice="Nobody was sent to. Correct it, or write JSON lines: there one bad row is one failure.",
+        ) from None
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, _TwiceError):
+        return str(error)
+    return "is nested too deeply" if isinstance(error, RecursionError) else "is not a JSON object on one line"
+
+
+class _TwiceError(ValueError):
+    """A row names a needed column twice."""
+
+
+def _unique(needed: frozenset[str]) -> Any:
+    """Return what makes an object of its pairs, and refuses two of a needed name."""
+
+    def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        columns = dict(pairs)
+        if len(columns) != len(pairs):
+            names = [name for name, _ in pairs]
+            for name in needed:
+                if names.count(name) > 1:
+                    msg = f"names {name!r} more than once"
+                    raise _TwiceError(msg)
+        return columns
+
+    return made
+
+
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) <= LONGEST_INTEGER else digits
+
+
+def _sound(
+    columns: dict[str, Any], where: str, needed: Collection[str], field: str
+) -> dict[str, Any] | PayloadError:
+    """Return a row that can be sent and written down; a value that cannot be is the row's own failure."""
+    poisoned = [name for name, value in columns.items() if not (_is_sound(name) and _is_sound(value))]
+    for name in poisoned:
+        if name in needed:
+            return _bad(where, f"has a value in {name!r} that is no text: {_poison(columns[name])}", field)
+    for name in poisoned:
+        value = columns.pop(name)
+        shown = _SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
+        columns[_SURROGATE.sub("\ufffd", str(name))] = shown if _is_sound(shown) else _LEFT_OUT
+    return columns
+
+
+def _is_sound(value: Any) -> bool:
+    """Say whether a value can be written to a file of results."""
+    kind = type(value)
+    if kind is str:
+        return value.isascii() or _SURROGATE.search(value) is None
+    if kind is int:
+        return bool(value.bit_length() <= 4 * LONGEST_INTEGER)
+    if value is None or kind is bool or kind is float:
+        return True
+    try:
+        json.dumps(value, default=str, ensure_ascii=False).encode()
+    except (ValueError, TypeError, RecursionError):  # UnicodeEncodeError is a ValueError
+        return False
+    return True
+
+
+def _poison(value: Any) -> str:
+    if isinstance(value, str):
+        return "half of a character (a lone surrogate)"
+    return (
+        "a number of too many digits"
+        if isinstance(value, int)
+        else f"a {type(value).__name__} that JSON cannot hold"
+    )
+
+
+def _bad(where: str, problem: str, field: str) -> PayloadError:
+    return PayloadError(f"{where} {problem}", field=field, advice="Correct this row.")

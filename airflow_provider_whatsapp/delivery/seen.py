@@ -35,6 +35,11 @@ class Seen:
             self._spill()
         return True
 
+    def __len__(self) -> int:
+        if self._database is None:
+            return len(self._keys)
+        return int(self._database.execute("SELECT count(*) FROM seen").fetchone()[0])
+
     def __contains__(self, to: object) -> bool:
         key = _key(str(to))
         if self._database is None:

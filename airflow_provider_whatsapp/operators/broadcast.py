@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -17,7 +16,7 @@ from airflow_provider_whatsapp.operators._private import hidden_recipients, hidd
 from airflow_provider_whatsapp.operators._template_check import Preparer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from airflow.sdk import BaseOperatorLink, Context
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.recipients import Recipients, Row, Survey
     from airflow_provider_whatsapp.delivery.report import Outcome, Report
     from airflow_provider_whatsapp.delivery.results import Results
+    from airflow_provider_whatsapp.delivery.seen import Seen
     from airflow_provider_whatsapp.delivery.windows import Gate, Window
 
 
@@ -64,8 +64,9 @@ class BroadcastTemplateOperator(DeliveringOperator):
     :param shards: In how many parts they are divided. (templated)
     :param scope: With an earlier task's results file as recipients, and no other source: ``failed`` sends to those who
         failed or were never tried, ``unknown`` to those whose answer was lost. (templated)
-    :param suppression: Numbers that are left alone: a path, a list, or a text that parts them by commas or lines, an
-        Airflow Variable's say: ``"{{ var.value.opted_out }}"``. (templated)
+    :param suppression: Those who opted out: a path, a list, or a text of numbers that are separated by commas or lines,
+        an Airflow Variable's say: ``"{{ var.value.opted_out }}"``. A list that is given and empty, but for ``[]`` and a
+        file with its header alone, ends the task, and so does a cell that is no number or ID. (templated)
     :param results_path: JSON lines with every recipient's outcome; with several shards each writes its own. (templated)
     :param check_template: Look up first whether the template is approved and the values fit it; one request.
         (templated)
@@ -161,6 +162,7 @@ class BroadcastTemplateOperator(DeliveringOperator):
         self.shards: Any = shards
         self.scope: Any = scope
         self.suppression = suppression
+        self._has_suppression = suppression is not None
         self.results_path = results_path
         self.check_template: Any = check_template
         self.dry_run: Any = dry_run
@@ -244,20 +246,17 @@ class BroadcastTemplateOperator(DeliveringOperator):
         return columns(self.header, self.header_filename, self.body, self.buttons, self.components)
 
     def _recipients(self, window: Window | None) -> Recipients:
-        from airflow_provider_whatsapp.delivery.recipients import Recipients, read_suppressed
+        from airflow_provider_whatsapp.delivery.recipients import Recipients
+        from airflow_provider_whatsapp.operators._lists import recipient_source, suppression_list
 
-        source = self.recipients
-        if isinstance(source, str) and source.lstrip().startswith("["):
-            source = json.loads(source)
-        suppressed: Any = ()
         country = self.hook.client.config.default_country
-        if self.suppression:
-            is_path = isinstance(self.suppression, str) and "/" in self.suppression
-            suppressed = read_suppressed(
-                opened(self.suppression) if is_path else self.suppression, default_country=country
+        suppressed: Collection[str] | Seen = ()
+        if self._has_suppression or self.suppression is not None:
+            suppressed = suppression_list(
+                self.suppression, to_field=self.to_field, default_country=country, log=self.log
             )
         return Recipients(
-            opened(source),
+            recipient_source(self.recipients),
             to_field=self.to_field,
             columns=self._columns(),
             shard=self.shard,

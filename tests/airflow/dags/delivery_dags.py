@@ -141,7 +141,7 @@ def broadcast_shards():
         shards="{{ dag_run.conf.get('shards', 3) }}",
         ledger_path=LEDGER,
         results_path="{{ dag_run.conf['results'] }}",
-        suppression="{{ dag_run.conf.get('opted_out', '') }}",
+        suppression="{{ dag_run.conf.get('opted_out', '[]') }}",
         max_failed="{{ dag_run.conf.get('max_failed', 0) }}",
     ).expand(shard=[0, 1, 2])
 

@@ -1,0 +1,49 @@
+"""The lists of a broadcast after rendering: paths, texts and XComs as what can be read, or a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Number
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.delivery.suppression import is_path, listed, read_suppressed
+from airflow_provider_whatsapp.operators._delivery import opened
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.delivery.seen import Seen
+
+
+def recipient_source(given: Any) -> Any:
+    """
+    Return what the recipients are read from.
+
+    :param given: A path, a URL of an object store, a list, or a text that holds one.
+    :raises PayloadError: It is none of them.
+    """
+    if isinstance(given, str) and given.lstrip().startswith("["):
+        return listed(given, field="recipients")
+    if given is None or given == "" or isinstance(given, Mapping | bytes | Number):
+        raise PayloadError(
+            f"is {'an empty text' if given == '' else f'a {type(given).__name__}'}",
+            field="recipients",
+            advice="Give the path of a file, or a list of rows or numbers.",
+        )
+    return opened(given)
+
+
+def suppression_list(given: Any, *, to_field: str, default_country: str | None, log: Any) -> Seen:
+    """
+    Read the suppression list.
+
+    :param given: A path, a URL of an object store, a list, or a text of numbers.
+    :param to_field: Column of the recipients' numbers.
+    :param default_country: ISO code of the country whose national numbers are read; None: none are.
+    :param log: The task's log, which learns how many the list holds.
+    :raises PayloadError: It is missing, or a cell of it is no recipient.
+    """
+    if isinstance(given, str) and is_path(given):
+        given = opened(given.strip())
+    found = read_suppressed(given, to_field=to_field, default_country=default_country)
+    log.info("WhatsApp: the suppression list holds %d recipients", len(found))
+    return found

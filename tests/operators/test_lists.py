@@ -1,0 +1,81 @@
+"""The lists of a broadcast as a DAG gives them: what is no list ends the task before any request."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_whatsapp._compat import AirflowFailException
+from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
+
+OUT, IN = "15550000001", "15550000002"
+
+
+def broadcast(**arguments):
+    return BroadcastTemplateOperator(
+        task_id="send", **{"recipients": [f"+{OUT}", f"+{IN}"], "template_name": "hello_world", **arguments}
+    )
+
+
+def messages_to(sandbox):
+    return [message["to"] for message in sandbox.messages]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rendered", "words"),
+    [
+        ({"suppression": "{{ none_given }}"}, None, r"suppression\[0\].*is no number"),
+        ({"suppression": "{{ var_given }}"}, None, "suppression: is an empty text"),
+        ({"suppression": "gone.csv"}, None, "gone.csv cannot be read"),
+        ({"suppression": "given"}, ("suppression", None), "suppression: is None"),
+        ({"recipients": "given"}, ("recipients", None), "recipients: is a NoneType"),
+        ({"recipients": "{{ var_given }}"}, None, "recipients: is an empty text"),
+        ({"recipients": "[{'to': "}, None, "recipients: is a text that begins like a list"),
+        ({"recipients": {"to": OUT}}, None, "recipients: is a dict"),
+    ],
+)
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_is_no_list_is_refused_before_any_request(sandbox, arguments, rendered, words, dry_run):
+    task = broadcast(dry_run=dry_run, **arguments)
+    task.render_template_fields({"none_given": None, "var_given": ""})
+    if rendered is not None:  # what an XCom that holds nothing is after rendering
+        name, value = rendered
+        setattr(task, name, value)
+        task._revealed = None
+
+    with pytest.raises(AirflowFailException, match=words):
+        task.execute({})
+
+    assert sandbox.requests() == []
+
+
+def test_suppression_may_be_the_name_of_a_file_in_the_working_folder(sandbox, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "optouts.csv").write_text(f"date,phone\n2024-01-31,+{OUT}\n")
+
+    report = broadcast(suppression="optouts.csv").execute({})
+
+    assert messages_to(sandbox) == [IN]
+    assert report["skipped_because"] == {"suppressed": 1}
+    assert "the suppression list holds 1 recipients" in capsys.readouterr().out
+
+
+def test_lists_rendered_as_texts_are_lists(sandbox):
+    task = broadcast(recipients="{{ people }}", suppression="{{ opted_out }}")
+    task.render_template_fields(
+        {"people": [{"to": f"+{OUT}", "x": None}, {"to": int(IN)}], "opted_out": [OUT]}
+    )
+
+    task.execute({})
+
+    assert messages_to(sandbox) == [IN]
+
+
+def test_the_dry_run_sees_what_the_real_run_would(sandbox, tmp_path):
+    people = tmp_path / "people.csv"
+    people.write_text(f'to,note\n+{OUT},"5 inch\n+{IN},6"\n')
+
+    for dry_run in (True, False):
+        with pytest.raises(AirflowFailException, match="quotation marks do not match"):
+            broadcast(recipients=str(people), dry_run=dry_run).execute({})
+
+    assert sandbox.requests() == []
