@@ -29,6 +29,14 @@ if TYPE_CHECKING:
 MAX_ID = 128
 """Characters of a request's or trace's ID that are repeated in our errors."""
 
+MAX_VALUES = 500_000
+"""Values in the JSON of an answer; the longest list that is asked for, 1,000 templates, has a tenth of them."""
+_DONE = ("messages", "contacts", "id", "success")
+"""What only the answer to a request that was carried out holds."""
+_NOT_CARRIED_OUT = (301, 302, 307, 308)
+"""Redirects that say where a request has to go instead; 303, say, sends on after it was carried out."""
+_MAX_CODE = 10**9
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -55,10 +63,13 @@ class Answer:
         return (self.cleaner.line if self.cleaner else clean_line)(stated, limit=MAX_ID) or None
 
     def json(self) -> Any:
-        """Return the body as JSON, or None when it is not JSON."""
+        """Return the body as JSON, or None when it is not JSON, or JSON that would fill the memory."""
+        # A small text can make large objects: "[{},{},..." thirty times its size.
+        if len(self.body) > MAX_VALUES and sum(map(self.body.count, (b",", b":", b"[", b"{"))) > MAX_VALUES:
+            return None
         try:
             data = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return self.cleaner.values(data) if self.cleaner else data
 
@@ -74,13 +85,15 @@ def read(answer: Answer, *, doubt: str | None) -> dict[str, Any]:
     :raises APIError: The gateway or Graph refused.
     """
     data = answer.json()
-    if 200 <= answer.status < 300:
-        if isinstance(data, dict) and "error" not in data:
-            return data
-        if not answer.body and doubt is None:
-            return {}
-        if not isinstance(data, dict):
-            raise _in_doubt("the answer was a success without a readable body", answer, doubt)
+    accepted = 200 <= answer.status < 300
+    if accepted and isinstance(data, dict) and data.get("error") is None:
+        return data
+    if accepted and not answer.body and doubt is None:
+        return {}
+    if doubt is not None and isinstance(data, dict) and any(data.get(key) for key in _DONE):
+        raise _in_doubt("the answer is a refusal and a success at once", answer, doubt)
+    if accepted and not _is_graph_s(data) and not _gateway_text(data):
+        raise _in_doubt("the answer was a success without a readable body", answer, doubt)
     raise to_error(answer, data, doubt=doubt)
 
 
@@ -94,10 +107,14 @@ def to_error(answer: Answer, data: Any, *, doubt: str | None) -> WhatsAppError:
     :param data: Its parsed JSON, or None.
     :param doubt: As for :func:`read`.
     """
-    error = data.get("error") if isinstance(data, dict) else None
-    if isinstance(error, dict) and _is_int(error.get("code")):
-        return _graph_error(answer, error, doubt)
+    if _is_graph_s(data):
+        return _graph_error(answer, data["error"], doubt)
     return _gateway_error(answer, _gateway_text(data), doubt)
+
+
+def _is_graph_s(data: Any) -> bool:
+    error = data.get("error") if isinstance(data, dict) else None
+    return isinstance(error, dict) and _is_int(error.get("code"))
 
 
 def _graph_error(answer: Answer, error: dict[str, Any], doubt: str | None) -> WhatsAppError:
@@ -128,6 +145,8 @@ def _gateway_error(answer: Answer, text: str, doubt: str | None) -> WhatsAppErro
     status = answer.status
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         return _in_doubt(_said("the gateway failed", text), answer, doubt)
+    if status < HTTPStatus.BAD_REQUEST and status not in _NOT_CARRIED_OUT:
+        return _in_doubt(_said(f"HTTP {status} is no answer to this request", text), answer, doubt)
     facts: dict[str, Any] = {"http_status": status, "request_id": answer.request_id}
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitError(
@@ -219,4 +238,4 @@ def _text(value: Any) -> str:
 
 
 def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MAX_CODE

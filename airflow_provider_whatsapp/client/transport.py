@@ -14,16 +14,17 @@ from urllib.parse import quote, urlencode
 import requests
 from requests.models import PreparedRequest
 from requests.utils import select_proxy
-from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.util import Timeout
 
 from airflow_provider_whatsapp import __version__
 from airflow_provider_whatsapp.client.answers import Answer, read
+from airflow_provider_whatsapp.client.bounds import AnswerError, read_body
 from airflow_provider_whatsapp.client.config import CURRENT_HOST, check_proxy
 from airflow_provider_whatsapp.client.errors import (
     ConfigurationError,
     NotSentError,
     OutcomeUnknownError,
+    PayloadError,
     RateLimitError,
     ServerError,
     WhatsAppError,
@@ -145,7 +146,7 @@ class Transport:
             departure = call.permit if call.permit is not None and attempt == 1 else self._leave(call.stop)
             started = started or time.monotonic()
             try:
-                return read(self._exchange(call, departure), doubt=call.doubt)
+                return self._exchange(call, departure)
             except WhatsAppError as error:
                 if isinstance(error, RateLimitError) and error.code is None:
                     self._pacer.refused(departure)
@@ -176,23 +177,30 @@ class Transport:
         """
         return self._pacer.acquire(stop=stop)
 
-    def _exchange(self, call: Call, departure: Departure) -> Answer:
-        """Send once and read the whole answer."""
+    def _exchange(self, call: Call, departure: Departure) -> dict[str, Any]:
+        """Send once and read the answer; whatever goes wrong, the connection knows whether the request has left."""
         timeout = self._timeout()
         request = self._prepare(call)
-        start_record(departure)
+        start_record(departure, patience=self._config.timeout[1], until=self._given_up())
         try:
             response = self._adapter.send(
                 request, stream=True, timeout=timeout, verify=self._verify, proxies=self._proxies
             )
-            body = response.content
-        except (requests.RequestException, Urllib3Error, OSError) as error:
+            body = read_body(response.raw, response.headers)
+            answer = Answer(response.status_code, response.headers, body, self._cleaner)
+            return read(answer, doubt=call.doubt)
+        except WhatsAppError:
+            raise
+        except Exception as error:
             raise self._failure(error, call) from error
         finally:
             close = getattr(request.body, "close", None)
             if close is not None:
                 close()
-        return Answer(response.status_code, response.headers, body, self._cleaner)
+
+    def _given_up(self) -> float:
+        """Return the moment at which a request that goes now is given up; one that goes late has a little time."""
+        return math.inf if self._until is None else max(self._until, time.monotonic() + _LEAST)
 
     def _left(self) -> float:
         return math.inf if self._until is None else self._until - time.monotonic()
@@ -230,7 +238,7 @@ class Transport:
             request.body = call.open_body()
             headers["Content-Length"] = str(len(request.body))
         elif call.json is not None:
-            request.body = json.dumps(call.json, ensure_ascii=False, separators=(",", ":")).encode()
+            request.body = _json_bytes(call.json)
             headers["Content-Type"] = "application/json"
             headers["Content-Length"] = str(len(request.body))
         elif call.method == "POST":
@@ -241,22 +249,20 @@ class Transport:
     def _failure(self, error: Exception, call: Call) -> WhatsAppError:
         """Name what became of a request that got no answer."""
         reason = self._cleaner.line(_reason(error))
+        if request_began():
+            return _unanswered(error, reason, call.doubt)
+        if isinstance(error, OSError) and "CA certificate" in str(error):
+            return ConfigurationError(
+                "the CA bundle of the connection's verify does not exist",
+                advice="Give the path of an existing file.",
+            )
         if isinstance(error, ValueError):
             # What a library cannot parse it repeats, and a proxy's address may hold a password.
             words = reason if isinstance(error, requests.exceptions.InvalidSchema) else type(error).__name__
             return ConfigurationError(
                 f"the request could not be made: {words}", advice="Check host and proxies."
             )
-        if isinstance(error, OSError) and "CA certificate" in str(error):
-            return ConfigurationError(
-                "the CA bundle of the connection's verify does not exist",
-                advice="Give the path of an existing file.",
-            )
-        if not request_began():
-            return NotSentError(f"no connection to the gateway: {reason}", advice=self._connect_advice())
-        if call.doubt is None:
-            return ServerError(f"no answer from the gateway: {reason}", advice="Try again later.")
-        return OutcomeUnknownError(f"the request left but its answer was lost: {reason}", advice=call.doubt)
+        return NotSentError(f"no connection to the gateway: {reason}", advice=self._connect_advice())
 
     def _connect_advice(self) -> str:
         if self._config.host:
@@ -269,12 +275,36 @@ class Transport:
         )
 
 
+def _unanswered(error: Exception, reason: str, doubt: str | None) -> WhatsAppError:
+    unusable = isinstance(error, AnswerError)
+    if doubt is not None:
+        lost = f"cannot be used: {error}" if unusable else f"was lost: {reason}"
+        return OutcomeUnknownError(f"the request left but its answer {lost}", advice=doubt)
+    lost = (
+        f"the gateway's answer cannot be used: {error}"
+        if unusable
+        else f"no answer from the gateway: {reason}"
+    )
+    return ServerError(lost, advice="Try again later.")
+
+
 def _paused(seconds: float, stop: threading.Event | None) -> bool:
     """Wait, and say whether the wait was ended by somebody who wants no more of it."""
     if stop is not None:
         return stop.wait(seconds)
     time.sleep(seconds)
     return False
+
+
+def _json_bytes(content: Any) -> bytes:
+    try:
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        raise PayloadError(
+            "holds half of a character (a lone surrogate), which cannot be sent",
+            field="message",
+            advice="See where the text comes from: it was cut, or decoded the wrong way.",
+        ) from None
 
 
 def encode_query(query: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """
-The connection pool, with one addition: it knows whether a request has begun to leave.
+The connection pool, with two additions: it knows whether a request has begun to leave, and it waits and reads within
+bounds.
 
 Whether a failed request may be repeated hangs on that alone. Exception types only hint at it (a TLS error can come
 before or after the request was written), so the connection itself keeps the record.
@@ -7,6 +8,8 @@ before or after the request was written), so the connection itself keeps the rec
 
 from __future__ import annotations
 
+import functools
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,10 +17,19 @@ from typing import TYPE_CHECKING, Any
 from requests.adapters import HTTPAdapter
 from requests.models import Response
 from requests.structures import CaseInsensitiveDict
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection
+
+from airflow_provider_whatsapp.client.bounds import (
+    BoundedResponse,
+    Source,
+    is_quiet,
+    send_all,
+    wait_until_sent,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from requests.models import PreparedRequest
 
     from airflow_provider_whatsapp.client.rate_limit import Departure
@@ -33,17 +45,24 @@ A server that closes an idle connection just as a request is written to it leave
 servers close after 5 seconds or more, so an older connection is replaced by a new one.
 """
 
+UNWATCHED = 65_536
+"""Bytes of a request that are sent before its answer is waited for without a look at whether they have left."""
+
 _record = threading.local()
 
 
-def start_record(departure: Departure) -> None:
+def start_record(departure: Departure, *, patience: float, until: float = math.inf) -> None:
     """
-    Begin a new record for this thread's next request; until a connection knows better, the request has left.
+    Begin a new record for this thread's next request.
 
     :param departure: Is told when the first byte leaves.
+    :param patience: Seconds in which at least one more byte has to leave, as long as some are left.
+    :param until: Moment of ``time.monotonic()`` at which the request is given up.
     """
-    _record.began = True
+    _record.began = False
     _record.departure = departure
+    _record.patience = patience
+    _record.until = until
 
 
 def request_began() -> bool:
@@ -52,11 +71,19 @@ def request_began() -> bool:
 
 
 class _Recording(HTTPConnection):
-    """Notes the first byte of a request, as opposed to those of a proxy's CONNECT or a TLS handshake."""
+    """
+    Notes the first byte of a request, as opposed to those of a proxy's CONNECT or a TLS handshake, and keeps what the
+    other side says within bounds: see :mod:`~airflow_provider_whatsapp.client.bounds`.
+    """
 
     _last_used = 0.0
+    _answer_until = math.inf
+    _sent = 0
+    _spoilt = False
 
     def connect(self) -> None:
+        self._spoilt = False
+        self._answer_until = self._moment()  # of a proxy's answer
         try:
             super().connect()
         finally:
@@ -66,29 +93,60 @@ class _Recording(HTTPConnection):
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
-        _record.began = True
-        _record.departure.left()
+        if not _record.began:
+            self._begin()
         self._last_used = time.monotonic()
-        super().send(data)
+        self._sent += len(data)
+        send_all(self.sock, data, _record.patience, _record.until)
+
+    def _begin(self) -> None:
+        # Whatever is there before the request cannot be its answer.
+        if not is_quiet(self.sock):
+            raise ConnectionError("the connection was closed, or spoken on, before the request")
+        _record.began = True
+        self._sent = 0
+        _record.departure.left()
+
+    def getresponse(self) -> Any:
+        if self._sent > UNWATCHED:
+            wait_until_sent(self.sock, _record.patience, _record.until)
+        self._answer_until = self._moment()
+        return super().getresponse()
+
+    def response_class(self, sock: Any, *args: Any, **kwargs: Any) -> BoundedResponse:  # type: ignore[override]
+        return BoundedResponse(Source(sock, self._answer_until, self._spoil), *args, **kwargs)  # type: ignore[arg-type]
+
+    def _moment(self) -> float:
+        """Return when what is waited for now has to be there."""
+        seconds = self.timeout if isinstance(self.timeout, int | float) else math.inf
+        return float(min(time.monotonic() + seconds, getattr(_record, "until", math.inf)))
+
+    def _spoil(self) -> None:
+        self._spoilt = True
 
     @property
     def is_connected(self) -> bool:
-        return super().is_connected and time.monotonic() - self._last_used < MAX_IDLE
+        if self.sock is None or self._spoilt or time.monotonic() - self._last_used >= MAX_IDLE:
+            return False
+        return is_quiet(self.sock)
 
 
-class _RecordingHTTPSConnection(_Recording, HTTPSConnection):
-    pass
+def _recording(pools: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return pools like these whose connections record.
+
+    :param pools: Classes of pools by scheme.
+    """
+    return {scheme: _recording_pool(pool) for scheme, pool in pools.items()}
 
 
-class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _Recording
-
-
-class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _RecordingHTTPSConnection
-
-
-_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
+@functools.cache
+def _recording_pool(pool: Any) -> Any:
+    plain = pool.ConnectionCls
+    if issubclass(plain, _Recording):
+        return pool
+    connection = type(plain.__name__, (_Recording, plain), {})
+    return type(pool.__name__, (pool,), {"ConnectionCls": connection})
 
 
 class RecordingAdapter(HTTPAdapter):
@@ -105,13 +163,12 @@ class RecordingAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pool manager, with recording connections."""
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self.poolmanager.pool_classes_by_scheme = _recording(self.poolmanager.pool_classes_by_scheme)
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
         """Return the manager for a proxy, with recording connections."""
         manager = super().proxy_manager_for(proxy, **proxy_kwargs)
-        if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = _POOLS
+        manager.pool_classes_by_scheme = _recording(manager.pool_classes_by_scheme)
         return manager
 
     def get_connection_with_tls_context(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Any:
@@ -143,6 +200,7 @@ class RecordingAdapter(HTTPAdapter):
         response = Response()
         response.status_code = resp.status
         response.headers = CaseInsensitiveDict(resp.headers)
+        resp.headers.discard("Content-Encoding")  # urllib3 would prepare to unpack as many layers as it names
         response.raw = resp
         response.url = req.url or ""
         response.request = req

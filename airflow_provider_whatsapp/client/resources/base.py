@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.client.errors import PayloadError, ServerError
 from airflow_provider_whatsapp.client.transport import Call
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.transport import Transport
 
 APP = "whatsapp-business"
+MAX_PAGES = 10_000
+"""Pages of one list; the longest, an account's templates, has 6,000 items."""
 _GRAPH_ID = re.compile(r"[0-9]{1,32}", re.ASCII)
 
 
@@ -65,14 +67,37 @@ class Resource:
         The answer's own ``paging.next`` points to another host with a token in it, so only its cursor is used.
         """
         after: str | None = None
-        while True:
+        seen: set[str | None] = set()
+        while after not in seen:
+            if len(seen) >= MAX_PAGES:
+                raise ServerError(
+                    f"the list does not end after {MAX_PAGES:,} pages",
+                    advice="Ask for fewer fields or larger pages.",
+                )
+            seen.add(after)
             page = self._call("GET", path, query={**query, "after": after})
-            yield from page.get("data") or []
-            paging = page.get("paging") or {}
-            cursor = (paging.get("cursors") or {}).get("after")
-            if not paging.get("next") or not cursor or cursor == after:
+            yield from objects(page.get("data"))
+            paging = page.get("paging")
+            cursors = paging.get("cursors") if isinstance(paging, dict) and paging.get("next") else None
+            after = cursors.get("after") if isinstance(cursors, dict) else None
+            if not isinstance(after, str) or not after:
                 return
-            after = cursor
+
+
+def objects(items: Any) -> list[dict[str, Any]]:
+    """
+    Return the objects of a list in an answer; an empty list where there is none.
+
+    :param items: What the answer holds in the place of the list.
+    :raises ServerError: It holds something else.
+    """
+    if items is None or items == {}:
+        return []
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise ServerError(
+            "the gateway's answer holds something else where a list is due", advice="Try again later."
+        )
+    return items
 
 
 def graph_id(value: str | int, field: str) -> str:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import APIError, ConnectionMissingError, PayloadError
-from airflow_provider_whatsapp.client.resources.base import APP
+from airflow_provider_whatsapp.client.resources.base import APP, objects
 from airflow_provider_whatsapp.client.transport import Call
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Connections:
         """
         query = {"app": app, "status": status, "limit": limit}
         answer = self._transport.request(Call(method="GET", url=self._base, query=query))
-        return list(answer.get("connections") or [])
+        return objects(answer.get("connections"))
 
     def get(self, connection_id: str) -> dict[str, Any]:
         """
@@ -74,7 +74,7 @@ class Connections:
             raise APIError(
                 "Maton's answer carries no connection id", advice="List the connections to find it."
             )
-        return self.get(connection_id)
+        return self.get(str(connection_id))
 
     def delete(self, connection_id: str) -> None:
         """

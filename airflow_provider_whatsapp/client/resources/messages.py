@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MAX_CALLBACK_DATA = 512
 """Characters of ``biz_opaque_callback_data`` (Meta, "Service messages")."""
 
+MAX_ID = 512
+"""Characters of an ID that WhatsApp gives; a wamid has about 60."""
+
 DOUBT = (
     "The message may have been sent. WhatsApp has no idempotency key, so it is not repeated by itself: check the "
     "recipient's phone before you send it again."
@@ -124,17 +127,33 @@ def _callback_data(text: str) -> str:
 
 
 def _sent(answer: dict[str, Any], to: str) -> SentMessage:
-    messages = answer.get("messages")
-    first = messages[0] if isinstance(messages, list) and messages else None
-    if not isinstance(first, dict) or not first.get("id"):
-        raise OutcomeUnknownError(
-            "the answer was a success without a message id", http_status=200, advice=DOUBT
-        )
-    contacts = answer.get("contacts")
-    contact = contacts[0] if isinstance(contacts, list) and contacts else {}
+    """Read what was accepted; an answer of another form leaves it in doubt whether anything was."""
+    message, contact = _first(answer.get("messages")), _first(answer.get("contacts"))
+    if message is None or contact is None or not _is_word(message.get("id")):
+        raise _unreadable("without a message id")
+    if not all(
+        value is None or _is_word(value) for value in (contact.get("wa_id"), message.get("message_status"))
+    ):
+        raise _unreadable("of an unknown form")
     return SentMessage(
-        message_id=first["id"],
+        message_id=message["id"],
         wa_id=contact.get("wa_id"),
         to=to,
-        message_status=first.get("message_status"),
+        message_status=message.get("message_status"),
     )
+
+
+def _unreadable(how: str) -> OutcomeUnknownError:
+    return OutcomeUnknownError(f"the answer was a success {how}", http_status=200, advice=DOUBT)
+
+
+def _first(items: Any) -> dict[str, Any] | None:
+    """Return the first object of a list, an empty one where there is no list, and None for anything else."""
+    first = items[0] if isinstance(items, list) and items else {} if items in (None, []) else None
+    return first if isinstance(first, dict) else None
+
+
+def _is_word(value: Any) -> bool:
+    """Tell whether a value can be an ID: logs, ledgers and commands repeat it."""
+    right = isinstance(value, str) and 0 < len(value) <= MAX_ID
+    return right and value.isascii() and value.isprintable() and " " not in value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import NotFoundError, PayloadError
-from airflow_provider_whatsapp.client.resources.base import Resource, graph_id
+from airflow_provider_whatsapp.client.resources.base import Resource, graph_id, objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,9 +70,9 @@ class BusinessProfile(Resource):
         :param fields: Comma list of fields; without them Graph returns next to nothing.
         """
         answer = self._call("GET", self._path(), query={"fields": fields})
-        rows = answer.get("data") or [{}]
-        profile: dict[str, Any] = rows[0]
-        return profile.get("business_profile", profile)  # type: ignore[no-any-return]
+        profile = next(iter(objects(answer.get("data"))), {})
+        nested = profile.get("business_profile", profile)
+        return nested if isinstance(nested, dict) else {}
 
     def update(self, **changes: Any) -> None:
         """
@@ -127,11 +127,11 @@ class MessageHistory(Resource):
     def _row_events(self, row: dict[str, Any]) -> list[dict[str, Any]]:
         events = row.get("events")
         if isinstance(events, dict):
-            return list(events.get("data") or [])
+            return objects(events.get("data"))
         if not row.get("id"):
             return []
         edges = self._pages(f"{graph_id(row['id'], 'history id')}/events", {})
-        return [edge.get("node", edge) for edge in edges]
+        return objects([edge.get("node", edge) for edge in edges])
 
 
 def furthest(events: list[dict[str, Any]]) -> dict[str, Any]:

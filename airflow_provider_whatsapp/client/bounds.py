@@ -1,0 +1,283 @@
+"""
+Bounds on what the other side decides: how long a request and its answer take, how large the answer is, and to what
+it unpacks.
+
+An answer has one deadline, which begins when the request has left; no byte that drips in moves it. An upload has none:
+it fails when nothing more of it leaves the machine.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import math
+import ssl
+import struct
+import termios
+import time
+import zlib
+from http.client import HTTPException, HTTPResponse
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Mapping
+
+MAX_ANSWER = 8 * 1024 * 1024
+"""Bytes of an answer's body, unpacked."""
+_OVERHEAD = 1024 * 1024
+"""Bytes that heads and the framing of chunks may have beside the body."""
+MAX_INTERIM = 16
+"""Interim answers (HTTP 1xx) before the final one."""
+_MAX_MEMBERS = 8
+"""Parts of which a gzip file may consist."""
+_PIECE = 65_536
+_MAX_WAIT = 86_400.0
+"""Seconds; what a socket takes as a time-out has an end."""
+
+_WINDOW_BITS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
+"""How zlib reads each encoding; some servers send deflate without zlib's own head."""
+
+
+class AnswerError(Exception):
+    """An answer that came cannot be used; the text is our own, and quotes nothing of it."""
+
+
+class _Raw(io.RawIOBase):
+    """A socket that is read until a moment, and only so much."""
+
+    def __init__(self, sock: socket.socket, until: float) -> None:
+        self._sock = sock
+        # The file keeps the socket open, even where http.client lets go of it before the body is read.
+        self._file: Any = sock.makefile("rb", buffering=0)
+        self._until = until
+        self._room = MAX_ANSWER + _OVERHEAD
+        self.ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self.ended:
+            return None
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer did not end in its time")
+        self._sock.settimeout(min(left, _MAX_WAIT))
+        count: int = self._file.readinto(buffer) or 0
+        self._room -= count
+        if self._room < 0:
+            raise too_large()
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _Reader(io.BufferedReader):
+    """Tells of bytes that came with an answer and do not belong to it."""
+
+    def __init__(self, raw: _Raw, on_leftover: Callable[[], None]) -> None:
+        super().__init__(raw)
+        self._bounded = raw
+        self._on_leftover = on_leftover
+
+    def close(self) -> None:
+        if not self.closed:
+            self._bounded.ended = True
+            if self.peek(1):
+                self._on_leftover()
+        super().close()
+
+
+class Source:
+    """
+    What :class:`BoundedResponse` reads from: all that ``http.client`` asks of a socket.
+
+    :param sock: The socket.
+    :param until: Moment of ``time.monotonic()`` at which the answer has to be there.
+    :param on_leftover: Is told of bytes after the answer.
+    """
+
+    def __init__(self, sock: socket.socket, until: float, on_leftover: Callable[[], None]) -> None:
+        self._sock = sock
+        self._until = until
+        self._on_leftover = on_leftover
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """
+        Return the file that the answer is read from.
+
+        :param mode: ``rb``.
+        """
+        return _Reader(_Raw(self._sock, self._until), self._on_leftover)
+
+
+class BoundedResponse(HTTPResponse):
+    """``http.client``'s response, which passes over interim answers of every kind, but not for ever."""
+
+    _interim = 0
+
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        if not 100 <= status < 200 or status == 101:
+            return version, status, reason
+        self._interim += 1
+        if self._interim > MAX_INTERIM:
+            raise HTTPException(f"more than {MAX_INTERIM} interim answers")
+        return version, 100, reason  # the one that http.client passes over
+
+
+def read_body(raw: Any, headers: Mapping[str, str]) -> bytes:
+    """
+    Read an answer's body to its end and unpack it; what cannot be read to its end is closed.
+
+    :param raw: urllib3's response, with its content encoding left alone.
+    :param headers: The answer's headers.
+    :raises AnswerError: It is too large, or packed in a way that is not read here.
+    """
+    pieces, size = [], 0
+    try:
+        while piece := raw.read(_PIECE, decode_content=False):
+            size += len(piece)
+            if size > MAX_ANSWER:
+                raise too_large()
+            pieces.append(piece)
+    except BaseException:
+        raw.close()
+        raise
+    return unpack(b"".join(pieces), headers.get("Content-Encoding") or "")
+
+
+def unpack(body: bytes, encoding: str) -> bytes:
+    """
+    Undo one layer of gzip or deflate, which a proxy may have put around an answer unasked.
+
+    :param body: What came.
+    :param encoding: The header ``Content-Encoding``; may be empty.
+    :raises AnswerError: It is packed in another way or several times, damaged, or too large.
+    """
+    layers = [layer for layer in map(str.strip, encoding.lower().split(",")) if layer not in ("", "identity")]
+    if not layers or not body:
+        return body
+    ways = _WINDOW_BITS.get(layers[0])
+    if ways is None or len(layers) > 1:
+        raise AnswerError("the answer is compressed in a way that was not asked for")
+    for window_bits in ways:
+        try:
+            return _inflated(body, window_bits)
+        except zlib.error:
+            continue
+    raise AnswerError("the answer is compressed and damaged")
+
+
+def _inflated(body: bytes, window_bits: int) -> bytes:
+    pieces: list[bytes] = []
+    room = MAX_ANSWER
+    while body and len(pieces) < _MAX_MEMBERS:
+        unpacker = zlib.decompressobj(window_bits)
+        try:
+            pieces.append(unpacker.decompress(body, room + 1))
+        except zlib.error:
+            if pieces:
+                break  # bytes after the end that are none of it
+            raise
+        room -= len(pieces[-1])
+        if room < 0:
+            raise too_large()
+        if not unpacker.eof:
+            raise AnswerError("the answer is compressed and was cut short")
+        body = unpacker.unused_data
+    return b"".join(pieces)
+
+
+def too_large() -> AnswerError:
+    """Return the error of an answer that is larger than any that the gateway has reason to give."""
+    return AnswerError(f"the answer is larger than {MAX_ANSWER // 2**20} MiB")
+
+
+def is_quiet(sock: socket.socket) -> bool:
+    """
+    Tell whether the other side has neither said anything unasked nor closed the connection.
+
+    :param sock: A connection on which no answer is due; what it has received is lost.
+    """
+    try:
+        # A read, not a poll: TLS keeps what it has decrypted, and its own messages are no answers.
+        sock.settimeout(0.0)
+        sock.recv(1)
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
+def send_all(sock: socket.socket, data: Any, patience: float, until: float) -> None:
+    """
+    Send bytes, however long it takes, as long as some of them leave.
+
+    :param sock: The connection.
+    :param data: The bytes.
+    :param patience: Seconds in which at least one byte has to leave.
+    :param until: Moment of ``time.monotonic()`` at which it is given up all the same.
+    :raises TimeoutError: Nothing has left for so long, or the moment has come.
+    """
+    view = memoryview(data).cast("B")
+    while view:
+        sock.settimeout(_slice(patience, until))
+        before = unsent(sock) if len(view) > _PIECE // 8 else None
+        try:
+            view = view[sock.send(view) :]
+        except TimeoutError:
+            # Buffers of the system take bytes again only when a good part of them has left.
+            if not _has_left(sock, before):
+                raise TimeoutError(f"no byte left this machine for {patience:g} s") from None
+
+
+def wait_until_sent(sock: socket.socket, patience: float, until: float) -> None:
+    """
+    Wait until what the system holds of a request has left as well, or there is an answer.
+
+    :param sock: The connection.
+    :param patience: Seconds in which at least one byte has to leave.
+    :param until: Moment of ``time.monotonic()`` at which it is given up all the same.
+    :raises TimeoutError: Nothing has left for so long, or the moment has come.
+    """
+    from urllib3.util.wait import wait_for_read
+
+    before, since = unsent(sock), time.monotonic()
+    while before:
+        if wait_for_read(sock, min(0.05, _slice(patience, until))):
+            return
+        now = unsent(sock)
+        if now is None or now < before:
+            before, since = now, time.monotonic()
+        elif time.monotonic() - since > patience:
+            raise TimeoutError(f"no byte left this machine for {patience:g} s")
+
+
+def unsent(sock: socket.socket) -> int | None:
+    """
+    Return the bytes that the system has taken and the other side has not received; None where it does not tell.
+
+    :param sock: The connection.
+    """
+    try:
+        found: int = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))[0]
+    except (OSError, ValueError, AttributeError):
+        return None
+    return found
+
+
+def _has_left(sock: socket.socket, before: int | None) -> bool:
+    after = unsent(sock)
+    return before is not None and after is not None and after < before
+
+
+def _slice(patience: float, until: float) -> float:
+    left = math.inf if until == math.inf else until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the time of the request is over")
+    return min(patience, left, _MAX_WAIT)
