@@ -119,6 +119,12 @@ class BoundedResponse(HTTPResponse):
 
     _interim = 0
 
+    def begin(self) -> None:
+        """Read the head; lines of it that are no headers are dropped, for urllib3 would write them into the log."""
+        super().begin()
+        self.headers.defects.clear()
+        self.headers.set_payload("")
+
     def _read_status(self) -> tuple[str, int, str]:
         version, status, reason = super()._read_status()  # type: ignore[misc]
         if not 100 <= status < 200 or status == 101:

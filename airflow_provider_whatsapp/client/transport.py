@@ -192,7 +192,8 @@ class Transport:
         except WhatsAppError:
             raise
         except Exception as error:
-            raise self._failure(error, call) from error
+            # Its own text may quote the other side, so the log gets the cleaned one alone.
+            raise self._failure(error, call) from None
         finally:
             close = getattr(request.body, "close", None)
             if close is not None:
