@@ -183,6 +183,14 @@ class Cleaner:
         # Made when it is first needed, which is hardly ever: it is a long pattern.
         return re.compile("".join(map(_spellings, self._key)))
 
+    def leaves(self, raw: bytes) -> bool:
+        """
+        Tell whether JSON is certain to hold nothing that :meth:`values` would change, which is quickly seen.
+
+        :param raw: The JSON before it is parsed.
+        """
+        return raw.isascii() and not self._doubtful.search(raw.decode("ascii"))
+
     def text(self, text: str) -> str:
         """
         Clean one text.

@@ -335,7 +335,8 @@ def _reason(error: BaseException) -> str:
     while cause is not None:
         deepest = cause
         inner = getattr(cause, "reason", None)
-        cause = inner if isinstance(inner, BaseException) else cause.__cause__ or cause.__context__
+        context = None if cause.__suppress_context__ else cause.__context__
+        cause = inner if isinstance(inner, BaseException) else cause.__cause__ or context
     words = str(deepest.args[-1]) if deepest.args else ""
     name = type(deepest).__name__
     return f"{name}: {words}" if words and "object at 0x" not in words else name

@@ -113,9 +113,11 @@ class _Recording(HTTPConnection):
     _answer_until = math.inf
     _sent = 0
     _spoilt = False
+    _holds = False
+    _held = b""
 
     def connect(self) -> None:
-        self._spoilt = False
+        self._spoilt = self._holds = False
         self._answer_until = self._moment()  # of a proxy's answer
         try:
             super().connect()
@@ -123,7 +125,18 @@ class _Recording(HTTPConnection):
             _record.began = False
             self._last_used = time.monotonic()
 
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._holds = True
+        super().request(*args, **kwargs)
+        if self._held:
+            self.send(b"")
+
     def send(self, data: Any) -> None:
+        if self._holds:
+            # The head goes with the first piece of the body: one packet less, and one call of the system.
+            self._holds, self._held = False, data
+            return
+        data, self._held = self._held + data, b""
         if self.sock is None:
             self.connect()
         if not _record.began:
