@@ -135,7 +135,9 @@ def read(digits: str) -> str | None:
         return None
     national = digits[len(plan.code) :]
     if plan.prefix is not None and plan.prefix.match(national):
-        national = _without_trunk(plan, national)
+        written, national = national, _without_trunk(plan, national)
+        if national not in (written, _without_trunk(plan, national)):
+            return None  # one zero more than a trunk prefix: what is read has to be read as itself again
     return plan.code + national if len(national) in plan.lengths else None
 
 
