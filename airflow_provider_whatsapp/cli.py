@@ -75,7 +75,7 @@ CONNECT_OPTIONS: list[Option] = [
 ]
 
 
-RESULTS_HELP = "mark a results file that version 0.1 wrote, so that a broadcast takes it as its recipients"
+RESULTS_HELP = "put a results file together from the parts of a killed task; mark one that version 0.1 wrote"
 RESULTS_OPTIONS: list[Option] = [
     (
         ("path",),
@@ -128,19 +128,18 @@ def results_command(given: argparse.Namespace) -> int:
     :param given: The parsed command line, with ``open_url`` as for :func:`main`.
     :return: The exit status.
     """
-    from airflow_provider_whatsapp.delivery.results import mark_results
+    from airflow_provider_whatsapp.delivery.results import assemble
 
     scheme, is_url, rest = given.path.partition("://")
     try:
         if is_url and scheme != "file":
-            count = mark_results(given.open_url(given.path))
+            done = assemble(given.open_url(given.path))
         else:
-            count = mark_results(Path(rest if is_url else given.path))
+            done = assemble(Path(rest if is_url else given.path))
     except Exception as error:  # an object store's library has errors of its own
         sys.stderr.write(f"{str(error) or type(error).__name__}\n")
         return ERROR
-    who = "recipient" if count == 1 else "recipients"
-    _show(f"{given.path}: {count} {who}, marked as a results file.")
+    _show(done)
     return NO_CHANGE
 
 

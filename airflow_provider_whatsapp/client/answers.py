@@ -71,9 +71,7 @@ class Answer:
             data = json.loads(self.body)
         except (ValueError, RecursionError):
             return None
-        if self.cleaner is None or self.cleaner.leaves(self.body):
-            return data
-        return self.cleaner.values(data)
+        return self.cleaner.values(data) if self.cleaner else data
 
 
 def read(answer: Answer, *, doubt: str | None) -> dict[str, Any]:

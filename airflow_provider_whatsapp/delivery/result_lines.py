@@ -9,6 +9,8 @@ a marked line, a mark further down is a column like any other.
 from __future__ import annotations
 
 import itertools
+import json
+import math
 import shlex
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,6 +30,8 @@ UNTRIED = frozenset({"stopped", "dry_run"})
 """Reasons of those who were skipped and may still be sent to."""
 MOST = 1 << 27
 """Places in a list; whatever keeps a bit for each stays within 16 MiB."""
+_DEEPEST = 20
+"""Levels of lists in lists that are kept of a row which strict JSON cannot hold."""
 _FAMILY = FORMAT.partition("/")[0]
 
 
@@ -72,6 +76,47 @@ def keeps_row(line: dict[str, Any]) -> bool:
     :param line: The result.
     """
     return line["status"] in ("failed", "unknown") or line.get("reason") in UNTRIED
+
+
+def marked(line: dict[str, Any]) -> dict[str, Any]:
+    """
+    Return a result with its mark, and without values that nobody needs any more.
+
+    :param line: The result, with or without them.
+    """
+    found = {"format": FORMAT, **line}
+    if not keeps_row(line):
+        found.pop("row", None)
+    return found
+
+
+def dump(line: dict[str, Any]) -> bytes:
+    """
+    Return a result as a line of strict JSON in UTF-8, whatever its row holds.
+
+    :param line: The result.
+    """
+    try:
+        text = json.dumps(line, ensure_ascii=False, default=str, allow_nan=False)
+        return text.encode() + b"\n"
+    except (ValueError, TypeError, RecursionError):  # half a character, no number, a key that is no text
+        safe = {name: _plain(value) for name, value in line.items()}
+        return json.dumps(safe, default=str).encode() + b"\n"
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Return what JSON can hold of a value; None stands for what it cannot."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict | list | tuple) and depth < _DEEPEST:
+        if isinstance(value, dict):
+            return {str(name): _plain(each, depth + 1) for name, each in value.items()}
+        return [_plain(each, depth + 1) for each in value]
+    try:
+        json.dumps(value, default=str)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return value
 
 
 def in_scope(rows: Iterator[Raw], source: Any, scope: Scope, to_field: str) -> Iterator[Raw]:

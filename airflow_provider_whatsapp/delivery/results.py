@@ -8,22 +8,48 @@ are put together, the newest outcome of each recipient first.
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from typing import IO, TYPE_CHECKING, Any
+import logging
+import os
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import PayloadError
-from airflow_provider_whatsapp.delivery.result_lines import FORMAT, has_shape, is_unmarked, keeps_row
-from airflow_provider_whatsapp.delivery.stores import forget_listing, local_path
+from airflow_provider_whatsapp.delivery.local_files import create, make_private_folder
+from airflow_provider_whatsapp.delivery.result_lines import (
+    FORMAT,
+    dump,
+    has_shape,
+    is_unmarked,
+    keeps_row,
+    marked,
+)
+from airflow_provider_whatsapp.delivery.result_parts import (
+    ResultsError,
+    base_of,
+    header,
+    left_beside,
+    merged,
+    part_name,
+    parts_in,
+    place_of,
+    said_of,
+    write_whole,
+)
+from airflow_provider_whatsapp.delivery.stores import PAUSES, local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_whatsapp.delivery.recipients import Row
     from airflow_provider_whatsapp.delivery.report import Outcome
 
+logger = logging.getLogger(__name__)
+
 PART = 500
 """Outcomes in one upload to an object store, and so those whose message ids are lost when a worker is killed."""
+KEPT = 2 * PART
+"""Outcomes that wait in memory for a store that fails; a later try writes down the others again."""
 
 
 class Results:
@@ -33,188 +59,203 @@ class Results:
     :param path: ``ObjectStoragePath`` or ``pathlib.Path`` of the file.
     :param key: Tells this task run from others that write to the same path.
     :param number: The try.
+    :param total: How many recipients the task run has.
     :param resumed: The file at ``path`` is an earlier try's of this task run.
     """
 
-    def __init__(self, path: Any, *, key: str, number: int, resumed: bool = False) -> None:
+    def __init__(self, path: Any, *, key: str, number: int, total: int = 0, resumed: bool = False) -> None:
         local = local_path(path)
         self._local = local is not None
         self._path = path if local is None else local
         self._folder = self._path.parent / f"{self._path.name}.{key}.parts"
         self._number = number
+        self._total = total
         self._resumed = resumed
-        self._lines: list[str] = []
+        self._token = uuid.uuid4().hex[:12]
+        self._run = 0
+        self._lines: list[bytes] = []
         self._parts = 0
-        self._file: IO[str] | None = None
+        self._handle: int | None = None
+        self._dropped = False
+        self.failure: ResultsError | None = None
+        """Why outcomes could not be written."""
+        self.on_failure: Callable[[], None] | None = None
+        """Called once when an outcome cannot be written: what ends the delivery."""
 
-    def discard_earlier(self) -> None:
-        """Forget what earlier tries have left: everybody is sent to again."""
-        self._resumed = False
-        for part in self._earlier():
-            part.unlink()
+    def begin(self, *, anew: bool) -> None:
+        """
+        Make the first part, so that a path that cannot be written is known before anybody is sent to.
+
+        :param anew: Forget what earlier tries have left: everybody is sent to again.
+        :raises ResultsError: It cannot be written.
+        """
+        try:
+            earlier = parts_in(self._folder)
+            if anew:
+                self._resumed = False
+                for part in earlier:
+                    part.unlink()
+            places = [place_of(str(part.name)) or (0, 0, 0) for part in earlier]
+            self._run = 1 + max((run for number, run, _ in places if number == self._number), default=0)
+            self._write(header(self._total, resumed=self._resumed))
+        except Exception as error:
+            raise self._failed(error, "Nobody was sent to.") from error
 
     def take(self, row: Row, outcome: Outcome, message: dict[str, Any] | None = None) -> None:
         """
-        Take an outcome.
+        Take an outcome. When it cannot be written, ``failure`` says why and ``on_failure`` is called.
 
         :param row: The recipient.
         :param outcome: What became of them.
         :param message: What they would have got, from a dry run.
         """
-        line = {
-            "format": FORMAT,
-            "n": row.position,
-            **outcome.to_dict(),
-            "given": row.given,
-            "where": row.where,
-        }
+        line = {"n": row.position, **outcome.to_dict(), "given": row.given, "where": row.where}
         if outcome.status == "sent" and outcome.sent is None:
             line["earlier"] = True
         if keeps_row(line):
             line["row"] = dict(row.values)
         if message is not None:
             line["message"] = message
-        self._lines.append(json.dumps(line, ensure_ascii=False, default=str))
-        if self._local or len(self._lines) >= PART:
+        if self.failure is not None and len(self._lines) >= KEPT:
+            self._dropped = True
+        else:
+            self._lines.append(dump(marked(line)))
+        if self.failure is None and (self._local or len(self._lines) >= PART):
             self.flush()
 
     def flush(self) -> None:
-        """Write what has come."""
+        """Write what has come; when that fails, it is kept and ``failure`` says why."""
         if not self._lines:
             return
-        text = "".join(f"{line}\n" for line in self._lines)
-        self._lines = []
-        if self._local:
-            if self._file is None:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                self._file = (self._folder / f"{self._number:04}.jsonl").open("a", encoding="utf-8")
-            self._file.write(text)
-            self._file.flush()
+        try:
+            self._write(b"".join(self._lines))
+            self._lines = []
+        except Exception as error:
+            first = self.failure is None
+            self.failure = self._failed(error, "Nobody else was sent to; the ledger knows who has a message.")
+            if first and self.on_failure is not None:
+                logger.error("%s", self.failure)  # noqa: TRY400
+                self.on_failure()
+
+    def _failed(self, error: Exception, what: str) -> ResultsError:
+        reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {str(error)[:200]}"
+        return ResultsError(
+            f"the results cannot be written to {self._path}: {reason}",
+            advice=f"{what} When there is room and the worker may write there, retry or clear the task: "
+            "nobody gets a second message.",
+        )
+
+    def _write(self, content: bytes) -> None:
+        if not self._local:
+            self._upload(content)
             return
-        (self._folder / f"{self._number:04}-{self._parts:06}.jsonl").write_bytes(text.encode())
+        if self._handle is None:
+            make_private_folder(self._folder)
+            self._handle = create(self._folder / self._next_part())
+        size = os.fstat(self._handle).st_size
+        try:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[os.write(self._handle, rest) :]
+        except BaseException:
+            os.ftruncate(self._handle, size)  # half a line would spoil the next
+            raise
+
+    def _upload(self, content: bytes) -> None:
+        part = self._folder / self._next_part()
+        for pause in (*PAUSES, None):
+            try:
+                part.write_bytes(content)
+                break
+            except Exception:
+                if pause is None:
+                    raise
+            time.sleep(pause)
         self._parts += 1
 
+    def _next_part(self) -> str:
+        return part_name(self._number, self._run, self._parts, self._token)
+
     def finish(self) -> int:
-        """Put the parts together at the path, and return how many recipients are in the file."""
+        """
+        Put the parts together at the path, and return how many recipients are in the file.
+
+        :raises ResultsError: It cannot be written; the parts stay.
+        """
         self.flush()
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        count = 0
-        with tempfile.TemporaryFile() as whole:
-            for line in self._merged():
-                whole.write(line)
-                count += 1
-            whole.seek(0)
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(self._path, whole)
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+            self._parts += 1
+        try:
+            base = self._path if self._resumed and self._path.exists() else None
+            count = write_whole(self._path, merged(parts_in(self._folder), base))
+        except Exception as error:
+            raise self._failed(error, "The ledger knows who has a message.") from error
+        if self.failure is not None and (self._lines or self._dropped):
+            raise self.failure
+        self.failure = None
         return count
 
     def clean(self) -> None:
         """Delete the parts: no later try needs them."""
-        for part in self._earlier():
-            part.unlink()
-        if self._local and self._folder.exists():
-            self._folder.rmdir()
-
-    def _earlier(self) -> list[Any]:
-        forget_listing(self._folder)
         try:
-            return sorted(self._folder.iterdir(), key=lambda part: str(part.name))
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-
-    def _merged(self) -> Iterator[bytes]:
-        """Yield the newest line of each recipient; one with message ids is better than one that only says sent."""
-        done, sent = _Places(), _Places()
-        files = [*reversed(self._earlier())]
-        if self._resumed and self._path.exists():
-            files.append(self._path)
-        for bare in (False, True):
-            for file in files:
-                for raw, line in _lines(file):
-                    place = line["n"]
-                    if bool(line.get("earlier")) is not bare:
-                        if not bare:
-                            sent.add(place)
-                    elif place not in done and (bare or line["status"] == "sent" or place not in sent):
-                        done.add(place)
-                        yield raw
+            for part in parts_in(self._folder):
+                part.unlink()
+            if self._local and self._folder.exists():
+                self._folder.rmdir()
+        except Exception as error:  # the file is whole: they are only in the way
+            logger.warning("The parts in %s could not be deleted: %s", self._folder, error)
 
 
-def mark_results(path: Any) -> int:
+def assemble(path: Any) -> str:
     """
-    Mark a results file that version 0.1 wrote, and return how many recipients are in it.
+    Put a results file together from the parts that a killed task has left; mark it, where version 0.1 wrote it.
 
-    Values of those who are never sent to again leave the file, as they do not enter it now.
+    The parts stay, for the task may be retried.
 
     :param path: ``ObjectStoragePath`` or ``pathlib.Path`` of the file.
+    :return: What was done, in words.
     :raises PayloadError: The file holds something else; it stays as it is.
+    :raises ResultsError: Nobody can tell which parts belong together.
     :raises OSError: It cannot be read or written.
     """
-    count, changed = 0, False
-    with tempfile.TemporaryFile() as whole:
-        with path.open("rb") as file:
-            for number, raw in enumerate(iter(file.readline, b""), 1):
-                line = _line(raw, f"{path.name}:{number}")
-                if is_unmarked(line):
-                    changed = True
-                    line = {"format": FORMAT, **line}
-                    if not keeps_row(line):
-                        line.pop("row", None)
-                whole.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-                count += 1
-        if changed:
-            whole.seek(0)
-            _replace(path, whole)
-    return count
-
-
-def _line(raw: bytes, where: str) -> dict[str, Any]:
-    try:
-        line = json.loads(raw)
-    except ValueError:
-        line = None
-    if isinstance(line, dict) and has_shape(line) and line.get("format", FORMAT) == FORMAT:
-        return line
-    raise PayloadError(
-        f"{where} is no line of a results file",
-        field="PATH",
-        advice="Nothing was changed. Name a file that a task with results_path has written.",
+    path = local_path(path) or path
+    left = left_beside(path)
+    if left is None:
+        count = _mark(path)
+        return f"{path}: {count} recipient{'s' * (count != 1)}, marked as a results file."
+    if path.exists():
+        next(_checked(path), None)
+    count = write_whole(path, merged(left.parts, base_of(path, left)))
+    return (
+        f"{path}: put together from the parts of a task that did not come to its end. {said_of(count, left.total)} "
+        f"The parts stay in {left.folder.name} for a later try; delete them when there will be none."
     )
 
 
-def _replace(path: Any, whole: IO[bytes]) -> None:
-    local = local_path(path)
-    path = path if local is None else local
-    fresh = path if local is None else path.with_name(f"{path.name}.new")
-    with fresh.open("wb") as file:
-        shutil.copyfileobj(whole, file)
-    if local is not None:
-        fresh.replace(path)
+def _mark(path: Any) -> int:
+    """Mark every line of a file that version 0.1 wrote, and return how many there are."""
+    count, unmarked = 0, False
+    for line in _checked(path):
+        count += 1
+        unmarked = unmarked or is_unmarked(line)
+    if unmarked:
+        write_whole(path, (dump(marked(line)) for line in _checked(path)))
+    return count
 
 
-class _Places:
-    """A set of small numbers, one bit each."""
-
-    def __init__(self) -> None:
-        self._bits = bytearray()
-
-    def add(self, place: int) -> None:
-        byte, bit = divmod(place, 8)
-        if byte >= len(self._bits):
-            self._bits.extend(bytes(byte + 1 - len(self._bits)))
-        self._bits[byte] |= 1 << bit
-
-    def __contains__(self, place: int) -> bool:
-        byte, bit = divmod(place, 8)
-        return byte < len(self._bits) and bool(self._bits[byte] & (1 << bit))
-
-
-def _lines(file: Any) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    with file.open("rb") as lines:
-        for raw in iter(lines.readline, b""):  # Airflow 3.1.0's own files of object stores cannot be iterated
+def _checked(path: Any) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as file:
+        for number, raw in enumerate(iter(file.readline, b""), 1):
             try:
-                yield raw.rstrip() + b"\n", json.loads(raw)
-            except ValueError:  # the last line of a try that was killed
-                continue
+                line = json.loads(raw)
+            except (ValueError, RecursionError):
+                line = None
+            if not has_shape(line) or line.get("format", FORMAT) != FORMAT:
+                raise PayloadError(
+                    f"{path.name}:{number} is no line of a results file",
+                    field="PATH",
+                    advice="Nothing was changed. Name a file that a task with results_path has written.",
+                )
+            yield line

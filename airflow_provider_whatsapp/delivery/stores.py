@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 import time
-import uuid
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import quote
 
 from airflow_provider_whatsapp.client.errors import WhatsAppError
+from airflow_provider_whatsapp.delivery.local_files import replacing, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -294,17 +292,8 @@ def replace_file(path: Path, content: bytes) -> None:
     :param path: The file; its folder exists.
     :param content: All of it.
     """
-    fresh = path.with_name(f"{path.name}.{uuid.uuid4().hex}.new")
-    try:
-        with fresh.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+    with replacing(path, mode=0o666) as file:
+        file.write(content)
 
 
 def _make_folder(folder: Path) -> None:
@@ -313,22 +302,7 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable: a renamed file's content is on the disk before its name is."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # it may be written to, and not be listed
-        return
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EBADF):  # some file systems sync files alone
-            raise
-    finally:
-        os.close(handle)
+    sync_folder(folder.parent)
 
 
 def attempt(action: Callable[[], Any], what: str, pauses: Sequence[float] = PAUSES) -> Any:

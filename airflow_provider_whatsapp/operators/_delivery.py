@@ -252,6 +252,7 @@ class DeliveringOperator(BaseOperator):
     def _fail(self, report: Report, ledger: Ledger) -> None:
         from airflow_provider_whatsapp._compat import AirflowFailException
         from airflow_provider_whatsapp.client.errors import WhatsAppError
+        from airflow_provider_whatsapp.delivery.result_parts import ResultsError
 
         first = report.stopped or report.first_again or report.first_error
         first = first or WhatsAppError("the task was ended from outside before everybody was sent to")
@@ -260,6 +261,7 @@ class DeliveringOperator(BaseOperator):
         if report.total > 1:
             msg = f"{report.summary()}; the XCom 'report' holds the outcomes. First error: {first}"
         worth_it = report.again or (report.count("unknown") and self.on_unknown == "resend")
+        worth_it = worth_it or isinstance(report.stopped, ResultsError)  # a retry writes them down
         hopeless = report.stopped is not None and report.stopped.permanent
         if not worth_it or hopeless or (reached and not ledger.durable):
             raise AirflowFailException(msg) from first

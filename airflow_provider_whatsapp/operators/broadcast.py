@@ -179,7 +179,7 @@ class BroadcastTemplateOperator(DeliveringOperator):
         if self.check_template:
             approved = self._look_up(self.template_name, self.language, show_values=self.log_pii)
         if self.dry_run:
-            return self._preview(context, recipients, approved)
+            return self._preview(context, recipients, survey.total, approved)
         if window is not None:
             self._wait_before(context, window, survey)
         return self._broadcast(context, recipients, survey, approved, window)
@@ -201,7 +201,7 @@ class BroadcastTemplateOperator(DeliveringOperator):
         job = Job(survey.digest, self._message_digest(), survey.total)
         ledger, begin = self._open_ledger(context, job, remember_sent=False)
         prepare = self._preparer(ledger, recipients, approved)
-        results = self._results(context, begin, ledger.memo("results"))
+        results = self._results(context, begin, survey.total, ledger.memo("results"))
         gate = Gate(window) if window is not None else None
         rate = self.hook.client.config.rate_limit
         self._delivery = Delivery(
@@ -218,12 +218,18 @@ class BroadcastTemplateOperator(DeliveringOperator):
             take=results.take if results is not None else None,
             later=gate.holds if gate is not None else None,
         )
+        report = Report(limit=SHOWN_FAILURES)
+        if results is not None:
+            results.on_failure = self._delivery.stop
         try:
-            report = self._delivery.run(recipients, Report(limit=SHOWN_FAILURES))
-        finally:
-            if results is not None:
-                results.flush()
-        if gate is not None and gate.closed and not report.reasons["stopped"]:
+            self._delivery.run(recipients, report)
+        except BaseException as error:
+            self._end_early(context, report, results, error)
+            raise
+        if results is not None:
+            results.flush()
+        well = results is None or results.failure is None
+        if gate is not None and gate.closed and well and not report.reasons["stopped"]:
             self._wait_for_the_rest(gate, ledger, report)
         return self._finish(context, report, ledger, results)
 
@@ -233,12 +239,42 @@ class BroadcastTemplateOperator(DeliveringOperator):
         if results is None:
             return self._conclude(context, report, ledger)
         path = str(self._results_path())
-        lines = results.finish()
-        ledger.keep("results", path)
-        self.log.info("WhatsApp: the outcomes of %d recipients are in %s", lines, path)
+        self._put_together(results, report)
+        if results.failure is None:
+            ledger.keep("results", path)
         found = self._conclude(context, report, ledger, results_path=path)
         results.clean()
         return found
+
+    def _put_together(self, results: Results, report: Report) -> None:
+        """Write the results file; where that cannot be done the task ends as one that was stopped, to be retried."""
+        from airflow_provider_whatsapp.delivery.result_parts import ResultsError
+
+        failure = results.failure
+        try:
+            lines = results.finish()
+        except ResultsError as error:
+            failure = results.failure = failure or error
+        else:
+            self.log.info("WhatsApp: the outcomes of %d recipients are in %s", lines, self._results_path())
+        if results.failure is not None or report.reasons["stopped"]:
+            report.stopped = report.stopped or failure
+
+    def _end_early(
+        self, context: Context, report: Report, results: Results | None, error: BaseException
+    ) -> None:
+        """Tell what is known where the task's time is over or the ledger failed: no later try may come."""
+        self.log.warning("WhatsApp: ended by %s: %s", type(error).__name__, report.summary())
+        if results is not None:
+            self._put_together(results, report)
+            if results.failure is not None:
+                self.log.error("%s", results.failure)
+        ti: Any = context.get("ti")
+        if ti is not None:
+            try:
+                ti.xcom_push(key="report", value=report.to_dict())
+            except Exception as problem:  # the task's own error is what has to be seen
+                self.log.warning("The report could not be pushed: %s", problem)
 
     def _columns(self) -> set[str]:
         from airflow_provider_whatsapp.delivery.fill import columns
@@ -247,6 +283,7 @@ class BroadcastTemplateOperator(DeliveringOperator):
 
     def _recipients(self, window: Window | None) -> Recipients:
         from airflow_provider_whatsapp.delivery.recipients import Recipients
+        from airflow_provider_whatsapp.delivery.result_parts import with_parts
         from airflow_provider_whatsapp.operators._lists import recipient_source, suppression_list
 
         country = self.hook.client.config.default_country
@@ -255,8 +292,11 @@ class BroadcastTemplateOperator(DeliveringOperator):
             suppressed = suppression_list(
                 self.suppression, to_field=self.to_field, default_country=country, log=self.log
             )
+        source = recipient_source(self.recipients)
+        if self.scope != "all" and hasattr(source, "open"):
+            source = with_parts(source)
         return Recipients(
-            recipient_source(self.recipients),
+            source,
             to_field=self.to_field,
             columns=self._columns(),
             shard=self.shard,
@@ -299,7 +339,9 @@ class BroadcastTemplateOperator(DeliveringOperator):
         stem, dot, suffix = path.name.partition(".")
         return path.parent / f"{stem}-{self.shard + 1}-of-{self.shards}{dot}{suffix}"
 
-    def _results(self, context: Context, begin: Begin, earlier: str | None) -> Results | None:
+    def _results(
+        self, context: Context, begin: Begin, total: int, earlier: str | None = None
+    ) -> Results | None:
         from airflow_provider_whatsapp.delivery.results import Results
 
         if not self.results_path:
@@ -311,16 +353,18 @@ class BroadcastTemplateOperator(DeliveringOperator):
             path,
             key=digest(names)[:12],
             number=getattr(ti, "try_number", 1),
+            total=total,
             resumed=earlier == str(path),
         )
-        if begin in ("first", "fresh"):
-            results.discard_earlier()
+        results.begin(anew=begin in ("first", "fresh"))
         return results
 
-    def _preview(self, context: Context, recipients: Recipients, approved: Approved | None) -> dict[str, Any]:
+    def _preview(
+        self, context: Context, recipients: Recipients, total: int, approved: Approved | None
+    ) -> dict[str, Any]:
         from airflow_provider_whatsapp.delivery.preview import preview
 
-        results = self._results(context, "first", None)
+        results = self._results(context, "first", total)
 
         def take(row: Row, outcome: Outcome, shown: dict[str, Any] | None) -> None:
             if results is not None:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+import os
+import shutil
+import stat
+import subprocess
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from airflow_provider_whatsapp.client.errors import RecipientError
+from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, RecipientError
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
+from airflow_provider_whatsapp.delivery import results as module
 from airflow_provider_whatsapp.delivery.recipients import Row
 from airflow_provider_whatsapp.delivery.report import Outcome
+from airflow_provider_whatsapp.delivery.result_lines import dump, has_shape, marked
+from airflow_provider_whatsapp.delivery.result_parts import ResultsError, place_of
 from airflow_provider_whatsapp.delivery.results import Results
 
 
@@ -41,12 +52,14 @@ def read(path):
 
 def test_a_killed_try_s_message_ids_are_kept_and_the_newest_word_counts(path):
     first = Results(path, key="run", number=1)
+    first.begin(anew=True)
     first.take(row(0), sent(0, "a"))
     first.take(row(1), Outcome("1", "failed", error=RecipientError("no")))
     first.take(row(2), Outcome("2", "skipped", reason="stopped"))
     first.flush()  # and then the worker is killed
 
     second = Results(path, key="run", number=2)
+    second.begin(anew=False)
     second.take(row(0), Outcome("0", "sent"))
     second.take(row(1), sent(1, "b"))
     second.take(row(2), Outcome("2", "sent"))
@@ -61,6 +74,7 @@ def test_a_killed_try_s_message_ids_are_kept_and_the_newest_word_counts(path):
     second.clean()
 
     third = Results(path, key="run", number=3, resumed=True)
+    third.begin(anew=False)
     for place in range(3):
         third.take(row(place), Outcome(str(place), "sent"))
     third.take(row(3), sent(3, "c"))
@@ -71,9 +85,299 @@ def test_a_killed_try_s_message_ids_are_kept_and_the_newest_word_counts(path):
 def test_another_run_s_file_is_replaced(path):
     for key, message_id in (("monday", "a"), ("tuesday", "b")):
         results = Results(path, key=key, number=1)
-        results.discard_earlier()
+        results.begin(anew=True)
         results.take(row(0), sent(0, message_id))
         results.finish()
         results.clean()
 
     assert read(path)[0]["message_id"] == "b"
+
+
+def test_a_try_that_waits_for_its_hours_loses_no_message_id(path, monkeypatch):
+    """Each execution of one try writes parts of its own, also where a store keeps one object for each upload."""
+    monkeypatch.setattr(module, "PART", 2)
+    for execution in range(3):  # the task is deferred in between, and comes back as the same try
+        results = Results(path, key="run", number=1)
+        results.begin(anew=execution == 0)
+        for place in range(execution * 5, execution * 5 + 5):
+            results.take(row(place), sent(place, f"id-{place}"))
+        for place in range(execution * 5):
+            results.take(row(place), Outcome(str(place), "sent"))
+        results.flush()
+
+    assert results.finish() == 15
+    assert {place: line["message_id"] for place, line in read(path).items()} == {
+        place: f"id-{place}" for place in range(15)
+    }
+
+
+def test_the_newest_part_comes_first_whoever_wrote_it():
+    """Names of version 0.1, on a disk and in an object store, lie before those of today."""
+    oldest_first = [
+        "0001.jsonl",
+        "0001-0001-000000-0123456789ab.jsonl",
+        "0001-0001-000001-0123456789ab.jsonl",
+        "0001-0002-000000-fedcba987654.jsonl",
+        "0002-000000.jsonl",
+        "0002-000001.jsonl",
+        "0002-0001-000000-0123456789ab.jsonl",
+        "0010.jsonl",
+    ]
+    places = [place_of(name) for name in oldest_first]
+    assert places == sorted(places)
+    assert [place_of(name) for name in ("people.csv", "1.jsonl.new", "x-1.jsonl", "")] == [None] * 4
+
+
+def mode(path):
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def test_results_and_parts_are_their_owner_s_alone(tmp_path):
+    path = tmp_path / "results.jsonl"
+    path.write_text("")
+    path.chmod(0o644)
+    before = os.umask(0)
+    try:
+        results = Results(path, key="run", number=1)
+        results.begin(anew=True)
+        results.take(row(0), sent(0, "a"))
+        (folder,) = tmp_path.glob("*.parts")
+        (part,) = folder.iterdir()
+        assert (mode(folder), mode(part)) == (0o700, 0o600)
+        results.finish()
+    finally:
+        os.umask(before)
+    assert mode(path) == 0o600
+
+
+@pytest.mark.parametrize("planted", ["link", "pipe", "folder of another"])
+def test_what_somebody_has_planted_is_not_followed_and_does_not_hang(tmp_path, planted):
+    """Folders that others may write to: the ledger's own tests do the same to it."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "file").write_text("precious")
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    path = shared / "results.jsonl"
+    folder = shared / "results.jsonl.run.parts"
+    if planted == "link":
+        folder.symlink_to(victim)
+    elif planted == "pipe":
+        os.mkfifo(folder)
+    else:
+        folder.mkdir()
+        try:
+            os.chown(folder, 12345, 12345)
+        except PermissionError:
+            pytest.skip("only root can make somebody else's folder")
+
+    with pytest.raises(ResultsError, match=rf"the results cannot be written to {path}: .*Nobody was sent to"):
+        Results(path, key="run", number=1).begin(anew=True)
+    assert [each.name for each in victim.iterdir()] == ["file"]
+
+    path = shared / "others.jsonl"
+    for name in ("others.jsonl.new", "others.jsonl"):
+        (shared / name).symlink_to(victim / "file")
+    results = Results(path, key="run", number=1, resumed=True)
+    results.begin(anew=True)
+    results.take(row(0), sent(0, "a"))
+    results.finish()
+    assert (victim / "file").read_text() == "precious"
+    assert read(path)[0]["message_id"] == "a"
+
+
+def test_a_pipe_in_the_place_of_the_file_or_a_part_does_not_hang(tmp_path):
+    path = tmp_path / "results.jsonl"
+    os.mkfifo(path)
+    results = Results(path, key="run", number=1, resumed=True)
+    results.begin(anew=False)
+    results.take(row(0), sent(0, "a"))
+    with pytest.raises(ResultsError, match="is no regular file"):
+        results.finish()
+    path.unlink()
+    part = tmp_path / "results.jsonl.run.parts" / "0002.jsonl"
+    os.mkfifo(part)
+    with pytest.raises(ResultsError, match="is no regular file"):
+        results.finish()
+    part.unlink()
+    assert results.finish() == 1
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mount a disk of 64 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("this user cannot mount a file system")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(folder):
+    """Fill a disk to its last byte."""
+    with (folder / "ballast").open("ab", buffering=0) as ballast, contextlib.suppress(OSError):
+        while True:
+            ballast.write(b"x" * 512)
+    assert os.statvfs(folder).f_bavail == 0
+
+
+def test_a_full_disk_stops_the_delivery_and_throws_no_answer_away(small_disk, deliver, people, sandbox):
+    """The disk fills up in the middle: nobody else is sent to, all answers are in the ledger, a retry goes on."""
+    path = small_disk / "results.jsonl"
+    results = Results(path, key="run", number=1, total=400)
+    results.begin(anew=True)
+    sandbox.fault("slow", seconds=0.05, times=0, path="/messages")
+
+    def stop(delivery):
+        results.on_failure = delivery.stop
+
+    def take(row, outcome):
+        if row.position == 30:
+            fill(small_disk)
+        results.take(row, outcome)
+
+    report = deliver(people(400), take=take, stop=stop)
+
+    reached = len(sandbox.messages)
+    assert str(results.failure).startswith(
+        f"the results cannot be written to {path}: No space left on device."
+    )
+    assert "retry or clear the task" in str(results.failure)
+    assert (report.count("sent"), report.count("unknown"), report.total) == (reached, 0, 400)
+    assert report.reasons["stopped"] == report.again == 400 - reached
+    assert 0 < reached < 400
+    with pytest.raises(ResultsError, match="No space left"):
+        results.finish()
+    assert not path.exists()
+
+    (small_disk / "ballast").unlink()
+    second = Results(small_disk.parent / "elsewhere.jsonl", key="run", number=2)
+    shutil.move(small_disk / "results.jsonl.run.parts", small_disk.parent / "elsewhere.jsonl.run.parts")
+    second.begin(anew=False)
+    report = deliver(people(400), number=2, take=second.take)
+
+    assert (report.count("sent"), len(sandbox.messages)) == (400, 400)
+    assert second.finish() == 400
+    ids = {message["to"]: message["id"] for message in sandbox.messages}
+    found = read(small_disk.parent / "elsewhere.jsonl").values()
+    assert [line["to"] for line in found if line.get("message_id", ids[line["to"]]) != ids[line["to"]]] == []
+    assert sum("message_id" not in line for line in found) <= 16, "those that came while the disk was full"
+
+
+def test_a_full_disk_before_the_first_message_is_told_before_it(small_disk):
+    fill(small_disk)
+    results = Results(small_disk / "results.jsonl", key="run", number=1)
+
+    with pytest.raises(ResultsError, match=r"No space left on device\. Nobody was sent to\."):
+        results.begin(anew=True)
+
+
+def test_half_a_line_of_a_full_disk_spoils_no_other(small_disk):
+    results = Results(small_disk / "results.jsonl", key="run", number=1)
+    results.begin(anew=True)
+    for place in range(150):
+        results.take(row(place), Outcome(str(place), "failed", error=RecipientError("no" * 300)))
+    assert results.failure is not None
+    (folder,) = small_disk.glob("*.parts")
+    text = next(folder.iterdir()).read_text()
+    assert text.endswith("}\n")
+    assert len(text) > 50_000
+
+
+def test_what_waits_in_memory_is_written_when_there_is_room_again(small_disk):
+    path = small_disk / "results.jsonl"
+    results = Results(path, key="run", number=1)
+    results.begin(anew=True)
+    fill(small_disk)
+    calls = []
+    results.on_failure = lambda: calls.append(1)
+    for place in range(60):  # the first page of the part is still its own
+        results.take(row(place), sent(place, f"id-{place}"))
+    assert results.failure is not None
+    assert calls == [1]
+    (small_disk / "ballast").unlink()
+
+    assert results.finish() == 60
+    assert results.failure is None
+    assert [line["message_id"] for line in read(path).values()] == [f"id-{place}" for place in range(60)]
+
+
+@pytest.mark.parametrize("path", ["object store"], indirect=True)
+def test_an_object_store_that_fails_for_a_moment_stops_nothing(path, monkeypatch):
+    monkeypatch.setattr(module, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(module, "PART", 1)
+    results = Results(path, key="run", number=1)
+    results.begin(anew=True)
+    failures = iter([True, False, True, True, True])
+    write = type(path).write_bytes
+
+    def unsteady(self, content):
+        if next(failures, False):
+            raise ConnectionError("the store is away")
+        return write(self, content)
+
+    monkeypatch.setattr(type(path), "write_bytes", unsteady)
+    results.take(row(0), sent(0, "a"))
+    assert results.failure is None
+    results.take(row(1), sent(1, "b"))
+    assert "ConnectionError: the store is away" in str(results.failure)
+    assert results.finish() == 2, "it is back by now"
+    assert [read(path)[place]["message_id"] for place in (0, 1)] == ["a", "b"]
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.integers()
+    | st.builds(lambda: 10**5000)
+    | st.text(st.characters())
+    | st.just("\ud800")
+    | st.binary()
+    | st.dates(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters()) | st.integers(), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(st.characters(), max_size=5), VALUES, max_size=4), st.text(st.characters()))
+@settings(max_examples=200, deadline=None)
+def test_whatever_a_row_holds_its_line_is_one_line_of_strict_json(values, given_as):
+    line = marked({"n": 0, "to": "1", "status": "failed", "given": given_as, "where": "x", "row": values})
+
+    raw = dump(line)
+
+    def refuse(name):
+        raise AssertionError(name)
+
+    assert raw.count(b"\n") == 1
+    found = json.loads(raw.decode("utf-8"), parse_constant=refuse)
+    assert has_shape(found)
+    assert set(found["row"]) == set(values)
+    kept = [found["row"][key] == value for key, value in values.items() if isinstance(value, str | bool)]
+    assert all(kept)
+
+
+def test_a_nest_without_end_is_kept_out(tmp_path):
+    deep: list = []
+    for _ in range(100_000):
+        deep = [deep]
+    values = {"deep": deep, "name": "Ann", "share": math.nan}
+    line = marked({"n": 0, "to": "1", "status": "unknown", "given": "1", "where": "x", "row": values})
+
+    assert json.loads(dump(line))["row"]["name"] == "Ann"
+
+
+def test_a_failed_outcome_with_foreign_text_is_one_line(tmp_path):
+    path = tmp_path / "results.jsonl"
+    results = Results(path, key="run", number=1)
+    results.take(row(0), Outcome("0", "unknown", error=OutcomeUnknownError("a\u2028b\nc\ud83d")))
+
+    assert results.finish() == 1
+    assert path.read_bytes().count(b"\n") == 1

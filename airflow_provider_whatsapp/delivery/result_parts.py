@@ -1,0 +1,321 @@
+"""
+The parts of a results file: what each try has written, and how they are put together.
+
+Parts lie in a folder beside the file, one folder for each task run. A try that is killed leaves them there; whoever
+comes next puts them together: a later try, the command ``results``, or a broadcast that reads the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.errors import WhatsAppError
+from airflow_provider_whatsapp.delivery.local_files import PRIVATE, open_regular, replacing
+from airflow_provider_whatsapp.delivery.places import Places
+from airflow_provider_whatsapp.delivery.result_lines import FORMAT, dump, has_shape, marked
+from airflow_provider_whatsapp.delivery.stores import forget_listing, local_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+logger = logging.getLogger(__name__)
+
+HEADER = "whatsapp-results-part/1"
+"""Value of ``format`` in the first line of a try's first part."""
+_PART = re.compile(r"(\d+)(?:-(\d+))?(?:-(\d+))?(?:-[0-9a-f]+)?\.jsonl")
+
+
+class ResultsError(WhatsAppError):
+    """The results file or a part of it cannot be read or written; whoever was sent to is in the ledger all the same."""
+
+
+def part_name(number: int, run: int, part: int, token: str) -> str:
+    """
+    Return the name of a part, which no other writer gives to one of its own.
+
+    :param number: The try.
+    :param run: Which of the try's executions; it has several where it waited for its hours.
+    :param part: Which of the execution's parts.
+    :param token: Of the execution alone.
+    """
+    return f"{number:04}-{run:04}-{part:06}-{token}.jsonl"
+
+
+def place_of(name: str) -> tuple[int, int, int] | None:
+    """
+    Return try, execution and number of a part, by its name; version 0.1's too. None: it is none.
+
+    :param name: The file's name.
+    """
+    match = _PART.fullmatch(name)
+    if match is None:
+        return None
+    first, second, third = match.groups()
+    if third is None:  # version 0.1: the try, and in object stores the part
+        return int(first), 0, int(second or 0)
+    return int(first), int(second), int(third)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """
+    A folder of parts.
+
+    :param folder: The folder.
+    :param parts: Its parts, the newest first.
+    :param resumed: The file beside them is the same task run's; None: version 0.1 did not say.
+    :param total: Recipients of the task run; None: version 0.1 did not say.
+    """
+
+    folder: Any
+    parts: list[Any] = field(default_factory=list)
+    resumed: bool | None = None
+    total: int | None = None
+
+
+def parts_in(folder: Any) -> list[Any]:
+    """
+    Return the parts in a folder, the newest first.
+
+    :param folder: ``pathlib.Path`` or ``ObjectStoragePath``.
+    """
+    forget_listing(folder)
+    try:
+        found = [(place_of(str(part.name)), part) for part in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    named = [(place, part) for place, part in found if place is not None]
+    return [part for _, part in sorted(named, key=lambda each: each[0], reverse=True)]
+
+
+def left_beside(path: Any) -> Left | None:
+    """
+    Return the parts beside a results file that are not in it yet; None where there are none.
+
+    :param path: The results file.
+    :raises ResultsError: They are those of several task runs.
+    """
+    path = local_path(path) or path
+    pattern = re.compile(re.escape(str(path.name)) + r"\.[0-9a-z]+\.parts")
+    forget_listing(path.parent)
+    try:
+        folders = [each for each in path.parent.iterdir() if pattern.fullmatch(str(each.name))]
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    left = [Left(folder, parts, *_header(parts)) for folder in folders if (parts := parts_in(folder))]
+    written = _modified(path)
+    news = [each for each in left if written is None or _newest(each) > written]
+    if len(news) > 1:
+        names = " and ".join(sorted(str(each.folder.name) for each in news))
+        raise ResultsError(
+            f"beside {path.name} lie parts of {len(news)} task runs that did not come to their end: {names}",
+            advice="Move away the folders of the others. A results_path with {{ ds }} or {{ run_id }} in it gives each "
+            "run a file of its own.",
+        )
+    return news[0] if news else None
+
+
+def _header(parts: list[Any]) -> tuple[bool | None, int | None]:
+    """Return what the newest part with a header says of its task run."""
+    for part in parts:
+        with _open(part) as file:
+            line = _parsed(file.readline())
+        if isinstance(line, dict) and line.get("format") == HEADER:
+            return bool(line.get("resumed")), int(line.get("total", 0))
+    return None, None
+
+
+def header(total: int, *, resumed: bool) -> bytes:
+    """
+    Return the first line of a try's first part.
+
+    :param total: Recipients of the task run.
+    :param resumed: The file beside the parts is an earlier try's of this task run.
+    """
+    return json.dumps({"format": HEADER, "total": total, "resumed": resumed}).encode() + b"\n"
+
+
+def _newest(left: Left) -> float:
+    # Where a store does not say when, the parts count: no word of theirs is lost.
+    return max(_modified(part) or float("inf") for part in left.parts)
+
+
+def _modified(path: Any) -> float | None:
+    """Return when a file was written; None where there is none, or its store does not say."""
+    if local_path(path) is not None:
+        try:
+            return float(local_path(path).lstat().st_mtime)  # type: ignore[union-attr]
+        except FileNotFoundError:
+            return None
+    try:
+        return float(path.fs.modified(path.path).timestamp())
+    except (FileNotFoundError, NotImplementedError, AttributeError):
+        return None
+
+
+def merged(parts: list[Any], base: Any = None) -> Iterator[bytes]:
+    """
+    Yield the newest line of each recipient; one with message ids is better than one that only says sent.
+
+    :param parts: The newest first.
+    :param base: The file that an earlier try of the task run has put together, or None.
+    """
+    done, sent = Places(), Places()
+    files = [*parts, *([base] if base is not None else [])]
+    for bare in (False, True):
+        for file in files:
+            for raw, line in _lines(file):
+                place = line["n"]
+                if bool(line.get("earlier")) is not bare:
+                    if not bare:
+                        sent.add(place)
+                elif place not in done and (bare or line["status"] == "sent" or place not in sent):
+                    done.add(place)
+                    yield raw
+
+
+def _lines(path: Any) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    with _open(path) as lines:
+        for raw in iter(lines.readline, b""):  # Airflow 3.1.0's own files of object stores cannot be iterated
+            line = _parsed(raw)
+            if not has_shape(line):  # a header, or where a kill or a full disk has cut a line off
+                continue
+            if "format" not in line:
+                yield dump(marked(line)), line
+            elif line["format"] == FORMAT:
+                yield raw.rstrip() + b"\n", line
+
+
+def _parsed(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _open(path: Any) -> IO[bytes]:
+    local = local_path(path)
+    found: IO[bytes] = path.open("rb") if local is None else open_regular(local)
+    return found
+
+
+def write_whole(path: Any, lines: Iterator[bytes]) -> int:
+    """
+    Write a results file, and return how many recipients are in it.
+
+    :param path: Where.
+    :param lines: May be read from what lies there.
+    :raises OSError: It cannot be written; what was there stays.
+    """
+    count = 0
+    with contextlib.ExitStack() as stack:
+        local = local_path(path)
+        if local is not None:
+            local.parent.mkdir(parents=True, exist_ok=True)
+            whole = stack.enter_context(replacing(local, mode=PRIVATE))
+        else:  # one upload, which begins when all is read
+            whole = stack.enter_context(tempfile.TemporaryFile())
+        for line in lines:
+            whole.write(line)
+            count += 1
+        if local is None:
+            whole.seek(0)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as file:
+                shutil.copyfileobj(whole, file)
+    return count
+
+
+class Unfinished:
+    """
+    A results file together with the parts beside it, to be read as one file.
+
+    :param path: The results file, which need not be there.
+    :param left: The parts.
+    """
+
+    def __init__(self, path: Any, left: Left) -> None:
+        self._path = path
+        self._left = left
+        self.name = str(path.name)
+
+    def __str__(self) -> str:
+        return str(self._path)
+
+    def open(self, mode: str = "rb") -> IO[bytes]:
+        """
+        Open the lines of all as one file.
+
+        :param mode: As for a path; it is read as bytes in any case.
+        """
+        whole = tempfile.TemporaryFile()  # noqa: SIM115  # the reader closes it
+        try:
+            whole.writelines(merged(self._left.parts, base_of(self._path, self._left)))
+            whole.seek(0)
+        except BaseException:
+            whole.close()
+            raise
+        return whole
+
+
+def with_parts(path: Any) -> Any:
+    """
+    Return a results file as it has to be read: with the parts that a killed task has left beside it, if there are any.
+
+    :param path: ``ObjectStoragePath`` or ``pathlib.Path``.
+    :raises ResultsError: They cannot be told apart, or cannot be read.
+    """
+    try:
+        left = left_beside(path)
+        if left is None:
+            return path
+        count = sum(1 for _ in merged(left.parts, base_of(path, left)))
+    except OSError as error:
+        raise ResultsError(f"the parts of {path} cannot be read: {error.strerror or error}") from error
+    logger.warning(
+        "%s: its task has not come to its end; read with its parts. %s", path.name, said_of(count, left.total)
+    )
+    return Unfinished(path, left)
+
+
+def said_of(count: int, total: int | None) -> str:
+    """
+    Return in words how whole the parts are.
+
+    :param count: Recipients with an outcome.
+    :param total: Of so many; None: not known.
+    """
+    if total is None:
+        return f"They name {count} recipients; whoever had no outcome yet is not among them."
+    if count >= total:
+        return f"They name all {total} recipients."
+    return (
+        f"They name {count} of {total} recipients; {total - count} had no outcome when it ended. Retry or clear that "
+        "task: it sends to them, and to nobody twice."
+    )
+
+
+def base_of(path: Any, left: Left) -> Any:
+    """
+    Return the file that the parts go on from; None: they stand for themselves.
+
+    :param path: The results file.
+    :param left: The parts.
+    :raises ResultsError: Nobody can tell.
+    """
+    path = local_path(path) or path
+    if left.resumed is False or not path.exists():
+        return None
+    if left.resumed:
+        return path
+    raise ResultsError(
+        f"version 0.1 wrote the parts in {left.folder.name}, and nothing says whether {path.name} is of the same task",
+        advice=f"Move {path.name} away, and run this again to put the parts together.",
+    )

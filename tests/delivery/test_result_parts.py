@@ -1,0 +1,256 @@
+"""What a killed task leaves of its results: put together by the command, and read by a later broadcast."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.client.resources.messages import SentMessage
+from airflow_provider_whatsapp.delivery.recipients import Recipients, Row
+from airflow_provider_whatsapp.delivery.report import Outcome
+from airflow_provider_whatsapp.delivery.result_parts import ResultsError, with_parts
+from airflow_provider_whatsapp.delivery.results import Results, assemble
+
+ROOT = Path(__file__).parents[2]
+OLD = ROOT / "tests" / "data" / "written_by_0_1" / "results"
+DELIVER = """
+import sys
+from pathlib import Path
+from airflow_provider_whatsapp.client.config import ClientConfig
+from airflow_provider_whatsapp.client.messages import Text
+from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
+from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Try
+from airflow_provider_whatsapp.delivery.recipients import Recipients
+from airflow_provider_whatsapp.delivery.report import Report
+from airflow_provider_whatsapp.delivery.results import Results
+from airflow_provider_whatsapp.delivery.stores import FileStore
+
+url, key, number, folder = sys.argv[1:]
+recipients = Recipients([f"1555{place:07}" for place in range(300)])
+survey = recipients.survey()
+ledger = Ledger(FileStore(folder + "/ledger"))
+ledger.begin(Job(survey.digest, "message", survey.total), Try(1))
+results = Results(Path(folder) / "results.jsonl", key="0123456789ab", number=1, total=survey.total)
+results.begin(anew=True)
+config = ClientConfig(api_key=key, host=url, phone_number_id=number, rate_limit=0)
+send = WhatsAppClient(config).messages.send
+Delivery(ledger, lambda row: Text("hello"), send, rules=Rules(), take=results.take).run(recipients, Report())
+"""
+
+
+@pytest.fixture(params=["disk", "object store"])
+def path(request, tmp_path):
+    if request.param == "disk":
+        return tmp_path / "results.jsonl"
+    import fsspec
+    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk.io import attach
+
+    attach("memory", fs=fsspec.filesystem("memory"))
+    return ObjectStoragePath(f"memory://bucket{tmp_path}/results.jsonl")
+
+
+def leave(path, outcomes, *, key="0123456789ab", number=1, total=4, resumed=False, anew=False):
+    """Leave the parts of a try that is killed."""
+    results = Results(path, key=key, number=number, total=total, resumed=resumed)
+    results.begin(anew=anew)
+    for place, outcome in outcomes.items():
+        given = f"+1555010{place:04}"
+        results.take(Row(place, outcome.to, {"to": given, "name": f"P{place}"}, given=given), outcome)
+    results.flush()
+    return results
+
+
+def sent(place, message_id):
+    to = f"1555010{place:04}"
+    return Outcome(to, "sent", sent=SentMessage(message_id=message_id, wa_id=to, to=to))
+
+
+def ended(place, status, reason=None):
+    return Outcome(f"1555010{place:04}", status, reason=reason)
+
+
+def read(path):
+    return {line["n"]: line for line in map(json.loads, path.read_bytes().decode().splitlines())}
+
+
+def command(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "airflow_provider_whatsapp", "results", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def test_the_command_puts_together_what_a_killed_process_has_left(sandbox, tmp_path):
+    sandbox.fault("slow", seconds=0.02, times=0, path="/messages")
+    arguments = [sandbox.url, sandbox.connection["password"], sandbox.extra["phone_number_id"], str(tmp_path)]
+    process = subprocess.Popen([sys.executable, "-c", DELIVER, *arguments])
+    while len(sandbox.messages) < 100 and process.poll() is None:
+        threading.Event().wait(0.01)
+    process.kill()
+    process.wait()
+
+    done = command("results.jsonl", cwd=tmp_path)
+
+    ids = {message["to"]: message["id"] for message in sandbox.messages}
+    found = read(tmp_path / "results.jsonl").values()
+    assert done.returncode == 0, done.stderr
+    assert f"They name {len(found)} of 300 recipients; {300 - len(found)} had no outcome" in done.stdout
+    assert "The parts stay in results.jsonl.0123456789ab.parts for a later try" in done.stdout
+    assert 100 - 32 <= len(found) < 300
+    assert all(line["message_id"] == ids[line["to"]] for line in found)
+    again = command("results.jsonl", cwd=tmp_path)
+    assert again.stdout == f"results.jsonl: {len(found)} recipients, marked as a results file.\n"
+
+
+def test_a_broadcast_reads_the_parts_too(path, caplog):
+    leave(path, {0: sent(0, "a"), 1: ended(1, "failed"), 2: ended(2, "unknown")})
+    leave(path, {0: ended(0, "sent"), 1: sent(1, "b")}, number=2)
+
+    found = {
+        scope: [row.to for row in Recipients(with_parts(path), scope=scope)]
+        for scope in ("failed", "unknown")
+    }
+
+    assert found == {"failed": [], "unknown": ["15550100002"]}
+    (row,) = Recipients(with_parts(path), scope="unknown")
+    assert (row.values["name"], row.where) == ("P2", "results.jsonl:3")
+    assert (
+        "They name 3 of 4 recipients; 1 had no outcome when it ended. Retry or clear that task" in caplog.text
+    )
+    assert Recipients(with_parts(path)).survey().total == 3
+
+
+def test_a_file_that_is_whole_stands_for_itself(path, caplog):
+    results = leave(path, {0: sent(0, "a"), 1: ended(1, "failed")})
+    results.finish()
+
+    assert with_parts(path) is path, "its own parts are in it"
+    results.clean()
+    assert with_parts(path) is path
+    assert not caplog.text
+
+
+def test_parts_that_are_newer_than_the_file_count(path):
+    yesterday = leave(path, {0: sent(0, "old"), 1: ended(1, "failed")}, key="fedcba987654")
+    yesterday.finish()
+    yesterday.clean()
+    make_older(path)
+    leave(path, {1: sent(1, "b"), 2: ended(2, "failed")}, total=3)
+
+    assert [row.to for row in Recipients(with_parts(path), scope="failed")] == ["15550100002"]
+    assemble(path)
+    assert read(path).keys() == {1, 2}, "another run's outcomes are not this one's"
+
+
+def test_a_resumed_task_s_parts_go_on_from_its_file(path):
+    leave(path, {0: sent(0, "a"), 1: ended(1, "failed"), 2: sent(2, "c")}, total=3).finish()
+    make_older(path)
+    leave(path, {0: ended(0, "sent"), 1: sent(1, "b")}, number=2, resumed=True, total=3)
+
+    said = assemble(path)
+
+    assert {place: line["message_id"] for place, line in read(path).items()} == {0: "a", 1: "b", 2: "c"}
+    assert "They name all 3 recipients." in said
+
+
+def test_parts_of_several_runs_are_told_apart_by_a_person(path):
+    for key in ("0123456789ab", "fedcba987654"):
+        leave(path, {0: ended(0, "failed")}, key=key)
+
+    for act in (with_parts, assemble):
+        with pytest.raises(
+            ResultsError, match=r"parts of 2 task runs .*0123456789ab\.parts and .*fedcba987654\.parts"
+        ):
+            act(path)
+    assert not path.exists()
+
+
+def test_nothing_of_somebody_else_s_is_written_over(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"to\n15550100100\n")
+    make_older(path)
+    leave(path, {0: ended(0, "failed")})
+
+    with pytest.raises(PayloadError, match="is no line of a results file"):
+        assemble(path)
+    assert path.read_bytes() == b"to\n15550100100\n"
+
+
+def test_what_version_0_1_left_of_a_killed_task(tmp_path):
+    shutil.copytree(OLD, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "killed.jsonl"
+
+    assert [row.values["name"] for row in Recipients(with_parts(path), scope="failed")] == ["Refused"]
+    said = assemble(path)
+
+    found = read(path)
+    assert {place: line["status"] for place, line in found.items()} == {
+        0: "sent",
+        1: "failed",
+        2: "unknown",
+        3: "skipped",
+    }
+    assert found[0]["message_id"].startswith("wamid.")
+    assert "They name 4 recipients; whoever had no outcome yet is not among them." in said
+    assert "Opted out" not in path.read_text()
+
+    (tmp_path / "killed.jsonl.0123456789ab.parts").rename(tmp_path / "results.jsonl.0123456789ab.parts")
+    old = tmp_path / "results.jsonl"
+    make_older(old, seconds=10_000_000)
+    for act in (assemble, lambda path: list(Recipients(with_parts(path), scope="failed"))):
+        with pytest.raises(ResultsError, match=r"version 0\.1 wrote the parts.*Move results\.jsonl away"):
+            act(old)
+
+
+def test_a_later_try_goes_on_from_what_version_0_1_left(tmp_path):
+    shutil.copytree(OLD, tmp_path, dirs_exist_ok=True)
+    results = leave(
+        tmp_path / "killed.jsonl", {0: ended(0, "sent"), 1: ended(1, "sent"), 2: sent(2, "c")}, number=3
+    )
+
+    assert results.finish() == 4
+    found = read(tmp_path / "killed.jsonl")
+    assert found[0]["message_id"].startswith("wamid.")
+    assert (found[2]["message_id"], found[3]["reason"]) == ("c", "suppressed")
+    results.clean()
+    assert [each.name for each in tmp_path.iterdir() if "parts" in each.name] == []
+
+
+def make_older(path, seconds=10):
+    """Move a file's time back, so that what comes now is newer, whatever the clock's grain."""
+    if hasattr(path, "fs"):
+        path.fs.store[path.fs._strip_protocol(path.path)].modified -= timedelta(seconds=seconds)
+        return
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
+def test_without_file_and_parts_the_command_says_so(tmp_path):
+    done = command("absent.jsonl", cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "absent.jsonl" in done.stderr
+
+
+def test_the_command_reads_an_object_store_by_airflow(tmp_path):
+    leave(tmp_path / "results.jsonl", {0: sent(0, "a")}, total=1)
+
+    done = command(f"local://{tmp_path}/results.jsonl", cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert "They name all 1 recipients." in done.stdout
