@@ -104,6 +104,10 @@ class SandboxProcess:
         """Let the next requests fail."""
         self.post("faults", kind=kind, **fields)
 
+    def clear_faults(self) -> None:
+        """Let requests through again."""
+        self._session.delete(f"{self.url}/_sandbox/faults", timeout=10).raise_for_status()
+
 
 @pytest.fixture(scope="session")
 def sandbox_process():

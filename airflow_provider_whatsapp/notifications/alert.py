@@ -7,34 +7,36 @@ import logging
 import random
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import Variable
 
 from airflow_provider_whatsapp._compat import Stats, several_machines
 from airflow_provider_whatsapp.client.errors import ConfigurationError
-from airflow_provider_whatsapp.client.messages import Text
-from airflow_provider_whatsapp.notifications import memory
-from airflow_provider_whatsapp.notifications.facts import MISSING, default_key, facts, is_failure, log_path
-from airflow_provider_whatsapp.notifications.routes import choose, dag_tags, load_routes, usable
-from airflow_provider_whatsapp.notifications.turns import Caller, Turn, Turns
-from airflow_provider_whatsapp.notifications.window import TextFirst, Told, tell
-from airflow_provider_whatsapp.notifications.wording import (
-    STOCK_TEMPLATE,
-    fitted,
-    others,
-    stock_values,
-    text_body,
+from airflow_provider_whatsapp.notifications import memory, throttle
+from airflow_provider_whatsapp.notifications.facts import (
+    MISSING,
+    attempt_of,
+    facts,
+    is_failure,
+    is_lost,
 )
+from airflow_provider_whatsapp.notifications.records import PAUSE, Held, Sending
+from airflow_provider_whatsapp.notifications.routes import choose, dag_tags, load_routes, usable
+from airflow_provider_whatsapp.notifications.turns import Turns
+from airflow_provider_whatsapp.notifications.window import Told, tell
+from airflow_provider_whatsapp.notifications.words import Words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
-    from airflow_provider_whatsapp.client.messages import Message
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
-    from airflow_provider_whatsapp.notifications.memory import Decision, Store
+    from airflow_provider_whatsapp.notifications.memory import Bounded, Store
     from airflow_provider_whatsapp.notifications.patience import Patience
+    from airflow_provider_whatsapp.notifications.records import Decision
     from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,8 @@ class Alert:
     :param hook: Sends.
     :param store: Where what alerts remember lives.
     :param patience: The time that it has.
+    :param behind: A store that can be read alone, for what its recipients have missed; None: there is no other.
+    :param bounded: Keeps a use of the stores to its time.
     """
 
     def __init__(
@@ -57,14 +61,23 @@ class Alert:
         hook: MatonWhatsAppHook,
         store: Store,
         patience: Patience,
+        *,
+        behind: Store | None = None,
+        bounded: Bounded = memory.in_daemon,
     ) -> None:
         self._is = notifier
         self._context = context
         self._hook = hook
-        self._memory = memory.Memory(store)
         self._patience = patience
+        seconds = patience.for_the_memory()
+        self._memory = memory.Memory(store, seconds=seconds, bounded=bounded)
+        self._behind = memory.Memory(behind, seconds=seconds / 2, bounded=bounded) if behind else None
         self._failed = is_failure(context)
+        self._late = bool(context.get("deadline"))
+        self._words = Words(notifier, context, hook)
         self._token = uuid.uuid4().hex[:12]
+        self._bounded = bounded
+        self._routes: dict[str, list[str]] | None = None
 
     def steps(self) -> Generator[float, None, None]:
         """
@@ -72,30 +85,54 @@ class Alert:
 
         :raises WhatsAppError: It was not sent to everybody.
         """
-        decision = self._decide()
+        problem = self._prepare()
+        decision = yield from self._decided()
         if decision is not None and decision.send and self._keeps_back() and several_machines():
             decision = yield from self._claimed(decision)
         told = summary = Told()
         if decision is None or decision.send:
-            told = yield from self._deliver(decision)
-        else:
+            told = yield from self._deliver(decision, problem)
+        elif decision.paused and self._failed:
+            self._pause(decision, problem)
+        elif self._failed:
             _count("held", 1)
-            logger.info("WhatsApp: kept back, for the same was told less than %g s ago", self._is.cooldown)
+            logger.info("WhatsApp: suppressed, for the same was told less than %g s ago", self._is.cooldown)
         if decision is not None and decision.waits and not told.failed:
             summary = yield from self._summarise(decision.record.waits_until)
         for error in (*told.errors, *summary.errors):
             raise error
 
+    def _prepare(self) -> Exception | None:
+        """Ask Airflow for what the message needs, before the memory, which may be slow; return what went wrong."""
+        try:
+            self._hook.get_conn()  # what is wrong with the connection is certain before anything is sent
+            self._routes = self._load_routes()
+        except Exception as error:
+            return error
+        return None
+
+    def _decided(self) -> Generator[float, None, Decision | None]:
+        """Decide; a success waits, if it can, until it is known whether a failure was told."""
+        while True:
+            decision = self._decide()
+            if decision is None or self._failed or not (decision.busy or decision.paused):
+                return decision
+            pause = decision.record.paused_until - time.time() if decision.paused else 1.0
+            if pause > self._patience.left():
+                logger.info("WhatsApp: the next success tells of this one, for a message is on its way")
+                return decision
+            yield pause
+
     def _decide(self) -> Decision | None:
         """Ask the memory; None where it has nothing to say: a message that is no alert, or no memory at hand."""
         alert = self._is
         if alert.recovery:
-            return self._remember(memory.on_success)
+            return self._remember(throttle.on_success, now=time.time(), sending=self._sending())
         if not self._failed or (alert.cooldown <= 0 and not alert.escalate_to):
             return None
         return self._remember(
-            memory.on_failure,
-            name=self._name(),
+            throttle.on_failure,
+            name=self._words.name(),
             now=time.time(),
             cooldown=alert.cooldown,
             succeeded_at=self._last_success(),
@@ -103,23 +140,33 @@ class Alert:
             escalate_after=alert.escalate_after if alert.escalate_to else 0,
             token=self._token,
             waits=min(alert.roll_up, self._patience.left()) if self._may_be_many() else 0.0,
+            sending=self._sending(),
         )
+
+    def _sending(self) -> Sending:
+        lost = is_lost(self._context.get("ti"))
+        # Without a cooldown each failure is told by a message of its own, and several may go at once.
+        lasts = self._patience.lasts() if self._is.recovery or self._keeps_back() else 0.0
+        return Sending(token=self._token, lasts=lasts, attempt=attempt_of(self._context), lost=lost)
 
     def _remember(self, rule: Callable[..., Decision], **values: Any) -> Decision | None:
         """Apply one of the memory's rules to what is remembered of this alert's key."""
-        return self._memory.decide(self._key(), functools.partial(rule, **values))
+        return self._memory.decide(self._words.key(), functools.partial(rule, **values))
 
     def _claimed(self, decision: Decision) -> Generator[float, None, Decision]:
         """Return the decision, or another where a task on another machine has failed in the same moment."""
-        self._memory.claim(self._key(), self._token)
+        self._memory.claim(self._words.key(), self._token)
         yield memory.SETTLING
-        if not self._memory.is_claimed_by(self._key(), self._token):
+        if not self._memory.is_claimed_by(self._words.key(), self._token):
             # The winner writes at this very moment; a pause lets each see what the other has written.
             yield random.uniform(0, memory.SETTLING)  # noqa: S311  (nothing here is a secret)
             held, names = decision.held, decision.names
-            return self._remember(memory.on_overtaken, name=self._name(), held=held, names=names) or decision
-        if decision.waits:
-            self._remember(memory.on_claimed, token=self._token, waits_until=decision.record.waits_until)
+            return (
+                self._remember(throttle.on_overtaken, name=self._words.name(), held=held, names=names)
+                or decision
+            )
+        until = decision.record.waits_until if decision.waits else 0.0
+        self._remember(throttle.on_claimed, token=self._token, waits_until=until)
         return decision
 
     def _summarise(self, moment: float) -> Generator[float, None, Told]:
@@ -129,8 +176,14 @@ class Alert:
         :param moment: Unix time in seconds up to which to wait.
         """
         yield min(max(0.0, moment - time.time()), self._patience.left())
-        failed = self._failed_by_airflow()
-        decision = self._remember(memory.on_summary, now=time.time(), token=self._token, failed=failed)
+        decision = self._remember(
+            throttle.on_summary,
+            now=time.time(),
+            token=self._token,
+            failed=self._failed_by_airflow(),
+            sending=self._sending(),
+            alone=not several_machines(),
+        )
         if decision is None or not decision.send:
             return Told()
         return (yield from self._deliver(decision, summary=True))
@@ -140,37 +193,37 @@ class Alert:
         ti: Any = self._context.get("ti")
         try:
             # Airflow counts a task's failures; its tries, a DAG's runs and what shares a key are others.
-            of_the_task = not self._is.dedupe_key and self._key() == f"{ti.dag_id}.{ti.task_id}"
+            of_the_task = not self._is.dedupe_key and self._words.key() == f"{ti.dag_id}.{ti.task_id}"
             if not of_the_task or not several_machines():
                 return 0
             # This one is not among them: its own end is told to Airflow after its callback.
-            return 1 + int(
-                ti.get_ti_count(
-                    dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], states=["failed"]
-                )
-            )
+            count = functools.partial(ti.get_ti_count, dag_id=ti.dag_id, task_ids=[ti.task_id])
+            return 1 + int(self._ask(lambda: count(run_ids=[ti.run_id], states=["failed"])))
         except Exception:  # no answer is an answer here
             return 0
 
-    def _deliver(self, decision: Decision | None, *, summary: bool = False) -> Generator[float, None, Told]:
+    def _deliver(
+        self, decision: Decision | None, problem: Exception | None = None, *, summary: bool = False
+    ) -> Generator[float, None, Told]:
         """
-        Deliver, and leave to the next message what certainly nobody was told.
+        Deliver, and leave to the next message what nobody knows to have arrived.
 
         :param decision: The memory's; None: it knows nothing.
+        :param problem: What keeps it from being sent.
         :param summary: Tell of the others alone.
         """
         row = decision if self._failed else None
-        own = () if summary else (self._name(),)
-        held, names = (row.held if row else 0) + len(own), (*own, *(row.names if row else ()))
+        own = () if summary else (self._words.name(),)
+        told_by_it = Held(held=(row.held if row else 0) + len(own), names=(*own, *(row.names if row else ())))
         try:
-            self._hook.get_conn()  # what is wrong with the connection is certain before anything is sent
+            if problem is not None:
+                raise problem
             recipients = self._recipients(escalated=row is not None and row.escalated)
-            send = self._sender(row, summary=summary)
-            sender = self._hook.client.config.phone_number_id or ""
+            send = self._words.sender(decision, summary=summary)
+            turns = self._turns(told_by_it)
         except Exception:
-            self._take_back(decision, held, names)
+            self._take_back(decision, told_by_it)
             raise
-        turns = Turns(self._memory, sender, self._caller(held, names), self._patience)
         told = yield from tell(turns, recipients, send)
         told = yield from send.follow_up(
             told,
@@ -178,8 +231,7 @@ class Alert:
             self._hook.get_message_status,
             seconds=min(self._is.text_wait, self._patience.left()),
         )
-        if told.failed:
-            self._take_back(decision, held, names)
+        self._settle(decision, told, turns, told_by_it, recipients)
         logger.info("WhatsApp: told %d of %d", told.sent, len(recipients))
         if told.handed_over:
             logger.info("WhatsApp: %d are told by the message that waits for them", told.handed_over)
@@ -187,80 +239,100 @@ class Alert:
         _count("held", told.handed_over)
         return told
 
-    def _take_back(self, decision: Decision | None, held: int, names: tuple[str, ...]) -> None:
-        """Let the next message tell what this one has not."""
+    def _settle(
+        self, decision: Decision | None, told: Told, turns: Turns, held: Held, recipients: list[str]
+    ) -> None:
+        """Remember the outcome, and leave to those whom it has not reached what they are to be told."""
+        left = True
+        if self._failed or self._late:
+            for to in recipients if told.failed else told.missed:
+                left = turns.leave(to) and left
+        if not told.failed:
+            self._answered(decision)
+        elif self._failed and left:
+            self._leave_the_rest(decision, turns, recipients, pause=PAUSE if told.doubtful else 0.0)
+        else:
+            self._take_back(decision, held, pause=PAUSE if told.doubtful else 0.0)
+
+    def _answered(self, decision: Decision | None) -> None:
         if decision is None:
             return
         if self._failed:
-            self._remember(memory.on_unsent, held=held, names=names)
+            self._remember(throttle.on_told, now=time.time(), token=self._token)
         else:
-            self._remember(memory.on_untold_success, failures=decision.held)
+            self._remember(throttle.on_recovered, failures=decision.held, token=self._token)
 
-    def _sender(self, decision: Decision | None, *, summary: bool) -> TextFirst:
-        @functools.cache  # a file in the template's header is uploaded once for all to whom the same is said
-        def template_saying(more: str) -> Message:
-            return self._template(more, summary=summary)
+    def _leave_the_rest(
+        self, decision: Decision | None, turns: Turns, recipients: list[str], *, pause: float
+    ) -> None:
+        """Begin a pause where the message may have arrived, and leave what failed meanwhile to its recipients too."""
+        if decision is None:
+            return
+        rest = self._remember(throttle.on_left, now=time.time(), token=self._token, pause=pause)
+        if rest is None or not rest.held:
+            return
+        names = tuple(map(self._words.full_name, rest.names))
+        for to in recipients:
+            turns.leave(to, Held(held=rest.held, names=names))
 
-        def template(turn: Turn) -> Message:
-            return template_saying(others(decision, turn))
+    def _pause(self, decision: Decision, problem: Exception | None) -> None:
+        """Leave a failure to the next message, for the last one may have arrived a moment ago."""
+        _count("held", 1)
+        logger.info("WhatsApp: not sent, for the last message may have arrived; the next one tells of it")
+        own = Held(held=1, names=(self._words.name(),))
+        left = problem is None
+        try:
+            recipients = self._recipients(escalated=decision.escalated) if left else []
+            turns = self._turns(own)
+            for to in recipients:
+                left = turns.leave(to) and left
+        except Exception:
+            left = False
+        if not left:
+            self._remember(throttle.on_overtaken, name=self._words.name(), held=0, names=())
 
-        def text(turn: Turn) -> Text:
-            return Text(text_body(str(self._is.text), self._context, others(decision, turn), summary=summary))
+    def _take_back(self, decision: Decision | None, held: Held, *, pause: float = 0.0) -> None:
+        """Let the next message about the same tell what this one has not."""
+        if decision is None:
+            return
+        if self._failed:
+            self._remember(throttle.on_unsent, held=held.held, names=held.names, token=self._token)
+        else:
+            self._remember(
+                throttle.on_untold_success,
+                failures=decision.held,
+                token=self._token,
+                now=time.time(),
+                pause=pause,
+            )
 
-        if not self._is.text:
-            template(Turn())  # what is wrong with it is certain before anything is sent
-            return TextFirst(self._hook.send, None, template)
-        usual = self._is.template_name and (not summary or self._is.template_name == STOCK_TEMPLATE)
-        return TextFirst(self._hook.send, text, template if usual else None)
-
-    def _template(self, more: str, *, summary: bool) -> Message:
-        body, buttons = self._is.body, self._is.buttons
-        if self._is.template_name == STOCK_TEMPLATE and body is None:
-            body = stock_values(self._context, more, summary=summary, recovered=self._is.recovery)
-            buttons = buttons or [log_path(self._context)]
-        return self._hook.template_message(
-            str(self._is.template_name),
-            self._is.language,
-            header=self._is.header,
-            body=fitted(body),
-            buttons=buttons,
-        )
-
-    def _caller(self, held: int, names: tuple[str, ...]) -> Caller:
-        late = bool(self._context.get("deadline"))
-        said = f" ({facts(self._context)['error']})" if late else ""
-        if not self._is.dedupe_key:
-            names = tuple(map(self._in_full, names))
-        return Caller(
-            held=held,
-            names=tuple(name + said for name in names),
-            tells_several=self._tells_several(),
-            may_be_told=self._failed or late,
-            gap=self._is.gap,
-            token=self._token,
+    def _turns(self, held: Held) -> Turns:
+        sender = self._hook.client.config.phone_number_id or ""
+        return Turns(
+            self._memory, sender, self._words.caller(held, self._token), self._patience, behind=self._behind
         )
 
     def _recipients(self, *, escalated: bool) -> list[str]:
         named = [self._is.to, self._is.escalate_to if escalated else None]
-        routes = self._routes()
-        if routes is not None:
-            named.append(choose(routes, severity=self._is.severity, tags=dag_tags(self._context)))
+        if self._routes is not None:
+            named.append(choose(self._routes, severity=self._is.severity, tags=dag_tags(self._context)))
         return usable(named, default_country=self._hook.client.config.default_country)
 
-    def _routes(self) -> dict[str, list[str]] | None:
+    def _load_routes(self) -> dict[str, list[str]] | None:
         if not self._is.routes:
             return None
-        try:
+        if not self._is.to:
             return load_routes(self._is.routes, Variable)
-        except ConfigurationError as error:
-            if not self._is.to:
-                raise
-            logger.error("WhatsApp: only those in `to` are told. %s", error)  # noqa: TRY400
+        try:
+            return self._ask(lambda: load_routes(self._is.routes, Variable))
+        except (ConfigurationError, TimeoutError) as error:
+            what = error if str(error) else "The routes were not there in time"
+            logger.error("WhatsApp: only those in `to` are told. %s", what)  # noqa: TRY400
             return None
 
-    def _tells_several(self) -> bool:
-        stock = self._is.template_name == STOCK_TEMPLATE and self._is.body is None
-        return stock or bool(self._is.text)
+    def _ask(self, act: Callable[[], T]) -> T:
+        """Ask Airflow for what the alert can do without, in a share of its time."""
+        return self._bounded(act, self._patience.for_the_memory())
 
     def _keeps_back(self) -> bool:
         """Say whether failures may be kept back: without a cooldown every one is told, by a message of its own."""
@@ -269,20 +341,8 @@ class Alert:
     def _may_be_many(self) -> bool:
         index = getattr(self._context.get("ti"), "map_index", -1)
         several = self._is.dedupe_key or (isinstance(index, int) and index >= 0)
-        able = self._is.roll_up > 0 and self._tells_several()
+        able = self._is.roll_up > 0 and self._words.tells_several()
         return self._keeps_back() and able and bool(several)
-
-    def _name(self) -> str:
-        """Return what failed, as another message names it; a key of one's own may be that of several DAGs."""
-        task = facts(self._context)["task"]
-        return self._in_full(task) if self._is.dedupe_key else task
-
-    def _in_full(self, task: str) -> str:
-        dag = facts(self._context)["dag"]
-        return dag if task == MISSING else f"{dag}.{task}"
-
-    def _key(self) -> str:
-        return self._is.dedupe_key or default_key(self._context)
 
     def _run(self) -> str:
         """Return the run: its mapped tasks, its tries and, if it is cleared, its failing anew count once."""
@@ -290,9 +350,12 @@ class Alert:
         return "" if run == MISSING else run
 
     def _last_success(self) -> float | None:
-        try:
+        def ask() -> float | None:
             moment = self._context.get("prev_start_date_success")
             return float(moment.timestamp()) if moment is not None else None
+
+        try:
+            return self._ask(ask)
         except Exception:  # asking Airflow for it may fail, and no answer is an answer here
             return None
 

@@ -8,6 +8,7 @@ refuses an empty value.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -74,7 +75,7 @@ def log_path(context: Mapping[str, Any]) -> str:
     :param context: The context of a callback.
     """
     url = None if is_of_the_dag(context) else _read(context.get("ti"), "log_url")
-    if isinstance(url, str):
+    if isinstance(url, str) and url:
         parts = urlsplit(url)
         # Airflow may live below a path, which is in the button already.
         _, found, below = parts.path.partition("/dags/")
@@ -99,6 +100,19 @@ def default_key(context: Mapping[str, Any]) -> str:
         return dag
     # What was told of a try must not keep back what is told of the task's end.
     return f"{dag}.{task}.retry" if _is_tried_again(ti) else f"{dag}.{task}"
+
+
+def attempt_of(context: Mapping[str, Any]) -> str:
+    """
+    Return the try of a task that a callback is about, or nothing where it is about none.
+
+    :param context: The context of a callback.
+    """
+    ti = None if is_of_the_dag(context) else context.get("ti")
+    if _read(ti, "task_id") is None:
+        return ""
+    parts = [str(_read(ti, name)) for name in ("dag_id", "task_id", "run_id", "map_index", "try_number")]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
 def is_failure(context: Mapping[str, Any]) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp._compat import conf, in_task
 from airflow_provider_whatsapp.notifications.facts import is_lost, is_of_the_dag
+from airflow_provider_whatsapp.notifications.records import PAUSE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +38,8 @@ MARGIN = 3.0
 FOR_A_REQUEST = 5.0
 """Seconds that waiting leaves for the request that it waits for."""
 LEAST = 2.0
+FOR_THE_MEMORY = 0.3
+"""Share of the time that what alerts remember may take: a locked or slow store must not cost the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,14 @@ class Patience:
     def left(self) -> float:
         """Return the seconds for which the alert may still wait before it sends."""
         return max(0.0, self.until - FOR_A_REQUEST - time.monotonic())
+
+    def for_the_memory(self) -> float:
+        """Return the seconds that all uses of the memory may take together."""
+        return FOR_THE_MEMORY * max(0.0, self.until - time.monotonic())
+
+    def lasts(self) -> float:
+        """Return the seconds after which an alert that has not ended has died, and may be followed by another."""
+        return max(PAUSE, self.until + MARGIN - time.monotonic())
 
 
 def _allowed(context: Mapping[str, Any]) -> float:

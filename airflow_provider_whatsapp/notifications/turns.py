@@ -14,11 +14,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_whatsapp.client.phone import mask
-from airflow_provider_whatsapp.notifications.memory import Held, Memory
+from airflow_provider_whatsapp.notifications.missed import (
+    Missed,
+    Untold,
+    entries_of,
+    on_leave,
+    on_strike,
+    on_take,
+)
+from airflow_provider_whatsapp.notifications.records import Held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from airflow_provider_whatsapp.notifications.memory import Memory
     from airflow_provider_whatsapp.notifications.patience import Patience
 
 T = TypeVar("T")
@@ -46,12 +55,16 @@ class Caller(Held):
     :param may_be_told: It may be told by another alert's message.
     :param gap: Seconds between two messages to one person; 0: none.
     :param token: Tells it from all others.
+    :param key: What it alerts of.
+    :param room: Characters that its message has for the names of others.
     """
 
     tells_several: bool
     may_be_told: bool
     gap: float
     token: str
+    key: str = ""
+    room: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +75,13 @@ class Turn(Held):
     :param to: The person.
     :param wait: Seconds to wait; 0: none.
     :param handed_over: Another alert tells of this one.
+    :param missed: What the person has not been told because earlier messages did not arrive.
     """
 
     to: str = ""
     wait: float = 0.0
     handed_over: bool = False
+    missed: tuple[Missed, ...] = ()
 
 
 def on_turn(
@@ -96,19 +111,29 @@ def on_turn(
 
 class Turns:
     """
-    The turns of one alert with its recipients.
+    The turns of one alert with its recipients, and what they have missed.
 
     :param memory: What is remembered of people; where it cannot be reached, nobody waits.
     :param sender: The sending number: the gap is between one sender and one person.
     :param caller: The alert.
     :param patience: The time that it has.
+    :param behind: Another memory, which can be read alone: what it says that people have missed is told as well.
     """
 
-    def __init__(self, memory: Memory, sender: str, caller: Caller, patience: Patience) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        sender: str,
+        caller: Caller,
+        patience: Patience,
+        *,
+        behind: Memory | None = None,
+    ) -> None:
         self._memory = memory
         self._sender = sender
         self._caller = caller
-        self._patience = patience
+        self._behind = behind
+        self.patience = patience
 
     def of(self, recipients: Sequence[str]) -> Iterator[Turn]:
         """
@@ -120,24 +145,48 @@ class Turns:
         while waiting:
             pause = math.inf
             for to in tuple(waiting):
-                left = self._patience.left()
+                left = self.patience.left()
                 turn = self._ask(to, patient=left > 0)
                 if turn.wait:
                     pause = min(pause, turn.wait, max(left, 0.01))
                     continue
                 waiting.remove(to)
-                yield turn
+                yield turn if turn.handed_over else self._with_missed(turn)
             if waiting:
                 yield Turn(wait=pause)
 
-    def give_back(self, turn: Turn) -> None:
+    def accepted(self, turn: Turn) -> None:
         """
-        Leave the others whom a message should have told to the next one: it was certainly not sent.
+        Forget what a message has told that was accepted.
 
         :param turn: The message's.
         """
-        if turn.held:
-            self._change(turn.to, lambda person: (person.with_more(turn.held, turn.names), True))
+        if turn.missed:
+            tokens = {entry.token for entry in turn.missed}
+            self._of_missed(turn.to, lambda untold: on_strike(untold, tokens))
+
+    def give_back(self, turn: Turn) -> None:
+        """
+        Leave to the next message what this one should have told besides its own: nobody knows that it arrived.
+
+        :param turn: The message's.
+        """
+        others = entries_of(f"{self._caller.token}.others", "", turn)
+        entries = (*turn.missed, *others)
+        if entries:
+            self._of_missed(turn.to, lambda untold: on_leave(untold, entries))
+
+    def leave(self, to: str, more: Held | None = None) -> bool:
+        """
+        Leave to a person's next message what the alert has not told them.
+
+        :param to: The person.
+        :param more: Further failures that it was to tell; None: those that its message tells.
+        :return: Whether it is remembered.
+        """
+        token = self._caller.token if more is None else f"{self._caller.token}.more"
+        entries = tuple(entries_of(token, self._caller.key, self._caller if more is None else more))
+        return bool(self._of_missed(to, lambda untold: on_leave(untold, entries)))
 
     def _ask(self, to: str, *, patient: bool) -> Turn:
         if self._caller.gap <= 0:
@@ -147,5 +196,30 @@ class Turns:
         )
         return decided or Turn(to)
 
+    def _with_missed(self, turn: Turn) -> Turn:
+        """Add what the person has missed, where the message can tell it; what others hand over must not die with it."""
+        if not self._caller.tells_several:
+            return turn
+        lasts = self.patience.lasts()
+
+        def rule(untold: Untold) -> tuple[Untold, tuple[Missed, ...]]:
+            kept, taken = on_take(untold, now=time.time(), lasts=lasts, room=self._caller.room)
+            others = tuple(entries_of(f"{self._caller.token}.others", "", turn))
+            marked = (replace(entry, until=time.time() + lasts) for entry in others)
+            return Untold(entries=(*kept.entries, *marked)), taken + others
+
+        taken = self._of_missed(turn.to, rule) or ()
+        if self._behind is not None:
+            found = self._behind.read(_missed_by(turn.to), Untold)
+            taken += found.entries if found else ()
+        return replace(turn, missed=taken, held=0, names=()) if taken else turn
+
+    def _of_missed(self, to: str, rule: Callable[[Untold], tuple[Untold, T]]) -> T | None:
+        return self._memory.change(_missed_by(to), Untold, rule, label=mask(to))
+
     def _change(self, to: str, rule: Callable[[Person], tuple[Person, T]]) -> T | None:
         return self._memory.change(f"person {self._sender} {to}", Person, rule, label=mask(to))
+
+
+def _missed_by(to: str) -> str:
+    return f"missed {to}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier
@@ -13,7 +15,7 @@ from airflow.sdk import BaseNotifier
 from airflow_provider_whatsapp.notifications.wording import DEFAULT_TEXT, STOCK_TEMPLATE
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -227,7 +229,9 @@ class WhatsAppNotifier(BaseNotifier):
         from airflow_provider_whatsapp.notifications.patience import Patience
 
         patience = Patience.of(context)
-        for pause in Alert(self, context, self._hook(patience), self._store(context), patience).steps():
+        store, behind = self._stores(context)
+        alert = Alert(self, context, self._hook(patience), store, patience, behind=behind)
+        for pause in alert.steps():
             time.sleep(pause)
 
     async def async_notify(self, context: Context) -> None:
@@ -247,7 +251,14 @@ class WhatsAppNotifier(BaseNotifier):
         patience = Patience.of(context)
         hook = self._hook(patience)
         await hook.aclient()
-        steps = Alert(self, context, hook, Variable, patience).steps()
+        loop = asyncio.get_running_loop()
+
+        def bounded(act: Callable[[], Any], seconds: float) -> Any:
+            # Airflow 3.1 can be asked in threads alone that know its loop.
+            asked = asyncio.run_coroutine_threadsafe(ask_airflow(_memory_pool(), act), loop)
+            return asked.result(seconds)
+
+        steps = Alert(self, context, hook, Variable, patience, bounded=bounded).steps()
         while (pause := await ask_airflow(_pool(), next, steps, None)) is not None:  # noqa: ASYNC110
             await asyncio.sleep(pause)
 
@@ -258,6 +269,13 @@ class WhatsAppNotifier(BaseNotifier):
             self.maton_conn_id, phone_number_id=self.phone_number_id, until=patience.until
         )
 
+    def _stores(self, context: Context) -> tuple[Store, Store | None]:
+        """Return what can be written here, and what can be read alone where that is not all there is."""
+        from airflow.sdk import Variable
+
+        store = self._store(context)
+        return store, Variable if context.get("deadline") and store is not Variable else None
+
     def _store(self, context: Context) -> Store:
         """Return what can be written here; in a synchronous deadline, Airflow 3.3 would never answer a write."""
         from airflow.sdk import Variable
@@ -265,3 +283,9 @@ class WhatsAppNotifier(BaseNotifier):
         from airflow_provider_whatsapp.notifications.memory import Files
 
         return Files() if context.get("deadline") else Variable
+
+
+@functools.cache
+def _memory_pool() -> ThreadPoolExecutor:
+    """Return threads of their own: those that wait for what alerts remember must not take each other's."""
+    return ThreadPoolExecutor(8, thread_name_prefix="whatsapp-alert-memory")

@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, RecipientError, WhatsAppError
 from airflow_provider_whatsapp.client.phone import address
 from airflow_provider_whatsapp.delivery.causes import Runs
+from airflow_provider_whatsapp.notifications.records import PAUSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -30,6 +31,11 @@ SAME_FAILURES = 5
 """Failures in a row of the same cause, not the recipient's, that end the sending."""
 LOOK_EVERY = 0.5
 """Seconds between two looks at the history."""
+FIRST_PAUSE = 1.0
+"""Seconds after which a message is sent again that the gateway has failed to pass on; each next pause is doubled."""
+
+_FAILED_BY_THE_GATEWAY = (500, 502, 503)
+"""Answers that say so. A lost answer and a 504 say nothing: the message may be there."""
 
 _SAYS_CLOSED = re.compile(r"\b131047\b|re-?engagement", re.IGNORECASE)
 
@@ -42,17 +48,23 @@ class Told:
     :param sent: How many were told.
     :param handed_over: How many will be told by another alert's message.
     :param errors: Why others were not.
+    :param missed: Whom a later message may reach.
     """
 
     sent: int = 0
     handed_over: int = 0
     errors: list[WhatsAppError] = field(default_factory=list)
+    missed: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
-        """Whether certainly nothing was sent, not even perhaps, and nobody else tells of it."""
-        anything = self.sent or self.handed_over or any(error.sent != "no" for error in self.errors)
-        return bool(self.errors) and not anything
+        """Whether nobody was told for certain, and nobody else tells of it."""
+        return bool(self.errors) and not self.sent and not self.handed_over
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether somebody may have been told, though nobody knows."""
+        return any(error.sent != "no" for error in self.errors)
 
 
 def tell(
@@ -68,6 +80,7 @@ def tell(
     :param send: Sends to one of them.
     """
     sent, handed_over, errors = 0, 0, []
+    missed = list(recipients)
     runs = Runs(SAME_FAILURES, varied=False)
     for turn in turns.of(recipients):
         if turn.wait:
@@ -75,22 +88,57 @@ def tell(
             continue
         if turn.handed_over:
             handed_over += 1
+            missed.remove(turn.to)
             continue
         try:
-            send(turn)
+            yield from _attempts(turns, turn, send)
         except WhatsAppError as error:
             errors.append(error)
-            if error.sent == "no":
-                turns.give_back(turn)
+            if error.permanent and error.sent == "no":
+                missed.remove(turn.to)
             if runs.ends_with(error):
                 break
-        except Exception as error:
-            logger.exception("WhatsApp: not known whether the alert was sent")
-            errors.append(OutcomeUnknownError(f"an unexpected {type(error).__name__}"))
         else:
             sent += 1
+            missed.remove(turn.to)
             runs.accepted()
-    return Told(sent, handed_over, errors)
+    return Told(sent, handed_over, errors, tuple(missed))
+
+
+def _attempts(turns: Turns, turn: Turn, send: Callable[[Turn], SentMessage]) -> Generator[float, None, None]:
+    """
+    Send to one recipient, and again after an outcome that is not known, while the alert has time.
+
+    Yields the seconds to wait before it goes on.
+
+    :param turns: Remember what the message names besides.
+    :param turn: Who.
+    :param send: Sends.
+    :raises WhatsAppError: It was not sent, or it is not known.
+    """
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            send(turn)
+        except OutcomeUnknownError as error:
+            # What may be there already is not followed by another at once.
+            wait = pause if error.http_status in _FAILED_BY_THE_GATEWAY else PAUSE
+            if wait > turns.patience.left():
+                turns.give_back(turn)
+                raise
+            logger.warning("WhatsApp: %s; sending the alert again in %g s", error.message, wait)
+        except WhatsAppError:
+            turns.give_back(turn)
+            raise
+        except Exception as error:
+            logger.exception("WhatsApp: not known whether the alert was sent")
+            turns.give_back(turn)
+            raise OutcomeUnknownError(f"an unexpected {type(error).__name__}") from error
+        else:
+            turns.accepted(turn)
+            return
+        yield wait
+        pause *= 2
 
 
 class TextFirst:
@@ -156,11 +204,20 @@ class TextFirst:
 
         def send(turn: Turn) -> SentMessage:
             _, before = self._texts[turn.to]
-            return self._send(address(turn.to), template(turn.with_more(before.held, before.names)))
+            whole = replace(turn.with_more(before.held, before.names), missed=(*before.missed, *turn.missed))
+            try:
+                return self._send(address(turn.to), template(whole))
+            except WhatsAppError:
+                turns.give_back(before)  # the text has told nobody after all
+                raise
 
         again = yield from tell(turns, closed, send)
-        sent = told.sent - len(fates) + again.sent
-        return Told(sent, told.handed_over + again.handed_over, [*told.errors, *failed, *again.errors])
+        return Told(
+            told.sent - len(fates) + again.sent,
+            told.handed_over + again.handed_over,
+            [*told.errors, *failed, *again.errors],
+            (*told.missed, *again.missed),
+        )
 
 
 def fates_of(

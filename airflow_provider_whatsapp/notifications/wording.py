@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.notifications.facts import cut, facts, fit
+from airflow_provider_whatsapp.notifications.missed import listed
+from airflow_provider_whatsapp.notifications.records import MAX_NAMES, Held
 from airflow_provider_whatsapp.notifications.secrets import hidden
 
 if TYPE_CHECKING:
-    from airflow_provider_whatsapp.notifications.memory import Decision
+    from airflow_provider_whatsapp.notifications.records import Decision
     from airflow_provider_whatsapp.notifications.turns import Turn
 
 STOCK_TEMPLATE = "airflow_alert"
@@ -19,6 +21,14 @@ MAX_VALUE = 300
 """Characters of one value of a template; a body holds 1,024 with all of them."""
 MAX_TEXT = 4096
 """Characters of a text (Meta, "Text messages")."""
+ROOM_OF_TEXT = 3000
+ROOM_OF_TEMPLATE = 180
+"""Characters in which a message names what its recipient has missed; what does not fit is left to the next one."""
+
+LEAST_OF_AN_ERROR = 40
+"""Characters of the error that are told in any case."""
+
+NOTHING = Held()
 
 # Each kind of callback has a context of its own; a DAG's brings along a task instance that need not be the one.
 DEFAULT_TEXT = (
@@ -36,22 +46,26 @@ DEFAULT_TEXT = (
 )
 
 
-def others(decision: Decision | None, turn: Turn) -> str:
+def others(decision: Decision | None, turn: Turn, own: Held = NOTHING, other: Held = NOTHING) -> str:
     """
-    Tell how long a row of failures is and how many were kept back, with the first few of them last: they may be cut.
+    Tell how long a row of failures is and how many were not told yet, with their names last: they may be cut.
 
     :param decision: The memory's about the same task; None: it knows nothing.
     :param turn: What other alerts to the same person have handed over.
+    :param own: What the person has missed of the same.
+    :param other: What the person has missed of others.
     """
     counts, lists = [], []
     if decision is not None and decision.escalated:
         counts.append(f"{decision.record.runs} runs in a row have failed")
-    if decision is not None and decision.held:
-        counts.append(_counted(decision.held, "more failure"))
-        lists.append(_listed(decision.held, decision.names))
-    if turn.held:
-        counts.append(_counted(turn.held, "other alert"))
-        lists.append(_listed(turn.held, turn.names))
+    before = (decision.held, decision.names) if decision is not None else (0, ())
+    for (count, names), missed, what in (
+        (before, own, "more failure"),
+        ((turn.held, turn.names), other, "other alert"),
+    ):
+        if count + missed.held:
+            counts.append(_counted(count + missed.held, what))
+            lists.append(_listed(count + missed.held, (*missed.names, *names)))
     named = "; ".join(filter(None, lists))
     return "; ".join(counts) + (f": {named}" if named else "")
 
@@ -62,7 +76,9 @@ def _counted(count: int, what: str) -> str:
 
 def _listed(count: int, names: Sequence[str]) -> str:
     """Return the names; those that Airflow alone has counted have none."""
-    return ", ".join((*names, "...") if names and count > len(names) else names)
+    if len(names) <= MAX_NAMES:
+        return ", ".join((*names, "...") if names and count > len(names) else names)
+    return listed(names) + (", ..." if count > len(names) else "")
 
 
 def text_body(text: str, context: Mapping[str, Any], more: str, *, summary: bool) -> str:
@@ -100,7 +116,8 @@ def stock_values(
     if summary:
         found["error"] = more
     elif more:
-        found["error"] = f"{found['error']} ({more})"
+        # Cut before it is added, so that the names survive a long error.
+        found["error"] = f"{cut(found['error'], max(LEAST_OF_AN_ERROR, MAX_VALUE - len(more) - 3))} ({more})"
     return found
 
 

@@ -1,0 +1,160 @@
+"""
+What a person has not been told because a message did not arrive: the next message to them names it.
+
+That may be about anything: a failure, a success, a missed deadline. What a message names is taken, and struck off when
+the gateway has accepted it. A message that dies on its way gives nothing back, so what is taken comes back by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+from airflow_provider_whatsapp.notifications.records import LONGEST_SENDING, MAX_NAMES, Held
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+MAX_ENTRIES = 200
+"""What is remembered of one person; beyond that the oldest are counted together."""
+MAX_NAME = 120
+"""Characters of one name."""
+
+_MAPPED = re.compile(r"(.+)\[(\d+)\]", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed(Held):
+    """
+    Failures that one alert could not tell somebody.
+
+    :param token: Tells it from all others.
+    :param key: What it alerted of.
+    :param until: Unix time in seconds up to which a message that names it is on its way; 0: none is.
+    """
+
+    token: str = ""
+    key: str = ""
+    until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Untold:
+    """
+    What is remembered of one person.
+
+    :param entries: What they have not been told, the oldest first.
+    """
+
+    entries: tuple[Missed, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "entries", tuple(map(_entry, self.entries)))
+
+
+def _entry(found: Missed | dict[str, object]) -> Missed:
+    if isinstance(found, Missed):
+        return found
+    known = {item.name for item in fields(Missed)}
+    values = {key: value for key, value in found.items() if key in known}
+    return Missed(**values | {"names": tuple(values.get("names", ()))})  # type: ignore[arg-type]
+
+
+def entries_of(token: str, key: str, held: Held) -> Iterator[Missed]:
+    """
+    Yield failures in portions that fit a message each.
+
+    :param token: The alert that could not tell them.
+    :param key: What it alerted of.
+    :param held: The failures.
+    """
+    names = [name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…" for name in held.names]
+    unnamed = max(0, held.held - len(names))
+    portions = [names[start : start + MAX_NAMES] for start in range(0, len(names), MAX_NAMES)] or [[]]
+    for number, portion in enumerate(portions):
+        last = number == len(portions) - 1
+        count = len(portion) + (unnamed if last else 0)
+        if count:
+            yield Missed(held=count, names=tuple(portion), token=f"{token}.{number}", key=key)
+
+
+def on_leave(untold: Untold, entries: Iterable[Missed]) -> tuple[Untold, bool]:
+    """
+    Remember what a person has not been told.
+
+    :param untold: What is remembered.
+    :param entries: More of it; what is there already is not written twice.
+    """
+    new = {entry.token: replace(entry, until=0.0) for entry in entries}
+    kept = [entry for entry in untold.entries if entry.token not in new]
+    several = [*kept, *new.values()]
+    while len(several) > MAX_ENTRIES:
+        first, second, *others = several
+        both = first.with_more(second.held, second.names)
+        several = [replace(both, key=first.key if first.key == second.key else ""), *others]
+    return Untold(entries=tuple(several)), True
+
+
+def on_take(untold: Untold, *, now: float, lasts: float, room: int) -> tuple[Untold, tuple[Missed, ...]]:
+    """
+    Take what a message is to name: as much as it holds, the oldest first.
+
+    :param untold: What is remembered.
+    :param now: Unix time in seconds.
+    :param lasts: Seconds after which the message counts as dead.
+    :param room: Characters for the names; one portion is taken in any case.
+    """
+    taken: list[Missed] = []
+    for entry in untold.entries:
+        if 0 < entry.until - now <= LONGEST_SENDING:
+            continue
+        names = [name for each in (*taken, entry) for name in each.names]
+        if taken and len(listed(names)) > room:
+            break
+        taken.append(entry)
+    tokens = {entry.token for entry in taken}
+    marked = (
+        replace(entry, until=now + lasts) if entry.token in tokens else entry for entry in untold.entries
+    )
+    return Untold(entries=tuple(marked)), tuple(taken)
+
+
+def on_strike(untold: Untold, tokens: Collection[str]) -> tuple[Untold, bool]:
+    """
+    Forget what a person has been told.
+
+    :param untold: What is remembered.
+    :param tokens: Of what.
+    """
+    return Untold(entries=tuple(entry for entry in untold.entries if entry.token not in tokens)), True
+
+
+def listed(names: Iterable[str]) -> str:
+    """
+    List names: each once, with how often it comes, and the indexes of mapped tasks together.
+
+    :param names: Names of failures.
+    """
+    plain: Counter[str] = Counter()
+    indexes: dict[str, list[int]] = {}
+    for name in names:
+        found = _MAPPED.fullmatch(name)
+        if found:
+            indexes.setdefault(found[1], []).append(int(found[2]))
+        else:
+            plain[name] += 1
+    words = [name if count == 1 else f"{name} ({count} times)" for name, count in plain.items()]
+    words += [f"{name}[{_ranges(numbers)}]" for name, numbers in indexes.items()]
+    return ", ".join(words)
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    parts: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)

@@ -1,0 +1,144 @@
+"""What is remembered of one key, and what is decided from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self
+
+MAX_NAMES = 5
+"""Suppressed failures that are told by name; the others are counted."""
+MAX_OPEN_NAMES = 100
+"""The same while the outcome of a message is open: if it fails, nothing has told of them."""
+PAUSE = 30.0
+"""Seconds after a message of unknown outcome in which no other goes: it may have arrived."""
+LONGEST_SENDING = 3600.0
+"""Seconds beyond which the end of a sending was written by a machine whose clock is wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """
+    Failures that another message is to tell of.
+
+    :param held: How many.
+    :param names: The first few of them.
+    """
+
+    held: int = 0
+    names: tuple[str, ...] = ()
+
+    def with_more(self, count: int, names: tuple[str, ...], *, most: int = MAX_NAMES) -> Self:
+        """
+        Return the same with more of them.
+
+        :param count: How many more.
+        :param names: The first few of those.
+        :param most: How many names are kept at most.
+        """
+        return replace(
+            self, held=self.held + count, names=(*self.names, *names)[: max(most, len(self.names))]
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record(Held):
+    """
+    What is remembered of one key; held are the failures since the last message.
+
+    :param sent_at: Unix time in seconds at which the last message went.
+    :param failures: Failures in a row, those kept back included.
+    :param first_failed_at: Unix time in seconds of the first failure of the row.
+    :param runs: Runs in a row that have failed; the many mapped tasks of one run count once.
+    :param run: The last of them.
+    :param told: Failures of that run that messages have told, less those of earlier runs that are held still: what
+        Airflow counts in the run, less these, is what a summary should tell.
+    :param waiter: The alert that waits for others to fail, to tell of them in a summary; empty: nobody.
+    :param waits_until: Unix time in seconds up to which it waits.
+    :param summed_up: The last message was a summary; there is no other before the next message.
+    :param sender: The alert whose message is on its way; empty: none is.
+    :param sends_until: Unix time in seconds from which on it counts as dead.
+    :param sending: Failures that its message tells.
+    :param sending_names: The first few of them.
+    :param sending_try: The try of a task that it tells of.
+    :param paused_until: Unix time in seconds up to which no message goes, for the last one may have arrived.
+    """
+
+    sent_at: float = 0.0
+    failures: int = 0
+    first_failed_at: float = 0.0
+    runs: int = 0
+    run: str = ""
+    told: int = 0
+    waiter: str = ""
+    waits_until: float = 0.0
+    summed_up: bool = False
+    sender: str = ""
+    sends_until: float = 0.0
+    sending: int = 0
+    sending_names: tuple[str, ...] = ()
+    sending_try: str = ""
+    paused_until: float = 0.0
+
+    def is_sending(self, now: float) -> bool:
+        """
+        Say whether a message is on its way.
+
+        :param now: Unix time in seconds.
+        """
+        return bool(self.sender) and 0 < self.sends_until - now <= LONGEST_SENDING
+
+    def is_paused(self, now: float) -> bool:
+        """
+        Say whether the last message may have arrived a moment ago.
+
+        :param now: Unix time in seconds.
+        """
+        return 0 < self.paused_until - now <= PAUSE + 1.0  # more was written by a clock that is ahead
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """
+    Whether to send now.
+
+    :param send: Send, or suppress it.
+    :param record: What is remembered from now on.
+    :param held: Failures suppressed before, which this message should tell.
+    :param names: The first few of them.
+    :param escalated: So many runs in a row have failed that others are to be told as well.
+    :param waits: It is for this alert to wait for others, and to tell of them.
+    :param paused: It is not sent, for the last message may have arrived; its recipients are to be told by the next.
+    :param busy: It is not sent, for another one is on its way.
+    """
+
+    send: bool
+    record: Record
+    held: int = 0
+    names: tuple[str, ...] = field(default=())
+    escalated: bool = False
+    waits: bool = False
+    paused: bool = False
+    busy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """
+    How an alert sends, where the rules remember that it does.
+
+    :param token: Tells it from all others.
+    :param lasts: Seconds after which it counts as dead; 0: it counts as told at once.
+    :param attempt: The try of a task that it tells of; empty: of none.
+    :param lost: That try's worker was lost: if it was sending itself, it does so no more.
+    """
+
+    token: str = ""
+    lasts: float = 0.0
+    attempt: str = ""
+    lost: bool = False
+
+
+AT_ONCE = Sending()

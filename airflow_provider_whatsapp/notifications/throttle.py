@@ -1,0 +1,292 @@
+"""
+The rules by which alerts of one key are sent or suppressed: pure, with the clock given.
+
+One alert of a key sends at a time. What it is sending is provisional until the gateway has answered: where its process
+dies, its failures are untold again a moment later. An outcome that nobody knows begins a pause, not a cooldown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from airflow_provider_whatsapp.notifications.records import (
+    AT_ONCE,
+    MAX_NAMES,
+    MAX_OPEN_NAMES,
+    Decision,
+    Held,
+    Record,
+    Sending,
+)
+
+
+def on_failure(
+    record: Record,
+    *,
+    name: str,
+    now: float,
+    cooldown: float,
+    succeeded_at: float | None = None,
+    run: str = "",
+    escalate_after: int = 0,
+    token: str = "",
+    waits: float = 0.0,
+    sending: Sending = AT_ONCE,
+) -> Decision:
+    """
+    Decide about a failure.
+
+    Of many that come one after the other, one waits for the others. Airflow lets nobody wait for long, so whoever
+    comes in the second half of its time takes its place: the one who waits in vain is the last, and tells of all.
+
+    :param record: What is remembered.
+    :param name: What failed, for a message that tells of several.
+    :param now: Unix time in seconds.
+    :param cooldown: Seconds after a message in which no further one goes, but for the one that escalates.
+    :param succeeded_at: Unix time in seconds of the last success, where it is known; it ends a row of failures.
+    :param run: The run that failed; empty: one of its own.
+    :param escalate_after: Runs in a row after which others are told as well; 0: never.
+    :param token: Tells this alert from all others.
+    :param waits: Seconds for which it can wait for others; 0: it cannot.
+    :param sending: How it sends.
+    """
+    record = without_the_dead(record, now, sending)
+    row = _in_a_row(record, now, succeeded_at=succeeded_at, run=run)
+    another = row.runs != record.runs or row.failures == 1
+    escalated = 0 < escalate_after <= row.runs
+    waiting = replace(row, waiter=token if waits else "", waits_until=now + waits)
+    if row.is_paused(now):
+        # It is left to its recipients, which is as good as told: no summary counts it again.
+        return Decision(False, replace(row, told=row.told + 1), escalated=escalated, paused=True)
+    crossed = escalated and another and row.runs == escalate_after
+    busy = row.is_sending(now)
+    # A machine whose clock is ahead may have written a moment that is yet to come.
+    if busy or (record.sent_at and abs(now - record.sent_at) < cooldown and not crossed):
+        takes_over = waits > 0 and not record.summed_up and now >= record.waits_until - waits / 2
+        kept = waiting if takes_over else row
+        more = kept.with_more(1, (name,), most=MAX_OPEN_NAMES if busy else MAX_NAMES)
+        return Decision(False, more, waits=takes_over, busy=busy)
+    told = replace(waiting, sent_at=now, told=row.told + record.held + 1, summed_up=False)
+    told = _begun(told, now, sending, held=record.held + 1, names=(*record.names, name))
+    return Decision(True, told, record.held, record.names, escalated, waits=waits > 0)
+
+
+def _in_a_row(record: Record, now: float, *, succeeded_at: float | None, run: str) -> Record:
+    """Count a failure; a success since the first of the row begins another."""
+    if succeeded_at is not None and succeeded_at > record.first_failed_at:
+        record = replace(record, failures=0, runs=0, run="")
+    another = not run or run != record.run
+    return replace(
+        record,
+        failures=record.failures + 1,
+        first_failed_at=record.first_failed_at if record.failures else now,
+        runs=record.runs + another,
+        run=run,
+        told=-record.held if another else record.told,
+    )
+
+
+def _begun(record: Record, now: float, sending: Sending, *, held: int, names: tuple[str, ...]) -> Record:
+    """Let an alert send what is held; it is held no more, unless the alert dies."""
+    begun = replace(record, held=0, names=(), paused_until=0.0)
+    if not sending.lasts:
+        return begun
+    return replace(
+        begun,
+        sender=sending.token,
+        sends_until=now + sending.lasts,
+        sending=held,
+        sending_names=names,
+        sending_try=sending.attempt,
+    )
+
+
+def _ended(record: Record) -> Record:
+    return replace(record, sender="", sends_until=0.0, sending=0, sending_names=(), sending_try="")
+
+
+def without_the_dead(record: Record, now: float, sending: Sending = AT_ONCE) -> Record:
+    """
+    Take back what an alert was to tell that has died before the gateway's answer.
+
+    :param record: What is remembered.
+    :param now: Unix time in seconds.
+    :param sending: Who asks: the lost worker of the try that was sending is dead for certain.
+    """
+    same = bool(sending.attempt) and sending.attempt == record.sending_try
+    if not record.sender or (record.is_sending(now) and not (same and sending.lost)):
+        return record
+    # Its own failure is the last of them, and is told by whoever asks for the same try.
+    held, names = record.sending - same, record.sending_names[:-1] if same else record.sending_names
+    before = Held(held=held, names=names).with_more(record.held, record.names, most=MAX_OPEN_NAMES)
+    return replace(
+        _ended(record), sent_at=0.0, told=record.told - record.sending, held=before.held, names=before.names
+    )
+
+
+def on_told(record: Record, *, now: float, token: str) -> Decision:
+    """
+    Note that an alert's message was accepted.
+
+    :param record: What is remembered.
+    :param now: Unix time in seconds.
+    :param token: The alert.
+    """
+    if record.sender != token:
+        return Decision(False, record)
+    return Decision(False, replace(_ended(record), sent_at=now, names=record.names[:MAX_NAMES]))
+
+
+def on_left(record: Record, *, now: float, token: str, pause: float) -> Decision:
+    """
+    Note that an alert's message has reached nobody, and that its recipients are to be told by the next one.
+
+    :param record: What is remembered.
+    :param now: Unix time in seconds.
+    :param token: The alert.
+    :param pause: Seconds in which no other message goes; 0: it was certainly not sent.
+    :return: The failures that came meanwhile, which are to be left to the recipients as well.
+    """
+    if record.sender == token:
+        record = _ended(record)
+    row = replace(record, sent_at=0.0, waiter="", waits_until=0.0, held=0, names=())
+    row = replace(row, told=row.told + record.held, paused_until=now + pause if pause else 0.0)
+    return Decision(False, row, record.held, record.names)
+
+
+def on_unsent(record: Record, *, held: int, names: tuple[str, ...], token: str = "") -> Decision:
+    """
+    Take back that failures were told, for the message was certainly not sent: the next failure tells of them.
+
+    :param record: What is remembered.
+    :param held: Failures that the message would have told.
+    :param names: The first few of them.
+    :param token: The alert.
+    """
+    if record.sender == token:
+        record = _ended(record)
+    again = replace(
+        record, sent_at=0.0, waiter="", waits_until=0.0, held=0, names=(), told=record.told - held
+    )
+    return Decision(False, again.with_more(held, names).with_more(record.held, record.names))
+
+
+def on_claimed(record: Record, *, token: str, waits_until: float) -> Decision:
+    """
+    Let the alert whose claim stands be the one that sends and waits, whoever else has written so in the same moment.
+
+    :param record: What is remembered.
+    :param token: The alert.
+    :param waits_until: Unix time in seconds up to which it waits; 0: it does not.
+    """
+    sender = token if record.sender else ""
+    return Decision(
+        True, replace(record, sender=sender, waiter=token if waits_until else "", waits_until=waits_until)
+    )
+
+
+def on_overtaken(record: Record, *, name: str, held: int, names: tuple[str, ...]) -> Decision:
+    """
+    Suppress a failure after all, for another machine tells of the same one.
+
+    :param record: What is remembered.
+    :param name: What failed.
+    :param held: Failures that its message would have told besides.
+    :param names: The first few of them.
+    """
+    # What was told stays: both alerts have written so, and the record holds what one of them wrote. The other one's
+    # answer may be in already, so what it sends is not written again.
+    return Decision(False, _ended(record).with_more(held + 1, (name, *names)))
+
+
+def on_summary(
+    record: Record,
+    *,
+    now: float,
+    token: str,
+    failed: int = 0,
+    sending: Sending = AT_ONCE,
+    alone: bool = True,
+) -> Decision:
+    """
+    Decide about telling what has been suppressed, when nobody else has failed for a while.
+
+    :param record: What is remembered.
+    :param now: Unix time in seconds.
+    :param token: The alert that has waited.
+    :param failed: How many of the run have failed, as Airflow counts them; 0: it was not asked.
+    :param sending: How it sends.
+    :param alone: All alerts are of one machine, whose lock makes what the record says of a sender true.
+    """
+    if record.waiter != token:
+        return Decision(send=False, record=record)
+    quiet = replace(record, waiter="", waits_until=0.0)
+    if record.is_paused(now):
+        return Decision(send=False, record=quiet, paused=True)
+    if alone and record.sender != token and record.is_sending(now):
+        return Decision(send=False, record=quiet, busy=True)
+    # Machines that write in the same moment lose what one of them has written.
+    held = max(record.held, failed - record.told)
+    if not held:
+        return Decision(send=False, record=quiet)
+    told = replace(quiet, sent_at=now, told=record.told + held, summed_up=True)
+    told = _begun(told, now, sending, held=held, names=record.names)
+    return Decision(True, told, held, record.names)
+
+
+def on_success(record: Record, *, now: float = 0.0, sending: Sending = AT_ONCE) -> Decision:
+    """
+    Decide about a success: it is worth a message when there were failures before.
+
+    :param record: What is remembered.
+    :param now: Unix time in seconds.
+    :param sending: How it sends.
+    :return: In ``held``, the failures in a row; what of them nobody was told is in the record, until
+        :func:`on_recovered`.
+    """
+    if not record.failures:
+        return Decision(False, record)
+    if not sending.lasts:
+        return Decision(True, Record(), record.failures)
+    record = without_the_dead(record, now)
+    if record.is_sending(now):
+        return Decision(False, record, busy=True)
+    if record.is_paused(now):
+        return Decision(False, record, paused=True)
+    begun = _begun(record, now, sending, held=record.held, names=record.names)
+    return Decision(True, begun, record.failures)
+
+
+def on_recovered(record: Record, *, failures: int, token: str) -> Decision:
+    """
+    Note that a success was told: what failed before it is over.
+
+    :param record: What is remembered.
+    :param failures: Failures before the success.
+    :param token: The alert that has told it.
+    """
+    if record.sender != token:
+        return Decision(False, record)
+    since = max(0, record.failures - failures)
+    if not since:
+        return Decision(False, Record())
+    return Decision(False, replace(_ended(record), failures=since, sent_at=0.0))
+
+
+def on_untold_success(
+    record: Record, *, failures: int, token: str = "", now: float = 0.0, pause: float = 0.0
+) -> Decision:
+    """
+    Take back that a success was told: the next success is.
+
+    :param record: What is remembered.
+    :param failures: Failures that had been told before the success.
+    :param token: The alert.
+    :param now: Unix time in seconds.
+    :param pause: Seconds in which no other message goes; 0: it was certainly not sent.
+    """
+    if not token or record.sender != token:
+        return Decision(False, replace(record, failures=record.failures + failures))
+    before = Held(held=record.sending, names=record.sending_names).with_more(record.held, record.names)
+    row = replace(_ended(record), held=before.held, names=before.names)
+    return Decision(False, replace(row, paused_until=now + pause if pause else 0.0))

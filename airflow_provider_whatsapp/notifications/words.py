@@ -1,0 +1,152 @@
+"""What one alert says, and how another alert's message names it."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.messages import Text
+from airflow_provider_whatsapp.notifications.facts import MISSING, default_key, facts, is_failure, log_path
+from airflow_provider_whatsapp.notifications.records import Held
+from airflow_provider_whatsapp.notifications.turns import Caller, Turn
+from airflow_provider_whatsapp.notifications.window import TextFirst
+from airflow_provider_whatsapp.notifications.wording import (
+    ROOM_OF_TEMPLATE,
+    ROOM_OF_TEXT,
+    STOCK_TEMPLATE,
+    fitted,
+    others,
+    stock_values,
+    text_body,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_whatsapp.client.messages import Message
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+    from airflow_provider_whatsapp.notifications.missed import Missed
+    from airflow_provider_whatsapp.notifications.records import Decision
+    from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+
+
+class Words:
+    """
+    The words of an alert.
+
+    :param notifier: Its fields, already rendered.
+    :param context: The context of a callback.
+    :param hook: Sends.
+    """
+
+    def __init__(
+        self, notifier: WhatsAppNotifier, context: Mapping[str, Any], hook: MatonWhatsAppHook
+    ) -> None:
+        self._is = notifier
+        self._context = context
+        self._hook = hook
+        self._failed = is_failure(context)
+        self._late = bool(context.get("deadline"))
+
+    def sender(self, decision: Decision | None, *, summary: bool) -> TextFirst:
+        """
+        Return what sends the alert to somebody.
+
+        :param decision: The memory's; None: it knows nothing.
+        :param summary: Tell of the others alone.
+        :raises WhatsAppError: The template's values do not fit, whoever is told.
+        """
+
+        @functools.cache  # a file in the template's header is uploaded once for all to whom the same is said
+        def template_saying(more: str) -> Message:
+            return self._template(more, summary=summary)
+
+        def template(turn: Turn) -> Message:
+            return template_saying(self._others(decision, turn))
+
+        def text(turn: Turn) -> Text:
+            more = self._others(decision, turn)
+            return Text(text_body(str(self._is.text), self._context, more, summary=summary))
+
+        if not self._is.text:
+            template(Turn())  # what is wrong with it is certain before anything is sent
+            return TextFirst(self._hook.send, None, template)
+        usual = self._is.template_name and (not summary or self._is.template_name == STOCK_TEMPLATE)
+        return TextFirst(self._hook.send, text, template if usual else None)
+
+    def _others(self, decision: Decision | None, turn: Turn) -> str:
+        key, dag = self.key(), facts(self._context)["dag"]
+        own, other = Held(), Held()
+        for entry in turn.missed:
+            if entry.key == key:
+                names = entry.names if self._is.dedupe_key else _within(dag, entry)
+                own = own.with_more(entry.held, names, most=len(own.names) + len(names))
+            else:
+                other = other.with_more(entry.held, entry.names, most=len(other.names) + len(entry.names))
+        if decision is not None and not self._failed:
+            # A success tells what of its failures nobody was told.
+            own = own.with_more(decision.record.sending, decision.record.sending_names)
+            decision = None
+        return others(decision, turn, own, other)
+
+    def _template(self, more: str, *, summary: bool) -> Message:
+        body, buttons = self._is.body, self._is.buttons
+        if self._is.template_name == STOCK_TEMPLATE and body is None:
+            body = stock_values(self._context, more, summary=summary, recovered=self._is.recovery)
+            buttons = buttons or [log_path(self._context)]
+        return self._hook.template_message(
+            str(self._is.template_name),
+            self._is.language,
+            header=self._is.header,
+            body=fitted(body),
+            buttons=buttons,
+        )
+
+    def caller(self, held: Held, token: str) -> Caller:
+        """
+        Return the alert as its recipients' turns know it.
+
+        :param held: The failures that its message tells.
+        :param token: Tells it from all others.
+        """
+        said = f" ({facts(self._context)['error']})" if self._late else ""
+        return Caller(
+            held=held.held,
+            names=tuple(self.full_name(name) + said for name in held.names),
+            tells_several=self.tells_several(),
+            may_be_told=self._failed or self._late,
+            gap=self._is.gap,
+            token=token,
+            key=self.key(),
+            room=ROOM_OF_TEXT if self._is.text and not self._is.template_name else ROOM_OF_TEMPLATE,
+        )
+
+    def full_name(self, name: str) -> str:
+        """
+        Return a failure's name for a message about something else; a key of one's own has names in full.
+
+        :param name: As :meth:`name` says it.
+        """
+        return name if self._is.dedupe_key else self._in_full(name)
+
+    def tells_several(self) -> bool:
+        """Say whether the message can name others; a template of one's own cannot."""
+        stock = self._is.template_name == STOCK_TEMPLATE and self._is.body is None
+        return stock or bool(self._is.text)
+
+    def name(self) -> str:
+        """Return what failed, as another message names it; a key of one's own may be that of several DAGs."""
+        task = facts(self._context)["task"]
+        return self._in_full(task) if self._is.dedupe_key else task
+
+    def _in_full(self, task: str) -> str:
+        dag = facts(self._context)["dag"]
+        return dag if task == MISSING else f"{dag}.{task}"
+
+    def key(self) -> str:
+        """Return what failures are the same alert."""
+        return self._is.dedupe_key or default_key(self._context)
+
+
+def _within(dag: str, entry: Missed) -> tuple[str, ...]:
+    return tuple(name.removeprefix(f"{dag}.") for name in entry.names)

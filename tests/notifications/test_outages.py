@@ -1,0 +1,350 @@
+"""What becomes of failures while the gateway is away, or its answers are lost; the clock is the test's."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import re
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+pytestmark = pytest.mark.airflow
+
+TO = "+15550001111"
+MODULES = ("alert", "patience", "turns", "whatsapp", "window")
+
+
+class Clock:
+    """Time that passes by sleeping alone; something may happen at a moment."""
+
+    def __init__(self):
+        self.start = 1_800_000_000.0
+        self.passed = 0.0
+        self.events = []
+
+    def time(self):
+        return self.start + self.passed
+
+    def monotonic(self):
+        return time.monotonic() + self.passed
+
+    def sleep(self, seconds):
+        until = self.passed + seconds
+        while self.events and self.events[0][0] <= until:
+            self.passed, event = self.events.pop(0)
+            event()
+        self.passed = until
+
+    def at(self, moment, event):
+        self.events.append((moment, event))
+
+    def reach(self, moment):
+        self.sleep(max(0.0, moment - self.passed))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    for module in MODULES:
+        monkeypatch.setattr(f"airflow_provider_whatsapp.notifications.{module}.time", clock)
+    return clock
+
+
+class Variables(dict):
+    """What Airflow's Variables are, in memory."""
+
+    def read(self, key, default=None):
+        return self.get(key, default)
+
+
+@pytest.fixture(autouse=True)
+def variables(monkeypatch, tmp_path):
+    from airflow.sdk import Variable
+
+    kept = Variables()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(Variable, "get", kept.read)
+    monkeypatch.setattr(Variable, "set", kept.__setitem__)
+    return kept
+
+
+@pytest.fixture(autouse=True)
+def _one_try(sandbox, change_connection):
+    change_connection(extra={"max_retries": 0})
+
+
+def notify(context, **options):
+    from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+
+    WhatsAppNotifier(**{"to": TO, "text": "it happened", **options})(context)
+
+
+def failure(task="load", run="r1", **fields):
+    ti = SimpleNamespace(
+        dag_id="orders", task_id=task, run_id=run, try_number=1, map_index=-1, state="failed"
+    )
+    vars(ti).update(log_url="", start_date=None, **fields)
+    return {"ti": ti, "run_id": run, "exception": ValueError("no rows")}
+
+
+def success(task="load", run="later"):
+    context = failure(task, run, state="success")
+    del context["exception"]
+    return context
+
+
+DEADLINE = {"dag_run": {"dag_id": "orders", "run_id": "r9"}, "deadline": {"id": 1}}
+
+
+def bodies(sandbox):
+    return [message["payload"]["text"]["body"] for message in sandbox.messages]
+
+
+def named(bodies):
+    """Return every name in some bodies; ``load[2-4]`` stands for three."""
+    words = " ".join(bodies).replace("orders.", "")
+    found = set(re.findall(r"[\w.]+", words))
+    for name, indexes in re.findall(r"([\w.]+)\[([\d, -]+)\]", words):
+        for part in indexes.split(", "):
+            first, _, last = part.partition("-")
+            found |= {f"{name}[{index}]" for index in range(int(first), int(last or first) + 1)}
+    return found
+
+
+def until_back(sandbox, clock, seconds, **fault):
+    """Let the gateway be away for some seconds."""
+    sandbox.fault(**{"path": "/messages", "method": "POST", "times": 0, **fault})
+    clock.at(seconds, sandbox.clear_faults)
+
+
+OUTAGES = {
+    "500": {"kind": "status", "status": 500},
+    "503": {"kind": "status", "status": 503},
+    "no answer": {"kind": "drop_before"},
+}
+NEXT = {
+    "a failure": lambda: notify(failure("load", "later")),
+    "a success": lambda: notify(success("load"), recovery=True),
+    "a deadline": lambda: notify(DEADLINE),
+}
+
+
+@pytest.mark.parametrize("what", OUTAGES)
+@pytest.mark.parametrize("seconds", [5, 60, 300])
+def test_every_failure_of_an_outage_is_named_once_something_calls(sandbox, clock, what, seconds):
+    """Different tasks, tasks that share a key, and mapped tasks fail every two seconds."""
+    until_back(sandbox, clock, seconds, **OUTAGES[what])
+    expected = set()
+    for number in itertools.count():
+        clock.reach(2.0 * number)
+        if clock.passed >= seconds:
+            break
+        notify(failure("load", map_index=number), roll_up=0, text=f"load[{number}]")
+        notify(failure(f"step{number}"), dedupe_key="finance", roll_up=0, text=f"step{number}")
+        notify(failure(f"other{number}"), text=f"other{number}")
+        expected |= {f"load[{number}]", f"step{number}", f"other{number}"}
+    for moment, call in zip((0, 31, 400), NEXT.values(), strict=True):
+        clock.reach(seconds + moment)
+        call()
+
+    assert expected - named(bodies(sandbox)) == set()
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "half"])
+def test_where_answers_are_lost_and_messages_arrive_one_goes_in_thirty_seconds(sandbox, clock, kind):
+    sandbox.fault(kind, times=0, path="/messages")
+    moments = []
+    for number in range(60):
+        clock.reach(2.0 * number)
+        before = len(sandbox.messages)
+        notify(failure("load", map_index=number))
+        moments += [clock.passed] * (len(sandbox.messages) - before)
+
+    assert 3 <= len(moments) <= 5
+    assert all(after - before >= 30 for before, after in itertools.pairwise(moments))
+
+
+@pytest.mark.parametrize("gap", [0, 6.5])
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("a failure", "it happened (2 more failures; 1 other alert: load, load; orders.check)"),
+        ("a success", "it happened (2 more failures; 1 other alert: load, load; orders.check)"),
+        ("a deadline", "it happened (3 other alerts: orders.load, orders.load, orders.check)"),
+    ],
+)
+def test_whatever_calls_next_names_what_nobody_was_told(sandbox, clock, call, said, gap):
+    until_back(sandbox, clock, 20, kind="drop_before")
+    notify(failure("load", "r1"), gap=gap)
+    clock.reach(10)
+    notify(failure("load", "r2"), gap=gap)
+    notify(failure("check", "r2"), gap=gap)
+    clock.reach(60)
+    NEXT[call]()
+    assert bodies(sandbox) == [said]
+
+    clock.reach(1000)
+    notify(failure("export", "r3"), gap=gap)
+    # A synchronous deadline can read what people have missed, and strike off nothing.
+    assert bodies(sandbox)[1:] == [said if call == "a deadline" else "it happened"]
+
+
+def test_an_answer_that_the_gateway_failed_is_followed_by_another_try(sandbox, clock):
+    sandbox.fault("status", status=503, times=2, path="/messages")
+    notify(failure())
+
+    assert bodies(sandbox) == ["it happened"]
+    assert clock.passed == 3
+
+
+def test_one_of_a_key_sends_at_a_time(sandbox, clock):
+    """While it waits before another try, others fail: they are told by the next message."""
+    sandbox.fault("status", status=502, times=1, path="/messages")
+    clock.at(0.5, lambda: notify(failure("load", "r2")))
+    notify(failure("load", "r1"))
+    assert bodies(sandbox) == ["it happened"]
+
+    clock.reach(400)
+    notify(failure("load", "r3"))
+    assert bodies(sandbox)[1:] == ["it happened (1 more failure: load)"]
+
+
+def die():
+    raise SystemExit
+
+
+def die_while_sending(sandbox, clock, context):
+    """Let the gateway fail, and the worker die before the next try."""
+    sandbox.fault("status", status=503, times=1, path="/messages")
+    clock.at(clock.passed + 0.5, die)
+    with pytest.raises(SystemExit):
+        notify(context)
+
+
+def test_a_worker_that_dies_in_its_callback_does_not_silence_what_airflow_tells_of_it(sandbox, clock):
+    die_while_sending(sandbox, clock, failure("load", "r1"))
+    lost = failure("load", "r1", state=None)
+    del lost["exception"]
+    clock.reach(5)
+    notify(lost, text="its worker was lost")
+
+    assert bodies(sandbox) == ["its worker was lost"]
+
+
+def test_a_worker_that_dies_in_its_callback_keeps_its_place_for_thirty_seconds(sandbox, clock):
+    die_while_sending(sandbox, clock, failure("load", "r1"))
+    clock.reach(20)
+    notify(failure("load", "r2"))
+    assert bodies(sandbox) == []
+
+    clock.reach(31)
+    notify(failure("load", "r3"))
+    assert bodies(sandbox) == ["it happened (2 more failures: load, load)"]
+
+
+def test_what_a_message_names_comes_back_when_its_worker_dies(sandbox, clock):
+    until_back(sandbox, clock, 1, kind="drop_before")
+    notify(failure("load"))
+    clock.reach(10)
+    die_while_sending(sandbox, clock, failure("check"))
+    clock.reach(60)
+    notify(failure("export"))
+
+    assert bodies(sandbox) == ["it happened (1 other alert: orders.load)"]
+
+
+def test_a_recovery_that_nobody_knows_to_have_arrived_is_told_by_the_next_success(sandbox, clock):
+    notify(failure("load", "r1"))
+    sandbox.fault("drop_before", path="/messages")
+    notify(success("load", "r2"), recovery=True, text="it works")
+    clock.reach(31)
+    for run in ("r3", "r4"):
+        notify(success("load", run), recovery=True, text="it works")
+
+    assert bodies(sandbox) == ["it happened", "it works"]
+
+
+def test_one_of_several_people_whom_it_did_not_reach_is_told_by_the_next(sandbox, clock):
+    sandbox.fault("drop_before", path="/messages", to="15550002222")
+    notify(failure("load"), to=[TO, "+15550002222"])
+    notify(failure("check"), to=[TO, "+15550002222"])
+
+    said = {(message["to"], message["payload"]["text"]["body"]) for message in sandbox.messages}
+    assert said == {
+        ("15550001111", "it happened"),
+        ("15550002222", "it happened (1 other alert: orders.load)"),
+    }
+
+
+def test_what_does_not_fit_a_template_is_left_to_the_next(sandbox, clock):
+    """A value of a template holds 300 characters."""
+    from airflow_provider_whatsapp.cli import main
+    from airflow_provider_whatsapp.notifications import whatsapp
+
+    assert main(["templates", "apply", str(Path(whatsapp.__file__).with_name("airflow_alert.yaml"))]) == 0
+    sandbox.post("templates", name="airflow_alert", language="en_US", status="APPROVED")
+    stock = {"text": None, "template_name": "airflow_alert"}
+    until_back(sandbox, clock, 50, kind="drop_before")
+    for number in range(40):
+        clock.reach(number)
+        notify(failure(f"a_task_with_a_long_name_{number}"), **stock)
+    for number in range(8):
+        clock.reach(100 + 10 * number)
+        notify(failure(f"late_{number}"), **stock)
+
+    words = json.dumps(sandbox.messages)
+    assert [number for number in range(40) if f"a_task_with_a_long_name_{number}" not in words] == []
+
+
+def test_a_locked_store_costs_a_share_of_the_time(sandbox, variables, monkeypatch):
+    from airflow.sdk import Variable
+
+    released = threading.Event()
+    monkeypatch.setattr(Variable, "get", lambda key, default=None: released.wait(60) and default)
+    monkeypatch.setattr("airflow_provider_whatsapp.notifications.patience.FOR_THE_MEMORY", 0.005)
+    notify(failure())
+    assert bodies(sandbox) == ["it happened"], "while the store is locked"
+    released.set()
+
+
+def test_a_success_with_nothing_to_recover_says_and_writes_nothing(sandbox, clock, variables, caplog):
+    caplog.set_level(logging.DEBUG)
+    notify(success(), recovery=True)
+
+    assert [record for record in caplog.records if "whatsapp" in record.name] == []
+    assert (variables, sandbox.messages) == ({}, [])
+
+
+EARLIER = json.loads((Path(__file__).parents[1] / "data" / "written_by_0_1" / "alerts.json").read_text())
+
+
+def test_what_0_1_remembers_in_variables_is_still_read(sandbox, clock, variables):
+    """Three failures of a task were suppressed, one of another was handed over, and one could not be sent."""
+    variables.update(EARLIER["variables"])
+    clock.start = EARLIER["at"]
+    notify(failure("load", "r5"))
+    assert bodies(sandbox) == [], "it is told less than 300 s ago"
+    notify(failure("export", "r5"), gap=0)
+    assert bodies(sandbox) == ["it happened (1 more failure: export)"]
+
+    clock.reach(400)
+    notify(failure("load", "r6"))
+    said = "it happened (4 more failures; 1 other alert: load, load, load, load; orders.check)"
+    assert bodies(sandbox)[1:] == [said]
+
+
+def test_what_0_1_remembers_in_files_is_still_read(sandbox, clock, tmp_path):
+    from airflow_provider_whatsapp.client.pace_board import own_folder
+
+    for name, text in EARLIER["files"].items():
+        (own_folder() / name).write_text(text)
+    clock.start = EARLIER["at"]
+    notify(DEADLINE)
+
+    assert bodies(sandbox) == ["it happened"]
+    assert clock.passed == pytest.approx(6.5, abs=0.1), "the last deadline was told a moment ago"
