@@ -43,6 +43,7 @@ __all__ = [
     "RetryPolicy",
     "Stats",
     "aget_connection",
+    "amask_secret",
     "ask_airflow",
     "conf",
     "in_task",
@@ -82,6 +83,21 @@ async def ask_airflow(executor: ThreadPoolExecutor, function: Callable[..., Any]
     from asgiref.sync import sync_to_async
 
     return await sync_to_async(function, thread_sensitive=False, executor=executor)(*args)
+
+
+async def amask_secret(secret: str, executor: ThreadPoolExecutor) -> None:
+    """
+    Have Airflow mask a secret in its logs, from a coroutine.
+
+    :param secret: What must not be shown.
+    :param executor: Threads to tell Airflow in, where it cannot be told asynchronously.
+    """
+    from airflow.sdk import log
+
+    if hasattr(log, "amask_secret"):  # 3.3.2+
+        await log.amask_secret(secret)
+    else:
+        await ask_airflow(executor, log.mask_secret, secret)
 
 
 def in_task() -> bool:

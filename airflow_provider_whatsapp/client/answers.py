@@ -71,7 +71,9 @@ class Answer:
             data = json.loads(self.body)
         except (ValueError, RecursionError):
             return None
-        return self.cleaner.values(data) if self.cleaner else data
+        if self.cleaner is None or self.cleaner.leaves(self.body):
+            return data
+        return self.cleaner.values(data)
 
 
 def read(answer: Answer, *, doubt: str | None) -> dict[str, Any]:

@@ -150,6 +150,8 @@ def read_body(raw: Any, headers: Mapping[str, str]) -> bytes:
             if size > MAX_ANSWER:
                 raise too_large()
             pieces.append(piece)
+            if raw.length_remaining == 0:
+                break
     except BaseException:
         raw.close()
         raise

@@ -28,6 +28,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, Self
 
+from airflow_provider_whatsapp.client.masking import printable
+
 Sent = Literal["no", "unknown"]
 
 
@@ -66,15 +68,17 @@ class WhatsAppError(Exception):
         permanent: bool | None = None,
         sent: Sent | None = None,
     ) -> None:
+        # A row's value, a file's name or the other side's words may command the terminal that shows the error.
+        message = printable(message)
         super().__init__(message)
         self.message = message
-        self.advice = advice
+        self.advice = _printable(advice)
         self.code = code
         self.subcode = subcode
         self.http_status = http_status
-        self.details = details
-        self.fbtrace_id = fbtrace_id
-        self.request_id = request_id
+        self.details = _printable(details)
+        self.fbtrace_id = _printable(fbtrace_id)
+        self.request_id = _printable(request_id)
         self.retry_after = retry_after
         self.permanent = self.default_permanent if permanent is None else permanent
         self.sent: Sent = self.default_sent if sent is None else sent
@@ -118,6 +122,10 @@ class WhatsAppError(Exception):
             "permanent": self.permanent,
         }
         return {key: value for key, value in facts.items() if value is not None}
+
+
+def _printable(text: str | None) -> str | None:
+    return text if text is None else printable(text)
 
 
 def _rebuild(cls: type[WhatsAppError], message: str, state: dict[str, Any]) -> WhatsAppError:

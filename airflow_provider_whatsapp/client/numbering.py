@@ -49,6 +49,7 @@ class Plan:
     :param lengths: How many digits may follow the calling code.
     :param prefix: What a national number may begin with that is not dialled from abroad; None: nothing.
     :param valid: The numbers that are assigned, without the calling code.
+    :param countries: The numbers of each country that shares the calling code, by its ISO code.
     """
 
     code: str
@@ -56,6 +57,7 @@ class Plan:
     lengths: frozenset[int]
     prefix: re.Pattern[str] | None
     valid: re.Pattern[str]
+    countries: tuple[tuple[str, re.Pattern[str]], ...]
 
 
 def plan_of(digits: str) -> Plan | None:
@@ -86,7 +88,8 @@ def _plan(code: str) -> Plan | None:
         regions[0],
         frozenset(main.general_desc.possible_length if main.general_desc else ()),
         re.compile(prefix) if prefix else None,
-        re.compile("|".join(_patterns(every))),
+        re.compile("|".join(pattern for metadata in every for pattern in _patterns(metadata))),
+        tuple((metadata.id, _of_country(metadata)) for metadata in every if len(regions) > 1),
     )
 
 
@@ -99,12 +102,16 @@ def _metadata(code: int, regions: tuple[str, ...]) -> Iterator[PhoneMetadata]:
             yield found
 
 
-def _patterns(every: list[PhoneMetadata]) -> Iterator[str]:
-    for metadata in every:
-        general = _national(metadata.general_desc)
-        for name in _TYPES:
-            if pattern := _national(getattr(metadata, name)):
-                yield f"(?={general}$){pattern}"
+def _patterns(metadata: PhoneMetadata) -> Iterator[str]:
+    general = _national(metadata.general_desc)
+    for name in _TYPES:
+        if pattern := _national(getattr(metadata, name)):
+            yield f"(?={general}$){pattern}"
+
+
+def _of_country(metadata: PhoneMetadata) -> re.Pattern[str]:
+    leading = metadata.leading_digits
+    return re.compile(f"(?:{leading})[0-9]*" if leading else "|".join(_patterns(metadata)))
 
 
 def _national(kind: PhoneNumberDesc | None) -> str:
@@ -128,7 +135,9 @@ def read(digits: str) -> str | None:
         return None
     national = digits[len(plan.code) :]
     if plan.prefix is not None and plan.prefix.match(national):
-        national = _without_trunk(plan, national)
+        written, national = national, _without_trunk(plan, national)
+        if national not in (written, _without_trunk(plan, national)):
+            return None  # one zero more than a trunk prefix: what is read has to be read as itself again
     return plan.code + national if len(national) in plan.lengths else None
 
 
@@ -158,6 +167,21 @@ def is_assigned(digits: str) -> bool:
         return True
     plan = plan_of(digits)
     return plan is not None and plan.valid.fullmatch(digits, len(plan.code)) is not None
+
+
+def country_of(digits: str) -> str | None:
+    """
+    Return the ISO code of the country that a number is assigned in; None where it is assigned in none.
+
+    :param digits: Digits of a number, calling code first.
+    """
+    plan = plan_of(digits)
+    if plan is None:
+        return None
+    if not plan.countries:
+        return plan.region if plan.region != "001" else None
+    start = len(plan.code)
+    return next((iso for iso, pattern in plan.countries if pattern.fullmatch(digits, start)), None)
 
 
 def from_national(digits: str, country: str) -> str | None:

@@ -32,7 +32,7 @@ from airflow_provider_whatsapp.client.errors import (
 from airflow_provider_whatsapp.client.masking import Cleaner
 from airflow_provider_whatsapp.client.rate_limit import Pacer, shared_pacer
 from airflow_provider_whatsapp.client.retry import RequestRetry
-from airflow_provider_whatsapp.client.wire import RecordingAdapter, request_began, start_record
+from airflow_provider_whatsapp.client.wire import RecordingAdapter, end_record, request_began, start_record
 
 if TYPE_CHECKING:
     import threading
@@ -181,7 +181,9 @@ class Transport:
         """Send once and read the answer; whatever goes wrong, the connection knows whether the request has left."""
         timeout = self._timeout()
         request = self._prepare(call)
-        start_record(departure, patience=self._config.timeout[1], until=self._given_up())
+        start_record(
+            departure, patience=self._config.timeout[1], until=self._given_up(), cleaner=self._cleaner
+        )
         try:
             response = self._adapter.send(
                 request, stream=True, timeout=timeout, verify=self._verify, proxies=self._proxies
@@ -192,12 +194,14 @@ class Transport:
         except WhatsAppError:
             raise
         except Exception as error:
-            # Its own text may quote the other side, so the log gets the cleaned one alone.
-            raise self._failure(error, call) from None
+            failure = self._failure(error, call)
         finally:
+            end_record()
             close = getattr(request.body, "close", None)
             if close is not None:
                 close()
+        # Raised out here, so that the library's error does not hang on it: its own text may quote the other side.
+        raise failure
 
     def _given_up(self) -> float:
         """Return the moment at which a request that goes now is given up; one that goes late has a little time."""
@@ -331,7 +335,8 @@ def _reason(error: BaseException) -> str:
     while cause is not None:
         deepest = cause
         inner = getattr(cause, "reason", None)
-        cause = inner if isinstance(inner, BaseException) else cause.__cause__ or cause.__context__
+        context = None if cause.__suppress_context__ else cause.__context__
+        cause = inner if isinstance(inner, BaseException) else cause.__cause__ or context
     words = str(deepest.args[-1]) if deepest.args else ""
     name = type(deepest).__name__
     return f"{name}: {words}" if words and "object at 0x" not in words else name

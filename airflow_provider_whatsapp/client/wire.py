@@ -9,7 +9,9 @@ before or after the request was written), so the connection itself keeps the rec
 from __future__ import annotations
 
 import functools
+import logging
 import math
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from requests.models import PreparedRequest
 
+    from airflow_provider_whatsapp.client.masking import Cleaner
     from airflow_provider_whatsapp.client.rate_limit import Departure
 
 MAX_CONNECTIONS = 32
@@ -51,18 +54,48 @@ UNWATCHED = 65_536
 _record = threading.local()
 
 
-def start_record(departure: Departure, *, patience: float, until: float = math.inf) -> None:
+class _Discreet(logging.Filter):
+    """
+    Cleans what urllib3 logs of this package's requests: addresses with their query, and headers that it cannot read.
+
+    What it logs of other requests stays as it is.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        cleaner = getattr(_record, "cleaner", None)
+        if cleaner is not None:
+            record.msg, record.args = cleaner.line(_QUERY.sub("?...", record.getMessage())), ()
+            record.exc_info = record.exc_text = record.stack_info = None
+        return True
+
+
+_QUERY = re.compile(r"\?\S*")
+_DISCREET = _Discreet()
+for _name in ("connection", "connectionpool", "poolmanager", "response", "util.retry"):
+    logging.getLogger(f"urllib3.{_name}").addFilter(_DISCREET)
+
+
+def start_record(
+    departure: Departure, *, patience: float, until: float = math.inf, cleaner: Cleaner | None = None
+) -> None:
     """
     Begin a new record for this thread's next request.
 
     :param departure: Is told when the first byte leaves.
     :param patience: Seconds in which at least one more byte has to leave, as long as some are left.
     :param until: Moment of ``time.monotonic()`` at which the request is given up.
+    :param cleaner: Cleans what is logged of it, up to :func:`end_record`.
     """
     _record.began = False
     _record.departure = departure
     _record.patience = patience
     _record.until = until
+    _record.cleaner = cleaner
+
+
+def end_record() -> None:
+    """Note that this thread's request is over: what is logged from now on is somebody else's."""
+    _record.cleaner = None
 
 
 def request_began() -> bool:
@@ -80,9 +113,11 @@ class _Recording(HTTPConnection):
     _answer_until = math.inf
     _sent = 0
     _spoilt = False
+    _holds = False
+    _held = b""
 
     def connect(self) -> None:
-        self._spoilt = False
+        self._spoilt = self._holds = False
         self._answer_until = self._moment()  # of a proxy's answer
         try:
             super().connect()
@@ -90,7 +125,18 @@ class _Recording(HTTPConnection):
             _record.began = False
             self._last_used = time.monotonic()
 
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._holds = True
+        super().request(*args, **kwargs)
+        if self._held:
+            self.send(b"")
+
     def send(self, data: Any) -> None:
+        if self._holds:
+            # The head goes with the first piece of the body: one packet less, and one call of the system.
+            self._holds, self._held = False, data
+            return
+        data, self._held = self._held + data, b""
         if self.sock is None:
             self.connect()
         if not _record.began:

@@ -1,8 +1,15 @@
-"""Country and time zone of a number, by its calling code."""
+"""
+Country and time zone of a number.
+
+``phonenumbers`` knows the countries of all assigned numbers. Its time zones are wrong for some of them (Morocco, South
+Sudan, the Caribbean's mobile numbers); so they stand here, and a test compares both.
+"""
 
 from __future__ import annotations
 
 from functools import cache
+
+from airflow_provider_whatsapp.client import numbering
 
 # Calling code, ISO country, time zones. Where a country spans several, its most eastern and most western one that
 # many people live in stand here: a window is open there when it is open in both.
@@ -15,32 +22,47 @@ _TABLE = """
 1246 BB America/Barbados
 1249 CA America/Toronto
 1250 CA America/Vancouver
+1257 CA America/Vancouver
+1263 CA America/Toronto
 1264 AI America/Puerto_Rico
 1268 AG America/Puerto_Rico
+1273 CA America/Toronto
 1284 VG America/Puerto_Rico
 1289 CA America/Toronto
 1306 CA America/Regina
 1340 VI America/Puerto_Rico
 1343 CA America/Toronto
 1345 KY America/Panama
+1354 CA America/Toronto
 1365 CA America/Toronto
+1367 CA America/Toronto
+1368 CA America/Edmonton
+1382 CA America/Toronto
 1403 CA America/Edmonton
 1416 CA America/Toronto
 1418 CA America/Toronto
+1428 CA America/Moncton
 1431 CA America/Winnipeg
 1437 CA America/Toronto
 1438 CA America/Toronto
 1441 BM Atlantic/Bermuda
 1450 CA America/Toronto
+1468 CA America/Toronto
 1473 GD America/Puerto_Rico
+1474 CA America/Regina
 1506 CA America/Moncton
 1514 CA America/Toronto
 1519 CA America/Toronto
+1548 CA America/Toronto
 1579 CA America/Toronto
 1581 CA America/Toronto
+1584 CA America/Winnipeg
 1587 CA America/Edmonton
+1600 CA America/St_Johns America/Vancouver
 1604 CA America/Vancouver
 1613 CA America/Toronto
+1622 CA America/St_Johns America/Vancouver
+1633 CA America/St_Johns America/Vancouver
 1639 CA America/Regina
 1647 CA America/Toronto
 1649 TC America/Grand_Turk
@@ -48,14 +70,19 @@ _TABLE = """
 1664 MS America/Puerto_Rico
 1670 MP Pacific/Guam
 1671 GU Pacific/Guam
+1672 CA America/Vancouver
+1683 CA America/Toronto
 1684 AS Pacific/Pago_Pago
 1705 CA America/Toronto
 1709 CA America/St_Johns
 1721 SX America/Puerto_Rico
+1742 CA America/Toronto
+1753 CA America/Toronto
 1758 LC America/Puerto_Rico
 1767 DM America/Puerto_Rico
 1778 CA America/Vancouver
 1780 CA America/Edmonton
+1782 CA America/Halifax
 1784 VC America/Puerto_Rico
 1787 PR America/Puerto_Rico
 1807 CA America/Toronto
@@ -65,14 +92,17 @@ _TABLE = """
 1825 CA America/Edmonton
 1829 DO America/Santo_Domingo
 1849 DO America/Santo_Domingo
+1867 CA America/Toronto America/Whitehorse
 1868 TT America/Port_of_Spain
 1869 KN America/Puerto_Rico
 1873 CA America/Toronto
 1876 JM America/Jamaica
+1879 CA America/St_Johns
 1902 CA America/Halifax
 1905 CA America/Toronto
 1907 US America/Anchorage
 1939 PR America/Puerto_Rico
+1942 CA America/Toronto
 20 EG Africa/Cairo
 211 SS Africa/Juba
 212 MA Africa/Casablanca
@@ -106,6 +136,7 @@ _TABLE = """
 244 AO Africa/Lagos
 245 GW Africa/Bissau
 246 IO Indian/Chagos
+247 AC Africa/Abidjan
 248 SC Asia/Dubai
 249 SD Africa/Khartoum
 250 RW Africa/Maputo
@@ -280,6 +311,23 @@ _TABLE = """
 996 KG Asia/Bishkek
 998 UZ Asia/Tashkent
 """
+# Time zones of countries that share the calling code of a neighbour.
+_TERRITORIES = {
+    "AX": ("Europe/Helsinki",),
+    "BL": ("America/Puerto_Rico",),
+    "BQ": ("America/Puerto_Rico",),
+    "CC": ("Asia/Yangon",),
+    "CX": ("Asia/Bangkok",),
+    "EH": ("Africa/Casablanca",),
+    "GG": ("Europe/London",),
+    "IM": ("Europe/London",),
+    "JE": ("Europe/London",),
+    "MF": ("America/Puerto_Rico",),
+    "SJ": ("Europe/Oslo",),
+    "TA": ("Africa/Abidjan",),
+    "VA": ("Europe/Rome",),
+    "YT": ("Africa/Nairobi",),
+}
 _LONGEST = 4
 
 
@@ -309,8 +357,9 @@ def country(to: str) -> str:
     """
     if to[:2].isalpha():
         return to[:2]
+    # Fictional numbers and new ranges are assigned to nobody yet.
     entry = _entry(to)
-    return entry[0] if entry else "??"
+    return numbering.country_of(to) or (entry[0] if entry else "??")
 
 
 def zones(to: str) -> tuple[str, ...]:
@@ -319,7 +368,10 @@ def zones(to: str) -> tuple[str, ...]:
 
     :param to: Digits of a number, or a business-scoped user id.
     """
+    iso = country(to)
+    if iso in _TERRITORIES:
+        return _TERRITORIES[iso]
     if to[:2].isalpha():
-        return next((names for iso, names in _codes().values() if iso == to[:2]), ())
+        return next((names for found, names in _codes().values() if found == iso), ())
     entry = _entry(to)
     return entry[1] if entry else ()

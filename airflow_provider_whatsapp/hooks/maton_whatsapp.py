@@ -132,10 +132,12 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
     async def aclient(self) -> WhatsAppClient:
         """Return :attr:`client` to a coroutine, the connection looked up without blocking its loop."""
         if self._client is None:
-            from airflow_provider_whatsapp._compat import aget_connection
+            from airflow_provider_whatsapp._compat import aget_connection, amask_secret
 
             connection = await aget_connection(self.maton_conn_id, _pool())
             client = await in_thread(self._build, connection)
+            if client.config.api_key != connection.password:
+                await amask_secret(client.config.api_key, _pool())
             with self._lock:
                 if self._client is None:
                     self._client = client
@@ -205,7 +207,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
 
 
 def _mask(key: str, password: str | None) -> None:
-    # Airflow masks a connection's password by itself, but not a key from MATON_API_KEY.
+    # Airflow masks a connection's password by itself, but not a key from MATON_API_KEY, nor one with spaces around it.
     if key != password:
         from airflow.sdk.log import mask_secret
 

@@ -48,11 +48,13 @@ def judge(found: Mapping[str, Mapping[str, Any]], wanted: str) -> Progress:
     :param found: Status, time and error by wamid; one that the history does not know yet counts as accepted.
     :param wanted: ``sent``, ``delivered`` or ``read``.
     """
+    from airflow_provider_whatsapp.client.masking import mask_id
+
     failed, behind = [], []
     for message_id, fact in found.items():
         status = str(fact.get("status"))
         if status in ("failed", "deleted"):
-            failed.append(f"{message_id} {status}: {fact.get('error') or 'no reason was given'}")
+            failed.append(f"{mask_id(message_id)} {status}: {fact.get('error') or 'no reason was given'}")
         elif status not in REACHED or REACHED.index(status) < REACHED.index(wanted):
             behind.append(message_id)
     statuses = {message_id: dict(fact) for message_id, fact in found.items()}

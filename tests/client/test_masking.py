@@ -38,6 +38,8 @@ SPELLED = {
     "percent, small": ("%2b15550001111", "+15•••1111"),
     "percent twice": ("%252B15550001111", "+15•••1111"),
     "percent and spaces": ("%2B1%20555%20000%201111", "+15•••1111"),
+    "after percent escapes": ("%20to15550001111%20", "%20to15•••1111%20"),
+    "right after percent escapes": ("%2015550001111%20", "%20•••1111%20"),
     "JSON's escape": (r"\u002b15550001111", "+15•••1111"),
     "HTML's escape": ("&#43;15550001111", "+15•••1111"),
     "plus, touched on both sides": ("to+15550001111x", "to+15•••1111x"),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, PayloadError
-from airflow_provider_whatsapp.client.phone import envelope, mask, recipient_key
+from airflow_provider_whatsapp.client.masking import mask, mask_id
+from airflow_provider_whatsapp.client.phone import envelope, recipient_key
 from airflow_provider_whatsapp.client.resources.base import Resource
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class SentMessage:
     message_status: str | None = None
 
     def __repr__(self) -> str:
-        return f"SentMessage(message_id={self.message_id!r}, to={mask(self.to)!r}, status={self.message_status!r})"
+        shown = f"message_id={mask_id(self.message_id)!r}, to={mask(self.to)!r}"
+        return f"SentMessage({shown}, status={self.message_status!r})"
 
 
 class Messages(Resource):

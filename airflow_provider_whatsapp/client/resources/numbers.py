@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import NotFoundError, PayloadError
+from airflow_provider_whatsapp.client.masking import clean_line, mask_id
 from airflow_provider_whatsapp.client.resources.base import Resource, graph_id, objects
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class MessageHistory(Resource):
         # The filter is documented in two ways, so what comes back is filtered here as well.
         rows = [row for row in rows if row.get("message_id", message_id) == message_id]
         if not rows:
-            raise NotFoundError(f"the message history knows no message {message_id}")
+            raise NotFoundError(f"the message history knows no message {mask_id(message_id)}")
         return [event for row in rows for event in self._row_events(row)]
 
     def status(self, message_id: str) -> dict[str, Any]:
@@ -146,7 +147,12 @@ def furthest(events: list[dict[str, Any]]) -> dict[str, Any]:
         status = str(event.get("delivery_status", "")).lower().replace("error", "failed")
         if status in rank and rank[status] >= rank[best["status"]]:
             when = event.get("timestamp") or event.get("occurrence_timestamp")
-            best = {"status": status, "timestamp": when, "error": event.get("error_description")}
+            said = event.get("error_description")
+            best = {
+                "status": status,
+                "timestamp": clean_line(when) if isinstance(when, str) else when,
+                "error": clean_line(said) if isinstance(said, str) else None,
+            }
     return best
 
 

@@ -1,0 +1,402 @@
+"""The bounds of a request: its deadline, its progress, what a kept connection holds, and the pages of a list."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import ssl
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from airflow_provider_whatsapp.client.bounds import MAX_ANSWER, AnswerError, is_quiet, unpack
+from airflow_provider_whatsapp.client.config import ClientConfig
+from airflow_provider_whatsapp.client.errors import NotSentError, OutcomeUnknownError, ServerError
+from airflow_provider_whatsapp.client.messages import Text
+from airflow_provider_whatsapp.client.resources import base
+from airflow_provider_whatsapp.client.retry import RequestRetry
+from airflow_provider_whatsapp.client.transport import Transport
+from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+from tests.hostile import ACCEPTED, HostileGateway, dripping, message, ok, read_request
+
+TO = "+15550001111"
+KEY = "a-key-that-must-not-leak"
+BOUNDED = 60
+"""Seconds; without bounds it would be for ever."""
+
+
+@pytest.fixture
+def gateway():
+    """Start gateways that are closed at the end."""
+    made = []
+
+    def start(answer):
+        made.append(HostileGateway(answer))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def client_of():
+    """Make clients that try once."""
+    made = []
+
+    def make(url, *, until=None, timeout=(2, 0.3), retries=0, **fields):
+        config = ClientConfig(
+            api_key=KEY,
+            host=url,
+            phone_number_id="1",
+            waba_id="2",
+            rate_limit=0,
+            timeout=timeout,
+            **fields,
+        )
+        transport = Transport(config, retry=RequestRetry(max_retries=retries, base=0.01), until=until)
+        made.append(WhatsAppClient(config, transport=transport))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def bounded(function, *args, **options):
+    """Call in a thread, and fail instead of waiting for ever."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, *args, **options).result(timeout=BOUNDED)
+
+
+# The deadline
+
+
+@pytest.mark.parametrize("start", [b"", ok(b"{", length=False)], ids=["head", "body"])
+def test_a_caller_s_own_time_ends_an_answer_that_drips(gateway, client_of, start):
+    server = gateway(dripping(start, b" " if start else b"H"))
+    client = client_of(server.url, timeout=(2, 600), until=time.monotonic() + 0.5)
+
+    with pytest.raises(OutcomeUnknownError):
+        bounded(client.messages.send, TO, Text("once"))
+
+    assert server.accepted == ["15550001111"]
+
+
+def test_a_proxy_that_drips_its_answer_to_connect_is_given_up_and_nothing_was_sent(gateway, client_of):
+    proxy = gateway(dripping(b"HTTP/1.1 200 OK\r\n", b"X: x\r\n"))
+    client = client_of("https://gateway.invalid", timeout=(0.3, 600), proxies={"https": proxy.url})
+
+    with pytest.raises(NotSentError):
+        bounded(client.messages.send, TO, Text("never"))
+
+
+# Uploads
+
+
+class SlowReader:
+    """Takes an upload slowly through small buffers, and answers when it has all of it; ``most`` bytes at most."""
+
+    def __init__(self, most=None):
+        self._listener = socket.socket()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen()
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.read = 0
+        self._most = most
+        self._given_up = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                with connection:
+                    self._take(connection)
+
+    def _take(self, connection):
+        head = connection.recv(1024)
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        self.read = len(head.partition(b"\r\n\r\n")[2])
+        while self.read < length:
+            if self._most is not None and self.read >= self._most:
+                self._given_up.wait(BOUNDED)
+                return
+            time.sleep(0.01)
+            self.read += len(connection.recv(32_768))
+        connection.sendall(ok({"id": "7"}))
+
+    def close(self):
+        self._given_up.set()
+        self._listener.close()
+
+
+def test_an_upload_over_a_slow_line_succeeds_however_long_it_takes(client_of):
+    """It takes several times the time-out, most of it in the system's own buffers."""
+    server = SlowReader()
+    client = client_of(server.url)
+    began = time.monotonic()
+    try:
+        found = bounded(client.media.upload, b"%PDF-1.7\n" + b"x" * 3_000_000, filename="a.pdf")
+    finally:
+        server.close()
+
+    assert found == "7"
+    assert time.monotonic() - began > 2 * client.config.timeout[1], "it was slow enough to tell"
+
+
+def test_an_upload_that_stands_still_is_given_up(client_of):
+    server = SlowReader(most=100_000)
+    client = client_of(server.url)
+    try:
+        with pytest.raises(ServerError, match="no byte left this machine"):
+            bounded(client.media.upload, b"%PDF-1.7\n" + b"x" * 9_000_000, filename="a.pdf")
+    finally:
+        server.close()
+
+
+# Kept connections
+
+
+class KeptConnections:
+    """Answers all requests of a connection, and counts connections; ``after`` goes out behind each answer."""
+
+    def __init__(self, after=b"", *, tls=None, before=b""):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        scheme = "https" if tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.after = after
+        self.connections = 0
+        self.requests = 0
+        self._before = before
+        self._tls = tls
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection):
+        with contextlib.suppress(OSError):
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            with connection:
+                while read_request(connection):
+                    self.requests += 1
+                    own = {"id": f"wamid.{self.requests}"}
+                    connection.sendall(ok(message(messages=[own])) + self.after)
+
+    def close(self):
+        self._listener.close()
+
+
+FORGED = ok(message(messages=[{"id": "wamid.forged"}]))
+
+
+def sent_ids(client, count=3):
+    return [bounded(client.messages.send, TO, Text("hello")).message_id for _ in range(count)]
+
+
+def test_a_connection_is_kept_where_nothing_is_wrong_with_it(client_of):
+    server = KeptConnections()
+    assert sent_ids(client_of(server.url)) == ["wamid.1", "wamid.2", "wamid.3"]
+    server.close()
+
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("after", [FORGED, b"\r\n", FORGED * 200], ids=["answer", "line", "many answers"])
+def test_bytes_after_an_answer_close_the_connection(client_of, after):
+    server = KeptConnections(after)
+    assert sent_ids(client_of(server.url)) == ["wamid.1", "wamid.2", "wamid.3"]
+    server.close()
+
+    assert server.connections == 3
+
+
+@pytest.fixture
+def tls(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    return context
+
+
+@pytest.mark.parametrize(("after", "connections"), [(b"", 1), (FORGED, 3), (FORGED * 50, 3)])
+def test_what_tls_has_decrypted_already_is_no_answer_to_the_next_request(
+    client_of, tls, certificate, after, connections
+):
+    server = KeptConnections(after, tls=tls)
+    client = client_of(server.url, verify=str(certificate[0]))
+    assert sent_ids(client) == ["wamid.1", "wamid.2", "wamid.3"]
+    server.close()
+
+    assert server.connections == connections
+
+
+def test_bytes_before_the_request_close_the_connection():
+    mine, theirs = socket.socketpair()
+    with mine, theirs:
+        assert is_quiet(mine)
+        theirs.sendall(FORGED)
+        assert not is_quiet(mine)
+    assert not is_quiet(mine), "closed by ourselves"
+
+
+def test_a_connection_on_which_somebody_speaks_first_sends_nothing(client_of, monkeypatch):
+    """The answer lies there before the request can be written."""
+    server = socket.create_server(("127.0.0.1", 0))
+    asked = []
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    connection.sendall(FORGED)
+                    spoken.set()
+                    asked.append(connection.recv(65536))
+
+    spoken = threading.Event()
+    threading.Thread(target=serve, daemon=True).start()
+    from airflow_provider_whatsapp.client import wire
+
+    def after_it_has_spoken(sock):
+        assert spoken.wait(10)
+        return is_quiet(sock)
+
+    monkeypatch.setattr(wire, "is_quiet", after_it_has_spoken)
+    client = client_of(f"http://127.0.0.1:{server.getsockname()[1]}")
+
+    with pytest.raises(NotSentError, match="spoken on, before the request"):
+        bounded(client.messages.send, TO, Text("never"))
+    server.close()
+
+    assert all(not request for request in asked)
+
+
+# Lists
+
+
+class Pages:
+    """Answers each request of a list by a function of its cursor; closes each connection."""
+
+    def __init__(self, page):
+        self.cursors = []
+        self._page = page
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._server.accept()
+                with connection:
+                    path = connection.recv(65536).split(b" ", 2)[1].decode()
+                    after = parse_qs(urlsplit(path).query).get("after", [None])[0]
+                    self.cursors.append(after)
+                    connection.sendall(ok(json.dumps(self._page(after)), "Connection: close"))
+
+    def close(self):
+        self._server.close()
+
+
+def page(after, *ids):
+    return {
+        "data": [{"id": one} for one in ids],
+        "paging": {"cursors": {"after": after}, "next": "https://x"},
+    }
+
+
+@pytest.fixture
+def pages():
+    made = []
+
+    def start(answer):
+        made.append(Pages(answer))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+def test_each_cursor_is_followed_once(pages, client_of):
+    server = pages(lambda after: page({None: "A", "A": "B", "B": "A"}[after], f"item after {after}"))
+
+    found = [item["id"] for item in bounded(list, client_of(server.url).phone_numbers.list())]
+
+    assert found == ["item after None", "item after A", "item after B"]
+    assert server.cursors == [None, "A", "B"]
+
+
+def test_a_list_that_never_ends_is_given_up(pages, client_of, monkeypatch):
+    monkeypatch.setattr(base, "MAX_PAGES", 20)
+    server = pages(lambda after: page(f"{int(after or 0) + 1}", "1"))
+
+    with pytest.raises(ServerError, match="does not end after 20 pages"):
+        bounded(list, client_of(server.url).phone_numbers.list())
+
+    assert len(server.cursors) == 20
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"data": "text"},
+        {"data": 7},
+        {"data": {"0": {}}},
+        {"data": ["text"]},
+        {"data": [None]},
+        {"data": [[1]]},
+    ],
+    ids=json.dumps,
+)
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: list(client.phone_numbers.list()),
+        lambda client: list(client.templates.list()),
+        lambda client: client.business_profile.get(),
+        lambda client: client.history.events("wamid.x"),
+        lambda client: client.connections.list(),
+    ],
+    ids=["numbers", "templates", "profile", "history", "connections"],
+)
+def test_a_list_of_another_type_is_an_error_of_ours(gateway, client_of, ask, answer):
+    server = gateway(ok({**answer, "connections": answer["data"]}))
+
+    with pytest.raises(ServerError, match="where a list is due"):
+        ask(client_of(server.url))
+
+
+@pytest.mark.parametrize(
+    "paging", [7, [], "next", {"next": 1, "cursors": 7}, {"next": 1, "cursors": {"after": 7}}], ids=json.dumps
+)
+def test_paging_of_another_type_ends_the_list(gateway, client_of, paging):
+    server = gateway(ok({"data": [{"id": "1"}], "paging": paging}))
+
+    assert list(client_of(server.url).phone_numbers.list()) == [{"id": "1"}]
+
+
+# Compression
+
+
+def test_an_answer_of_just_the_size_is_taken():
+    import gzip
+
+    body = b" " * MAX_ANSWER
+    assert unpack(gzip.compress(body), "GZIP") == body
+    assert unpack(gzip.compress(body[:9]) + gzip.compress(b"end"), "gzip") == body[:9] + b"end"
+    assert unpack(gzip.compress(b"{}") + b"\0\0", "gzip") == b"{}"
+    assert unpack(json.dumps(ACCEPTED).encode(), "identity") == json.dumps(ACCEPTED).encode()
+    with pytest.raises(AnswerError, match="larger than 8 MiB"):
+        unpack(gzip.compress(body + b" "), "gzip")
