@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import math
 import socket
 import ssl
 import threading
@@ -13,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from airflow_provider_whatsapp.client.bounds import MAX_ANSWER, AnswerError, is_quiet, unpack
+from airflow_provider_whatsapp.client.bounds import MAX_ANSWER, AnswerError, is_quiet, send_all, unpack
 from airflow_provider_whatsapp.client.config import ClientConfig
 from airflow_provider_whatsapp.client.errors import NotSentError, OutcomeUnknownError, ServerError
 from airflow_provider_whatsapp.client.messages import Text
@@ -79,7 +81,7 @@ def bounded(function, *args, **options):
 @pytest.mark.parametrize("start", [b"", ok(b"{", length=False)], ids=["head", "body"])
 def test_a_caller_s_own_time_ends_an_answer_that_drips(gateway, client_of, start):
     server = gateway(dripping(start, b" " if start else b"H"))
-    client = client_of(server.url, timeout=(2, 600), until=time.monotonic() + 0.5)
+    client = client_of(server.url, timeout=(2, 600), until=time.monotonic() + 1.5)
 
     with pytest.raises(OutcomeUnknownError):
         bounded(client.messages.send, TO, Text("once"))
@@ -160,20 +162,46 @@ def test_an_upload_that_stands_still_is_given_up(client_of):
         server.close()
 
 
+def test_what_leaves_the_system_s_buffer_is_progress():
+    """A socket takes bytes again only when a good part of its buffer is free, which lasts longer than the time-out."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as mine:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
+        mine.connect(listener.getsockname())
+        theirs, _ = listener.accept()
+        held = mine.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        data = bytes(2 * held)
+        done = threading.Event()
+
+        def read():
+            while not done.is_set() and theirs.recv(8192):
+                time.sleep(8192 / (held / 2))  # a third of the buffer lasts two thirds of a second
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            bounded(send_all, mine, data[: held + 2 * 65_536], 0.3, math.inf)
+        finally:
+            done.set()
+            mine.close()
+            reader.join()
+            theirs.close()
+
+
 # Kept connections
 
 
 class KeptConnections:
     """Answers all requests of a connection, and counts connections; ``after`` goes out behind each answer."""
 
-    def __init__(self, after=b"", *, tls=None, before=b""):
+    def __init__(self, after=b"", *, tls=None, length=0):
         self._listener = socket.create_server(("127.0.0.1", 0))
         scheme = "https" if tls else "http"
         self.url = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
         self.after = after
         self.connections = 0
         self.requests = 0
-        self._before = before
+        self._length = length
         self._tls = tls
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -192,7 +220,8 @@ class KeptConnections:
                 while read_request(connection):
                     self.requests += 1
                     own = {"id": f"wamid.{self.requests}"}
-                    connection.sendall(ok(message(messages=[own])) + self.after)
+                    answer = json.dumps(message(messages=[own])).ljust(self._length)
+                    connection.sendall(ok(answer) + self.after)
 
     def close(self):
         self._listener.close()
@@ -229,11 +258,14 @@ def tls(certificate):
     return context
 
 
+@pytest.mark.parametrize(
+    "length", [0, io.DEFAULT_BUFFER_SIZE - len(ok(" " * 8000)) + 8000], ids=["", "the buffer full"]
+)
 @pytest.mark.parametrize(("after", "connections"), [(b"", 1), (FORGED, 3), (FORGED * 50, 3)])
 def test_what_tls_has_decrypted_already_is_no_answer_to_the_next_request(
-    client_of, tls, certificate, after, connections
+    client_of, tls, certificate, after, connections, length
 ):
-    server = KeptConnections(after, tls=tls)
+    server = KeptConnections(after, tls=tls, length=length)
     client = client_of(server.url, verify=str(certificate[0]))
     assert sent_ids(client) == ["wamid.1", "wamid.2", "wamid.3"]
     server.close()
