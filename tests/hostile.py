@@ -35,6 +35,8 @@ class HostileGateway:
     def __init__(self, answer: bytes | Callable[[socket.socket], None] = b"") -> None:
         self.answer = answer
         self.accepted: list[str] = []
+        self.requests = 0
+        self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
@@ -43,11 +45,13 @@ class HostileGateway:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = self._listener.accept()
+                self._open.append(connection)
                 threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
     def _talk(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
             body = read_request(connection)
+            self.requests += 1
             self.accepted += re.findall(r'"to":"\+?(\d+)"', body.decode())
             if callable(self.answer):
                 self.answer(connection)
@@ -59,7 +63,11 @@ class HostileGateway:
                 pass
 
     def close(self) -> None:
+        """Let go of whoever still waits, too."""
         self._listener.close()
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 def read_request(connection: socket.socket) -> bytes:

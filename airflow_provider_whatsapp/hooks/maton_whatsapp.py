@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import threading
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +30,11 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-ASYNC_THREADS = 8
-"""Threads that requests of coroutines run in. They are this package's own: asyncio's default pool also resolves
-names for every other trigger, and slow requests in it would hold those up."""
+ASYNC_THREADS = 32
+"""Threads that requests of coroutines run in, at most. They are this package's own: asyncio's default pool also
+resolves names for every other trigger, and slow requests in it would hold those up."""
+THREADS_EACH = 8
+"""So many of them one connection may use at a time: a gateway that does not answer holds up its own requests alone."""
 
 
 @functools.cache
@@ -53,6 +57,34 @@ async def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     return await asyncio.get_running_loop().run_in_executor(
         _pool(), functools.partial(function, *args, **kwargs)
     )
+
+
+async def in_fair_thread(conn_id: str, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """
+    Run a function that asks a gateway as :func:`in_thread` does, in one of the threads that its connection may use.
+
+    :param conn_id: The Airflow connection.
+    :param function: What to run.
+    :param args: Its arguments.
+    :param kwargs: Its keyword arguments.
+    """
+    loop = asyncio.get_running_loop()
+    free = _shares.setdefault(loop, {}).setdefault(conn_id, asyncio.Semaphore(THREADS_EACH))
+    await free.acquire()
+    job = _pool().submit(functools.partial(function, *args, **kwargs))
+
+    def release(_: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(free.release)
+
+    # Not when the await ends: one that is cancelled leaves its thread at work.
+    job.add_done_callback(release)
+    return await asyncio.wrap_future(job)
+
+
+_shares: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 class MatonWhatsAppHook(Sending, Management, BaseHook):
@@ -197,7 +229,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         :param options: As for :meth:`send`.
         """
         await self.aclient()
-        return await in_thread(self.send, to, message, **options)
+        return await in_fair_thread(self.maton_conn_id, self.send, to, message, **options)
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the key, the Maton connection, the number and the account, and say which is wrong or what was found."""

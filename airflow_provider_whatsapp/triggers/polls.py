@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook, in_thread
+from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook, in_fair_thread, in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Sequence
@@ -71,12 +71,14 @@ class Poll(abc.ABC):
 
     :param client: The account's client; a failed request is not repeated before the next poll.
     :param interval: Seconds between two polls.
+    :param conn_id: The Airflow connection, whose share of the threads it polls in.
     """
 
     kind: ClassVar[str]
 
-    def __init__(self, client: WhatsAppClient, interval: float) -> None:
+    def __init__(self, client: WhatsAppClient, interval: float, conn_id: str = "") -> None:
         self.client = client
+        self.conn_id = conn_id
         self.interval = interval
         self.subscribers: set[Subscriber] = set()
         self.task: asyncio.Task[None] | None = None
@@ -106,7 +108,7 @@ class Poll(abc.ABC):
             self.began = time.monotonic()
             pause = self.interval
             try:
-                news = await in_thread(self.ask, waiting)
+                news = await in_fair_thread(self.conn_id, self.ask, waiting)
                 failures = 0
             except Exception as error:
                 failures += 1
@@ -169,12 +171,12 @@ class _Hub:
         async with look_up.lock:
             return await look_up.client(account)
 
-    def poll(self, kind: type[Poll], client: WhatsAppClient, interval: float) -> Poll:
+    def poll(self, kind: type[Poll], client: WhatsAppClient, interval: float, conn_id: str) -> Poll:
         """Return the poll of an account, made if there is none; it never begins sooner than its interval allows."""
         key = (kind.kind, _identity(client), interval)
         found = self.polls.get(key)
         if found is None or found.task is None or found.task.done():
-            found = kind(client, interval)
+            found = kind(client, interval, conn_id)
             now = time.monotonic()
             self.ended = {old: at for old, at in self.ended.items() if now - at < old[-1]}
             found.began = self.ended.get(key, float("-inf"))
@@ -224,7 +226,7 @@ async def subscription(
     :raises ConfigurationError: The connection lacks something.
     """
     hub = _hubs.setdefault(asyncio.get_running_loop(), _Hub())
-    poll = hub.poll(kind, await hub.client(account), interval)
+    poll = hub.poll(kind, await hub.client(account), interval, account.conn_id)
     poll.subscribers.add(subscriber)
     try:
         yield

@@ -320,3 +320,35 @@ def test_one_unknown_message_does_not_end_the_others(sandbox):
     event = asyncio.run(event_of(message("wamid.unknown", seconds=0.5)))
     assert event["state"] == "timeout"
     assert "1 of 1 messages not read yet" in event["message"]
+
+
+def test_polls_that_drip_leave_threads_to_other_connections(sandbox, monkeypatch):
+    """Eight and more polls of one connection hang; another connection's are answered meanwhile."""
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import THREADS_EACH
+    from tests.hostile import HostileGateway, dripping, ok
+
+    gateway = HostileGateway(dripping(ok(b"{", length=False), b" "))
+    hanging = {"conn_type": "maton_whatsapp", "password": "key-of-another", "host": gateway.url}
+    extra = {"waba_id": "7", "rate_limit": 0, "timeout": [2, 60]}
+    monkeypatch.setenv("AIRFLOW_CONN_HANGING", json.dumps({**hanging, "extra": extra}))
+
+    async def run():
+        options = {"maton_conn_id": "hanging", "seconds": 30}
+        held = [
+            asyncio.create_task(event_of(approval("first", waba_id=str(waba), **options)))
+            for waba in range(1, 3 * THREADS_EACH)
+        ]
+        while gateway.requests < THREADS_EACH:  # noqa: ASYNC110  (threads of another kind count)
+            await asyncio.sleep(0.02)
+        approve(sandbox, "first")
+        found = await event_of(approval("first"))
+        for task in held:
+            task.cancel()
+        await asyncio.gather(*held, return_exceptions=True)
+        return found, gateway.requests
+
+    found, asked = asyncio.run(run())
+    gateway.close()
+
+    assert found["state"] == "approved"
+    assert asked == THREADS_EACH, "the others of the same connection wait"

@@ -252,3 +252,33 @@ def test_without_an_account_the_test_says_what_is_missing(hook, change_connectio
 
     assert hook.test_connection() == (True, hook.test_connection()[1])
     assert "No waba_id is set" in hook.test_connection()[1]
+
+
+def test_who_gives_up_waiting_does_not_free_the_thread_that_still_works():
+    """A trigger that is cancelled leaves its request on its way: the connection's share counts it until it ends."""
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import THREADS_EACH, in_fair_thread
+
+    go, begun = threading.Event(), []
+
+    def work(name):
+        begun.append(name)
+        go.wait(30)
+
+    async def run():
+        hanging = [asyncio.create_task(in_fair_thread("slow", work, "slow")) for _ in range(THREADS_EACH)]
+        while len(begun) < THREADS_EACH:  # noqa: ASYNC110  (threads count)
+            await asyncio.sleep(0.01)
+        for task in hanging:
+            task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+        late = asyncio.create_task(in_fair_thread("slow", work, "late"))
+        other = asyncio.create_task(in_fair_thread("other", work, "other"))
+        while "other" not in begun:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        before = list(begun)
+        go.set()
+        await asyncio.gather(late, other)
+        return before
+
+    assert asyncio.run(run()) == ["slow"] * THREADS_EACH + ["other"]
+    assert begun[-1] == "late"
