@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, WhatsAppError
 from airflow_provider_whatsapp.client.phone import mask
+from airflow_provider_whatsapp.client.resources.messages import DOUBT
+from airflow_provider_whatsapp.delivery.book import Book
 from airflow_provider_whatsapp.delivery.causes import Runs
+from airflow_provider_whatsapp.delivery.claims import ClaimWindow
 from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Note, Try
 from airflow_provider_whatsapp.delivery.progress import Progress
 from airflow_provider_whatsapp.delivery.recipients import Row, read_recipients
 from airflow_provider_whatsapp.delivery.report import Outcome, Report, from_note
-from airflow_provider_whatsapp.delivery.stores import LedgerError, MemoryStore
+from airflow_provider_whatsapp.delivery.stores import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,6 +37,8 @@ COMMIT_AFTER = 1.0
 """Seconds that a result waits at most before it is written, where no new claims take it along."""
 GRACE = 4.0
 """Seconds that a task which is ended from outside waits for answers on their way; Airflow kills it after 5."""
+AWAY = 300.0
+"""Seconds that answers wait in memory for a ledger that cannot be written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,18 +50,22 @@ class Rules:
     :param retry_refused: Send also to those whom an earlier try found refused for good; what refused may be mended.
     :param varied: The messages differ from recipient to recipient.
     :param threads: Requests at a time.
+    :param rate: Messages per second that the account allows; 0: no limit.
     :param run: Failures in a row, of the same cause that is not the recipient's, that end the delivery.
+    :param away: Seconds that answers wait for a ledger that cannot be written.
     """
 
     on_unknown: OnUnknown = "report"
     retry_refused: bool = False
     varied: bool = False
     threads: int = 8
+    rate: float = 0.0
     run: int = 5
+    away: float = AWAY
 
     @property
     def in_flight(self) -> int:
-        """Recipients that are claimed without a result at most, and so unknown after a crash."""
+        """Recipients that are claimed without a result at most, where answers are slow or there is no limit."""
         return 2 * self.threads
 
 
@@ -62,8 +73,8 @@ def threads_for(rate: float, total: int, shards: int = 1) -> int:
     """
     Return how many requests at a time use up a rate when an answer takes up to 0.8 s; a short list keeps its order.
 
-    Shards share the rate. What one of them has in flight is unknown after a crash, so each takes no more than what uses
-    it up while half of them run.
+    Shards share the rate. What one of them has on the wire is unknown after a crash, so each takes no more than what
+    uses it up while half of them run.
 
     :param rate: Messages per second; 0: no limit.
     :param total: How many recipients there are.
@@ -76,12 +87,14 @@ def threads_for(rate: float, total: int, shards: int = 1) -> int:
 
 class Delivery:
     """
-    One pass over the recipients; the threads send, this one reads and writes the ledger.
+    One pass over the recipients; the threads send, this one reads and decides, and one more writes the ledger.
 
     :param ledger: Begun already.
     :param prepare: Makes a row's message; runs in the threads, before anything leaves.
     :param send: Sends it.
     :param rules: How.
+    :param permit: Waits until the rate limit lets one message go, or until the event is set (None then); ``send`` is
+        handed what it returns as ``permit=``. None: ``send`` waits by itself, and nobody who waits can be unclaimed.
     :param progress: Told of every outcome; None: nobody.
     :param take: Takes each outcome with its row, for a file of results; None: nobody.
     :param later: Says of a group whether its recipients are to wait for a later pass; once it does, it stays so.
@@ -91,32 +104,39 @@ class Delivery:
         self,
         ledger: Ledger,
         prepare: Callable[[Row], Any],
-        send: Callable[[str, Any], SentMessage],
+        send: Callable[..., SentMessage],
         *,
         rules: Rules,
+        permit: Callable[[threading.Event], Any] | None = None,
         progress: Progress | None = None,
         take: Callable[[Row, Outcome], None] | None = None,
         later: Callable[[str], bool] | None = None,
     ) -> None:
+        self._book = Book(ledger, away=rules.away)
         self._ledger = ledger
         self._prepare = prepare
         self._send = send
         self._rules = rules
+        self._permit = permit
         self._progress = progress
         self._take = take
         self._later = later
         self._waiting: set[str] = set()
         self._todo: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[tuple[Row, Outcome]] = queue.SimpleQueue()
+        # Apart from what wakes this thread: what comes out of a queue is lost when a time-out strikes just then.
+        self._done: deque[tuple[Row, Outcome]] = deque()
+        self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._runs = Runs(rules.run, varied=rules.varied)
-        self._out = 0
+        self._window = ClaimWindow(rules.threads, rules.rate)
+        self._out: dict[int, Row] = {}
         self._workers = 0
         # The first message goes alone: what all would meet is met once.
         self._limit = 1
 
     def stop(self) -> None:
         """End early: what is on its way is waited for, nobody else is sent to. May be called from a signal handler."""
+        self._book.hurry(GRACE)
         self._stop.set()
 
     def run(self, rows: Iterable[Row], report: Report) -> Report:
@@ -130,31 +150,30 @@ class Delivery:
         source = iter(rows)
         try:
             self._pump(source, report)
-        except LedgerError:
-            self._wind_up(report, commit=True)
-            raise
         except BaseException:
-            # A time-out or an exit from outside: what is on its way may still tell how it went.
-            self._wind_up(report, commit=not self._ledger.writing)
+            # A time-out or an exit from outside among them: what is on its way may still tell how it went.
+            self._wind_up(report)
+            self._pass_by_rest(source, report)
             raise
         finally:
             self._dismiss()
-        for row in source:
-            self._pass_by_unsent(row, report)
+        self._pass_by_rest(source, report)
         if self._progress is not None:
             self._progress.end()
         return report
 
     def _pump(self, source: Iterator[Row], report: Report) -> None:
         exhausted, uncommitted_since = False, None
-        while True:
-            if not exhausted and not self._stop.is_set() and self._out <= self._limit // 2:
-                batch = self._draw(source, self._limit - self._out, report)
-                exhausted = len(batch) < self._limit - self._out
+        while self._book.has_time():
+            wanted = 0
+            if not exhausted and not self._stop.is_set():
+                wanted = self._window.next(self._limit - len(self._out), len(self._out))
+            if wanted:
+                batch = self._draw(source, wanted, report)
+                exhausted = len(batch) < wanted
                 if batch:
-                    self._claim(batch)
+                    self._claim(batch, report)
                     uncommitted_since = None
-                    self._dispatch(batch)
             if not self._out:
                 if exhausted or self._stop.is_set():
                     break
@@ -162,25 +181,37 @@ class Delivery:
             if self._collect(report, COMMIT_AFTER) and uncommitted_since is None:
                 uncommitted_since = time.monotonic()
             if uncommitted_since is not None and time.monotonic() - uncommitted_since > COMMIT_AFTER:
-                self._ledger.flush()
+                self._commit(report)
                 uncommitted_since = None
-        self._ledger.flush()
+        self._commit(report)
+        self._give_up(report)
 
-    def _claim(self, batch: Sequence[Row]) -> None:
-        self._ledger.claim((row.position, row.group) for row in batch)
+    def _claim(self, batch: Sequence[Row], report: Report) -> None:
+        """Make claims durable, with all answers that have come, and hand them to the threads, which heed a stop."""
+        self._collect(report, 0.0)
+        self._book.claim(batch)
+        self._commit(report)
+        self._dispatch(batch)
+
+    def _commit(self, report: Report) -> None:
+        """Write the ledger; where that cannot be done for a while, nothing new is sent and the answers wait."""
+        self._window.wrote(self._book.commit(lambda seconds: self._collect(report, seconds)))
+
+    def _read(self, source: Iterator[Row], report: Report) -> Row | None:
+        """Read one row; a list that can no longer be read, or is another one now, stops the delivery."""
         try:
-            self._ledger.flush()
-        except BaseException:
-            # A time-out among them. Should a last write succeed after all, these are to be found unsent, not unknown.
-            for row in batch:
-                self._ledger.record(row.position, Outcome(row.to, "skipped", reason="stopped").to_note())
-            raise
+            return next(source, None)
+        except WhatsAppError as error:
+            logger.error("Nobody else is sent to: %s", error)  # noqa: TRY400
+            report.stopped = report.stopped or error
+            self._stop.set()
+            return None
 
     def _draw(self, source: Iterator[Row], count: int, report: Report) -> list[Row]:
         """Read on until so many are found that are to be sent to; the others get their outcome on the way."""
         batch: list[Row] = []
         while len(batch) < count:
-            row = next(source, None)
+            row = self._read(source, report)
             if row is None:
                 break
             outcome = self._settled(row)
@@ -220,39 +251,54 @@ class Delivery:
             return self._rules.on_unknown == "resend"
         return note.again or (note.status == "failed" and self._rules.retry_refused)
 
-    def _pass_by_unsent(self, row: Row, report: Report) -> None:
-        """Tell what became of a row after the delivery has stopped; its mark stays where it is."""
-        outcome = self._settled(row)
-        self._tell(row, outcome or Outcome(row.to, "skipped", reason="stopped"), report, now=False)
+    def _pass_by_rest(self, source: Iterator[Row], report: Report) -> None:
+        """Tell what became of all others after the delivery has stopped; the marks stay where they are."""
+        while (row := self._read(source, report)) is not None:
+            outcome = self._settled(row)
+            self._tell(row, outcome or Outcome(row.to, "skipped", reason="stopped"), report, now=False)
 
     def _dispatch(self, batch: Sequence[Row]) -> None:
+        self._window.claimed(len(batch))
         for row in batch:
+            # In this order, whenever a time-out strikes: who is in neither or both has not left, or is unknown.
+            self._out[row.position] = row
+            self._book.hand_out(row)
             self._todo.put(row)
-        self._out += len(batch)
-        while self._workers < min(self._rules.threads, self._out):
+        while self._workers < min(self._rules.threads, len(self._out)):
             threading.Thread(target=self._work, name="whatsapp-send", daemon=True).start()
             self._workers += 1
 
     def _work(self) -> None:
         while (row := self._todo.get()) is not None:
-            self._done.put((row, self._attempt(row)))
+            permit, outcome = self._go_ahead(row)
+            if self._window.left():
+                self._news.put(None)  # the next are to be claimed
+            if not isinstance(outcome, Outcome):
+                outcome = self._post(row.to, outcome, permit)
+            self._done.append((row, outcome))
+            self._news.put(None)
 
-    def _attempt(self, row: Row) -> Outcome:
-        """Send one message; whatever happens becomes an outcome."""
+    def _go_ahead(self, row: Row) -> tuple[dict[str, Any], Any]:
+        """Make a message and wait for its permit; return that and the message, or the outcome where nothing leaves."""
         if self._stop.is_set():
-            return Outcome(row.to, "skipped", reason="stopped")
+            return {}, Outcome(row.to, "skipped", reason="stopped")
         try:
             message = self._prepare(row)
         except WhatsAppError as error:
-            return Outcome(row.to, "failed", error=error)
+            return {}, Outcome(row.to, "failed", error=error)
         except Exception as error:
             logger.exception("The message to %s could not be made", mask(row.to))
-            return Outcome(row.to, "failed", error=WhatsAppError(_said(error), permanent=True))
-        return self._post(row.to, message)
+            return {}, Outcome(row.to, "failed", error=WhatsAppError(_said(error), permanent=True))
+        if self._permit is None:
+            return {}, message
+        permit = self._permit(self._stop)
+        if permit is None:
+            return {}, Outcome(row.to, "skipped", reason="stopped")
+        return {"permit": permit}, message
 
-    def _post(self, to: str, message: Any) -> Outcome:
+    def _post(self, to: str, message: Any, permit: dict[str, Any]) -> Outcome:
         try:
-            return Outcome(to, "sent", sent=self._send(to, message))
+            return Outcome(to, "sent", sent=self._send(to, message, **permit))
         except WhatsAppError as error:
             return Outcome(to, "unknown" if error.sent == "unknown" else "failed", error=error)
         except Exception as error:
@@ -260,22 +306,26 @@ class Delivery:
             return Outcome(to, "unknown", error=OutcomeUnknownError(_said(error)))
 
     def _collect(self, report: Report, seconds: float) -> bool:
-        """Take the answers that have come; wait for the first so long."""
-        try:
-            row, outcome = self._done.get(timeout=seconds)
-        except queue.Empty:
-            if self._progress is not None:
-                self._progress.tick()
-            return False
-        while True:
-            self._out -= 1
-            self._ledger.record(row.position, outcome.to_note())
-            self._judge(outcome, report)
-            self._tell(row, outcome, report, now=True)
-            try:
-                row, outcome = self._done.get_nowait()
-            except queue.Empty:
-                return True
+        """Take the answers that have come, and say whether there were any; wait for the first so long."""
+        with contextlib.suppress(queue.Empty):
+            self._news.get(timeout=seconds)
+            while True:
+                self._news.get_nowait()
+        found = bool(self._done)
+        while self._done:
+            self._settle(*self._done[0], report)
+            self._done.popleft()
+        if not found and self._progress is not None:
+            self._progress.tick()
+        return found
+
+    def _settle(self, row: Row, outcome: Outcome, report: Report) -> None:
+        if row.position not in self._out:  # a time-out struck right after it was done
+            return
+        self._book.record(row, outcome)
+        del self._out[row.position]
+        self._judge(outcome, report)
+        self._tell(row, outcome, report, now=True)
 
     def _judge(self, outcome: Outcome, report: Report) -> None:
         if outcome.status == "sent":
@@ -294,20 +344,25 @@ class Delivery:
         if self._progress is not None:
             self._progress.count(outcome, now=now)
 
-    def _wind_up(self, report: Report, *, commit: bool) -> None:
+    def _wind_up(self, report: Report) -> None:
         """Wait a little for answers on their way and write them down if that can be done."""
         self._stop.set()
-        until = time.monotonic() + GRACE
-        while self._out and time.monotonic() < until:
-            self._collect(report, until - time.monotonic())
-        if not commit:
-            return
-        try:
-            self._ledger.flush()
-        except LedgerError as error:
-            logger.error("The last results could not be written down: %s", error)  # noqa: TRY400
+        self._book.hurry(GRACE)
+        while self._out and self._book.has_time():
+            self._collect(report, 0.1)
+        for row in self._book.close(self._out):
+            self._tell(row, Outcome(row.to, "skipped", reason="stopped"), report, now=False)
+        self._give_up(report)
+
+    def _give_up(self, report: Report) -> None:
+        """Tell of those whose answers did not come in time; a later try finds their claims."""
+        for row in self._out.values():
+            lost = OutcomeUnknownError("the task ended before the answer came", advice=DOUBT)
+            self._tell(row, Outcome(row.to, "unknown", error=lost), report, now=True)
+        self._out = {}
 
     def _dismiss(self) -> None:
+        self._book.dismiss()
         for _ in range(self._workers):
             self._todo.put(None)
 

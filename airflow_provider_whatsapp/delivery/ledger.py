@@ -101,7 +101,7 @@ class SourceChangedError(LedgerError):
 
 class Ledger:
     """
-    The record of one task's delivery; used by one thread.
+    The record of one task's delivery; used by one thread at a time.
 
     :param store: Where it lives.
     :param remember_sent: Keep the message ids of whoever was sent to as well; for short lists only.
@@ -119,7 +119,6 @@ class Ledger:
     ) -> None:
         self.store = store
         self.remember_sent = remember_sent
-        self.writing = False
         self._clock = clock
         self._pauses = pauses
         self._name = uuid.uuid4().hex
@@ -371,16 +370,7 @@ class Ledger:
         return attempt(lambda: self.store.get(key), what, self._pauses)
 
     def _write(self, key: str, value: Any) -> None:
-        # It stays set when a time-out strikes in the middle: the store may then be half-way in a conversation.
-        self.writing = True
-        try:
-            attempt(
-                lambda: self.store.set(key, value), f"{self.store.name} could not be written", self._pauses
-            )
-        except LedgerError:
-            self.writing = False
-            raise
-        self.writing = False
+        attempt(lambda: self.store.set(key, value), f"{self.store.name} could not be written", self._pauses)
 
     def finish(self, outcome: str) -> None:
         """

@@ -21,6 +21,8 @@ RETENTION = timedelta(days=90)
 PAUSES = (0.2, 1.0)
 """Seconds to wait before a failed write to a store is tried again."""
 _LONGEST_NAME = 150
+GONE = (404, 409, 410)
+"""HTTP statuses of Airflow's API server for a try that it has given up: a clear or retry gives the task a new ID."""
 
 
 class LedgerError(WhatsAppError):
@@ -192,7 +194,15 @@ class StateStore:
         :param key: Its name.
         :param value: JSON primitives.
         """
-        self._accessor.set(self.prefix + key, value, retention=RETENTION)
+        try:
+            self._accessor.set(self.prefix + key, value, retention=RETENTION)
+        except Exception as error:
+            if _status(error) in GONE:
+                raise LedgerError(
+                    "this try is no longer the task's own in Airflow: the task was cleared, or another try took over",
+                    permanent=True,
+                ) from error
+            raise
 
 
 class FileStore:
@@ -249,6 +259,12 @@ class FileStore:
     @staticmethod
     def _file(key: str) -> str:
         return f"{key.replace('/', '-')}.json"
+
+
+def _status(error: Exception) -> int | None:
+    """Return the HTTP status with which Airflow's API server refused what a task asked for."""
+    detail = getattr(getattr(error, "error", None), "detail", None)
+    return detail.get("status_code") if isinstance(detail, dict) else None
 
 
 def _folder_name(part: str) -> str:
@@ -317,6 +333,8 @@ def attempt(action: Callable[[], Any], what: str, pauses: Sequence[float] = PAUS
     for pause in (*pauses, None):
         try:
             return action()
+        except LedgerError:  # it has said already that doing it again is of no use
+            raise
         except Exception as error:
             if pause is None:
                 raise LedgerError(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_whatsapp.client.messages import Message
+    from airflow_provider_whatsapp.client.rate_limit import Departure
     from airflow_provider_whatsapp.client.resources.messages import SentMessage
     from airflow_provider_whatsapp.delivery.approved import Approved
     from airflow_provider_whatsapp.delivery.engine import Delivery, OnUnknown
@@ -157,11 +158,11 @@ class DeliveringOperator(BaseOperator):
     def _send(self, context: Context) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _send_to(self, key: str, message: Message) -> SentMessage:
+    def _send_to(self, key: str, message: Message, *, permit: Departure | None = None) -> SentMessage:
         """Send to a recipient that has been read: digits alone might be read again, as a national number."""
         from airflow_provider_whatsapp.client.phone import address
 
-        return self.hook.send(address(key), message)
+        return self.hook.send(address(key), message, permit=permit)
 
     def on_kill(self) -> None:
         """Stop sending: what is on its way is waited for and written down."""

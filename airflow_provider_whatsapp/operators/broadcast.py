@@ -213,7 +213,9 @@ class BroadcastTemplateOperator(DeliveringOperator):
                 retry_refused=begin == "cleared",
                 varied=bool(self._columns()),
                 threads=threads_for(rate, survey.total, self.shards),
+                rate=rate,
             ),
+            permit=self.hook.client.messages.permit,
             progress=Progress(survey.total, show=self._show, observe=self._observe),
             take=results.take if results is not None else None,
             later=gate.holds if gate is not None else None,
@@ -228,7 +230,7 @@ class BroadcastTemplateOperator(DeliveringOperator):
             raise
         if results is not None:
             results.flush()
-        well = results is None or results.failure is None
+        well = report.stopped is None and (results is None or results.failure is None)
         if gate is not None and gate.closed and well and not report.reasons["stopped"]:
             self._wait_for_the_rest(gate, ledger, report)
         return self._finish(context, report, ledger, results)

@@ -90,7 +90,9 @@ class _SendOperator(DeliveringOperator):
                 on_unknown=self.on_unknown,
                 retry_refused=begin == "cleared",
                 threads=threads_for(self.hook.client.config.rate_limit, total),
+                rate=self.hook.client.config.rate_limit,
             ),
+            permit=self.hook.client.messages.permit,
             progress=Progress(total, each=total <= REMEMBERED, show=self._show, observe=self._observe),
         )
         rows = [Row(position, to) for position, to in enumerate(recipients)]

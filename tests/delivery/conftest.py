@@ -52,6 +52,7 @@ def deliver(client, store):
         send=None,
         stop=None,
         take=None,
+        permit=None,
         **rules,
     ):
         recipients = source if isinstance(source, Recipients) else Recipients(source)
@@ -68,6 +69,7 @@ def deliver(client, store):
             send or client.messages.send,
             rules=Rules(**rules),
             take=take,
+            permit=permit,
         )
         if stop is not None:
             stop(delivery)

@@ -1,0 +1,103 @@
+"""How many are claimed ahead of their messages: as few as keep the rate, so that little is unknown after a crash."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WINDOW = 0.3
+"""Seconds within which what is claimed should leave; where a write to the ledger takes longer, it is that long."""
+_FASTEST = 1e6
+_MEMORY = 3.0
+"""Seconds of leaving that count; what was before is forgotten, bit by bit."""
+_LEARN = 0.3
+"""Share of a measured write in the estimate of the next one."""
+_SAFETY = 2.0
+"""Writes' worth of messages that are still to leave when the next write begins, so that the rate has no gap."""
+
+
+class ClaimWindow:
+    """
+    Watches how fast claimed messages leave, and says how many to claim, and when; safe to use from many threads.
+
+    :param threads: Requests at a time.
+    :param rate: Messages per second that the account allows; 0: no limit. Other tasks may have their part of it.
+    :param clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self, threads: int, rate: float = 0.0, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._threads = threads
+        self._limit = rate or _FASTEST
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._since = 0.0
+        self._left = 0.0
+        self._seconds = 0.0
+        self._write = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """How many are claimed and have not left."""
+        return self._waiting
+
+    def claimed(self, count: int) -> None:
+        """
+        Take note of a group that may leave now.
+
+        :param count: How many.
+        """
+        with self._lock:
+            if not self._waiting:
+                self._since = self._clock()
+            self._waiting += count
+            if self._seconds > _MEMORY:
+                self._left *= _MEMORY / self._seconds
+                self._seconds = _MEMORY
+
+    def left(self) -> bool:
+        """Take note of one that leaves now or never will, and say whether the next are to be claimed."""
+        with self._lock:
+            now = self._clock()
+            self._seconds += now - self._since
+            self._left += 1
+            self._since = now
+            self._waiting -= 1
+            return self._waiting <= self._low()
+
+    def wrote(self, seconds: float) -> None:
+        """
+        Take note of a write to the ledger.
+
+        :param seconds: How long it took.
+        """
+        with self._lock:
+            self._write += (seconds - self._write) * (_LEARN if self._write else 1.0)
+
+    def next(self, room: int, out: int) -> int:
+        """
+        Return how many to claim now; 0: none yet.
+
+        :param room: How many more may be claimed at most.
+        :param out: How many are claimed and have no result.
+        """
+        with self._lock:
+            if out and self._waiting > self._low():
+                return 0
+            size = max(1, math.ceil(self._pace() * max(WINDOW, self._write)))
+            # Groups rather than single ones, for each costs a write.
+            return min(size, room) if not out or room >= min(size, self._threads) else 0
+
+    def _pace(self) -> float:
+        """Return how many leave per second while some are waiting to."""
+        return min(self._limit, self._left / self._seconds) if self._seconds else self._limit
+
+    def _low(self) -> int:
+        return min(self._threads, int(self._pace() * self._write * _SAFETY + 0.5))
