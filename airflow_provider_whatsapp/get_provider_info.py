@@ -88,8 +88,18 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
 }
 
-# Options of the section [whatsapp] of Airflow's configuration, which the cluster policy reads.
+# Options of the section [whatsapp] of Airflow's configuration; the cluster policy reads those of alerts.
 CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
+    "media_roots": {
+        "description": "Folders, on disks or in object stores, that files are read from, separated by commas. Where it "
+        "is set, operators and notifiers read media, lists and template files below them alone, and a row of a list "
+        "may name a file there. Empty: a DAG names any file that the worker may read, a row only one below what the "
+        "DAG has written in front of its column.",
+        "version_added": "0.2.0",
+        "type": "string",
+        "example": "/srv/reports,s3://bucket/media",
+        "default": "",
+    },
     "alert_to": {
         "description": "Who is told of every task that fails, by the cluster policy: numbers parted by commas. "
         "Without it and alert_routes the policy does nothing.",
@@ -212,7 +222,8 @@ def get_provider_info() -> dict[str, Any]:
         "notifications": [f"{package}.notifications.whatsapp.WhatsAppNotifier"],
         "config": {
             "whatsapp": {
-                "description": "Alerts for all DAGs, by airflow_provider_whatsapp.cluster_policy.",
+                "description": "Where files may be read, and alerts for all DAGs by "
+                "airflow_provider_whatsapp.cluster_policy.",
                 "options": CONFIG_OPTIONS,
             }
         },

@@ -12,7 +12,8 @@ _VARIABLE = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
 BODY_LIMIT = 1024
 HEADER_LIMIT = 60
 HIDDEN = "•••"
-_MEDIA = ("IMAGE", "VIDEO", "DOCUMENT", "LOCATION")
+_FILES = ("IMAGE", "VIDEO", "DOCUMENT")
+_MEDIA = (*_FILES, "LOCATION")
 _NEEDS_VALUE = {"COPY_CODE": "its code"}
 _ADVICE = {
     "PAUSED": "Meta paused it for low quality (3 hours, then 6): wait, and improve it.",
@@ -55,6 +56,26 @@ class Approved:
         """``UTILITY``, ``MARKETING`` or ``AUTHENTICATION``; a text of its own where it is not known."""
         return str((self._template or {}).get("category") or "unknown")
 
+    def as_header(self, header: Any) -> Any:
+        """
+        Return a header as the template takes it: where it takes no file, a text is a text, whatever it looks like.
+
+        :param header: Text, or a media source.
+        :raises PayloadError: It is media, and the template has no header for it; no file was opened.
+        """
+        form = str((self._parts.get("HEADER") or {"format": "none"}).get("format", "TEXT")).upper()
+        if self._template is None or header is None or form in _FILES:
+            return header
+        if isinstance(header, str):
+            return {"type": "text", "text": header}
+        if not isinstance(header, Mapping) or "media" in header:
+            raise PayloadError(
+                f"header must be of kind {form.lower()}, not media",
+                field="template",
+                advice=f"Compare the header with the template {self._called}.",
+            )
+        return header
+
     def check_usable(self) -> None:
         """
         Check that the template can be sent at all.
@@ -77,19 +98,20 @@ class Approved:
                 advice=_ADVICE.get(status, "Look it up in WhatsApp Manager."),
             )
 
-    def check(self, payload: Payload, *, lengths: bool = True) -> None:
+    def check(self, payload: Payload, *, lengths: bool = True, header: bool = True) -> None:
         """
         Check that a message fits.
 
         :param payload: The message as Graph's JSON.
         :param lengths: Check also how long the texts are when they are filled.
+        :param header: Check the header as well.
         :raises PayloadError: It does not; the error names everything that is wrong and shows the body as far as it
             is filled.
         """
         given = _given(payload)
         wrong = [
             *self._body(given, lengths=lengths),
-            *self._header(given, lengths=lengths),
+            *(self._header(given, lengths=lengths) if header else ()),
             *self._buttons(given),
         ]
         if wrong:

@@ -28,6 +28,18 @@ def columns(*arguments: Any) -> set[str]:
     return found
 
 
+def literal_prefix(argument: str) -> str | None:
+    """
+    Return what stands in front of a text's first column; None: it has no column.
+
+    :param argument: A text as its author wrote it.
+    """
+    for match in _PLACE.finditer(argument):
+        if match[1]:
+            return argument[: match.start()].replace("{{", "{").replace("}}", "}")
+    return None
+
+
 def fill(argument: Any, row: Mapping[str, Any]) -> Any:
     """
     Return an argument with the row's values in place of ``"{column}"``; ``{{`` and ``}}`` stand for braces.

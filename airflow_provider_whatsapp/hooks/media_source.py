@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +18,7 @@ from airflow_provider_whatsapp.client.media_types import (
     type_by_suffix,
 )
 from airflow_provider_whatsapp.client.messages import parse_message
+from airflow_provider_whatsapp.hooks.file_policy import readable
 
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.media import MediaFile
@@ -26,17 +29,30 @@ HEADER_KINDS = ("image", "video", "document")
 _CAPTIONED = ("image", "video", "document")
 
 
-def opened(source: Any) -> Any:
+def opened(source: Any, *, field: str = "media") -> Any:
     """
     Return what can be read: the URL of an object store becomes an ``ObjectStoragePath``, all else stays.
 
     :param source: What a DAG author gave.
+    :param field: Argument that gave it, for the error.
+    :raises PayloadError: It is a path that ``[whatsapp] media_roots`` does not hold.
     """
+    source = readable(source, field=field)
     if isinstance(source, str) and source_form(source) == "store":
         from airflow.sdk import ObjectStoragePath
 
         return ObjectStoragePath(source)
     return source
+
+
+def own_name(source: Any) -> str | None:
+    """
+    Return the name that a file shows: that of the path as it was given, though it may be a link to another file.
+
+    :param source: What a DAG author gave.
+    :return: None where it is no path with a name.
+    """
+    return PurePosixPath(str(source)).name or None if isinstance(source, str | os.PathLike) else None
 
 
 def media_message(
@@ -135,7 +151,7 @@ def _examine(
     form = source_form(source)
     file = None
     if form in ("file", "store"):
-        file = media_file(opened(source), filename=filename, kind=kind)
+        file = media_file(opened(source), filename=filename or own_name(source), kind=kind)
         kind = file.kind
     elif form == "link":
         kind = kind or _kind_of_link(source)

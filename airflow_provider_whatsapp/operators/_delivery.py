@@ -111,11 +111,18 @@ class DeliveringOperator(BaseOperator):
 
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
         # Airflow stores and shows the fields right after this, for mapped tasks too.
-        super()._do_render_template_fields(parent, *args, **kwargs)
+        if parent is self:
+            self._render_own(*args, **kwargs)
+        else:
+            super()._do_render_template_fields(parent, *args, **kwargs)
         if parent is self and not self._shows_all():
             self._revealed = {name: getattr(self, name) for name in self.private_fields}
             for name, hide in self.private_fields.items():
                 setattr(self, name, hide(getattr(self, name)))
+
+    def _render_own(self, *args: Any, **kwargs: Any) -> None:
+        """Render this task's own fields; before anything of them is hidden."""
+        super()._do_render_template_fields(self, *args, **kwargs)
 
     def _shows_all(self) -> bool:
         """Say what ``log_pii`` says; what it should not hold shows nothing, and is refused when the task runs."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.delivery.suppression import is_path, listed, read_suppressed
+from airflow_provider_whatsapp.hooks.file_policy import readable
 from airflow_provider_whatsapp.operators._delivery import opened
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def recipient_source(given: Any) -> Any:
             field="recipients",
             advice="Give the path of a file, or a list of rows or numbers.",
         )
-    return opened(given)
+    return opened(readable(given, field="recipients"))
 
 
 def suppression_list(given: Any, *, to_field: str, default_country: str | None, log: Any) -> Seen:
@@ -44,6 +45,7 @@ def suppression_list(given: Any, *, to_field: str, default_country: str | None, 
     """
     if isinstance(given, str) and is_path(given):
         given = opened(given.strip())
+    given = readable(given, field="suppression") if hasattr(given, "open") else given
     found = read_suppressed(given, to_field=to_field, default_country=default_country)
     log.info("WhatsApp: the suppression list holds %d recipients", len(found))
     return found

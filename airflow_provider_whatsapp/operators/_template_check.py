@@ -79,13 +79,14 @@ class Preparer:
         approved: Approved | None,
     ) -> None:
         from airflow_provider_whatsapp.delivery.fill import columns
+        from airflow_provider_whatsapp.operators._headers import RowHeader
 
         self._hook = hook
         self._name, self._language = name, language
-        self._header, self._parts = header, parts
+        self._parts = parts
         self._approved = approved
-        self._header_varies = bool(columns(*header.values()))
-        self._varied = self._header_varies or bool(columns(*parts.values()))
+        self._header = RowHeader(header["header"], header["header_filename"], approved)
+        self._varied = self._header.varies or bool(columns(*parts.values()))
         self._fixed_header: Any = None
         self._message: Message | None = None
         self._upload = True
@@ -105,7 +106,7 @@ class Preparer:
 
         Template(self._name, self._language)
         self._upload = ledger is not None
-        if not self._header_varies:
+        if not self._header.varies:
             self._fixed_header = self._resolved(ledger)
         if not self._varied:
             message = self._made({})
@@ -119,7 +120,9 @@ class Preparer:
             except PayloadError:
                 continue
             if self._approved is not None:
-                self._approved.check(message.to_payload(), lengths=False)
+                # What kind of header a row has is its own matter, and no reason to send to nobody.
+                header = not self._header.varies
+                self._approved.check(message.to_payload(), lengths=False, header=header)
             return
 
     def __call__(self, row: Row) -> Message:
@@ -135,15 +138,24 @@ class Preparer:
         from airflow_provider_whatsapp.client.messages import Template
         from airflow_provider_whatsapp.delivery.fill import fill
 
-        header = self._fixed_header
-        if self._header_varies:
-            filled = fill(self._header, values)
-            header = self._media(filled["header"], filled["header_filename"], upload=upload)
+        header = self._row_header(values, upload=upload) if self._header.varies else self._fixed_header
         parts = {name: fill(part, values) for name, part in self._parts.items() if part is not None}
         return Template(self._name, self._language, header=header, **parts)
 
+    def _row_header(self, values: Any, *, upload: bool) -> Any:
+        from airflow_provider_whatsapp.client.errors import PayloadError
+        from airflow_provider_whatsapp.operators._headers import without_names
+
+        header, filename, chosen = self._header.filled(values)
+        try:
+            return self._media(header, filename, upload=upload)
+        except PayloadError as error:
+            if chosen:
+                raise without_names(error, header) from None
+            raise
+
     def _resolved(self, ledger: Ledger | None) -> Any:
-        header, filename = self._header["header"], self._header["header_filename"]
+        header, filename, _ = self._header.filled({})
         kept = ledger.memo("media") if ledger is not None else None
         if kept is not None:
             return self._media(json.loads(kept), filename)

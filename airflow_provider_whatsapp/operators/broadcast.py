@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._arguments import flag, hours, one_of, optional, whole
+from airflow_provider_whatsapp.operators._columns import TakesColumns
 from airflow_provider_whatsapp.operators._delivery import (
     DeliveringOperator,
     digest,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.windows import Gate, Window
 
 
-class BroadcastTemplateOperator(DeliveringOperator):
+class BroadcastTemplateOperator(TakesColumns):
     """
     Send an approved template to everybody in a file or list, with values per recipient.
 
@@ -46,8 +47,10 @@ class BroadcastTemplateOperator(DeliveringOperator):
             results_path="s3://bucket/invited/{{ ds }}.jsonl",
         )
 
-    ``"{column}"`` takes the value of the row's column. Numbers are normalised, duplicates sent to once. The report
-    holds the counts and the first hundred failures; ``results_path`` holds everybody.
+    ``"{column}"`` takes the value of the row's column, where the DAG's file says so: braces that Jinja or an XCom bring
+    are braces. In ``header`` it is text, a link or a media ID, and a file only below the folder in front of it, as in
+    ``"s3://bucket/invoices/{number}.pdf"``, or below ``[whatsapp] media_roots``. Numbers are normalised, duplicates
+    sent to once. The report holds the counts and the first hundred failures; ``results_path`` holds everybody.
 
     :param recipients: Path or URL of a CSV or JSON lines file, gzipped or not, or a list of dicts or numbers.
         (templated)
@@ -277,11 +280,6 @@ class BroadcastTemplateOperator(DeliveringOperator):
                 ti.xcom_push(key="report", value=report.to_dict())
             except Exception as problem:  # the task's own error is what has to be seen
                 self.log.warning("The report could not be pushed: %s", problem)
-
-    def _columns(self) -> set[str]:
-        from airflow_provider_whatsapp.delivery.fill import columns
-
-        return columns(self.header, self.header_filename, self.body, self.buttons, self.components)
 
     def _recipients(self, window: Window | None) -> Recipients:
         from airflow_provider_whatsapp.delivery.recipients import Recipients

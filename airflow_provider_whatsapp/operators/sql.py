@@ -159,7 +159,8 @@ class SqlToWhatsAppOperator(_SendOperator):
             with tempfile.TemporaryDirectory(prefix="whatsapp-") as folder:
                 path = Path(folder) / f"report.{self.format}"
                 self._write(path)
-                message = self._around(path, self._shown_name())
+                with path.open("rb") as file:  # our own, so no option bounds where it lies
+                    message = self._around(file, self._shown_name())
         if approved is not None:
             approved.check(message.to_payload())
         return message

@@ -146,9 +146,17 @@ class SyncTemplatesOperator(BaseOperator):
         return result
 
     def _wanted(self) -> TemplateSet:
+        from airflow_provider_whatsapp.hooks.file_policy import readable
         from airflow_provider_whatsapp.message_templates.sync import read_templates
 
-        return read_templates(self.templates, folder=self._folder())
+        folder = self._folder()
+        if isinstance(self.templates, str | Path):
+            readable(Path(folder, self.templates), field="templates")
+        found = read_templates(self.templates, folder=folder)
+        for definition in found.definitions.values():
+            for sample in definition.samples():
+                readable(Path(definition.folder or ".", sample), field="templates")
+        return found
 
     def _folder(self) -> str:
         dag: Any = getattr(self, "dag", None)
@@ -189,6 +197,7 @@ class SyncTemplatesOperator(BaseOperator):
 
     def _pull(self) -> dict[str, Any]:
         from airflow_provider_whatsapp.client.errors import ConfigurationError
+        from airflow_provider_whatsapp.hooks.file_policy import readable
         from airflow_provider_whatsapp.message_templates.account import read_account
         from airflow_provider_whatsapp.message_templates.pull import pull
 
@@ -196,7 +205,9 @@ class SyncTemplatesOperator(BaseOperator):
             raise ConfigurationError(
                 "a pull needs a path to write to", advice="Give templates a file or a folder."
             )
-        result = pull(read_account(self.hook.client), Path(self._folder(), self.templates))
+        target = Path(self._folder(), self.templates)
+        readable(target, field="templates")
+        result = pull(read_account(self.hook.client), target)
         self.log.info(
             "%s templates; wrote %s", result["templates"], ", ".join(result["written"]) or "nothing"
         )

@@ -58,14 +58,14 @@ def large(tmp_path):
         pytest.param(
             {},
             SendTemplateOperator,
-            {"template_name": "report", "header": "/nowhere.pdf"},
+            {"template_name": "report", "header": "/nowhere.pdf", "check_template": False},
             "does not exist",
             id="missing header",
         ),
         pytest.param(
             {},
             SendTemplateOperator,
-            {"template_name": "report", "header": large},
+            {"template_name": "report", "header": large, "check_template": False},
             "too large for an image",
             id="large header",
         ),
@@ -89,3 +89,16 @@ def test_it_is_told_before_any_request(
         task.execute({"ti": TaskInstance()})
 
     assert sandbox.requests() == []
+
+
+def test_what_the_template_takes_is_asked_before_a_header_is_opened(sandbox, report, tmp_path):
+    task = SendTemplateOperator(
+        task_id="send", to=TO, template_name="report", header=str(tmp_path / "none.pdf")
+    )
+
+    with pytest.raises(AirflowFailException, match="does not exist"):
+        task.execute({"ti": TaskInstance()})
+
+    before = sandbox.requests()[-1]
+    assert (before["method"], before["path"].rpartition("/")[2]) == ("GET", "message_templates")
+    assert sandbox.messages == []

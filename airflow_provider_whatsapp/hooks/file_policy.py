@@ -1,0 +1,232 @@
+"""
+Which files may be read: those below ``[whatsapp] media_roots``, where it is set. A row of a list may name only such as
+lie below what the DAG's author has written in front of the column.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from airflow_provider_whatsapp._compat import conf
+from airflow_provider_whatsapp.client.errors import ConfigurationError, PayloadError
+from airflow_provider_whatsapp.client.media import source_form
+
+OPTION = "[whatsapp] media_roots"
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LOCAL = ("", "file", "local")
+_SAME = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
+_WAYS = (
+    'Write where the files are in front of the column, as in "s3://bucket/invoices/{number}.pdf", or name the folders '
+    f"that rows may choose from in {OPTION} of Airflow's configuration."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """
+    Where a file or folder is, in a form that can be compared.
+
+    :param store: Scheme, connection and bucket of an object store; None: this machine's disk.
+    :param parts: The path's parts, links resolved on a disk.
+    """
+
+    store: tuple[str, str, str] | None
+    parts: tuple[str, ...]
+
+    def holds(self, other: Place) -> bool:
+        """
+        Say whether another place is this one or below it.
+
+        :param other: The other place.
+        """
+        return self.store == other.store and other.parts[: len(self.parts)] == self.parts
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether everything on a disk or in a store is below it."""
+        return len(self.parts) < 2 if self.store is None else not self.store[2]
+
+
+def place_of(source: Any) -> Place:
+    """
+    Return where a source is.
+
+    :param source: A path, an ``ObjectStoragePath``, or the URL of an object store.
+    :raises ValueError: It climbs out of where it seems to be, or is no path at all.
+    """
+    store, path = _taken_apart(source)
+    if store is None:
+        try:
+            return Place(None, Path(path).expanduser().resolve().parts)
+        except (OSError, RuntimeError) as error:  # a loop of links, an unknown user
+            raise ValueError(str(type(error).__name__)) from error
+    segments = path.strip("/").split("/") if path.strip("/") else []
+    for spelling in spellings(path):
+        if ".." in spelling.split("/") or "::" in spelling:
+            msg = "the path climbs"
+            raise ValueError(msg)
+    return Place(store, tuple(segments))
+
+
+def spellings(path: str) -> list[str]:
+    """
+    Return a path in every way in which something on its way may read it: percent-encodings and backslashes as well.
+
+    :param path: The path, or the end of one.
+    """
+    found = [path]
+    for _ in range(4):
+        decoded = unquote(found[-1])
+        if decoded == found[-1]:
+            break
+        found.append(decoded)
+    return [*found, *(each.replace("\\", "/") for each in found)]
+
+
+def _taken_apart(source: Any) -> tuple[tuple[str, str, str] | None, str]:
+    """Return the store of a source, None for a local disk, and its path there."""
+    conn_id, protocol = getattr(source, "conn_id", None), getattr(source, "protocol", None)
+    if isinstance(protocol, str):
+        scheme, rest = protocol.lower(), str(source.path)
+    elif isinstance(source, str) and (match := _URL.match(source)):
+        scheme, rest = match[1].lower(), match[2]
+        user, at, host = rest.partition("/")[0].rpartition("@")
+        if at:
+            conn_id, rest = user or None, host + rest[len(user) + 1 + len(host) :]
+    else:
+        return None, os.fspath(source)
+    if scheme in _LOCAL:
+        return None, rest
+    bucket, _, path = rest.lstrip("/").partition("/") if isinstance(protocol, str) else rest.partition("/")
+    return (_SAME.get(scheme, scheme), conn_id or "", bucket), path
+
+
+def media_roots() -> list[Place] | None:
+    """
+    Return the folders of ``[whatsapp] media_roots``; None: it is not set, and nothing is bounded.
+
+    :raises ConfigurationError: One of them is neither an absolute path nor the URL of an object store.
+    """
+    given = conf.get("whatsapp", "media_roots", fallback="") or ""
+    texts = [text.strip() for text in re.split(r"[,\n]", given) if text.strip()]
+    roots = []
+    for text in texts:
+        try:
+            if not (_URL.match(text) or text.startswith(("/", "~"))):
+                raise ValueError(text)
+            roots.append(place_of(text))
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{OPTION}: {text!r} is neither an absolute path nor the URL of an object store",
+                advice="Separate the folders by commas: /srv/invoices, s3://bucket/media.",
+            ) from error
+    return roots or None
+
+
+def readable(source: Any, *, field: str) -> Any:
+    """
+    Return a source as it may be read: as it is, or where ``media_roots`` is set its path without links.
+
+    :param source: What a DAG's author, Jinja or an XCom gave: anything but a path is returned as it is.
+    :param field: Argument that gave it, for the error.
+    :raises PayloadError: It is a path, and ``media_roots`` does not hold it.
+    """
+    if not _is_path(source):
+        return source
+    roots = media_roots()
+    if roots is None:
+        return source
+    try:
+        place = place_of(source)
+    except ValueError:
+        place = None
+    if place is None or not any(root.holds(place) for root in roots):
+        raise PayloadError(
+            f"names a file outside of {OPTION}",
+            field=field,
+            advice="Nothing was read. Add its folder to that option of Airflow's configuration, or move the file.",
+        )
+    return Path(*place.parts) if place.store is None else source
+
+
+def _is_path(source: Any) -> bool:
+    if isinstance(source, str):
+        return source_form(source) in ("file", "store")
+    return isinstance(source, os.PathLike) or isinstance(getattr(source, "protocol", None), str)
+
+
+class RowFiles:
+    """
+    The files that the rows of a list may name.
+
+    :param prefix: What the author has written in front of the first column: ``"s3://bucket/invoices/"`` of
+        ``"s3://bucket/invoices/{number}.pdf"``.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix[: prefix.rfind("/") + 1]
+        self._roots = media_roots()
+        self._fence: Place | None = None
+        if self._prefix:
+            try:
+                fence = place_of(self._prefix)
+            except ValueError:
+                return
+            self._fence = None if fence.is_everything else fence
+
+    def open(self, source: str) -> Any:
+        """
+        Return the path of a row's file.
+
+        :param source: The argument, filled with the row's values.
+        :raises PayloadError: The row may not choose this file, or it is no regular file; the error does not name it.
+        """
+        try:
+            place = place_of(source)
+            if not self._may_read(source, place):
+                raise ValueError(source)
+        except ValueError:
+            raise _forbidden(fenced=self._fence is not None) from None
+        if place.store is not None:
+            from airflow.sdk import ObjectStoragePath
+
+            return ObjectStoragePath(source)
+        path = Path(*place.parts)
+        try:
+            regular = stat.S_ISREG(path.stat().st_mode)
+        except OSError as error:
+            raise PayloadError(
+                f"the row's file cannot be read: {type(error).__name__}",
+                field="header",
+                advice="Check that it is there, on the machine that runs the task.",
+            ) from None
+        if not regular:
+            raise PayloadError(
+                "the row's file is not a regular file", field="header", advice="Correct this row."
+            )
+        return path
+
+    def _may_read(self, source: str, place: Place) -> bool:
+        if self._roots is not None and not any(root.holds(place) for root in self._roots):
+            return False
+        if self._fence is None:
+            return self._roots is not None
+        rest = source.removeprefix(self._prefix)
+        climbs = any(".." in spelling.split("/") for spelling in spellings(rest))
+        return not climbs and _CONTROL.search(rest) is None and self._fence.holds(place)
+
+
+def _forbidden(*, fenced: bool) -> PayloadError:
+    if fenced:
+        problem = "the row's value leads out of the folder that stands in front of its column"
+        return PayloadError(problem, field="header", advice=f"Correct this row. {_WAYS}")
+    return PayloadError(
+        "a row's value may not choose a file, and this one names one", field="header", advice=_WAYS
+    )
