@@ -50,10 +50,16 @@ PRUNE_OPTIONS: list[Option] = [
         {"type": int, "default": MAX_DELETIONS, "metavar": "N", "help": "refuse to delete more (default 10)"},
     ),
 ]
+PULL_OPTIONS: list[Option] = [
+    (
+        ("--force",),
+        {"action": "store_true", "help": "replace files that no pull wrote, or that were edited since"},
+    ),
+]
 TEMPLATE_COMMANDS = {
     "plan": ("show what apply would do", [*TEMPLATE_OPTIONS, *PRUNE_OPTIONS]),
     "apply": ("make the account hold what the files define", [*TEMPLATE_OPTIONS, *PRUNE_OPTIONS]),
-    "pull": ("write the account's templates to files", TEMPLATE_OPTIONS),
+    "pull": ("write the account's templates to files", [*TEMPLATE_OPTIONS, *PULL_OPTIONS]),
 }
 
 CONNECT_HELP = "from a Maton API key to a connection for Airflow: asks, waits for the log-in, and prints it"
@@ -175,6 +181,8 @@ def templates_command(
             from airflow_provider_whatsapp.message_templates.yamlfile import load
 
             given.wanted = load(given.path)
+            for warning in given.wanted.warnings:
+                sys.stderr.write(f"warning: {warning}\n")
         with WhatsAppClient((find_config or config_of)(given)) as client:
             return actions[given.command](given, client)
     except (WhatsAppError, OSError) as error:
@@ -269,14 +277,18 @@ def _apply(given: argparse.Namespace, client: WhatsAppClient) -> int:
 
 def _pull(given: argparse.Namespace, client: WhatsAppClient) -> int:
     from airflow_provider_whatsapp.message_templates.account import read_account
+    from airflow_provider_whatsapp.message_templates.problems import one_line
     from airflow_provider_whatsapp.message_templates.pull import pull
 
-    result = pull(read_account(client), given.path)
+    result = pull(read_account(client), given.path, force=given.force)
     if given.json:
         _show(json.dumps(result, indent=2, ensure_ascii=False))
         return NO_CHANGE
-    lines = [f"wrote {file}" for file in result["written"]]
-    lines += [f"! {name}: today's rules refuse what Meta once took; marked as_is" for name in result["as_is"]]
+    lines = [f"wrote {one_line(file)}" for file in result["written"]]
+    lines += [
+        f"! {name}: kept as Meta holds it (as_is), since the rules of today, or this version, would refuse it"
+        for name in result["as_is"]
+    ]
     count = len(result["written"])
     lines.append(f"{result['templates']} templates, {count} file{'s' if count != 1 else ''} written.")
     _show("\n".join(lines))

@@ -88,7 +88,7 @@ class Approved:
                 field="template_name",
                 advice="Create it first, and check name and language: en and en_US are different templates.",
             )
-        status = str(self._template.get("status", "")).upper()
+        status = str(self._template.get("status") or "").upper()
         if status and status != "APPROVED":
             reason = self._template.get("rejected_reason")
             because = f" ({reason})" if reason and reason != "NONE" else ""

@@ -63,7 +63,7 @@ def judge(listed: Iterable[Mapping[str, Any]], wanted: Sequence[Wanted]) -> Verd
             for row in others
         ]
     for called, row in found.items():
-        status = str(row.get("status", "")).upper()
+        status = str(row.get("status") or "").upper()
         if status in REFUSED:
             refused.append(f"{called} is {status}{_reason(row)}. {REFUSED[status]}")
         elif status != "APPROVED":

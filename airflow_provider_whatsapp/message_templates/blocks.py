@@ -112,9 +112,8 @@ def of_edit(
     if is_of_meta(row):
         return Block("Meta made this template itself: it cannot be edited")
     if status not in EDITABLE:
-        return Block(
-            _NOT_EDITABLE.get(status, f"its status is {status}, and only {', '.join(EDITABLE)} can be edited")
-        )
+        unknown = f"its status is {status}" if status else "Meta does not tell its status"
+        return Block(_NOT_EDITABLE.get(status, f"{unknown}, and only {', '.join(EDITABLE)} can be edited"))
     if status == "APPROVED":
         if "category" in fields:
             return Block(
@@ -228,4 +227,4 @@ def _gap(definition: TemplateDefinition) -> Block | None:
 
 
 def _status(row: Mapping[str, Any]) -> str:
-    return str(row.get("status", "")).upper()
+    return str(row.get("status") or "").upper()

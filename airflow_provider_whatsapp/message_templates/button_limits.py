@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow_provider_whatsapp.message_templates.problems import under
-from airflow_provider_whatsapp.message_templates.texts import VARIABLE
+from airflow_provider_whatsapp.message_templates.texts import VARIABLE, emojis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from airflow_provider_whatsapp.message_templates.problems import KeyPath
-
-    Note = Callable[[KeyPath, str], None]
+    from airflow_provider_whatsapp.message_templates.problems import Note
 
 MAX_BUTTONS, MAX_LABEL, MAX_URL, MAX_PHONE, MAX_CODE = 10, 25, 2000, 20, 20
 MAX_APPS, MAX_PACKAGE, HASH_LENGTH = 5, 224, 11
+LINKS_TO_WHATSAPP = ("wa.me", "api.whatsapp.com")
+_NOT_IN_LABEL = re.compile(r"[\r\n*_~`]|\{\{|\}\}")
 OTP_TYPES = ("COPY_CODE", "ONE_TAP", "ZERO_TAP")
 
 
@@ -77,6 +78,10 @@ def check(buttons: Any, note: Note) -> None:
             note(
                 ("buttons", index), f"a template has {form.most} {kind} button{'s' * (form.most > 1)} at most"
             )
+    labels = [button.get("text") for button in buttons]
+    for index, label in enumerate(labels):
+        if label and label in labels[:index]:
+            note(("buttons", index, "text"), f"two buttons have the same text {label!r}", warn=True)
     order = "".join("q" if kind == "QUICK_REPLY" else "o" for kind in kinds)
     if re.search("oq+o|qo+q", order):
         note(("buttons",), "quick replies stand together, before or after all other buttons")
@@ -92,22 +97,43 @@ def _check_one(kind: str, button: Mapping[str, Any], note: Note) -> None:
         if not button.get(field):
             note((), f"a {kind} button needs {field}")
     _at_most(button, "text", MAX_LABEL, note)
+    _check_label(button.get("text"), note)
     _at_most(button, "url", MAX_URL, note)
     _at_most(button, "phone_number", MAX_PHONE, note)
     if kind == "URL":
         _check_url(button, note)
     elif kind == "COPY_CODE":
-        _at_most({"example": _first(button.get("example"))}, "example", MAX_CODE, note)
+        _check_code(_first(button.get("example")), note)
     elif kind == "FLOW" and sum(bool(button.get(key)) for key in ("flow_id", "flow_name", "flow_json")) != 1:
         note((), "a FLOW button has exactly one of flow_id, flow_name and flow_json")
+
+
+def _check_label(text: Any, note: Note) -> None:
+    if isinstance(text, str) and (_NOT_IN_LABEL.search(text) or emojis(text)):
+        note(("text",), "a button's text has no variables, new lines, emojis and none of * _ ~ `")
+
+
+def _check_code(code: Any, note: Note) -> None:
+    _at_most({"example": code}, "example", MAX_CODE, note)
+    if isinstance(code, str) and code and not (code.isascii() and code.isalnum()):
+        note(("example",), "a code to copy has letters and digits alone")
 
 
 def _check_url(button: Mapping[str, Any], note: Note) -> None:
     url = button.get("url")
     if not isinstance(url, str):
         return
-    if not url.startswith(("https://", "http://")):
+    fixed = VARIABLE.sub("", url)
+    if not url.lower().startswith(("https://", "http://")):
         note(("url",), "a url begins with https:// or http://")
+    elif not _host(url):
+        note(("url",), "a url names a host, x.example in https://x.example/a")
+    elif _host(url) in LINKS_TO_WHATSAPP:
+        note(("url",), f"Meta was seen to refuse buttons that link to {_host(url)}", warn=True)
+    if not fixed.isprintable() or any(char.isspace() for char in fixed):
+        note(("url",), "a url has no spaces and no line breaks; write %20")
+    if "{{" in fixed or "}}" in fixed:
+        note(("url",), "a url's variable is written {{1}}; these braces do not close")
     found = VARIABLE.findall(url)
     if found and (len(found) > 1 or not url.endswith("{{1}}")):
         note(("url",), "a url has one variable, {{1}}, at its end")
@@ -150,6 +176,14 @@ def _at_most(button: Mapping[str, Any], field: str, most: int, note: Note) -> No
         note((field,), f"{field} has {len(value)} characters, {most} are allowed (Meta: 2388040)")
     elif value is not None and not isinstance(value, str):
         note((field,), f"{field} must be a text")
+
+
+def _host(url: str) -> str | None:
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        return None
+    return None if not host or "{" in host or "}" in host else host
 
 
 def _first(example: Any) -> Any:

@@ -38,6 +38,14 @@ def _place(kind: str) -> int:
 
 
 def _part(part: Mapping[str, Any], category: str) -> dict[str, Any]:
+    try:
+        return _read(part, category)
+    except (AttributeError, TypeError, ValueError, KeyError, IndexError):
+        # It is not of the form that Meta documents, so it is compared as it is.
+        return {**part, "type": str(part.get("type", "")).upper()}
+
+
+def _read(part: Mapping[str, Any], category: str) -> dict[str, Any]:
     kind = str(part.get("type", "")).upper()
     if kind == "BUTTONS":
         return {"type": kind, "buttons": [_button(button, category) for button in part.get("buttons") or []]}
@@ -120,7 +128,9 @@ def _button(button: Mapping[str, Any], category: str) -> dict[str, Any]:
     elif kind == "FLOW":
         action = button.get("flow_action")
         made["flow_action"] = str(action).upper() if action else None
-        made |= {key: button.get(key) for key in ("flow_id", "navigate_screen")}
+        flow_id = button.get("flow_id")
+        made["flow_id"] = None if flow_id is None else str(flow_id)
+        made["navigate_screen"] = button.get("navigate_screen")
     elif kind != "QUICK_REPLY":
         made["fixed_text"] = made.pop("text")
     return made
@@ -130,7 +140,7 @@ def _url_example(url: str, example: Any) -> str | None:
     first = _first(example)
     if "{{" not in url or not first:
         return None
-    whole = str(first).startswith(("https://", "http://"))
+    whole = str(first).lower().startswith(("https://", "http://"))
     return str(first) if whole else url.partition("{{")[0] + str(first)
 
 
@@ -165,7 +175,13 @@ def equal(mine: Any, theirs: Any) -> bool:
         )
     if isinstance(mine, list) and isinstance(theirs, list):
         return len(mine) == len(theirs) and all(map(equal, mine, theirs))
+    if isinstance(mine, str) != isinstance(theirs, str) and _is_number(mine, theirs):
+        return str(mine) == str(theirs)  # Graph takes either for the other
     return bool(mine == theirs)
+
+
+def _is_number(*values: Any) -> bool:
+    return any(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
 def same_format(components: Sequence[Mapping[str, Any]], first: str | None, second: str | None) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.message_templates.canonical import canonical
+from airflow_provider_whatsapp.message_templates.limits import FIXED_TEXT
 from airflow_provider_whatsapp.message_templates.reading import OPTION_TYPES
 from airflow_provider_whatsapp.message_templates.shortform import shorten
 from airflow_provider_whatsapp.message_templates.texts import MEDIA_FORMATS, parameter_format, walk
@@ -64,14 +65,18 @@ class TemplateDefinition:
 
         :param row: One template of the account's list.
         """
-        category = str(row.get("category", ""))
-        components = row.get("components") or []
+        category = str(row.get("category") or "")
+        components: Any = listed_components(row)
         short = shorten(components, category)
         if short is not None:
             from airflow_provider_whatsapp.message_templates.shortform import expand
 
             components, _ = expand(*short)
-        options = {key: row[key] for key in OPTIONS if row.get(key) not in (None, False)}
+        options = {
+            key: row[key]
+            for key, kind in OPTION_TYPES.items()
+            if type(row.get(key)) is kind and row[key] is not False
+        }
         return cls(
             name=str(row.get("name")),
             language=str(row.get("language")),
@@ -92,7 +97,7 @@ class TemplateDefinition:
         """Return what is missing before it can be submitted; Meta does not tell these again, so a pull lacks them."""
         found = []
         if self.as_is:
-            found.append("it is marked as_is: mend what today's rules refuse, and take the mark away")
+            return ["it is marked as_is: mend what today's rules refuse, and take the mark away"]
         for part in walk(self.components):
             form = str(part.get("format", "")).upper()
             if form in MEDIA_FORMATS and not list(_samples([part])):
@@ -127,25 +132,51 @@ class TemplateDefinition:
             listed = example.get("header_handle") if isinstance(example, dict) else None
             if isinstance(listed, list):
                 listed[:] = [(handles or {}).get(sample, sample) for sample in listed]
+        if self.category == "AUTHENTICATION" and not self.as_is:
+            # Meta writes these texts itself.
+            made = [
+                {key: value for key, value in part.items() if key not in ("text", "example")}
+                if FIXED_TEXT & set(part)
+                else part
+                for part in made
+            ]
         return made
+
+
+def listed_components(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """
+    Return a listed template's components; what is none is left out.
+
+    :param row: One template of the account's list.
+    """
+    listed = row.get("components")
+    return [part for part in listed if isinstance(part, dict)] if isinstance(listed, list) else []
 
 
 def _samples(components: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for part in walk(components):
         example = part.get("example")
         handles = example.get("header_handle") if isinstance(example, dict) else None
-        yield from (str(handle) for handle in handles or ())
+        yield from (str(handle) for handle in (handles if isinstance(handles, list) else ()))
 
 
 def _without_addresses(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out samples that are no handles: an address expires, and anything else would be taken for a path here."""
     made = dict(part)
     example = part.get("example")
     handles = example.get("header_handle") if isinstance(example, dict) else None
-    if handles and str(handles[0]).startswith(("https://", "http://")):
+    if handles and not (
+        isinstance(handles, list) and all(str(handle).startswith("4:") for handle in handles)
+    ):
         made.pop("example")
     if isinstance(part.get("cards"), list):
-        made["cards"] = [
-            {**card, "components": [_without_addresses(inner) for inner in card.get("components") or []]}
-            for card in part["cards"]
-        ]
+        made["cards"] = [_card_without_addresses(card) for card in part["cards"]]
     return made
+
+
+def _card_without_addresses(card: Any) -> Any:
+    inner = card.get("components") if isinstance(card, dict) else None
+    if not isinstance(inner, list):
+        return card
+    parts = [_without_addresses(part) if isinstance(part, dict) else part for part in inner]
+    return {**card, "components": parts}

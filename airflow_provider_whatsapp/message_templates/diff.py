@@ -32,6 +32,10 @@ def _lines(
     if definition is None:
         return []
     content, parameters = content_data(definition)
+    for key in ("body", "footer"):
+        part = content.get(key)
+        if isinstance(part, dict) and len(part) > 1:  # the text is Meta's own, whatever the file says
+            part.pop("text", None)
     header = content.get("header")
     if sample and isinstance(header, dict):  # the account does not tell its sample, so it is no difference
         content["header"] = {key: sample if value is None else value for key, value in header.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.message_templates.definition import TemplateDefinition
 
 _WIDTH = 110
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+"""What YAML takes for a line break, or does not show, unless it is written as an escape."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -27,12 +30,19 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text else None
+    if _CONTROLS.search(text):
+        style = '"'
     if NUMBER.fullmatch(text):
         style = "'"  # PyYAML knows YAML 1.1's numbers alone, to which 08 does not belong
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
+def _number(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:float", repr(value))
+
+
 _Dumper.add_representer(str, _text)
+_Dumper.add_representer(float, _number)
 
 
 def content_data(definition: TemplateDefinition) -> tuple[dict[str, Any], dict[str, str]]:
@@ -41,7 +51,7 @@ def content_data(definition: TemplateDefinition) -> tuple[dict[str, Any], dict[s
 
     :param definition: The template.
     """
-    short = shorten(definition.components, definition.category)
+    short = None if definition.as_is else shorten(definition.components, definition.category)
     content, parameters = (
         short if short is not None else ({"components": definition.payload_components()}, {})
     )

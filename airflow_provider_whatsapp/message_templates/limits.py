@@ -17,15 +17,15 @@ from airflow_provider_whatsapp.message_templates.texts import (
     NUMBERED,
     VARIABLE,
     component,
+    emojis,
+    lines_as_meta_counts,
     variables,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from airflow_provider_whatsapp.message_templates.problems import KeyPath
-
-    Note = Callable[[KeyPath, str], None]
+    from airflow_provider_whatsapp.message_templates.problems import KeyPath, Note
 
 CATEGORIES = ("AUTHENTICATION", "MARKETING", "UTILITY")
 NAME = re.compile(r"[a-z0-9_]{1,512}", re.ASCII)
@@ -34,9 +34,10 @@ TTL = {"AUTHENTICATION": (30, 900), "UTILITY": (30, 43_200), "MARKETING": (43_20
 """Category: least and most seconds of ``message_send_ttl_seconds``; -1 (30 days) also does, save for MARKETING."""
 
 MAX_HEADER, MAX_BODY, MAX_FOOTER, MAX_CARD_BODY, MAX_OFFER, MAX_EMOJIS = 60, 1024, 60, 160, 16, 10
+FIXED_TEXT = {"add_security_recommendation", "code_expiration_minutes"}
+"""What asks for a text of Meta's own; ``text`` beside it is what Meta made of it, kept for whoever reads the file."""
 FORMATS = ("TEXT", *MEDIA_FORMATS, "LOCATION", "PRODUCT")
-_EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]")
-_FORMATTING = re.compile(r"[\n*_~`]")
+_FORMATTING = re.compile(r"[\r\n*_~`]")
 _BRACE = re.compile(r"\{\{|\}\}")
 
 
@@ -86,10 +87,15 @@ def _check_part(part: Mapping[str, Any], index: int, category: str, note: Note) 
         _check_header(part, category, here)
     elif kind == "BODY":
         _check_body(part, MAX_BODY, here)
+        if FIXED_TEXT & set(part):
+            here((), "a text of Meta's own belongs to an AUTHENTICATION template")
     elif kind == "FOOTER":
         _check_length(part.get("text"), MAX_FOOTER, "footer", here)
-        if variables(part.get("text")):
+        text = part.get("text")
+        if variables(text):
             here(("text",), "a footer has no variables (Meta: 2388073)")
+        if isinstance(text, str) and (_FORMATTING.search(text) or emojis(text)):
+            here(("text",), "Meta was seen to refuse footers with new lines, emojis or * _ ~ `", warn=True)
     elif kind == "BUTTONS":
         button_limits.check(part.get("buttons"), here)
     elif kind == "CAROUSEL":
@@ -108,6 +114,11 @@ def _check_length(
         return False
     if len(text) > most:
         note(path, f"the {what} has {len(text)} characters, {most} are allowed (Meta: {subcode})")
+    elif (units := len(text.encode("utf-16-le", "surrogatepass")) // 2) > most:
+        # No document says how Meta counts what lies beyond the first 65,536 characters, most emojis say.
+        note(
+            path, f"the {what} has {units} characters if Meta counts as UTF-16, {most} are allowed", warn=True
+        )
     return True
 
 
@@ -123,13 +134,15 @@ def _check_header(part: Mapping[str, Any], category: str, note: Note) -> None:
             note(("text",), "a header has one variable at most (Meta: 2388047)")
         if _FORMATTING.search(VARIABLE.sub("", part["text"])):
             note(("text",), "a header has no new lines and none of * _ ~ ` (Meta: 2388047)")
+        if emojis(part["text"]):
+            note(("text",), "a header has no emojis (Meta: 2388047)")
         _check_examples(part, names, "header_text", note)
 
 
 def _check_body(part: Mapping[str, Any], most: int, note: Note) -> None:
     if not _check_length(part.get("text"), most, "body", note):
         return
-    text = str(part["text"])
+    text = lines_as_meta_counts(str(part["text"]))
     names, bare = variables(text), text.strip()
     first, last = VARIABLE.match(bare), bare.endswith("}}")
     if names and (first or last):
@@ -142,7 +155,7 @@ def _check_body(part: Mapping[str, Any], most: int, note: Note) -> None:
         note(("text",), "the body has more variables than words (Meta: 2388293)")
     if "\n\n\n" in text:
         note(("text",), "more than two new lines in a row (Meta: 2388072)")
-    if len(_EMOJI.findall(text)) > MAX_EMOJIS:
+    if emojis(text) > MAX_EMOJIS:
         note(("text",), f"more than {MAX_EMOJIS} emojis (Meta: 2388072)")
     _check_examples(part, names, "body_text", note)
 
@@ -204,10 +217,10 @@ def _check_variables(components: Sequence[Mapping[str, Any]], note: Note) -> Non
 def _check_authentication(components: Sequence[Mapping[str, Any]], note: Note) -> None:
     for index, part in enumerate(components):
         kind = str(part.get("type", "")).upper()
-        if kind not in ("BODY", "FOOTER", "BUTTONS") or "text" in part:
+        if kind not in ("BODY", "FOOTER", "BUTTONS") or ("text" in part and not FIXED_TEXT & set(part)):
             note((index,), "an AUTHENTICATION template has Meta's own texts and no header")
         minutes = part.get("code_expiration_minutes")
-        if kind == "FOOTER" and "text" not in part and minutes not in range(1, 91):
+        if kind == "FOOTER" and ("text" not in part or minutes is not None) and minutes not in range(1, 91):
             note((index, "code_expiration_minutes"), "code_expiration_minutes must be 1 to 90")
     buttons = component(components, "BUTTONS")
     listed = buttons.get("buttons") if buttons else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_whatsapp.message_templates import blocks
 from airflow_provider_whatsapp.message_templates.canonical import canonical, equal, same_format
+from airflow_provider_whatsapp.message_templates.definition import listed_components
 from airflow_provider_whatsapp.message_templates.diff import diff
 from airflow_provider_whatsapp.message_templates.record import Record
 
@@ -205,13 +206,13 @@ def changed_fields(definition: TemplateDefinition, row: Mapping[str, Any]) -> tu
     :param definition: What the files say.
     :param row: The template as Graph lists it.
     """
-    theirs = row.get("components") or []
+    theirs = listed_components(row)
     fields = []
-    if not equal(definition.canonical(), canonical(theirs, str(row.get("category")))):
+    if not equal(definition.canonical(), canonical(theirs, str(row.get("category") or ""))):
         fields.append("components")
     if not same_format(definition.components, definition.parameter_format, row.get("parameter_format")):
         fields.append("parameter_format")
-    if definition.category != row.get("category") and not blocks.is_category_drift(definition, row):
+    if definition.category != (row.get("category") or "") and not blocks.is_category_drift(definition, row):
         fields.append("category")
     fields += [name for name, value in definition.options.items() if row.get(name) != value]
     return tuple(fields)
@@ -241,7 +242,7 @@ def _change(
 
 
 def _status(row: Mapping[str, Any]) -> str:
-    return str(row.get("status", "")).upper()
+    return str(row.get("status") or "").upper()
 
 
 def iso(moment: float | None) -> str | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 KeyPath = tuple[str | int, ...]
 """A place in a document: keys of mappings and positions in lists."""
@@ -22,10 +22,12 @@ class Source:
 
     :param name: The file's path, or what else the user knows it by.
     :param lines: Line of each part, from 1; empty where there are no lines.
+    :param warnings: What about its writing may not be meant.
     """
 
     name: str
     lines: Mapping[KeyPath, int] = field(default_factory=dict)
+    warnings: list[Problem] = field(default_factory=list)
 
     def at(self, path: KeyPath) -> str:
         """
@@ -83,10 +85,12 @@ class Notes:
 
     :param source: The document.
     :param problems: What was found so far.
+    :param warnings: What Meta was seen to refuse without documenting it, or what may not be meant.
     """
 
     source: Source
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
 
     def shape(self, path: KeyPath, message: str) -> None:
         """
@@ -106,15 +110,45 @@ class Notes:
         """
         self.problems.append(Problem(self.source.at(path), message, shape=False))
 
+    def warn(self, path: KeyPath, message: str) -> None:
+        """
+        Note what to look at; it stands in the way of nothing.
 
-def under(note: Callable[[KeyPath, str], None], *prefix: str | int) -> Callable[[KeyPath, str], None]:
+        :param path: Where.
+        :param message: What about it.
+        """
+        self.warnings.append(Problem(self.source.at(path), message, shape=False))
+
+
+class Note(Protocol):
+    """Takes the place of a mistake and what is wrong; ``warn`` for what is no mistake for certain."""
+
+    def __call__(self, path: KeyPath, message: str, /, *, warn: bool = False) -> None:
+        """Take one."""
+
+
+def one_line(text: Any) -> str:
+    """
+    Return a name that may come from outside as one line that forges no other.
+
+    :param text: A template's name, a language or a path.
+    """
+    shown = str(text)
+    return shown if shown.isprintable() else ascii(shown)
+
+
+def under(note: Note, *prefix: str | int) -> Note:
     """
     Return a function that notes mistakes of a part, its place put before them.
 
     :param note: Takes the mistakes of the whole.
     :param prefix: Where the part stands.
     """
-    return lambda path, message: note((*prefix, *path), message)
+
+    def inner(path: KeyPath, message: str, /, *, warn: bool = False) -> None:
+        note((*prefix, *path), message, warn=warn)
+
+    return inner
 
 
 def kind_of(value: Any) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,41 +14,86 @@ from airflow_provider_whatsapp.message_templates.blocks import is_gone
 from airflow_provider_whatsapp.message_templates.definition import TemplateDefinition
 from airflow_provider_whatsapp.message_templates.dumping import dump, template_data
 from airflow_provider_whatsapp.message_templates.plan import changed_fields
-from airflow_provider_whatsapp.message_templates.problems import TemplateFileError
+from airflow_provider_whatsapp.message_templates.problems import TemplateFileError, one_line
 from airflow_provider_whatsapp.message_templates.texts import MEDIA_FORMATS
 from airflow_provider_whatsapp.message_templates.yamlfile import SUFFIXES, TemplateSet, load, load_data
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from airflow_provider_whatsapp.message_templates.definition import Key
+
+    Rows = Mapping[Key, Mapping[str, Any]]
+
+LONGEST_STEM = 100
+_PLAIN_NAME = re.compile(r"[a-z0-9_]+", re.ASCII)
+_NOT_IN_FILE_NAMES = re.compile(r"[^a-z0-9_]+", re.ASCII)
+_OF_WINDOWS = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
+_MARK = re.compile(r"Pulled by airflow-provider-whatsapp \(([0-9a-f]{12})\)")
 
 
-def pull(listed: Iterable[Mapping[str, Any]], path: str | Path) -> dict[str, Any]:
+def pull(listed: Iterable[Mapping[str, Any]], path: str | Path, *, force: bool = False) -> dict[str, Any]:
     """
     Write templates to a folder, one file for each name, or all to one file.
 
     What the files define already in the same way is left as it is, comments included. A header's sample is not told
-    by Meta: the path in the file stays, and a new file has none.
+    by Meta: the path in the file stays, and a new file has none. What the files' form cannot say is kept as Graph's
+    components, marked ``as_is``. Nothing is written unless all can be, and nothing outside the folder.
 
     :param listed: All templates of the account, as Graph lists them.
     :param path: A folder, or a file that ends in ``.yaml``, ``.yml`` or ``.json``; made if missing.
-    :return: ``{"written": [...], "unchanged": n, "as_is": [...]}``.
+    :param force: Replace files that no pull wrote, or that were edited since.
+    :return: ``{"written": [...], "templates": n, "as_is": [...]}``.
     :raises TemplateFileError: Files that are there hold mistakes; nothing was written.
-    :raises ConfigurationError: A changed template stands in a file with others.
+    :raises ConfigurationError: A changed template stands in a file with others, in a file that no pull wrote, or in a
+        folder that lies elsewhere; nothing was written.
     """
     target = Path(path)
     known = _known(target)
-    rows = [row for row in listed if not is_gone(row)]
-    groups: dict[tuple[Any, ...], list[TemplateDefinition]] = {}
-    for row in rows:
-        definition = _usable(_with_sample(TemplateDefinition.from_graph(row), known))
-        options = tuple(sorted(definition.options.items()))
-        groups.setdefault((definition.name, definition.category, options), []).append(definition)
-    if target.suffix in SUFFIXES:
-        written = _one_file(target, list(groups.values()), rows, known)
+    rows = {
+        (str(row.get("name")), str(row.get("language"))): row
+        for row in listed
+        if row.get("name") and row.get("language") and not is_gone(row)
+    }
+    definitions = [
+        _usable(_with_sample(TemplateDefinition.from_graph(row), known), row) for row in rows.values()
+    ]
+    if target.suffix.lower() in SUFFIXES:
+        files = _one_file(target, definitions, rows, known)
     else:
-        written = _folder(target, groups, rows, known)
-    marked = [f"{each.name} ({each.language})" for group in groups.values() for each in group if each.as_is]
-    return {"written": [str(file) for file in written], "templates": len(rows), "as_is": marked}
+        files = _folder(target, definitions, rows, known)
+    _write(files, target, force=force)
+    marked = [f"{one_line(each.name)} ({one_line(each.language)})" for each in definitions if each.as_is]
+    return {"written": sorted(str(file) for file in files), "templates": len(rows), "as_is": marked}
+
+
+def file_stem(name: str) -> str:
+    """
+    Return a file name, without suffix, for a text that may come from outside.
+
+    It holds lower-case letters, digits, ``_`` and ``-`` alone, so that it is one part of a path on every system. A
+    template's name by Meta's rules is its own; any other text is told from its likes by a piece of its hash.
+
+    :param name: A template's name or category.
+    """
+    if _PLAIN_NAME.fullmatch(name) and len(name) <= LONGEST_STEM and not _OF_WINDOWS.fullmatch(name):
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{_NOT_IN_FILE_NAMES.sub('_', name.lower())[:LONGEST_STEM]}-{digest}"
+
+
+def is_own(text: str) -> bool:
+    """
+    Tell whether a pull wrote a file and nobody has edited it since.
+
+    :param text: The file's text, which says so itself in one of its first two lines.
+    """
+    lines = text.split("\n")
+    for index, line in enumerate(lines[:2]):
+        mark = _MARK.search(line)
+        if mark:
+            return mark[1] == _digest([*lines[:index], *lines[index + 1 :]])
+    return False
 
 
 def _known(target: Path) -> TemplateSet:
@@ -57,13 +105,13 @@ def _known(target: Path) -> TemplateSet:
         raise
 
 
-def _usable(definition: TemplateDefinition) -> TemplateDefinition:
-    """Mark what Meta took once and today's rules refuse: it is kept for the record, and cannot be submitted again."""
+def _usable(definition: TemplateDefinition, row: Mapping[str, Any]) -> TemplateDefinition:
+    """Mark what cannot be submitted again as it stands: rules have changed, or Meta has what the files do not know."""
     try:
-        load_data([template_data([definition])], folder=definition.folder)
+        found = load_data([template_data([definition])], folder=definition.folder).definitions
     except TemplateFileError:
         return replace(definition, as_is=True)
-    return definition
+    return replace(definition, as_is=bool(changed_fields(found[definition.key], row)))
 
 
 def _with_sample(definition: TemplateDefinition, known: TemplateSet) -> TemplateDefinition:
@@ -80,65 +128,115 @@ def _with_sample(definition: TemplateDefinition, known: TemplateSet) -> Template
 
 def _differs(row: Mapping[str, Any], known: TemplateSet) -> bool:
     definition = known.definitions.get((str(row.get("name")), str(row.get("language"))))
-    if definition is None or definition.category != row.get("category"):
+    if definition is None or definition.category != (row.get("category") or ""):
         return True
     return bool(changed_fields(definition, row))
 
 
 def _one_file(
-    target: Path,
-    groups: list[list[TemplateDefinition]],
-    rows: list[Mapping[str, Any]],
-    known: TemplateSet,
-) -> list[Path]:
-    listed = {(str(row.get("name")), str(row.get("language"))) for row in rows}
-    if listed == set(known.definitions) and not any(_differs(row, known) for row in rows):
-        return []
-    data: dict[str, Any] = {"templates": [template_data(group) for group in groups]}
+    target: Path, definitions: Sequence[TemplateDefinition], rows: Rows, known: TemplateSet
+) -> dict[Path, Any]:
+    if set(rows) == set(known.definitions) and not any(_differs(row, known) for row in rows.values()):
+        return {}
+    data: dict[str, Any] = {"templates": _templates(definitions)}
     prune = {"prefixes": sorted(known.prefixes), "names": sorted(known.names)}
     if any(prune.values()):
         data["prune"] = {key: values for key, values in prune.items() if values}
-    _write(target, data)
-    return [target]
+    return {target: data}
 
 
 def _folder(
-    target: Path,
-    groups: Mapping[tuple[Any, ...], list[TemplateDefinition]],
-    rows: list[Mapping[str, Any]],
-    known: TemplateSet,
-) -> list[Path]:
-    changed = {str(row.get("name")) for row in rows if _differs(row, known)}
+    target: Path, definitions: Sequence[TemplateDefinition], rows: Rows, known: TemplateSet
+) -> dict[Path, Any]:
+    """Return the files to write: a template goes where it is defined, else to its name's file, else to a new one."""
+    changed = {key[0] for key, row in rows.items() if _differs(row, known)}
     files = _files(known)
-    plan: dict[Path, Any] = {}
-    for (name, category, _), group in groups.items():
-        if name not in changed:
-            continue
-        homes = files.get(name, set())
-        for home in homes:
-            others = sorted(other for other, found in files.items() if home in found and other != name)
-            if others:
-                msg = f"{name} differs in the account, but {home} defines {others[0]} as well"
-                raise ConfigurationError(msg, advice="Pull into an empty folder, and merge by hand.")
-        file = next(iter(homes), target / f"{name}.yaml")
-        number = 1
-        while file in plan:  # languages of one name that differ in category or options
-            number += 1
-            file = target / f"{name}.{category.lower()}{number if number > 2 else ''}.yaml"
-        plan[file] = template_data(group)
-    target.mkdir(parents=True, exist_ok=True)
-    for file, data in plan.items():
-        _write(file, data)
-    return sorted(plan)
+    content: dict[Path, list[TemplateDefinition]] = {}
+    for definition in definitions:
+        if definition.name in changed:
+            homes = files.get(definition.name, {})
+            new = target / f"{file_stem(definition.name)}.yaml"
+            home = homes.get(definition.language) or next(iter(homes.values()), new)
+            content.setdefault(home, []).append(definition)
+    for home, inside in content.items():
+        name = inside[0].name
+        others = sorted(other for other, found in files.items() if home in found.values() and other != name)
+        if others:
+            msg = f"{one_line(name)} differs in the account, but {home} defines {one_line(others[0])} as well"
+            raise ConfigurationError(msg, advice="Pull into an empty folder, and merge by hand.")
+    made = {file: _templates(inside) for file, inside in content.items()}
+    return {file: {"templates": data} if len(data) > 1 else data[0] for file, data in made.items()}
 
 
-def _files(known: TemplateSet) -> dict[str, set[Path]]:
-    found: dict[str, set[Path]] = {}
-    for (name, _), definition in known.definitions.items():
-        found.setdefault(name, set()).add(Path(definition.where.rpartition(":")[0]))
+def _templates(definitions: Iterable[TemplateDefinition]) -> list[dict[str, Any]]:
+    """Return what files define as one template: the languages of a name that share category and options."""
+    groups: dict[Any, list[TemplateDefinition]] = {}
+    for each in definitions:
+        key = each.name, each.category, tuple(sorted(each.options.items()))
+        groups.setdefault(key, []).append(each)
+    return [template_data(group) for group in groups.values()]
+
+
+def _files(known: TemplateSet) -> dict[str, dict[str, Path]]:
+    """Return where each language of each name is defined."""
+    found: dict[str, dict[str, Path]] = {}
+    for (name, language), definition in known.definitions.items():
+        found.setdefault(name, {})[language] = Path(definition.where.rpartition(":")[0])
     return found
 
 
-def _write(file: Path, data: Any) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(dump(data, as_json=file.suffix == ".json"), encoding="utf-8")
+def _write(files: Mapping[Path, Any], target: Path, *, force: bool) -> None:
+    """Write all files, or none: they are made and looked at before the first one is replaced."""
+    folder = target.parent if target.suffix.lower() in SUFFIXES else target
+    texts = {
+        file: _text(data, as_json=file.suffix.lower() == ".json").encode() for file, data in files.items()
+    }
+    root = folder.resolve()
+    for file in texts:
+        if not file.parent.resolve().is_relative_to(root):
+            msg = f"{file} lies outside {folder}, behind a link"
+            raise ConfigurationError(msg, advice="Nothing was written. Pull into the folder itself.")
+    foreign = [file for file in texts if not force and os.path.lexists(file) and not _is_own_file(file)]
+    if foreign:
+        msg = f"no pull wrote {', '.join(map(str, foreign))}, or somebody has edited it since"
+        advice = "Nothing was written. --force (force=True) replaces it by what the account holds; or pull elsewhere."
+        raise ConfigurationError(msg, advice=advice)
+    for file, text in texts.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _replace(file, text)
+
+
+def _is_own_file(file: Path) -> bool:
+    try:
+        return file.is_file() and not file.is_symlink() and is_own(file.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _replace(file: Path, content: bytes) -> None:
+    """Put a file in its place in one step; a link in that place is replaced, never followed."""
+    made = file.with_name(f".{file.name}.{os.getpid()}.part")
+    made.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as stream:
+            stream.write(content)
+        made.replace(file)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def _text(data: dict[str, Any], *, as_json: bool) -> str:
+    """Return a file's text, with a line that tells later pulls that they may replace it."""
+    mark = "Pulled by airflow-provider-whatsapp ({}). Once edited, it is replaced with --force only."
+    if as_json:
+        data = {"$comment": mark, **data}
+    lines = dump(data, as_json=as_json).split("\n")
+    if not as_json:
+        lines.insert(0, f"# {mark}")
+    place = int(as_json)
+    lines[place] = lines[place].format(_digest([*lines[:place], *lines[place + 1 :]]))
+    return "\n".join(lines)
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()[:12]

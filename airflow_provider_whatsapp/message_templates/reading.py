@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_whatsapp.message_templates.problems import KeyPath, Notes
 
-FILE_KEYS = ("$schema", "templates", "prune")
+FILE_KEYS = ("$schema", "$comment", "templates", "prune")
 TEMPLATE_KEYS = (
     "$schema", "name", "category", "parameters", "languages", "message_send_ttl_seconds", "sub_category",
     "display_format", "cta_url_link_tracking_opted_out", "is_primary_device_delivery_only",
@@ -83,7 +83,7 @@ def _check_content(value: Any, path: KeyPath, notes: Notes) -> None:
     check_parameters(value.get("parameters"), (*path, "parameters"), notes)
     _typed(value, "as_is", bool, path, notes)
     if "components" in value:
-        _check_components(value, path, notes)
+        _check_components(value, path, notes, kept=value.get("as_is") is True)
         return
     if "body" not in value:
         notes.shape(path, "body is missing")
@@ -94,17 +94,17 @@ def _check_content(value: Any, path: KeyPath, notes: Notes) -> None:
     _check_buttons(value, path, notes)
 
 
-def _check_components(value: dict[str, Any], path: KeyPath, notes: Notes) -> None:
+def _check_components(value: dict[str, Any], path: KeyPath, notes: Notes, *, kept: bool) -> None:
     here = (*path, "components")
     beside = [key for key in SHORT_KEYS if key in value]
     if beside:
         notes.shape((*path, beside[0]), f"components stand in place of {beside[0]}: give one of them")
     components = value["components"]
-    if not isinstance(components, list) or not components:
+    if not isinstance(components, list) or not (components or kept):
         notes.shape(here, f"components must be a list as Graph takes it, not {kind_of(components)}")
         return
     for index, part in enumerate(components):
-        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+        if not isinstance(part, dict) or not (kept or isinstance(part.get("type"), str)):
             notes.shape((*here, index), "a component is a mapping with a type, BODY say")
 
 
@@ -143,8 +143,8 @@ def _check_text(
         hint = _QUOTE + f'"{item}"' if isinstance(item, int | float) else ""
         notes.shape(here, f"must be a text, not {kind_of(item)}{hint}")
     elif _mapping(item, here, notes, ("text", name)):
-        if len(item) != 1:
-            notes.shape(here, f"has either text or {name}")
+        if not item:
+            notes.shape(here, f"has text or {name}")
         _typed(item, "text", str, here, notes)
         _typed(item, name, kind, here, notes)
 
@@ -177,6 +177,8 @@ def _check_button(button: Any, path: KeyPath, notes: Notes) -> None:
             _example(button[field], (*path, field), notes)
         elif field == "ttl_minutes":
             _typed(button, field, int, path, notes)
+        elif field == "flow_id" and type(button.get(field)) is int:
+            pass  # Graph lists it as a number
         elif field != "flow_json" or field not in button:
             _typed(button, field, TYPED_FIELDS.get(field, str), path, notes)
         elif not isinstance(button[field], str | dict):

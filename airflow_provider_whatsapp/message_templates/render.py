@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_whatsapp.message_templates.plan import iso
+from airflow_provider_whatsapp.message_templates.problems import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ def render_plan(plan: Plan) -> str:
     counts = [f"{count} {action}" for action, count in plan.counts().items() if count]
     lines.append(f"{', '.join(counts) or 'nothing defined'}.")
     if plan.leftover:
-        names = ", ".join(f"{name} ({language})" for name, language in plan.leftover)
+        names = ", ".join(f"{one_line(name)} ({one_line(language)})" for name, language in plan.leftover)
         lines.append(f"Not in the files any more; --prune would delete: {names}.")
     return "\n".join(lines)
 
@@ -34,7 +35,8 @@ def _change(change: Change) -> Iterator[str]:
     wanted = f" {change.wanted}" if change.wanted else ""
     where = f"  [{change.definition.where}]" if change.definition and change.definition.where else ""
     status = f", {change.status}" if change.status else ""
-    yield f"{_MARKS[change.action]} {change.action}{wanted}  {change.name} ({change.language}{status}){where}"
+    called = f"{one_line(change.name)} ({one_line(change.language)}{status})"
+    yield f"{_MARKS[change.action]} {change.action}{wanted}  {called}{where}"
     if change.reason:
         yield f"    {change.reason}{_when(change.possible_at)}"
     for note in change.drift:
@@ -54,7 +56,7 @@ def render_report(report: ApplyReport) -> str:
         action = outcome.change.wanted or outcome.change.action
         facts = f"; now {outcome.status}" if outcome.state == "done" and outcome.status else ""
         detail = f": {outcome.detail}{_when(outcome.possible_at)}" if outcome.detail else ""
-        name = f"{outcome.change.name} ({outcome.change.language})"
+        name = f"{one_line(outcome.change.name)} ({one_line(outcome.change.language)})"
         lines.append(f"{outcome.state}  {action} {name}{facts}{detail}")
     lines += [f"! {note}" for note in report.drift]
     return "\n".join([*lines, f"{report.summary()}."])

@@ -66,6 +66,8 @@ def _buttons(value: Any, parameters: Mapping[str, str]) -> dict[str, Any]:  # no
         fields = {**button, "type": str(button.get("type", "")).upper()}
         if fields["type"] == "URL" and isinstance(fields.get("example"), str):
             fields["example"] = [fields["example"]]
+        if type(fields.get("flow_id")) is int:
+            fields["flow_id"] = str(fields["flow_id"])
         if "otp_type" in fields:
             fields["otp_type"] = str(fields["otp_type"]).upper()
         made.append(fields)
@@ -92,6 +94,15 @@ def shorten(
     :param category: The template's.
     :return: The content and its examples; None when the short form cannot say it all.
     """
+    try:
+        return _shortened(components, category)
+    except (AttributeError, TypeError, ValueError, KeyError, IndexError):
+        return None  # a part is not of the form that Meta documents
+
+
+def _shortened(
+    components: Sequence[Mapping[str, Any]], category: str
+) -> tuple[dict[str, Any], dict[str, str]] | None:
     kinds = [str(part.get("type", "")).upper() for part in components]
     if not set(kinds) <= {"HEADER", "BODY", "FOOTER", "BUTTONS"} or len(set(kinds)) != len(kinds):
         return None
@@ -134,10 +145,11 @@ def _sample(part: Mapping[str, Any]) -> str | None:
 
 
 def _short_text(part: Mapping[str, Any], category: str, key: str) -> Any:
-    if category != "AUTHENTICATION":
-        return part.get("text")
+    text = part.get("text")
     (found,) = canonical([part], category)
-    return {key: found[key]} if found.get(key) is not None else part.get("text")
+    if category != "AUTHENTICATION" or found.get(key) is None or variables(text) not in ([], ["1"]):
+        return text
+    return {key: found[key], **({"text": text} if text else {})}
 
 
 def _short_button(button: Mapping[str, Any], category: str) -> dict[str, Any]:

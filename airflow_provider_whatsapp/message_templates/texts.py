@@ -24,6 +24,29 @@ def variables(text: Any) -> list[str]:
     return list(dict.fromkeys(name.strip() for name in found))
 
 
+def emojis(text: str) -> int:
+    """
+    Return how many emojis a text has, as readers count them: a flag, a family or a thumb of some colour is one.
+
+    :param text: Any text; signs that are shown as text, a check mark say, do not count.
+    """
+    if text.isascii():
+        return 0
+    import regex  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+    shown = regex.compile(r"[\p{Emoji_Presentation}\uFE0F]")
+    return sum(1 for cluster in regex.findall(r"\X", text) if shown.search(cluster))
+
+
+def lines_as_meta_counts(text: str) -> str:
+    """
+    Return a text with one character for each line break.
+
+    :param text: From a file of any system.
+    """
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def component(components: Iterable[Mapping[str, Any]], kind: str) -> Mapping[str, Any] | None:
     """
     Return the component of a type, or None.
@@ -41,9 +64,13 @@ def walk(components: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]
     :param components: Graph's components.
     """
     for part in components:
+        if not isinstance(part, dict):
+            continue
         yield part
-        for card in part.get("cards") or ():
-            yield from walk(card.get("components") or ())
+        cards = part.get("cards")
+        for card in cards if isinstance(cards, list) else ():
+            inner = card.get("components") if isinstance(card, dict) else None
+            yield from walk(inner if isinstance(inner, list) else ())
 
 
 def parameter_format(components: Iterable[Mapping[str, Any]]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from airflow_provider_whatsapp.message_templates.problems import (
     Source,
     TemplateFileError,
     nearest,
+    one_line,
 )
 from airflow_provider_whatsapp.message_templates.reading import FILE_KEYS, check_prune, check_template
 from airflow_provider_whatsapp.message_templates.shortform import expand
@@ -36,11 +38,13 @@ class TemplateSet:
     :param definitions: The templates, by name and language, in the order of the files.
     :param prefixes: Templates whose names begin so belong to these files, and may be pruned.
     :param names: Further names that may be pruned.
+    :param warnings: What stands in the way of nothing, and may not be meant, or was seen to be refused by Meta.
     """
 
     definitions: Mapping[Key, TemplateDefinition]
     prefixes: frozenset[str] = field(default_factory=frozenset)
     names: frozenset[str] = field(default_factory=frozenset)
+    warnings: tuple[Problem, ...] = ()
 
     def covers(self, name: str) -> bool:
         """
@@ -90,23 +94,38 @@ def load_data(templates: Iterable[Any], *, folder: str | None = None, name: str 
 
 def template_files(path: str | Path) -> list[Path]:
     """
-    Return the files that a path stands for, sorted; hidden ones are left out.
+    Return the files that a path stands for, sorted; hidden ones are left out, links are followed.
+
+    What cannot be read is refused rather than passed over: its templates would be taken for deleted.
 
     :param path: File or folder.
-    :raises TemplateFileError: There is nothing.
+    :raises TemplateFileError: There is nothing, or a file or folder in it cannot be read.
     """
     root = Path(path)
     if root.is_file():
         return [root]
     if not root.is_dir():
         raise TemplateFileError([Problem(str(path), "there is no such file or folder")])
-    return sorted(
-        file
-        for file in root.rglob("*")
-        if file.suffix in SUFFIXES
-        and file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(root).parts)
-    )
+    found: list[Path] = []
+    problems: list[Problem] = []
+
+    def unreadable(error: OSError) -> None:
+        problems.append(Problem(str(error.filename), f"cannot be read: {error.strerror}"))
+
+    seen: set[str] = set()
+    for folder, subfolders, names in os.walk(root, onerror=unreadable, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:  # a link leads back here
+            subfolders.clear()
+            continue
+        seen.add(real)
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        files = [Path(folder, name) for name in names if not name.startswith(".")]
+        found += [file for file in files if file.suffix.lower() in SUFFIXES]
+    problems += [Problem(str(file), "is no file, or a link to none") for file in found if not file.is_file()]
+    if problems:
+        raise TemplateFileError(problems)
+    return sorted(found)
 
 
 class _Found:
@@ -117,6 +136,7 @@ class _Found:
         self.prefixes: set[str] = set()
         self.names: set[str] = set()
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
         self.empty = True
 
     def result(self, name: str) -> TemplateSet:
@@ -124,7 +144,9 @@ class _Found:
             self.problems.append(Problem(name, "there are no templates"))
         if self.problems:
             raise TemplateFileError(self.problems)
-        return TemplateSet(self.definitions, frozenset(self.prefixes), frozenset(self.names))
+        return TemplateSet(
+            self.definitions, frozenset(self.prefixes), frozenset(self.names), tuple(self.warnings)
+        )
 
     def read(self, data: Any, source: Source, folder: str | None) -> None:
         """Read one document: a template, a list of them, or ``templates`` and ``prune``."""
@@ -143,6 +165,7 @@ class _Found:
             if check_template(item, here, notes):
                 self._template(item, here, notes, folder)
         self.problems += notes.problems
+        self.warnings += source.warnings + notes.warnings
 
     def _envelope(self, data: dict[str, Any], notes: Notes) -> list[Any]:
         for key in data:
@@ -161,29 +184,22 @@ class _Found:
         return []
 
     def _template(self, item: dict[str, Any], path: KeyPath, notes: Notes, folder: str | None) -> None:
-        category = item["category"]
-        if not limits.NAME.fullmatch(item["name"]):
-            wanted = "lower-case letters, digits and underscores, 512 at most"
-            notes.limit((*path, "name"), f"a name has {wanted} (Meta: 2388046)")
-        if category not in limits.CATEGORIES:
-            hint = nearest(category, limits.CATEGORIES)
-            notes.limit((*path, "category"), f"{category!r} is not a category{hint}")
+        # What is kept as Meta holds it is never submitted, so that nothing of it has to keep today's limits.
+        kept = all(content.get("as_is") for content in item["languages"].values())
+        if not kept and not _check_identity(item, path, notes):
             return
         options = {key: item[key] for key in OPTIONS if key in item}
-        ttl = options.get("message_send_ttl_seconds")
-        wrong = limits.check_ttl(ttl, category) if ttl is not None else None
-        if wrong:
-            notes.limit((*path, "message_send_ttl_seconds"), wrong)
         used: set[str] = set()
         for language in item["languages"]:
             definition = _definition(item, language, (*path, "languages", language), notes)
             definition = replace(definition, options=options, folder=folder)
             for sample in definition.samples():
-                if not Path(folder or ".", sample).is_file():
+                if not definition.as_is and not Path(folder or ".", sample).is_file():
                     notes.limit((*path, "languages", language), f"the sample {sample} is no file")
             first = self.definitions.setdefault(definition.key, definition)
             if first is not definition:
-                message = f"{item['name']} in {language} is defined at {first.where} already"
+                called = f"{one_line(item['name'])} in {one_line(language)}"
+                message = f"{called} is defined at {first.where} already"
                 notes.limit((*path, "languages", language), message)
             used |= {name for part in walk(definition.components) for name in variables(part.get("text"))}
         for name in map(str, item.get("parameters") or {}):
@@ -192,10 +208,27 @@ class _Found:
                 notes.limit((*path, "parameters", name), message)
 
 
+def _check_identity(item: dict[str, Any], path: KeyPath, notes: Notes) -> bool:
+    """Check a template's name, category and lifetime; False: its category is none, so that nothing else can be said."""
+    category = item["category"]
+    if not limits.NAME.fullmatch(item["name"]):
+        wanted = "lower-case letters, digits and underscores, 512 at most"
+        notes.limit((*path, "name"), f"a name has {wanted} (Meta: 2388046)")
+    if category not in limits.CATEGORIES:
+        hint = nearest(category, limits.CATEGORIES)
+        notes.limit((*path, "category"), f"{category!r} is not a category{hint}")
+        return False
+    ttl = item.get("message_send_ttl_seconds")
+    wrong = limits.check_ttl(ttl, category) if ttl is not None else None
+    if wrong:
+        notes.limit((*path, "message_send_ttl_seconds"), wrong)
+    return True
+
+
 def _definition(item: dict[str, Any], language: str, here: KeyPath, notes: Notes) -> TemplateDefinition:
     """Read a language's content, well formed, and check it against Meta's limits."""
     content = item["languages"][language]
-    if not limits.LANGUAGE.fullmatch(language):
+    if not content.get("as_is") and not limits.LANGUAGE.fullmatch(language):
         notes.limit(here, f"{language!r} is not a language code; write en or en_US")
     if "components" in content:
         components = [dict(part) for part in content["components"]]
@@ -204,14 +237,15 @@ def _definition(item: dict[str, Any], language: str, here: KeyPath, notes: Notes
         parameters = {**_examples(item.get("parameters")), **_examples(content.get("parameters"))}
         components, places = expand(content, parameters)
 
-    def note(at: KeyPath, message: str) -> None:
+    def note(at: KeyPath, message: str, /, *, warn: bool = False) -> None:
+        take = notes.warn if warn else notes.limit
         if not at:
-            notes.limit(here, message)
+            take(here, message)
             return
         place, rest = places[int(at[0])], at[1:]
         # In the short form, buttons are a list themselves.
         rest = rest[1:] if place == ("buttons",) and rest[:1] == ("buttons",) else rest
-        notes.limit((*here, *place, *rest), message)
+        take((*here, *place, *rest), message)
 
     if not content.get("as_is"):
         limits.check(components, item["category"], note)

@@ -24,6 +24,11 @@ _TAGS = {
     f"tag:yaml.org,2002:{name}"
     for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp", "merge", "value")
 }
+TEXT_KEYS = ("body", "header", "footer", "text")
+"""Keys whose values people read, in which a lost end would go unnoticed."""
+_COMMENT = re.compile(r"[ \t]+#")
+_LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_RESOLVER = yaml.resolver.Resolver()
 _BRACES = "; a text that holds {{...}} needs quotes around it"
 
 
@@ -32,9 +37,11 @@ class _Tree:
     Turns nodes into data by YAML 1.2's core rules, under which ``no`` is a text and dates are texts.
 
     :param name: The file's name.
+    :param text: Its text, to look for comments in.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, text: str = "") -> None:
+        self._rows = _LINE_END.split(text)
         self.lines: dict[KeyPath, int] = {}
         self.notes = Notes(Source(name, self.lines))
 
@@ -49,7 +56,18 @@ class _Tree:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.data(item, (*path, index)) for index, item in enumerate(node.value)]
-        return _scalar(str(node.value), quoted=bool(getattr(node, "style", None)))
+        assert isinstance(node, yaml.ScalarNode)  # noqa: S101  (there is no fourth kind)
+        if path and path[-1] in TEXT_KEYS and not node.style:
+            self._comment(node, path)
+        return _scalar(str(node.value), quoted=_is_text(node))
+
+    def _comment(self, node: yaml.Node, path: KeyPath) -> None:
+        """Warn of a text without quotes that ends where a comment begins."""
+        row = next(iter(self._rows[node.end_mark.line :]), "")
+        if _COMMENT.match(row[node.end_mark.column :]):
+            source = self.notes.source
+            message = "the text ends before ' #', which begins a comment; quote it if that belongs to it"
+            source.warnings.append(Problem(source.at(path), message, shape=False))
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -67,6 +85,15 @@ class _Tree:
             self.lines[*path, key] = line
             found[key] = self.data(value_node, (*path, key))
         return found
+
+
+def _is_text(node: yaml.ScalarNode) -> bool:
+    """Tell whether a scalar stands for its own characters: it has quotes, or a tag that says so."""
+    kind = node.tag.rpartition(":")[2]
+    if node.style:
+        return kind not in ("int", "float", "bool", "null")
+    implied = _RESOLVER.resolve(yaml.ScalarNode, node.value, (True, False))  # type: ignore[no-untyped-call]
+    return kind == "str" and bool(implied != node.tag)
 
 
 def _scalar(text: str, *, quoted: bool) -> Any:
@@ -90,12 +117,12 @@ def parse(text: str, name: str) -> list[tuple[Any, Source]]:
     :return: Each document's data, and where its parts stand.
     :raises TemplateFileError: It cannot be read; says which line.
     """
-    if name.endswith(".json"):
+    if name.lower().endswith(".json"):
         return [_json(text, name)]
     documents = []
     try:
         for node in yaml.compose_all(text, Loader=_LOADER):
-            tree = _Tree(name)
+            tree = _Tree(name, text)
             data = tree.data(node, ())
             if tree.notes.problems:
                 raise TemplateFileError(tree.notes.problems)

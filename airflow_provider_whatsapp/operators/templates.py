@@ -44,6 +44,7 @@ class SyncTemplatesOperator(BaseOperator):
     :param dry_run: Plan, and change nothing. (templated)
     :param wait_for_approval: Wait until every template that is defined is approved. (templated)
     :param direction: ``"push"``, or ``"pull"``: write the account's templates to the file or folder ``templates``.
+    :param force: A pull replaces files that no pull wrote, or that were edited since.
         (templated)
     :param on_drift: What to do when Meta has changed a category: ``"fail"`` (at the end, without retries) or
         ``"warn"``. (templated)
@@ -62,6 +63,7 @@ class SyncTemplatesOperator(BaseOperator):
         "dry_run": flag,
         "wait_for_approval": flag,
         "direction": one_of("push", "pull"),
+        "force": flag,
         "on_drift": one_of("fail", "warn"),
         "max_deletions": whole,
         "approval_timeout": seconds,
@@ -80,6 +82,7 @@ class SyncTemplatesOperator(BaseOperator):
         dry_run: bool | str = False,
         wait_for_approval: bool | str = False,
         direction: str = "push",
+        force: bool | str = False,
         on_drift: str = "warn",
         max_deletions: int | str = 10,
         approval_timeout: float | str = 86_400.0,
@@ -95,6 +98,7 @@ class SyncTemplatesOperator(BaseOperator):
         self.dry_run: Any = dry_run
         self.wait_for_approval: Any = wait_for_approval
         self.direction = direction
+        self.force: Any = force
         self.on_drift = on_drift
         self.max_deletions: Any = max_deletions
         self.approval_timeout: Any = approval_timeout
@@ -156,6 +160,8 @@ class SyncTemplatesOperator(BaseOperator):
         for definition in found.definitions.values():
             for sample in definition.samples():
                 readable(Path(definition.folder or ".", sample), field="templates")
+        for warning in found.warnings:
+            self.log.warning("%s", warning)
         return found
 
     def _folder(self) -> str:
@@ -207,7 +213,7 @@ class SyncTemplatesOperator(BaseOperator):
             )
         target = Path(self._folder(), self.templates)
         readable(target, field="templates")
-        result = pull(read_account(self.hook.client), target)
+        result = pull(read_account(self.hook.client), target, force=self.force)
         self.log.info(
             "%s templates; wrote %s", result["templates"], ", ".join(result["written"]) or "nothing"
         )

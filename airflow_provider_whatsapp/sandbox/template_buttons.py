@@ -17,7 +17,7 @@ from airflow_provider_whatsapp.sandbox.shape import (
     obj,
     text,
 )
-from airflow_provider_whatsapp.sandbox.template_text import VARIABLE, component
+from airflow_provider_whatsapp.sandbox.template_text import VARIABLE, component, emojis
 
 MAX_BUTTONS = 10
 _LABEL = text(25)
@@ -84,8 +84,11 @@ def check(buttons: Any) -> list[dict[str, Any]]:
         if kind not in FORMS:
             raise GraphError(100, message=f"(#100) {where} must have a type of {', '.join(sorted(FORMS))}")
         FORMS[kind][1](button, where)
+        _check_label(button.get("text"), where)
         if kind == "URL":
             _check_url(button, where)
+        elif kind == "COPY_CODE":
+            _check_code(button["example"], where)
         stored.append({**button, "type": kind})
     kinds = [button["type"] for button in stored]
     for kind in set(kinds):
@@ -97,7 +100,22 @@ def check(buttons: Any) -> list[dict[str, Any]]:
     return stored
 
 
+def _check_label(label: Any, where: str) -> None:
+    if isinstance(label, str) and (re.search(r"[\r\n*_~`]|\{\{|\}\}", label) or emojis(label)):
+        said = "Buttons can't have any variables, newlines, emojis, or formatting characters"
+        raise GraphError(100, message=f"(#100) {where}: {said}")
+
+
+def _check_code(example: Any, where: str) -> None:
+    code = example[0] if isinstance(example, list) and example else example
+    if not (isinstance(code, str) and re.fullmatch(r"[A-Za-z0-9]{1,20}", code)):
+        raise GraphError(100, message=f"(#100) {where}: a code to copy has 1 to 20 letters and digits")
+
+
 def _check_url(button: dict[str, Any], where: str) -> None:
+    fixed = VARIABLE.sub("", button["url"])
+    if "{{" in fixed or "}}" in fixed or re.match(r"[a-z]+:/*\{\{", button["url"], re.IGNORECASE):
+        raise GraphError(100, message=f"(#100) {where}: the url's variable is {{{{1}}}}, after the host")
     found = VARIABLE.findall(button["url"])
     if not found:
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.sandbox import template_buttons
 from airflow_provider_whatsapp.sandbox.errors import GraphError
-from airflow_provider_whatsapp.sandbox.template_text import VARIABLE, component, variables
+from airflow_provider_whatsapp.sandbox.template_text import VARIABLE, component, emojis, variables
 
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.state import State
@@ -18,7 +18,6 @@ NAME, EXAMPLE, LENGTH, HEADER, BODY, FOOTER, TOO_MANY, AT_THE_EDGE = (
 EXISTS, BEING_DELETED, TOO_MANY_TEMPLATES = 2388024, 2388023, 2388019
 
 _NAMED = re.compile(r"[a-z0-9_]+")
-_EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]")
 _FORMATS = {
     "IMAGE": ("image/jpeg", "image/png", "image/jpg"),
     "VIDEO": ("video/mp4",),
@@ -128,8 +127,8 @@ def _check_header(state: State, part: dict[str, Any], *, named: bool, category: 
         names = _check_variables(value, HEADER, named=named)
         if len(names) > 1:
             raise refuse(HEADER, "Header", "A header has at most one variable")
-        if re.search(r"[\n*_~`]", VARIABLE.sub("", value)):
-            raise refuse(HEADER, "Header", "A header has no new lines and no formatting")
+        if re.search(r"[\r\n*_~`]", VARIABLE.sub("", value)) or emojis(value):
+            raise refuse(HEADER, "Header", "A header has no new lines, no emojis and no formatting")
         _check_example(part, names, "header_text", nested=False, named=named)
     elif form in _FORMATS:
         example = part.get("example")
@@ -159,9 +158,9 @@ def _check_body(part: dict[str, Any], *, named: bool, limit: int) -> None:
         raise refuse(BODY, "Variables adjacent", "There must be words between variables")
     if len(re.findall(r"\w+", VARIABLE.sub(" ", value))) < len(names):
         raise refuse(TOO_MANY, "Too many variables", "The body has too many variables for its length")
-    if "\n\n\n" in value:
+    if re.search(r"(\r\n|\r|\n){3}", value):
         raise refuse(BODY, "New lines", "At most two new lines in a row")
-    if len(_EMOJI.findall(value)) > 10:
+    if emojis(value) > 10:
         raise refuse(BODY, "Emojis", "At most ten emojis")
     _check_example(part, names, "body_text", nested=True, named=named)
 

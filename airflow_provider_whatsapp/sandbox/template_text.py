@@ -17,6 +17,20 @@ def variables(text: str) -> list[str]:
     return list(dict.fromkeys(name.strip() for name in VARIABLE.findall(text)))
 
 
+def emojis(text: str) -> int:
+    """
+    How many emojis there are, a flag or a family counted as the one that is seen.
+
+    :param text: Any.
+    """
+    if text.isascii():
+        return 0
+    import regex  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+    coloured = regex.compile(r"[\p{Emoji_Presentation}\uFE0F]")
+    return len([cluster for cluster in regex.findall(r"\X", text) if coloured.search(cluster)])
+
+
 def fill(text: str, values: dict[str, str]) -> str:
     """
     Put values in the variables' places.

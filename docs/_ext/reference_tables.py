@@ -96,7 +96,7 @@ def schema_table(name: str) -> str:
         (
             [f"`{field}`", "yes" if field in part.get("required", ()) else "", _may_be(rule)]
             for field, rule in part["properties"].items()
-            if field != "$schema"
+            if not field.startswith("$")
         ),
     )
 

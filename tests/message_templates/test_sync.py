@@ -287,7 +287,10 @@ def test_a_pull_keeps_what_is_the_same_and_the_path_of_a_sample(client, sandbox,
     approve(sandbox)
     made = client.templates.find("late", "en_US")
     client.templates.edit(made["id"], components=_edited(client, plan))
-    assert pull(read_account(client), tmp_path)["written"] == [str(tmp_path / "ours.yaml")]
+    with pytest.raises(ConfigurationError, match=r"no pull wrote .*ours\.yaml"):
+        pull(read_account(client), tmp_path)
+    assert (tmp_path / "ours.yaml").read_text() == text
+    assert pull(read_account(client), tmp_path, force=True)["written"] == [str(tmp_path / "ours.yaml")]
     assert "image: sample.png" in (tmp_path / "ours.yaml").read_text()
     assert plan_templates(client, read_templates(tmp_path)).counts()["unchanged"] == 2
 

@@ -50,7 +50,7 @@ class Templates(Resource):
         :param name: Name, exact (Meta may match a part of it; the rest is dropped here).
         :param name_or_content: Text that the name or the content holds.
         :param content: Text that the content holds.
-        :param status: One or several, ``"APPROVED"`` say.
+        :param status: One or several, ``"APPROVED"`` say; in any case, as are category and quality.
         :param category: One or several of ``AUTHENTICATION``, ``MARKETING``, ``UTILITY``.
         :param language: One or several codes, ``"en_US"`` say.
         :param quality_score: One or several of ``GREEN``, ``YELLOW``, ``RED``, ``UNKNOWN``.
@@ -66,17 +66,22 @@ class Templates(Resource):
             "name": name,
             "name_or_content": name_or_content,
             "content": content,
-            "status": _one_or_list(status),
-            "category": _one_or_list(category),
+            "status": _keywords(status),
+            "category": _keywords(category),
             "language": _one_or_list(language),
-            "quality_score": _one_or_list(quality_score),
+            "quality_score": _keywords(quality_score),
             "source": source,
             "since": since,
             "until": until,
             "fields": fields,
             "limit": page_size,
         }
-        exact = {"name": name, "status": status, "category": category, "language": language}
+        exact = {
+            "name": name,
+            "status": _keywords(status),
+            "category": _keywords(category),
+            "language": language,
+        }
         for template in self._pages(self._path(), query):
             if all(_matches(template.get(key), wanted) for key, wanted in exact.items()):
                 yield template
@@ -199,6 +204,12 @@ class Templates(Resource):
 
 def _one_or_list(value: str | Sequence[str] | None) -> str | list[str] | None:
     return value if value is None or isinstance(value, str) else list(value)
+
+
+def _keywords(value: str | Sequence[str] | None) -> str | list[str] | None:
+    """Return Graph's keywords, which are in capitals, and found in no other form."""
+    found = _one_or_list(value)
+    return [each.upper() for each in found] if isinstance(found, list) else found and found.upper()
 
 
 def _matches(actual: Any, wanted: str | Sequence[str] | None) -> bool:
