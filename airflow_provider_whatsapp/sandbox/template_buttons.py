@@ -114,8 +114,8 @@ def _check_code(example: Any, where: str) -> None:
 
 def _check_url(button: dict[str, Any], where: str) -> None:
     fixed = VARIABLE.sub("", button["url"])
-    if "{{" in fixed or "}}" in fixed or re.match(r"[a-z]+:/*\{\{", button["url"], re.IGNORECASE):
-        raise GraphError(100, message=f"(#100) {where}: the url's variable is {{{{1}}}}, after the host")
+    if "{{" in fixed or "}}" in fixed or not re.match(r"https?://[^/?#{\s]+", button["url"], re.IGNORECASE):
+        raise GraphError(100, message=f"(#100) {where}: the url names a host, and its variable is {{{{1}}}}")
     found = VARIABLE.findall(button["url"])
     if not found:
         return

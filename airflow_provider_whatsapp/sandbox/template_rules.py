@@ -158,7 +158,7 @@ def _check_body(part: dict[str, Any], *, named: bool, limit: int) -> None:
         raise refuse(BODY, "Variables adjacent", "There must be words between variables")
     if len(re.findall(r"\w+", VARIABLE.sub(" ", value))) < len(names):
         raise refuse(TOO_MANY, "Too many variables", "The body has too many variables for its length")
-    if re.search(r"(\r\n|\r|\n){3}", value):
+    if "\n\n\n" in re.sub(r"\r\n?", "\n", value):
         raise refuse(BODY, "New lines", "At most two new lines in a row")
     if emojis(value) > 10:
         raise refuse(BODY, "Emojis", "At most ten emojis")

@@ -119,13 +119,12 @@ def test_what_meta_documents_is_refused_before_a_request_and_by_the_sandbox(sand
         read(components)
     with pytest.raises(APIError) as caught:
         submit(components)
-    assert caught.value.code == 100
+    assert caught.value.code in (100, 131009)
 
 
 @pytest.mark.parametrize(("components", "words"), WARNED)
 def test_what_is_only_seen_is_warned_of(sandbox, components, words):
-    (warning,) = {problem.message for problem in read(components).warnings} or {""}
-    assert words in warning
+    assert any(words in problem.message for problem in read(components).warnings)
     submit(components)
 
 
