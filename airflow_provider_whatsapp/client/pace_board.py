@@ -10,6 +10,7 @@ from __future__ import annotations
 import array
 import contextlib
 import fcntl
+import functools
 import hashlib
 import logging
 import mmap
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_NAME = "airflow-provider-whatsapp"
+LONGEST_HOLD = 2.0
+"""Seconds for which a process that is stopped with the lock holds up the others; it is held for microseconds."""
 BOOT_TOLERANCE = 60.0
 """Seconds by which two estimates of the machine's start may differ, for the wall clock may be corrected."""
 
@@ -70,26 +74,70 @@ class SharedBoard(Board):
         super().__init__(size)
         # The first float tells which start of the machine the others belong to: their clock began anew with it.
         length = 8 * (size + 1)
+        self._own: MutableSequence[float] | None = None
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        if os.fstat(self._file).st_size < length:
-            os.ftruncate(self._file, length)
-        self._floats = memoryview(mmap.mmap(self._file, length)).cast("d")
-        self._numbers = self._floats[1:]  # type: ignore[assignment]
-        with self.locked():
-            pass
+        try:
+            _allocate(self._file, length)
+            self._floats = memoryview(mmap.mmap(self._file, length)).cast("d")
+            self._numbers = self._floats[1:]  # type: ignore[assignment]
+            with self.locked():
+                pass
+        except BaseException:
+            os.close(self._file)
+            raise
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[MutableSequence[float]]:
-        """Give the numbers, which no thread and no process changes meanwhile."""
+        """
+        Give the numbers, which no thread and no process changes meanwhile.
+
+        While another process hangs with the lock, they are this process's own, and begin as the common ones were.
+        """
         with self._lock:
-            # Locks of this kind belong to the process, so they hold between a parent and its forks too, and end
-            # with a process that dies.
-            fcntl.lockf(self._file, fcntl.LOCK_EX)
+            if not self._lock_file():
+                yield self._own or self._numbers
+                return
             try:
                 self._clear_if_stale()
                 yield self._numbers
             finally:
                 fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+    def put(self, place: int, number: float) -> None:
+        """
+        Write one number without the lock, where nobody else writes to that place.
+
+        :param place: Which.
+        :param number: What.
+        """
+        (self._own or self._numbers)[place] = number
+
+    def _lock_file(self) -> bool:
+        """Lock the file; whoever holds it for too long is not waited for again before it has let go."""
+        until = time.monotonic() + (LONGEST_HOLD if self._own is None else 0.0)
+        pause = 0.0005
+        while True:
+            try:
+                # Locks of this kind belong to the process, so they hold between a parent and its forks too, and end
+                # with a process that dies.
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                if time.monotonic() >= until:
+                    self._go_alone()
+                    return False
+                time.sleep(pause)
+                pause = min(2 * pause, 0.02)
+            else:
+                self._own = None
+                return True
+
+    def _go_alone(self) -> None:
+        if self._own is None:
+            self._own = array.array("d", self._numbers)
+            logger.warning(
+                "Another process has held the machine's pace for %g s: pacing this one alone until it lets go",
+                LONGEST_HOLD,
+            )
 
     def _clear_if_stale(self) -> None:
         boot = time.time() - time.monotonic()
@@ -97,6 +145,17 @@ class SharedBoard(Board):
             for place in range(len(self._floats)):
                 self._floats[place] = 0.0
         self._floats[0] = boot
+
+
+def _allocate(file: int, length: int) -> None:
+    """Give a file its room on the disk: a page of it that has none would end the process when it is written to."""
+    found = os.fstat(file)
+    if found.st_size >= length and found.st_blocks * 512 >= length:
+        return
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, length)
+    else:
+        os.ftruncate(file, max(length, found.st_size))
 
 
 def open_board(identity: str, size: int) -> Board:
@@ -110,7 +169,7 @@ def open_board(identity: str, size: int) -> Board:
     try:
         return SharedBoard(own_folder() / f"{name}.pace", size)
     except (OSError, ValueError) as error:
-        logger.info("Pacing this process alone, for its machine offers no common place: %s", error)
+        logger.warning("Pacing this process alone, for its machine offers no common place: %s", error)
         return Board(size)
 
 
@@ -118,12 +177,44 @@ def own_folder() -> Path:
     """
     Return this user's own folder for small files that the processes of one machine share.
 
-    :raises OSError: It cannot be made, or somebody else has made it or may look into it.
+    It is below the temporary directory. Where somebody else has made it there, or may look into it, it is below
+    ``XDG_RUNTIME_DIR``, else in the user's cache.
+
+    :raises OSError: There is none.
     """
-    folder = Path(tempfile.gettempdir()) / f"airflow-provider-whatsapp-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    refused = []
+    for folder in _folders():
+        try:
+            found = _made(folder)
+        except OSError as error:
+            refused.append(f"{folder}: {error.strerror or error}")
+            continue
+        if refused:
+            _warn_once(
+                f"The folder for what the processes of this machine share is {found}, for another cannot be used "
+                f"({'; '.join(refused)}). If another user has made it, have it removed."
+            )
+        return found
+    raise PermissionError(f"there is no folder of this user's own: {'; '.join(refused)}")
+
+
+def _folders() -> Iterator[Path]:
+    yield Path(tempfile.gettempdir()) / f"{_NAME}-{os.getuid()}"
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+    if runtime.is_absolute() and runtime.is_dir():
+        yield runtime / _NAME
+    with contextlib.suppress(RuntimeError):  # a user without a home
+        yield Path.home() / ".cache" / _NAME
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(mode=0o700, exist_ok=True, parents=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        msg = f"{folder} is not this user's own folder"
-        raise PermissionError(msg)
+        raise PermissionError("not this user's own folder")
     return folder
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+    logger.warning("%s", text)

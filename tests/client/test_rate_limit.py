@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-import os
 import stat
 import threading
 
@@ -326,15 +325,6 @@ def test_the_file_is_this_user_s_alone_and_names_no_key(folder):
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert "a-secret-key" not in file.name
     assert b"a-secret-key" not in file.read_bytes()
-
-
-def test_a_folder_that_others_may_write_to_is_not_used(folder):
-    shared = folder / f"airflow-provider-whatsapp-{os.getuid()}"
-    shared.mkdir()
-    shared.chmod(0o777)
-
-    assert type(open_board("account", 10)) is Board
-    assert list(shared.iterdir()) == []
 
 
 def test_a_board_of_an_earlier_start_of_the_machine_is_cleared(folder):
