@@ -121,4 +121,5 @@ def _config(given: argparse.Namespace) -> ClientConfig:
         advice = "Make one by `airflow whatsapp connect`, or under Admin > Connections."
         raise ConfigurationError(msg, advice=advice) from error
     extra = read_extra(conn_id, found.extra)
-    return with_options(client_config(conn_id, password=found.password, host=found.host, extra=extra), given)
+    host = given.host or found.host
+    return with_options(client_config(conn_id, password=found.password, host=host, extra=extra), given)

@@ -208,7 +208,9 @@ def config_of(given: argparse.Namespace) -> ClientConfig:
     from airflow_provider_whatsapp.client.errors import ConfigurationError
 
     conn_id = given.conn_id or DEFAULT_CONN_ID
-    found = config_from_environment(conn_id, os.environ)
+    # The host comes first: it decides whether a key of the environment may be used.
+    own = {"host": given.host} if given.host else {}
+    found = config_from_environment(conn_id, os.environ, **own)
     if found is None:
         # Whoever names a connection means it; without a name the key alone will do.
         if given.conn_id or not os.environ.get(API_KEY_VARIABLE, "").strip():
@@ -220,7 +222,7 @@ def config_of(given: argparse.Namespace) -> ClientConfig:
                 "connections."
             )
             raise ConfigurationError(msg, advice=advice)
-        found = client_config(conn_id, password=None, host=None, extra={})
+        found = client_config(conn_id, password=None, host=given.host, extra={})
     return with_options(found, given)
 
 

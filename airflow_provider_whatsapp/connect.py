@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import re
 import shlex
 import sys
@@ -12,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.config import ClientConfig
-from airflow_provider_whatsapp.client.connection import API_KEY_VARIABLE
+from airflow_provider_whatsapp.client.connection import API_KEY_VARIABLE, environment_key
 from airflow_provider_whatsapp.client.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -66,7 +65,7 @@ def _key(host: str | None) -> tuple[ClientConfig, list[dict[str, Any]]]:
     """Ask for the key until it is one that Maton takes; return it with its active connections."""
     # A host that is wrong is told before anything is asked.
     config = ClientConfig(api_key="to-be-asked-for", host=host)
-    key = os.environ.get(API_KEY_VARIABLE, "").strip()
+    key = environment_key(host)
     if key:
         # Nobody typed it, so nobody is asked to type it again: a wrong one is an error.
         _say(f"Maton API key: taken from {API_KEY_VARIABLE}.")

@@ -5,21 +5,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from requests.utils import prepend_scheme_if_needed
 from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.util import parse_url
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.client.hosts import check_host
+from airflow_provider_whatsapp.client.masking import Cleaner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DATA_HOST = "https://gateway.maton.ai"
 CONTROL_HOST = "https://ctrl.maton.ai"
-CURRENT_HOST = "https://api.maton.ai"
-"""Maton's newer host, which serves both planes; the default stays with the older two until they are switched off."""
 
 GRAPHS_APP = "app"
 """Graph's alias for the app that a token belongs to, here the app behind the Maton connection."""
@@ -29,8 +28,12 @@ DEFAULT_RATE_LIMIT = 10.0
 """Requests per second that Maton allows one account, over all its apps and connections."""
 DEFAULT_TIMEOUT = (5.0, 30.0)
 DEFAULT_MAX_RETRIES = 4
+MAX_RATE_LIMIT = 10_000.0
+"""Requests per second; pacing keeps a record of each second's, and no account may send a tenth of it."""
+MAX_TIMEOUT = 3_600.0
+"""Seconds."""
+MAX_RETRIES = 1_000
 
-_LOOPBACK = re.compile(r"^(localhost|127(\.\d{1,3}){3}|::1)$")
 _ID = re.compile(r"[0-9]{1,32}", re.ASCII)
 _CONNECTION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 
@@ -80,25 +83,38 @@ class ClientConfig:
         if self.app_id != GRAPHS_APP:
             _check_id("app_id", self.app_id)
         if self.connection_id is not None and not _CONNECTION_ID.fullmatch(self.connection_id):
-            msg = f"connection_id {self.connection_id!r} is not a Maton connection ID"
+            msg = f"connection_id {self._shown(self.connection_id)} is not a Maton connection ID"
             raise ConfigurationError(
                 msg, advice="Copy it from maton.ai, or leave it empty for the oldest active one."
             )
         if not re.fullmatch(r"v\d{1,3}\.\d{1,2}", self.api_version):
-            msg = f"api_version {self.api_version!r} is not a Graph API version"
+            msg = f"api_version {self._shown(self.api_version)} is not a Graph API version"
             raise ConfigurationError(msg, advice=f"Write it as {DEFAULT_API_VERSION!r}, or leave it empty.")
-        if not 0 <= self.rate_limit < float("inf"):
-            msg = f"rate_limit {self.rate_limit!r} is not a number of requests per second"
-            raise ConfigurationError(msg, advice="Use 10 (Maton's limit), a lower number, or 0 for none.")
-        if self.max_retries < 0:
-            msg = f"max_retries {self.max_retries!r} is negative"
-            raise ConfigurationError(msg, advice="Use 0 for no retries.")
-        if not all(seconds > 0 for seconds in self.timeout):
-            msg = f"timeout {self.timeout!r} is not two positive numbers of seconds"
-            raise ConfigurationError(msg, advice="Write it as [5, 30]: connect and read.")
+        self._check_numbers()
+        verify: object = self.verify  # whatever the type says, an empty list would turn certificates off
+        if not isinstance(verify, bool) and not (isinstance(verify, str) and verify):
+            msg = f"verify is {self._shown(verify)}, neither true, false nor a path"
+            raise ConfigurationError(
+                msg, advice="Leave it empty to check certificates, or give a CA bundle's path."
+            )
         if self.host is not None:
-            _check_host(self.host)
+            check_host(self.host)
         _check_country(self.default_country)
+
+    def _check_numbers(self) -> None:
+        if not 0 <= self.rate_limit <= MAX_RATE_LIMIT:
+            msg = f"rate_limit {self.rate_limit!r} is not a number of requests per second (limit: {MAX_RATE_LIMIT:g})"
+            raise ConfigurationError(msg, advice="Use 10 (Maton's limit), a lower number, or 0 for none.")
+        if not 0 <= self.max_retries <= MAX_RETRIES:
+            msg = f"max_retries {self.max_retries!r} is not from 0 to {MAX_RETRIES}"
+            raise ConfigurationError(msg, advice="Use 0 for no retries.")
+        if not all(0 < seconds <= MAX_TIMEOUT for seconds in self.timeout):
+            msg = f"timeout {self.timeout!r} is not two numbers of seconds, over 0 and up to {MAX_TIMEOUT:g}"
+            raise ConfigurationError(msg, advice="Write it as [5, 30]: connect and read.")
+
+    def _shown(self, value: object) -> str:
+        """Return a value for an error; the key may have been put into the wrong field."""
+        return Cleaner(self.api_key).line(repr(value), limit=60)
 
     @property
     def data_url(self) -> str:
@@ -189,24 +205,4 @@ def check_proxy(url: str | None) -> None:
             msg,
             advice='Write it as "http://host:port" or "http://user:password@host:port", with /, #, @ and spaces of the '
             "password percent-encoded. It is in the connection's proxies, or in HTTPS_PROXY.",
-        )
-
-
-def _check_host(host: str) -> None:
-    try:
-        parts = urlsplit(host)
-    except ValueError:  # a bracket that is not closed
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        msg = "host is not a URL"
-        raise ConfigurationError(msg, advice=f"Write it as {CURRENT_HOST!r} or 'http://127.0.0.1:8425'.")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        msg = "host carries a user name, a password, a query or a fragment"
-        raise ConfigurationError(
-            msg, advice="Give the base URL alone; the key belongs in the password field."
-        )
-    if parts.scheme == "http" and not _LOOPBACK.match(parts.hostname):
-        msg = f"plain http to {parts.hostname} would send the API key unencrypted"
-        raise ConfigurationError(
-            msg, advice="Use https; plain http is for a loopback address such as 127.0.0.1 only."
         )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow_provider_whatsapp.client.config import (
     DEFAULT_API_VERSION,
@@ -15,6 +18,9 @@ from airflow_provider_whatsapp.client.config import (
     ClientConfig,
 )
 from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.client.hosts import is_loopback, is_maton_s
+from airflow_provider_whatsapp.client.masking import clean_line
+from airflow_provider_whatsapp.get_provider_info import CONN_TYPE, CONNECTION_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,14 +41,16 @@ def client_config(
     Build a configuration from a connection's parts; what an operator gives wins over the connection.
 
     :param conn_id: The connection's id, for errors.
-    :param password: Maton API key; empty: the environment variable ``MATON_API_KEY``.
+    :param password: Maton API key; empty: the environment variable ``MATON_API_KEY``, which goes to Maton's hosts and
+        to loopback addresses only.
     :param host: Base URL of both planes; empty: Maton's own.
-    :param extra: The connection's extra; keys that this package does not know are ignored.
+    :param extra: The connection's extra; what of it is not read, :func:`unread` says.
     :param phone_number_id: The operator's own sender.
     :param waba_id: The operator's own account.
     :raises ConfigurationError: A value is missing or malformed; says which, and where to set it.
     """
-    key = (password or os.environ.get(API_KEY_VARIABLE) or "").strip()
+    host, verify = _text(host), _verify(extra)
+    key = (password or "").strip() or environment_key(host, verify=verify)
     if not key:
         msg = f"connection {conn_id!r} has no Maton API key"
         raise ConfigurationError(
@@ -52,7 +60,7 @@ def client_config(
         )
     return ClientConfig(
         api_key=key,
-        host=_text(host),
+        host=host,
         phone_number_id=_text(phone_number_id) or _text(extra.get("phone_number_id")),
         waba_id=_text(waba_id) or _text(extra.get("waba_id")),
         connection_id=_text(extra.get("connection_id")),
@@ -60,12 +68,74 @@ def client_config(
         api_version=_text(extra.get("api_version")) or DEFAULT_API_VERSION,
         rate_limit=_number(extra, "rate_limit", DEFAULT_RATE_LIMIT),
         timeout=_timeout(extra),
-        max_retries=int(_number(extra, "max_retries", DEFAULT_MAX_RETRIES)),
+        max_retries=_whole(extra, "max_retries", DEFAULT_MAX_RETRIES),
         proxies=_proxies(extra),
-        verify=_verify(extra),
-        plus_prefix=_flag(extra.get("plus_prefix"), default=True),
+        verify=verify,
+        plus_prefix=_flag(extra, "plus_prefix", default=True),
         default_country=(_text(extra.get("default_country")) or "").upper() or None,
     )
+
+
+def environment_key(host: str | None, *, verify: bool | str = True) -> str:
+    """
+    Return the key of ``MATON_API_KEY``, "" where there is none.
+
+    Who may edit a connection chooses its host; so the key that is not theirs goes to nobody but Maton, and to this
+    machine.
+
+    :param host: Base URL that it would go to; None: Maton's own.
+    :param verify: Whether the host's certificate is checked.
+    :raises ConfigurationError: There is a key, and it must not go there.
+    """
+    key = os.environ.get(API_KEY_VARIABLE, "").strip()
+    if not key or is_loopback(host) or (is_maton_s(host) and verify is not False):
+        return key
+    whose = "whose certificate is not checked (verify)" if is_maton_s(host) else "that is not Maton's"
+    msg = f"{API_KEY_VARIABLE} of the environment is not sent to a host {whose}"
+    raise ConfigurationError(
+        msg, advice="Put the key that is meant for this host into the connection's password."
+    )
+
+
+def unread(
+    conn_id: str, *, conn_type: str | None, port: int | None, host: str | None, extra: Mapping[str, Any]
+) -> list[str]:
+    """
+    Say what of a connection has no effect, which its author may not expect.
+
+    :param conn_id: The connection's id.
+    :param conn_type: Its type; None: it is not stated.
+    :param port: Its port.
+    :param host: Base URL of both planes; None: Maton's own.
+    :param extra: Its extra.
+    :return: Sentences, without values.
+    """
+    said = []
+    if conn_type and conn_type != CONN_TYPE:
+        said.append(
+            f"Connection {conn_id!r} is of type {clean_line(conn_type, limit=40)!r}, not {CONN_TYPE!r}."
+        )
+    # Port 443 is what Airflow's own connection test asks for on some versions.
+    if port and port != _port(host):
+        said.append(
+            f"Port {port} of connection {conn_id!r} is not read: write it into host, as in https://host:{port}."
+        )
+    for name in extra:
+        if name not in CONNECTION_FIELDS:
+            close = difflib.get_close_matches(str(name), CONNECTION_FIELDS, n=1)
+            meant = f"; is {close[0]!r} meant?" if close else "."
+            said.append(
+                f"{clean_line(name, limit=40)!r} in the extra of connection {conn_id!r} is not read{meant}"
+            )
+    return said
+
+
+def _port(host: str | None) -> int | None:
+    try:
+        parts = urlsplit(host or "https://")
+        return parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    except ValueError:
+        return None
 
 
 def config_from_environment(conn_id: str, environment: Mapping[str, str], **own: Any) -> ClientConfig | None:
@@ -74,7 +144,7 @@ def config_from_environment(conn_id: str, environment: Mapping[str, str], **own:
 
     :param conn_id: The connection's id.
     :param environment: Variables, ``os.environ`` say.
-    :param own: ``phone_number_id`` and ``waba_id`` that win over the connection's.
+    :param own: ``phone_number_id``, ``waba_id`` and ``host`` that win over the connection's.
     :raises ConfigurationError: It is not JSON, or a value in it is missing or malformed.
     """
     name = f"AIRFLOW_CONN_{conn_id.upper()}"
@@ -83,7 +153,7 @@ def config_from_environment(conn_id: str, environment: Mapping[str, str], **own:
         return None
     try:
         connection = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         connection = None
     if not isinstance(connection, dict):
         msg = f"{name} is not a JSON object"
@@ -93,9 +163,8 @@ def config_from_environment(conn_id: str, environment: Mapping[str, str], **own:
         raise ConfigurationError(msg, advice=advice)
     extra = connection.get("extra")
     fields = extra if isinstance(extra, dict) else read_extra(conn_id, extra)
-    return client_config(
-        conn_id, password=connection.get("password"), host=connection.get("host"), extra=fields, **own
-    )
+    given = {"password": connection.get("password"), "host": connection.get("host"), "extra": fields}
+    return client_config(conn_id, **{**given, **own})
 
 
 def read_extra(conn_id: str, extra: str | None) -> dict[str, Any]:
@@ -108,7 +177,7 @@ def read_extra(conn_id: str, extra: str | None) -> dict[str, Any]:
     """
     try:
         fields = json.loads(extra or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
         msg = f"the extra of connection {conn_id!r} is not a JSON object"
@@ -130,15 +199,33 @@ def _number(extra: Mapping[str, Any], name: str, default: float) -> float:
     if _is_empty(value):
         return default
     try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        return _seconds(value)
+    except (TypeError, ValueError, OverflowError):
         raise _bad(name, value, "a number") from None
 
 
-def _flag(value: Any, *, default: bool) -> bool:
-    if isinstance(value, str):
-        return {"true": True, "1": True, "false": False, "0": False}.get(value.strip().lower(), default)
-    return default if value is None else bool(value)
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool):  # true is 1 to float
+        raise TypeError
+    return float(value)
+
+
+def _whole(extra: Mapping[str, Any], name: str, default: int) -> int:
+    number = float(_number(extra, name, default))
+    if not number.is_integer():
+        raise _bad(name, extra.get(name), "a whole number")
+    return int(number)
+
+
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def _flag(extra: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    value = extra.get(name)
+    found = default if value is None or value == "" else _FLAGS.get(str(value).strip().lower())
+    if found is None:
+        raise _bad(name, value, "true or false")
+    return found
 
 
 def _parsed(extra: Mapping[str, Any], name: str) -> Any:
@@ -147,7 +234,7 @@ def _parsed(extra: Mapping[str, Any], name: str) -> Any:
     if isinstance(value, str) and value.strip():
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
     return value
 
@@ -158,8 +245,8 @@ def _timeout(extra: Mapping[str, Any]) -> tuple[float, float]:
         return DEFAULT_TIMEOUT
     pair = [value, value] if isinstance(value, int | float) else value
     try:
-        connect, read = (float(seconds) for seconds in pair)
-    except (TypeError, ValueError):
+        connect, read = map(_seconds, pair if isinstance(pair, list | tuple) else ())
+    except (TypeError, ValueError, OverflowError):
         raise _bad("timeout", value, "seconds, as [connect, read]: [5, 30]") from None
     return connect, read
 
@@ -177,10 +264,17 @@ def _proxies(extra: Mapping[str, Any]) -> dict[str, str] | None:
 
 def _verify(extra: Mapping[str, Any]) -> bool | str:
     value = extra.get("verify")
-    if isinstance(value, str) and value.strip().lower() not in ("", "true", "false", "0", "1"):
-        return value.strip()
-    return _flag(value, default=True) if value != "" else True
+    text = value.strip() if isinstance(value, str) else ""
+    if text and text.lower() not in _FLAGS:
+        # "no" or "off" would be taken for a file that is missing.
+        if not ({"/", os.sep} & {*text} or Path(text).exists()):
+            raise _bad("verify", value, "true, false or the path of a CA bundle")
+        return text
+    if value is None or isinstance(value, bool | str):
+        return _flag(extra, "verify", default=True)
+    raise _bad("verify", value, "true, false or the path of a CA bundle")
 
 
 def _bad(name: str, value: Any, wanted: str) -> ConfigurationError:
-    return ConfigurationError(f"extra.{name} is {value!r}", advice=f"Set it to {wanted}, or leave it empty.")
+    shown = clean_line(repr(value), limit=60)
+    return ConfigurationError(f"extra.{name} is {shown}", advice=f"Set it to {wanted}, or leave it empty.")

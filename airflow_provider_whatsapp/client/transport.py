@@ -19,7 +19,7 @@ from urllib3.util import Timeout
 from airflow_provider_whatsapp import __version__
 from airflow_provider_whatsapp.client.answers import Answer, read
 from airflow_provider_whatsapp.client.bounds import AnswerError, read_body
-from airflow_provider_whatsapp.client.config import CURRENT_HOST, check_proxy
+from airflow_provider_whatsapp.client.config import check_proxy
 from airflow_provider_whatsapp.client.errors import (
     ConfigurationError,
     NotSentError,
@@ -29,6 +29,7 @@ from airflow_provider_whatsapp.client.errors import (
     ServerError,
     WhatsAppError,
 )
+from airflow_provider_whatsapp.client.hosts import CURRENT_HOST, is_loopback
 from airflow_provider_whatsapp.client.masking import Cleaner
 from airflow_provider_whatsapp.client.rate_limit import Pacer, shared_pacer
 from airflow_provider_whatsapp.client.retry import RequestRetry
@@ -112,7 +113,8 @@ class Transport:
         settings = self._session.merge_environment_settings(
             config.data_url, dict(config.proxies or {}), None, config.verify, None
         )
-        self._proxies = settings["proxies"]
+        # What is for this machine does not go over another, least of all in plain http with the key in it.
+        self._proxies = {} if is_loopback(config.host) else settings["proxies"]
         for url in (config.data_url, config.control_url):
             check_proxy(select_proxy(url, self._proxies))
         self._verify = settings["verify"] or False

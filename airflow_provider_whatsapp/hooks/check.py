@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from airflow_provider_whatsapp.client.error_codes import look_up
 from airflow_provider_whatsapp.client.errors import (
     AuthenticationError,
     ConfigurationError,
     NotFoundError,
     WhatsAppError,
 )
+from airflow_provider_whatsapp.client.hosts import is_maton_s
+from airflow_provider_whatsapp.client.masking import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,21 +21,30 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
 
+_DISPLAY = re.compile(r"\+?[0-9][0-9 ().-]{5,24}", re.ASCII)
+_WORD = re.compile(r"[A-Z][A-Z0-9_]{0,40}", re.ASCII)
+
+
 def check(make_client: Callable[[], WhatsAppClient]) -> tuple[bool, str]:
     """
     Try what the connection names, in the order in which it is needed; nothing is sent to anyone.
 
-    Airflow shows the text unmasked, so it is made of our own words and of ids.
+    Airflow shows the text unmasked to whoever may edit connections, and they choose the host. So it is made of our own
+    words, of ids and of what has the form of a number's facts; what a host says is repeated from Maton's alone.
 
     :param make_client: Makes the client; what is wrong with the connection's fields shows here.
     :return: Whether all is right, and a sentence for the user.
     """
     try:
         client = make_client()
+    except WhatsAppError as error:
+        return False, str(error)
+    try:
         _check_maton(client)
         return True, f"{_check_number(client)} {_check_account(client)}"
     except WhatsAppError as error:
-        return False, str(error)
+        trusted = is_maton_s(client.config.host) and client.config.verify is not False
+        return False, str(error if trusted else _in_own_words(error))
     except Exception as error:
         return False, f"The connection could not be tried: {type(error).__name__}."
 
@@ -57,9 +70,15 @@ def _check_number(client: WhatsAppClient) -> str:
         )
     except (NotFoundError, AuthenticationError) as error:
         raise _blamed("phone_number_id", error) from error
-    name = number.get("verified_name") or "without a verified name"
-    found = f"Sends as {number.get('display_phone_number', 'a number')} ({name})"
-    quality, tier = number.get("quality_rating"), number.get(numbers.limit_field)
+    display, said = str(number.get("display_phone_number", "")), number.get("verified_name")
+    # What answers here may be anything that listens: only a number's node is repeated.
+    if not _DISPLAY.fullmatch(display):
+        raise ConfigurationError(
+            "the answer is not that of a phone number", advice="Check host and phone_number_id."
+        )
+    name = clean_line(said, limit=80) if isinstance(said, str) and said else "without a verified name"
+    found = f"Sends as {display} ({name})"
+    quality, tier = (_word(number.get(name)) for name in ("quality_rating", numbers.limit_field))
     facts = [f"quality {quality}" if quality else "", f"limit {tier}" if tier else ""]
     return f"{', '.join([found, *filter(None, facts)])}."
 
@@ -77,6 +96,20 @@ def _check_account(client: WhatsAppClient) -> str:
             msg, advice="WhatsApp Manager shows both IDs on one page; copy both from there."
         )
     return f"The account holds {len(numbers)} number{'s' if len(numbers) != 1 else ''}."
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else ""
+
+
+def _in_own_words(error: WhatsAppError) -> WhatsAppError:
+    """Return an error without what the other side said, which our errors quote after a colon."""
+    if isinstance(error, ConfigurationError):
+        return error
+    own = error.message.partition(": ")[0]
+    if error.code is not None:
+        own = f"{own}: {look_up(error.code, error.subcode).meaning}"
+    return type(error)(own, code=error.code, http_status=error.http_status, advice=error.advice)
 
 
 def _blamed(field: str, error: WhatsAppError) -> WhatsAppError:

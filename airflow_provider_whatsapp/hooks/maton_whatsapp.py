@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import threading
 import weakref
 from collections.abc import Mapping
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+logger = logging.getLogger(__name__)
+
 ASYNC_THREADS = 32
 """Threads that requests of coroutines run in, at most. They are this package's own: asyncio's default pool also
 resolves names for every other trigger, and slow requests in it would hold those up."""
@@ -42,6 +45,12 @@ def _pool() -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(ASYNC_THREADS, thread_name_prefix="whatsapp")
+
+
+@functools.lru_cache(maxsize=100)
+def _say(note: str) -> None:
+    """Tell once in a process what of a connection is not read, however many hooks use it."""
+    logger.warning("WhatsApp: %s", note)
 
 
 async def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -122,6 +131,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         self.waba_id = waba_id
         self.until = until
         self._client: WhatsAppClient | None = None
+        self._notes: list[str] = []
         self._lock = threading.Lock()
 
     @classmethod
@@ -176,16 +186,26 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         return self._client
 
     def _build(self, connection: Connection) -> WhatsAppClient:
-        from airflow_provider_whatsapp.client.connection import client_config, read_extra
+        from airflow_provider_whatsapp.client.connection import client_config, read_extra, unread
         from airflow_provider_whatsapp.client.transport import Transport
         from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
         # `extra_dejson` would call the supervisor to mask, which must not happen beside a coroutine.
+        extra = read_extra(self.maton_conn_id, connection.extra)
+        self._notes = unread(
+            self.maton_conn_id,
+            conn_type=connection.conn_type,
+            port=connection.port,
+            host=connection.host,
+            extra=extra,
+        )
+        for note in self._notes:
+            _say(note)
         config = client_config(
             self.maton_conn_id,
             password=connection.password,
             host=connection.host,
-            extra=read_extra(self.maton_conn_id, connection.extra),
+            extra=extra,
             phone_number_id=self.phone_number_id,
             waba_id=self.waba_id,
         )
@@ -235,7 +255,8 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         """Try the key, the Maton connection, the number and the account, and say which is wrong or what was found."""
         from airflow_provider_whatsapp.hooks.check import check
 
-        return check(lambda: self.client)
+        right, said = check(lambda: self.client)
+        return right, " ".join([said, *self._notes])
 
 
 def _mask(key: str, password: str | None) -> None:

@@ -33,6 +33,9 @@ KEY = "maton-secret-key-123"
         pytest.param({"host": "http://gateway.maton.ai"}, "unencrypted", id="plain http"),
         pytest.param({"host": "http://127.0.0.1.evil.example"}, "unencrypted", id="loopback as a prefix"),
         pytest.param({"host": "http://10.0.0.1"}, "unencrypted", id="private address"),
+        pytest.param({"verify": []}, "verify is", id="a list as verify"),
+        pytest.param({"verify": ""}, "verify is", id="nothing as verify"),
+        pytest.param({"rate_limit": 1e8}, "rate_limit", id="a rate that no account has"),
         pytest.param({"host": "https://user:pw@gateway.maton.ai"}, "user name", id="credentials in the host"),
     ],
 )

@@ -330,13 +330,36 @@ def test_tls_is_verified_against_the_bundle_of_the_connection(certificate, make_
 
 
 def test_the_proxy_of_the_connection_is_used(make_client, raw_server):
-    proxy = raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    proxy = raw_server(b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n")
     client = make_client(
-        api_key=KEY, host="http://127.0.0.1:9", phone_number_id="1", proxies={"http": proxy.url}
+        api_key=KEY,
+        host="https://gateway.invalid",
+        phone_number_id="1",
+        proxies={"https": proxy.url},
+        max_retries=0,
     )
-    client.phone_numbers.get()
+    with pytest.raises(NotSentError):
+        client.phone_numbers.get()
 
-    assert proxy.asked[0].startswith(b"GET http://127.0.0.1:9/whatsapp-business/v25.0/1?")
+    assert proxy.asked[0].startswith(b"CONNECT gateway.invalid:443 ")
+    assert KEY.encode() not in proxy.asked[0]
+
+
+@pytest.mark.parametrize("where", ["connection", "environment"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_what_is_for_this_machine_goes_over_no_proxy(make_client, raw_server, monkeypatch, where, host):
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    proxy, server = raw_server(answer), raw_server(answer)
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy.url if where == "environment" else "")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    proxies = {"http": proxy.url, "all": proxy.url} if where == "connection" else None
+    url = server.url.replace("127.0.0.1", host)
+    make_client(api_key=KEY, host=url, phone_number_id="1", proxies=proxies).phone_numbers.get()
+
+    assert proxy.asked == []
+    assert server.asked[0].startswith(b"GET /whatsapp-business/v25.0/1?")
 
 
 def test_what_has_no_moment_before_the_time_is_over_is_not_sent(sandbox):

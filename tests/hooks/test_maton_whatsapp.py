@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
 
-from airflow_provider_whatsapp.client.errors import ConfigurationError, OutcomeUnknownError, PayloadError
+from airflow_provider_whatsapp.client.errors import (
+    APIError,
+    ConfigurationError,
+    OutcomeUnknownError,
+    PayloadError,
+)
 from airflow_provider_whatsapp.client.messages import Text
 from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
@@ -24,16 +30,21 @@ def hook(sandbox):
 
 
 @contextlib.contextmanager
-def answering(answers):
+def answering(answers, asked=None):
     """Stand in for a business with two accounts behind one log-in, which the sandbox does not have."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            body = json.dumps(answers[urlsplit(self.path).path]).encode()
-            self.send_response(200)
+            path = urlsplit(self.path).path
+            if asked is not None:
+                asked.append(path)
+            body = json.dumps(answers.get(path, {"message": f"root-password, no {path}"})).encode()
+            self.send_response(200 if path in answers else 400)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815  (the server's name)
 
         def log_message(self, *args):
             pass
@@ -282,3 +293,110 @@ def test_who_gives_up_waiting_does_not_free_the_thread_that_still_works():
 
     assert asyncio.run(run()) == ["slow"] * THREADS_EACH + ["other"]
     assert begun[-1] == "late"
+
+
+SECRETS = {"message": "root-password-of-the-database", "error": {"message": "root-password-of-the-database"}}
+ACTIVE = {"connections": [{"connection_id": "c", "status": "ACTIVE"}]}
+NUMBER = "/whatsapp-business/v25.0/1"
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param({}, id="another service"),
+        pytest.param({"/connections": SECRETS}, id="texts"),
+        pytest.param(
+            {"/connections": ACTIVE, NUMBER: {**SECRETS, "verified_name": "root-password"}}, id="no number"
+        ),
+        pytest.param(
+            {"/connections": ACTIVE, NUMBER: {"display_phone_number": "root-password 1"}},
+            id="no number's form",
+        ),
+        pytest.param(
+            {"/connections": ACTIVE, NUMBER: {"error": {"code": 100, "message": "root-password"}}},
+            id="Graph's error",
+        ),
+        pytest.param(
+            {
+                "/connections": ACTIVE,
+                NUMBER: {
+                    "display_phone_number": "+1 555-010-0000",
+                    "quality_rating": "root-password\x1b[31m",
+                },
+            },
+            id="facts of another form",
+        ),
+    ],
+)
+def test_the_connection_test_repeats_no_text_of_a_service_of_this_machine(hook, change_connection, answers):
+    with answering(answers) as url:
+        change_connection(host=url, drop=["waba_id"], extra={"phone_number_id": "1", "max_retries": 0})
+        _, words = hook.test_connection()
+
+    assert "root-password" not in words
+    assert "\x1b" not in words
+
+
+def test_the_connection_test_repeats_no_greeting_of_another_protocol(hook, change_connection):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet():
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(ConnectionError):
+                connection.sendall(b"SSH-2.0-OpenSSH_9.6 root-password\r\n")
+                connection.recv(65536)
+
+        threading.Thread(target=greet, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        change_connection(host=url, extra={"max_retries": 0})
+        right, words = hook.test_connection()
+
+    assert not right
+    assert "OpenSSH" not in words
+
+
+def test_what_of_a_connection_is_not_read_is_said(hook, change_connection, caplog):
+    change_connection(port=8425, extra={"phonenumber_id": "1"})
+
+    right, words = hook.test_connection()
+
+    assert right
+    assert "Port 8425" in words
+    assert "'phonenumber_id' in the extra" in words
+    assert "is 'phone_number_id' meant?" in caplog.text
+
+
+def test_a_coroutine_s_key_of_the_environment_is_masked(hook, change_connection, monkeypatch):
+    from airflow_provider_whatsapp._compat import redact
+
+    key = "a-key-of-the-environment-alone"
+    change_connection(drop=["password"])
+    monkeypatch.setenv("MATON_API_KEY", key)
+
+    asyncio.run(hook.aclient())
+
+    assert redact(f"sent {key} away") == "sent *** away"
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        "upload:../../../connections?x=",
+        "upload:x/../../y",
+        "upload:%2e%2e/x",
+        "upload:x//y",
+        "upload:/x",
+        "upload:x?a/../b",
+        "https://evil.example/",
+        "upload:x\r\nX: y",
+        "upload:x#y",
+    ],
+)
+def test_an_upload_session_leads_nowhere_else(hook, change_connection, session):
+    asked = []
+    with answering({"/whatsapp-business/v25.0/app/uploads": {"id": session}}, asked) as url:
+        change_connection(host=url, drop=["app_id"])
+        with pytest.raises(APIError, match="unknown form"):
+            hook.upload_template_sample(b"%PDF-1.7\n")
+
+    assert len(asked) == 1

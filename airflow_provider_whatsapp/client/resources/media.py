@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 SAMPLE_TYPES = ("application/pdf", "image/jpeg", "image/png", "video/mp4")
 """What the resumable upload takes (Meta, "Resumable Upload API")."""
-_SESSION = re.compile(r"upload:[A-Za-z0-9_\-=:+/?&.%]+", re.ASCII)
+_SESSION = re.compile(r"upload:[A-Za-z0-9_=:+-]+(?:/[A-Za-z0-9_=:+-]+)*(?:\?[A-Za-z0-9_=&.%~-]+)?", re.ASCII)
+"""It becomes a path, so no dots: ``/../`` would send the key and the file to another of the gateway's addresses."""
 
 
 class Media(Resource):

@@ -1,0 +1,75 @@
+"""The address that the API key is sent to: whether it is one, whose it is, and whether the way there is safe."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import SplitResult, urlsplit
+
+import idna
+from urllib3.exceptions import HTTPError as Urllib3Error
+from urllib3.util import parse_url
+
+from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+CURRENT_HOST = "https://api.maton.ai"
+"""Maton's newer host, which serves both planes; the default stays with the older two until they are switched off."""
+
+_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.ASCII)
+_MATON = re.compile(r"([a-z0-9-]+\.)*maton\.ai", re.ASCII)
+
+
+def check_host(host: str) -> None:
+    """
+    Check the base URL of both planes.
+
+    :param host: What the connection or a command gives.
+    :raises ConfigurationError: It is none, holds credentials, or would send the key unencrypted.
+    """
+    parts = _split(host)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        msg = "host is not a URL"
+        raise ConfigurationError(msg, advice=f"Write it as {CURRENT_HOST!r} or 'http://127.0.0.1:8425'.")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        msg = "host carries a user name, a password, a query or a fragment"
+        raise ConfigurationError(
+            msg, advice="Give the base URL alone; the key belongs in the password field."
+        )
+    if parts.scheme == "http" and not is_loopback(host):
+        msg = f"plain http to {parts.hostname} would send the API key unencrypted"
+        raise ConfigurationError(
+            msg, advice="Use https; plain http is for a loopback address such as 127.0.0.1 only."
+        )
+
+
+def is_loopback(host: str | None) -> bool:
+    """
+    Say whether a base URL is one of this machine.
+
+    :param host: The base URL; None: Maton's own.
+    """
+    parts = _split(host or "")
+    return parts is not None and _LOOPBACK.fullmatch(parts.hostname or "") is not None
+
+
+def is_maton_s(host: str | None) -> bool:
+    """
+    Say whether a base URL is Maton's, over https.
+
+    :param host: The base URL; None: Maton's own.
+    """
+    if not host:
+        return True
+    parts = _split(host)
+    return parts is not None and parts.scheme == "https" and bool(_MATON.fullmatch(parts.hostname or ""))
+
+
+def _split(host: str) -> SplitResult | None:
+    """Take a URL apart; None where the library that connects would read another host or port in it."""
+    try:
+        parts, other = urlsplit(host), parse_url(host)
+        name = parts.hostname or ""
+        read = name if name.isascii() else idna.encode(name, strict=True, std3_rules=True).decode()
+        same = read == (other.host or "").strip("[]").lower() and parts.port == other.port
+    except (ValueError, Urllib3Error):  # idna's errors are ValueErrors
+        return None
+    return parts if same and host.isprintable() and not {" ", "\\"} & {*host} else None
