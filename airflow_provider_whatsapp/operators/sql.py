@@ -53,6 +53,9 @@ class SqlToWhatsAppOperator(_SendOperator):
     :param max_rows: Rows at most; the log says how many were left out, and so does a picture. None: all, and 25 in
         a picture, which takes 100 at most. (templated)
     :param skip_if_empty: Skip the task when there are no rows; False: send the header alone. (templated)
+    :param csv_formulas: Leave texts that a spreadsheet would run as formulas as they are in a CSV file; False: an
+        apostrophe in front makes them texts, column names included. An XLSX file has no formulas in any case.
+        (templated)
     :param font: TrueType file on the worker for a picture; None: the first that has the text's characters. (templated)
     :param database: Database or schema in place of the connection's. (templated)
     :param hook_params: Further arguments for the database's hook. (templated)
@@ -84,6 +87,7 @@ class SqlToWhatsAppOperator(_SendOperator):
         *_SendOperator.template_fields,
         *content_fields,
         "skip_if_empty",
+        "csv_formulas",
         "font",
         "hook_params",
         "check_template",
@@ -104,6 +108,7 @@ class SqlToWhatsAppOperator(_SendOperator):
         **_SendOperator.readers,
         "max_rows": optional(whole),
         "skip_if_empty": flag,
+        "csv_formulas": flag,
         "check_template": flag,
     }
 
@@ -123,6 +128,7 @@ class SqlToWhatsAppOperator(_SendOperator):
         parameters: Mapping[str, Any] | Sequence[Any] | None = None,
         max_rows: int | str | None = None,
         skip_if_empty: bool | str = False,
+        csv_formulas: bool | str = False,
         font: str | None = None,
         database: str | None = None,
         hook_params: Mapping[str, Any] | None = None,
@@ -143,6 +149,7 @@ class SqlToWhatsAppOperator(_SendOperator):
         self.parameters = parameters
         self.max_rows: Any = max_rows
         self.skip_if_empty: Any = skip_if_empty
+        self.csv_formulas: Any = csv_formulas
         self.font = font
         self.database = database
         self.hook_params = hook_params
@@ -250,7 +257,7 @@ class SqlToWhatsAppOperator(_SendOperator):
         if self.format == "csv":
             from airflow_provider_whatsapp.tables.files import write_csv
 
-            return write_csv(path, rows, max_rows=self.max_rows)
+            return write_csv(path, rows, max_rows=self.max_rows, formulas=self.csv_formulas)
         if self.format == "xlsx":
             from airflow_provider_whatsapp.tables.files import write_xlsx
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
@@ -34,24 +34,32 @@ SHEET_TITLE = 31
 _NOT_IN_TITLE = re.compile(r"[\\*?:/\[\]]")
 _NOT_IN_SHEET = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _CHECK_EACH = 500
+_UNSEEN = r"\s\x00-\x1f\u200b\ufeff"
+_TRIGGER = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
+_FORMULA = re.compile(rf"[{_UNSEEN}]*{_TRIGGER}")
+_LATER_FORMULA = re.compile(rf"(?<=[;\t\r\n])(?=[{_UNSEEN}]*{_TRIGGER})")
+"""Where a spreadsheet that separates cells by something else would find one."""
+_PLAIN_NUMBER = re.compile(r"[+-]?[0-9][0-9.,]*%?|-+")
 
 
-def write_csv(path: Path, rows: Rows, *, max_rows: int | None = None) -> Written:
+def write_csv(path: Path, rows: Rows, *, max_rows: int | None = None, formulas: bool = False) -> Written:
     """
     Write a CSV file row by row: RFC 4180, UTF-8 with a byte order mark, a header.
 
     :param path: The file.
     :param rows: The result.
     :param max_rows: Rows at most; None: all.
+    :param formulas: Leave texts that begin like a formula as they are; False: an apostrophe in front makes them texts.
     :raises PayloadError: It becomes larger than WhatsApp takes; writing has stopped there.
     """
     limit = KINDS["document"][0]
     count = 0
     with path.open("w", encoding=CSV_ENCODING, errors="replace", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([plain(column) for column in rows.columns])
+        text = plain if formulas else harmless
+        writer.writerow([text(column) for column in rows.columns])
         for count, row in enumerate(rows.take(max_rows), start=1):
-            writer.writerow([plain(value) for value in row])
+            writer.writerow([text(value) for value in row])
             if count % _CHECK_EACH == 0 and file.tell() > limit:
                 raise PayloadError(
                     f"the CSV file is too large after {count:,} rows",
@@ -61,6 +69,21 @@ def write_csv(path: Path, rows: Rows, *, max_rows: int | None = None) -> Written
                     advice="Ask for less, or give max_rows.",
                 )
     return Written(count, rows.count_rest())
+
+
+def harmless(value: Any) -> str:
+    """
+    Return a value as text that no spreadsheet runs: ``=HYPERLINK(...)`` and the like get an apostrophe in front.
+
+    Numbers stay as they are, ``-5`` and ``+15550001111`` as texts too.
+
+    :param value: What a database driver gave.
+    """
+    text = plain(value)
+    if isinstance(value, int | float | Decimal | timedelta) or _PLAIN_NUMBER.fullmatch(text):
+        return text
+    start = "'" if _FORMULA.match(text) else ""
+    return start + _LATER_FORMULA.sub("'", text)
 
 
 def write_xlsx(path: Path, rows: Rows, *, max_rows: int | None = None, title: str | None = None) -> Written:

@@ -125,6 +125,13 @@ def test_of_several_statements_the_last_with_a_result_is_sent(sandbox, sent):
     assert sent == [("cities.CSV", "\ufeffname\r\nRome\r\n".encode())]
 
 
+@pytest.mark.parametrize(("switch", "cell"), [({}, "'=1+1"), ({"csv_formulas": "true"}, "=1+1")])
+def test_a_csv_has_formulas_where_they_are_asked_for(sandbox, sent, switch, cell):
+    execute(sql="SELECT '=1+1' AS sum", **switch)
+
+    assert sent == [("report.csv", f"\ufeffsum\r\n{cell}\r\n".encode())]
+
+
 def test_no_rows_give_the_header(sandbox, sent):
     execute(sql="SELECT name, n FROM cities WHERE n < 0")
 

