@@ -77,6 +77,7 @@ class Results:
         self._parts = 0
         self._handle: int | None = None
         self._dropped = False
+        self._first: str | None = None
         self.failure: ResultsError | None = None
         """Why outcomes could not be written."""
         self.on_failure: Callable[[], None] | None = None
@@ -174,7 +175,9 @@ class Results:
         self._parts += 1
 
     def _next_part(self) -> str:
-        return part_name(self._number, self._run, self._parts, self._token)
+        name = part_name(self._number, self._run, self._parts, self._token)
+        self._first = self._first or name
+        return name
 
     def finish(self) -> int:
         """
@@ -188,14 +191,26 @@ class Results:
             self._handle = None
             self._parts += 1
         try:
+            parts = parts_in(self._folder)
+            self._refuse_stale(parts)
             base = self._path if self._resumed and self._path.exists() else None
-            count = write_whole(self._path, merged(parts_in(self._folder), base))
+            count = write_whole(self._path, merged(parts, base))
+        except ResultsError:
+            raise
         except Exception as error:
             raise self._failed(error, "The ledger knows who has a message.") from error
         if self.failure is not None and (self._lines or self._dropped):
             raise self.failure
         self.failure = None
         return count
+
+    def _refuse_stale(self, parts: list[Any]) -> None:
+        """Write over nothing when a later try has put everything together and deleted this one's parts."""
+        if self._first is not None and self._first not in {str(part.name) for part in parts}:
+            raise ResultsError(
+                f"another try of this task has written {self._path}, and deleted the parts of this one",
+                permanent=True,
+            )
 
     def clean(self) -> None:
         """Delete the parts: no later try needs them."""

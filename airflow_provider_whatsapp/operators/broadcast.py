@@ -269,7 +269,15 @@ class BroadcastTemplateOperator(TakesColumns):
         self, context: Context, report: Report, results: Results | None, error: BaseException
     ) -> None:
         """Tell what is known where the task's time is over or the ledger failed: no later try may come."""
+        from airflow_provider_whatsapp.delivery.stores import LedgerError
+
         self.log.warning("WhatsApp: ended by %s: %s", type(error).__name__, report.summary())
+        if (
+            isinstance(error, LedgerError) and error.permanent
+        ):  # the next try, which has taken over, tells it all
+            if results is not None:
+                results.flush()
+            return
         if results is not None:
             self._put_together(results, report)
             if results.failure is not None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
 import shutil
 import stat
-import subprocess
 
 import pytest
 from hypothesis import given, settings
@@ -22,6 +20,7 @@ from airflow_provider_whatsapp.delivery.report import Outcome
 from airflow_provider_whatsapp.delivery.result_lines import dump, has_shape, marked
 from airflow_provider_whatsapp.delivery.result_parts import ResultsError, place_of
 from airflow_provider_whatsapp.delivery.results import Results
+from tests.disks import fill, make_room, mounted
 
 
 @pytest.fixture(params=["disk", "object store"])
@@ -109,6 +108,23 @@ def test_a_try_that_waits_for_its_hours_loses_no_message_id(path, monkeypatch):
     assert {place: line["message_id"] for place, line in read(path).items()} == {
         place: f"id-{place}" for place in range(15)
     }
+
+
+def test_a_try_that_was_given_up_writes_nothing_over_what_the_next_has_put_together(path):
+    slow = Results(path, key="run", number=1)
+    slow.begin(anew=True)
+    slow.take(row(0), sent(0, "a"))
+    slow.flush()
+    following = Results(path, key="run", number=2)
+    following.begin(anew=False)
+    following.take(row(1), sent(1, "b"))
+    assert following.finish() == 2
+    following.clean()
+
+    slow.take(row(2), sent(2, "c"))
+    with pytest.raises(ResultsError, match="another try of this task has written"):
+        slow.finish()
+    assert read(path).keys() == {0, 1}
 
 
 def test_the_newest_part_comes_first_whoever_wrote_it():
@@ -206,22 +222,8 @@ def test_a_pipe_in_the_place_of_the_file_or_a_part_does_not_hang(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Mount a disk of 64 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("this user cannot mount a file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(folder):
-    """Fill a disk to its last byte."""
-    with (folder / "ballast").open("ab", buffering=0) as ballast, contextlib.suppress(OSError):
-        while True:
-            ballast.write(b"x" * 512)
-    assert os.statvfs(folder).f_bavail == 0
+    with mounted(tmp_path / "disk") as disk:
+        yield disk
 
 
 def test_a_full_disk_stops_the_delivery_and_throws_no_answer_away(small_disk, deliver, people, sandbox):
@@ -253,7 +255,7 @@ def test_a_full_disk_stops_the_delivery_and_throws_no_answer_away(small_disk, de
         results.finish()
     assert not path.exists()
 
-    (small_disk / "ballast").unlink()
+    make_room(small_disk)
     second = Results(small_disk.parent / "elsewhere.jsonl", key="run", number=2)
     shutil.move(small_disk / "results.jsonl.run.parts", small_disk.parent / "elsewhere.jsonl.run.parts")
     second.begin(anew=False)
@@ -298,7 +300,7 @@ def test_what_waits_in_memory_is_written_when_there_is_room_again(small_disk):
         results.take(row(place), sent(place, f"id-{place}"))
     assert results.failure is not None
     assert calls == [1]
-    (small_disk / "ballast").unlink()
+    make_room(small_disk)
 
     assert results.finish() == 60
     assert results.failure is None

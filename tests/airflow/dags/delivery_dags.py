@@ -219,6 +219,22 @@ def broadcast_kill():
 broadcast_kill()
 
 
+@dag("broadcast_time_out", **OPTIONS)
+def broadcast_time_out():
+    """One try, whose time is over long before everybody is sent to."""
+    BroadcastTemplateOperator(
+        task_id="send",
+        recipients=[f"1555{number:07}" for number in range(200)],
+        template_name="hello_world",
+        ledger_path=LEDGER,
+        results_path="{{ dag_run.conf['results'] }}",
+        execution_timeout=timedelta(seconds=3),
+    )
+
+
+broadcast_time_out()
+
+
 @dag("broadcast_unlucky", **OPTIONS)
 def broadcast_unlucky():
     BroadcastTemplateOperator(

@@ -1,0 +1,66 @@
+"""The results file of tasks that come to a bad end in a real Airflow: a full disk, a time that is over."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.airflow.running import has_state_store, lines, reached, state, xcom
+from tests.disks import fill, make_room, mounted
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """One kind of ledger will do: how it is written is tested elsewhere."""
+    return {} if has_state_store() else {"ledger": f"file://{tmp_path}/ledgers"}
+
+
+def test_the_last_try_s_time_is_over_and_everybody_is_in_results_and_report(
+    run, sandbox, ledger, change_connection, tmp_path
+):
+    change_connection(extra={"rate_limit": 10})
+    results = tmp_path / "results.jsonl"
+
+    dag_run = run("broadcast_time_out", results=f"file://{results}", **ledger)
+
+    assert state(dag_run) == "failed"
+    ids = {message["to"]: message["id"] for message in sandbox.messages}
+    found = lines(results)
+    counts = Counter(line["status"] for line in found)
+    assert [line["n"] for line in sorted(found, key=lambda line: line["n"])] == list(range(200))
+    assert {line["to"]: line["message_id"] for line in found if line["status"] == "sent"} == ids
+    assert 0 < len(ids) < 100
+    assert counts["skipped"] == 200 - len(ids)
+    assert all(line["reason"] == "stopped" and line["row"] for line in found if line["status"] == "skipped")
+    report = xcom(dag_run, "report")
+    assert (report["total"], report["sent"], report["skipped"]) == (200, len(ids), 200 - len(ids))
+
+
+def test_a_full_disk_burns_nothing(run, run_again, sandbox, ledger, tmp_path, capfd):
+    """Both tries find the disk full; when there is room again, a clear goes on, and nobody gets a second message."""
+    with mounted(tmp_path / "disk", "512k") as disk:
+        results = disk / "results.jsonl"
+        fill(disk)
+        with (disk / "ballast").open("rb+") as ballast:
+            ballast.truncate(ballast.seek(0, 2) - 2 * 4096)
+
+        dag_run = run("broadcast_kill", results=f"file://{results}", **ledger)
+
+        said = "".join(capfd.readouterr())
+        assert state(dag_run) == "failed"
+        assert dag_run.get_task_instance("send").try_number == 2, "it can be retried"
+        assert f"the results cannot be written to {results}: No space left on device" in said
+        first = reached(sandbox)
+        assert 0 < len(first) < 200
+
+        make_room(disk)
+        assert run_again(dag_run, "send", clear=True).state == "success"
+
+        counts = reached(sandbox)
+        assert (len(counts), max(counts.values())) == (200, 1)
+        found = lines(results)
+        assert sorted(line["n"] for line in found) == list(range(200))
+        assert {line["status"] for line in found} == {"sent"}
