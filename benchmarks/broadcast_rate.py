@@ -39,7 +39,8 @@ def main():
     from airflow_provider_whatsapp.client.config import ClientConfig
     from airflow_provider_whatsapp.client.messages import Text
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
-    from airflow_provider_whatsapp.delivery.engine import Delivery, Rules, threads_for
+    from airflow_provider_whatsapp.delivery.claims import threads_for
+    from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
     from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Try
     from airflow_provider_whatsapp.delivery.recipients import Recipients
     from airflow_provider_whatsapp.delivery.report import Report

@@ -21,6 +21,22 @@ _SAFETY = 2.0
 """Writes' worth of messages that are still to leave when the next write begins, so that the rate has no gap."""
 
 
+def threads_for(rate: float, total: int, shards: int = 1) -> int:
+    """
+    Return how many requests at a time use up a rate when an answer takes up to 0.8 s; a short list keeps its order.
+
+    Shards share the rate. What one of them has on the wire is unknown after a crash, so each takes no more than what
+    uses it up while half of them run.
+
+    :param rate: Messages per second; 0: no limit.
+    :param total: How many recipients there are.
+    :param shards: In how many parts the list is sent.
+    """
+    share = rate * min(1.0, 2 / shards)
+    wanted = max(2, min(32, round(share * 0.8))) if rate else 8
+    return min(wanted, -(-total // 8)) or 1
+
+
 class ClaimWindow:
     """
     Watches how fast claimed messages leave, and says how many to claim, and when; safe to use from many threads.

@@ -18,6 +18,7 @@ from airflow_provider_whatsapp.delivery.book import Book
 from airflow_provider_whatsapp.delivery.causes import Runs
 from airflow_provider_whatsapp.delivery.claims import ClaimWindow
 from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Note, Try
+from airflow_provider_whatsapp.delivery.places import Places
 from airflow_provider_whatsapp.delivery.progress import Progress
 from airflow_provider_whatsapp.delivery.recipients import Row, read_recipients
 from airflow_provider_whatsapp.delivery.report import Outcome, Report, from_note
@@ -69,22 +70,6 @@ class Rules:
         return 2 * self.threads
 
 
-def threads_for(rate: float, total: int, shards: int = 1) -> int:
-    """
-    Return how many requests at a time use up a rate when an answer takes up to 0.8 s; a short list keeps its order.
-
-    Shards share the rate. What one of them has on the wire is unknown after a crash, so each takes no more than what
-    uses it up while half of them run.
-
-    :param rate: Messages per second; 0: no limit.
-    :param total: How many recipients there are.
-    :param shards: In how many parts the list is sent.
-    """
-    share = rate * min(1.0, 2 / shards)
-    wanted = max(2, min(32, round(share * 0.8))) if rate else 8
-    return min(wanted, -(-total // 8)) or 1
-
-
 class Delivery:
     """
     One pass over the recipients; the threads send, this one reads and decides, and one more writes the ledger.
@@ -131,13 +116,19 @@ class Delivery:
         self._window = ClaimWindow(rules.threads, rules.rate)
         self._out: dict[int, Row] = {}
         self._workers = 0
+        self._told = Places()
+        self._passed: dict[str, int] = {}
         # The first message goes alone: what all would meet is met once.
         self._limit = 1
 
-    def stop(self) -> None:
-        """End early: what is on its way is waited for, nobody else is sent to. May be called from a signal handler."""
-        self._book.hurry(GRACE)
+    def halt(self) -> None:
+        """Send to nobody else; what is on its way is waited for as long as it takes."""
         self._stop.set()
+
+    def stop(self) -> None:
+        """End within seconds: what is on its way is waited for a little. May be called from a signal handler."""
+        self._book.hurry(GRACE)
+        self.halt()
 
     def run(self, rows: Iterable[Row], report: Report) -> Report:
         """
@@ -153,7 +144,7 @@ class Delivery:
         except BaseException:
             # A time-out or an exit from outside among them: what is on its way may still tell how it went.
             self._wind_up(report)
-            self._pass_by_rest(source, report)
+            self._tell_of_others(rows, report)
             raise
         finally:
             self._dismiss()
@@ -190,6 +181,10 @@ class Delivery:
         """Make claims durable, with all answers that have come, and hand them to the threads, which heed a stop."""
         self._collect(report, 0.0)
         self._book.claim(batch)
+        for group, position in self._passed.items():
+            if group not in self._waiting:
+                self._ledger.pass_by(position, group)
+        self._passed = {}
         self._commit(report)
         self._dispatch(batch)
 
@@ -221,7 +216,9 @@ class Delivery:
                 else:
                     self._waiting.add(row.group)
                 continue
-            if row.group not in self._waiting:  # the mark must not pass somebody who waits
+            if batch:  # the mark must not pass somebody who is not claimed yet
+                self._passed[row.group] = row.position
+            elif row.group not in self._waiting:  # nor somebody who waits
                 self._ledger.pass_by(row.position, row.group)
             self._tell(row, outcome, report, now=False)
         return batch
@@ -337,7 +334,15 @@ class Delivery:
         elif outcome.error is not None and outcome.status == "failed":
             self._limit = min(self._rules.in_flight, self._limit + 1)
 
+    def _tell_of_others(self, rows: Iterable[Row], report: Report) -> None:
+        """Read anew after an end from outside, which may have struck in the middle of a row, and leave out nobody."""
+        try:
+            self._pass_by_rest((row for row in rows if row.position not in self._told), report)
+        except Exception:
+            logger.exception("Not everybody is in the report")
+
     def _tell(self, row: Row, outcome: Outcome, report: Report, *, now: bool) -> None:
+        self._told.add(row.position)
         report.add(outcome, row.position)
         if self._take is not None:
             self._take(row, outcome)

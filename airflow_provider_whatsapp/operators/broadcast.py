@@ -195,7 +195,8 @@ class BroadcastTemplateOperator(TakesColumns):
         approved: Approved | None,
         window: Window | None,
     ) -> dict[str, Any]:
-        from airflow_provider_whatsapp.delivery.engine import Delivery, Rules, threads_for
+        from airflow_provider_whatsapp.delivery.claims import threads_for
+        from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
         from airflow_provider_whatsapp.delivery.ledger import Job
         from airflow_provider_whatsapp.delivery.progress import Progress
         from airflow_provider_whatsapp.delivery.report import SHOWN_FAILURES, Report
@@ -225,7 +226,7 @@ class BroadcastTemplateOperator(TakesColumns):
         )
         report = Report(limit=SHOWN_FAILURES)
         if results is not None:
-            results.on_failure = self._delivery.stop
+            results.on_failure = self._delivery.halt
         try:
             self._delivery.run(recipients, report)
         except BaseException as error:
@@ -272,11 +273,9 @@ class BroadcastTemplateOperator(TakesColumns):
         from airflow_provider_whatsapp.delivery.stores import LedgerError
 
         self.log.warning("WhatsApp: ended by %s: %s", type(error).__name__, report.summary())
-        if (
-            isinstance(error, LedgerError) and error.permanent
-        ):  # the next try, which has taken over, tells it all
+        if isinstance(error, LedgerError) and error.permanent:
             if results is not None:
-                results.flush()
+                results.flush()  # the try that has taken over tells it all
             return
         if results is not None:
             self._put_together(results, report)

@@ -70,7 +70,8 @@ class _SendOperator(DeliveringOperator):
             raise AirflowSkipException(why)
 
     def _send(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_whatsapp.delivery.engine import Delivery, Rules, threads_for
+        from airflow_provider_whatsapp.delivery.claims import threads_for
+        from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
         from airflow_provider_whatsapp.delivery.ledger import Job
         from airflow_provider_whatsapp.delivery.progress import Progress
         from airflow_provider_whatsapp.delivery.recipients import Row, read_recipients

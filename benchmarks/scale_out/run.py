@@ -101,7 +101,8 @@ class Campaign:
 
     def facts(self, run: str, killed: int) -> Facts:
         """Gather what is known once a run has ended."""
-        from airflow_provider_whatsapp.delivery.engine import Rules, threads_for
+        from airflow_provider_whatsapp.delivery.claims import threads_for
+        from airflow_provider_whatsapp.delivery.engine import Rules
 
         answers = Counter(row["status"] for row in json.loads(own.fetch(f"{self.sandbox}/requests")))
         lines = [

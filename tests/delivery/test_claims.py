@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_whatsapp.delivery.claims import WINDOW, ClaimWindow
-from airflow_provider_whatsapp.delivery.engine import threads_for
+from airflow_provider_whatsapp.delivery.claims import WINDOW, ClaimWindow, threads_for
 
 
 class Delivered:

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import Text
-from airflow_provider_whatsapp.delivery.engine import threads_for
+from airflow_provider_whatsapp.delivery.claims import threads_for
 from airflow_provider_whatsapp.delivery.stores import LedgerError
 
 

@@ -234,7 +234,7 @@ def test_a_full_disk_stops_the_delivery_and_throws_no_answer_away(small_disk, de
     sandbox.fault("slow", seconds=0.05, times=0, path="/messages")
 
     def stop(delivery):
-        results.on_failure = delivery.stop
+        results.on_failure = delivery.halt
 
     def take(row, outcome):
         if row.position == 30:
