@@ -66,8 +66,8 @@ class Results:
     def __init__(self, path: Any, *, key: str, number: int, total: int = 0, resumed: bool = False) -> None:
         local = local_path(path)
         self._local = local is not None
-        self._path = path if local is None else local
-        self._folder = self._path.parent / f"{self._path.name}.{key}.parts"
+        self.path = path if local is None else local
+        self._folder = self.path.parent / f"{self.path.name}.{key}.parts"
         self._number = number
         self._total = total
         self._resumed = resumed
@@ -141,7 +141,7 @@ class Results:
     def _failed(self, error: Exception, what: str) -> ResultsError:
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {str(error)[:200]}"
         return ResultsError(
-            f"the results cannot be written to {self._path}: {reason}",
+            f"the results cannot be written to {self.path}: {reason}",
             advice=f"{what} When there is room and the worker may write there, retry or clear the task: "
             "nobody gets a second message.",
         )
@@ -193,8 +193,8 @@ class Results:
         try:
             parts = parts_in(self._folder)
             self._refuse_stale(parts)
-            base = self._path if self._resumed and self._path.exists() else None
-            count = write_whole(self._path, merged(parts, base))
+            base = self.path if self._resumed and self.path.exists() else None
+            count = write_whole(self.path, merged(parts, base))
         except ResultsError:
             raise
         except Exception as error:
@@ -208,7 +208,7 @@ class Results:
         """Write over nothing when a later try has put everything together and deleted this one's parts."""
         if self._first is not None and self._first not in {str(part.name) for part in parts}:
             raise ResultsError(
-                f"another try of this task has written {self._path}, and deleted the parts of this one",
+                f"another try of this task has written {self.path}, and deleted the parts of this one",
                 permanent=True,
             )
 

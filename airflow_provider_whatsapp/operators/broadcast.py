@@ -14,6 +14,7 @@ from airflow_provider_whatsapp.operators._delivery import (
     opened,
 )
 from airflow_provider_whatsapp.operators._private import hidden_recipients, hidden_values
+from airflow_provider_whatsapp.operators._results import open_results, put_together, tell_of_early_end
 from airflow_provider_whatsapp.operators._template_check import Preparer
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ class BroadcastTemplateOperator(TakesColumns):
         try:
             self._delivery.run(recipients, report)
         except BaseException as error:
-            self._end_early(context, report, results, error)
+            tell_of_early_end(context, report, results, error, self.log)
             raise
         if results is not None:
             results.flush()
@@ -245,48 +246,12 @@ class BroadcastTemplateOperator(TakesColumns):
         if results is None:
             return self._conclude(context, report, ledger)
         path = str(self._results_path())
-        self._put_together(results, report)
+        put_together(results, report, self.log)
         if results.failure is None:
             ledger.keep("results", path)
         found = self._conclude(context, report, ledger, results_path=path)
         results.clean()
         return found
-
-    def _put_together(self, results: Results, report: Report) -> None:
-        """Write the results file; where that cannot be done the task ends as one that was stopped, to be retried."""
-        from airflow_provider_whatsapp.delivery.result_parts import ResultsError
-
-        failure = results.failure
-        try:
-            lines = results.finish()
-        except ResultsError as error:
-            failure = results.failure = failure or error
-        else:
-            self.log.info("WhatsApp: the outcomes of %d recipients are in %s", lines, self._results_path())
-        if results.failure is not None or report.reasons["stopped"]:
-            report.stopped = report.stopped or failure
-
-    def _end_early(
-        self, context: Context, report: Report, results: Results | None, error: BaseException
-    ) -> None:
-        """Tell what is known where the task's time is over or the ledger failed: no later try may come."""
-        from airflow_provider_whatsapp.delivery.stores import LedgerError
-
-        self.log.warning("WhatsApp: ended by %s: %s", type(error).__name__, report.summary())
-        if isinstance(error, LedgerError) and error.permanent:
-            if results is not None:
-                results.flush()  # the try that has taken over tells it all
-            return
-        if results is not None:
-            self._put_together(results, report)
-            if results.failure is not None:
-                self.log.error("%s", results.failure)
-        ti: Any = context.get("ti")
-        if ti is not None:
-            try:
-                ti.xcom_push(key="report", value=report.to_dict())
-            except Exception as problem:  # the task's own error is what has to be seen
-                self.log.warning("The report could not be pushed: %s", problem)
 
     def _recipients(self, window: Window | None) -> Recipients:
         from airflow_provider_whatsapp.delivery.recipients import Recipients
@@ -349,22 +314,9 @@ class BroadcastTemplateOperator(TakesColumns):
     def _results(
         self, context: Context, begin: Begin, total: int, earlier: str | None = None
     ) -> Results | None:
-        from airflow_provider_whatsapp.delivery.results import Results
-
         if not self.results_path:
             return None
-        ti: Any = context.get("ti")
-        names = [getattr(ti, name, "") for name in ("dag_id", "run_id", "task_id", "map_index")]
-        path = self._results_path()
-        results = Results(
-            path,
-            key=digest(names)[:12],
-            number=getattr(ti, "try_number", 1),
-            total=total,
-            resumed=earlier == str(path),
-        )
-        results.begin(anew=begin in ("first", "fresh"))
-        return results
+        return open_results(context, self._results_path(), begin, total=total, earlier=earlier)
 
     def _preview(
         self, context: Context, recipients: Recipients, total: int, approved: Approved | None

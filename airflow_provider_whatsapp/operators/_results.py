@@ -1,0 +1,91 @@
+"""The results file of a broadcast: opened for a try, put together at its end, whichever end that is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_whatsapp.delivery.ledger import Begin
+    from airflow_provider_whatsapp.delivery.report import Report
+    from airflow_provider_whatsapp.delivery.results import Results
+
+
+def open_results(context: Context, path: Any, begin: Begin, *, total: int, earlier: str | None) -> Results:
+    """
+    Return what a try's outcomes are written to.
+
+    :param context: Airflow's context.
+    :param path: The results file.
+    :param begin: How the try begins.
+    :param total: How many recipients there are.
+    :param earlier: The file that an earlier try of the task run has put together.
+    :raises ResultsError: It cannot be written; nobody was sent to.
+    """
+    from airflow_provider_whatsapp.delivery.results import Results
+    from airflow_provider_whatsapp.operators._delivery import digest
+
+    ti: Any = context.get("ti")
+    names = [getattr(ti, name, "") for name in ("dag_id", "run_id", "task_id", "map_index")]
+    results = Results(
+        path,
+        key=digest(names)[:12],
+        number=getattr(ti, "try_number", 1),
+        total=total,
+        resumed=earlier == str(path),
+    )
+    results.begin(anew=begin in ("first", "fresh"))
+    return results
+
+
+def put_together(results: Results, report: Report, log: Any) -> None:
+    """
+    Write the results file; where that cannot be done the task ends as one that was stopped, to be retried.
+
+    :param results: What the outcomes were written to.
+    :param report: Gets the reason.
+    :param log: The task's log.
+    """
+    from airflow_provider_whatsapp.delivery.result_parts import ResultsError
+
+    failure = results.failure
+    try:
+        lines = results.finish()
+    except ResultsError as error:
+        failure = results.failure = failure or error
+    else:
+        log.info("WhatsApp: the outcomes of %d recipients are in %s", lines, results.path)
+    if results.failure is not None or report.reasons["stopped"]:
+        report.stopped = report.stopped or failure
+
+
+def tell_of_early_end(
+    context: Context, report: Report, results: Results | None, error: BaseException, log: Any
+) -> None:
+    """
+    Tell what is known where the task's time is over or the ledger failed: no later try may come.
+
+    :param context: Airflow's context.
+    :param report: Counts everybody.
+    :param results: What the outcomes were written to.
+    :param error: What has ended the task.
+    :param log: The task's log.
+    """
+    from airflow_provider_whatsapp.delivery.stores import LedgerError
+
+    log.warning("WhatsApp: ended by %s: %s", type(error).__name__, report.summary())
+    if isinstance(error, LedgerError) and error.permanent:
+        if results is not None:
+            results.flush()  # the try that has taken over tells it all
+        return
+    if results is not None:
+        put_together(results, report, log)
+        if results.failure is not None:
+            log.error("%s", results.failure)
+    ti: Any = context.get("ti")
+    if ti is not None:
+        try:
+            ti.xcom_push(key="report", value=report.to_dict())
+        except Exception as problem:  # the task's own error is what has to be seen
+            log.warning("The report could not be pushed: %s", problem)
