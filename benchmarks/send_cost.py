@@ -2,6 +2,9 @@
 Wall and CPU time of one send on loopback, beside the peers that a DAG author would use instead.
 
 Ours includes validation, pacing (unlimited here) and error mapping; the others post the same JSON.
+
+``--against CHECKOUT`` compares CPU time with that of another checkout of this repository instead: two processes send in
+turn, a few messages each, and the median of the ratios is told, so that a busy machine meets both.
 """
 
 from __future__ import annotations
@@ -10,12 +13,15 @@ import argparse
 import http.client
 import json
 import os
+import statistics
+import subprocess
 import sys
 import warnings
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
-from common import medians, stub_server
+from common import ROOT, medians, stub_server
 from rows import Row, add_option, hand_over
 
 from airflow_provider_whatsapp.client.config import ClientConfig
@@ -32,6 +38,80 @@ BODY = {
 }
 PATH = "/whatsapp-business/v25.0/106540352242922/messages"
 HEADERS = {"Authorization": "Bearer benchmark-key", "Content-Type": "application/json"}
+
+
+# Reads from its input how many messages to send, and prints the seconds of CPU that each took.
+SENDER = f"""
+import sys, time
+import airflow_provider_whatsapp as package
+from airflow_provider_whatsapp.client.config import ClientConfig
+from airflow_provider_whatsapp.client.messages import Text
+from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+config = ClientConfig(api_key="benchmark-key", host=sys.argv[1], phone_number_id="106540352242922", rate_limit=0)
+send = WhatsAppClient(config).messages.send
+print(package.__file__, flush=True)
+for line in sys.stdin:
+    started = time.process_time()
+    for _ in range(int(line)):
+        send({TO!r}, Text({WORDS!r}))
+    print((time.process_time() - started) / int(line), flush=True)
+"""
+AT_MOST = 1.05
+"""The cost of a send may grow by so much from one version to the next."""
+
+
+def sender(checkout, url):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SENDER, url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+    )
+    used = Path(process.stdout.readline().strip())
+    if not used.is_relative_to(checkout):
+        process.kill()
+        sys.exit(f"{checkout} is no checkout: the package came from {used}")
+    return process
+
+
+def ask(process, count):
+    process.stdin.write(f"{count}\n")
+    process.stdin.flush()
+    return float(process.stdout.readline())
+
+
+def compare(checkout, *, rounds, repeats=40):
+    with stub_server() as url:
+        processes = [sender(path, url) for path in (ROOT, Path(checkout).resolve())]
+        try:
+            for process in processes:
+                ask(process, 200)
+            pairs = []
+            for number in range(rounds):
+                order = processes if number % 2 else processes[::-1]
+                found = {process: ask(process, repeats) for process in order}
+                pairs.append([found[process] for process in processes])
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+    ratio = statistics.median(mine / other for mine, other in pairs)
+    mine, other = (statistics.median(column) for column in zip(*pairs, strict=True))
+    row = Row(
+        name="one send, CPU, against another checkout",
+        value=ratio * other * 1e3,
+        unit="ms",
+        against=str(checkout),
+        reference=other * 1e3,
+        at_most=AT_MOST,
+    )
+    return (
+        row,
+        f"send cost, cpu: {mine * 1e3:.3f} ms, there {other * 1e3:.3f} ms, median of the ratios {ratio:.3f}",
+    )
 
 
 def ours(url):
@@ -89,8 +169,14 @@ def http_hook(url):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument(
+        "--against", metavar="CHECKOUT", help="compare with another checkout instead of peers"
+    )
     add_option(parser)
     options = parser.parse_args()
+    if options.against:
+        row, text = compare(options.against, rounds=options.rounds)
+        return hand_over([row], text, as_json=options.json)
     warnings.simplefilter("ignore")
     with stub_server() as url:
         peers = {
