@@ -143,7 +143,7 @@ def results_command(given: argparse.Namespace) -> int:
         else:
             done = assemble(Path(rest if is_url else given.path))
     except Exception as error:  # an object store's library has errors of its own
-        sys.stderr.write(f"{str(error) or type(error).__name__}\n")
+        _complain(str(error) or type(error).__name__)
         return ERROR
     _show(done)
     return NO_CHANGE
@@ -182,14 +182,14 @@ def templates_command(
 
             given.wanted = load(given.path)
             for warning in given.wanted.warnings:
-                sys.stderr.write(f"warning: {warning}\n")
+                _complain(f"warning: {warning}")
         with WhatsAppClient((find_config or config_of)(given)) as client:
             return actions[given.command](given, client)
     except (WhatsAppError, OSError) as error:
         if given.json:
             facts = error.to_dict() if isinstance(error, WhatsAppError) else {"message": str(error)}
-            _show(json.dumps({"error": facts}, indent=2, ensure_ascii=False))
-        sys.stderr.write(f"{error}\n")
+            _show_json({"error": facts})
+        _complain(str(error))
         return ERROR
 
 
@@ -245,7 +245,10 @@ def _plan(given: argparse.Namespace, client: WhatsAppClient) -> int:
 
     record = Record.read(record_path(given.path))
     plan = plan_templates(client, given.wanted, prune=given.prune, record=record)
-    _show(_json(plan) if given.json else render_plan(plan))
+    if given.json:
+        _show_json(plan.to_dict())
+    else:
+        _show(render_plan(plan))
     return CHANGES if plan.has_changes else NO_CHANGE
 
 
@@ -267,11 +270,14 @@ def _apply(given: argparse.Namespace, client: WhatsAppClient) -> int:
         except (
             OSError
         ) as error:  # it only sharpens later plans, and the report of what was done must not be lost
-            sys.stderr.write(f"the record of edits and deletions was not written: {error}\n")
+            _complain(f"the record of edits and deletions was not written: {error}")
 
     applier = Applier(client, record=record, max_deletions=given.max_deletions, changed=keep)
     report = applier.apply(plan)
-    _show(_json(report) if given.json else render_report(report))
+    if given.json:
+        _show_json(report.to_dict())
+    else:
+        _show(render_report(report))
     if report.failed:
         return ERROR
     return NO_CHANGE if report.complete else CHANGES
@@ -284,7 +290,7 @@ def _pull(given: argparse.Namespace, client: WhatsAppClient) -> int:
 
     result = pull(read_account(client), given.path, force=given.force)
     if given.json:
-        _show(json.dumps(result, indent=2, ensure_ascii=False))
+        _show_json(result)
         return NO_CHANGE
     lines = [f"wrote {one_line(file)}" for file in result["written"]]
     lines += [
@@ -297,9 +303,20 @@ def _pull(given: argparse.Namespace, client: WhatsAppClient) -> int:
     return NO_CHANGE
 
 
-def _json(found: Any) -> str:
-    return json.dumps(found.to_dict(), indent=2, ensure_ascii=False)
-
-
+# What is printed holds texts of the account, of files and of the gateway, and none of it commands the terminal.
 def _show(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    from airflow_provider_whatsapp.client.masking import printable
+
+    sys.stdout.write(printable(text) + "\n")
+
+
+def _show_json(value: Any) -> None:
+    from airflow_provider_whatsapp.client.masking import escaped
+
+    sys.stdout.write(escaped(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
+
+
+def _complain(text: str) -> None:
+    from airflow_provider_whatsapp.client.masking import printable
+
+    sys.stderr.write(printable(text) + "\n")

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_whatsapp.client.config import ClientConfig
 from airflow_provider_whatsapp.client.connection import API_KEY_VARIABLE, environment_key
 from airflow_provider_whatsapp.client.errors import (
+    APIError,
     AuthenticationError,
     ConfigurationError,
     NotFoundError,
     WhatsAppError,
 )
+from airflow_provider_whatsapp.client.masking import clean_line, printable
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
 if TYPE_CHECKING:
@@ -91,20 +93,27 @@ def _maton_connection(client: WhatsAppClient, active: Sequence[dict[str, Any]], 
     """Return the id of an active WhatsApp connection at Maton, made now if there is none."""
     if len(active) > 1:
         _say(f"The key has {len(active)} active WhatsApp connections:")
-        return _choose(active, _connection_line, "Connection")["connection_id"]  # type: ignore[no-any-return]
+        return _id_of(_choose(active, _connection_line, "Connection"))
     if active:
-        _say(f"WhatsApp connection at Maton: {active[0]['connection_id']}, active.")
-        return active[0]["connection_id"]  # type: ignore[no-any-return]
+        _say(f"WhatsApp connection at Maton: {_id_of(active[0])}, active.")
+        return _id_of(active[0])
     pending = client.connections.list(status="PENDING")
     made = pending[0] if pending else client.connections.create()
     _say(
         "The key has no active WhatsApp connection. Open this address in a browser and log in to WhatsApp Business:"
     )
-    _say(f"\n  {made['url']}\n")
+    _say(f"\n  {_line(made.get('url'), 2_000)}\n")
     _say(f"Waiting until you have, {timeout:g} s at most ...")
-    client.connections.wait_until_active(made["connection_id"], timeout=timeout, interval=1.0)
+    client.connections.wait_until_active(_id_of(made), timeout=timeout, interval=1.0)
     _say("Logged in: the connection is active.")
-    return made["connection_id"]  # type: ignore[no-any-return]
+    return _id_of(made)
+
+
+def _id_of(connection: dict[str, Any]) -> str:
+    found = connection.get("connection_id")
+    if not isinstance(found, str) or not found:
+        raise APIError("Maton's answer carries no connection id", advice="Try again later.")
+    return found
 
 
 def _account(config: ClientConfig) -> tuple[ClientConfig, list[dict[str, Any]]]:
@@ -145,17 +154,23 @@ def _choose(
 
 
 def _connection_line(connection: dict[str, Any]) -> str:
-    return f"{connection.get('connection_id')}, made {str(connection.get('creation_time', ''))[:10] or 'at some time'}"
+    made = _line(connection.get("creation_time", ""))[:10] or "at some time"
+    return f"{_line(connection.get('connection_id'))}, made {made}"
 
 
 def _number_line(number: dict[str, Any]) -> str:
     facts = [
-        number.get("display_phone_number") or "a number",
-        number.get("verified_name") or "without a verified name",
-        f"quality {number.get('quality_rating', 'unknown')}",
-        f"ID {number.get('id')}",
+        _line(number.get("display_phone_number") or "a number"),
+        _line(number.get("verified_name") or "without a verified name"),
+        f"quality {_line(number.get('quality_rating', 'unknown'))}",
+        f"ID {_line(number.get('id'))}",
     ]
     return ", ".join(facts)
+
+
+def _line(said: object, limit: int = 100) -> str:
+    """Return what the gateway said as one line; its numbers are what the user has to choose from."""
+    return clean_line(said, limit=limit, masked=False)
 
 
 def _connection_lines(conn_id: str, config: ClientConfig) -> str:
@@ -181,5 +196,5 @@ def _connection_lines(conn_id: str, config: ClientConfig) -> str:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
     sys.stdout.flush()

@@ -147,7 +147,23 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub("", _COMMANDS.sub("", text))
 
 
-def clean_line(text: object, *, limit: int = MAX_QUOTE) -> str:
+def escaped(text: str) -> str:
+    """
+    Write JSON so that it commands no terminal: what is no printable character becomes an escape, and nothing is lost.
+
+    :param text: JSON that has no line breaks inside of its strings.
+    """
+    if text.isascii():
+        return text
+
+    def escape(found: re.Match[str]) -> str:
+        units = found[0].encode("utf-16-be", "surrogatepass")
+        return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+    return _UNPRINTABLE.sub(escape, text)
+
+
+def clean_line(text: object, *, limit: int = MAX_QUOTE, masked: bool = True) -> str:
     """
     Make a foreign text fit for an error, a log or a terminal: one line, bounded, printable, numbers and IDs masked.
 
@@ -155,10 +171,12 @@ def clean_line(text: object, *, limit: int = MAX_QUOTE) -> str:
 
     :param text: A text that somebody else wrote; what is no string becomes one.
     :param limit: Characters that are kept at most.
+    :param masked: Mask numbers and IDs; False: they are what is to be shown.
     """
     words = " ".join(printable(str(text)).split())[: 64 * limit]
-    masked = mask_numbers(_MESSAGE_ID.sub(lambda found: mask_id(found[0]), words))
-    return masked if len(masked) <= limit else f"{masked[: limit - 1]}…"
+    if masked:
+        words = mask_numbers(_MESSAGE_ID.sub(lambda found: mask_id(found[0]), words))
+    return words if len(words) <= limit else f"{words[: limit - 1]}…"
 
 
 class Cleaner:
@@ -244,8 +262,11 @@ def _spellings(char: str) -> str:
     """Return a pattern for one character of the key in every spelling."""
     code = ord(char)
     digits = "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in f"{code:02x}")
-    escapes = rf"\\{{0,8}}{re.escape(char)}|\\{{1,8}}(?:u00|x){digits}|%(?:25){{0,4}}{digits}"
-    return rf"(?:{escapes}|&\#(?:0{{0,8}}{code}|[xX]0{{0,8}}{digits});{_NAMED.get(char, '')})"
+    # The longer spellings first, so that nothing of one is left over.
+    escapes = (
+        rf"\\{{1,8}}(?:u00|x){digits}|%(?:25){{0,4}}{digits}|&\#(?:0{{0,8}}{code}|[xX]0{{0,8}}{digits});"
+    )
+    return rf"(?:{escapes}{_NAMED.get(char, '')}|\\{{0,8}}{re.escape(char)})"
 
 
 _NAMED = {'"': "|&quot;", "&": "|&amp;", "<": "|&lt;", ">": "|&gt;", "'": "|&apos;"}
