@@ -142,14 +142,24 @@ def _short_lines(value: Any, where: str) -> None:
         raise invalid(where, "of at most two line breaks")
 
 
+_QUICK_REPLY = obj({"type": among("quick_reply"), "quick_reply": obj({"id": _reply_id, "title": text(20)})})
+
+
+@structured
+def _quick_replies(value: Any, where: str) -> None:
+    array(_QUICK_REPLY)(value, where)
+    replies = [button["quick_reply"] for button in value]
+    _unique([reply["id"] for reply in replies], f"{where}: quick_reply id")
+
+
+@structured
+def _card_action(value: Any, where: str) -> None:
+    (obj({"buttons": _quick_replies}) if "buttons" in value else _CTA)(value, where)
+
+
 _MEDIA_CARD = obj(
-    {
-        "card_index": whole(0, 9),
-        "type": among("cta_url"),
-        "header": _header("image", "video"),
-        "action": _CTA,
-    },
-    {"body": obj({"text": _short_lines})},
+    {"card_index": whole(0, 9), "header": _header("image", "video"), "action": _card_action},
+    {"body": obj({"text": _short_lines}), "type": among("cta_url")},
 )
 _PRODUCT_CARD = obj(
     {
@@ -166,7 +176,15 @@ def _cards(value: Any, where: str) -> None:
     for index, card in enumerate(value):
         (_PRODUCT_CARD if card.get("type") == "product" else _MEDIA_CARD)(card, f"{where}[{index}]")
     _unique([str(card["card_index"]) for card in value], f"{where}: card_index")
-    if len({(card["type"], card.get("header", {}).get("type")) for card in value}) > 1:
+    shapes = {
+        (
+            card.get("type", "cta_url"),
+            card.get("header", {}).get("type"),
+            len(card["action"].get("buttons", ())),
+        )
+        for card in value
+    }
+    if len(shapes) > 1:
         raise invalid(where, "cards of one kind")
     if len({card["action"].get("catalog_id") for card in value}) > 1:
         raise invalid(where, "products of one catalogue")

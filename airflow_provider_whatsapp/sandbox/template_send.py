@@ -73,8 +73,9 @@ def _parameter(value: Any, where: str) -> None:
     kind = value.get("type")
     if kind is None:
         raise missing(f"{where}['type']")
-    if not isinstance(kind, str) or kind not in _VALUES:
+    if not isinstance(kind, str) or kind.lower() not in _VALUES:
         raise invalid(f"{where}['type']", f"one of {', '.join(sorted(_VALUES))}")
+    kind = value["type"] = kind.lower()
     obj({"type": anything, kind: _VALUES[kind]}, {"parameter_name": text(512)})(value, where)
 
 

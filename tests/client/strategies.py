@@ -19,9 +19,9 @@ _ID_CHARS = st.sampled_from("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 
 
 def texts(limit: int, chars: SearchStrategy[str] = _CHARS) -> SearchStrategy[str]:
-    """Texts from one character to the limit, the limit itself often enough."""
+    """Texts from one character to the limit, the limit itself often enough; never white space alone."""
     short = st.text(chars, min_size=1, max_size=min(limit, 40))
-    return short | st.builds(lambda char: char * limit, chars)
+    return (short | st.builds(lambda char: char * limit, chars)).filter(str.strip)
 
 
 def optional(strategy: SearchStrategy) -> SearchStrategy:

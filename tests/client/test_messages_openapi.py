@@ -81,6 +81,12 @@ ERRATA = [
         ["payload", "text", "action", "coupon_code"],
     ),
     (
+        "a catalogue's or a flow's button without values has no parameters (Meta's catalogue template page)",
+        None,
+        ("ButtonComponent", "allOf", 1, "required"),
+        ["sub_type", "index"],
+    ),
+    (
         "components of newer templates (Meta's carousel and offer pages)",
         None,
         ("TemplateComponent", "properties", "type", "enum"),

@@ -79,9 +79,9 @@ def required_text(value: object, field: str, *, doc: str, limit: int | None = No
     """
     if not isinstance(value, str):
         raise wrong_type(value, field, "a string", doc=doc)
-    if not value:
+    if not value.strip():
         raise PayloadError(
-            "is empty",
+            "holds white space alone" if value else "is empty",
             field=field,
             limit=f"1-{limit} characters" if limit else "at least 1 character",
             doc=doc,
@@ -277,6 +277,7 @@ def part(model: type[_Model], value: object, path: str) -> _Model:
         return value
     if not isinstance(value, Mapping):
         raise wrong_type(value, path, f"{model.__name__} or a dict of its fields")
+    value = without_null(value)
     check_names(model, value, path)
     try:
         return model(**value)
@@ -293,12 +294,13 @@ def typed(value: Mapping[Any, Any], field: str, known: Mapping[str, type[Part]],
     :param known: The models by their type.
     :param doc: Title of Meta's document.
     """
-    name = value.get("type")
+    given = value.get("type")
+    name = given.lower() if isinstance(given, str) else given
     if not isinstance(name, str) or name not in known:
         raise PayloadError(
-            f"has an unknown type {shown(name)}", field=field, doc=doc, advice=f"Types: {', '.join(known)}."
+            f"has an unknown type {shown(given)}", field=field, doc=doc, advice=f"Types: {', '.join(known)}."
         )
-    fields = {key: item for key, item in value.items() if key != "type"}
+    fields = {key: item for key, item in without_null(value).items() if key != "type"}
     nested = fields.get(name)
     return part(known[name], nested if len(fields) == 1 and isinstance(nested, Mapping) else fields, field)
 
@@ -329,6 +331,15 @@ def put(model: object, name: str, value: object) -> None:
     :param value: Its checked and converted value.
     """
     object.__setattr__(model, name, value)
+
+
+def without_null(fields: Mapping[Any, Any]) -> dict[Any, Any]:
+    """
+    Return the fields that are not None, which stands for one that is left out.
+
+    :param fields: Fields of a message or of a part of one.
+    """
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def without_empty(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ def flatten(content: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
     kind = content.get("type")
     if not isinstance(kind, str) or kind not in _ACTIONS:
         return None
+    content = _checks.without_null(content)
     for name in content:
         if name not in {"type", "header", "body", "footer", "action"}:
             raise PayloadError(
@@ -44,7 +45,7 @@ def flatten(content: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
 
 def _object(value: object, field: str) -> Mapping[str, Any]:
     _checks.mapping(value, field, doc=_DOC)
-    return value  # type: ignore[return-value]
+    return _checks.without_null(value)  # type: ignore[arg-type]
 
 
 def _parameters(action: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,11 +114,20 @@ def _carousel(action: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         return "product_carousel", {"catalog_id": actions[0].get("catalog_id"), "products": products}
     media = []
     for position, card in enumerate(cards):
-        flat = {"header": card.get("header"), **_parameters(actions[position])}
+        flat = {"header": card.get("header"), **_card_buttons(actions[position], position)}
         if "body" in card:
             flat["body"] = _object(card["body"], f"{_ACTION}.cards[{position}].body").get("text")
         media.append(flat)
     return "media_carousel", {"cards": media}
+
+
+def _card_buttons(action: Mapping[str, Any], position: int) -> dict[str, Any]:
+    """Return a card's link, or its quick replies."""
+    if "buttons" not in action:
+        return _parameters(action)
+    field = f"{_ACTION}.cards[{position}].action.buttons"
+    found = _checks.items(action["buttons"], field, doc=_DOC)
+    return {"buttons": [_object(item, f"{field}[{i}]").get("quick_reply") for i, item in enumerate(found)]}
 
 
 _ACTIONS: dict[str, Callable[[Mapping[str, Any]], tuple[str, dict[str, Any]]]] = {

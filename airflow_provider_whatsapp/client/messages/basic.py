@@ -34,10 +34,12 @@ class Text(Message):
     doc: ClassVar[str] = "Text messages"
 
     body: str
-    preview_url: bool = False
+    preview_url: bool | None = False
 
     def __post_init__(self) -> None:
         _checks.required_text(self.body, "text.body", doc=self.doc, limit=TEXT_LIMIT)
+        if self.preview_url is None:
+            _checks.put(self, "preview_url", False)
         _checks.flag(self.preview_url, "text.preview_url", doc=self.doc)
 
     def to_payload(self) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from airflow_provider_whatsapp.client.messages.interactive import (
     BODY_LIMIT,
     FOOTER_LIMIT,
     Interactive,
+    ReplyButton,
     header_part,
+    reply_buttons,
     text_header,
 )
 from airflow_provider_whatsapp.client.messages.media import Image, Video
@@ -123,28 +125,42 @@ class CatalogMessage(Interactive):
 @dataclass(frozen=True, slots=True)
 class MediaCard(Part):
     """
-    A card of a media carousel.
+    A card of a media carousel: with a link, or with quick replies.
 
     :param header: An ``Image`` or a ``Video`` without caption, or a dict of one.
-    :param display_text: Label of the card's button, 1 to 20 characters.
-    :param url: http(s) link that the button opens.
+    :param display_text: Label of the card's link, 1 to 20 characters.
+    :param url: http(s) link that it opens.
     :param body: Up to 160 characters with at most two line breaks.
+    :param buttons: Quick replies instead of the link: ``ReplyButton``, dicts of their fields, or plain titles (then
+        the id is the title). Older pages of Meta allow an id 20 characters.
     """
 
     doc: ClassVar[str] = "Interactive media carousel messages"
 
     header: Image | Video | Mapping[str, Any]
-    display_text: str
-    url: str
+    display_text: str | None = None
+    url: str | None = None
     body: str | None = None
+    buttons: Sequence[ReplyButton | Mapping[str, Any] | str] | None = None
 
     def __post_init__(self) -> None:
         header = header_part(self.header, "header", doc=self.doc)
         if not isinstance(header, (Image, Video)):
             raise _checks.wrong_type(header, "header", "an image or a video", doc=self.doc)
         _checks.put(self, "header", header)
-        _checks.required_text(self.display_text, "display_text", doc=self.doc, limit=20)
-        _checks.http_url(self.url, "url", doc=self.doc)
+        if self.buttons is None:
+            _checks.required_text(self.display_text, "display_text", doc=self.doc, limit=20)
+            _checks.http_url(self.url, "url", doc=self.doc)
+        elif self.display_text or self.url:
+            raise PayloadError(
+                "cannot stand beside display_text and url",
+                field="buttons",
+                limit="one link, or quick replies",
+                doc=self.doc,
+                advice="Leave one of them out.",
+            )
+        else:
+            _checks.put(self, "buttons", reply_buttons(self.buttons, "buttons", doc=self.doc))
         _checks.optional_text(self.body, "body", doc=self.doc, limit=160)
         breaks = (self.body or "").count("\n")
         if breaks > 2:
@@ -159,20 +175,27 @@ class MediaCard(Part):
     def to_payload(self) -> dict[str, Any]:
         """Return the card as Graph's JSON, without its position."""
         header = cast("Image | Video", self.header).to_payload()
-        parameters = {"display_text": self.display_text, "url": self.url}
         card: dict[str, Any] = {"type": "cta_url", "header": header}
         if self.body:
             card["body"] = {"text": self.body}
-        return {**card, "action": {"name": "cta_url", "parameters": parameters}}
+        if self.buttons is None:
+            parameters = {"display_text": self.display_text, "url": self.url}
+            return {**card, "action": {"name": "cta_url", "parameters": parameters}}
+        replies = [
+            {"type": "quick_reply", "quick_reply": {"id": button.id, "title": button.title}}
+            for button in cast("tuple[ReplyButton, ...]", self.buttons)
+        ]
+        return {**card, "action": {"buttons": replies}}
 
 
 @dataclass(frozen=True, slots=True)
 class MediaCarousel(Interactive):
     """
-    A text over 2 to 10 cards with pictures (or videos) and links.
+    A text over 2 to 10 cards with pictures (or videos), and links or quick replies.
 
     :param body: 1 to 1024 characters.
-    :param cards: 2 to 10 ``MediaCard``, or dicts of their fields; all with images, or all with videos.
+    :param cards: 2 to 10 ``MediaCard``, or dicts of their fields; all with images, or all with videos, and with the
+        same kind and number of buttons.
     """
 
     kind: ClassVar[str] = "media_carousel"
@@ -192,6 +215,14 @@ class MediaCarousel(Interactive):
                 limit="the same kind on every card",
                 doc=self.doc,
                 advice="Give every card an image, or every card a video.",
+            )
+        if len({len(card.buttons or ()) for card in cards}) > 1:
+            raise PayloadError(
+                "has cards with other buttons than the rest",
+                field="media_carousel.cards",
+                limit="the same kind and number of buttons on every card",
+                doc=self.doc,
+                advice="Give every card a link, or every card as many quick replies.",
             )
         _checks.put(self, "cards", cards)
 

@@ -78,7 +78,7 @@ def header_part(value: object, field: str, *, doc: str) -> str | Image | Video |
     :param doc: Title of Meta's document.
     """
     if isinstance(value, Mapping):
-        if value.get("type") == "text":
+        if str(value.get("type")).lower() == "text":
             value = _checks.part(
                 _HeaderText, {key: item for key, item in value.items() if key != "type"}, field
             ).text
@@ -146,6 +146,23 @@ class ReplyButton(Part):
         return {"type": "reply", "reply": {"id": self.id, "title": self.title}}
 
 
+def reply_buttons(value: object, field: str, *, doc: str, high: int | None = None) -> tuple[ReplyButton, ...]:
+    """
+    Return buttons that send their titles, each with an id and a title of its own.
+
+    :param value: A list of ``ReplyButton``, dicts of their fields, or plain titles.
+    :param field: Path of the list.
+    :param doc: Title of Meta's document.
+    :param high: Most buttons; None: no document states it.
+    """
+    given = _checks.items(value, field, doc=doc, low=1, high=high)
+    titled = [{"id": item.strip(), "title": item} if isinstance(item, str) else item for item in given]
+    made = _checks.parts(ReplyButton, titled, field, doc=doc)
+    _checks.unique([button.id for button in made], field, "id", doc=doc)
+    _checks.unique([button.title for button in made], field, "title", doc=doc)
+    return made
+
+
 @dataclass(frozen=True, slots=True)
 class ReplyButtons(Interactive):
     """
@@ -168,12 +185,7 @@ class ReplyButtons(Interactive):
     def __post_init__(self) -> None:
         self.check_texts(self.body, self.footer)
         _checks.put(self, "header", header_part(self.header, "button.header", doc=self.doc))
-        given = _checks.items(self.buttons, "button.buttons", doc=self.doc, low=1, high=3)
-        titled = [{"id": item.strip(), "title": item} if isinstance(item, str) else item for item in given]
-        made = _checks.parts(ReplyButton, titled, "button.buttons", doc=self.doc)
-        _checks.unique([button.id for button in made], "button.buttons", "id", doc=self.doc)
-        _checks.unique([button.title for button in made], "button.buttons", "title", doc=self.doc)
-        _checks.put(self, "buttons", made)
+        _checks.put(self, "buttons", reply_buttons(self.buttons, "button.buttons", doc=self.doc, high=3))
 
     def to_payload(self) -> dict[str, Any]:
         """Return the message as Graph's JSON."""

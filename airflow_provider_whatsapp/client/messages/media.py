@@ -142,10 +142,12 @@ class Audio(Media):
     kind: ClassVar[str] = "audio"
     doc: ClassVar[str] = "Audio messages"
 
-    voice: bool = False
+    voice: bool | None = False
 
     def check_more(self) -> None:
         """Check what this kind has beyond the others."""
+        if self.voice is None:
+            _checks.put(self, "voice", False)
         _checks.flag(self.voice, "audio.voice", doc=self.doc)
 
     def content(self) -> dict[str, Any]:

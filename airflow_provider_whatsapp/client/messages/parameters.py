@@ -234,7 +234,7 @@ def header_parameter(value: object, field: str) -> HeaderParameter:
 def _is_raw(value: Mapping[Any, Any]) -> bool:
     """Say whether a dict is a parameter in Graph's nested form, of a type that has no class here."""
     name = value.get("type")
-    return isinstance(name, str) and name not in _HEADER and isinstance(value.get(name), Mapping)
+    return isinstance(name, str) and name.lower() not in _HEADER and isinstance(value.get(name), Mapping)
 
 
 def parameter_name(name: object, field: str) -> None:

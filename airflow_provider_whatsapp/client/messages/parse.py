@@ -68,7 +68,7 @@ def parse_message(fields: Mapping[str, Any]) -> Message:
             doc=_DOC,
             advice=f"Types: {', '.join(MESSAGE_TYPES)}.",
         )
-    rest = {name: value for name, value in fields.items() if name != "type"}
+    rest = {name: value for name, value in _checks.without_null(fields).items() if name != "type"}
     _refuse_envelope(rest)
     nested = rest.get(kind) if len(rest) == 1 else None
     if kind == "interactive" and isinstance(nested, Mapping):
@@ -105,7 +105,7 @@ def _model(kind: str) -> type[Message]:
 
 
 def _built(kind: str, fields: Mapping[str, Any]) -> Message:
-    flat = dict(fields)
+    flat = _checks.without_null(fields)
     language = flat.get("language")
     if kind == "template" and isinstance(language, Mapping):
         flat["language"] = language.get("code")

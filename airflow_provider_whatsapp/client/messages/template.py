@@ -198,6 +198,7 @@ class Template(Message):
                     advice=f"Leave components or {name} out.",
                 )
         found = _checks.items(self.components, "template.components", doc=DOC)
+        found = tuple(_without_nulls(item) for item in found)
         for position, item in enumerate(found):
             path = f"template.components[{position}]"
             _checks.mapping(item, path, doc=DOC)
@@ -205,6 +206,7 @@ class Template(Message):
             if str(item["type"]).lower() == "button":
                 _checks.required_text(item.get("sub_type"), f"{path}.sub_type", doc=DOC)
                 _checks.integer(item.get("index"), f"{path}.index", doc=DOC, low=0, high=9)
+            _check_texts(item.get("parameters"), f"{path}.parameters")
         _checks.put(self, "components", found)
 
     def _check_offer(self) -> None:
@@ -240,6 +242,25 @@ class Template(Message):
                 advice="Give every card an image, or every card a video, or every card a product.",
             )
         _checks.put(self, "carousel", cards)
+
+
+def _without_nulls(value: Any) -> Any:
+    """Leave the null keys of Graph's JSON out, but for a flow's data, which is the caller's own."""
+    if isinstance(value, Mapping):
+        return {
+            key: item if key == "flow_action_data" else _without_nulls(item)
+            for key, item in value.items()
+            if item is not None
+        }
+    return [_without_nulls(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _check_texts(parameters: object, field: str) -> None:
+    """Refuse texts of white space alone in Graph's own JSON."""
+    for position, item in enumerate(parameters if isinstance(parameters, list) else ()):
+        text = item.get("text") if isinstance(item, Mapping) else None
+        if isinstance(text, str):
+            _checks.required_text(text, f"{field}[{position}].text", doc=DOC)
 
 
 def header_kind(header: object) -> str:

@@ -44,12 +44,9 @@ class TemplateButton(Part):
 
     def to_payload(self) -> dict[str, Any]:
         """Return the button as Graph's JSON."""
-        return {
-            "type": "button",
-            "sub_type": self.sub_type,
-            "index": str(self.index),
-            "parameters": self.parameters(),
-        }
+        parameters = self.parameters()
+        made = {"type": "button", "sub_type": self.sub_type, "index": str(self.index)}
+        return {**made, "parameters": parameters} if parameters else made
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +131,8 @@ class _ActionButton(TemplateButton):
 
     def parameters(self) -> list[dict[str, Any]]:
         """Return the button's parameters as Graph's JSON."""
-        return [{"type": "action", "action": self.action()}]
+        action = self.action()
+        return [{"type": "action", "action": action}] if action else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,11 +339,14 @@ def _button(item: object, position: int, path: str) -> TemplateButton:
     if not isinstance(item, Mapping):
         raise _checks.wrong_type(item, path, "a button, a dict of one or the suffix of a URL", doc=DOC)
     name = item.get("type")
-    if name == "button":
+    if isinstance(name, str) and name.lower() == "button":
         return _checks.part(RawButton, {"index": item.get("index", position), "fields": item}, path)
     kind = _KINDS.get(name.lower()) if isinstance(name, str) else None
     if kind is None:
         advice = f"Types: {', '.join(_KINDS)}; or Graph's own component with type button and a sub_type."
         raise PayloadError(f"has an unknown type {_checks.shown(name)}", field=path, doc=DOC, advice=advice)
-    fields = {"index": position, **{key: value for key, value in item.items() if key != "type"}}
+    fields = {
+        "index": position,
+        **{key: value for key, value in _checks.without_null(item).items() if key != "type"},
+    }
     return _checks.part(kind, fields, path)

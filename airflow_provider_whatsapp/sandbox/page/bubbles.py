@@ -224,10 +224,14 @@ def _card(state: State, card: dict[str, Any]) -> Bubble:
     _header(state, made, card.get("header", {}))
     if "body" in card:
         made.body = formatted(card["body"]["text"])
-    if card["type"] == "cta_url":
-        made.buttons = [_action_button("cta_url", card["action"])]
+    action = card["action"]
+    if "buttons" in action:
+        replies = [each["quick_reply"] for each in action["buttons"]]
+        made.buttons = [Button("reply", reply["title"], reply["id"]) for reply in replies]
+    elif "parameters" in action:
+        made.buttons = [_action_button("cta_url", action)]
     else:
-        made.attachments.append(Attachment("product", card["action"]["product_retailer_id"], "Product"))
+        made.attachments.append(Attachment("product", action["product_retailer_id"], "Product"))
     return made
 
 
