@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_whatsapp.links import ResultsLink
 from airflow_provider_whatsapp.operators._arguments import count_or_share, flag, one_of
+from airflow_provider_whatsapp.operators._private import hidden
 from airflow_provider_whatsapp.operators._template_check import look_up
 from airflow_provider_whatsapp.policies import with_policy
 
@@ -61,8 +62,12 @@ class DeliveringOperator(BaseOperator):
         "max_failed",
         "log_pii",
     )
-    private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {}
-    """What is not shown unless ``log_pii`` says so, and how it is hidden."""
+    shown_fields: ClassVar[frozenset[str]] = frozenset(template_fields) | frozenset(
+        ("template_name", "language", "check_template", "skip_if_empty")
+    )
+    """Template fields that say nothing about anybody. All others of this package are hidden unless ``log_pii``."""
+    hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {}
+    """How a field is hidden, where it is not done as usual."""
     readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
         "on_unknown": one_of("report", "resend"),
         "resend_on_clear": flag,
@@ -116,9 +121,16 @@ class DeliveringOperator(BaseOperator):
         else:
             super()._do_render_template_fields(parent, *args, **kwargs)
         if parent is self and not self._shows_all():
-            self._revealed = {name: getattr(self, name) for name in self.private_fields}
-            for name, hide in self.private_fields.items():
-                setattr(self, name, hide(getattr(self, name)))
+            self._revealed = {name: getattr(self, name) for name in self._hidden_fields()}
+            self._set(
+                {name: self.hidden_by.get(name, hidden)(value) for name, value in self._revealed.items()}
+            )
+
+    def _hidden_fields(self) -> set[str]:
+        """Return the fields that are hidden; what a subclass of a user's own adds is left to it."""
+        package = __name__.partition(".")[0]
+        ours = (kind for kind in type(self).__mro__ if kind.__module__.partition(".")[0] == package)
+        return {name for kind in ours for name in getattr(kind, "template_fields", ())} - self.shown_fields
 
     def _render_own(self, *args: Any, **kwargs: Any) -> None:
         """Render this task's own fields; before anything of them is hidden."""

@@ -1,62 +1,149 @@
-"""What Airflow may show of a task's arguments: who is written to, and what, stays out of its database and pages."""
+"""
+What Airflow may show of a task's arguments: who is written to, and what, stays out of its database and pages.
+
+Hidden is the default. Shown is what is known to say nothing about anybody: shapes, counts, kinds, names of variables,
+an author's ``"{column}"``.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
 HIDDEN = "•••"
+SHOWN = 5
+"""Recipients of a list that are shown, masked."""
+MOST = 50
+"""Values of a list that are shown as hidden ones."""
+
+_COLUMN = re.compile(r"\{[A-Za-z_][\w .-]{0,40}\}")
+_NAME = re.compile(r"(?!\D*(?:\d\D*){5})[a-z0-9_]{1,60}")
+_KEYS = frozenset(["type", "sub_type", "index", "format"])
+_SAID = frozenset(
+    {
+        *(
+            "text",
+            "image",
+            "video",
+            "audio",
+            "document",
+            "sticker",
+            "location",
+            "contacts",
+            "interactive",
+            "template",
+        ),
+        *(
+            "header",
+            "body",
+            "footer",
+            "button",
+            "buttons",
+            "list",
+            "carousel",
+            "url",
+            "quick_reply",
+            "copy_code",
+        ),
+        *(
+            "phone_number",
+            "flow",
+            "catalog",
+            "mpm",
+            "payload",
+            "product",
+            "reaction",
+            "currency",
+            "date_time",
+        ),
+        "limited_time_offer",
+    }
+)
+_START = re.compile(
+    r"((?:https?|file|local|s3a?|gs|gcs|abfss?|wasbs?|adl|hdfs)://|~?/|\.{1,2}/)", re.IGNORECASE
+)
+_SUFFIX = re.compile(
+    r"\.(?:csv|tsv|txt|jsonl?|ndjson|xlsx?|docx?|pptx?|pdf|png|jpe?g|webp|mp[34]|3gp|ogg|aac|amr|m4a)(?:\.gz)?$",
+    re.IGNORECASE,
+)
+
+
+def hidden(value: Any) -> Any:
+    """
+    Return an argument with its texts and numbers hidden and its shape kept.
+
+    :param value: A text, a number, a path, a list or dict of them; a thing of any other kind shows its kind.
+    """
+    if isinstance(value, Mapping):
+        return _hidden_items(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        shown = [hidden(item) for item in list(value)[:MOST]]
+        return [*shown, f"... {len(value)} in all"] if len(value) > MOST else shown
+    if value is None or isinstance(value, bool) or value == "":
+        return value
+    if isinstance(value, str):
+        return value if _COLUMN.fullmatch(value) else _hidden_text(value)
+    if isinstance(value, os.PathLike) or hasattr(value, "protocol"):
+        return _hidden_text(str(value))
+    return HIDDEN if isinstance(value, int | float) else f"{HIDDEN} ({_kind(value)})"
+
+
+def _kind(value: Any) -> str:
+    return f"{len(value)} bytes" if isinstance(value, bytes | bytearray) else type(value).__name__
+
+
+def _hidden_items(value: Mapping[Any, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, item in list(value.items())[:MOST]:
+        name = key if isinstance(key, str) and _NAME.fullmatch(key) else f"{HIDDEN} {len(found) + 1}"
+        said = key in _KEYS and ((isinstance(item, int) and 0 <= item < 100) or str(item).lower() in _SAID)
+        found[name] = item if said else hidden(item)
+    return found
+
+
+def _hidden_text(text: str) -> str:
+    """Hide a text; of a path or link it is said what it is."""
+    start = _START.match(text)
+    if start is None or "\n" in text:
+        return HIDDEN
+    end = _SUFFIX.search(text)
+    return f"{start[1]}{HIDDEN}{end[0] if end else ''}"
 
 
 def hidden_recipients(value: Any) -> Any:
     """
-    Return recipients with the middle of each number hidden; paths stay.
+    Return recipients with the middle of each number hidden.
 
     :param value: A number, a text of several, a list of them or of rows, or a path.
     """
     from airflow_provider_whatsapp.client.phone import is_user_id, mask, normalise
 
-    if isinstance(value, str):
-        if is_user_id(value):
-            return mask(value)
-        try:
-            return mask(f"+{normalise(value)}")
-        except ValueError:
-            separated = any(mark in value for mark in ",;\n")
-            is_path = any(char.isalpha() for char in value) and "/" in value
-            return value if is_path or not separated else f"{HIDDEN} ({len(value)} characters)"
     if isinstance(value, list | tuple | set | frozenset):
-        shown = [hidden_recipients(item) if isinstance(item, str) else HIDDEN for item in list(value)[:5]]
-        return [*shown, f"... {len(value)} in all"] if len(value) > 5 else shown
-    return value if value is None or not isinstance(value, Mapping) else HIDDEN
+        shown = [
+            HIDDEN if isinstance(item, Mapping) else hidden_recipients(item) for item in list(value)[:SHOWN]
+        ]
+        return [*shown, f"... {len(value)} in all"] if len(value) > SHOWN else shown
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return HIDDEN if isinstance(value, Mapping) else hidden(value)
+    if is_user_id(value):
+        return mask(str(value))
+    try:
+        return mask(f"+{normalise(value)}")
+    except ValueError:
+        said = hidden(str(value))
+        return f"{HIDDEN} ({len(str(value))} characters)" if said == HIDDEN else said
 
 
-def hidden_values(value: Any) -> Any:
+def masked_numbers(value: Any) -> Any:
     """
-    Return an argument with its texts hidden and its shape kept; ``"{column}"`` and paths say nothing about anybody.
+    Return a text, or a list of them, with what looks like a phone number masked.
 
-    :param value: A text, a number, a list or dict of them.
+    :param value: A query, say, which is the author's own but for what Jinja puts into it.
     """
-    if isinstance(value, Mapping):
-        return {
-            key: item if key in ("type", "sub_type", "index") else hidden_values(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [hidden_values(item) for item in value]
+    from airflow_provider_whatsapp.client.phone import mask_numbers
+
     if isinstance(value, str):
-        harmless = value.startswith(("/", "./", "../", "http://", "https://", "s3://", "gs://", "file://"))
-        template = value.startswith("{") and value.endswith("}") and value.count("{") == 1
-        return value if harmless or template or not value else HIDDEN
-    if isinstance(value, bytes | bytearray):
-        return f"{HIDDEN} ({len(value)} bytes)"
-    return HIDDEN if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def hidden_content(value: Any) -> Any:
-    """
-    Return a media source as it is, but for bytes, which are a file's content.
-
-    :param value: URL, media id, path, bytes or file object.
-    """
-    return hidden_values(value) if isinstance(value, bytes | bytearray) else value
+        return mask_numbers(value)
+    return [masked_numbers(item) for item in value] if isinstance(value, list | tuple) else hidden(value)

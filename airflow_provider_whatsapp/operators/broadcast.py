@@ -13,7 +13,7 @@ from airflow_provider_whatsapp.operators._delivery import (
     digest,
     opened,
 )
-from airflow_provider_whatsapp.operators._private import hidden_recipients, hidden_values
+from airflow_provider_whatsapp.operators._private import hidden_recipients
 from airflow_provider_whatsapp.operators._results import open_results, put_together, tell_of_early_end
 from airflow_provider_whatsapp.operators._template_check import Preparer
 
@@ -111,13 +111,12 @@ class BroadcastTemplateOperator(TakesColumns):
         "buttons": "json",
         "components": "json",
     }
-    private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {
+    shown_fields: ClassVar[frozenset[str]] = DeliveringOperator.shown_fields | {
+        *("to_field", "shard", "shards", "scope", "results_path", "dry_run", "send_window", "timezone"),
+    }
+    hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {
         "recipients": hidden_recipients,
         "suppression": hidden_recipients,
-        "header": hidden_values,
-        "body": hidden_values,
-        "buttons": hidden_values,
-        "components": hidden_values,
     }
     readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
         **DeliveringOperator.readers,

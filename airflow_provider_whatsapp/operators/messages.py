@@ -12,7 +12,7 @@ from airflow_provider_whatsapp.operators._delivery import (
     DeliveringOperator,
     digest,
 )
-from airflow_provider_whatsapp.operators._private import hidden_content, hidden_recipients, hidden_values
+from airflow_provider_whatsapp.operators._private import hidden_recipients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +42,7 @@ class _SendOperator(DeliveringOperator):
     """
 
     template_fields: Sequence[str] = ("to", *DeliveringOperator.template_fields)
-    private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {"to": hidden_recipients}
+    hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {"to": hidden_recipients}
     content_fields: ClassVar[tuple[str, ...]] = ()
     """What the message is made of, to be recognised by a retry."""
 
@@ -173,13 +173,6 @@ class SendTemplateOperator(_SendOperator):
         "buttons": "json",
         "components": "json",
     }
-    private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {
-        **_SendOperator.private_fields,
-        "header": hidden_values,
-        "body": hidden_values,
-        "buttons": hidden_values,
-        "components": hidden_values,
-    }
     readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
         **_SendOperator.readers,
         "skip_if_empty": flag,
@@ -254,12 +247,8 @@ class SendMediaOperator(_SendOperator):
     """
 
     content_fields: ClassVar[tuple[str, ...]] = ("media", "kind", "caption", "filename")
+    shown_fields: ClassVar[frozenset[str]] = _SendOperator.shown_fields | {"kind"}
     template_fields: Sequence[str] = (*_SendOperator.template_fields, *content_fields, "skip_if_empty")
-    private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {
-        **_SendOperator.private_fields,
-        "media": hidden_content,
-        "caption": hidden_values,
-    }
     readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
         **_SendOperator.readers,
         "skip_if_empty": flag,
@@ -306,11 +295,8 @@ class SendTextOperator(_SendOperator):
     """
 
     content_fields: ClassVar[tuple[str, ...]] = ("text", "preview_url")
+    shown_fields: ClassVar[frozenset[str]] = _SendOperator.shown_fields | {"preview_url"}
     template_fields: Sequence[str] = (*_SendOperator.template_fields, *content_fields)
-    private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {
-        **_SendOperator.private_fields,
-        "text": hidden_values,
-    }
     readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {**_SendOperator.readers, "preview_url": flag}
 
     def __init__(self, *, text: str, preview_url: bool | str = False, **kwargs: Any) -> None:
@@ -338,10 +324,6 @@ class SendMessageOperator(_SendOperator):
     content_fields: ClassVar[tuple[str, ...]] = ("message",)
     template_fields: Sequence[str] = (*_SendOperator.template_fields, *content_fields)
     template_fields_renderers: ClassVar[dict[str, str]] = {"message": "json"}
-    private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {
-        **_SendOperator.private_fields,
-        "message": hidden_values,
-    }
 
     def __init__(self, *, message: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._arguments import flag, optional, whole
-from airflow_provider_whatsapp.operators._private import hidden_recipients, hidden_values
+from airflow_provider_whatsapp.operators._private import hidden_recipients, masked_numbers
 from airflow_provider_whatsapp.operators.messages import _SendOperator
 
 if TYPE_CHECKING:
@@ -100,10 +100,10 @@ class SqlToWhatsAppOperator(_SendOperator):
         "buttons": "json",
         "hook_params": "json",
     }
-    private_fields: ClassVar[dict[str, Callable[[Any], Any]]] = {
-        "to": hidden_recipients,
-        **dict.fromkeys(("body", "buttons", "caption", "parameters"), hidden_values),
+    shown_fields: ClassVar[frozenset[str]] = _SendOperator.shown_fields | {
+        *("conn_id", "format", "max_rows", "csv_formulas", "database"),
     }
+    hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {"to": hidden_recipients, "sql": masked_numbers}
     readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
         **_SendOperator.readers,
         "max_rows": optional(whole),

@@ -57,7 +57,7 @@ INNER = {
         "log",
         "logger",
     ),
-    *("parameters", "private_fields", "readers", "results_file", "template_id", "to_payload"),
+    *("parameters", "shown_fields", "hidden_by", "readers", "results_file", "template_id", "to_payload"),
 }
 """Members that carry docstrings for those who work on the package, and tell users nothing."""
 
