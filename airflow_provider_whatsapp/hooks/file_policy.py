@@ -195,9 +195,9 @@ class RowFiles:
         except ValueError:
             raise _forbidden(fenced=self._fence is not None) from None
         if place.store is not None:
-            from airflow.sdk import ObjectStoragePath
+            from airflow_provider_whatsapp.hooks.object_stores import object_path
 
-            return ObjectStoragePath(source)
+            return object_path(source)
         path = Path(*place.parts)
         try:
             regular = stat.S_ISREG(path.stat().st_mode)

@@ -19,6 +19,7 @@ from airflow_provider_whatsapp.client.media_types import (
 )
 from airflow_provider_whatsapp.client.messages import parse_message
 from airflow_provider_whatsapp.hooks.file_policy import readable
+from airflow_provider_whatsapp.hooks.object_stores import object_path
 
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.media import MediaFile
@@ -39,9 +40,7 @@ def opened(source: Any, *, field: str = "media") -> Any:
     """
     source = readable(source, field=field)
     if isinstance(source, str) and source_form(source) == "store":
-        from airflow.sdk import ObjectStoragePath
-
-        return ObjectStoragePath(source)
+        return object_path(source)
     return source
 
 

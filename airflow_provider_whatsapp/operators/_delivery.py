@@ -172,7 +172,8 @@ class DeliveringOperator(BaseOperator):
             with self._arguments():
                 return self._send(context)
         except WhatsAppError as error:
-            raise _translated(error) from error
+            # What is wrong with an argument or the connection is said whole by its one line: no cause below it.
+            raise _translated(error) from None if isinstance(error, ValueError) else error
 
     def _send(self, context: Context) -> dict[str, Any]:
         raise NotImplementedError
@@ -312,9 +313,9 @@ def opened(path: Any) -> Any:
 
     :param path: What a DAG author gave.
     """
-    from airflow.sdk import ObjectStoragePath
+    from airflow_provider_whatsapp.hooks.object_stores import object_path
 
-    return ObjectStoragePath(path) if isinstance(path, str) else path
+    return object_path(path) if isinstance(path, str) else path
 
 
 def _store(context: Context, ledger_path: Any) -> Store:

@@ -137,7 +137,8 @@ class SyncTemplatesOperator(BaseOperator):
                 return plan.to_dict()
             report = self._apply(plan)
         except WhatsAppError as error:
-            raise AirflowFailException(str(error)) if error.permanent else error from error
+            failure = AirflowFailException(str(error)) if error.permanent else error
+            raise failure from None if isinstance(error, ValueError) else error
         result = report.to_dict()
         context["ti"].xcom_push(key="report", value=result)
         self._check(report)

@@ -106,7 +106,8 @@ class MessageStatusSensor(DeferringSensor):
             progress = look(self.hook.get_message_status, ids, self.status)
         except WhatsAppError as error:
             if error.permanent:
-                raise AirflowFailException(str(error)) from error
+                # A mistake of an argument or the connection is said whole by its one line: no cause below it.
+                raise AirflowFailException(str(error)) from None if isinstance(error, ValueError) else error
             self.log.warning("The poll failed and will be repeated: %s", error)
             return PokeReturnValue(is_done=False)
         self.log.info(progress.message)

@@ -121,7 +121,8 @@ class TemplateApprovalSensor(DeferringSensor):
             verdict = poll(self.hook, self.wanted())
         except WhatsAppError as error:
             if error.permanent:
-                raise AirflowFailException(str(error)) from error
+                # A mistake of an argument or the connection is said whole by its one line: no cause below it.
+                raise AirflowFailException(str(error)) from None if isinstance(error, ValueError) else error
             self.log.warning("The poll failed and will be repeated: %s", error)
             return PokeReturnValue(is_done=False)
         self._conclude(context, verdict.state, verdict.message, verdict.templates, verdict.drift)

@@ -1,0 +1,52 @@
+"""Object stores by their URL, with an error that names what has to be installed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+_AMAZON = "apache-airflow-providers-amazon[s3fs]"
+_GOOGLE = "apache-airflow-providers-google"
+_AZURE = "apache-airflow-providers-microsoft-azure"
+PACKAGES = {
+    "s3": _AMAZON,
+    "s3a": _AMAZON,
+    "gs": _GOOGLE,
+    "gcs": _GOOGLE,
+    "abfs": _AZURE,
+    "abfss": _AZURE,
+    "adl": _AZURE,
+}
+"""The packages that bring Airflow's file systems, by scheme."""
+
+
+def object_path(url: str) -> ObjectStoragePath:
+    """
+    Return the path of an object store; a path of this machine as well.
+
+    :param url: ``s3://bucket/key`` say.
+    :raises ConfigurationError: Nothing that is installed here reads such a store.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    scheme, is_url, _ = url.partition("://")
+    try:
+        path = ObjectStoragePath(url)
+        if is_url and scheme.lower() in PACKAGES:
+            path.fs  # noqa: B018  (found, or missing, when it is first asked for)
+    except (ImportError, ValueError) as error:
+        package = PACKAGES.get(scheme.lower())
+        if not is_url or (package is None and "filesystem" not in str(error)):
+            raise
+        msg = f"no file system for {scheme}:// is installed"
+        advice = (
+            f"Where the task runs: pip install {package!r}."
+            if package
+            else "Install the provider that brings it."
+        )
+        raise ConfigurationError(msg, advice=advice) from None
+    return path
