@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 CREATIONS_PER_HOUR = 100
 MAX_DELETIONS = 10
 HOUR = 3600.0
-BEING_DELETED, TEMPLATE_LIMIT = 2388023, 2388019
+BEING_DELETED, TEMPLATE_LIMIT, EXISTS = 2388023, 2388019, 2388024
 
 State = Literal["done", "failed", "unknown", "blocked", "postponed", "not tried"]
 STATES: tuple[State, ...] = ("done", "failed", "unknown", "blocked", "postponed", "not tried")
@@ -299,12 +299,36 @@ class Applier:
         ends = error.subcode == TEMPLATE_LIMIT
         if error.subcode in (BEING_DELETED, TEMPLATE_LIMIT):
             return Outcome(change=change, state="blocked", detail=str(error)), ends
+        found = self._found_since(change, error)
+        if found is not None:
+            return found, False
         if change.action == "edit" and change.reason and change.possible_at:
             detail = f"{error} Meta allows one edit of an approved template in 24 hours and 10 in 30 days."
             return Outcome(
                 change=change, state="blocked", detail=detail, possible_at=change.possible_at
             ), False
         return Outcome(change=change, state="failed", detail=str(error)), False
+
+    def _found_since(self, change: Change, error: WhatsAppError) -> Outcome | None:
+        """Look what another apply has made of the template since the plan; None: nothing that explains the refusal."""
+        created = change.action == "create"
+        if change.definition is None or (created and error.subcode != EXISTS):
+            return None
+        name, language = change.key
+        try:
+            row = next(self.client.templates.list(name=name, language=language, fields=FIELDS), None)
+        except WhatsAppError:
+            return None
+        if row is None or blocks.is_gone(row):
+            return None
+        facts = {"status": row.get("status"), "category": row.get("category"), "template_id": row.get("id")}
+        if not set(changed_fields(change.definition, row)) - {"category"}:
+            detail = "the account holds this already: it was changed since the plan, by another apply maybe"
+            return Outcome(change=change, state="done", detail=detail, **facts)
+        if not created and str(row.get("status")).upper() == change.status:
+            return None
+        now = f"Since the plan it was {'created' if created else 'changed'} with other content: plan again."
+        return Outcome(change=change, state="failed", detail=f"{error} {now}", **facts)
 
 
 def _check_sample(path: str) -> None:

@@ -15,6 +15,7 @@ from airflow_provider_whatsapp.message_templates.problems import TemplateFileErr
 from airflow_provider_whatsapp.message_templates.pull import pull
 from airflow_provider_whatsapp.message_templates.record import DAY, Record
 from airflow_provider_whatsapp.message_templates.sync import plan_templates, read_templates
+from airflow_provider_whatsapp.message_templates.yamlfile import TemplateSet
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
@@ -315,3 +316,43 @@ def test_what_today_s_rules_refuse_is_pulled_as_it_is(client, sandbox, tmp_path,
     (tmp_path / "old.yaml").write_text((tmp_path / "old.yaml").read_text().replace("as_is: true", ""))
     with pytest.raises(TemplateFileError):
         read_templates(tmp_path)
+
+
+def planned(client, *templates, **options):
+    return plan_templates(client, read_templates(list(templates)), **options)
+
+
+def test_the_second_of_two_applies_says_what_the_account_holds(client, sandbox):
+    sync(client, template("edited"), template("gone"))
+    approve(sandbox, "edited")
+    plan = planned(client, template("new"), template("edited", "It is very late."))
+
+    assert states(Applier(client).apply(plan)) == ["done", "done"]
+    report = Applier(client).apply(plan)
+
+    assert states(report) == ["done", "done"]
+    assert all("since the plan" in outcome.detail for outcome in report.outcomes)
+    assert [outcome.status for outcome in report.outcomes] == ["PENDING", "PENDING"]
+    assert report.outcomes[0].template_id == client.templates.find("new", "en_US")["id"]
+
+
+def test_the_second_of_two_applies_does_not_take_other_content_for_its_own(client, sandbox):
+    sync(client, template("edited"))
+    approve(sandbox, "edited")
+    ours = planned(client, template("new"), template("edited", "It is very late."))
+    theirs = planned(client, template("new", "Theirs."), template("edited", "It is theirs."))
+
+    assert states(Applier(client).apply(theirs)) == ["done", "done"]
+    report = Applier(client).apply(ours)
+
+    assert states(report) == ["failed", "failed"]
+    assert all("plan again" in outcome.detail for outcome in report.outcomes)
+
+
+def test_two_applies_that_delete(client, sandbox):
+    sync(client, template("late_old"), template("late"))
+    found = read_templates([template("late")])
+    plan = plan_templates(client, TemplateSet(found.definitions, frozenset(["late"])), prune=True)
+
+    assert states(Applier(client).apply(plan)) == ["done"]
+    assert states(Applier(client).apply(plan)) == ["done"]
