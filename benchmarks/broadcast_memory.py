@@ -6,6 +6,9 @@ Memory and rate of a broadcast over the length of its list, from 100 to 100,000 
 Each list is sent to by a process of its own.
 
 The ledger is on a disk, the results file is written, the server answers at once.
+
+``--against CHECKOUT`` compares the CPU time of a row with that of another checkout of this repository instead: the
+operator sends to lists of a CSV in two processes in turn, and the median of the ratios is told.
 """
 
 from __future__ import annotations
@@ -19,12 +22,62 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import stub_server
-from rows import Row, add_option, hand_over
+from common import ROOT, in_turn, stub_server
+from rows import Row, add_option, against, hand_over
 
 FEW = 1_000
 LIMIT_MB = 20.0
 GROWTH = 1.15
+
+
+# Reads from its input how many people to send to, and prints the seconds of CPU that each took.
+SENDER = """
+import json, logging, os, sys, tempfile, time
+from pathlib import Path
+
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp()
+os.environ["AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"] = json.dumps(
+    {"conn_type": "maton_whatsapp", "password": "benchmark-key", "host": sys.argv[1],
+     "extra": {"phone_number_id": "106540352242922", "rate_limit": 0}}
+)
+import airflow_provider_whatsapp as package
+from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
+
+print(package.__file__, flush=True)
+sys.stdout, answers = sys.stderr, sys.stdout
+for line in sys.stdin:
+    count = int(line)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "people.csv"
+        with path.open("w") as file:
+            file.write("to,name,city\\n")
+            file.writelines(f"+1555{place:07},Person {place},Rome\\n" for place in range(count))
+        task = BroadcastTemplateOperator(
+            task_id="send", recipients=str(path), template_name="hello", body=["{name}"], check_template=False,
+            ledger_path=f"{folder}/ledger", results_path=f"{folder}/results.jsonl",
+        )
+        began = time.process_time()
+        report = task.execute({})
+        took = time.process_time() - began
+    assert report["sent"] == count
+    print(took / count, file=answers, flush=True)
+"""
+AT_MOST = 1.2
+"""The cost of a row may grow by so much from one version to the next."""
+
+
+def compare(checkout, *, count, rounds):
+    with stub_server() as url:
+        checkouts = [ROOT, Path(checkout).resolve()]
+        found = in_turn(SENDER, checkouts, url, rounds=rounds, repeats=count, warm=200)
+    return against(
+        f"a row of a broadcast to {count:,}, CPU",
+        found,
+        checkout=str(checkout),
+        at_most=AT_MOST,
+        unit="us",
+        scale=1e6,
+    )
 
 
 def one(url, count):
@@ -80,6 +133,10 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1_000, 10_000, 100_000])
+    parser.add_argument("--against", metavar="CHECKOUT", help="compare with another checkout")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="rounds of that comparison, of the first size each"
+    )
     add_option(parser)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--count", type=int, help=argparse.SUPPRESS)
@@ -87,6 +144,9 @@ def main():
     if options.url:
         one(options.url, options.count)
         return 0
+    if options.against:
+        row, text = compare(options.against, count=options.sizes[0], rounds=options.rounds)
+        return hand_over([row], text, as_json=options.json)
     with stub_server() as url:
         found = {count: measured(url, count) for count in sorted(options.sizes)}
     rows, text = [], []

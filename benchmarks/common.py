@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import shlex
 import statistics
 import subprocess
@@ -101,6 +102,55 @@ def sandbox(*options: str) -> Iterator[dict]:
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def in_turn(
+    code: str, checkouts: list[Path], *arguments: str, rounds: int, repeats: int, warm: int
+) -> list[list[float]]:
+    """
+    Run a program from several checkouts of this repository, a piece of each in turn, so that a busy machine meets all.
+
+    The program prints the file of the package that it uses, reads numbers of repeats, one a line, and prints for each
+    what one took.
+
+    :return: For each round what it took in each checkout.
+    """
+    processes = [_started(code, checkout, arguments) for checkout in checkouts]
+    try:
+        for process in processes:
+            _ask(process, warm)
+        found = []
+        for number in range(rounds):
+            order = processes if number % 2 else processes[::-1]
+            took = {process: _ask(process, repeats) for process in order}
+            found.append([took[process] for process in processes])
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    return found
+
+
+def _started(code: str, checkout: Path, arguments: tuple[str, ...]) -> subprocess.Popen:
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+    )
+    used = Path(process.stdout.readline().strip())
+    if not used.is_relative_to(checkout):
+        process.kill()
+        sys.exit(f"{checkout} is no checkout: the package came from {used}")
+    return process
+
+
+def _ask(process: subprocess.Popen, count: int) -> float:
+    process.stdin.write(f"{count}\n")
+    process.stdin.flush()
+    return float(process.stdout.readline())
 
 
 def cost(action: Callable[[], object], repeats: int) -> tuple[float, float]:

@@ -79,6 +79,28 @@ def read(output: str) -> list[Row]:
     return [Row(**json.loads(line)) for line in output.splitlines() if line.startswith("{")]
 
 
+def against(
+    name: str, rounds: list[list[float]], *, checkout: str, at_most: float, unit: str, scale: float
+) -> tuple[Row, str]:
+    """
+    Return the row and the text of a comparison with another checkout: the median of the ratios of all rounds.
+
+    :param rounds: For each round the seconds here and there, measured one after the other.
+    :param scale: Units in a second.
+    """
+    ratio = statistics.median(here / there for here, there in rounds)
+    here, there = (statistics.median(column) * scale for column in zip(*rounds, strict=True))
+    row = Row(
+        name=f"{name}, against another checkout",
+        value=ratio * there,
+        unit=unit,
+        against=checkout,
+        reference=there,
+        at_most=at_most,
+    )
+    return row, f"{name}: {here:.3f} {unit}, there {there:.3f} {unit}, median of the ratios {ratio:.3f}"
+
+
 def medians(runs: list[list[Row]]) -> list[Row]:
     """Return one row for each figure, with the medians of all runs that have it."""
     named: dict[tuple[str, str], list[Row]] = {}

@@ -13,16 +13,14 @@ import argparse
 import http.client
 import json
 import os
-import statistics
-import subprocess
 import sys
 import warnings
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
-from common import ROOT, medians, stub_server
-from rows import Row, add_option, hand_over
+from common import ROOT, in_turn, medians, stub_server
+from rows import Row, add_option, against, hand_over
 
 from airflow_provider_whatsapp.client.config import ClientConfig
 from airflow_provider_whatsapp.client.messages import Text
@@ -61,57 +59,11 @@ AT_MOST = 1.05
 """The cost of a send may grow by so much from one version to the next."""
 
 
-def sender(checkout, url):
-    process = subprocess.Popen(
-        [sys.executable, "-c", SENDER, url],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=checkout,
-        env={**os.environ, "PYTHONPATH": str(checkout)},
-    )
-    used = Path(process.stdout.readline().strip())
-    if not used.is_relative_to(checkout):
-        process.kill()
-        sys.exit(f"{checkout} is no checkout: the package came from {used}")
-    return process
-
-
-def ask(process, count):
-    process.stdin.write(f"{count}\n")
-    process.stdin.flush()
-    return float(process.stdout.readline())
-
-
 def compare(checkout, *, rounds, repeats=40):
     with stub_server() as url:
-        processes = [sender(path, url) for path in (ROOT, Path(checkout).resolve())]
-        try:
-            for process in processes:
-                ask(process, 200)
-            pairs = []
-            for number in range(rounds):
-                order = processes if number % 2 else processes[::-1]
-                found = {process: ask(process, repeats) for process in order}
-                pairs.append([found[process] for process in processes])
-        finally:
-            for process in processes:
-                process.kill()
-                process.wait()
-    ratio = statistics.median(mine / other for mine, other in pairs)
-    mine, other = (statistics.median(column) for column in zip(*pairs, strict=True))
-    row = Row(
-        name="one send, CPU, against another checkout",
-        value=ratio * other * 1e3,
-        unit="ms",
-        against=str(checkout),
-        reference=other * 1e3,
-        at_most=AT_MOST,
-    )
-    return (
-        row,
-        f"send cost, cpu: {mine * 1e3:.3f} ms, there {other * 1e3:.3f} ms, median of the ratios {ratio:.3f}",
-    )
+        checkouts = [ROOT, Path(checkout).resolve()]
+        found = in_turn(SENDER, checkouts, url, rounds=rounds, repeats=repeats, warm=200)
+    return against("one send, CPU", found, checkout=str(checkout), at_most=AT_MOST, unit="ms", scale=1e3)
 
 
 def ours(url):
