@@ -119,6 +119,8 @@ class Ledger:
     ) -> None:
         self.store = store
         self.remember_sent = remember_sent
+        self.behind = False
+        """Whether the end could not be written, so that a later try does not find what was kept last."""
         self._clock = clock
         self._pauses = pauses
         self._name = uuid.uuid4().hex
@@ -379,7 +381,9 @@ class Ledger:
         :param outcome: How the task ends.
         """
         self._head["finished"] = outcome
+        self.behind = True
         self.flush()
+        self.behind = False
 
     @property
     def finished(self) -> str | None:

@@ -95,20 +95,23 @@ def parts_in(folder: Any) -> list[Any]:
     return [part for _, part in sorted(named, key=lambda each: each[0], reverse=True)]
 
 
-def left_beside(path: Any) -> Left | None:
+def left_beside(path: Any, *, but: str | None = None) -> Left | None:
     """
     Return the parts beside a results file that are not in it yet; None where there are none.
 
     :param path: The results file.
+    :param but: Leave out this task run's.
     :raises ResultsError: They are those of several task runs.
     """
     path = local_path(path) or path
     pattern = re.compile(re.escape(str(path.name)) + r"\.[0-9a-z]+\.parts")
     forget_listing(path.parent)
     try:
-        folders = [each for each in path.parent.iterdir() if pattern.fullmatch(str(each.name))]
+        named = {str(each.name): each for each in path.parent.iterdir()}
     except (FileNotFoundError, NotADirectoryError):
         return None
+    own = f"{path.name}.{but}.parts"
+    folders = [folder for name, folder in named.items() if pattern.fullmatch(name) and name != own]
     left = [Left(folder, parts, *_header(parts)) for folder in folders if (parts := parts_in(folder))]
     written = _modified(path)
     news = [each for each in left if written is None or _newest(each) > written]
@@ -265,15 +268,16 @@ class Unfinished:
         return whole
 
 
-def with_parts(path: Any) -> Any:
+def with_parts(path: Any, *, but: str | None = None) -> Any:
     """
     Return a results file as it has to be read: with the parts that a killed task has left beside it, if there are any.
 
     :param path: ``ObjectStoragePath`` or ``pathlib.Path``.
+    :param but: Leave out the parts of this task run, which writes to the file that it reads.
     :raises ResultsError: They cannot be told apart, or cannot be read.
     """
     try:
-        left = left_beside(path)
+        left = left_beside(path, but=but)
         if left is None:
             return path
         count = sum(1 for _ in merged(left.parts, base_of(path, left)))

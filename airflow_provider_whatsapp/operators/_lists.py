@@ -12,16 +12,21 @@ from airflow_provider_whatsapp.hooks.file_policy import readable
 from airflow_provider_whatsapp.operators._delivery import opened
 
 if TYPE_CHECKING:
+    from airflow_provider_whatsapp.delivery.result_lines import Scope
     from airflow_provider_whatsapp.delivery.seen import Seen
 
 
-def recipient_source(given: Any) -> Any:
+def recipient_source(given: Any, *, scope: Scope = "all", own: str | None = None) -> Any:
     """
     Return what the recipients are read from.
 
     :param given: A path, a URL of an object store, a list, or a text that holds one.
+    :param scope: Unless it is ``all``, a results file is read with the parts that a killed task has left beside it.
+    :param own: The task run that reads; its own parts are left out.
     :raises PayloadError: It is none of them.
     """
+    from airflow_provider_whatsapp.delivery.result_parts import with_parts
+
     if isinstance(given, str) and given.lstrip().startswith("["):
         return listed(given, field="recipients")
     if given is None or given == "" or isinstance(given, Mapping | bytes | Number):
@@ -30,7 +35,8 @@ def recipient_source(given: Any) -> Any:
             field="recipients",
             advice="Give the path of a file, or a list of rows or numbers.",
         )
-    return opened(readable(given, field="recipients"))
+    source = opened(readable(given, field="recipients"))
+    return source if scope == "all" or not hasattr(source, "open") else with_parts(source, but=own)
 
 
 def suppression_list(given: Any, *, to_field: str, default_country: str | None, log: Any) -> Seen:

@@ -12,6 +12,32 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.results import Results
 
 
+def run_key(context: Context) -> str:
+    """
+    Return what tells a task run's parts from those of others that write to the same file.
+
+    :param context: Airflow's context.
+    """
+    from airflow_provider_whatsapp.operators._delivery import digest
+
+    ti: Any = context.get("ti")
+    return digest([getattr(ti, name, "") for name in ("dag_id", "run_id", "task_id", "map_index")])[:12]
+
+
+def shard_file(path: Any, shard: int, shards: int) -> Any:
+    """
+    Return the file of a shard's outcomes: ``results-1-of-4.jsonl``.
+
+    :param path: The file of all.
+    :param shard: Which part of the recipients, from 0.
+    :param shards: In how many parts they are divided.
+    """
+    if shards == 1:
+        return path
+    stem, dot, suffix = path.name.partition(".")
+    return path.parent / f"{stem}-{shard + 1}-of-{shards}{dot}{suffix}"
+
+
 def open_results(context: Context, path: Any, begin: Begin, *, total: int, earlier: str | None) -> Results:
     """
     Return what a try's outcomes are written to.
@@ -24,14 +50,11 @@ def open_results(context: Context, path: Any, begin: Begin, *, total: int, earli
     :raises ResultsError: It cannot be written; nobody was sent to.
     """
     from airflow_provider_whatsapp.delivery.results import Results
-    from airflow_provider_whatsapp.operators._delivery import digest
 
-    ti: Any = context.get("ti")
-    names = [getattr(ti, name, "") for name in ("dag_id", "run_id", "task_id", "map_index")]
     results = Results(
         path,
-        key=digest(names)[:12],
-        number=getattr(ti, "try_number", 1),
+        key=run_key(context),
+        number=getattr(context.get("ti"), "try_number", 1),
         total=total,
         resumed=earlier == str(path),
     )

@@ -14,7 +14,13 @@ from airflow_provider_whatsapp.operators._delivery import (
     opened,
 )
 from airflow_provider_whatsapp.operators._private import hidden_recipients
-from airflow_provider_whatsapp.operators._results import open_results, put_together, tell_of_early_end
+from airflow_provider_whatsapp.operators._results import (
+    open_results,
+    put_together,
+    run_key,
+    shard_file,
+    tell_of_early_end,
+)
 from airflow_provider_whatsapp.operators._template_check import Preparer
 
 if TYPE_CHECKING:
@@ -176,7 +182,7 @@ class BroadcastTemplateOperator(TakesColumns):
         config = self.hook.client.config
         config.require("phone_number_id")
         window = self._window(context)
-        recipients = self._recipients(window)
+        recipients = self._recipients(context, window)
         survey = recipients.survey()
         approved = None
         if self.check_template:
@@ -248,13 +254,14 @@ class BroadcastTemplateOperator(TakesColumns):
         put_together(results, report, self.log)
         if results.failure is None:
             ledger.keep("results", path)
-        found = self._conclude(context, report, ledger, results_path=path)
-        results.clean()
-        return found
+        try:
+            return self._conclude(context, report, ledger, results_path=path)
+        finally:
+            if results.failure is None and not ledger.behind:  # a later try goes on from the file
+                results.clean()
 
-    def _recipients(self, window: Window | None) -> Recipients:
+    def _recipients(self, context: Context, window: Window | None) -> Recipients:
         from airflow_provider_whatsapp.delivery.recipients import Recipients
-        from airflow_provider_whatsapp.delivery.result_parts import with_parts
         from airflow_provider_whatsapp.operators._lists import recipient_source, suppression_list
 
         country = self.hook.client.config.default_country
@@ -263,11 +270,8 @@ class BroadcastTemplateOperator(TakesColumns):
             suppressed = suppression_list(
                 self.suppression, to_field=self.to_field, default_country=country, log=self.log
             )
-        source = recipient_source(self.recipients)
-        if self.scope != "all" and hasattr(source, "open"):
-            source = with_parts(source)
         return Recipients(
-            source,
+            recipient_source(self.recipients, scope=self.scope, own=run_key(context)),
             to_field=self.to_field,
             columns=self._columns(),
             shard=self.shard,
@@ -304,11 +308,7 @@ class BroadcastTemplateOperator(TakesColumns):
         return self._results_path() if self.results_path and isinstance(self.shards, int) else None
 
     def _results_path(self) -> Any:
-        path = opened(self.results_path)
-        if self.shards == 1:
-            return path
-        stem, dot, suffix = path.name.partition(".")
-        return path.parent / f"{stem}-{self.shard + 1}-of-{self.shards}{dot}{suffix}"
+        return shard_file(opened(self.results_path), self.shard, self.shards)
 
     def _results(
         self, context: Context, begin: Begin, total: int, earlier: str | None = None

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from tests.airflow.running import has_state_store, lines, reached, state, xcom
+from tests.airflow.running import has_state_store, lines, reached, refusal, state, xcom
 from tests.disks import fill, make_room, mounted
 
 pytestmark = pytest.mark.airflow
+
+
+WRITTEN_BY_0_1 = Path(__file__).parents[1] / "data" / "written_by_0_1"
 
 
 @pytest.fixture
@@ -64,3 +69,27 @@ def test_a_full_disk_burns_nothing(run, run_again, sandbox, ledger, tmp_path, ca
         found = lines(results)
         assert sorted(line["n"] for line in found) == list(range(200))
         assert {line["status"] for line in found} == {"sent"}
+        assert [each.name for each in disk.iterdir()] == ["results.jsonl"]
+
+
+def test_a_scope_reads_what_a_killed_task_has_left(run, sandbox, ledger, tmp_path, caplog):
+    """Version 0.1 left these parts: one person was refused, of another the answer was lost."""
+    shutil.copytree(WRITTEN_BY_0_1 / "results", tmp_path, dirs_exist_ok=True)
+    conf = {
+        "recipients": f"file://{tmp_path}/killed.jsonl",
+        "scope": "failed",
+        "results": f"file://{tmp_path}/next.jsonl",
+    }
+    sandbox.fault("status", **refusal(131026, "15550100101"))
+
+    assert state(run("broadcast_hello", **conf, **ledger)) == "failed"
+
+    assert "killed.jsonl: its task has not come to its end; read with its parts." in caplog.text
+    (line,) = lines(tmp_path / "next.jsonl")
+    assert (line["to"], line["status"], line["row"]["name"]) == ("15550100101", "failed", "Refused")
+    assert not list(tmp_path.glob("next.jsonl.*")), "the file is whole, so its parts are gone"
+    assert (
+        state(run("broadcast_hello", **{**conf, "recipients": f"file://{tmp_path}/next.jsonl"}, **ledger))
+        == "success"
+    )
+    assert reached(sandbox) == {"15550100101": 1}

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import pkgutil
+import shutil
 import subprocess
 import sys
 import warnings
@@ -23,6 +24,8 @@ from airflow_provider_whatsapp.get_provider_info import CONNECTION_FIELDS
 from tests.conftest import CONN_VARIABLE
 
 pytestmark = pytest.mark.airflow
+
+WRITTEN_BY_0_1 = Path(__file__).parents[1] / "data" / "written_by_0_1"
 
 FORMS = """
 import json
@@ -88,6 +91,7 @@ def test_the_form_has_its_labels_and_fields_in_the_api_server():
 def test_the_commands_are_there_with_airflow_s_and_without(sandbox, tmp_path):
     """``airflow whatsapp`` came with 3.2; the package's own commands do the same everywhere."""
     folder = tmp_path / "there"
+    shutil.copy(WRITTEN_BY_0_1 / "results" / "results.jsonl", tmp_path)
     for start in (["-m", "airflow", "whatsapp"], ["-m", "airflow_provider_whatsapp"]):
         done = run(*start, "templates", "pull", str(folder))
 
@@ -99,6 +103,8 @@ def test_the_commands_are_there_with_airflow_s_and_without(sandbox, tmp_path):
             assert done.returncode == 0, done.stderr
             assert [path.name for path in folder.iterdir()] == ["hello_world.yaml"]
             (folder / "hello_world.yaml").unlink()
+            marked = run(*start, "results", str(tmp_path / "results.jsonl"))
+            assert "8 recipients, marked as a results file." in marked.stdout
 
 
 @pytest.mark.skipif(not at_least("3.2.0"), reason="`airflow whatsapp` came with 3.2")

@@ -146,6 +146,17 @@ def test_a_file_that_is_whole_stands_for_itself(path, caplog):
     assert not caplog.text
 
 
+def test_a_task_that_writes_to_the_file_it_reads_does_not_read_itself(path):
+    earlier = leave(path, {0: ended(0, "failed"), 1: ended(1, "failed")}, key="fedcba987654")
+    earlier.finish()
+    earlier.clean()
+    make_older(path)
+    leave(path, {0: sent(0, "a")})
+
+    assert with_parts(path) is not path
+    assert with_parts(path, but="0123456789ab") is path
+
+
 def test_parts_that_are_newer_than_the_file_count(path):
     yesterday = leave(path, {0: sent(0, "old"), 1: ended(1, "failed")}, key="fedcba987654")
     yesterday.finish()

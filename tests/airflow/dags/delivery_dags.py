@@ -219,6 +219,21 @@ def broadcast_kill():
 broadcast_kill()
 
 
+@dag("broadcast_hello", **OPTIONS)
+def broadcast_hello():
+    BroadcastTemplateOperator(
+        task_id="send",
+        recipients="{{ dag_run.conf['recipients'] }}",
+        template_name="hello_world",
+        ledger_path=LEDGER,
+        results_path="{{ dag_run.conf['results'] }}",
+        scope="{{ dag_run.conf['scope'] }}",
+    )
+
+
+broadcast_hello()
+
+
 @dag("broadcast_time_out", **OPTIONS)
 def broadcast_time_out():
     """One try, whose time is over long before everybody is sent to."""
