@@ -219,7 +219,7 @@ class RowFiles:
         if self._fence is None:
             return self._roots is not None
         rest = source.removeprefix(self._prefix)
-        climbs = any(".." in spelling.split("/") for spelling in spellings(rest))
+        climbs = any(".." in spelling.split("/") or "://" in spelling for spelling in spellings(rest))
         return not climbs and _CONTROL.search(rest) is None and self._fence.holds(place)
 
 

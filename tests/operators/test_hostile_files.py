@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from urllib.parse import unquote
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_whatsapp._compat import AirflowFailException
 from airflow_provider_whatsapp.client.errors import ConfigurationError, PayloadError
-from airflow_provider_whatsapp.hooks.file_policy import media_roots, place_of
+from airflow_provider_whatsapp.hooks.file_policy import RowFiles, media_roots, place_of
 from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
 from airflow_provider_whatsapp.operators.messages import SendMediaOperator, SendTemplateOperator
@@ -371,6 +374,19 @@ def test_every_door_for_files_is_bounded(sandbox, disk, monkeypatch, source):
     assert sandbox.requests() == []
 
 
+def test_a_notifier_is_bounded(sandbox, report, disk, monkeypatch, caplog):
+    from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+
+    monkeypatch.setenv("AIRFLOW__WHATSAPP__MEDIA_ROOTS", f"{disk}/invoices")
+    for header in ("{{ said }}", f"file://{disk}/secret.pdf", "/etc/passwd"):
+        notifier = WhatsAppNotifier(to=GOOD, template_name="report", header=header, cooldown=0)
+        notifier({"said": str(disk / "secret.pdf")})
+
+    assert uploads(sandbox) == []
+    assert sandbox.messages == []
+    assert caplog.text.count("outside of [whatsapp] media_roots") == 3
+
+
 def test_folders_and_samples_of_templates_are_bounded(sandbox, disk, monkeypatch):
     from airflow.sdk import DAG
 
@@ -441,3 +457,60 @@ def test_an_object_storage_path_is_where_its_url_is():
     for url in ("memory://bucket/a/b.pdf", "file:///etc/x", "local:///etc/x"):
         assert place_of(ObjectStoragePath(url)) == place_of(url)
     assert place_of(ObjectStoragePath("memory://b/x", conn_id="aws")) == place_of("memory://aws@b/x")
+
+
+PIECES = [
+    "..",
+    ".",
+    "",
+    "/",
+    "4711.pdf",
+    "folder",
+    "link.pdf",
+    "pipe.pdf",
+    "%2e%2e",
+    "%2f",
+    "..%2f",
+    "\\",
+    "~",
+    "~root",
+]
+PIECES += [
+    "secret.pdf",
+    "invoices",
+    "-old",
+    "file://",
+    "memory://",
+    "@",
+    "::",
+    "\x00",
+    "\n",
+    "etc/passwd",
+    "?",
+    "#",
+    "%",
+]
+
+
+@given(
+    st.sampled_from(
+        ["{disk}/invoices/", "./", "file://{disk}/invoices/", "memory://bucket/invoices/", "{disk}/folder/"]
+    ),
+    st.lists(st.sampled_from(PIECES), max_size=8),
+    st.sampled_from(["/", ""]),
+)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_value_leads_out_of_the_folder_in_front_of_it(disk, prefix, pieces, glue):
+    prefix = prefix.format(disk=disk)
+    (disk / "folder").mkdir(exist_ok=True)
+    try:
+        found = RowFiles(prefix).open(prefix + glue.join(pieces))
+    except PayloadError:
+        return
+    if prefix.startswith("memory"):
+        key = os.path.normpath(unquote(found.path)).lstrip("/")
+        assert key.startswith("bucket/invoices/") or key == "bucket/invoices"
+    else:
+        folder = disk / "invoices" if "invoices" in prefix or prefix == "./" else disk / "folder"
+        assert found.resolve().is_relative_to(folder.resolve())
+        assert found.is_file()

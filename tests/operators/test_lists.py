@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from airflow_provider_whatsapp._compat import AirflowFailException
@@ -79,3 +81,53 @@ def test_the_dry_run_sees_what_the_real_run_would(sandbox, tmp_path):
             broadcast(recipients=str(people), dry_run=dry_run).execute({})
 
     assert sandbox.requests() == []
+
+
+POISON = [
+    '{"to": "+15550000101", "name": "\\ud83d"}',
+    '{"to": "+15550000102\\udc00", "name": "x"}',
+    '{"to": "+15550000103", "name": ' + "[" * 50_000 + "]" * 50_000 + "}",
+    '{"to": "+15550000104", "name": ' + "9" * 5_000 + "}",
+    '{"to": ' + "1" * 5_000 + ', "name": "x"}',
+    '{"to": "+15550000105", "name": "' + "x" * 140_000 + '"}',
+    '{"to": "+15550000106", "to": "+15550000107", "name": "x"}',
+    '{"to": "+15550000108", "name": "   "}',
+    '{"to": "+15550000109", "name": null}',
+    '{"to": "+15550000110"}',
+    "not JSON",
+    "[1, 2]",
+    '"text"',
+    '{"to": {"a": 1}, "name": "x"}',
+]
+OTHER = '"+15559999999"'
+HARMLESS = (
+    f'{{"to": "+15550000200", "name": "Ann", "status": "sent", "row": {{"to": {OTHER}}}, "given": {OTHER}}}'
+)
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_no_poisoned_row_stops_anybody_and_each_has_its_reason(sandbox, tmp_path, checked):
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+    parts = [{"type": "BODY", "text": "Dear {{1}}, hello.", "example": {"body_text": [["Ann"]]}}]
+    MatonWhatsAppHook().create_template("greeting", "en_US", "UTILITY", parts)
+    sandbox.post("templates", name="greeting", language="en_US", status="APPROVED")
+    people, results = tmp_path / "people.jsonl", tmp_path / "results.jsonl"
+    unneeded = '{"to": "+15550000201", "name": "Bob", "note": "\\udfff", "\\ud800": ' + "9" * 5_000 + "}"
+    people.write_text("\n".join([HARMLESS, *POISON, unneeded]) + "\n")
+
+    report = broadcast(
+        recipients=str(people),
+        template_name="greeting",
+        body=["{name}"],
+        results_path=str(results),
+        max_failed=100,
+        check_template=checked,
+    ).execute({})
+
+    assert messages_to(sandbox) == ["15550000200", "15550000201"]
+    assert (report["total"], report["sent"], report["failed"]) == (len(POISON) + 2, 2, len(POISON))
+    lines = [json.loads(line) for line in results.read_text().splitlines()]
+    assert len(lines) == report["total"]
+    assert all(line["error"]["message"] for line in lines if line["status"] == "failed")
+    assert len(json.dumps(report)) < 20_000
