@@ -114,7 +114,7 @@ _SUFFIXES = {
     "application/vnd.sqlite3": "sqlite sqlite3 db",
 }
 _TYPE_BY_SUFFIX = {f".{suffix}": mime for mime, listed in _SUFFIXES.items() for suffix in listed.split()}
-_SUFFIX_LIKE = re.compile(r"\.[A-Za-z][A-Za-z0-9_~]{0,15}", re.ASCII)
+_SUFFIX_LIKE = re.compile(r"\.(?=[0-9]*[A-Za-z])[A-Za-z0-9_~]{1,16}", re.ASCII)
 
 _SIGNATURES: tuple[tuple[int, bytes, tuple[str, ...]], ...] = (
     (0, b"\xff\xd8\xff", ("image/jpeg",)),

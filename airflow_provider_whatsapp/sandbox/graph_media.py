@@ -57,12 +57,23 @@ _LISTED = (
 )
 """Every type that can be uploaded, in the order in which Graph's refusal lists them."""
 
-_MAGIC: dict[str, tuple[bytes, ...]] = {
-    "image/jpeg": (b"\xff\xd8\xff",),
-    "image/png": (b"\x89PNG\r\n\x1a\n",),
-    "image/webp": (b"RIFF",),
-    "application/pdf": (b"%PDF-",),
+_ZIP_OR_OLE = rb"PK\x03\x04|\xd0\xcf\x11\xe0"
+_OPUS = rb"OggS.{22}\x01.OpusHead.\x01"
+_MAGIC: dict[str, bytes] = {
+    "image/jpeg": rb"\xff\xd8\xff",
+    "image/png": rb"\x89PNG\r\n\x1a\n",
+    "image/webp": rb"RIFF.{4}WEBP",
+    "video/mp4": rb".{4}ftyp(?!qt  |hei|mif1|avi|M4V)",
+    "video/3gpp": rb".{4}ftyp(?!qt  |hei|mif1|avi|M4V)",
+    "audio/mp4": rb".{4}ftyp(?!qt  |hei|mif1|avi|M4V)",
+    "audio/amr": rb"#!AMR",
+    "audio/ogg": _OPUS,
+    "audio/opus": _OPUS,
+    "application/pdf": rb".{0,1019}%PDF-",
+    **dict.fromkeys((mime for mime in sorted(TYPES["document"][1]) if "officedocument" in mime), _ZIP_OR_OLE),
 }
+"""What a file of a type begins with, as a pattern; others are not looked into."""
+
 _MIME = re.compile(r"[\w.+-]+/[\w.+-]+")
 
 
@@ -117,7 +128,7 @@ def upload(state: State, number_id: str, call: Call) -> dict[str, Any]:
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         uploaded_at=state.clock.now(),
-        sound=magic is None or data.startswith(magic),
+        sound=magic is None or re.match(magic, data[:1024], re.DOTALL) is not None,
         data=data,
     )
     state.keep_media(made)

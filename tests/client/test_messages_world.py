@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client import messages as m
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import parse_message
 from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+from tests.client.strategies import MESSAGES
 
 TO = "+15550001111"
 IMAGE = {"type": "image", "link": "https://x.example/a.png"}
@@ -192,3 +195,23 @@ BLANK = [" ", "\n", "\t \n", "\u00a0", "\u3000"]
 def test_a_text_of_white_space_alone_is_refused_before_a_request(make, text):
     with pytest.raises(PayloadError, match="white space"):
         make(text)
+
+
+def with_nulls(value, key=""):
+    """Add a null to every object of Graph's JSON, but for a flow's data, which is the caller's own."""
+    if isinstance(value, dict):
+        made = {
+            name: item if name in ("data", "flow_action_data") else with_nulls(item, name)
+            for name, item in value.items()
+        }
+        return {**made, "footer": None} if "footer" not in made else made
+    return [with_nulls(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+@pytest.mark.parametrize("kind", sorted(MESSAGES))
+@settings(max_examples=8, deadline=None)
+@given(data=st.data())
+def test_a_null_anywhere_changes_nothing(kind, data):
+    payload = data.draw(MESSAGES[kind]).to_payload()
+
+    assert parse_message(with_nulls(payload)).to_payload() == payload
