@@ -36,6 +36,8 @@ DAYS = dict(
 )
 """The day of the index for each Airflow version, the lowest first."""
 LOWEST, *TESTED = DAYS
+YOUNGEST = "2100-01-01"
+"""A day of the index on which everything is there."""
 WITH_AIRFLOW = ("-m", "(airflow or faces) and not browser")
 """Tests in which a real Airflow runs, and those of what faces it; tests/conftest.py says which."""
 GROUPS = ("--group", "examples", "--group", "tests")
@@ -121,6 +123,8 @@ def lowest(session: nox.Session) -> None:
     """The fast tests with the lowest version of everything that pyproject.toml declares, Airflow included."""
     compiled = session.create_tmp() + "/lowest.txt"
     lowest_of_all = ("--resolution", "lowest-direct", "--exclude-newer", DAYS[LOWEST], "--all-extras")
+    # Floors above versions with known vulnerabilities are younger than that Airflow.
+    lowest_of_all += tuple(f"--exclude-newer-package={name}={YOUNGEST}" for name in sorted(own()))
     quiet = ("--quiet", "--no-header", "--no-annotate", "--output-file", compiled)
     session.run_install("uv", "pip", "compile", *lowest_of_all, *quiet, "pyproject.toml")
     session.install("--requirements", compiled)
@@ -131,12 +135,16 @@ def lowest(session: nox.Session) -> None:
     run_tests(session, "-m", "not airflow and not browser", "--deselect", own_fault)
 
 
-def declared(compiled: str) -> Path:
-    """Return a file that holds the lines of a compiled one that are about dependencies of our own."""
+def own() -> set[str]:
+    """Return the names of our own dependencies, those of the extras too."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"].values()
-    own = {re.match(r"[\w-]+", line)[0] for lines in (project["dependencies"], *extras) for line in lines}
-    kept = [line for line in Path(compiled).read_text().splitlines() if line.partition("==")[0] in own]
+    return {re.match(r"[\w-]+", line)[0] for lines in (project["dependencies"], *extras) for line in lines}
+
+
+def declared(compiled: str) -> Path:
+    """Return a file that holds the lines of a compiled one that are about dependencies of our own."""
+    kept = [line for line in Path(compiled).read_text().splitlines() if line.partition("==")[0] in own()]
     file = Path(compiled).with_name("declared.txt")
     file.write_text("\n".join(kept) + "\n")
     print(*kept, sep=", ")

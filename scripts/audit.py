@@ -1,32 +1,55 @@
 """
-Asks for known vulnerabilities of everything that this package brings with it, in its newest allowed version.
+Asks for known vulnerabilities of everything that this package brings with it, in its newest allowed version, and of
+what pyproject.toml declares in its lowest.
 
     python scripts/audit.py
 
-Vulnerabilities named in audit-ignored.txt, with a reason, are passed over. Where the vulnerability service does not
-answer the audit says so and passes, for it knows nothing then: `--strict` makes that an error. The last line says
-"AUDITED" in capitals where something was not: scripts/release_check.py looks for that. Needs uv on PATH and pip-audit
-beside this Python.
+Vulnerabilities named in audit-ignored.txt, with a reason, are passed over. Those of Airflow itself, and those that it
+forces by refusing every version without them (airflow-pins.txt), are named as Airflow's and passed over too.
+
+Where the vulnerability service does not answer, what is declared is compared with the list in advisories.txt, whose
+date is told; `--strict` makes that an error. A vulnerability is an error either way. The last line says "AUDITED" in
+capitals where something was not: scripts/release_check.py looks for that. Needs uv on PATH and pip-audit beside this
+Python.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 import subprocess
 import sys
 import tempfile
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
 ROOT = Path(__file__).resolve().parent.parent
 IGNORED = ROOT / "scripts" / "audit-ignored.txt"
+ADVISORIES = ROOT / "scripts" / "advisories.txt"
+PINS = ROOT / "scripts" / "airflow-pins.txt"
 
 CANARY = "jinja2==2.4.1"
 """Known to be vulnerable: a service that does not say so cannot be asked, or does not know old versions."""
 
+Forced = Callable[[str, list[str]], str | None]
+"""Says why Airflow forces a vulnerable version of a package, given the versions that mend it; None: it does not."""
+
 
 class AuditError(Exception):
     """The audit cannot be made, or what it reads is not right."""
+
+
+def entries(text: str) -> list[tuple[int, str]]:
+    """Return the numbered lines of a file that are neither empty nor a comment."""
+    lines = enumerate(text.splitlines(), 1)
+    return [(number, line) for number, line in lines if line.strip() and not line.startswith("#")]
 
 
 def read_ignored(text: str) -> dict[str, str]:
@@ -37,9 +60,7 @@ def read_ignored(text: str) -> dict[str, str]:
     :raises AuditError: A line has no reason.
     """
     ignored = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
+    for number, line in entries(text):
         name, _, reason = line.partition(" ")
         if len(reason.split()) < 3:
             msg = (
@@ -48,6 +69,76 @@ def read_ignored(text: str) -> dict[str, str]:
             raise AuditError(msg)
         ignored[name] = reason.strip()
     return ignored
+
+
+def read_advisories(text: str) -> tuple[str, list[dict[str, Any]]]:
+    """
+    Read the list of known vulnerabilities, and its date.
+
+    :param text: What the file holds.
+    :raises AuditError: It has no date, or a line is not right.
+    """
+    dated = re.search(r"^# As of (\d{4}-\d\d-\d\d)\.", text, re.MULTILINE)
+    if dated is None:
+        msg = f"{ADVISORIES.name} does not say as of when it is"
+        raise AuditError(msg)
+    known = []
+    for number, line in entries(text):
+        try:
+            name, first, fixed, ids, what = line.split(None, 4)
+            known.append(
+                {
+                    "name": canonicalize_name(name),
+                    "first": Version(first),
+                    "fixed": Version(fixed),
+                    "ids": ids.split(","),
+                    "what": what,
+                }
+            )
+        except ValueError as error:
+            msg = f"{ADVISORIES.name}:{number}: {error}"
+            raise AuditError(msg) from None
+    return dated[1], known
+
+
+def compare(pinned: list[tuple[str, str]], known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """
+    Say of packages what the list knows, in pip-audit's form.
+
+    :param pinned: Names and versions.
+    :param known: What :func:`read_advisories` returned.
+    """
+    return [
+        {
+            "name": name,
+            "version": version,
+            "vulns": [
+                {"id": one["ids"][0], "aliases": one["ids"][1:], "fix_versions": [str(one["fixed"])]}
+                for one in known
+                if one["name"] == canonicalize_name(name) and one["first"] <= Version(version) < one["fixed"]
+            ],
+        }
+        for name, version in pinned
+    ]
+
+
+def floors() -> list[tuple[str, str]]:
+    """Return the name and lowest version of everything that pyproject.toml declares."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = itertools.chain(project["dependencies"], *project["optional-dependencies"].values())
+    found = []
+    for requirement in map(Requirement, lines):
+        lowest = [one.version for one in requirement.specifier if one.operator == ">="]
+        if not lowest:
+            msg = f"{requirement.name} has no lowest version in pyproject.toml"
+            raise AuditError(msg)
+        found.append((requirement.name, lowest[0]))
+    return found
+
+
+def pins(text: str) -> list[tuple[str, str]]:
+    """Return the names and versions of a compiled file."""
+    return [(name, version) for name, _, version in (line.partition("==") for _, line in entries(text))]
 
 
 def ask(requirements: Path) -> list[dict[str, Any]]:
@@ -88,12 +179,55 @@ def compile_requirements(folder: Path) -> Path:
     return file
 
 
-def judge(packages: list[dict[str, Any]], ignored: dict[str, str]) -> tuple[list[str], list[str]]:
+def read_pins(text: str) -> list[tuple[str, Version, str, str]]:
+    """
+    Read what supported Airflows refuse: the package, the first version that is refused, the Airflow, and why.
+
+    :param text: What the file holds.
+    :raises AuditError: A line is not right.
+    """
+    found = []
+    for number, line in entries(text):
+        try:
+            name, first, airflow, why = line.split(None, 3)
+            found.append((canonicalize_name(name), Version(first), airflow, why))
+        except ValueError as error:
+            msg = f"{PINS.name}:{number}: {error}"
+            raise AuditError(msg) from None
+    return found
+
+
+def forced(name: str, fixed: list[str]) -> str | None:
+    """Say why Airflow forces a vulnerable version; see :data:`Forced`."""
+    if canonicalize_name(name).startswith("apache-airflow"):
+        return "it is mended by upgrading Airflow"
+    for package, first, airflow, why in read_pins(PINS.read_text()):
+        if fixed and package == canonicalize_name(name) and all(Version(one) >= first for one in fixed):
+            return f"{airflow} refuses {first} and later ({why})"
+    return None
+
+
+def untrue_pins() -> list[str]:
+    """Return a remark for each entry of airflow-pins.txt that its Airflow does not bear out."""
+    remarks = []
+    for name, first, airflow, _ in read_pins(PINS.read_text()):
+        wanted = f"apache-airflow=={airflow}\n{name}>={first}\n"
+        command = ["uv", "pip", "compile", "--quiet", "--python", sys.executable, "-"]
+        done = subprocess.run(command, input=wanted, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            remarks.append(f"{PINS.name}: Airflow {airflow} allows {name} {first}: the entry can go.")
+    return remarks
+
+
+def judge(
+    packages: list[dict[str, Any]], ignored: dict[str, str], forced: Forced = lambda *_: None
+) -> tuple[list[str], list[str]]:
     """
     Sort an answer into what is wrong and what is to be known.
 
     :param packages: What pip-audit says of each.
     :param ignored: Vulnerabilities to pass over, with reasons.
+    :param forced: Says why Airflow forces a vulnerable version.
     :return: Lines of vulnerabilities, and lines of remarks.
     """
     found, remarks, met = [], [], set()
@@ -102,12 +236,15 @@ def judge(packages: list[dict[str, Any]], ignored: dict[str, str]) -> tuple[list
             remarks.append(f"{package['name']} was not audited: {package['skip_reason']}")
         for vulnerability in package.get("vulns", ()):
             names = {vulnerability["id"], *vulnerability.get("aliases", ())}
-            fixed = ", ".join(vulnerability.get("fix_versions") or ["no version"])
-            line = f"{package['name']} {package['version']}: {vulnerability['id']}, mended in {fixed}"
+            fixes = list(vulnerability.get("fix_versions") or [])
+            line = f"{package['name']} {package['version']}: {vulnerability['id']}, mended in "
+            line += ", ".join(fixes or ["no version"])
             known = names & set(ignored)
             met |= known
             if known:
                 remarks.append(f"{line}; passed over: {ignored[known.pop()]}")
+            elif reason := forced(package["name"], fixes):
+                remarks.append(f"{line}; Airflow's: {reason}")
             else:
                 found.append(line)
     remarks += [
@@ -128,23 +265,49 @@ def summary(packages: list[dict[str, Any]], found: list[str]) -> str:
     return f"{line} NOT AUDITED: {', '.join(skipped)}." if skipped else line
 
 
+def audit_by_service(folder: Path, ignored: dict[str, str]) -> tuple[list[str], list[str], str]:
+    """Ask the service about the newest versions and about the lowest."""
+    lowest = folder / "floors.txt"
+    lowest.write_text("".join(f"{name}=={version}\n" for name, version in floors()))
+    packages = [*ask(compile_requirements(folder)), *ask(lowest)]
+    found, remarks = judge(packages, ignored, forced)
+    return found, [*remarks, *untrue_pins()], summary(packages, found)
+
+
+def audit_by_list(folder: Path, ignored: dict[str, str]) -> tuple[list[str], list[str], str]:
+    """Compare the lowest versions, and the newest where the package index answers, with the list in the repository."""
+    date, known = read_advisories(ADVISORIES.read_text())
+    pinned = floors()
+    declared = {canonicalize_name(name) for name, _ in pinned}
+    try:
+        newest = pins(compile_requirements(folder).read_text())
+    except (OSError, subprocess.CalledProcessError):
+        newest = []
+        print("The package index does not answer: the newest versions were not compared.")
+    pinned += [(name, version) for name, version in newest if canonicalize_name(name) in declared]
+    found, remarks = judge(compare(pinned, known), ignored, forced)
+    line = f"{len(pinned)} versions of {len(declared)} packages compared with the list of {date} in the repository"
+    return (
+        found,
+        remarks,
+        f"{line}: {len(found)} known vulnerabilities. NOT AUDITED by a service: none answers.",
+    )
+
+
 def main(arguments: list[str]) -> int:
     """Audit, and say what came of it."""
     try:
         ignored = read_ignored(IGNORED.read_text())
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            if not is_answering(folder):
-                print("The vulnerability service is not reachable from here: NOTHING WAS AUDITED.")
-                return 1 if "--strict" in arguments else 0
-            packages = ask(compile_requirements(folder))
+            answers = is_answering(folder)
+            found, remarks, line = (audit_by_service if answers else audit_by_list)(folder, ignored)
     except AuditError as error:
         print(f"The audit failed: {error}", file=sys.stderr)
         return 1
-    found, remarks = judge(packages, ignored)
     print(*remarks, *found, sep="\n")
-    print(summary(packages, found))
-    return 1 if found else 0
+    print(line)
+    return 1 if found or (not answers and "--strict" in arguments) else 0
 
 
 if __name__ == "__main__":

@@ -191,6 +191,75 @@ def test_a_vulnerability_is_passed_over_by_any_of_its_names_and_an_old_entry_is_
     assert remarks[2].startswith("CVE-2 is in audit-ignored.txt and was not met")
 
 
+def test_what_airflow_forces_is_airflow_s():
+    starlette = {
+        "name": "Starlette",
+        "version": "0.48",
+        "vulns": [
+            {"id": "A", "fix_versions": ["0.49.1"]},
+            {"id": "B", "fix_versions": ["0.48.1", "0.49.1"]},
+        ],
+    }
+    airflow = {"name": "apache-airflow", "version": "3.1", "vulns": [{"id": "C", "fix_versions": ["3.1.6"]}]}
+    found, remarks = audit.judge([starlette, airflow, VULNERABLE[0]], {}, audit.forced)
+
+    assert found == ["Starlette 0.48: B, mended in 0.48.1, 0.49.1", "jinja2 2.4.1: PYSEC-1, mended in 3"]
+    assert remarks[0].startswith("Starlette 0.48: A, mended in 0.49.1; Airflow's: 3.1.8 refuses 0.49")
+    assert "Airflow's: it is mended by upgrading Airflow" in remarks[1]
+
+
+LIST = "# As of 2026-11-28.\nPython_Multipart 0.0.7 0.0.18 CVE-1,GHSA-1 two words\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "hit"),
+    [("0.0.6", False), ("0.0.7", True), ("0.0.17", True), ("0.0.18", False), ("1.0", False)],
+)
+def test_the_list_knows_from_which_version_to_which(version, hit):
+    date, known = audit.read_advisories(LIST)
+    (package,) = audit.compare([("python-multipart", version)], known)
+
+    assert date == "2026-11-28"
+    assert package["vulns"] == (
+        [{"id": "CVE-1", "aliases": ["GHSA-1"], "fix_versions": ["0.0.18"]}] if hit else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a 0 1 CVE-1 words\n", "does not say as of when"),
+        (LIST + "a 0 1 CVE-1\n", r"advisories\.txt:3: "),
+        (LIST + "a zero 1 CVE-1 words\n", r"advisories\.txt:3: Invalid version: 'zero'"),
+    ],
+)
+def test_a_list_that_is_not_right_is_refused(text, complaint):
+    with pytest.raises(audit.AuditError, match=complaint):
+        audit.read_advisories(text)
+
+
+def test_no_floor_is_known_to_be_vulnerable_unless_airflow_forces_it():
+    _, known = audit.read_advisories(audit.ADVISORIES.read_text())
+    found, remarks = audit.judge(audit.compare(audit.floors(), known), {}, audit.forced)
+
+    assert found == []
+    assert {line.split()[0] for line in remarks} == {"apache-airflow", "starlette"}
+
+
+def test_where_no_service_answers_the_list_is_compared_and_its_date_told(tmp_path, monkeypatch, capsys):
+    """There is no pip-audit beside this Python, and no uv on this PATH."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(audit.sys, "executable", str(tmp_path / "python"))
+    (tmp_path / "python").write_text("#!/bin/sh\necho 'no answer' >&2; exit 1\n")
+    (tmp_path / "python").chmod(0o755)
+
+    assert audit.main([]) == 0
+    assert audit.main(["--strict"]) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "compared with the list of 2026-11-28 in the repository: 0 known vulnerabilities" in last
+    assert "NOT AUDITED by a service" in last, "scripts/release_check.py looks for it"
+
+
 def test_what_was_not_audited_is_not_counted_as_audited():
     assert audit.summary(VULNERABLE, []) == (
         "1 packages audited, 0 known vulnerabilities. NOT AUDITED: alembic."
