@@ -125,7 +125,9 @@ def compare(pinned: list[tuple[str, str]], known: list[dict[str, Any]]) -> list[
 def floors() -> list[tuple[str, str]]:
     """Return the name and lowest version of everything that pyproject.toml declares."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = itertools.chain(project["dependencies"], *project["optional-dependencies"].values())
+    lines = itertools.chain(
+        project.get("dependencies", ()), *project.get("optional-dependencies", {}).values()
+    )
     found = []
     for requirement in map(Requirement, lines):
         lowest = [one.version for one in requirement.specifier if one.operator == ">="]

@@ -207,13 +207,17 @@ def test_a_program_that_is_not_there_is_left_to_do(run, repository):
 
 
 def test_an_audit_that_could_ask_nobody_is_somebodys_to_look_at(run, repository):
-    shutil.copy(ROOT / "scripts/audit-ignored.txt", repository.root / "scripts")
-    repository.change("scripts/audit.py", (ROOT / "scripts/audit.py").read_text())
+    for name in ("audit.py", "audit-ignored.txt", "advisories.txt", "airflow-pins.txt"):
+        repository.change(f"scripts/{name}", (ROOT / "scripts" / name).read_text())
     repository.tool("pip_audit", "raise SystemExit('no network')")
 
     code, rows, end = run()
 
-    said = "The vulnerability service is not reachable from here: NOTHING WAS AUDITED."
+    date = (ROOT / "scripts/advisories.txt").read_text().partition("As of ")[2][:10]
+    said = (
+        f"0 versions of 0 packages compared with the list of {date} in the repository: 0 known vulnerabilities. "
+        "NOT AUDITED by a service: none answers."
+    )
     assert code == 2
     assert rows["known vulnerabilities"] == ("LOOK", said)
     assert end.split("\n  ") == [
