@@ -65,16 +65,21 @@ _IN_TEXT = re.compile(
 )
 
 
+_USER_ID_START = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]+\s*\Z")
+
+
 def mask(text: str) -> str:
     """
     Return one phone number or user id with its middle hidden, fit for logs and errors.
 
     The first two characters and the last four stay (the last two of 7 to 10, nothing of fewer), so that a
-    reader who knows the number recognises it: ``+1 555 000 1111`` becomes ``+15•••1111``.
+    reader who knows the number recognises it: ``+1 555 000 1111`` becomes ``+15•••1111``. Letters stay in ids alone: a
+    cell that should be a number may be a name.
 
     :param text: The number or id, in any form.
     """
-    kept = "".join(char for char in str(text) if char.isalnum())
+    is_id = _USER_ID_START.match(str(text).lstrip()) is not None
+    kept = "".join(char for char in str(text) if (char.isalnum() if is_id else char.isdecimal()))
     if len(kept) < _LEAST:
         return _HIDDEN
     plus = "+" if str(text).lstrip().startswith("+") else ""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.client.media import looks_like_media
 
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
 BODY_LIMIT = 1024
@@ -68,7 +69,7 @@ class Approved:
             return header
         if isinstance(header, str):
             return {"type": "text", "text": header}
-        if not isinstance(header, Mapping) or "media" in header:
+        if ("media" in header) if isinstance(header, Mapping) else looks_like_media(header):
             raise PayloadError(
                 f"header must be of kind {form.lower()}, not media",
                 field="template",

@@ -119,6 +119,9 @@ def test_any_text_gives_e164_digits_or_a_payload_error(text):
         pytest.param("155500", "•••", id="six"),
         pytest.param("", "•••", id="empty"),
         pytest.param("US.13491208655302741918", "US•••1918", id="user id"),
+        pytest.param("Anna Magdalena Meier", "•••", id="a name"),
+        pytest.param("Anna <+1 555 000 1111>", "15•••1111", id="a name and a number"),
+        pytest.param("wa.me/15550001111", "15•••1111", id="a link"),
     ],
 )
 def test_mask(text, masked):

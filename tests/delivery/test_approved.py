@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from airflow_provider_whatsapp.client.errors import PayloadError
@@ -95,3 +97,32 @@ def test_what_does_not_fit_is_named(template, parts, problem):
 def test_a_template_that_cannot_be_sent_is_refused(template, problem):
     with pytest.raises(PayloadError, match=problem):
         Approved(template, "order", "en_US").check_usable()
+
+
+@pytest.mark.parametrize(
+    ("form", "header", "taken"),
+    [
+        ("TEXT", "/etc/hostname", {"type": "text", "text": "/etc/hostname"}),
+        ("TEXT", "1555000111222", {"type": "text", "text": "1555000111222"}),
+        ("TEXT", {"name": "x"}, {"name": "x"}),
+        ("TEXT", 4711, 4711),
+        ("TEXT", None, None),
+        ("LOCATION", "/x.pdf", {"type": "text", "text": "/x.pdf"}),
+        (None, "/x.pdf", {"type": "text", "text": "/x.pdf"}),
+        ("DOCUMENT", "/x.pdf", "/x.pdf"),
+        ("image", "1555000111222", "1555000111222"),
+    ],
+)
+def test_what_the_template_takes_decides_what_a_header_is(form, header, taken):
+    parts = [{"type": "HEADER", "format": form}] if form else []
+
+    assert Approved({"components": parts}, "x", "en_US").as_header(header) == taken
+    assert Approved(None, "x", "en_US").as_header(header) == header
+
+
+@pytest.mark.parametrize("header", [{"type": "document", "media": "/x.pdf"}, b"%PDF", Path("/x.pdf")])
+def test_media_for_a_header_of_text_is_refused(header):
+    approved = Approved({"components": [{"type": "HEADER", "format": "TEXT"}]}, "x", "en_US")
+
+    with pytest.raises(PayloadError, match="must be of kind text, not media"):
+        approved.as_header(header)
