@@ -124,19 +124,19 @@ class Results:
         if self.failure is None and (self._local or len(self._lines) >= PART):
             self.flush()
 
-    def flush(self) -> None:
-        """Write what has come; when that fails, it is kept and ``failure`` says why."""
-        if not self._lines:
-            return
+    def flush(self) -> bool:
+        """Write what has come, and say whether all is written; what is not is kept, and ``failure`` says why."""
         try:
-            self._write(b"".join(self._lines))
-            self._lines = []
+            if self._lines:
+                self._write(b"".join(self._lines))
+                self._lines = []
         except Exception as error:
             first = self.failure is None
             self.failure = self._failed(error, "Nobody else was sent to; the ledger knows who has a message.")
             if first and self.on_failure is not None:
                 logger.error("%s", self.failure)  # noqa: TRY400
                 self.on_failure()
+        return self.failure is None
 
     def _failed(self, error: Exception, what: str) -> ResultsError:
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {str(error)[:200]}"

@@ -26,16 +26,18 @@ def run_key(context: Context) -> str:
 
 def shard_file(path: Any, shard: int, shards: int) -> Any:
     """
-    Return the file of a shard's outcomes: ``results-1-of-4.jsonl``.
+    Return the file of a shard's outcomes: ``results-1-of-4.jsonl``. Nothing is opened.
 
-    :param path: The file of all.
+    :param path: The file of all: a path, a URL, or an object of either.
     :param shard: Which part of the recipients, from 0.
     :param shards: In how many parts they are divided.
     """
     if shards == 1:
         return path
-    stem, dot, suffix = path.name.partition(".")
-    return path.parent / f"{stem}-{shard + 1}-of-{shards}{dot}{suffix}"
+    folder, slash, name = path.rpartition("/") if isinstance(path, str) else ("", "", path.name)
+    stem, dot, suffix = name.partition(".")
+    name = f"{stem}-{shard + 1}-of-{shards}{dot}{suffix}"
+    return f"{folder}{slash}{name}" if isinstance(path, str) else path.parent / name
 
 
 def open_results(context: Context, path: Any, begin: Begin, *, total: int, earlier: str | None) -> Results:

@@ -238,9 +238,7 @@ class BroadcastTemplateOperator(TakesColumns):
         except BaseException as error:
             tell_of_early_end(context, report, results, error, self.log)
             raise
-        if results is not None:
-            results.flush()
-        well = report.stopped is None and (results is None or results.failure is None)
+        well = (results is None or results.flush()) and report.stopped is None
         if gate is not None and gate.closed and well and not report.reasons["stopped"]:
             self._wait_for_the_rest(gate, ledger, report)
         return self._finish(context, report, ledger, results)
@@ -305,10 +303,12 @@ class BroadcastTemplateOperator(TakesColumns):
     @property
     def results_file(self) -> Any:
         """Where this shard's outcomes are written; None: nowhere."""
-        return self._results_path() if self.results_path and isinstance(self.shards, int) else None
+        if not self.results_path or not isinstance(self.shards, int):
+            return None
+        return shard_file(self.results_path, self.shard, self.shards)
 
     def _results_path(self) -> Any:
-        return shard_file(opened(self.results_path), self.shard, self.shards)
+        return opened(self.results_file)
 
     def _results(
         self, context: Context, begin: Begin, total: int, earlier: str | None = None
