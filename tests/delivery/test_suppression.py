@@ -63,7 +63,7 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 def test_every_form_of_a_value_keeps_them_out(value):
     found = read_suppressed(value)
 
