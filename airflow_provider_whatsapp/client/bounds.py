@@ -32,6 +32,8 @@ MAX_INTERIM = 16
 _MAX_MEMBERS = 8
 """Parts of which a gzip file may consist."""
 _PIECE = 65_536
+_SMALL = 8_192
+"""Bytes that a socket takes at one go, unless nothing leaves at all."""
 _MAX_WAIT = 86_400.0
 """Seconds; what a socket takes as a time-out has an end."""
 
@@ -235,7 +237,7 @@ def send_all(sock: socket.socket, data: Any, patience: float, until: float) -> N
     view = memoryview(data).cast("B")
     while view:
         sock.settimeout(_slice(patience, until))
-        before = unsent(sock) if len(view) > _PIECE // 8 else None
+        before = unsent(sock) if len(view) > _SMALL else None
         try:
             view = view[sock.send(view) :]
         except TimeoutError:

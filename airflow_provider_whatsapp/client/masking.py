@@ -36,6 +36,8 @@ _FORMATS = (
     r"\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     r"\U000e0001-\U000e007f"
 )
+_DOUBTFUL = bytes({*range(32), 127, *rb"\%&"} - {*b"\t\n\r"})
+"""Bytes of ASCII with which a text has to be looked at."""
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _FORMAT = re.compile(f"[{_FORMATS}]")
 _UNPRINTABLE = re.compile(f"[{_CONTROLS}{_FORMATS}]")
@@ -198,6 +200,7 @@ class Cleaner:
     def __init__(self, key: str) -> None:
         self._key = key
         self._encoded = _in_base64(key)
+        self._raw = [part.encode() for part in (key, *self._encoded)]
         doubtful = [re.escape(part) for part in (key, *self._encoded)]
         self._doubtful = re.compile(rf"[{_CONTROLS}{_FORMATS}\\%&]|{'|'.join(doubtful)}")
 
@@ -212,7 +215,8 @@ class Cleaner:
 
         :param raw: The JSON before it is parsed.
         """
-        return raw.isascii() and not self._doubtful.search(raw.decode("ascii"))
+        clean = raw.isascii() and len(raw.translate(None, _DOUBTFUL)) == len(raw)
+        return clean and not any(part in raw for part in self._raw)
 
     def text(self, text: str) -> str:
         """

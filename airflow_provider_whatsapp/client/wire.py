@@ -113,11 +113,12 @@ class _Recording(HTTPConnection):
     _answer_until = math.inf
     _sent = 0
     _spoilt = False
+    _quiet = False
     _holds = False
     _held = b""
 
     def connect(self) -> None:
-        self._spoilt = self._holds = False
+        self._spoilt = self._quiet = self._holds = False
         self._answer_until = self._moment()  # of a proxy's answer
         try:
             super().connect()
@@ -146,9 +147,10 @@ class _Recording(HTTPConnection):
         send_all(self.sock, data, _record.patience, _record.until)
 
     def _begin(self) -> None:
-        # Whatever is there before the request cannot be its answer.
-        if not is_quiet(self.sock):
+        # Whatever is there before the request cannot be its answer. A kept connection was asked a moment ago.
+        if not self._quiet and not is_quiet(self.sock):
             raise ConnectionError("the connection was closed, or spoken on, before the request")
+        self._quiet = False
         _record.began = True
         self._sent = 0
         _record.departure.left()
@@ -174,7 +176,8 @@ class _Recording(HTTPConnection):
     def is_connected(self) -> bool:
         if self.sock is None or self._spoilt or time.monotonic() - self._last_used >= MAX_IDLE:
             return False
-        return is_quiet(self.sock)
+        self._quiet = is_quiet(self.sock)
+        return self._quiet
 
 
 def _recording(pools: Mapping[str, Any]) -> dict[str, Any]:
