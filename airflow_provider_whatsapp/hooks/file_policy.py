@@ -92,7 +92,10 @@ def spellings(path: str) -> list[str]:
 
 def _taken_apart(source: Any) -> tuple[tuple[str, str, str] | None, str]:
     """Return the store of a source, None for a local disk, and its path there."""
-    conn_id, protocol = getattr(source, "conn_id", None), getattr(source, "protocol", None)
+    protocol = getattr(source, "protocol", None)
+    # Airflow 3.1 keeps the connection among the store's options alone.
+    options = getattr(source, "storage_options", None) or {}
+    conn_id = getattr(source, "conn_id", None) or options.get("conn_id")
     if isinstance(protocol, str):
         scheme, rest = protocol.lower(), str(source.path)
     elif isinstance(source, str) and (match := _URL.match(source)):

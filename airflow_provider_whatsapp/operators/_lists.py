@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Number
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import PayloadError
@@ -35,7 +36,7 @@ def recipient_source(given: Any, *, scope: Scope = "all", own: str | None = None
             field="recipients",
             advice="Give the path of a file, or a list of rows or numbers.",
         )
-    source = opened(readable(given, field="recipients"))
+    source = _opened(given, "recipients")
     return source if scope == "all" or not hasattr(source, "open") else with_parts(source, but=own)
 
 
@@ -50,8 +51,16 @@ def suppression_list(given: Any, *, to_field: str, default_country: str | None, 
     :raises PayloadError: It is missing, or a cell of it is no recipient.
     """
     if isinstance(given, str) and is_path(given):
-        given = opened(given.strip())
-    given = readable(given, field="suppression") if hasattr(given, "open") else given
+        given = _opened(given.strip(), "suppression")
+    elif hasattr(given, "open"):
+        given = readable(given, field="suppression")
     found = read_suppressed(given, to_field=to_field, default_country=default_country)
     log.info("WhatsApp: the suppression list holds %d recipients", len(found))
     return found
+
+
+def _opened(given: Any, field: str) -> Any:
+    given = readable(given, field=field)
+    if isinstance(given, str) and "://" not in given and not given.startswith("/"):
+        return Path(given).expanduser()  # Airflow 3.1.0 cuts the first letter off a relative path's name
+    return opened(given)
