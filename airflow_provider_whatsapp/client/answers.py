@@ -26,6 +26,8 @@ from airflow_provider_whatsapp.client.retry import parse_retry_after
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow_provider_whatsapp.client.echo import Echo
+
 MAX_ID = 128
 """Characters of a request's or trace's ID that are repeated in our errors."""
 
@@ -47,12 +49,14 @@ class Answer:
     :param headers: HTTP headers, names in any case.
     :param body: The whole body, as bytes.
     :param cleaner: Knows the API key, and takes it out of all that is read here; None: there is no key to hide.
+    :param echo: Knows the message that is answered, and hides its texts where it is refused; None: it was none.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     cleaner: Cleaner | None = None
+    echo: Echo | None = None
 
     @property
     def request_id(self) -> str | None:
@@ -60,6 +64,7 @@ class Answer:
         stated = self.headers.get("X-Request-Id")
         if not stated:
             return None
+        stated = self.echo.text(stated) if self.echo else stated
         return (self.cleaner.line if self.cleaner else clean_line)(stated, limit=MAX_ID) or None
 
     def json(self) -> Any:
@@ -71,9 +76,10 @@ class Answer:
             data = json.loads(self.body)
         except (ValueError, RecursionError):
             return None
-        if self.cleaner is None or self.cleaner.leaves(self.body):
-            return data
-        return self.cleaner.values(data)
+        if self.cleaner is not None and not self.cleaner.leaves(self.body):
+            data = self.cleaner.values(data)
+        accepted = 200 <= self.status < 300 and isinstance(data, dict) and data.get("error") is None
+        return data if accepted or self.echo is None else self.echo.values(data)
 
 
 def read(answer: Answer, *, doubt: str | None) -> dict[str, Any]:

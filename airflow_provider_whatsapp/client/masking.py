@@ -11,12 +11,15 @@ from __future__ import annotations
 import base64
 import re
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_QUOTE = 300
 """Characters of a foreign text that are repeated in ours."""
 
-_HIDDEN = "•••"
+HIDDEN = "•••"
 _STARS = "***"
 _LEAST = 7
 """Digits that a phone number has at least."""
@@ -83,10 +86,10 @@ def mask(text: str) -> str:
     is_id = _USER_ID_START.match(str(text).lstrip()) is not None
     kept = "".join(char for char in str(text) if (char.isalnum() if is_id else char.isdecimal()))
     if len(kept) < _LEAST:
-        return _HIDDEN
+        return HIDDEN
     plus = "+" if str(text).lstrip().startswith("+") else ""
     tail = 4 if len(kept) > 10 else 2
-    return f"{plus}{kept[:2]}{_HIDDEN}{kept[-tail:]}"
+    return f"{plus}{kept[:2]}{HIDDEN}{kept[-tail:]}"
 
 
 def mask_numbers(text: str) -> str:
@@ -186,6 +189,27 @@ def clean_line(text: object, *, limit: int = MAX_QUOTE, masked: bool = True) -> 
     return words if len(words) <= limit else f"{words[: limit - 1]}…"
 
 
+def each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """
+    Change all texts of parsed JSON, names of fields too, in place; however deep it is.
+
+    :param value: What :func:`json.loads` returned; it belongs to the caller alone.
+    :param change: Returns what a text becomes.
+    """
+    root = [value]
+    rest: list[Any] = [root]
+    while rest:
+        node = rest.pop()
+        for place, item in list(node.items()) if isinstance(node, dict) else enumerate(node):
+            if isinstance(item, str):
+                node[place] = change(item)
+            elif isinstance(item, dict | list):
+                rest.append(item)
+            if isinstance(place, str) and (name := change(place)) != place:
+                node[name] = node.pop(place)
+    return root[0]
+
+
 class Cleaner:
     r"""
     Cleans what the other side says, at the door: no text that has passed holds the key or commands a terminal.
@@ -247,18 +271,7 @@ class Cleaner:
 
         :param value: What :func:`json.loads` returned; it belongs to the caller alone.
         """
-        root = [value]
-        rest: list[Any] = [root]
-        while rest:
-            node = rest.pop()
-            for place, item in list(node.items()) if isinstance(node, dict) else enumerate(node):
-                if isinstance(item, str):
-                    node[place] = self.text(item)
-                elif isinstance(item, dict | list):
-                    rest.append(item)
-                if isinstance(place, str) and (name := self.text(place)) != place:
-                    node[name] = node.pop(place)
-        return root[0]
+        return each_text(value, self.text)
 
     def _without_key(self, text: str) -> str:
         text = self._spelled.sub(_STARS, text)

@@ -20,6 +20,7 @@ from airflow_provider_whatsapp import __version__
 from airflow_provider_whatsapp.client.answers import Answer, read
 from airflow_provider_whatsapp.client.bounds import AnswerError, read_body
 from airflow_provider_whatsapp.client.config import check_proxy
+from airflow_provider_whatsapp.client.echo import Echo
 from airflow_provider_whatsapp.client.errors import (
     ConfigurationError,
     NotSentError,
@@ -191,7 +192,7 @@ class Transport:
                 request, stream=True, timeout=timeout, verify=self._verify, proxies=self._proxies
             )
             body = read_body(response.raw, response.headers)
-            answer = Answer(response.status_code, response.headers, body, self._cleaner)
+            answer = Answer(response.status_code, response.headers, body, self._cleaner, Echo(call.json))
             return read(answer, doubt=call.doubt)
         except WhatsAppError:
             raise
@@ -255,7 +256,7 @@ class Transport:
 
     def _failure(self, error: Exception, call: Call) -> WhatsAppError:
         """Name what became of a request that got no answer."""
-        reason = self._cleaner.line(_reason(error))
+        reason = self._cleaner.line(Echo(call.json).text(_reason(error)))
         if request_began():
             return _unanswered(error, reason, call.doubt)
         if isinstance(error, OSError) and "CA certificate" in str(error):
