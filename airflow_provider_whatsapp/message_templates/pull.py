@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,13 @@ from airflow_provider_whatsapp.message_templates.dumping import dump, template_d
 from airflow_provider_whatsapp.message_templates.plan import changed_fields
 from airflow_provider_whatsapp.message_templates.problems import TemplateFileError, one_line
 from airflow_provider_whatsapp.message_templates.texts import MEDIA_FORMATS
-from airflow_provider_whatsapp.message_templates.yamlfile import SUFFIXES, TemplateSet, load, load_data
+from airflow_provider_whatsapp.message_templates.yamlfile import (
+    SUFFIXES,
+    TemplateSet,
+    load,
+    load_data,
+    template_files,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,14 +49,14 @@ def pull(listed: Iterable[Mapping[str, Any]], path: str | Path, *, force: bool =
 
     :param listed: All templates of the account, as Graph lists them.
     :param path: A folder, or a file that ends in ``.yaml``, ``.yml`` or ``.json``; made if missing.
-    :param force: Replace files that no pull wrote, or that were edited since.
+    :param force: Replace files that no pull wrote, that were edited since, or that hold mistakes.
     :return: ``{"written": [...], "templates": n, "as_is": [...]}``.
     :raises TemplateFileError: Files that are there hold mistakes; nothing was written.
     :raises ConfigurationError: A changed template stands in a file with others, in a file that no pull wrote, or in a
         folder that lies elsewhere; nothing was written.
     """
     target = Path(path)
-    known = _known(target)
+    known = _known(target, force=force)
     rows = {
         (str(row.get("name")), str(row.get("language"))): row
         for row in listed
@@ -96,13 +103,20 @@ def is_own(text: str) -> bool:
     return False
 
 
-def _known(target: Path) -> TemplateSet:
+def _known(target: Path, *, force: bool) -> TemplateSet:
+    """Return what the files define; with force, what those define that hold no mistakes."""
     try:
         return load(target) if target.exists() else TemplateSet({})
     except TemplateFileError as error:
         if all(problem.message == "there are no templates" for problem in error.problems):
             return TemplateSet({})
-        raise
+        if not force:
+            raise
+    definitions: dict[Key, TemplateDefinition] = {}
+    for file in template_files(target):
+        with suppress(TemplateFileError):
+            definitions |= load(file).definitions
+    return TemplateSet(definitions)
 
 
 def _usable(definition: TemplateDefinition, row: Mapping[str, Any]) -> TemplateDefinition:

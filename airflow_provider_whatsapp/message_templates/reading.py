@@ -91,7 +91,7 @@ def _check_content(value: Any, path: KeyPath, notes: Notes) -> None:
         _check_header(value["header"], (*path, "header"), notes)
     _check_text(value, "body", ("add_security_recommendation", bool), path, notes)
     _check_text(value, "footer", ("code_expiration_minutes", int), path, notes)
-    _check_buttons(value, path, notes)
+    _check_buttons(value, path, notes, kept=value.get("as_is") is True)
 
 
 def _check_components(value: dict[str, Any], path: KeyPath, notes: Notes, *, kept: bool) -> None:
@@ -149,7 +149,7 @@ def _check_text(
         _typed(item, name, kind, here, notes)
 
 
-def _check_buttons(value: dict[str, Any], path: KeyPath, notes: Notes) -> None:
+def _check_buttons(value: dict[str, Any], path: KeyPath, notes: Notes, *, kept: bool) -> None:
     buttons, here = value.get("buttons"), (*path, "buttons")
     if "buttons" not in value:
         return
@@ -157,7 +157,9 @@ def _check_buttons(value: dict[str, Any], path: KeyPath, notes: Notes) -> None:
         notes.shape(here, f"buttons must be a list, not {kind_of(buttons)}")
         return
     for index, button in enumerate(buttons):
-        _check_button(button, (*here, index), notes)
+        # Meta has types and fields that are not known here; what it holds is kept all the same.
+        if not (kept and isinstance(button, dict) and isinstance(button.get("type"), str)):
+            _check_button(button, (*here, index), notes)
 
 
 def _check_button(button: Any, path: KeyPath, notes: Notes) -> None:

@@ -324,3 +324,53 @@ def test_every_suffix_and_no_file_in_silence(tmp_path):
     (tmp_path / "gone.yaml").symlink_to(Path("nowhere.yaml"))
     with pytest.raises(ConfigurationError, match=r"gone\.yaml: is no file"):
         load(tmp_path)
+
+
+BEFORE = {
+    "order.yaml": """\
+name: order
+category: UTILITY
+languages:
+  en_US:
+    body: It is late.
+    buttons:
+    - type: order_details
+      text: Copy
+    as_is: true
+""",
+    "rocket.yaml": """\
+name: rocket
+category: UTILITY
+languages:
+  en_US:
+    body: It is late.
+    buttons:
+    - type: quick_reply
+      text: "Go \\U0001F680"
+""",
+}
+"""As version 0.1 pulled them: it could not read the first again, and knew no rule against the second."""
+
+
+def test_files_of_an_earlier_pull_stay_usable(tmp_path):
+    for name, text in BEFORE.items():
+        (tmp_path / name).write_text(text)
+    rows = [
+        row(
+            "order",
+            components=[BODY, {"type": "BUTTONS", "buttons": [{"type": "ORDER_DETAILS", "text": "Copy"}]}],
+        ),
+        row(
+            "rocket",
+            components=[
+                BODY,
+                {"type": "BUTTONS", "buttons": [{"type": "QUICK_REPLY", "text": "Go \U0001f680"}]},
+            ],
+        ),
+    ]
+    with pytest.raises(ConfigurationError, match=r"rocket\.yaml:8: .*emojis"):
+        pull(rows, tmp_path)
+
+    assert pull(rows, tmp_path, force=True)["written"] == [str(tmp_path / "rocket.yaml")]
+    assert (tmp_path / "order.yaml").read_text() == BEFORE["order.yaml"]
+    clean(rows, tmp_path)
