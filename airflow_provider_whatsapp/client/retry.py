@@ -14,6 +14,9 @@ from airflow_provider_whatsapp.client.errors import NotSentError, RateLimitError
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.errors import WhatsAppError
 
+LONGEST = 86_400.0
+"""Seconds that a service may ask to be left alone; whatever asks for more is no service that limits its rate."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RequestRetry:
@@ -69,16 +72,17 @@ def parse_retry_after(value: str | None, *, now: datetime | None = None) -> floa
 
     :param value: The header's value; None when it is missing.
     :param now: The present time, for dates; None: the machine's clock.
-    :return: Seconds, never negative; None when the header is missing or unreadable.
+    :return: Seconds, never negative and a day at most; None when the header is missing or unreadable.
     """
     if not value:
         return None
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value.strip(), re.ASCII):
-        return float(value)
+        return min(float(value), LONGEST)
     try:
         when = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=UTC)
+        seconds = (when - (now or datetime.now(UTC))).total_seconds()
+    except (TypeError, ValueError, OverflowError):
         return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
+    return min(max(0.0, seconds), LONGEST)

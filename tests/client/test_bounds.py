@@ -419,6 +419,36 @@ def test_paging_of_another_type_ends_the_list(gateway, client_of, paging):
     assert list(client_of(server.url).phone_numbers.list()) == [{"id": "1"}]
 
 
+BODY = {"type": "BODY", "text": "Hello"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": 7},
+        {"status": {}},
+        {"language": ["en_US"]},
+        {"components": "BODY"},
+        {"components": [None]},
+        {"components": ["BODY"]},
+        {"components": [{"type": 7}]},
+        {"components": [{**BODY, "text": ["Hello"]}]},
+        {"components": [{"type": "BUTTONS", "buttons": {"0": {}}}]},
+        {"components": [{"type": "BUTTONS", "buttons": [[]]}]},
+        {"components": [{"type": "CAROUSEL", "cards": [{"components": 7}]}]},
+    ],
+    ids=json.dumps,
+)
+def test_a_template_of_another_type_is_an_error_of_ours(gateway, client_of, change):
+    template = {"id": "1", "name": "late", "language": "en_US", "status": "APPROVED", "components": [BODY]}
+    server = gateway(ok({"data": [template | change]}))
+    with pytest.raises(ServerError, match=r"another type|where a list is due"):
+        list(client_of(server.url).templates.list())
+
+    server.answer = ok({"data": [template]})
+    assert list(client_of(server.url).templates.list()) == [template]
+
+
 # Compression
 
 

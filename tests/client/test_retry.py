@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client.errors import (
@@ -104,8 +104,21 @@ def test_retry_after(header, seconds):
     assert parse_retry_after(header, now=NOW) == seconds
 
 
-@given(st.text())
+WHEN = st.lists(
+    st.sampled_from(
+        ["Mon,", "1", "31", "Jan", "9999", "99999999999", "23:59:59", "-2359", "+9999999999", "GMT", "("]
+    )
+).map(" ".join)
+
+
+@given(st.text() | WHEN | st.integers(0).map(str))
+@example("1 Jan 99999999999 00:00:00")
 def test_no_header_breaks_the_reader(header):
     seconds = parse_retry_after(header, now=NOW)
 
-    assert seconds is None or seconds >= 0
+    assert seconds is None or 0 <= seconds <= 86_400
+
+
+@pytest.mark.parametrize("header", ["999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_nobody_is_kept_waiting_for_years(header):
+    assert parse_retry_after(header, now=NOW) == 86_400

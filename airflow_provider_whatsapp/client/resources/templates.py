@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, PayloadError, WhatsAppError
+from airflow_provider_whatsapp.client.errors import (
+    OutcomeUnknownError,
+    PayloadError,
+    ServerError,
+    WhatsAppError,
+)
 from airflow_provider_whatsapp.client.messages.template import Template
-from airflow_provider_whatsapp.client.resources.base import Resource, graph_id
+from airflow_provider_whatsapp.client.resources.base import Resource, graph_id, objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,6 +26,18 @@ PAGE_SIZE = 100
 CATEGORIES = ("AUTHENTICATION", "MARKETING", "UTILITY")
 MAX_DELETE_IDS = 100
 _GOING = ("PENDING_DELETION", "DELETED")
+
+_NESTED = ("components", "buttons", "cards")
+_FORM: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(
+        ("name", "language", "status", "category", "type", "format", "text", "url", "phone_number"), str
+    ),
+    **dict.fromkeys(("id", "rejected_reason", "parameter_format", "source", "last_updated_time"), (str, int)),
+    **dict.fromkeys(("previous_category", "correct_category", "sub_category", "library_template_name"), str),
+    **dict.fromkeys(_NESTED, list),
+    "example": (dict, list, str),
+}
+"""The types of what a template holds, where code relies on them."""
 
 _DOUBT = "The template may have been changed: list it before you try again."
 
@@ -83,6 +100,7 @@ class Templates(Resource):
             "language": language,
         }
         for template in self._pages(self._path(), query):
+            check_form(template)
             if all(_matches(template.get(key), wanted) for key, wanted in exact.items()):
                 yield template
 
@@ -94,7 +112,9 @@ class Templates(Resource):
         :param fields: Comma list of fields to return.
         :raises NotFoundError: There is none of this id.
         """
-        return self._call("GET", graph_id(template_id, "template_id"), query={"fields": fields})
+        template = self._call("GET", graph_id(template_id, "template_id"), query={"fields": fields})
+        check_form(template)
+        return template
 
     def find(self, name: str, language: str) -> dict[str, Any] | None:
         """
@@ -200,6 +220,28 @@ class Templates(Resource):
 
     def _path(self) -> str:
         return f"{self._config.require('waba_id')}/message_templates"
+
+
+def check_form(template: dict[str, Any]) -> None:
+    """
+    Check that a template has Graph's form, as far as anything here relies on it.
+
+    :param template: What an answer holds; its components, buttons and cards are looked at as well.
+    :raises ServerError: Something in it has another type.
+    """
+    rest = [template]
+    while rest:
+        node = rest.pop()
+        for key, value in node.items():
+            if value is None or key not in _FORM:
+                continue
+            if not isinstance(value, _FORM[key]):
+                raise ServerError(
+                    f"the gateway's answer holds a template whose {key} has another type",
+                    advice="Try again later.",
+                )
+            if key in _NESTED:
+                rest += objects(value)
 
 
 def _one_or_list(value: str | Sequence[str] | None) -> str | list[str] | None:
