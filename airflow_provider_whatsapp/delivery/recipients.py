@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_whatsapp.client.errors import PayloadError
-from airflow_provider_whatsapp.client.phone import canonical, recipient_key
+from airflow_provider_whatsapp.client.phone import canonical, is_bare, recipient_key
+from airflow_provider_whatsapp.delivery.countries import country
 from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
 from airflow_provider_whatsapp.delivery.result_lines import Scope, in_scope
 from airflow_provider_whatsapp.delivery.rows import read_rows
@@ -65,6 +66,7 @@ class Survey:
     :param malformed: Rows that cannot be sent to.
     :param groups: Recipients that can be sent to, by group.
     :param first_error: What is wrong with the first malformed row.
+    :param bare: Recipients by country whose numbers stand without ``+``, so that their digits alone say where they go.
     """
 
     total: int = 0
@@ -73,6 +75,7 @@ class Survey:
     malformed: int = 0
     groups: Counter[str] = field(default_factory=Counter)
     first_error: PayloadError | None = None
+    bare: Counter[str] = field(default_factory=Counter)
 
 
 class _Running:
@@ -220,6 +223,8 @@ class Recipients:
             elif row.skip is None:
                 found.open += 1
                 found.groups[row.group] += 1
+                if not row.given.startswith("+") and is_bare(row.given):
+                    found.bare[country(row.to)] += 1
         found.digest, self._surveyed = running.hexdigest(), surveyed
         if found.total and found.malformed == found.total and found.first_error is not None:
             raise PayloadError(

@@ -13,6 +13,7 @@ from airflow_provider_whatsapp.hooks.file_policy import readable
 from airflow_provider_whatsapp.operators._delivery import opened
 
 if TYPE_CHECKING:
+    from airflow_provider_whatsapp.delivery.recipients import Survey
     from airflow_provider_whatsapp.delivery.result_lines import Scope
     from airflow_provider_whatsapp.delivery.seen import Seen
 
@@ -57,6 +58,21 @@ def suppression_list(given: Any, *, to_field: str, default_country: str | None, 
     found = read_suppressed(given, to_field=to_field, default_country=default_country)
     log.info("WhatsApp: the suppression list holds %d recipients", len(found))
     return found
+
+
+def log_bare(survey: Survey, log: Any) -> None:
+    """
+    Say where numbers without ``+`` go, so that a list of national numbers is seen before it is sent to.
+
+    :param survey: What the reading of the recipients has found.
+    :param log: The task's log.
+    """
+    if survey.bare:
+        log.info(
+            "WhatsApp: %d numbers have no + in front; by their digits they go to %s",
+            survey.bare.total(),
+            ", ".join(f"{name} {count}" for name, count in survey.bare.most_common()),
+        )
 
 
 def _opened(given: Any, field: str) -> Any:

@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._arguments import flag, hours, one_of, optional, whole
 from airflow_provider_whatsapp.operators._columns import TakesColumns
-from airflow_provider_whatsapp.operators._delivery import (
-    DeliveringOperator,
-    digest,
-    opened,
-)
+from airflow_provider_whatsapp.operators._delivery import DeliveringOperator, digest, opened
 from airflow_provider_whatsapp.operators._private import hidden_recipients
 from airflow_provider_whatsapp.operators._results import (
     open_results,
@@ -179,11 +175,14 @@ class BroadcastTemplateOperator(TakesColumns):
         self.timezone = timezone
 
     def _send(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_whatsapp.operators._lists import log_bare
+
         config = self.hook.client.config
         config.require("phone_number_id")
         window = self._window(context)
         recipients = self._recipients(context, window)
         survey = recipients.survey()
+        log_bare(survey, self.log)
         approved = None
         if self.check_template:
             approved = self._look_up(self.template_name, self.language, show_values=self.log_pii)

@@ -131,3 +131,25 @@ def test_no_poisoned_row_stops_anybody_and_each_has_its_reason(sandbox, tmp_path
     assert len(lines) == report["total"]
     assert all(line["error"]["message"] for line in lines if line["status"] == "failed")
     assert len(json.dumps(report)) < 20_000
+
+
+def test_the_log_says_where_numbers_without_plus_go(sandbox, capsys):
+    people = [
+        "15550000001",
+        "15550000002",
+        442079460103,
+        "+4915123456789",
+        "00 49 151 23456789",
+        "US.13491208655302741",
+    ]
+
+    broadcast(recipients=people, dry_run=True).execute({})
+
+    said = capsys.readouterr().out
+    assert "WhatsApp: 3 numbers have no + in front; by their digits they go to US 2, GB 1" in said
+
+
+def test_the_log_says_nothing_of_numbers_that_are_written_in_full(sandbox, capsys):
+    broadcast(recipients=["+15550000001"], dry_run=True).execute({})
+
+    assert "no + in front" not in capsys.readouterr().out
