@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -90,10 +91,25 @@ class Record:
 
     def write(self, path: Path) -> None:
         """
-        Write the record, if there is anything in it.
+        Add the record to what the file holds by now, another apply's entries maybe, in one step.
 
         :param path: The file.
         :raises OSError: It cannot be written.
         """
-        if self.edits or self.deletions:
-            path.write_text(json.dumps({"edits": self.edits, "deletions": self.deletions}, indent=1) + "\n")
+        if not (self.edits or self.deletions):
+            return
+        before = self.read(path)
+        edits = {
+            key: sorted({*before.edits.get(key, ()), *self.edits.get(key, ())})
+            for key in {**before.edits, **self.edits}
+        }
+        deletions = {
+            name: max(record.deletions.get(name, 0.0) for record in (before, self))
+            for name in {**before.deletions, **self.deletions}
+        }
+        made = path.with_name(f"{path.name}.{os.getpid()}.part")
+        try:
+            made.write_text(json.dumps({"edits": edits, "deletions": deletions}, indent=1) + "\n")
+            made.replace(path)
+        finally:
+            made.unlink(missing_ok=True)

@@ -243,3 +243,17 @@ def test_a_record_survives_writing_and_is_empty_when_broken(tmp_path):
     for text in ("[", "[]", '{"edits": {"a": 1}, "deletions": {}}'):
         path.write_text(text)
         assert Record.read(path) == Record()
+
+
+def test_two_records_of_one_file_both_stay(tmp_path):
+    path = tmp_path / "r.json"
+    first, second = Record.read(path), Record.read(path)
+    first.edited("1", NOW)
+    first.deleted("late", NOW)
+    first.write(path)
+    second.edited("1", NOW + 5)
+    second.edited("2", NOW + 5)
+    second.write(path)
+
+    assert Record.read(path) == Record({"1": [NOW, NOW + 5], "2": [NOW + 5]}, {"late": NOW})
+    assert [file.name for file in tmp_path.iterdir()] == ["r.json"]
