@@ -34,13 +34,13 @@ def render_plan(plan: Plan) -> str:
 def _change(change: Change) -> Iterator[str]:
     wanted = f" {change.wanted}" if change.wanted else ""
     where = f"  [{change.definition.where}]" if change.definition and change.definition.where else ""
-    status = f", {change.status}" if change.status else ""
+    status = f", {one_line(change.status)}" if change.status else ""
     called = f"{one_line(change.name)} ({one_line(change.language)}{status})"
     yield f"{_MARKS[change.action]} {change.action}{wanted}  {called}{where}"
     if change.reason:
-        yield f"    {change.reason}{_when(change.possible_at)}"
+        yield f"    {one_line(change.reason)}{_when(change.possible_at)}"
     for note in change.drift:
-        yield f"    {note}"
+        yield f"    {one_line(note)}"
     for line in change.diff:
         yield f"      {line}"
 
@@ -54,11 +54,11 @@ def render_report(report: ApplyReport) -> str:
     lines = []
     for outcome in report.outcomes:
         action = outcome.change.wanted or outcome.change.action
-        facts = f"; now {outcome.status}" if outcome.state == "done" and outcome.status else ""
-        detail = f": {outcome.detail}{_when(outcome.possible_at)}" if outcome.detail else ""
+        facts = f"; now {one_line(outcome.status)}" if outcome.state == "done" and outcome.status else ""
+        detail = f": {one_line(outcome.detail)}{_when(outcome.possible_at)}" if outcome.detail else ""
         name = f"{one_line(outcome.change.name)} ({one_line(outcome.change.language)})"
         lines.append(f"{outcome.state}  {action} {name}{facts}{detail}")
-    lines += [f"! {note}" for note in report.drift]
+    lines += [f"! {one_line(note)}" for note in report.drift]
     return "\n".join([*lines, f"{report.summary()}."])
 
 

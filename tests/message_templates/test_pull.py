@@ -181,6 +181,23 @@ def test_a_plan_never_prints_an_empty_status(tmp_path):
     assert "(en_US)" in said
 
 
+def test_nothing_that_is_listed_forges_a_line_of_a_plan(tmp_path):
+    forged = "x\n+ create  forged (en_US)\x1b[2J"
+    rows = [
+        row(forged, forged, category=forged),
+        row("a", status="REJECTED", rejected_reason=forged),
+        row("b", status=forged, correct_category=forged),
+        row("c", previous_category="UTILITY", category=forged),
+    ]
+    texts = ["UTILITY\nlanguages: {en_US: {body: Other.}}"] * 3
+    for name, text in zip("abc", texts, strict=True):
+        (tmp_path / f"{name}.yaml").write_text(f"name: {name}\ncategory: {text}\n")
+
+    plan = render_plan(make_plan(load(tmp_path), rows, now=0))
+    assert not any(line.startswith("+ create  forged") for line in plan.split("\n"))
+    assert all(line.isprintable() for line in plan.split("\n"))
+
+
 @pytest.mark.parametrize("language", ["en_US", "../../x", "a\nb"])
 def test_hostile_names_stay_in_the_folder_and_on_their_line(tmp_path, language):
     folder = tmp_path / "deep" / "folder"
