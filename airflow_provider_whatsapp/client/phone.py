@@ -52,6 +52,7 @@ _SEPARATORS = dict.fromkeys(
         0x2212,
     ]
 )
+LONGEST_INTEGER = 40
 _PLUS = {0xFF0B: "+", 0xFE62: "+"}
 _NUMBER = re.compile(r"[1-9][0-9]{6,14}")
 _PLAIN = re.compile(r"\+?[0-9]+")
@@ -116,6 +117,10 @@ def _whole(number: Any) -> str:
         whole = number == int(number) and number > 0
     except (ValueError, OverflowError):  # nan, inf
         whole = False
+    if (
+        whole and isinstance(number, Integral) and number >= 10**LONGEST_INTEGER
+    ):  # Python does not write 5,000 digits
+        raise _refused(f"has more than {LONGEST_INTEGER} digits", limit=f"{MIN_DIGITS}-{MAX_DIGITS} digits")
     if not whole or (not isinstance(number, Integral) and number >= 10**MAX_DIGITS):
         raise _refused(
             "is a decimal, a negative number or nan, no phone number",

@@ -77,11 +77,18 @@ def read_suppressed(source: Any, *, to_field: str = "to", default_country: str |
             seen.add(canonical(recipient_key(entry, default_country=default_country)))
         except PayloadError as error:
             raise PayloadError(
-                f"{where} {mask(str(entry))} is no number or ID",
+                f"{where} {_shown(entry)} is no number or ID",
                 field=FIELD,
                 advice=f"{_STOPPED} {error.advice or ''}",
             ) from error
     return seen
+
+
+def _shown(entry: Any) -> str:
+    try:
+        return mask(str(entry))
+    except ValueError:  # Python does not write whole numbers of 5,000 digits
+        return mask("")
 
 
 def _entries(source: Any, to_field: str) -> Iterator[tuple[str, Any]]:

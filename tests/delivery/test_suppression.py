@@ -187,8 +187,11 @@ def test_what_is_unclear_in_a_file_stops_it_all(tmp_path, content, words):
         ({"phone": OUT}, "is a dict"),
         (7, "is a int"),
         (b"15550000001", "is a bytes"),
+        ([10**5000], r"suppression\[0\]"),
+        ([OUT, "1" * 5000], r"suppression\[1\]"),
+        ([OUT, "\ud800"], r"suppression\[1\]"),
     ],
-    ids=repr,
+    ids=lambda value: repr(value)[:40] if not isinstance(value, list) else str(len(value)),
 )
 def test_what_is_unclear_in_a_value_stops_it_all(value, words):
     with pytest.raises(PayloadError, match=words):
