@@ -194,6 +194,13 @@ class MessageStatusTrigger(BaseTrigger):
             },
         )
 
+    def __repr__(self) -> str:
+        from airflow_provider_whatsapp.client.masking import mask_id
+
+        classpath, kwargs = self.serialize()
+        shown = {**kwargs, "message_ids": [mask_id(message_id) for message_id in self.message_ids]}
+        return str(self.repr(classpath, shown))
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield the one event."""
         subscriber = _Messages(self.message_ids, self.status)
@@ -215,6 +222,15 @@ class MessageStatusTrigger(BaseTrigger):
                 yield _event(news.state, news.message, news.statuses)
 
 
+class _Event(TriggerEvent):
+    """An event that the triggerer may log: the messages' IDs, which hold numbers, are in the payload alone."""
+
+    def __repr__(self) -> str:
+        return f"TriggerEvent<{self.payload['state']}: {self.payload['message']}>"
+
+    __str__ = __repr__
+
+
 def _event(state: str, message: str, statuses: dict[str, dict[str, Any]] | None = None) -> TriggerEvent:
     payload = {"state": state, "message": message, "statuses": statuses or {}}
-    return TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's
+    return _Event(payload)  # type: ignore[call-arg]  # its constructor is untyped

@@ -352,3 +352,22 @@ def test_polls_that_drip_leave_threads_to_other_connections(sandbox, monkeypatch
 
     assert found["state"] == "approved"
     assert asked == THREADS_EACH, "the others of the same connection wait"
+
+
+def test_the_triggerer_s_log_shows_no_message_id(sandbox):
+    """It logs triggers and events by their repr, and an ID holds the recipient's number."""
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+    whole = MatonWhatsAppHook().send_template("+15550001111", "hello_world").message_id
+
+    async def fired(trigger):
+        return [event async for event in trigger.run()][-1]
+
+    trigger = message(whole, status="sent")
+    event = asyncio.run(fired(trigger))
+
+    assert whole in event.payload["statuses"]
+    for said in (repr(trigger), str(trigger), repr(event), str(event)):
+        assert whole[6:30] not in said
+    assert whole[-12:] in repr(trigger)
+    assert "reached" in repr(event)

@@ -184,3 +184,24 @@ def test_another_s_requests_are_logged_as_ever(make_client, echo, caplog):
     lines = [record.getMessage() for record in caplog.records if record.name == "urllib3.connectionpool"]
     assert [line for line in lines if '"GET /other?a=1 HTTP/1.1" 200' in line]
     assert [line for line in lines if '"GET /whatsapp-business/v25.0/1?...' in line]
+
+
+def test_the_words_about_a_template_are_lines_and_its_texts_stay(make_client, echo):
+    text = "Dear {{1}},\n\u200f\u05e9\u05dc\u200f 👨\u200d👩"
+    row = {
+        "id": "1",
+        "name": "late",
+        "language": "en_US",
+        "status": "REJECTED\nforged line\u202e",
+        "rejected_reason": "x" * 1000 + "\u2028forged",
+        "components": [{"type": "BODY", "text": text}],
+    }
+    client = make_client(
+        api_key=KEYS["plain"], host=echo(lambda _: http(200, {"data": [row]})), waba_id="200"
+    )
+
+    (template,) = client.templates.list()
+
+    assert template["status"] == "REJECTED forged line"
+    assert len(template["rejected_reason"]) == 300
+    assert template["components"] == row["components"]

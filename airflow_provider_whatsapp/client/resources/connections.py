@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import APIError, ConnectionMissingError, PayloadError
+from airflow_provider_whatsapp.client.masking import clean_line
 from airflow_provider_whatsapp.client.resources.base import APP, objects
 from airflow_provider_whatsapp.client.transport import Call
 
@@ -105,7 +106,7 @@ class Connections:
         deadline = time.monotonic() + timeout
         while True:
             connection = self.get(connection_id)
-            status = str(connection.get("status", "")).upper()
+            status = clean_line(connection.get("status", ""), limit=40).upper()
             if status == "ACTIVE":
                 return connection
             if status == "FAILED":

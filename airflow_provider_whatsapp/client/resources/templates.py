@@ -10,6 +10,7 @@ from airflow_provider_whatsapp.client.errors import (
     ServerError,
     WhatsAppError,
 )
+from airflow_provider_whatsapp.client.masking import MAX_QUOTE, clean_line
 from airflow_provider_whatsapp.client.messages.template import Template
 from airflow_provider_whatsapp.client.resources.base import Resource, graph_id, objects
 
@@ -26,6 +27,12 @@ PAGE_SIZE = 100
 CATEGORIES = ("AUTHENTICATION", "MARKETING", "UTILITY")
 MAX_DELETE_IDS = 100
 _GOING = ("PENDING_DELETION", "DELETED")
+
+_WORDS = (
+    *("name", "language", "status", "category", "previous_category", "correct_category", "sub_category"),
+    *("parameter_format", "rejected_reason", "library_template_name"),
+)
+"""What of a template is a word or a reason; its texts are in ``components``."""
 
 _NESTED = ("components", "buttons", "cards")
 _FORM: dict[str, type | tuple[type, ...]] = {
@@ -101,6 +108,7 @@ class Templates(Resource):
         }
         for template in self._pages(self._path(), query):
             check_form(template)
+            _in_lines(template)
             if all(_matches(template.get(key), wanted) for key, wanted in exact.items()):
                 yield template
 
@@ -114,6 +122,7 @@ class Templates(Resource):
         """
         template = self._call("GET", graph_id(template_id, "template_id"), query={"fields": fields})
         check_form(template)
+        _in_lines(template)
         return template
 
     def find(self, name: str, language: str) -> dict[str, Any] | None:
@@ -242,6 +251,16 @@ def check_form(template: dict[str, Any]) -> None:
                 )
             if key in _NESTED:
                 rest += objects(value)
+
+
+def _in_lines(template: dict[str, Any]) -> None:
+    """Make the words about a template short lines, in place: errors, logs and plans repeat them."""
+    for key in _WORDS:
+        value = template.get(key)
+        if isinstance(value, str) and not (
+            value.isascii() and value.isprintable() and len(value) <= MAX_QUOTE
+        ):
+            template[key] = clean_line(value, masked=False)
 
 
 def _one_or_list(value: str | Sequence[str] | None) -> str | list[str] | None:
