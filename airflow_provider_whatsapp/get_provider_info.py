@@ -56,7 +56,7 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "timeout": {
         "label": "Timeout (seconds)",
-        "description": "To connect and to read. Empty: [5, 30].",
+        "description": "To connect, and for the whole answer. Empty: [5, 30].",
         "schema": {"type": ["string", "null"]},
     },
     "max_retries": {

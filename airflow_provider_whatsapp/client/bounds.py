@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import io
 import math
+import socket
 import ssl
 import struct
 import termios
@@ -19,8 +20,9 @@ import zlib
 from http.client import HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Any
 
+from urllib3.util.wait import wait_for_read
+
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Mapping
 
 MAX_ANSWER = 8 * 1024 * 1024
@@ -34,6 +36,10 @@ _MAX_MEMBERS = 8
 _PIECE = 65_536
 _SMALL = 8_192
 """Bytes that a socket takes at one go, unless nothing leaves at all."""
+_LOOK_EVERY = 0.02
+"""Seconds between two looks at what has left."""
+_EARLY = 0.5
+"""Seconds in which nothing leaves, after which an answer that is there may be one to a half of the request."""
 _MAX_WAIT = 86_400.0
 """Seconds; what a socket takes as a time-out has an end."""
 
@@ -224,7 +230,7 @@ def is_quiet(sock: socket.socket) -> bool:
     return False
 
 
-def send_all(sock: socket.socket, data: Any, patience: float, until: float) -> None:
+def send_all(sock: Any, data: Any, patience: float, until: float) -> None:
     """
     Send bytes, however long it takes, as long as some of them leave.
 
@@ -233,7 +239,13 @@ def send_all(sock: socket.socket, data: Any, patience: float, until: float) -> N
     :param patience: Seconds in which at least one byte has to leave.
     :param until: Moment of ``time.monotonic()`` at which it is given up all the same.
     :raises TimeoutError: Nothing has left for so long, or the moment has come.
+    :raises BrokenPipeError: Nothing has left for so long, and there is an answer already.
     """
+    if not isinstance(sock, socket.socket):
+        # TLS inside the TLS of a proxy: what it has begun to send cannot be sent again.
+        sock.settimeout(_slice(patience, until))
+        sock.sendall(data)
+        return
     view = memoryview(data).cast("B")
     while view:
         sock.settimeout(_slice(patience, until))
@@ -243,6 +255,9 @@ def send_all(sock: socket.socket, data: Any, patience: float, until: float) -> N
         except TimeoutError:
             # Buffers of the system take bytes again only when a good part of them has left.
             if not _has_left(sock, before):
+                if wait_for_read(sock, 0.0):
+                    # To urllib3 that is a reason to read the answer, which need not wait for the whole request.
+                    raise BrokenPipeError("an answer came before the request had left") from None
                 raise TimeoutError(f"no byte left this machine for {patience:g} s") from None
 
 
@@ -255,16 +270,16 @@ def wait_until_sent(sock: socket.socket, patience: float, until: float) -> None:
     :param until: Moment of ``time.monotonic()`` at which it is given up all the same.
     :raises TimeoutError: Nothing has left for so long, or the moment has come.
     """
-    from urllib3.util.wait import wait_for_read
-
     before, since = unsent(sock), time.monotonic()
     while before:
-        if wait_for_read(sock, min(0.05, _slice(patience, until))):
-            return
-        now = unsent(sock)
+        time.sleep(min(_LOOK_EVERY, _slice(patience, until)))
+        now, still = unsent(sock), time.monotonic() - since
         if now is None or now < before:
             before, since = now, time.monotonic()
-        elif time.monotonic() - since > patience:
+        # What can be read may be TLS's own, which comes while the other side takes more.
+        elif still > min(_EARLY, patience) and wait_for_read(sock, 0.0):
+            return
+        elif still > patience:
             raise TimeoutError(f"no byte left this machine for {patience:g} s")
 
 

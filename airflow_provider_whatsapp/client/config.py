@@ -52,7 +52,8 @@ class ClientConfig:
     :param host: Base URL that serves both planes, the sandbox's say; None: Maton's data and control hosts.
     :param api_version: Graph API version, ``v25.0`` say.
     :param rate_limit: Requests per second; 0 for none. Maton's limit is 10 per account.
-    :param timeout: Seconds to connect and seconds to wait for (each part of) the answer.
+    :param timeout: Seconds to connect, and seconds from the end of the request until the whole answer is there. An
+        upload fails when no byte of it leaves for as long as the second number.
     :param max_retries: How often one request is repeated where that is safe.
     :param proxies: As ``requests`` takes them; None: those of the environment.
     :param verify: True, a path to a CA bundle, or False for no TLS verification.

@@ -144,7 +144,11 @@ class _Recording(HTTPConnection):
             self._begin()
         self._last_used = time.monotonic()
         self._sent += len(data)
-        send_all(self.sock, data, _record.patience, _record.until)
+        try:
+            send_all(self.sock, data, _record.patience, _record.until)
+        except BrokenPipeError:
+            self._spoilt = True  # half of a request has left on it
+            raise
 
     def _begin(self) -> None:
         # Whatever is there before the request cannot be its answer. A kept connection was asked a moment ago.

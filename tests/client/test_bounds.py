@@ -17,7 +17,12 @@ import pytest
 
 from airflow_provider_whatsapp.client.bounds import MAX_ANSWER, AnswerError, is_quiet, send_all, unpack
 from airflow_provider_whatsapp.client.config import ClientConfig
-from airflow_provider_whatsapp.client.errors import NotSentError, OutcomeUnknownError, ServerError
+from airflow_provider_whatsapp.client.errors import (
+    InvalidRequestError,
+    NotSentError,
+    OutcomeUnknownError,
+    ServerError,
+)
 from airflow_provider_whatsapp.client.messages import Text
 from airflow_provider_whatsapp.client.resources import base
 from airflow_provider_whatsapp.client.retry import RequestRetry
@@ -100,17 +105,27 @@ def test_a_proxy_that_drips_its_answer_to_connect_is_given_up_and_nothing_was_se
 # Uploads
 
 
+@pytest.fixture
+def tls(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    return context
+
+
 class SlowReader:
     """Takes an upload slowly through small buffers, and answers when it has all of it; ``most`` bytes at most."""
 
-    def __init__(self, most=None):
+    def __init__(self, most=None, *, tls=None, early=b""):
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen()
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        scheme = "https" if tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
         self.read = 0
+        self._tls = tls
         self._most = most
+        self._early = early
         self._given_up = threading.Event()
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -118,6 +133,8 @@ class SlowReader:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = self._listener.accept()
+                if self._tls is not None:
+                    connection = self._tls.wrap_socket(connection, server_side=True)
                 with connection:
                     self._take(connection)
 
@@ -127,10 +144,11 @@ class SlowReader:
         self.read = len(head.partition(b"\r\n\r\n")[2])
         while self.read < length:
             if self._most is not None and self.read >= self._most:
+                connection.sendall(self._early)
                 self._given_up.wait(BOUNDED)
                 return
             time.sleep(0.01)
-            self.read += len(connection.recv(32_768))
+            self.read += len(connection.recv(65_536 if self._tls else 32_768))
         connection.sendall(ok({"id": "7"}))
 
     def close(self):
@@ -138,10 +156,11 @@ class SlowReader:
         self._listener.close()
 
 
-def test_an_upload_over_a_slow_line_succeeds_however_long_it_takes(client_of):
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+def test_an_upload_over_a_slow_line_succeeds_however_long_it_takes(client_of, tls, certificate, secure):
     """It takes several times the time-out, most of it in the system's own buffers."""
-    server = SlowReader()
-    client = client_of(server.url)
+    server = SlowReader(tls=tls if secure else None)
+    client = client_of(server.url, verify=str(certificate[0]))
     began = time.monotonic()
     try:
         found = bounded(client.media.upload, b"%PDF-1.7\n" + b"x" * 3_000_000, filename="a.pdf")
@@ -158,6 +177,20 @@ def test_an_upload_that_stands_still_is_given_up(client_of):
     try:
         with pytest.raises(ServerError, match="no byte left this machine"):
             bounded(client.media.upload, b"%PDF-1.7\n" + b"x" * 9_000_000, filename="a.pdf")
+    finally:
+        server.close()
+
+
+def test_an_upload_that_is_refused_in_the_middle_tells_the_refusal(client_of):
+    """The other side answers and reads no more; the connection, with half of a request on it, is not used again."""
+    body = {"error": {"message": "too large", "code": 100}}
+    server = SlowReader(most=100_000, early=ok(body, status="413 Payload Too Large"))
+    client = client_of(server.url)
+    try:
+        with pytest.raises(InvalidRequestError, match="too large"):
+            bounded(client.media.upload, b"%PDF-1.7\n" + b"x" * 9_000_000, filename="a.pdf")
+        (pool,) = client._transport._adapter._pools.values()
+        assert not pool.pool.get_nowait().is_connected
     finally:
         server.close()
 
@@ -249,13 +282,6 @@ def test_bytes_after_an_answer_close_the_connection(client_of, after):
     server.close()
 
     assert server.connections == 3
-
-
-@pytest.fixture
-def tls(certificate):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    return context
 
 
 @pytest.mark.parametrize(
