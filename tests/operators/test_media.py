@@ -189,12 +189,14 @@ def test_a_row_s_file_is_uploaded_once_and_shared_by_rows_that_name_it(sandbox, 
     assert len(sandbox.requests("/media")) == 2
 
 
-def test_looking_for_a_row_that_fits_uploads_nothing(sandbox, report, tmp_path):
+def test_holding_a_row_against_the_template_uploads_nothing(sandbox, report, tmp_path):
     on_disk(tmp_path, PDF, "a.pdf")
-    rows = [{"to": to, "doc": doc} for to, doc in zip(PEOPLE, ("missing", "a", "gone"), strict=True)]
+    operator = invite(tmp_path, [{"to": PEOPLE[0], "doc": "a"}])
+    operator.body = ["a value that the template has no variable for"]
 
-    assert invite(tmp_path, rows).execute({})["sent"] == 1
-    assert len(sandbox.requests("/media")) == 1
+    with pytest.raises(AirflowFailException):
+        operator.execute({})
+    assert sandbox.requests("/media") == []
 
 
 @pytest.mark.parametrize(
