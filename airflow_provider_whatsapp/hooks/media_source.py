@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 HEADER_KINDS = ("image", "video", "document")
 _CAPTIONED = ("image", "video", "document")
+_SAY_KIND = (
+    f"Say what it goes as: kind= of a media message, one of {', '.join(KINDS)}; in a template's header "
+    '{"type": "document", "media": ...}.'
+)
 
 
 def opened(source: Any, *, field: str = "media") -> Any:
@@ -189,8 +193,7 @@ def _kind_of_link(link: str) -> str:
         raise PayloadError(
             f"the link's path {what}",
             field="kind",
-            advice=f"Pass kind=, one of {', '.join(KINDS)} (in a template's header: "
-            '{"type": "document", "media": ...}).',
+            advice=_SAY_KIND,
         )
     return kind
 
@@ -199,7 +202,5 @@ def _kind_of_id(client: WhatsAppClient, media_id: Any) -> str:
     mime = stated_type(str(client.media.get(str(media_id)).get("mime_type", "")))
     kind = KIND_OF.get(mime or "")
     if kind is None:
-        raise PayloadError(
-            f"is of type {mime or 'unknown'}", field="media", advice="Pass kind= to say what it goes as."
-        )
+        raise PayloadError(f"is of type {mime or 'unknown'}", field="media", advice=_SAY_KIND)
     return kind
