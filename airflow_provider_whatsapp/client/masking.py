@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import base64
 import re
+import traceback
 from functools import cached_property
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -141,6 +143,19 @@ def mask_id(message_id: str) -> str:
     """
     text = "".join(filter(str.isprintable, str(message_id)))
     return f"...{text[-min(_ID_SHOWN, len(text) // 2) :] if len(text) > 1 else ''}"
+
+
+def place_of(error: BaseException) -> str:
+    """
+    Return what an unexpected error is and where it arose, without its words: they may quote a row or a secret.
+
+    :param error: An error of a library, or a mistake in code.
+    """
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    way = ", ".join(
+        f"{PurePath(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in reversed(frames)
+    )
+    return f"{type(error).__name__} ({way})" if way else type(error).__name__
 
 
 def printable(text: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, WhatsAppError
-from airflow_provider_whatsapp.client.phone import mask
+from airflow_provider_whatsapp.client.masking import mask, place_of
 from airflow_provider_whatsapp.client.resources.messages import DOUBT
 from airflow_provider_whatsapp.delivery.book import Book
 from airflow_provider_whatsapp.delivery.causes import Runs
@@ -284,7 +284,7 @@ class Delivery:
         except WhatsAppError as error:
             return {}, Outcome(row.to, "failed", error=error)
         except Exception as error:
-            logger.exception("The message to %s could not be made", mask(row.to))
+            logger.error("The message to %s could not be made: %s", mask(row.to), place_of(error))  # noqa: TRY400
             return {}, Outcome(row.to, "failed", error=WhatsAppError(_said(error), permanent=True))
         if self._permit is None:
             return {}, message
@@ -299,7 +299,7 @@ class Delivery:
         except WhatsAppError as error:
             return Outcome(to, "unknown" if error.sent == "unknown" else "failed", error=error)
         except Exception as error:
-            logger.exception("Not known whether the message to %s was sent", mask(to))
+            logger.error("Not known whether the message to %s was sent: %s", mask(to), place_of(error))  # noqa: TRY400
             return Outcome(to, "unknown", error=OutcomeUnknownError(_said(error)))
 
     def _collect(self, report: Report, seconds: float) -> bool:
@@ -338,8 +338,8 @@ class Delivery:
         """Read anew after an end from outside, which may have struck in the middle of a row, and leave out nobody."""
         try:
             self._pass_by_rest((row for row in rows if row.position not in self._told), report)
-        except Exception:
-            logger.exception("Not everybody is in the report")
+        except Exception as error:
+            logger.error("Not everybody is in the report: %s", place_of(error))  # noqa: TRY400
 
     def _tell(self, row: Row, outcome: Outcome, report: Report, *, now: bool) -> None:
         self._told.add(row.position)

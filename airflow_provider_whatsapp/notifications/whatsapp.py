@@ -197,10 +197,11 @@ class WhatsAppNotifier(BaseNotifier):
         """Say in one line what kept the alert back; the task's own error is Airflow's to tell."""
         from airflow_provider_whatsapp._compat import Stats
         from airflow_provider_whatsapp.client.errors import WhatsAppError
-        from airflow_provider_whatsapp.client.phone import mask_numbers
+        from airflow_provider_whatsapp.client.masking import clean_line
+        from airflow_provider_whatsapp.notifications.secrets import hidden
 
         known = isinstance(error, WhatsAppError)
-        said = mask_numbers(str(error) if known else f"{type(error).__name__}: {error}")
+        said = clean_line(hidden(str(error) if known else f"{type(error).__name__}: {error}"), limit=1_000)
         Stats.incr("whatsapp.alerts.failed")
         line = f"WhatsApp: the alert did not reach everybody. {said}"
         logger.error(line)

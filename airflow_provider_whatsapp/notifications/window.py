@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, RecipientError, WhatsAppError
+from airflow_provider_whatsapp.client.masking import place_of
 from airflow_provider_whatsapp.client.phone import address
 from airflow_provider_whatsapp.delivery.causes import Runs
 from airflow_provider_whatsapp.notifications.records import PAUSE
@@ -131,7 +132,7 @@ def _attempts(turns: Turns, turn: Turn, send: Callable[[Turn], SentMessage]) -> 
             turns.give_back(turn)
             raise
         except Exception as error:
-            logger.exception("WhatsApp: not known whether the alert was sent")
+            logger.error("WhatsApp: not known whether the alert was sent: %s", place_of(error))  # noqa: TRY400
             turns.give_back(turn)
             raise OutcomeUnknownError(f"an unexpected {type(error).__name__}") from error
         else:

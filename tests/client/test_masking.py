@@ -20,6 +20,7 @@ from airflow_provider_whatsapp.client.masking import (
     mask,
     mask_id,
     mask_numbers,
+    place_of,
     printable,
 )
 
@@ -255,3 +256,18 @@ def test_a_plain_answer_is_left_alone_and_one_with_the_key_is_not():
     assert cleaner.leaves(b'{"messages":\n\t[{"id": "wamid.HBg="}]}')
     assert not cleaner.leaves(b'{"message": "no such key: maton_k3y-Ab9z.Q7"}')
     assert not cleaner.leaves(json.dumps({"b": base64.b64encode(b"?maton_k3y-Ab9z.Q7?").decode()}).encode())
+
+
+def test_the_place_of_an_error_holds_none_of_its_words():
+    def fail(row):
+        return {}[row]
+
+    try:
+        fail("Anna +15550001111")
+    except KeyError as error:
+        said = place_of(error)
+
+    assert said.startswith("KeyError (test_masking.py:")
+    assert "in fail, test_masking.py:" in said
+    assert "Anna" not in said
+    assert place_of(ValueError("Anna")) == "ValueError"
