@@ -41,6 +41,7 @@ BENCHMARKS: list[tuple[str, int, list[str], list[str]]] = [
     ("broadcast_memory", 1, [], ["--sizes", "100", "1000", "10000"]),
     ("broadcast_rate", 1, [], ["--quick"]),
     ("pacing", 1, ["--sends", "600"], ["--sends", "100"]),
+    ("pacing_model", 1, [], []),
     ("templates_plan", 1, [], ["--templates", "100"]),
     ("triggers_loop", 1, [], ["--triggers", "200"]),
     ("sandbox_throughput", 3, [], ["--messages", "5000"]),

@@ -158,19 +158,20 @@ def _allocate(file: int, length: int) -> None:
         os.ftruncate(file, max(length, found.st_size))
 
 
-def open_board(identity: str, size: int) -> Board:
+def open_board(identity: str, size: int, *, more: int = 0) -> Board:
     """
     Return the machine's board for an account, or one of this process alone where that cannot be.
 
     :param identity: What the account is known by; only its hash is kept.
     :param size: How many floats.
+    :param more: How many more, which an earlier version that shares the board does not know.
     """
     name = hashlib.sha256(f"pace {size} {identity}".encode()).hexdigest()[:32]
     try:
-        return SharedBoard(own_folder() / f"{name}.pace", size)
+        return SharedBoard(own_folder() / f"{name}.pace", size + more)
     except (OSError, ValueError) as error:
         logger.warning("Pacing this process alone, for its machine offers no common place: %s", error)
-        return Board(size)
+        return Board(size + more)
 
 
 def own_folder() -> Path:

@@ -5,14 +5,14 @@ Pacing: requests leave evenly spaced, so that the gateway's limit is used up and
 turn in an even rhythm, and for one second since the tenth request before it really left.
 
 The processes of one machine keep one rhythm (see :mod:`~airflow_provider_whatsapp.client.pace_board`). Other machines
-with the same account show only by the gateway's 429. One or two may come from the network or a busy machine alone,
-which brought two requests closer together: they widen the second by a little, for a while. More of them in a row mean
-that the account is shared: the rhythm slows down, and returns along a curve that is flat around the rate at which the
-refusal came, and steeper the longer none comes.
+with the same account show only by the gateway's 429. A single one may come from the network or a busy machine, which
+brought two requests closer together: it widens the second by a little, for a while. What more of them mean is told by
+:mod:`~airflow_provider_whatsapp.client.pace_model`.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import threading
@@ -20,9 +20,14 @@ import time
 from typing import TYPE_CHECKING
 
 from airflow_provider_whatsapp.client.pace_board import Board, open_board
+from airflow_provider_whatsapp.client.pace_model import SIZE, PaceModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableSequence
+
+    from airflow_provider_whatsapp.client.pace_model import Slowness
+
+logger = logging.getLogger(__name__)
 
 MARGIN = 0.007
 """Share of the limit left free: it absorbs the network's jitter, which brings two requests closer together."""
@@ -33,18 +38,10 @@ MOST_SLACK = 0.03
 SLACK_HALVES = 120.0
 """Seconds in which half of that is taken back."""
 
-SETTLING = 3.0
-"""Seconds after a refusal in which the next one belongs to it."""
-CROWDED = 3
-"""So many refusals one after the other mean that somebody else uses the account as well; fewer come from a machine
-that is busy, as when many tasks start at once."""
-SETTLING_FACTOR = 0.7
-YIELD = 0.05
-"""Share of the rate that a single refusal takes away for a while."""
-RECOVERY = 45.0
-"""Seconds until the rate is back at where the refusal came; as long again, and it is a twentieth above."""
-SLOWEST = 0.02
-"""Share of the limit below which refusals do not slow a process any further."""
+NOTABLE = 0.7
+"""Share of the rate below which the log says why."""
+TOLD_EVERY = 300.0
+"""Seconds between two such lines of a process."""
 
 AHEAD = 0.5
 """Seconds before its moment that a request may take it. Whoever waits longer takes none yet: a change of the rate then
@@ -52,8 +49,9 @@ counts for them too, nothing is lost with a process that dies, and the board's m
 WAITING = 0.1
 """Seconds' worth of requests, one at least, that a process may have between taking its moment and leaving."""
 
-# Places on the board; the departures of the last requests come after them.
-_NEXT, _COUNT, _REFUSED_AT, _IN_A_ROW, _SLOWED_AT, _PLATEAU, _OFFSET, _SLACK, _RING = range(9)
+# Places on the board. The departures of the last requests come after them, and after those the model's. Version 0.1
+# kept a model of its own in the places that are passed over here, and shares the rhythm.
+_NEXT, _COUNT, _REFUSED_AT, _SLACK, _RING = 0, 1, 2, 7, 8
 
 
 class Departure:
@@ -102,6 +100,9 @@ class Pacer:
         self._ring = max(1, int(rate))
         self._board = board or Board(board_size(rate))
         self._rate = rate * (1.0 - MARGIN)
+        self._model = PaceModel(self._rate, _RING + self._ring)
+        self._slow: Slowness | None = None
+        self._told_at = -math.inf
         self._clock = clock
         self._sleep = sleep
         self._few, self._process = self._semaphore(), os.getpid()
@@ -119,15 +120,27 @@ class Pacer:
         with self._waiting():
             while stop is None or not stop.is_set():
                 now = self._clock()
-                with self._board.locked() as numbers:
-                    moment, place = self._reserve(numbers, now)
-                if place is None and moment > last:
+                moment, departure = self.take(now, stop)
+                if departure is None and moment > last:
                     return None
                 if moment > now:
                     self._pause(moment - now, stop)
-                if place is not None:
-                    return None if stop is not None and stop.is_set() else Departure(self, place, stop)
+                if departure is not None:
+                    return None if stop is not None and stop.is_set() else departure
         return None
+
+    def take(self, now: float, stop: threading.Event | None = None) -> tuple[float, Departure | None]:
+        """
+        Take the next moment, if it is near enough, without waiting for it.
+
+        :param now: The clock's seconds.
+        :param stop: As for :meth:`acquire`.
+        :return: The moment, and the leave to go at it; without a leave, when to ask again.
+        """
+        with self._board.locked() as numbers:
+            moment, place = self._reserve(numbers, now)
+        self._tell(now)
+        return moment, None if place is None else Departure(self, place, stop)
 
     def _pause(self, seconds: float, stop: threading.Event | None) -> None:
         if stop is None:
@@ -153,7 +166,9 @@ class Pacer:
         moment = max(now, numbers[_NEXT], earliest)
         if moment - now > AHEAD:
             return moment - AHEAD, None
-        numbers[_NEXT] = moment + 1.0 / self._current(numbers, moment)
+        slow = self._model.slowness(numbers, now, numbers[_COUNT])
+        self._slow = slow if slow.pace < self._rate else None
+        numbers[_NEXT] = moment + 1.0 / slow.pace
         numbers[place] = moment
         numbers[_COUNT] += 1
         return moment, place
@@ -172,7 +187,7 @@ class Pacer:
     def rate(self) -> float:
         """Return the requests per second at which this process and its machine go at present; 0 for no limit."""
         with self._board.locked() as numbers:
-            return self._current(numbers, self._clock()) if self._rate else 0.0
+            return self._model.pace(numbers, self._clock(), numbers[_COUNT]) if self._rate else 0.0
 
     def refused(self, departure: Departure) -> None:
         """
@@ -184,35 +199,32 @@ class Pacer:
             return
         now = self._clock()
         with self._board.locked() as numbers:
-            before, slowed = numbers[_REFUSED_AT], numbers[_SLOWED_AT]
-            follows = bool(before) and now - before < SETTLING
+            before = numbers[_REFUSED_AT]
             numbers[_SLACK] = min(MOST_SLACK, self._slack(numbers, now) + SLACK)
             numbers[_REFUSED_AT] = now
-            if before and departure.at <= before:
-                return  # it left before the last refusal was known, and says nothing about what followed from that
-            numbers[_IN_A_ROW] = numbers[_IN_A_ROW] + 1 if follows else 1
-            if numbers[_IN_A_ROW] >= CROWDED:
-                self._slow_down(numbers, now, SETTLING_FACTOR, 0.0)
-            elif slowed and self._current(numbers, now) < self._rate:
-                # The account is shared, and its limit lies about here: a little less for a while.
-                self._slow_down(numbers, now, 1.0, -1.0)
+            self._model.refused(
+                numbers, now, numbers[_COUNT], left_at=departure.at, alone=departure.at > before
+            )
 
-    def _slow_down(self, numbers: MutableSequence[float], now: float, factor: float, offset: float) -> None:
-        """Begin the curve anew: at its flat part (offset 0), or below it (-1) to come back."""
-        numbers[_PLATEAU] = max(self._current(numbers, now) * factor, self._rate * SLOWEST)
-        numbers[_OFFSET] = offset
-        numbers[_SLOWED_AT] = now
+    def _tell(self, now: float) -> None:
+        """Say in the log why requests go so much slower than the limit."""
+        slow = self._slow
+        if slow is None or slow.pace >= NOTABLE * self._rate or now - self._told_at < TOLD_EVERY:
+            return
+        self._told_at = now
+        logger.warning(
+            "Pacing at %.1f of %.3g requests a second: at %.1f a second the gateway refused %.0f %% (429), as it does "
+            "when others use the account too. The pace comes back within a minute once it refuses no more",
+            slow.pace,
+            self._rate / (1.0 - MARGIN),
+            slow.before,
+            100 * slow.share,
+        )
 
     def _slack(self, numbers: MutableSequence[float], now: float) -> float:
         if not numbers[_SLACK]:
             return 0.0
         return float(numbers[_SLACK] * 0.5 ** ((now - numbers[_REFUSED_AT]) / SLACK_HALVES))
-
-    def _current(self, numbers: MutableSequence[float], now: float) -> float:
-        if not numbers[_SLOWED_AT]:
-            return self._rate
-        periods = (now - numbers[_SLOWED_AT]) / RECOVERY + numbers[_OFFSET]
-        return min(self._rate, numbers[_PLATEAU] * (1.0 + YIELD * periods**3))
 
 
 def board_size(rate: float) -> int:
@@ -221,7 +233,7 @@ def board_size(rate: float) -> int:
 
     :param rate: Requests per second.
     """
-    return _RING + max(1, int(rate))
+    return _RING + max(1, int(rate)) + SIZE
 
 
 _pacers: dict[tuple[str, str, float], Pacer] = {}
@@ -239,6 +251,8 @@ def shared_pacer(api_key: str, host: str, rate: float) -> Pacer:
     key = (api_key, host, rate)
     with _pacers_lock:
         if key not in _pacers:
-            board = open_board(f"{api_key} {host} {rate}", board_size(rate)) if rate else None
+            board = (
+                open_board(f"{api_key} {host} {rate}", board_size(rate) - SIZE, more=SIZE) if rate else None
+            )
             _pacers[key] = Pacer(rate, board=board)
         return _pacers[key]
