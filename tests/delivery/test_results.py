@@ -102,12 +102,31 @@ def test_a_try_that_waits_for_its_hours_loses_no_message_id(path, monkeypatch):
             results.take(row(place), sent(place, f"id-{place}"))
         for place in range(execution * 5):
             results.take(row(place), Outcome(str(place), "sent"))
+        for place in range(execution, 3):  # whom a later execution reaches
+            results.take(row(100 + place), Outcome(str(100 + place), "skipped", reason="stopped"))
+        for place in range(execution):
+            results.take(row(100 + place), Outcome(str(100 + place), "failed", error=RecipientError("no")))
         results.flush()
 
-    assert results.finish() == 15
-    assert {place: line["message_id"] for place, line in read(path).items()} == {
+    assert results.finish() == 18
+    found = read(path)
+    assert {place: found[place]["message_id"] for place in range(15)} == {
         place: f"id-{place}" for place in range(15)
     }
+    assert [found[place]["status"] for place in (100, 101, 102)] == ["failed", "failed", "skipped"]
+
+
+def test_two_processes_that_both_take_themselves_for_the_try_write_over_nothing(path, monkeypatch):
+    with monkeypatch.context() as both_look_first:
+        both_look_first.setattr(module, "parts_in", lambda folder: [])
+        tries = [Results(path, key="run", number=1) for _ in range(2)]
+        for results in tries:
+            results.begin(anew=False)
+    for place, results in enumerate(tries):
+        results.take(row(place), sent(place, f"id-{place}"))
+        results.flush()
+
+    assert tries[0].finish() == 2
 
 
 def test_a_try_that_was_given_up_writes_nothing_over_what_the_next_has_put_together(path):
@@ -201,6 +220,28 @@ def test_what_somebody_has_planted_is_not_followed_and_does_not_hang(tmp_path, p
     results.finish()
     assert (victim / "file").read_text() == "precious"
     assert read(path)[0]["message_id"] == "a"
+
+
+def test_a_link_in_the_place_of_an_earlier_file_or_a_part_is_not_read(tmp_path):
+    secret = tmp_path / "others.jsonl"
+    secret.write_bytes(
+        dump(
+            marked(
+                {"n": 7, "to": "7", "status": "failed", "given": "7", "where": "", "row": {"name": "secret"}}
+            )
+        )
+    )
+    path = tmp_path / "results.jsonl"
+    path.symlink_to(secret)
+    results = Results(path, key="run", number=1, resumed=True)
+    results.begin(anew=False)
+    results.take(row(0), sent(0, "a"))
+    with pytest.raises(ResultsError, match="symbolic links"):
+        results.finish()
+    path.unlink()
+    (tmp_path / "results.jsonl.run.parts" / "0001.jsonl").symlink_to(secret)
+    with pytest.raises(ResultsError, match="symbolic links"):
+        results.finish()
 
 
 def test_a_pipe_in_the_place_of_the_file_or_a_part_does_not_hang(tmp_path):
