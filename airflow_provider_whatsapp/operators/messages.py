@@ -208,18 +208,20 @@ class SendTemplateOperator(_SendOperator):
         """Build the message and hold it against the template; a file in its header is uploaded, once for all."""
         from airflow_provider_whatsapp.hooks.media_source import media_of
 
-        parts: dict[str, Any] = {"body": self.body, "buttons": self.buttons, "components": self.components}
-        self.hook.check_template_message(self.template_name, self.language, **parts)
-        # What kind of header the template has decides whether a text may be a file, before anything is opened.
-        approved, header = None, self.header
+        found = media_of(self.header)
+        if self.skip_if_empty and found is not None and found[0] is not None:
+            self._pass_over_empty(found[0])
+        parts = {name: getattr(self, name) for name in ("header_filename", "body", "buttons", "components")}
+        header = self._upload or self.header
+        # Whether a text may be a file the template decides, before anything is opened; all else is checked at once.
+        certain: dict[str, Any] = {} if isinstance(header, str) else {"header": header}
+        self.hook.check_template_message(self.template_name, self.language, **certain, **parts)
+        approved = None
         if self.check_template:
             approved = self._look_up(self.template_name, self.language, show_values=self.log_pii)
         if approved is not None:
             header = approved.as_header(header)
-        found = media_of(header)
-        if self.skip_if_empty and found is not None and found[0] is not None:
-            self._pass_over_empty(found[0])
-        message_parts = {"header": self._upload or header, "header_filename": self.header_filename, **parts}
+        message_parts = {"header": header, **parts}
         self.hook.check_template_message(self.template_name, self.language, **message_parts)
         message = self.hook.template_message(self.template_name, self.language, **message_parts)
         if approved is not None:
