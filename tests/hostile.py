@@ -141,8 +141,8 @@ def _reset(connection: socket.socket) -> None:
 
 
 def _bomb() -> bytes:
-    """Return a quarter of a MB that unpacks to 256 MB."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    """Return about 1 MB that unpacks to 256 MB."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
     zeros = bytes(2**20)
     return b"".join(packer.compress(zeros) for _ in range(2**8)) + packer.flush()
 

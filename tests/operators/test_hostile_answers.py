@@ -92,7 +92,7 @@ from airflow_provider_whatsapp.client.errors import WhatsAppError
 from airflow_provider_whatsapp.client.messages import Text
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 for url in sys.argv[1:]:
-    config = ClientConfig(api_key="k" * 40, host=url, phone_number_id="1", rate_limit=0, timeout=(2, 2))
+    config = ClientConfig(api_key="k" * 40, host=url, phone_number_id="1", rate_limit=0, timeout=(2, 0.5))
     with WhatsAppClient(config) as client:
         try:
             client.messages.send("+15550001111", Text("hello"))
