@@ -18,6 +18,7 @@ import pytest
 from airflow_provider_whatsapp.client.bounds import MAX_ANSWER, AnswerError, is_quiet, send_all, unpack
 from airflow_provider_whatsapp.client.config import ClientConfig
 from airflow_provider_whatsapp.client.errors import (
+    APIError,
     InvalidRequestError,
     NotSentError,
     OutcomeUnknownError,
@@ -297,6 +298,60 @@ def test_what_tls_has_decrypted_already_is_no_answer_to_the_next_request(
     server.close()
 
     assert server.connections == connections
+
+
+class Tunnel:
+    """A proxy that opens tunnels to one server, whatever CONNECT names, and counts them."""
+
+    def __init__(self, server, tls=None):
+        self._server = server.url.rpartition(":")[2]
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.tunnels = 0
+        self._tls = tls
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection):
+        with contextlib.suppress(OSError):
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            assert connection.recv(65536).startswith(b"CONNECT gateway.invalid:443 ")
+            with connection, socket.create_connection(("127.0.0.1", int(self._server))) as beyond:
+                self.tunnels += 1
+                connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                threading.Thread(target=pipe, args=(beyond, connection), daemon=True).start()
+                pipe(connection, beyond)
+
+    def close(self):
+        self._listener.close()
+
+
+def pipe(source, target):
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+@pytest.mark.parametrize("secure", [False, True], ids=["http proxy", "https proxy"])
+def test_a_tunnel_through_a_proxy_is_kept_and_carries_uploads(client_of, tls, secure):
+    server = KeptConnections(tls=tls)
+    proxy = Tunnel(server, tls if secure else None)
+    client = client_of("https://gateway.invalid", timeout=(5, 5), verify=False, proxies={"https": proxy.url})
+    assert sent_ids(client) == ["wamid.1", "wamid.2", "wamid.3"]
+    # The answer is that of a message, and shows that all of the file has left.
+    with pytest.raises(APIError, match="carries no 'id'"):
+        bounded(client.media.upload, b"%PDF-1.7\n" + b"x" * 2_000_000, filename="a.pdf")
+    server.close()
+    proxy.close()
+
+    assert (proxy.tunnels, server.connections, server.requests) == (1, 1, 4)
 
 
 def test_bytes_before_the_request_close_the_connection():
