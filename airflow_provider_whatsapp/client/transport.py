@@ -67,6 +67,7 @@ class Call:
     :param doubt: What to advise when it is not known whether the request was carried out. None: it may safely
         happen twice, so it is repeated instead.
     :param permit: Leave to go at once, taken before by :meth:`Transport.permit`; None: the request waits for its own.
+    :param on_size: Is told the bytes of each answer's body, and may refuse it by an :exc:`AnswerError`.
     """
 
     method: str
@@ -77,6 +78,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     doubt: str | None = None
     permit: Departure | None = None
+    on_size: Callable[[int], None] | None = None
 
     @property
     def stop(self) -> threading.Event | None:
@@ -192,6 +194,8 @@ class Transport:
                 request, stream=True, timeout=timeout, verify=self._verify, proxies=self._proxies
             )
             body = read_body(response.raw, response.headers)
+            if call.on_size is not None:
+                call.on_size(len(body))
             answer = Answer(response.status_code, response.headers, body, self._cleaner, Echo(call.json))
             return read(answer, doubt=call.doubt)
         except WhatsAppError:

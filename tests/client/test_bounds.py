@@ -461,6 +461,16 @@ def test_a_list_that_never_ends_is_given_up(pages, client_of, monkeypatch):
     assert len(server.cursors) == 20
 
 
+def test_a_list_whose_pages_are_together_too_large_is_given_up(pages, client_of, monkeypatch):
+    monkeypatch.setattr(base, "MAX_LIST", 2**20)
+    server = pages(lambda after: page(f"{int(after or 0) + 1}", "1" * 300_000))
+
+    with pytest.raises(ServerError, match="all pages of the list together are larger than 1 MiB"):
+        bounded(list, client_of(server.url).phone_numbers.list())
+
+    assert len(server.cursors) == 4
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_whatsapp.client.bounds import AnswerError
 from airflow_provider_whatsapp.client.errors import PayloadError, ServerError
 from airflow_provider_whatsapp.client.transport import Call
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 APP = "whatsapp-business"
 MAX_PAGES = 10_000
 """Pages of one list; the longest, an account's templates, has 6,000 items."""
+MAX_LIST = 64 * 1024 * 1024
+"""Bytes of all pages of one list, as JSON: those 6,000 templates with 10 kB each."""
 _GRAPH_ID = re.compile(r"[0-9]{1,32}", re.ASCII)
 
 
@@ -46,6 +49,7 @@ class Resource:
         headers: Mapping[str, str] | None = None,
         doubt: str | None = None,
         permit: Departure | None = None,
+        on_size: Callable[[int], None] | None = None,
     ) -> dict[str, Any]:
         return self._transport.request(
             Call(
@@ -57,6 +61,7 @@ class Resource:
                 headers={**self._headers, **(headers or {})},
                 doubt=doubt,
                 permit=permit,
+                on_size=on_size,
             )
         )
 
@@ -68,6 +73,7 @@ class Resource:
         """
         after: str | None = None
         seen: set[str | None] = set()
+        count = _Size().count
         while after not in seen:
             if len(seen) >= MAX_PAGES:
                 raise ServerError(
@@ -75,13 +81,31 @@ class Resource:
                     advice="Ask for fewer fields or larger pages.",
                 )
             seen.add(after)
-            page = self._call("GET", path, query={**query, "after": after})
+            page = self._call("GET", path, query={**query, "after": after}, on_size=count)
             yield from objects(page.get("data"))
             paging = page.get("paging")
             cursors = paging.get("cursors") if isinstance(paging, dict) and paging.get("next") else None
             after = cursors.get("after") if isinstance(cursors, dict) else None
             if not isinstance(after, str) or not after:
                 return
+
+
+class _Size:
+    """Adds up the answers of one list, and refuses what nobody can have written."""
+
+    def __init__(self) -> None:
+        self._total = 0
+
+    def count(self, size: int) -> None:
+        """
+        Count one answer.
+
+        :param size: Bytes of its body.
+        :raises AnswerError: All together are too large.
+        """
+        self._total += size
+        if self._total > MAX_LIST:
+            raise AnswerError(f"all pages of the list together are larger than {MAX_LIST // 2**20} MiB")
 
 
 def objects(items: Any) -> list[dict[str, Any]]:
