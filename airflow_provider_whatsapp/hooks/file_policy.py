@@ -133,15 +133,16 @@ def media_roots() -> list[Place] | None:
     return roots or None
 
 
-def readable(source: Any, *, field: str) -> Any:
+def readable(source: Any, *, field: str, links: bool = False) -> Any:
     """
     Return a source as it may be read: as it is, or where ``media_roots`` is set its path without links.
 
     :param source: What a DAG's author, Jinja or an XCom gave: anything but a path is returned as it is.
     :param field: Argument that gave it, for the error.
+    :param links: A link is read here, as a list is, where one to media goes to WhatsApp as it is.
     :raises PayloadError: It is a path, and ``media_roots`` does not hold it.
     """
-    if not _is_path(source):
+    if not (_is_path(source) or (links and isinstance(source, str))):
         return source
     roots = media_roots()
     if roots is None:

@@ -76,7 +76,7 @@ def log_bare(survey: Survey, log: Any) -> None:
 
 
 def _opened(given: Any, field: str) -> Any:
-    given = readable(given, field=field)
+    given = readable(given, field=field, links=True)
     if isinstance(given, str) and "://" not in given and not given.startswith("/"):
         return Path(given).expanduser()  # Airflow 3.1.0 cuts the first letter off a relative path's name
     return opened(given)

@@ -374,6 +374,16 @@ def test_every_door_for_files_is_bounded(sandbox, disk, monkeypatch, source):
     assert sandbox.requests() == []
 
 
+@pytest.mark.parametrize("make", [recipients, suppression])
+def test_a_list_is_not_fetched_from_a_host_outside_of_media_roots(sandbox, disk, monkeypatch, make):
+    monkeypatch.setenv("AIRFLOW__WHATSAPP__MEDIA_ROOTS", f"{disk}, https://lists.example/people")
+    for url in (f"{sandbox.url}/_sandbox/messages", "https://lists.example/other.csv"):
+        with pytest.raises(AirflowFailException, match="outside of"):
+            make(url).execute({})
+
+    assert sandbox.requests() == []
+
+
 def test_a_notifier_is_bounded(sandbox, report, disk, monkeypatch, caplog):
     from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 
