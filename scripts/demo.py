@@ -84,7 +84,7 @@ def run_demo() -> None:
         say(f"Airflow  {AIRFLOW} runs the DAG {DAG}")
         run_dag(env)
         messages = delivered_messages(url)
-        (OUTPUT / "phone.html").write_bytes(fetch(url))
+        save_phone(url, messages[-1]["wa_id"])
 
     say("Arrived")
     for message in messages:
@@ -93,6 +93,17 @@ def run_demo() -> None:
     say(f"  The phone:   {shown(OUTPUT / 'phone.html')}  (open it in a browser)")
     for report in sorted(OUTPUT.glob("*.pdf")):
         say(f"  The report:  {shown(report)}")
+
+
+def save_phone(url: str, wa_id: str) -> None:
+    """Save the page that shows a person's phone, with the files in it beside it."""
+    page = fetch(f"{url}/?with={wa_id}").decode()
+    for media_id in sorted(set(re.findall(r'href="/files/(\d+)"', page))):
+        name = f"phone/{media_id}.pdf"
+        (OUTPUT / "phone").mkdir(exist_ok=True)
+        (OUTPUT / name).write_bytes(fetch(f"{url}/files/{media_id}"))
+        page = page.replace(f'href="/files/{media_id}"', f'href="{name}"')
+    (OUTPUT / "phone.html").write_text(page)
 
 
 def delivered_messages(url: str) -> list[dict[str, Any]]:

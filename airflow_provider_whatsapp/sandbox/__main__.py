@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
 import os
 import signal
 import ssl
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_whatsapp.sandbox.guard import is_loopback
 from airflow_provider_whatsapp.sandbox.server import bind, serve
-from airflow_provider_whatsapp.sandbox.settings import Settings
+from airflow_provider_whatsapp.sandbox.settings import Settings, connection_line
 from airflow_provider_whatsapp.sandbox.store import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-VARIABLE = "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"
 
 
 def _number(raw: str) -> float:
@@ -110,6 +107,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--account", type=_account, action="append", metavar="WABA:NUMBER[,NUMBER...]", help=text
     )
+    text = "tell each message and each refused request (default: where the output is a terminal)"
+    made.add_argument("--log", action=argparse.BooleanOptionalAction, default=sys.stdout.isatty(), help=text)
     text = "stop when standard input closes, as it does when the process that started this one is gone"
     made.add_argument("--stop-with-stdin", action="store_true", help=text)
     return made
@@ -122,7 +121,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     :param arguments: As parsed.
     :raises ValueError: One id stands for two things.
     """
-    given = {name: value for name, value in vars(arguments).items() if name != "stop_with_stdin"}
+    given = {name: value for name, value in vars(arguments).items() if name not in ("stop_with_stdin", "log")}
     numbers = tuple(dict.fromkeys(given.pop("phone_number_id") or Settings().phone_number_ids))
     more = tuple(given.pop("account") or ())
     made = Settings(phone_number_ids=numbers, more_accounts=more, **{**given, "keep": max(1, given["keep"])})
@@ -133,27 +132,6 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
             f"{twice} stands for two things: every account, number and app needs an id of its own"
         )
     return made
-
-
-def connection(settings: Settings, url: str) -> str:
-    """
-    The Airflow connection as JSON that stands safely between single quotes.
-
-    :param settings: Hold the key and the ids.
-    :param url: The sandbox's.
-    """
-    extra: dict[str, str | int] = {
-        "phone_number_id": settings.phone_number_ids[0],
-        "waba_id": settings.waba_id,
-        "app_id": settings.app_id,
-    }
-    if settings.rate_limit != Settings().rate_limit:
-        extra["rate_limit"] = settings.rate_limit
-    if settings.tls_cert:
-        # A certificate that signed itself is its own authority.
-        extra["verify"] = str(Path(settings.tls_cert).resolve())
-    made = {"conn_type": "maton_whatsapp", "password": settings.api_key, "host": url, "extra": extra}
-    return json.dumps(made).replace("'", "\\u0027")
 
 
 def check_certificate(settings: Settings) -> None:
@@ -204,7 +182,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.stop_with_stdin:
         threading.Thread(target=_stop_with_stdin, daemon=True).start()
     try:
-        serve(settings, listener, lambda url: _greet(settings, url))
+        serve(settings, listener, lambda url: _greet(settings, url), _say if arguments.log else None)
     except StoreError as error:
         return _give_up(str(error))
     return 0
@@ -216,8 +194,14 @@ def _give_up(reason: str) -> int:
 
 
 def _greet(settings: Settings, url: str) -> None:
-    sys.stdout.write(f"WhatsApp sandbox ready at {url}\nexport {VARIABLE}='{connection(settings, url)}'\n")
-    sys.stdout.flush()
+    _say(f"WhatsApp sandbox ready at {url}\n{connection_line(settings, url)}")
+
+
+def _say(text: str) -> None:
+    # A terminal that was closed, or a log on a full disk, ends nothing.
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

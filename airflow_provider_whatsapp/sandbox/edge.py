@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
     App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-OWN = frozenset({"", "_sandbox", "templates", "requests", "faults", "events", "connect", "favicon.ico"})
+OWN = frozenset(
+    {"", "_sandbox", "templates", "requests", "faults", "events", "files", "connect", "favicon.ico"}
+)
 """First segments of the paths that are the sandbox's own and not the gateway's."""
 
 MAX_JSON = 4 * 1_024 * 1_024
@@ -47,6 +49,9 @@ class Edge:
     :param state: The sandbox's memory.
     :param inner: Serves the page and the controls.
     """
+
+    noted: Callable[[Request], None] = staticmethod(lambda _: None)
+    """Called with each request to the gateway once it has its answer."""
 
     def __init__(self, state: State, inner: App) -> None:
         self.state = state
@@ -87,6 +92,7 @@ class Edge:
             entry.fault = fault.kind
         if fault and fault.kind == "drop_before":
             state.close_log(entry, None, b"", (perf_counter() - started) * 1_000)
+            self.noted(entry)
             await _drop(scope, receive)
             return
         answer = _too_large() if body is None else self._answer(call, fault)
@@ -96,11 +102,13 @@ class Edge:
         seconds = state.settings.latency + (fault.seconds if fault and fault.kind == "slow" else 0)
         if seconds:
             await self._pause(seconds)
+        entry.about, entry.to, entry.code = call.about, call.to, answer.code
         answer.headers.append((b"x-request-id", state.ids.uuid().encode()))
         kind = fault.kind if fault else None
         status = None if kind == "drop_after" else answer.status
         answered = b"" if kind in {"drop_after", "half"} else answer.body
         state.close_log(entry, status, answered, (perf_counter() - started) * 1_000)
+        self.noted(entry)
         if fault and kind == "slow_headers":
             await self._trickle(scope, answer, fault.seconds)
         elif kind != "drop_after":

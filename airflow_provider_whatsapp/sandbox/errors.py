@@ -83,7 +83,9 @@ class GraphError(Exception):
             error["is_transient"] = False
             error["error_user_title"], error["error_user_msg"] = self.user
         error["fbtrace_id"] = "A" + ids.token(22)
-        return as_json({"error": error}, self.status)
+        answer = as_json({"error": error}, self.status)
+        answer.code = self.code
+        return answer
 
 
 def unknown_object(name: str, method: str) -> GraphError:

@@ -63,6 +63,7 @@ def send(state: State, number_id: str, call: Call) -> dict[str, Any]:
 
 
 def _send(state: State, number_id: str, call: Call, params: dict[str, Any]) -> dict[str, Any]:
+    call.about, call.to = _subject(params)
     kind = check_message(params)
     to, wa_id = _recipient(state, number_id, params)
     template, components = _check_content(state, number_id, params, kind, call)
@@ -73,6 +74,17 @@ def _send(state: State, number_id: str, call: Call, params: dict[str, Any]) -> d
     message.failure = _failure(state, conversation, message, params, template)
     state.remember(conversation, message)
     return _accepted(params, message)
+
+
+def _subject(params: dict[str, Any]) -> tuple[str, str]:
+    """What a message is and for whom, for the log: before anything of it has been checked."""
+    about, to = params.get("type", ""), params.get("to") or params.get("recipient") or ""
+    template = params.get("template")
+    if isinstance(template, dict) and isinstance(template.get("name"), str):
+        about = f"template {template['name']}"
+    elif about == "interactive" and isinstance(params.get("interactive"), dict):
+        about = str(params["interactive"].get("type", about))
+    return (about[:80] if isinstance(about, str) else ""), (to[:40] if isinstance(to, str) else "")
 
 
 def send_marketing(state: State, number_id: str, call: Call) -> dict[str, Any]:

@@ -243,7 +243,22 @@ class Recipient:
 
 @dataclass(slots=True)
 class Request:
-    """One request that reached the gateway."""
+    """
+    One request that reached the gateway.
+
+    :param method: HTTP method.
+    :param path: Its path.
+    :param query: Its query.
+    :param at: When it came.
+    :param status: HTTP status of the answer; nothing when none went out.
+    :param fault: Kind of the fault that struck it.
+    :param sent: Its body, of the latest requests alone.
+    :param answered: The answer's body, likewise.
+    :param ms: Milliseconds it took.
+    :param about: Type of the message in it, or name of the template.
+    :param to: The message's recipient.
+    :param code: Graph's code of a refusal.
+    """
 
     method: str
     path: str
@@ -254,6 +269,9 @@ class Request:
     sent: bytes = b""
     answered: bytes = b""
     ms: float | None = None
+    about: str = ""
+    to: str = ""
+    code: int | None = None
 
 
 @dataclass

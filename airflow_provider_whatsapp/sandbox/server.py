@@ -16,12 +16,14 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from airflow_provider_whatsapp.sandbox.app import build
 from airflow_provider_whatsapp.sandbox.edge import CONNECTION
 from airflow_provider_whatsapp.sandbox.store import Store, StoreError
+from airflow_provider_whatsapp.sandbox.terminal import line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
     from airflow_provider_whatsapp.sandbox.edge import Edge
+    from airflow_provider_whatsapp.sandbox.model import Request
     from airflow_provider_whatsapp.sandbox.settings import Settings
 
 _BACKLOG = 2_048
@@ -127,13 +129,19 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(settings: Settings, listener: socket.socket, ready: Callable[[str], None]) -> None:
+def serve(
+    settings: Settings,
+    listener: socket.socket,
+    ready: Callable[[str], None],
+    tell: Callable[[str], None] | None = None,
+) -> None:
     """
     Serve until a signal ends it.
 
     :param settings: How the sandbox behaves.
     :param listener: From :func:`bind`.
     :param ready: Called with the sandbox's URL once it answers.
+    :param tell: Called with a line for each message and each refused request; None: nobody wants to know.
     :raises StoreError: The state cannot be kept in the file asked for.
     """
     edge = build(settings)
@@ -141,6 +149,8 @@ def serve(settings: Settings, listener: socket.socket, ready: Callable[[str], No
     if store:
         store.load(edge.state)
     edge.state.base_url = url_of(settings, listener)
+    if tell is not None:
+        edge.noted = _teller(edge, tell)
     # uvicorn raises the signal again once it has ended; by default that would make a clean stop look like a crash.
     signal.signal(signal.SIGTERM, lambda *_: None)
     try:
@@ -150,6 +160,15 @@ def serve(settings: Settings, listener: socket.socket, ready: Callable[[str], No
     finally:
         if store:
             store.close(edge.state)
+
+
+def _teller(edge: Edge, tell: Callable[[str], None]) -> Callable[[Request], None]:
+    def noted(request: Request) -> None:
+        said = line(request, edge.state.base_url)
+        if said is not None:
+            tell(said)
+
+    return noted
 
 
 def url_of(settings: Settings, listener: socket.socket) -> str:

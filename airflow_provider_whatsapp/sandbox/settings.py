@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
+
+VARIABLE = "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,3 +77,34 @@ class Settings:
         if given is not None:
             return given
         return usual if self.rate_limit else 0
+
+
+def connection(settings: Settings, url: str) -> str:
+    """
+    The Airflow connection as JSON that stands safely between single quotes.
+
+    :param settings: Hold the key and the ids.
+    :param url: The sandbox's.
+    """
+    extra: dict[str, str | int] = {
+        "phone_number_id": settings.phone_number_ids[0],
+        "waba_id": settings.waba_id,
+        "app_id": settings.app_id,
+    }
+    if settings.rate_limit != Settings().rate_limit:
+        extra["rate_limit"] = settings.rate_limit
+    if settings.tls_cert:
+        # A certificate that signed itself is its own authority.
+        extra["verify"] = str(Path(settings.tls_cert).resolve())
+    made = {"conn_type": "maton_whatsapp", "password": settings.api_key, "host": url, "extra": extra}
+    return json.dumps(made).replace("'", "\\u0027")
+
+
+def connection_line(settings: Settings, url: str) -> str:
+    """
+    The line to paste into a shell: from then on, Airflow's default connection is this sandbox.
+
+    :param settings: Hold the key and the ids.
+    :param url: The sandbox's.
+    """
+    return f"export {VARIABLE}='{connection(settings, url)}'"

@@ -64,6 +64,7 @@ class State:
         self.messages: OrderedDict[str, Message | Reply] = OrderedDict()
         self.conversations: OrderedDict[tuple[str, str], Conversation] = OrderedDict()
         self.requests: deque[Request] = deque(maxlen=settings.keep)
+        self.logged = 0
         self._detailed: deque[Request] = deque()
         self.templates: dict[str, Template] = {}
         self.verdicts: list[Verdict] = []
@@ -295,6 +296,7 @@ class State:
         """
         request.sent = sent[:_DETAIL_BYTES]
         self.requests.append(request)
+        self.logged += 1
         if self.journal:
             self.journal.requests.append(request)
         self._detailed.append(request)

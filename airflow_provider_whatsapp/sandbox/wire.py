@@ -25,7 +25,12 @@ class MalformedBodyError(ValueError):
 
 @dataclass(slots=True)
 class Call:
-    """One request, its body read whole; ``waba_id`` is the account that its Maton connection gives access to."""
+    """
+    One request, its body read whole.
+
+    ``waba_id`` is the account that its Maton connection gives access to; ``about`` and ``to`` say for the log what
+    message it brought and for whom.
+    """
 
     method: str
     path: str
@@ -34,6 +39,8 @@ class Call:
     body: bytes
     version: tuple[int, int] = (25, 0)
     waba_id: str = ""
+    about: str = ""
+    to: str = ""
 
     def header(self, name: str) -> str | None:
         """
@@ -47,12 +54,13 @@ class Call:
 
 @dataclass(slots=True)
 class Answer:
-    """One response, ready for the wire."""
+    """One response, ready for the wire; ``code`` is Graph's, where it is a refusal."""
 
     status: int
     body: bytes
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     content_type: bytes = b"application/json; charset=UTF-8"
+    code: int | None = None
 
 
 @dataclass(slots=True)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 # Whoever sets CHROMIUM means it: then a browser that is missing is a failure and no reason to skip.
 ASKED = os.environ.get("CHROMIUM")
@@ -19,6 +25,7 @@ OPTIONS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+ROOT = Path(__file__).parents[2]
 VIEWS = ("/", "/templates", "/requests", "/faults")
 USER = "15550001111"
 QUICK = [
@@ -59,6 +66,15 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         yield browser
         browser.close()
+
+
+def load_script(name):
+    """A script of the project as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 class Watched:
@@ -272,15 +288,44 @@ def test_nothing_is_wider_than_a_narrow_window(browse, sandbox, view, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_the_table_of_faults_and_its_form_keep_their_lines(browse, sandbox, width):
+FONTS = ("Liberation Sans", "DejaVu Sans", "Noto Sans")
+
+
+@pytest.fixture(params=FONTS)
+def font(request):
+    """A family that this machine has, for layouts that have to hold with whatever a machine has."""
+    listed = subprocess.run(
+        ["fc-list", "--format", "%{family}\n"], capture_output=True, text=True, check=False
+    )
+    if request.param not in listed.stdout:
+        pytest.skip(f"there is no {request.param} (Debian: apt-get install {PACKAGES[request.param]})")
+    return f'* {{ font-family: "{request.param}" !important; }}'
+
+
+PACKAGES = dict(zip(FONTS, ("fonts-liberation", "fonts-dejavu-core", "fonts-noto-core"), strict=True))
+
+
+@pytest.mark.parametrize("width", [360, 390, 1280])
+def test_the_table_of_faults_and_its_form_keep_their_lines(browse, sandbox, font, width):
     sandbox.control("POST", "faults", json={"kind": "status", "path": "/messages", "to": USER})
     page = browse(viewport={"width": width, "height": 860}).open("/faults")
+    page.add_style_tag(content=font)
     remove = page.get_by_role("button", name="Remove fault 1").bounding_box()
     assert remove["width"] > remove["height"]
-    # A list and a field that stand side by side have their labels at one height.
-    tops = [page.get_by_text(label).bounding_box()["y"] for label in ("Method", "Path contains")]
-    assert tops[0] == tops[1]
+    for kind, fields in (("drop_after", 8), ("status", 9), ("slow", 9)):
+        page.get_by_label("What happens").select_option(kind)
+        labels = [label.bounding_box() for label in page.locator(".maker label:visible").all()]
+        assert len(labels) == fields
+        # What stands side by side has its label at one height, and nothing lies on anything else.
+        for one in labels:
+            assert one["x"] >= 0
+            assert one["x"] + one["width"] <= width
+            for other in labels:
+                beside = abs(one["y"] - other["y"]) < min(one["height"], other["height"])
+                assert not beside or one["y"] == other["y"]
+                apart = one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
+                assert one is other or not beside or apart
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_a_narrow_window_shows_one_thing_at_a_time(browse, sandbox):
@@ -375,6 +420,7 @@ def test_faults_are_made_and_removed(watched, sandbox):
 
 def test_a_fault_that_makes_no_sense_is_told(browse, sandbox):
     page = browse().open("/faults")
+    page.get_by_label("What happens").select_option("status")
     page.get_by_label("Status", exact=True).evaluate("field => { field.min = 0; field.value = 7 }")
     page.get_by_role("button", name="Add the fault").click()
     page.get_by_text("status must be a whole number").wait_for()
@@ -407,9 +453,287 @@ def test_a_saved_page_leads_nowhere(browse, sandbox, tmp_path, view):
     assert {scheme for scheme, _ in watched.hosts} <= {"file", "data"}
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_saved_phone_opens_on_the_message_and_its_report_opens(browse, sandbox, tools, tmp_path, width):
+    media = sandbox.upload(tools.pdf, "application/pdf", "sales.pdf").json()["id"]
+    sandbox.send(type="document", document={"id": media, "caption": "Here it is"})
+    demo = load_script("demo")
+    demo.OUTPUT = tmp_path
+    demo.save_phone(sandbox.url, USER)
+    watched = browse(viewport={"width": width, "height": 740})
+    watched.page.goto((tmp_path / "phone.html").as_uri())
+
+    assert watched.page.locator(".msg .text").is_visible()
+    report = watched.page.locator("a.file")
+    assert (tmp_path / report.get_attribute("href")).read_bytes() == tools.pdf
+    assert report.is_visible()
+    assert watched.problems == []
+
+
+def test_a_file_opens_from_the_page_and_runs_nothing(sandbox, tools):
+    media = sandbox.upload(tools.pdf, "application/pdf", "a.pdf").json()["id"]
+    answer = requests.get(f"{sandbox.url}/files/{media}", timeout=10)
+    assert (answer.content, answer.headers["Content-Type"]) == (tools.pdf, "application/pdf")
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    office = sandbox.upload(b"PK", "application/msword", "a.doc").json()["id"]
+    for nothing in (office, "123", "..%2Fsettings"):
+        assert requests.get(f"{sandbox.url}/files/{nothing}", timeout=10).status_code == 404
+
+
 def test_a_connection_is_authorised_in_the_browser(watched, sandbox):
     made = sandbox.session.post(f"{sandbox.url}/connections", json={"app": "whatsapp-business"}).json()
     path = f"{sandbox.url}/connections/{made['connection_id']}"
     watched.page.goto(sandbox.session.get(path).json()["connection"]["url"])
     watched.page.get_by_role("heading", name="Connected").wait_for()
     assert sandbox.session.get(path).json()["connection"]["status"] == "ACTIVE"
+
+
+def fill(sandbox, people):
+    """So many conversations, the highest number the latest."""
+    for index in range(people):
+        assert sandbox.send_template("hello_world", to=f"+1555{index:07}").status_code == 200
+
+
+def scroll_to_the_end(page, name):
+    """Scroll as far as older entries come."""
+    older = f"document.querySelector('[data-older={name}]')"
+    page.wait_for_function(
+        f"() => {{ const each = {older}; if (each) each.scrollIntoView(); return !each; }}"
+    )
+
+
+def test_more_conversations_than_are_shown_are_counted_found_and_loaded(watched, sandbox):
+    fill(sandbox, 250)
+    page = watched.open()
+    page.get_by_role("heading", name="Conversations 250").wait_for()
+    assert page.locator(".chat").count() < 250
+    scroll_to_the_end(page, "chats")
+    numbers = page.locator(".chat .who").all_inner_texts()
+    assert numbers == [f"+1555{index:07}" for index in reversed(range(250))]
+    # What is new comes on top, and what was loaded stays.
+    sandbox.send_template("hello_world", to="+15559999999")
+    page.locator(".chat", has_text="15559999999").wait_for()
+    assert page.locator(".chat").count() == 251
+    page.get_by_label("Find a number").fill("+1 555 000 0007")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/?find=*")
+    assert page.locator(".chat .who").all_inner_texts() == ["+15550000007"]
+
+
+@pytest.mark.parametrize("number", ["15550000003", "+15550000003", "1 555 000 0003"])
+def test_an_address_with_a_number_is_that_person_however_old(watched, sandbox, number):
+    fill(sandbox, 130)
+    page = watched.open(f"/?with={number.replace('+', '%2B')}")
+    assert page.locator(".owner b").inner_text() == "+15550000003"
+
+
+def test_an_address_with_a_number_that_got_nothing_says_so(browse, sandbox):
+    sandbox.send_template("hello_world")
+    page = browse().open("/?with=15557654321")
+    page.get_by_text("There is no conversation with +15557654321").wait_for()
+    assert page.locator(".phone").count() == 0
+
+
+def test_older_messages_come_by_scrolling_and_stay(watched, sandbox):
+    for index in range(150):
+        sandbox.send_text(f"text {index}", to=f"+{USER}")
+    page = watched.open()
+    assert page.locator(".msg").count() < 150
+    scroll_to_the_end(page, "thread")
+    shown = page.locator(".msg .text").all_inner_texts()
+    assert shown == [f"text {index}" for index in range(150)]
+    sandbox.send_text("the newest", to=f"+{USER}")
+    page.locator(".msg", has_text="the newest").wait_for()
+    assert page.locator(".msg").count() == 151
+    assert page.locator(".day").count() == 1
+    assert watched.stayed()
+
+
+def test_days_stand_between_messages(watched, sandbox):
+    for _ in range(3):
+        sandbox.send_template("hello_world")
+        sandbox.advance(86_400)
+    page = watched.open()
+    assert page.locator(".day").count() == 3
+    assert all(re.fullmatch(r"\d+ \w+ \d{4}", each) for each in page.locator(".day").all_inner_texts())
+
+
+def test_after_a_reply_the_thread_shows_it(watched, sandbox):
+    for index in range(40):
+        sandbox.send_text(f"text {index}")
+    page = watched.open()
+    page.locator(".thread").evaluate("each => { each.scrollTop = 0 }")
+    page.get_by_label(f"Reply as +{USER}").fill("I have read it")
+    page.keyboard.press("Enter")
+    reply = page.locator(".msg.mine", has_text="I have read it")
+    reply.wait_for()
+    page.wait_for_function("(() => { const t = document.querySelector('.thread'); "
+                           "return t.scrollHeight - t.scrollTop - t.clientHeight < 5 })()")  # fmt: skip
+
+
+def test_requests_say_what_they_were_and_can_be_filtered(watched, sandbox):
+    sandbox.send_text("hello")
+    sandbox.send_template("no_such_template")
+    sandbox.upload()
+    sandbox.call("GET", f"{sandbox.waba}/message_templates")
+    sandbox.control("POST", "faults", json={"kind": "drop_before"})
+    with contextlib.suppress(requests.ConnectionError):
+        sandbox.send_text("lost")
+    page = watched.open("/requests")
+    rows = page.locator(".log summary")
+    assert rows.count() == 5
+    text = rows.nth(4).inner_text()
+    assert re.search(r"\d\d:\d\d:\d\d", text)
+    assert ("text" in text, "+15550001111" in text, "200" in text) == (True, True, True)
+    refused = rows.nth(3).inner_text()
+    assert ("template no_such_template" in refused, "132001" in refused) == (True, True)
+    assert "no answer" in rows.nth(0).inner_text()
+    page.get_by_label("Outcome").select_option("refused")
+    page.wait_for_url("**outcome=refused*")
+    assert page.locator(".log summary").count() == 1
+    page.get_by_label("Outcome").select_option("")
+    page.wait_for_url("**outcome=*")
+    page.get_by_label("Kind").select_option("media")
+    page.wait_for_url("**kind=media*")
+    assert "change media" in page.locator(".log summary").inner_text()
+
+
+def test_older_requests_come_by_scrolling(watched, sandbox):
+    for index in range(150):
+        sandbox.call("GET", f"{sandbox.number}/none{index}")
+    page = watched.open("/requests")
+    scroll_to_the_end(page, "requests")
+    assert page.locator(".log > details").count() == 150
+    sandbox.send_text("new")
+    page.locator(".log summary", has_text="+15550001111").wait_for()
+    assert page.locator(".log > details").count() == 151
+
+
+def test_at_a_narrow_width_the_part_that_differs_is_seen(browse, sandbox):
+    sandbox.send_template("hello_world")
+    page = browse(viewport={"width": 360, "height": 720}).open("/requests")
+    for part in (".what", ".to", ".status"):
+        box = page.locator(f".log summary {part}").bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 360
+    assert page.locator(".log .path").inner_text() == "messages"
+
+
+def test_an_armed_fault_is_seen_from_every_view(watched, sandbox):
+    sandbox.send_template("hello_world")
+    for view in VIEWS:
+        page = watched.open(view)
+        assert page.locator(".armed a").count() == 0
+        sandbox.control("POST", "faults", json={"kind": "slow", "path": "/nowhere", "times": 1})
+        page.get_by_text("1 fault armed").wait_for()
+        sandbox.control("DELETE", "faults")
+        page.get_by_text("1 fault armed").wait_for(state="detached")
+
+
+def test_only_the_fields_of_the_chosen_fault_are_there(watched, sandbox):
+    page = watched.open("/faults")
+    for kind, fields in (("drop_after", ()), ("status", ("Status",)), ("slow", ("Seconds late",))):
+        page.get_by_label("What happens").select_option(kind)
+        for name in ("Status", "Seconds late"):
+            assert page.get_by_label(name, exact=True).is_visible() == (name in fields)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_sandbox_that_has_stopped_is_not_live(chromium, tools, width):
+    process = tools.start("--port", "0")
+    url = tools.read_connection(process)["host"]
+    context = chromium.new_context(viewport={"width": width, "height": 800})
+    page = context.new_page()
+    page.goto(url)
+    page.locator(".live").wait_for(state="attached")
+    process.terminate()
+    process.wait(10)
+    page.get_by_text("not connected").wait_for()
+    context.close()
+
+
+def test_an_empty_phone_has_the_connection_to_copy(browse, sandbox):
+    watched = browse()
+    watched.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = watched.open()
+    line = page.locator(".line code").inner_text()
+    assert line.startswith("export AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT='{")
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_text("Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == line
+
+
+ARABIC = "\u062a\u0642\u0631\u064a\u0631 \u0627\u0644\u0645\u0628\u064a\u0639\u0627\u062a 42"
+
+
+def test_text_from_right_to_left_stands_on_its_side(watched, sandbox):
+    sandbox.send_text(ARABIC)
+    page = watched.open()
+    text = page.locator(".msg .text")
+    assert text.evaluate("each => getComputedStyle(each).direction") == "rtl"
+    assert page.locator(".last span[dir=auto]").evaluate("each => getComputedStyle(each).direction") == "rtl"
+
+
+def test_a_long_text_is_folded_and_unfolds(watched, sandbox):
+    sandbox.send_text("A line of a long report.\n" * 60)
+    page = watched.open()
+    text = page.locator(".msg .text")
+    folded = text.bounding_box()["height"]
+    page.get_by_text("Read more").or_(page.locator(".long summary")).first.click()
+    assert text.bounding_box()["height"] > 2 * folded
+    sandbox.advance(10)
+    page.get_by_label("failed", exact=True).first.wait_for()
+    assert text.bounding_box()["height"] > 2 * folded  # an update leaves it unfolded
+
+
+def test_a_reaction_stands_on_its_message(watched, sandbox):
+    message = sandbox.send_template("hello_world").json()["messages"][0]["id"]
+    sandbox.control("POST", "replies", json={"from": USER, "text": "hi"})
+    sandbox.send(type="reaction", reaction={"message_id": message, "emoji": "\U0001f44d"})
+    page = watched.open()
+    assert page.locator(f"[id='m-{message}'] .reacted").inner_text() == "\U0001f44d"
+    assert page.locator(".msg").count() == 2
+
+
+def test_details_are_reached_by_touch(browse, sandbox):
+    sandbox.send_template("hello_world")
+    page = browse(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 780}).open(
+        f"/?with={USER}"
+    )
+    page.locator(".facts summary").tap()
+    page.get_by_text("wamid.").first.wait_for()
+
+
+CONTRAST = (Path(__file__).parent / "contrast.js").read_text("utf-8")
+"""Returns the texts that stand out from their ground by less than 4.5 : 1, as WCAG measures it."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", [*VIEWS, "/?with=1", "/empty"])
+def test_every_text_stands_out_from_its_ground(browse, sandbox, tools, scheme, view):
+    if view == "/empty":
+        view = "/"
+    else:
+        ask_for_approval(sandbox)
+        sandbox.send(type="interactive", interactive=LIST)
+        sandbox.control(
+            "POST", "replies", json={"from": USER, "text": "Yes *now* https://example.com", "pressed": "y"}
+        )
+        media = sandbox.upload(tools.pdf, "application/pdf", "a.pdf").json()["id"]
+        sandbox.send(type="document", document={"id": media})
+        sandbox.send(type="video", video={"link": "https://example.com/a.mp4"}, to="+15550002222")
+        sandbox.send_text("`code` " * 300, to="+15550002222")
+        sandbox.send_text("late", to="+15550002222")
+        sandbox.send_template("nothing")
+        for status in ("REJECTED", "PAUSED", "DISABLED", "PENDING"):
+            sandbox.control(
+                "PUT", "templates", json={"name": status.lower(), "status": status, "components": QUICK}
+            )
+        for kind in ("status", "slow"):
+            sandbox.control("POST", "faults", json={"kind": kind, "path": "/nowhere"})
+        sandbox.advance(8)
+    page = browse(color_scheme=scheme).open(view)
+    for details in page.locator("details").all():
+        details.evaluate("each => { each.open = true }")
+    assert page.evaluate(CONTRAST) == []

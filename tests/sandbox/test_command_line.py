@@ -1,12 +1,35 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 
 import pytest
 import requests
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_each_message_and_each_refusal_is_told(tools, log):
+    process = tools.start("--port", "0", *(["--log"] if log else []))
+    sandbox = tools.Sandbox(tools.read_connection(process))
+    sandbox.send_template("hello_world")
+    sandbox.send_template("none\u001b[31m")
+    sandbox.control("POST", "faults", json={"kind": "status", "status": 503})
+    sandbox.upload()
+    sandbox.call("GET", sandbox.number)
+    process.terminate()
+    said = process.communicate(timeout=10)[0].splitlines()
+    if not log:
+        assert said == []
+        return
+    assert len(said) == 3
+    assert re.fullmatch(
+        r"\d\d:\d\d:\d\d  template hello_world to 15\u2022+1111: accepted  http://\S+/", said[0]
+    )
+    assert "template none\ufffd[31m to 15\u2022\u2022\u20221111: refused, 404 (132001)" in said[1]
+    assert re.search(r"change media: failed, 503 \(status\)  http://\S+/requests", said[2])
 
 
 def test_port_in_use_is_one_line(tools):

@@ -61,7 +61,7 @@ def test_policy_lets_only_the_page_s_own_script_run(sandbox):
 )
 def test_whatsapp_s_formatting(sandbox, text, html):
     sandbox.send_text(text)
-    assert f'<div class="text">{html}</div>' in sandbox.page()
+    assert f'<div class="text" dir="auto">{html}</div>' in sandbox.page()
 
 
 def test_a_document_is_a_card_with_name_size_and_type(sandbox, tools):
@@ -98,8 +98,8 @@ def test_each_conversation_can_be_opened(sandbox):
     sandbox.send_text("for one", to="+15550001111")
     sandbox.send_text("for two", to="+15550002222")
     chosen = sandbox.page(**{"with": "15550001111"})
-    assert '<div class="text">for one</div>' in chosen
-    assert '<div class="text">for two</div>' not in chosen
+    assert '<div class="text" dir="auto">for one</div>' in chosen
+    assert '<div class="text" dir="auto">for two</div>' not in chosen
     assert "Reply as +15550001111" in chosen
 
 

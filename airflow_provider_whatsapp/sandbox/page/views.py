@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from airflow_provider_whatsapp.sandbox import graph_templates, maton
-from airflow_provider_whatsapp.sandbox.page.bubbles import bubble, clock_time, template_preview
+from airflow_provider_whatsapp.preview.message import template_bubble
+from airflow_provider_whatsapp.preview.render import environment, style
+from airflow_provider_whatsapp.sandbox import graph_messages, graph_templates, maton
+from airflow_provider_whatsapp.sandbox.page import windows
+from airflow_provider_whatsapp.sandbox.page.bubbles import OPENS, bubble, with_reactions
+from airflow_provider_whatsapp.sandbox.settings import connection_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,9 +27,6 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.state import State
 
 _HERE = Path(__file__).parent
-_SHOWN_MESSAGES = 200
-_SHOWN_CONVERSATIONS = 200
-_SHOWN_REQUESTS = 200
 _BEAT = 0.4
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'; img-src data:; connect-src 'self'; "
@@ -45,14 +45,8 @@ class Page:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._jinja = Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
-            autoescape=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._jinja.filters["clock"] = clock_time
-        self._jinja.globals["css"] = (_HERE / "static" / "page.css").read_text("utf-8")
+        self._jinja = environment(_HERE / "templates")
+        self._jinja.globals["css"] = style() + (_HERE / "static" / "page.css").read_text("utf-8")
         self._jinja.globals["js"] = (_HERE / "static" / "page.js").read_text("utf-8")
 
     def routes(self) -> list[Route]:
@@ -63,6 +57,7 @@ class Page:
             Route("/requests", self.requests),
             Route("/faults", self.faults),
             Route("/events", self.events),
+            Route("/files/{media_id}", self.file),
             Route("/connect/{token}", self.connect),
             Route("/favicon.ico", self.icon),
         ]
@@ -76,6 +71,9 @@ class Page:
             url=state.base_url,
             now=state.clock.now(),
             settings=state.settings,
+            armed=[
+                each for each in state.faults.listing() if not each["times"] or each["struck"] < each["times"]
+            ],
             **values,
         )
         headers = {
@@ -88,36 +86,58 @@ class Page:
         return HTMLResponse(html.encode("utf-8", "replace"), status, headers)
 
     async def conversations(self, request: Request) -> Response:
-        """``GET /``: all conversations, one of them open."""
-        state = self._state
-        found = list(reversed(state.conversations.values()))[:_SHOWN_CONVERSATIONS]
-        found = [each for each in found if each.items]
-        wanted = request.query_params.get("with", "")
-        sender = request.query_params.get("from", "")
-        opened = next(
-            (each for each in found if each.wa_id == wanted and sender in ("", each.number_id)),
-            found[0] if found else None,
-        )
-        items = list(opened.items)[-_SHOWN_MESSAGES:] if opened else []
+        """
+        ``GET /``: conversations, one of them open.
+
+        ``with`` (and ``from``, the sender) opens that user's and no other; ``before`` shows what came before a message,
+        ``find`` and ``after`` find conversations and go on with their list.
+        """
+        state, query = self._state, request.query_params
+        wanted, sender = query.get("with", ""), query.get("from", "")
+        found = windows.find_chats(state, query.get("find", ""))
+        opened = self._opened(wanted, sender) if wanted else next(iter(found), None)
+        chats, more_chats = windows.chats(state, found, query.get("after", ""))
+        items, more = windows.thread(opened, query.get("before", "")) if opened else ([], "")
         return self._show(
             "conversations.html",
             "conversations",
-            chats=[self._chat(each) for each in found],
+            404 if wanted and opened is None else 200,
+            chats=chats,
+            total=len(found),
+            more_chats=more_chats,
+            find=query.get("find", ""),
             opened=opened,
-            chosen=bool(wanted),
+            wanted=wanted,
             number=state.numbers[opened.number_id] if opened else None,
-            bubbles=[bubble(state, item) for item in items],
+            bubbles=with_reactions(bubble(state, item) for item in items),
+            more=more,
+            connection=connection_line(state.settings, state.base_url),
         )
 
-    def _chat(self, conversation: Conversation) -> dict[str, Any]:
-        last = bubble(self._state, conversation.items[-1])
-        return {
-            "wa_id": conversation.wa_id,
-            "number_id": conversation.number_id,
-            "last": last,
-            "count": len(conversation.items),
-            "hue": sum(map(ord, conversation.wa_id)) * 47 % 360,
+    def _opened(self, wanted: str, sender: str) -> Conversation | None:
+        """The conversation with a user, whoever is in the list: the latest one, or that of a sender."""
+        wa_id = graph_messages.digits(wanted) or wanted
+        names = {wanted, wa_id, graph_messages.whatsapp_id(wa_id)}
+        return next(
+            (
+                each
+                for each in reversed(self._state.conversations.values())
+                if each.items and each.wa_id in names and sender in ("", each.number_id)
+            ),
+            None,
+        )
+
+    async def file(self, request: Request) -> Response:
+        """``GET /files/{media_id}``: a file that was uploaded, if a browser can show it without running anything."""
+        found = self._state.media.get(request.path_params["media_id"])
+        if found is None or not found.data or found.mime not in OPENS:
+            return PlainTextResponse("There is no such file", 404)
+        headers = {
+            "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-store",
         }
+        return Response(found.data, 200, headers, media_type=found.mime)
 
     async def templates(self, request: Request) -> Response:
         """``GET /templates``."""
@@ -125,7 +145,7 @@ class Page:
         shown = [
             {
                 **graph_templates.describe(state, each),
-                "preview": template_preview(state, each.components),
+                "preview": template_bubble(each.components),
                 "waba_id": each.waba_id,
             }
             for each in reversed(state.templates_of())
@@ -136,16 +156,25 @@ class Page:
         )
 
     async def requests(self, request: Request) -> Response:
-        """``GET /requests``: the latest, with their bodies and answers."""
-        latest = [
-            self._state.requests[-index]
-            for index in range(1, min(len(self._state.requests), _SHOWN_REQUESTS) + 1)
-        ]
-        rows = [
-            {"it": each, "sent": _readable(each.sent), "answered": _readable(each.answered)}
-            for each in latest
-        ]
-        return self._show("requests.html", "requests", rows=rows, total=len(self._state.requests))
+        """``GET /requests``: the latest, or those ``before`` one, of a ``kind`` and an ``outcome``."""
+        query = request.query_params
+        kind = query.get("kind", "") if query.get("kind") in windows.KINDS else ""
+        outcome = query.get("outcome", "") if query.get("outcome") in windows.OUTCOMES else ""
+        raw = query.get("before", "")
+        before = int(raw) if raw.isascii() and raw.isdigit() and len(raw) < 12 else None
+        rows, more = windows.requests(self._state, kind=kind, outcome=outcome, before=before)
+        kept = {name: value for name, value in (("kind", kind), ("outcome", outcome)) if value}
+        return self._show(
+            "requests.html",
+            "requests",
+            rows=rows,
+            total=self._state.logged,
+            kind=kind,
+            outcome=outcome,
+            kinds=windows.KINDS,
+            outcomes=windows.OUTCOMES,
+            older=f"/requests?{urlencode({**kept, 'before': more})}" if more else "",
+        )
 
     async def faults(self, request: Request) -> Response:
         """``GET /faults``."""
@@ -181,13 +210,3 @@ class Page:
                 await asyncio.wait_for(self.stopping.wait(), _BEAT)
             except TimeoutError:
                 continue
-
-
-def _readable(body: bytes) -> str:
-    if not body:
-        return ""
-    try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        text = body[:2_000].decode("utf-8", "replace")
-        return text if text.isprintable() or "\n" in text else f"{len(body)} bytes"

@@ -18,7 +18,8 @@
   // A saved copy of this page has no server behind it: whatever leads there would lead nowhere.
   if (!location.protocol.startsWith("http")) {
     document.documentElement.classList.add("saved");
-    for (const link of document.querySelectorAll("a[href]:not(.skip)")) link.removeAttribute("href");
+    // What was saved beside it stays: its address begins with no slash.
+    for (const link of document.querySelectorAll('a[href^="/"]')) link.removeAttribute("href");
     for (const control of document.querySelectorAll("button, input, select")) control.disabled = true;
     toEnd();
     return;
@@ -30,27 +31,73 @@
   }
 
   // What the server said last; the page itself differs from it by whatever has been opened since.
-  let shown = document.querySelector("[data-live]").innerHTML;
+  let shown = document.querySelector("[data-live=main]").innerHTML;
+  // After a press or a reply, the thread goes to what has come of it.
+  let goToEnd = false;
+  const MOST = 4000;
+
+  function list(root, name) { return root.querySelector(`[data-list="${name}"]`); }
+
+  // Entries that were loaded by scrolling, or that newer ones have pushed out of the server's part, stay as they are.
+  function keepOlder(now, next, olderLink) {
+    for (const name of ["thread", "chats", "requests"]) {
+      const old = list(now, name), fresh = list(next, name);
+      if (!old || !fresh || !fresh.children.length) continue;
+      const ids = new Set([...fresh.children].map((each) => each.id));
+      const entries = [...old.children].filter((each) => !each.classList.contains("day"));
+      if (!entries.some((each) => ids.has(each.id))) continue;
+      const atTop = name === "thread";
+      const edge = [...old.children];
+      if (!atTop) edge.reverse();
+      const rest = [];
+      for (const each of edge) {
+        if (ids.has(each.id) && !each.classList.contains("day")) break;
+        if (!ids.has(each.id) || each.classList.contains("day")) rest.push(each);
+      }
+      if (!rest.length || rest.length + fresh.children.length > MOST) continue;
+      for (const each of rest) {
+        const twice = each.classList.contains("day") ? [...fresh.children].find((one) => one.id === each.id) : null;
+        if (twice) twice.remove();
+      }
+      if (atTop) fresh.prepend(...rest); else fresh.append(...rest.reverse());
+      const link = olderLink(now, name), newLink = olderLink(next, name);
+      if (newLink) { if (link) newLink.href = link.href; else newLink.remove(); }
+    }
+  }
+
+  function olderLink(root, name) { return root.querySelector(`[data-older="${name}"]`); }
+
+  async function fetched(address) {
+    const answer = await fetch(address, { cache: "no-store" });
+    return new DOMParser().parseFromString(await answer.text(), "text/html");
+  }
 
   async function refresh() {
-    const answer = await fetch(location.href, { cache: "no-store" });
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const now = document.querySelector("[data-live]");
-    const next = fresh.querySelector("[data-live]");
+    const fresh = await fetched(location.href);
+    const armed = document.querySelector("[data-live=armed]"), nowArmed = fresh.querySelector("[data-live=armed]");
+    if (armed && nowArmed) armed.innerHTML = nowArmed.innerHTML;
+    const now = document.querySelector("[data-live=main]");
+    const next = fresh.querySelector("[data-live=main]");
     if (!now || !next || shown === next.innerHTML) return;
-    const thread = now.querySelector(".thread");
-    const atEnd = !thread || thread.scrollHeight - thread.scrollTop - thread.clientHeight < 60;
-    const place = thread ? thread.scrollTop : 0;
-    const open = [...now.querySelectorAll("details[open][data-keep]")].map((each) => each.dataset.keep);
     const typed = busy();
-    if (typed && (typed.tagName === "SELECT" || !typed.closest(".composer"))) return;
+    if (typed && !goToEnd && (typed.tagName === "SELECT" || !typed.closest(".composer"))) return;
+    const thread = now.querySelector(".thread"), chats = now.querySelector(".chats");
+    const below = thread ? thread.scrollHeight - thread.scrollTop : 0;
+    const atEnd = goToEnd || !thread || below - thread.clientHeight < 60;
+    const place = { thread: thread ? thread.scrollTop : 0, chats: chats ? chats.scrollTop : 0, main: now.scrollTop };
+    const open = [...now.querySelectorAll("details[open][data-keep]")].map((each) => each.dataset.keep);
     const field = typed ? { value: typed.value, at: typed.selectionStart } : null;
     const held = document.activeElement && document.activeElement.closest("main") ? document.activeElement.getAttribute("href") : null;
     shown = next.innerHTML;
+    keepOlder(now, next, olderLink);
     now.replaceWith(next);
-    for (const each of next.querySelectorAll("details[data-keep]")) each.open = open.includes(each.dataset.keep);
+    for (const each of next.querySelectorAll("details[data-keep]")) if (open.includes(each.dataset.keep)) each.open = true;
+    next.scrollTop = place.main;
+    const newChats = next.querySelector(".chats");
+    if (newChats) newChats.scrollTop = place.chats;
     const newThread = next.querySelector(".thread");
-    if (newThread) newThread.scrollTop = atEnd ? newThread.scrollHeight : place;
+    if (newThread) newThread.scrollTop = atEnd ? newThread.scrollHeight : place.thread;
+    goToEnd = false;
     const input = next.querySelector(".composer input");
     if (field && input) {
       input.value = field.value;
@@ -59,10 +106,50 @@
     } else if (held) {
       for (const link of next.querySelectorAll("a")) if (link.getAttribute("href") === held) link.focus();
     }
+    arrange();
+  }
+
+  async function loadOlder(link) {
+    if (link.dataset.loading) return;
+    link.dataset.loading = "yes";
+    const name = link.dataset.older;
+    const fresh = await fetched(link.href);
+    const here = list(document, name), part = list(fresh, name), link2 = olderLink(fresh, name);
+    const thread = document.querySelector(".thread");
+    const below = thread ? thread.scrollHeight - thread.scrollTop : 0;
+    if (here && part) {
+      const nodes = [...part.children].filter((each) => each.classList.contains("day") || !document.getElementById(each.id));
+      for (const each of nodes) if (each.classList.contains("day")) { const twice = document.getElementById(each.id); if (twice) twice.remove(); }
+      if (name === "thread") here.prepend(...nodes); else here.append(...nodes);
+    }
+    if (name === "thread" && thread) thread.scrollTop = thread.scrollHeight - below;
+    if (!link2) { link.remove(); return; }
+    link.href = link2.href;
+    delete link.dataset.loading;
+    // Seen anew, in case it is still in sight.
+    sight.unobserve(link);
+    sight.observe(link);
+  }
+
+  // Whatever came new into the page gets what it needs: older entries by scrolling, fields for the chosen fault.
+  const sight = new IntersectionObserver((entries) => {
+    for (const each of entries) if (each.isIntersecting) loadOlder(each.target);
+  });
+  function arrange() {
+    sight.disconnect();
+    for (const link of document.querySelectorAll("[data-older]")) sight.observe(link);
+    const kind = document.querySelector(".maker [name=kind]");
+    if (!kind) return;
+    for (const label of document.querySelectorAll(".maker [data-for], .maker [data-not]")) {
+      const wanted = label.dataset.for ? label.dataset.for.split(" ").includes(kind.value) : kind.value !== label.dataset.not;
+      label.hidden = !wanted;
+      label.querySelector("input, select").disabled = !wanted;
+    }
   }
 
   async function post(element, extra) {
     const body = { ...JSON.parse(element.dataset.body), ...extra };
+    goToEnd = Boolean(element.closest(".phone"));
     const method = element.dataset.method || "POST";
     const answer = await fetch(element.dataset.post, {
       method, body: method === "POST" ? JSON.stringify(body) : undefined, headers: { "Content-Type": "application/json" },
@@ -74,6 +161,16 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-post]");
     if (button) post(button, {});
+    const copy = event.target.closest("[data-copy]");
+    if (copy) navigator.clipboard.writeText(copy.dataset.copy).then(() => say("Copied"), () => say("Copying is not allowed here: select the line"));
+    const older = event.target.closest("[data-older]");
+    if (older) { event.preventDefault(); loadOlder(older); }
+  });
+
+  document.addEventListener("change", (event) => {
+    if (event.target.name === "kind" && event.target.closest(".maker")) arrange();
+    const filters = event.target.closest(".filters");
+    if (filters) filters.requestSubmit();
   });
 
   document.addEventListener("submit", (event) => {
@@ -82,7 +179,7 @@
     event.preventDefault();
     const extra = {};
     for (const field of form.elements) {
-      if (field.name && field.value !== "") extra[field.name] = field.type === "number" ? Number(field.value) : field.value;
+      if (field.name && !field.disabled && field.value !== "") extra[field.name] = field.type === "number" ? Number(field.value) : field.value;
     }
     if (form.classList.contains("composer")) form.reset();
     post(form, extra);
@@ -100,12 +197,18 @@
   let waiting = false;
   const live = document.querySelector(".live");
   const source = new EventSource("/events");
-  source.onopen = () => { live.hidden = false; live.classList.remove("lost"); };
-  source.onerror = () => live.classList.add("lost");
+  function connected(yes) {
+    live.hidden = false;
+    live.classList.toggle("lost", !yes);
+    live.querySelector("span").textContent = yes ? "live" : "not connected";
+  }
+  source.onopen = () => connected(true);
+  source.onerror = () => connected(false);
   source.onmessage = async () => {
     if (waiting) return;
     waiting = true;
-    try { await refresh(); } finally { waiting = false; }
+    try { await refresh(); } catch { connected(false); } finally { waiting = false; }
   };
+  arrange();
   toEnd();
 })();

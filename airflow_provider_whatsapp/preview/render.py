@@ -1,0 +1,78 @@
+"""Bubbles as HTML: the templates and the style that whoever shows messages uses."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.preview.message import Bubble
+
+FOLDER = Path(__file__).parent / "templates"
+"""Holds ``bubble.html``, the macros, and ``bubble.css``, their style."""
+
+
+def clock_time(at: float) -> str:
+    """
+    Return hours and minutes on this machine's clock.
+
+    :param at: Seconds since the epoch.
+    """
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M")
+
+
+def exact_time(at: float) -> str:
+    """
+    Return hours, minutes and seconds on this machine's clock.
+
+    :param at: Seconds since the epoch.
+    """
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S")
+
+
+def day(at: float) -> str:
+    """
+    Return the day on this machine's calendar: ``28 November 2026``.
+
+    :param at: Seconds since the epoch.
+    """
+    local = datetime.fromtimestamp(at, UTC).astimezone()
+    return f"{local.day} {local:%B %Y}"
+
+
+def environment(*folders: Path) -> Environment:
+    """
+    Return a Jinja environment that knows the macros, and the templates of further folders.
+
+    :param folders: Folders that are looked into first.
+    """
+    made = Environment(
+        loader=FileSystemLoader([*folders, FOLDER]), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters |= {"clock": clock_time, "exact": exact_time, "day": day}
+    return made
+
+
+def style() -> str:
+    """Return the style of bubbles, light and dark, with the colours as variables of ``:root``."""
+    return (FOLDER / "bubble.css").read_text("utf-8")
+
+
+@cache
+def _macros() -> Environment:
+    return environment()
+
+
+def render(bubble: Bubble) -> Markup:
+    """
+    Return one bubble as HTML that holds no script and no address but of its own data.
+
+    :param bubble: From :func:`~airflow_provider_whatsapp.preview.message.message_bubble`.
+    """
+    module = _macros().get_template("bubble.html").module
+    return Markup(module.message(bubble, None))  # type: ignore[attr-defined]  # noqa: S704  the macros escape

@@ -1,0 +1,195 @@
+"""What one view shows of long lists: the newest part, or the part before an entry, and what requests were."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.sandbox.page.bubbles import bubble
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from airflow_provider_whatsapp.sandbox.model import Conversation, Message, Reply, Request
+    from airflow_provider_whatsapp.sandbox.state import State
+
+CHATS, MESSAGES, REQUESTS = 60, 60, 60
+"""Entries that are shown at once; older ones come by scrolling."""
+
+KINDS = ("messages", "media", "templates", "numbers", "connections", "other")
+"""Kinds of requests, to filter by."""
+OUTCOMES = ("accepted", "refused", "failed")
+"""Outcomes of requests, to filter by: 2xx, 4xx, and 5xx or no answer."""
+
+_EDGES = {
+    "messages": "messages",
+    "marketing_messages": "messages",
+    "media": "media",
+    "uploads": "media",
+    "message_templates": "templates",
+    "unpause": "templates",
+    "message_template_library": "templates",
+    "phone_numbers": "numbers",
+    "whatsapp_business_profile": "numbers",
+}
+
+
+def key_of(conversation: Conversation) -> str:
+    """
+    What tells a conversation from others in an address.
+
+    :param conversation: The conversation.
+    """
+    return f"{conversation.wa_id}~{conversation.number_id}"
+
+
+def find_chats(state: State, text: str) -> list[Conversation]:
+    """
+    Conversations with a user whose number holds some digits, the latest first; all without digits.
+
+    :param state: The sandbox's memory.
+    :param text: What was typed; ``+``, spaces and the like count for nothing.
+    """
+    wanted = "".join(each for each in text if each.isalnum() or each == ".").lower()
+    return [
+        each
+        for each in reversed(state.conversations.values())
+        if each.items and (not wanted or wanted in each.wa_id.lower())
+    ]
+
+
+def chats(state: State, found: list[Conversation], before: str) -> tuple[list[dict[str, Any]], str]:
+    """
+    One part of a list of conversations, and what the next older part comes before ("" at its end).
+
+    :param state: The sandbox's memory.
+    :param found: The list.
+    :param before: Key of the conversation that comes last in the part before; "" for the first part.
+    """
+    start = (
+        next((place + 1 for place, each in enumerate(found) if key_of(each) == before), 0) if before else 0
+    )
+    shown = found[start : start + CHATS]
+    more = key_of(shown[-1]) if len(found) > start + CHATS else ""
+    return [_chat(state, each) for each in shown], more
+
+
+def _chat(state: State, conversation: Conversation) -> dict[str, Any]:
+    return {
+        "wa_id": conversation.wa_id,
+        "number_id": conversation.number_id,
+        "last": bubble(state, conversation.items[-1]),
+        "hue": sum(map(ord, conversation.wa_id)) * 47 % 360,
+    }
+
+
+def thread(conversation: Conversation, before: str) -> tuple[list[Message | Reply], str]:
+    """
+    One part of a conversation in its order, and the id that the next older part comes before ("" at its beginning).
+
+    :param conversation: The conversation.
+    :param before: Id of a message; "" for the newest part.
+    """
+    newest_first: Iterator[Message | Reply] = reversed(conversation.items)
+    if before:
+        for each in newest_first:
+            if each.id == before:
+                break
+    shown = list(islice(newest_first, MESSAGES))
+    more = shown[-1].id if shown and next(newest_first, None) is not None else ""
+    return shown[::-1], more
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """
+    One request in the log.
+
+    :param number: Its place among all that ever arrived, from 1.
+    :param it: The request.
+    :param kind: One of :data:`KINDS`.
+    :param words: What it was.
+    :param short: The part of its path in which it differs from others.
+    :param outcome: One of :data:`OUTCOMES`.
+    """
+
+    number: int
+    it: Request
+    kind: str
+    words: str
+    short: str
+    outcome: str
+
+    @property
+    def sent(self) -> str:
+        """Its body, readable."""
+        return _readable(self.it.sent)
+
+    @property
+    def answered(self) -> str:
+        """Its answer, readable."""
+        return _readable(self.it.answered)
+
+
+def requests(state: State, *, kind: str, outcome: str, before: int | None) -> tuple[list[Row], int | None]:
+    """
+    One part of the log, the latest first, and the number that the next older part comes before.
+
+    :param state: The sandbox's memory.
+    :param kind: Only this kind; "" for all.
+    :param outcome: Only this outcome; "" for all.
+    :param before: Number of a request; None for the newest part.
+    """
+    matching = (
+        row
+        for row in _rows(state.requests, state.logged, before)
+        if kind in ("", row.kind) and outcome in ("", row.outcome)
+    )
+    shown = list(islice(matching, REQUESTS))
+    more = shown[-1].number if shown and next(matching, None) is not None else None
+    return shown, more
+
+
+def _rows(entries: Iterable[Request], last: int, before: int | None) -> Iterator[Row]:
+    newest_first = reversed(entries)  # type: ignore[call-overload]  # a deque
+    skipped = 0 if before is None else max(0, last - before + 1)
+    for number, each in zip(range(last - skipped, 0, -1), islice(newest_first, skipped, None), strict=False):
+        yield row_of(number, each)
+
+
+def row_of(number: int, request: Request) -> Row:
+    """
+    A request, and what it was.
+
+    :param number: Its place among all.
+    :param request: The request.
+    """
+    parts = request.path.strip("/").split("/")
+    rest = parts[2:] if len(parts) > 1 and parts[1][:1] == "v" and parts[1][1:2].isdigit() else parts[1:]
+    kind = "connections" if parts[0] == "connections" else _EDGES.get(rest[-1] if rest else "", "other")
+    if kind == "other" and len(rest) == 1:
+        kind = "media" if rest[0].startswith("upload:") else "numbers" if request.method == "GET" else "other"
+    words = request.about or f"{_VERBS.get(request.method, request.method)} {kind}"
+    short = "/".join(rest[1:] if len(rest) > 1 else rest) or request.path
+    return Row(number, request, kind, words, short, _outcome(request.status))
+
+
+_VERBS = {"GET": "read", "POST": "change", "DELETE": "delete", "PUT": "change"}
+
+
+def _outcome(status: int | None) -> str:
+    if status is None or status >= 500:
+        return "failed"
+    return "refused" if status >= 400 else "accepted"
+
+
+def _readable(body: bytes) -> str:
+    if not body:
+        return ""
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        text = body[:2_000].decode("utf-8", "replace")
+        return text if text.isprintable() or "\n" in text else f"{len(body)} bytes"

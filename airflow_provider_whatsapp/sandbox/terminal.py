@@ -1,0 +1,37 @@
+"""What the sandbox tells in the terminal that it runs in: each message, each refused request, and where to look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_whatsapp.preview.render import exact_time
+from airflow_provider_whatsapp.sandbox.page.windows import row_of
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.sandbox.model import Request
+
+
+def line(request: Request, url: str) -> str | None:
+    """
+    One line about a request, or nothing for one that only read, or changed what is no message.
+
+    :param request: The request, answered.
+    :param url: The sandbox's address.
+    """
+    row = row_of(0, request)
+    whom = f" to {_masked(request.to)}" if request.to else ""
+    what = f"{exact_time(request.at)}  {_plain(row.words)}{whom}"
+    if row.outcome == "accepted":
+        return f"{what}: accepted  {url}/" if row.kind == "messages" and request.to else None
+    why = " ".join(str(each) for each in (request.code, request.fault) if each)
+    status = request.status or "no answer"
+    return f"{what}: {row.outcome}, {status}{f' ({_plain(why)})' if why else ''}  {url}/requests"
+
+
+def _masked(to: str) -> str:
+    kept = "".join(each for each in to if each.isalnum())
+    return f"{kept[:2]}\u2022\u2022\u2022{kept[-4:]}" if len(kept) > 6 else "\u2022\u2022\u2022"
+
+
+def _plain(text: str) -> str:
+    return "".join(each if each.isprintable() else "\ufffd" for each in text)
