@@ -22,7 +22,13 @@ from rows import Row, add_option, hand_over
 PROMISED = 0.5
 """Seconds until the first paint."""
 VIEWS = ("/", "/?with=15550000001", "/requests")
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+]
 
 
 def fill(connection: dict, count: int) -> None:
@@ -74,7 +80,9 @@ def loads(url: str, times: int) -> list[float]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--messages", type=int, default=10_000)
     parser.add_argument("--times", type=int, default=5)
     add_option(parser)
