@@ -565,3 +565,23 @@ def test_no_alert_tells_what_airflow_masks(sandbox, variables, options):
     assert "***" in said
     # Not even a part of it, which a cut in front of the mask would leave.
     assert not [part for part in ("correct", "horse", "battery", "other-pass") if part in said]
+
+
+def test_an_alert_ends_in_its_time_however_the_gateway_drips(variables, monkeypatch):
+    """No byte of an answer that drips moves the end: Airflow would kill the callback."""
+    from airflow_provider_whatsapp.notifications import patience
+    from tests.hostile import HostileGateway, dripping, ok
+
+    gateway = HostileGateway(dripping(ok(b"{", length=False), b" "))
+    extra = {"phone_number_id": "1", "rate_limit": 0, "timeout": [2, 600], "max_retries": 0}
+    connection = {"conn_type": "maton_whatsapp", "password": "key-of-the-test", "host": gateway.url}
+    monkeypatch.setenv("AIRFLOW_CONN_DRIPPING", json.dumps({**connection, "extra": extra}))
+    monkeypatch.setattr(patience, "OF_A_DAG", patience.MARGIN + 2)
+    notifier = make(template_name="hello_world", maton_conn_id="dripping")
+
+    with ThreadPoolExecutor(1) as pool:
+        error = pool.submit(notifier.notify, failure()).exception(timeout=60)
+    gateway.close()
+
+    assert gateway.accepted == [TO.lstrip("+")]
+    assert "may have been sent" in str(error)
