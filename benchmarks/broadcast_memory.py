@@ -32,8 +32,11 @@ GROWTH = 1.15
 
 # Reads from its input how many people to send to, and prints the seconds of CPU that each took.
 SENDER = """
-import json, logging, os, sys, tempfile, time
+import json, os, sys, tempfile, time
 from pathlib import Path
+
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)  # Airflow logs to where it first found the standard output
 
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp()
 os.environ["AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"] = json.dumps(
@@ -43,8 +46,7 @@ os.environ["AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"] = json.dumps(
 import airflow_provider_whatsapp as package
 from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
 
-print(package.__file__, flush=True)
-sys.stdout, answers = sys.stderr, sys.stdout
+print(package.__file__, file=answers, flush=True)
 for line in sys.stdin:
     count = int(line)
     with tempfile.TemporaryDirectory() as folder:
