@@ -174,6 +174,8 @@ def unpack(body: bytes, encoding: str) -> bytes:
     :param encoding: The header ``Content-Encoding``; may be empty.
     :raises AnswerError: It is packed in another way or several times, damaged, or too large.
     """
+    if not encoding:
+        return body
     layers = [layer for layer in map(str.strip, encoding.lower().split(",")) if layer not in ("", "identity")]
     if not layers or not body:
         return body

@@ -43,7 +43,7 @@ class Echo:
     """
 
     def __init__(self, payload: Any) -> None:
-        self._payload = payload if isinstance(payload, Mapping) and "messaging_product" in payload else None
+        self._payload = payload
 
     def values(self, found: Any) -> Any:
         """
@@ -71,7 +71,8 @@ class Echo:
 
     @cached_property
     def _texts(self) -> set[str]:
-        found = set(_texts(self._payload)) if self._payload is not None else set()
+        is_message = isinstance(self._payload, Mapping) and "messaging_product" in self._payload
+        found = set(_texts(self._payload)) if is_message else set()
         spelled = {" ".join(text.split()) for text in found}
         for text in found:
             spelled |= {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], _quoted(text)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ MAX_CALLBACK_DATA = 512
 
 MAX_ID = 512
 """Characters of an ID that WhatsApp gives; a wamid has about 60."""
+_WORD = re.compile(rf"[!-~]{{1,{MAX_ID}}}")
 
 DOUBT = (
     "The message may have been sent. WhatsApp has no idempotency key, so it is not repeated by itself: check the "
@@ -133,16 +135,10 @@ def _sent(answer: dict[str, Any], to: str) -> SentMessage:
     message, contact = _first(answer.get("messages")), _first(answer.get("contacts"))
     if message is None or contact is None or not _is_word(message.get("id")):
         raise _unreadable("without a message id")
-    if not all(
-        value is None or _is_word(value) for value in (contact.get("wa_id"), message.get("message_status"))
-    ):
+    wa_id, status = contact.get("wa_id"), message.get("message_status")
+    if not (wa_id is None or _is_word(wa_id)) or not (status is None or _is_word(status)):
         raise _unreadable("of an unknown form")
-    return SentMessage(
-        message_id=message["id"],
-        wa_id=contact.get("wa_id"),
-        to=to,
-        message_status=message.get("message_status"),
-    )
+    return SentMessage(message_id=message["id"], wa_id=wa_id, to=to, message_status=status)
 
 
 def _unreadable(how: str) -> OutcomeUnknownError:
@@ -157,5 +153,4 @@ def _first(items: Any) -> dict[str, Any] | None:
 
 def _is_word(value: Any) -> bool:
     """Tell whether a value can be an ID: logs, ledgers and commands repeat it."""
-    right = isinstance(value, str) and 0 < len(value) <= MAX_ID
-    return right and value.isascii() and value.isprintable() and " " not in value
+    return isinstance(value, str) and _WORD.fullmatch(value) is not None
