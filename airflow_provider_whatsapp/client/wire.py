@@ -255,7 +255,9 @@ class RecordingAdapter(HTTPAdapter):
         response.headers = resp.headers  # they know no case either, so there is seldom need of a copy
         if "Content-Encoding" in resp.headers:
             response.headers = CaseInsensitiveDict(resp.headers)
-            resp.headers.discard("Content-Encoding")  # urllib3 would prepare to unpack as many layers as it names
+            resp.headers.discard(
+                "Content-Encoding"
+            )  # urllib3 would prepare to unpack as many layers as it names
         response.raw = resp
         response.url = req.url or ""
         response.request = req
