@@ -105,6 +105,8 @@ def _entries(source: Any, to_field: str) -> Iterator[tuple[str, Any]]:
             if text.startswith("[")
             else [part for part in _SEPARATORS.split(text) if part.strip()]
         )
+    if isinstance(source, int | float) and not isinstance(source, bool):
+        source = [source]  # what Jinja's native types make of a text with one number
     if not isinstance(source, Iterable) or isinstance(source, Mapping | bytes):
         raise _nothing(f"is {'None' if source is None else f'a {type(source).__name__}'}")
     yield from _item_entries(source, to_field)

@@ -114,6 +114,11 @@ def test_national_numbers_of_a_list_are_read_as_the_recipients_are(tmp_path):
     assert row.skip == "suppressed"
 
 
+def test_one_number_may_be_a_number():
+    assert OUT in read_suppressed(int(OUT))
+    assert OUT in read_suppressed(float(OUT))
+
+
 def test_ids_are_cells_like_numbers(tmp_path):
     for source in (
         written(tmp_path, f"at,to\n1,{ID}\n"),
@@ -185,7 +190,8 @@ def test_what_is_unclear_in_a_file_stops_it_all(tmp_path, content, words):
         ("[1, ", "begins like a list and is none"),
         ("[open('x')]", "begins like a list and is none"),
         ({"phone": OUT}, "is a dict"),
-        (7, "is a int"),
+        (7, r"suppression\[0\]"),
+        (True, "is a bool"),
         (b"15550000001", "is a bytes"),
         ([10**5000], r"suppression\[0\]"),
         ([OUT, "1" * 5000], r"suppression\[1\]"),
