@@ -66,6 +66,8 @@ def read_header(text: Iterable[str], name: str, needed: Collection[str], *, fiel
         first = first if lines else number
         lines.append(line)
         names, delimiter = _names(lines, given or DELIMITERS, needed)
+        if names is not None and len(lines) > 1 and _holds_recipients(lines, delimiter):
+            break
         if names is not None:
             return Header(names, delimiter, first, number)
         if len(lines) > HEADER_LINES:
@@ -75,6 +77,11 @@ def read_header(text: Iterable[str], name: str, needed: Collection[str], *, fiel
     return Header([], DELIMITERS[0], first, number)
 
 
+def _holds_recipients(lines: Iterable[str], delimiter: str) -> bool:
+    """Say whether a header of several lines has swallowed rows."""
+    return any(like_a_recipient(cell.strip(" \"'\r\n")) for line in lines for cell in line.split(delimiter))
+
+
 def _names(
     lines: Sequence[str], delimiters: Sequence[str], needed: Collection[str]
 ) -> tuple[list[str] | None, str]:
@@ -82,11 +89,14 @@ def _names(
     record = "".join(lines)
     best: tuple[list[str] | None, str] | None = None
     for delimiter in sorted(delimiters, key=record.count, reverse=True):
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
         try:
-            cells = next(csv.reader(lines, delimiter=delimiter, strict=True), [])
+            cells = next(reader, [])
         except csv.Error as error:
             if best is None and "end of data" in str(error):
                 best = None, delimiter
+            continue
+        if reader.line_num < len(lines):  # it ended before, so another delimiter has asked for these lines
             continue
         names = [_LINE_BREAK.sub(" ", cell.strip()) for cell in cells]
         if needed and {*needed} <= {*names}:

@@ -6,7 +6,7 @@ import gzip
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client.errors import PayloadError
@@ -159,6 +159,11 @@ REFUSED = {
     "null in JSON": (f'{{"phone": "{OUT}"}}\n{{"phone": null}}\n', "out.csv:2"),
     "a broken line of JSON": (f'{{"phone": "{OUT}"}}\n{{"phone": \n', "out.csv:2 is not a JSON object"),
     "a number twice in a row of JSON": (f'{{"to": "{OUT}", "to": "{OTHER}"}}\n', "more than once"),
+    "a header that swallows a row": (f'phone,date,"why\n+{OUT}",1,"x"\n', "quotation marks do not match"),
+    "a header that another delimiter ends": (
+        f'date,"phone,why\n"1,+{OUT},""\n',
+        "quotation marks do not match",
+    ),
     "an Excel workbook": (b"PK\x03\x04" + bytes(50), "is an Excel workbook"),
 }
 
@@ -265,3 +270,34 @@ def test_nobody_of_a_list_is_written_to(tmp_path_factory, numbers, delimiter, ot
 
     suppressed = read_suppressed(path)
     assert all(row.skip for row in Recipients([f"1555000{n:04}" for n in numbers], suppressed=suppressed))
+
+
+@given(
+    st.lists(st.sampled_from(["", "x", 'said "no"', "a,b", "5"]), min_size=1, max_size=8),
+    st.integers(0, 2),
+    st.booleans(),
+    st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(['"', '""', "'"])), max_size=4),
+)
+@settings(max_examples=300, deadline=None)
+@example([""], 1, True, [(5, '"'), (16, '"')])
+@example(["a,b"], 0, True, [(1, '""'), (13, '"'), (30, '"')])
+def test_a_damaged_list_holds_everybody_or_is_refused(tmp_path_factory, cells, place, header, damage):
+    names, rows = ["date", "why"], []
+    names.insert(place, "phone")
+    for count, cell in enumerate(cells):
+        row = ["1", '"' + cell.replace('"', '""') + '"']
+        row.insert(place, f"+1555{count:07}")
+        rows.append(",".join(row) if header else row[place])
+    text = "\n".join([*([",".join(names)] if header else ()), *rows, ""])
+    for place_of_mark, mark in damage:
+        at = place_of_mark % len(text)
+        text = text[:at] + mark + text[at:]
+    path = tmp_path_factory.mktemp("out") / "list.csv"
+    path.write_text(text)
+
+    try:
+        found = read_suppressed(path)
+    except PayloadError:
+        return
+    assert len(found) == len(cells), text
+    assert all(f"1555{count:07}" in found for count in range(len(cells))), text
