@@ -156,7 +156,13 @@ def _hint(names: Collection[str], missing: Collection[str]) -> str:
 
 
 def json_rows(
-    lines: Iterator[str], name: str, needed: frozenset[str], value_field: str, field: str
+    lines: Iterator[str],
+    name: str,
+    needed: frozenset[str],
+    value_field: str,
+    field: str,
+    *,
+    every_name_once: bool = False,
 ) -> Iterator[Raw]:
     """
     Yield the rows of JSON lines, or of one JSON array.
@@ -166,9 +172,10 @@ def json_rows(
     :param needed: Columns that no row may name twice.
     :param value_field: Column that plain values in an array stand for.
     :param field: Argument that gave the file.
+    :param every_name_once: No row may name any column twice.
     :raises PayloadError: An array is broken.
     """
-    pairs, begun = _unique(needed), False
+    pairs, begun = _unique(None if every_name_once else needed), False
     for number, line in enumerate(lines, 1):
         where = f"{name}:{number}"
         if not line.strip():
@@ -213,14 +220,14 @@ class _TwiceError(ValueError):
     """A row names a needed column twice."""
 
 
-def _unique(needed: frozenset[str]) -> Any:
-    """Return what makes an object of its pairs, and refuses two of a needed name."""
+def _unique(needed: frozenset[str] | None) -> Any:
+    """Return what makes an object of its pairs, and refuses two of a needed name, or of any where that is None."""
 
     def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         columns = dict(pairs)
         if len(columns) != len(pairs):
             names = [name for name, _ in pairs]
-            for name in needed:
+            for name in names if needed is None else needed:
                 if names.count(name) > 1:
                     msg = f"names {name!r} more than once"
                     raise _TwiceError(msg)

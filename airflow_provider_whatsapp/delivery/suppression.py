@@ -134,7 +134,7 @@ def _file_entries(path: Any, to_field: str) -> Iterator[tuple[str, Any]]:
 
 def _json_entries(lines: Iterator[str], name: str, to_field: str) -> Iterator[tuple[str, Any]]:
     column: str | None = None
-    for where, row in json_rows(lines, name, frozenset([to_field]), _PLAIN, FIELD):
+    for where, row in json_rows(lines, name, frozenset(), _PLAIN, FIELD, every_name_once=True):
         if isinstance(row, PayloadError):
             raise PayloadError(
                 row.message.removeprefix(f"{FIELD}: ").removesuffix("."),

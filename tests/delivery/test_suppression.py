@@ -164,6 +164,7 @@ REFUSED = {
         f'date,"phone,why\n"1,+{OUT},""\n',
         "quotation marks do not match",
     ),
+    "the number twice by another name": (f'{{"phone": "{OUT}", "phone": "{OTHER}"}}\n', "more than once"),
     "an Excel workbook": (b"PK\x03\x04" + bytes(50), "is an Excel workbook"),
 }
 
