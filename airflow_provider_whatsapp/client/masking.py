@@ -55,18 +55,19 @@ _IN_TEXT = re.compile(
     rf"""
       (?P<kept>                                                   # what looks alike and is none
           wamid\.[A-Za-z0-9+/=_-]+
-        | (?<![\w-])[0-9A-Fa-f]{{8}}-(?:[0-9A-Fa-f]{{4}}-){{3}}[0-9A-Fa-f]{{12}}(?![\w-])
+        | (?<![0-9A-Fa-f])[0-9A-Fa-f]{{8}}-(?:[0-9A-Fa-f]{{4}}-){{3}}[0-9A-Fa-f]{{12}}(?![0-9A-Fa-f])
         | (?<!\d)\d{{4}}-\d\d-\d\d(?!\d)(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{{1,9}})?)?(?:Z|[+-]\d\d:?\d\d)?)?
         | (?<!\d)(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:T?[0-2]\d[0-5]\d[0-5]\d)?(?!\d)
         | (?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){{3}}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w]|\.\d)
       )
-    | (?P<plus>(?:[+\uff0b]|%(?:25)*2[bB]|\\u002[bB]|&\#(?:43|x2[bB]);)  # +1 (555) 000-1111, whatever touches it
+    | (?P<plus>                                                   # +1 (555) 000-1111, whatever touches it
+        (?:[+\uff0b]|%(?:25)*2[bB]|\\u002[bB]|&\#(?:43|x2[bB]);|(?<![\w.])00(?=[1-9]))
         {_BETWEEN}?\(?\d(?:{_BETWEEN}{{0,2}}\d){{6,14}}\d*)
     | (?:(?<![\d•])(?<!\d\.)(?<![^\W_])|(?<=%[0-9A-Fa-f]{{2}}))  # 15550001111, no longer run; to15550001111
       (?P<before>[^\W\d_]*)(?P<run>\d{{8,14}})(?:\.0(?!\d))?(?P<after>[^\W\d_]*)(?![^\W_]|\.\d)
-    | (?<![\d.:/+•-])(?P<groups>                                  # 1 (555) 000-1111
-        \(?\d{{1,5}}\)?(?:[ \u00a0\u2009\u202f\-\u2010-\u2015]\(?\d{{2,5}}\)?){{2,5}})(?!\d|[-.:/]\d)
-    | (?<![\d.:/+•-])(?P<dots>\d{{1,4}}(?:\.\d{{1,4}}){{2,5}})(?!\d|[-.:/]\d)  # 1.555.000.1111
+    | (?<![\d•])(?<!\d[.:/+-])(?P<groups>                                 # 1 (555) 000-1111
+        \(?\d{{1,5}}\)?(?:[ \u00a0\u2009\u202f\-\u2010-\u2015]\(?\d{{2,5}}\)?){{2,5}})(?!\d|[.:]\d)
+    | (?<![\d•])(?<!\d[.:/+-])(?P<dots>\d{{1,4}}(?:\.\d{{1,4}}){{2,5}})(?!\d|[.:]\d)  # 1.555.000.1111
     """,
     re.VERBOSE,
 )
@@ -116,12 +117,13 @@ def _masked(match: re.Match[str]) -> str:
     if kind == "kept":
         return found
     if kind == "plus":
-        return mask("+" + re.sub(r"^(?:%(?:25)*2[bB]|\\u002[bB]|&#(?:43|x2[bB]);)|%20", "", found))
+        return mask("+" + re.sub(r"^(?:00|%(?:25)*2[bB]|\\u002[bB]|&#(?:43|x2[bB]);)|%20", "", found))
     digits = sum(char.isdigit() for char in found)
     if kind == "after":
         before, run, after = match.group("before", "run", "after")
         touched = bool(before) + bool(after) + (match.start() > 0 and match.string[match.start() - 1] == "_")
-        if (before and after) or (touched and len(run) < 10):
+        # ASCII letters on both sides are an ID's; other scripts put no spaces around a number.
+        if (before and after and f"{before}{after}".isascii()) or (touched and len(run) < 10):
             return found
         return f"{before}{mask(run)}{after}"
     least = 10 if kind == "dots" or _touches_a_letter(match) else 8

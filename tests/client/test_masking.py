@@ -60,6 +60,72 @@ def test_a_number_is_masked_however_it_is_spelled(text, masked):
     assert mask_numbers(masked) == masked
 
 
+BEFORE = [
+    "",
+    " ",
+    "to",
+    "to:",
+    "_",
+    "-",
+    ".",
+    ":",
+    "/",
+    "=",
+    "(",
+    '"',
+    "#",
+    "%20",
+    "x.",
+    "a1_",
+    "9 ",
+    "+",
+    "@",
+    "\u200e",
+]
+BEFORE += ["\u200e", "tel:", "wa.me/", "'", "<", "[", "{", "|", "~", "*", "&", "\u20ac", "\u53f7"]
+AFTER = [
+    "",
+    " ",
+    "_",
+    ".",
+    "-",
+    ":",
+    "/",
+    "=",
+    ")",
+    '"',
+    ",",
+    "@s.whatsapp.net",
+    "%20",
+    ".pdf",
+    "-1",
+    "\u200e",
+    "!",
+    "?",
+]
+AFTER += ["\u200e", "'", ">", "]", "}", "|", "\n", "\u53f7", ".Please", ";", "\u2026"]
+WRITTEN = [
+    "15550001111",
+    "+15550001111",
+    "+1 555 000 1111",
+    "1 (555) 000-1111",
+    "1-555-000-1111",
+    "1.555.000.1111",
+]
+
+
+@pytest.mark.parametrize("number", [*WRITTEN, "0015550001111", "001 555 000 1111", "%2B15550001111"])
+def test_a_number_is_masked_whatever_touches_it(number):
+    tails = ("0001111", "000 1111", "000-1111", "000.1111")
+    shown = [
+        (before, after)
+        for before in BEFORE
+        for after in AFTER
+        if any(tail in mask_numbers(f"{before}{number}{after}") for tail in tails)
+    ]
+    assert shown == []
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -70,6 +136,9 @@ def test_a_number_is_masked_however_it_is_spelled(text, masked):
         pytest.param("https://graph.example/v25.0/106540352242922/messages", id="path"),
         pytest.param("12345678-abcd-4123-8123-123456789012", id="UUID"),
         pytest.param("12345678-1234-4123-8123-123456789012", id="UUID of digits"),
+        pytest.param("req-12345678-1234-4123-8123-123456789012-x", id="UUID among others"),
+        pytest.param("0123456789abcdef0012345678901234", id="trace id in hexadecimals"),
+        pytest.param("12 345 678.90", id="amount"),
         pytest.param("2026-11-22", id="date"),
         pytest.param("scheduled__2026-11-22T20:07:00.123456+00:00", id="run id"),
         pytest.param("report_20261122.pdf", id="date in a file's name"),
