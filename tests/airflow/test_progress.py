@@ -74,7 +74,7 @@ def test_metrics_reach_a_statsd_server(start, sandbox, statsd):
 def test_the_log_says_at_a_steady_interval_how_far_it_has_got(
     run, sandbox, ledger, monkeypatch, capfd, caplog
 ):
-    """The clock moves one second each time that it is read: at each outcome, that is, and at each line."""
+    """The clock moves one second each time that it is read: at each outcome, at each line, and while nothing comes."""
     caplog.set_level("INFO")
     ticks = itertools.count(0.0)
     monkeypatch.setattr(progress, "Progress", functools.partial(progress.Progress, clock=lambda: next(ticks)))
@@ -87,6 +87,5 @@ def test_the_log_says_at_a_steady_interval_how_far_it_has_got(
         r"WhatsApp: (\d+) of 100 sent, 0 failed, 0 unknown; [\d.]+ per second, \d+ (?:s|min) left", said
     )
     counts = sorted({int(count) for count in found})
-    assert len(counts) == 3
-    assert counts == sorted(counts)
-    assert {later - earlier for earlier, later in itertools.pairwise(counts)} <= {27, 28, 29, 30}
+    assert 3 <= len(counts) <= 5
+    assert {later - earlier for earlier, later in itertools.pairwise(counts)} <= set(range(15, 31))

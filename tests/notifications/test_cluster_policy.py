@@ -126,7 +126,9 @@ def test_a_mistake_in_the_configuration_is_one_line_and_stops_no_dag(monkeypatch
 
 
 def test_airflow_knows_every_option_that_is_read():
-    import airflow_provider_whatsapp.cluster_policy as module
+    import airflow_provider_whatsapp as package
 
-    source = Path(module.__file__).read_text()
-    assert all(f'"{name}"' in source for name in get_provider_info.CONFIG_OPTIONS)
+    root = Path(package.__file__).parent
+    source = "".join(path.read_text() for path in root.rglob("*.py") if path.name != "get_provider_info.py")
+    for name in get_provider_info.CONFIG_OPTIONS:
+        assert f'"{name}"' in source or f"[whatsapp] {name}" in source, name
