@@ -59,7 +59,7 @@ class MessageStatusSensor(DeferringSensor):
         self.maton_conn_id = maton_conn_id
         self.phone_number_id = phone_number_id
         self.deferrable = deferrable
-        self._revealed: Any = None
+        self._revealed: tuple[Any] | None = None
 
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
         # Airflow stores and shows the fields right after this, and a message's ID holds the recipient's number.
@@ -67,9 +67,10 @@ class MessageStatusSensor(DeferringSensor):
         if parent is self:
             from airflow_provider_whatsapp.client.masking import mask_id
 
-            self._revealed = given = self.message_ids
+            given: Any = self.message_ids  # rendered, it may be anything
             several = isinstance(given, list | tuple)
-            self.message_ids = [mask_id(each) for each in given] if several else mask_id(str(given))
+            shown: Any = [mask_id(each) for each in given] if several else given and mask_id(given)
+            self._revealed, self.message_ids = (given,), shown
 
     @cached_property
     def hook(self) -> MatonWhatsAppHook:
@@ -84,8 +85,8 @@ class MessageStatusSensor(DeferringSensor):
         if self.status not in STATUSES:
             msg = f"status is {self.status!r}; wait for one of {', '.join(STATUSES)}."
             raise AirflowFailException(msg)
-        given: Any = self._revealed or self.message_ids or []  # rendered, it may be anything
-        ids = [given] if isinstance(given, str) else list(given)
+        given: Any = self._revealed[0] if self._revealed else self.message_ids
+        ids = list(given) if isinstance(given, list | tuple | set) else [given]
         if not ids or not all(isinstance(each, str) and each for each in ids):
             msg = "No message to wait for: give message_ids, the wamids of a sending task's report."
             raise AirflowFailException(msg)

@@ -371,3 +371,33 @@ def test_the_triggerer_s_log_shows_no_message_id(sandbox):
         assert whole[6:30] not in said
     assert whole[-12:] in repr(trigger)
     assert "reached" in repr(event)
+
+
+@pytest.mark.parametrize(
+    ("given", "asked", "shown"),
+    [
+        ("wamid.HBgLMTU1NTAwMDExMTEVAgARGBI5", ["wamid.HBgLMTU1NTAwMDExMTEVAgARGBI5"], "...VAgARGBI5"),
+        (["{{ 'wamid.x' }}"], ["wamid.x"], ["...d.x"]),
+    ],
+)
+def test_the_status_sensor_s_rendered_fields_show_the_end_of_ids(given, asked, shown):
+    from airflow_provider_whatsapp.sensors.messages import MessageStatusSensor
+
+    task = MessageStatusSensor(task_id="wait", message_ids=given)
+    task.render_template_fields({})
+
+    assert task._checked() == asked
+    assert [*task.message_ids][-9:] == [*shown][-9:]
+    assert "MTU1NTAw" not in str(task.message_ids)
+
+
+@pytest.mark.parametrize("given", [None, "", [], 5, [None]])
+def test_no_message_to_wait_for_stays_none_after_rendering(given):
+    from airflow_provider_whatsapp._compat import AirflowFailException
+    from airflow_provider_whatsapp.sensors.messages import MessageStatusSensor
+
+    task = MessageStatusSensor(task_id="wait", message_ids=given)
+    task.render_template_fields({})
+
+    with pytest.raises(AirflowFailException, match="No message to wait for"):
+        task._checked()
