@@ -187,8 +187,8 @@ class Results:
         """
         self.flush()
         if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+            handle, self._handle = self._handle, None
+            os.close(handle)
             self._parts += 1
         try:
             parts = parts_in(self._folder)
@@ -238,6 +238,11 @@ def assemble(path: Any) -> str:
     path = local_path(path) or path
     left = left_beside(path)
     if left is None:
+        if not path.exists():
+            raise ResultsError(
+                f"{path} is not there, and no parts of it lie beside it",
+                advice="Each shard of a task has a file of its own: results-1-of-4.jsonl for results.jsonl.",
+            )
         count = _mark(path)
         return f"{path}: {count} recipient{'s' * (count != 1)}, marked as a results file."
     if path.exists():

@@ -64,14 +64,23 @@ def open_results(context: Context, path: Any, begin: Begin, *, total: int, earli
     return results
 
 
-def put_together(results: Results, report: Report, log: Any) -> None:
+def put_together(context: Context, results: Results, report: Report, log: Any) -> None:
     """
     Write the results file; where that cannot be done the task ends as one that was stopped, to be retried.
 
+    :param context: Airflow's context.
     :param results: What the outcomes were written to.
     :param report: Gets the reason.
     :param log: The task's log.
     """
+    try:
+        _write(results, report, log)
+    except BaseException as error:  # the task's time is over just now; it is over once
+        tell_of_early_end(context, report, results, error, log)
+        raise
+
+
+def _write(results: Results, report: Report, log: Any) -> None:
     from airflow_provider_whatsapp.delivery.result_parts import ResultsError
 
     failure = results.failure
@@ -105,7 +114,7 @@ def tell_of_early_end(
             results.flush()  # the try that has taken over tells it all
         return
     if results is not None:
-        put_together(results, report, log)
+        _write(results, report, log)
         if results.failure is not None:
             log.error("%s", results.failure)
     ti: Any = context.get("ti")

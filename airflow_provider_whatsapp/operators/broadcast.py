@@ -248,7 +248,7 @@ class BroadcastTemplateOperator(TakesColumns):
         if results is None:
             return self._conclude(context, report, ledger)
         path = str(self._results_path())
-        put_together(results, report, self.log)
+        put_together(context, results, report, self.log)
         if results.failure is None:
             ledger.keep("results", path)
         try:

@@ -1,0 +1,61 @@
+"""A time-out that strikes while the results file is put together."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from airflow_provider_whatsapp.delivery import results as module
+from airflow_provider_whatsapp.delivery.recipients import Row
+from airflow_provider_whatsapp.delivery.report import Outcome, Report
+from airflow_provider_whatsapp.delivery.results import Results
+from airflow_provider_whatsapp.operators._results import put_together
+
+
+class TaskTimeout(BaseException):
+    """Like Airflow's: raised wherever the main thread is."""
+
+
+class Pushed:
+    def __init__(self):
+        self.values = {}
+
+    def xcom_push(self, key, value):
+        self.values[key] = value
+
+
+@pytest.mark.parametrize("moment", ["at its beginning", "in the middle", "at its end"])
+def test_the_file_and_the_report_are_there_all_the_same(tmp_path, monkeypatch, moment):
+    results, report, ti = Results(tmp_path / "results.jsonl", key="run", number=1), Report(), Pushed()
+    results.begin(anew=True)
+    for place in range(3):
+        outcome = Outcome(f"1555000000{place}", "skipped", reason="stopped")
+        results.take(Row(place, outcome.to, given=outcome.to), outcome)
+        report.add(outcome, place)
+    write, strikes = module.write_whole, iter([True])
+
+    def struck(path, lines):
+        def until():
+            for line in lines:
+                yield line
+                if moment == "in the middle" and next(strikes, False):
+                    raise TaskTimeout
+
+        if moment == "at its beginning" and next(strikes, False):
+            raise TaskTimeout
+        count = write(path, until())
+        if moment == "at its end" and next(strikes, False):
+            raise TaskTimeout
+        return count
+
+    monkeypatch.setattr(module, "write_whole", struck)
+
+    with pytest.raises(TaskTimeout):
+        put_together({"ti": ti}, results, report, logging.getLogger("test"))
+
+    found = [json.loads(line)["n"] for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    assert found == [0, 1, 2]
+    assert ti.values["report"]["skipped"] == 3
+    assert [each.name for each in tmp_path.glob("*.new")] == []
