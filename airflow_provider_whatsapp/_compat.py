@@ -45,6 +45,7 @@ __all__ = [
     "aget_connection",
     "amask_secret",
     "ask_airflow",
+    "can_give_up_asking",
     "conf",
     "in_task",
     "redact",
@@ -98,6 +99,17 @@ async def amask_secret(secret: str, executor: ThreadPoolExecutor) -> None:
         await log.amask_secret(secret)
     else:
         await ask_airflow(executor, log.mask_secret, secret)
+
+
+def can_give_up_asking() -> bool:
+    """
+    Say whether a question to Airflow may be left to a thread that nobody waits for any more.
+
+    On Airflow 3.1 threads have no lock between them and the supervisor: the next question would get its answer.
+    """
+    from airflow.sdk.execution_time.comms import CommsDecoder
+
+    return not in_task() or hasattr(CommsDecoder, "_thread_lock")
 
 
 def in_task() -> bool:

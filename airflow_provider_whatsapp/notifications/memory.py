@@ -137,6 +137,16 @@ class Bounded(Protocol):
         """
 
 
+def directly(act: Callable[[], T], seconds: float) -> T:  # noqa: ARG001  (as Bounded says)
+    """
+    Run something without an end to it, where Airflow allows nothing else.
+
+    :param act: What may hang.
+    :param seconds: Not regarded.
+    """
+    return act()
+
+
 def in_daemon(act: Callable[[], T], seconds: float) -> T:
     """
     Run something in a thread that keeps no process alive, as :class:`Bounded` says.

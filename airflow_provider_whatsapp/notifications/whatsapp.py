@@ -226,12 +226,15 @@ class WhatsAppNotifier(BaseNotifier):
         :param context: Airflow's context, already rendered into the fields.
         :raises WhatsAppError: It was not sent to everybody.
         """
+        from airflow_provider_whatsapp._compat import can_give_up_asking
         from airflow_provider_whatsapp.notifications.alert import Alert
+        from airflow_provider_whatsapp.notifications.memory import directly, in_daemon
         from airflow_provider_whatsapp.notifications.patience import Patience
 
         patience = Patience.of(context)
         store, behind = self._stores(context)
-        alert = Alert(self, context, self._hook(patience), store, patience, behind=behind)
+        bounded = in_daemon if can_give_up_asking() else directly
+        alert = Alert(self, context, self._hook(patience), store, patience, behind=behind, bounded=bounded)
         for pause in alert.steps():
             time.sleep(pause)
 

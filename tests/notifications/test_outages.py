@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import logging
@@ -310,6 +311,26 @@ def test_a_locked_store_costs_a_share_of_the_time(sandbox, variables, monkeypatc
     notify(failure())
     assert bodies(sandbox) == ["it happened"], "while the store is locked"
     released.set()
+
+
+def test_a_locked_store_costs_a_deadline_in_a_triggerer_a_share_of_its_time(sandbox, monkeypatch):
+    from airflow.sdk import Variable
+
+    from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+
+    released = threading.Event()
+    monkeypatch.setattr(Variable, "get", lambda key, default=None: released.wait(60) and default)
+    monkeypatch.setattr("airflow_provider_whatsapp.notifications.patience.FOR_THE_MEMORY", 0.005)
+
+    async def miss():
+        said = await WhatsAppNotifier(to=TO, text="too late", context=DEADLINE)
+        assert bodies(sandbox) == ["too late"], "while the store is locked"
+        return said
+
+    try:
+        assert asyncio.run(miss()) == "sent"
+    finally:
+        released.set()
 
 
 def test_a_success_with_nothing_to_recover_says_and_writes_nothing(sandbox, clock, variables, caplog):
