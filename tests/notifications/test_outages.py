@@ -203,15 +203,16 @@ def test_an_answer_that_the_gateway_failed_is_followed_by_another_try(sandbox, c
     assert clock.passed == 3
 
 
-def test_one_of_a_key_sends_at_a_time(sandbox, clock):
+@pytest.mark.parametrize("cooldown", [0.1, 300])
+def test_one_of_a_key_sends_at_a_time(sandbox, clock, cooldown):
     """While it waits before another try, others fail: they are told by the next message."""
     sandbox.fault("status", status=502, times=1, path="/messages")
-    clock.at(0.5, lambda: notify(failure("load", "r2")))
-    notify(failure("load", "r1"))
+    clock.at(0.5, lambda: notify(failure("load", "r2"), cooldown=cooldown))
+    notify(failure("load", "r1"), cooldown=cooldown)
     assert bodies(sandbox) == ["it happened"]
 
     clock.reach(400)
-    notify(failure("load", "r3"))
+    notify(failure("load", "r3"), cooldown=cooldown)
     assert bodies(sandbox)[1:] == ["it happened (1 more failure: load)"]
 
 
