@@ -71,7 +71,9 @@ class Alert:
         self._patience = patience
         seconds = patience.for_the_memory()
         self._memory = memory.Memory(store, seconds=seconds, bounded=bounded)
-        self._behind = memory.Memory(behind, seconds=seconds / 2, bounded=bounded) if behind else None
+        self._behind = (
+            memory.Memory(behind, seconds=seconds / 2, bounded=bounded, extra=True) if behind else None
+        )
         self._failed = is_failure(context)
         self._late = bool(context.get("deadline"))
         self._words = Words(notifier, context, hook)

@@ -175,10 +175,20 @@ class Memory:
     :param seconds: How long all of its uses may take together: a share of the alert's time, for the message needs the
         rest.
     :param bounded: Keeps a use to that.
+    :param extra: It can be done without, and nobody is warned where it cannot be reached.
     """
 
-    def __init__(self, store: Store, *, seconds: float = LONGEST, bounded: Bounded = in_daemon) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        seconds: float = LONGEST,
+        bounded: Bounded = in_daemon,
+        extra: bool = False,
+    ) -> None:
         self._store = store
+        self._level = logging.INFO if extra else logging.WARNING
+        self._what = "What alerts in Variables have not told" if extra else "The memory of alerts"
         self._left = seconds
         self._bounded = bounded
         self._lost = False
@@ -277,13 +287,13 @@ class Memory:
             return None
         except Exception as error:  # whatever keeps the memory away must not keep the alert away
             self._lost = True
-            logger.warning("The memory of alerts cannot be reached (%s); sending without it", error)
+            logger.log(self._level, "%s cannot be reached (%s); sending without it", self._what, error)
             return None
         took = time.monotonic() - began
         self._left -= took
         if took > LONGEST_TURN:
             self._lost = True  # asking once more would take the time that the message needs
-            logger.warning("The memory of alerts is slow; going on without it")
+            logger.log(self._level, "%s is slow; going on without it", self._what)
         return found
 
 

@@ -128,10 +128,23 @@ OUTAGES = {
     "503": {"kind": "status", "status": 503},
     "no answer": {"kind": "drop_before"},
 }
+
+
+def await_deadline():
+    """Let a deadline be told in a triggerer."""
+    from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+
+    async def miss():
+        return await WhatsAppNotifier(to=TO, text="it happened", context=DEADLINE)
+
+    assert asyncio.run(miss()) == "sent"
+
+
 NEXT = {
     "a failure": lambda: notify(failure("load", "later")),
     "a success": lambda: notify(success("load"), recovery=True),
-    "a deadline": lambda: notify(DEADLINE),
+    "a deadline": await_deadline,
+    "a synchronous deadline": lambda: notify(DEADLINE),
 }
 
 
@@ -149,7 +162,7 @@ def test_every_failure_of_an_outage_is_named_once_something_calls(sandbox, clock
         notify(failure(f"step{number}"), dedupe_key="finance", roll_up=0, text=f"step{number}")
         notify(failure(f"other{number}"), text=f"other{number}")
         expected |= {f"load[{number}]", f"step{number}", f"other{number}"}
-    for moment, call in zip((0, 31, 400), NEXT.values(), strict=True):
+    for moment, call in zip((0, 31, 400), list(NEXT.values())[:3], strict=True):
         clock.reach(seconds + moment)
         call()
 
@@ -177,6 +190,7 @@ def test_where_answers_are_lost_and_messages_arrive_one_goes_in_thirty_seconds(s
         ("a failure", "it happened (2 more failures; 1 other alert: load, load; orders.check)"),
         ("a success", "it happened (2 more failures; 1 other alert: load, load; orders.check)"),
         ("a deadline", "it happened (3 other alerts: orders.load, orders.load, orders.check)"),
+        ("a synchronous deadline", "it happened (3 other alerts: orders.load, orders.load, orders.check)"),
     ],
 )
 def test_whatever_calls_next_names_what_nobody_was_told(sandbox, clock, call, said, gap):
@@ -192,7 +206,7 @@ def test_whatever_calls_next_names_what_nobody_was_told(sandbox, clock, call, sa
     clock.reach(1000)
     notify(failure("export", "r3"), gap=gap)
     # A synchronous deadline can read what people have missed, and strike off nothing.
-    assert bodies(sandbox)[1:] == [said if call == "a deadline" else "it happened"]
+    assert bodies(sandbox)[1:] == [said if call == "a synchronous deadline" else "it happened"]
 
 
 def test_an_answer_that_the_gateway_failed_is_followed_by_another_try(sandbox, clock):
