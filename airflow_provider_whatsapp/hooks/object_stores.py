@@ -36,7 +36,7 @@ def object_path(url: str) -> ObjectStoragePath:
     scheme, is_url, _ = url.partition("://")
     try:
         path = ObjectStoragePath(url)
-        if is_url and scheme.lower() in PACKAGES:
+        if is_url and scheme.lower() != "file":
             path.fs  # noqa: B018  (found, or missing, when it is first asked for)
     except (ImportError, ValueError) as error:
         package = PACKAGES.get(scheme.lower())
