@@ -120,6 +120,8 @@ def unread(
         said.append(
             f"Port {port} of connection {conn_id!r} is not read: write it into host, as in https://host:{port}."
         )
+    if is_loopback(host) and not _is_empty(extra.get("proxies")):
+        said.append(f"The proxies of connection {conn_id!r} are not used: its host is this machine.")
     for name in extra:
         if name not in CONNECTION_FIELDS:
             close = difflib.get_close_matches(str(name), CONNECTION_FIELDS, n=1)
