@@ -131,7 +131,8 @@ def _header(parts: list[Any]) -> tuple[bool | None, int | None]:
         with _open(part) as file:
             line = _parsed(file.readline())
         if isinstance(line, dict) and line.get("format") == HEADER:
-            return bool(line.get("resumed")), int(line.get("total", 0))
+            total = line.get("total")
+            return bool(line.get("resumed")), total if isinstance(total, int) else None
     return None, None
 
 
@@ -281,8 +282,11 @@ def with_parts(path: Any, *, but: str | None = None) -> Any:
         if left is None:
             return path
         count = sum(1 for _ in merged(left.parts, base_of(path, left)))
-    except OSError as error:
-        raise ResultsError(f"the parts of {path} cannot be read: {error.strerror or error}") from error
+    except WhatsAppError:
+        raise
+    except Exception as error:  # an object store's library has errors of its own
+        reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {str(error)[:200]}"
+        raise ResultsError(f"the parts of {path} cannot be read: {reason}") from error
     logger.warning(
         "%s: its task has not come to its end; read with its parts. %s", path.name, said_of(count, left.total)
     )

@@ -251,6 +251,23 @@ def make_older(path, seconds=10):
     os.utime(path, (time.time() - seconds,) * 2)
 
 
+@pytest.mark.parametrize("planted", ["a pipe", "a header that lies"])
+def test_planted_parts_are_refused_or_passed_over(tmp_path, planted):
+    path = tmp_path / "results.jsonl"
+    leave(path, {0: ended(0, "failed")})
+    part = tmp_path / "results.jsonl.0123456789ab.parts" / "0009.jsonl"
+    if planted == "a pipe":
+        os.mkfifo(part)
+        with pytest.raises(ResultsError, match="cannot be read: is no regular file"):
+            with_parts(path)
+        return
+    part.write_text(
+        '{"format": "whatsapp-results-part/1", "total": "many", "resumed": [1]}\n{"n": 1e99}\nnull\n'
+    )
+
+    assert [row.to for row in Recipients(with_parts(path), scope="failed")] == ["15550100000"]
+
+
 def test_without_file_and_parts_the_command_says_so(tmp_path):
     done = command("absent.jsonl", cwd=tmp_path)
 
