@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 
-IN_FLIGHT = 16
+WINDOW = 0.3
+"""Seconds within which what is claimed should leave."""
 CLEAR = ("could not be written", "could not be read")
 ADVICE = "Nothing was sent that is not in the ledger."
 
@@ -23,6 +25,11 @@ class Round:
     :param state: How the run ended.
     :param journal: What the failing store wrote down; None: the store is well.
     :param logs: The text of each try's log, where the store fails.
+    :param rate: Messages per second; 0: no limit, so that twice the eight threads may be claimed.
+    :param latency: Seconds until an answer comes.
+    :param interrupted: Tries that could not write down what they knew; None: all but the last.
+    :param doubted: Numbers whose answers the wire may have lost.
+    :param ids: Each line that says sent has to hold the message's ID.
     """
 
     people: list[str]
@@ -32,6 +39,23 @@ class Round:
     state: str
     journal: list[dict] | None = None
     logs: list[str] = field(default_factory=list)
+    rate: float = 0.0
+    latency: float = 0.0
+    interrupted: int | None = None
+    doubted: set[str] = field(default_factory=set)
+    ids: bool = False
+
+    @property
+    def in_flight(self) -> int:
+        """How many one interruption may leave unknown: a group of claims, and what is on the wire."""
+        if not self.rate:
+            return 16
+        return math.ceil(self.rate * WINDOW) + max(3, math.ceil(self.rate * (self.latency + 0.1)))
+
+    @property
+    def interruptions(self) -> int:
+        """How many tries could not write down what they knew."""
+        return max(1, self.tries - 1) if self.interrupted is None else self.interrupted
 
     def figures(self) -> dict[str, int]:
         """Count what is forbidden, and what merely happened."""
@@ -48,7 +72,10 @@ class Round:
                 what == "sent" and to not in reached for to, what in status.items()
             ),
             "lost": sum(to not in reached and to not in unknown for to in self.people),
-            "more unknown than in flight": max(0, len(unknown) - IN_FLIGHT * max(1, self.tries - 1)),
+            "lines that do not agree with the sandbox": self._disagreeing(),
+            "more unknown than in flight": max(
+                0, len(unknown - self.doubted) - self.in_flight * self.interruptions
+            ),
         }
         if self.journal is not None:
             found["sent before they were claimed"] = self._unclaimed()
@@ -58,6 +85,20 @@ class Round:
         found |= {"unknown": len(unknown), "unknown, but reached": len(unknown & reached)}
         happened = Counter(entry["what"] for entry in self.journal or ())
         return found | {f"store: {what}": count for what, count in happened.items()}
+
+    def _disagreeing(self) -> int:
+        """Count the lines that name another message than the sandbox has, or none where they must, or deny one."""
+        accepted: dict[str, set[str]] = {}
+        for message in self.messages:
+            accepted.setdefault(message["to"], set()).add(message.get("id", ""))
+        wrong = 0
+        for line in self.lines:
+            known, found = accepted.get(line["to"], set()), line.get("message_id")
+            if line["status"] == "sent":
+                wrong += found not in known if found or self.ids else not known
+            elif line["status"] in ("failed", "skipped"):
+                wrong += bool(known)
+        return wrong
 
     def _unclaimed(self) -> int:
         """Count the messages that arrived before a write that claims them had come back."""
