@@ -20,7 +20,7 @@ SETUP_TOOLS = @PYTHON="$(PYTHON)" AIRFLOW_VERSION= TOOLS_ONLY=yes scripts/setup.
 WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(TOOLS)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test lint format types bench scale-out storm docs ui-check build package matrix audit release-check clean
+.PHONY: help demo sandbox test campaign lint format types bench scale-out storm docs ui-check build package matrix audit release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,11 @@ sandbox: ## start the sandbox and print the connection to paste
 test: ## run the whole test suite
 	$(SETUP) examples tests
 	@$(RUN) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+campaign: ## broadcasts that meet a fault each, processes of Airflow killed among them (five minutes; ARGS="--rounds 100": a night)
+	$(SETUP) examples tests
+	@$(RUN) tests/campaigns/rounds.py $(or $(ARGS),--seconds 120)
+	@$(RUN) tests/campaigns/chaos.py $(or $(ARGS),--seconds 150)
 
 lint: ## ruff: rules and format
 	$(SETUP) lint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -178,6 +179,7 @@ class StateStore:
 
     def __init__(self, accessor: Any) -> None:
         self._accessor = accessor
+        self._supervisor = os.getppid()
 
     def get(self, key: str) -> Any:
         """
@@ -200,6 +202,11 @@ class StateStore:
             if _status(error) in GONE:
                 raise LedgerError(
                     "this try is no longer the task's own in Airflow: the task was cleared, or another try took over",
+                    permanent=True,
+                ) from error
+            if os.getppid() != self._supervisor:
+                raise LedgerError(
+                    "the process that supervises this task has died, so Airflow can be told nothing more",
                     permanent=True,
                 ) from error
             raise

@@ -26,6 +26,8 @@ with DAG(
         template_name="hello_world",
         check_template=False,
         results_path="{{ dag_run.conf['results'] }}",
+        send_window="{{ dag_run.conf.get('send_window', '') }}",
+        timezone="UTC",
         # Those whose answer was lost must not fail the task: the campaign judges them itself.
         max_failed=100,
         retries=30,
