@@ -34,6 +34,8 @@ from kill9 import HERE, ROOT, free_port, sandbox, until
 PEOPLE = 80
 RATE = 20
 LATENCY = 0.1
+WRITES = {"state": 0.8, "files": 0.0}
+"""Seconds that a write to the ledger takes at most, on a machine that runs all of this."""
 COMMANDS = {
     "api server": ["api-server"],
     "scheduler": ["scheduler"],
@@ -273,7 +275,7 @@ FAULTS = {
 }
 
 
-def play(airflow, url, name, number, seed):
+def play(airflow, url, name, number, seed, ledger):
     """Run one broadcast to its end, and return its figures."""
     requests.post(f"{url}/_sandbox/reset", timeout=30)
     found = Running(airflow, url, f"round_{number}", random.Random(f"{name} {seed}"))
@@ -295,6 +297,7 @@ def play(airflow, url, name, number, seed):
         state=found.state(),
         rate=RATE,
         latency=LATENCY,
+        write=WRITES[ledger],
         interrupted=found.interrupted,
     ).figures()
 
@@ -322,7 +325,9 @@ def main():
                 name, rounds = names[rounds % len(names)], rounds + 1
                 at = time.monotonic()
                 try:
-                    found = play(airflow, connection["host"], name, rounds, options.seed + rounds)
+                    found = play(
+                        airflow, connection["host"], name, rounds, options.seed + rounds, options.ledger
+                    )
                 except TimeoutError as error:
                     found = {f"rounds without an end (forbidden): {error}": 1}
                 totals.update(found)

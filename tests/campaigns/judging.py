@@ -27,6 +27,7 @@ class Round:
     :param logs: The text of each try's log, where the store fails.
     :param rate: Messages per second; 0: no limit, so that twice the eight threads may be claimed.
     :param latency: Seconds until an answer comes.
+    :param write: Seconds that a write to the ledger may take; what leaves meanwhile is claimed before.
     :param interrupted: Tries that could not write down what they knew; None: all but the last.
     :param doubted: Numbers whose answers the wire may have lost.
     :param ids: Each line that says sent has to hold the message's ID.
@@ -41,6 +42,7 @@ class Round:
     logs: list[str] = field(default_factory=list)
     rate: float = 0.0
     latency: float = 0.0
+    write: float = 0.0
     interrupted: int | None = None
     doubted: set[str] = field(default_factory=set)
     ids: bool = False
@@ -50,7 +52,9 @@ class Round:
         """How many one interruption may leave unknown: a group of claims, and what is on the wire."""
         if not self.rate:
             return 16
-        return math.ceil(self.rate * WINDOW) + max(3, math.ceil(self.rate * (self.latency + 0.1)))
+        return math.ceil(self.rate * max(WINDOW, self.write)) + max(
+            3, math.ceil(self.rate * (self.latency + 0.1))
+        )
 
     @property
     def interruptions(self) -> int:

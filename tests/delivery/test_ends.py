@@ -314,3 +314,23 @@ def test_at_a_rate_no_more_is_claimed_than_leaves_within_the_window(tmp_path, pe
     assert report.count("sent") == 80
     assert max(sizes) <= 40 * 0.3 + 8, "a window, and what is on the wire"
     assert len(sizes) <= 2 + 80 / 40 / 0.25
+
+
+def test_a_task_whose_supervisor_has_died_does_not_wait_for_its_store(people, monkeypatch):
+    """Nobody answers it any more, and Airflow starts the next try; before, every failure is one of the store's."""
+
+    class Deaf(Superseded):
+        def set(self, key, value, retention):
+            self.writes += 1
+            if self.writes > self.good:
+                raise EOFError("Request socket closed before length")
+            self.values[key] = value
+
+    store = StateStore(Deaf(good=3))
+    monkeypatch.setattr("os.getppid", lambda: 1)
+    ended, sent = one_try(store, people(60))
+
+    assert isinstance(ended, LedgerError)
+    assert ended.permanent
+    assert "supervises this task has died" in str(ended)
+    assert len(sent) < 60
