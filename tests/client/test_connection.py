@@ -219,6 +219,10 @@ def said(extra=None, conn_type="maton_whatsapp", port=None, host=None):
         ({"port": 8425}, "Port 8425 of connection 'wa' is not read"),
         ({"port": 8425, "host": "http://127.0.0.1"}, "is not read"),
         (
+            {"extra": {"proxies": {"http": "http://u:secret@p"}}, "host": "http://127.0.0.1:1"},
+            "proxies of connection",
+        ),
+        (
             {"extra": {"phonenumber_id": "1"}},
             "'phonenumber_id' in the extra of connection 'wa' is not read; is 'phone",
         ),
