@@ -72,10 +72,10 @@ class Call:
 
     method: str
     url: str
-    query: Mapping[str, Any] = field(default_factory=dict)
-    json: Any = None
+    query: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    json: Any = field(default=None, repr=False)
     open_body: Callable[[], Any] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     doubt: str | None = None
     permit: Departure | None = None
     on_size: Callable[[int], None] | None = None

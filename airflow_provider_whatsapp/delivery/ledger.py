@@ -52,7 +52,7 @@ class Note:
     """
 
     status: NoteStatus
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict, repr=False)
     again: bool = False
 
 

@@ -46,13 +46,13 @@ class Row:
     """
 
     position: int
-    to: str
-    values: Mapping[str, Any] = field(default_factory=dict)
+    to: str = field(repr=False)
+    values: Mapping[str, Any] = field(default_factory=dict, repr=False)
     group: str = ""
     skip: Literal["duplicate", "suppressed"] | None = None
     error: PayloadError | None = None
     where: str = ""
-    given: str = ""
+    given: str = field(default="", repr=False)
 
 
 @dataclass(slots=True)

@@ -36,7 +36,7 @@ class Outcome:
     :param reason: Why skipped: ``duplicate``, ``suppressed`` or ``stopped`` (the delivery ended before).
     """
 
-    to: str
+    to: str = field(repr=False)
     status: Status
     sent: SentMessage | None = None
     error: errors.WhatsAppError | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_whatsapp.client.phone import mask
@@ -78,7 +78,7 @@ class Turn(Held):
     :param missed: What the person has not been told because earlier messages did not arrive.
     """
 
-    to: str = ""
+    to: str = field(default="", repr=False)
     wait: float = 0.0
     handed_over: bool = False
     missed: tuple[Missed, ...] = ()
