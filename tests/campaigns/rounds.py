@@ -166,16 +166,19 @@ class Try:
         return self.wait()
 
 
+class TimeIsOver(BaseException):
+    """Like Airflow's own, which lives in another module of each version."""
+
+
 def run_task(scene, number, path, options):
     """Run one try as Airflow's task runner does, and say how it ended."""
     import logging
 
-    from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
-
+    from airflow_provider_whatsapp._compat import AirflowFailException
     from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
 
     def strike(*_):
-        raise AirflowTaskTimeout("the time is over")
+        raise TimeIsOver("the time is over")
 
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)
     time_out = options.pop("time_out", None)
