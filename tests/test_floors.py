@@ -28,6 +28,7 @@ FLOORS = {
     "notifications": 3,
     "operators": 3,
     "policies": 3,
+    "rendering": 3,
     "pytest_plugin": 3,
     "sensors": 3,
     "triggers": 3,

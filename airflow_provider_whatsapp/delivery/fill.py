@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.client.messages.texts import text_of
 
 _PLACE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
 
@@ -46,7 +47,7 @@ def fill(argument: Any, row: Mapping[str, Any]) -> Any:
 
     :param argument: A text, a list or dict of them; all else is returned as it is.
     :param row: The recipient's columns.
-    :raises PayloadError: The row has no value for a column.
+    :raises PayloadError: The row has no value for a column, or one that is no text, number, date or the like.
     """
     if isinstance(argument, str):
         return _PLACE.sub(lambda match: _value(match, row), argument) if "{" in argument else argument
@@ -67,4 +68,4 @@ def _value(match: re.Match[str], row: Mapping[str, Any]) -> str:
             field=match[1].strip(),
             advice="WhatsApp takes no empty value: fill the cell, or leave the row out.",
         )
-    return str(value)
+    return text_of(value, match[1].strip())

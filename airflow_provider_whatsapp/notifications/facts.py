@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from airflow_provider_whatsapp.client.messages.texts import says_nothing, whole_characters
 from airflow_provider_whatsapp.notifications.secrets import hidden
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def fit(value: object, limit: int = VALUE_LIMIT) -> str:
     :param value: Anything.
     :param limit: Characters at most; a longer value ends with an ellipsis.
     """
-    return cut(_SPACES.sub(" ", str(value)).strip(), limit) or MISSING
+    text = whole_characters(_SPACES.sub(" ", str(value)).strip())
+    return MISSING if not text or says_nothing(text) else cut(text, limit)
 
 
 def cut(text: str, limit: int) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseNotifier
 
 from airflow_provider_whatsapp.notifications.wording import DEFAULT_TEXT, STOCK_TEMPLATE
+from airflow_provider_whatsapp.rendering import TextFields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 __all__ = ["DEFAULT_TEXT", "STOCK_TEMPLATE", "WhatsAppNotifier"]
 
 
-class WhatsAppNotifier(BaseNotifier):
+class WhatsAppNotifier(TextFields, BaseNotifier):
     """
     Send a WhatsApp message when a task or DAG fails, succeeds or misses a deadline.
 

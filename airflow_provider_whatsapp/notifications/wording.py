@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.notifications.facts import cut, facts, fit
+from airflow_provider_whatsapp.client.media import looks_like_media
+from airflow_provider_whatsapp.client.messages.texts import whole_characters
+from airflow_provider_whatsapp.notifications.facts import MISSING, cut, facts, fit
 from airflow_provider_whatsapp.notifications.missed import listed
 from airflow_provider_whatsapp.notifications.records import MAX_NAMES, Held
 from airflow_provider_whatsapp.notifications.secrets import hidden
@@ -19,6 +21,8 @@ STOCK_TEMPLATE = "airflow_alert"
 
 MAX_VALUE = 300
 """Characters of one value of a template; a body holds 1,024 with all of them."""
+MAX_HEADER = 60
+MAX_URL = 2000
 MAX_TEXT = 4096
 """Characters of a text (Meta, "Text messages")."""
 ROOM_OF_TEXT = 3000
@@ -93,7 +97,7 @@ def text_body(text: str, context: Mapping[str, Any], more: str, *, summary: bool
     if summary:
         found = facts(context)
         return cut(hidden(f"DAG {found['dag']}, run {found['run']}: {more}"), MAX_TEXT)
-    text, more = hidden(text), hidden(more)
+    text, more = whole_characters(hidden(text)), whole_characters(hidden(more))
     # Cut before it is added, so that the count survives a long text.
     return f"{cut(text, MAX_TEXT - len(more) - 3)} ({more})" if more else cut(text, MAX_TEXT)
 
@@ -125,12 +129,37 @@ def fitted(body: Any) -> Any:
     """
     Fit what Jinja made of the values (the error's words, say) to WhatsApp's rules, lest the alert be refused.
 
-    :param body: Values of a template: a list, a dict, or nothing.
+    :param body: Values of a template: a list, a dict, one value, or nothing.
     """
     if isinstance(body, Mapping):
-        return {
-            name: fit(value, MAX_VALUE) if isinstance(value, str) else value for name, value in body.items()
-        }
-    if isinstance(body, Sequence) and not isinstance(body, str):
-        return [fit(value, MAX_VALUE) if isinstance(value, str) else value for value in body]
-    return body
+        return {name: _value(value) for name, value in body.items()}
+    if isinstance(body, Sequence) and not isinstance(body, str | bytes | bytearray):
+        return [_value(value) for value in body]
+    return body if body is None else [_value(body)]
+
+
+def fitted_header(header: Any) -> Any:
+    """
+    Fit a template's header, where it is a text.
+
+    :param header: A text, media, or nothing.
+    """
+    scalar = isinstance(header, str | int | float) or hasattr(header, "isoformat")
+    return fit(header, MAX_HEADER) if scalar and not looks_like_media(header) else header
+
+
+def fitted_buttons(buttons: Any) -> Any:
+    """
+    Fit the values of a template's buttons: a dash for what is missing.
+
+    :param buttons: A list, or nothing.
+    """
+    if not isinstance(buttons, Sequence) or isinstance(buttons, str):
+        return buttons
+    return [item if isinstance(item, Mapping) or hasattr(item, "index") else _value(item, MAX_URL) for item in buttons]
+
+
+def _value(value: Any, limit: int = MAX_VALUE) -> Any:
+    """Return a value that WhatsApp takes; a parameter that says its type stays."""
+    typed = (isinstance(value, Mapping) and "type" in value) or hasattr(type(value), "to_payload")
+    return value if typed else fit(MISSING if value is None else value, limit)

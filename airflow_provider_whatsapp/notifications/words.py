@@ -97,9 +97,9 @@ class Words:
         return self._hook.template_message(
             str(self._is.template_name),
             self._is.language,
-            header=self._is.header,
+            header=fitted_header(self._is.header),
             body=fitted(body),
-            buttons=buttons,
+            buttons=fitted_buttons(buttons),
         )
 
     def caller(self, held: Held, token: str) -> Caller:

@@ -15,6 +15,7 @@ from airflow_provider_whatsapp.operators._arguments import count_or_share, flag,
 from airflow_provider_whatsapp.operators._private import hidden
 from airflow_provider_whatsapp.operators._template_check import look_up
 from airflow_provider_whatsapp.policies import with_policy
+from airflow_provider_whatsapp.rendering import TextFields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 DEFAULT_CONN_ID = "maton_whatsapp_default"
 
 
-class DeliveringOperator(BaseOperator):
+class DeliveringOperator(TextFields, BaseOperator):
     """
     A task that sends, each recipient at most once over all its tries.
 

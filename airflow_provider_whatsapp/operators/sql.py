@@ -93,6 +93,8 @@ class SqlToWhatsAppOperator(_SendOperator):
         "check_template",
     )
     template_ext: Sequence[str] = (".sql",)
+    native_fields: ClassVar[frozenset[str]] = frozenset({"parameters", "hook_params"})
+    file_fields: ClassVar[frozenset[str]] = frozenset({"sql"})
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "sql": "sql",
         "parameters": "json",
@@ -154,6 +156,14 @@ class SqlToWhatsAppOperator(_SendOperator):
         self.database = database
         self.hook_params = hook_params
         self.check_template: Any = check_template
+
+    def resolve_template_files(self) -> None:
+        """Read the query's file; a caption or a file name that ends in ``.sql`` is none."""
+        self.template_fields = tuple(self.file_fields)
+        try:
+            super().resolve_template_files()
+        finally:
+            del self.template_fields
 
     def build_message(self) -> Message:
         """Run the query, write its result and upload the file, once for all recipients."""

@@ -15,6 +15,7 @@ from airflow_provider_whatsapp._compat import AirflowFailException, conf
 from airflow_provider_whatsapp.assets import emit_templates
 from airflow_provider_whatsapp.links import WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._arguments import flag, one_of, seconds, whole
+from airflow_provider_whatsapp.rendering import TextFields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.message_templates.yamlfile import TemplateSet
 
 
-class SyncTemplatesOperator(BaseOperator):
+class SyncTemplatesOperator(TextFields, BaseOperator):
     """
     Make the account hold the message templates that files define, or write the account's to files.
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import BaseSensorOperator
 
 from airflow_provider_whatsapp._compat import AirflowFailException, AirflowSkipException
+from airflow_provider_whatsapp.rendering import TextFields
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, PokeReturnValue
 
 
-class DeferringSensor(BaseSensorOperator):
+class DeferringSensor(TextFields, BaseSensorOperator):
     """A sensor that waits in the triggerer when it is ``deferrable``, which its subclass sets."""
 
     deferrable: bool

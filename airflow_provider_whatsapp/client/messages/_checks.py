@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages._base import Part
+from airflow_provider_whatsapp.client.messages.texts import half_of_a_character, has_half_of_a_character
 from airflow_provider_whatsapp.client.phone import mask_numbers
 
 _SPACE = re.compile(r"\s")
@@ -87,6 +88,8 @@ def required_text(value: object, field: str, *, doc: str, limit: int | None = No
             doc=doc,
             advice="Give it a text.",
         )
+    if has_half_of_a_character(value):
+        raise half_of_a_character(field)
     if limit is not None and len(value) > limit:
         raise PayloadError(
             f"is {len(value)} characters long",

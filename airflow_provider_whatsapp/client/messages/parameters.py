@@ -12,6 +12,7 @@ from airflow_provider_whatsapp.client.messages import _checks
 from airflow_provider_whatsapp.client.messages._base import Part
 from airflow_provider_whatsapp.client.messages.basic import Location
 from airflow_provider_whatsapp.client.messages.media import Document, Image, Media, Video
+from airflow_provider_whatsapp.client.messages.texts import text_of
 
 #: Title of the document that the rules of values come from.
 DOC = "Template components"
@@ -25,15 +26,13 @@ def value_text(value: object, field: str, *, limit: int) -> str:
     """
     Return the text for a variable, checked by Meta's rules for values.
 
-    :param value: A text or a number; a number is written as Python writes it.
+    :param value: A text, number, date, switch or UUID, as :func:`~.texts.text_of` writes it.
     :param field: Path of the value.
     :param limit: Most characters that the filled part may have.
-    :raises PayloadError: It is empty, too long, holds a newline, a tab or more than four spaces in a row.
+    :raises PayloadError: It is no value for people, empty, too long, holds a newline, a tab or more than four spaces in
+        a row.
     """
-    if not isinstance(value, str):
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
-            raise _checks.wrong_type(value, field, "a text or a number", doc=DOC)
-        value = str(value)
+    value = text_of(value, field, doc=DOC)
     _checks.required_text(value, field, doc=DOC, limit=limit)
     if _FORBIDDEN.search(value):
         raise PayloadError(
@@ -187,7 +186,7 @@ def body_parameter(value: object, field: str, *, limit: int) -> TextParameter:
     """
     Return the parameter for a variable of the body.
 
-    :param value: A text, a number, a typed parameter, or a dict of one (``{"type": "currency", ...}``).
+    :param value: A value as for :func:`value_text`, a typed parameter, or a dict of one (``{"type": "currency", ...}``).
     :param field: Path of the value.
     :param limit: Most characters that the filled body may have.
     """

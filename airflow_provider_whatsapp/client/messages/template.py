@@ -301,6 +301,8 @@ def body_values(value: object, field: str, *, limit: int) -> tuple[Any, ...] | d
     """
     made: tuple[Any, ...] | dict[str, Any]
     if isinstance(value, Mapping):
+        value = _by_position(value, field) or value
+    if isinstance(value, Mapping):
         for name in value:
             parameter_name(name, field)
         made = {name: body_parameter(item, f"{field}.{name}", limit=limit) for name, item in value.items()}
@@ -323,6 +325,21 @@ def body_values(value: object, field: str, *, limit: int) -> tuple[Any, ...] | d
             advice=f"Shorten the values by {size - limit} and what the template's own text needs.",
         )
     return made
+
+
+def _by_position(value: Mapping[Any, Any], field: str) -> list[Any]:
+    """Return the values of a mapping from ``"1"``, ``"2"``... in their order; an empty list where names are names."""
+    places = [int(name) for name in value if str(name).isascii() and str(name).isdigit()]
+    if not places:
+        return []
+    if sorted(places) != list(range(1, len(value) + 1)):
+        raise PayloadError(
+            "has places that are not 1 to the number of values",
+            field=field,
+            doc=DOC,
+            advice='Give a list, or a dict {"1": ..., "2": ...} with each place once; names are another template\'s.',
+        )
+    return [item for _, item in sorted(zip(places, value.values(), strict=True))]
 
 
 def _components(

@@ -10,6 +10,7 @@ from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import _checks
 from airflow_provider_whatsapp.client.messages._base import Part
 from airflow_provider_whatsapp.client.messages.parameters import DOC, value_text
+from airflow_provider_whatsapp.client.messages.texts import text_of
 
 #: Characters of a coupon code since 3 December 2025; older pages of Meta say 15, and older apps cut there.
 COUPON_LIMIT = 20
@@ -86,6 +87,7 @@ class QuickReplyButton(TemplateButton):
 
     def check_more(self) -> None:
         """Check what this kind has beyond its position."""
+        _checks.put(self, "payload", text_of(self.payload, "payload", doc=DOC))
         _checks.required_text(self.payload, "payload", doc=DOC, limit=PAYLOAD_LIMIT)
 
     def parameters(self) -> list[dict[str, Any]]:
@@ -108,6 +110,7 @@ class CopyCodeButton(TemplateButton):
 
     def check_more(self) -> None:
         """Check what this kind has beyond its position."""
+        _checks.put(self, "code", text_of(self.code, "code", doc=DOC))
         _checks.required_text(self.code, "code", doc="Coupon code templates", limit=COUPON_LIMIT)
         if not (self.code.isascii() and self.code.isalnum()):
             raise PayloadError(
@@ -331,13 +334,11 @@ def template_buttons(value: object, field: str, *, high: int = 10) -> tuple[Temp
 def _button(item: object, position: int, path: str) -> TemplateButton:
     if isinstance(item, TemplateButton):
         return item
-    if isinstance(item, (str, int)) and not isinstance(item, bool):
+    if not isinstance(item, Mapping):
         try:
-            return UrlButton(position, str(item))
+            return UrlButton(position, text_of(item, "text", doc=DOC))
         except PayloadError as error:
             raise error.at(path) from None
-    if not isinstance(item, Mapping):
-        raise _checks.wrong_type(item, path, "a button, a dict of one or the suffix of a URL", doc=DOC)
     name = item.get("type")
     if isinstance(name, str) and name.lower() == "button":
         return _checks.part(RawButton, {"index": item.get("index", position), "fields": item}, path)
