@@ -19,6 +19,7 @@ from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
 from airflow_provider_whatsapp.delivery.result_lines import Scope, in_scope
 from airflow_provider_whatsapp.delivery.rows import read_rows
 from airflow_provider_whatsapp.delivery.seen import Seen
+from airflow_provider_whatsapp.delivery.suppression import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -234,11 +235,20 @@ def read_recipients(to: object, *, default_country: str | None = None) -> list[s
     """
     Check recipients before anything is sent, and drop those that are named twice.
 
-    :param to: One number or user id, or several: a list, or a string that parts them by commas or semicolons.
+    :param to: One number or user id, or several: a list, or a string that separates them by commas or semicolons, or
+        holds a list as JSON or as Python writes it.
     :param default_country: ISO code of the country whose national numbers are read; None: none are.
     :return: Each once, in the form that reports use: digits, or the id.
     :raises PayloadError: There is none, or some are malformed; the error names their places, masked.
     """
+    if to is None:
+        raise PayloadError(
+            "is None, so there is nobody to send to",
+            field="to",
+            advice="Pass a number or a list. If it is another task's output, see whether that task returned one.",
+        )
+    if isinstance(to, str) and to.lstrip().startswith("["):
+        to = listed(to, field="to")
     if isinstance(to, str):
         given: list[Any] = [part for part in _SEPARATORS.split(to) if part.strip()]
     else:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.client.errors import InvalidRequestError, NotFoundError, PayloadError
 from airflow_provider_whatsapp.client.media import looks_like_media, media_file, source_form
 from airflow_provider_whatsapp.client.media_types import (
     KIND_OF,
@@ -85,7 +85,8 @@ def template_header(client: WhatsAppClient, header: Any, *, filename: str | None
 
     A string is taken as media when it is a URL, a media id (10 digits or more) or a path (it starts with ``/``,
     ``./``, ``../`` or ``~/``, or ends in the suffix of a type that WhatsApp takes), and as text otherwise. A dict says
-    it outright: ``{"type": "document", "media": "report"}`` or ``{"type": "text", "text": "report.pdf"}``.
+    it outright: ``{"type": "document", "media": "report"}`` or ``{"type": "text", "text": "report.pdf"}``. Digits that
+    WhatsApp knows as no media id are a text.
 
     :param client: Uploads the file, and looks up what kind a media id is.
     :param header: What a DAG author gave.
@@ -96,7 +97,12 @@ def template_header(client: WhatsAppClient, header: Any, *, filename: str | None
     if found is None:
         return header
     source, kind, filename = found
-    return _media_message(client, source, kind, HEADER_KINDS, filename=filename)
+    try:
+        return _media_message(client, source, kind, HEADER_KINDS, filename=filename)
+    except (InvalidRequestError, NotFoundError):
+        if isinstance(header, str) and source_form(header) == "id":
+            return header  # digits that are no upload's: an order's number, say
+        raise
 
 
 def check_header(header: Any, *, filename: str | None = None) -> None:

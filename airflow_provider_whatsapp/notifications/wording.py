@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.media import looks_like_media
+from airflow_provider_whatsapp.client.messages._base import Part
 from airflow_provider_whatsapp.client.messages.texts import whole_characters
 from airflow_provider_whatsapp.notifications.facts import MISSING, cut, facts, fit
 from airflow_provider_whatsapp.notifications.missed import listed
@@ -22,6 +23,7 @@ STOCK_TEMPLATE = "airflow_alert"
 MAX_VALUE = 300
 """Characters of one value of a template; a body holds 1,024 with all of them."""
 MAX_HEADER = 60
+"""Characters of a header that is a text, and of a URL button's end."""
 MAX_URL = 2000
 MAX_TEXT = 4096
 """Characters of a text (Meta, "Text messages")."""
@@ -156,10 +158,10 @@ def fitted_buttons(buttons: Any) -> Any:
     """
     if not isinstance(buttons, Sequence) or isinstance(buttons, str):
         return buttons
-    return [item if isinstance(item, Mapping) or hasattr(item, "index") else _value(item, MAX_URL) for item in buttons]
+    return [item if item is None or isinstance(item, Mapping) else _value(item, MAX_URL) for item in buttons]
 
 
 def _value(value: Any, limit: int = MAX_VALUE) -> Any:
     """Return a value that WhatsApp takes; a parameter that says its type stays."""
-    typed = (isinstance(value, Mapping) and "type" in value) or hasattr(type(value), "to_payload")
+    typed = (isinstance(value, Mapping) and "type" in value) or isinstance(value, Part)
     return value if typed else fit(MISSING if value is None else value, limit)

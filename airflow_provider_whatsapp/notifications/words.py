@@ -15,6 +15,8 @@ from airflow_provider_whatsapp.notifications.wording import (
     ROOM_OF_TEXT,
     STOCK_TEMPLATE,
     fitted,
+    fitted_buttons,
+    fitted_header,
     others,
     stock_values,
     text_body,

@@ -45,6 +45,19 @@ def whole(name: str, value: Any) -> int:
     return int(text)
 
 
+def text(name: str, value: Any) -> str | None:
+    """
+    Return a text; another scalar is written as :func:`~airflow_provider_whatsapp.client.messages.texts.text_of` does.
+
+    :param name: The argument's.
+    :param value: A text, a number, a date or the like; None stays.
+    :raises PayloadError: It is a list, a dict or bytes, or a text that programs write for nothing: ``None``, ``nan``.
+    """
+    from airflow_provider_whatsapp.client.messages.texts import text_of
+
+    return None if value is None else text_of(value, name)
+
+
 def seconds(name: str, value: Any) -> float:
     """
     Return a length of time in seconds.

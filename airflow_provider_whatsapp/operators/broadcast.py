@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
-from airflow_provider_whatsapp.operators._arguments import flag, hours, one_of, optional, whole
+from airflow_provider_whatsapp.operators._arguments import flag, hours, one_of, optional, text, whole
 from airflow_provider_whatsapp.operators._columns import TakesColumns
 from airflow_provider_whatsapp.operators._delivery import DeliveringOperator, digest, opened
 from airflow_provider_whatsapp.operators._private import hidden_recipients
@@ -122,6 +122,7 @@ class BroadcastTemplateOperator(TakesColumns):
     }
     readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
         **DeliveringOperator.readers,
+        **dict.fromkeys(("template_name", "language", "to_field", "header_filename"), text),
         "shard": whole,
         "shards": whole,
         "scope": one_of("all", "failed", "unknown"),

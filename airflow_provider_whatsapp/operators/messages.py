@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
-from airflow_provider_whatsapp.operators._arguments import flag
+from airflow_provider_whatsapp.operators._arguments import flag, text
 from airflow_provider_whatsapp.operators._delivery import (
     DEFAULT_CONN_ID,
     DeliveringOperator,
@@ -175,6 +175,7 @@ class SendTemplateOperator(_SendOperator):
     }
     readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
         **_SendOperator.readers,
+        **dict.fromkeys(("template_name", "language", "header_filename"), text),
         "skip_if_empty": flag,
         "check_template": flag,
     }
@@ -253,6 +254,7 @@ class SendMediaOperator(_SendOperator):
     template_fields: Sequence[str] = (*_SendOperator.template_fields, *content_fields, "skip_if_empty")
     readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
         **_SendOperator.readers,
+        **dict.fromkeys(("caption", "filename"), text),
         "skip_if_empty": flag,
     }
 
@@ -299,7 +301,11 @@ class SendTextOperator(_SendOperator):
     content_fields: ClassVar[tuple[str, ...]] = ("text", "preview_url")
     shown_fields: ClassVar[frozenset[str]] = _SendOperator.shown_fields | {"preview_url"}
     template_fields: Sequence[str] = (*_SendOperator.template_fields, *content_fields)
-    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {**_SendOperator.readers, "preview_url": flag}
+    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
+        **_SendOperator.readers,
+        "text": text,
+        "preview_url": flag,
+    }
 
     def __init__(self, *, text: str, preview_url: bool | str = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)

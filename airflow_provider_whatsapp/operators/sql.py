@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
-from airflow_provider_whatsapp.operators._arguments import flag, optional, whole
+from airflow_provider_whatsapp.operators._arguments import flag, optional, text, whole
 from airflow_provider_whatsapp.operators._private import hidden_recipients, masked_numbers
 from airflow_provider_whatsapp.operators.messages import _SendOperator
 
@@ -108,6 +108,7 @@ class SqlToWhatsAppOperator(_SendOperator):
     hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {"to": hidden_recipients, "sql": masked_numbers}
     readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
         **_SendOperator.readers,
+        **dict.fromkeys(("template_name", "language", "filename", "caption", "title"), text),
         "max_rows": optional(whole),
         "skip_if_empty": flag,
         "csv_formulas": flag,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client import messages as m
+from airflow_provider_whatsapp.client.messages.texts import says_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +120,11 @@ def _cards(kind: str) -> SearchStrategy[list[m.MediaCard]]:
 
 
 # -- templates
-values = st.lists(st.text(_INKED, min_size=1, max_size=8), min_size=1, max_size=4).map(" ".join)
+values = (
+    st.lists(st.text(_INKED, min_size=1, max_size=8), min_size=1, max_size=4)
+    .map(" ".join)
+    .filter(lambda text: not says_nothing(text))
+)
 parameters = st.one_of(
     values,
     st.integers(-(10**6), 10**6),
@@ -127,7 +132,11 @@ parameters = st.one_of(
     st.builds(m.Currency, values, st.sampled_from(["USD", "EUR", "INR"]), st.integers(0, 10**9)),
     st.builds(m.DateTime, values),
 )
-variable_names = st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyz0123456789_"), min_size=1, max_size=20)
+variable_names = st.text(
+    st.sampled_from("abcdefghijklmnopqrstuvwxyz0123456789_"), min_size=1, max_size=20
+).filter(
+    lambda name: not name.isdigit()  # places, not names
+)
 
 
 def template_bodies(most: int) -> SearchStrategy:
@@ -136,11 +145,13 @@ def template_bodies(most: int) -> SearchStrategy:
 
 products = st.builds(m.Product, ids, ids)
 template_headers = st.one_of(
-    st.text(_INKED, min_size=1, max_size=60),
+    values.map(lambda text: text[:60].strip()).filter(bool),
     *bare.values(),
     locations,
     products,
-    st.dictionaries(variable_names, st.text(_INKED, min_size=1, max_size=60), min_size=1, max_size=1),
+    st.dictionaries(
+        variable_names, values.map(lambda text: text[:60].strip()).filter(bool), min_size=1, max_size=1
+    ),
 )
 _positions = st.integers(0, 9)
 coupon_codes = st.text(st.sampled_from("ABCXYZabc0189"), min_size=1, max_size=20)

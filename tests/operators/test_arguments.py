@@ -33,7 +33,7 @@ def arguments(operator):
     """Return the names of all arguments that an operator adds to Airflow's."""
     names = set()
     for base in operator.__mro__[: operator.__mro__.index(BaseOperator)]:
-        names |= set(inspect.signature(base.__init__).parameters) - {"self", "kwargs"}
+        names |= set(inspect.signature(base.__init__).parameters) - {"self", "args", "kwargs"}
     return names
 
 

@@ -186,7 +186,7 @@ def body_parameter(value: object, field: str, *, limit: int) -> TextParameter:
     """
     Return the parameter for a variable of the body.
 
-    :param value: A value as for :func:`value_text`, a typed parameter, or a dict of one (``{"type": "currency", ...}``).
+    :param value: A value as for :func:`value_text`, a typed parameter, or a dict of one (``{"type": "currency"}``).
     :param field: Path of the value.
     :param limit: Most characters that the filled body may have.
     """

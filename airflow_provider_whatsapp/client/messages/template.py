@@ -35,6 +35,7 @@ CARD_BODY_LIMIT = 160
 OTP_LIMIT = 15
 
 _NAME = re.compile(r"[a-z0-9_]{1,512}")
+_PLACE = re.compile(r"[1-9][0-9]{0,2}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Z]{2})?")
 
 Value = str | int | float | TextParameter | Mapping[str, Any]
@@ -301,7 +302,7 @@ def body_values(value: object, field: str, *, limit: int) -> tuple[Any, ...] | d
     """
     made: tuple[Any, ...] | dict[str, Any]
     if isinstance(value, Mapping):
-        value = _by_position(value, field) or value
+        value = _by_position(value) or value
     if isinstance(value, Mapping):
         for name in value:
             parameter_name(name, field)
@@ -327,18 +328,11 @@ def body_values(value: object, field: str, *, limit: int) -> tuple[Any, ...] | d
     return made
 
 
-def _by_position(value: Mapping[Any, Any], field: str) -> list[Any]:
+def _by_position(value: Mapping[Any, Any]) -> list[Any]:
     """Return the values of a mapping from ``"1"``, ``"2"``... in their order; an empty list where names are names."""
-    places = [int(name) for name in value if str(name).isascii() and str(name).isdigit()]
-    if not places:
+    places = [int(name) for name in value if _PLACE.fullmatch(str(name))]
+    if not places or sorted(places) != list(range(1, len(value) + 1)):
         return []
-    if sorted(places) != list(range(1, len(value) + 1)):
-        raise PayloadError(
-            "has places that are not 1 to the number of values",
-            field=field,
-            doc=DOC,
-            advice='Give a list, or a dict {"1": ..., "2": ...} with each place once; names are another template\'s.',
-        )
     return [item for _, item in sorted(zip(places, value.values(), strict=True))]
 
 

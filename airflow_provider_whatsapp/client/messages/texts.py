@@ -13,6 +13,8 @@ from airflow_provider_whatsapp.client.errors import PayloadError
 
 _SIGNIFICANT = 15
 """Digits of a float that its decimal form can be trusted for: 0.1 + 0.2 is 0.3."""
+_SMALL, _GREAT = 1e-12, 1e21
+"""Floats beyond are no amounts, and stay in the short form: 1e+300."""
 # What programs write for a value that is not there; people are called Nan and Null.
 _NOTHING = frozenset({"nan", "NaN", "NAN", "NaT", "<NA>", "None", "null", "inf", "-inf"})
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -23,7 +25,7 @@ def text_of(value: object, field: str, *, doc: str | None = None) -> str:
     """
     Return a value as a text.
 
-    Numbers are written in full (never as ``1e+16``) and floats to 15 significant digits, dates and times as Python
+    Numbers are written in full (not as ``1e+16``) and floats to 15 significant digits, dates and times as Python
     writes them, switches as ``True`` and ``False``. NumPy's scalars are written like the Python values that they hold.
 
     :param value: A text, a number, a date or time, a switch, or a UUID.
@@ -111,4 +113,4 @@ def _float(value: float) -> str:
     short = format(value, f".{_SIGNIFICANT}g")
     digits = len(exact.partition("e")[0].replace(".", "").strip("-0"))
     kept = exact if digits <= _SIGNIFICANT else short
-    return format(Decimal(kept), "f") if "e" in kept else kept
+    return format(Decimal(kept), "f") if "e" in kept and _SMALL <= abs(value) < _GREAT else kept
