@@ -84,7 +84,7 @@ class _Watched:
         if len(self._nodes) == 1 and not isinstance(self._nodes[0], str):
             value = self._nodes[0]
             # A name that is missing answers for every attribute; its class does not.
-            is_file = hasattr(type(value), "read") or hasattr(type(value), "to_payload")
+            is_file = any(hasattr(type(value), name) for name in ("read", "open", "to_payload"))
             return value if value is None or is_file or isinstance(value, _KEPT) else str(value)
         if found is None or isinstance(found, list | dict):
             return found

@@ -87,7 +87,8 @@ class QuickReplyButton(TemplateButton):
 
     def check_more(self) -> None:
         """Check what this kind has beyond its position."""
-        _checks.put(self, "payload", text_of(self.payload, "payload", doc=DOC))
+        if not isinstance(self.payload, str):
+            _checks.put(self, "payload", text_of(self.payload, "payload", doc=DOC))
         _checks.required_text(self.payload, "payload", doc=DOC, limit=PAYLOAD_LIMIT)
 
     def parameters(self) -> list[dict[str, Any]]:
@@ -110,7 +111,8 @@ class CopyCodeButton(TemplateButton):
 
     def check_more(self) -> None:
         """Check what this kind has beyond its position."""
-        _checks.put(self, "code", text_of(self.code, "code", doc=DOC))
+        if not isinstance(self.code, str):
+            _checks.put(self, "code", text_of(self.code, "code", doc=DOC))
         _checks.required_text(self.code, "code", doc="Coupon code templates", limit=COUPON_LIMIT)
         if not (self.code.isascii() and self.code.isalnum()):
             raise PayloadError(
