@@ -87,8 +87,9 @@ class QuickReplyButton(TemplateButton):
 
     def check_more(self) -> None:
         """Check what this kind has beyond its position."""
-        if not isinstance(self.payload, str):
-            _checks.put(self, "payload", text_of(self.payload, "payload", doc=DOC))
+        given: object = self.payload
+        if not isinstance(given, str):
+            _checks.put(self, "payload", text_of(given, "payload", doc=DOC))
         _checks.required_text(self.payload, "payload", doc=DOC, limit=PAYLOAD_LIMIT)
 
     def parameters(self) -> list[dict[str, Any]]:
@@ -111,8 +112,9 @@ class CopyCodeButton(TemplateButton):
 
     def check_more(self) -> None:
         """Check what this kind has beyond its position."""
-        if not isinstance(self.code, str):
-            _checks.put(self, "code", text_of(self.code, "code", doc=DOC))
+        given: object = self.code
+        if not isinstance(given, str):
+            _checks.put(self, "code", text_of(given, "code", doc=DOC))
         _checks.required_text(self.code, "code", doc="Coupon code templates", limit=COUPON_LIMIT)
         if not (self.code.isascii() and self.code.isalnum()):
             raise PayloadError(
