@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_ENTRIES = 200
 """What is remembered of one person; beyond that the oldest are counted together."""
+MAX_AGE = 7 * 86_400.0
+"""Seconds after which a failure is no news any more: a template of one's own names none, however many have gone."""
 MAX_NAME = 120
 """Characters of one name."""
 
@@ -32,11 +34,13 @@ class Missed(Held):
 
     :param token: Tells it from all others.
     :param key: What it alerted of.
+    :param at: Unix time in seconds at which they could not be told.
     :param until: Unix time in seconds up to which a message that names it is on its way; 0: none is.
     """
 
     token: str = ""
     key: str = ""
+    at: float = 0.0
     until: float = 0.0
 
 
@@ -62,13 +66,14 @@ def _entry(found: Missed | dict[str, object]) -> Missed:
     return Missed(**values | {"names": tuple(values.get("names", ()))})  # type: ignore[arg-type]
 
 
-def entries_of(token: str, key: str, held: Held) -> Iterator[Missed]:
+def entries_of(token: str, key: str, held: Held, *, now: float) -> Iterator[Missed]:
     """
     Yield failures in portions that fit a message each.
 
     :param token: The alert that could not tell them.
     :param key: What it alerted of.
     :param held: The failures.
+    :param now: Unix time in seconds.
     """
     names = [name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…" for name in held.names]
     unnamed = max(0, held.held - len(names))
@@ -77,7 +82,7 @@ def entries_of(token: str, key: str, held: Held) -> Iterator[Missed]:
         last = number == len(portions) - 1
         count = len(portion) + (unnamed if last else 0)
         if count:
-            yield Missed(held=count, names=tuple(portion), token=f"{token}.{number}", key=key)
+            yield Missed(held=count, names=tuple(portion), token=f"{token}.{number}", key=key, at=now)
 
 
 def on_leave(untold: Untold, entries: Iterable[Missed]) -> tuple[Untold, bool]:
@@ -93,7 +98,9 @@ def on_leave(untold: Untold, entries: Iterable[Missed]) -> tuple[Untold, bool]:
     while len(several) > MAX_ENTRIES:
         first, second, *others = several
         both = first.with_more(second.held, second.names)
-        several = [replace(both, key=first.key if first.key == second.key else ""), *others]
+        # A message that names one of them is on its way perhaps, and must not strike off both.
+        token, key = f"{second.token}+", first.key if first.key == second.key else ""
+        several = [replace(both, token=token, key=key), *others]
     return Untold(entries=tuple(several)), True
 
 
@@ -107,7 +114,8 @@ def on_take(untold: Untold, *, now: float, lasts: float, room: int) -> tuple[Unt
     :param room: Characters for the names; one portion is taken in any case.
     """
     taken: list[Missed] = []
-    for entry in untold.entries:
+    recent = [entry for entry in untold.entries if now - entry.at < MAX_AGE]
+    for entry in recent:
         if 0 < entry.until - now <= LONGEST_SENDING:
             continue
         names = [name for each in (*taken, entry) for name in each.names]
@@ -115,9 +123,7 @@ def on_take(untold: Untold, *, now: float, lasts: float, room: int) -> tuple[Unt
             break
         taken.append(entry)
     tokens = {entry.token for entry in taken}
-    marked = (
-        replace(entry, until=now + lasts) if entry.token in tokens else entry for entry in untold.entries
-    )
+    marked = (replace(entry, until=now + lasts) if entry.token in tokens else entry for entry in recent)
     return Untold(entries=tuple(marked)), tuple(taken)
 
 

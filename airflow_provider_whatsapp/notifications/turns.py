@@ -171,7 +171,7 @@ class Turns:
 
         :param turn: The message's.
         """
-        others = entries_of(f"{self._caller.token}.others", "", turn)
+        others = entries_of(f"{self._caller.token}.others", "", turn, now=time.time())
         entries = (*turn.missed, *others)
         if entries:
             self._of_missed(turn.to, lambda untold: on_leave(untold, entries))
@@ -185,7 +185,7 @@ class Turns:
         :return: Whether it is remembered.
         """
         token = self._caller.token if more is None else f"{self._caller.token}.more"
-        entries = tuple(entries_of(token, self._caller.key, self._caller if more is None else more))
+        entries = tuple(entries_of(token, self._caller.key, more or self._caller, now=time.time()))
         return bool(self._of_missed(to, lambda untold: on_leave(untold, entries)))
 
     def _ask(self, to: str, *, patient: bool) -> Turn:
@@ -204,7 +204,7 @@ class Turns:
 
         def rule(untold: Untold) -> tuple[Untold, tuple[Missed, ...]]:
             kept, taken = on_take(untold, now=time.time(), lasts=lasts, room=self._caller.room)
-            others = tuple(entries_of(f"{self._caller.token}.others", "", turn))
+            others = tuple(entries_of(f"{self._caller.token}.others", "", turn, now=time.time()))
             marked = (replace(entry, until=time.time() + lasts) for entry in others)
             return Untold(entries=(*kept.entries, *marked)), taken + others
 

@@ -317,6 +317,15 @@ def test_what_does_not_fit_a_template_is_left_to_the_next(sandbox, clock):
     assert [number for number in range(40) if f"a_task_with_a_long_name_{number}" not in words] == []
 
 
+def test_what_nobody_was_told_for_a_week_is_no_news(sandbox, clock):
+    until_back(sandbox, clock, 10, kind="drop_before")
+    notify(failure("load"))
+    clock.reach(8 * 86_400)
+    notify(failure("check"))
+
+    assert bodies(sandbox) == ["it happened"]
+
+
 def test_a_locked_store_costs_a_share_of_the_time(sandbox, variables, monkeypatch):
     from airflow.sdk import Variable
 
