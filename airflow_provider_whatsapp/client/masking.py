@@ -87,7 +87,7 @@ def mask(text: str) -> str:
     :param text: The number or id, in any form.
     """
     is_id = _USER_ID_START.match(str(text).lstrip()) is not None
-    kept = "".join(char for char in str(text) if (char.isalnum() if is_id else char.isdecimal()))
+    kept = "".join(filter(str.isalnum if is_id else str.isdecimal, str(text)))
     if len(kept) < _LEAST:
         return HIDDEN
     plus = "+" if str(text).lstrip().startswith("+") else ""

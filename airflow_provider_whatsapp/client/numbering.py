@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def _national(kind: PhoneNumberDesc | None) -> str:
     return f"(?:{pattern})" if pattern else ""
 
 
+@lru_cache(maxsize=1024)  # a recipient is read when it comes from its list, and again when it is sent to
 def read(digits: str) -> str | None:
     """
     Return a number as it is dialled from abroad; None where it is not possible in its country.

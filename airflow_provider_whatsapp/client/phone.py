@@ -241,6 +241,8 @@ def canonical(key: str) -> str:
 
     :param key: What :func:`recipient_key` returned.
     """
+    if not key.startswith("5"):
+        return key
     if key.startswith("521") and len(key) == 13:
         return f"52{key[3:]}"
     if key.startswith("549") and len(key) == 13:

@@ -126,7 +126,7 @@ def read_records(
             if len(lines) > 1 and _swallowed(lines, cells, header, at):
                 raise _stray(name, line, field)
             # A sheet's last rows, and its blank ones, are delimiters alone.
-            if any(map(str.strip, cells)):
+            if cells and (cells[0].strip() or any(map(str.strip, cells))):
                 yield line, cells
             line += len(lines)
             lines.clear()

@@ -28,6 +28,7 @@ MAX_SHOWN = 5
 """Bad recipients that one error names."""
 LONGEST_SHOWN = 60
 """Characters of a cell that is no number which the report keeps."""
+_encode = json.JSONEncoder(default=str).encode  # made once, for it is asked for each row of each reading
 _SEPARATORS = re.compile(r"[,;\n]")
 
 
@@ -89,7 +90,7 @@ def _mark(before: int, values: list[Any]) -> int:
     try:
         return hash((before, *values)) & 0xFFFFFFFF
     except TypeError:  # lists and dicts of JSON lines
-        return hash((before, json.dumps(values, default=str))) & 0xFFFFFFFF
+        return hash((before, _encode(values))) & 0xFFFFFFFF
 
 
 class Recipients:
@@ -174,8 +175,7 @@ class Recipients:
         needed = {self._to_field} if self._scope != "all" else {self._to_field, *self._columns}
         rows = read_rows(self._source, needed=needed, value_field=self._to_field)
         for where, columns in in_scope(rows, self._source, self._scope, self._to_field):
-            row = self._row(position, where, columns)
-            same = row.to if row.error is not None else canonical(row.to)
+            row, same = self._row(position, where, columns)
             if self._shards > 1 and zlib.crc32(same.encode()) % self._shards != self._shard:
                 continue
             position += 1
@@ -184,9 +184,10 @@ class Recipients:
             else:
                 yield Row(row.position, row.to, row.values, row.group, "duplicate", None, where, row.given)
 
-    def _row(self, position: int, where: str, columns: dict[str, Any] | PayloadError) -> Row:
+    def _row(self, position: int, where: str, columns: dict[str, Any] | PayloadError) -> tuple[Row, str]:
+        """Return a row, and what it shares with all others of the same recipient."""
         if isinstance(columns, PayloadError):
-            return Row(position, where, error=columns, where=where)
+            return Row(position, where, error=columns, where=where), where
         given = columns.get(self._to_field)
         try:
             to = recipient_key("" if given is None else given, default_country=self._default_country)
@@ -195,10 +196,12 @@ class Recipients:
                 f"{where}: {error.message.removeprefix('to: ')}", field="to", advice=error.advice
             )
             shown = _cut("" if given is None else str(given))
-            return Row(position, shown or where, columns, error=problem, where=where, given=shown)
+            row = Row(position, shown or where, columns, error=problem, where=where, given=shown)
+            return row, row.to
         group = self._group(to) if self._group is not None else ""
-        skip: Literal["suppressed"] | None = "suppressed" if canonical(to) in self._suppressed else None
-        return Row(position, to, columns, group, skip, None, where, str(given))
+        same = canonical(to)
+        skip: Literal["suppressed"] | None = "suppressed" if same in self._suppressed else None
+        return Row(position, to, columns, group, skip, None, where, str(given)), same
 
     def survey(self) -> Survey:
         """
@@ -210,7 +213,7 @@ class Recipients:
         for row in self._read():
             found.total += 1
             values = self._counting(row)
-            digest.update(json.dumps(values, default=str).encode())
+            digest.update(_encode(values).encode())
             mark = _mark(mark, values)
             surveyed.append(mark)
             if row.error is not None:

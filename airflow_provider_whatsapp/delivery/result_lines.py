@@ -90,6 +90,9 @@ def marked(line: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, default=str, allow_nan=False).encode
+
+
 def dump(line: dict[str, Any]) -> bytes:
     """
     Return a result as a line of strict JSON in UTF-8, whatever its row holds.
@@ -97,8 +100,7 @@ def dump(line: dict[str, Any]) -> bytes:
     :param line: The result.
     """
     try:
-        text = json.dumps(line, ensure_ascii=False, default=str, allow_nan=False)
-        return text.encode() + b"\n"
+        return _encode(line).encode() + b"\n"
     except (ValueError, TypeError, RecursionError):  # half a character, no number, a key that is no text
         safe = {name: _plain(value) for name, value in line.items()}
         return json.dumps(safe, default=str).encode() + b"\n"
