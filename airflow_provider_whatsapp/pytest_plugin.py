@@ -149,7 +149,7 @@ class Templates:
         :param path: A template file, or a folder of them, as ``templates plan`` takes it.
         :param status: Their status.
         :return: Name and language of each.
-        :raises TemplateFileError: A file is wrong; it says file and line.
+        :raises ValueError: A file is wrong; the error says file and line.
         :raises SandboxError: WhatsApp would refuse one of them.
         """
         from airflow_provider_whatsapp.message_templates.yamlfile import load

@@ -49,7 +49,7 @@ class MediaFile:
     A file that WhatsApp takes; made by :func:`media_file`, which checks it.
 
     :param name: File name as the recipient sees it.
-    :param mime_type: MIME type, one of those in :data:`KINDS`.
+    :param mime_type: MIME type, one of those in :data:`~airflow_provider_whatsapp.client.media_types.KINDS`.
     :param kind: ``image``, ``video``, ``audio``, ``sticker`` or ``document``.
     :param size: Bytes.
     :param open: Opens the content from its beginning; once per try of an upload.

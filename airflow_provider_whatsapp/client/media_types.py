@@ -177,7 +177,7 @@ def type_of(head: bytes, *, named: str | None, kind: str | None = None) -> str:
     """
     Return a file's MIME type; where its content is of a type that WhatsApp takes, the content decides.
 
-    :param head: The first :data:`HEAD` bytes.
+    :param head: The first ``HEAD`` bytes.
     :param named: What its name or a caller says it is; None: nothing.
     :param kind: What it is to go as, where that is known: MP4's container holds video and audio.
     :raises ValueError: It is named a type that has a signature, which the content lacks; the text says what it is.

@@ -70,7 +70,7 @@ async def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 
 async def in_fair_thread(conn_id: str, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """
-    Run a function that asks a gateway as :func:`in_thread` does, in one of the threads that its connection may use.
+    Run a function that asks a gateway as ``in_thread`` does, in one of the threads that its connection may use.
 
     :param conn_id: The Airflow connection.
     :param function: What to run.
