@@ -72,6 +72,24 @@ class WhatsAppRetryPolicy(_Base):  # type: ignore[misc]
         return cls(None if longest is None else timedelta(seconds=longest))
 
 
+def partial_with_policy(partial: Any, arguments: dict[str, Any]) -> Any:
+    """
+    Give a mapped operator this policy, where Airflow has them and the user gave none.
+
+    :param partial: What Airflow has made of ``.partial()``; it holds an argument for each that was left out.
+    :param arguments: Keyword arguments of ``.partial()``.
+    """
+    sources = (
+        arguments,
+        arguments.get("default_args") or {},
+        getattr(partial.kwargs.get("dag"), "default_args", None) or {},
+    )
+    given = partial.kwargs.get("retry_policy") or any("retry_policy" in source for source in sources)
+    if RetryPolicy is not None and not given:
+        partial.kwargs["retry_policy"] = WhatsAppRetryPolicy()
+    return partial
+
+
 def with_policy(arguments: dict[str, Any]) -> dict[str, Any]:
     """
     Return an operator's arguments with this policy, where Airflow has them and the user gave none.

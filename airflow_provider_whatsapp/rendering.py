@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_whatsapp._suggest import Suggests
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 _KEPT = (Mapping, Set, list, tuple, bytes, bytearray, os.PathLike)
 
 
-class TextFields:
+class TextFields(Suggests):
     """
     An operator, sensor or notifier whose template fields hold texts, native rendering or not.
 

@@ -20,6 +20,7 @@ FLOORS = {
     "connect": 2,
     "__main__": 3,
     "_compat": 3,
+    "_suggest": 3,
     "airflow_cli": 3,
     "assets": 3,
     "cluster_policy": 3,

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from airflow.sdk import DAG
 
 from airflow_provider_whatsapp._compat import RetryPolicy
 from airflow_provider_whatsapp.client.errors import RateLimitError, TemplateError
-from airflow_provider_whatsapp.operators.messages import SendTextOperator
+from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+from airflow_provider_whatsapp.operators.messages import SendTemplateOperator, SendTextOperator
 from airflow_provider_whatsapp.policies import WhatsAppRetryPolicy
+from airflow_provider_whatsapp.sensors.messages import MessageStatusSensor
 
 needs_policies = pytest.mark.skipif(RetryPolicy is None, reason="Airflow before 3.3 has no retry policies")
 
@@ -46,3 +49,59 @@ def test_before_3_3_there_is_none():
     assert not hasattr(SendTextOperator(task_id="a", to="1", text="x"), "retry_policy")
     with pytest.raises(RuntimeError, match=r"need Airflow 3\.3"):
         WhatsAppRetryPolicy()
+
+
+@needs_policies
+@pytest.mark.parametrize(
+    ("defaults", "arguments", "own"),
+    [
+        ({}, {}, True),
+        ({"retries": 2}, {"retries": 3}, True),
+        ({"retry_policy": None}, {}, False),
+        ({}, {"retry_policy": None}, False),
+        ({}, {"default_args": {"retry_policy": None}}, False),
+    ],
+)
+def test_a_mapped_task_has_it_too(defaults, arguments, own):
+    with DAG("mapped", schedule=None, default_args=defaults):
+        mapped = SendTextOperator.partial(task_id="a", to="+15550001111", **arguments).expand(text=["x", "y"])
+
+    assert isinstance(mapped.retry_policy, WhatsAppRetryPolicy) is own
+    task = mapped.unmap({"text": "x"})
+    assert isinstance(task.retry_policy, WhatsAppRetryPolicy) is own
+
+
+@needs_policies
+def test_a_mapped_task_with_it_is_serialized():
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    with DAG("serialized", schedule=None) as dag:
+        SendTextOperator.partial(task_id="a", to="+15550001111").expand(text=["x", "y"])
+
+    restored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+
+    assert restored.get_task("a").has_retry_policy
+
+
+@pytest.mark.parametrize(
+    ("make", "meant"),
+    [
+        (lambda: SendTemplateOperator(task_id="a", to="1", template="t"), "'template_name'"),
+        (lambda: SendTextOperator(task_id="a", to="1", text="x", conn_id="c"), "'maton_conn_id'"),
+        (lambda: SendTextOperator(task_id="a", to="1", txt="x"), "'text'"),
+        (lambda: SendTextOperator.partial(task_id="a", to="1", conn_id="c"), "'maton_conn_id'"),
+        (lambda: WhatsAppNotifier(to="1", template="t"), "'template_name'"),
+        (lambda: MessageStatusSensor(task_id="a", message_id="wamid.x"), "'message_ids'"),
+    ],
+)
+def test_another_name_says_what_was_meant(make, meant):
+    with pytest.raises(TypeError, match=f"Did you mean {meant}"):
+        make()
+
+
+def test_a_class_of_ones_own_may_take_what_it_likes():
+    class Own(SendTextOperator):
+        def __init__(self, **kwargs):
+            super().__init__(text=kwargs.pop("texts"), **kwargs)
+
+    assert Own(task_id="a", to="1", texts="x").text == "x"

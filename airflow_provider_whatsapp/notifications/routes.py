@@ -7,7 +7,6 @@ Routes are a mapping, ``{"high": [...], "tag:finance": [...], "default": [...]}`
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Mapping
@@ -34,6 +33,8 @@ def load_routes(source: Any, variable: Any) -> dict[str, list[str]]:
     :raises ConfigurationError: There is no such file or Variable, or it is no mapping of numbers.
     """
     from airflow_provider_whatsapp.client.errors import ConfigurationError
+    from airflow_provider_whatsapp.client.phone import mask_numbers
+    from airflow_provider_whatsapp.message_templates.problems import TemplateFileError
 
     if isinstance(source, Mapping):
         return _checked(source, "routes")
@@ -42,7 +43,12 @@ def load_routes(source: Any, variable: Any) -> dict[str, list[str]]:
     where = f"the file {name}" if is_file else f"the Airflow Variable {name}"
     try:
         text = Path(name).read_text(encoding="utf-8") if is_file else variable.get(name)
-        found = _parsed(text, as_yaml=is_file and not name.endswith(".json"))
+        found = _parsed(text, name if is_file else f"{name}.json")
+    except TemplateFileError as error:
+        raise ConfigurationError(
+            f"The alert routes in {where} cannot be read: {mask_numbers(str(error))}",
+            advice="Put one mapping there, each name once.",
+        ) from None
     except Exception as error:
         raise ConfigurationError(
             f"The alert routes in {where} cannot be read ({type(error).__name__})",
@@ -121,14 +127,15 @@ def dag_tags(context: Mapping[str, Any]) -> set[str]:
     return {str(getattr(tag, "name", tag)) for tag in found or ()}
 
 
-def _parsed(text: Any, *, as_yaml: bool) -> Any:
+def _parsed(text: Any, name: str) -> Any:
+    """Read routes as template files are read: names and numbers stay as they are written, and each name stands once."""
     if not isinstance(text, str):
         return text
-    if not as_yaml:
-        return json.loads(text)
-    import yaml
+    from airflow_provider_whatsapp.message_templates.yamltree import parse
 
-    return yaml.safe_load(text)
+    documents = parse(text.removeprefix("\ufeff"), name)
+    # Several documents are no mapping.
+    return documents[0][0] if len(documents) == 1 else [data for data, _ in documents]
 
 
 def _checked(found: Any, where: str) -> dict[str, list[str]]:
@@ -141,7 +148,7 @@ def _checked(found: Any, where: str) -> dict[str, list[str]]:
         )
     routes = {}
     for name, numbers in found.items():
-        several = [numbers] if isinstance(numbers, str | int) else numbers
+        several = [numbers] if isinstance(numbers, str | int | float) else numbers
         if not isinstance(several, list | tuple):
             raise ConfigurationError(
                 f"The alert route {name!r} in {where} is no list of numbers",

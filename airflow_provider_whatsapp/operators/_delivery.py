@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_whatsapp._suggest import refuse_unknown
 from airflow_provider_whatsapp.links import ResultsLink
 from airflow_provider_whatsapp.operators._arguments import count_or_share, flag, one_of
 from airflow_provider_whatsapp.operators._private import hidden
 from airflow_provider_whatsapp.operators._template_check import look_up
-from airflow_provider_whatsapp.policies import with_policy
+from airflow_provider_whatsapp.policies import partial_with_policy, with_policy
 from airflow_provider_whatsapp.rendering import TextFields
 
 if TYPE_CHECKING:
@@ -105,6 +106,17 @@ class DeliveringOperator(TextFields, BaseOperator):
         self.log_pii: Any = log_pii
         self._revealed: dict[str, Any] | None = None
         self._delivery: Delivery | None = None
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """
+        Return the operator to be mapped by ``.expand()``, with the retry policy that it has otherwise.
+
+        :param kwargs: Arguments that all mapped tasks share.
+        :raises TypeError: There is no such argument.
+        """
+        refuse_unknown(cls, kwargs)
+        return partial_with_policy(super().partial(**kwargs), kwargs)
 
     @cached_property
     def hook(self) -> MatonWhatsAppHook:

@@ -68,6 +68,7 @@ class MessageStatusSensor(DeferringSensor):
             from airflow_provider_whatsapp.client.masking import mask_id
 
             given: Any = self.message_ids  # rendered, it may be anything
+            given = _listed(given) if isinstance(given, str) else given
             several = isinstance(given, list | tuple)
             shown: Any = [mask_id(each) for each in given] if several else given and mask_id(given)
             self._revealed, self.message_ids = (given,), shown
@@ -86,6 +87,8 @@ class MessageStatusSensor(DeferringSensor):
             msg = f"status is {self.status!r}; wait for one of {', '.join(STATUSES)}."
             raise AirflowFailException(msg)
         given: Any = self._revealed[0] if self._revealed else self.message_ids
+        if isinstance(given, str):
+            given = _listed(given)
         ids = list(given) if isinstance(given, list | tuple | set) else [given]
         if not ids or not all(isinstance(each, str) and each for each in ids):
             msg = "No message to wait for: give message_ids, the wamids of a sending task's report."
@@ -151,3 +154,17 @@ class MessageStatusSensor(DeferringSensor):
         if event["state"] == "timeout":
             raise AirflowSensorTimeout(event["message"])
         raise AirflowFailException(event["message"])
+
+
+def _listed(text: str) -> list[str]:
+    """Return the IDs in a text: a list as JSON or as Python writes it, or separated by commas; no ID holds one."""
+    from airflow_provider_whatsapp.client.errors import PayloadError
+    from airflow_provider_whatsapp.delivery.suppression import listed
+
+    if text.lstrip().startswith("["):
+        try:
+            found = listed(text, field="message_ids")
+        except PayloadError as error:
+            raise AirflowFailException(str(error)) from None
+        return [each.strip() if isinstance(each, str) else each for each in found]
+    return [part.strip() for part in text.split(",") if part.strip()]

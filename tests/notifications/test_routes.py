@@ -100,3 +100,59 @@ def test_routes_that_cannot_be_read_say_so_without_a_number(source):
 )
 def test_tags_in_every_kind_of_context(context, tags):
     assert dag_tags(context) == tags
+
+
+YAML = """no: ["0015550100101"]
+on: [0015550100102, +15550100103]
+1_0: 15550100104
+default: '+15550100105'
+"""
+
+
+def test_yaml_is_read_as_it_is_written(tmp_path):
+    """YAML 1.1 would make a switch of ``no`` and another number of one that begins with 00."""
+    path = tmp_path / "routes.yaml"
+    path.write_text(YAML)
+    routes = load_routes(str(path), None)
+    assert {name: usable([numbers]) for name, numbers in routes.items()} == {
+        "no": ["15550100101"],
+        "on": ["15550100102", "15550100103"],
+        "1_0": ["15550100104"],
+        "default": ["15550100105"],
+    }
+
+
+@pytest.mark.parametrize("name", ["routes.json", "routes.yaml"])
+def test_a_byte_order_mark_is_no_part_of_it(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("\ufeff" + json.dumps({"default": ["+15550100101"]}), encoding="utf-8")
+    assert load_routes(str(path), None) == {"default": ["+15550100101"]}
+
+
+def test_a_variable_with_a_byte_order_mark():
+    variables = Variables(routes="\ufeff" + json.dumps({"default": ["+15550100101"]}))
+    assert load_routes("routes", variables) == {"default": ["+15550100101"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("routes.yaml", "high: ['+15550100101']\nhigh: ['+15550100102']"),
+        ("routes.json", '{"high": ["+15550100101"], "high": ["+15550100102"]}'),
+        ("routes.yaml", "high: ['+15550100101']\n---\nlow: ['+15550100102']"),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_routes(str(tmp_path / name), None)
+    assert "15550100101" not in str(caught.value)
+
+
+def test_the_routes_of_a_float_column():
+    assert usable(
+        [{"a": 1}.get("b"), load_routes({"default": [15550100123.0, "15550100124.0"]}, None)["default"]]
+    ) == [
+        "15550100123",
+        "15550100124",
+    ]

@@ -24,6 +24,7 @@ from airflow_provider_whatsapp.operators.messages import (
     SendTextOperator,
 )
 from airflow_provider_whatsapp.operators.sql import SqlToWhatsAppOperator
+from airflow_provider_whatsapp.sensors.messages import MessageStatusSensor
 
 TO = "+15550100123"
 
@@ -270,3 +271,29 @@ def test_media_that_was_rendered_natively_is_still_a_file(native, tmp_path):
     task = SendMediaOperator(task_id="task", to=TO, media="{{ path }}", log_pii=True)
     task.render_template_fields({"path": ObjectStoragePath(f"file://{path}")})
     assert isinstance(task.media, ObjectStoragePath)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["wamid.a", "wamid.b"],
+        "['wamid.a', 'wamid.b']",
+        '["wamid.a", "wamid.b"]',
+        "wamid.a, wamid.b",
+        " wamid.a,wamid.b ",
+    ],
+)
+def test_a_sensor_reads_a_list_that_was_rendered_as_text(given):
+    sensor = MessageStatusSensor(
+        task_id="task", message_ids="{{ given }}" if isinstance(given, str) else given
+    )
+    sensor.render_template_fields({"given": given})
+    assert sensor._checked() == ["wamid.a", "wamid.b"]
+
+
+@pytest.mark.parametrize("given", ["['wamid.a'", "[]", "", " , ", "[1]"])
+def test_a_sensor_refuses_a_text_that_holds_no_message(given):
+    sensor = MessageStatusSensor(task_id="task", message_ids="{{ given }}")
+    with pytest.raises(AirflowFailException, match="message"):
+        sensor.render_template_fields({"given": given})
+        sensor._checked()
