@@ -157,14 +157,14 @@ class MessageStatusSensor(DeferringSensor):
 
 
 def _listed(text: str) -> list[str]:
-    """Return the IDs in a text: a list as JSON or as Python writes it, or separated by commas; no ID holds one."""
+    """Return the IDs in a text, which holds a list or separates them by commas; none where the list is broken."""
     from airflow_provider_whatsapp.client.errors import PayloadError
     from airflow_provider_whatsapp.delivery.suppression import listed
 
     if text.lstrip().startswith("["):
         try:
             found = listed(text, field="message_ids")
-        except PayloadError as error:
-            raise AirflowFailException(str(error)) from None
+        except PayloadError:
+            return []
         return [each.strip() if isinstance(each, str) else each for each in found]
     return [part.strip() for part in text.split(",") if part.strip()]
