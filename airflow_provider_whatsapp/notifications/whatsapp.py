@@ -220,6 +220,20 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
         env.undefined = Missing
         return env
 
+    def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
+        """
+        Render; what native rendering makes None of is a dash where the template has a variable for it.
+
+        :param context: The context of a callback.
+        :param jinja_env: Jinja's environment; None: that of :meth:`get_template_env`.
+        """
+        from airflow_provider_whatsapp.notifications.wording import without_gaps
+
+        header, buttons = self.header, self.buttons
+        super().render_template_fields(context, jinja_env)
+        self.header = without_gaps(header, self.header)
+        self.buttons = without_gaps(buttons, self.buttons)
+
     def notify(self, context: Context) -> None:
         """
         Send, unless the same was told a moment ago.

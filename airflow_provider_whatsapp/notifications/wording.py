@@ -140,13 +140,25 @@ def fitted(body: Any) -> Any:
     return body if body is None else [_value(body)]
 
 
+def without_gaps(given: Any, rendered: Any) -> Any:
+    """
+    Return an argument with a dash for what was given and is None after it was rendered.
+
+    :param given: The argument as it was given.
+    :param rendered: What Jinja made of it.
+    """
+    if isinstance(given, list) and isinstance(rendered, list):
+        return [without_gaps(one, other) for one, other in zip(given, rendered, strict=True)]
+    return MISSING if rendered is None and isinstance(given, str) else rendered
+
+
 def fitted_header(header: Any) -> Any:
     """
     Fit a template's header, where it is a text.
 
     :param header: A text, media, or nothing.
     """
-    scalar = isinstance(header, str | int | float) or hasattr(header, "isoformat")
+    scalar = isinstance(header, str | int | float | list | tuple | set) or hasattr(header, "isoformat")
     return fit(header, MAX_HEADER) if scalar and not looks_like_media(header) else header
 
 

@@ -8,6 +8,7 @@ import logging
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -585,3 +586,52 @@ def test_an_alert_ends_in_its_time_however_the_gateway_drips(variables, monkeypa
 
     assert gateway.accepted == [TO.lstrip("+")]
     assert "may have been sent" in str(error)
+
+
+ODD = [
+    ("{{ exception }}", "no rows"),
+    ("{{ when }}", "2026-11-28 20:07:00+00:00"),
+    ("{{ nothing }}", "-"),
+    ("{{ missing }}", "-"),
+    ("{{ missing.deeper }}", "-"),
+    ("{{ number }}", "12"),
+    ("{{ ratio }}", "nan"),
+    ("{{ half }}", "half \ufffd"),
+    ("{{ lines }}", "a b"),
+    ("12.50", "12.50"),
+    ("12,400", "12,400"),
+    ("{{ items }}", "['a', 1]"),
+    (None, "-"),
+    (12, "12"),
+    (datetime(2026, 11, 28, 20, 7, tzinfo=UTC), "2026-11-28 20:07:00+00:00"),
+    ("None", "-"),
+]
+
+
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize(("value", "text"), ODD, ids=repr)
+def test_no_alert_is_lost_for_an_odd_value(sandbox, variables, native, value, text, caplog):
+    from airflow.sdk import DAG
+
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+    MatonWhatsAppHook().create_template("own", "en_US", "UTILITY", OWN)
+    sandbox.post("templates", name="own", language="en_US", status="APPROVED")
+    context = failure(
+        when=datetime(2026, 11, 28, 20, 7, tzinfo=UTC),
+        nothing=None,
+        number=12,
+        ratio=float("nan"),
+        half="half \ud83d",
+        lines="a\n\tb",
+        items=["a", 1],
+    )
+    context["dag"] = DAG("orders", schedule=None, render_template_as_native_obj=native)
+    text = "-" if text == "nan" else text
+
+    make(template_name="own", header=value or "-", body=[value], buttons=[value or "-"], cooldown=0)(context)
+
+    assert [
+        message["payload"]["template"]["components"][1]["parameters"][0]["text"]
+        for message in sandbox.messages
+    ] == [text], caplog.text

@@ -180,7 +180,7 @@ def test_in_alerts_too(native, template, value):
         to=TO, template_name="t", header=template, dedupe_key="{{ number }}", severity=None
     )
     notifier.render_template_fields(dict(VALUES) | {"dag": native})
-    assert notifier.header == value
+    assert notifier.header == ("-" if value is None else value)
     assert notifier.dedupe_key == "12"
 
 
