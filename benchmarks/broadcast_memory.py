@@ -86,6 +86,7 @@ def one(url, count):
     """Send to so many people; print the peak of memory and the cost of a message."""
     from airflow_provider_whatsapp.client.config import ClientConfig
     from airflow_provider_whatsapp.client.messages import Template
+    from airflow_provider_whatsapp.client.phone import address
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
     from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
     from airflow_provider_whatsapp.delivery.fill import fill
@@ -110,7 +111,7 @@ def one(url, count):
         delivery = Delivery(
             ledger,
             lambda row: Template("hello", body=[fill("{name}", row.values)]),
-            client.messages.send,
+            lambda to, message: client.messages.send(address(to), message),
             rules=Rules(varied=True),
             take=results.take,
         )

@@ -47,11 +47,17 @@ def main():
     from airflow_provider_whatsapp.delivery.stores import FileStore
 
     class SlowStore(FileStore):
-        """As slow as Airflow's task state store was measured to be."""
+        """As slow as Airflow's task state store was measured to be; counts what is written."""
+
+        writes = most = 0
 
         def set(self, key, value):
             time.sleep(options.store_takes)
             super().set(key, value)
+            self.writes += 1
+            self.most = max(
+                self.most, len(value["claimed"]) if isinstance(value, dict) and "claimed" in value else 0
+            )
 
     flags = ["--rate-limit", str(options.rate), "--throughput", "0", "--pair-limit", "0"]
     with (
@@ -68,12 +74,17 @@ def main():
         )
         recipients = Recipients([f"1555{place:07}" for place in range(options.recipients)])
         survey = recipients.survey()
-        ledger = Ledger(SlowStore(Path(folder)))
+        store = SlowStore(Path(folder))
+        ledger = Ledger(store)
         ledger.begin(Job(survey.digest, "message", survey.total), Try())
         threads = threads_for(options.rate, survey.total)
         with WhatsAppClient(config) as client:
             delivery = Delivery(
-                ledger, lambda _: Text("hello"), client.messages.send, rules=Rules(threads=threads)
+                ledger,
+                lambda _: Text("hello"),
+                client.messages.send,
+                rules=Rules(threads=threads, rate=options.rate),
+                permit=client.messages.permit,
             )
             began = time.perf_counter()
             report = delivery.run(recipients, Report(limit=100))
@@ -84,7 +95,8 @@ def main():
     ideal = (options.recipients - 1) / options.rate + options.latency
     text = (
         f"{report.summary()} in {took:.2f} s; the limit's own time is {ideal:.2f} s: {took / ideal - 1:+.2%}\n"
-        f"{threads} threads, {2 * threads} claimed at most; answers: {dict(statuses)}"
+        f"{threads} threads, {store.most} claimed at most, {store.writes / took:.1f} writes per second; "
+        f"answers: {dict(statuses)}"
     )
     name = (
         f"broadcast to {options.recipients:,} at {options.rate}/s, {options.latency * 1e3:.0f} ms per answer"

@@ -79,14 +79,15 @@ class ClaimWindow:
                 self._seconds = _MEMORY
 
     def left(self) -> bool:
-        """Take note of one that leaves now or never will, and say whether the next are to be claimed."""
+        """Take note of one that leaves now or never will, and say whether it is time to claim the next."""
         with self._lock:
             now = self._clock()
             self._seconds += now - self._since
             self._left += 1
             self._since = now
             self._waiting -= 1
-            return self._waiting <= self._low()
+            # Said once for each group: whoever is woken for nothing costs as much as a part of a message.
+            return self._waiting in (0, self._low())
 
     def wrote(self, seconds: float) -> None:
         """
