@@ -32,6 +32,7 @@ from airflow_provider_whatsapp.client.errors import (
 )
 from airflow_provider_whatsapp.client.hosts import CURRENT_HOST, is_loopback
 from airflow_provider_whatsapp.client.masking import Cleaner
+from airflow_provider_whatsapp.client.messages.texts import half_of_a_character, text_of
 from airflow_provider_whatsapp.client.rate_limit import Pacer, shared_pacer
 from airflow_provider_whatsapp.client.retry import RequestRetry
 from airflow_provider_whatsapp.client.wire import RecordingAdapter, end_record, request_began, start_record
@@ -310,13 +311,24 @@ def _paused(seconds: float, stop: threading.Event | None) -> bool:
 
 def _json_bytes(content: Any) -> bytes:
     try:
-        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+        text = json.dumps(
+            content, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_scalar_text
+        )
+        return text.encode()
     except UnicodeEncodeError:
+        raise half_of_a_character("message") from None
+    except PayloadError:
+        raise
+    except (ValueError, RecursionError) as error:  # nan and infinity, or a part that holds itself
         raise PayloadError(
-            "holds half of a character (a lone surrogate), which cannot be sent",
+            f"cannot be written as JSON: {error}",
             field="message",
-            advice="See where the text comes from: it was cut, or decoded the wrong way.",
+            advice="JSON has no nan and no infinity, and no part of a message may hold itself.",
         ) from None
+
+
+def _scalar_text(value: Any) -> str:
+    return text_of(value, "message")
 
 
 def encode_query(query: Mapping[str, Any]) -> str:

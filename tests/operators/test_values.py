@@ -17,6 +17,7 @@ from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import Template
 from airflow_provider_whatsapp.client.messages.texts import text_of
 from airflow_provider_whatsapp.delivery.fill import fill
+from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 from airflow_provider_whatsapp.operators.messages import (
     SendMediaOperator,
@@ -297,3 +298,39 @@ def test_a_sensor_refuses_a_text_that_holds_no_message(given):
     sensor.render_template_fields({"given": given})
     with pytest.raises(AirflowFailException, match="No message to wait for"):
         sensor._checked()
+
+
+def components(value):
+    return [{"type": "body", "parameters": [{"type": "text", "text": value}]}]
+
+
+RAW = [pair for pair in WRITTEN if isinstance(pair[0], Decimal | dt.date | dt.time | UUID | Scalar)]
+
+
+@pytest.mark.parametrize(("value", "text"), RAW, ids=repr)
+def test_graphs_own_json_holds_values_by_the_same_rule(sandbox, value, text):
+    MatonWhatsAppHook().create_template(
+        "raw",
+        "en_US",
+        "UTILITY",
+        [{"type": "BODY", "text": "It is {{1}} now.", "example": {"body_text": [["x"]]}}],
+    )
+    sandbox.post("templates", name="raw", language="en_US", status="APPROVED")
+    SendTemplateOperator(task_id="task", to=TO, template_name="raw", components=components(value)).execute({})
+    (message,) = sandbox.messages
+    assert message["payload"]["template"]["components"][0]["parameters"][0]["text"] == text
+
+
+@pytest.mark.parametrize("value", [b"a", {1, 2}, float("nan"), float("inf"), object()], ids=repr)
+def test_what_json_cannot_hold_is_failed_and_not_unknown(sandbox, value):
+    task = SendTemplateOperator(
+        task_id="task",
+        to=[TO, "+15550100124"],
+        template_name="raw",
+        components=components(value),
+        check_template=False,
+        max_failed=2,
+    )
+    report = task.execute({})
+    assert (report["failed"], report["unknown"], report["sent"]) == (2, 0, 0)
+    assert sandbox.messages == []
