@@ -21,6 +21,7 @@ from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 from airflow_provider_whatsapp.operators.messages import (
     SendMediaOperator,
+    SendMessageOperator,
     SendTemplateOperator,
     SendTextOperator,
 )
@@ -334,3 +335,24 @@ def test_what_json_cannot_hold_is_failed_and_not_unknown(sandbox, value):
     report = task.execute({})
     assert (report["failed"], report["unknown"], report["sent"]) == (2, 0, 0)
     assert sandbox.messages == []
+
+
+@pytest.mark.parametrize("native_dag", [False, True])
+def test_a_message_of_templates_is_sent_alike_with_and_without_native_rendering(sandbox, native_dag):
+    with DAG("messages", schedule=None, render_template_as_native_obj=native_dag):
+        task = SendMessageOperator(
+            task_id="text",
+            to="{{ to }}",
+            message={"type": "text", "body": "{{ text }} of 12,400", "preview_url": "{{ yes }}"},
+        )
+        place = SendMessageOperator(
+            task_id="place",
+            to=TO,
+            message={"type": "location", "latitude": "{{ price }}", "longitude": "{{ number }}"},
+        )
+    for each in (task, place):
+        each.render_template_fields(dict(VALUES) | {"to": "+15550100123"})
+        each.execute({})
+    text, location = (message["payload"] for message in sandbox.messages)
+    assert text["text"] == {"body": "12.50 of 12,400", "preview_url": True}
+    assert location["location"] == {"latitude": 12.5, "longitude": 12.0}

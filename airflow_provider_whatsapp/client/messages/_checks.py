@@ -154,16 +154,18 @@ def http_url(value: object, field: str, *, doc: str) -> None:
         )
 
 
-def flag(value: object, field: str, *, doc: str) -> None:
+def flag(value: object, field: str, *, doc: str) -> bool:
     """
-    Check a switch.
+    Return a switch, given as one or as its text, which a template makes of it.
 
     :param value: True or False.
     :param field: Path of the field.
     :param doc: Title of Meta's document.
     """
-    if not isinstance(value, bool):
+    found = {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else value
+    if not isinstance(found, bool):
         raise wrong_type(value, field, "true or false", doc=doc)
+    return found
 
 
 def choice(value: object, field: str, allowed: tuple[str, ...], *, doc: str) -> None:

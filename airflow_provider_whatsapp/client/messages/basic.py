@@ -40,7 +40,7 @@ class Text(Message):
         _checks.required_text(self.body, "text.body", doc=self.doc, limit=TEXT_LIMIT)
         if self.preview_url is None:
             _checks.put(self, "preview_url", False)
-        _checks.flag(self.preview_url, "text.preview_url", doc=self.doc)
+        _checks.put(self, "preview_url", _checks.flag(self.preview_url, "text.preview_url", doc=self.doc))
 
     def to_payload(self) -> dict[str, Any]:
         """Return the message as Graph's JSON."""

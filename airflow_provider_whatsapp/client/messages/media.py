@@ -148,7 +148,7 @@ class Audio(Media):
         """Check what this kind has beyond the others."""
         if self.voice is None:
             _checks.put(self, "voice", False)
-        _checks.flag(self.voice, "audio.voice", doc=self.doc)
+        _checks.put(self, "voice", _checks.flag(self.voice, "audio.voice", doc=self.doc))
 
     def content(self) -> dict[str, Any]:
         """Return the media object alone, marked as voice note if it is one."""
