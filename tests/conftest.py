@@ -44,6 +44,8 @@ FACES = ("airflow", "hooks", "notifications", "operators", "test_policies.py", "
 def pytest_collection_modifyitems(items):
     """Mark tests by what they use, so that no file has to remember it."""
     for item in items:
+        # Processes that share the tests have to collect the same names.
+        assert " at 0x" not in item.nodeid, f"an address is in the name of {item.nodeid}: give it an id"
         place = (
             item.path.relative_to(ROOT / "tests").parts[0] if item.path.is_relative_to(ROOT / "tests") else ""
         )

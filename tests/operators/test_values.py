@@ -42,6 +42,9 @@ class Scalar:
     def item(self):
         return self._value
 
+    def __repr__(self):
+        return f"Scalar({self._value!r})"
+
 
 WRITTEN = [
     ("12.50", "12.50"),
