@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+_AS_GIVEN = object()  # a mapped task's values are not rendered
 # What stays what it is; a text, a number or a date of a template is a text, as on every other DAG.
 _KEPT = (Mapping, Set, list, tuple, bytes, bytearray, os.PathLike)
 
@@ -31,6 +32,7 @@ class TextFields(Suggests):
     """Template fields in which the name of a file stands for what it holds; ``template_ext`` says of which files."""
 
     _renders_texts = True
+    _rendered: Any = None
 
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], *args: Any, **kwargs: Any
@@ -42,12 +44,20 @@ class TextFields(Suggests):
             own = parent is self
             self._renders_texts = not (own and name in self.native_fields)
             self.template_ext = extensions if not own or name in self.file_fields else ()
+            given, self._rendered = getattr(parent, name), _AS_GIVEN
             try:
                 render(parent, [name], *args, **kwargs)
+                if isinstance(given, str) and given and not self._rendered:
+                    # Airflow 3.1 leaves the template where nothing came of it.
+                    setattr(parent, name, self._rendered)
             finally:
                 self._renders_texts, self.template_ext = True, extensions
 
     def _render(self, template: Any, context: Context, dag: Any = None) -> Any:
+        self._rendered = self._render_once(template, context, dag)
+        return self._rendered
+
+    def _render_once(self, template: Any, context: Context, dag: Any) -> Any:
         if not self._renders_texts:
             return super()._render(template, context, dag)  # type: ignore[misc]
         watched = _Watched(template)

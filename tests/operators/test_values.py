@@ -7,6 +7,7 @@ import datetime as dt
 import json
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -361,3 +362,31 @@ def test_a_message_of_templates_is_sent_alike_with_and_without_native_rendering(
     text, location = (message["payload"] for message in sandbox.messages)
     assert text["text"] == {"body": "12.50 of 12,400", "preview_url": True}
     assert location["location"] == {"latitude": 12.5, "longitude": 12.0}
+
+
+@pytest.mark.parametrize("native_dag", [False, True])
+def test_a_template_of_which_nothing_comes_is_not_sent_itself(native_dag):
+    with DAG("empty", schedule=None, render_template_as_native_obj=native_dag):
+        task = SendMediaOperator(
+            task_id="task",
+            to=TO,
+            media="https://x.example/a.png",
+            caption="{% if no %}x{% endif %}",
+            log_pii=True,
+        )
+    task.render_template_fields({"no": False})
+    assert not task.caption
+    assert task.media == "https://x.example/a.png"
+
+
+@pytest.mark.parametrize("native_dag", [False, True])
+def test_the_values_of_a_mapped_task_stay(native_dag):
+    with DAG("mapped", schedule=None, render_template_as_native_obj=native_dag):
+        mapped = SendTextOperator.partial(task_id="task", to="{{ to }}", log_pii=True).expand(
+            text=["{{ x }}", "b"]
+        )
+    context = {"ti": SimpleNamespace(map_index=0, task=mapped), "to": TO, "expanded_ti_count": 2}
+    text = "{{ x }}"
+    task = mapped.unmap({"text": text})
+    task._do_render_template_fields(task, task.template_fields, context, task.get_template_env(), {id(text)})
+    assert (task.text, task.to) == ("{{ x }}", TO)
