@@ -70,11 +70,13 @@ class Scene:
     :param sandbox: Its URL, ``messages``, ``post`` and ``fault``, as of the tests' fixture.
     :param folder: For all files; ``ledger`` and ``results`` in it may be disks of their own.
     :param chance: Decides all that is random.
+    :param rate: Messages per second, as the connection has it.
     """
 
     sandbox: object
     folder: Path
     chance: random.Random
+    rate: float = RATE
     number: int = 0
     max_tries: int = 3
     ended: list[dict] = field(default_factory=list)
@@ -431,7 +433,7 @@ class Played(Scene):
             lines=read_lines(self.results) if self.lines is None else self.lines,
             tries=len(self.ended),
             state=self.ended[-1]["ended"],
-            rate=RATE,
+            rate=self.rate,
             latency=LATENCY,
             interrupted=self.interrupted,
             doubted=self.doubted,
@@ -440,7 +442,7 @@ class Played(Scene):
         return {"not as expected (forbidden)": len(self.mistakes)} | found
 
 
-def play(name, sandbox, folder, seed):
+def play(name, sandbox, folder, seed, rate=RATE):
     """
     Play one round.
 
@@ -448,9 +450,10 @@ def play(name, sandbox, folder, seed):
     :param sandbox: Empty, and Airflow's default connection leads to it.
     :param folder: An empty one.
     :param seed: Decides all that is random.
+    :param rate: Messages per second, as the connection has it.
     :return: The round's figures, and what was wrong in words.
     """
-    scene = Played(sandbox, Path(folder), random.Random(f"{name} {seed}"))
+    scene = Played(sandbox, Path(folder), random.Random(f"{name} {seed}"), rate)
     sandbox.fault("slow", seconds=LATENCY, times=0, path="/messages")
     try:
         FAULTS[name](scene)
@@ -481,13 +484,14 @@ def main():
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no round after so long")
     parser.add_argument("--fault", action="append", choices=FAULTS, help="only these; may be repeated")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--rate", type=float, default=RATE, help="messages per second")
     options = parser.parse_args()
     names = options.fault or list(FAULTS)
     if not has_disks():
         print("Disks cannot be mounted here: their faults are left out.")
         names = [name for name in names if name not in DISKS]
     sandbox = SandboxProcess("--rate-limit", "0", "--throughput", "0")
-    extra = {**sandbox.extra, "rate_limit": RATE, "max_retries": 1}
+    extra = {**sandbox.extra, "rate_limit": options.rate, "max_retries": 1}
     os.environ[CONN_VARIABLE] = json.dumps({**sandbox.connection, "extra": extra})
     totals, most, began, rounds, bad = Counter(), Counter(), time.monotonic(), 0, 0
     print(f"seed {options.seed}", flush=True)
@@ -495,7 +499,7 @@ def main():
         while rounds < options.rounds and time.monotonic() - began < options.seconds:
             name, folder = names[rounds % len(names)], tempfile.mkdtemp(prefix="round-")
             sandbox.post("reset")
-            found, mistakes = play(name, sandbox, folder, options.seed + rounds)
+            found, mistakes = play(name, sandbox, folder, options.seed + rounds, options.rate)
             rounds += 1
             totals.update(found)
             most |= Counter(found)
