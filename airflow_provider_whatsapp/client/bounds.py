@@ -36,6 +36,8 @@ _MAX_MEMBERS = 8
 _PIECE = 65_536
 _SMALL = 8_192
 """Bytes that a socket takes at one go, unless nothing leaves at all."""
+_TLS_PIECE = 16_384
+"""Bytes that TLS sends in one record."""
 _LOOK_EVERY = 0.02
 """Seconds between two looks at what has left."""
 _EARLY = 0.5
@@ -243,17 +245,21 @@ def send_all(sock: Any, data: Any, patience: float, until: float) -> None:
     :raises TimeoutError: Nothing has left for so long, or the moment has come.
     :raises BrokenPipeError: Nothing has left for so long, and there is an answer already.
     """
+    view = memoryview(data).cast("B")
     if not isinstance(sock, socket.socket):
         # TLS inside the TLS of a proxy: what it has begun to send cannot be sent again.
-        sock.settimeout(_slice(patience, until))
-        sock.sendall(data)
+        for start in range(0, len(view), _TLS_PIECE):
+            sock.settimeout(_slice(patience, until))
+            sock.sendall(view[start : start + _TLS_PIECE])
         return
-    view = memoryview(data).cast("B")
+    # TLS tells nothing of a piece before the whole of it has been taken.
+    most = _TLS_PIECE if isinstance(sock, ssl.SSLSocket) else None
     while view:
         sock.settimeout(_slice(patience, until))
-        before = unsent(sock) if len(view) > _SMALL else None
+        piece = view[:most]
+        before = unsent(sock) if len(piece) > _SMALL else None
         try:
-            view = view[sock.send(view) :]
+            view = view[sock.send(piece) :]
         except TimeoutError:
             # Buffers of the system take bytes again only when a good part of them has left.
             if not _has_left(sock, before):

@@ -215,6 +215,7 @@ def each_text(value: Any, change: Callable[[str], str]) -> Any:
     """
     root = [value]
     rest: list[Any] = [root]
+    names: dict[str, str] = {}  # a list's objects have the same ones over and over
     while rest:
         node = rest.pop()
         for place, item in list(node.items()) if isinstance(node, dict) else enumerate(node):
@@ -222,7 +223,12 @@ def each_text(value: Any, change: Callable[[str], str]) -> Any:
                 node[place] = change(item)
             elif isinstance(item, dict | list):
                 rest.append(item)
-            if isinstance(place, str) and (name := change(place)) != place:
+            if not isinstance(place, str):
+                continue
+            name = names.get(place)
+            if name is None:
+                name = names[place] = change(place)
+            if name != place:
                 node[name] = node.pop(place)
     return root[0]
 

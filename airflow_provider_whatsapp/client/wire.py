@@ -51,6 +51,9 @@ servers close after 5 seconds or more, so an older connection is replaced by a n
 UNWATCHED = 65_536
 """Bytes of a request that are sent before its answer is waited for without a look at whether they have left."""
 
+PIECE = 65_536
+"""Bytes of a file that are read and sent at one go: each piece costs a few calls of the system beside its bytes."""
+
 _record = threading.local()
 
 
@@ -215,12 +218,12 @@ class RecordingAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pool manager, with recording connections."""
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, blocksize=PIECE, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _recording(self.poolmanager.pool_classes_by_scheme)
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
         """Return the manager for a proxy, with recording connections."""
-        manager = super().proxy_manager_for(proxy, **proxy_kwargs)
+        manager = super().proxy_manager_for(proxy, blocksize=PIECE, **proxy_kwargs)
         manager.pool_classes_by_scheme = _recording(manager.pool_classes_by_scheme)
         return manager
 

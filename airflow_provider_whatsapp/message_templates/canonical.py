@@ -167,6 +167,8 @@ def equal(mine: Any, theirs: Any) -> bool:
     :param mine: One, or a part of it.
     :param theirs: The other.
     """
+    if mine == theirs:
+        return True
     if isinstance(mine, dict) and isinstance(theirs, dict):
         return all(
             (key in _FILLED_IN and None in (mine.get(key), theirs.get(key)))
@@ -177,7 +179,7 @@ def equal(mine: Any, theirs: Any) -> bool:
         return len(mine) == len(theirs) and all(map(equal, mine, theirs))
     if isinstance(mine, str) != isinstance(theirs, str) and _is_number(mine, theirs):
         return str(mine) == str(theirs)  # Graph takes either for the other
-    return bool(mine == theirs)
+    return False
 
 
 def _is_number(*values: Any) -> bool:

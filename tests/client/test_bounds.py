@@ -172,6 +172,22 @@ def test_an_upload_over_a_slow_line_succeeds_however_long_it_takes(client_of, tl
     assert time.monotonic() - began > 2 * client.config.timeout[1], "it was slow enough to tell"
 
 
+def test_an_upload_goes_in_few_pieces(gateway, client_of):
+    """Each costs a look at what has left."""
+
+    class Counted(io.BytesIO):
+        pieces = 0
+
+        def read(self, size=-1):
+            self.pieces += 1
+            return super().read(size)
+
+    file = Counted(b"%PDF-1.7\n" + b"x" * (2**22 - 9))
+
+    assert client_of(gateway(ok({"id": "7"})).url).media.upload(file, filename="a.pdf") == "7"
+    assert file.pieces <= 2**22 / 65_536 + 2
+
+
 def test_an_upload_that_stands_still_is_given_up(client_of):
     server = SlowReader(most=100_000)
     client = client_of(server.url)
