@@ -68,7 +68,7 @@ class Round:
         unknown = {to for to, what in status.items() if what == "unknown"}
         reached = set(counts)
         found = {
-            "runs that did not succeed": self.state != "success",
+            "runs that did not succeed": int(self.state != "success"),
             "got it twice": sum(count > 1 for count in counts.values()),
             "without a state": len(set(self.people) - set(status)),
             "with two states": len(self.lines) - len(status),

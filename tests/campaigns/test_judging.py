@@ -46,6 +46,15 @@ def test_a_good_round_has_nothing_forbidden():
         ("without a state", lambda found: found.lines.pop()),
         ("with two states", lambda found: found.lines.append(found.lines[0])),
         ("called sent, and were not", lambda found: found.lines[3].update(status="sent")),
+        (
+            "lines that do not agree with the sandbox",
+            lambda found: found.lines[0].update(status="failed"),
+        ),
+        (
+            "lines that do not agree with the sandbox",
+            lambda found: found.lines[0].update(message_id="another"),
+        ),
+        ("lines that do not agree with the sandbox", lambda found: setattr(found, "ids", True)),
         ("lost", lambda found: found.lines[3].update(status="skipped")),
         ("sent before they were claimed", lambda found: found.journal[0].update(at=11.5)),
         ("sent before they were claimed", lambda found: found.journal[0]["claimed"].remove(1)),
@@ -66,3 +75,19 @@ def test_too_many_unknown_are_seen():
     found = Round(people=people, messages=[], lines=lines, tries=2, state="success")
 
     assert forbidden(found) == {"more unknown than in flight": 24}
+
+
+@pytest.mark.parametrize(
+    ("rate", "latency", "bound"), [pytest.param(10, 0.1, 6, id="10"), pytest.param(20, 0.1, 10, id="20")]
+)
+def test_the_rate_bounds_how_many_an_interruption_leaves_unknown(rate, latency, bound):
+    people = [f"1555{place:07}" for place in range(40)]
+    lines = [{"to": to, "status": "unknown"} for to in people]
+    found = Round(
+        people=people, messages=[], lines=lines, tries=3, state="success", rate=rate, latency=latency
+    )
+
+    found.interrupted = 2
+    assert forbidden(found) == {"more unknown than in flight": 40 - 2 * bound}
+    found.interrupted, found.doubted = 0, set(people[:30])
+    assert forbidden(found) == {"more unknown than in flight": 10}
