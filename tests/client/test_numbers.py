@@ -110,6 +110,7 @@ REFUSED = {
     "(12) 99123-4567": "would go to United States (+1)",
     "07911 123456": "no country code",
     "+1 5550100": "no number of United States (+1)",
+    "+200000000000": "no number of Egypt (+20)",
     "+999 123 456 789": "country code that no country has",
     "1-800-FLOWERS": "not part of a phone number",
     b"+15550100123": "not bytes",
