@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +117,9 @@ _SUFFIXES = {
 _TYPE_BY_SUFFIX = {f".{suffix}": mime for mime, listed in _SUFFIXES.items() for suffix in listed.split()}
 _SUFFIX_LIKE = re.compile(r"\.(?=[0-9]*[A-Za-z])[A-Za-z0-9_~]{1,16}", re.ASCII)
 
+_PROGRAMS = frozenset((".php", ".asp", ".aspx", ".ashx", ".jsp", ".do", ".cgi"))
+"""Suffixes of what makes a document when its link is followed, and of no document."""
+
 _SIGNATURES: tuple[tuple[int, bytes, tuple[str, ...]], ...] = (
     (0, b"\xff\xd8\xff", ("image/jpeg",)),
     (0, b"\x89PNG\r\n\x1a\n", ("image/png",)),
@@ -135,6 +139,7 @@ _SIGNATURES: tuple[tuple[int, bytes, tuple[str, ...]], ...] = (
     # Office encrypts a file with a password by putting it into the container of its old formats.
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", ("application/x-ole-storage", *_OLD_OFFICE, _DOCX, _XLSX, _PPTX)),
 )  # fmt: skip
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _OFFICE_PARTS = re.compile(rb"PK\x03\x04.{26}(word|xl|ppt)/", re.DOTALL)
 _OFFICE_TYPES = {b"word": _DOCX, b"xl": _XLSX, b"ppt": _PPTX}
 
@@ -182,7 +187,7 @@ def type_of(head: bytes, *, named: str | None, kind: str | None = None) -> str:
     :param kind: What it is to go as, where that is known: MP4's container holds video and audio.
     :raises ValueError: It is named a type that has a signature, which the content lacks; the text says what it is.
     """
-    found = _types_by_content(head, named)
+    found = () if _only_begins_like_one(head, named) else _types_by_content(head, named)
     if not found:
         return _type_without_signature(head, named)
     wanted = kind or KIND_OF.get(named or "")
@@ -193,6 +198,13 @@ def type_of(head: bytes, *, named: str | None, kind: str | None = None) -> str:
     if named is not None and named not in KIND_OF and found[0] not in KIND_OF:
         return named
     return found[0]
+
+
+def _only_begins_like_one(head: bytes, named: str | None) -> bool:
+    """Tell a table whose first column is called ID3 from a recording: what is no text holds control characters."""
+    if (named is not None and not _is_text_type(named)) or head.startswith((b"%PDF-", b"#!AMR")):
+        return False
+    return head[:16].isascii() and not _CONTROL.search(head)
 
 
 def _type_without_signature(head: bytes, named: str | None) -> str:
@@ -287,16 +299,19 @@ def shown_name(name: str, mime_type: str) -> str:
     return f"{last}.{_SUFFIXES[mime_type].split()[0]}"
 
 
-def link_name(path: str, name: str | None = None) -> str | None:
+def link_name(link: str | None, name: str | None = None) -> str | None:
     """
-    Return the name that a document behind a link shows; None: neither says what would open it.
+    Return the name that a document shows which is no file here; None: nothing says what would open it.
 
-    :param path: The link's path, decoded.
+    :param link: Where it lies; None: it is an upload.
     :param name: What a caller gave; it gets the link's suffix if it has none.
     """
-    last = _last(path)
+    try:
+        last = _last(unquote(urlsplit(link or "").path))
+    except ValueError:
+        last = ""
     suffix = PurePosixPath(last).suffix
-    if not _SUFFIX_LIKE.fullmatch(suffix):
+    if not _SUFFIX_LIKE.fullmatch(suffix) or suffix.lower() in _PROGRAMS:
         return _last(name) if name else None
     if not name:
         return last

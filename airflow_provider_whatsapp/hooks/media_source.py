@@ -6,14 +6,13 @@ import os
 from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from airflow_provider_whatsapp.client.errors import InvalidRequestError, NotFoundError, PayloadError
 from airflow_provider_whatsapp.client.media import looks_like_media, media_file, source_form
 from airflow_provider_whatsapp.client.media_types import (
     KIND_OF,
     KINDS,
-    link_name,
     stated_type,
     type_by_suffix,
 )
@@ -143,8 +142,6 @@ def _media_message(
             kind = _kind_of_id(client, source)
         if kind not in allowed:
             raise _not_allowed(kind, allowed)
-        if kind == "document" and source_form(source) == "link":
-            extras["filename"] = link_name(unquote(urlsplit(source).path), extras.get("filename"))
         return _message(kind, {source_form(source): str(source)}, extras)
     extras["filename"] = file.name
     _message(file.kind, {"id": "0"}, extras)  # refuses what is wrong before the file is uploaded

@@ -13,6 +13,7 @@ import airflow_provider_whatsapp
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.media import looks_like_media, media_file
 from airflow_provider_whatsapp.client.media_types import HEAD, KIND_OF, link_name
+from airflow_provider_whatsapp.client.messages import Document, parse_message
 
 OFFICE = "application/vnd.openxmlformats-officedocument"
 DOCX, XLSX, PPTX = (
@@ -240,15 +241,35 @@ def test_a_title_takes_the_suffix_of_the_file_that_it_stands_for(tmp_path):
 @pytest.mark.parametrize(
     ("path", "name", "shown"),
     [
-        ("/out/July report.pdf", None, "July report.pdf"),
+        ("/out/July%20report.pdf", None, "July report.pdf"),
         ("/out/July.pdf", "Sales", "Sales.pdf"),
         ("/out/July.pdf", "Sales.pdf", "Sales.pdf"),
         ("/download/77", None, None),
         ("/download/77", "/tmp/Sales.pdf", "Sales.pdf"),
+        ("/July%20report.pdf?X-Amz-Signature=a.b", None, "July report.pdf"),
+        ("/download.php?file=7", None, None),
+        ("/download.ASPX", "Sales", "Sales"),
     ],
 )
 def test_the_name_of_a_document_behind_a_link(path, name, shown):
-    assert link_name(path, name) == shown
+    link = f"https://files.example{path}"
+
+    assert link_name(link, name) == shown
+    document = Document(link=link, filename=name).to_payload()
+    assert document["document"].get("filename") == shown
+    assert parse_message(document).to_payload() == document
+
+
+def test_the_name_of_a_document_that_is_an_upload():
+    assert Document(id="1", filename="/tmp/out/Sales.pdf").content() == {"id": "1", "filename": "Sales.pdf"}
+    assert Document(id="1").content() == {"id": "1"}
+
+
+@pytest.mark.parametrize("content", [b"ID3,Name\n1,x\n", b"GIF89a,1\n", b"RIFF report\n", b"OggS\n"])
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a.log", "a.json"])
+def test_a_table_that_begins_like_a_signature_is_text(name, content):
+    """A column may be called ID3."""
+    assert media_file(content, filename=name).mime_type == "text/plain"
 
 
 @pytest.mark.parametrize("header", ["a.xlsx", "a.DOCX", "a.pptx", "clip.3gp", "photo.jpeg"])

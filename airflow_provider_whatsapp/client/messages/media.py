@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.client.media_types import link_name
 from airflow_provider_whatsapp.client.messages import _checks
 from airflow_provider_whatsapp.client.messages._base import Message
 
@@ -107,8 +108,8 @@ class Document(_Captioned):
     :param id: Media id.
     :param link: Public URL, instead of ``id``.
     :param caption: Text under it, up to 1024 characters.
-    :param filename: Name that the recipient sees, with its extension; without one the app shows a generic
-        name.
+    :param filename: Name that the recipient sees, with its extension; None: the link's own. Folders before it are
+        left out, and a name without extension gets the link's. The app shows a generic name where there is none.
     """
 
     kind: ClassVar[str] = "document"
@@ -124,8 +125,8 @@ class Document(_Captioned):
     def content(self) -> dict[str, Any]:
         """Return the media object alone, with caption and file name."""
         fields = _Captioned.content(self)
-        if self.filename:
-            fields["filename"] = self.filename
+        if name := link_name(self.link, self.filename):
+            fields["filename"] = name
         return fields
 
 
