@@ -88,7 +88,8 @@ SEPARATORS = st.text(st.sampled_from(" -./\u00a0\u200e\u202a"), max_size=2)
 )
 def test_separators_never_change_the_digits(digits, data, prefix):
     written = prefix + "".join(digit + data.draw(SEPARATORS) for digit in digits)
-    assume(not re.search(r"\.0+\s*$", written))  # a float's
+    bare = written.replace("\u200e", "").replace("\u202a", "")
+    assume(not re.search(r"\.0+\s*$", bare))  # a float's
     try:
         found = normalise(written)
     except PayloadError as refused:  # 12 345 67/89 may be two numbers, or one with an extension
