@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -29,7 +29,7 @@ from airflow_provider_whatsapp.client.resources import base
 from airflow_provider_whatsapp.client.retry import RequestRetry
 from airflow_provider_whatsapp.client.transport import Transport
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
-from tests.hostile import ACCEPTED, HostileGateway, dripping, message, ok, read_request
+from tests.hostile import ACCEPTED, CASES, HostileGateway, dripping, message, ok, read_request
 
 TO = "+15550001111"
 KEY = "a-key-that-must-not-leak"
@@ -82,6 +82,29 @@ def bounded(function, *args, **options):
 
 
 # The deadline
+
+
+TICK = 0.02
+"""Seconds. Whoever counts them is held up by a busy machine as the one who is counted is: no clock is compared."""
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_an_answer_is_over_within_its_time_and_a_second(case, gateway, client_of):
+    server = gateway(case.answer())
+    client = client_of(server.url, timeout=(2, 0.2))
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(client.messages.send, TO, Text("once"))
+        while not (server.requests or done.done()):
+            wait([done], TICK)
+        ticks = 0
+        while not done.done() and ticks * TICK <= 0.2 + 1:
+            wait([done], TICK)
+            ticks += 1
+        ended = done.done()
+        server.close()  # nobody waits for ever where it has not
+
+    assert ended
+    assert (done.exception() is None) is (case.outcome == "sent")
 
 
 @pytest.mark.parametrize("start", [b"", ok(b"{", length=False)], ids=["head", "body"])
