@@ -196,4 +196,4 @@ def same_format(components: Sequence[Mapping[str, Any]], first: str | None, seco
     """
     if parameter_format(components) is None:
         return True
-    return (first or "POSITIONAL") == (second or "POSITIONAL")
+    return str(first or "POSITIONAL").upper() == str(second or "POSITIONAL").upper()

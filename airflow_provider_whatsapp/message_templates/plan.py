@@ -210,7 +210,10 @@ def changed_fields(definition: TemplateDefinition, row: Mapping[str, Any]) -> tu
     fields = []
     if not equal(definition.canonical(), canonical(theirs, str(row.get("category") or ""))):
         fields.append("components")
-    if not same_format(definition.components, definition.parameter_format, row.get("parameter_format")):
+    # Files have no word for it: it follows from the texts, but need not in what is kept as it is.
+    if not definition.as_is and not same_format(
+        definition.components, definition.parameter_format, row.get("parameter_format")
+    ):
         fields.append("parameter_format")
     if definition.category != (row.get("category") or "") and not blocks.is_category_drift(definition, row):
         fields.append("category")

@@ -112,6 +112,11 @@ def listing():
         row("tongues", language="en_US", category="MARKETING"),
         row("numbers", components=[BODY, {"type": "NEW", "big": 10**50, "float": 1e20, "list": [1.5, True]}]),
         row("malformed", components=[{"type": "BODY", "text": 7}, {"type": "BUTTONS", "buttons": "x"}, "x"]),
+        *(
+            row(f"{name}_{number}", components=[{"type": "BODY", "text": text}], parameter_format=form)
+            for number, text in enumerate(("It is {{1}} late.", "It is {{minutes}} late.", "It is late."))
+            for name, form in (("n", "NAMED"), ("p", "POSITIONAL"), ("l", "named"), ("o", "NEW"), ("u", None))
+        ),
         row("twice"),
         row("twice", components=[{"type": "BODY", "text": "The last one counts."}]),
     ]  # fmt: skip
