@@ -376,7 +376,7 @@ def test_the_triggerer_s_log_shows_no_message_id(sandbox):
 @pytest.mark.parametrize(
     ("given", "asked", "shown"),
     [
-        ("wamid.HBgLMTU1NTAwMDExMTEVAgARGBI5", ["wamid.HBgLMTU1NTAwMDExMTEVAgARGBI5"], "...VAgARGBI5"),
+        ("wamid.HBgLMTU1NTAwMDExMTEVAgARGBI5", ["wamid.HBgLMTU1NTAwMDExMTEVAgARGBI5"], ["...MTEVAgARGBI5"]),
         (["{{ 'wamid.x' }}"], ["wamid.x"], ["...d.x"]),
     ],
 )
@@ -387,7 +387,7 @@ def test_the_status_sensor_s_rendered_fields_show_the_end_of_ids(given, asked, s
     task.render_template_fields({})
 
     assert task._checked() == asked
-    assert [*task.message_ids][-9:] == [*shown][-9:]
+    assert [*task.message_ids] == shown
     assert "MTU1NTAw" not in str(task.message_ids)
 
 
