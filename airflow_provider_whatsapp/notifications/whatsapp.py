@@ -225,7 +225,7 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
         Render; what native rendering makes None of is a dash where the template has a variable for it.
 
         :param context: The context of a callback.
-        :param jinja_env: Jinja's environment; None: that of :meth:`get_template_env`.
+        :param jinja_env: Jinja's environment; None: that of ``get_template_env``.
         """
         from airflow_provider_whatsapp.notifications.wording import without_gaps
 
