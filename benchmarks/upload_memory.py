@@ -96,7 +96,7 @@ def main():
             unit="ms",
             against="http.client, nothing checked",
             reference=times[1] * 1000,
-            at_most=2,
+            at_most=1.2,
         ),
     ]
     text = (
