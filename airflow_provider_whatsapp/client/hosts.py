@@ -14,7 +14,8 @@ from airflow_provider_whatsapp.client.errors import ConfigurationError
 CURRENT_HOST = "https://api.maton.ai"
 """Maton's newer host, which serves both planes; the default stays with the older two until they are switched off."""
 
-_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.ASCII)
+# An octet over 255 would be looked up as a name, so it is none.
+_LOOPBACK = re.compile(r"localhost|127(\.(25[0-5]|2[0-4]\d|[01]?\d?\d)){3}|::1", re.ASCII)
 _MATON = re.compile(r"([a-z0-9-]+\.)*maton\.ai", re.ASCII)
 
 

@@ -51,6 +51,7 @@ _MESSAGE_ID = re.compile(r"wamid\.[A-Za-z0-9+/=_-]+")
 
 # What people and spreadsheets put between the digits of a number.
 _BETWEEN = r"(?:[ \u00a0\u2000-\u200f\u202a-\u202f\u2060\u2066-\u2069\ufeff().\-\u2010-\u2015\u2212/]|%20)"
+_GAP = r"[ \u00a0\u2009\u202f\-\u2010-\u2015]"
 _IN_TEXT = re.compile(
     rf"""
       (?P<kept>                                                   # what looks alike and is none
@@ -66,7 +67,9 @@ _IN_TEXT = re.compile(
     | (?:(?<![\d•])(?<!\d\.)(?<![^\W_])|(?<=%[0-9A-Fa-f]{{2}}))  # 15550001111, no longer run; to15550001111
       (?P<before>[^\W\d_]*)(?P<run>\d{{8,14}})(?:\.0(?!\d))?(?P<after>[^\W\d_]*)(?![^\W_]|\.\d)
     | (?<![\d•])(?<!\d[.:/+-])(?P<groups>                                 # 1 (555) 000-1111
-        \(?\d{{1,5}}\)?(?:[ \u00a0\u2009\u202f\-\u2010-\u2015]\(?\d{{2,5}}\)?){{2,5}})(?!\d|[.:]\d)
+        \(?\d{{1,5}}\)?(?:{_GAP}\(?\d{{2,5}}\)?){{2,5}}
+        | \(?\d{{1,5}}\)?(?:{_GAP}\(?\d{{1,5}}\)?){{1,3}}{_GAP}\d{{7,8}}  # 49 (0) 30 12345678
+        | \(\d{{1,5}}\){_GAP}?\d{{6,8}})(?!\d|[.:]\d)
     | (?<![\d•])(?<!\d[.:/+-])(?P<dots>\d{{1,4}}(?:\.\d{{1,4}}){{2,5}})(?!\d|[.:]\d)  # 1.555.000.1111
     """,
     re.VERBOSE,
@@ -100,11 +103,11 @@ def mask_numbers(text: str) -> str:
     Mask what looks like a phone number inside free text.
 
     Masked are: 7 to 15 digits after a ``+`` in any spelling (``%2B`` say), with or without separators and whatever
-    touches them; a run of 8 to 14 bare digits, also with a float's ``.0`` or in front of a full stop; a run of 10 to 14
-    digits with letters on one side; and three to six groups of digits, 8 to 15 in all, parted by single spaces or
-    dashes (10 to 15 parted by dots). Left alone are message IDs, UUIDs, ISO dates and times, IP addresses, decimals,
-    error codes (7 digits at most), digits among letters (trace ids), and runs of 15 digits or more (phone number ids,
-    media ids, user ids).
+    touches them; a run of 8 to 14 bare digits, also with a float's ``.0`` or in front of a full stop; a run of 10 to
+    14 digits with letters on one side; and three to six groups of digits, 8 to 15 in all, parted by single spaces or
+    dashes (10 to 15 parted by dots), the last of them of up to 8. Left alone are message IDs, UUIDs, ISO dates and
+    times, IP addresses, decimals, error codes (7 digits at most), digits among letters (trace ids), and runs of 15
+    digits or more (phone number ids, media ids, user ids).
 
     :param text: A log line or the message of an error.
     """

@@ -14,11 +14,14 @@ _NAMES = (
     r"pass(?:word|wd|phrase)|pwd|secret|token(?!s|_?count|iz)|api[_-]?key|account[_-]?key|access[_-]?key(?![_-]?id)"
     r"|private[_-]?key|credentials?|authorization|signature|\bsig"
 )
-_VALUE = r"(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s,;&\"'(){}\[\]]+)"
+_QUOTE = r"b?\\{0,4}[\"']"  # also in JSON within JSON, and of bytes
+_VALUE = (
+    r"(?:b?\\{1,4}[\"'][^\"'\\]*\\{1,4}[\"']|b?\"(?:[^\"\\]|\\.)*\"|b?'(?:[^'\\]|\\.)*'|[^\s,;&\"'(){}\[\]]+)"
+)
 _KEYS = (
     r"(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{35}|EAA[A-Za-z0-9]{20,}|gh[opsru]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
     r"|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}|[rs]k[-_][\w-]{16,}|dapi[0-9a-f]{32}|npm_[A-Za-z0-9]{30,}"
-    r"|pypi-[\w-]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}"
+    r"|hf_[A-Za-z0-9]{30,}|ya29\.[\w-]{20,}|pypi-[\w-]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}"
 )
 _PATTERNS = [
     # postgresql://user:p@ss/word@host, https://token@host; a port with an @ further on is no password.
@@ -27,7 +30,18 @@ _PATTERNS = [
     r"(?P<kept>\bauthorization[\"']?\s*[:=]\s*[\"']?(?:[a-z]+\s+)?)[^\s\"',;]+",
     r"(?P<kept>\b(?:bearer|basic)\s+)(?=\S*\d|\S{20})[\w.~+/=-]{8,}",
     # token=..., "client_secret": "..."; after a colon a plain word may be a sentence's: "token: expired".
-    rf"(?P<kept>(?:{_NAMES})[\w-]{{0,32}}[\"']?\s*(?:=|:(?=\s*[\"'])|:(?=\s*\S*\d))\s*){_VALUE}",
+    rf"(?P<kept>(?:{_NAMES})[\w-]{{0,32}}(?:\\{{0,4}}[\"'])?\s*(?:=>?|:(?=\s*{_QUOTE})|:(?=\s*\S*\d))\s*){_VALUE}",
+    rf"(?P<kept><[\w:.-]{{0,32}}(?:{_NAMES})[\w-]{{0,32}}(?:\s[^<>]{{0,200}})?>)[^<>]+",  # <password>...</password>
+    # --password word, as command lines have it
+    rf"(?P<kept>(?<!\S)--[\w-]{{0,32}}(?:{_NAMES})\s+)(?!-){_VALUE}",
+    r"(?P<kept>\b(?:set-)?cookie[\"']?\s*[:=]\s*[\"']?)[^\s\"'=]{1,128}=[^\r\n\"']+",
+    r"(?P<kept>[?&](?:api_?)?key=)[^\s&\"'<>#]+",
+    r"(?P<kept>\bhooks\.slack\.com/(?:services|workflows|triggers)/)[^\s\"'<>]+",
+    r"(?P<kept>\bapi\.telegram\.org/(?:file/)?bot)[^\s/\"'<>]+",
+    (
+        r"(?P<kept>\b[a-z][a-z0-9+.-]{1,20}%3a%2f%2f(?:(?!%(?:2f|40))[^\s\"'<>])*?%3a)"
+        r"(?!\d{1,5}(?:%2f|%3f|$))(?:(?!%40)[^\s\"'<>]){1,512}(?=%40)"
+    ),
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?",  # a JSON web token
 ]

@@ -39,7 +39,7 @@ _TRIGGER = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
 _FORMULA = re.compile(rf"[{_UNSEEN}]*{_TRIGGER}")
 _LATER_FORMULA = re.compile(rf"(?<=[;\t\r\n])(?=[{_UNSEEN}]*{_TRIGGER})")
 """Where a spreadsheet that separates cells by something else would find one."""
-_PLAIN_NUMBER = re.compile(r"[+-]?[0-9][0-9.,]*%?|-+")
+_PLAIN_NUMBER = re.compile(r"[+-]?(?:[0-9][0-9.,]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?%?|-+")
 
 
 def write_csv(path: Path, rows: Rows, *, max_rows: int | None = None, formulas: bool = False) -> Written:

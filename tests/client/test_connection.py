@@ -155,6 +155,8 @@ OTHERS = [
     "https://127.0.0.1.evil.example",
     "https://10.0.0.1",
     "https://0x7f.1",
+    "https://127.999.0.1",
+    "https://127.0.0.256",
     "https://m\u00fcnchen.example",
 ]
 UNREADABLE = [

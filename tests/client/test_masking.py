@@ -49,6 +49,10 @@ SPELLED = {
     "wide hyphens": ("1\u2011555\u2011000\u20111111", "15•••1111"),
     "dashes after letters": ("to1-631-555-1234", "to16•••1234"),
     "groups and a sentence's end": ("1 (631) 555-1234.Please", "16•••1234.Please"),
+    "a long last group": ("1 555 0001111", "15•••1111"),
+    "a long last group, with dashes": ("44-20-79460958", "44•••0958"),
+    "a zero in brackets": ("49 (0) 30 12345678", "49•••5678"),
+    "brackets alone": ("(1555)0001111", "15•••1111"),
     "a dash after": ("15550001111-1.pdf", "15•••1111-1.pdf"),
     "invisible characters": ("+1555\u200b000\u200e1111", "+15•••1111"),
 }
