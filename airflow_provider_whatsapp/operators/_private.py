@@ -18,7 +18,7 @@ SHOWN = 5
 MOST = 50
 """Values of a list that are shown as hidden ones."""
 
-_COLUMN = re.compile(r"\{[A-Za-z_][\w .-]{0,40}\}")
+_COLUMN = re.compile(r"\{(?!\D*(?:\d\D*){5})[A-Za-z_][\w .-]{0,40}\}")
 _NAME = re.compile(r"(?!\D*(?:\d\D*){5})[a-z0-9_]{1,60}")
 _KEYS = frozenset(["type", "sub_type", "index", "format"])
 _SAID = frozenset(

@@ -35,6 +35,7 @@ VALUES = [
     "+15550001111,+15550002222",
     "{Anna} {Meier}",
     "{Anna is at Berlin, her token is hunter2 and the IBAN DE89}",
+    "{a15550001111}",
     "Berlin {name}",
     [NUMBER, 15550001111],
     (NUMBER, {"to": NUMBER, "name": "Anna"}),
