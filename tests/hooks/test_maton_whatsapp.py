@@ -9,6 +9,7 @@ import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 
@@ -369,7 +370,7 @@ def test_what_of_a_connection_is_not_read_is_said(hook, change_connection, caplo
 def test_a_coroutine_s_key_of_the_environment_is_masked(hook, change_connection, monkeypatch):
     from airflow_provider_whatsapp._compat import redact
 
-    key = "a-key-of-the-environment-alone"
+    key = uuid4().hex  # no other test has masked a part of it
     change_connection(drop=["password"])
     monkeypatch.setenv("MATON_API_KEY", key)
 
