@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from airflow_provider_whatsapp.client import errors as e
 from airflow_provider_whatsapp.client.error_codes import RANGES, TABLE, CodeInfo, Retry, look_up
 
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "whatsapp-cloud-api.md"
+FACTS = json.loads((Path(__file__).parents[1] / "data" / "error_codes.json").read_text("utf-8"))
 
 NO, AUTH, WAIT, AMBIGUOUS = Retry.NO, Retry.AUTH, Retry.WAIT, Retry.AMBIGUOUS
 
@@ -279,38 +280,12 @@ def test_always_something_that_helps(code, subcode, http_status, is_transient):
 # -- complete against the fact sheet
 
 
-def _cells(section):
-    text = REFERENCE.read_text()
-    part = text.split(f"\n### {section} ", 1)[1].split("\n### ", 1)[0]
-    lines = [line for line in part.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+def _codes(row):
+    return [(code, subcode) for first, last, subcode in row["codes"] for code in range(first, last + 1)]
 
 
-def _codes(text):
-    """Codes and subcodes of a cell: ``17, 32``, ``200-299 (1349174)``, ``2593107-8``, ``138xxx``."""
-    found = []
-    for match in re.finditer(r"(\d+)(xxx)?(?:-(\d+))?(?:\s*\(([^)]*)\))?", text):
-        first, thousand, last, inner = match.groups()
-        codes = [int(first) * (1000 if thousand else 1)]
-        if thousand:
-            codes.append(codes[0] + 999)
-        elif last:
-            end = int(first[: len(first) - len(last)] + last)
-            codes = list(range(int(first), end + 1))
-        found += [(code, None) for code in codes]
-        if inner and "calling" in inner:
-            found.append((int(re.search(r"\d+", inner)[0]), None))
-        elif inner:
-            found += [(codes[0], int(subcode)) for subcode in re.findall(r"\b\d+\b", inner)]
-    return found
-
-
-needs_reference = pytest.mark.skipif(not REFERENCE.exists(), reason=f"the fact sheet is not at {REFERENCE}")
-
-
-@needs_reference
 def test_every_code_of_the_fact_sheet_is_known():
-    codes = [pair for cells in _cells("7.2") for pair in _codes(cells[0])]
+    codes = [pair for row in FACTS["rows"] for pair in _codes(row)]
     assert len(codes) > 150
     assert [pair for pair in codes if not look_up(*pair).known] == []
     assert {
@@ -323,29 +298,24 @@ def test_every_code_of_the_fact_sheet_is_known():
     } <= set(codes)
 
 
-@needs_reference
 def test_the_subcodes_of_190_are_known():
-    (meaning,) = [cells[2] for cells in _cells("7.2") if "190 subcodes" in cells[2]]
-    subcodes = [int(found) for found in re.findall(r"\b4\d\d\b", meaning)]
+    subcodes = FACTS["subcodes_of_190"]
     assert len(subcodes) == 7
     assert [subcode for subcode in subcodes if look_up(190, subcode).meaning == look_up(190).meaning] == []
 
 
-@needs_reference
 def test_every_template_problem_of_the_fact_sheet_is_known():
-    subcodes = [int(found) for cells in _cells("7.3") for found in re.findall(r"\d{7}", cells[0])]
+    subcodes = FACTS["template_subcodes"]
     assert len(subcodes) == 17
     assert [subcode for subcode in subcodes if not look_up(100, subcode).known] == []
 
 
-@needs_reference
 def test_status_and_asynchronous_delivery_are_the_fact_sheets():
     wrong = []
     compared = 0
-    for cells in _cells("7.2"):
-        codes = [code for code, subcode in _codes(cells[0]) if subcode is None and look_up(code).known]
-        statuses = {int(status) for status in re.findall(r"\b[45]\d\d\b", cells[1])}
-        asynchronous = "**A**" in cells[0] or "(A " in cells[1]
+    for row in FACTS["rows"]:
+        codes = [code for code, subcode in _codes(row) if subcode is None and look_up(code).known]
+        statuses, asynchronous = row["statuses"], row["asynchronous"]
         for code in codes:
             if code in {137000, 136025}:  # one row, and only the second is asynchronous by its meaning
                 continue
@@ -359,19 +329,16 @@ def test_status_and_asynchronous_delivery_are_the_fact_sheets():
     assert compared > 150
 
 
-@needs_reference
 def test_the_retry_class_is_the_fact_sheets():
-    words = {"no": NO, "never": NO, "restart": NO, "auth": AUTH, "wait": WAIT, "ambig": AMBIGUOUS}
+    words = {"no": NO, "auth": AUTH, "wait": WAIT, "ambig": AMBIGUOUS}
     wrong = []
     compared = 0
-    for cells in _cells("7.2"):
-        verdict = re.match(r"(no|never|restart|auth|wait|ambig)\b(?! \d)", cells[3])
-        one_for_some = re.match(r"(wait )?\d{3,}|.*\d{6} wait", cells[3])
-        if verdict is None or one_for_some or "/" in cells[3]:
+    for row in FACTS["rows"]:
+        if row["retry"] is None:
             continue
-        for code, subcode in _codes(cells[0]):
+        for code, subcode in _codes(row):
             compared += 1
-            if look_up(code, subcode).retry is not words[verdict[1]]:
-                wrong.append((code, subcode, look_up(code, subcode).retry, cells[3]))
+            if look_up(code, subcode).retry is not words[row["retry"]]:
+                wrong.append((code, subcode, look_up(code, subcode).retry, row["retry"]))
     assert wrong == []
     assert compared > 120

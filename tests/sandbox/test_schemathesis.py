@@ -22,7 +22,6 @@ def load() -> Any:
 
 
 OPENAPI = load()
-pytestmark = OPENAPI.pytestmark
 MADE_UP = settings(
     max_examples=60,
     deadline=None,
