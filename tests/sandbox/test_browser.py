@@ -464,6 +464,9 @@ def test_a_saved_phone_opens_on_the_message_and_its_report_opens(browse, sandbox
     watched.page.goto((tmp_path / "phone.html").as_uri())
 
     assert watched.page.locator(".msg .text").is_visible()
+    if width == 360:
+        phone = watched.page.locator(".phone").bounding_box()
+        assert phone["y"] + phone["height"] == 740  # down to the window's end
     report = watched.page.locator("a.file")
     assert (tmp_path / report.get_attribute("href")).read_bytes() == tools.pdf
     assert report.is_visible()
