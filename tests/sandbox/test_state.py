@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -234,3 +235,28 @@ def test_nobody_else_can_read_the_file(start, tmp_path):
     first.send_text("for the owner alone")
     modes = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
     assert set(modes.values()) == {0o600}, modes
+
+
+def test_the_file_of_an_earlier_version_goes_on(start, tmp_path):
+    old = Path(__file__).parents[1] / "data" / "written_by_0_1" / "sandbox.db"
+    shutil.copy(old, tmp_path / "state.db")
+    sandbox = start()
+
+    assert [(each["to"], each["type"]) for each in sandbox.messages] == [
+        ("15550001111", "template"),
+        ("15550001111", "text"),
+    ]
+    late = next(each for each in templates(sandbox) if each["name"] == "late")
+    assert late["category"] in ("UTILITY", "MARKETING")
+    assert late["components"][0]["text"] == "Late by {{1}} minutes."
+    sandbox.advance(86_401)
+    late = next(each for each in templates(sandbox) if each["name"] == "late")
+    assert (late["category"], late["previous_category"]) == ("MARKETING", "UTILITY")
+    assert [each["path"] for each in sandbox.control("GET", "faults")] == ["/nowhere"]
+    profile = sandbox.call("GET", f"{sandbox.number}/whatsapp_business_profile", params={"fields": "about"})
+    assert profile.json()["data"][0]["about"] == "Reports"
+    assert "Thank you" in sandbox.page(**{"with": "15550001111"})
+    assert "change" in sandbox.page("/requests")
+    # And what it writes now is read again.
+    sandbox.send_template("hello_world")
+    assert len(start().messages) == 3
