@@ -11,7 +11,7 @@ from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.phone import is_user_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 DELIMITERS = ",;\t|"
 LONGEST_CELL = 16 * 1024 * 1024
@@ -106,7 +106,7 @@ def _names(
 
 
 def read_records(
-    text: Iterable[str], name: str, header: Header, at: Callable[[Sequence[str]], str], *, field: str
+    text: Iterable[str], name: str, header: Header, place: int, *, field: str
 ) -> Iterator[tuple[int, list[str]]]:
     """
     Yield the records after the header, each with the number of its first line; empty ones are left out.
@@ -114,7 +114,7 @@ def read_records(
     :param text: The lines after the header.
     :param name: The file's name, for errors.
     :param header: What :func:`read_header` has found.
-    :param at: Picks the recipient's cell of a record.
+    :param place: Which cell of a record is the recipient, from 0.
     :param field: Argument that named the file.
     :raises PayloadError: A quotation mark makes it unclear where a record ends.
     """
@@ -123,7 +123,7 @@ def read_records(
     line = header.lines + 1
     try:
         for cells in reader:
-            if len(lines) > 1 and _swallowed(lines, cells, header, at):
+            if len(lines) > 1 and _swallowed(lines, cells, header, place):
                 raise _stray(name, line, field)
             # A sheet's last rows, and its blank ones, are delimiters alone.
             if cells and (cells[0].strip() or any(map(str.strip, cells))):
@@ -140,19 +140,35 @@ def _remembered(text: Iterable[str], lines: list[str]) -> Iterator[str]:
         yield line
 
 
-def _swallowed(
-    lines: Sequence[str], cells: Sequence[str], header: Header, at: Callable[[Sequence[str]], str]
-) -> bool:
+def _swallowed(lines: Sequence[str], cells: Sequence[str], header: Header, place: int) -> bool:
     """Say whether a record of several lines holds a line that is a record of its own, with another recipient."""
-    width = len(header.names)
-    if len(cells) != width:
+    if len(cells) != len(header.names):
         return True
-    own = at(cells).strip()
-    for line in lines:
-        alone = line.rstrip("\r\n").split(header.delimiter)
-        if len(alone) == width and (found := at(alone).strip(" \"'")) != own and like_a_recipient(found):
-            return True
-    return False
+    own = cells[place].strip()
+    return any(
+        found != own and like_a_recipient(found)
+        for line in lines
+        for found in _possible(line.rstrip("\r\n").split(header.delimiter), len(header.names), place)
+    )
+
+
+def _possible(parts: Sequence[str], width: int, place: int) -> Iterator[str]:
+    """
+    Yield what may be the recipient's cell of a line that was cut at every delimiter.
+
+    A cell in quotation marks may be several parts, and those before the recipient move it. A line without such cells is
+    a row only where it is as wide as the header: a letter's lines, a number among them, are no rows.
+    """
+    surplus = len(parts) - width
+    if surplus < 0 or (surplus and not _holds_quoted(parts)):
+        return
+    for moved in range(surplus + 1):
+        if not moved or _holds_quoted(parts[: place + moved]):
+            yield parts[place + moved].strip(" \"'")
+
+
+def _holds_quoted(parts: Sequence[str]) -> bool:
+    return sum(part.count('"') for part in parts) > 1
 
 
 def like_a_recipient(cell: str) -> bool:

@@ -106,7 +106,7 @@ def _csv_rows(
         )
     check_once(header.names, needed, where, field)
     width, place = len(header.names), header.names.index(value_field) if value_field in header.names else 0
-    records = read_records(text, name, header, lambda cells: cells[place], field=field)
+    records = read_records(text, name, header, place, field=field)
     for line, cells in records:
         where = f"{name}:{line}"
         if len(cells) == width:

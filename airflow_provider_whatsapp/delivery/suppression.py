@@ -155,13 +155,13 @@ def _csv_entries(lines: Iterator[str], name: str, to_field: str) -> Iterator[tup
     if any(map(_is_recipient, cells)):  # no header: numbers alone, one or several on a line
         for cell in cells:
             yield where, cell
-        for line, row in read_records(lines, name, header, lambda row: row[0], field=FIELD):
+        for line, row in read_records(lines, name, header, 0, field=FIELD):
             yield from ((f"{name}:{line}", cell) for cell in row if cell.strip())
         return
     column = _column(header.names, to_field, where)
     check_once(header.names, [column], where, FIELD)
     place, width = header.names.index(column), len(header.names)
-    for line, row in read_records(lines, name, header, lambda row: row[place], field=FIELD):
+    for line, row in read_records(lines, name, header, place, field=FIELD):
         where = f"{name}:{line}"
         if len(row) != width:
             raise PayloadError(

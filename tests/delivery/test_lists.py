@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
@@ -216,14 +217,33 @@ def quoted(cell):
     return '"' + cell.replace('"', '""') + '"' if set(cell) & set('",;') else cell
 
 
-@given(
-    LINES,
-    st.integers(0, 2),
-    st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(['"', '""', "'", ",", '"\n']))),
+# What may befall a file: marks in its rows or in its header, or commas in its rows. Not marks and commas in one row: a row
+# that lies in another's quotation marks, its columns moved as well, is a text like any other.
+ROWS, HEADER, COMMAS = "rows", "header", "commas"
+MARKS = {ROWS: ['"', '""', "'", '"\n'], HEADER: ['"', '""', "'", ","], COMMAS: [","]}
+DAMAGES = st.sampled_from(sorted(MARKS)).flatmap(
+    lambda kind: st.tuples(
+        st.just(kind),
+        st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(MARKS[kind])), max_size=12),
+    )
 )
+
+
+def damaged(text, kind, damage):
+    for place, mark in damage:
+        end_of_header = text.index("\n")
+        in_row = end_of_header + 1 + place % (len(text) - end_of_header)
+        at = place % (end_of_header + 1) if kind == HEADER else in_row
+        if "\n" in mark:  # beside a cell: in a number it makes another number, which nobody can tell
+            at = text.rfind(",") + 1
+        text = text[:at] + mark + text[at:]
+    return text
+
+
+@given(LINES, st.integers(0, 2), DAMAGES)
 @settings(max_examples=400, deadline=None)
-@example([("", ""), ("", "")], 2, [(20, '"'), (35, '"')])
-@example([("5", "x"), ("6", "y"), ("", "")], 0, [(26, '"'), (60, '"')])
+@example([("", ""), ("", "")], 2, (ROWS, [(11, '"'), (26, '"')]))
+@example([("1,1", ""), ('1111111;",', "1,")], 0, (ROWS, []))
 def test_counted_rows_are_reported_rows_whatever_marks_a_file_has_in_it(
     tmp_path_factory, cells, place, damage
 ):
@@ -234,12 +254,7 @@ def test_counted_rows_are_reported_rows_whatever_marks_a_file_has_in_it(
         line = [quoted(cell) for cell in row]
         line.insert(place, f"+1555{count:07}")
         rows.append(",".join(line))
-    text = "\n".join([",".join(names), *rows, ""])
-    for place_of_mark, mark in damage:
-        at = place_of_mark % len(text)
-        if "\n" in mark:  # beside a cell: in a number it makes another number, which nobody can tell
-            at = text.rfind(",") + 1
-        text = text[:at] + mark + text[at:]
+    text = damaged("\n".join([",".join(names), *rows, ""]), *damage)
     counted = {f"1555{count:07}" for count in range(len(rows))}
     path = written(tmp_path_factory.mktemp("lists"), text)
 
@@ -253,6 +268,38 @@ def test_counted_rows_are_reported_rows_whatever_marks_a_file_has_in_it(
     assert total == len(found)
     assert len(counted - good) <= broken, text
     assert good <= counted, text
+
+
+@pytest.mark.parametrize(
+    "swallowing",
+    [
+        f'{ANN},"1,1\n{BOB},""1111111;","1111111,"\n',
+        f'{ANN},"1,1\n{BOB},"1,1",1"\n',
+    ],
+    ids=["two marks", "a mark before two cells in marks"],
+)
+def test_a_person_in_anothers_cell_refuses_the_file(tmp_path, swallowing):
+    with pytest.raises(PayloadError, match="quotation marks do not match"):
+        Recipients(written(tmp_path, f"to,a,b\n{swallowing}")).survey()
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "Best,\nAnn Lee\n+1 555 000 0009",
+        "Ring\n15550000009, or Bob, or Ann, or the office",
+        'He said "ring 15550000009",\nso ring',
+        "Lee, Ann\n12 High St, Springfield, 12345678\n",
+        "\n\n",
+    ],
+)
+def test_a_text_of_several_lines_with_a_number_in_it_is_a_text(tmp_path, note):
+    path = tmp_path / "people.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["to", "a", "note"], [ANN, "x", note], [BOB, "y, z", note]])
+
+    first, second = Recipients(path)
+    assert (first.to, first.values["note"], second.to, second.values["note"]) == (ANN, note, BOB, note)
 
 
 @given(st.binary(max_size=60), st.integers(0, 200), st.booleans())
