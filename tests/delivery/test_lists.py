@@ -217,8 +217,8 @@ def quoted(cell):
     return '"' + cell.replace('"', '""') + '"' if set(cell) & set('",;') else cell
 
 
-# What may befall a file: marks in its rows or in its header, or commas in its rows. Not marks and commas in one row: a row
-# that lies in another's quotation marks, its columns moved as well, is a text like any other.
+# What may befall a file: marks in its rows or in its header, or commas in its rows. Not marks and commas in one row:
+# one that lies in another's quotation marks, its columns moved as well, is a text like any other.
 ROWS, HEADER, COMMAS = "rows", "header", "commas"
 MARKS = {ROWS: ['"', '""', "'", '"\n'], HEADER: ['"', '""', "'", ","], COMMAS: [","]}
 DAMAGES = st.sampled_from(sorted(MARKS)).flatmap(
