@@ -403,7 +403,7 @@ class Played(Scene):
 
     def __post_init__(self):
         super().__post_init__()
-        self.mistakes, self.lines, self.ids = [], None, True
+        self.mistakes, self.lines, self.ids, self.write = [], None, True, 0.0
         self.load()
 
     def wrong(self, what):
@@ -435,6 +435,7 @@ class Played(Scene):
             state=self.ended[-1]["ended"],
             rate=self.rate,
             latency=LATENCY,
+            write=self.write,
             interrupted=self.interrupted,
             doubted=self.doubted,
             ids=self.ids,
@@ -442,7 +443,7 @@ class Played(Scene):
         return {"not as expected (forbidden)": len(self.mistakes)} | found
 
 
-def play(name, sandbox, folder, seed, rate=RATE):
+def play(name, sandbox, folder, seed, rate=RATE, write=0.0):
     """
     Play one round.
 
@@ -451,9 +452,11 @@ def play(name, sandbox, folder, seed, rate=RATE):
     :param folder: An empty one.
     :param seed: Decides all that is random.
     :param rate: Messages per second, as the connection has it.
+    :param write: Seconds that a write to the ledger may take; what leaves meanwhile is claimed before.
     :return: The round's figures, and what was wrong in words.
     """
     scene = Played(sandbox, Path(folder), random.Random(f"{name} {seed}"), rate)
+    scene.write = write
     sandbox.fault("slow", seconds=LATENCY, times=0, path="/messages")
     try:
         FAULTS[name](scene)
