@@ -385,12 +385,6 @@ class Ledger:
         self.flush()
         self.behind = False
 
-    @property
-    def finished(self) -> str | None:
-        """How the last try ended, where it came to an end."""
-        value: str | None = self._head.get("finished")
-        return value
-
 
 def _key(turn: int, name: str) -> str:
     return f"{turn}/{name}" if turn else name

@@ -5,6 +5,9 @@ import re
 import pytest
 import requests
 
+from airflow_provider_whatsapp.preview.message import message_bubble
+from airflow_provider_whatsapp.preview.render import render
+
 EVIL = '<script>alert("x")</script><img src=x onerror=alert(1)>&'
 
 
@@ -62,6 +65,15 @@ def test_policy_lets_only_the_page_s_own_script_run(sandbox):
 def test_whatsapp_s_formatting(sandbox, text, html):
     sandbox.send_text(text)
     assert f'<div class="text" dir="auto">{html}</div>' in sandbox.page()
+
+
+def test_a_bubble_alone_is_html_that_escapes_what_others_wrote():
+    bubble = message_bubble("text", {"body": "*Sales* <script>window.hacked=1</script>"})
+
+    html = render(bubble)
+
+    assert "<strong>Sales</strong> &lt;script&gt;" in html
+    assert "<script" not in html
 
 
 def test_a_document_is_a_card_with_name_size_and_type(sandbox, tools):

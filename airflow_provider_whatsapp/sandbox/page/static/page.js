@@ -39,7 +39,7 @@
   function list(root, name) { return root.querySelector(`[data-list="${name}"]`); }
 
   // Entries that were loaded by scrolling, or that newer ones have pushed out of the server's part, stay as they are.
-  function keepOlder(now, next, olderLink) {
+  function keepOlder(now, next) {
     for (const name of ["thread", "chats", "requests"]) {
       const old = list(now, name), fresh = list(next, name);
       if (!old || !fresh || !fresh.children.length) continue;
@@ -89,7 +89,7 @@
     const field = typed ? { value: typed.value, at: typed.selectionStart } : null;
     const held = document.activeElement && document.activeElement.closest("main") ? document.activeElement.getAttribute("href") : null;
     shown = next.innerHTML;
-    keepOlder(now, next, olderLink);
+    keepOlder(now, next);
     now.replaceWith(next);
     for (const each of next.querySelectorAll("details[data-keep]")) if (open.includes(each.dataset.keep)) each.open = true;
     next.scrollTop = place.main;
@@ -126,7 +126,7 @@
     if (!link2) { link.remove(); return; }
     link.href = link2.href;
     delete link.dataset.loading;
-    // Seen anew, in case it is still in sight.
+    // Watched from here on again, in case it is still in sight.
     sight.unobserve(link);
     sight.observe(link);
   }
