@@ -21,7 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow_provider_whatsapp.client.phone import mask
+from airflow_provider_whatsapp.client.masking import mask, mask_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -88,7 +88,7 @@ def run_demo() -> None:
 
     say("Arrived")
     for message in messages:
-        say(f"  {describe(message)}\n  {message['id']}")
+        say(f"  {describe(message)}, ID {mask_id(message['id'])}")
     say(f"\nDone in {time.monotonic() - began:.0f} s.")
     say(f"  The phone:   {shown(OUTPUT / 'phone.html')}  (open it in a browser)")
     for report in sorted(OUTPUT.glob("*.pdf")):
