@@ -14,6 +14,9 @@ import pytest
 HERE = Path(__file__).parent
 PYTHON = ["pywa==4.5.0", "heyoo==0.1.2", "waba-sdk==1.1.1", "whatsapp-python==4.3.0"]
 JAVASCRIPT = ["@kapso/whatsapp-cloud-api@0.3.0", "whatsapp-api-js@6.3.0"]
+WITHOUT_DOCSTRINGS = {"drive_heyoo.py": ["-OO"]}
+"""heyoo has half a character (a lone surrogate) in a docstring, which Python 3.13 refuses to compile."""
+
 OUT_OF_REACH = (
     "EAI_AGAIN", "ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT", "ConnectionError", "NewConnectionError",
     "ConnectTimeoutError", "Failed to establish a new connection", "Temporary failure in name resolution",
@@ -96,7 +99,7 @@ def test_the_documented_calls_succeed(driver, runtime, calls, request, sandbox, 
     # The matrix's sessions keep a script's folder off Python's path; drivers find what they share there.
     environment |= {"PYTHONPATH": str(HERE)}
     done = subprocess.run(
-        [*command, str(HERE / driver)],
+        [*command, *WITHOUT_DOCSTRINGS.get(driver, ()), str(HERE / driver)],
         cwd=folder,
         env=environment,
         capture_output=True,
