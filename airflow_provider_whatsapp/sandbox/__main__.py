@@ -11,6 +11,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from airflow_provider_whatsapp.sandbox.graph_marketing import ONBOARDING
 from airflow_provider_whatsapp.sandbox.guard import is_loopback
 from airflow_provider_whatsapp.sandbox.server import bind, serve
 from airflow_provider_whatsapp.sandbox.settings import Settings, connection_line
@@ -57,6 +58,12 @@ def _id(raw: str) -> str:
     return raw
 
 
+def _onboarding(raw: str) -> str:
+    if raw.upper() not in ONBOARDING:
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(ONBOARDING)}")
+    return raw.upper()
+
+
 def _account(raw: str) -> tuple[str, tuple[str, ...]]:
     waba_id, _, numbers = raw.partition(":")
     return _id(waba_id), tuple(_id(each) for each in numbers.split(","))
@@ -86,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
         ("rate-limit", _whole, "requests per second; 0: none, nor any other limit not given"),
         ("pair-limit", _whole, "messages to one user at a stretch; 0: no limit (default 45)"),
         ("throughput", _whole, "messages per second and sender; 0: no limit (default 80)"),
+        ("onboarding", _onboarding, "the accounts' status at the Marketing Messages API"),
         ("approve-after", _number, "seconds until a template is approved"),
         ("latency", _number, "seconds that every answer takes"),
         ("status-delays", _delays, "seconds until sent,delivered,read"),
@@ -107,6 +115,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--account", type=_account, action="append", metavar="WABA:NUMBER[,NUMBER...]", help=text
     )
+    text = "/messages refuses marketing templates, as Meta has announced it for 2027"
+    made.add_argument("--refuse-marketing", action="store_true", help=text)
     text = "tell each message and each refused request (default: where the output is a terminal)"
     made.add_argument("--log", action=argparse.BooleanOptionalAction, default=sys.stdout.isatty(), help=text)
     text = "stop when standard input closes, as it does when the process that started this one is gone"

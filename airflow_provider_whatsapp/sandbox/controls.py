@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from airflow_provider_whatsapp import __version__
-from airflow_provider_whatsapp.sandbox import controls_templates, graph_messages
+from airflow_provider_whatsapp.sandbox import controls_accounts, controls_templates, graph_messages
 from airflow_provider_whatsapp.sandbox.control_fields import ControlError, flag, one_of, text, whole
 from airflow_provider_whatsapp.sandbox.model import Message
 from airflow_provider_whatsapp.sandbox.wire import dump
@@ -73,6 +73,7 @@ class Controls:
             ("POST", "clock", self.move_clock),
             ("POST", "replies", self.reply),
             ("POST", "recipients", self.recipient),
+            ("POST", "accounts", self.account),
             ("POST", "reset", self.reset),
         ]
         return [
@@ -205,6 +206,10 @@ class Controls:
                 setattr(user, field, value or None if field == "error" else value)
         return {"success": True}
 
+    def account(self, given: dict[str, Any]) -> dict[str, Any]:
+        """``POST accounts``."""
+        return controls_accounts.change(self._state, given)
+
     def connections(self, given: dict[str, Any]) -> list[dict[str, Any]]:
         """``GET connections``: Maton's connections, and what each gives access to."""
         return [
@@ -242,6 +247,8 @@ def describe(state: State, message: Message) -> dict[str, Any]:
         "phone_number_id": message.number_id,
         "status": state.timeline(message)[-1][0],
         "error": message.failure,
+        "endpoint": message.endpoint,
+        "category": message.category,
     }
 
 

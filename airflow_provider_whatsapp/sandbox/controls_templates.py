@@ -17,9 +17,9 @@ def move(state: State, given: dict[str, Any]) -> list[dict[str, Any]]:
     """
     ``POST templates``: moves the status, the quality or the category, of one language or of all.
 
-    ``category`` changes at once, ``correct_category`` after a day's notice.
+    ``category`` changes at once, ``correct_category`` after a day, or ``notice`` seconds of the sandbox's clock.
 
-    :raises ControlError: There is no such template, status, reason, quality or category.
+    :raises ControlError: There is no such template, status, reason, quality or category, or ``notice`` is no number.
     """
     name, language = text(given, "name"), text(given, "language", required=False)
     status = one_of(given, "status", graph_templates.STATUSES)
@@ -27,6 +27,7 @@ def move(state: State, given: dict[str, Any]) -> list[dict[str, Any]]:
     quality = one_of(given, "quality_score", graph_templates.QUALITIES)
     category = one_of(given, "category", graph_templates.CATEGORIES)
     announced = one_of(given, "correct_category", graph_templates.CATEGORIES)
+    notice = whole(given, "notice", int(template_life.NOTICE))
     found = state.find_templates(name or "", language, text(given, "waba_id", required=False))
     if not found:
         raise ControlError("There is no such template", 404)
@@ -35,7 +36,7 @@ def move(state: State, given: dict[str, Any]) -> list[dict[str, Any]]:
         if category:
             template.recategorise(category, now)
         if announced:
-            template_life.announce(state, template, announced)
+            template_life.announce(state, template, announced, notice)
         if status:
             template_life.move(state, template, status, reason)
         if quality:

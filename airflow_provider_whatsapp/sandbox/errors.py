@@ -23,9 +23,12 @@ CODES: dict[int, tuple[int, str]] = {
     131050: (400, "User has stopped marketing messages from this business"),
     131051: (400, "Unsupported message type"),
     131053: (400, "Media upload error"),
+    131055: (400, "Method not allowed"),
     131056: (400, "(Business account, consumer account) pair rate limit hit"),
     131059: (400, "Invalid cursor"),
+    131061: (400, "Template has a max price"),
     131062: (400, "Business-scoped user id not allowed for this message"),
+    131063: (400, "Marketing templates are disabled on Cloud API"),
     132000: (400, "Number of parameters does not match the expected number of params"),
     132001: (404, "Template name does not exist in the translation"),
     132005: (400, "Translated text too long"),
@@ -33,6 +36,8 @@ CODES: dict[int, tuple[int, str]] = {
     132015: (400, "Template is paused"),
     132016: (400, "Template is disabled"),
     132018: (400, "Template parameters failed validation"),
+    134100: (400, "Only marketing messages are supported"),
+    134102: (500, "Template cannot be used"),
 }
 """Graph code: its HTTP status and title."""
 

@@ -51,7 +51,7 @@ EDGES: dict[tuple[str, str], dict[str, Handler]] = {
 
 NODES: dict[str, dict[str, Handler]] = {
     "number": {"GET": graph_numbers.get_number, "POST": graph_numbers.set_number},
-    "account": {"GET": graph_numbers.get_account},
+    "account": {"GET": graph_numbers.get_account, "POST": graph_numbers.set_account},
     "media": {"GET": graph_media.get, "DELETE": graph_media.delete},
     "template": {"GET": graph_templates.get, "POST": graph_templates.edit},
     "upload": {"GET": graph_uploads.get, "POST": graph_uploads.append},

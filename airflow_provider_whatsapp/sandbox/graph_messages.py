@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.sandbox import graph_media, template_send
+from airflow_provider_whatsapp.sandbox import graph_marketing, graph_media, template_send
 from airflow_provider_whatsapp.sandbox.errors import GraphError, unknown_object
 from airflow_provider_whatsapp.sandbox.model import Conversation, Message, Template
 from airflow_provider_whatsapp.sandbox.nodes import page
@@ -62,15 +62,20 @@ def send(state: State, number_id: str, call: Call) -> dict[str, Any]:
     )
 
 
-def _send(state: State, number_id: str, call: Call, params: dict[str, Any]) -> dict[str, Any]:
+def _send(
+    state: State, number_id: str, call: Call, params: dict[str, Any], marketing: dict[str, Any] | None = None
+) -> dict[str, Any]:
     call.about, call.to = _subject(params)
     kind = check_message(params)
     to, wa_id = _recipient(state, number_id, params)
     template, components = _check_content(state, number_id, params, kind, call)
+    category = _category(state, number_id, template, marketing, call)
     now = state.clock.now()
     conversation = _take_place(state, number_id, wa_id, now)
     body = json.dumps(params, separators=(",", ":")).encode()
     message = Message(state.ids.wamid(wa_id), to, wa_id, kind, body, now, number_id, components)
+    message.endpoint = "messages" if marketing is None else "marketing_messages"
+    message.category = category
     message.failure = _failure(state, conversation, message, params, template)
     state.remember(conversation, message)
     return _accepted(params, message)
@@ -91,16 +96,12 @@ def send_marketing(state: State, number_id: str, call: Call) -> dict[str, Any]:
     """
     ``POST /{phone_number_id}/marketing_messages``: a marketing template.
 
-    :raises GraphError: It is something else (131055), or Meta would refuse it.
+    :raises GraphError: It is something else (131055, 134100), or Meta would refuse it.
     """
     params = read_params(call)
-    extra = {"product_policy", "message_activity_sharing"}
-    plain = {name: value for name, value in params.items() if name not in extra}
-    if plain.get("type") != "template":
-        raise GraphError(
-            131055, "Only marketing templates go this way", message="(#131055) Method not allowed"
-        )
-    return _send(state, number_id, call, plain)
+    call.about, call.to = _subject(params)
+    options, plain = graph_marketing.take_options(params)
+    return _send(state, number_id, call, plain, options)
 
 
 def mark_read(state: State, number_id: str, call: Call) -> dict[str, Any]:
@@ -156,13 +157,25 @@ def _check_content(
     if kind == "template":
         found = template_send.find(state, number_id, params["template"])
         template_send.check(found, params["template"], modern=call.version >= (23, 0))
-        if found.category == "AUTHENTICATION" and "to" not in params:
-            raise GraphError(131062, "Authentication templates go to phone numbers")
+        if "to" not in params and (
+            found.category == "AUTHENTICATION" or graph_marketing.has_max_price(found)
+        ):
+            raise GraphError(131062, "This template goes to phone numbers alone")
         _check_media(state, number_id, params["template"])
         return found, found.components
     if kind in _MEDIA or kind == "interactive":
         _check_media(state, number_id, {kind: params[kind]} if kind in _MEDIA else params[kind])
     return None, []
+
+
+def _category(
+    state: State, number_id: str, template: Template | None, marketing: dict[str, Any] | None, call: Call
+) -> str:
+    """What the message is charged as; the endpoint may refuse its template's category."""
+    if template is None:
+        return "service"
+    account = state.accounts[state.numbers[number_id].waba_id]
+    return graph_marketing.price_of(account, template, marketing, call.version)
 
 
 def _sources(value: Any) -> Iterator[tuple[str, str]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.sandbox.errors import GraphError
+from airflow_provider_whatsapp.sandbox.graph_marketing import account_fields, disable_on_cloud_api
 from airflow_provider_whatsapp.sandbox.nodes import choose, page
 from airflow_provider_whatsapp.sandbox.rules import check_product
-from airflow_provider_whatsapp.sandbox.shape import Check, among, array, link, obj, text
+from airflow_provider_whatsapp.sandbox.shape import Check, among, array, flag, link, obj, text
 from airflow_provider_whatsapp.sandbox.wire import read_params
 
 if TYPE_CHECKING:
@@ -158,15 +159,29 @@ def get_account(state: State, waba_id: str, call: Call) -> dict[str, Any]:
         "status": "ACTIVE",
         "is_enabled_for_insights": False,
         "is_shared_with_partners": False,
-        "marketing_messages_lite_api_status": "ONBOARDED",
-        "marketing_messages_onboarding_status": "ONBOARDED",
-        "disable_marketing_messages_on_cloud_api": False,
+        **account_fields(state.accounts[waba_id]),
         "template_auto_archival_enabled": False,
         "message_template_namespace": "00000000_0000_4000_8000_000000000000",
         "health_status": health(state, waba_id),
     }
     default = ("id", "name", "currency", "timezone_id", "message_template_namespace")
     return choose(node, call.query.get("fields"), default, "WhatsAppBusinessAccount")
+
+
+def set_account(state: State, waba_id: str, call: Call) -> dict[str, Any]:
+    """
+    ``POST /{waba_id}``: sets the switch that ends marketing templates on ``/messages``.
+
+    :raises GraphError: Something is asked for that the sandbox does not offer.
+    """
+    params = read_params(call)
+    name = "disable_marketing_messages_on_cloud_api"
+    if set(params) != {name}:
+        raise GraphError(100, message=f"(#100) The sandbox offers only {name} here")
+    flag(params[name], name)
+    disable_on_cloud_api(state.accounts[waba_id], value=params[name] in (True, "true"))
+    state.changed()
+    return {"id": waba_id}
 
 
 def get_profile(state: State, number_id: str, call: Call) -> dict[str, Any]:

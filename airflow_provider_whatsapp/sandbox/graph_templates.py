@@ -40,7 +40,7 @@ _DEFAULT = (
 )  # fmt: skip
 _OPTIONS = (
     "message_send_ttl_seconds", "cta_url_link_tracking_opted_out", "sub_category", "display_format",
-    "is_primary_device_delivery_only", "send_type", "bid_spec", "optimization_spec", "degrees_of_freedom_spec",
+    "is_primary_device_delivery_only", "send_type", "optimization_spec", "degrees_of_freedom_spec",
     "creative_sourcing_spec", "product_set_id",
 )  # fmt: skip
 _CREATE = {
@@ -58,7 +58,7 @@ _STRUCTURED = frozenset(
         *("body_text", "body_text_named_params", "header_handle", "header_text", "header_text_named_params"),
         *("buttons", "cards", "components", "example", "limited_time_offer", "supported_apps"),
         *("library_template_body_inputs", "library_template_button_inputs"),
-        *("bid_spec", "creative_sourcing_spec", "degrees_of_freedom_spec", "optimization_spec"),
+        *("creative_sourcing_spec", "degrees_of_freedom_spec", "optimization_spec"),
     }
 )
 """Names in a template of which an object or a list is wanted; a button's ``example`` may be a text as well."""

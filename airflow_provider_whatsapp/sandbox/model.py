@@ -32,6 +32,8 @@ class Message:
     components: list[dict[str, Any]] = field(default_factory=list)
     failure: int | None = None
     reaches: str = "read"
+    endpoint: str = "messages"
+    category: str = "service"
     incoming = False
 
     @property
@@ -204,12 +206,18 @@ class Account:
     :param creations: Counts new templates.
     :param calls: Counts requests to manage it.
     :param blocked_names: Names of deleted templates, and when each is free again.
+    :param onboarding: Its ``marketing_messages_onboarding_status``.
+    :param cloud_marketing_off: Its ``disable_marketing_messages_on_cloud_api``.
+    :param refuses_marketing: ``/messages`` takes no marketing templates, as Meta has announced it for 2027.
     """
 
     id: str
     creations: SlidingWindow
     calls: SlidingWindow
     blocked_names: dict[str, float] = field(default_factory=dict)
+    onboarding: str = "ONBOARDED"
+    cloud_marketing_off: bool = False
+    refuses_marketing: bool = False
 
 
 @dataclass(slots=True)

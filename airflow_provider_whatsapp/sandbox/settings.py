@@ -27,6 +27,8 @@ class Settings:
         every 6 s); 0 lifts it, as ``rate_limit`` 0 does when this is left out.
     :param throughput: Messages per second and sender number (Meta documents 80); 0 lifts it, as ``rate_limit`` 0 does
         when this is left out.
+    :param onboarding: ``marketing_messages_onboarding_status`` of the accounts.
+    :param refuse_marketing: ``/messages`` refuses marketing templates, as Meta has announced it for 2027.
     :param approve_after: Seconds from a template's creation to its approval.
     :param latency: Seconds that every answer takes.
     :param status_delays: Seconds from acceptance to sent, delivered and read.
@@ -48,6 +50,8 @@ class Settings:
     rate_limit: int = 10
     pair_limit: int | None = None
     throughput: int | None = None
+    onboarding: str = "ONBOARDED"
+    refuse_marketing: bool = False
     approve_after: float = 2.0
     latency: float = 0.0
     status_delays: tuple[float, float, float] = field(default=(0.5, 1.5, 5.0))

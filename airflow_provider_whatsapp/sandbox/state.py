@@ -86,6 +86,8 @@ class State:
             waba_id,
             SlidingWindow(CREATIONS_PER_HOUR if limited else 0, HOUR),
             SlidingWindow(CALLS_PER_HOUR if limited else 0, HOUR),
+            onboarding=self.settings.onboarding,
+            refuses_marketing=self.settings.refuse_marketing,
         )
         for number_id in numbers:
             self.numbers[number_id] = Number(

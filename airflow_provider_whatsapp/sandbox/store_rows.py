@@ -66,6 +66,10 @@ def things(state: State) -> Iterator[tuple[tuple[str, str], str]]:
         "verdicts": [_fields(verdict) for verdict in state.verdicts],
         "profiles": {name: number.profile for name, number in state.numbers.items()},
         "pins": [name for name, number in state.numbers.items() if number.pin],
+        "marketing": {
+            name: [account.onboarding, account.cloud_marketing_off, account.refuses_marketing]
+            for name, account in state.accounts.items()
+        },
         "quotas": {
             name: {"blocked_names": account.blocked_names, "creations": account.creations.times}
             for name, account in state.accounts.items()
@@ -96,6 +100,9 @@ def restore(state: State, found: dict[str, dict[str, Any]], file: Callable[[str]
     for name, profile in world["profiles"].items():
         state.numbers[name].profile = profile
         state.numbers[name].pin = name in world.get("pins", ())  # not in the files of earlier versions
+    for name, values in world.get("marketing", {}).items():  # not in the files of earlier versions
+        account = state.accounts[name]
+        account.onboarding, account.cloud_marketing_off, account.refuses_marketing = values
     for name, quota in world["quotas"].items():
         state.accounts[name].blocked_names = quota["blocked_names"]
         state.accounts[name].creations.times = quota["creations"]

@@ -54,14 +54,15 @@ def rate(state: State, template: Template, quality: str) -> None:
     state.changed()
 
 
-def announce(state: State, template: Template, category: str) -> None:
+def announce(state: State, template: Template, category: str, notice: float = NOTICE) -> None:
     """
-    Announce another category, which comes after a day's notice.
+    Announce another category, which comes after a notice.
 
     :param template: The template.
     :param category: What Meta holds to be correct.
+    :param notice: Seconds of the sandbox's clock until the change; Meta gives a day.
     """
-    template.correct_category, template.category_at = category, state.clock.now() + NOTICE
+    template.correct_category, template.category_at = category, state.clock.now() + notice
     state.changed(template.category_at)
 
 

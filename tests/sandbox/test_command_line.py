@@ -87,14 +87,17 @@ def test_connection_carries_what_was_given(tools):
         "--waba-id",
         "333",
     )
-    process = tools.start("--port", "0", "--app-id", "444", *given)
+    marketing = ("--onboarding", "eligible", "--refuse-marketing")
+    process = tools.start("--port", "0", "--app-id", "444", *given, *marketing)
     sandbox = tools.Sandbox(tools.read_connection(process))
     numbers = sandbox.call("GET", "333/phone_numbers").json()["data"]
+    account = sandbox.control("POST", "accounts", json={})
     process.terminate()
     process.communicate(timeout=10)
     assert sandbox.connection["password"] == "it's a key"
     assert sandbox.connection["extra"] == {"phone_number_id": "111", "waba_id": "333", "app_id": "444"}
     assert [each["id"] for each in numbers] == ["111", "222"]
+    assert (account["onboarding"], account["refuse_marketing"]) == ("ELIGIBLE", True)
 
 
 def test_same_seed_same_ids(sandbox):
@@ -150,6 +153,7 @@ def test_bad_options_are_refused(tools):
         ["--approve-after", "-1"],
         ["--status-delays", "3,2,1"],
         ["--fail-after", "soon"],
+        ["--onboarding", "perhaps"],
     ):
         process = tools.start(*given)
         _, err = process.communicate(timeout=10)

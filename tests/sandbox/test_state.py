@@ -71,6 +71,7 @@ def test_everything_is_there_after_a_new_start(start, tools):
     first.control("POST", "replies", json={"from": "15550001111", "text": "Thanks"})
     first.send_text("in the window")
     first.control("POST", "recipients", json={"wa_id": "15550002222", "on_whatsapp": False})
+    first.control("POST", "accounts", json={"onboarding": "ELIGIBLE", "refuse_marketing": True})
     first.control("POST", "faults", json={"kind": "status", "status": 418, "times": 2, "path": "/never"})
     profile = {"messaging_product": "whatsapp", "about": "We are here"}
     first.call("POST", f"{first.number}/whatsapp_business_profile", json=profile)
@@ -101,6 +102,8 @@ def test_everything_is_there_after_a_new_start(start, tools):
         "GET", f"{second.number}/whatsapp_business_profile", params={"fields": "about"}
     ).json()
     assert about["data"][0]["about"] == "We are here"
+    account = second.control("POST", "accounts", json={})
+    assert (account["onboarding"], account["refuse_marketing"]) == ("ELIGIBLE", True)
     known = second.session.get(f"{second.url}/connections/{connection['connection_id']}").json()["connection"]
     assert known["url"].startswith(second.url)
 
