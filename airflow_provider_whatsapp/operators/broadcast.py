@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._arguments import flag, hours, one_of, optional, text, whole
-from airflow_provider_whatsapp.operators._columns import TakesColumns
 from airflow_provider_whatsapp.operators._delivery import DeliveringOperator, digest, opened
 from airflow_provider_whatsapp.operators._private import hidden_recipients
 from airflow_provider_whatsapp.operators._results import (
@@ -18,6 +16,7 @@ from airflow_provider_whatsapp.operators._results import (
     tell_of_early_end,
 )
 from airflow_provider_whatsapp.operators._template_check import Preparer
+from airflow_provider_whatsapp.operators._window import WaitsForWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -31,10 +30,10 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.report import Outcome, Report
     from airflow_provider_whatsapp.delivery.results import Results
     from airflow_provider_whatsapp.delivery.seen import Seen
-    from airflow_provider_whatsapp.delivery.windows import Gate, Window
+    from airflow_provider_whatsapp.delivery.windows import Window
 
 
-class BroadcastTemplateOperator(TakesColumns):
+class BroadcastTemplateOperator(WaitsForWindow):
     """
     Send an approved template to everybody in a file or list, with values per recipient.
 
@@ -347,53 +346,3 @@ class BroadcastTemplateOperator(TakesColumns):
             found["seconds"],
         )
         return found
-
-    def _window(self, context: Context) -> Window | None:
-        from airflow_provider_whatsapp.delivery.windows import OWN, window
-
-        if not self.send_window:
-            return None
-        dag: Any = context.get("dag")
-        own = str(getattr(dag, "timezone", None) or "UTC")
-        found = window(self.send_window, str(self.timezone or own), fallback=own)
-        if found.zone == OWN and not (self.ledger_path or context.get("task_state_store") is not None):
-            from airflow_provider_whatsapp.client.errors import ConfigurationError
-
-            raise ConfigurationError(
-                'timezone="recipient" needs a ledger, since the task comes back for each time zone',
-                advice="Give ledger_path=, or use Airflow 3.3.",
-            )
-        return found
-
-    def _wait_before(self, context: Context, window: Window, survey: Survey) -> None:
-        """Wait without a worker where nobody can be written to now."""
-        now = datetime.now(UTC)
-        opens = [window.opens(group, now) for group in survey.groups]
-        if opens and min(opens) > now:
-            self._wait_until(min(opens), survey.open)
-
-    def _wait_for_the_rest(self, gate: Gate, ledger: Ledger, report: Report) -> None:
-        if not ledger.durable:
-            from airflow_provider_whatsapp.client.errors import ConfigurationError
-
-            raise ConfigurationError(
-                f"the window closed before everybody was sent to ({report.summary()}), and no ledger knows whom to "
-                "leave out later",
-                advice="Give ledger_path=, or use Airflow 3.3.",
-            )
-        self._wait_until(gate.opens(), gate.closed.total())
-
-    def _wait_until(self, moment: datetime, count: int) -> None:
-        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
-
-        self.log.info("WhatsApp: outside the send window; %d recipients wait until %s", count, moment)
-        self.defer(trigger=DateTimeTrigger(moment=moment), method_name="execute_complete")
-
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
-        """
-        Go on when the window has opened.
-
-        :param context: Airflow's context.
-        :param event: The moment.
-        """
-        return self.execute(context)
