@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_whatsapp.client.resources.connections import Connections
+from airflow_provider_whatsapp.client.resources.health import HealthStatus
 from airflow_provider_whatsapp.client.resources.media import Media
 from airflow_provider_whatsapp.client.resources.messages import Messages
 from airflow_provider_whatsapp.client.resources.numbers import BusinessProfile, MessageHistory, PhoneNumbers
@@ -44,6 +47,7 @@ class WhatsAppClient:
         self.templates = Templates(self._transport, config)
         self.phone_numbers = PhoneNumbers(self._transport, config)
         self.business_profile = BusinessProfile(self._transport, config)
+        self.health = HealthStatus(self._transport, config)
         self.history = MessageHistory(self._transport, config)
         self.connections = Connections(self._transport, config)
 
@@ -54,6 +58,15 @@ class WhatsAppClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def within(self, seconds: float) -> WhatsAppClient:
+        """
+        Return a client of the same account for what may be given up: it repeats no request, and ends in time.
+
+        :param seconds: From now on, for all its requests together.
+        """
+        config = replace(self.config, max_retries=0)
+        return WhatsAppClient(config, transport=Transport(config, until=time.monotonic() + seconds))
 
     def close(self) -> None:
         """Close the connections that are kept alive; the client must not be used afterwards."""

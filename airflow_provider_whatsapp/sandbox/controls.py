@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from airflow_provider_whatsapp import __version__
-from airflow_provider_whatsapp.sandbox import controls_accounts, controls_templates, graph_messages
+from airflow_provider_whatsapp.sandbox import controls_accounts, controls_templates, graph_messages, health
 from airflow_provider_whatsapp.sandbox.control_fields import ControlError, flag, one_of, text, whole
 from airflow_provider_whatsapp.sandbox.model import Message
 from airflow_provider_whatsapp.sandbox.wire import dump
@@ -60,6 +60,8 @@ class Controls:
         """The routes under ``/_sandbox``."""
         plain: list[tuple[str, str, Action]] = [
             ("GET", "health", self.health),
+            ("GET", "health_status", self.list_health),
+            ("POST", "health_status", self.set_health),
             ("GET", "messages", self.messages),
             ("GET", "requests", self.requests),
             ("GET", "faults", self.list_faults),
@@ -84,6 +86,14 @@ class Controls:
     def health(self, given: dict[str, Any]) -> dict[str, Any]:
         """``GET health``."""
         return {"status": "ok", "version": __version__, "now": self._state.clock.now()}
+
+    def list_health(self, given: dict[str, Any]) -> list[dict[str, Any]]:
+        """``GET health_status``."""
+        return health.listing(self._state)
+
+    def set_health(self, given: dict[str, Any]) -> list[dict[str, Any]]:
+        """``POST health_status``."""
+        return health.set_health(self._state, given)
 
     def messages(self, given: dict[str, Any]) -> list[dict[str, Any]]:
         """``GET messages``, optionally ``?to=`` digits."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.sandbox.errors import GraphError
 from airflow_provider_whatsapp.sandbox.graph_marketing import account_fields, disable_on_cloud_api
+from airflow_provider_whatsapp.sandbox.health import health
 from airflow_provider_whatsapp.sandbox.nodes import choose, page
 from airflow_provider_whatsapp.sandbox.rules import check_product
 from airflow_provider_whatsapp.sandbox.shape import Check, among, array, flag, link, obj, text
@@ -58,24 +59,6 @@ _ACCOUNT_EMPTY = (
 _PIN = obj({"pin": text(6, pattern=r"\d{6}", wanted="six digits")})
 
 
-def health(state: State, waba_id: str, number: Number | None = None) -> dict[str, Any]:
-    """
-    The ``health_status`` field: everything may send.
-
-    :param waba_id: The account.
-    :param number: The sender; left out for the account's own.
-    """
-    entities = [("WABA", waba_id), ("APP", state.settings.app_id)]
-    if number:
-        entities.insert(0, ("PHONE_NUMBER", number.id))
-    return {
-        "can_send_message": "AVAILABLE",
-        "entities": [
-            {"entity_type": kind, "id": name, "can_send_message": "AVAILABLE"} for kind, name in entities
-        ],
-    }
-
-
 def _describe(state: State, number: Number, version: tuple[int, int]) -> dict[str, Any]:
     limits = {"messaging_limit_tier": "TIER_UNLIMITED"}
     if version >= (24, 0):
@@ -105,7 +88,7 @@ def _describe(state: State, number: Number, version: tuple[int, int]) -> dict[st
         "search_visibility": "NON_VISIBLE",
         "eligibility_for_api_business_global_search": "NON_ELIGIBLE",
         "last_onboarded_time": "2026-01-01T00:00:00+0000",
-        "health_status": health(state, number.waba_id, number),
+        **health(state, number.waba_id, number_id=number.id),
     }
 
 
@@ -162,7 +145,7 @@ def get_account(state: State, waba_id: str, call: Call) -> dict[str, Any]:
         **account_fields(state.accounts[waba_id]),
         "template_auto_archival_enabled": False,
         "message_template_namespace": "00000000_0000_4000_8000_000000000000",
-        "health_status": health(state, waba_id),
+        **health(state, waba_id),
     }
     default = ("id", "name", "currency", "timezone_id", "message_template_namespace")
     return choose(node, call.query.get("fields"), default, "WhatsAppBusinessAccount")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.sandbox import template_library, template_rules
 from airflow_provider_whatsapp.sandbox.errors import GraphError
-from airflow_provider_whatsapp.sandbox.graph_numbers import health
+from airflow_provider_whatsapp.sandbox.health import health
 from airflow_provider_whatsapp.sandbox.model import DAY, NAME_BLOCK, Template, Verdict
 from airflow_provider_whatsapp.sandbox.nodes import choose, page
 from airflow_provider_whatsapp.sandbox.shape import missing
@@ -92,7 +92,7 @@ def describe(state: State, template: Template) -> dict[str, Any]:
         "last_updated_time": int(template.updated_at),
         "source": template.source,
         "library_template_name": template.library_name,
-        "health_status": health(state, template.waba_id),
+        **health(state, template.waba_id, template=(template.id, template.status)),
         **{name: template.options.get(name) for name in _OPTIONS},
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.sandbox.clock import Clock, Ids
 from airflow_provider_whatsapp.sandbox.faults import Faults
@@ -73,6 +73,8 @@ class State:
         self.uploads: dict[str, Upload] = {}
         self.handles: dict[str, str] = {}
         self.recipients: dict[str, Recipient] = {}
+        self.health: dict[str, dict[str, Any]] = {}
+        self.health_refused = False
         self.accounts: dict[str, Account] = {}
         self.numbers: dict[str, Number] = {}
         self.connections: dict[str, Connection] = {}

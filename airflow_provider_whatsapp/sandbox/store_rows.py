@@ -70,6 +70,8 @@ def things(state: State) -> Iterator[tuple[tuple[str, str], str]]:
             name: [account.onboarding, account.cloud_marketing_off, account.refuses_marketing]
             for name, account in state.accounts.items()
         },
+        "health": state.health,
+        "health_refused": state.health_refused,
         "quotas": {
             name: {"blocked_names": account.blocked_names, "creations": account.creations.times}
             for name, account in state.accounts.items()
@@ -103,6 +105,9 @@ def restore(state: State, found: dict[str, dict[str, Any]], file: Callable[[str]
     for name, values in world.get("marketing", {}).items():  # not in the files of earlier versions
         account = state.accounts[name]
         account.onboarding, account.cloud_marketing_off, account.refuses_marketing = values
+    # Neither is in the files of earlier versions.
+    state.health = world.get("health", {})
+    state.health_refused = world.get("health_refused", False)
     for name, quota in world["quotas"].items():
         state.accounts[name].blocked_names = quota["blocked_names"]
         state.accounts[name].creations.times = quota["creations"]

@@ -1,0 +1,302 @@
+"""Whether number, account and template may send: Graph's ``health_status``, judged."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from airflow_provider_whatsapp.client.errors import (
+    AccountError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    WhatsAppError,
+)
+from airflow_provider_whatsapp.client.masking import clean_line
+from airflow_provider_whatsapp.client.resources.base import Resource, graph_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Self
+
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+State = Literal["UNKNOWN", "AVAILABLE", "LIMITED", "BLOCKED"]
+STATES: tuple[State, ...] = get_args(State)
+"""What may be said of an entity, the worst last."""
+FIELD = "health_status"
+SECONDS = 5.0
+"""Seconds after which health is given up where it only precedes something else."""
+MAX_ENTITIES = 20
+MAX_REASONS = 5
+MAX_REASON = 250
+"""Characters of Meta's words that are repeated for each reason."""
+_CALLS = (138024, 138025)
+"""Errors of an entity that are about calls by SIP and keep no message back (Meta, "Messaging and calling health
+status")."""
+_ID = re.compile(r"[0-9]{1,32}", re.ASCII)
+_ADVICE = "Settle it in WhatsApp Manager; WhatsAppHealthSensor waits until that is done."
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """
+    One thing that a message needs: the number, the template, the account, its business or the app.
+
+    :param kind: Meta's word for it: ``PHONE_NUMBER``, ``MESSAGE_TEMPLATE``, ``WABA``, ``BUSINESS`` or ``APP``.
+    :param id: Its ID at Meta.
+    :param state: What it may do.
+    :param codes: Meta's error codes.
+    :param reasons: Meta's reasons and solutions, as short lines.
+    """
+
+    kind: str
+    id: str
+    state: State
+    codes: tuple[int, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, item: dict[str, Any]) -> Self:
+        """
+        Read an entity as Graph gives it; what is not of its form is left out.
+
+        :param item: Graph's JSON.
+        """
+        listed = (each for each in _list(item.get("errors")) if isinstance(each, dict))
+        errors = [error for error in listed if error.get("error_code") not in _CALLS][:MAX_REASONS]
+        notes = [note for note in _list(item.get("additional_info")) if isinstance(note, str)]
+        lines = [_reason(error) for error in errors] + [_line(note) for note in notes[:MAX_REASONS]]
+        found = item.get("id")
+        return cls(
+            kind=_line(item.get("entity_type"))[:40] or "entity",
+            id=str(found) if _ID.fullmatch(str(found)) else "",
+            state=_state(item.get("can_send_message")),
+            codes=tuple(error["error_code"] for error in errors if type(error.get("error_code")) is int),
+            reasons=tuple(line for line in lines if line),
+        )
+
+    def describe(self, *, words: bool = True) -> str:
+        """
+        Say what it may do, and why not.
+
+        :param words: Repeat Meta's words; False: its codes alone.
+        """
+        why = "; ".join(self.reasons if words else map(str, self.codes))
+        return f"{self.kind} {self.id}".rstrip() + f" is {self.state}" + (f" ({why})" if why else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON primitives, under Graph's names."""
+        named = {"entity_type": self.kind, "id": self.id, "can_send_message": self.state}
+        return {**named, "reasons": list(self.reasons)}
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """
+    Whether messages can go, as Meta says before one is sent.
+
+    Judged by the entities: Meta's overall word is BLOCKED too where calls are blocked and messages are not.
+
+    :param entities: What a message needs.
+    :param overall: Meta's own sum.
+    :param unread: Why nothing could be read; None: it was.
+    """
+
+    entities: tuple[Entity, ...] = ()
+    overall: State = "UNKNOWN"
+    unread: str | None = field(default=None, kw_only=True)
+
+    @classmethod
+    def parse(cls, answer: Any) -> Self:
+        """
+        Read Graph's ``health_status``; what is not of its form says nothing.
+
+        :param answer: The field's value.
+        """
+        if not isinstance(answer, dict):
+            return cls(unread="WhatsApp's answer holds no health_status")
+        items = [item for item in _list(answer.get("entities")) if isinstance(item, dict)]
+        entities = tuple(Entity.parse(item) for item in items[:MAX_ENTITIES])
+        return cls(entities, _state(answer.get("can_send_message")))
+
+    @property
+    def state(self) -> State:
+        """The worst that an entity says; UNKNOWN where none says anything."""
+        return _worst(entity.state for entity in self.entities)
+
+    def of(self, state: State) -> tuple[Entity, ...]:
+        """
+        Return the entities of which this is said.
+
+        :param state: BLOCKED, say.
+        """
+        return tuple(entity for entity in self.entities if entity.state == state)
+
+    def joined(self, other: Health | None) -> Health:
+        """
+        Return both together; of an entity in both, what is worse.
+
+        :param other: Another node's health; None: this alone.
+        """
+        if other is None:
+            return self
+        found: dict[tuple[str, str], Entity] = {}
+        for entity in (*self.entities, *other.entities):
+            key = entity.kind, entity.id
+            if key not in found or STATES.index(entity.state) > STATES.index(found[key].state):
+                found[key] = entity
+        unread = "; ".join(dict.fromkeys(why for why in (self.unread, other.unread) if why)) or None
+        return Health(tuple(found.values()), _worst((self.overall, other.overall)), unread=unread)
+
+    def describe(self, *, words: bool = True) -> str:
+        """
+        Say in one line what may send and what may not.
+
+        :param words: Repeat Meta's words; False: its codes alone.
+        """
+        unread = f"not known: {self.unread}" if self.unread and words else ""
+        if self.state == "UNKNOWN":
+            return unread or "not known"
+        bad = (*self.of("BLOCKED"), *self.of("LIMITED"))
+        if bad:
+            found = "; ".join(entity.describe(words=words) for entity in bad)
+        else:
+            kinds = ", ".join(dict.fromkeys(entity.kind for entity in self.of("AVAILABLE")))
+            beside = f" (Meta's overall word is {self.overall})" if self.overall != self.state else ""
+            found = f"{kinds} AVAILABLE{beside}"
+        return "; ".join(filter(None, (found, unread)))
+
+    def check(self) -> None:
+        """
+        Refuse what is certain to fail.
+
+        :raises AccountError: An entity is BLOCKED; the error has Meta's reason and solution.
+        """
+        blocked = self.of("BLOCKED")
+        if blocked:
+            msg = f"WhatsApp lets no message go: {'; '.join(entity.describe() for entity in blocked)}"
+            code = next((code for entity in blocked for code in entity.codes), None)
+            raise AccountError(msg, code=code, advice=_ADVICE)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON primitives: ``state``, ``overall`` and ``entities``."""
+        entities = [entity.to_dict() for entity in self.entities]
+        return {"state": self.state, "overall": self.overall, "entities": entities}
+
+
+class HealthStatus(Resource):
+    """Asks number, account or template whether it may send; one request each."""
+
+    def number(self) -> Health:
+        """
+        Return the health of the sending number, its account, business and app.
+
+        :raises APIError: WhatsApp refused; see :func:`is_refusal`.
+        """
+        return self._node(self._config.require("phone_number_id"))
+
+    def account(self) -> Health:
+        """
+        Return the health of the account, its business and app.
+
+        :raises APIError: WhatsApp refused; see :func:`is_refusal`.
+        """
+        return self._node(self._config.require("waba_id"))
+
+    def template(self, template_id: str) -> Health:
+        """
+        Return the health of a template, its account, business and app.
+
+        :param template_id: Its ID.
+        :raises APIError: WhatsApp refused; see :func:`is_refusal`.
+        """
+        return self._node(graph_id(template_id, "template_id"))
+
+    def _node(self, node: str) -> Health:
+        return Health.parse(self._call("GET", node, query={"fields": FIELD}).get(FIELD))
+
+
+def is_refusal(error: WhatsAppError) -> bool:
+    """
+    Say whether an error means that this connection may not read health, which says nothing about messages.
+
+    :param error: What asking ended in.
+    """
+    return error.code is not None and isinstance(error, InvalidRequestError | PermissionDeniedError)
+
+
+def number_health(client: WhatsAppClient, *, seconds: float = SECONDS) -> Health:
+    """
+    Ask for the sender's health on the way to something else: nothing but a bounded time is spent on it.
+
+    :param client: The client.
+    :param seconds: After which it is given up.
+    """
+    try:
+        with client.within(seconds) as brief:
+            return brief.health.number()
+    except WhatsAppError as error:
+        return Health(unread=error.message)
+
+
+def fetch_health(client: WhatsAppClient, templates: Sequence[tuple[str, str]] = ()) -> Health:
+    """
+    Return the health of the sending number and of templates; a field that this connection may not read is unknown.
+
+    :param client: The client.
+    :param templates: Names and languages.
+    :raises NotFoundError: The account has no such template, or there is no such number.
+    :raises WhatsAppError: The gateway did not answer, or a setting is wrong.
+    """
+    found = _readable(client.health.number)
+    for name, language in templates:
+        found = found.joined(_readable(partial(_template, client, name, language)))
+    return found
+
+
+def _template(client: WhatsAppClient, name: str, language: str) -> Health:
+    fields = f"id,name,language,{FIELD}"
+    rows = client.templates.list(name=name, language=language, fields=fields)
+    row = next(rows, None)
+    if row is None:
+        raise NotFoundError(
+            f"the account has no template {name} ({language})",
+            advice="Check name and language: en and en_US are different templates.",
+        )
+    return Health.parse(row.get(FIELD))
+
+
+def _readable(ask: Callable[[], Health]) -> Health:
+    try:
+        return ask()
+    except WhatsAppError as error:
+        if is_refusal(error):
+            return Health(unread=error.message)
+        raise
+
+
+def _worst(states: Iterable[State]) -> State:
+    return max(states, key=STATES.index, default="UNKNOWN")
+
+
+def _state(value: Any) -> State:
+    word = value.upper() if isinstance(value, str) else ""
+    return word if word in STATES else "UNKNOWN"
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _line(value: Any) -> str:
+    return clean_line(value, limit=MAX_REASON) if isinstance(value, str) else ""
+
+
+def _reason(error: dict[str, Any]) -> str:
+    code = error.get("error_code")
+    said = [_line(error.get(name)).rstrip(".") for name in ("error_description", "possible_solution")]
+    text = ". ".join(part for part in said if part)
+    return ": ".join(part for part in (str(code) if type(code) is int else "", text) if part)
