@@ -139,7 +139,9 @@ def _graph_error(answer: Answer, error: dict[str, Any], doubt: str | None) -> Wh
         "request_id": answer.request_id,
     }
     message = f"WhatsApp refused: {_text(error.get('message')) or info.meaning}"
-    if info.retry is Retry.AMBIGUOUS:
+    # Refused is what Meta documents to come so; of any other 5xx nobody knows what was done before it.
+    certain = answer.status < HTTPStatus.INTERNAL_SERVER_ERROR or (info.http_status or 0) >= 500
+    if info.retry is Retry.AMBIGUOUS or (doubt is not None and not certain):
         if doubt is not None:
             return OutcomeUnknownError(message, advice=doubt, **facts)
         return ServerError(message, advice=info.advice, retry_after=stated, **facts)

@@ -335,11 +335,11 @@ def encode_query(query: Mapping[str, Any]) -> str:
     """
     Write query parameters as Graph reads them, with the question mark; "" when there are none.
 
-    :param query: None values are left out, lists and dicts become JSON.
+    :param query: None values are left out; lists, dicts and switches become JSON.
     """
     pairs = {
         key: json.dumps(value, separators=(",", ":"))
-        if isinstance(value, list | tuple | dict)
+        if isinstance(value, list | tuple | dict | bool)
         else str(value)
         for key, value in query.items()
         if value is not None

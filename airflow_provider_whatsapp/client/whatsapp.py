@@ -6,8 +6,10 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from airflow_provider_whatsapp.client.resources.accounts import BusinessAccount
 from airflow_provider_whatsapp.client.resources.connections import Connections
 from airflow_provider_whatsapp.client.resources.health import HealthStatus
+from airflow_provider_whatsapp.client.resources.graph import Graph
 from airflow_provider_whatsapp.client.resources.media import Media
 from airflow_provider_whatsapp.client.resources.messages import Messages
 from airflow_provider_whatsapp.client.resources.numbers import BusinessProfile, MessageHistory, PhoneNumbers
@@ -45,11 +47,13 @@ class WhatsAppClient:
         self.messages = Messages(self._transport, config)
         self.media = Media(self._transport, config)
         self.templates = Templates(self._transport, config)
+        self.account = BusinessAccount(self._transport, config)
         self.phone_numbers = PhoneNumbers(self._transport, config)
         self.business_profile = BusinessProfile(self._transport, config)
         self.health = HealthStatus(self._transport, config)
         self.history = MessageHistory(self._transport, config)
         self.connections = Connections(self._transport, config)
+        self.graph = Graph(self._transport, config)
 
     def __enter__(self) -> Self:
         return self

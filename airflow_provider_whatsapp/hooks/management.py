@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
@@ -157,6 +157,36 @@ class Management:
         :param connection_id: Its id.
         """
         self.client.connections.delete(connection_id)
+
+    def graph(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        json: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """
+        Make any call to Graph that this package has no method for, and return the JSON object of its answer.
+
+        It goes under the connection's key and pace, with the same retries, errors and masking as every other call.
+
+        .. code-block:: python
+
+            from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+            hook = MatonWhatsAppHook()
+            account = hook.graph("GET", "{waba_id}", params={"fields": "name,currency"})
+
+        :param method: ``GET``, ``POST``, ``PUT`` or ``DELETE``. A ``POST`` whose answer was lost is not repeated.
+        :param path: Below the version, ``"{waba_id}/message_templates"`` say. ``{phone_number_id}`` and ``{waba_id}``
+            stand for the connection's, or the hook's own.
+        :param params: The query; None values are left out, lists and dicts become JSON.
+        :param json: The body, not of a ``GET``.
+        :raises PayloadError: Method, path, params or json cannot be right; nothing was sent.
+        :raises OutcomeUnknownError: The answer to a POST was lost; it may have been carried out.
+        :raises APIError: WhatsApp or the gateway refused.
+        """
+        return self.client.graph.call(method, path, params, json)
 
     def get_message_status(self, message_id: str) -> dict[str, Any]:
         """

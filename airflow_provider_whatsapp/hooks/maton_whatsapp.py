@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_whatsapp.client.messages import Message
     from airflow_provider_whatsapp.client.rate_limit import Departure
-    from airflow_provider_whatsapp.client.resources.messages import SentMessage
+    from airflow_provider_whatsapp.client.resources.messages import Marketing, SentMessage
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
     T = TypeVar("T")
@@ -220,6 +220,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         callback_data: str | None = None,
         group: bool = False,
         permit: Departure | None = None,
+        marketing: Marketing | None = None,
     ) -> SentMessage:
         """
         Send one message, any model or its plain fields: ``{"type": "location", "latitude": 1, "longitude": 2}``.
@@ -230,6 +231,8 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         :param callback_data: Up to 512 characters that Meta echoes in its status webhooks.
         :param group: ``to`` is a group id.
         :param permit: Leave to go at once, from ``client.messages.permit``; None: the message waits for its own.
+        :param marketing: Send a template of the category MARKETING by the Marketing Messages API, as it says; None: by
+            ``/messages``. Operators choose by the template's category.
         :raises PayloadError: A limit is broken; nothing was sent.
         :raises OutcomeUnknownError: The answer was lost; the message may have been sent.
         """
@@ -237,7 +240,13 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
 
         model: Message = parse_message(message) if isinstance(message, Mapping) else message
         return self.client.messages.send(
-            to, model, reply_to=reply_to, callback_data=callback_data, group=group, permit=permit
+            to,
+            model,
+            reply_to=reply_to,
+            callback_data=callback_data,
+            group=group,
+            permit=permit,
+            marketing=marketing,
         )
 
     async def asend(self, to: str, message: Message | Mapping[str, Any], **options: Any) -> SentMessage:

@@ -72,7 +72,7 @@ def _send(
     category = _category(state, number_id, template, marketing, call)
     now = state.clock.now()
     conversation = _take_place(state, number_id, wa_id, now)
-    body = json.dumps(params, separators=(",", ":")).encode()
+    body = json.dumps({**params, **(marketing or {})}, separators=(",", ":")).encode()
     message = Message(state.ids.wamid(wa_id), to, wa_id, kind, body, now, number_id, components)
     message.endpoint = "messages" if marketing is None else "marketing_messages"
     message.category = category

@@ -20,6 +20,7 @@ from airflow_provider_whatsapp.client.errors import (
     PayloadError,
 )
 from airflow_provider_whatsapp.client.messages import Text
+from airflow_provider_whatsapp.client.resources.messages import Marketing
 from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
 TO = "+15550001111"
@@ -103,6 +104,27 @@ def test_sending(hook, sandbox, send, kind):
 
     (message,) = sandbox.messages
     assert (message["id"], message["type"]) == (sent.message_id, kind)
+
+
+def test_a_call_that_there_is_no_method_for(sandbox):
+    hook = MatonWhatsAppHook(waba_id=sandbox.extra["waba_id"])
+
+    found = hook.graph("GET", "{waba_id}/phone_numbers", params={"fields": "id", "limit": 1})
+    done = hook.graph("POST", "{phone_number_id}", json={"pin": "123456"})
+
+    assert [number["id"] for number in found["data"]] == [sandbox.extra["phone_number_id"]]
+    assert done == {"success": True}
+
+
+def test_a_template_by_the_marketing_messages_api(hook, sandbox):
+    hook.create_template("sale", "en_US", "MARKETING", [{"type": "BODY", "text": "The sale begins."}])
+    sandbox.post("templates", name="sale", status="APPROVED")
+
+    hook.send(TO, hook.template_message("sale"), marketing=Marketing(strict=True), callback_data="c")
+
+    (message,) = sandbox.messages
+    assert (message["endpoint"], message["payload"]["product_policy"]) == ("marketing_messages", "STRICT")
+    assert message["payload"]["biz_opaque_callback_data"] == "c"
 
 
 def test_a_media_id_goes_as_what_it_is(hook, sandbox):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, PayloadError
 from airflow_provider_whatsapp.client.masking import mask, mask_id
@@ -30,6 +30,31 @@ DOUBT = (
 )
 
 
+Endpoint = Literal["messages", "marketing_messages"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marketing:
+    """
+    How a marketing template goes by the Marketing Messages API, ``/{phone_number_id}/marketing_messages``.
+
+    :param strict: Only by it (``product_policy`` ``STRICT``); False: Meta falls back to Cloud API where the account is
+        not onboarded.
+    :param activity_sharing: Whether Meta may use what recipients do with the message to improve delivery
+        (``message_activity_sharing``); None: as the account is set.
+    """
+
+    strict: bool = False
+    activity_sharing: bool | None = None
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return what it adds to the message as Graph's JSON."""
+        payload: dict[str, Any] = {"product_policy": "STRICT" if self.strict else "CLOUD_API_FALLBACK"}
+        if self.activity_sharing is not None:
+            payload["message_activity_sharing"] = self.activity_sharing
+        return payload
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentMessage:
     """
@@ -39,12 +64,14 @@ class SentMessage:
     :param wa_id: The recipient as WhatsApp knows them; may differ from the number sent to. None for user ids.
     :param to: The recipient as it was asked for: digits, a user id or a group id.
     :param message_status: ``accepted``, ``held_for_quality_assessment`` or ``paused``; templates only.
+    :param endpoint: What took it: ``messages`` or ``marketing_messages``.
     """
 
     message_id: str
     wa_id: str | None
     to: str
     message_status: str | None = None
+    endpoint: Endpoint = "messages"
 
     def __repr__(self) -> str:
         shown = f"message_id={mask_id(self.message_id)!r}, to={mask(self.to)!r}"
@@ -63,6 +90,7 @@ class Messages(Resource):
         callback_data: str | None = None,
         group: bool = False,
         permit: Departure | None = None,
+        marketing: Marketing | None = None,
     ) -> SentMessage:
         """
         Send one message and return what WhatsApp accepted.
@@ -75,6 +103,8 @@ class Messages(Resource):
         :param callback_data: Up to 512 characters that Meta echoes in its status webhooks.
         :param group: ``to`` is a group id.
         :param permit: Leave to go at once, from :meth:`permit`; None: the message waits for its own.
+        :param marketing: Send a template of the category MARKETING by the Marketing Messages API; None: by Cloud API,
+            ``/messages``.
         :raises PayloadError: The recipient or an option breaks a limit; nothing was sent.
         :raises ConfigurationError: No ``phone_number_id`` is set; nothing was sent.
         :raises NotSentError: Nothing left this machine.
@@ -89,8 +119,12 @@ class Messages(Resource):
             body["context"] = {"message_id": reply_to}
         if callback_data:
             body["biz_opaque_callback_data"] = _callback_data(callback_data)
-        answer = self._call("POST", self._path(), json=body, doubt=DOUBT, permit=permit)
-        return _sent(answer, key)
+        endpoint: Endpoint = "messages"
+        if marketing is not None:
+            _check_marketing(body, group=group)
+            endpoint, body = "marketing_messages", body | marketing.to_payload()
+        answer = self._call("POST", self._path(endpoint), json=body, doubt=DOUBT, permit=permit)
+        return _sent(answer, key, endpoint)
 
     def permit(self, stop: threading.Event) -> Departure | None:
         """
@@ -118,8 +152,19 @@ class Messages(Resource):
             body["typing_indicator"] = {"type": "text"}
         self._call("POST", self._path(), json=body)
 
-    def _path(self) -> str:
-        return f"{self._config.require('phone_number_id')}/messages"
+    def _path(self, endpoint: Endpoint = "messages") -> str:
+        return f"{self._config.require('phone_number_id')}/{endpoint}"
+
+
+def _check_marketing(body: dict[str, Any], *, group: bool) -> None:
+    if group or body.get("type") != "template":
+        what = "groups" if group else f"messages of the type {body.get('type')}"
+        raise PayloadError(
+            f"is for templates to one person, not for {what}",
+            field="marketing",
+            doc="Send marketing messages",
+            advice="Leave marketing out.",
+        )
 
 
 def _callback_data(text: str) -> str:
@@ -130,7 +175,7 @@ def _callback_data(text: str) -> str:
     return text
 
 
-def _sent(answer: dict[str, Any], to: str) -> SentMessage:
+def _sent(answer: dict[str, Any], to: str, endpoint: Endpoint) -> SentMessage:
     """Read what was accepted; an answer of another form leaves it in doubt whether anything was."""
     message, contact = _first(answer.get("messages")), _first(answer.get("contacts"))
     if message is None or contact is None or not _is_word(message.get("id")):
@@ -138,7 +183,7 @@ def _sent(answer: dict[str, Any], to: str) -> SentMessage:
     wa_id, status = contact.get("wa_id"), message.get("message_status")
     if not (wa_id is None or _is_word(wa_id)) or not (status is None or _is_word(status)):
         raise _unreadable("of an unknown form")
-    return SentMessage(message_id=message["id"], wa_id=wa_id, to=to, message_status=status)
+    return SentMessage(message_id=message["id"], wa_id=wa_id, to=to, message_status=status, endpoint=endpoint)
 
 
 def _unreadable(how: str) -> OutcomeUnknownError:
