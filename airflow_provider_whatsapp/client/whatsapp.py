@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_whatsapp.client.resources.accounts import BusinessAccount
 from airflow_provider_whatsapp.client.resources.connections import Connections
-from airflow_provider_whatsapp.client.resources.health import HealthStatus
 from airflow_provider_whatsapp.client.resources.graph import Graph
+from airflow_provider_whatsapp.client.resources.health import HealthStatus
 from airflow_provider_whatsapp.client.resources.media import Media
 from airflow_provider_whatsapp.client.resources.messages import Messages
 from airflow_provider_whatsapp.client.resources.numbers import BusinessProfile, MessageHistory, PhoneNumbers
