@@ -95,6 +95,8 @@ def read(answer: Answer, *, doubt: str | None) -> dict[str, Any]:
     data = answer.json()
     accepted = 200 <= answer.status < 300
     if accepted and isinstance(data, dict) and data.get("error") is None:
+        if data.get("success") is False:
+            raise _in_doubt("the answer says that the request was not carried out", answer, doubt)
         return data
     if accepted and not answer.body and doubt is None:
         return {}

@@ -142,13 +142,19 @@ class Recipients:
         """
         Yield the recipients in their order.
 
-        :raises SourceChangedError: The source is not what it was at the survey.
+        :raises SourceChangedError: The source is not what it was at the survey, or can no longer be read.
         """
         if self._surveyed is None:
             yield from self._read()
             return
-        mark, count = 0, 0
-        for row in self._read():
+        mark, count, rows = 0, 0, self._read()
+        while True:
+            try:
+                row = next(rows, None)
+            except Exception as error:  # an object store's library has errors of its own
+                raise self._unreadable(error, count) from error
+            if row is None:
+                break
             mark = _mark(mark, self._counting(row))
             if count == len(self._surveyed) or mark != self._surveyed[count]:
                 raise self._changed(row.where, count)
@@ -162,13 +168,29 @@ class Recipients:
         return [row.to, row.group, *(row.values.get(name) for name in self._columns)]
 
     def _changed(self, where: str, count: int) -> SourceChangedError:
-        name = getattr(self._source, "name", "the list of recipients")
         return SourceChangedError(
-            f"{name} was changed while it was being sent: from {where} on it is not what it was when the task began "
-            f"({count} of {len(self._surveyed or ())} recipients had been read)",
+            f"{self._name} was changed while it was being sent: from {where} on it is not what it was when the task "
+            f"began ({self._so_far(count)})",
             advice="Nobody after that place was sent to. Put the list back as it was and clear the task: whoever has "
             "a message is left out. Write a new list to a file of its own, and rename it when it is whole.",
         )
+
+    def _unreadable(self, error: Exception, count: int) -> SourceChangedError:
+        reason = error.message if isinstance(error, PayloadError) else type(error).__name__
+        return SourceChangedError(
+            f"{self._name} could be read when the task began, and cannot be read any more ({self._so_far(count)}): "
+            f"{reason.removeprefix('recipients: ')}",
+            advice="Nobody after that place was sent to. A retry goes on where the list is as it was: whoever has a "
+            "message is left out.",
+            permanent=False,
+        )
+
+    @property
+    def _name(self) -> str:
+        return str(getattr(self._source, "name", "the list of recipients"))
+
+    def _so_far(self, count: int) -> str:
+        return f"{count} of {len(self._surveyed or ())} recipients had been read"
 
     def _read(self) -> Iterator[Row]:
         seen, position = Seen(), 0

@@ -270,9 +270,7 @@ class Applier:
     def _is_gone(self, key: Key, refusal: WhatsAppError) -> bool:
         try:
             found = self.client.templates.find(*key)
-        except WhatsAppError as error:
-            if refusal.permanent and not isinstance(refusal, InvalidRequestError | NotFoundError):
-                return False
+        except WhatsAppError as error:  # an earlier request than the refused one may have deleted it
             raise OutcomeUnknownError(str(refusal), advice=f"Looking did not settle it: {error}") from error
         return found is None or blocks.is_gone(found)
 
@@ -286,10 +284,7 @@ class Applier:
         except WhatsAppError:
             return unknown
         found = replace(unknown, status=row.get("status"), category=row.get("category"))
-        missing = set(changed_fields(change.definition, row))
-        if change.fields != ("category",):
-            missing.discard("category")  # Meta may give another category than was asked for
-        if missing:
+        if _differs(change, row):
             return replace(found, state="failed")
         if change.status == "APPROVED":
             self.record.edited(str(change.template_id), self.now())
@@ -322,13 +317,22 @@ class Applier:
         if row is None or blocks.is_gone(row):
             return None
         facts = {"status": row.get("status"), "category": row.get("category"), "template_id": row.get("id")}
-        if not set(changed_fields(change.definition, row)) - {"category"}:
+        if not _differs(change, row):
             detail = "the account holds this already: it was changed since the plan, by another apply maybe"
             return Outcome(change=change, state="done", detail=detail, **facts)
         if not created and str(row.get("status")).upper() == change.status:
             return None
         now = f"Since the plan it was {'created' if created else 'changed'} with other content: plan again."
         return Outcome(change=change, state="failed", detail=f"{error} {now}", **facts)
+
+
+def _differs(change: Change, row: Mapping[str, Any]) -> bool:
+    """Say whether the account still lacks what a change was to make."""
+    assert change.definition is not None  # noqa: S101  (only deletions have none)
+    missing = set(changed_fields(change.definition, row))
+    if change.fields != ("category",):
+        missing.discard("category")  # Meta may give another category than was asked for
+    return bool(missing)
 
 
 def _check_sample(path: str) -> None:

@@ -286,6 +286,7 @@ class DeliveringOperator(TextFields, BaseOperator):
     def _fail(self, report: Report, ledger: Ledger) -> None:
         from airflow_provider_whatsapp._compat import AirflowFailException
         from airflow_provider_whatsapp.client.errors import WhatsAppError
+        from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
         from airflow_provider_whatsapp.delivery.result_parts import ResultsError
 
         first = report.stopped or report.first_again or report.first_error
@@ -295,7 +296,8 @@ class DeliveringOperator(TextFields, BaseOperator):
         if report.total > 1:
             msg = f"{report.summary()}; the XCom 'report' holds the outcomes. First error: {first}"
         worth_it = report.again or (report.count("unknown") and self.on_unknown == "resend")
-        worth_it = worth_it or isinstance(report.stopped, ResultsError)  # a retry writes them down
+        # A retry writes the results down, and reads the list whose end the report does not hold.
+        worth_it = worth_it or isinstance(report.stopped, ResultsError | SourceChangedError)
         hopeless = report.stopped is not None and report.stopped.permanent
         if not worth_it or hopeless or (reached and not ledger.durable):
             raise AirflowFailException(msg) from first

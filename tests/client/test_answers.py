@@ -98,6 +98,7 @@ def test_refusals_mean_that_nothing_was_sent(status, body, error):
         pytest.param(200, b"", id="success without a body"),
         pytest.param(200, b'{"messages": [', id="half a body"),
         pytest.param(200, b"[]", id="a list as success"),
+        pytest.param(200, {"success": False}, id="a success that says it is none"),
     ],
 )
 def test_doubt_is_told_apart_for_sends_and_reads(status, body):

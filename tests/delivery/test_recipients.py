@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import random
 from collections import Counter
 
 import pytest
@@ -217,3 +219,62 @@ def test_a_column_that_is_not_sent_may_change(csv):
     csv.write_text(csv.read_text().replace("Rome", "Bonn"))
 
     assert len(list(recipients)) == total
+
+
+class Failing:
+    """A file in a store: whole when it is read first, then it ends in an error or in other bytes."""
+
+    name = "people.csv"
+
+    def __init__(self, content, end):
+        self.content, self.end, self.opened = content, end, 0
+
+    def open(self, mode):
+        self.opened += 1
+        if self.opened == 1:
+            return io.BytesIO(self.content)
+        return io.BufferedReader(Broken(self.content[: len(self.content) // 2], self.end), 512)
+
+
+class Broken(io.RawIOBase):
+    def __init__(self, content, end):
+        self.rest, self.end = io.BytesIO(content), end
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        content = self.rest.read(min(len(buffer), 512))
+        if not content and isinstance(self.end, Exception):
+            raise self.end
+        if not content:
+            content, self.end = self.end, b""
+        buffer[: len(content)] = content
+        return len(content)
+
+
+@pytest.mark.parametrize(
+    ("packed", "end", "reason"),
+    [
+        pytest.param(False, OSError("reset"), "people.csv cannot be read: OSError", id="network"),
+        pytest.param(False, RuntimeError("+15550001111"), "RuntimeError", id="the store's library"),
+        pytest.param(False, b"\xff\xff\xff", "people.csv is not UTF-8 text", id="other bytes"),
+        pytest.param(True, b"", "people.csv is damaged: its gzip compression is broken", id="cut archive"),
+    ],
+)
+def test_a_list_that_can_no_longer_be_read_says_how_far_it_went_and_may_be_tried_again(packed, end, reason):
+    numbers = [f"1555{random.Random(place).randrange(10**7):07}" for place in range(3000)]
+    content = ("to\n" + "\n".join(numbers)).encode()
+    recipients = Recipients(Failing(gzip.compress(content) if packed else content, end))
+    recipients.survey()
+
+    read = []
+    with pytest.raises(SourceChangedError) as caught:
+        read.extend(recipients)
+    assert 0 < len(read) < len(numbers)
+    assert [row.to for row in read] == numbers[: len(read)]
+    said = str(caught.value)
+    assert f"({len(read)} of {len(numbers)} recipients had been read): {reason}" in said
+    assert "Nobody was sent to" not in said
+    assert "15550001111" not in said
+    assert not caught.value.permanent

@@ -15,9 +15,11 @@ from airflow_provider_whatsapp.cli import main
 from airflow_provider_whatsapp.client.config import ClientConfig
 from airflow_provider_whatsapp.client.connection import config_from_environment
 from airflow_provider_whatsapp.client.errors import (
+    InvalidRequestError,
     NotFoundError,
     NotSentError,
     OutcomeUnknownError,
+    PermissionDeniedError,
     RateLimitError,
     ServerError,
 )
@@ -28,25 +30,42 @@ from airflow_provider_whatsapp.message_templates.plan import changed_fields, in_
 from airflow_provider_whatsapp.message_templates.sync import plan_templates, read_templates
 from airflow_provider_whatsapp.message_templates.yamlfile import TemplateSet
 
-OK, BEFORE, AFTER, NOT_SENT, TOO_FAST = "ok", "lost before", "lost after", "not sent", "429"
-FATES = st.lists(st.sampled_from([OK, OK, BEFORE, AFTER, NOT_SENT, TOO_FAST]), max_size=14)
+OK, BEFORE, AFTER, NOT_SENT, TOO_FAST, REFUSED = "ok", "lost before", "lost after", "not sent", "429", "400"
+FORBIDDEN, SAYS_NOTHING = "403", "{}"
+FATES = st.lists(
+    st.sampled_from([OK, OK, BEFORE, AFTER, NOT_SENT, TOO_FAST, REFUSED, FORBIDDEN, SAYS_NOTHING]),
+    max_size=14,
+)
 
 EARLIER = ("edit_a", "edit_b", "delete_a", "delete_b")
 LATER = ("create_a", "create_b", "edit_a", "edit_b")
+MOVED = "moved"
 
 
-def definition(name, body):
-    return {"name": name, "category": "UTILITY", "languages": {"en_US": {"body": body}}}
+def definition(name, body, category="UTILITY"):
+    return {"name": name, "category": category, "languages": {"en_US": {"body": body}}}
 
 
 WANTED = TemplateSet(
-    read_templates([definition(name, "It is very late.") for name in LATER]).definitions,
+    read_templates(
+        [*(definition(name, "It is very late.") for name in LATER), definition(MOVED, "It is late.")]
+    ).definitions,
     prefixes=frozenset({"delete_"}),
 )
 BEFORE_ALL = [
-    {"id": str(number), "status": "APPROVED", **each.create_payload({})}
+    {
+        "id": str(number),
+        "status": "REJECTED" if each.name == MOVED else "APPROVED",
+        **each.create_payload({}),
+    }
     for number, each in enumerate(
-        read_templates([definition(name, "It is late.") for name in EARLIER]).definitions.values(), 1
+        read_templates(
+            [
+                *(definition(name, "It is late.") for name in EARLIER),
+                definition(MOVED, "It is late.", "MARKETING"),
+            ]
+        ).definitions.values(),
+        1,
     )
 ]
 
@@ -79,10 +98,16 @@ class Account:
             raise NotSentError("no connection")
         if fate == TOO_FAST:
             raise RateLimitError("too fast", retry_after=1)
+        if fate == REFUSED:
+            raise InvalidRequestError("no", http_status=400, permanent=True)
+        if fate == FORBIDDEN:
+            raise PermissionDeniedError("no scope", http_status=403, permanent=True)
+        if fate == SAYS_NOTHING and (call.doubt is not None or call.method == "GET"):
+            return {}
         answer = self.carry_out(call) if fate != BEFORE else None
-        if fate == OK and answer is None:
+        if fate in (OK, SAYS_NOTHING) and answer is None:
             raise NotFoundError("there is none")
-        if fate == OK:
+        if fate in (OK, SAYS_NOTHING):
             return answer
         raise ServerError("lost") if call.doubt is None else OutcomeUnknownError("lost", advice=call.doubt)
 
@@ -99,7 +124,7 @@ class Account:
             self.rows[node] |= {**call.json, "status": "PENDING"}
             return {"success": True}
         self.asked.append(call.json["name"])
-        row = {"id": str(100 + len(self.rows)), **call.json, "status": "PENDING"}
+        row = {"id": str(100 + len(self.asked)), **call.json, "status": "PENDING"}
         self.rows[row["id"]] = row
         return {key: row[key] for key in ("id", "status", "category")}
 
@@ -116,6 +141,7 @@ def check(account, outcome):
         assert (outcome.status, outcome.template_id) == ("DELETED", was["id"])
     elif outcome.state == "done":
         assert not changed_fields(change.definition, row)
+        assert row["category"] == "UTILITY"
         assert (outcome.status, outcome.template_id) == (row["status"], row["id"])
     elif outcome.state != "unknown":
         assert row == was, f"{change.name} is {outcome.state}, and the account has changed"
@@ -127,15 +153,17 @@ def check(account, outcome):
 @given(fates=FATES, repeats=st.integers(0, 2))
 @example(fates=[OK, OK, AFTER], repeats=0)  # an edit that was carried out, and three changes after it
 @example(fates=[AFTER, BEFORE], repeats=0)  # a creation that was carried out, and a look that fails
-@example(fates=[OK, OK, OK, OK, AFTER, BEFORE], repeats=0)  # the same of a deletion
-@example(fates=[OK, OK, OK, OK, AFTER, NOT_SENT], repeats=1)  # a deletion whose repetition does not leave
-@example(fates=[OK, OK, OK, OK, AFTER, TOO_FAST], repeats=1)
+@example(fates=[*[OK] * 5, AFTER, BEFORE], repeats=0)  # the same of a deletion
+@example(fates=[*[OK] * 5, AFTER, NOT_SENT], repeats=1)  # a deletion whose repetition does not leave
+@example(fates=[*[OK] * 5, AFTER, TOO_FAST], repeats=1)
+@example(fates=[*[OK] * 5, AFTER, FORBIDDEN, FORBIDDEN], repeats=1)
+@example(fates=[*[OK] * 4, REFUSED], repeats=0)  # an edit of the category alone
 def test_report_and_account_agree_whatever_answers_are_lost(fates, repeats):
     account = Account(repeats)
     client = WhatsAppClient(ClientConfig(api_key="k", waba_id="1"), transport=account)
     plan = plan_templates(client, WANTED, prune=True)
     todo = in_order(plan.changes)
-    assert [change.name for change in todo] == [*LATER, *EARLIER[2:]]
+    assert [change.name for change in todo] == [*LATER, MOVED, *EARLIER[2:]]
     account.fates = iter(fates)
 
     report = Applier(client).apply(plan)

@@ -82,7 +82,9 @@ class Resource:
                 )
             seen.add(after)
             page = self._call("GET", path, query={**query, "after": after}, on_size=count)
-            yield from objects(page.get("data"))
+            if "data" not in page:  # an answer that says nothing is no empty list
+                raise ServerError("the gateway's answer holds no list", advice="Try again later.")
+            yield from objects(page["data"])
             paging = page.get("paging")
             cursors = paging.get("cursors") if isinstance(paging, dict) and paging.get("next") else None
             after = cursors.get("after") if isinstance(cursors, dict) else None

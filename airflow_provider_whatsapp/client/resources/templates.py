@@ -121,6 +121,8 @@ class Templates(Resource):
         :raises NotFoundError: There is none of this id.
         """
         template = self._call("GET", graph_id(template_id, "template_id"), query={"fields": fields})
+        if not template.get("id"):  # Graph gives it with whatever fields
+            raise ServerError("the gateway's answer holds no template", advice="Try again later.")
         check_form(template)
         _in_lines(template)
         return template
@@ -172,7 +174,7 @@ class Templates(Resource):
         if components is not None:
             body["components"] = list(components)
         try:
-            return self._call("POST", self._path(), json=body, doubt=_DOUBT)
+            return _confirmed(self._call("POST", self._path(), json=body, doubt=_DOUBT), "id")
         except OutcomeUnknownError:
             found = self._look(name, language)
             if found is None:
@@ -203,7 +205,8 @@ class Templates(Resource):
             raise PayloadError(
                 "nothing to change", field="changes", advice="Pass components= or another field."
             )
-        return self._call("POST", graph_id(template_id, "template_id"), json=changes, doubt=_DOUBT)
+        answer = self._call("POST", graph_id(template_id, "template_id"), json=changes, doubt=_DOUBT)
+        return _confirmed(answer, "success", "id")
 
     def delete(self, *, name: str, template_id: str | None = None) -> None:
         """
@@ -229,6 +232,13 @@ class Templates(Resource):
 
     def _path(self) -> str:
         return f"{self._config.require('waba_id')}/message_templates"
+
+
+def _confirmed(answer: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """Return an answer that holds one of these; one that holds none does not say whether anything was done."""
+    if not any(answer.get(key) for key in keys):
+        raise OutcomeUnknownError(f"the answer was a success without {' or '.join(keys)}", advice=_DOUBT)
+    return answer
 
 
 def check_form(template: dict[str, Any]) -> None:
