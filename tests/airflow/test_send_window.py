@@ -10,7 +10,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 
 from airflow_provider_whatsapp.delivery import windows
-from airflow_provider_whatsapp.operators import broadcast
+from airflow_provider_whatsapp.operators import _window
 from tests.airflow.running import lines, reached, state, xcom
 
 pytestmark = pytest.mark.airflow
@@ -61,7 +61,7 @@ def clock(monkeypatch, dag_bag, sandbox):
             yield TriggerEvent(self.moment)
 
     monkeypatch.setattr(windows, "datetime", Stopped)
-    monkeypatch.setattr(broadcast, "datetime", Stopped)
+    monkeypatch.setattr(_window, "datetime", Stopped)
     monkeypatch.setattr(temporal, "DateTimeTrigger", Moves)
     return clock
 

@@ -49,7 +49,7 @@ def evening(sandbox, monkeypatch):
         def now(cls, tz=None):
             return datetime(2026, 7, 1, 21 if sandbox.messages else 19, tzinfo=UTC)
 
-    monkeypatch.setattr("airflow_provider_whatsapp.operators.broadcast.datetime", Moving)
+    monkeypatch.setattr("airflow_provider_whatsapp.operators._window.datetime", Moving)
     monkeypatch.setattr("airflow_provider_whatsapp.delivery.windows.datetime", Moving)
     monkeypatch.setattr(
         "airflow_provider_whatsapp.delivery.windows.monotonic", itertools.count(0, 2).__next__
