@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.sandbox import (
+    graph_analytics,
     graph_media,
     graph_messages,
     graph_numbers,
@@ -43,6 +44,7 @@ EDGES: dict[tuple[str, str], dict[str, Handler]] = {
         "DELETE": graph_templates.delete,
     },
     ("account", "phone_numbers"): {"GET": graph_numbers.listing},
+    ("account", "template_analytics"): {"GET": graph_analytics.templates},
     ("app", "uploads"): {"POST": graph_uploads.start},
     ("template", "unpause"): {"POST": graph_templates.unpause},
     ("history", "events"): {"GET": graph_messages.events},

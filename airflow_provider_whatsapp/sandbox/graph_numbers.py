@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_whatsapp.sandbox import graph_analytics
 from airflow_provider_whatsapp.sandbox.errors import GraphError
 from airflow_provider_whatsapp.sandbox.graph_marketing import account_fields, disable_on_cloud_api
 from airflow_provider_whatsapp.sandbox.health import health
@@ -51,7 +52,7 @@ _NUMBER_EMPTY = (
 )
 """Fields of a number that have no value here; Graph leaves them out of its answer."""
 _ACCOUNT_EMPTY = (
-    *("analytics", "audiences", "auth_international_rate_eligibility", "creation_time"),
+    *("audiences", "auth_international_rate_eligibility", "creation_time"),
     *("marketing_messages_ad_account", "on_behalf_of_business_info", "owner_business", "owner_business_info"),
     *("primary_funding_id", "purchase_order_number", "schedules", "solutions", "subscribed_apps"),
     "whatsapp_business_manager_messaging_limit",
@@ -140,7 +141,8 @@ def get_account(state: State, waba_id: str, call: Call) -> dict[str, Any]:
         "ownership_type": "SELF_OWNED",
         "primary_business_location": "US",
         "status": "ACTIVE",
-        "is_enabled_for_insights": False,
+        "is_enabled_for_insights": state.accounts[waba_id].insights_since is not None,
+        **graph_analytics.fields(state, waba_id, call.query.get("fields")),
         "is_shared_with_partners": False,
         **account_fields(state.accounts[waba_id]),
         "template_auto_archival_enabled": False,
@@ -153,14 +155,18 @@ def get_account(state: State, waba_id: str, call: Call) -> dict[str, Any]:
 
 def set_account(state: State, waba_id: str, call: Call) -> dict[str, Any]:
     """
-    ``POST /{waba_id}``: sets the switch that ends marketing templates on ``/messages``.
+    ``POST /{waba_id}``: switches template insights on, or sets the switch that ends marketing on ``/messages``.
 
     :raises GraphError: Something is asked for that the sandbox does not offer.
     """
     params = read_params(call)
+    if set(params) == {"is_enabled_for_insights"}:
+        return graph_analytics.enable(state, waba_id, params["is_enabled_for_insights"])
     name = "disable_marketing_messages_on_cloud_api"
     if set(params) != {name}:
-        raise GraphError(100, message=f"(#100) The sandbox offers only {name} here")
+        raise GraphError(
+            100, message=f"(#100) The sandbox offers only {name} and is_enabled_for_insights here"
+        )
     flag(params[name], name)
     disable_on_cloud_api(state.accounts[waba_id], value=params[name] in (True, "true"))
     state.changed()

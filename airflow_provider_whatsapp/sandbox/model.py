@@ -209,6 +209,7 @@ class Account:
     :param onboarding: Its ``marketing_messages_onboarding_status``.
     :param cloud_marketing_off: Its ``disable_marketing_messages_on_cloud_api``.
     :param refuses_marketing: ``/messages`` takes no marketing templates, as Meta has announced it for 2027.
+    :param insights_since: When template insights were switched on; None: they are off.
     """
 
     id: str
@@ -218,6 +219,7 @@ class Account:
     onboarding: str = "ONBOARDED"
     cloud_marketing_off: bool = False
     refuses_marketing: bool = False
+    insights_since: float | None = None
 
 
 @dataclass(slots=True)

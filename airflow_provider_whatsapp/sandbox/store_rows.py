@@ -72,6 +72,7 @@ def things(state: State) -> Iterator[tuple[tuple[str, str], str]]:
         },
         "health": state.health,
         "health_refused": state.health_refused,
+        "insights": {name: account.insights_since for name, account in state.accounts.items()},
         "quotas": {
             name: {"blocked_names": account.blocked_names, "creations": account.creations.times}
             for name, account in state.accounts.items()
@@ -108,6 +109,8 @@ def restore(state: State, found: dict[str, dict[str, Any]], file: Callable[[str]
     # Neither is in the files of earlier versions.
     state.health = world.get("health", {})
     state.health_refused = world.get("health_refused", False)
+    for name, since in world.get("insights", {}).items():  # not in the files of earlier versions
+        state.accounts[name].insights_since = since
     for name, quota in world["quotas"].items():
         state.accounts[name].blocked_names = quota["blocked_names"]
         state.accounts[name].creations.times = quota["creations"]

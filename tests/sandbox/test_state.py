@@ -72,6 +72,7 @@ def test_everything_is_there_after_a_new_start(start, tools):
     first.send_text("in the window")
     first.control("POST", "recipients", json={"wa_id": "15550002222", "on_whatsapp": False})
     first.control("POST", "accounts", json={"onboarding": "ELIGIBLE", "refuse_marketing": True})
+    first.call("POST", first.waba, params={"is_enabled_for_insights": "true"})
     first.control("POST", "faults", json={"kind": "status", "status": 418, "times": 2, "path": "/never"})
     profile = {"messaging_product": "whatsapp", "about": "We are here"}
     first.call("POST", f"{first.number}/whatsapp_business_profile", json=profile)
@@ -104,6 +105,8 @@ def test_everything_is_there_after_a_new_start(start, tools):
     assert about["data"][0]["about"] == "We are here"
     account = second.control("POST", "accounts", json={})
     assert (account["onboarding"], account["refuse_marketing"]) == ("ELIGIBLE", True)
+    insights = second.call("GET", second.waba, params={"fields": "is_enabled_for_insights"}).json()
+    assert insights["is_enabled_for_insights"] is True
     known = second.session.get(f"{second.url}/connections/{connection['connection_id']}").json()["connection"]
     assert known["url"].startswith(second.url)
 
