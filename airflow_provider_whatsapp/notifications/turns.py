@@ -4,6 +4,9 @@ Turns: WhatsApp wants six seconds between two messages to one person, over all t
 An alert whose person was told a moment ago waits for its turn. Those that come while one is waiting hand their names
 over to it, so a hundred tasks that fail together are two messages: one at once, and one six seconds later that tells
 of the others. WhatsApp lends up to 45 messages from later, so an alert that has waited long enough goes all the same.
+
+WhatsApp counts from the moment at which a message arrives, which may be seconds after its turn: on a busy machine, or
+where the connection is slow. So a turn holds the recipient for a message in flight, and the gap begins with its answer.
 """
 
 from __future__ import annotations
@@ -31,6 +34,11 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.notifications.patience import Patience
 
 T = TypeVar("T")
+
+IN_FLIGHT = 1.0
+"""Gaps for which a message in flight holds its recipient at most: its process may have died."""
+CLOCKS = 1.0
+"""Gaps by which machines' clocks may differ; a moment that is further away was written by a wrong one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +84,14 @@ class Turn(Held):
     :param wait: Seconds to wait; 0: none.
     :param handed_over: Another alert tells of this one.
     :param missed: What the person has not been told because earlier messages did not arrive.
+    :param holds_until: Unix time in seconds up to which it holds the person for the message in flight.
     """
 
     to: str = field(default="", repr=False)
     wait: float = 0.0
     handed_over: bool = False
     missed: tuple[Missed, ...] = ()
+    holds_until: float = 0.0
 
 
 def on_turn(
@@ -97,16 +107,32 @@ def on_turn(
     :param patient: It may wait; otherwise it goes.
     """
     wait = person.free_at - now
-    # Machines' clocks differ a little; a moment that is much further away than the gap was written by a wrong one.
-    if not 0 < wait <= 2 * caller.gap or not patient:
-        gone = replace(person, free_at=now + caller.gap, teller="")
+    if not 0 < wait <= (1.0 + IN_FLIGHT + CLOCKS) * caller.gap or not patient:
+        until = now + (1.0 + IN_FLIGHT) * caller.gap
+        gone = replace(person, free_at=until, teller="")
         if not caller.tells_several:
-            return gone, Turn(to)
-        return replace(gone, held=0, names=()), Turn(to, held=person.held, names=person.names)
+            return gone, Turn(to, holds_until=until)
+        turn = Turn(to, held=person.held, names=person.names, holds_until=until)
+        return replace(gone, held=0, names=()), turn
     if caller.may_be_told and person.teller not in ("", caller.token):
         return person.with_more(caller.held, caller.names), Turn(to, handed_over=True)
     teller = person.teller or (caller.token if caller.tells_several else "")
-    return replace(person, teller=teller), Turn(to, wait=wait)
+    # A message in flight is answered long before its hold ends, as a rule, so nobody sleeps to that end.
+    return replace(person, teller=teller), Turn(to, wait=min(wait, caller.gap))
+
+
+def on_answer(person: Person, turn: Turn, gap: float, *, now: float) -> tuple[Person, bool]:
+    """
+    Begin the gap after a message: it has arrived by now, if it ever does.
+
+    :param person: What is remembered.
+    :param turn: The message's.
+    :param gap: Seconds between two messages to one person.
+    :param now: Unix time in seconds.
+    """
+    # A later moment than the turn's own is that of another message, which did not wait.
+    others = 0.0 if person.free_at == turn.holds_until else person.free_at
+    return replace(person, free_at=max(others, now + gap)), True
 
 
 class Turns:
@@ -154,6 +180,15 @@ class Turns:
                 yield turn if turn.handed_over else self._with_missed(turn)
             if waiting:
                 yield Turn(wait=pause)
+
+    def answered(self, turn: Turn) -> None:
+        """
+        Begin the gap after a message that was answered, or whose answer is not waited for any longer.
+
+        :param turn: The message's.
+        """
+        if self._caller.gap > 0:
+            self._change(turn.to, lambda person: on_answer(person, turn, self._caller.gap, now=time.time()))
 
     def accepted(self, turn: Turn) -> None:
         """

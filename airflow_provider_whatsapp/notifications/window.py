@@ -120,7 +120,7 @@ def _attempts(turns: Turns, turn: Turn, send: Callable[[Turn], SentMessage]) -> 
     pause = FIRST_PAUSE
     while True:
         try:
-            send(turn)
+            _send(turns, turn, send)
         except OutcomeUnknownError as error:
             # What may be there already is not followed by another at once.
             wait = pause if error.http_status in _FAILED_BY_THE_GATEWAY else PAUSE
@@ -140,6 +140,14 @@ def _attempts(turns: Turns, turn: Turn, send: Callable[[Turn], SentMessage]) -> 
             return
         yield wait
         pause *= 2
+
+
+def _send(turns: Turns, turn: Turn, send: Callable[[Turn], SentMessage]) -> None:
+    """Send once, and begin the recipient's gap where it ends."""
+    try:
+        send(turn)
+    finally:
+        turns.answered(turn)
 
 
 class TextFirst:

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.notifications.memory import Files, Memory
 from airflow_provider_whatsapp.notifications.patience import Patience
-from airflow_provider_whatsapp.notifications.turns import Caller, Person, Turn, Turns, on_turn
+from airflow_provider_whatsapp.notifications.turns import Caller, Person, Turn, Turns, on_answer, on_turn
+from airflow_provider_whatsapp.notifications.window import tell
 
 pytestmark = pytest.mark.airflow
 
@@ -45,9 +46,34 @@ def test_the_first_goes_at_once_and_the_second_waits():
     person, first = asked(Person(), caller(), 1000.0)
     person, second = asked(person, caller("crm.sync"), 1002.0)
 
-    assert first == Turn(TO)
-    assert second == Turn(TO, wait=4.5)
-    assert person.free_at == 1006.5
+    assert first == Turn(TO, holds_until=1013.0)
+    assert second.wait == GAP
+    assert person.free_at == 1013.0, "the first is in flight"
+
+
+@pytest.mark.parametrize("flight", [0.1, 3.0, 6.0, 20.0])
+def test_the_gap_begins_with_the_answer(flight):
+    """A message may arrive at any moment between its turn and its answer."""
+    person, first = asked(Person(), caller(), 1000.0)
+    person, _ = on_answer(person, first, GAP, now=1000.0 + flight)
+
+    assert person.free_at == 1000.0 + flight + GAP
+    assert asked(person, caller(), 1000.0 + flight + GAP - 1)[1].wait == pytest.approx(1.0)
+
+
+def test_a_message_whose_process_died_holds_its_recipient_for_one_gap_more():
+    person, _ = asked(Person(), caller(), 1000.0)
+
+    assert asked(person, caller(), 1000.0 + 2 * GAP - 0.1)[1].wait
+    assert not asked(person, caller(), 1000.0 + 2 * GAP)[1].wait
+
+
+def test_an_answer_leaves_the_gap_of_a_later_message_as_it_is():
+    person, first = asked(Person(), caller(), 1000.0)
+    person, second = asked(person, caller(), 1005.0, patient=False)
+    person, _ = on_answer(person, first, GAP, now=1006.0)
+
+    assert person.free_at == second.holds_until == 1018.0
 
 
 def test_those_who_come_while_one_waits_are_told_by_it():
@@ -59,7 +85,7 @@ def test_those_who_come_while_one_waits_are_told_by_it():
     person, turn = asked(person, waiting, 1006.0)
 
     assert (turn.held, turn.names) == (7, tuple(f"dag{number}.load" for number in range(5)))
-    assert person == Person(free_at=1012.5)
+    assert person == Person(free_at=1006.0 + 2 * GAP)
 
 
 def test_who_hands_over_brings_along_those_that_its_message_tells():
@@ -71,8 +97,8 @@ def test_who_hands_over_brings_along_those_that_its_message_tells():
 
 
 def test_a_moment_that_is_further_away_than_any_gap_is_that_of_a_wrong_clock():
-    assert asked(Person(free_at=1000.0 + 86_400, teller="another"), caller(), 1000.0)[1] == Turn(TO)
-    assert asked(Person(free_at=1000.0 + GAP + 0.5), caller(), 1000.0)[1].wait == GAP + 0.5
+    assert not asked(Person(free_at=1000.0 + 86_400, teller="another"), caller(), 1000.0)[1].wait
+    assert asked(Person(free_at=1000.0 + 2 * GAP + 0.5), caller(), 1000.0)[1].wait == GAP
 
 
 def test_it_does_not_hand_itself_over_to_itself():
@@ -90,40 +116,49 @@ def test_a_message_that_cannot_tell_of_others_or_says_something_else_waits_for_a
     assert turn.wait == 5
 
     person, turn = asked(replace(person, held=1, names=("a.b",)), caller(tells_several=False), 1006.0)
-    assert turn == Turn(TO)
+    assert not turn.wait
+    assert (turn.held, turn.names) == (0, ())
     assert (person.held, person.names) == (1, ("a.b",)), "left to one that can tell"
 
 
 def test_who_has_waited_long_enough_goes():
     person, turn = asked(Person(free_at=1006.0, teller="another"), caller(), 1000.0, patient=False)
 
-    assert turn == Turn(TO)
-    assert person == Person(free_at=1006.5)
+    assert not turn.wait
+    assert person == Person(free_at=1000.0 + 2 * GAP)
 
 
 @given(
-    st.lists(st.tuples(st.floats(0, 20), st.booleans(), st.booleans()), min_size=1, max_size=30),
+    st.lists(
+        st.tuples(st.floats(0, 20), st.booleans(), st.booleans(), st.floats(0, GAP), st.floats(0, 1)),
+        min_size=1,
+        max_size=30,
+    ),
 )
 def test_nobody_is_lost_and_messages_keep_their_distance(alerts):
-    """Whoever comes whenever: each is told once, and between two messages to the person lies the gap."""
-    waiting = [
-        (moment, caller(str(number), tells_several=several, may_be_told=told))
-        for number, (moment, several, told) in enumerate(alerts)
+    """Whoever comes whenever, and however late a message arrives: each is told once, and the gap lies between two."""
+    events = [
+        (moment, number, "asks", caller(str(number), tells_several=several, may_be_told=told), flight, part)
+        for number, (moment, several, told, flight, part) in enumerate(alerts)
     ]
-    person, moments, told = Person(), [], 0
-    while waiting:
-        waiting.sort(key=lambda item: item[0])
-        now, who = waiting.pop(0)
+    person, arrivals, told = Person(), [], 0
+    while events:
+        events.sort(key=lambda event: event[:2])
+        now, number, what, who, flight, part = events.pop(0)
+        if what == "answers":
+            person, _ = on_answer(person, who, GAP, now=now)
+            continue
         person, turn = asked(person, who, now)
         if turn.wait:
-            waiting.append((now + max(turn.wait, 1e-6), who))
+            events.append((now + max(turn.wait, 1e-6), number, what, who, flight, part))
         elif not turn.handed_over:
             told += 1 + turn.held
-            moments.append(now)
+            arrivals.append(now + flight * part)
+            events.append((now + flight, -1, "answers", turn, 0.0, 0.0))
 
     assert told + person.held == len(alerts)
     assert not person.held or not person.teller, "who has handed over is waited for"
-    assert all(after - before >= GAP - 1e-6 for before, after in itertools.pairwise(moments))
+    assert all(after - before >= GAP - 1e-6 for before, after in itertools.pairwise(sorted(arrivals)))
 
 
 @pytest.fixture(autouse=True)
@@ -143,7 +178,22 @@ def test_those_who_are_free_need_not_wait_for_the_others(tmp_path):
 
 def test_each_sender_has_a_distance_of_its_own(tmp_path):
     for sender in ("1", "2"):
-        assert next(turns_in(tmp_path, sender).of([TO])) == Turn(TO)
+        turn = next(turns_in(tmp_path, sender).of([TO]))
+        assert (turn.to, turn.wait) == (TO, 0)
+
+
+def test_an_alert_that_was_slow_to_leave_keeps_the_next_one_waiting(tmp_path, monkeypatch):
+    """The message's answer comes five seconds after its turn; the gap is counted from there."""
+    now = time.time()
+    monkeypatch.setattr("airflow_provider_whatsapp.notifications.turns.time.time", lambda: now)
+
+    def send(turn):
+        nonlocal now
+        now += 5.0
+
+    assert list(tell(turns_in(tmp_path), [TO], send)) == []
+    now += GAP - 1.0
+    assert next(turns_in(tmp_path).of([TO])).wait == pytest.approx(1.0)
 
 
 def test_what_was_not_sent_is_told_by_the_next(tmp_path):
