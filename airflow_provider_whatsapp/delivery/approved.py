@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.media import looks_like_media
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.client.resources.health import Health
 
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
 BODY_LIMIT = 1024
@@ -35,11 +38,19 @@ class Approved:
     :param name: Its name.
     :param language: Its language.
     :param show_values: Errors show the values; otherwise only where there are some.
+    :param health: Whether the template, its account and so on may send; None: that was not read.
     """
 
     def __init__(
-        self, template: Mapping[str, Any] | None, name: str, language: str, *, show_values: bool = False
+        self,
+        template: Mapping[str, Any] | None,
+        name: str,
+        language: str,
+        *,
+        show_values: bool = False,
+        health: Health | None = None,
     ) -> None:
+        self.health = health
         self._show_values = show_values
         self._called = f"{name} ({language})"
         self._template = template

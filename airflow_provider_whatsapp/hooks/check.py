@@ -1,4 +1,4 @@
-"""The connection test: which of key, Maton connection, number and account is wrong, or what was found."""
+"""The connection test: which of key, connection, number, account and health is wrong, or what was found."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from airflow_provider_whatsapp.client.errors import (
 )
 from airflow_provider_whatsapp.client.hosts import is_maton_s
 from airflow_provider_whatsapp.client.masking import clean_line
+from airflow_provider_whatsapp.client.resources.health import number_health
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,14 +40,16 @@ def check(make_client: Callable[[], WhatsAppClient]) -> tuple[bool, str]:
         client = make_client()
     except WhatsAppError as error:
         return False, str(error)
+    trusted = is_maton_s(client.config.host) and client.config.verify is not False
     try:
         _check_maton(client)
-        return True, f"{_check_number(client)} {_check_account(client)}"
+        found = f"{_check_number(client)} {_check_account(client)}"
+        right, health = _check_health(client, words=trusted)
     except WhatsAppError as error:
-        trusted = is_maton_s(client.config.host) and client.config.verify is not False
         return False, str(error if trusted else _in_own_words(error))
     except Exception as error:
         return False, f"The connection could not be tried: {type(error).__name__}."
+    return right, f"{found} {health}"
 
 
 def _check_maton(client: WhatsAppClient) -> None:
@@ -96,6 +99,15 @@ def _check_account(client: WhatsAppClient) -> str:
             msg, advice="WhatsApp Manager shows both IDs on one page; copy both from there."
         )
     return f"The account holds {len(numbers)} number{'s' if len(numbers) != 1 else ''}."
+
+
+def _check_health(client: WhatsAppClient, *, words: bool) -> tuple[bool, str]:
+    """Say whether messages can go; health that cannot be read speaks neither for nor against the connection."""
+    found = number_health(client)
+    said = f"Health: {found.describe(words=words)}."
+    if found.state == "BLOCKED":
+        return False, f"But WhatsApp lets no message go until this is settled in WhatsApp Manager. {said}"
+    return True, said
 
 
 def _word(value: object) -> str:

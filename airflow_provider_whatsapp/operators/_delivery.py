@@ -65,7 +65,7 @@ class DeliveringOperator(TextFields, BaseOperator):
         "log_pii",
     )
     shown_fields: ClassVar[frozenset[str]] = frozenset(template_fields) | frozenset(
-        ("template_name", "language", "check_template", "skip_if_empty")
+        ("template_name", "language", "check_template", "check_health", "skip_if_empty")
     )
     """Template fields that say nothing about anybody. All others of this package are hidden unless ``log_pii``."""
     hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {}
@@ -207,9 +207,11 @@ class DeliveringOperator(TextFields, BaseOperator):
 
         return to if self.log_pii else mask(to)
 
-    def _look_up(self, name: str, language: str, *, show_values: bool = False) -> Approved | None:
+    def _look_up(
+        self, name: str, language: str, *, show_values: bool = False, health: bool = False
+    ) -> Approved | None:
         """Look a template up; where that cannot be done, say so and go on without."""
-        found = look_up(self.hook, name, language, self.log, show_values=show_values)
+        found = look_up(self.hook, name, language, self.log, show_values=show_values, health=health)
         self.template_id = found.id if found is not None else None
         return found
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_provider_whatsapp.client.messages import Message
+    from airflow_provider_whatsapp.client.resources.health import Health
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
     from airflow_provider_whatsapp.delivery.approved import Approved
     from airflow_provider_whatsapp.delivery.ledger import Ledger
     from airflow_provider_whatsapp.delivery.recipients import Row
@@ -25,7 +27,13 @@ NO_UPLOAD = "0000000000"
 
 
 def look_up(
-    hook: MatonWhatsAppHook, name: str, language: str, log: Any, *, show_values: bool = False
+    hook: MatonWhatsAppHook,
+    name: str,
+    language: str,
+    log: Any,
+    *,
+    show_values: bool = False,
+    health: bool = False,
 ) -> Approved | None:
     """
     Look a template up; where that cannot be done, say so and go on without.
@@ -35,6 +43,7 @@ def look_up(
     :param language: Its language.
     :param log: The task's log.
     :param show_values: Errors show the values of variables.
+    :param health: Ask in the same request whether it may be sent; the one after a refusal is the second and last.
     :raises PayloadError: It is missing or not approved.
     """
     from airflow_provider_whatsapp.client.errors import WhatsAppError
@@ -47,13 +56,31 @@ def look_up(
         log.info("The template is not checked first: the connection has no waba_id.")
         return None
     try:
-        found = client.templates.find(name, language)
+        found, healthy = _find_with_health(client, name, language) if health else (None, None)
+        if healthy is None:
+            found = client.templates.find(name, language)
     except WhatsAppError as error:
         log.warning("The template could not be checked first: %s", error)
         return None
-    approved = Approved(found, name, language, show_values=show_values)
+    approved = Approved(found, name, language, show_values=show_values, health=healthy)
     approved.check_usable()
     return approved
+
+
+def _find_with_health(
+    client: WhatsAppClient, name: str, language: str
+) -> tuple[dict[str, Any] | None, Health | None]:
+    """Return a template and its health; no health where it was refused or did not come in time."""
+    from airflow_provider_whatsapp.client.errors import WhatsAppError
+    from airflow_provider_whatsapp.client.resources.health import FIELD, SECONDS, Health
+    from airflow_provider_whatsapp.client.resources.templates import FIELDS
+
+    try:
+        with client.within(SECONDS) as brief:
+            found = brief.templates.find(name, language, fields=f"{FIELDS},{FIELD}")
+    except WhatsAppError:  # the request without it says what is wrong
+        return None, None
+    return found, Health.parse((found or {}).get(FIELD))
 
 
 class Preparer:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._arguments import flag, hours, one_of, optional, text, whole
 from airflow_provider_whatsapp.operators._delivery import DeliveringOperator, digest, opened
+from airflow_provider_whatsapp.operators._health import check_health
 from airflow_provider_whatsapp.operators._private import hidden_recipients
 from airflow_provider_whatsapp.operators._results import (
     open_results,
@@ -75,6 +76,9 @@ class BroadcastTemplateOperator(WaitsForWindow):
     :param results_path: JSON lines with every recipient's outcome; with several shards each writes its own. (templated)
     :param check_template: Look up first whether the template is approved and the values fit it; one request.
         (templated)
+    :param check_health: Ask first whether number, template and account may send: a BLOCKED one ends the task with
+        Meta's reason before the first message, a LIMITED one is a warning, one that cannot be read in time is neither.
+        One request. (templated)
     :param dry_run: Send nothing; the report says what would be sent. (templated)
     :param send_window: Hours in which people may be written to, ``("09:00", "20:00")`` or ``"09:00-20:00"``; outside
         them the task waits without a worker. (templated)
@@ -102,6 +106,7 @@ class BroadcastTemplateOperator(WaitsForWindow):
         "suppression",
         "results_path",
         "check_template",
+        "check_health",
         "dry_run",
         "send_window",
         "timezone",
@@ -126,6 +131,7 @@ class BroadcastTemplateOperator(WaitsForWindow):
         "shards": whole,
         "scope": one_of("all", "failed", "unknown"),
         "check_template": flag,
+        "check_health": flag,
         "dry_run": flag,
         "send_window": optional(hours),
     }
@@ -148,6 +154,7 @@ class BroadcastTemplateOperator(WaitsForWindow):
         suppression: Any = None,
         results_path: Any = None,
         check_template: bool | str = True,
+        check_health: bool | str = True,
         dry_run: bool | str = False,
         send_window: Sequence[str] | str | None = None,
         timezone: Any = None,
@@ -170,6 +177,7 @@ class BroadcastTemplateOperator(WaitsForWindow):
         self._has_suppression = suppression is not None
         self.results_path = results_path
         self.check_template: Any = check_template
+        self.check_health: Any = check_health
         self.dry_run: Any = dry_run
         self.send_window: Any = send_window
         self.timezone = timezone
@@ -185,11 +193,15 @@ class BroadcastTemplateOperator(WaitsForWindow):
         log_bare(survey, self.log)
         approved = None
         if self.check_template:
-            approved = self._look_up(self.template_name, self.language, show_values=self.log_pii)
+            approved = self._look_up(
+                self.template_name, self.language, show_values=self.log_pii, health=self.check_health
+            )
+        if window is not None and not self.dry_run:
+            self._wait_before(context, window, survey)
+        if self.check_health and survey.total:
+            check_health(self.hook.client, approved, self.log, stop=not self.dry_run)
         if self.dry_run:
             return self._preview(context, recipients, survey.total, approved)
-        if window is not None:
-            self._wait_before(context, window, survey)
         return self._broadcast(context, recipients, survey, approved, window)
 
     def _broadcast(

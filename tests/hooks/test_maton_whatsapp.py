@@ -223,10 +223,47 @@ def test_the_connection_test_says_what_it_found(hook, sandbox, change_connection
 
     assert right
     assert words == (
-        "Sends as +1 555-010-1000 (WhatsApp Sandbox), quality GREEN, limit TIER_UNLIMITED. The account holds 1 number."
+        "Sends as +1 555-010-1000 (WhatsApp Sandbox), quality GREEN, limit TIER_UNLIMITED. The account holds 1 number. "
+        "Health: PHONE_NUMBER, WABA, BUSINESS, APP AVAILABLE."
     )
-    (asked,) = sandbox.requests(sandbox.extra["phone_number_id"])
+    asked, _ = sandbox.requests(sandbox.extra["phone_number_id"])
     assert limit in asked["query"].replace("%2C", ",")
+
+
+@pytest.mark.parametrize(
+    ("given", "right", "words"),
+    [
+        ({"entity_type": "WABA", "can_send_message": "BLOCKED"}, False, "But WhatsApp lets no message go"),
+        (
+            {"entity_type": "WABA", "can_send_message": "BLOCKED"},
+            False,
+            "WABA 102290129340398 is BLOCKED (141006).",
+        ),
+        (
+            {"entity_type": "BUSINESS", "can_send_message": "LIMITED"},
+            True,
+            "Health: BUSINESS 100000000000001 is LIMITED.",
+        ),
+        ({"can_send_message": "BLOCKED"}, True, "AVAILABLE (Meta's overall word is BLOCKED)."),
+        ({"refused": True}, True, "Health: not known."),
+    ],
+    ids=["blocked", "codes", "limited", "overall", "refused"],
+)
+def test_the_connection_test_says_whether_messages_can_go(hook, sandbox, given, right, words):
+    sandbox.post("health_status", **given)
+
+    found, said = hook.test_connection()
+
+    assert (found, words in said) == (right, True)
+    assert "payment method" not in said, "only Maton's own words are repeated"
+
+
+def test_the_connection_test_goes_on_without_health(hook, sandbox):
+    number = sandbox.extra["phone_number_id"]
+    sandbox.fault("status", path=f"*/{number}", skip=1, times=0)
+
+    assert hook.test_connection()[0]
+    assert len(sandbox.requests(number)) == 2
 
 
 def test_the_connection_test_says_that_nobody_has_logged_in(hook):

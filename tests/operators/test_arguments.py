@@ -79,6 +79,7 @@ READABLE = [
     (broadcast.BroadcastTemplateOperator, "scope", "failed", "failed"),
     (broadcast.BroadcastTemplateOperator, "dry_run", "FALSE", False),
     (broadcast.BroadcastTemplateOperator, "check_template", False, False),
+    (broadcast.BroadcastTemplateOperator, "check_health", "no", False),
     (broadcast.BroadcastTemplateOperator, "send_window", "09:00-20:00", ["09:00", "20:00"]),
     (broadcast.BroadcastTemplateOperator, "send_window", "['09:00', '20:00']", ["09:00", "20:00"]),
     (broadcast.BroadcastTemplateOperator, "send_window", "", None),

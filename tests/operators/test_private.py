@@ -126,6 +126,7 @@ def test_fields_that_are_shown_are_switches_names_and_places_of_ours():
             "template_name",
             "language",
             "check_template",
+            "check_health",
             "skip_if_empty",
             "kind",
             "preview_url",

@@ -33,10 +33,13 @@ MAX_ENTITIES = 20
 MAX_REASONS = 5
 MAX_REASON = 250
 """Characters of Meta's words that are repeated for each reason."""
+MAX_LINE = 1_500
+"""Characters of all that is said in one line."""
 _CALLS = (138024, 138025)
 """Errors of an entity that are about calls by SIP and keep no message back (Meta, "Messaging and calling health
 status")."""
 _ID = re.compile(r"[0-9]{1,32}", re.ASCII)
+_KIND = re.compile(r"[A-Z][A-Z0-9_]{0,40}", re.ASCII)
 _ADVICE = "Settle it in WhatsApp Manager; WhatsAppHealthSensor waits until that is done."
 
 
@@ -69,9 +72,9 @@ class Entity:
         errors = [error for error in listed if error.get("error_code") not in _CALLS][:MAX_REASONS]
         notes = [note for note in _list(item.get("additional_info")) if isinstance(note, str)]
         lines = [_reason(error) for error in errors] + [_line(note) for note in notes[:MAX_REASONS]]
-        found = item.get("id")
+        found, kind = item.get("id"), item.get("entity_type")
         return cls(
-            kind=_line(item.get("entity_type"))[:40] or "entity",
+            kind=kind if isinstance(kind, str) and _KIND.fullmatch(kind) else "entity",
             id=str(found) if _ID.fullmatch(str(found)) else "",
             state=_state(item.get("can_send_message")),
             codes=tuple(error["error_code"] for error in errors if type(error.get("error_code")) is int),
@@ -167,7 +170,7 @@ class Health:
             kinds = ", ".join(dict.fromkeys(entity.kind for entity in self.of("AVAILABLE")))
             beside = f" (Meta's overall word is {self.overall})" if self.overall != self.state else ""
             found = f"{kinds} AVAILABLE{beside}"
-        return "; ".join(filter(None, (found, unread)))
+        return "; ".join(filter(None, (_bounded(found), unread)))
 
     def check(self) -> None:
         """
@@ -177,7 +180,8 @@ class Health:
         """
         blocked = self.of("BLOCKED")
         if blocked:
-            msg = f"WhatsApp lets no message go: {'; '.join(entity.describe() for entity in blocked)}"
+            why = _bounded("; ".join(entity.describe() for entity in blocked))
+            msg = f"WhatsApp lets no message go: {why}"
             code = next((code for entity in blocked for code in entity.codes), None)
             raise AccountError(msg, code=code, advice=_ADVICE)
 
@@ -259,8 +263,7 @@ def fetch_health(client: WhatsAppClient, templates: Sequence[tuple[str, str]] = 
 
 def _template(client: WhatsAppClient, name: str, language: str) -> Health:
     fields = f"id,name,language,{FIELD}"
-    rows = client.templates.list(name=name, language=language, fields=fields)
-    row = next(rows, None)
+    row = client.templates.find(name, language, fields=fields)
     if row is None:
         raise NotFoundError(
             f"the account has no template {name} ({language})",
@@ -276,6 +279,10 @@ def _readable(ask: Callable[[], Health]) -> Health:
         if is_refusal(error):
             return Health(unread=error.message)
         raise
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= MAX_LINE else f"{text[:MAX_LINE]}..."
 
 
 def _worst(states: Iterable[State]) -> State:

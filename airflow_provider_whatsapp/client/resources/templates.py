@@ -127,14 +127,15 @@ class Templates(Resource):
         _in_lines(template)
         return template
 
-    def find(self, name: str, language: str) -> dict[str, Any] | None:
+    def find(self, name: str, language: str, *, fields: str = FIELDS) -> dict[str, Any] | None:
         """
         Return the template of a name in a language, or None when the account has none.
 
         :param name: Its name.
         :param language: Its language, ``"en_US"`` say; ``en`` and ``en_US`` are different templates.
+        :param fields: Comma list of fields to return.
         """
-        return next(self.list(name=name, language=language), None)
+        return next(self.list(name=name, language=language, fields=fields), None)
 
     def create(
         self,
