@@ -1,5 +1,5 @@
 """
-Pytest plugin: the fixture ``whatsapp_sandbox``, for tests of DAGs.
+Pytest plugin: the fixtures ``whatsapp_sandbox`` and ``start_whatsapp_sandbox``, for tests of DAGs.
 
 Pytest loads this in every run of everyone who has the package installed: it imports nothing but pytest and what
 Python has in memory anyway, and starts nothing before a test asks for the fixture.
@@ -12,9 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_whatsapp.pytest_controls import Clock, Templates
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    import subprocess
+    from collections.abc import Callable, Iterator
+    from http.client import HTTPConnection
+    from typing import Self
+
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
 OPTIONS = "whatsapp_sandbox_options"
 """Name of the setting in pytest's configuration that adds options to the sandbox's command line."""
@@ -29,52 +35,93 @@ class SandboxError(Exception):
     """The sandbox did not start, or refused a request to its controls."""
 
 
-class Process:
+class WhatsAppSandbox:
     """
-    A sandbox on a free port, as a process that ends with this one.
+    A WhatsApp for tests: a hand to one that is running, or, by :meth:`start`, one with a process of its own.
 
-    :param options: Options of ``python -m airflow_provider_whatsapp.sandbox``.
-    :raises SandboxError: It did not start.
+    :param connection: Its Airflow connection as a dict; the sandbox prints it when it starts.
+    :param patch: Sets the environment's connections, and undoes them; None: :meth:`stop` undoes them.
     """
 
-    def __init__(self, options: Sequence[str] = USUAL) -> None:
+    def __init__(self, connection: dict[str, Any], patch: pytest.MonkeyPatch | None = None) -> None:
+        self.connection = connection
+        self.url: str = connection["host"]
+        self.extra: dict[str, Any] = connection["extra"]
+        self.templates = Templates(self)
+        self.clock = Clock(self)
+        self._own_patch = pytest.MonkeyPatch()
+        self._patch = patch or self._own_patch
+        self._process: subprocess.Popen[str] | None = None
+
+    @classmethod
+    def start(cls, *options: str, patch: pytest.MonkeyPatch | None = None) -> Self:
+        """
+        Start a sandbox on a free port, as a process that ends with this one; a ``with`` statement stops it.
+
+        :param options: Options of ``python -m airflow_provider_whatsapp.sandbox``. Unless they say otherwise there is
+            no rate limit, and templates are reviewed when the test says so.
+        :param patch: As above.
+        :raises SandboxError: It did not start.
+        """
         import subprocess
         import sys
 
         module = "airflow_provider_whatsapp.sandbox"
-        command = [sys.executable, "-m", module, "--port", "0", "--stop-with-stdin", *options]
-        self._process = subprocess.Popen(  # noqa: S603
+        command = [sys.executable, "-m", module, "--port", "0", "--stop-with-stdin", *USUAL, *options]
+        process = subprocess.Popen(  # noqa: S603
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self.connection = self._read_connection()
-        self.url: str = self.connection["host"]
-        self._address = self.url.partition("://")[2]
-
-    def _read_connection(self) -> dict[str, Any]:
-        for line in self._process.stdout or ():
+        for line in process.stdout or ():
             name, _, value = line.partition("=")
             if name.startswith("export AIRFLOW_CONN_"):
-                found: dict[str, Any] = json.loads(value.strip()[1:-1])
-                return found
-        raise SandboxError(
-            f"The WhatsApp sandbox ended with status {self._process.wait()}; its reason is above"
-        )
+                made = cls(json.loads(value.strip()[1:-1]), patch)
+                made._process = process
+                return made
+        status = process.wait()
+        _close(process)
+        raise SandboxError(f"The WhatsApp sandbox ended with status {status}; its reason is above")
 
-    def ask(self, method: str, control: str, **fields: Any) -> Any:
+    def stop(self) -> int:
+        """Undo the connections, end the process if it is this object's own, and return its exit status."""
+        self._own_patch.undo()
+        if self._process is None:
+            return 0
+        self._process.terminate()
+        status = self._process.wait(10)
+        _close(self._process)
+        return status
+
+    def __enter__(self) -> Self:
+        """Give the sandbox itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
+
+    def reset(self) -> None:
+        """Forget messages, templates, faults and whatever else has happened, and return to the true time."""
+        self.control("POST", "reset")
+
+    def control(self, method: str, name: str, /, **fields: Any) -> Any:
         """
-        Use one of the sandbox's controls.
+        Use one of the sandbox's controls, as the reference of the sandbox lists them.
 
         :param method: HTTP method.
-        :param control: Path below ``/_sandbox/``.
-        :param fields: JSON fields of the request; those that are None stay out.
+        :param name: Path below ``/_sandbox/``.
+        :param fields: Fields of the request, in its query for GET and DELETE; those that are None stay out.
+        :return: The answer's JSON.
         :raises SandboxError: The sandbox refuses it, or has ended.
         """
-        from http.client import HTTPConnection, HTTPException
+        from http.client import HTTPException
+        from urllib.parse import urlencode
 
-        body = json.dumps({name: value for name, value in fields.items() if value is not None})
-        connection = HTTPConnection(self._address, timeout=30)
+        given = {field: value for field, value in fields.items() if value is not None}
+        plain = method in {"GET", "DELETE"}
+        query = f"?{urlencode(given)}" if plain and given else ""
+        connection = self._open()
         try:
-            connection.request(method, f"/_sandbox/{control}", None if method == "GET" else body)
+            connection.request(method, f"/_sandbox/{name}{query}", None if plain else json.dumps(given))
             answer = connection.getresponse()
             said = json.loads(answer.read())
         except (OSError, HTTPException) as error:
@@ -85,237 +132,67 @@ class Process:
             raise SandboxError(said["message"])
         return said
 
-    def stop(self) -> int:
-        """End the process, and return its exit status."""
-        self._process.terminate()
-        status = self._process.wait(10)
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream:
-                stream.close()
-        return status
+    def _open(self) -> HTTPConnection:
+        from http.client import HTTPConnection, HTTPSConnection
 
+        scheme, _, address = self.url.partition("://")
+        if scheme == "http":
+            return HTTPConnection(address, timeout=30)
+        import ssl
 
-class Templates:
-    """
-    Templates of the sandbox, with what reviewers do to them.
-
-    :param process: The sandbox.
-    """
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-
-    def create(
-        self,
-        name: str,
-        body: str | None = None,
-        *,
-        language: str = "en_US",
-        category: str = "UTILITY",
-        components: list[dict[str, Any]] | None = None,
-        named: bool = False,
-        status: str = "APPROVED",
-    ) -> dict[str, Any]:
-        """
-        Put a template there, approved unless told otherwise, and return it; samples may be left out.
-
-        :param name: Its name.
-        :param body: Text of a template that has nothing but a body, with ``{{1}}`` or ``{{name}}`` in it.
-        :param language: Its language.
-        :param category: ``UTILITY``, ``MARKETING`` or ``AUTHENTICATION``.
-        :param components: Graph's own JSON, instead of ``body``.
-        :param named: Whether its variables have names.
-        :param status: Its status.
-        :raises SandboxError: WhatsApp would refuse such a template.
-        """
-        made: dict[str, Any] = self._process.ask(
-            "PUT",
-            "templates",
-            name=name,
-            language=language,
-            category=category,
-            components=components if body is None else [{"type": "BODY", "text": body}],
-            parameter_format="NAMED" if named else "POSITIONAL",
-            status=status,
-        )
-        return made
-
-    def load(self, path: str | Path, *, status: str = "APPROVED") -> list[tuple[str, str]]:
-        """
-        Put the templates of files there, every language of them, approved unless told otherwise.
-
-        Samples of pictures, videos and documents have to exist, and are not uploaded.
-
-        :param path: A template file, or a folder of them, as ``templates plan`` takes it.
-        :param status: Their status.
-        :return: Name and language of each.
-        :raises ValueError: A file is wrong; the error says file and line.
-        :raises SandboxError: WhatsApp would refuse one of them.
-        """
-        from airflow_provider_whatsapp.message_templates.yamlfile import load
-
-        definitions = load(path).definitions.values()
-        for each in definitions:
-            self._process.ask(
-                "PUT",
-                "templates",
-                name=each.name,
-                language=each.language,
-                category=each.category,
-                components=[_without_sample_file(part) for part in each.payload_components()],
-                parameter_format=each.parameter_format,
-                status=status,
-            )
-        return [each.key for each in definitions]
-
-    def approve(self, name: str, language: str = "en_US") -> None:
-        """
-        Approve a template.
-
-        :param name: Its name.
-        :param language: Its language.
-        :raises SandboxError: There is no such template.
-        """
-        self._process.ask("POST", "templates", name=name, language=language, status="APPROVED")
-
-    def reject(self, name: str, language: str = "en_US", *, reason: str = "INVALID_FORMAT") -> None:
-        """
-        Reject a template.
-
-        :param name: Its name.
-        :param language: Its language.
-        :param reason: One of Meta's reasons.
-        :raises SandboxError: There is no such template or reason.
-        """
-        self._process.ask(
-            "POST", "templates", name=name, language=language, status="REJECTED", rejected_reason=reason
-        )
-
-    def pause(self, name: str, language: str = "en_US") -> None:
-        """
-        Pause a template for its quality: three hours, then six, then for good.
-
-        :param name: Its name.
-        :param language: Its language.
-        :raises SandboxError: There is no such template.
-        """
-        self._process.ask("POST", "templates", name=name, language=language, status="PAUSED")
-
-    def review_next(
-        self,
-        name: str = "*",
-        *,
-        status: str = "APPROVED",
-        reason: str | None = None,
-        category: str | None = None,
-        times: int = 1,
-    ) -> None:
-        """
-        Decide the reviews of templates that are still to be created.
-
-        :param name: Which names; ``*`` stands for any characters.
-        :param status: ``APPROVED`` or ``REJECTED``.
-        :param reason: Why they are rejected.
-        :param category: What they are taken for, whatever was asked for.
-        :param times: How many reviews; 0 for all.
-        """
-        fields = {
-            "name": name,
-            "status": status,
-            "rejected_reason": reason,
-            "category": category,
-            "times": times,
-        }
-        self._process.ask("POST", "reviews", **fields)
-
-
-def _without_sample_file(part: Any) -> Any:
-    """A component without the path of a sample, in cards as well: the sandbox makes a sample of its own."""
-    if isinstance(part.get("cards"), list):
-        cards = [
-            {**card, "components": [_without_sample_file(each) for each in card["components"]]}
-            for card in part["cards"]
-        ]
-        return {**part, "cards": cards}
-    if "header_handle" in (part.get("example") or ()):
-        return {name: value for name, value in part.items() if name != "example"}
-    return part
-
-
-class Clock:
-    """
-    The sandbox's time, which tests move instead of waiting.
-
-    :param process: The sandbox.
-    """
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-
-    @property
-    def now(self) -> float:
-        """Seconds since the epoch."""
-        return float(self._process.ask("GET", "clock")["now"])
-
-    def advance(self, seconds: float) -> None:
-        """
-        Move the time ahead.
-
-        :param seconds: How far.
-        """
-        self._process.ask("POST", "clock", advance=seconds)
-
-    def stop(self) -> None:
-        """Let the time stand still but for :meth:`advance`, so that a slow machine changes nothing."""
-        self._process.ask("POST", "clock", stopped=True)
-
-    def go(self) -> None:
-        """Let the time run again from where it stands."""
-        self._process.ask("POST", "clock", stopped=False)
-
-
-class WhatsAppSandbox:
-    """
-    WhatsApp for one test: empty at its start, and the default connection of Airflow points to it.
-
-    :param process: The sandbox.
-    :param patch: Undoes the connections when the test ends.
-    """
-
-    def __init__(self, process: Process, patch: pytest.MonkeyPatch) -> None:
-        self._process, self._patch = process, patch
-        self.url = process.url
-        self.connection = process.connection
-        self.templates = Templates(process)
-        self.clock = Clock(process)
-        self.connect()
+        trusted = self.extra.get("verify")
+        return HTTPSConnection(address, timeout=30, context=ssl.create_default_context(cafile=trusted))
 
     def connect(self, conn_id: str = DEFAULT_CONN_ID, **extra: Any) -> None:
         """
-        Let an Airflow connection point to the sandbox until the test ends; the default one does already.
+        Let an Airflow connection point to the sandbox until the test ends.
+
+        The fixture ``whatsapp_sandbox`` has done so with the default one.
 
         :param conn_id: The connection.
         :param extra: Extra fields that differ from those in ``connection``.
         """
-        made = {**self.connection, "extra": {**self.connection["extra"], **extra}}
+        made = {**self.connection, "extra": {**self.extra, **extra}}
         self._patch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(made))
+
+    def client(self, **settings: Any) -> WhatsAppClient:
+        """
+        Make a client of the sandbox, for code that uses WhatsApp without Airflow.
+
+        :param settings: Fields of :class:`~airflow_provider_whatsapp.client.config.ClientConfig` that differ from the
+            connection's.
+        :return: The client; a ``with`` statement closes it.
+        """
+        from airflow_provider_whatsapp.client.config import ClientConfig
+        from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+        given = {"api_key": self.connection["password"], "host": self.url, **self.extra, **settings}
+        return WhatsAppClient(ClientConfig(**given))
 
     @property
     def messages(self) -> list[dict[str, Any]]:
         """Every message that WhatsApp accepted, in order: ``id``, ``to`` (digits), ``type``, ``payload`` and more."""
-        found: list[dict[str, Any]] = self._process.ask("GET", "messages")
+        found: list[dict[str, Any]] = self.control("GET", "messages")
         return found
 
     @property
     def requests(self) -> list[dict[str, Any]]:
         """Every request that arrived, refused ones included: ``method``, ``path``, ``query``, ``status``, ``fault``."""
-        found: list[dict[str, Any]] = self._process.ask("GET", "requests")
+        found: list[dict[str, Any]] = self.control("GET", "requests")
         return found
+
+    def requests_to(self, path: str) -> list[dict[str, Any]]:
+        """
+        Give those of the requests whose path holds a text.
+
+        :param path: The text, ``"/messages"`` say.
+        """
+        return [request for request in self.requests if path in request["path"]]
 
     @property
     def faults(self) -> list[dict[str, Any]]:
         """Every rule of :meth:`fail_next` with its counts: ``matched`` and ``struck``."""
-        found: list[dict[str, Any]] = self._process.ask("GET", "faults")
+        found: list[dict[str, Any]] = self.control("GET", "faults")
         return found
 
     def fail_next(self, kind: str = "drop_after", times: int = 1, **rule: Any) -> None:
@@ -329,17 +206,25 @@ class WhatsAppSandbox:
             ``seconds``, ``body``, ``headers``.
         :raises SandboxError: The rule makes no sense.
         """
-        self._process.ask("POST", "faults", kind=kind, times=times, **rule)
+        self.control("POST", "faults", kind=kind, times=times, **rule)
 
-    def reply(self, to: str, text: str, *, pressed: str | None = None) -> None:
+    def clear_faults(self) -> None:
+        """Let requests through again."""
+        self.control("DELETE", "faults")
+
+    def reply(self, to: str, text: str, *, pressed: str | None = None) -> dict[str, Any]:
         """
         Let a recipient write back, which opens the 24-hour window for free text.
 
         :param to: The recipient's number.
         :param text: What is written, or the text of the button that is pressed.
         :param pressed: The button's id or payload.
+        :return: The reply as it was received: ``id``, ``from`` (digits), ``text`` and ``at``.
         """
-        self._process.ask("POST", "replies", **{"from": to, "text": text, "pressed": pressed})
+        made: dict[str, Any] = self.control(
+            "POST", "replies", **{"from": to, "text": text, "pressed": pressed}
+        )
+        return made
 
     def recipient(self, to: str, **change: Any) -> None:
         """
@@ -349,7 +234,13 @@ class WhatsAppSandbox:
         :param change: ``on_whatsapp`` or ``marketing`` (bool), ``error`` (a code that messages fail with, 0 for none),
             ``reaches`` (``sent``, ``delivered`` or ``read``).
         """
-        self._process.ask("POST", "recipients", wa_id=to, **change)
+        self.control("POST", "recipients", wa_id=to, **change)
+
+
+def _close(process: subprocess.Popen[str]) -> None:
+    for stream in (process.stdin, process.stdout):
+        if stream:
+            stream.close()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -359,16 +250,37 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def whatsapp_sandbox_process(pytestconfig: pytest.Config) -> Iterator[Process]:
+def whatsapp_sandbox_process(pytestconfig: pytest.Config) -> Iterator[WhatsAppSandbox]:
     """Start one sandbox for the whole session."""
-    process = Process([*USUAL, *pytestconfig.getini(OPTIONS)])
-    yield process
-    process.stop()
+    with WhatsAppSandbox.start(*pytestconfig.getini(OPTIONS)) as started:
+        yield started
 
 
 @pytest.fixture
-def whatsapp_sandbox(whatsapp_sandbox_process: Process, monkeypatch: pytest.MonkeyPatch) -> WhatsAppSandbox:
+def whatsapp_sandbox(
+    whatsapp_sandbox_process: WhatsAppSandbox, monkeypatch: pytest.MonkeyPatch
+) -> WhatsAppSandbox:
     """Give an empty WhatsApp, which Airflow's connection ``maton_whatsapp_default`` points to."""
-    whatsapp_sandbox_process.ask("POST", "reset")
+    whatsapp_sandbox_process.reset()
     monkeypatch.delenv("MATON_API_KEY", raising=False)
-    return WhatsAppSandbox(whatsapp_sandbox_process, monkeypatch)
+    made = WhatsAppSandbox(whatsapp_sandbox_process.connection, monkeypatch)
+    made.connect()
+    return made
+
+
+@pytest.fixture
+def start_whatsapp_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., WhatsAppSandbox]]:
+    """
+    Start sandboxes with options of their own, which end with the test.
+
+    No connection points to them before :meth:`WhatsAppSandbox.connect` says so.
+    """
+    started: list[WhatsAppSandbox] = []
+
+    def start(*options: str) -> WhatsAppSandbox:
+        started.append(WhatsAppSandbox.start(*options, patch=monkeypatch))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.stop()

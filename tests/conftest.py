@@ -1,18 +1,16 @@
-"""Fixtures: the sandbox as a process of its own, and a real Airflow with a home of its own."""
+"""Fixtures: the sandbox of the pytest plugin, and a real Airflow with a home of its own."""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
-import shlex
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
-import requests
+
+from airflow_provider_whatsapp.pytest_plugin import WhatsAppSandbox
 
 ROOT = Path(__file__).parents[1]
 
@@ -59,75 +57,33 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.browser)
 
 
-class SandboxProcess:
-    """The sandbox on a free port, and what its controls offer."""
+class _Requests(list):
+    """Requests under the name that tests called until now; new tests use ``requests_to``."""
 
-    def __init__(self, *options: str, verify: str | bool = True) -> None:
-        command = [sys.executable, "-m", "airflow_provider_whatsapp.sandbox", "--port", "0", *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.startswith("export AIRFLOW_CONN_"):
-                assignment = shlex.split(line)[1]
-                self.connection = json.loads(assignment.partition("=")[2])
-                break
-        else:
-            raise RuntimeError(f"the sandbox ended with status {self.process.wait()}")
-        self.url = self.connection["host"]
-        self.extra = self.connection["extra"]
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.verify = verify
+    def __call__(self, path=""):
+        return [each for each in self if path in each["path"]]
 
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=10)
-        self.process.stdout.close()
-        self._session.close()
 
-    def get(self, control: str):
-        answer = self._session.get(f"{self.url}/_sandbox/{control}", timeout=10)
-        answer.raise_for_status()
-        return answer.json()
+class _Sandbox(WhatsAppSandbox):
+    """The plugin's sandbox with the older names of tests that are being written: the next change takes them away."""
 
-    def post(self, control: str, **fields):
-        answer = self._session.post(f"{self.url}/_sandbox/{control}", json=fields, timeout=10)
-        answer.raise_for_status()
-        return answer.json()
+    fault = WhatsAppSandbox.fail_next
 
     @property
-    def messages(self) -> list[dict]:
-        """Every message that WhatsApp accepted, in order."""
-        return self.get("messages")
+    def requests(self):
+        return _Requests(super().requests)
 
-    def requests(self, path: str = "") -> list[dict]:
-        """Every request that arrived, refused ones included, whose path holds a text."""
-        return [request for request in self.get("requests") if path in request["path"]]
+    def post(self, control, /, **fields):
+        return self.control("POST", control, **fields)
 
-    def fault(self, kind: str, **fields) -> None:
-        """Let the next requests fail."""
-        self.post("faults", kind=kind, **fields)
-
-    def clear_faults(self) -> None:
-        """Let requests through again."""
-        self._session.delete(f"{self.url}/_sandbox/faults", timeout=10).raise_for_status()
-
-
-@pytest.fixture(scope="session")
-def sandbox_process():
-    """Start one sandbox for the whole session; it has no rate limit and approves templates when the clock moves."""
-    process = SandboxProcess("--rate-limit", "0", "--approve-after", "3600")
-    yield process
-    process.stop()
+    def get(self, control):
+        return self.control("GET", control)
 
 
 @pytest.fixture
-def sandbox(sandbox_process, monkeypatch):
+def sandbox(whatsapp_sandbox, monkeypatch):
     """Give an empty sandbox, which the default connection of Airflow points to."""
-    sandbox_process.post("reset")
-    extra = {**sandbox_process.extra, "rate_limit": 0}
-    monkeypatch.setenv(CONN_VARIABLE, json.dumps({**sandbox_process.connection, "extra": extra}))
-    return sandbox_process
+    return _Sandbox(whatsapp_sandbox.connection, monkeypatch)
 
 
 @pytest.fixture
@@ -142,7 +98,7 @@ def report(sandbox):
         {"type": "BODY", "text": "The report is here."},
     ]
     hook.create_template("report", "en_US", "UTILITY", components)
-    sandbox.post("templates", name="report", language="en_US", status="APPROVED")
+    sandbox.control("POST", "templates", name="report", language="en_US", status="APPROVED")
 
 
 @pytest.fixture

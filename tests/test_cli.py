@@ -67,7 +67,7 @@ def test_mistakes_in_files_are_told_before_any_request(run, sandbox, tmp_path):
     assert "did you mean 'body'?" in found.stderr
     told = json.loads(run("templates", "plan", "late.yaml", "--json").stdout)
     assert told["error"]["problems"][0]["where"] == "late.yaml:4"
-    assert sandbox.requests("message_templates") == []
+    assert sandbox.requests_to("message_templates") == []
 
 
 def test_prune_deletes_only_when_asked(run, tmp_path, sandbox):
@@ -89,7 +89,7 @@ def test_a_blocked_change_leaves_exit_status_2_and_the_record_knows_when(run, tm
     for body in ("It is late.", "It is very late."):
         (tmp_path / "late.yaml").write_text(GOOD.replace("It is late.", body))
         assert run("templates", "apply", ".").returncode == 0
-        sandbox.post("templates", name="late", language="en_US", status="APPROVED")
+        sandbox.control("POST", "templates", name="late", language="en_US", status="APPROVED")
     (tmp_path / "late.yaml").write_text(GOOD)
 
     planned = json.loads(run("templates", "plan", ".", "--json").stdout)

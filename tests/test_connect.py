@@ -19,7 +19,7 @@ import pytest
 import requests
 from packaging.version import Version
 
-from tests.conftest import SandboxProcess
+from airflow_provider_whatsapp.pytest_plugin import WhatsAppSandbox
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 60
@@ -109,14 +109,13 @@ def terminal():
 def two_accounts_process():
     """Start a sandbox with two Maton connections, each of which sees an account with two numbers."""
     first = ("--waba-id", "100", "--phone-number-id", "101", "--phone-number-id", "102")
-    process = SandboxProcess("--rate-limit", "0", "--api-key", KEY, *first, "--account", "200:201,202")
-    yield process
-    process.stop()
+    with WhatsAppSandbox.start("--api-key", KEY, *first, "--account", "200:201,202") as started:
+        yield started
 
 
 @pytest.fixture
 def two_accounts(two_accounts_process):
-    two_accounts_process.post("reset")
+    two_accounts_process.reset()
     return two_accounts_process
 
 
@@ -325,7 +324,7 @@ def test_a_wrong_account_is_asked_for_again(terminal, sandbox):
 
 
 def test_an_account_without_a_number_is_asked_for_again(terminal, sandbox):
-    sandbox.fault("status", status=200, body={"data": []}, path="phone_numbers")
+    sandbox.fail_next("status", status=200, body={"data": []}, path="phone_numbers")
     talk = terminal(*COMMAND, "--host", sandbox.url, MATON_API_KEY=sandbox.connection["password"])
     talk.wait_for("Account): ")
     talk.type(sandbox.extra["waba_id"])

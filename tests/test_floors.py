@@ -30,6 +30,7 @@ FLOORS = {
     "operators": 3,
     "policies": 3,
     "rendering": 3,
+    "pytest_controls": 3,
     "pytest_plugin": 3,
     "sensors": 3,
     "triggers": 3,

@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_whatsapp import pytest_plugin
+from airflow_provider_whatsapp.client.errors import OutcomeUnknownError
+from airflow_provider_whatsapp.client.messages import Text
+from airflow_provider_whatsapp.pytest_plugin import WhatsAppSandbox
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "docs" / "how-to" / "testing-your-dags.md"
@@ -47,7 +50,7 @@ def blocks(page):
 @pytest.mark.airflow
 def test_the_guide_s_own_examples_pass_and_can_fail(tmp_path):
     files = blocks(GUIDE)
-    assert len(files) == 7
+    assert len(files) == 9
     for name, text in files.items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -58,7 +61,7 @@ def test_the_guide_s_own_examples_pass_and_can_fail(tmp_path):
 
     done = run_pytest(tmp_path, "-q")
 
-    assert "1 failed, 6 passed" in done.stdout, done.stdout + done.stderr
+    assert "1 failed, 8 passed" in done.stdout, done.stdout + done.stderr
     assert "FAILED tests/test_wrong.py::test_sales_are_told - AssertionError" in done.stdout
 
 
@@ -82,14 +85,15 @@ def test_nothing_is_loaded_before_a_test_asks_for_it(tmp_path):
 
 
 def test_the_plugin_imports_nothing_of_weight():
-    """Pytest loads it in every run: what it adds to pytest is itself and the package, which is a version."""
+    """Pytest loads it in every run: what it adds to pytest is its two modules and the package, which is a version."""
     code = (
         "import sys, json, pytest; before = set(sys.modules); import airflow_provider_whatsapp.pytest_plugin; "
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
 
-    assert json.loads(done.stdout) == ["airflow_provider_whatsapp", "airflow_provider_whatsapp.pytest_plugin"]
+    parts = ["", ".pytest_controls", ".pytest_plugin"]
+    assert json.loads(done.stdout) == [f"airflow_provider_whatsapp{part}" for part in parts]
 
 
 def test_options_come_from_pytest_s_configuration(tmp_path):
@@ -299,9 +303,84 @@ def test_replies_and_recipients(whatsapp_sandbox):
 
 
 def test_a_sandbox_that_has_ended_is_told():
-    process = pytest_plugin.Process()
-    assert process.ask("GET", "health")["status"] == "ok"
-    assert process.stop() == 0
+    started = WhatsAppSandbox.start()
+    assert started.control("GET", "health")["status"] == "ok"
+    assert started.stop() == 0
 
     with pytest.raises(pytest_plugin.SandboxError, match="does not answer"):
-        process.ask("GET", "health")
+        started.control("GET", "health")
+
+
+def test_one_of_its_own_has_its_options_and_leaves_nothing_behind():
+    before = dict(os.environ)
+    with WhatsAppSandbox.start("--waba-id", "777", "--rate-limit", "5") as started:
+        started.connect("other", timeout=[1, 2])
+        connection = json.loads(os.environ["AIRFLOW_CONN_OTHER"])
+        assert (connection["extra"]["waba_id"], connection["extra"]["rate_limit"]) == ("777", 5)
+        assert send(WhatsAppSandbox(started.connection), **HELLO)[0] == 200
+        assert len(started.messages) == 1
+        started.reset()
+        assert started.messages == []
+    assert dict(os.environ) == before
+    with pytest.raises(pytest_plugin.SandboxError, match="does not answer"):
+        started.control("GET", "health")
+
+
+def test_options_of_one_of_its_own_are_checked(start_whatsapp_sandbox):
+    with pytest.raises(pytest_plugin.SandboxError, match="ended with status 2"):
+        start_whatsapp_sandbox("--colour", "red")
+
+
+def test_further_ones_end_with_the_test_and_take_over_no_connection(tmp_path):
+    (tmp_path / "test_it.py").write_text(
+        "import os, pytest\n\nstarted = []\nNAME = 'AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT'\n\n\n"
+        "def test_one(start_whatsapp_sandbox, monkeypatch):\n"
+        "    monkeypatch.setenv('MINE', '1')\n"
+        "    started.append(start_whatsapp_sandbox('--waba-id', '777'))\n"
+        "    assert NAME not in os.environ\n"
+        "    started[0].connect()\n"
+        "    assert '777' in os.environ[NAME]\n"
+        "    started[0].stop()\n"
+        "    assert os.environ['MINE'] == '1'\n"
+        "    started.append(start_whatsapp_sandbox())\n\n\n"
+        "def test_two():\n"
+        "    assert NAME not in os.environ\n"
+        "    for each in started:\n"
+        "        with pytest.raises(Exception, match='does not answer'):\n"
+        "            each.control('GET', 'health')\n"
+    )
+
+    done = run_pytest(tmp_path, "-q")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_client_without_airflow(whatsapp_sandbox):
+    with whatsapp_sandbox.client(max_retries=0) as client:
+        sent = client.messages.send("+1 555 000 1111", Text("Hi"))
+        whatsapp_sandbox.fail_next("status", status=503)
+        with pytest.raises(OutcomeUnknownError):
+            client.messages.send("+1 555 000 1111", Text("Hi"))
+    assert [each["id"] for each in whatsapp_sandbox.messages] == [sent.message_id]
+
+
+def test_rules_may_name_every_field_of_a_request(whatsapp_sandbox):
+    """``method`` is a field of rules as well as the method of the control."""
+    whatsapp_sandbox.fail_next("status", 0, method="POST", path="/messages", status=503)
+    assert send_status(whatsapp_sandbox) == 503
+    [rule] = whatsapp_sandbox.faults
+    assert (rule["method"], rule["path"], rule["struck"]) == ("POST", "/messages", 1)
+    whatsapp_sandbox.clear_faults()
+    assert whatsapp_sandbox.faults == []
+    assert send_status(whatsapp_sandbox) == 200
+    assert [each["status"] for each in whatsapp_sandbox.requests_to("/messages")] == [503, 200]
+    assert whatsapp_sandbox.requests_to("/nowhere") == []
+
+
+def test_controls_take_a_query_or_a_body(whatsapp_sandbox):
+    send(whatsapp_sandbox, **HELLO)
+    assert whatsapp_sandbox.control("GET", "messages", to="15550009999") == []
+    assert len(whatsapp_sandbox.control("GET", "messages", to="15550001111")) == 1
+    assert whatsapp_sandbox.reply("+1 555 000 1111", "Yes")["from"] == "15550001111"
+    with pytest.raises(pytest_plugin.SandboxError, match="advance must be"):
+        whatsapp_sandbox.control("POST", "clock", advance=-1)

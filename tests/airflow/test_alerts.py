@@ -21,6 +21,8 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from airflow_provider_whatsapp.pytest_plugin import WhatsAppSandbox
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 ONCALL, EVERYBODY, POLICY, SYNC = "+15550001111", "+15550002222", "+15550003333", "+15550005555"
@@ -82,23 +84,18 @@ def environment(home, connection):
 @pytest.fixture(scope="module")
 def sandbox():
     """Start a sandbox for the running Airflow alone, with the templates that its DAGs name."""
-    from tests.conftest import CONN_VARIABLE, SandboxProcess
-
-    process = SandboxProcess("--rate-limit", "0")
-    connection = {**process.connection, "extra": {**process.extra, "rate_limit": 0}}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(CONN_VARIABLE, json.dumps(connection))
+    with WhatsAppSandbox.start("--approve-after", "2") as started:
+        started.connect()
         from airflow_provider_whatsapp.cli import main
         from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
         MatonWhatsAppHook().create_template("something_wrong", "en_US", "UTILITY", BODY)
         stock = ROOT / "airflow_provider_whatsapp" / "notifications" / "airflow_alert.yaml"
         assert main(["templates", "apply", str(stock)]) == 0
-    for name in ("something_wrong", "airflow_alert"):
-        process.post("templates", name=name, language="en_US", status="APPROVED")
-    process.fault("slow", to="15550007008", seconds=60, times=0, path="/messages")
-    yield process
-    process.stop()
+        for name in ("something_wrong", "airflow_alert"):
+            started.templates.approve(name)
+        started.fail_next("slow", to="15550007008", seconds=60, times=0, path="/messages")
+        yield started
 
 
 @pytest.fixture(scope="module")

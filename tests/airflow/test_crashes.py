@@ -30,7 +30,7 @@ def killed(start, sandbox):
     runs = []
 
     def run_and_kill(conf):
-        sandbox.fault("slow", seconds=0.1, times=0, path="/messages")
+        sandbox.fail_next("slow", seconds=0.1, times=0, path="/messages")
         process, log = start("broadcast_kill", conf)
         until = random.randrange(1, 100)
         while len(sandbox.messages) < until:
@@ -102,7 +102,7 @@ def test_without_a_ledger_a_retry_after_a_kill_sends_nothing(killed, run_again, 
 
 @pytest.mark.usefixtures("no_ledger")
 def test_without_a_ledger_a_retry_after_a_time_out_sends_nothing(run, sandbox):
-    sandbox.fault("slow", seconds=9, to="15550000002", path="/messages")
+    sandbox.fail_next("slow", seconds=9, to="15550000002", path="/messages")
 
     dag_run = run("delivery_time_out")
 
@@ -114,20 +114,20 @@ def test_without_a_ledger_a_retry_after_a_time_out_sends_nothing(run, sandbox):
 @pytest.mark.usefixtures("no_ledger")
 def test_without_a_ledger_nothing_is_retried_once_anything_was_sent(start, sandbox, change_connection):
     change_connection(extra={"max_retries": 0})
-    sandbox.fault("status", **refusal(131056, "15550000005"))
+    sandbox.fail_next("status", **refusal(131056, "15550000005"))
 
     process, log = start("delivery_time_out", {})
     process.wait(timeout=100)
 
     assert set(reached(sandbox).values()) == {1}
-    assert len(sandbox.requests("/messages")) == 12, "there is no second try"
+    assert len(sandbox.requests_to("/messages")) == 12, "there is no second try"
     assert log.read_text().count("No ledger outlives this try") == 1
 
 
 @pytest.mark.usefixtures("no_ledger")
 def test_without_a_ledger_a_task_that_reached_nobody_is_retried(run, sandbox, change_connection):
     change_connection(extra={"max_retries": 0})
-    sandbox.fault("status", status=429, path="/messages", times=1)
+    sandbox.fail_next("status", status=429, path="/messages", times=1)
 
     dag_run = run("delivery_time_out")
 

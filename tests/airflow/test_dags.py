@@ -24,7 +24,9 @@ def awaited(sandbox):
 
 
 def polls(sandbox):
-    return len([request for request in sandbox.requests("message_templates") if request["method"] == "GET"])
+    return len(
+        [request for request in sandbox.requests_to("message_templates") if request["method"] == "GET"]
+    )
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def review(sandbox):
         def wait_and_decide():
             while not over.wait(0.05):
                 if polls(sandbox) >= after:
-                    sandbox.post("templates", name=name, language="en_US", status=status, **fields)
+                    sandbox.control("POST", "templates", name=name, language="en_US", status=status, **fields)
                     return
 
         reviewers.append(threading.Thread(target=wait_and_decide))
@@ -56,7 +58,7 @@ def stock(sandbox):
 
     folder = Path(airflow_provider_whatsapp.notifications.__file__).parent
     assert main(["templates", "apply", str(folder / "airflow_alert.yaml")]) == 0
-    sandbox.post("templates", name="airflow_alert", language="en_US", status="APPROVED")
+    sandbox.control("POST", "templates", name="airflow_alert", language="en_US", status="APPROVED")
 
 
 @pytest.mark.parametrize("mode", ["poke", "reschedule", "deferrable"])
@@ -71,8 +73,8 @@ def test_the_sensor_waits_for_approval(run_dag, sandbox, awaited, review, mode):
 
 @pytest.mark.parametrize("mode", ["poke", "deferrable"])
 def test_the_sensor_waits_out_a_gateway_that_does_not_answer(run_dag, sandbox, awaited, mode):
-    sandbox.post("templates", name="awaited", language="en_US", status="APPROVED")
-    sandbox.fault("status", status=503, times=7, method="GET", path="message_templates")
+    sandbox.control("POST", "templates", name="awaited", language="en_US", status="APPROVED")
+    sandbox.fail_next("status", status=503, times=7, method="GET", path="message_templates")
 
     assert run_dag(f"approval_{mode}")[0] == "success"
 
@@ -80,7 +82,9 @@ def test_the_sensor_waits_out_a_gateway_that_does_not_answer(run_dag, sandbox, a
 @pytest.mark.parametrize("mode", ["poke", "deferrable", "retries"])
 @pytest.mark.parametrize("status", ["REJECTED", "DISABLED"])
 def test_a_refused_template_fails_at_once(run_dag, sandbox, awaited, mode, status):
-    sandbox.post("templates", name="awaited", language="en_US", status=status, rejected_reason="SCAM")
+    sandbox.control(
+        "POST", "templates", name="awaited", language="en_US", status=status, rejected_reason="SCAM"
+    )
 
     state, tasks = run_dag(f"approval_{mode}")
 
@@ -96,7 +100,7 @@ def test_a_template_rejected_while_the_triggerer_waits(run_dag, sandbox, awaited
 
 @pytest.mark.parametrize("mode", ["soft_fail", "soft_fail_deferrable"])
 def test_soft_fail_skips(run_dag, sandbox, awaited, mode):
-    sandbox.post("templates", name="awaited", language="en_US", status="REJECTED")
+    sandbox.control("POST", "templates", name="awaited", language="en_US", status="REJECTED")
 
     assert run_dag(f"approval_{mode}")[1] == {"wait": "skipped"}
 
@@ -114,21 +118,21 @@ def test_several_recipients_get_one_message_each(run_dag, sandbox):
 
 def test_a_partial_failure_is_not_retried(run_dag, sandbox):
     """The first one's answer is lost and the others are sent: a retry would reach somebody twice."""
-    sandbox.fault("drop_after", times=1, path="/messages")
+    sandbox.fail_next("drop_after", times=1, path="/messages")
 
     assert run_dag("send_to_several")[1] == {"send": "failed"}
     assert [message["to"] for message in sandbox.messages] == ["15550001111", "15550002222", "15550003333"]
 
 
 def test_an_error_that_all_would_meet_stops_the_rest(run_dag, sandbox):
-    sandbox.post("templates", name="hello_world", language="en_US", status="PAUSED")
+    sandbox.control("POST", "templates", name="hello_world", language="en_US", status="PAUSED")
 
     assert run_dag("send_to_several")[1] == {"send": "failed"}
-    assert sandbox.requests("/messages") == [], "the template is looked up first"
+    assert sandbox.requests_to("/messages") == [], "the template is looked up first"
 
 
 def test_a_lost_answer_is_not_retried_by_airflow(run_dag, sandbox):
-    sandbox.fault("drop_after", times=1)
+    sandbox.fail_next("drop_after", times=1)
 
     assert run_dag("send_and_retry")[1] == {"send": "failed"}
     assert len(sandbox.messages) == 1
@@ -136,7 +140,7 @@ def test_a_lost_answer_is_not_retried_by_airflow(run_dag, sandbox):
 
 def test_what_was_certainly_not_sent_is_retried_by_airflow(run_dag, sandbox, change_connection):
     change_connection(extra={"max_retries": 0})
-    sandbox.fault("status", status=429, times=2)
+    sandbox.fail_next("status", status=429, times=2)
 
     assert run_dag("send_and_retry")[1] == {"send": "success"}
     assert len(sandbox.messages) == 1
@@ -177,7 +181,7 @@ def test_words_that_whatsapp_would_refuse_are_made_to_fit(run_dag, sandbox):
 
     body = {"type": "BODY", "text": "It says {{1}} and {{2}} there.", "example": {"body_text": [["a", "b"]]}}
     MatonWhatsAppHook().create_template("task_failed", "en_US", "UTILITY", [body])
-    sandbox.post("templates", name="task_failed", language="en_US", status="APPROVED")
+    sandbox.control("POST", "templates", name="task_failed", language="en_US", status="APPROVED")
     run_dag("notify_with_long_words")
 
     (message,) = sandbox.messages
@@ -230,7 +234,7 @@ def test_without_its_memory_the_alert_is_sent(run_dag, sandbox, monkeypatch, met
 
 
 def test_a_failing_notification_leaves_the_task_s_state_alone(run_dag, sandbox):
-    sandbox.fault("status", status=400, times=10)
+    sandbox.fail_next("status", status=400, times=10)
 
     assert run_dag("notify_twice")[1] == {"first": "failed", "second": "failed"}
     assert sandbox.messages == []

@@ -21,7 +21,7 @@ BODY = [
 
 
 def test_a_time_out_in_the_middle_repeats_nothing(run, sandbox, ledger):
-    sandbox.fault("slow", seconds=9, to="15550000002", path="/messages")
+    sandbox.fail_next("slow", seconds=9, to="15550000002", path="/messages")
 
     dag_run = run("delivery_time_out", **ledger)
 
@@ -35,7 +35,7 @@ def test_a_time_out_in_the_middle_repeats_nothing(run, sandbox, ledger):
 
 def test_what_was_refused_for_a_time_is_sent_by_the_retry(run, sandbox, ledger, change_connection):
     change_connection(extra={"max_retries": 0})
-    sandbox.fault("status", **refusal(131056, "15550000005"))
+    sandbox.fail_next("status", **refusal(131056, "15550000005"))
 
     dag_run = run("delivery_time_out", **ledger)
 
@@ -46,7 +46,7 @@ def test_what_was_refused_for_a_time_is_sent_by_the_retry(run, sandbox, ledger, 
 
 
 def test_resend_sends_again_to_whoever_is_unknown(run, sandbox, ledger):
-    sandbox.fault("drop_after", to="15550000003", path="/messages")
+    sandbox.fail_next("drop_after", to="15550000003", path="/messages")
 
     dag_run = run("delivery_resend", **ledger)
 
@@ -74,7 +74,7 @@ def test_a_clear_repeats_only_what_the_user_asked_for(run, run_again, sandbox, l
 
 def test_a_message_that_changes_from_try_to_try_is_refused(run, sandbox, ledger, change_connection):
     change_connection(extra={"max_retries": 0})
-    sandbox.fault("status", **refusal(131056, "15550000005"))
+    sandbox.fail_next("status", **refusal(131056, "15550000005"))
 
     dag_run = run("delivery_changed", **ledger)
 
@@ -90,7 +90,7 @@ def test_a_list_that_changes_from_try_to_try_is_refused(
     numbers = [f"+1555000{number:04}" for number in range(4)]
     (tmp_path / "1.csv").write_text("\n".join(["to", *numbers]))
     (tmp_path / "2.csv").write_text("\n".join(["to", *reversed(numbers)]))
-    sandbox.fault("status", **refusal(131056, "15550000002"))
+    sandbox.fail_next("status", **refusal(131056, "15550000002"))
 
     dag_run = run("broadcast_changed", folder=f"file://{tmp_path}", **ledger)
 
@@ -105,7 +105,7 @@ def test_a_list_that_changes_from_try_to_try_is_refused(
 @pytest.mark.parametrize(("failures", "end"), [(1, "success"), (2, "failed")])
 def test_max_failed_decides(run, sandbox, ledger, failures, end):
     for number in range(failures):
-        sandbox.fault("status", **refusal(131026, f"1555000{number:04}"))
+        sandbox.fail_next("status", **refusal(131026, f"1555000{number:04}"))
 
     assert state(run("delivery_tolerant", **ledger)) == end
 
@@ -116,7 +116,7 @@ def invitation(sandbox):
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
     MatonWhatsAppHook().create_template("invitation", "en_US", "MARKETING", BODY)
-    sandbox.post("templates", name="invitation", language="en_US", status="APPROVED")
+    sandbox.control("POST", "templates", name="invitation", language="en_US", status="APPROVED")
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_a_list_from_xcom_without_those_in_a_variable(run, sandbox, invitation, 
 def test_an_earlier_report_is_the_source_of_a_later_run(run, sandbox, invitation, people, ledger, tmp_path):
     results = tmp_path / "results.jsonl"
     for number in (3, 4):
-        sandbox.fault("status", **refusal(131026, f"1555000{number:04}"))
+        sandbox.fail_next("status", **refusal(131026, f"1555000{number:04}"))
     first = run("broadcast_one", recipients=people(10), results=f"file://{results}", **ledger)
     assert state(first) == "failed"
     report = xcom(first, "report")
@@ -188,7 +188,7 @@ def test_a_retry_of_a_broadcast_keeps_the_message_ids(
     run, sandbox, invitation, people, ledger, change_connection, tmp_path
 ):
     change_connection(extra={"max_retries": 0})
-    sandbox.fault("status", **refusal(131056, "15550000017"))
+    sandbox.fail_next("status", **refusal(131056, "15550000017"))
     results = tmp_path / "results.jsonl"
 
     dag_run = run("broadcast_one", recipients=people(30), results=f"file://{results}", **ledger)
@@ -206,16 +206,16 @@ def test_a_template_that_does_not_fit_stops_the_task_before_the_first_message(ru
     one = [{"type": "BODY", "text": "Dear {{1}}, hello.", "example": {"body_text": [["Ann"]]}}]
     MatonWhatsAppHook().create_template("invitation", "en_US", "MARKETING", one)
     assert state(run("broadcast_one", recipients=people(3), **ledger)) == "failed", "it is not approved"
-    sandbox.post("templates", name="invitation", language="en_US", status="APPROVED")
+    sandbox.control("POST", "templates", name="invitation", language="en_US", status="APPROVED")
     assert state(run("broadcast_one", recipients=people(3), **ledger)) == "failed", "it has one variable"
-    assert sandbox.requests("/messages") == []
+    assert sandbox.requests_to("/messages") == []
 
 
 def test_a_dry_run_sends_nothing_and_says_what_it_would(run, sandbox, invitation, people, ledger):
     dag_run = run("broadcast_one", recipients=people(5, "+4915550000001,Zoe\n"), dry_run=True, **ledger)
 
     report = xcom(dag_run)
-    assert sandbox.requests("/messages") == []
+    assert sandbox.requests_to("/messages") == []
     assert (report["would_send"], report["countries"]) == (6, {"US": 5, "DE": 1})
     assert report["category"] == "MARKETING"
     assert report["messages"][0]["body"] == "Dear P0, we meet at 10:00."
@@ -252,7 +252,7 @@ def test_the_example(run, sandbox):
 
 def test_the_example_s_dry_run(run, sandbox):
     assert run("broadcast", dry_run=True).state == "success"
-    assert sandbox.requests("/messages") == []
+    assert sandbox.requests_to("/messages") == []
 
 
 def test_outside_its_hours_a_broadcast_waits_without_a_worker(run, sandbox, ledger):

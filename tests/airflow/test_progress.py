@@ -47,8 +47,8 @@ def heard(listener):
 )
 def test_metrics_reach_a_statsd_server(start, sandbox, statsd):
     """Airflow itself sends them, from the process that runs the task, as its configuration says."""
-    sandbox.fault("status", **refusal(131026, "15550000004"))
-    sandbox.fault("drop_after", to="15550000007", path="/messages")
+    sandbox.fail_next("status", **refusal(131026, "15550000004"))
+    sandbox.fail_next("drop_after", to="15550000007", path="/messages")
     host, port = statsd.getsockname()
 
     process, log = start(

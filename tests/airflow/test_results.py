@@ -80,7 +80,7 @@ def test_a_scope_reads_what_a_killed_task_has_left(run, sandbox, ledger, tmp_pat
         "scope": "failed",
         "results": f"file://{tmp_path}/next.jsonl",
     }
-    sandbox.fault("status", **refusal(131026, "15550100101"))
+    sandbox.fail_next("status", **refusal(131026, "15550100101"))
 
     assert state(run("broadcast_hello", **conf, **ledger)) == "failed"
 

@@ -12,7 +12,7 @@ PDF = b"%PDF-1.7\n"
 
 
 def uploads(sandbox):
-    return [request for request in sandbox.requests("/media") if request["method"] == "POST"]
+    return [request for request in sandbox.requests_to("/media") if request["method"] == "POST"]
 
 
 def document(message):
@@ -30,7 +30,7 @@ def test_a_file_is_uploaded_once_for_all_recipients_and_tries(
     change_connection(extra={"max_retries": 0})
     path = tmp_path / "report.pdf"
     path.write_bytes(PDF)
-    sandbox.fault("status", **refusal(131056, "15550000001"))
+    sandbox.fail_next("status", **refusal(131056, "15550000001"))
 
     dag_run = run(dag_id, media=f"file://{path}", **ledger)
 
@@ -60,7 +60,7 @@ def test_what_a_task_has_made_is_sent_by_the_next(run, sandbox, tmp_path, form):
 
 @pytest.mark.usefixtures("report")
 def test_an_empty_file_skips_both_tasks(run, sandbox, tmp_path):
-    before = len(sandbox.requests())
+    before = len(sandbox.requests)
 
     dag_run = run(
         "delivery_xcom",
@@ -72,4 +72,4 @@ def test_an_empty_file_skips_both_tasks(run, sandbox, tmp_path):
     )
 
     assert {state(dag_run, task_id) for task_id in ("send", "header")} == {"skipped"}
-    assert len(sandbox.requests()) == before
+    assert len(sandbox.requests) == before

@@ -39,11 +39,11 @@ def template(sandbox):
         {"type": "BODY", "text": "News of {{1}} today.", "example": {"body_text": [["sales"]]}},
     ]
     hook.create_template(TEMPLATE, "en_US", "UTILITY", components)
-    sandbox.post("templates", name=TEMPLATE, language="en_US", status="APPROVED")
+    sandbox.control("POST", "templates", name=TEMPLATE, language="en_US", status="APPROVED")
 
 
 def uploads(sandbox):
-    return [request for request in sandbox.requests("/media") if request["method"] == "POST"]
+    return [request for request in sandbox.requests_to("/media") if request["method"] == "POST"]
 
 
 @pytest.mark.parametrize(
@@ -73,12 +73,12 @@ def test_a_picture_in_a_template_arrives(run_dag, sandbox, template):
 @pytest.mark.parametrize("format_", ["csv", "xlsx", "pdf"])
 def test_what_cannot_stand_in_a_template_fails_before_any_request(run_dag, sandbox, format_):
     assert run_dag("sql_template", format=format_)[0] == "failed"
-    assert sandbox.requests() == [], "nor was the database asked, and no try followed"
+    assert sandbox.requests == [], "nor was the database asked, and no try followed"
 
 
 def test_a_retry_sends_the_same_upload_to_the_rest(run_dag, sandbox, database, tmp_path, change_connection):
     change_connection(extra={"max_retries": 0})
-    sandbox.fault("status", status=429, times=2, path="/messages", to="15550002222")
+    sandbox.fail_next("status", status=429, times=2, path="/messages", to="15550002222")
 
     assert run_dag("sql_retry", ledger=f"file://{tmp_path}/ledgers")[0] == "success"
 
@@ -104,7 +104,7 @@ def test_no_rows_skip_the_task_or_send_the_header_alone(run_dag, sandbox):
 
 def test_bad_sql_and_an_unknown_connection_fail_and_nothing_leaves(run_dag, sandbox):
     assert run_dag("sql_wrong")[1] == {"sql": "failed", "connection": "failed"}
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 @pytest.mark.parametrize("format_", ["csv", "png"])

@@ -39,7 +39,7 @@ def later(sandbox):
     def start(path, after, action):
         def wait_and_act():
             while not over.wait(0.05):
-                if len([each for each in sandbox.requests(path) if each["method"] == "GET"]) >= after:
+                if len([each for each in sandbox.requests_to(path) if each["method"] == "GET"]) >= after:
                     action()
                     return
 
@@ -54,11 +54,11 @@ def later(sandbox):
 
 def approve(sandbox, *names, **fields):
     for name in names:
-        sandbox.post("templates", name=name, language="en_US", **{"status": "APPROVED", **fields})
+        sandbox.control("POST", "templates", name=name, language="en_US", **{"status": "APPROVED", **fields})
 
 
 def polls(sandbox):
-    return len([each for each in sandbox.requests("message_templates") if each["method"] == "GET"])
+    return len([each for each in sandbox.requests_to("message_templates") if each["method"] == "GET"])
 
 
 def asset_events(uri_or_alias):
@@ -95,15 +95,15 @@ def test_a_relative_path_starts_at_the_dag_file(run_dag, texts):
 
 def test_a_second_run_changes_nothing(run_dag, sandbox):
     run_dag("sync_list")
-    before = len([each for each in sandbox.requests() if each["method"] == "POST"])
+    before = len([each for each in sandbox.requests if each["method"] == "POST"])
 
     assert run_dag("sync_list")[0] == "success"
-    assert len([each for each in sandbox.requests() if each["method"] == "POST"]) == before
+    assert len([each for each in sandbox.requests if each["method"] == "POST"]) == before
 
 
 def test_a_dry_run_changes_nothing(run_dag, sandbox):
     assert run_dag("sync_dry_run")[0] == "success"
-    assert {each["method"] for each in sandbox.requests("message_templates")} == {"GET"}
+    assert {each["method"] for each in sandbox.requests_to("message_templates")} == {"GET"}
 
 
 def test_a_pull_writes_files(run_dag, dag_bag, sandbox, awaited, tmp_path, monkeypatch):
@@ -115,11 +115,11 @@ def test_a_pull_writes_files(run_dag, dag_bag, sandbox, awaited, tmp_path, monke
 
 def test_a_mistake_fails_at_once_without_any_request(run_dag, sandbox):
     assert run_dag("sync_mistaken")[0] == "failed"
-    assert sandbox.requests("message_templates") == []
+    assert sandbox.requests_to("message_templates") == []
 
 
 def test_a_failure_half_way_is_made_good_by_airflow_s_retry(run_dag, sandbox, texts):
-    sandbox.fault("status", status=500, times=1, method="POST", path="message_templates", skip=1)
+    sandbox.fail_next("status", status=500, times=1, method="POST", path="message_templates", skip=1)
 
     assert run_dag("sync_retries")[0] == "success"
     assert {"named", "numbered"} <= set(texts())
@@ -146,7 +146,7 @@ def test_a_rejection_fails_the_wait(run_dag, sandbox, later, kind):
 def test_a_category_that_meta_changed(run_dag, sandbox, dag_id, state):
     run_dag("sync_list")
     approve(sandbox, "named", "numbered")
-    sandbox.post("templates", name="named", language="en_US", category="MARKETING")
+    sandbox.control("POST", "templates", name="named", language="en_US", category="MARKETING")
 
     assert run_dag(dag_id)[0] == state
 
@@ -192,7 +192,7 @@ def sent(hook):
 @pytest.mark.parametrize("kind", ["poke", "deferrable"])
 @pytest.mark.parametrize("status", ["sent", "read"])
 def test_waiting_for_a_message(run_dag, sandbox, sent, later, kind, status):
-    later("message_history", 2, lambda: sandbox.post("clock", advance=3600))
+    later("message_history", 2, lambda: sandbox.control("POST", "clock", advance=3600))
 
     assert run_dag(f"status_{status}_{kind}", id=sent)[0] == "success"
 
@@ -200,9 +200,9 @@ def test_waiting_for_a_message(run_dag, sandbox, sent, later, kind, status):
 @pytest.mark.parametrize("kind", ["poke", "deferrable"])
 @pytest.mark.parametrize(("dag_id", "state"), [("read", "failed"), ("soft", "skipped")])
 def test_a_message_that_failed(run_dag, sandbox, hook, kind, dag_id, state):
-    sandbox.post("recipients", wa_id="15550009999", on_whatsapp=False)
+    sandbox.control("POST", "recipients", wa_id="15550009999", on_whatsapp=False)
     sent = hook.send_template("+15550009999", "hello_world").message_id
-    sandbox.post("clock", advance=3600)
+    sandbox.control("POST", "clock", advance=3600)
 
     assert run_dag(f"status_{dag_id}_{kind}", id=sent)[1] == {"wait": state}
 
@@ -210,22 +210,22 @@ def test_a_message_that_failed(run_dag, sandbox, hook, kind, dag_id, state):
 @pytest.mark.parametrize("kind", ["poke", "deferrable"])
 def test_a_history_that_is_closed(run_dag, sandbox, sent, kind, caplog):
     body = {"error": {"message": "(#10) no permission", "code": 10, "type": "OAuthException"}}
-    sandbox.fault("status", status=403, body=body, times=0, path="message_history")
+    sandbox.fail_next("status", status=403, body=body, times=0, path="message_history")
 
     assert run_dag(f"status_read_{kind}", id=sent)[0] == "failed"
-    assert len(sandbox.requests("message_history")) == 1
+    assert len(sandbox.requests_to("message_history")) == 1
 
 
 def test_a_status_that_nobody_can_wait_for(run_dag, sandbox, sent):
     assert run_dag("status_wrong", id=sent)[0] == "failed"
-    assert sandbox.requests("message_history") == []
+    assert sandbox.requests_to("message_history") == []
 
 
 def test_the_example(run_dag, sandbox, later):
     """Both languages are created, approved while the task waits in the triggerer, told as assets, and sent."""
 
     def approve_both():
-        sandbox.post("templates", name="pipeline_late", status="APPROVED")
+        sandbox.control("POST", "templates", name="pipeline_late", status="APPROVED")
 
     later("message_templates", 3, approve_both)
 

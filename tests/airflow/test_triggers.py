@@ -52,11 +52,11 @@ async def event_of(trigger):
 
 def approve(sandbox, *names, status="APPROVED", **fields):
     for name in names:
-        sandbox.post("templates", name=name, language="en_US", status=status, **fields)
+        sandbox.control("POST", "templates", name=name, language="en_US", status=status, **fields)
 
 
 def lists(sandbox):
-    return len(sandbox.requests("message_templates"))
+    return len(sandbox.requests_to("message_templates"))
 
 
 async def polled(sandbox, times):
@@ -127,14 +127,14 @@ def test_one_name_is_asked_for_by_name(sandbox):
         await event_of(approval("first", seconds=0.3))
 
     asyncio.run(run())
-    assert {parse_qs(request["query"])["name"][0] for request in sandbox.requests("message_templates")} == {
-        "first"
-    }
+    assert {
+        parse_qs(request["query"])["name"][0] for request in sandbox.requests_to("message_templates")
+    } == {"first"}
 
 
 def test_a_lost_gateway_is_waited_out_with_longer_pauses(sandbox):
-    sandbox.fault("status", status=503, times=3, path="message_templates")
-    sandbox.fault("drop_before", times=2, path="message_templates")
+    sandbox.fail_next("status", status=503, times=3, path="message_templates")
+    sandbox.fail_next("drop_before", times=2, path="message_templates")
 
     async def run():
         waiting = asyncio.create_task(event_of(approval("first")))
@@ -264,7 +264,7 @@ def test_a_watcher_remembers_over_a_restart(sandbox):
 
 def test_a_watcher_outlives_failures(sandbox):
     def fail():
-        sandbox.fault("status", status=401, times=1, path="message_templates")
+        sandbox.fail_next("status", status=401, times=1, path="message_templates")
 
     assert watch(sandbox, [fail, lambda: approve(sandbox, "first")]) == [("PENDING", "APPROVED")]
 
@@ -303,7 +303,7 @@ def test_messages_are_asked_for_once_however_many_wait(sandbox):
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
     sent = MatonWhatsAppHook().send_template("+15550001111", "hello_world").message_id
-    sandbox.post("clock", advance=3600)
+    sandbox.control("POST", "clock", advance=3600)
 
     async def run():
         return await asyncio.gather(*(event_of(message(sent)) for _ in range(20)))
@@ -312,7 +312,7 @@ def test_messages_are_asked_for_once_however_many_wait(sandbox):
     assert {event["state"] for event in events} == {"reached"}
     assert events[0]["statuses"][sent]["status"] == "read"
     assert (
-        len(sandbox.requests("message_history")) <= 2
+        len(sandbox.requests_to("message_history")) <= 2
     )  # those who came as the first poll was under way: the next
 
 

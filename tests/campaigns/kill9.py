@@ -18,7 +18,6 @@ import contextlib
 import json
 import os
 import random
-import shlex
 import shutil
 import signal
 import socket
@@ -31,6 +30,8 @@ from pathlib import Path
 
 import requests
 from judging import Round, read_lines, table
+
+from airflow_provider_whatsapp.pytest_plugin import WhatsAppSandbox
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -56,17 +57,8 @@ def free_port():
 
 @contextlib.contextmanager
 def sandbox(latency):
-    command = [sys.executable, "-m", "airflow_provider_whatsapp.sandbox", "--port", "0", "--rate-limit", "0"]
-    command += ["--latency", str(latency), "--throughput", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    try:
-        line = next(line for line in process.stdout if line.startswith("export AIRFLOW_CONN_"))
-        connection = json.loads(shlex.split(line)[1].partition("=")[2])
-        connection["extra"]["rate_limit"] = 0
-        yield connection
-    finally:
-        process.terminate()
-        process.wait()
+    with WhatsAppSandbox.start("--latency", str(latency)) as started:
+        yield started.connection
 
 
 class Airflow:

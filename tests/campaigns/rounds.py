@@ -34,6 +34,7 @@ ROOT = Path(__file__).parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
+from airflow_provider_whatsapp.pytest_plugin import WhatsAppSandbox  # noqa: E402
 from tests.campaigns.judging import Round, read_lines, table  # noqa: E402
 
 PEOPLE = 60
@@ -370,7 +371,7 @@ def wire(scene):
             kind, fields = "status", {**fields, "status": 400, "body": body, "times": 0}
         elif kind == "slow":
             fields |= {"seconds": scene.chance.uniform(0.2, 1.0)}
-        scene.sandbox.fault(kind.split()[0], **fields)
+        scene.sandbox.fail_next(kind.split()[0], **fields)
         scene.doubted.add(to)
     found = scene.start()
     scene.some()
@@ -457,7 +458,7 @@ def play(name, sandbox, folder, seed, rate=RATE, write=0.0):
     """
     scene = Played(sandbox, Path(folder), random.Random(f"{name} {seed}"), rate)
     scene.write = write
-    sandbox.fault("slow", seconds=LATENCY, times=0, path="/messages")
+    sandbox.fail_next("slow", seconds=LATENCY, times=0, path="/messages")
     try:
         FAULTS[name](scene)
         scene.finish()
@@ -478,8 +479,6 @@ def forbidden(found):
 
 def main():
     """Play rounds until their number or the time is over, and print the table."""
-    from tests.conftest import CONN_VARIABLE, SandboxProcess
-
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -493,15 +492,14 @@ def main():
     if not has_disks():
         print("Disks cannot be mounted here: their faults are left out.")
         names = [name for name in names if name not in DISKS]
-    sandbox = SandboxProcess("--rate-limit", "0", "--throughput", "0")
-    extra = {**sandbox.extra, "rate_limit": options.rate, "max_retries": 1}
-    os.environ[CONN_VARIABLE] = json.dumps({**sandbox.connection, "extra": extra})
+    sandbox = WhatsAppSandbox.start("--approve-after", "2")
+    sandbox.connect(rate_limit=options.rate, max_retries=1)
     totals, most, began, rounds, bad = Counter(), Counter(), time.monotonic(), 0, 0
     print(f"seed {options.seed}", flush=True)
     try:
         while rounds < options.rounds and time.monotonic() - began < options.seconds:
             name, folder = names[rounds % len(names)], tempfile.mkdtemp(prefix="round-")
-            sandbox.post("reset")
+            sandbox.reset()
             found, mistakes = play(name, sandbox, folder, options.seed + rounds, options.rate)
             rounds += 1
             totals.update(found)

@@ -65,56 +65,56 @@ def raw_server():
 
 
 def test_a_lost_answer_is_not_repeated(client, sandbox):
-    sandbox.fault("drop_after", times=1)
+    sandbox.fail_next("drop_after", times=1)
 
     with pytest.raises(OutcomeUnknownError, match="may have been sent"):
         client.messages.send(TO, Text("once"))
 
     assert len(sandbox.messages) == 1
-    assert len(sandbox.requests("/messages")) == 1
+    assert len(sandbox.requests_to("/messages")) == 1
 
 
 def test_a_connection_lost_before_the_work_is_not_repeated_either(client, sandbox):
     """The client cannot tell it from a lost answer."""
-    sandbox.fault("drop_before", times=1)
+    sandbox.fail_next("drop_before", times=1)
 
     with pytest.raises(OutcomeUnknownError):
         client.messages.send(TO, Text("once"))
 
     assert sandbox.messages == []
-    assert len(sandbox.requests("/messages")) == 1
+    assert len(sandbox.requests_to("/messages")) == 1
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_failing_service_is_not_asked_again(client, sandbox, status):
-    sandbox.fault("status", status=status, times=1)
+    sandbox.fail_next("status", status=status, times=1)
 
     with pytest.raises(OutcomeUnknownError) as caught:
         client.messages.send(TO, Text("once"))
 
     assert caught.value.http_status == status
-    assert len(sandbox.requests("/messages")) == 1
+    assert len(sandbox.requests_to("/messages")) == 1
 
 
 def test_a_slow_answer_is_not_repeated(sandbox, make_client):
     client = make_client(
         api_key=sandbox.connection["password"], host=sandbox.url, timeout=(2, 0.2), **sandbox.extra
     )
-    sandbox.fault("slow", seconds=2, times=1)
+    sandbox.fail_next("slow", seconds=2, times=1)
 
     with pytest.raises(OutcomeUnknownError):
         client.messages.send(TO, Text("once"))
 
-    assert len(sandbox.requests("/messages")) == 1
+    assert len(sandbox.requests_to("/messages")) == 1
 
 
 def test_429_is_repeated_until_it_is_accepted(client, sandbox):
-    sandbox.fault("status", status=429, times=2)
+    sandbox.fail_next("status", status=429, times=2)
 
     sent = client.messages.send(TO, Text("once"))
 
     assert [message["id"] for message in sandbox.messages] == [sent.message_id]
-    assert len(sandbox.requests("/messages")) == 3
+    assert len(sandbox.requests_to("/messages")) == 3
 
 
 @pytest.mark.parametrize("code", [4, 130429, 131056, 131057])
@@ -123,44 +123,44 @@ def test_graph_s_throttling_is_repeated_for_it_was_refused_before_acceptance(san
     client = make_client(api_key=sandbox.connection["password"], host=sandbox.url, **sandbox.extra)
     body = {"error": {"message": f"(#{code})", "type": "OAuthException", "code": code}}
     status = 500 if code == 131057 else 400
-    sandbox.fault("status", status=status, times=1, body=body, headers={"Retry-After": "0"})
+    sandbox.fail_next("status", status=status, times=1, body=body, headers={"Retry-After": "0"})
 
     sent = client.messages.send(TO, Text("once"))
 
     assert [message["id"] for message in sandbox.messages] == [sent.message_id]
-    assert len(sandbox.requests("/messages")) == 2
+    assert len(sandbox.requests_to("/messages")) == 2
 
 
 @pytest.mark.parametrize("code", [1, 2, 131000, 131016])
 def test_graph_s_doubt_is_not_repeated(client, sandbox, code):
     body = {"error": {"message": f"(#{code})", "type": "OAuthException", "code": code}}
-    sandbox.fault("status", status=500, times=1, body=body)
+    sandbox.fail_next("status", status=500, times=1, body=body)
 
     with pytest.raises(OutcomeUnknownError) as caught:
         client.messages.send(TO, Text("once"))
 
     assert caught.value.code == code
-    assert len(sandbox.requests("/messages")) == 1
+    assert len(sandbox.requests_to("/messages")) == 1
 
 
 def test_429_without_end_is_given_up(client, sandbox):
-    sandbox.fault("status", status=429, times=50)
+    sandbox.fail_next("status", status=429, times=50)
 
     with pytest.raises(RateLimitError) as caught:
         client.messages.send(TO, Text("once"))
 
     assert caught.value.sent == "no"
-    assert len(sandbox.requests("/messages")) == 4
+    assert len(sandbox.requests_to("/messages")) == 4
 
 
 def test_400_is_asked_once(client, sandbox):
-    sandbox.fault("status", status=400, times=1)
+    sandbox.fail_next("status", status=400, times=1)
 
     with pytest.raises(APIError) as caught:
         client.messages.send(TO, Text("once"))
 
     assert caught.value.permanent
-    assert len(sandbox.requests("/messages")) == 1
+    assert len(sandbox.requests_to("/messages")) == 1
 
 
 @pytest.mark.parametrize(
@@ -168,20 +168,20 @@ def test_400_is_asked_once(client, sandbox):
     [("drop_before", {}), ("drop_after", {}), ("status", {"status": 503}), ("status", {"status": 429})],
 )
 def test_reads_are_repeated(client, sandbox, kind, more):
-    sandbox.fault(kind, times=2, method="GET", path="message_templates", **more)
+    sandbox.fail_next(kind, times=2, method="GET", path="message_templates", **more)
 
     assert [template["name"] for template in client.templates.list()] == ["hello_world"]
-    assert len(sandbox.requests("message_templates")) == 3
+    assert len(sandbox.requests_to("message_templates")) == 3
 
 
 def test_a_read_that_keeps_failing_ends(client, sandbox):
-    sandbox.fault("status", status=503, times=50)
+    sandbox.fail_next("status", status=503, times=50)
 
     with pytest.raises(ServerError) as caught:
         client.phone_numbers.get()
 
     assert not caught.value.permanent
-    assert len(sandbox.requests()) == 4
+    assert len(sandbox.requests) == 4
 
 
 @pytest.fixture
@@ -313,20 +313,16 @@ def test_a_missing_ca_bundle_is_told(make_client):
         client.messages.send(TO, Text("never"))
 
 
-def test_tls_is_verified_against_the_bundle_of_the_connection(certificate, make_client):
-    from tests.conftest import SandboxProcess
-
+def test_tls_is_verified_against_the_bundle_of_the_connection(
+    certificate, make_client, start_whatsapp_sandbox
+):
     cert, key = (str(path) for path in certificate)
-    process = SandboxProcess("--tls-cert", cert, "--tls-key", key, verify=cert)
-    try:
-        fields = {"api_key": process.connection["password"], "host": process.url, **process.extra}
-        fields.pop("verify", None)
-        sent = make_client(**fields, verify=cert).messages.send(TO, Text("Hi"))
-        with pytest.raises(NotSentError, match="certificate"):
-            make_client(**fields).messages.send(TO, Text("never"))
-        assert [message["id"] for message in process.messages] == [sent.message_id]
-    finally:
-        process.stop()
+    started = start_whatsapp_sandbox("--tls-cert", cert, "--tls-key", key)
+    fields = {"api_key": started.connection["password"], "host": started.url, **started.extra}
+    sent = make_client(**fields).messages.send(TO, Text("Hi"))
+    with pytest.raises(NotSentError, match="certificate"):
+        make_client(**{**fields, "verify": True}).messages.send(TO, Text("never"))
+    assert [message["id"] for message in started.messages] == [sent.message_id]
 
 
 def test_the_proxy_of_the_connection_is_used(make_client, raw_server):
@@ -374,12 +370,12 @@ def test_what_has_no_moment_before_the_time_is_over_is_not_sent(sandbox):
     with pytest.raises(NotSentError, match="no time was left"):
         client.messages.send(TO, Text("later still"))
 
-    assert len(sandbox.requests("/messages")) == 1
+    assert len(sandbox.requests_to("/messages")) == 1
 
 
 def test_one_client_serves_many_threads(client, sandbox):
     """Records of different threads do not mix: with a lost answer among them, each learns its own outcome."""
-    sandbox.fault("drop_after", times=1)
+    sandbox.fail_next("drop_after", times=1)
 
     def send(number):
         try:
@@ -395,11 +391,11 @@ def test_one_client_serves_many_threads(client, sandbox):
 
 
 def test_a_refused_upload_is_repeated_whole(client, sandbox):
-    sandbox.fault("status", status=503, times=1, path="/media")
+    sandbox.fail_next("status", status=503, times=1, path="/media")
     media_id = client.media.upload(b"%PDF-1.7\n" + b"x" * 200_000, filename="a.pdf")
 
     assert client.media.get(media_id)["file_size"] == 200_009
-    assert len(sandbox.requests("/media")) == 2
+    assert len(sandbox.requests_to("/media")) == 2
 
 
 def test_a_permit_that_was_taken_before_is_the_message_s_own(client, sandbox):
@@ -412,11 +408,11 @@ def test_a_permit_that_was_taken_before_is_the_message_s_own(client, sandbox):
 def test_a_message_that_waits_to_be_repeated_is_given_up_when_it_is_stopped(client, sandbox):
     """Nothing of it has left, and the error says so; it is not tried again after the wait."""
     stop = threading.Event()
-    sandbox.fault("status", status=429, headers={"Retry-After": "15"}, times=0, path="/messages")
+    sandbox.fail_next("status", status=429, headers={"Retry-After": "15"}, times=0, path="/messages")
     permit = client.messages.permit(stop)
     threading.Timer(0.1, stop.set).start()
 
     with pytest.raises(RateLimitError) as caught:
         client.messages.send(TO, Text("hello"), permit=permit)
     assert caught.value.sent == "no"
-    assert len(sandbox.requests("/messages")) == 1
+    assert len(sandbox.requests_to("/messages")) == 1

@@ -27,7 +27,7 @@ def test_any_call_goes_below_the_version_with_the_connection_s_ids(client, sandb
     profile = {"messaging_product": "whatsapp", "about": "Here"}
     assert client.graph.call("POST", "{phone_number_id}/whatsapp_business_profile", json=profile)["success"]
 
-    (get, post) = sandbox.requests()
+    (get, post) = sandbox.requests
     assert get["path"] == f"/whatsapp-business/v25.0/{sandbox.extra['waba_id']}"
     assert "limit" not in get["query"]
     assert post["path"].endswith(f"/{sandbox.extra['phone_number_id']}/whatsapp_business_profile")
@@ -38,7 +38,7 @@ def test_lists_and_switches_in_the_query_are_json(client, sandbox):
         "GET", "{waba_id}/message_templates", params={"status": ["APPROVED"], "summary": True, "limit": 5}
     )
 
-    assert sandbox.requests()[0]["query"] == "status=%5B%22APPROVED%22%5D&summary=true&limit=5"
+    assert sandbox.requests[0]["query"] == "status=%5B%22APPROVED%22%5D&summary=true&limit=5"
 
 
 def test_a_refusal_is_the_error_of_its_code(client):
@@ -50,13 +50,13 @@ def test_a_refusal_is_the_error_of_its_code(client):
 
 @pytest.mark.parametrize(("method", "requests"), [("GET", 4), ("PUT", 4), ("DELETE", 4), ("POST", 1)])
 def test_a_lost_answer_is_asked_for_again_but_not_a_post(client, sandbox, method, requests):
-    sandbox.fault("status", status=503, times=0)
+    sandbox.fail_next("status", status=503, times=0)
     expected = OutcomeUnknownError if method == "POST" else ServerError
 
     with pytest.raises(expected):
         client.graph.call(method, "{waba_id}")
 
-    assert len(sandbox.requests()) == requests
+    assert len(sandbox.requests) == requests
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_what_cannot_be_right_is_refused_before_a_request(client, sandbox, argum
 
     assert caught.value.field == field
     assert caught.value.advice or caught.value.limit
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 def test_an_id_that_the_connection_lacks_is_named(make_client):
@@ -105,7 +105,7 @@ def test_an_id_that_the_connection_lacks_is_named(make_client):
 @pytest.fixture
 def sale(client, sandbox):
     client.templates.create(name="sale", language="en_US", category="MARKETING", components=SALE)
-    sandbox.post("templates", name="sale", status="APPROVED")
+    sandbox.control("POST", "templates", name="sale", status="APPROVED")
 
 
 @pytest.mark.usefixtures("sale")
@@ -139,12 +139,12 @@ def test_what_is_no_template_to_one_person_does_not_go_by_it(client, sandbox, to
     with pytest.raises(PayloadError, match="marketing"):
         client.messages.send(to, message, group=group, marketing=Marketing())
 
-    assert sandbox.requests("messages") == []
+    assert sandbox.requests_to("messages") == []
 
 
 @pytest.mark.usefixtures("sale")
 def test_134102_is_refused_though_it_is_a_500(client, sandbox):
-    sandbox.post("accounts", onboarding="ELIGIBLE")
+    sandbox.control("POST", "accounts", onboarding="ELIGIBLE")
 
     with pytest.raises(TemplateError) as caught:
         client.messages.send(TO, Template("sale"), marketing=Marketing(strict=True))
@@ -156,24 +156,24 @@ def test_134102_is_refused_though_it_is_a_500(client, sandbox):
 @pytest.mark.parametrize("code", [131055, 134100, 131063, 132001, 199999])
 def test_any_other_5xx_leaves_the_outcome_of_a_send_open(client, sandbox, code):
     body = {"error": {"message": "no", "type": "OAuthException", "code": code}}
-    sandbox.fault("status", status=500, body=body, path="messages")
+    sandbox.fail_next("status", status=500, body=body, path="messages")
 
     with pytest.raises(OutcomeUnknownError) as caught:
         client.messages.send(TO, Template("sale"), marketing=Marketing())
 
     assert caught.value.code == code
-    assert len(sandbox.requests("messages")) == 1
+    assert len(sandbox.requests_to("messages")) == 1
 
 
 def test_what_an_account_may_do_with_marketing_is_one_read(client, sandbox):
     assert client.account.marketing_status().onboarded
 
-    sandbox.post("accounts", onboarding="INELIGIBLE_COUNTRY_NOT_SUPPORTED")
+    sandbox.control("POST", "accounts", onboarding="INELIGIBLE_COUNTRY_NOT_SUPPORTED")
     client.graph.call("POST", "{waba_id}", json={"disable_marketing_messages_on_cloud_api": True})
     status = client.account.marketing_status()
 
     assert (status.onboarded, status.onboarding) == (False, "INELIGIBLE_COUNTRY_NOT_SUPPORTED")
-    assert len(sandbox.requests(sandbox.extra["waba_id"])) == 3
+    assert len(sandbox.requests_to(sandbox.extra["waba_id"])) == 3
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_what_an_account_may_do_with_marketing_is_one_read(client, sandbox):
 )
 def test_a_status_of_another_form_says_nothing(client, sandbox, said):
     body = {"id": "1", "marketing_messages_onboarding_status": said}
-    sandbox.fault("status", status=200, body=body, path=sandbox.extra["waba_id"])
+    sandbox.fail_next("status", status=200, body=body, path=sandbox.extra["waba_id"])
 
     status = client.account.marketing_status()
 

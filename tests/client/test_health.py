@@ -183,7 +183,7 @@ def client(sandbox):
 
 def test_each_node_is_asked_by_one_request(client, sandbox):
     template = client.templates.find("hello_world", "en_US")["id"]
-    before = len(sandbox.requests())
+    before = len(sandbox.requests)
 
     assert [each.kind for each in client.health.number().entities] == [
         "PHONE_NUMBER",
@@ -193,12 +193,16 @@ def test_each_node_is_asked_by_one_request(client, sandbox):
     ]
     assert [each.kind for each in client.health.account().entities] == ["WABA", "BUSINESS", "APP"]
     assert client.health.template(template).entities[0].kind == "MESSAGE_TEMPLATE"
-    assert len(sandbox.requests()) == before + 3
+    assert len(sandbox.requests) == before + 3
 
 
 def test_number_and_templates_together(client, sandbox):
-    sandbox.post(
-        "health_status", entity_type="MESSAGE_TEMPLATE", name="hello_world", can_send_message="LIMITED"
+    sandbox.control(
+        "POST",
+        "health_status",
+        entity_type="MESSAGE_TEMPLATE",
+        name="hello_world",
+        can_send_message="LIMITED",
     )
 
     found = fetch_health(client, [("hello_world", "en_US")])
@@ -210,7 +214,7 @@ def test_number_and_templates_together(client, sandbox):
 
 
 def test_a_field_that_may_not_be_read_is_unknown(client, sandbox):
-    sandbox.post("health_status", refused=True)
+    sandbox.control("POST", "health_status", refused=True)
 
     found = fetch_health(client, [("hello_world", "en_US")])
 
@@ -229,14 +233,14 @@ def test_a_field_that_may_not_be_read_is_unknown(client, sandbox):
     ids=lambda fault: fault["kind"],
 )
 def test_on_the_way_nothing_of_it_stops_anything(client, sandbox, fault):
-    sandbox.fault(**fault, times=0, method="GET")
+    sandbox.fail_next(**fault, times=0, method="GET")
 
     # The client itself would wait for an hour.
     found = number_health(client, seconds=0.3)
 
     sandbox.clear_faults()
     assert (found.state, bool(found.unread)) == ("UNKNOWN", True)
-    assert len(sandbox.requests(sandbox.extra["phone_number_id"])) == 1
+    assert len(sandbox.requests_to(sandbox.extra["phone_number_id"])) == 1
 
 
 def test_a_brief_client_is_of_the_same_account(client):

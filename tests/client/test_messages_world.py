@@ -37,7 +37,7 @@ def carousel(*cards):
 
 @pytest.fixture
 def hook(sandbox):
-    sandbox.post("replies", **{"from": TO[1:], "text": "hi"})
+    sandbox.control("POST", "replies", **{"from": TO[1:], "text": "hi"})
     return MatonWhatsAppHook()
 
 
@@ -166,7 +166,7 @@ def test_types_of_parameters_are_written_in_any_case(header):
 def test_the_sandbox_takes_types_of_parameters_in_any_case(hook, sandbox):
     components = [{"type": "BODY", "text": "It is {{1}} late.", "example": {"body_text": [["5"]]}}]
     hook.create_template("late", "en_US", "UTILITY", components)
-    sandbox.post("templates", name="late", language="en_US", status="APPROVED")
+    sandbox.control("POST", "templates", name="late", language="en_US", status="APPROVED")
 
     money = {"type": "CURRENCY", "fallback_value": "$5", "code": "USD", "amount_1000": 5000}
     hook.send(TO, m.Template("late", body=[money]))

@@ -114,7 +114,7 @@ def test_bad_input_is_refused_before_any_request(client, sandbox, call, words):
     with pytest.raises(PayloadError, match=words):
         call(client)
 
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 @pytest.mark.parametrize("missing", ["phone_number_id", "waba_id"])
@@ -129,7 +129,7 @@ def test_what_is_not_configured_is_told_before_any_request(sandbox, make_client,
     with pytest.raises(ConfigurationError, match=f"{missing} is not set"):
         calls[missing]()
 
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 def test_media(client, sandbox):
@@ -155,14 +155,14 @@ def test_a_template_s_life(client, sandbox):
     assert made["status"] == "PENDING"
     assert client.templates.find("report", "en_US")["id"] == made["id"]
     assert client.templates.find("report", "pt_BR") is None
-    sandbox.post("clock", advance=3600)
+    sandbox.control("POST", "clock", advance=3600)
     assert client.templates.get(made["id"])["status"] == "APPROVED"
     client.templates.delete(name="report", template_id=made["id"])
     assert client.templates.find("report", "en_US") is None
 
 
 def test_a_lost_answer_of_a_creation_is_made_good_by_looking(client, sandbox):
-    sandbox.fault("drop_after", times=1, method="POST", path="message_templates")
+    sandbox.fail_next("drop_after", times=1, method="POST", path="message_templates")
     components = [{"type": "BODY", "text": "No variables here."}]
     made = client.templates.create(name="lost", language="en_US", category="UTILITY", components=components)
 
@@ -177,14 +177,14 @@ def test_lists_read_pages_when_they_are_reached(client, sandbox):
             category="UTILITY",
             components=[{"type": "BODY", "text": "No variables here."}],
         )
-    before = len(sandbox.requests("message_templates"))
+    before = len(sandbox.requests_to("message_templates"))
     templates = client.templates.list(page_size=2)
     first = [next(templates), next(templates)]
 
-    assert len(sandbox.requests("message_templates")) == before + 1
+    assert len(sandbox.requests_to("message_templates")) == before + 1
     rest = list(templates)
     assert len({template["name"] for template in first + rest}) == 6
-    assert len(sandbox.requests("message_templates")) == before + 3
+    assert len(sandbox.requests_to("message_templates")) == before + 3
 
 
 def test_number_and_profile(client, sandbox):
@@ -198,7 +198,7 @@ def test_what_became_of_a_message(client, sandbox):
     sent = client.messages.send(TO, Template("hello_world"))
 
     assert client.history.status(sent.message_id)["status"] in ("accepted", "sent")
-    sandbox.post("clock", advance=3600)
+    sandbox.control("POST", "clock", advance=3600)
     assert client.history.status(sent.message_id)["status"] in ("delivered", "read")
     with pytest.raises(NotFoundError):
         client.history.status("wamid.nobody")
@@ -257,10 +257,10 @@ def test_a_business_scoped_user_id(client, sandbox):
 
 
 def test_read_receipt_and_typing(client, sandbox):
-    received = sandbox.post("replies", **{"from": "15550001111", "text": "Hello"})
+    received = sandbox.control("POST", "replies", **{"from": "15550001111", "text": "Hello"})
     client.messages.mark_as_read(received["id"], typing=True)
 
-    assert [request["status"] for request in sandbox.requests("/messages")] == [200]
+    assert [request["status"] for request in sandbox.requests_to("/messages")] == [200]
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_read_receipt_and_typing(client, sandbox):
 def test_every_filter_of_the_list_goes_out(client, sandbox, filters, query):
     list(client.templates.list(**filters))
 
-    assert query in sandbox.requests("message_templates")[0]["query"]
+    assert query in sandbox.requests_to("message_templates")[0]["query"]
 
 
 def test_filters_that_meta_may_not_honour_are_applied_here_as_well(client):
@@ -302,7 +302,7 @@ def test_a_template_is_edited_and_all_its_languages_are_deleted(client, sandbox)
         client.templates.create(
             name="bilingual", language=language, category="UTILITY", components=components
         )
-    sandbox.post("clock", advance=3600)
+    sandbox.control("POST", "clock", advance=3600)
     found = client.templates.find("bilingual", "en_US")
     client.templates.edit(found["id"], components=[{"type": "BODY", "text": "Other words."}])
 

@@ -49,7 +49,7 @@ def test_a_second_try_sends_nothing_to_whoever_was_sent_to(deliver, sandbox, peo
 
 
 def test_one_recipient_s_refusal_is_theirs_alone(deliver, sandbox, people):
-    sandbox.fault("status", **refusal(131026, to=people(20)[7]))
+    sandbox.fail_next("status", **refusal(131026, to=people(20)[7]))
     report = deliver(people(20))
 
     assert statuses(report) == {"sent": 19, "failed": 1}
@@ -58,7 +58,7 @@ def test_one_recipient_s_refusal_is_theirs_alone(deliver, sandbox, people):
 
 
 def test_a_retry_sends_to_those_that_were_refused_for_a_time(deliver, sandbox, people):
-    sandbox.fault("status", **refusal(131056, to=people(20)[7]))
+    sandbox.fail_next("status", **refusal(131056, to=people(20)[7]))
     first = deliver(people(20))
     second = deliver(people(20), number=2)
 
@@ -69,7 +69,7 @@ def test_a_retry_sends_to_those_that_were_refused_for_a_time(deliver, sandbox, p
 
 @pytest.mark.parametrize("policy", ["report", "resend"])
 def test_a_lost_answer_follows_the_policy(deliver, sandbox, people, policy):
-    sandbox.fault("drop_after", to=people(10)[4])
+    sandbox.fail_next("drop_after", to=people(10)[4])
     first = deliver(people(10), on_unknown=policy)
     second = deliver(people(10), number=2, on_unknown=policy)
 
@@ -80,31 +80,31 @@ def test_a_lost_answer_follows_the_policy(deliver, sandbox, people, policy):
 
 @pytest.mark.parametrize(("code", "most"), [(132001, 1), (131031, 1), (190, 1), (130429, 1), (4, 1)], ids=str)
 def test_what_all_would_meet_is_met_once(deliver, sandbox, people, code, most):
-    sandbox.fault("status", **refusal(code, times=0))
+    sandbox.fail_next("status", **refusal(code, times=0))
     report = deliver(people(50))
 
-    assert len(sandbox.requests("/messages")) <= most
+    assert len(sandbox.requests_to("/messages")) <= most
     assert report.stopped.code == code
     assert statuses(report) == {"failed": 1, "skipped": 49}
     assert report.reasons == {"stopped": 49}
 
 
 def test_a_run_of_the_same_failure_ends_the_delivery_in_the_middle(deliver, sandbox, people):
-    sandbox.fault("status", **refusal(130429, times=0, skip=100))
+    sandbox.fail_next("status", **refusal(130429, times=0, skip=100))
     report = deliver(people(1000))
 
     assert report.count("sent") == 100
-    assert len(sandbox.requests("/messages")) < 130
+    assert len(sandbox.requests_to("/messages")) < 130
     assert report.total == 1000
 
-    sandbox.post("reset")
+    sandbox.reset()
     report = deliver(people(1000), number=2)
     assert report.count("sent") == 1000
     assert len(sandbox.messages) == 900
 
 
 def test_a_service_that_is_down_does_not_make_everybody_unknown(deliver, sandbox, people):
-    sandbox.fault("status", status=503, times=0, path="/messages")
+    sandbox.fail_next("status", status=503, times=0, path="/messages")
     report = deliver(people(200))
 
     assert report.count("unknown") <= 16
@@ -112,14 +112,14 @@ def test_a_service_that_is_down_does_not_make_everybody_unknown(deliver, sandbox
 
 
 def test_refusals_of_single_recipients_never_end_it(deliver, sandbox, people):
-    sandbox.fault("status", **refusal(131026, times=0))
+    sandbox.fail_next("status", **refusal(131026, times=0))
     report = deliver(people(40))
 
     assert statuses(report) == {"failed": 40}
 
 
 def test_after_a_clear_those_who_were_refused_are_tried_again(deliver, sandbox, people):
-    sandbox.fault("status", **refusal(131026, to=people(9)[0]))
+    sandbox.fail_next("status", **refusal(131026, to=people(9)[0]))
     deliver(people(9))
     assert deliver(people(9), number=2).count("failed") == 1
     assert deliver(people(9), number=3, max_tries=2, retry_refused=True).count("sent") == 9

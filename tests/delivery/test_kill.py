@@ -37,7 +37,7 @@ for outcome in report.outcomes:
 @pytest.mark.parametrize("seed", range(4))
 def test_nobody_gets_two_and_nobody_is_lost(sandbox, tmp_path, seed):
     chance, never = random.Random(seed), threading.Event()
-    sandbox.fault("slow", seconds=0.01, times=0, path="/messages")
+    sandbox.fail_next("slow", seconds=0.01, times=0, path="/messages")
     command = [sys.executable, "-c", DELIVER, sandbox.url, sandbox.connection["password"]]
     command += [sandbox.extra["phone_number_id"], str(tmp_path)]
     kills = [chance.randrange(1, 240), chance.randrange(240, 480)]

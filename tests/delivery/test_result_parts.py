@@ -97,7 +97,7 @@ def command(*arguments, cwd):
 
 
 def test_the_command_puts_together_what_a_killed_process_has_left(sandbox, tmp_path):
-    sandbox.fault("slow", seconds=0.02, times=0, path="/messages")
+    sandbox.fail_next("slow", seconds=0.02, times=0, path="/messages")
     arguments = [sandbox.url, sandbox.connection["password"], sandbox.extra["phone_number_id"], str(tmp_path)]
     process = subprocess.Popen([sys.executable, "-c", DELIVER, *arguments])
     while len(sandbox.messages) < 100 and process.poll() is None:

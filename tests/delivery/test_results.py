@@ -272,7 +272,7 @@ def test_a_full_disk_stops_the_delivery_and_throws_no_answer_away(small_disk, de
     path = small_disk / "results.jsonl"
     results = Results(path, key="run", number=1, total=400)
     results.begin(anew=True)
-    sandbox.fault("slow", seconds=0.05, times=0, path="/messages")
+    sandbox.fail_next("slow", seconds=0.05, times=0, path="/messages")
 
     def stop(delivery):
         results.on_failure = delivery.halt

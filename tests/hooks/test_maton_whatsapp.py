@@ -118,7 +118,7 @@ def test_a_call_that_there_is_no_method_for(sandbox):
 
 def test_a_template_by_the_marketing_messages_api(hook, sandbox):
     hook.create_template("sale", "en_US", "MARKETING", [{"type": "BODY", "text": "The sale begins."}])
-    sandbox.post("templates", name="sale", status="APPROVED")
+    sandbox.control("POST", "templates", name="sale", status="APPROVED")
 
     hook.send(TO, hook.template_message("sale"), marketing=Marketing(strict=True), callback_data="c")
 
@@ -160,7 +160,7 @@ def test_bad_media_is_refused_before_any_request(hook, sandbox, options, words):
     with pytest.raises(PayloadError, match=words):
         hook.send_media(TO, **options)
 
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_bad_templates_are_refused_before_any_request(hook, sandbox, template, w
     with pytest.raises(PayloadError, match=words):
         hook.send_template(TO, **template)
 
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 def test_no_key_is_told_before_any_request(hook, sandbox, change_connection):
@@ -195,7 +195,7 @@ def test_no_key_is_told_before_any_request(hook, sandbox, change_connection):
 
     with pytest.raises(ConfigurationError, match="MATON_API_KEY"):
         hook.send_text(TO, "Hi")
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 def test_the_sender_of_the_hook_wins(sandbox):
@@ -205,7 +205,7 @@ def test_the_sender_of_the_hook_wins(sandbox):
 
 
 def test_a_lost_answer_in_a_coroutine(hook, sandbox):
-    sandbox.fault("drop_after", times=1)
+    sandbox.fail_next("drop_after", times=1)
 
     with pytest.raises(OutcomeUnknownError):
         asyncio.run(hook.asend(TO, Text("once")))
@@ -226,7 +226,7 @@ def test_the_connection_test_says_what_it_found(hook, sandbox, change_connection
         "Sends as +1 555-010-1000 (WhatsApp Sandbox), quality GREEN, limit TIER_UNLIMITED. The account holds 1 number. "
         "Health: PHONE_NUMBER, WABA, BUSINESS, APP AVAILABLE."
     )
-    asked, _ = sandbox.requests(sandbox.extra["phone_number_id"])
+    asked, _ = sandbox.requests_to(sandbox.extra["phone_number_id"])
     assert limit in asked["query"].replace("%2C", ",")
 
 
@@ -250,7 +250,7 @@ def test_the_connection_test_says_what_it_found(hook, sandbox, change_connection
     ids=["blocked", "codes", "limited", "overall", "refused"],
 )
 def test_the_connection_test_says_whether_messages_can_go(hook, sandbox, given, right, words):
-    sandbox.post("health_status", **given)
+    sandbox.control("POST", "health_status", **given)
 
     found, said = hook.test_connection()
 
@@ -260,10 +260,10 @@ def test_the_connection_test_says_whether_messages_can_go(hook, sandbox, given, 
 
 def test_the_connection_test_goes_on_without_health(hook, sandbox):
     number = sandbox.extra["phone_number_id"]
-    sandbox.fault("status", path=f"*/{number}", skip=1, times=0)
+    sandbox.fail_next("status", path=f"*/{number}", skip=1, times=0)
 
     assert hook.test_connection()[0]
-    assert len(sandbox.requests(number)) == 2
+    assert len(sandbox.requests_to(number)) == 2
 
 
 def test_the_connection_test_says_that_nobody_has_logged_in(hook):

@@ -196,7 +196,7 @@ def files(sandbox, tmp_path, change_connection, capsys):
     write(EARLIER, "It is late.")
     assert main(["templates", "apply", str(file)]) == 0
     for name in EARLIER:
-        sandbox.post("templates", name=name, language="en_US", status="APPROVED")
+        sandbox.control("POST", "templates", name=name, language="en_US", status="APPROVED")
     write(LATER, "It is very late.")
     capsys.readouterr()
     return file
@@ -232,7 +232,7 @@ def account():
 def test_the_command_says_what_the_account_holds(files, sandbox, capsys, faults, states, status):
     before = {row["name"]: row for row in account()}
     for fault in faults:
-        sandbox.fault(**fault)
+        sandbox.fail_next(**fault)
 
     assert main(["templates", "apply", str(files), "--prune", "--json"]) == status
     outcomes = json.loads(capsys.readouterr().out)["outcomes"]

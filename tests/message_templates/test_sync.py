@@ -51,11 +51,11 @@ def actions(client, *templates, **options):
 
 
 def approve(sandbox, name="late", language="en_US", **fields):
-    sandbox.post("templates", name=name, language=language, **{"status": "APPROVED", **fields})
+    sandbox.control("POST", "templates", name=name, language=language, **{"status": "APPROVED", **fields})
 
 
 def written(sandbox):
-    return [request for request in sandbox.requests() if request["method"] in ("POST", "DELETE")]
+    return [request for request in sandbox.requests if request["method"] in ("POST", "DELETE")]
 
 
 def test_create_edit_delete_and_nothing_the_second_time(client, sandbox):
@@ -108,7 +108,7 @@ def test_a_media_header_s_sample_is_uploaded_once(client, sandbox, tmp_path):
     wanted = template(languages=("en_US", "de"), header={"image": "sample.png"})
 
     assert sync(client, wanted, folder=str(tmp_path)).complete
-    assert len(sandbox.requests("/uploads")) == 1
+    assert len(sandbox.requests_to("/uploads")) == 1
     plan = plan_templates(client, read_templates([wanted], folder=str(tmp_path)))
     assert plan.counts()["unchanged"] == 2
 
@@ -126,7 +126,7 @@ def test_a_sample_needs_no_app_id(sandbox, change_connection, tmp_path):
     change_connection(drop=["app_id"])
     with WhatsAppClient(config_from_environment("maton_whatsapp_default", os.environ)) as client:
         sync(client, template(header={"image": "sample.png"}), folder=str(tmp_path))
-    assert any(each["path"].endswith("/app/uploads") for each in sandbox.requests())
+    assert any(each["path"].endswith("/app/uploads") for each in sandbox.requests)
 
 
 def test_more_deletions_than_allowed_are_refused_before_anything_is_done(client, sandbox):
@@ -152,8 +152,10 @@ def test_creations_beyond_the_hour_s_limit_are_postponed(client, sandbox):
 def test_meta_s_own_refusal_for_being_too_fast_postpones(client, sandbox):
     sync(client, template("there"))
     body = {"error": {"message": "(#80008) Too many", "code": 80008, "type": "OAuthException"}}
-    sandbox.fault("status", status=400, body=body, method="POST", path="message_templates", skip=1, times=0)
-    sandbox.fault("status", status=400, body=body, method="DELETE", path="nowhere")
+    sandbox.fail_next(
+        "status", status=400, body=body, method="POST", path="message_templates", skip=1, times=0
+    )
+    sandbox.fail_next("status", status=400, body=body, method="DELETE", path="nowhere")
 
     report = sync(client, template("a"), template("b"), template("c"))
     assert states(report) == ["done", "postponed", "postponed"]
@@ -171,7 +173,7 @@ def test_meta_s_own_refusal_for_being_too_fast_postpones(client, sandbox):
 def test_a_failure_half_way_is_told_truly_and_made_good_by_the_next_run(client, sandbox, fault, expected):
     wanted = [template("a"), template("b"), template("c")]
     kind = fault.pop("kind")
-    sandbox.fault(kind, **fault, method="POST", path="message_templates", skip=1)
+    sandbox.fail_next(kind, **fault, method="POST", path="message_templates", skip=1)
 
     report = sync(client, *wanted)
     assert states(report) == expected
@@ -185,7 +187,7 @@ def test_a_failure_half_way_is_told_truly_and_made_good_by_the_next_run(client, 
 def test_an_edit_whose_answer_is_lost_is_settled_by_looking(client, sandbox, kind, state):
     sync(client, template())
     approve(sandbox)
-    sandbox.fault(kind, method="POST")
+    sandbox.fail_next(kind, method="POST")
 
     assert states(sync(client, template(body="It is very late."))) == [state]
 
@@ -193,7 +195,7 @@ def test_an_edit_whose_answer_is_lost_is_settled_by_looking(client, sandbox, kin
 def test_a_deletion_whose_answer_is_lost_is_repeated(client, sandbox, change_connection):
     sync(client, template(languages=("en_US", "de")))
     change_connection(extra={"max_retries": 2})
-    sandbox.fault("drop_after", method="DELETE")
+    sandbox.fail_next("drop_after", method="DELETE")
 
     with WhatsAppClient(config_from_environment("maton_whatsapp_default", os.environ)) as client:
         assert states(sync(client, template(), prune=True)) == ["done"]
@@ -224,7 +226,7 @@ def test_the_second_edit_within_a_day_is_blocked_by_the_record_or_by_meta(client
     report = sync(client, again)  # without the record Meta is asked, and refuses
     assert states(report) == ["blocked"]
     assert report.outcomes[0].possible_at
-    sandbox.post("clock", advance=DAY + 1)
+    sandbox.control("POST", "clock", advance=DAY + 1)
     assert sync(client, again).complete
 
 
@@ -236,13 +238,13 @@ def test_a_template_in_review_blocks_its_edit(client):
 
 def test_a_category_that_meta_changes_is_drift(client, sandbox):
     sync(client, template())
-    sandbox.post("templates", name="late", language="en_US", category="MARKETING")
+    sandbox.control("POST", "templates", name="late", language="en_US", category="MARKETING")
 
     assert actions(client, template()) == ["drifted"]
 
 
 def test_a_category_that_meta_gives_at_creation_is_told(client, sandbox):
-    sandbox.post("reviews", name="late", category="MARKETING")
+    sandbox.control("POST", "reviews", name="late", category="MARKETING")
 
     report = sync(client, template())
     assert report.complete
@@ -250,7 +252,7 @@ def test_a_category_that_meta_gives_at_creation_is_told(client, sandbox):
 
 
 def test_an_account_that_cannot_be_read_is_an_error(client, sandbox):
-    sandbox.fault("status", status=403, method="GET")
+    sandbox.fail_next("status", status=403, method="GET")
     with pytest.raises(APIError):
         sync(client, template())
 

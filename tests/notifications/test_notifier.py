@@ -81,7 +81,7 @@ def template(sandbox):
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
     MatonWhatsAppHook().create_template("something_wrong", "en_US", "UTILITY", BODY)
-    sandbox.post("templates", name="something_wrong", language="en_US", status="APPROVED")
+    sandbox.control("POST", "templates", name="something_wrong", language="en_US", status="APPROVED")
     return "something_wrong"
 
 
@@ -160,7 +160,7 @@ def errors(caplog):
 
 
 def open_window(sandbox, number):
-    sandbox.post("replies", **{"from": number, "text": "hello"})
+    sandbox.control("POST", "replies", **{"from": number, "text": "hello"})
 
 
 def test_in_an_open_window_the_text_is_enough(sandbox, variables, template, counts):
@@ -186,7 +186,7 @@ def test_in_a_closed_window_the_template_follows_the_text(sandbox, variables, te
 
 def test_a_text_that_is_refused_at_once_is_followed_by_the_template(sandbox, variables, template):
     body = {"error": {"message": "(#131047) Re-engagement message", "type": "OAuthException", "code": 131047}}
-    sandbox.fault("status", status=400, body=json.dumps(body), times=1, path="/messages")
+    sandbox.fail_next("status", status=400, body=json.dumps(body), times=1, path="/messages")
     make(text="no rows", template_name=template, text_wait=0)(failure())
 
     assert told(sandbox) == [("15550001111", "template")]
@@ -196,11 +196,11 @@ def test_without_a_look_a_text_that_was_accepted_is_the_end(sandbox, variables, 
     make(text="no rows", template_name=template, text_wait=0)(failure())
 
     assert told(sandbox) == [("15550001111", "text")]
-    assert sandbox.requests("message_history") == []
+    assert sandbox.requests_to("message_history") == []
 
 
 def test_a_text_in_doubt_is_not_followed_by_the_template(sandbox, variables, template, caplog, counts):
-    sandbox.fault("drop_after", times=1, path="/messages")
+    sandbox.fail_next("drop_after", times=1, path="/messages")
     make(text="no rows", template_name=template)(failure())
 
     assert told(sandbox) == [("15550001111", "text")]
@@ -210,7 +210,7 @@ def test_a_text_in_doubt_is_not_followed_by_the_template(sandbox, variables, tem
 
 def test_a_text_that_fails_for_another_reason_is_told_and_not_followed(sandbox, variables, template, caplog):
     open_window(sandbox, TO)
-    sandbox.post("recipients", wa_id="15550001111", error=131026)
+    sandbox.control("POST", "recipients", wa_id="15550001111", error=131026)
     make(text="no rows", template_name=template)(failure())
 
     assert told(sandbox) == [("15550001111", "text")]
@@ -219,7 +219,7 @@ def test_a_text_that_fails_for_another_reason_is_told_and_not_followed(sandbox, 
 
 
 def test_a_history_that_is_closed_says_nothing_about_the_window(sandbox, variables, template, caplog):
-    sandbox.fault("status", status=403, times=5, path="message_history")
+    sandbox.fail_next("status", status=403, times=5, path="message_history")
     make(text="no rows", template_name=template)(failure())
 
     assert told(sandbox) == [("15550001111", "text")]
@@ -333,7 +333,7 @@ PAIR_LIMIT = json.dumps({"error": {"message": "(#131056) Pair rate limit hit", "
 
 
 def too_fast(sandbox, times):
-    sandbox.fault("status", status=400, body=PAIR_LIMIT, times=times, path="/messages")
+    sandbox.fail_next("status", status=400, body=PAIR_LIMIT, times=times, path="/messages")
 
 
 def test_an_alert_that_came_too_fast_for_its_person_is_sent_again(sandbox, variables, caplog):
@@ -366,10 +366,10 @@ def test_a_request_is_given_up_when_its_time_is_over(sandbox):
     too_fast(sandbox, 2)
     with pytest.raises(RateLimitError):
         hook(until=time.monotonic() + 0.5).send_text(TO, "no rows")
-    assert len(sandbox.requests("/messages")) == 1
+    assert len(sandbox.requests_to("/messages")) == 1
     hook(until=time.monotonic() + 5).send_text(TO, "no rows")
 
-    sandbox.fault("slow", seconds=30, times=1, path="/messages")
+    sandbox.fail_next("slow", seconds=30, times=1, path="/messages")
     with pytest.raises(OutcomeUnknownError):
         hook(until=time.monotonic() + 0.5).send_text(TO, "no rows")
 
@@ -379,7 +379,7 @@ def test_for_what_there_is_no_time_nothing_is_sent(sandbox):
 
     with pytest.raises(NotSentError, match="no time was left"):
         hook(until=time.monotonic()).send_text(TO, "no rows")
-    assert sandbox.requests("/messages") == []
+    assert sandbox.requests_to("/messages") == []
 
 
 def test_the_summary_tells_of_every_task_that_shares_a_key(sandbox, variables):
@@ -395,7 +395,7 @@ def test_the_summary_tells_of_every_task_that_shares_a_key(sandbox, variables):
 
 def test_a_summary_that_could_not_be_sent_is_told_by_the_next(sandbox, variables, caplog):
     notifier = make(text="no rows", dedupe_key="finance", roll_up=0.5)
-    sandbox.fault("status", status=400, skip=1, times=1, path="/messages", body=REFUSED)
+    sandbox.fail_next("status", status=400, skip=1, times=1, path="/messages", body=REFUSED)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda run: notifier(failure(run=run)), ("r1", "r2")))
     (line,) = errors(caplog)
@@ -555,7 +555,7 @@ def test_no_alert_tells_what_airflow_masks(sandbox, variables, options):
     assert main(["templates", "apply", str(stock)]) == 0
     hook.create_template("own", "en_US", "UTILITY", OWN)
     for name in ("airflow_alert", "own"):
-        sandbox.post("templates", name=name, language="en_US", status="APPROVED")
+        sandbox.control("POST", "templates", name=name, language="en_US", status="APPROVED")
     open_window(sandbox, TO)
     mask_secret(SECRET)
 
@@ -616,7 +616,7 @@ def test_no_alert_is_lost_for_an_odd_value(sandbox, variables, native, value, te
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
     MatonWhatsAppHook().create_template("own", "en_US", "UTILITY", OWN)
-    sandbox.post("templates", name="own", language="en_US", status="APPROVED")
+    sandbox.control("POST", "templates", name="own", language="en_US", status="APPROVED")
     context = failure(
         when=datetime(2026, 11, 28, 20, 7, tzinfo=UTC),
         nothing=None,

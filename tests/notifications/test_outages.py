@@ -119,7 +119,7 @@ def named(bodies):
 
 def until_back(sandbox, clock, seconds, **fault):
     """Let the gateway be away for some seconds."""
-    sandbox.fault(**{"path": "/messages", "method": "POST", "times": 0, **fault})
+    sandbox.fail_next(**{"path": "/messages", "method": "POST", "times": 0, **fault})
     clock.at(seconds, sandbox.clear_faults)
 
 
@@ -171,7 +171,7 @@ def test_every_failure_of_an_outage_is_named_once_something_calls(sandbox, clock
 
 @pytest.mark.parametrize("kind", ["drop_after", "half"])
 def test_where_answers_are_lost_and_messages_arrive_one_goes_in_thirty_seconds(sandbox, clock, kind):
-    sandbox.fault(kind, times=0, path="/messages")
+    sandbox.fail_next(kind, times=0, path="/messages")
     moments = []
     for number in range(60):
         clock.reach(2.0 * number)
@@ -210,7 +210,7 @@ def test_whatever_calls_next_names_what_nobody_was_told(sandbox, clock, call, sa
 
 
 def test_an_answer_that_the_gateway_failed_is_followed_by_another_try(sandbox, clock):
-    sandbox.fault("status", status=503, times=2, path="/messages")
+    sandbox.fail_next("status", status=503, times=2, path="/messages")
     notify(failure())
 
     assert bodies(sandbox) == ["it happened"]
@@ -220,7 +220,7 @@ def test_an_answer_that_the_gateway_failed_is_followed_by_another_try(sandbox, c
 @pytest.mark.parametrize("cooldown", [0.1, 300])
 def test_one_of_a_key_sends_at_a_time(sandbox, clock, cooldown):
     """While it waits before another try, others fail: they are told by the next message."""
-    sandbox.fault("status", status=502, times=1, path="/messages")
+    sandbox.fail_next("status", status=502, times=1, path="/messages")
     clock.at(0.5, lambda: notify(failure("load", "r2"), cooldown=cooldown))
     notify(failure("load", "r1"), cooldown=cooldown)
     assert bodies(sandbox) == ["it happened"]
@@ -236,7 +236,7 @@ def die():
 
 def die_while_sending(sandbox, clock, context):
     """Let the gateway fail, and the worker die before the next try."""
-    sandbox.fault("status", status=503, times=1, path="/messages")
+    sandbox.fail_next("status", status=503, times=1, path="/messages")
     clock.at(clock.passed + 0.5, die)
     with pytest.raises(SystemExit):
         notify(context)
@@ -276,7 +276,7 @@ def test_what_a_message_names_comes_back_when_its_worker_dies(sandbox, clock):
 
 def test_a_recovery_that_nobody_knows_to_have_arrived_is_told_by_the_next_success(sandbox, clock):
     notify(failure("load", "r1"))
-    sandbox.fault("drop_before", path="/messages")
+    sandbox.fail_next("drop_before", path="/messages")
     notify(success("load", "r2"), recovery=True, text="it works")
     clock.reach(31)
     for run in ("r3", "r4"):
@@ -286,7 +286,7 @@ def test_a_recovery_that_nobody_knows_to_have_arrived_is_told_by_the_next_succes
 
 
 def test_one_of_several_people_whom_it_did_not_reach_is_told_by_the_next(sandbox, clock):
-    sandbox.fault("drop_before", path="/messages", to="15550002222")
+    sandbox.fail_next("drop_before", path="/messages", to="15550002222")
     notify(failure("load"), to=[TO, "+15550002222"])
     notify(failure("check"), to=[TO, "+15550002222"])
 
@@ -303,7 +303,7 @@ def test_what_does_not_fit_a_template_is_left_to_the_next(sandbox, clock):
     from airflow_provider_whatsapp.notifications import whatsapp
 
     assert main(["templates", "apply", str(Path(whatsapp.__file__).with_name("airflow_alert.yaml"))]) == 0
-    sandbox.post("templates", name="airflow_alert", language="en_US", status="APPROVED")
+    sandbox.control("POST", "templates", name="airflow_alert", language="en_US", status="APPROVED")
     stock = {"text": None, "template_name": "airflow_alert"}
     until_back(sandbox, clock, 50, kind="drop_before")
     for number in range(40):

@@ -215,15 +215,11 @@ def test_the_records_name_nobody(tmp_path):
 
 
 @pytest.fixture
-def strict(monkeypatch):
+def strict(start_whatsapp_sandbox):
     """Give a sandbox that takes no second message to one person within six seconds, not even a lent one."""
-    from tests.conftest import CONN_VARIABLE, SandboxProcess
-
-    process = SandboxProcess("--rate-limit", "0", "--pair-limit", "1")
-    extra = {**process.extra, "rate_limit": 0, "max_retries": 0}
-    monkeypatch.setenv(CONN_VARIABLE, json.dumps({**process.connection, "extra": extra}))
-    yield process
-    process.stop()
+    started = start_whatsapp_sandbox("--pair-limit", "1")
+    started.connect(max_retries=0)
+    return started
 
 
 def failed(dag):
@@ -251,7 +247,7 @@ def alert_all(folder, dags, ready):
 
 
 def refused(strict):
-    return [request for request in strict.requests("/messages") if request["status"] != 200]
+    return [request for request in strict.requests_to("/messages") if request["status"] != 200]
 
 
 @pytest.mark.timeout(300)
@@ -281,7 +277,7 @@ def test_a_template_after_a_text_keeps_the_distance(strict, tmp_path):
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
     MatonWhatsAppHook().create_template("something_wrong", "en_US", "UTILITY", body)
-    strict.post("templates", name="something_wrong", language="en_US", status="APPROVED")
+    strict.control("POST", "templates", name="something_wrong", language="en_US", status="APPROVED")
     notifier_with(tmp_path, template_name="something_wrong")(failed("orders"))
 
     assert [message["type"] for message in strict.messages] == ["text", "template"]

@@ -140,7 +140,7 @@ def test_what_it_cannot_say_is_refused_before_any_request(sandbox, operator, nam
         make(operator, **{name: value}).execute({})
 
     assert name in str(caught.value)
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 def test_a_long_value_is_cut_in_the_error():

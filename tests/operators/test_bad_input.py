@@ -88,7 +88,7 @@ def test_it_is_told_before_any_request(
     with pytest.raises(AirflowFailException, match=words):
         task.execute({"ti": TaskInstance()})
 
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 def test_what_the_template_takes_is_asked_before_a_header_is_opened(sandbox, report, tmp_path):
@@ -99,6 +99,6 @@ def test_what_the_template_takes_is_asked_before_a_header_is_opened(sandbox, rep
     with pytest.raises(AirflowFailException, match="does not exist"):
         task.execute({"ti": TaskInstance()})
 
-    before = sandbox.requests()[-1]
+    before = sandbox.requests[-1]
     assert (before["method"], before["path"].rpartition("/")[2]) == ("GET", "message_templates")
     assert sandbox.messages == []

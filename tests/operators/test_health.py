@@ -29,7 +29,7 @@ def log_lines(caplog, capfd):
 
 
 def health_requests(sandbox):
-    return [each for each in sandbox.requests() if "health_status" in each["query"]]
+    return [each for each in sandbox.requests if "health_status" in each["query"]]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def health_requests(sandbox):
     ids=["number", "template", "account", "business", "app"],
 )
 def test_a_blocked_entity_stops_it_before_the_first_message(sandbox, entity, named):
-    sandbox.post("health_status", can_send_message="BLOCKED", **entity)
+    sandbox.control("POST", "health_status", can_send_message="BLOCKED", **entity)
 
     with pytest.raises(AirflowFailException) as caught:
         broadcast().execute({})
@@ -52,7 +52,7 @@ def test_a_blocked_entity_stops_it_before_the_first_message(sandbox, entity, nam
     assert named in str(caught.value)
     assert "\x1b" not in str(caught.value)
     assert [
-        each for each in sandbox.requests() if each["method"] == "POST" and "_sandbox" not in each["path"]
+        each for each in sandbox.requests if each["method"] == "POST" and "_sandbox" not in each["path"]
     ] == []
 
 
@@ -75,7 +75,7 @@ def test_a_blocked_entity_stops_it_before_the_first_message(sandbox, entity, nam
     ids=["overall", "limited", "refused", "calls"],
 )
 def test_what_does_not_keep_messages_from_going_is_said(sandbox, log_lines, given, level, words):
-    sandbox.post("health_status", **given)
+    sandbox.control("POST", "health_status", **given)
 
     report = broadcast().execute({})
 
@@ -88,14 +88,14 @@ def test_what_does_not_keep_messages_from_going_is_said(sandbox, log_lines, give
 def test_health_that_does_not_come_stops_nothing(sandbox, kind):
     """Neither the number's nor the template's, asked for once each; the look-up without it is repeated as usual."""
     number = f"*/v25.0/{sandbox.extra['phone_number_id']}"
-    sandbox.fault(kind, times=0, method="GET", path=number)
+    sandbox.fail_next(kind, times=0, method="GET", path=number)
     assert broadcast().execute({})["sent"] == 2
-    assert len(sandbox.requests(sandbox.extra["phone_number_id"])) == 1 + 2
+    assert len(sandbox.requests_to(sandbox.extra["phone_number_id"])) == 1 + 2
 
-    sandbox.post("reset")
-    sandbox.fault(kind, times=2, method="GET", path="/message_templates")
+    sandbox.reset()
+    sandbox.fail_next(kind, times=2, method="GET", path="/message_templates")
     assert broadcast().execute({})["sent"] == 2
-    asked = sandbox.requests("/message_templates")
+    asked = sandbox.requests_to("/message_templates")
     assert ["health_status" in each["query"] for each in asked] == [True, False, False]
 
 
@@ -113,19 +113,19 @@ def test_health_that_does_not_come_stops_nothing(sandbox, kind):
 )
 def test_look_up_and_health_leave_one_of_three_requests(sandbox, options, change, asked, requests):
     if change:
-        sandbox.post("health_status", **change)
+        sandbox.control("POST", "health_status", **change)
 
     report = broadcast(**options).execute({})
 
     assert report["sent"] == report["total"]
     assert len(health_requests(sandbox)) == asked
     assert len(
-        [each for each in sandbox.requests() if each["method"] == "GET" and "_sandbox" not in each["path"]]
+        [each for each in sandbox.requests if each["method"] == "GET" and "_sandbox" not in each["path"]]
     ) == (requests)
 
 
 def test_a_dry_run_says_what_would_stop_it(sandbox, log_lines):
-    sandbox.post("health_status", entity_type="WABA", can_send_message="BLOCKED")
+    sandbox.control("POST", "health_status", entity_type="WABA", can_send_message="BLOCKED")
 
     found = broadcast(dry_run=True).execute({})
 
@@ -137,7 +137,7 @@ def test_words_of_any_length_make_a_short_error(sandbox):
     words = "+1 555 000 1111 " + "x" * 10_000
     for kind in ("PHONE_NUMBER", "WABA", "BUSINESS", "APP"):
         errors = [{"error_code": 141006, "error_description": words, "possible_solution": words}] * 9
-        sandbox.post("health_status", entity_type=kind, can_send_message="BLOCKED", errors=errors)
+        sandbox.control("POST", "health_status", entity_type=kind, can_send_message="BLOCKED", errors=errors)
 
     with pytest.raises(AirflowFailException) as caught:
         broadcast(check_template=False).execute({})

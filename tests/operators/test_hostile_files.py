@@ -166,7 +166,7 @@ def headers(disk):
 
 
 def uploads(sandbox):
-    return [request for request in sandbox.requests("/media") if request["method"] == "POST"]
+    return [request for request in sandbox.requests_to("/media") if request["method"] == "POST"]
 
 
 def broadcast(header, cells, **arguments):
@@ -262,7 +262,7 @@ def test_a_header_of_text_is_text_whatever_it_looks_like(sandbox, disk, opened_f
         {"type": "BODY", "text": "Your report is here."},
     ]
     hook.create_template("greeting", "en_US", "UTILITY", parts)
-    sandbox.post("templates", name="greeting", language="en_US", status="APPROVED")
+    sandbox.control("POST", "templates", name="greeting", language="en_US", status="APPROVED")
     names = [
         "/etc/hostname",
         "../s.pdf",
@@ -371,7 +371,7 @@ def test_every_door_for_files_is_bounded(sandbox, disk, monkeypatch, source):
         with pytest.raises(PayloadError, match=r"outside of \[whatsapp\] media_roots"):
             door()
 
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 @pytest.mark.parametrize("make", [recipients, suppression])
@@ -381,7 +381,7 @@ def test_a_list_is_not_fetched_from_a_host_outside_of_media_roots(sandbox, disk,
         with pytest.raises(AirflowFailException, match="outside of"):
             make(url).execute({})
 
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 def test_a_notifier_is_bounded(sandbox, report, disk, monkeypatch, caplog):

@@ -47,7 +47,7 @@ def test_what_is_no_list_is_refused_before_any_request(sandbox, arguments, rende
     with pytest.raises(AirflowFailException, match=words):
         task.execute({})
 
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 def test_suppression_may_be_the_name_of_a_file_in_the_working_folder(sandbox, tmp_path, monkeypatch, capsys):
@@ -80,7 +80,7 @@ def test_the_dry_run_sees_what_the_real_run_would(sandbox, tmp_path):
         with pytest.raises(AirflowFailException, match="quotation marks do not match"):
             broadcast(recipients=str(people), dry_run=dry_run).execute({})
 
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 POISON = [
@@ -111,7 +111,7 @@ def test_no_poisoned_row_stops_anybody_and_each_has_its_reason(sandbox, tmp_path
 
     parts = [{"type": "BODY", "text": "Dear {{1}}, hello.", "example": {"body_text": [["Ann"]]}}]
     MatonWhatsAppHook().create_template("greeting", "en_US", "UTILITY", parts)
-    sandbox.post("templates", name="greeting", language="en_US", status="APPROVED")
+    sandbox.control("POST", "templates", name="greeting", language="en_US", status="APPROVED")
     people, results = tmp_path / "people.jsonl", tmp_path / "results.jsonl"
     unneeded = '{"to": "+15550000201", "name": "Bob", "note": "\\udfff", "\\ud800": ' + "9" * 5_000 + "}"
     people.write_text("\n".join([HARMLESS, *POISON, unneeded]) + "\n")

@@ -98,7 +98,7 @@ def test_each_form_is_uploaded_once_for_all(make, sandbox, tmp_path, attach, for
     report = make(source).execute({})
 
     assert report["sent"] == 3
-    assert len(sandbox.requests("/media")) == 1
+    assert len(sandbox.requests_to("/media")) == 1
     ids = {document(message)["id"] for message in sandbox.messages}
     assert len(ids) == 1
     shown = {document(message).get("filename") for message in sandbox.messages}
@@ -118,12 +118,12 @@ def test_the_name_that_is_shown(make, sandbox, tmp_path, attach, form):
 def test_nothing_is_sent_of_an_empty_file_when_so_told(make, sandbox, tmp_path, attach, form, capsys, caplog):
     caplog.set_level("INFO")
     source = FORMS[form](tmp_path, b"", "report.pdf")
-    before = len(sandbox.requests())
+    before = len(sandbox.requests)
 
     with pytest.raises(AirflowSkipException, match=r"is empty \(0 bytes\), and skip_if_empty is set"):
         make(source, skip_if_empty=True).execute({})
 
-    assert len(sandbox.requests()) == before
+    assert len(sandbox.requests) == before
     # Airflow writes its tasks' logs itself from 3.2 on.
     assert "nothing is sent" in caplog.text + "".join(capsys.readouterr())
 
@@ -131,12 +131,12 @@ def test_nothing_is_sent_of_an_empty_file_when_so_told(make, sandbox, tmp_path, 
 @pytest.mark.parametrize("form", FORMS)
 def test_an_empty_file_is_an_error_otherwise(make, sandbox, tmp_path, attach, form):
     source = FORMS[form](tmp_path, b"", "report.pdf")
-    before = len(sandbox.requests())
+    before = len(sandbox.requests)
 
     with pytest.raises(AirflowFailException, match="is empty"):
         make(source).execute({})
 
-    assert len(sandbox.requests()) == before
+    assert len(sandbox.requests) == before
 
 
 def test_a_line_of_titles_alone_is_not_empty(sandbox, tmp_path):
@@ -162,7 +162,7 @@ def test_a_header_s_text_is_sent_whatever_skip_if_empty_says(sandbox):
         {"type": "BODY", "text": "The report is here."},
     ]
     MatonWhatsAppHook().create_template("report", "en_US", "UTILITY", components)
-    sandbox.post("templates", name="report", language="en_US", status="APPROVED")
+    sandbox.control("POST", "templates", name="report", language="en_US", status="APPROVED")
 
     assert template_header("July", skip_if_empty=True).execute({})["sent"] == 3
 
@@ -186,7 +186,7 @@ def test_a_row_s_file_is_uploaded_once_and_shared_by_rows_that_name_it(sandbox, 
     rows = [{"to": to, "doc": doc} for to, doc in zip(PEOPLE, "aab", strict=True)]
 
     assert invite(tmp_path, rows).execute({})["sent"] == 3
-    assert len(sandbox.requests("/media")) == 2
+    assert len(sandbox.requests_to("/media")) == 2
 
 
 def test_holding_a_row_against_the_template_uploads_nothing(sandbox, report, tmp_path):
@@ -196,7 +196,7 @@ def test_holding_a_row_against_the_template_uploads_nothing(sandbox, report, tmp
 
     with pytest.raises(AirflowFailException):
         operator.execute({})
-    assert sandbox.requests("/media") == []
+    assert sandbox.requests_to("/media") == []
 
 
 @pytest.mark.parametrize(

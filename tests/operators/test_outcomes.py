@@ -25,7 +25,7 @@ def broadcast(recipients=PEOPLE, **options):
 
 def refuse(sandbox, code, **fields):
     body = {"error": {"message": "no", "type": "OAuthException", "code": code}}
-    sandbox.fault("status", status=400, body=body, path="/messages", times=0, **fields)
+    sandbox.fail_next("status", status=400, body=body, path="/messages", times=0, **fields)
 
 
 def test_the_report_of_a_broadcast_names_a_hundred_failures_and_the_file_all(sandbox, tmp_path):
@@ -72,13 +72,13 @@ def test_each_one_s_own_hours_need_a_ledger(sandbox):
     with pytest.raises(AirflowFailException, match=r'"recipient" needs a ledger.*ledger_path'):
         broadcast(send_window=("09:00", "20:00"), timezone="recipient").execute({})
 
-    assert sandbox.requests("/messages") == []
+    assert sandbox.requests_to("/messages") == []
 
 
 def test_who_was_held_for_assessment_is_counted_as_such(sandbox):
     held = {"id": "wamid.1", "message_status": "held_for_quality_assessment"}
     body = {"messaging_product": "whatsapp", "contacts": [{"input": "1", "wa_id": "1"}], "messages": [held]}
-    sandbox.fault("status", status=200, body=body, path="/messages", to=PEOPLE[1].lstrip("+"))
+    sandbox.fail_next("status", status=200, body=body, path="/messages", to=PEOPLE[1].lstrip("+"))
 
     report = SendTextOperator(task_id="send", to=PEOPLE[:3], text="hello").execute({})
 
@@ -90,7 +90,7 @@ def test_who_was_held_for_assessment_is_counted_as_such(sandbox):
 @pytest.mark.parametrize("to", [PEOPLE[0], PEOPLE[:2]], ids=["one", "several"])
 def test_the_error_carries_how_long_to_wait(sandbox, change_connection, to):
     change_connection(extra={"max_retries": 0})
-    sandbox.fault("status", status=429, headers={"Retry-After": "7"}, path="/messages", times=0)
+    sandbox.fail_next("status", status=429, headers={"Retry-After": "7"}, path="/messages", times=0)
     task = SendTextOperator(task_id="send", to=to, text="hello", retries=3)
 
     with pytest.raises(WhatsAppError) as caught:
@@ -109,7 +109,7 @@ def test_what_is_hopeless_fails_at_once(sandbox, code):
     with pytest.raises(AirflowFailException):
         broadcast(check_template=False).execute({})
 
-    assert len(sandbox.requests("/messages")) == 1
+    assert len(sandbox.requests_to("/messages")) == 1
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", pendulum.timezone("Asia/Tokyo")], ids=["name", "pendulum"])

@@ -57,7 +57,7 @@ def fails(match, **arguments):
 )
 def test_one_clear_error_and_no_request(sandbox, match, arguments):
     fails(match, **arguments)
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 def test_nothing_is_asked_of_the_database_when_the_message_cannot_be(sandbox, database):
@@ -71,7 +71,7 @@ def test_nothing_is_asked_of_the_database_when_the_message_cannot_be(sandbox, da
 def test_the_database_s_own_error_passes_through(sandbox):
     with pytest.raises(sqlite3.OperationalError, match="no such table: nowhere"):
         execute(sql="SELECT * FROM nowhere")
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 def test_an_unknown_connection(sandbox):

@@ -120,7 +120,7 @@ def test_operators_refuse_it_before_any_request(sandbox, value, problem):
         problem = "text.body: is missing"
     with pytest.raises(AirflowFailException, match=problem):
         SendTextOperator(task_id="task", to=TO, text=value).execute({})
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_nobody_is_one_clear_error(sandbox, to, problem):
     with pytest.raises(AirflowFailException, match=problem) as caught:
         SendTextOperator(task_id="task", to=to, text="hello").execute({})
     assert ".." not in str(caught.value)
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_graphs_own_json_holds_values_by_the_same_rule(sandbox, value, text):
         "UTILITY",
         [{"type": "BODY", "text": "It is {{1}} now.", "example": {"body_text": [["x"]]}}],
     )
-    sandbox.post("templates", name="raw", language="en_US", status="APPROVED")
+    sandbox.control("POST", "templates", name="raw", language="en_US", status="APPROVED")
     SendTemplateOperator(task_id="task", to=TO, template_name="raw", components=components(value)).execute({})
     (message,) = sandbox.messages
     assert message["payload"]["template"]["components"][0]["parameters"][0]["text"] == text

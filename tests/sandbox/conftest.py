@@ -1,4 +1,4 @@
-"""The sandbox as a process, and a hand to work it with."""
+"""The sandbox of the pytest plugin, and the requests that tests of the sandbox make of it."""
 
 from __future__ import annotations
 
@@ -6,63 +6,44 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from airflow_provider_whatsapp.pytest_plugin import WhatsAppSandbox
+
 ROOT = Path(__file__).parents[2]
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 50
 PDF = b"%PDF-1.7 " + b"0" * 50
 
 
-def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """Start a sandbox; its output is piped."""
-    command = [sys.executable, "-m", "airflow_provider_whatsapp.sandbox", *arguments]
-    return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-    )
+class Sandbox(WhatsAppSandbox):
+    """The plugin's sandbox, with Graph's requests as a client would make them."""
 
-
-def read_connection(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """The connection from the line that is ready to paste."""
-    for line in process.stdout:
-        match = re.fullmatch(r"export AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT='(.*)'\n", line)
-        if match:
-            return json.loads(match[1])
-    raise AssertionError(f"no connection was printed: {process.stderr.read()}")
-
-
-@dataclass
-class Sandbox:
-    """A running sandbox and requests to it."""
-
-    connection: dict[str, Any]
-    session: requests.Session = field(default_factory=requests.Session)
-
-    def __post_init__(self) -> None:
-        self.url = self.connection["host"]
-        self.number = self.connection["extra"]["phone_number_id"]
-        self.waba = self.connection["extra"]["waba_id"]
-        self.app = self.connection["extra"]["app_id"]
+    def __init__(self, connection: dict[str, Any], patch: pytest.MonkeyPatch | None = None) -> None:
+        super().__init__(connection, patch)
+        self.number = self.extra["phone_number_id"]
+        self.waba = self.extra["waba_id"]
+        self.app = self.extra["app_id"]
+        self.session = requests.Session()
         self.session.headers["Authorization"] = f"Bearer {self.connection['password']}"
+
+    def control(self, method: str, name: str, /, **fields: Any) -> Any:
+        """As the plugin's; ``json`` and ``params`` hold the fields in tests that are being written."""
+        return super().control(
+            method, name, **{**fields.pop("json", {}), **fields.pop("params", {}), **fields}
+        )
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock, in tests that are being written."""
+        self.clock.advance(seconds)
 
     def call(self, method: str, path: str, version: str = "v25.0", **options: Any) -> requests.Response:
         """A request to the data plane."""
         url = f"{self.url}/whatsapp-business/{version}/{path}"
         return self.session.request(method, url, timeout=10, **options)
-
-    def control(self, method: str, name: str, **options: Any) -> Any:
-        """A request to the sandbox's own controls."""
-        answer = requests.request(method, f"{self.url}/_sandbox/{name}", timeout=10, **options)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def advance(self, seconds: float) -> None:
-        """Move the clock."""
-        self.control("POST", "clock", json={"advance": seconds})
 
     def send(self, to: str = "+15550001111", version: str = "v25.0", **message: Any) -> requests.Response:
         """Send a message."""
@@ -108,13 +89,8 @@ class Sandbox:
         """Create a template, let its review pass, and return its id."""
         answer = self.create(name, *components, **fields)
         assert answer.status_code == 200, answer.text
-        self.control("POST", "templates", json={"name": name, "status": "APPROVED"})
+        self.templates.approve(name, fields.get("language", "en_US"))
         return answer.json()["id"]
-
-    @property
-    def messages(self) -> list[dict[str, Any]]:
-        """Everything accepted so far."""
-        return self.control("GET", "messages")
 
     def page(self, path: str = "/", **query: str) -> str:
         """HTML of the page."""
@@ -128,37 +104,47 @@ def error(answer: requests.Response) -> dict[str, Any]:
     return answer.json()["error"]
 
 
-def _run(*arguments: str) -> Any:
-    process = start("--port", "0", *arguments)
-    try:
-        yield Sandbox(read_connection(process))
-    finally:
-        process.terminate()
-        process.wait(10)
+def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Start a sandbox as its command line does; its output is piped."""
+    command = [sys.executable, "-m", "airflow_provider_whatsapp.sandbox", *arguments]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+def read_connection(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """The connection from the line that is ready to paste."""
+    for line in process.stdout:
+        match = re.fullmatch(r"export AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT='(.*)'\n", line)
+        if match:
+            return json.loads(match[1])
+    raise AssertionError(f"no connection was printed: {process.stderr.read()}")
 
 
 @pytest.fixture(scope="session")
 def _free() -> Any:
-    yield from _run("--rate-limit", "0", "--approve-after", "60")
+    with Sandbox.start("--approve-after", "60") as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
 def _limited() -> Any:
-    yield from _run()
+    with Sandbox.start("--rate-limit", "10", "--approve-after", "2") as started:
+        yield started
 
 
 @pytest.fixture
 def sandbox(_free: Sandbox) -> Sandbox:
     """A fresh sandbox without rate limit, whose reviews take a minute of its clock."""
-    _free.control("POST", "reset")
+    _free.reset()
     return _free
 
 
 @pytest.fixture
 def limited(_limited: Sandbox) -> Sandbox:
-    """A fresh sandbox as it is started without options, whose time stands still but for the test."""
-    _limited.control("POST", "reset")
-    _limited.control("POST", "clock", json={"stopped": True})
+    """A fresh sandbox with the limits it has without options, whose time stands still but for the test."""
+    _limited.reset()
+    _limited.clock.stop()
     return _limited
 
 

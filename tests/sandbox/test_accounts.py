@@ -66,7 +66,7 @@ def test_templates_and_media_stay_with_their_account(two, connections):
     assert (names, theirs) == (["hello_world"], ["hello_world", "mine"])
     assert two.call("GET", made).status_code == 400
     assert two.call("DELETE", "100/message_templates", params={"name": "mine"}).status_code == 400
-    two.control("POST", "templates", json={"name": "mine", "waba_id": "200", "status": "APPROVED"})
+    two.control("POST", "templates", name="mine", waba_id="200", status="APPROVED")
     template = {"type": "template", "template": {"name": "mine", "language": {"code": "en_US"}}}
     message = {"messaging_product": "whatsapp", "to": "+15550001111", **template}
     assert two.call("POST", "101/messages", json=message).json()["error"]["code"] == 132001
@@ -96,7 +96,7 @@ def test_the_second_account_s_messages_are_on_the_page(two, connections):
 
 
 def test_the_page_moves_the_template_of_one_account(two, connections):
-    two.control("POST", "templates", json={"name": "hello_world", "waba_id": "200", "status": "PAUSED"})
+    two.control("POST", "templates", name="hello_world", waba_id="200", status="PAUSED")
     moved = {
         account: two.call("GET", f"{account}/message_templates", headers=headers).json()["data"][0]["status"]
         for account, headers in connections.items()

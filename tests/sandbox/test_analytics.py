@@ -17,7 +17,7 @@ def today(sandbox):
     """Begin a day, so that no test runs across midnight, and return its first second."""
     now = sandbox.control("GET", "clock")["now"]
     begin = (now // DAY + 1) * DAY
-    sandbox.advance(begin - now)
+    sandbox.clock.advance(begin - now)
     return int(begin)
 
 
@@ -50,11 +50,11 @@ def test_pricing_holds_what_was_delivered_by_every_dimension(sandbox, today):
     for to in ("+4915112345678", "+4915112345679", "+15550001111"):
         sandbox.send_template("hello_world", to=to)
     sandbox.send_template("sale", to="+4915112345678")
-    sandbox.control("POST", "recipients", json={"wa_id": "4915112345670", "on_whatsapp": False})
+    sandbox.control("POST", "recipients", wa_id="4915112345670", on_whatsapp=False)
     sandbox.send_template("sale", to="+4915112345670")
-    sandbox.control("POST", "replies", json={"from": "+4915112345678", "text": "Hi"})
+    sandbox.control("POST", "replies", text="Hi", **{"from": "+4915112345678"})
     sandbox.send_text(to="+4915112345678")
-    sandbox.advance(60)
+    sandbox.clock.advance(60)
 
     dims = ".dimensions(COUNTRY,PHONE,PRICING_CATEGORY,PRICING_TYPE,TIER)"
     found = points(sandbox, "pricing_analytics", today, more=dims)
@@ -89,9 +89,9 @@ def test_pricing_holds_what_was_delivered_by_every_dimension(sandbox, today):
 
 def test_messages_are_counted_by_kind(sandbox, today):
     sandbox.send_template("hello_world")
-    sandbox.control("POST", "replies", json={"from": "+15550001111", "text": "Hi"})
+    sandbox.control("POST", "replies", text="Hi", **{"from": "+15550001111"})
     sandbox.send_text()
-    sandbox.advance(60)
+    sandbox.clock.advance(60)
     chain = f"analytics.start({today}).end({today + DAY}).granularity(DAY)"
 
     whole = field(sandbox, chain)["analytics"]
@@ -108,8 +108,8 @@ def test_reads_and_clicks_of_a_day_fall_back_to_zero(sandbox, today):
     enable(sandbox)
     name = sandbox.approved("invite", {"type": "BODY", "text": "Come."}, BUTTONS, category="MARKETING")
     sandbox.send_template("invite")
-    sandbox.advance(60)
-    sandbox.control("POST", "replies", json={"from": "+15550001111", "text": "Yes", "pressed": "Yes"})
+    sandbox.clock.advance(60)
+    sandbox.control("POST", "replies", text="Yes", pressed="Yes", **{"from": "+15550001111"})
 
     def figures():
         (point,) = templates(sandbox, name, start=today).json()["data"][0]["data_points"]
@@ -121,9 +121,9 @@ def test_reads_and_clicks_of_a_day_fall_back_to_zero(sandbox, today):
         )
 
     assert figures() == (1, 1, 1, [1])
-    sandbox.advance(7 * DAY)
+    sandbox.clock.advance(7 * DAY)
     assert figures() == (1, 1, 1, [1])
-    sandbox.advance(DAY)
+    sandbox.clock.advance(DAY)
     assert figures() == (1, 1, 0, [0])
 
 
@@ -135,7 +135,7 @@ def test_the_two_products_are_two_queries(sandbox, today):
     body = {"messaging_product": "whatsapp", "to": "+15550001111", "type": "template", "template": template}
     for _ in range(2):
         sandbox.call("POST", f"{sandbox.number}/marketing_messages", json=body)
-    sandbox.advance(60)
+    sandbox.clock.advance(60)
 
     def sent(**query):
         answer = templates(sandbox, name, start=today, metric_types="SENT,COST", **query).json()
@@ -155,7 +155,7 @@ def test_insights_begin_when_they_are_switched_on_and_stay(sandbox, today):
     assert error(templates(sandbox, hello, start=today))["code"] == 200007
     enable(sandbox)
     sandbox.send_template("hello_world")
-    sandbox.advance(60)
+    sandbox.clock.advance(60)
 
     assert field(sandbox, "is_enabled_for_insights")["is_enabled_for_insights"] is True
     (point,) = templates(sandbox, hello, start=today).json()["data"][0]["data_points"]

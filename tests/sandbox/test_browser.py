@@ -124,7 +124,7 @@ def watched(browse, sandbox):
 
 
 def ask_for_approval(sandbox):
-    sandbox.control("PUT", "templates", json={"name": "approval", "components": QUICK})
+    sandbox.control("PUT", "templates", name="approval", components=QUICK)
     body = {"type": "body", "parameters": [{"type": "text", "text": "daily_orders"}]}
     payload = {"type": "payload", "payload": "approve-77"}
     button = {"type": "button", "sub_type": "quick_reply", "index": "0", "parameters": [payload]}
@@ -142,7 +142,7 @@ def test_pressing_a_quick_reply_opens_the_window(watched, sandbox):
     page.locator(".msg.mine", has_text="Approve").wait_for()
     page.get_by_text("window open").wait_for()
     sandbox.send_text("Thank you")
-    sandbox.advance(10)
+    sandbox.clock.advance(10)
     assert sandbox.messages[-1]["status"] == "read"
     assert watched.stayed()
 
@@ -152,7 +152,7 @@ def test_pressing_a_row_of_a_list_opens_the_window(watched, sandbox):
     page = watched.open()
 
     page.get_by_text("Options", exact=True).click()
-    sandbox.advance(60)
+    sandbox.clock.advance(60)
     page.get_by_label("failed", exact=True).nth(1).wait_for()
     page.get_by_role("button", name="Daily").click()
 
@@ -202,7 +202,7 @@ def test_messages_ticks_and_reviews_arrive_without_a_reload(watched, sandbox):
     page.get_by_text("No messages yet").wait_for()
     sandbox.send_template("hello_world")
     page.get_by_text("Welcome and congratulations").first.wait_for()
-    sandbox.advance(60)
+    sandbox.clock.advance(60)
     page.get_by_label("read", exact=True).first.wait_for()
     sandbox.send_template("hello_world", to="+15550002222")
     page.locator(".chat", has_text="15550002222").wait_for()
@@ -211,7 +211,7 @@ def test_messages_ticks_and_reviews_arrive_without_a_reload(watched, sandbox):
 
 def test_a_failure_shows_its_code(watched, sandbox):
     sandbox.send_text("too late")
-    sandbox.advance(5)
+    sandbox.clock.advance(5)
     watched.open().get_by_text("131047").wait_for()
 
 
@@ -283,7 +283,7 @@ def test_dark_is_dark_and_light_is_light(browse, sandbox, view):
 def test_nothing_is_wider_than_a_narrow_window(browse, sandbox, view, width):
     sandbox.send_text("a_very_long_word_" * 40)
     sandbox.approved("a_template_with_a_long_name_" * 5, *QUICK)
-    sandbox.control("POST", "faults", json={"kind": "status", "path": "/messages" * 10, "times": 0})
+    sandbox.control("POST", "faults", kind="status", path="/messages" * 10, times=0)
     page = browse(viewport={"width": width, "height": 720}).open(view)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
@@ -307,7 +307,7 @@ PACKAGES = dict(zip(FONTS, ("fonts-liberation", "fonts-dejavu-core", "fonts-noto
 
 @pytest.mark.parametrize("width", [360, 390, 1280])
 def test_the_table_of_faults_and_its_form_keep_their_lines(browse, sandbox, font, width):
-    sandbox.control("POST", "faults", json={"kind": "status", "path": "/messages", "to": USER})
+    sandbox.control("POST", "faults", kind="status", path="/messages", to=USER)
     page = browse(viewport={"width": width, "height": 860}).open("/faults")
     page.add_style_tag(content=font)
     remove = page.get_by_role("button", name="Remove fault 1").bounding_box()
@@ -343,7 +343,7 @@ def attack(sandbox):
     """Put markup wherever somebody else's words end up on the page."""
     for text in ATTACKS:
         sandbox.send_text(text)
-        sandbox.control("POST", "replies", json={"from": USER, "text": text, "pressed": text})
+        sandbox.control("POST", "replies", text=text, pressed=text, **{"from": USER})
         name = {"formatted_name": text, "first_name": text}
         sandbox.send(type="contacts", contacts=[{"name": name, "phones": [{"phone": text[:20]}]}])
         sandbox.send(
@@ -362,7 +362,7 @@ def attack(sandbox):
                 "action": {"button": text[:20], "sections": sections},
             },
         )
-        sandbox.control("POST", "faults", json={"kind": "status", "path": text, "times": 0})
+        sandbox.control("POST", "faults", kind="status", path=text, times=0)
         sandbox.call("GET", f"{sandbox.number}/{text}", params={"q": text})
     for index, text in enumerate(ATTACKS):
         components = [{"type": "BODY", "text": f"{text} end"}, {"type": "FOOTER", "text": text}]
@@ -556,7 +556,7 @@ def test_older_messages_come_by_scrolling_and_stay(watched, sandbox):
 def test_days_stand_between_messages(watched, sandbox):
     for _ in range(3):
         sandbox.send_template("hello_world")
-        sandbox.advance(86_400)
+        sandbox.clock.advance(86_400)
     page = watched.open()
     assert page.locator(".day").count() == 3
     assert all(re.fullmatch(r"\d+ \w+ \d{4}", each) for each in page.locator(".day").all_inner_texts())
@@ -580,7 +580,7 @@ def test_requests_say_what_they_were_and_can_be_filtered(watched, sandbox):
     sandbox.send_template("no_such_template")
     sandbox.upload()
     sandbox.call("GET", f"{sandbox.waba}/message_templates")
-    sandbox.control("POST", "faults", json={"kind": "drop_before"})
+    sandbox.control("POST", "faults", kind="drop_before")
     with contextlib.suppress(requests.ConnectionError):
         sandbox.send_text("lost")
     page = watched.open("/requests")
@@ -628,7 +628,7 @@ def test_an_armed_fault_is_seen_from_every_view(watched, sandbox):
     for view in VIEWS:
         page = watched.open(view)
         assert page.locator(".armed a").count() == 0
-        sandbox.control("POST", "faults", json={"kind": "slow", "path": "/nowhere", "times": 1})
+        sandbox.control("POST", "faults", kind="slow", path="/nowhere", times=1)
         page.get_by_text("1 fault armed").wait_for()
         sandbox.control("DELETE", "faults")
         page.get_by_text("1 fault armed").wait_for(state="detached")
@@ -685,14 +685,14 @@ def test_a_long_text_is_folded_and_unfolds(watched, sandbox):
     folded = text.bounding_box()["height"]
     page.get_by_text("Read more").or_(page.locator(".long summary")).first.click()
     assert text.bounding_box()["height"] > 2 * folded
-    sandbox.advance(10)
+    sandbox.clock.advance(10)
     page.get_by_label("failed", exact=True).first.wait_for()
     assert text.bounding_box()["height"] > 2 * folded  # an update leaves it unfolded
 
 
 def test_a_reaction_stands_on_its_message(watched, sandbox):
     message = sandbox.send_template("hello_world").json()["messages"][0]["id"]
-    sandbox.control("POST", "replies", json={"from": USER, "text": "hi"})
+    sandbox.control("POST", "replies", text="hi", **{"from": USER})
     sandbox.send(type="reaction", reaction={"message_id": message, "emoji": "\U0001f44d"})
     page = watched.open()
     assert page.locator(f"[id='m-{message}'] .reacted").inner_text() == "\U0001f44d"
@@ -721,7 +721,7 @@ def test_every_text_stands_out_from_its_ground(browse, sandbox, tools, scheme, v
         ask_for_approval(sandbox)
         sandbox.send(type="interactive", interactive=LIST)
         sandbox.control(
-            "POST", "replies", json={"from": USER, "text": "Yes *now* https://example.com", "pressed": "y"}
+            "POST", "replies", text="Yes *now* https://example.com", pressed="y", **{"from": USER}
         )
         media = sandbox.upload(tools.pdf, "application/pdf", "a.pdf").json()["id"]
         sandbox.send(type="document", document={"id": media})
@@ -730,12 +730,10 @@ def test_every_text_stands_out_from_its_ground(browse, sandbox, tools, scheme, v
         sandbox.send_text("late", to="+15550002222")
         sandbox.send_template("nothing")
         for status in ("REJECTED", "PAUSED", "DISABLED", "PENDING"):
-            sandbox.control(
-                "PUT", "templates", json={"name": status.lower(), "status": status, "components": QUICK}
-            )
+            sandbox.control("PUT", "templates", name=status.lower(), status=status, components=QUICK)
         for kind in ("status", "slow"):
-            sandbox.control("POST", "faults", json={"kind": kind, "path": "/nowhere"})
-        sandbox.advance(8)
+            sandbox.control("POST", "faults", kind=kind, path="/nowhere")
+        sandbox.clock.advance(8)
     page = browse(color_scheme=scheme).open(view)
     for details in page.locator("details").all():
         details.evaluate("each => { each.open = true }")

@@ -16,7 +16,7 @@ def test_each_message_and_each_refusal_is_told(tools, log):
     sandbox = tools.Sandbox(tools.read_connection(process))
     sandbox.send_template("hello_world")
     sandbox.send_template("none\u001b[31m")
-    sandbox.control("POST", "faults", json={"kind": "status", "status": 503})
+    sandbox.control("POST", "faults", kind="status", status=503)
     sandbox.upload()
     sandbox.call("GET", sandbox.number)
     process.terminate()
@@ -48,7 +48,7 @@ def test_port_in_use_is_one_line(tools):
 def test_signal_ends_it_though_a_page_listens_and_an_answer_is_late(tools, sign):
     process = tools.start("--port", "0")
     sandbox = tools.Sandbox(tools.read_connection(process))
-    sandbox.control("POST", "faults", json={"kind": "slow", "seconds": 600, "method": "GET"})
+    sandbox.control("POST", "faults", kind="slow", seconds=600, method="GET")
     stream = requests.get(f"{sandbox.url}/events", stream=True, timeout=10)
     assert next(stream.iter_lines()).startswith(b"data:")
     host, port = sandbox.url.removeprefix("http://").split(":")
@@ -91,7 +91,7 @@ def test_connection_carries_what_was_given(tools):
     process = tools.start("--port", "0", "--app-id", "444", *given, *marketing)
     sandbox = tools.Sandbox(tools.read_connection(process))
     numbers = sandbox.call("GET", "333/phone_numbers").json()["data"]
-    account = sandbox.control("POST", "accounts", json={})
+    account = sandbox.control("POST", "accounts")
     process.terminate()
     process.communicate(timeout=10)
     assert sandbox.connection["password"] == "it's a key"
@@ -128,12 +128,12 @@ def test_delays_are_as_given(tools):
         "--port", "0", "--status-delays", "10,20,30", "--fail-after", "40", "--rate-limit", "0"
     )
     sandbox = tools.Sandbox(tools.read_connection(process))
-    sandbox.control("POST", "recipients", json={"wa_id": "15550002222", "on_whatsapp": False})
+    sandbox.control("POST", "recipients", wa_id="15550002222", on_whatsapp=False)
     for to in ("15550001111", "15550002222"):
         sandbox.send_template("hello_world", to=to)
     seen = [tuple(each["status"] for each in sandbox.messages)]
     for _ in range(4):
-        sandbox.advance(10)
+        sandbox.clock.advance(10)
         seen.append(tuple(each["status"] for each in sandbox.messages))
     process.terminate()
     process.communicate(timeout=10)

@@ -10,7 +10,7 @@ import requests
 
 
 def add(sandbox, **fault):
-    return sandbox.control("POST", "faults", json=fault)
+    return sandbox.control("POST", "faults", **fault)
 
 
 def raw_send(sandbox):
@@ -207,7 +207,7 @@ def test_a_rule_for_a_path_with_a_star_and_a_user_id(sandbox):
 def test_one_rule_is_taken_back_by_its_id(sandbox):
     first = add(sandbox, kind="status", status=500, times=0)
     add(sandbox, kind="status", status=502, times=0)
-    sandbox.control("DELETE", "faults", params={"id": first["id"]})
+    sandbox.control("DELETE", "faults", id=first["id"])
     assert sandbox.send_text().status_code == 502
 
 

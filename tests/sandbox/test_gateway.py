@@ -86,7 +86,7 @@ def test_eleventh_request_in_a_second_is_429_until_the_second_is_over(limited):
     ok = [limited.call("GET", limited.number).status_code for _ in range(10)]
     refused = limited.session.get(f"{limited.url}/connections", timeout=10)
     unpaid = requests.get(f"{limited.url}/connections", timeout=10)
-    limited.advance(1.0)
+    limited.clock.advance(1.0)
     assert ok == [200] * 10
     assert refused.status_code == 429
     assert refused.headers["Retry-After"] == "1"
@@ -99,12 +99,12 @@ def test_eleventh_request_in_a_second_is_429_until_the_second_is_over(limited):
 def test_burst_to_one_user_ends_in_131056(limited):
     codes = []
     for _ in range(46):
-        limited.advance(0.11)
+        limited.clock.advance(0.11)
         codes.append(limited.send_template("hello_world").status_code)
-    limited.advance(1)
+    limited.clock.advance(1)
     refused = limited.send_template("hello_world")
     other = limited.send_template("hello_world", to="+15550002222")
-    limited.advance(6)
+    limited.clock.advance(6)
     assert codes == [200] * 45 + [400]
     assert refused.json()["error"]["code"] == 131056
     assert other.status_code == 200
@@ -200,7 +200,7 @@ def test_foreign_hosts_and_origins_are_refused(sandbox):
     ("navigate", "/requests", 200),
 ])  # fmt: skip
 def test_another_site_may_link_to_a_page_and_do_nothing_else(sandbox, site, mode, path, status):
-    sandbox.control("POST", "faults", json={"kind": "status", "times": 1})
+    sandbox.control("POST", "faults", kind="status", times=1)
     headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}
     assert requests.get(f"{sandbox.url}{path}", headers=headers, timeout=10).status_code == status
     assert sandbox.control("GET", "faults")[0]["struck"] == 0

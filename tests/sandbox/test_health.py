@@ -17,7 +17,7 @@ def states(sandbox, node):
 
 
 def set_health(sandbox, **fields):
-    return sandbox.control("POST", "health_status", json=fields)
+    return sandbox.control("POST", "health_status", **fields)
 
 
 def test_every_node_names_what_its_messages_need(sandbox):

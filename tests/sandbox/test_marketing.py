@@ -22,7 +22,7 @@ def post(sandbox, name="sale", *, version="v25.0", **fields):
 
 
 def account(sandbox, **change):
-    return sandbox.control("POST", "accounts", json=change)
+    return sandbox.control("POST", "accounts", **change)
 
 
 def went(sandbox):
@@ -127,10 +127,10 @@ def test_bid_spec_on_a_template_is_called_optimization_spec_now(sandbox, tools):
 
 
 def test_another_category_may_come_at_a_moment_of_the_clock(sandbox, sale):
-    sandbox.control("POST", "templates", json={"name": "sale", "correct_category": "UTILITY", "notice": 90})
-    sandbox.advance(60)
+    sandbox.control("POST", "templates", name="sale", correct_category="UTILITY", notice=90)
+    sandbox.clock.advance(60)
     assert post(sandbox).status_code == 200
-    sandbox.advance(31)
+    sandbox.clock.advance(31)
     assert post(sandbox).status_code == 400
     found = sandbox.call("GET", sale, params={"fields": "category,previous_category"}).json()
     assert (found["category"], found["previous_category"]) == ("UTILITY", "MARKETING")

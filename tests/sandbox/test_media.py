@@ -22,9 +22,9 @@ def test_upload_get_send_delete(sandbox, tools):
 
 def test_media_expires_after_thirty_days(sandbox):
     media = sandbox.upload().json()["id"]
-    sandbox.advance(30 * 86_400 - 60)
+    sandbox.clock.advance(30 * 86_400 - 60)
     assert sandbox.call("GET", media).status_code == 200
-    sandbox.advance(120)
+    sandbox.clock.advance(120)
     assert sandbox.call("GET", media).status_code == 400
 
 
@@ -101,7 +101,7 @@ def test_broken_multipart(sandbox):
 )
 def test_content_that_is_not_its_type_fails_later(sandbox, kind, mime, content, arrives):
     media = sandbox.upload(content, mime).json()["id"]
-    sandbox.control("POST", "replies", json={"from": "15550001111", "text": "hi"})
+    sandbox.control("POST", "replies", text="hi", **{"from": "15550001111"})
     assert sandbox.send(type=kind, **{kind: {"id": media}}).status_code == 200
     assert sandbox.messages[0].get("error") == (None if arrives else 131053)
 

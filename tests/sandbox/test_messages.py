@@ -278,15 +278,15 @@ def status(sandbox, message_id):
 
 def test_status_moves_with_the_clock(sandbox):
     made = sandbox.send_template("hello_world").json()["messages"][0]["id"]
-    sandbox.advance(0.6)
+    sandbox.clock.advance(0.6)
     assert status(sandbox, made)[:2] == ["ACCEPTED", "SENT"]
-    sandbox.advance(5)
+    sandbox.clock.advance(5)
     assert status(sandbox, made) == ["ACCEPTED", "SENT", "DELIVERED", "READ"]
 
 
 def test_events_of_a_history_entry(sandbox):
     made = sandbox.send_template("hello_world").json()["messages"][0]["id"]
-    sandbox.advance(10)
+    sandbox.clock.advance(10)
     path = f"{sandbox.number}/message_history"
     entry = sandbox.call("GET", path, params={"message_id": made}).json()["data"][0]
     events = sandbox.call("GET", f"{entry['id']}/events", params={"limit": 3}).json()
@@ -300,30 +300,30 @@ def test_events_of_a_history_entry(sandbox):
 
 def test_free_text_outside_the_window_fails_later(sandbox):
     made = sandbox.send_text().json()["messages"][0]["id"]
-    sandbox.advance(5)
+    sandbox.clock.advance(5)
     assert status(sandbox, made) == ["ACCEPTED", "FAILED"]
     assert sandbox.messages[0]["error"] == 131047
     assert "131047" in sandbox.page()
 
 
 def test_a_reply_opens_the_window_for_a_day(sandbox):
-    sandbox.control("POST", "replies", json={"from": "+15550001111", "text": "hi"})
+    sandbox.control("POST", "replies", text="hi", **{"from": "+15550001111"})
     made = sandbox.send_text().json()["messages"][0]["id"]
-    sandbox.advance(24 * 3600)
+    sandbox.clock.advance(24 * 3600)
     late = sandbox.send_text().json()["messages"][0]["id"]
-    sandbox.advance(10)
+    sandbox.clock.advance(10)
     assert status(sandbox, made)[-1] == "READ"
     assert status(sandbox, late)[-1] == "FAILED"
 
 
 def test_recipients_can_be_out_of_reach(sandbox):
-    sandbox.control("POST", "recipients", json={"wa_id": NUMBER, "on_whatsapp": False})
+    sandbox.control("POST", "recipients", wa_id=NUMBER, on_whatsapp=False)
     sandbox.send_template("hello_world")
     assert sandbox.messages[0]["error"] == 131026
 
 
 def test_opted_out_users_get_no_marketing(sandbox):
-    sandbox.control("POST", "recipients", json={"wa_id": NUMBER, "marketing": False})
+    sandbox.control("POST", "recipients", wa_id=NUMBER, marketing=False)
     sandbox.approved("promo", {"type": "BODY", "text": "Sale"}, category="MARKETING")
     sandbox.send_template("promo")
     sandbox.send_template("hello_world")
@@ -334,17 +334,17 @@ def test_opted_out_users_get_no_marketing(sandbox):
     ("reaches", "last"), [("sent", "sent"), ("delivered", "delivered"), ("read", "read")]
 )
 def test_messages_come_as_far_as_the_user_lets_them(sandbox, reaches, last):
-    sandbox.control("POST", "recipients", json={"wa_id": "15550001111", "reaches": reaches})
+    sandbox.control("POST", "recipients", wa_id="15550001111", reaches=reaches)
     sandbox.send_template("hello_world")
-    sandbox.advance(60)
+    sandbox.clock.advance(60)
     assert sandbox.messages[0]["status"] == last
 
 
 def test_a_user_can_fail_with_any_code_until_told_otherwise(sandbox):
     for code in (131049, 0):
-        sandbox.control("POST", "recipients", json={"wa_id": "15550001111", "error": code})
+        sandbox.control("POST", "recipients", wa_id="15550001111", error=code)
         sandbox.send_template("hello_world")
-    sandbox.advance(60)
+    sandbox.clock.advance(60)
     assert [(each["status"], each["error"]) for each in sandbox.messages] == [
         ("failed", 131049),
         ("read", None),
@@ -352,7 +352,7 @@ def test_a_user_can_fail_with_any_code_until_told_otherwise(sandbox):
 
 
 def test_mark_as_read_wants_a_received_message(sandbox, tools):
-    received = sandbox.control("POST", "replies", json={"from": NUMBER, "text": "hi"})["id"]
+    received = sandbox.control("POST", "replies", text="hi", **{"from": NUMBER})["id"]
     body = {"messaging_product": "whatsapp", "status": "read", "message_id": received}
     path = f"{sandbox.number}/messages"
     assert sandbox.call("POST", path, json=body).json() == {"success": True}

@@ -13,7 +13,7 @@ EVIL = '<script>alert("x")</script><img src=x onerror=alert(1)>&'
 
 def test_everything_is_escaped(sandbox):
     sandbox.send_text(EVIL)
-    sandbox.control("POST", "replies", json={"from": "15550001111", "text": EVIL, "pressed": "'" + EVIL})
+    sandbox.control("POST", "replies", text=EVIL, pressed="'" + EVIL, **{"from": "15550001111"})
     action = {"buttons": [{"type": "reply", "reply": {"id": "'><i>", "title": "<i>'\""}}]}
     sandbox.send(type="interactive", interactive={"type": "button", "body": {"text": EVIL}, "action": action})
     sandbox.send(
@@ -102,7 +102,7 @@ def test_a_document_s_type_is_its_name_s_ending(sandbox, tools, mime, name, show
 
 def test_ticks_follow_the_clock(sandbox):
     sandbox.send_template("hello_world")
-    sandbox.advance(10)
+    sandbox.clock.advance(10)
     assert 'aria-label="read"' in sandbox.page()
 
 
@@ -124,10 +124,8 @@ def test_the_page_tells_when_something_is_new(sandbox):
 
 
 def test_views(sandbox):
-    sandbox.control(
-        "POST", "templates", json={"name": "hello_world", "status": "REJECTED", "rejected_reason": "SCAM"}
-    )
-    sandbox.control("POST", "faults", json={"kind": "slow", "path": "/somewhere"})
+    sandbox.control("POST", "templates", name="hello_world", status="REJECTED", rejected_reason="SCAM")
+    sandbox.control("POST", "faults", kind="slow", path="/somewhere")
     sandbox.send_text("in the log")
     assert "scam" in sandbox.page("/templates")
     assert "in the log" in sandbox.page("/requests")
@@ -141,13 +139,11 @@ def test_an_empty_sandbox_says_where_to_send(sandbox):
 
 def test_templates_show_what_has_become_of_them(sandbox):
     body = {"type": "BODY", "text": "Done."}
-    sandbox.control(
-        "PUT", "templates", json={"name": "made", "source": "AUTO_GENERATED", "components": [body]}
-    )
-    sandbox.control("POST", "templates", json={"name": "made", "quality_score": "YELLOW"})
-    sandbox.control("POST", "templates", json={"name": "made", "correct_category": "MARKETING"})
+    sandbox.control("PUT", "templates", name="made", source="AUTO_GENERATED", components=[body])
+    sandbox.control("POST", "templates", name="made", quality_score="YELLOW")
+    sandbox.control("POST", "templates", name="made", correct_category="MARKETING")
     assert "utility · positional · generated · quality yellow · becomes marketing" in sandbox.page(
         "/templates"
     )
-    sandbox.advance(86_401)
+    sandbox.clock.advance(86_401)
     assert "marketing · positional · generated · quality yellow · was utility" in sandbox.page("/templates")

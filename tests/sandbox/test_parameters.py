@@ -108,7 +108,7 @@ def test_the_app_of_the_token_has_an_alias(sandbox, tools, upload):
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 def test_a_received_message_is_marked_as_read_either_way(sandbox, tools, method):
-    received = sandbox.control("POST", "replies", json={"from": NUMBER, "text": "hi"})["id"]
+    received = sandbox.control("POST", "replies", text="hi", **{"from": NUMBER})["id"]
     read = {"messaging_product": "whatsapp", "status": "read", "message_id": received}
     assert sandbox.call(method, f"{sandbox.number}/messages", json=read).json() == {"success": True}
 

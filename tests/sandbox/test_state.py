@@ -61,23 +61,23 @@ def everything(sandbox):
 def test_everything_is_there_after_a_new_start(start, tools):
     first = start()
     made = first.create("late", BODY).json()["id"]
-    first.advance(61)
+    first.clock.advance(61)
     first.send_template("late", VALUES)
-    first.control("POST", "templates", json={"name": "late", "quality_score": "RED"})
+    first.control("POST", "templates", name="late", quality_score="RED")
     first.approved("gone", {"type": "BODY", "text": "Gone."})
     first.call("DELETE", f"{first.waba}/message_templates", params={"name": "gone"})
     media, handle = first.upload().json()["id"], first.handle()
     first.send(type="image", image={"id": media, "caption": "caf\u00e9 \U0001f600"})
-    first.control("POST", "replies", json={"from": "15550001111", "text": "Thanks"})
+    first.control("POST", "replies", text="Thanks", **{"from": "15550001111"})
     first.send_text("in the window")
-    first.control("POST", "recipients", json={"wa_id": "15550002222", "on_whatsapp": False})
-    first.control("POST", "accounts", json={"onboarding": "ELIGIBLE", "refuse_marketing": True})
+    first.control("POST", "recipients", wa_id="15550002222", on_whatsapp=False)
+    first.control("POST", "accounts", onboarding="ELIGIBLE", refuse_marketing=True)
     first.call("POST", first.waba, params={"is_enabled_for_insights": "true"})
-    first.control("POST", "faults", json={"kind": "status", "status": 418, "times": 2, "path": "/never"})
+    first.control("POST", "faults", kind="status", status=418, times=2, path="/never")
     profile = {"messaging_product": "whatsapp", "about": "We are here"}
     first.call("POST", f"{first.number}/whatsapp_business_profile", json=profile)
     connection = first.session.post(f"{first.url}/connections", json={"app": "whatsapp-business"}).json()
-    first.advance(30)
+    first.clock.advance(30)
     before, listed = everything(first), templates(first)
     seen = {each["id"] for each in first.messages}
 
@@ -93,7 +93,7 @@ def test_everything_is_there_after_a_new_start(start, tools):
     assert second.create("with_file", header, BODY).status_code == 200
     second.send_text("still in the window")
     second.send_template("hello_world", to="+15550002222")
-    second.advance(30)
+    second.clock.advance(30)
     assert [(each["status"], each["error"]) for each in second.messages[-2:]] == [
         ("read", None),
         ("failed", 131026),
@@ -103,7 +103,7 @@ def test_everything_is_there_after_a_new_start(start, tools):
         "GET", f"{second.number}/whatsapp_business_profile", params={"fields": "about"}
     ).json()
     assert about["data"][0]["about"] == "We are here"
-    account = second.control("POST", "accounts", json={})
+    account = second.control("POST", "accounts")
     assert (account["onboarding"], account["refuse_marketing"]) == ("ELIGIBLE", True)
     insights = second.call("GET", second.waba, params={"fields": "is_enabled_for_insights"}).json()
     assert insights["is_enabled_for_insights"] is True
@@ -255,7 +255,7 @@ def test_the_file_of_an_earlier_version_goes_on(start, tmp_path):
     late = next(each for each in templates(sandbox) if each["name"] == "late")
     assert late["category"] in ("UTILITY", "MARKETING")
     assert late["components"][0]["text"] == "Late by {{1}} minutes."
-    sandbox.advance(86_401)
+    sandbox.clock.advance(86_401)
     late = next(each for each in templates(sandbox) if each["name"] == "late")
     assert (late["category"], late["previous_category"]) == ("MARKETING", "UTILITY")
     assert [each["path"] for each in sandbox.control("GET", "faults")] == ["/nowhere"]

@@ -14,7 +14,7 @@ def fields(sandbox, template_id, *names):
 
 
 def move(sandbox, name, **change):
-    return sandbox.control("POST", "templates", json={"name": name, **change})
+    return sandbox.control("POST", "templates", name=name, **change)
 
 
 def category(sandbox, template_id):
@@ -25,9 +25,9 @@ def test_another_category_is_announced_a_day_ahead(sandbox):
     made = sandbox.approved("late", BODY, message_send_ttl_seconds=600)
     move(sandbox, "late", correct_category="MARKETING")
     assert category(sandbox, made) == ("UTILITY", None, "MARKETING")
-    sandbox.advance(DAY - 60)
+    sandbox.clock.advance(DAY - 60)
     assert category(sandbox, made) == ("UTILITY", None, "MARKETING")
-    sandbox.advance(61)
+    sandbox.clock.advance(61)
     assert category(sandbox, made) == ("MARKETING", "UTILITY", None)
     assert fields(sandbox, made, "message_send_ttl_seconds") == (None,)
 
@@ -39,24 +39,22 @@ def test_a_category_can_change_at_once(sandbox):
 
 
 def test_the_next_reviews_can_be_decided_ahead(sandbox):
-    sandbox.control(
-        "POST", "reviews", json={"name": "bad_*", "status": "REJECTED", "rejected_reason": "SCAM"}
-    )
-    sandbox.control("POST", "reviews", json={"name": "promo", "category": "MARKETING"})
+    sandbox.control("POST", "reviews", name="bad_*", status="REJECTED", rejected_reason="SCAM")
+    sandbox.control("POST", "reviews", name="promo", category="MARKETING")
     bad, promo = sandbox.create("bad_one", BODY).json(), sandbox.create("promo", BODY).json()
     again = sandbox.create("bad_two", BODY).json()
     assert (bad["status"], bad["category"]) == ("PENDING", "UTILITY")
     assert (promo["status"], promo["category"]) == ("PENDING", "MARKETING")
-    sandbox.advance(61)
+    sandbox.clock.advance(61)
     assert fields(sandbox, bad["id"], "status", "rejected_reason") == ("REJECTED", "SCAM")
     assert fields(sandbox, promo["id"], "status", "previous_category") == ("APPROVED", "UTILITY")
     assert fields(sandbox, again["id"], "status") == ("APPROVED",)
 
 
 def test_an_edited_rejection_is_reviewed_anew(sandbox):
-    sandbox.control("POST", "reviews", json={"status": "REJECTED"})
+    sandbox.control("POST", "reviews", status="REJECTED")
     made = sandbox.create("second_try", BODY).json()["id"]
-    sandbox.advance(61)
+    sandbox.clock.advance(61)
     assert fields(sandbox, made, "status", "rejected_reason") == ("REJECTED", "INVALID_FORMAT")
     for text in ("Better now.", "Even better."):
         assert (
@@ -64,9 +62,9 @@ def test_an_edited_rejection_is_reviewed_anew(sandbox):
             == 200
         )
         assert fields(sandbox, made, "status", "rejected_reason") == ("PENDING", "NONE")
-        sandbox.advance(61)
+        sandbox.clock.advance(61)
         assert fields(sandbox, made, "status") == ("APPROVED",)
-        sandbox.advance(DAY)
+        sandbox.clock.advance(DAY)
 
 
 def test_bad_quality_pauses_for_three_hours_then_six_then_for_good(sandbox, tools):
@@ -75,10 +73,10 @@ def test_bad_quality_pauses_for_three_hours_then_six_then_for_good(sandbox, tool
     assert fields(sandbox, made, "status", "quality_score")[1]["score"] == "YELLOW"
     for hours in (3, 6):
         move(sandbox, "disliked", quality_score="RED")
-        sandbox.advance(hours * 3600 - 60)
+        sandbox.clock.advance(hours * 3600 - 60)
         assert fields(sandbox, made, "status") == ("PAUSED",)
         assert tools.error(sandbox.send_template("disliked"))["code"] == 132015
-        sandbox.advance(61)
+        sandbox.clock.advance(61)
         assert sandbox.send_template("disliked").status_code == 200
     move(sandbox, "disliked", quality_score="RED")
     assert fields(sandbox, made, "status") == ("DISABLED",)
@@ -91,9 +89,9 @@ def test_unpausing_waits_five_minutes(sandbox, tools):
     made = sandbox.approved("paused", BODY)
     assert tools.error(sandbox.call("POST", f"{made}/unpause"))["code"] == 100
     move(sandbox, "paused", status="PAUSED")
-    sandbox.advance(240)
+    sandbox.clock.advance(240)
     assert tools.error(sandbox.call("POST", f"{made}/unpause"))["code"] == 100
-    sandbox.advance(61)
+    sandbox.clock.advance(61)
     assert sandbox.call("POST", f"{made}/unpause").json() == {"success": True}
     assert fields(sandbox, made, "status") == ("APPROVED",)
 
@@ -106,18 +104,17 @@ def test_ten_edits_in_thirty_days(sandbox, tools):
 
     for index in range(10):
         assert edit(index).status_code == 200
-        sandbox.advance(DAY + 1)
+        sandbox.clock.advance(DAY + 1)
     assert tools.error(edit(10))["code"] == 100
-    sandbox.advance(20 * DAY)
+    sandbox.clock.advance(20 * DAY)
     assert edit(11).status_code == 200
 
 
 def test_generated_templates_need_no_samples_and_no_quota(limited, tools):
     for index in range(101):
-        made = limited.control("PUT", "templates", json={
-            "name": f"generated_{index}", "source": "AUTO_GENERATED", "components": [
+        made = limited.control("PUT", "templates", name=f"generated_{index}", source="AUTO_GENERATED", components=[
                 {"type": "HEADER", "format": "DOCUMENT"},
-                {"type": "BODY", "text": "Dear {{1}}, your report for {{2}} is attached."}]})  # fmt: skip
+                {"type": "BODY", "text": "Dear {{1}}, your report for {{2}} is attached."}])  # fmt: skip
     assert (made["status"], made["source"]) == ("APPROVED", "AUTO_GENERATED")
     query = {"source": "AUTO_GENERATED", "limit": 200, "fields": "name"}
     listed = limited.call("GET", f"{limited.waba}/message_templates", params=query).json()["data"]
@@ -127,9 +124,7 @@ def test_generated_templates_need_no_samples_and_no_quota(limited, tools):
 
 def test_putting_a_template_replaces_the_older_one(sandbox):
     for text in ("Old.", "New."):
-        made = sandbox.control(
-            "PUT", "templates", json={"name": "a", "components": [{"type": "BODY", "text": text}]}
-        )
+        made = sandbox.control("PUT", "templates", name="a", components=[{"type": "BODY", "text": text}])
     listed = sandbox.call("GET", f"{sandbox.waba}/message_templates", params={"name": "a"}).json()["data"]
     assert [each["components"][0]["text"] for each in listed] == ["New."]
     assert listed[0]["id"] == made["id"]
@@ -149,9 +144,7 @@ def test_filters_on_quality_source_and_time(sandbox, query, names):
     for name in ("green", "red"):
         sandbox.approved(name, BODY)
         move(sandbox, name, quality_score=name.upper())
-    sandbox.control(
-        "PUT", "templates", json={"name": "made", "source": "AUTO_GENERATED", "components": [BODY]}
-    )
+    sandbox.control("PUT", "templates", name="made", source="AUTO_GENERATED", components=[BODY])
     listed = sandbox.call("GET", f"{sandbox.waba}/message_templates", params=query).json()["data"]
     assert [each["name"] for each in listed] == names
 
@@ -244,7 +237,7 @@ def test_controls_that_make_no_sense(sandbox, method, name, body):
 def test_an_announced_category_comes_by_time_whoever_asks(sandbox):
     template_id = sandbox.approved("late", BODY)
     move(sandbox, "late", correct_category="MARKETING")
-    sandbox.advance(86_401)
+    sandbox.clock.advance(86_401)
     # Nobody has asked for the template itself since: filter and rows must agree at once.
     for category, names in (("UTILITY", []), ("MARKETING", ["late"])):
         rows = sandbox.call(
@@ -258,10 +251,10 @@ def test_an_announced_category_comes_by_time_whoever_asks(sandbox):
 def test_a_recipient_who_stopped_marketing_gets_no_template_that_has_become_it(sandbox):
     sandbox.approved("late", BODY)
     move(sandbox, "late", correct_category="MARKETING")
-    sandbox.control("POST", "recipients", json={"wa_id": "15550001111", "marketing": False})
-    sandbox.advance(86_401)
+    sandbox.control("POST", "recipients", wa_id="15550001111", marketing=False)
+    sandbox.clock.advance(86_401)
     assert sandbox.send_template("late").status_code == 200
-    sandbox.advance(5)
+    sandbox.clock.advance(5)
     assert sandbox.messages[0]["error"] == 131050
 
 
@@ -298,4 +291,4 @@ CARD = {
 def test_a_template_is_put_there_without_samples(sandbox, components):
     category = "MARKETING" if len(components[-1].get("cards", ())) else "UTILITY"
     made = {"name": "made", "category": category, "components": components}
-    assert sandbox.control("PUT", "templates", json=made)["status"] == "APPROVED"
+    assert sandbox.control("PUT", "templates", **made)["status"] == "APPROVED"

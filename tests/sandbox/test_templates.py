@@ -19,11 +19,11 @@ def listed(sandbox, **query):
 def test_review_takes_its_time(sandbox, tools):
     made = sandbox.create("late", BODY).json()
     assert (made["status"], made["category"]) == ("PENDING", "UTILITY")
-    sandbox.advance(58)
+    sandbox.clock.advance(58)
     assert sandbox.call("GET", made["id"]).json()["status"] == "PENDING"
     refused = sandbox.send_template("late", {"type": "body", "parameters": texts("a", "5")})
     assert (refused.status_code, tools.error(refused)["code"]) == (404, 132001)
-    sandbox.advance(3)
+    sandbox.clock.advance(3)
     assert sandbox.call("GET", made["id"]).json()["status"] == "APPROVED"
     assert sandbox.send_template("late", {"type": "body", "parameters": texts("a", "5")}).status_code == 200
     assert "Run a took 5 minutes." in sandbox.page()
@@ -31,10 +31,8 @@ def test_review_takes_its_time(sandbox, tools):
 
 def test_rejection_carries_its_reason(sandbox):
     made = sandbox.create("bad", PLAIN).json()["id"]
-    sandbox.control(
-        "POST", "templates", json={"name": "bad", "status": "REJECTED", "rejected_reason": "SCAM"}
-    )
-    sandbox.advance(120)
+    sandbox.control("POST", "templates", name="bad", status="REJECTED", rejected_reason="SCAM")
+    sandbox.clock.advance(120)
     found = sandbox.call("GET", made, params={"fields": "status,rejected_reason"}).json()
     assert found == {"status": "REJECTED", "rejected_reason": "SCAM", "id": made}
 
@@ -43,11 +41,11 @@ def test_pauses_end_by_themselves_and_the_third_disables(sandbox, tools):
     sandbox.approved("loud", PLAIN)
     move = {"name": "loud", "status": "PAUSED"}
     for hours in (3, 6):
-        sandbox.control("POST", "templates", json=move)
+        sandbox.control("POST", "templates", **move)
         assert tools.error(sandbox.send_template("loud"))["code"] == 132015
-        sandbox.advance(hours * 3600)
+        sandbox.clock.advance(hours * 3600)
         assert sandbox.send_template("loud").status_code == 200
-    sandbox.control("POST", "templates", json=move)
+    sandbox.control("POST", "templates", **move)
     assert tools.error(sandbox.send_template("loud"))["code"] == 132016
     delete = sandbox.call("DELETE", f"{sandbox.waba}/message_templates", params={"name": "loud"})
     assert delete.status_code == 400
@@ -180,7 +178,7 @@ def test_deleting_blocks_an_approved_name_for_thirty_days(sandbox, tools):
     assert sandbox.call("DELETE", path, params={"name": "gone"}).json() == {"success": True}
     assert sandbox.call("DELETE", path, params={"name": "gone"}).status_code == 400
     assert tools.error(sandbox.create("gone", PLAIN))["error_subcode"] == 2388023
-    sandbox.advance(30 * 86_400)
+    sandbox.clock.advance(30 * 86_400)
     assert sandbox.create("gone", PLAIN).status_code == 200
 
 
@@ -196,13 +194,13 @@ def test_edit_starts_a_review_and_has_a_quota(sandbox, tools):
     made = sandbox.create("draft", PLAIN).json()["id"]
     change = {"components": [body("Changed.")]}
     assert sandbox.call("POST", made, json=change).status_code == 400
-    sandbox.advance(61)
+    sandbox.clock.advance(61)
     assert sandbox.call("POST", made, json=change).json()["success"] is True
     assert sandbox.call("GET", made).json()["status"] == "PENDING"
-    sandbox.advance(61)
+    sandbox.clock.advance(61)
     assert sandbox.call("GET", made).json()["components"] == [body("Changed.")]
     assert sandbox.call("POST", made, json=change).status_code == 400
-    sandbox.advance(86_400)
+    sandbox.clock.advance(86_400)
     assert sandbox.call("POST", made, json={"name": "other"}).status_code == 400
     assert sandbox.call("POST", made, json={"category": "MARKETING"}).status_code == 400
     assert sandbox.call("POST", made, json=change).status_code == 200
@@ -374,8 +372,8 @@ def test_carousels_match_card_by_card(sandbox, tools):
 def test_creations_are_bounded_per_hour(limited):
     codes = []
     for index in range(101):
-        limited.advance(0.2)
+        limited.clock.advance(0.2)
         codes.append(limited.create(f"n{index}", PLAIN).status_code)
-    limited.advance(3600)
+    limited.clock.advance(3600)
     assert codes == [200] * 100 + [400]
     assert limited.create("more", PLAIN).status_code == 200
