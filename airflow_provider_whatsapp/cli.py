@@ -1,5 +1,6 @@
 """
-The commands: ``python -m airflow_provider_whatsapp templates plan|apply|pull PATH``, ``connect`` and ``results PATH``.
+The commands: ``python -m airflow_provider_whatsapp templates plan|apply|pull PATH``, ``connect``, ``results PATH`` and
+``receiver``.
 
 They start fast and run in any CI: nothing of Airflow is imported, unless results lie in an object store, and the
 connection comes from the environment.
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp import __version__
+from airflow_provider_whatsapp.events import command as receiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -118,6 +120,10 @@ def parser() -> argparse.ArgumentParser:
     for flags, fields in RESULTS_OPTIONS:
         results.add_argument(*flags, **fields)
     results.set_defaults(run=results_command)
+    receive = groups.add_parser("receiver", help=receiver.HELP, description=receiver.HELP)
+    for flags, fields in receiver.OPTIONS:
+        receive.add_argument(*flags, **fields)
+    receive.set_defaults(run=receiver.receiver_command)
     return made
 
 

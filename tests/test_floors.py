@@ -14,6 +14,7 @@ FLOORS = {
     "preview": 0,
     "client": 1,
     "delivery": 2,
+    "events": 2,
     "message_templates": 2,
     "tables": 2,
     "cli": 2,

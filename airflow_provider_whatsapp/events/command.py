@@ -1,0 +1,131 @@
+"""``python -m airflow_provider_whatsapp receiver``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HELP = "receive WhatsApp's webhooks and store receipts and replies in a database; runs until it is stopped"
+DATABASE, VERIFY_TOKEN = "WHATSAPP_EVENTS_URL", "WHATSAPP_VERIFY_TOKEN"
+APP_SECRET, PATH_SECRET = "WHATSAPP_APP_SECRET", "WHATSAPP_PATH_SECRET"
+PORT = 8426
+
+
+def _port(raw: str) -> int:
+    if not raw.isascii() or not raw.isdigit() or int(raw) > 65_535:
+        raise argparse.ArgumentTypeError(f"must be 0 to 65535, not {raw}")
+    return int(raw)
+
+
+def _days(raw: str) -> float:
+    try:
+        return float(raw)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number of days, not {raw}") from None
+
+
+OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+    (
+        ("--database",),
+        {
+            "metavar": "URL",
+            "help": "where events are stored: sqlite:////var/lib/whatsapp/events.db or "
+            f"postgresql://user@host/database (or {DATABASE}, which other users of the machine cannot read)",
+        },
+    ),
+    (("--host",), {"default": "127.0.0.1", "help": "address to listen on (default 127.0.0.1)"}),
+    (("--port",), {"type": _port, "default": PORT, "help": f"port; 0 takes a free one (default {PORT})"}),
+    (
+        ("--verify-token",),
+        {"metavar": "T", "help": f"what WhatsApp repeats when it checks the URL (or {VERIFY_TOKEN})"},
+    ),
+    (
+        ("--app-secret",),
+        {
+            "metavar": "S",
+            "help": f"secret of your Meta app: signatures are checked with it (or {APP_SECRET})",
+        },
+    ),
+    (
+        ("--path-secret",),
+        {
+            "metavar": "P",
+            "help": f"the URL's last part has to be this, 32 characters at least (or {PATH_SECRET}); events are "
+            "marked unverified without an app secret",
+        },
+    ),
+    (
+        ("--keep-days",),
+        {
+            "type": _days,
+            "default": 90.0,
+            "metavar": "DAYS",
+            "help": "delete older events (default 90; 0: never)",
+        },
+    ),
+]
+
+
+def receiver_command(given: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> int:
+    """
+    Run ``receiver``.
+
+    :param given: The parsed command line.
+    :param environment: What is not on it.
+    :return: The exit status.
+    """
+    from airflow_provider_whatsapp.client.errors import WhatsAppError
+
+    try:
+        return _serve(given, environment)
+    except WhatsAppError as error:
+        return _give_up(str(error))
+    except OSError as error:
+        advice = "stop what is using it, or take a free port with --port 0"
+        return _give_up(f"Cannot listen on {given.host}:{given.port} ({error.strerror}): {advice}")
+
+
+def _serve(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    from airflow_provider_whatsapp.client.errors import ConfigurationError
+    from airflow_provider_whatsapp.events.receiver import Settings
+    from airflow_provider_whatsapp.events.serve import bind, log_to_stderr, serve, url_of
+    from airflow_provider_whatsapp.events.store import EventStore
+
+    database = given.database or environment.get(DATABASE)
+    if not database:
+        raise ConfigurationError(
+            "there is no database for the events",
+            advice=f"Set {DATABASE} (or give --database) to sqlite:////var/lib/whatsapp/events.db for one machine, or "
+            "to postgresql://user:password@host/database for several.",
+        )
+    settings = Settings(
+        verify_token=given.verify_token or environment.get(VERIFY_TOKEN, ""),
+        app_secret=given.app_secret or environment.get(APP_SECRET),
+        path_secret=given.path_secret or environment.get(PATH_SECRET),
+        keep_days=given.keep_days,
+    )
+    store = EventStore.open(database)
+    store.create_or_upgrade()
+    listener = bind(given.host, given.port)
+    log_to_stderr()
+    serve(
+        store, settings, listener, lambda: _say(f"WhatsApp receiver ready at {url_of(given.host, listener)}")
+    )
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _give_up(reason: str) -> int:
+    from airflow_provider_whatsapp.client.masking import printable
+
+    sys.stderr.write(f"{printable(reason)}\n")
+    return 1

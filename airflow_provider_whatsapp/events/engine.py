@@ -1,0 +1,135 @@
+"""From a database URL to an engine that waits for nothing for long, and whose errors show no values."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import QueuePool
+
+from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL, Connection, Engine
+
+CONNECT_SECONDS = 5
+STATEMENT_SECONDS = 15
+"""After so long a statement, a wait for a lock or a silent network is an error."""
+_BUSY_SECONDS = 10
+"""How long SQLite waits for another process's transaction."""
+READ_ONLY = {"whatsapp_read_only": True}
+"""Execution options of a connection that only reads: in SQLite it takes no lock from those who write."""
+INSTALL = "pip install 'airflow-provider-whatsapp[events]'"
+
+
+def open_engine(url: str | URL, *, pool_size: int = 3) -> Engine:
+    """
+    Make an engine; nothing connects yet.
+
+    :param url: A database URL as SQLAlchemy reads it: ``sqlite:////var/lib/whatsapp/events.db`` or
+        ``postgresql://user:password@host/database``.
+    :param pool_size: Connections at a time.
+    :raises ConfigurationError: The URL cannot be read, or its driver is not installed.
+    """
+    try:
+        parsed = _with_driver(make_url(url))
+        options = _options(parsed)
+        engine = create_engine(
+            parsed,
+            future=True,  # SQLAlchemy 1.4 behaves as 2.0 does
+            poolclass=QueuePool,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=CONNECT_SECONDS,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            **options,
+        )
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+        if isinstance(error, ConfigurationError):
+            raise
+        # The text of these errors may repeat the URL, with its password.
+        raise ConfigurationError(
+            "the URL of the event database cannot be used, or its driver is not installed",
+            advice="Write it as sqlite:////var/lib/whatsapp/events.db or postgresql://user:password@host/database; "
+            f"PostgreSQL's driver comes with {INSTALL}.",
+        ) from None
+    if parsed.get_backend_name() == "sqlite":
+        _prepare_sqlite(engine)
+    elif parsed.get_backend_name() == "postgresql":
+        event.listen(engine, "connect", _limit_statements)
+    return engine
+
+
+def _with_driver(url: URL) -> URL:
+    """Name PostgreSQL's driver: SQLAlchemy 2.1 has another default than 2.0, and Airflow writes ``postgres``."""
+    if url.drivername not in ("postgres", "postgresql"):
+        return url
+    modern = not sqlalchemy.__version__.startswith("1.")
+    for name, usable in (("psycopg2", True), ("psycopg", modern)):
+        if usable and importlib.util.find_spec(name) is not None:
+            return url.set(drivername=f"postgresql+{name}")
+    raise ConfigurationError("no driver for PostgreSQL is installed", advice=f"Install one: {INSTALL}.")
+
+
+def _options(url: URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        if url.database in (None, "", ":memory:") or "mode=memory" in str(url.database):
+            raise ConfigurationError(
+                "the event database is in memory, and its events would be lost",
+                advice="Name a file: sqlite:////var/lib/whatsapp/events.db.",
+            )
+        return {"connect_args": {"timeout": _BUSY_SECONDS, "check_same_thread": False}}
+    if url.get_driver_name() not in ("psycopg2", "psycopg"):
+        return {}
+    limits = {
+        "connect_timeout": CONNECT_SECONDS,
+        "tcp_user_timeout": STATEMENT_SECONDS * 1000,
+        "keepalives_idle": STATEMENT_SECONDS,
+        "application_name": "whatsapp-events",
+    }
+    own = {name: value for name, value in limits.items() if name not in url.query}
+    # Many rows in few round trips; psycopg does so by itself.
+    batches = {"executemany_mode": "values_plus_batch"} if url.get_driver_name() == "psycopg2" else {}
+    return {"connect_args": own, **batches}
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    if engine.url.database and not engine.url.database.startswith("file:"):
+        _create_private(Path(engine.url.database))
+
+    @event.listens_for(engine, "connect")
+    def _connected(raw: Any, _: Any) -> None:
+        # The driver's own transactions begin too late: two writers would read first, and then refuse each other.
+        raw.isolation_level = None
+        cursor = raw.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        # An answer of 200 promises that the events outlive a power cut.
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        reads = connection.get_execution_options().get("whatsapp_read_only")
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _create_private(path: Path) -> None:
+    """Make the file for its owner alone, for numbers and texts are in it; one that is there keeps its mode."""
+    with contextlib.suppress(OSError):  # where it cannot be made, connecting says why
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _limit_statements(raw: Any, _: Any) -> None:
+    cursor = raw.cursor()
+    cursor.execute(f"SET statement_timeout = {STATEMENT_SECONDS * 1000}")
+    cursor.execute("SET TIME ZONE 'UTC'")
+    cursor.close()
+    raw.commit()

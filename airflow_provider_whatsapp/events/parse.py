@@ -1,0 +1,308 @@
+"""
+A webhook's body as typed events.
+
+Everything in it is hostile until it is read here: columns take bounded, clean texts alone, and what cannot be read as
+what it claims to be is kept raw, as :class:`~airflow_provider_whatsapp.events.kinds.Other`. Nothing is lost, and
+nothing but a body that is no JSON object is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow_provider_whatsapp.events.kinds import Event, Inbound, Other, Preference, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_EVENTS = 20_000
+"""Events of one delivery; WhatsApp batches up to 1,000."""
+ID_LIMIT = 255
+"""Characters of an ID, in ASCII."""
+WORD_LIMIT = 64
+"""Characters of a type, a status or a category."""
+TEXT_LIMIT = 65_536
+"""Characters of a text's column; ``raw`` has all of it. WhatsApp's own limit is 4,096."""
+LINE_LIMIT = 1_024
+CALLBACK_LIMIT = 512
+OPTED_OUT_OF_MARKETING = 131050
+
+_OBJECT = "whatsapp_business_account"
+_ID = re.compile(r"[!-~]{1,255}")
+_WORD = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_DIGITS = re.compile(r"[0-9]{1,32}")
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+_SAID = {"messages", "statuses", "contacts", "metadata", "messaging_product"}
+_LATEST = 4_102_444_800  # the year 2100
+_KNOWN_OWN = re.compile(r"awp1\.([A-Za-z0-9_-]{22})\.([0-9]{1,9})\.([0-9]{1,9})")
+
+
+class MalformedError(ValueError):
+    """A body that is no webhook: no JSON object, or far more than WhatsApp sends at once."""
+
+
+def parse(body: bytes) -> list[Event]:
+    """
+    Read a webhook's body.
+
+    :param body: As it was received.
+    :raises MalformedError: It is no JSON object, or holds more than :data:`MAX_EVENTS` events.
+    """
+    try:
+        return _events(_load(body))
+    except RecursionError as error:  # lists in lists, thousands of them
+        raise MalformedError("nested too deeply") from error
+
+
+def _events(document: dict[str, Any]) -> list[Event]:
+    entries = document.get("entry")
+    if document.get("object") != _OBJECT or not isinstance(entries, list):
+        return [_other("", document)]
+    found: list[Event] = []
+    for entry in entries:
+        for event in _entry(entry):
+            found.append(event)
+            if len(found) > MAX_EVENTS:
+                raise MalformedError(f"more than {MAX_EVENTS:,} events in one delivery")
+    return found
+
+
+def _load(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body.decode(), parse_constant=_refuse_constant, parse_float=_finite)
+    except ValueError as error:  # what is no UTF-8 is a ValueError too
+        raise MalformedError("no JSON") from error
+    if not isinstance(document, dict):
+        raise MalformedError("no JSON object")
+    return document
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse_constant(digits)
+
+
+def _entry(entry: Any) -> Iterator[Event]:
+    changes = entry.get("changes") if isinstance(entry, dict) else None
+    if not isinstance(changes, list):
+        yield _other("", entry)
+        return
+    account, moment = _digits(entry.get("id")) or "", _moment(entry.get("time"))
+    for change in changes:
+        field = _word(change.get("field")) if isinstance(change, dict) else None
+        value = change.get("value") if isinstance(change, dict) else None
+        if field is None or not isinstance(value, dict):
+            yield _other("", change, account=account, moment=moment)
+            continue
+        metadata = value.get("metadata")
+        number = (_digits(metadata.get("phone_number_id")) if isinstance(metadata, dict) else None) or ""
+        if field == "messages":
+            yield from _messages(value, account, number, moment)
+            continue
+        if field == "user_preferences":
+            yield from _preferences(value, account)
+        yield _other(field, value, account=account, number=number, moment=moment)
+
+
+def _messages(value: dict[str, Any], account: str, number: str, moment: datetime | None) -> Iterator[Event]:
+    """Yield what the field ``messages`` holds; what is neither a status nor a message is kept under its own name."""
+    nothing = True
+    for key, read in (("statuses", _status), ("messages", _inbound)):
+        items = value.get(key)
+        for item in items if isinstance(items, list) else [] if items is None else [items]:
+            nothing = False
+            event = read(item, value, account, number) if isinstance(item, dict) else None
+            if event is None:
+                yield _other(f"messages.{key}", item, account=account, number=number, moment=moment)
+                continue
+            yield event
+            if isinstance(event, Status) and event.error_code == OPTED_OUT_OF_MARKETING:
+                yield from _refused_marketing(event)
+    for key in value.keys() - _SAID:
+        nothing = False
+        field = f"messages.{key}" if _word(key) else "messages"
+        yield _other(field[:WORD_LIMIT], value[key], account=account, number=number, moment=moment)
+    if nothing:
+        yield _other("messages", value, account=account, number=number, moment=moment)
+
+
+def _status(item: dict[str, Any], _: dict[str, Any], account: str, number: str) -> Status | None:
+    message_id, status = _id(item.get("id")), _word(item.get("status"))
+    if message_id is None or status is None:
+        return None
+    errors, pricing = item.get("errors"), item.get("pricing")
+    error = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    data = error.get("error_data")
+    price = pricing if isinstance(pricing, dict) else {}
+    billable = price.get("billable")
+    participant = _id(item.get("recipient_participant_id")) or _id(item.get("recipient_participant_user_id"))
+    return Status(
+        message_id=message_id,
+        status=status,
+        participant=participant or "",
+        account_id=account,
+        phone_number_id=number,
+        recipient=_id(item.get("recipient_id")),
+        recipient_user_id=_id(item.get("recipient_user_id")),
+        occurred_at=_moment(item.get("timestamp")),
+        callback_data=_text(item.get("biz_opaque_callback_data"), CALLBACK_LIMIT),
+        error_code=_code(error.get("code")),
+        error_title=_text(error.get("title") or error.get("message"), LINE_LIMIT),
+        error_details=_text(data.get("details") if isinstance(data, dict) else None, LINE_LIMIT),
+        price_category=_word(price.get("category")),
+        price_type=_word(price.get("type")),
+        price_model=_word(price.get("pricing_model")),
+        billable=billable if isinstance(billable, bool) else None,
+        raw=_raw(item),
+    )
+
+
+def _inbound(item: dict[str, Any], value: dict[str, Any], account: str, number: str) -> Inbound | None:
+    message_id, kind = _id(item.get("id")), _word(item.get("type"))
+    if message_id is None or kind is None:
+        return None
+    sender, user_id = _id(item.get("from")), _id(item.get("from_user_id"))
+    contact = _contact(value.get("contacts"), sender, user_id)
+    profile = contact.get("profile") if contact else None
+    context = item.get("context")
+    text, payload = _said(kind, item.get(kind))
+    return Inbound(
+        message_id=message_id,
+        kind=kind,
+        account_id=account,
+        phone_number_id=number,
+        sender=sender or (_id(contact.get("wa_id")) if contact else None),
+        sender_user_id=user_id or (_id(contact.get("user_id")) if contact else None),
+        profile_name=_text(profile.get("name") if isinstance(profile, dict) else None, LINE_LIMIT),
+        text=_text(text, TEXT_LIMIT),
+        payload=_text(payload, LINE_LIMIT),
+        context_id=_id(context.get("id")) if isinstance(context, dict) else None,
+        occurred_at=_moment(item.get("timestamp")),
+        raw=_raw(item),
+        contact=_raw(contact) if contact else None,
+    )
+
+
+def _contact(contacts: Any, sender: str | None, user_id: str | None) -> dict[str, Any] | None:
+    """Return the sender's contact; where the message names nobody, the only one that there is."""
+    found = [each for each in contacts if isinstance(each, dict)] if isinstance(contacts, list) else []
+    for contact in found:
+        if (sender and contact.get("wa_id") == sender) or (user_id and contact.get("user_id") == user_id):
+            return contact
+    return found[0] if len(found) == 1 and not sender and not user_id else None
+
+
+_REPLIES = {
+    "button_reply": ("title", "id"),
+    "list_reply": ("title", "id"),
+    "nfm_reply": ("body", "response_json"),
+}
+_TEXTS = {"text": ("body", ""), "button": ("text", "payload"), "reaction": ("emoji", "message_id")}
+
+
+def _said(kind: str, content: Any) -> tuple[Any, Any]:
+    """Return a message's text, and what stands behind a button or an entry of a list."""
+    if not isinstance(content, dict):
+        return None, None
+    names = _TEXTS.get(kind, ("caption", ""))
+    if kind == "interactive":
+        chosen = content.get("type")
+        names = _REPLIES.get(chosen, ("", "")) if isinstance(chosen, str) else ("", "")
+        content = content.get(chosen) if isinstance(chosen, str) else None
+        if not isinstance(content, dict):
+            return None, None
+    return content.get(names[0]), content.get(names[1])
+
+
+def _preferences(value: dict[str, Any], account: str) -> Iterator[Preference]:
+    items = value.get("user_preferences")
+    for item in items if isinstance(items, list) else ():
+        if not isinstance(item, dict) or item.get("category") != "marketing_messages":
+            continue
+        number, user_id = _id(item.get("wa_id")), _id(item.get("user_id"))
+        wish = item.get("value")
+        if wish in ("stop", "resume") and (number or user_id):
+            yield Preference(
+                account_id=account,
+                number=number,
+                user_id=user_id,
+                scope="marketing",
+                opted_out=wish == "stop",
+                source="user_preferences",
+                occurred_at=_moment(item.get("timestamp")),
+            )
+
+
+def _refused_marketing(status: Status) -> Iterator[Preference]:
+    """Yield the opt-out that a failure reports: its recipient has stopped marketing messages of this account."""
+    if status.recipient or status.recipient_user_id:
+        yield Preference(
+            account_id=status.account_id,
+            number=status.recipient,
+            user_id=status.recipient_user_id,
+            scope="marketing",
+            opted_out=True,
+            source=f"error_{OPTED_OUT_OF_MARKETING}",
+            occurred_at=status.occurred_at,
+        )
+
+
+def own_callback(callback_data: str | None) -> tuple[str, int, int] | None:
+    """
+    Return hash, epoch and position of callback data that this package wrote; None where it is somebody's own.
+
+    :param callback_data: As a status carries it.
+    """
+    match = _KNOWN_OWN.fullmatch(callback_data or "")
+    return (match[1], int(match[2]), int(match[3])) if match else None
+
+
+def _other(
+    field: str, value: Any, *, account: str = "", number: str = "", moment: datetime | None = None
+) -> Other:
+    return Other(field=field, account_id=account, phone_number_id=number, occurred_at=moment, raw=_raw(value))
+
+
+def _raw(value: Any) -> str:
+    # In ASCII: a database takes neither NUL nor halves of characters, and escaped they harm nobody.
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _id(value: Any) -> str | None:
+    return value if isinstance(value, str) and _ID.fullmatch(value) else None
+
+
+def _word(value: Any) -> str | None:
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else None
+
+
+def _digits(value: Any) -> str | None:
+    text = (
+        str(value)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**32
+        else value
+    )
+    return text if isinstance(text, str) and _DIGITS.fullmatch(text) else None
+
+
+def _text(value: Any, limit: int) -> str | None:
+    return _UNSTORABLE.sub("\ufffd", value[:limit]) if isinstance(value, str) and value else None
+
+
+def _code(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31 else None
+
+
+def _moment(value: Any) -> datetime | None:
+    """Return a time given in seconds since 1970, as an integer or as digits."""
+    digits = _digits(value)
+    seconds = int(digits) if digits else 0
+    return datetime.fromtimestamp(seconds, UTC) if 0 < seconds < _LATEST else None

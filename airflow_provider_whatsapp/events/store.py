@@ -1,0 +1,275 @@
+"""
+The event store: what arrived, once each, whatever order it arrived in and however often.
+
+Every status of a message has a row of its own, so none overwrites another: how far a message got is the row with the
+highest ``status_rank``. A row whose delivery was signed replaces one whose delivery was not, and gets a new ``id``, so
+that whoever reads on from an ``id`` meets it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Table, and_, delete, insert, or_, select, text, update
+from sqlalchemy import func as sql
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+
+from airflow_provider_whatsapp.client.errors import WhatsAppError
+from airflow_provider_whatsapp.client.masking import clean_line
+from airflow_provider_whatsapp.events import tables
+from airflow_provider_whatsapp.events.engine import READ_ONLY, open_engine
+from airflow_provider_whatsapp.events.rows import Row, Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sqlalchemy.engine import URL, Connection, Engine
+
+    from airflow_provider_whatsapp.events.kinds import Event
+
+CHUNK = 500
+"""Values of one IN list."""
+DELETED_AT_ONCE = 5_000
+"""Rows that one transaction of retention deletes from a table."""
+
+_UPSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+class StoreError(WhatsAppError):
+    """The event store cannot be reached; where it is ``permanent``, it refuses what it was given."""
+
+
+class EventStore:
+    """
+    Reads and writes the store's tables; may be used from many threads.
+
+    :param engine: From :func:`~airflow_provider_whatsapp.events.engine.open_engine`.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._insert = _UPSERTS.get(engine.dialect.name)
+
+    @classmethod
+    def open(cls, url: str | URL, *, pool_size: int = 3) -> EventStore:
+        """
+        Open a store; nothing connects yet.
+
+        :param url: As SQLAlchemy reads it.
+        :param pool_size: Connections at a time.
+        :raises ConfigurationError: The URL cannot be read, or its driver is not installed.
+        """
+        return cls(open_engine(url, pool_size=pool_size))
+
+    @property
+    def kind(self) -> str:
+        """The database's kind: ``sqlite``, ``postgresql`` and so on."""
+        return self._engine.dialect.name
+
+    def create_or_upgrade(self) -> None:
+        """
+        Make the tables, or upgrade those of an earlier version.
+
+        :raises ConfigurationError: A newer version of this package has made them.
+        :raises StoreError: The database cannot be reached, or refuses.
+        """
+        with _reported():
+            tables.create_or_upgrade(self._engine)
+
+    def check(self) -> None:
+        """
+        Check that the database answers and holds the tables of this version.
+
+        :raises ConfigurationError: It holds none, or those of another version.
+        :raises StoreError: It cannot be reached, or refuses.
+        """
+        with _reported():
+            tables.check_version(self._engine)
+
+    def ping(self) -> None:
+        """
+        Ask the database for an answer.
+
+        :raises StoreError: There is none.
+        """
+        with self._reading() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def write(self, deliveries: Iterable[tuple[Sequence[Event], bool]]) -> None:
+        """
+        Write the events of deliveries in one transaction; once this returns, they are durable.
+
+        :param deliveries: The events of each, and whether its signature was checked.
+        :raises StoreError: Nothing was written.
+        """
+        rows = Rows(datetime.now(UTC))
+        for events, verified in deliveries:
+            rows.add(events, verified=verified)
+        with self._writing() as connection:
+            for table, kept in (
+                (tables.statuses, rows.statuses),
+                (tables.messages, rows.messages),
+                (tables.others, rows.others),
+            ):
+                if kept:  # in one order, so that two receivers never wait for each other
+                    self._put(connection, table, [kept[key] for key in sorted(kept)])
+            for row in sorted(rows.preferences, key=_contact):
+                self._put_preference(connection, row)
+
+    def _put(self, connection: Connection, table: Table, rows: list[Row]) -> None:
+        """Insert rows; of those that are there already, a verified one replaces one that is not."""
+        if self._insert is None:
+            self._put_each(connection, table, rows)
+            return
+        key = _ONCE[table]
+        statement = self._insert(table)
+        new = statement.excluded
+        changes = {column.name: new[column.name] for column in table.c if column.name not in (*key, "id")}
+        changes["id"] = (
+            new.id if self.kind == "postgresql" else select(sql.max(table.c.id) + 1).scalar_subquery()
+        )
+        replace = and_(new.verified, table.c.verified.is_(False))
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=list(key), set_=changes, where=replace), rows
+        )
+
+    def _put_each(self, connection: Connection, table: Table, rows: list[Row]) -> None:
+        """Do the same in any database, row by row."""
+        for row in rows:
+            if row["verified"]:
+                unverified = and_(_is_row(table, row), table.c.verified.is_(False))
+                connection.execute(delete(table).where(unverified))
+            self._insert_new(connection, table, row)
+
+    def _insert_new(self, connection: Connection, table: Table, row: Row) -> None:
+        """Insert a row, unless there is one with its key."""
+        if self._insert is not None:
+            statement = self._insert(table).on_conflict_do_nothing(index_elements=list(_ONCE[table]))
+            connection.execute(statement, [row])
+        elif (
+            connection.execute(select(sql.count()).select_from(table).where(_is_row(table, row))).scalar()
+            == 0
+        ):
+            connection.execute(insert(table), [row])
+
+    def _put_preference(self, connection: Connection, row: Row) -> None:
+        """Keep a person's latest wish; one that nobody signed never ends an opt-out that was signed."""
+        table = tables.opt_outs
+        self._insert_new(connection, table, row)
+        newer = table.c.changed_at < row["changed_at"]
+        if row["opted_out"] and row["verified"]:
+            newer = or_(newer, table.c.changed_at == row["changed_at"])
+        change = update(table).where(_is_row(table, row), newer)
+        if not row["verified"] and not row["opted_out"]:
+            change = change.where(or_(table.c.verified.is_(False), table.c.opted_out.is_(False)))
+        connection.execute(change.values(row))
+
+    def record_preferences(self, rows: Iterable[Row]) -> None:
+        """
+        Keep wishes that were found elsewhere, in replies say.
+
+        :param rows: All columns of ``whatsapp_opt_outs``.
+        :raises StoreError: Nothing was written.
+        """
+        with self._writing() as connection:
+            for row in sorted(rows, key=_contact):
+                self._put_preference(connection, row)
+
+    def record_sends(self, rows: Sequence[Row]) -> None:
+        """
+        Keep what tasks send; who is there already stays.
+
+        :param rows: All columns of ``whatsapp_sends``.
+        :raises StoreError: Nothing was written.
+        """
+        with self._writing() as connection:
+            for row in rows:
+                self._insert_new(connection, tables.sends, row)
+
+    def furthest(self, message_ids: Sequence[str]) -> dict[str, Row]:
+        """
+        Return for each message the row of the status that says most; a message without a status is left out.
+
+        :param message_ids: wamids.
+        :raises StoreError: The database cannot be reached, or refuses.
+        """
+        best: dict[str, Row] = {}
+        table = tables.statuses
+        with self._reading() as connection:
+            for start in range(0, len(message_ids), CHUNK):
+                some = table.c.message_id.in_(message_ids[start : start + CHUNK])
+                for row in connection.execute(select(table).where(some)).mappings():
+                    known = best.get(row["message_id"])
+                    if known is None or known["status_rank"] < row["status_rank"]:
+                        best[row["message_id"]] = dict(row)
+        return best
+
+    def delete_older(self, days: float) -> int:
+        """
+        Delete some of the rows that are older; opt-outs stay, however old they are.
+
+        :param days: What is younger stays.
+        :return: How many were deleted; 0: none is left.
+        :raises StoreError: The database cannot be reached, or refuses.
+        """
+        before, count = datetime.now(UTC) - timedelta(days=days), 0
+        for table, column in tables.AGES.items():
+            first = next(iter(table.primary_key.columns))
+            some = select(first).where(table.c[column] < before).limit(DELETED_AT_ONCE)
+            with self._writing() as connection:
+                # Fetched, for not every database deletes by a subquery of the same table with a limit.
+                keys = list(connection.execute(some).scalars())
+                for start in range(0, len(keys), CHUNK):
+                    connection.execute(delete(table).where(first.in_(keys[start : start + CHUNK])))
+            count += len(keys)
+        return count
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with _reported(), self._engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with _reported(), self._engine.connect() as connection:
+            yield connection.execution_options(**READ_ONLY)
+
+
+_ONCE: dict[Table, tuple[str, ...]] = {
+    tables.statuses: ("message_id", "status", "participant"),
+    tables.messages: ("message_id",),
+    tables.others: ("event_key",),
+    tables.opt_outs: ("account_id", "contact", "scope"),
+    tables.sends: ("send_hash",),
+}
+"""The columns that tell a table's rows apart."""
+
+
+def _is_row(table: Table, row: Row) -> Any:
+    return and_(*(table.c[name] == row[name] for name in _ONCE[table]))
+
+
+def _contact(row: Row) -> tuple[Any, ...]:
+    return row["account_id"], row["contact"], row["scope"], row["changed_at"]
+
+
+@contextlib.contextmanager
+def _reported() -> Iterator[None]:
+    """Turn a database's errors into ones that show no rows."""
+    try:
+        yield
+    except OperationalError as error:
+        # Of these the text is about the server, the file or the lock, not about a row.
+        said = clean_line(str(error.orig).strip().partition("\n")[0], limit=200)
+        raise StoreError(f"the event store does not answer: {said}", advice="Check the database.") from None
+    except DBAPIError as error:
+        raise StoreError(f"the event store refuses ({type(error.orig).__name__})", permanent=True) from None
+    except SQLAlchemyError as error:
+        raise StoreError(f"the event store does not answer ({type(error).__name__})") from None
