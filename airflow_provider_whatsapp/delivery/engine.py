@@ -8,8 +8,8 @@ import queue
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, WhatsAppError
 from airflow_provider_whatsapp.client.masking import mask, place_of
@@ -22,6 +22,7 @@ from airflow_provider_whatsapp.delivery.places import Places
 from airflow_provider_whatsapp.delivery.progress import Progress
 from airflow_provider_whatsapp.delivery.recipients import Row, read_recipients
 from airflow_provider_whatsapp.delivery.report import Outcome, Report, from_note
+from airflow_provider_whatsapp.delivery.rules import OnUnknown, Rules
 from airflow_provider_whatsapp.delivery.stores import MemoryStore
 
 if TYPE_CHECKING:
@@ -29,45 +30,14 @@ if TYPE_CHECKING:
 
     from airflow_provider_whatsapp.client.resources.messages import SentMessage
 
-__all__ = ["Delivery", "Rules", "deliver", "read_recipients"]
+__all__ = ["Delivery", "OnUnknown", "Rules", "deliver", "read_recipients"]
 
 logger = logging.getLogger(__name__)
 
-OnUnknown = Literal["report", "resend"]
 COMMIT_AFTER = 1.0
 """Seconds that a result waits at most before it is written, where no new claims take it along."""
 GRACE = 4.0
 """Seconds that a task which is ended from outside waits for answers on their way; Airflow kills it after 5."""
-AWAY = 300.0
-"""Seconds that answers wait in memory for a ledger that cannot be written."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """
-    How to deliver.
-
-    :param on_unknown: What to do with those whose answer an earlier try has lost.
-    :param retry_refused: Send also to those whom an earlier try found refused for good; what refused may be mended.
-    :param varied: The messages differ from recipient to recipient.
-    :param threads: Requests at a time.
-    :param rate: Messages per second that the account allows; 0: no limit.
-    :param run: Failures in a row, of the same cause that is not the recipient's, that end the delivery.
-    :param away: Seconds that answers wait for a ledger that cannot be written.
-    """
-
-    on_unknown: OnUnknown = "report"
-    retry_refused: bool = False
-    varied: bool = False
-    threads: int = 8
-    rate: float = 0.0
-    run: int = 5
-    away: float = AWAY
-
-    @property
-    def in_flight(self) -> int:
-        """Recipients that are claimed without a result at most, where answers are slow or there is no limit."""
-        return 2 * self.threads
 
 
 class Delivery:
@@ -83,6 +53,8 @@ class Delivery:
     :param progress: Told of every outcome; None: nobody.
     :param take: Takes each outcome with its row, for a file of results; None: nobody.
     :param later: Says of a group whether its recipients are to wait for a later pass; once it does, it stays so.
+    :param callback_data: Makes what a message carries and Meta repeats in its statuses, of its row and the ledger's
+        epoch; ``send`` is handed it as ``callback_data=``. None: it carries nothing.
     """
 
     def __init__(
@@ -96,6 +68,7 @@ class Delivery:
         progress: Progress | None = None,
         take: Callable[[Row, Outcome], None] | None = None,
         later: Callable[[str], bool] | None = None,
+        callback_data: Callable[[Row, int], str] | None = None,
     ) -> None:
         self._book = Book(ledger, away=rules.away)
         self._ledger = ledger
@@ -106,6 +79,7 @@ class Delivery:
         self._progress = progress
         self._take = take
         self._later = later
+        self._callback_data = callback_data
         self._waiting: set[str] = set()
         self._todo: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
         # Apart from what wakes this thread: what comes out of a queue is lost when a time-out strikes just then.
@@ -239,7 +213,18 @@ class Delivery:
             return Outcome(row.to, "skipped", reason=row.skip)
         if known == "sent":
             return Outcome(row.to, "sent")
-        return None if self._wanted(row, known) else from_note(row.to, known)
+        return None if self._wanted(row, known) else self._of_note(row, known)
+
+    def _of_note(self, row: Row, note: Note) -> Outcome:
+        """Return the outcome that an earlier try has noted, with what its message carries where that is known."""
+        found, epoch = from_note(row.to, note), note.facts.get("epoch")
+        return found if epoch is None else replace(found, callback_data=self._carried(row, epoch))
+
+    def _carried(self, row: Row, epoch: int) -> str | None:
+        """Return what a message carries that has left, or may have; None where its row is not good for it."""
+        with contextlib.suppress(WhatsAppError):
+            return None if self._callback_data is None else self._callback_data(row, epoch)
+        return None
 
     def _wanted(self, row: Row, note: Note) -> bool:
         if row.skip is not None:
@@ -267,40 +252,46 @@ class Delivery:
 
     def _work(self) -> None:
         while (row := self._todo.get()) is not None:
-            permit, outcome = self._go_ahead(row)
+            options, outcome = self._go_ahead(row)
             if self._window.left():
                 self._news.put(None)  # the next are to be claimed
             if not isinstance(outcome, Outcome):
-                outcome = self._post(row.to, outcome, permit)
+                outcome = self._post(row.to, outcome, options)
             self._done.append((row, outcome))
             self._news.put(None)
 
     def _go_ahead(self, row: Row) -> tuple[dict[str, Any], Any]:
-        """Make a message and wait for its permit; return that and the message, or the outcome where nothing leaves."""
+        """Make a message and wait for its permit; return the options of ``send`` and it, or the outcome without it."""
         if self._stop.is_set():
             return {}, Outcome(row.to, "skipped", reason="stopped")
         try:
             message = self._prepare(row)
+            options: dict[str, Any] = {}
+            if self._callback_data is not None:
+                options["callback_data"] = self._callback_data(row, self._ledger.epoch)
         except WhatsAppError as error:
             return {}, Outcome(row.to, "failed", error=error)
         except Exception as error:
             logger.error("The message to %s could not be made: %s", mask(row.to), place_of(error))  # noqa: TRY400
             return {}, Outcome(row.to, "failed", error=WhatsAppError(_said(error), permanent=True))
         if self._permit is None:
-            return {}, message
+            return options, message
         permit = self._permit(self._stop)
         if permit is None:
             return {}, Outcome(row.to, "skipped", reason="stopped")
-        return {"permit": permit}, message
+        return options | {"permit": permit}, message
 
-    def _post(self, to: str, message: Any, permit: dict[str, Any]) -> Outcome:
+    def _post(self, to: str, message: Any, options: dict[str, Any]) -> Outcome:
+        carried = options.get("callback_data")
         try:
-            return Outcome(to, "sent", sent=self._send(to, message, **permit))
+            return Outcome(to, "sent", sent=self._send(to, message, **options), callback_data=carried)
         except WhatsAppError as error:
-            return Outcome(to, "unknown" if error.sent == "unknown" else "failed", error=error)
+            if error.sent != "unknown":
+                return Outcome(to, "failed", error=error)
+            return Outcome(to, "unknown", error=error, callback_data=carried)
         except Exception as error:
             logger.error("Not known whether the message to %s was sent: %s", mask(to), place_of(error))  # noqa: TRY400
-            return Outcome(to, "unknown", error=OutcomeUnknownError(_said(error)))
+            return Outcome(to, "unknown", error=OutcomeUnknownError(_said(error)), callback_data=carried)
 
     def _collect(self, report: Report, seconds: float) -> bool:
         """Take the answers that have come, and say whether there were any; wait for the first so long."""
@@ -363,7 +354,9 @@ class Delivery:
         """Tell of those whose answers did not come in time; a later try finds their claims."""
         for row in self._out.values():
             lost = OutcomeUnknownError("the task ended before the answer came", advice=DOUBT)
-            self._tell(row, Outcome(row.to, "unknown", error=lost), report, now=True)
+            carried = self._carried(row, self._ledger.epoch)
+            outcome = Outcome(row.to, "unknown", error=lost, callback_data=carried)
+            self._tell(row, outcome, report, now=True)
         self._out = {}
 
     def _dismiss(self) -> None:

@@ -20,13 +20,16 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_whatsapp.delivery.notes import LOST, Job, Note, Try
 from airflow_provider_whatsapp.delivery.stores import PAUSES, LedgerError, Store, attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+__all__ = ["LOST", "Begin", "Job", "Ledger", "LedgerError", "Note", "SourceChangedError", "Try"]
 
 VERSION = 1
 HEAD_NOTES = 12_000
@@ -37,60 +40,7 @@ CHUNK = 40_000
 MEMO_DAYS = 25
 """How long the id of an upload is used again; WhatsApp keeps it for 30 days."""
 
-NoteStatus = Literal["sent", "failed", "unknown", "skipped"]
 Begin = Literal["first", "again", "cleared", "fresh"]
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """
-    What became of a recipient to whom it was not simply sent.
-
-    :param status: ``failed``, ``unknown``, ``skipped``; ``sent`` where the message's ids are kept.
-    :param facts: Of the error, or the message's ids; JSON primitives.
-    :param again: A later try may send, because certainly nothing left.
-    """
-
-    status: NoteStatus
-    facts: dict[str, Any] = field(default_factory=dict, repr=False)
-    again: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """
-    What is sent to whom, to be recognised by a later try.
-
-    :param source: Digest of the recipients in their order.
-    :param message: Digest of what they are sent.
-    :param total: Number of recipients.
-    """
-
-    source: str
-    message: str
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class Try:
-    """
-    Which try of the task this is.
-
-    :param number: From 1.
-    :param max_tries: Airflow's count of retries; a clear in the UI raises it, a retry does not, so it tells them apart.
-    """
-
-    number: int = 1
-    max_tries: int = 0
-
-
-LOST = Note(
-    "unknown",
-    {
-        "type": "OutcomeUnknownError",
-        "message": "an earlier try ended before the answer was written down; the message may have been sent",
-    },
-)
 
 
 class SourceChangedError(LedgerError):
@@ -138,6 +88,11 @@ class Ledger:
         return self.store.durable
 
     @property
+    def epoch(self) -> int:
+        """A number that no earlier try had; what leaves in this one carries it."""
+        return int(self._head.get("epoch", 0))
+
+    @property
     def claimed(self) -> int:
         """How many are claimed without a result."""
         return len(self._claimed)
@@ -169,6 +124,7 @@ class Ledger:
         if not self._load():
             self._start(job, this)
             return "first"
+        self._head["epoch"] = self._next_epoch(this)
         cleared = this.max_tries != self._head["max_tries"]
         if cleared and resend_on_clear:
             self._start(job, this)
@@ -179,6 +135,10 @@ class Ledger:
             return "first"
         self._head |= {"try": this.number, "max_tries": this.max_tries, "finished": None}
         return "cleared" if cleared else "again"
+
+    def _next_epoch(self, this: Try) -> int:
+        # A deferred task comes back as the same try; a store that forgets knows the try's number alone.
+        return max(self._turn, self.epoch + 1, this.number)
 
     def _take_turn(self) -> None:
         """
@@ -207,6 +167,7 @@ class Ledger:
     def _start(self, job: Job, this: Try) -> None:
         self._head = {
             "v": VERSION,
+            "epoch": self.epoch or self._next_epoch(this),
             "source": job.source,
             "message": job.message,
             "total": job.total,
@@ -252,9 +213,10 @@ class Ledger:
             self._head["chunks"] = 0
             self._notes = [_row(position, note) for position, note in self._earlier.items()]
         self._size = len(json.dumps(self._notes))
+        lost = replace(LOST, facts=LOST.facts | ({"epoch": self.epoch} if self.epoch else {}))
         for position in head["claimed"]:
-            self._earlier[position] = LOST
-            self._keep(position, LOST)
+            self._earlier[position] = lost
+            self._keep(position, lost)
 
     def _refuse_change(self, job: Job) -> None:
         """Let another list or message pass only where nothing of the first has left."""
@@ -311,7 +273,8 @@ class Ledger:
         if note.status == "sent":
             self._head["sent"] += 1
         if note.status != "sent" or earlier is not None or self.remember_sent:
-            self._keep(position, note)
+            left = note.status in ("sent", "unknown")
+            self._keep(position, replace(note, facts=note.facts | {"epoch": self.epoch}) if left else note)
 
     def _keep(self, position: int, note: Note) -> None:
         row = _row(position, note)

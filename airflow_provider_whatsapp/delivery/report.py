@@ -34,6 +34,7 @@ class Outcome:
     :param sent: What WhatsApp accepted; None for a message of an earlier try whose ids were not kept.
     :param error: Why not.
     :param reason: Why skipped: ``duplicate``, ``suppressed`` or ``stopped`` (the delivery ended before).
+    :param callback_data: What the message carries and Meta repeats in its statuses, where it left or may have.
     """
 
     to: str = field(repr=False)
@@ -41,6 +42,7 @@ class Outcome:
     sent: SentMessage | None = None
     error: errors.WhatsAppError | None = None
     reason: str | None = None
+    callback_data: str | None = field(default=None, repr=False)
 
     @property
     def again(self) -> bool:
@@ -56,6 +58,8 @@ class Outcome:
             row |= {"message_id": self.sent.message_id, "wa_id": self.sent.wa_id}
             if self.sent.message_status:
                 row["message_status"] = self.sent.message_status
+            if self.sent.endpoint != "messages":
+                row["endpoint"] = self.sent.endpoint
         if self.error is not None:
             row["error"] = self.error.to_dict()
         if self.reason is not None:
@@ -68,6 +72,7 @@ class Outcome:
         if self.sent is not None:
             facts = {"message_id": self.sent.message_id, "wa_id": self.sent.wa_id}
             facts |= {"message_status": self.sent.message_status} if self.sent.message_status else {}
+            facts |= {"endpoint": self.sent.endpoint} if self.sent.endpoint != "messages" else {}
         elif self.error is not None:
             known = self.error.to_dict()
             facts = {key: _short(known[key]) for key in _FACTS if key in known}
@@ -84,6 +89,7 @@ def from_note(to: str, note: Note) -> Outcome:
     :param note: What the ledger holds.
     """
     facts = dict(note.facts)
+    facts.pop("epoch", None)
     if note.status == "skipped":
         return Outcome(to, "skipped", reason=facts.get("reason"))
     if note.status == "sent":
@@ -92,6 +98,7 @@ def from_note(to: str, note: Note) -> Outcome:
             wa_id=facts.get("wa_id"),
             to=to,
             message_status=facts.get("message_status"),
+            endpoint=facts.get("endpoint", "messages"),
         )
         return Outcome(to, "sent", sent=sent)
     kind = getattr(errors, str(facts.pop("type", "")), errors.WhatsAppError)

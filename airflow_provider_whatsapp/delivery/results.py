@@ -113,6 +113,8 @@ class Results:
         line = {"n": row.position, **outcome.to_dict(), "given": row.given, "where": row.where}
         if outcome.status == "sent" and outcome.sent is None:
             line["earlier"] = True
+        if outcome.callback_data is not None:
+            line["callback_data"] = outcome.callback_data
         if keeps_row(line):
             line["row"] = dict(row.values)
         if message is not None:

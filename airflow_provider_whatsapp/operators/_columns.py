@@ -80,7 +80,9 @@ class AuthorsColumns:
 class TakesColumns(DeliveringOperator):
     """A task whose arguments take values from the rows of a list."""
 
-    filled_fields: ClassVar[tuple[str, ...]] = ("header", "header_filename", "body", "buttons", "components")
+    filled_fields: ClassVar[tuple[str, ...]] = (
+        *("header", "header_filename", "body", "buttons", "components", "callback_data"),
+    )
 
     def _columns(self) -> set[str]:
         from airflow_provider_whatsapp.delivery.fill import columns

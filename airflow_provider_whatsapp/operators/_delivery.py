@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import uuid
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +13,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_whatsapp._suggest import refuse_unknown
 from airflow_provider_whatsapp.links import ResultsLink
-from airflow_provider_whatsapp.operators._arguments import count_or_share, flag, one_of
+from airflow_provider_whatsapp.operators._arguments import count_or_share, flag, one_of, optional, text
 from airflow_provider_whatsapp.operators._private import hidden
 from airflow_provider_whatsapp.operators._template_check import look_up
 from airflow_provider_whatsapp.policies import partial_with_policy, with_policy
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_whatsapp.client.messages import Message
-    from airflow_provider_whatsapp.client.rate_limit import Departure
     from airflow_provider_whatsapp.client.resources.messages import SentMessage
     from airflow_provider_whatsapp.delivery.approved import Approved
+    from airflow_provider_whatsapp.delivery.callback_data import CallbackData
     from airflow_provider_whatsapp.delivery.engine import Delivery, OnUnknown
     from airflow_provider_whatsapp.delivery.ledger import Begin, Job, Ledger, Try
     from airflow_provider_whatsapp.delivery.report import Report
@@ -51,6 +52,8 @@ class DeliveringOperator(TextFields, BaseOperator):
         nothing. (templated)
     :param max_failed: How many may fail, or be unknown, while the task succeeds: a count, or a share below 1.
         (templated)
+    :param callback_data: Up to 512 characters that Meta repeats in every status of the messages; None: a mark of this
+        package's, which says nothing about anybody and by which a receipt finds its send. (templated)
     :param log_pii: Show numbers and values in logs and rendered fields. (templated)
     """
 
@@ -62,9 +65,10 @@ class DeliveringOperator(TextFields, BaseOperator):
         "on_unknown",
         "resend_on_clear",
         "max_failed",
+        "callback_data",
         "log_pii",
     )
-    shown_fields: ClassVar[frozenset[str]] = frozenset(template_fields) | frozenset(
+    shown_fields: ClassVar[frozenset[str]] = (frozenset(template_fields) - {"callback_data"}) | frozenset(
         ("template_name", "language", "check_template", "check_health", "skip_if_empty")
     )
     """Template fields that say nothing about anybody. All others of this package are hidden unless ``log_pii``."""
@@ -74,6 +78,7 @@ class DeliveringOperator(TextFields, BaseOperator):
         "on_unknown": one_of("report", "resend"),
         "resend_on_clear": flag,
         "max_failed": count_or_share,
+        "callback_data": optional(text),
         "log_pii": flag,
     }
     """What makes of a rendered argument, a text maybe, what it stands for; or refuses it before any request."""
@@ -92,6 +97,7 @@ class DeliveringOperator(TextFields, BaseOperator):
         on_unknown: OnUnknown | str = "report",
         resend_on_clear: bool | str = False,
         max_failed: float | str = 0,
+        callback_data: str | None = None,
         log_pii: bool | str = False,
         **kwargs: Any,
     ) -> None:
@@ -103,6 +109,7 @@ class DeliveringOperator(TextFields, BaseOperator):
         self.on_unknown: Any = on_unknown
         self.resend_on_clear: Any = resend_on_clear
         self.max_failed: Any = max_failed
+        self.callback_data = callback_data
         self.log_pii: Any = log_pii
         self._revealed: dict[str, Any] | None = None
         self._delivery: Delivery | None = None
@@ -191,11 +198,19 @@ class DeliveringOperator(TextFields, BaseOperator):
     def _send(self, context: Context) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _send_to(self, key: str, message: Message, *, permit: Departure | None = None) -> SentMessage:
+    def _send_to(self, key: str, message: Message, **options: Any) -> SentMessage:
         """Send to a recipient that has been read: digits alone might be read again, as a national number."""
         from airflow_provider_whatsapp.client.phone import address
 
-        return self.hook.send(address(key), message, permit=permit)
+        return self.hook.send(address(key), message, **options)
+
+    def _carried(self, context: Context, *, varies: bool = False) -> CallbackData:
+        """Return what makes the callback data of each message; the user's own is refused where it is too long."""
+        from airflow_provider_whatsapp.delivery.callback_data import CallbackData, key_hash
+
+        # Without a task instance there is no key, and what is sent twice must not carry the same.
+        key = key_hash(*(_names(context) or [uuid.uuid4().hex]))
+        return CallbackData(key, self.callback_data, varies=varies)
 
     def on_kill(self) -> None:
         """Stop sending: what is on its way is waited for and written down."""
@@ -335,12 +350,17 @@ def opened(path: Any) -> Any:
     return object_path(path) if isinstance(path, str) else path
 
 
+def _names(context: Context) -> list[str]:
+    """Return the key of a task's ledger: DAG, run, task and map index."""
+    ti: Any = context.get("ti")
+    return [] if ti is None else [ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index)]
+
+
 def _store(context: Context, ledger_path: Any) -> Store:
     from airflow_provider_whatsapp._compat import in_task
     from airflow_provider_whatsapp.delivery.stores import FileStore, MarkedMemory, MemoryStore, StateStore
 
-    ti: Any = context.get("ti")
-    names = [] if ti is None else [ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index)]
+    names = _names(context)
     if ledger_path:
         return FileStore(opened(ledger_path), *names)
     accessor = context.get("task_state_store")

@@ -85,7 +85,8 @@ class BroadcastTemplateOperator(WaitsForWindow):
     :param timezone: The window's time zone, or ``recipient``: each one's own, by the calling code; None: the DAG's.
         (templated)
     :param kwargs: As for ``SendTemplateOperator``: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
-        ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``log_pii``.
+        ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``callback_data`` (with
+        ``"{column}"``), ``log_pii``.
     """
 
     operator_extra_links: tuple[BaseOperatorLink, ...] = (WhatsAppManagerLink(), ResultsLink())
@@ -187,6 +188,7 @@ class BroadcastTemplateOperator(WaitsForWindow):
 
         config = self.hook.client.config
         config.require("phone_number_id")
+        self._carried(context, varies=True)  # refuses what is wrong with it before any request
         window = self._window(context)
         recipients = self._recipients(context, window)
         survey = recipients.survey()
@@ -240,6 +242,7 @@ class BroadcastTemplateOperator(WaitsForWindow):
             progress=Progress(survey.total, show=self._show, observe=self._observe),
             take=results.take if results is not None else None,
             later=gate.holds if gate is not None else None,
+            callback_data=self._carried(context, varies=True),
         )
         report = Report(limit=SHOWN_FAILURES)
         if results is not None:

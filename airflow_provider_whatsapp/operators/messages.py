@@ -80,6 +80,7 @@ class _SendOperator(DeliveringOperator):
         recipients = read_recipients(self.to, default_country=self.hook.client.config.default_country)
         total = len(recipients)
         self.hook.client.config.require("phone_number_id")
+        carried = self._carried(context)
         job = Job(digest(recipients), self._message_digest(), total)
         ledger, begin = self._open_ledger(context, job, remember_sent=total <= REMEMBERED)
         message = self._message(ledger)
@@ -95,6 +96,7 @@ class _SendOperator(DeliveringOperator):
             ),
             permit=self.hook.client.messages.permit,
             progress=Progress(total, each=total <= REMEMBERED, show=self._show, observe=self._observe),
+            callback_data=carried,
         )
         rows = [Row(position, to) for position, to in enumerate(recipients)]
         report = self._delivery.run(rows, Report())
@@ -148,6 +150,8 @@ class SendTemplateOperator(_SendOperator):
         nothing. (templated)
     :param max_failed: How many may fail, or be unknown, while the task succeeds: a count, or a share below 1.
         (templated)
+    :param callback_data: Up to 512 characters that Meta repeats in every status of the messages; None: a mark of this
+        package's, which says nothing about anybody and by which a receipt finds its send. (templated)
     :param log_pii: Show numbers and values in logs and rendered fields. (templated)
     """
 
@@ -246,7 +250,7 @@ class SendMediaOperator(_SendOperator):
     :param skip_if_empty: Skip the task when the file has no bytes (a CSV of one line has some), before any request;
         False: that is an error. (templated)
     :param kwargs: As for :class:`SendTemplateOperator`: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
-        ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``log_pii``.
+        ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``callback_data``, ``log_pii``.
     """
 
     content_fields: ClassVar[tuple[str, ...]] = ("media", "kind", "caption", "filename")
@@ -295,7 +299,7 @@ class SendTextOperator(_SendOperator):
     :param text: 1 to 4,096 characters. (templated)
     :param preview_url: Show a preview of the first link. (templated)
     :param kwargs: As for :class:`SendTemplateOperator`: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
-        ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``log_pii``.
+        ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``callback_data``, ``log_pii``.
     """
 
     content_fields: ClassVar[tuple[str, ...]] = ("text", "preview_url")
@@ -326,7 +330,7 @@ class SendMessageOperator(_SendOperator):
     :param to: One recipient or a list: numbers in international form, or business-scoped user ids. (templated)
     :param message: ``type`` and the fields of its model, or Graph's own nested form. (templated)
     :param kwargs: As for :class:`SendTemplateOperator`: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
-        ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``log_pii``.
+        ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``callback_data``, ``log_pii``.
     """
 
     content_fields: ClassVar[tuple[str, ...]] = ("message",)

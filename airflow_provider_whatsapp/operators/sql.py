@@ -63,7 +63,7 @@ class SqlToWhatsAppOperator(_SendOperator):
         (templated)
     :param kwargs: As for :class:`~airflow_provider_whatsapp.operators.messages.SendTemplateOperator`:
         ``maton_conn_id``, ``phone_number_id``, ``waba_id``, ``ledger_path``, ``on_unknown``, ``resend_on_clear`` (it
-        runs the query again), ``max_failed``, ``log_pii``.
+        runs the query again), ``max_failed``, ``callback_data``, ``log_pii``.
     """
 
     content_fields: ClassVar[tuple[str, ...]] = (

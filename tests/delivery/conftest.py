@@ -53,6 +53,7 @@ def deliver(client, store):
         stop=None,
         take=None,
         permit=None,
+        callback_data=None,
         **rules,
     ):
         recipients = source if isinstance(source, Recipients) else Recipients(source)
@@ -70,6 +71,7 @@ def deliver(client, store):
             rules=Rules(**rules),
             take=take,
             permit=permit,
+            callback_data=callback_data,
         )
         if stop is not None:
             stop(delivery)

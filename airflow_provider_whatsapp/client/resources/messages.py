@@ -118,7 +118,7 @@ class Messages(Resource):
         if reply_to:
             body["context"] = {"message_id": reply_to}
         if callback_data:
-            body["biz_opaque_callback_data"] = _callback_data(callback_data)
+            body["biz_opaque_callback_data"] = check_callback_data(callback_data)
         endpoint: Endpoint = "messages"
         if marketing is not None:
             _check_marketing(body, group=group)
@@ -167,7 +167,15 @@ def _check_marketing(body: dict[str, Any], *, group: bool) -> None:
         )
 
 
-def _callback_data(text: str) -> str:
+def check_callback_data(text: str) -> str:
+    """
+    Return callback data that Meta takes.
+
+    :param text: What is to come back with each status.
+    :raises PayloadError: It is empty or too long.
+    """
+    if not text.strip():
+        raise PayloadError("is empty", field="callback_data", advice="Leave it out, or give a text.")
     if len(text) > MAX_CALLBACK_DATA:
         raise PayloadError(
             f"{len(text)} characters", field="callback_data", limit=MAX_CALLBACK_DATA, doc="Service messages"
