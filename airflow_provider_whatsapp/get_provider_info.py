@@ -208,13 +208,21 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [
             {
                 "integration-name": integration,
-                "python-modules": [f"{package}.sensors.messages", f"{package}.sensors.templates"],
+                "python-modules": [
+                    f"{package}.sensors.health",
+                    f"{package}.sensors.messages",
+                    f"{package}.sensors.templates",
+                ],
             }
         ],
         "triggers": [
             {
                 "integration-name": integration,
-                "python-modules": [f"{package}.triggers.messages", f"{package}.triggers.templates"],
+                "python-modules": [
+                    f"{package}.triggers.health",
+                    f"{package}.triggers.messages",
+                    f"{package}.triggers.templates",
+                ],
             }
         ],
         "extra-links": [f"{package}.links.WhatsAppManagerLink", f"{package}.links.ResultsLink"],

@@ -34,7 +34,7 @@ TEMPLATE = {
     "category": "UTILITY",
     "components": [{"type": "BODY", "text": "It is {{1}}."}],
 }
-NUMBER_TABLES = {"xcom", "task_state_store", "task_state"}
+NUMBER_TABLES = {"xcom", "xcom_v2", "task_state_store", "task_state"}
 """Where numbers stand by contract: reports in XCom, and ledgers in Airflow's state store."""
 
 

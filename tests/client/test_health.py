@@ -19,7 +19,8 @@ from airflow_provider_whatsapp.client.resources.health import (
     MAX_REASONS,
     Entity,
     Health,
-    fetch_health,
+    fetch_number_health,
+    fetch_template_health,
     is_refusal,
     number_health,
 )
@@ -196,7 +197,7 @@ def test_each_node_is_asked_by_one_request(client, sandbox):
     assert len(sandbox.requests) == before + 3
 
 
-def test_number_and_templates_together(client, sandbox):
+def test_a_template_is_found_by_name_and_language(client, sandbox):
     sandbox.control(
         "POST",
         "health_status",
@@ -205,21 +206,25 @@ def test_number_and_templates_together(client, sandbox):
         can_send_message="LIMITED",
     )
 
-    found = fetch_health(client, [("hello_world", "en_US")])
+    found = fetch_template_health(client, "hello_world", "en_US")
 
     assert [each.kind for each in found.of("LIMITED")] == ["MESSAGE_TEMPLATE"]
-    assert found.entities[0].kind == "PHONE_NUMBER"
     with pytest.raises(NotFoundError, match=r"no template hello_world \(de\)"):
-        fetch_health(client, [("hello_world", "de")])
+        fetch_template_health(client, "hello_world", "de")
 
 
 def test_a_field_that_may_not_be_read_is_unknown(client, sandbox):
     sandbox.control("POST", "health_status", refused=True)
 
-    found = fetch_health(client, [("hello_world", "en_US")])
+    for found in (fetch_number_health(client), fetch_template_health(client, "hello_world", "en_US")):
+        assert found.state == "UNKNOWN"
+        assert "nonexisting field" in found.unread
 
-    assert found.state == "UNKNOWN"
-    assert "nonexisting field" in found.unread
+
+def test_a_number_that_is_not_there_is_no_refused_field(sandbox):
+    config = ClientConfig(api_key=sandbox.connection["password"], host=sandbox.url, phone_number_id="1")
+    with WhatsAppClient(config) as client, pytest.raises(NotFoundError):
+        fetch_number_health(client)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from airflow_provider_whatsapp.client.masking import clean_line
 from airflow_provider_whatsapp.client.resources.base import Resource, graph_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from typing import Self
 
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
@@ -246,24 +246,31 @@ def number_health(client: WhatsAppClient, *, seconds: float = SECONDS) -> Health
         return Health(unread=error.message)
 
 
-def fetch_health(client: WhatsAppClient, templates: Sequence[tuple[str, str]] = ()) -> Health:
+def fetch_number_health(client: WhatsAppClient) -> Health:
     """
-    Return the health of the sending number and of templates; a field that this connection may not read is unknown.
+    Return the health of the sending number; where this connection may not read it, it is unknown.
 
     :param client: The client.
-    :param templates: Names and languages.
-    :raises NotFoundError: The account has no such template, or there is no such number.
+    :raises WhatsAppError: There is no such number, the gateway did not answer, or a setting is wrong.
+    """
+    return _readable(client.health.number)
+
+
+def fetch_template_health(client: WhatsAppClient, name: str, language: str) -> Health:
+    """
+    Return the health of a template; where this connection may not read it, it is unknown.
+
+    :param client: The client.
+    :param name: Its name.
+    :param language: Its language.
+    :raises NotFoundError: The account has no such template.
     :raises WhatsAppError: The gateway did not answer, or a setting is wrong.
     """
-    found = _readable(client.health.number)
-    for name, language in templates:
-        found = found.joined(_readable(partial(_template, client, name, language)))
-    return found
+    return _readable(partial(_template, client, name, language))
 
 
 def _template(client: WhatsAppClient, name: str, language: str) -> Health:
-    fields = f"id,name,language,{FIELD}"
-    row = client.templates.find(name, language, fields=fields)
+    row = client.templates.find(name, language, fields=f"id,name,language,{FIELD}")
     if row is None:
         raise NotFoundError(
             f"the account has no template {name} ({language})",

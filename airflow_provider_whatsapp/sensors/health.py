@@ -1,0 +1,146 @@
+"""The sensor that waits until messages can go: until nothing of number, account and template is blocked."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk import PokeReturnValue
+
+from airflow_provider_whatsapp._compat import AirflowFailException, AirflowSensorTimeout, conf
+from airflow_provider_whatsapp.sensors._deferring import DeferringSensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+
+class WhatsAppHealthSensor(DeferringSensor):
+    """
+    Wait until number, account, business, app and, if named, a template may send, as Meta's ``health_status`` says.
+
+    .. code-block:: python
+
+        from airflow_provider_whatsapp.sensors.health import WhatsAppHealthSensor
+
+        WhatsAppHealthSensor(task_id="may_send", template_name="invitation", mode="reschedule", timeout=6 * 3600)
+
+    Each of them is judged by itself: it waits while one is ``BLOCKED``, goes on with a warning where one is
+    ``LIMITED``, and does not ask for Meta's overall word, which blocked calls make ``BLOCKED`` too. It returns what it
+    found: ``{"state": ..., "overall": ..., "entities": [...]}``. Where Meta does not let this connection read health it
+    goes on at once, with ``state`` ``UNKNOWN``; a gateway that does not answer is waited out, within the sensor's
+    ``timeout``. A number or template that does not exist fails the task at once, without retries (or skips it with
+    ``soft_fail``). One request per poll, two with a template.
+
+    :param template_name: Name of the template; None: number, account, business and app alone. (templated)
+    :param language: Its language. (templated)
+    :param maton_conn_id: The Airflow connection. (templated)
+    :param phone_number_id: Sender; None: the connection's. (templated)
+    :param waba_id: WhatsApp Business Account of the template; None: the connection's. (templated)
+    :param deferrable: Wait in the triggerer, without a worker slot; the default is Airflow's ``[operators]
+        default_deferrable``.
+    """
+
+    template_fields: Sequence[str] = (
+        "template_name",
+        "language",
+        "maton_conn_id",
+        "phone_number_id",
+        "waba_id",
+    )
+    ui_color = "#d9fdd3"
+
+    def __init__(
+        self,
+        *,
+        template_name: str | None = None,
+        language: str = "en_US",
+        maton_conn_id: str = "maton_whatsapp_default",
+        phone_number_id: str | None = None,
+        waba_id: str | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.template_name = template_name
+        self.language = language
+        self.maton_conn_id = maton_conn_id
+        self.phone_number_id = phone_number_id
+        self.waba_id = waba_id
+        self.deferrable = deferrable
+
+    @cached_property
+    def hook(self) -> MatonWhatsAppHook:
+        """The hook of the sensor's connection."""
+        from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+        return MatonWhatsAppHook(
+            self.maton_conn_id, phone_number_id=self.phone_number_id, waba_id=self.waba_id
+        )
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """
+        Ask once.
+
+        :param context: Airflow's context.
+        :raises AirflowFailException: Number or template does not exist, or a setting is wrong.
+        """
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+        from airflow_provider_whatsapp.triggers.health import look
+
+        try:
+            readiness = look(self.hook.client, self.template_name or None, self.language)
+        except WhatsAppError as error:
+            if error.permanent:
+                # A mistake of an argument or the connection is said whole by its one line: no cause below it.
+                raise AirflowFailException(str(error)) from None if isinstance(error, ValueError) else error
+            self.log.warning("The poll failed and will be repeated: %s", error)
+            return PokeReturnValue(is_done=False)
+        self._say(readiness.message, readiness.health)
+        return PokeReturnValue(is_done=readiness.ready, xcom_value=readiness.health)
+
+    def _say(self, message: str, health: dict[str, Any]) -> None:
+        say = self.log.info if health.get("state") == "AVAILABLE" else self.log.warning
+        say(message)
+
+    def _wait_in_triggerer(self) -> NoReturn:
+        from airflow_provider_whatsapp.triggers.health import HealthTrigger
+
+        # The trigger ends by itself at the timeout; Airflow's own limit comes a little later, for a trigger that hangs.
+        self.defer(
+            trigger=HealthTrigger(
+                template_name=self.template_name or None,
+                language=self.language,
+                maton_conn_id=self.maton_conn_id,
+                phone_number_id=self.phone_number_id,
+                waba_id=self.waba_id,
+                poke_interval=float(self.poke_interval),
+                end_time=time.time() + float(self.timeout),
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=float(self.timeout) + 60),
+        )
+
+    def execute_complete(self, context: Context, event: Any = None) -> Any:
+        """
+        Take the trigger's event.
+
+        :param context: Airflow's context.
+        :param event: What the trigger found.
+        :raises AirflowFailException: Number or template does not exist, or polling is useless.
+        :raises AirflowSensorTimeout: The time is over.
+        """
+        if not isinstance(event, dict) or "state" not in event:
+            msg = f"The trigger ended with an event that this version does not know: {event!r}"
+            raise AirflowFailException(msg)
+        if event["state"] == "timeout":
+            raise AirflowSensorTimeout(event["message"])
+        if event["state"] != "ready":
+            raise AirflowFailException(event["message"])
+        self._say(event["message"], event["health"])
+        return event["health"]

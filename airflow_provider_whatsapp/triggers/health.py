@@ -1,0 +1,188 @@
+"""The trigger that waits until number, account and template may send."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_whatsapp.triggers.polls import Account, Poll, Subscriber, subscription
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from airflow_provider_whatsapp.client.resources.health import Health
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """
+    Whether messages can go.
+
+    :param ready: Nothing is BLOCKED, as far as it can be read.
+    :param message: In words.
+    :param health: What was found, as JSON primitives.
+    """
+
+    ready: bool
+    message: str
+    health: dict[str, Any]
+
+
+def judge(health: Health) -> Readiness:
+    """
+    Judge whether messages can go; what this connection may not read keeps nobody waiting.
+
+    :param health: Of all that is waited for.
+    """
+    blocked = health.state == "BLOCKED"
+    said = f"{'Messages cannot go yet' if blocked else 'Messages can go'}: {health.describe()}"
+    return Readiness(not blocked, said, health.to_dict())
+
+
+def look(client: WhatsAppClient, name: str | None, language: str) -> Readiness:
+    """
+    Ask once and judge; one request, two with a template.
+
+    :param client: The client.
+    :param name: Name of the template; None: no template is waited for.
+    :param language: Its language.
+    :raises WhatsAppError: The gateway did not answer, or something does not exist.
+    """
+    from airflow_provider_whatsapp.client.resources.health import (
+        fetch_number_health,
+        fetch_template_health,
+    )
+
+    found = fetch_number_health(client)
+    return judge(found.joined(fetch_template_health(client, name, language)) if name else found)
+
+
+class HealthPoll(Poll):
+    """Asks for the number once for all that wait, and for each of their templates once."""
+
+    kind: ClassVar[str] = "health"
+
+    def ask(self, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
+        """
+        Ask, and let every subscriber judge.
+
+        :param subscribers: Who waits.
+        """
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+        from airflow_provider_whatsapp.client.resources.health import (
+            fetch_number_health,
+            fetch_template_health,
+        )
+
+        number = fetch_number_health(self.client)
+
+        @cache
+        def health_of(name: str | None, language: str) -> Health:
+            return number.joined(fetch_template_health(self.client, name, language)) if name else number
+
+        news: list[tuple[Subscriber, Any]] = []
+        for subscriber in subscribers:
+            try:
+                item = subscriber.judge(health_of)
+            except WhatsAppError as error:
+                if not error.permanent:
+                    raise
+                item = error  # one missing template is no matter of the others
+            if item is not None:
+                news.append((subscriber, item))
+        return news
+
+
+class _Ready(Subscriber):
+    def __init__(self, name: str | None, language: str) -> None:
+        super().__init__()
+        self.name = name
+        self.language = language
+
+    def judge(self, found: Callable[[str | None, str], Health]) -> Readiness | None:
+        readiness = judge(found(self.name, self.language))
+        self.last = readiness.message
+        return readiness if readiness.ready else None
+
+
+class HealthTrigger(BaseTrigger):
+    """
+    Wait until number, account and template may send, or the time is over; such triggers of a number share its polls.
+
+    It ends with one event: ``{"state": ..., "message": ..., "health": {...}}``, where the state is ``ready``, ``error``
+    or ``timeout``. While the gateway does not answer it polls less often.
+
+    :param template_name: Name of the template; None: no template is waited for.
+    :param language: Its language.
+    :param maton_conn_id: The Airflow connection.
+    :param phone_number_id: Sender; None: the connection's.
+    :param waba_id: WhatsApp Business Account; None: the connection's.
+    :param poke_interval: Seconds between two polls.
+    :param end_time: Unix time in seconds at which to give up.
+    """
+
+    def __init__(
+        self,
+        *,
+        template_name: str | None,
+        language: str,
+        maton_conn_id: str,
+        phone_number_id: str | None,
+        waba_id: str | None,
+        poke_interval: float,
+        end_time: float,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
+        self.template_name = template_name
+        self.language = language
+        self.maton_conn_id = maton_conn_id
+        self.phone_number_id = phone_number_id
+        self.waba_id = waba_id
+        self.poke_interval = poke_interval
+        self.end_time = end_time
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what Airflow stores to make this trigger again; no secret is among it."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "template_name": self.template_name,
+                "language": self.language,
+                "maton_conn_id": self.maton_conn_id,
+                "phone_number_id": self.phone_number_id,
+                "waba_id": self.waba_id,
+                "poke_interval": self.poke_interval,
+                "end_time": self.end_time,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and yield the one event."""
+        subscriber = _Ready(self.template_name, self.language)
+        account = Account(self.maton_conn_id, self.waba_id, self.phone_number_id)
+        try:
+            async with (
+                asyncio.timeout(max(0.0, self.end_time - time.time())),
+                subscription(HealthPoll, account, self.poke_interval, subscriber),
+            ):
+                news = await subscriber.news.get()
+        except TimeoutError:
+            yield _event("timeout", f"Messages could not go in time. {subscriber.last}")
+        except Exception as error:
+            yield _event("error", f"{error}" or type(error).__name__)
+        else:
+            if isinstance(news, Exception):
+                yield _event("error", f"{news}" or type(news).__name__)
+            else:
+                yield _event("ready", news.message, news.health)
+
+
+def _event(state: str, message: str, health: dict[str, Any] | None = None) -> TriggerEvent:
+    payload = {"state": state, "message": message, "health": health or {}}
+    return TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's
