@@ -20,7 +20,7 @@ SETUP_TOOLS = @PYTHON="$(PYTHON)" AIRFLOW_VERSION= TOOLS_ONLY=yes scripts/setup.
 WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(TOOLS)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test campaign lint format types bench scale-out storm docs ui-check build package matrix audit release-check clean
+.PHONY: help demo sandbox test campaign mutants lint format types bench scale-out storm docs ui-check build package matrix audit release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ campaign: ## broadcasts that meet a fault each, processes of Airflow killed amon
 	$(SETUP) examples tests
 	@$(RUN) tests/campaigns/rounds.py $(or $(ARGS),--seconds 120)
 	@$(RUN) tests/campaigns/chaos.py $(or $(ARGS),--seconds 150)
+
+mutants: ## change the critical modules one place at a time, and count what the tests notice (an hour; ARGS="--seed 7 --count 100")
+	$(SETUP) examples tests
+	@$(RUN) scripts/mutants.py --jobs $(JOBS) $(ARGS)
 
 lint: ## ruff: rules and format
 	$(SETUP) lint

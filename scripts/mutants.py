@@ -1,0 +1,307 @@
+"""
+Measures whether the tests notice a cut wire: changes the critical modules one place at a time, and runs their tests.
+
+    python scripts/mutants.py --seed 7 --count 150        a sample
+    python scripts/mutants.py --within delivery/engine     one module's, all of them
+
+A first pass learns which test enters which function, by coverage.py, and how long it takes; what it learns is kept in
+`build/mutants` until the code changes. A mutant then meets the tests that enter its function, those of its own module
+first, the quick ones before the slow, and is killed by the first that fails. Each runs in a copy of the project, in a
+process forked from one that has imported Airflow already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import queue
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from mutations import Mutant, mutants_of
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = Path("airflow_provider_whatsapp")
+CORE = ("transport", "retry", "rate_limit", "pace_board", "wire", "answers", "phone", "media")
+MODULES = (
+    *(f"client/{name}.py" for name in CORE),
+    "delivery/*.py",
+    "message_templates/plan.py",
+    "message_templates/apply.py",
+    "notifications/*.py",
+)
+TESTS = ("client", "delivery", "message_templates", "notifications", "operators", "hooks", "test_cli.py")
+SLOW = 8.0
+"""Seconds of a test that no mutant meets: what only such a test notices, nobody notices while working."""
+AT_ONCE = 3.0
+"""Seconds of the tests that a mutant meets first; most need no others."""
+AT_MOST = 60.0
+"""Seconds of the tests that a mutant meets in all."""
+KEPT = ROOT / "build" / "mutants"
+
+
+class Worker:
+    """A process with a copy of the project, that imports Airflow once and forks for each run of tests."""
+
+    def __init__(self, folder: Path) -> None:
+        self.copy = folder / "project"
+        copy_project(self.copy)
+        scratch = folder / "tmp"
+        scratch.mkdir()
+        environment = {**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(self.copy)}
+        command = [sys.executable, str(Path(__file__).with_name("mutant_worker.py")), str(self.copy)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=self.copy
+        )
+
+    def ask(self, **task: Any) -> dict[str, Any]:
+        """Have one run done, and return what came of it."""
+        assert self.process.stdin  # noqa: S101
+        assert self.process.stdout  # noqa: S101
+        self.process.stdin.write(json.dumps(task) + "\n")
+        self.process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return answer
+
+    def end(self) -> None:
+        """Let the process end."""
+        assert self.process.stdin  # noqa: S101
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def copy_project(target: Path) -> None:
+    """Copy what git knows of, and what is new and not ignored."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout.split("\0")
+    for name in filter(None, names):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+
+
+def in_parallel(tasks: list[Any], workers: list[Worker], one: Any) -> None:
+    """Have tasks done by whichever worker is free."""
+    waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    for task in tasks:
+        waiting.put(task)
+    failed: list[BaseException] = []
+
+    def work(worker: Worker) -> None:
+        try:
+            while not failed:
+                one(worker, waiting.get_nowait())
+        except queue.Empty:
+            pass
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+def fingerprint(*paths: Path) -> str:
+    """Return a hash of files' content."""
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()[:16]
+
+
+def learn(workers: list[Worker], *, stale: bool) -> dict[str, dict[str, Any]]:
+    """Return which functions each test enters, and its seconds; runs the files that are new since the last time."""
+    kept = KEPT / "tests.json"
+    known: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
+    code = "" if stale else fingerprint(*sorted((ROOT / PACKAGE).rglob("*.py")))
+    files = [
+        file
+        for name in TESTS
+        for file in (sorted((ROOT / "tests" / name).rglob("test_*.py")) or [ROOT / "tests" / name])
+    ]
+    found: dict[str, Any] = {}
+    todo = []
+    for file in files:
+        name, now = str(file.relative_to(ROOT)), f"{fingerprint(file)}"
+        if name in known and known[name]["test"] == now and code in ("", known[name]["code"]):
+            found[name] = known[name]
+        else:
+            todo.append((name, now))
+    began = time.monotonic()
+
+    def one(worker: Worker, task: tuple[str, str]) -> None:
+        name, now = task
+        answer = worker.ask(do="learn", file=name)
+        if answer["code"] not in (0, 5):
+            print(
+                f"{name}: exit code {answer['code']}; left out: {answer['failed']}\n{answer['end']}",
+                flush=True,
+            )
+        passed = {test: it for test, it in answer["tests"].items() if test not in answer["failed"]}
+        found[name] = {"test": now, "code": code or "unknown", "tests": passed}
+
+    in_parallel(todo, workers, one)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(found))
+    tests = {test: it for file in found.values() for test, it in file["tests"].items()}
+    if todo:
+        print(f"{len(tests)} tests learnt in {time.monotonic() - began:.0f} s", flush=True)
+    return tests
+
+
+def meeting(mutant: Mutant, tests: dict[str, dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """Return the tests that a mutant meets at once, and those after them."""
+    module = mutant.module
+    inside = f"{module}:{mutant.function}"
+
+    def enters(functions: list[str]) -> bool:
+        if mutant.shared:
+            return any(it.startswith(f"{module}:") for it in functions)
+        return inside in functions
+
+    own = f"test_{Path(module).stem}.py"
+    chosen = [
+        (own not in test, it["seconds"], test)
+        for test, it in tests.items()
+        if it["seconds"] <= SLOW and enters(it["functions"])
+    ]
+    first: list[str] = []
+    then: list[str] = []
+    total = 0.0
+    for _, seconds, test in sorted(chosen):
+        total += seconds + 0.002
+        if total > AT_MOST:
+            break
+        (first if total <= AT_ONCE else then).append(test)
+    return (first, then) if first else (then, [])
+
+
+def judge(worker: Worker, mutant: Mutant, tests: dict[str, dict[str, Any]]) -> tuple[str, str]:
+    """Return what became of a mutant: ``killed``, ``survived`` or ``unreached``, and the test that killed it."""
+    first, then = meeting(mutant, tests)
+    if not first:
+        return "unreached", ""
+    for chosen in filter(None, (first, then)):
+        seconds = sum(tests[test]["seconds"] for test in chosen)
+        answer = worker.ask(
+            do="mutant", module=mutant.module, number=mutant.number, tests=chosen, seconds=60 + 5 * seconds
+        )
+        if answer["code"] == "late":
+            return "killed", "(never ended)"
+        if answer["code"] in (1, 2):
+            return "killed", (answer["failed"] or ["(cannot be imported)"])[0]
+        if answer["code"] != 0:
+            raise RuntimeError(f"{mutant.place}: pytest ended with {answer['code']}: {answer['end']}")
+    return "survived", ""
+
+
+def population(within: str) -> list[Mutant]:
+    """Return every mutant of the modules whose path holds a text."""
+    paths = [path for pattern in MODULES for path in sorted((ROOT / PACKAGE).glob(pattern))]
+    names = [str(path.relative_to(ROOT)) for path in paths]
+    return [mutant for name in names if within in name for mutant in mutants_of(ROOT / name, name)]
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seed", type=int, default=1, help="which sample (default: 1)")
+    parser.add_argument("--count", type=int, default=300, help="mutants in it (default: 300); 0: all")
+    parser.add_argument(
+        "--within", default="", help="only modules whose path holds this text; all of their mutants"
+    )
+    parser.add_argument("--line", type=int, nargs="*", help="only mutants that begin in these lines")
+    parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
+    parser.add_argument("--minutes", type=float, default=55, help="begin no mutant after these (default: 55)")
+    parser.add_argument(
+        "--stale", action="store_true", help="learn changed tests alone, whatever else has changed"
+    )
+    parser.add_argument(
+        "--least", type=float, default=0.0, help="fail below this share of killed ones, 0.9 for 90 %%"
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Take a sample, judge it, and print the score and whatever survived."""
+    options = arguments()
+    began = time.monotonic()
+    everything = population(options.within)
+    sample = [it for it in everything if not options.line or it.line in options.line]
+    if options.count and not options.within:
+        sample = random.Random(options.seed).sample(everything, min(options.count, len(everything)))  # noqa: S311
+    results: list[tuple[Mutant, str, str]] = []
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        workers = []
+        for number in range(options.jobs):
+            (place := Path(folder, str(number))).mkdir()
+            workers.append(Worker(place))
+        try:
+            tests = learn(workers, stale=options.stale)
+
+            def one(worker: Worker, mutant: Mutant) -> None:
+                if time.monotonic() - began > options.minutes * 60:
+                    return
+                status, test = judge(worker, mutant, tests)
+                results.append((mutant, status, test))
+                if status != "killed":
+                    print(line_of(mutant, status), flush=True)
+
+            in_parallel(sample, workers, one)
+        finally:
+            for worker in workers:
+                worker.end()
+    return summary(results, len(everything), len(sample), options, time.monotonic() - began)
+
+
+def line_of(mutant: Mutant, status: str) -> str:
+    """Return a mutant on a line."""
+    return f"{status}: {mutant.place} {mutant.function}: {mutant.kind}: `{mutant.before}` -> `{mutant.after}`"
+
+
+def summary(
+    results: list[tuple[Mutant, str, str]],
+    known: int,
+    wanted: int,
+    options: argparse.Namespace,
+    seconds: float,
+) -> int:
+    """Print the score, write it into `build/mutants`, and return the exit code."""
+    if not results:
+        print("No mutant was judged.")
+        return 1
+    counts = Counter(status for _, status, _ in results)
+    share = counts["killed"] / len(results)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {"place": it.place, "function": it.function, "kind": it.kind, "before": it.before, "after": it.after}
+        | {"status": status, "test": test}
+        for it, status, test in sorted(results, key=lambda found: (found[0].module, found[0].number))
+    ]
+    (KEPT / f"seed-{options.seed}.json").write_text(json.dumps(rows, indent=1))
+    print(f"\nSeed {options.seed}: {len(results)} of {known} mutants in {seconds / 60:.1f} minutes")
+    if len(results) < wanted:
+        print(f"{wanted - len(results)} of the sample were not reached in time.")
+    print(
+        f"killed {counts['killed']}, survived {counts['survived']}, unreached {counts['unreached']}: {share:.1%}"
+    )
+    return int(share < options.least)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
