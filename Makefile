@@ -20,7 +20,7 @@ SETUP_TOOLS = @PYTHON="$(PYTHON)" AIRFLOW_VERSION= TOOLS_ONLY=yes scripts/setup.
 WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(TOOLS)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test campaign mutants lint format types bench scale-out storm docs ui-check build package matrix audit release-check clean
+.PHONY: help demo sandbox test campaign receiver-kills mutants lint format types bench scale-out storm docs ui-check build package matrix audit release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,11 @@ campaign: ## broadcasts that meet a fault each, processes of Airflow killed amon
 mutants: ## change the critical modules one place at a time, and count what the tests notice (an hour; ARGS="--seed 7 --count 100")
 	$(SETUP) examples tests
 	@$(RUN) scripts/mutants.py --jobs $(JOBS) $(ARGS)
+
+receiver-kills: ## kill the receiver fifty times under load, with SQLite and with PostgreSQL: no event that it took is lost
+	$(SETUP) tests
+	@$(RUN) tests/campaigns/receiver_kills.py $(ARGS)
+	@$(RUN) tests/campaigns/receiver_kills.py --postgresql $(ARGS)
 
 lint: ## ruff: rules and format
 	$(SETUP) lint

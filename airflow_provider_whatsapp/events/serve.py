@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import socket
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ import uvicorn
 from airflow_provider_whatsapp.events.receiver import receiver_app
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_whatsapp.events.receiver import Settings
     from airflow_provider_whatsapp.events.store import EventStore
@@ -80,7 +82,45 @@ def serve(store: EventStore, settings: Settings, listener: socket.socket, ready:
     :param listener: From :func:`bind`.
     :param ready: Called once connections are taken.
     """
-    config = uvicorn.Config(
+    # uvicorn raises the signal again once it has ended; by default that would make a clean stop look like a crash.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        _Server(_config(store, settings), ready).run(sockets=[listener])
+    except KeyboardInterrupt:
+        return
+    finally:
+        store.close()
+
+
+@contextlib.contextmanager
+def running(
+    store: EventStore, settings: Settings, *, host: str = "127.0.0.1", port: int = 0
+) -> Iterator[str]:
+    """
+    Serve in a thread of this process, for tests; give the URL.
+
+    :param store: Its tables are there; it stays open.
+    :param settings: Who may deliver.
+    :param host: Address to listen on.
+    :param port: Port; 0 takes a free one.
+    """
+    ready = threading.Event()
+    listener = bind(host, port)
+    server = _Server(_config(store, settings), ready.set)
+    thread = threading.Thread(target=server.run, args=([listener],), name="whatsapp-receiver", daemon=True)
+    thread.start()
+    try:
+        if not ready.wait(30):
+            raise TimeoutError("the receiver does not start")
+        yield url_of(host, listener)
+    finally:
+        server.should_exit = True
+        thread.join(_GRACE)
+        listener.close()
+
+
+def _config(store: EventStore, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
         receiver_app(store, settings),
         ws="none",
         lifespan="on",
@@ -93,14 +133,6 @@ def serve(store: EventStore, settings: Settings, listener: socket.socket, ready:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_GRACE,
     )
-    # uvicorn raises the signal again once it has ended; by default that would make a clean stop look like a crash.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    try:
-        _Server(config, ready).run(sockets=[listener])
-    except KeyboardInterrupt:
-        return
-    finally:
-        store.close()
 
 
 def log_to_stderr() -> None:
