@@ -202,6 +202,7 @@ def get_provider_info() -> dict[str, Any]:
                     f"{package}.operators.broadcast",
                     f"{package}.operators.sql",
                     f"{package}.operators.templates",
+                    f"{package}.operators.analytics",
                 ],
             }
         ],

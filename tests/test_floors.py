@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 FLOORS = {
     "preview": 0,
     "client": 1,
+    "analytics": 2,
     "delivery": 2,
     "events": 2,
     "message_templates": 2,

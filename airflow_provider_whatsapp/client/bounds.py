@@ -53,6 +53,10 @@ class AnswerError(Exception):
     """An answer that came cannot be used; the text is our own, and quotes nothing of it."""
 
 
+class LargeAnswerError(AnswerError):
+    """An answer that came is larger than what is read."""
+
+
 class _Raw(io.RawIOBase):
     """A socket that is read until a moment, and only so much."""
 
@@ -212,9 +216,9 @@ def _inflated(body: bytes, window_bits: int) -> bytes:
     return b"".join(pieces)
 
 
-def too_large() -> AnswerError:
+def too_large() -> LargeAnswerError:
     """Return the error of an answer that is larger than any that the gateway has reason to give."""
-    return AnswerError(f"the answer is larger than {MAX_ANSWER // 2**20} MiB")
+    return LargeAnswerError(f"the answer is larger than {MAX_ANSWER // 2**20} MiB")
 
 
 def is_quiet(sock: socket.socket) -> bool:

@@ -274,8 +274,10 @@ _TEMPLATES = [
           " template could not be copied to it",
           'Leave marketing at "auto", or accept the terms of the Marketing Messages API in WhatsApp Manager.',
           TemplateError, http=500),
-    _rows((200005, 200006, 200007), "template insights cannot be given", "Confirm insights in WhatsApp Manager.",
-          InvalidRequestError),
+    _rows(200005, "the account cannot have template insights", "Meta gives none to accounts of the EU and Japan; load "
+          "pricing or messaging analytics instead.", InvalidRequestError),
+    _rows((200006, 200007), "template insights are not switched on, or cannot be switched off", "Confirm "
+          "them in WhatsApp Manager; this cannot be undone, and counting begins then.", InvalidRequestError),
 ]
 
 

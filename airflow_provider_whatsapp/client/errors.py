@@ -22,6 +22,7 @@ Errors of the client: one hierarchy, and two facts that decide what a caller doe
         ├── RecipientError          this recipient cannot be reached this way
         ├── AccountError            the business account or number is blocked, locked or not registered
         └── ServerError             the service failed (reads only: a failed send is OutcomeUnknownError)
+            └── AnswerTooLargeError     the answer is larger than what is read here; so will the next one be
 """
 
 from __future__ import annotations
@@ -250,3 +251,9 @@ class ServerError(APIError):
     """The service failed while answering a read or another request that may be repeated."""
 
     default_permanent = False
+
+
+class AnswerTooLargeError(ServerError):
+    """The answer to a read is larger than what is read here; asking again for less may help, asking again does not."""
+
+    default_permanent = True

@@ -18,10 +18,11 @@ from urllib3.util import Timeout
 
 from airflow_provider_whatsapp import __version__
 from airflow_provider_whatsapp.client.answers import Answer, read
-from airflow_provider_whatsapp.client.bounds import AnswerError, read_body
+from airflow_provider_whatsapp.client.bounds import AnswerError, LargeAnswerError, read_body
 from airflow_provider_whatsapp.client.config import check_proxy
 from airflow_provider_whatsapp.client.echo import Echo
 from airflow_provider_whatsapp.client.errors import (
+    AnswerTooLargeError,
     ConfigurationError,
     NotSentError,
     OutcomeUnknownError,
@@ -293,6 +294,8 @@ def _unanswered(error: Exception, reason: str, doubt: str | None) -> WhatsAppErr
     if doubt is not None:
         lost = f"cannot be used: {error}" if unusable else f"was lost: {reason}"
         return OutcomeUnknownError(f"the request left but its answer {lost}", advice=doubt)
+    if isinstance(error, LargeAnswerError):
+        return AnswerTooLargeError(f"the gateway's answer cannot be used: {error}", advice="Ask for less.")
     lost = (
         f"the gateway's answer cannot be used: {error}"
         if unusable

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_whatsapp.client.resources.accounts import BusinessAccount
+from airflow_provider_whatsapp.client.resources.analytics import Analytics
 from airflow_provider_whatsapp.client.resources.connections import Connections
 from airflow_provider_whatsapp.client.resources.graph import Graph
 from airflow_provider_whatsapp.client.resources.health import HealthStatus
@@ -47,6 +48,7 @@ class WhatsAppClient:
         self.messages = Messages(self._transport, config)
         self.media = Media(self._transport, config)
         self.templates = Templates(self._transport, config)
+        self.analytics = Analytics(self._transport, config)
         self.account = BusinessAccount(self._transport, config)
         self.phone_numbers = PhoneNumbers(self._transport, config)
         self.business_profile = BusinessProfile(self._transport, config)

@@ -188,6 +188,19 @@ class Management:
         """
         return self.client.graph.call(method, path, params, json)
 
+    def analytics(self, kind: str, start: Any, end: Any, **options: Any) -> Iterator[dict[str, Any]]:
+        """
+        Yield the account's analytics, one row per data point.
+
+        :param kind: ``pricing``, ``messaging``, ``template`` or ``conversation``.
+        :param start: First day or moment.
+        :param end: The day or moment after the last.
+        :param options: ``granularity``, ``timezone``, ``templates``, ``phone_numbers`` and ``country_codes``, as for
+            :meth:`~airflow_provider_whatsapp.client.resources.analytics.Analytics.rows`.
+        :raises PayloadError: An argument is wrong, or reaches further back than Meta keeps data.
+        """
+        return self.client.analytics.rows(kind, start, end, **options)
+
     def get_message_status(self, message_id: str) -> dict[str, Any]:
         """
         Return how far a message got: ``{"status": ..., "timestamp": ..., "error": ...}``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.client.bounds import AnswerError
+from airflow_provider_whatsapp.client.bounds import LargeAnswerError
 from airflow_provider_whatsapp.client.errors import PayloadError, ServerError
 from airflow_provider_whatsapp.client.transport import Call
 
@@ -103,11 +103,11 @@ class _Size:
         Count one answer.
 
         :param size: Bytes of its body.
-        :raises AnswerError: All together are too large.
+        :raises LargeAnswerError: All together are too large.
         """
         self._total += size
         if self._total > MAX_LIST:
-            raise AnswerError(f"all pages of the list together are larger than {MAX_LIST // 2**20} MiB")
+            raise LargeAnswerError(f"all pages of the list together are larger than {MAX_LIST // 2**20} MiB")
 
 
 def objects(items: Any) -> list[dict[str, Any]]:

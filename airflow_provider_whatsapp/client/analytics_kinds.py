@@ -1,0 +1,131 @@
+"""The kinds of analytics that Meta offers: what each is called, how far back it goes, and the columns of its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Unit = Literal["half_hour", "day", "month"]
+ColumnType = Literal["text", "whole", "decimal", "moment", "json"]
+
+TYPES: Mapping[str, ColumnType] = {
+    **dict.fromkeys(("start", "end", "read_at"), "moment"),
+    **dict.fromkeys(("sent", "delivered", "read", "volume", "conversation"), "whole"),
+    **dict.fromkeys(("quick_reply_clicks", "url_clicks", "unique_url_clicks"), "whole"),
+    "cost": "decimal",
+    "clicked": "json",
+}
+"""What a column holds; a column that is not here holds text."""
+CLICKS = {
+    "quick_reply_button": "quick_reply_clicks",
+    "url_button": "url_clicks",
+    "unique_url_button": "unique_url_clicks",
+}
+"""Meta's type of a click: the column of their sum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """
+    One kind of analytics.
+
+    :param name: What users call it.
+    :param source: Meta's field or edge.
+    :param days_back: How many days back Meta keeps it.
+    :param units: Granularities, and what Meta calls them here.
+    :param dimensions: Columns that tell a row from any other, and Meta's dimension where it has one.
+    :param about: Columns that describe a row.
+    :param values: Columns that are counted; of two readings the greater one is right.
+    """
+
+    name: str
+    source: str
+    days_back: int
+    units: Mapping[Unit, str]
+    dimensions: Mapping[str, str | None]
+    values: tuple[str, ...]
+    about: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns that tell a row from any other."""
+        return ("waba_id", "granularity", "start", "end", *self.dimensions)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column, in the order of files."""
+        currency = ("currency",) if "cost" in self.values else ()
+        return (*self.key, *self.about, *self.values, *currency, "read_at")
+
+
+_DAILY: Mapping[Unit, str] = {"half_hour": "HALF_HOUR", "day": "DAILY", "month": "MONTHLY"}
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "pricing",
+            "pricing_analytics",
+            365,
+            _DAILY,
+            {
+                "phone_number": "PHONE",
+                "country": "COUNTRY",
+                "pricing_category": "PRICING_CATEGORY",
+                "pricing_type": "PRICING_TYPE",
+                "tier": "TIER",
+            },
+            ("volume", "cost"),
+        ),
+        Kind(
+            "messaging",
+            "analytics",
+            365,
+            {"half_hour": "HALF_HOUR", "day": "DAY", "month": "MONTH"},
+            {"phone_number": None, "country": None},
+            ("sent", "delivered"),
+        ),
+        Kind(
+            "conversation",
+            "conversation_analytics",
+            365,
+            _DAILY,
+            {
+                "phone_number": "PHONE",
+                "country": "COUNTRY",
+                "conversation_category": "CONVERSATION_CATEGORY",
+                "conversation_type": "CONVERSATION_TYPE",
+                "conversation_direction": "CONVERSATION_DIRECTION",
+            },
+            ("conversation", "cost"),
+        ),
+        Kind(
+            "template",
+            "template_analytics",
+            90,
+            {"day": "DAILY"},
+            {"template_id": None, "product_type": None},
+            ("sent", "delivered", "read", "clicked", *CLICKS.values(), "cost"),
+            ("template_name", "language"),
+        ),
+    )
+}
+"""By the name that users give."""
+
+
+def read_kind(value: Any) -> Kind:
+    """
+    Return a kind of analytics.
+
+    :param value: Its name.
+    :raises PayloadError: There is none of that name.
+    """
+    found = KINDS.get(str(value).strip().lower())
+    if found is None:
+        raise PayloadError(f"{str(value)[:40]!r} is not known", field="kind", limit=", ".join(KINDS))
+    return found

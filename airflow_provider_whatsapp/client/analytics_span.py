@@ -1,0 +1,151 @@
+"""The time that analytics are asked for: read from what users write, held against how far back Meta keeps data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.client.analytics_kinds import Kind, Unit
+
+_NAMES: dict[str, Unit] = {
+    **dict.fromkeys(("half_hour",), "half_hour"),
+    **dict.fromkeys(("day", "daily"), "day"),
+    **dict.fromkeys(("month", "monthly"), "month"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """
+    A time, in the zone of the account.
+
+    :param start: First moment.
+    :param end: The moment after the last.
+    :param unit: How long a point is.
+    """
+
+    start: datetime
+    end: datetime
+    unit: Unit
+
+    @property
+    def days(self) -> tuple[date, date]:
+        """The first day, and the day after the last one."""
+        last = self.end.date()
+        return self.start.date(), last if self.end.time() == time(0) else last + timedelta(days=1)
+
+    def halves(self) -> tuple[Span, Span] | None:
+        """Return two spans that meet at a midnight; None: this one is a day, or its points are whole months."""
+        first, last = self.days
+        count = (last - first).days
+        if count < 2 or self.unit == "month":
+            return None
+        middle = _midnight(first + timedelta(days=count // 2), self.start.tzinfo)
+        return Span(self.start, middle, self.unit), Span(middle, self.end, self.unit)
+
+
+def read_unit(kind: Kind, value: Any) -> Unit:
+    """
+    Return a granularity.
+
+    :param kind: What is asked for.
+    :param value: ``half_hour``, ``day`` or ``month``; Meta's own names do as well.
+    :raises PayloadError: This kind has none of that name.
+    """
+    unit = _NAMES.get(str(value).strip().lower())
+    if unit is None or unit not in kind.units:
+        raise PayloadError(
+            f"{str(value)[:40]!r} is not known for {kind.name} analytics",
+            field="granularity",
+            limit=", ".join(kind.units),
+            advice="Meta gives templates by day alone." if kind.name == "template" else None,
+        )
+    return unit
+
+
+def read_zone(value: Any) -> ZoneInfo:
+    """
+    Return a time zone.
+
+    :param value: Its name, ``Europe/Lisbon`` say.
+    :raises PayloadError: There is none of that name.
+    """
+    try:
+        return ZoneInfo(str(value))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise PayloadError(
+            f"{str(value)[:60]!r} is not a time zone",
+            field="timezone",
+            advice='Give the account\'s time zone by its name, such as "America/Sao_Paulo"; WhatsApp Manager shows it.',
+        ) from None
+
+
+def read_span(
+    kind: Kind, start: Any, end: Any, unit: Unit, zone: ZoneInfo, *, now: datetime | None = None
+) -> Span:
+    """
+    Read the two ends of a time and hold them against how far back Meta keeps this kind.
+
+    :param kind: What is asked for.
+    :param start: First day or moment: a date, a datetime, or the text of one.
+    :param end: The day or moment after the last.
+    :param unit: How long a point is.
+    :param zone: Of dates, and of moments without an offset.
+    :param now: The present time; None: the machine's.
+    :raises PayloadError: One cannot be read, they are the wrong way round, or Meta has no data of that time.
+    """
+    now = (now or datetime.now(UTC)).astimezone(zone)
+    span = Span(_moment(start, "start", zone), _moment(end, "end", zone), unit)
+    if span.start >= span.end:
+        raise PayloadError(
+            f"{_shown(span.start)} is not before the end, {_shown(span.end)}",
+            field="start",
+            advice="The end is the day or moment after the last one: one day is start='2026-11-01', end='2026-11-02'.",
+        )
+    if span.start > now + timedelta(days=1):  # clocks and zones differ
+        raise PayloadError(
+            f"{_shown(span.start)} has not come yet", field="start", advice="Give a time that is past."
+        )
+    first = _midnight((now - timedelta(days=kind.days_back)).date(), zone)
+    if span.start < first:
+        raise PayloadError(
+            f"{_shown(span.start)} is too long ago: Meta keeps {kind.name} analytics for {kind.days_back} days, so "
+            f"there is data from {first:%Y-%m-%d} on",
+            field="start",
+            limit=f"{kind.days_back} days",
+            advice=f"Begin at {first:%Y-%m-%d}. What is older has been deleted, and no setting brings it back.",
+        )
+    return span
+
+
+def _moment(value: Any, field: str, zone: ZoneInfo) -> datetime:
+    found = value
+    if isinstance(found, str):
+        try:
+            found = datetime.fromisoformat(found.strip())
+        except ValueError:
+            found = None
+    if isinstance(found, datetime):
+        # pendulum's datetimes, which Airflow hands out, have arithmetic of their own.
+        plain = datetime.fromisoformat(found.isoformat())
+        return plain.replace(tzinfo=zone) if plain.tzinfo is None else plain.astimezone(zone)
+    if isinstance(found, date):
+        return _midnight(found, zone)
+    raise PayloadError(
+        f"{str(value)[:40]!r} is not a date",
+        field=field,
+        advice='Give a date such as "2026-11-01", or a moment such as "2026-11-01T06:00:00+00:00".',
+    )
+
+
+def _midnight(day: date, zone: Any) -> datetime:
+    return datetime.combine(date(day.year, day.month, day.day), time(0), zone)
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d}" if moment.time() == time(0) else moment.isoformat(timespec="minutes")
