@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
 def change(state: State, given: dict[str, Any]) -> dict[str, Any]:
     """
-    ``POST accounts``: ``onboarding`` at the Marketing Messages API, and ``refuse_marketing`` on ``/messages``.
+    ``POST accounts``: ``onboarding`` at the Marketing Messages API, ``refuse_marketing`` on ``/messages``, and
+    ``insights``, which can be switched off here, unlike Meta's.
 
     :param state: The sandbox's memory.
     :param given: The fields; ``waba_id`` names the account, the first one when it is left out.
     :raises ControlError: There is no such account or status, or a field has the wrong type.
     """
-    unknown = set(given) - {"waba_id", "onboarding", "refuse_marketing"}
+    unknown = set(given) - {"waba_id", "onboarding", "refuse_marketing", "insights"}
     if unknown:
         raise ControlError(f"Unknown field {min(unknown)}")
     waba_id = text(given, "waba_id", required=False) or state.settings.waba_id
@@ -30,10 +31,14 @@ def change(state: State, given: dict[str, Any]) -> dict[str, Any]:
     refuses = flag(given, "refuse_marketing")
     account.onboarding = onboarding or account.onboarding
     account.refuses_marketing = account.refuses_marketing if refuses is None else refuses
+    insights = flag(given, "insights")
+    if insights is not None and insights != (account.insights_since is not None):
+        account.insights_since = state.clock.now() if insights else None
     state.changed()
     return {
         "waba_id": waba_id,
         "onboarding": account.onboarding,
         "refuse_marketing": account.refuses_marketing,
+        "insights": account.insights_since is not None,
         "disable_marketing_messages_on_cloud_api": account.cloud_marketing_off,
     }

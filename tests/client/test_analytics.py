@@ -134,22 +134,15 @@ def test_halves_meet_at_a_midnight_until_a_day_is_left(zone):
 
 @pytest.fixture
 def today(sandbox):
-    now = sandbox.get("clock")["now"]
+    now = sandbox.control("GET", "clock")["now"]
     begin = (now // DAY + 1) * DAY
-    sandbox.post("clock", advance=begin - now)
+    sandbox.clock.advance(begin - now)
     return datetime.fromtimestamp(begin, UTC).date()
 
 
 @pytest.fixture
-def insights(client, sandbox):
-    url = f"{sandbox.url}/whatsapp-business/v25.0/{sandbox.extra['waba_id']}"
-    answer = sandbox._session.post(
-        url,
-        params={"is_enabled_for_insights": "true"},
-        headers={"Authorization": f"Bearer {sandbox.connection['password']}"},
-        timeout=10,
-    )
-    assert answer.status_code == 200
+def insights(sandbox):
+    sandbox.control("POST", "accounts", insights=True)
 
 
 def send(client, to, name="hello_world"):
@@ -159,13 +152,13 @@ def send(client, to, name="hello_world"):
 
 
 def reads(sandbox):
-    return [each for each in sandbox.requests() if each["method"] == "GET"]
+    return [each for each in sandbox.requests if each["method"] == "GET"]
 
 
 def test_pricing_is_one_request_with_every_dimension(client, sandbox, today):
     send(client, "+4915112345678")
     send(client, "+15550001111")
-    sandbox.post("clock", advance=60)
+    sandbox.clock.advance(60)
     rows = list(client.analytics.rows("pricing", today, today + timedelta(days=1)))
 
     assert len(reads(sandbox)) == 1
@@ -196,7 +189,7 @@ def test_pricing_is_one_request_with_every_dimension(client, sandbox, today):
 def test_filters_are_part_of_the_one_request(client, sandbox, today):
     for to in ("+4915112345678", "+15550001111"):
         send(client, to)
-    sandbox.post("clock", advance=60)
+    sandbox.clock.advance(60)
     tomorrow = today + timedelta(days=1)
     options = {"country_codes": ["US"], "phone_numbers": "+15550101000"}
     (row,) = client.analytics.rows("conversation", today, tomorrow, **options)
@@ -209,7 +202,7 @@ def test_filters_are_part_of_the_one_request(client, sandbox, today):
 
 def test_messaging_has_a_row_for_each_number_and_country_that_is_named(client, sandbox, today):
     send(client, "+4915112345678")
-    sandbox.post("clock", advance=60)
+    sandbox.clock.advance(60)
     tomorrow = today + timedelta(days=1)
     (row,) = client.analytics.rows("messaging", today, tomorrow)
     assert (row["phone_number"], row["country"], row["sent"], row["delivered"]) == (None, None, 1, 1)
@@ -230,8 +223,7 @@ def make_templates(sandbox, count, category="MARKETING"):
             "components": [{"type": "BODY", "text": "The sale begins."}],
             "status": "APPROVED",
         }
-        answer = sandbox._session.put(f"{sandbox.url}/_sandbox/templates", json=fields, timeout=10)
-        assert answer.status_code == 200, answer.text
+        sandbox.control("PUT", "templates", **fields)
 
 
 @pytest.mark.usefixtures("insights")
@@ -239,7 +231,7 @@ def test_templates_go_by_ten_and_by_product(client, sandbox, today):
     make_templates(sandbox, 12)
     for name in ("sale_3", "sale_3", "sale_11"):
         send(client, "+15550001111", name)
-    sandbox.post("clock", advance=60)
+    sandbox.clock.advance(60)
     rows = list(client.analytics.rows("template", today, today + timedelta(days=1)))
 
     found = {row["template_name"]: row for row in rows}
@@ -276,7 +268,7 @@ def test_templates_by_name_or_id(client, sandbox, today):
     make_templates(sandbox, 2)
     for name in ("sale_0", "sale_1"):
         send(client, "+15550001111", name)
-    sandbox.post("clock", advance=60)
+    sandbox.clock.advance(60)
     tomorrow = today + timedelta(days=1)
     (row,) = client.analytics.rows("template", today, tomorrow, templates=["sale_1"])
     assert row["template_name"] == "sale_1"
@@ -294,8 +286,8 @@ def test_an_account_without_insights_is_told_how_and_nothing_is_switched_on(clie
     rows = client.analytics.rows("template", today, today + timedelta(days=1))
     with pytest.raises(ConfigurationError, match=r"not switched on.*WhatsApp Manager.*cannot be undone"):
         list(rows)
-    assert [each["method"] for each in sandbox.requests()] == ["GET"]
-    assert not sandbox.requests("template_analytics")
+    assert [each["method"] for each in sandbox.requests] == ["GET"]
+    assert not sandbox.requests_to("template_analytics")
 
 
 @pytest.mark.parametrize(
@@ -322,7 +314,7 @@ def test_bad_input_is_refused_when_it_is_given_and_nothing_is_asked(client, sand
     given = {"kind": "pricing", "start": today, "end": today + timedelta(days=1), **arguments}
     with pytest.raises(PayloadError, match=words):
         client.analytics.rows(given.pop("kind"), given.pop("start"), given.pop("end"), **given)
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 def test_without_an_account_nothing_is_asked(sandbox, make_client):
@@ -510,7 +502,7 @@ def test_in_another_zone_templates_are_asked_for_by_its_days(client, sandbox, to
     list(client.analytics.rows("template", today, today + timedelta(days=2)))
     paris, utc = (
         parse_qs(each["query"])
-        for each in sandbox.requests("template_analytics")
+        for each in sandbox.requests_to("template_analytics")
         if "CLOUD_API" in each["query"]
     )
     days = [today.isoformat()], [(today + timedelta(days=2)).isoformat()]

@@ -16,9 +16,9 @@ DAY = 86_400
 
 @pytest.fixture
 def today(sandbox):
-    now = sandbox.get("clock")["now"]
+    now = sandbox.control("GET", "clock")["now"]
     begin = (now // DAY + 1) * DAY
-    sandbox.post("clock", advance=begin - now)
+    sandbox.clock.advance(begin - now)
     return datetime.fromtimestamp(begin, UTC).date()
 
 
@@ -29,21 +29,14 @@ def load(today, **arguments):
     return task.execute({})
 
 
-def insights(sandbox):
-    url = f"{sandbox.url}/whatsapp-business/v25.0/{sandbox.extra['waba_id']}"
-    headers = {"Authorization": f"Bearer {sandbox.connection['password']}"}
-    query = {"is_enabled_for_insights": "true"}
-    sandbox._session.post(url, params=query, headers=headers, timeout=10).raise_for_status()
-
-
 def test_a_load_of_every_day_keeps_what_meta_takes_away(sandbox, today, tmp_path):
     """The day's reads fall back to zero eight days later; the file does not."""
-    insights(sandbox)
+    sandbox.control("POST", "accounts", insights=True)
     MatonWhatsAppHook().send_template("+15550001111", "hello_world")
-    sandbox.post("clock", advance=60)
+    sandbox.clock.advance(60)
     path = tmp_path / "templates" / "{day}.jsonl"
     first = load(today, kind="template", destination=str(path))
-    sandbox.post("clock", advance=8 * DAY)
+    sandbox.clock.advance(8 * DAY)
     second = load(today, kind="template", destination=str(path))
 
     file = tmp_path / "templates" / f"{today}.jsonl"
@@ -58,7 +51,7 @@ def test_a_load_of_every_day_keeps_what_meta_takes_away(sandbox, today, tmp_path
 def test_the_hook_s_iterator_gives_the_same_rows(sandbox, today, tmp_path):
     hook = MatonWhatsAppHook()
     hook.send_template("+4915112345678", "hello_world")
-    sandbox.post("clock", advance=60)
+    sandbox.clock.advance(60)
     load(today, kind="pricing", destination=tmp_path / "a.jsonl", country_codes="DE,US")
     (row,) = hook.analytics("pricing", today, today + timedelta(days=1), country_codes=["DE"])
     line = json.loads((tmp_path / "a.jsonl").read_text())
@@ -90,7 +83,7 @@ def test_bad_input_ends_the_task_before_any_request(sandbox, tmp_path, arguments
     given = {"kind": "pricing", "destination": str(tmp_path / "a.jsonl"), **arguments}
     with pytest.raises(AirflowFailException, match=words):
         load(datetime.now(UTC).date(), **given)
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -106,12 +99,12 @@ def test_a_failure_that_may_pass_is_retried_and_leaves_the_files_as_they_were(
     from airflow_provider_whatsapp.client.errors import ServerError
 
     MatonWhatsAppHook().send_template("+15550001111", "hello_world")
-    sandbox.post("clock", advance=60)
+    sandbox.clock.advance(60)
     path = tmp_path / "a.csv"
     load(today, kind="pricing", destination=str(path))
     before = path.read_bytes()
     change_connection(extra={"max_retries": 0})
-    sandbox.fault("status", status=503, times=20, method="GET")
+    sandbox.fail_next("status", status=503, times=20, method="GET")
     with pytest.raises(ServerError):
         load(today, kind="pricing", destination=str(path))
     assert path.read_bytes() == before
@@ -121,7 +114,7 @@ def test_a_load_without_any_cost_says_why_in_the_log(sandbox, today, tmp_path, m
     from airflow_provider_whatsapp.client import analytics_points
 
     MatonWhatsAppHook().send_template("+15550001111", "hello_world")
-    sandbox.post("clock", advance=60)
+    sandbox.clock.advance(60)
     load(today, kind="pricing", destination=str(tmp_path / "a.csv"))
     assert "no cost" not in capsys.readouterr().out
     keep = analytics_points._values
