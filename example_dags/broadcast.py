@@ -2,7 +2,8 @@
 An invitation to everybody in a CSV file, sent by two tasks at a time.
 
 Shows: `BroadcastTemplateOperator` in shards, with a ledger, a file of results, numbers that have opted out, a share of
-failures that is tolerated, and a dry run. A worker that is killed, a retry and a clear reach nobody twice.
+failures that is tolerated, the category that is expected, and a dry run. A worker that is killed, a retry and a clear
+reach nobody twice.
 
 Needs: the connection `maton_whatsapp_default`; a folder that all workers reach, for the ledger and the results.
 """
@@ -35,6 +36,8 @@ def broadcast() -> None:
         to_field="phone",
         # With a template of your own: body=["{name}", "{{ ds }}"] takes the column "name".
         template_name="hello_world",
+        # Another category is another price: when Meta moves the template, nobody is sent to.
+        expect_category="UTILITY",
         # send_window=("09:00", "20:00"), timezone="recipient" would wait for everybody's daytime.
         shards=2,
         ledger_path=f"{FOLDER}/ledgers",

@@ -68,6 +68,37 @@ class Approved:
         """``UTILITY``, ``MARKETING`` or ``AUTHENTICATION``; a text of its own where it is not known."""
         return str((self._template or {}).get("category") or "unknown")
 
+    @property
+    def known_category(self) -> str | None:
+        """Its category in capitals; None where the account does not say."""
+        found = (self._template or {}).get("category")
+        return str(found).upper() if found else None
+
+    @property
+    def announced_category(self) -> str | None:
+        """The category that Meta is going to move it to; None: it stays. Until then the old one decides."""
+        found = str((self._template or {}).get("correct_category") or "").upper()
+        return found if found and found != self.known_category else None
+
+    def check_category(self, expected: str) -> None:
+        """
+        Check that Meta has not moved the template.
+
+        :param expected: The category that its sender counts on.
+        :raises PayloadError: It has another one, or the account does not say which.
+        """
+        found = self.known_category
+        if found != expected:
+            problem = f"is {found}, not {expected}" if found else "has a category that WhatsApp does not tell"
+            earlier = str((self._template or {}).get("previous_category") or "").upper()
+            moved = " (Meta has moved it)" if found and earlier == expected else ""
+            raise PayloadError(
+                f"{self._called} {problem}{moved}",
+                field="expect_category",
+                advice="Nothing was sent. Send another template, ask for a review of its category in WhatsApp Manager, "
+                f"or give expect_category={found or expected!r} if its price is right.",
+            )
+
     def as_header(self, header: Any) -> Any:
         """
         Return a header as the template takes it: where it takes no file, a text is a text, whatever it looks like.

@@ -14,6 +14,8 @@ from airflow_provider_whatsapp.delivery.ledger import Note
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from airflow_provider_whatsapp.delivery.routing import Router
+
 Status = Literal["sent", "failed", "unknown", "skipped"]
 STATUSES: tuple[Status, ...] = ("sent", "failed", "unknown", "skipped")
 HELD = "held_for_quality_assessment"
@@ -118,9 +120,11 @@ class Report:
     What became of all recipients of a task.
 
     :param limit: Outcomes to keep, of those who were not sent to; None: every outcome.
+    :param route: Knows by which endpoint a template's messages went; None: there was no choice.
     """
 
     limit: int | None = None
+    route: Router | None = None
     _kept: list[tuple[int, Outcome]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -175,8 +179,9 @@ class Report:
     def summary(self) -> str:
         """Return the counts in words: ``2 sent, 1 failed of 3``."""
         counts = [f"{self.count(status)} {status}" for status in STATUSES if self.count(status)]
-        held = f" ({self.held} held for quality assessment)" if self.held else ""
-        return f"{', '.join(counts) or 'none sent'} of {self.total}{held}"
+        held = f"{self.held} held for quality assessment" if self.held else ""
+        more = ", ".join(filter(None, (held, self.route.summary() if self.route is not None else "")))
+        return f"{', '.join(counts) or 'none sent'} of {self.total}{f' ({more})' if more else ''}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON primitives, fit for XCom."""
@@ -184,6 +189,8 @@ class Report:
         row |= {status: self.count(status) for status in STATUSES}
         if self.held:
             row["held"] = self.held
+        if self.route is not None:
+            row |= self.route.to_dict()
         if self.reasons:
             row["skipped_because"] = dict(self.reasons)
         return row | {"results": [outcome.to_dict() for outcome in self.outcomes]}

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.engine import Delivery, OnUnknown
     from airflow_provider_whatsapp.delivery.ledger import Begin, Job, Ledger, Try
     from airflow_provider_whatsapp.delivery.report import Report
+    from airflow_provider_whatsapp.delivery.routing import Router
     from airflow_provider_whatsapp.delivery.stores import Store
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
@@ -69,7 +70,10 @@ class DeliveringOperator(TextFields, BaseOperator):
         "log_pii",
     )
     shown_fields: ClassVar[frozenset[str]] = (frozenset(template_fields) - {"callback_data"}) | frozenset(
-        ("template_name", "language", "check_template", "check_health", "skip_if_empty")
+        (
+            *("template_name", "language", "check_template", "check_health", "skip_if_empty"),
+            *("marketing", "message_activity_sharing", "expect_category"),
+        )
     )
     """Template fields that say nothing about anybody. All others of this package are hidden unless ``log_pii``."""
     hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {}
@@ -204,6 +208,10 @@ class DeliveringOperator(TextFields, BaseOperator):
 
         return self.hook.send(address(key), message, **options)
 
+    def _route(self) -> Router | None:
+        """Return what chooses the endpoint of each message, once they are made; None: there is no choice."""
+        return None
+
     def _carried(self, context: Context, *, varies: bool = False) -> CallbackData:
         """Return what makes the callback data of each message; the user's own is refused where it is too long."""
         from airflow_provider_whatsapp.delivery.callback_data import CallbackData, key_hash
@@ -223,10 +231,18 @@ class DeliveringOperator(TextFields, BaseOperator):
         return to if self.log_pii else mask(to)
 
     def _look_up(
-        self, name: str, language: str, *, show_values: bool = False, health: bool = False
+        self,
+        name: str,
+        language: str,
+        *,
+        show_values: bool = False,
+        health: bool = False,
+        required: bool = False,
     ) -> Approved | None:
-        """Look a template up; where that cannot be done, say so and go on without."""
-        found = look_up(self.hook, name, language, self.log, show_values=show_values, health=health)
+        """Look a template up; where that cannot be done and it is not required, say so and go on without."""
+        found = look_up(
+            self.hook, name, language, self.log, show_values=show_values, health=health, required=required
+        )
         self.template_id = found.id if found is not None else None
         return found
 

@@ -34,6 +34,7 @@ def look_up(
     *,
     show_values: bool = False,
     health: bool = False,
+    required: bool = False,
 ) -> Approved | None:
     """
     Look a template up; where that cannot be done, say so and go on without.
@@ -44,7 +45,10 @@ def look_up(
     :param log: The task's log.
     :param show_values: Errors show the values of variables.
     :param health: Ask in the same request whether it may be sent; the one after a refusal is the second and last.
+    :param required: It has to be known: where it cannot be looked up, that is an error.
     :raises PayloadError: It is missing or not approved.
+    :raises ConfigurationError: It is required, and the connection has no ``waba_id``.
+    :raises WhatsAppError: It is required, and could not be looked up.
     """
     from airflow_provider_whatsapp.client.errors import WhatsAppError
     from airflow_provider_whatsapp.client.messages import Template
@@ -52,6 +56,8 @@ def look_up(
 
     Template(name, language)  # refuses a malformed name before any request
     client = hook.client
+    if required:
+        client.config.require("waba_id")
     if not client.config.waba_id:
         log.info("The template is not checked first: the connection has no waba_id.")
         return None
@@ -60,6 +66,8 @@ def look_up(
         if healthy is None:
             found = client.templates.find(name, language)
     except WhatsAppError as error:
+        if required:
+            raise
         log.warning("The template could not be checked first: %s", error)
         return None
     approved = Approved(found, name, language, show_values=show_values, health=healthy)

@@ -16,6 +16,7 @@ from airflow_provider_whatsapp.operators._results import (
     shard_file,
     tell_of_early_end,
 )
+from airflow_provider_whatsapp.operators._routing import RoutesTemplates
 from airflow_provider_whatsapp.operators._template_check import Preparer
 from airflow_provider_whatsapp.operators._window import WaitsForWindow
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.windows import Window
 
 
-class BroadcastTemplateOperator(WaitsForWindow):
+class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
     """
     Send an approved template to everybody in a file or list, with values per recipient.
 
@@ -79,6 +80,9 @@ class BroadcastTemplateOperator(WaitsForWindow):
     :param check_health: Ask first whether number, template and account may send: a BLOCKED one ends the task with
         Meta's reason before the first message, a LIMITED one is a warning, one that cannot be read in time is neither.
         One request. (templated)
+    :param marketing: As for ``SendTemplateOperator``, as are the next two. (templated)
+    :param message_activity_sharing: Whether Meta may use what recipients do with a marketing message. (templated)
+    :param expect_category: Nothing is sent where Meta has moved the template to another category. (templated)
     :param dry_run: Send nothing; the report says what would be sent. (templated)
     :param send_window: Hours in which people may be written to, ``("09:00", "20:00")`` or ``"09:00-20:00"``; outside
         them the task waits without a worker. (templated)
@@ -111,6 +115,7 @@ class BroadcastTemplateOperator(WaitsForWindow):
         "dry_run",
         "send_window",
         "timezone",
+        *RoutesTemplates.routing_fields,
         *DeliveringOperator.template_fields,
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
@@ -127,6 +132,7 @@ class BroadcastTemplateOperator(WaitsForWindow):
     }
     readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
         **DeliveringOperator.readers,
+        **RoutesTemplates.routing_readers,
         **dict.fromkeys(("template_name", "language", "to_field", "header_filename"), text),
         "shard": whole,
         "shards": whole,
@@ -188,6 +194,7 @@ class BroadcastTemplateOperator(WaitsForWindow):
 
         config = self.hook.client.config
         config.require("phone_number_id")
+        self._check_routing()
         self._carried(context, varies=True)  # refuses what is wrong with it before any request
         window = self._window(context)
         recipients = self._recipients(context, window)
@@ -226,11 +233,11 @@ class BroadcastTemplateOperator(WaitsForWindow):
         prepare = self._preparer(ledger, recipients, approved)
         results = self._results(context, begin, survey.total, ledger.memo("results"))
         gate = Gate(window) if window is not None else None
-        rate = self.hook.client.config.rate_limit
+        rate, route = self.hook.client.config.rate_limit, self._route()
         self._delivery = Delivery(
             ledger,
             prepare,
-            self._send_to,
+            route or self._send_to,
             rules=Rules(
                 on_unknown=self.on_unknown,
                 retry_refused=begin == "cleared",
@@ -244,7 +251,7 @@ class BroadcastTemplateOperator(WaitsForWindow):
             later=gate.holds if gate is not None else None,
             callback_data=self._carried(context, varies=True),
         )
-        report = Report(limit=SHOWN_FAILURES)
+        report = Report(limit=SHOWN_FAILURES, route=route)
         if results is not None:
             results.on_failure = self._delivery.halt
         try:
@@ -343,8 +350,9 @@ class BroadcastTemplateOperator(WaitsForWindow):
                 results.take(row, outcome, shown)
 
         rate = self.hook.client.config.rate_limit
-        prepare = self._preparer(None, recipients, approved)
+        prepare, route = self._preparer(None, recipients, approved), self._route()
         found = preview(recipients, prepare, approved, rate=rate, take=take)
+        found["endpoint"] = route.endpoint if route is not None else "messages"
         if results is not None:
             results.finish()
             results.clean()

@@ -13,6 +13,7 @@ from airflow_provider_whatsapp.operators._delivery import (
     digest,
 )
 from airflow_provider_whatsapp.operators._private import hidden_recipients
+from airflow_provider_whatsapp.operators._routing import RoutesTemplates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,10 +85,11 @@ class _SendOperator(DeliveringOperator):
         job = Job(digest(recipients), self._message_digest(), total)
         ledger, begin = self._open_ledger(context, job, remember_sent=total <= REMEMBERED)
         message = self._message(ledger)
+        route = self._route()
         self._delivery = Delivery(
             ledger,
             lambda _: message,
-            self._send_to,
+            route or self._send_to,
             rules=Rules(
                 on_unknown=self.on_unknown,
                 retry_refused=begin == "cleared",
@@ -99,7 +101,7 @@ class _SendOperator(DeliveringOperator):
             callback_data=carried,
         )
         rows = [Row(position, to) for position, to in enumerate(recipients)]
-        report = self._delivery.run(rows, Report())
+        report = self._delivery.run(rows, Report(route=route))
         return self._conclude(context, report, ledger)
 
     def _message_digest(self) -> str:
@@ -119,7 +121,7 @@ class _SendOperator(DeliveringOperator):
         return message
 
 
-class SendTemplateOperator(_SendOperator):
+class SendTemplateOperator(RoutesTemplates, _SendOperator):
     """
     Send an approved template, the only kind of message that may start a conversation.
 
@@ -139,6 +141,12 @@ class SendTemplateOperator(_SendOperator):
         request; False: that is an error. (templated)
     :param check_template: Look up first whether the template is approved and the values fit it; one request.
         (templated)
+    :param marketing: ``auto``: a template whose category is MARKETING goes by ``/marketing_messages`` where the account
+        is onboarded, everything else by ``/messages``; ``cloud_api``: never; ``strict``: only there. (templated)
+    :param message_activity_sharing: Whether Meta may use what recipients do with a marketing message; None: as the
+        account is set. (templated)
+    :param expect_category: ``UTILITY``, ``MARKETING`` or ``AUTHENTICATION``: nothing is sent where Meta has moved the
+        template to another one. None: any. (templated)
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
     :param waba_id: Business account that the template is looked up in; None: the connection's. (templated)
@@ -171,6 +179,7 @@ class SendTemplateOperator(_SendOperator):
         *content_fields,
         "skip_if_empty",
         "check_template",
+        *RoutesTemplates.routing_fields,
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "body": "json",
@@ -179,6 +188,7 @@ class SendTemplateOperator(_SendOperator):
     }
     readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
         **_SendOperator.readers,
+        **RoutesTemplates.routing_readers,
         **dict.fromkeys(("template_name", "language", "header_filename"), text),
         "skip_if_empty": flag,
         "check_template": flag,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._arguments import flag, optional, text, whole
 from airflow_provider_whatsapp.operators._private import hidden_recipients, masked_numbers
+from airflow_provider_whatsapp.operators._routing import RoutesTemplates
 from airflow_provider_whatsapp.operators.messages import _SendOperator
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ __all__ = ["SqlToWhatsAppOperator"]
 KINDS = {"csv": "document", "xlsx": "document", "png": "image"}
 
 
-class SqlToWhatsAppOperator(_SendOperator):
+class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
     """
     Run a query and send its result as a file, or as a picture of the table.
 
@@ -62,7 +63,8 @@ class SqlToWhatsAppOperator(_SendOperator):
     :param check_template: Look up first whether the template is approved and the values fit it; one request.
         (templated)
     :param kwargs: As for :class:`~airflow_provider_whatsapp.operators.messages.SendTemplateOperator`:
-        ``maton_conn_id``, ``phone_number_id``, ``waba_id``, ``ledger_path``, ``on_unknown``, ``resend_on_clear`` (it
+        ``marketing``, ``message_activity_sharing``, ``expect_category`` (of a template), ``maton_conn_id``,
+        ``phone_number_id``, ``waba_id``, ``ledger_path``, ``on_unknown``, ``resend_on_clear`` (it
         runs the query again), ``max_failed``, ``callback_data``, ``log_pii``.
     """
 
@@ -91,6 +93,7 @@ class SqlToWhatsAppOperator(_SendOperator):
         "font",
         "hook_params",
         "check_template",
+        *RoutesTemplates.routing_fields,
     )
     template_ext: Sequence[str] = (".sql",)
     native_fields: ClassVar[frozenset[str]] = frozenset({"parameters", "hook_params"})
@@ -108,6 +111,7 @@ class SqlToWhatsAppOperator(_SendOperator):
     hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {"to": hidden_recipients, "sql": masked_numbers}
     readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
         **_SendOperator.readers,
+        **RoutesTemplates.routing_readers,
         **dict.fromkeys(("template_name", "language", "filename", "caption", "title"), text),
         "max_rows": optional(whole),
         "skip_if_empty": flag,

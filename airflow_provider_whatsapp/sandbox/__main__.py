@@ -115,7 +115,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--account", type=_account, action="append", metavar="WABA:NUMBER[,NUMBER...]", help=text
     )
-    text = "/messages refuses marketing templates, as Meta has announced it for 2027"
+    text = "/messages refuses marketing templates, as is expected from October 2027 on"
     made.add_argument("--refuse-marketing", action="store_true", help=text)
     text = "tell each message and each refused request (default: where the output is a terminal)"
     made.add_argument("--log", action=argparse.BooleanOptionalAction, default=sys.stdout.isatty(), help=text)

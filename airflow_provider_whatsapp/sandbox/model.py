@@ -208,7 +208,7 @@ class Account:
     :param blocked_names: Names of deleted templates, and when each is free again.
     :param onboarding: Its ``marketing_messages_onboarding_status``.
     :param cloud_marketing_off: Its ``disable_marketing_messages_on_cloud_api``.
-    :param refuses_marketing: ``/messages`` takes no marketing templates, as Meta has announced it for 2027.
+    :param refuses_marketing: ``/messages`` takes no marketing templates, as is expected from October 2027 on.
     :param insights_since: When template insights were switched on; None: they are off.
     """
 

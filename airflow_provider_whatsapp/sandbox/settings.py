@@ -28,7 +28,7 @@ class Settings:
     :param throughput: Messages per second and sender number (Meta documents 80); 0 lifts it, as ``rate_limit`` 0 does
         when this is left out.
     :param onboarding: ``marketing_messages_onboarding_status`` of the accounts.
-    :param refuse_marketing: ``/messages`` refuses marketing templates, as Meta has announced it for 2027.
+    :param refuse_marketing: ``/messages`` refuses marketing templates, as is expected from October 2027 on.
     :param approve_after: Seconds from a template's creation to its approval.
     :param latency: Seconds that every answer takes.
     :param status_delays: Seconds from acceptance to sent, delivered and read.

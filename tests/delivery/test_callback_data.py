@@ -174,7 +174,7 @@ def test_without_it_nothing_is_carried(deliver, people, sandbox):
 def test_what_may_have_left_is_known_by_it_and_what_has_not_is_not(
     deliver, people, sandbox, fault, status, carried
 ):
-    sandbox.fault(**fault)
+    sandbox.fail_next(**fault)
 
     report = deliver(people(1), callback_data=CallbackData(KEY))
 
@@ -192,8 +192,8 @@ def test_an_error_of_our_own_making_leaves_the_mark_too(deliver, people):
 
 def test_a_retry_names_the_epoch_in_which_a_lost_message_left_and_sends_in_its_own(deliver, people, sandbox):
     people = people(3)
-    sandbox.fault("drop_after", to=people[0])
-    sandbox.fault("drop_before", to=people[1])
+    sandbox.fail_next("drop_after", to=people[0])
+    sandbox.fail_next("drop_before", to=people[1])
     first = deliver(people, callback_data=CallbackData(KEY), threads=1)
     assert [each.status for each in first.outcomes] == ["unknown", "unknown", "sent"]
 

@@ -72,7 +72,7 @@ def test_an_own_one_that_is_too_long_is_one_error_before_any_request(sandbox, tm
     with pytest.raises(AirflowFailException, match=r"callback_data: 513 characters.*512"):
         made(name, tmp_path, callback_data="x" * 513).execute(context())
 
-    assert sandbox.requests() == []
+    assert sandbox.requests == []
 
 
 def test_every_sending_operator_takes_it_and_hides_it():
@@ -112,8 +112,8 @@ def test_the_results_file_of_a_retry_has_the_mark_that_each_message_carries(
     sandbox, tmp_path, change_connection
 ):
     results, people = tmp_path / "results.jsonl", [*TO, "+15550003333"]
-    sandbox.fault("drop_after", to=TO[0].lstrip("+"))
-    sandbox.fault("status", status=429, to=TO[1].lstrip("+"))
+    sandbox.fail_next("drop_after", to=TO[0].lstrip("+"))
+    sandbox.fail_next("status", status=429, to=TO[1].lstrip("+"))
     change_connection(extra={"max_retries": 0})
     options = {"recipients": people, "results_path": f"file://{results}"}
 
@@ -131,7 +131,7 @@ def test_the_results_file_of_a_retry_has_the_mark_that_each_message_carries(
 
 def test_a_results_file_with_it_is_a_source_of_recipients_still(sandbox, tmp_path):
     results = tmp_path / "results.jsonl"
-    sandbox.fault("status", status=400, body={"error": {"code": 131026}}, to=TO[1].lstrip("+"))
+    sandbox.fail_next("status", status=400, body={"error": {"code": 131026}}, to=TO[1].lstrip("+"))
     options = {"results_path": f"file://{results}", "max_failed": 1}
     made("broadcast", tmp_path, **options).execute(context())
 

@@ -9,9 +9,12 @@ import sys
 
 import pytest
 
+from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
 pytest.importorskip("airflow.providers.sqlite")
 
 TO = "+15550001111"
+PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 50
 
 
 @pytest.fixture(autouse=True)
@@ -169,3 +172,23 @@ def test_a_dag_file_does_not_load_what_only_a_task_needs():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100
     )
     assert output.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_picture_in_a_marketing_template_goes_by_the_endpoint_for_it(sandbox):
+    pytest.importorskip("PIL")
+    hook = MatonWhatsAppHook()
+    handle = hook.upload_template_sample(PNG)
+    header = {"type": "HEADER", "format": "IMAGE", "example": {"header_handle": [handle]}}
+    hook.create_template("figures", "en_US", "MARKETING", [header, {"type": "BODY", "text": "The figures."}])
+    sandbox.control("POST", "templates", name="figures", status="APPROVED")
+    given = {"template_name": "figures", "format": "png", "message_activity_sharing": False}
+
+    fails("is MARKETING, not UTILITY", expect_category="UTILITY", **given)
+    report = execute(**given)
+
+    (message,) = sandbox.messages
+    assert (message["endpoint"], message["payload"]["message_activity_sharing"]) == (
+        "marketing_messages",
+        False,
+    )
+    assert report["endpoints"] == {"marketing_messages": 1}

@@ -1,0 +1,150 @@
+"""What the operators that send templates share: the endpoint of marketing, and the category that is expected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_whatsapp.operators._arguments import flag, one_of, optional
+from airflow_provider_whatsapp.operators._delivery import DeliveringOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow.sdk import Context
+
+    from airflow_provider_whatsapp.client.resources.accounts import MarketingStatus
+    from airflow_provider_whatsapp.delivery.approved import Approved
+    from airflow_provider_whatsapp.delivery.routing import Router
+
+_SECONDS = 5.0
+"""Seconds after which the account's onboarding is given up; what is not known goes by ``/messages``."""
+
+
+def _category(name: str, value: Any) -> str:
+    word = value.strip().upper() if isinstance(value, str) else value
+    return one_of("AUTHENTICATION", "MARKETING", "UTILITY")(name, word)
+
+
+class RoutesTemplates(DeliveringOperator):
+    """
+    A task that sends a template by the endpoint that Meta has for its category.
+
+    :param marketing: ``auto``: a template whose category is MARKETING goes by ``/marketing_messages`` where the account
+        is onboarded, everything else by ``/messages``; ``cloud_api``: never; ``strict``: only there. (templated)
+    :param message_activity_sharing: Whether Meta may use what recipients do with a marketing message; None: as the
+        account is set. (templated)
+    :param expect_category: ``UTILITY``, ``MARKETING`` or ``AUTHENTICATION``: nothing is sent where Meta has moved the
+        template to another one. None: any. (templated)
+    """
+
+    routing_fields: ClassVar[tuple[str, ...]] = ("marketing", "message_activity_sharing", "expect_category")
+    routing_readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
+        "marketing": one_of("auto", "cloud_api", "strict"),
+        "message_activity_sharing": optional(flag),
+        "expect_category": optional(_category),
+    }
+    template_name: Any
+    language: Any
+    check_template: Any
+
+    def __init__(
+        self,
+        *,
+        marketing: str = "auto",
+        message_activity_sharing: bool | str | None = None,
+        expect_category: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.marketing: Any = marketing
+        self.message_activity_sharing: Any = message_activity_sharing
+        self.expect_category: Any = expect_category
+        self._approved: Approved | None = None
+
+    def _send(self, context: Context) -> dict[str, Any]:
+        self._check_routing()
+        return super()._send(context)
+
+    def _check_routing(self) -> None:
+        """Refuse arguments that contradict each other, before any request."""
+        from airflow_provider_whatsapp.client.errors import PayloadError
+
+        given = [
+            name for name in self.routing_fields if getattr(self, name) not in (None, "auto", "cloud_api")
+        ]
+        if given and not self.template_name:
+            raise PayloadError("goes with a template only", field=given[0], advice="Give template_name.")
+        if self.marketing == "cloud_api" and self.message_activity_sharing is not None:
+            raise PayloadError(
+                'is for the Marketing Messages API, and marketing is "cloud_api"',
+                field="message_activity_sharing",
+                advice="Leave one of the two out.",
+            )
+        if self.expect_category is not None and not self.check_template:
+            raise PayloadError(
+                "needs the template's look-up, and check_template is False",
+                field="expect_category",
+                advice="Leave one of the two out.",
+            )
+
+    def _look_up(self, name: str, language: str, **options: Any) -> Approved | None:
+        """Look the template up; an expected category has to be known, and be that."""
+        required = self.expect_category is not None
+        found = super()._look_up(name, language, required=required, **options)
+        if found is not None:
+            if self.expect_category is not None:
+                found.check_category(self.expect_category)
+            announced = found.announced_category
+            if announced is not None:
+                self.log.warning(
+                    "WhatsApp: Meta has announced to move the template from %s to %s, which changes its price",
+                    found.category,
+                    announced,
+                )
+        self._approved = found
+        return found
+
+    def _route(self) -> Router | None:
+        """Choose the endpoint; the account is asked where it matters."""
+        if not self.template_name:
+            return None
+        from airflow_provider_whatsapp.delivery.routing import Router, choose_endpoint
+
+        approved, status = self._approved, self._status()
+        endpoint = choose_endpoint(self.marketing, approved, status)
+        category = approved.known_category if approved is not None else None
+        if status is not None and self.marketing == "auto" and endpoint == "messages":
+            self.log.warning(
+                "WhatsApp: the template is MARKETING, and goes by /messages since the account is not onboarded to the "
+                "Marketing Messages API (%s). From October 2027 on /messages is expected to refuse it: accept the "
+                "terms in WhatsApp Manager.",
+                status.onboarding or "its status is not known",
+            )
+        elif category is not None:
+            self.log.info("WhatsApp: the template is %s; its messages go by /%s", category, endpoint)
+        return Router(
+            self._send_to,
+            mode=self.marketing,
+            endpoint=endpoint,
+            category=category,
+            activity_sharing=self.message_activity_sharing,
+            permit=self.hook.client.messages.permit,
+        )
+
+    def _status(self) -> MarketingStatus | None:
+        """Read what the account may do with a marketing template; None where that decides nothing or is not told."""
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+
+        known = self._approved.known_category if self._approved is not None else None
+        client = self.hook.client
+        if self.marketing == "cloud_api" or known != "MARKETING" or not client.config.waba_id:
+            return None
+        try:
+            with client.within(_SECONDS) as brief:
+                return brief.account.marketing_status()
+        except WhatsAppError as error:
+            self.log.warning(
+                "WhatsApp: not known whether the account is onboarded to the Marketing Messages API: %s",
+                error,
+            )
+            return None
