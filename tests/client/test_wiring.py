@@ -1,0 +1,453 @@
+"""
+What passes between transport, pacer, retry rule and wire: each test fails when its call is left out.
+
+The gateway is a socket of the test's own that keeps its connections, so that what each request used can be counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from airflow_provider_whatsapp.client import wire
+from airflow_provider_whatsapp.client.config import ClientConfig
+from airflow_provider_whatsapp.client.errors import (
+    NotSentError,
+    OutcomeUnknownError,
+    RateLimitError,
+    WhatsAppError,
+)
+from airflow_provider_whatsapp.client.pace_board import Board, SharedBoard
+from airflow_provider_whatsapp.client.rate_limit import Departure, Pacer
+from airflow_provider_whatsapp.client.retry import RequestRetry
+from airflow_provider_whatsapp.client.transport import Call, Transport
+from tests.hostile import read_request
+
+OK = (200, {"done": True})
+TOO_FAST = (429, {"message": "Too Many Requests"})
+THROTTLED = (400, {"error": {"message": "no", "type": "OAuthException", "code": 80007}})
+DENIED = (401, {"message": "no"})
+DOWN = (503, {"message": "no"})
+
+
+class Gateway:
+    """Answers each request with the next of its answers, and keeps the connection; None: closes it unanswered."""
+
+    def __init__(self, *answers):
+        self.answers = iter(answers)
+        self.connections = 0
+        self.bodies = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                self.connections += 1
+                threading.Thread(target=self.talk, args=(connection,), daemon=True).start()
+
+    def talk(self, connection):
+        with connection, contextlib.suppress(OSError, StopIteration):
+            while True:
+                body = read_request(connection)
+                if not body:
+                    return
+                self.bodies.append(body)
+                answer = next(self.answers)
+                if answer is None:
+                    return
+                status, content = answer
+                text = json.dumps(content).encode()
+                connection.sendall(
+                    f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n"
+                    f"Content-Length: {len(text)}\r\n\r\n".encode()
+                    + text
+                )
+
+
+class Rule(RequestRetry):
+    """The rule itself, which keeps what it was asked with."""
+
+    def delay(self, error, **asked):
+        object.__getattribute__(self, "asked").append((type(error), asked))
+        return super().delay(error, **asked)
+
+
+class Paced:
+    """In the pacer's place: gives a leave at once, and keeps what it hears."""
+
+    def __init__(self):
+        self.given, self.refused_ones, self.patience = [], [], []
+
+    def acquire(self, patience=None, stop=None):
+        self.patience.append(patience)
+        self.given.append(Departure(self, len(self.given), stop))
+        return self.given[-1]
+
+    def left(self, place):
+        return float(place + 1)
+
+    def refused(self, departure):
+        self.refused_ones.append(departure)
+
+
+@pytest.fixture
+def start():
+    """Make a gateway that answers so, and a transport to it whose pacer and rule can be looked at."""
+    made = []
+
+    def make(*answers, until=None, timeout=(2, 5), **rule):
+        gateway, pacer = Gateway(*answers), Paced()
+        retry = Rule(**{"base": 0.001, "max_retries": 2, **rule})
+        object.__setattr__(retry, "asked", [])
+        config = ClientConfig(api_key="key", host=gateway.url, rate_limit=0, timeout=timeout)
+        transport = Transport(config, retry=retry, pacer=pacer, until=until)
+        made.append((gateway, transport))
+        return gateway, transport, pacer, retry
+
+    yield make
+    for gateway, transport in made:
+        transport.close()
+        gateway.listener.close()
+
+
+def post(gateway, **options):
+    return Call(
+        method="POST", url=f"{gateway.url}/x/messages", **{"json": {"a": 1}, "doubt": "look", **options}
+    )
+
+
+def test_each_request_has_a_leave_and_says_when_it_goes(start):
+    gateway, transport, pacer, _ = start(TOO_FAST, OK)
+    transport.request(post(gateway))
+
+    assert [departure.at for departure in pacer.given] == [1.0, 2.0]
+
+
+def test_a_connection_that_is_refused_uses_no_leave_up(start):
+    gateway, transport, pacer, _ = start(max_retries=0)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        gateway.url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    with pytest.raises(NotSentError):
+        transport.request(post(gateway))
+
+    assert [departure.at for departure in pacer.given] == [None]
+
+
+@pytest.mark.parametrize(
+    ("answers", "refused"),
+    [
+        pytest.param([TOO_FAST, OK], [0], id="one 429"),
+        pytest.param([TOO_FAST, TOO_FAST, OK], [0, 1], id="each 429, with its own leave"),
+        pytest.param([TOO_FAST] * 3, [0, 1, 2], id="the one that ends it too"),
+        pytest.param([THROTTLED, OK], [], id="Graph's limits are not the gateway's"),
+        pytest.param([DENIED], [], id="another refusal"),
+        pytest.param([OK], [], id="none"),
+    ],
+)
+def test_the_pacer_hears_of_the_gateway_s_refusals(start, answers, refused):
+    gateway, transport, pacer, _ = start(*answers)
+    with contextlib.suppress(WhatsAppError):
+        transport.request(post(gateway))
+
+    assert pacer.refused_ones == [pacer.given[place] for place in refused]
+
+
+def test_the_rule_is_asked_with_what_has_happened(start):
+    gateway, transport, _, rule = start(*[TOO_FAST] * 3)
+    with pytest.raises(RateLimitError):
+        transport.request(post(gateway))
+
+    assert [asked["attempt"] for _, asked in rule.asked] == [1, 2, 3]
+    assert all(0 <= asked["jitter"] < 1 for _, asked in rule.asked)
+    elapsed = [asked["elapsed"] for _, asked in rule.asked]
+    assert 0 < elapsed[0] < elapsed[1] < elapsed[2] < 60
+    assert len({asked["jitter"] for _, asked in rule.asked}) == 3
+
+
+@pytest.mark.parametrize(
+    "limit", [{"max_retries": 0}, {"max_elapsed": 0.0}], ids=lambda limit: next(iter(limit))
+)
+def test_the_rule_s_limits_hold(start, limit):
+    gateway, transport, _, _ = start(TOO_FAST, OK, **limit)
+    with pytest.raises(RateLimitError):
+        transport.request(post(gateway))
+
+    assert len(gateway.bodies) == 1
+
+
+def test_the_configuration_s_retries_are_the_rule_s():
+    config = ClientConfig(api_key="key", host="http://127.0.0.1:9", rate_limit=0, max_retries=7)
+    assert Transport(config, pacer=Paced())._retry == RequestRetry(max_retries=7)
+
+
+def test_the_configuration_s_rate_is_the_pacer_s(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    made = [
+        Transport(ClientConfig(api_key=key, host="http://127.0.0.1:9", rate_limit=rate))._pacer
+        for key, rate in (("one", 5), ("one", 5), ("other", 5), ("one", 6))
+    ]
+    assert made[0] is made[1]
+    assert len({id(pacer) for pacer in made}) == 3
+    assert made[3].rate() == pytest.approx(6, rel=0.01)
+
+
+def test_the_first_try_goes_with_the_leave_that_was_taken_before(start):
+    gateway, transport, pacer, _ = start(TOO_FAST, OK)
+    permit = transport.permit(threading.Event())
+    transport.request(post(gateway, permit=permit))
+
+    assert pacer.refused_ones == [permit]
+    assert len(pacer.given) == 2
+    assert pacer.given[1].stop is permit.stop, "its repetition is stopped by the same"
+
+
+class Body(io.BytesIO):
+    """A body that can be streamed once."""
+
+    def __len__(self):
+        return len(self.getvalue()) if not self.closed else 0
+
+
+@pytest.mark.parametrize(
+    ("answers", "opened"),
+    [
+        pytest.param([OK], 1, id="accepted"),
+        pytest.param([TOO_FAST, OK], 2, id="repeated"),
+        pytest.param([DENIED], 1, id="refused"),
+        pytest.param([None], 1, id="lost"),
+    ],
+)
+def test_each_body_is_opened_for_its_try_and_closed_after_it(start, answers, opened):
+    gateway, transport, _, _ = start(*answers)
+    bodies = []
+
+    def open_body():
+        assert all(body.closed for body in bodies)
+        bodies.append(Body(b"content"))
+        return bodies[-1]
+
+    with contextlib.suppress(WhatsAppError):
+        transport.request(post(gateway, json=None, open_body=open_body))
+
+    assert len(bodies) == opened
+    assert gateway.bodies == [b"content"] * opened
+    assert all(body.closed for body in bodies)
+
+
+def test_what_may_happen_twice_is_repeated_and_what_may_not_is_said_to_be_open(start):
+    gateway, transport, _, _ = start(DOWN, OK, DOWN, OK)
+
+    assert transport.request(post(gateway, doubt=None)) == {"done": True}
+    with pytest.raises(OutcomeUnknownError, match="look"):
+        transport.request(post(gateway))
+    assert len(gateway.bodies) == 3
+
+
+def test_the_size_of_each_answer_is_told_and_may_be_refused(start):
+    gateway, transport, _, _ = start(OK, OK)
+    told = []
+    transport.request(post(gateway, on_size=told.append))
+    assert told == [len(json.dumps(OK[1]))]
+
+
+class TestUntil:
+    """A transport whose caller has so much time."""
+
+    def test_a_wait_that_is_too_long_is_left_to_the_caller(self, start):
+        gateway, transport, _, _ = start(TOO_FAST, OK, until=time.monotonic() + 20, base=100.0, cap=100.0)
+        rule = transport._retry
+        object.__setattr__(rule, "delay", lambda error, **asked: 30.0)
+        with pytest.raises(RateLimitError):
+            transport.request(post(gateway))
+        assert len(gateway.bodies) == 1
+
+    def test_the_pacer_is_given_what_is_left(self, start):
+        gateway, transport, pacer, _ = start(OK, until=time.monotonic() + 20)
+        transport.request(post(gateway))
+        assert 0 < pacer.patience[0] <= 20
+
+    def test_nothing_leaves_when_it_is_over(self, start):
+        gateway, transport, pacer, _ = start(OK, until=time.monotonic())
+        with pytest.raises(NotSentError, match="no time was left"):
+            transport.request(post(gateway))
+        assert (gateway.bodies, pacer.given) == ([], [])
+
+    @pytest.mark.parametrize(
+        ("left", "connect", "read"),
+        [
+            pytest.param(100, 2, 5, id="the configuration's, while there is time"),
+            pytest.param(4, 1, 4, id="what is left, and a quarter for each address"),
+            pytest.param(0.1, 0.125, 0.5, id="a little, for what goes at the very end"),
+        ],
+    )
+    def test_its_time_outs_fit_into_it(self, start, monkeypatch, left, connect, read):
+        _, transport, _, _ = start(until=1000.0 + left)
+        monkeypatch.setattr("airflow_provider_whatsapp.client.transport.time.monotonic", lambda: 1000.0)
+        timeout = transport._timeout()
+        monkeypatch.undo()
+
+        assert (timeout._connect, timeout._read) == (pytest.approx(connect), pytest.approx(read))
+        assert timeout.total == pytest.approx(max(left, 0.5))
+
+
+class TestIdle:
+    """How long a connection is used again."""
+
+    @pytest.mark.parametrize(("idle", "connections"), [(4.0, 1), (0.0, 2)], ids=["young", "old"])
+    def test_a_connection_is_used_again_while_it_is_young(self, start, monkeypatch, idle, connections):
+        monkeypatch.setattr(wire, "MAX_IDLE", idle)
+        gateway, transport, _, _ = start(OK, OK)
+        for _ in range(2):
+            transport.request(post(gateway))
+
+        assert gateway.connections == connections
+
+    def test_each_use_makes_it_young_again(self, start, monkeypatch):
+        now = itertools.count(1000.0, 1.5)
+        gateway, transport, _, _ = start(*[OK] * 6)
+        transport.request(post(gateway))
+        connection = next(iter(transport._adapter._pools.values())).pool.queue[-1]
+        monkeypatch.setattr("airflow_provider_whatsapp.client.wire.time.monotonic", lambda: next(now))
+        before = connection._last_used
+        connection.send(b"")
+        monkeypatch.undo()
+
+        assert connection._last_used != before
+
+    def test_closing_closes_what_is_kept(self, start):
+        gateway, transport, _, _ = start(OK, OK)
+        transport.request(post(gateway))
+        connection = next(iter(transport._adapter._pools.values())).pool.queue[-1]
+        transport.close()
+
+        assert connection.sock is None
+        transport.request(post(gateway))
+        assert gateway.connections == 2
+
+
+LOCKED = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+"""
+
+
+class TestBoard:
+    """Who may change the numbers, and when."""
+
+    @pytest.fixture(params=["process", "machine"])
+    def board(self, request, tmp_path):
+        return Board(3) if request.param == "process" else SharedBoard(tmp_path / "x.pace", 3)
+
+    def test_one_thread_at_a_time(self, board):
+        inside = threading.Event()
+
+        def enter():
+            with board.locked():
+                inside.set()
+
+        with board.locked():
+            other = threading.Thread(target=enter)
+            other.start()
+            assert not inside.wait(0.05)
+        assert inside.wait(30)
+        other.join()
+
+    def test_an_error_lets_go_of_it(self, board):
+        with pytest.raises(KeyError), board.locked():
+            raise KeyError
+        with board.locked() as numbers:
+            assert list(numbers) == [0, 0, 0]
+
+    def test_one_process_at_a_time(self, tmp_path):
+        path = tmp_path / "x.pace"
+        board = SharedBoard(path, 3)
+
+        def locked():
+            done = subprocess.run([sys.executable, "-c", LOCKED, path], capture_output=True, check=False)
+            return done.returncode != 0
+
+        with board.locked():
+            assert locked()
+        assert not locked()
+
+    def test_two_boards_of_one_file_have_the_same_numbers(self, tmp_path):
+        one, two = (SharedBoard(tmp_path / "x.pace", 3) for _ in range(2))
+        with one.locked() as numbers:
+            numbers[0] = 1.0
+        one.put(2, 3.0)
+        with two.locked() as numbers:
+            assert list(numbers) == [1.0, 0.0, 3.0]
+
+
+def test_a_lock_of_a_board_is_asked_for_without_waiting(tmp_path, monkeypatch):
+    """A process that is stopped while it holds the lock must not stop the others in the kernel."""
+    board = SharedBoard(tmp_path / "x.pace", 3)
+    asked = []
+    monkeypatch.setattr(fcntl, "lockf", lambda file, how: asked.append(how))
+    with board.locked():
+        pass
+
+    assert asked == [fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN]
+    os.close(board._file)
+
+
+class TestPacer:
+    """What the pacer keeps on its board."""
+
+    def test_a_departure_is_noted_where_its_moment_is_kept(self):
+        board = Board(20 + 200)
+        now = [100.0]
+        pacer = Pacer(2, board=board, clock=lambda: now[0], sleep=lambda seconds: None)
+        _, departure = pacer.take(100.0)
+        now[0] = 100.4
+        departure.left()
+        now[0] = 100.9
+        departure.left()
+
+        with board.locked() as numbers:
+            assert numbers[8] == 100.4, "the first byte counts, and nothing after it"
+        assert departure.at == 100.4
+
+    def test_the_second_begins_where_the_request_left(self):
+        """With two a second, the third waits for a second since the first one left, however late that was."""
+        now = [100.0]
+        pacer = Pacer(2, clock=lambda: now[0], sleep=lambda seconds: None)
+        for late in (0.4, 0.6):
+            _, departure = pacer.take(now[0])
+            now[0] += late
+            departure.left()
+        moment, departure = pacer.take(now[0])
+
+        assert moment == pytest.approx(100.4 + 2 / (2 * 0.993))
+        assert departure is not None
+
+    def test_a_refusal_is_kept_for_all_who_share_the_board(self):
+        now = [100.0]
+        one, other = (
+            Pacer(10, board=board, clock=lambda: now[0], sleep=lambda seconds: None)
+            for board in [Board(300)] * 2
+        )
+        before = other.rate()
+        for _ in range(60):
+            moment, departure = one.take(now[0])
+            now[0] = max(now[0], moment) + 0.01
+            if departure is not None:
+                departure.left()
+                one.refused(departure)
+
+        assert other.rate() < 0.9 * before

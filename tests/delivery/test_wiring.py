@@ -1,0 +1,321 @@
+"""
+What passes between engine, ledger, transport and report, one wire at a time: each test fails when its call is left out.
+
+The other side of each wire is in memory, so that a message's way can be stopped at any point of it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_provider_whatsapp.client.errors import (
+    APIError,
+    NotSentError,
+    OutcomeUnknownError,
+    RateLimitError,
+    RecipientError,
+    ServerError,
+)
+from airflow_provider_whatsapp.client.resources.messages import SentMessage
+from airflow_provider_whatsapp.delivery import engine
+from airflow_provider_whatsapp.delivery.book import Book
+from airflow_provider_whatsapp.delivery.causes import Runs
+from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
+from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Try
+from airflow_provider_whatsapp.delivery.recipients import Row
+from airflow_provider_whatsapp.delivery.report import Outcome, Report
+from airflow_provider_whatsapp.delivery.stores import LedgerError, MemoryStore
+
+
+class Kept(MemoryStore):
+    """Lasts from try to try, and fails when it is told to."""
+
+    durable = True
+
+    def __init__(self):
+        super().__init__()
+        self.fails = lambda value: False
+
+    def set(self, key, value):
+        if key == "head" and self.fails(value):
+            raise OSError("refused")
+        super().set(key, value)
+
+    @property
+    def head(self):
+        return self.get("head") or {"claimed": [], "sent": 0, "notes": []}
+
+
+def rows(count):
+    return [Row(place, f"1555{place:07}") for place in range(count)]
+
+
+def begun(store, count, number=1):
+    ledger = Ledger(store, pauses=())
+    ledger.begin(Job("source", "message", count), Try(number))
+    return ledger
+
+
+class Sends:
+    """Takes messages; what is done first may raise."""
+
+    def __init__(self, first=lambda to: None):
+        self.to, self.first = [], first
+
+    def __call__(self, to, message, **options):
+        self.to.append(to)
+        self.first(to)
+        return SentMessage(message_id="wamid", wa_id=to, to=to)
+
+
+def delivery_of(ledger, send, **options):
+    rules = Rules(**{"threads": 1, "away": 0, **options.pop("rules", {})})
+    return Delivery(ledger, lambda row: row.to, send, rules=rules, **options)
+
+
+def wait_for(what):
+    """Wait until something is so, and fail rather than hang."""
+    until = time.monotonic() + 30
+    while not what():
+        assert time.monotonic() < until, "it never came"
+        time.sleep(0.002)
+
+
+def test_claims_that_could_not_be_written_are_given_back():
+    """The store takes the first claim, refuses the next once, and works again: nobody of those is unknown."""
+    store, send = Kept(), Sends()
+    refused = []
+    store.fails = lambda value: len(value["claimed"]) == 2 and not refused and not refused.append(1)
+    with pytest.raises(LedgerError):
+        delivery_of(begun(store, 6), send).run(rows(6), Report())
+
+    assert refused
+    assert send.to == ["15550000000"]
+    assert store.head["claimed"] == []
+    report = delivery_of(begun(store, 6, 2), again := Sends()).run(rows(6), Report())
+    assert again.to == [row.to for row in rows(6)[1:]]
+    assert (report.count("sent"), report.count("unknown")) == (6, 0)
+
+
+def test_a_result_is_written_though_the_next_answer_takes_its_time(monkeypatch):
+    monkeypatch.setattr(engine, "COMMIT_AFTER", 0.01)
+    store, seen = Kept(), []
+
+    def look(to):
+        if to == rows(3)[2].to:  # claimed together with the second, whose answer has come
+            wait_for(lambda: store.head["claimed"] == [2])
+            seen.append(store.head["sent"])
+
+    delivery_of(begun(store, 3), Sends(look)).run(rows(3), Report())
+
+    assert seen == [2]
+
+
+@pytest.mark.parametrize("way", ["halt", "stop"])
+def test_whoever_is_claimed_is_not_sent_to_once_the_delivery_is_stopped(way):
+    store = Kept()
+
+    def stop(to):
+        if to == rows(9)[1].to:
+            assert store.head["claimed"] == [1, 2]
+            getattr(delivery, way)()
+
+    delivery = delivery_of(begun(store, 9), send := Sends(stop))
+    report = delivery.run(rows(9), Report())
+
+    assert send.to == [row.to for row in rows(2)]
+    assert report.reasons == {"stopped": 7}
+    assert store.head["claimed"] == []
+
+
+def test_who_was_unknown_and_is_sent_to_again_gets_no_third_message():
+    store = Kept()
+
+    def lose(to):
+        raise OutcomeUnknownError("lost")
+
+    first = delivery_of(begun(store, 1), Sends(lose)).run(rows(1), Report())
+    second = delivery_of(begun(store, 1, 2), Sends(), rules={"on_unknown": "resend"}).run(rows(1), Report())
+    third = delivery_of(begun(store, 1, 3), send := Sends(), rules={"on_unknown": "resend"}).run(
+        rows(1), Report()
+    )
+
+    assert [report.outcomes[0].status for report in (first, second, third)] == ["unknown", "sent", "sent"]
+    assert send.to == []
+
+
+@pytest.mark.parametrize(
+    ("errors", "ends"),
+    [
+        pytest.param([OutcomeUnknownError("x")], False, id="one unknown answer says nothing of others"),
+        pytest.param([OutcomeUnknownError("x")] * 2, False, id="nor do two"),
+        pytest.param([OutcomeUnknownError("x")] * 3, True, id="a run of them does"),
+        pytest.param([NotSentError("x")], True, id="what never left meets all"),
+        pytest.param([None, NotSentError("x")], False, id="unless one was accepted"),
+        pytest.param([None, *[NotSentError("x")] * 3], True, id="a run after one was accepted"),
+        pytest.param(
+            [None, *[NotSentError("x")] * 2, None, NotSentError("x")], False, id="an accepted one ends a run"
+        ),
+        pytest.param(
+            [None, NotSentError("x"), ServerError("x"), NotSentError("x")],
+            False,
+            id="other causes are other runs",
+        ),
+        pytest.param(
+            [None, RateLimitError("x", code=4), RateLimitError("x", code=80007), RateLimitError("x", code=4)],
+            False,
+            id="other codes too",
+        ),
+        pytest.param(
+            [None, *[NotSentError("x")] * 2, RecipientError("x"), NotSentError("x")],
+            False,
+            id="a recipient's own refusal ends a run",
+        ),
+        pytest.param([RecipientError("x")] * 9, False, id="a recipient's own refusal is nobody else's"),
+        pytest.param([RateLimitError("x", code=131056)] * 9, False, id="nor is the limit of a pair"),
+        pytest.param([None, APIError("x")], True, id="a refusal of the same message meets all"),
+    ],
+)
+def test_a_run_of_failures(errors, ends):
+    runs = Runs(3, varied=False)
+    found = []
+    for error in errors:
+        if error is None:
+            runs.accepted()
+        else:
+            found.append(runs.ends_with(error))
+
+    assert found[-1] is ends
+    assert not any(found[:-1])
+
+
+def test_each_part_of_a_delivery_hears_of_each_outcome():
+    """Ledger, report, results and progress: who leaves one of them out is seen."""
+    store, taken, heard = Kept(), [], []
+    progress = SimpleNamespace(
+        count=lambda outcome, now: heard.append((outcome.to, outcome.status, now)),
+        tick=lambda: None,
+        end=lambda: heard.append("end"),
+    )
+    list_of_three = [*rows(2), Row(2, "15550000002", skip="duplicate")]
+
+    def refuse(to):
+        if to == list_of_three[1].to:
+            raise RecipientError("no", code=131026)
+
+    report = delivery_of(
+        begun(store, 3),
+        Sends(refuse),
+        progress=progress,
+        take=lambda row, outcome: taken.append((row.position, outcome.status)),
+    ).run(list_of_three, Report())
+
+    statuses = ["sent", "failed", "skipped"]
+    assert [outcome.status for outcome in report.outcomes] == statuses
+    assert sorted(taken) == list(enumerate(statuses))
+    assert sorted(heard[:-1]) == [
+        ("15550000000", "sent", True),
+        ("15550000001", "failed", True),
+        ("15550000002", "skipped", False),
+    ]
+    assert heard[-1] == "end"
+    assert [note[:2] for note in store.head["notes"]] == [[1, "failed"]]
+    assert (store.head["sent"], store.head["claimed"]) == (1, [])
+
+
+def test_progress_ticks_while_nothing_comes():
+    ticked = threading.Event()
+    progress = SimpleNamespace(count=lambda outcome, now: None, tick=ticked.set, end=lambda: None)
+
+    def hold(to):
+        assert ticked.wait(30)
+
+    delivery_of(begun(Kept(), 1), Sends(hold), progress=progress).run(rows(1), Report())
+
+
+def test_what_the_permit_gives_is_handed_to_the_send():
+    permits, got = iter("ab"), []
+
+    def send(to, message, **options):
+        got.append(options)
+        return SentMessage(message_id="wamid", wa_id=to, to=to)
+
+    delivery_of(begun(Kept(), 2), send, permit=lambda stop: next(permits)).run(rows(2), Report())
+
+    assert got == [{"permit": "a"}, {"permit": "b"}]
+
+
+def test_the_permit_is_waited_for_with_what_stops_the_delivery():
+    waiting = []
+
+    def permit(stop):
+        waiting.append(stop.is_set())
+        delivery.halt()
+        waiting.append(stop.is_set())
+
+    delivery = delivery_of(begun(Kept(), 2), send := Sends(), permit=permit)
+    report = delivery.run(rows(2), Report())
+
+    assert waiting == [False, True]
+    assert (send.to, report.reasons) == ([], {"stopped": 2})
+
+
+def test_a_claim_carries_the_epoch_of_its_try_to_its_message():
+    store, got = Kept(), []
+
+    def send(to, message, **options):
+        got.append(options["callback_data"])
+        raise NotSentError("no", permanent=False)
+
+    for number in (1, 2):
+        delivery_of(
+            begun(store, 1, number), send, callback_data=lambda row, epoch: f"{epoch}.{row.position}"
+        ).run(rows(1), Report())
+
+    assert got == ["1.0", "2.0"]
+
+
+@pytest.mark.parametrize("count", [2, 30])
+def test_the_threads_end_with_the_delivery(count):
+    before = threading.active_count()
+    delivery_of(begun(Kept(), count), Sends(), rules={"threads": 4}).run(rows(count), Report())
+
+    wait_for(lambda: threading.active_count() <= before)
+
+
+class TestBook:
+    """The book by itself: what it gives back, and what it says that it could not write."""
+
+    def test_who_was_handed_out_is_not_given_back(self):
+        ledger = begun(Kept(), 3)
+        book = Book(ledger, away=0)
+        book.claim(rows(3))
+        book.hand_out(rows(1)[0])
+
+        assert [row.position for row in book.close({1: None})] == [2]
+        book.dismiss()
+        assert ledger.claimed == 2
+
+    def test_what_is_written_is_not_called_lost(self, caplog):
+        store = Kept()
+        book = Book(begun(store, 2), away=0)
+        book.record(rows(2)[0], Outcome("15550000000", "sent"))
+        book.commit(lambda seconds: None)
+        store.fails = lambda value: True
+        book.record(rows(2)[1], Outcome("15550000001", "failed", error=RecipientError("no")))
+        book.close({})
+        book.dismiss()
+
+        assert "A later try counts as unknown: 1 failed (recipient 2)." in caplog.text
+
+    def test_time_only_becomes_less(self):
+        book = Book(begun(Kept(), 1), away=0)
+        assert book.has_time()
+        book.hurry(0)
+        book.hurry(60)
+        assert not book.has_time()
+        book.dismiss()

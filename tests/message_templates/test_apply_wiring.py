@@ -1,0 +1,239 @@
+"""From the plan to the account and to the record, one wire at a time: each test fails when its call is left out."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_provider_whatsapp.client.config import ClientConfig
+from airflow_provider_whatsapp.client.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    InvalidRequestError,
+    OutcomeUnknownError,
+    PayloadError,
+    RateLimitError,
+)
+from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+from airflow_provider_whatsapp.message_templates import apply
+from airflow_provider_whatsapp.message_templates.apply import Applier
+from airflow_provider_whatsapp.message_templates.record import Record
+from airflow_provider_whatsapp.message_templates.sync import plan_templates, read_templates
+from airflow_provider_whatsapp.message_templates.yamlfile import TemplateSet
+
+NOW = 1_800_000_000.0
+
+
+def definition(name, body, category="UTILITY", **more):
+    return {"name": name, "category": category, "languages": {"en_US": {"body": body, **more}}}
+
+
+def row(number, name, status="APPROVED", body="It is late."):
+    made = next(iter(read_templates([definition(name, body)]).definitions.values()))
+    return {"id": str(number), "status": status, **made.create_payload({})}
+
+
+class Account:
+    """What Graph holds, in the transport's place; whoever asks for a change may meet an error before it or after."""
+
+    def __init__(self, *rows):
+        self.rows = {one["id"]: one for one in rows}
+        self.before, self.after, self.asked = {}, {}, []
+
+    def request(self, call):
+        node = call.url.rsplit("/", 1)[1]
+        if call.method == "GET":
+            found = [one for one in self.rows.values() if call.query.get("name") in (None, one["name"])]
+            return {"data": found} if node == "message_templates" else self.rows[node]
+        name = call.query.get("name") or (call.json or {}).get("name") or self.rows[node]["name"]
+        kind = "delete" if call.method == "DELETE" else "create" if node == "message_templates" else "edit"
+        self.asked.append(f"{kind} {name}")
+        if name in self.before:
+            raise self.before[name]
+        answer = {"success": True}
+        if kind == "delete":
+            del self.rows[call.query["hsm_id"]]
+        elif kind == "edit":
+            self.rows[node] |= {**call.json, "status": "PENDING"}
+        else:
+            answer = {"id": f"1{len(self.asked)}", **call.json, "status": "PENDING"}
+            self.rows[answer["id"]] = answer
+        if name in self.after:
+            raise self.after[name]
+        return answer
+
+
+NEW, EDITED, GONE = ("new_a", "new_b"), ("old_a", "old_b"), ("gone_a", "gone_b")
+ALL = (
+    [f"create {name}" for name in NEW]
+    + [f"edit {name}" for name in EDITED]
+    + [f"delete {name}" for name in GONE]
+)
+
+
+def changes(account, *, status="APPROVED"):
+    """Plan two creations, two edits and two deletions."""
+    for number, name in enumerate((*EDITED, *GONE), 1):
+        account.rows[str(number)] = row(number, name, status)
+    wanted = TemplateSet(
+        read_templates([definition(name, "It is very late.") for name in (*NEW, *EDITED)]).definitions,
+        prefixes=frozenset({"gone_"}),
+    )
+    client = WhatsAppClient(ClientConfig(api_key="k", waba_id="1"), transport=account)
+    return client, plan_templates(client, wanted, prune=True, now=NOW)
+
+
+def applied(account, *, status="APPROVED", **options):
+    client, plan = changes(account, status=status)
+    record = Record()
+    report = Applier(client, record=record, now=lambda: NOW, **options).apply(plan)
+    return report, record
+
+
+def states(report):
+    return {outcome.change.name: outcome.state for outcome in report.outcomes}
+
+
+@pytest.mark.parametrize(
+    ("status", "edits", "deletions"),
+    [
+        ("APPROVED", {"1": [NOW], "2": [NOW]}, dict.fromkeys(GONE, NOW)),
+        ("REJECTED", {}, {}),
+    ],
+)
+def test_what_was_approved_is_on_record_when_it_is_changed(status, edits, deletions):
+    account = Account()
+    report, record = applied(account, status=status)
+
+    assert account.asked == ALL
+    assert report.complete
+    assert (record.edits, record.deletions) == (edits, deletions)
+
+
+@pytest.mark.parametrize("status", ["APPROVED", "REJECTED"])
+def test_an_edit_that_only_a_look_has_confirmed_is_on_record_too(status):
+    account = Account()
+    account.after["old_a"] = OutcomeUnknownError("lost")
+    report, record = applied(account, status=status)
+
+    assert report.complete
+    assert ("1" in record.edits) is (status == "APPROVED")
+
+
+def test_a_deletion_that_only_a_look_has_confirmed_is_on_record_too():
+    account = Account()
+    account.after["gone_a"] = InvalidRequestError("no such template", permanent=True)
+    report, record = applied(account)
+
+    assert report.complete
+    assert record.deletions == dict.fromkeys(GONE, NOW)
+
+
+def test_a_change_that_was_not_made_is_not_on_record():
+    account = Account()
+    for name in ("old_a", "gone_a"):
+        account.before[name] = InvalidRequestError("no", permanent=True)
+    report, record = applied(account)
+
+    assert states(report) == dict.fromkeys((*NEW, *EDITED, *GONE), "done") | {
+        "old_a": "failed",
+        "gone_a": "failed",
+    }
+    assert (list(record.edits), list(record.deletions)) == (["2"], ["gone_b"])
+
+
+def test_whoever_keeps_the_record_is_called_after_each_change_that_was_made():
+    account = Account()
+    account.before["old_a"] = InvalidRequestError("no", permanent=True)
+    called = []
+    applied(account, changed=lambda: called.append(len(account.asked)))
+
+    assert called == [1, 2, 4, 5, 6]
+
+
+LIMIT = InvalidRequestError("no more", permanent=True, subcode=apply.TEMPLATE_LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "possible_at"),
+    [
+        pytest.param(RateLimitError("too fast", retry_after=60), "postponed", NOW + 60, id="a stated wait"),
+        pytest.param(RateLimitError("too fast"), "postponed", NOW + 3600, id="an hour, where none is stated"),
+        pytest.param(LIMIT, "blocked", None, id="the account's number of templates"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["create", "edit", "delete"])
+def test_a_limit_ends_the_changes_of_its_kind_alone(error, state, possible_at, kind):
+    first, second = {"create": NEW, "edit": EDITED, "delete": GONE}[kind]
+    account = Account()
+    account.before[first] = error
+    report, _ = applied(account)
+
+    assert account.asked == [asked for asked in ALL if asked != f"{kind} {second}"]
+    assert states(report) == dict.fromkeys((*NEW, *EDITED, *GONE), "done") | {first: state, second: state}
+    assert {outcome.possible_at for outcome in report.of(state)} == {possible_at}
+    assert not report.failed
+    assert not report.complete
+
+
+def test_no_more_are_created_than_the_hour_allows():
+    account = Account()
+    report, _ = applied(account, max_creations=1)
+
+    assert account.asked == [asked for asked in ALL if asked != "create new_b"]
+    assert states(report)["new_b"] == "postponed"
+    assert report.of("postponed")[0].possible_at == NOW + 3600
+
+
+def test_what_every_change_would_meet_ends_them_all():
+    account = Account()
+    account.before["new_b"] = AuthenticationError("no key", permanent=True)
+    report, _ = applied(account)
+
+    assert account.asked == ALL[:2]
+    assert list(states(report).values()) == ["done", "failed", *["not tried"] * 4]
+    assert report.failed
+
+
+@pytest.mark.parametrize(("allowed", "refused"), [(2, False), (1, True)])
+def test_more_deletions_than_allowed_are_refused_before_anything_is_done(allowed, refused):
+    account = Account()
+    if refused:
+        with pytest.raises(ConfigurationError, match=r"deletes 2 templates, more than max_deletions \(1\)"):
+            applied(account, max_deletions=allowed)
+    else:
+        applied(account, max_deletions=allowed)
+    assert account.asked == ([] if refused else ALL)
+
+
+def test_a_sample_that_is_none_is_refused_before_anything_is_done(tmp_path):
+    (tmp_path / "page.html").write_text("<p>")
+    account = Account()
+    wanted = read_templates(
+        [definition("new", "Here it is."), definition("other", "Here.", header={"document": "page.html"})],
+        folder=str(tmp_path),
+    )
+    client = WhatsAppClient(ClientConfig(api_key="k", waba_id="1"), transport=account)
+    with pytest.raises(PayloadError, match=r"page\.html"):
+        Applier(client).apply(plan_templates(client, wanted))
+    assert account.asked == []
+
+
+def test_a_sample_of_several_templates_goes_up_once_and_each_names_it(tmp_path):
+    (tmp_path / "report.pdf").write_bytes(b"%PDF-1.7\n")
+    account, uploads = Account(), []
+    wanted = read_templates(
+        [definition(name, "Here it is.", header={"document": "report.pdf"}) for name in NEW],
+        folder=str(tmp_path),
+    )
+    client = WhatsAppClient(ClientConfig(api_key="k", waba_id="1"), transport=account)
+    plan = plan_templates(client, wanted)
+    client.media = SimpleNamespace(
+        upload_sample=lambda path: uploads.append(path) or f"handle {len(uploads)}"
+    )
+    report = Applier(client).apply(plan)
+
+    assert report.complete
+    assert uploads == [tmp_path / "report.pdf"]
+    assert all("handle 1" in str(one["components"]) for one in account.rows.values())
