@@ -17,6 +17,7 @@ def get_cli_commands() -> list[Any]:
     from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
 
     from airflow_provider_whatsapp import cli
+    from airflow_provider_whatsapp import doctor as examine
 
     templates = [
         ActionCommand(
@@ -37,6 +38,7 @@ def get_cli_commands() -> list[Any]:
         )
         for name, text, options in (
             ("connect", cli.CONNECT_HELP, cli.CONNECT_OPTIONS),
+            ("doctor", examine.HELP, examine.OPTIONS),
             ("results", cli.RESULTS_HELP, cli.RESULTS_OPTIONS),
         )
     ]
@@ -52,6 +54,17 @@ def connect(given: argparse.Namespace) -> None:
     from airflow_provider_whatsapp.connect import connect_command
 
     sys.exit(connect_command(given))
+
+
+def doctor(given: argparse.Namespace) -> None:
+    """
+    Run ``airflow whatsapp doctor``.
+
+    :param given: The parsed command line.
+    """
+    from airflow_provider_whatsapp.doctor import doctor_command
+
+    sys.exit(doctor_command(given, find_config=_config))
 
 
 def results(given: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
 """
-The commands: ``python -m airflow_provider_whatsapp templates plan|apply|pull PATH``, ``connect``, ``results PATH`` and
-``receiver``.
+The commands: ``python -m airflow_provider_whatsapp templates plan|apply|pull PATH``, ``connect``, ``doctor``,
+``results PATH`` and ``receiver``.
 
 They start fast and run in any CI: nothing of Airflow is imported, unless results lie in an object store, and the
 connection comes from the environment.
@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp import __version__
+from airflow_provider_whatsapp import __version__, doctor
 from airflow_provider_whatsapp.events import command as receiver
 
 if TYPE_CHECKING:
@@ -116,6 +116,10 @@ def parser() -> argparse.ArgumentParser:
     for flags, fields in CONNECT_OPTIONS:
         connect.add_argument(*flags, **fields)
     connect.set_defaults(run=_connect)
+    examine = groups.add_parser("doctor", help=doctor.HELP, description=doctor.HELP)
+    for flags, fields in doctor.OPTIONS:
+        examine.add_argument(*flags, **fields)
+    examine.set_defaults(run=doctor.doctor_command)
     results = groups.add_parser("results", help=RESULTS_HELP, description=RESULTS_HELP)
     for flags, fields in RESULTS_OPTIONS:
         results.add_argument(*flags, **fields)
@@ -224,8 +228,8 @@ def config_of(given: argparse.Namespace) -> ClientConfig:
             alone = "leave --conn-id away, and set" if given.conn_id else "set"
             advice = (
                 f"Set it to the connection as JSON, or {alone} {API_KEY_VARIABLE} and give --waba-id. This command "
-                "reads the environment alone; `airflow whatsapp templates` (Airflow 3.2 and later) reads Airflow's "
-                "connections."
+                f"reads the environment alone; `airflow whatsapp {given.group}` (Airflow 3.2 and later) reads "
+                "Airflow's connections."
             )
             raise ConfigurationError(msg, advice=advice)
         found = client_config(conn_id, password=None, host=given.host, extra={})
@@ -240,7 +244,8 @@ def with_options(config: ClientConfig, given: argparse.Namespace) -> ClientConfi
     :param given: The parsed command line.
     :raises ConfigurationError: A value is malformed.
     """
-    own = {name: getattr(given, name) for name in ("waba_id", "host", "app_id")}
+    names = ("phone_number_id", "waba_id", "host", "app_id")
+    own = {name: getattr(given, name, None) for name in names}
     return replace(config, **{name: value for name, value in own.items() if value})
 
 

@@ -20,6 +20,8 @@ FLOORS = {
     "tables": 2,
     "cli": 2,
     "connect": 2,
+    "doctor": 2,
+    "examination": 2,
     "__main__": 3,
     "_compat": 3,
     "_suggest": 3,

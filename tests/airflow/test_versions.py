@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import importlib.metadata
 import json
@@ -116,7 +117,7 @@ def test_airflow_s_command_takes_airflow_s_connection_before_a_key_in_the_enviro
     from airflow_provider_whatsapp.client.errors import ConfigurationError
 
     def key(conn_id=None):
-        return _config(SimpleNamespace(conn_id=conn_id, waba_id=None, host=None, app_id=None)).api_key
+        return _config(SimpleNamespace(conn_id=conn_id, host=None)).api_key
 
     monkeypatch.delenv(CONN_VARIABLE, raising=False)
     with pytest.raises(ConfigurationError, match="there is no connection 'maton_whatsapp_default'"):
@@ -132,6 +133,23 @@ def test_airflow_s_command_takes_airflow_s_connection_before_a_key_in_the_enviro
     finally:
         with create_session() as session:
             session.query(Connection).filter_by(conn_id="maton_whatsapp_default").delete()
+
+
+@pytest.mark.skipif(not at_least("3.2.0"), reason="`airflow whatsapp` came with 3.2")
+def test_airflow_s_doctor_examines_airflow_s_connection(sandbox, capsys):
+    from airflow_provider_whatsapp.airflow_cli import get_cli_commands
+
+    (group,) = get_cli_commands()
+    (command,) = [each for each in group.subcommands if each.name == "doctor"]
+    parser = argparse.ArgumentParser()
+    for each in command.args:
+        each.add_to_parser(parser)
+
+    with pytest.raises(SystemExit) as ended:
+        command.func(parser.parse_args(["--phone-number-id", sandbox.extra["phone_number_id"]]))
+
+    assert ended.value.code == 0
+    assert "OK      number            +1 555-010-1000" in capsys.readouterr().out
 
 
 def test_many_coroutines_look_up_a_connection_at_once(sandbox):

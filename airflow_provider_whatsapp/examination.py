@@ -1,0 +1,251 @@
+"""The checks of ``doctor``: what of a connection works, in the order in which one needs the other."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_whatsapp.client.errors import (
+    APIError,
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionMissingError,
+    NotFoundError,
+    RecipientError,
+    WhatsAppError,
+)
+from airflow_provider_whatsapp.client.masking import clean_line, mask_id
+from airflow_provider_whatsapp.client.messages import Template
+from airflow_provider_whatsapp.client.resources.health import fetch_number_health
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+Outcome = Literal["OK", "FAIL", "SKIPPED"]
+MOST_TEMPLATES = 100
+"""Templates that are counted, one page."""
+HELLO = ("hello_world", "en_US")
+ARRIVED = ("delivered", "read")
+ACCOUNT_FIELDS = (
+    "id,name,currency,timezone_id,account_review_status,business_verification_status,country,ownership_type"
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """
+    What a check found.
+
+    :param name: Of the check.
+    :param outcome: OK, FAIL or SKIPPED.
+    :param said: What was found, what to do, or why it was left out.
+    """
+
+    name: str
+    outcome: Outcome
+    said: str
+
+
+class _SkippedError(Exception):
+    """A check that cannot be made, and why."""
+
+
+@dataclass
+class Examination:
+    """
+    The checks of one connection, in the order in which they need each other.
+
+    :param client: Asks.
+    :param to: Number to send to; None: nothing is sent.
+    :param wait: Seconds to wait for that message's status.
+    :param started: Is told each check's name when it begins; None: nobody watches.
+    :param sleep: Waits for seconds.
+    """
+
+    client: WhatsAppClient
+    to: str | None
+    wait: float
+    started: Callable[[str], None] | None = None
+    sleep: Callable[[float], None] = time.sleep
+    _active: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self) -> Iterator[Finding]:
+        """Yield what each check found, as soon as it is known."""
+        outcomes: dict[str, Outcome] = {}
+        for name, need, check in self._checks():
+            if need is not None and outcomes[need] != "OK":
+                finding = Finding(name, "SKIPPED", f"it needs the check {need!r}, which is not OK.")
+            else:
+                if self.started is not None:
+                    self.started(name)
+                finding = _finding(name, check)
+            outcomes[name] = finding.outcome
+            yield finding
+
+    def _checks(self) -> tuple[tuple[str, str | None, Callable[[], str]], ...]:
+        return (
+            ("key", None, self._key),
+            ("Maton connection", "key", self._connection),
+            ("number", "Maton connection", self._number),
+            ("account", "Maton connection", self._account),
+            ("health", "number", self._health),
+            ("templates", "account", self._templates),
+            ("receipts", "account", self._receipts),
+            ("message", "number", self._message),
+        )
+
+    def _key(self) -> str:
+        self._active = self.client.connections.list(status="ACTIVE")
+        return f"Maton accepts the key at {self.client.config.control_url}."
+
+    def _connection(self) -> str:
+        wanted = self.client.config.connection_id
+        if not self._active:
+            advice = "Create one at maton.ai and finish its browser step, or run the command connect."
+            raise ConnectionMissingError("the key has no active WhatsApp connection", advice=advice)
+        known = [connection.get("connection_id") for connection in self._active]
+        if wanted and wanted not in known:
+            advice = "Copy the ID from maton.ai, or leave it empty for the oldest active one."
+            raise ConnectionMissingError(
+                f"connection_id {wanted} is not among {len(known)} active", advice=advice
+            )
+        return f"{_line(wanted)} is active." if wanted else f"{len(known)} active; the oldest is used."
+
+    def _number(self) -> str:
+        found = self.client.phone_numbers.get()
+        facts = [
+            _line(found.get("display_phone_number")) or "a number that Meta does not show",
+            _line(found.get("verified_name")) or "without a verified name",
+            f"quality {_line(found.get('quality_rating')) or 'unknown'}",
+            f"limit {_line(found.get(self.client.phone_numbers.limit_field)) or 'unknown'}",
+        ]
+        return f"{', '.join(facts)}."
+
+    def _account(self) -> str:
+
+        if not self.client.config.waba_id:
+            msg = "no waba_id is set, so that templates cannot be checked. Set it in the connection's extra."
+            raise _SkippedError(msg)
+        found = self.client.account.get(fields=ACCOUNT_FIELDS)
+        numbers = [each.get("id") for each in self.client.phone_numbers.list(fields="id")]
+        if self.client.config.phone_number_id and self.client.config.phone_number_id not in numbers:
+            msg = "waba_id names an account to which phone_number_id does not belong"
+            raise ConfigurationError(
+                msg, advice="WhatsApp Manager shows both IDs on one page; copy both from there."
+            )
+        try:
+            marketing = self.client.account.marketing_status().onboarding
+        except WhatsAppError:  # it matters to marketing alone, and few tokens may read it
+            marketing = None
+        facts = {
+            "currency": found.get("currency"),
+            "review": found.get("account_review_status"),
+            "business": found.get("business_verification_status"),
+            "marketing messages": marketing,
+        }
+        said = [f"{name} {_line(value)}" for name, value in facts.items() if value]
+        many = "" if len(numbers) == 1 else "s"
+        return f"{', '.join([f'{len(numbers)} number{many}', *said])}."
+
+    def _health(self) -> str:
+
+        found = fetch_number_health(self.client)
+        found.check()
+        if found.state == "UNKNOWN":
+            raise _SkippedError(f"{found.describe()}.")
+        return f"{found.describe()}."
+
+    def _templates(self) -> str:
+        found = list(islice(self.client.templates.list(page_size=MOST_TEMPLATES), MOST_TEMPLATES))
+        approved = sum(each.get("status") == "APPROVED" for each in found)
+        more = " or more" if len(found) == MOST_TEMPLATES else ""
+        return f"{len(found)}{more}, {approved} of them approved."
+
+    def _receipts(self) -> str:
+
+        apps = self._read("{waba_id}/subscribed_apps").get("data")
+        if not isinstance(apps, list) or not apps:
+            msg = "no app is subscribed to this account: receipts and replies reach nobody"
+            advice = "The command `webhook subscribe` subscribes Maton's app and names your receiver."
+            raise ConfigurationError(msg, advice=advice)
+        own = [app.get("override_callback_uri") for app in apps if isinstance(app, dict)]
+        places: Any = {}
+        if self.client.config.phone_number_id:
+            node = self._read("{phone_number_id}", {"fields": "webhook_configuration"})
+            places = node.get("webhook_configuration")
+        levels = (
+            [places.get(name) for name in ("phone_number", "whatsapp_business_account")]
+            if isinstance(places, dict)
+            else []
+        )
+        where = next((place for place in (*levels, *own) if isinstance(place, str) and place), None)
+        many = "" if len(apps) == 1 else "s"
+        if where is None:
+            return f"{len(apps)} app{many} subscribed; no address of your own: `webhook subscribe` names one."
+        return f"{len(apps)} app{many} subscribed; they go to {_host(where)}."
+
+    def _read(self, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Read what a token may be kept from, which says nothing about sending."""
+        try:
+            return self.client.graph.call("GET", path, params)
+        except APIError as error:
+            if error.permanent and not isinstance(error, AuthenticationError):
+                msg = f"this connection may not ask: {error.message.rstrip('.')}."
+                raise _SkippedError(msg) from error
+            raise
+
+    def _message(self) -> str:
+
+        if not self.to:
+            raise _SkippedError("give --to with the number of your own phone to send hello_world there.")
+        sent = self.client.messages.send(self.to, Template(*HELLO))
+        return f"accepted as {mask_id(sent.message_id)}; {self._status(sent.message_id)}"
+
+    def _status(self, message_id: str) -> str:
+        """Wait until the message has arrived, as far as the history tells."""
+        until, status = time.monotonic() + self.wait, "accepted"
+        while True:
+            try:
+                found = self.client.history.status(message_id)
+            except WhatsAppError as error:
+                if not isinstance(error, NotFoundError) or error.http_status is not None:
+                    return f"whether it arrived is not told to this connection ({error.message}): look at the phone."
+                found = {"status": "accepted"}
+            status = str(found["status"])
+            if status == "failed":
+                why = _line(found.get("error")) or "no reason was given"
+                raise RecipientError(f"it was accepted, and then failed: {why}")
+            if status in ARRIVED:
+                return f"{status}."
+            if time.monotonic() >= until:
+                return f"still {status} after {self.wait:g} s: look at the phone."
+            self.sleep(1.0)
+
+
+def _finding(name: str, check: Callable[[], str]) -> Finding:
+
+    try:
+        return Finding(name, "OK", check())
+    except _SkippedError as skipped:
+        return Finding(name, "SKIPPED", str(skipped))
+    except WhatsAppError as error:
+        return Finding(name, "FAIL", str(error))
+
+
+def _line(said: Any) -> str:
+    """Return what the other side said as a short line; the account's own number is shown."""
+    return clean_line(said, limit=100, masked=False) if isinstance(said, str) else ""
+
+
+def _host(url: str) -> str:
+    """Return the host of an address: its path may hold a secret."""
+    from urllib.parse import urlsplit
+
+    try:
+        return _line(urlsplit(url).hostname or "") or "an address that cannot be read"
+    except ValueError:
+        return "an address that cannot be read"

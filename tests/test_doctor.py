@@ -1,0 +1,291 @@
+"""``doctor`` says of each part of a connection whether it works, reads alone, and writes no value down."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from airflow_provider_whatsapp.cli import main
+from airflow_provider_whatsapp.client.config import ClientConfig
+from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+from airflow_provider_whatsapp.examination import Examination
+
+TO = "+15550001111"
+LATENCY, PACE = 0.2, 0.1
+"""Seconds of a far gateway, and between two requests at Maton's rate."""
+CHECKS = ["key", "Maton connection", "number", "account", "health", "templates", "receipts", "message"]
+
+
+@pytest.fixture
+def doctor(sandbox, capsys):
+    """Run the command, and return its exit status and its lines by check: outcome and words."""
+
+    def run(*arguments):
+        status = main(["doctor", *arguments])
+        printed = capsys.readouterr().out
+        lines = {line[8:26].strip(): (line[:8].strip(), line[26:]) for line in printed.splitlines()}
+        return status, lines
+
+    return run
+
+
+def outcomes(lines):
+    return {name: outcome for name, (outcome, _) in lines.items()}
+
+
+def own_requests(sandbox):
+    return [each for each in sandbox.requests if "_sandbox" not in each["path"]]
+
+
+def test_one_line_for_each_check(doctor, sandbox):
+    status, lines = doctor()
+
+    assert status == 0
+    assert list(lines) == CHECKS
+    assert {outcome for outcome, _ in lines.values()} <= {"OK", "SKIPPED"}
+    assert lines["number"] == (
+        "OK",
+        "+1 555-010-1000, WhatsApp Sandbox, quality GREEN, limit TIER_UNLIMITED.",
+    )
+    assert lines["templates"] == ("OK", "1, 1 of them approved.")
+    assert lines["message"] == (
+        "SKIPPED",
+        "give --to with the number of your own phone to send hello_world there.",
+    )
+
+
+def test_it_only_reads_and_ends_soon(doctor, sandbox):
+    doctor()
+
+    asked = own_requests(sandbox)
+    assert {each["method"] for each in asked} == {"GET"}
+    assert len(asked) * (LATENCY + PACE) < 10 / 2
+
+
+def test_a_message_goes_to_your_own_phone_alone(doctor, sandbox):
+    status, lines = doctor("--to", TO, "--wait", "0")
+
+    assert (status, lines["message"][0]) == (0, "OK")
+    (message,) = sandbox.messages
+    assert (message["to"], message["payload"]["template"]["name"]) == ("15550001111", "hello_world")
+    assert [each["method"] for each in own_requests(sandbox)].count("POST") == 1
+    assert "accepted as ..." in lines["message"][1]
+
+
+@pytest.fixture
+def examine(sandbox):
+    """Make the checks of a connection whose time passes when it waits."""
+
+    def run(to=TO, wait=30.0, **settings):
+        found = {
+            "api_key": sandbox.connection["password"],
+            "host": sandbox.url,
+            "rate_limit": 0,
+            "max_retries": 0,
+            **{name: sandbox.extra[name] for name in ("phone_number_id", "waba_id")},
+            **settings,
+        }
+        sleep = lambda seconds: sandbox.control("POST", "clock", advance=60)  # noqa: E731
+        with WhatsAppClient(ClientConfig(**found)) as client:
+            return {each.name: each for each in Examination(client, to, wait, sleep=sleep).run()}
+
+    return run
+
+
+def test_it_waits_until_the_message_has_arrived(examine, sandbox):
+    found = examine()["message"]
+
+    assert found.outcome == "OK"
+    assert found.said.endswith(("delivered.", "read."))
+    assert len(sandbox.requests_to("message_history")) > 1
+
+
+def test_a_message_that_fails_is_a_failure(examine, sandbox):
+    sandbox.recipient(TO[1:], on_whatsapp=False)
+
+    found = examine()["message"]
+
+    assert found.outcome == "FAIL"
+    assert "it was accepted, and then failed" in found.said
+
+
+def test_a_history_that_is_closed_is_said(examine, sandbox):
+    body = {"error": {"message": "(#10) no permission", "code": 10, "type": "OAuthException"}}
+    sandbox.fail_next("status", times=0, status=403, body=body, path="message_history")
+
+    found = examine()["message"]
+
+    assert found.outcome == "OK"
+    assert "whether it arrived is not told to this connection" in found.said
+    assert len(sandbox.requests_to("message_history")) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "failed", "skipped", "words"),
+    [
+        ({"api_key": "wrong-key-1"}, "key", CHECKS[1:], "Maton API key was not accepted"),
+        ({"connection_id": "nobody"}, "Maton connection", CHECKS[2:], "nobody is not among 1 active"),
+        ({"phone_number_id": "123"}, "number", ["health", "message"], "phone_number_id"),
+        ({"waba_id": "123"}, "account", ["templates", "receipts"], "waba_id"),
+        ({"waba_id": None}, None, ["account", "templates", "receipts"], ""),
+        ({"phone_number_id": None}, "number", ["health", "message"], "phone_number_id is not set"),
+    ],
+    ids=["key", "connection", "number", "account", "no account", "no number"],
+)
+def test_what_is_wrong_is_named_once(examine, sandbox, settings, failed, skipped, words):
+    found = examine(wait=0, **settings)
+
+    assert list(found) == CHECKS
+    wrong = [name for name, each in found.items() if each.outcome == "FAIL"]
+    assert wrong[:1] == ([failed] if failed else [])
+    assert set(skipped) <= {name for name, each in found.items() if each.outcome == "SKIPPED"}
+    if failed:
+        assert words in found[failed].said
+    assert "wrong-key-1" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("given", "outcome", "words"),
+    [
+        ({"entity_type": "WABA", "can_send_message": "BLOCKED"}, "FAIL", "is BLOCKED (141006"),
+        ({"entity_type": "BUSINESS", "can_send_message": "LIMITED"}, "OK", "is LIMITED (The business"),
+        ({"can_send_message": "BLOCKED"}, "OK", "overall word is BLOCKED"),
+        ({"refused": True}, "SKIPPED", "not known"),
+    ],
+    ids=["blocked", "limited", "overall", "refused"],
+)
+def test_health(examine, sandbox, given, outcome, words):
+    sandbox.control("POST", "health_status", **given)
+
+    found = examine(to=None)["health"]
+
+    assert (found.outcome, words in found.said) == (outcome, True)
+
+
+APPS = "subscribed_apps"
+OWN = {"whatsapp_business_api_data": {"id": "1", "name": "Maton"}}
+
+
+@pytest.mark.parametrize(
+    ("apps", "node", "outcome", "words"),
+    [
+        ({"data": [OWN]}, {}, "OK", "1 app subscribed; no address of your own"),
+        (
+            {"data": [{**OWN, "override_callback_uri": "https://a.example/secret-1"}]},
+            {},
+            "OK",
+            "go to a.example.",
+        ),
+        (
+            {"data": [OWN, OWN]},
+            {
+                "webhook_configuration": {
+                    "phone_number": "https://n.example/secret-1",
+                    "application": "https://x.example",
+                }
+            },
+            "OK",
+            "2 apps subscribed; they go to n.example.",
+        ),
+        ({"data": []}, {}, "FAIL", "no app is subscribed"),
+        ({"error": {"message": "(#200) no", "code": 200}}, {}, "SKIPPED", "may not ask"),
+        ({"data": [OWN]}, {"error": {"message": "(#100) no field", "code": 100}}, "SKIPPED", "may not ask"),
+    ],
+    ids=["none of your own", "account's", "number's", "nobody", "refused", "field refused"],
+)
+def test_receipts(examine, sandbox, apps, node, outcome, words):
+    for path, body in ((f"/{APPS}", apps), (f"*/v25.0/{sandbox.extra['phone_number_id']}", node)):
+        status = 400 if "error" in body else 200
+        # The number is asked for itself and for its health before it is asked for its webhooks.
+        skip = 0 if path.endswith(APPS) else 2
+        sandbox.fail_next("status", times=0, status=status, body=body, path=path, skip=skip)
+
+    found = examine(to=None)["receipts"]
+
+    assert (found.outcome, words in found.said) == (outcome, True)
+    assert "secret-1" not in found.said
+
+
+def test_the_shapes_hold_no_value(doctor, sandbox, tmp_path):
+    file = tmp_path / "shapes.json"
+
+    doctor("--json", str(file), "--to", TO, "--wait", "0")
+
+    text = file.read_text("utf-8")
+    written = json.loads(text)
+    assert list(written["checks"]) == CHECKS
+    assert written["api_version"] == "v25.0"
+    asked = [each["request"] for each in written["answers"]]
+    assert asked[0] == "GET connections"
+    assert {
+        "GET {phone_number_id}",
+        "GET {waba_id}/message_templates",
+        "POST {phone_number_id}/messages",
+    } <= set(asked)
+    values = [
+        *(sandbox.connection["password"], sandbox.url),
+        *(sandbox.extra["phone_number_id"], sandbox.extra["waba_id"]),
+        "555",
+        "hello_world",
+        "Sandbox",
+        "wamid",
+    ]
+    assert [value for value in values if value in text] == []
+
+
+@pytest.mark.parametrize("place", ["nowhere/shapes.json", "."])
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_asked(sandbox, tmp_path, capsys, place):
+    assert main(["doctor", "--json", str(tmp_path / place)]) == 1
+
+    assert "--json" in capsys.readouterr().err
+    assert own_requests(sandbox) == []
+
+
+def test_a_number_that_is_none_is_said_before_anything_is_asked(doctor, sandbox):
+    status, lines = doctor("--to", "5550001111x")
+
+    assert (status, outcomes(lines)) == (1, {"settings": "FAIL"})
+    assert own_requests(sandbox) == []
+
+
+def test_without_a_connection_it_says_where_to_put_one(doctor, monkeypatch):
+    monkeypatch.delenv("AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT")
+
+    status, lines = doctor()
+
+    assert (status, outcomes(lines)) == (1, {"settings": "FAIL"})
+    assert "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT" in lines["settings"][1]
+
+
+def test_options_win_over_the_connection(doctor, sandbox, change_connection):
+    change_connection(host="http://127.0.0.1:1", drop=["waba_id"], extra={"phone_number_id": "1"})
+    own = ["--phone-number-id", sandbox.extra["phone_number_id"], "--waba-id", sandbox.extra["waba_id"]]
+
+    assert doctor("--host", sandbox.url, *own)[0] == 0
+
+
+def test_a_gateway_that_fails_is_asked_again_once(doctor, sandbox, change_connection):
+    sandbox.fail_next("status", status=500, times=1, path="/connections")
+    assert doctor()[0] == 0
+    sandbox.fail_next("status", status=500, times=2, path="/connections")
+
+    status, lines = doctor()
+
+    assert (status, lines["key"][0], lines["number"][0]) == (1, "FAIL", "SKIPPED")
+
+
+def test_nothing_of_airflow_is_imported():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from airflow_provider_whatsapp.cli import main; main(['doctor', '--host', 'http://127.0.0.1:1']);"
+        "print(sorted({name.split('.')[0] for name in sys.modules if name.startswith('airflow')}))"
+    )
+    environment = {**os.environ, "MATON_API_KEY": "key"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.splitlines()[-1] == "['airflow_provider_whatsapp']"
