@@ -89,11 +89,13 @@ class Plan:
     :param changes: One for each template in each language.
     :param leftover: Templates of the account that pruning would delete; it was not asked for.
     :param others: How many templates the account has beside these.
+    :param warnings: What is no change, and should be known.
     """
 
     changes: tuple[Change, ...]
     leftover: tuple[Key, ...] = ()
     others: int = 0
+    warnings: tuple[str, ...] = ()
 
     def of(self, *actions: Action) -> list[Change]:
         """
@@ -128,6 +130,7 @@ class Plan:
             "changes": [change.to_dict() for change in self.changes],
             "leftover": [{"name": name, "language": language} for name, language in self.leftover],
             "others": self.others,
+            "warnings": list(self.warnings),
         }
 
 

@@ -28,6 +28,7 @@ def render_plan(plan: Plan) -> str:
     if plan.leftover:
         names = ", ".join(f"{one_line(name)} ({one_line(language)})" for name, language in plan.leftover)
         lines.append(f"Not in the files any more; --prune would delete: {names}.")
+    lines += [f"! {one_line(warning)}" for warning in plan.warnings]
     return "\n".join(lines)
 
 

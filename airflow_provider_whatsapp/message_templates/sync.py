@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
 from airflow_provider_whatsapp.message_templates import yamlfile
 from airflow_provider_whatsapp.message_templates.account import read_account
 from airflow_provider_whatsapp.message_templates.plan import make_plan
 from airflow_provider_whatsapp.message_templates.record import FILE_NAME, Record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
     from airflow_provider_whatsapp.message_templates.plan import Plan
     from airflow_provider_whatsapp.message_templates.yamlfile import TemplateSet
+
+
+MARKETING = "MARKETING"
+SECONDS = 5.0
+"""Seconds after which the account's onboarding is given up."""
+SHOWN = 10
+"""Templates that a warning names."""
 
 
 def read_templates(templates: Any, *, folder: str | None = None) -> TemplateSet:
@@ -55,10 +65,42 @@ def plan_templates(
     :param prune: Plan the deletion of what the files cover and no longer define.
     :param record: Earlier edits and deletions.
     :param now: Unix time in seconds; None: the machine's clock.
-    :raises APIError: WhatsApp or the gateway refused.
+    :raises APIError: WhatsApp or the gateway refused; a refusal to say whether the account is onboarded for marketing
+        only leaves its warning out.
     """
     moment = time.time() if now is None else now
-    return make_plan(wanted, read_account(client), now=moment, prune=prune, record=record)
+    listed = read_account(client)
+    plan = make_plan(wanted, listed, now=moment, prune=prune, record=record)
+    return replace(plan, warnings=_marketing_warnings(client, wanted, listed))
+
+
+def _marketing_warnings(
+    client: WhatsAppClient, wanted: TemplateSet, listed: Iterable[Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """Say of marketing templates that the account is not onboarded for them; one request, where there are any."""
+    found = {key for key, definition in wanted.definitions.items() if definition.category == MARKETING} | {
+        key
+        for row in listed
+        if row.get("category") == MARKETING
+        and (key := (str(row.get("name")), str(row.get("language")))) in wanted.definitions
+    }
+    if not found:
+        return ()
+    try:
+        with client.within(SECONDS) as brief:
+            status = brief.account.marketing_status()
+    except WhatsAppError:  # it is no part of the plan
+        return ()
+    if status.onboarded or status.onboarding is None:
+        return ()
+    names = ", ".join(f"{name} ({language})" for name, language in sorted(found)[:SHOWN])
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    warning = (
+        "marketing goes by /messages, since the account is not onboarded to the Marketing Messages API "
+        f"({status.onboarding}): {names}{more}. From October 2027 on /messages is expected to refuse it: accept the "
+        "terms in WhatsApp Manager."
+    )
+    return (warning,)
 
 
 def record_path(path: str | Path) -> Path:
