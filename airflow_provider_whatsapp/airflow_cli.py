@@ -16,9 +16,18 @@ def get_cli_commands() -> list[Any]:
     """Return the commands in Airflow's form; every ``airflow`` command loads this module."""
     from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
 
-    from airflow_provider_whatsapp import cli
+    from airflow_provider_whatsapp import cli, webhook
     from airflow_provider_whatsapp import doctor as examine
 
+    hooks = [
+        ActionCommand(
+            name=name,
+            help=text,
+            func=lazy_load_command(f"{__name__}.{name}_webhook"),
+            args=[Arg(flags, **fields) for flags, fields in options],  # type: ignore[no-untyped-call]  # Airflow's
+        )
+        for name, (text, options) in webhook.COMMANDS.items()
+    ]
     templates = [
         ActionCommand(
             name=name,
@@ -28,7 +37,10 @@ def get_cli_commands() -> list[Any]:
         )
         for name, (text, options) in cli.TEMPLATE_COMMANDS.items()
     ]
-    group = GroupCommand(name="templates", help="Message templates as code", subcommands=templates)
+    groups = [
+        GroupCommand(name="templates", help="Message templates as code", subcommands=templates),
+        GroupCommand(name="webhook", help=webhook.HELP, subcommands=hooks),
+    ]
     alone = [
         ActionCommand(
             name=name,
@@ -42,7 +54,7 @@ def get_cli_commands() -> list[Any]:
             ("results", cli.RESULTS_HELP, cli.RESULTS_OPTIONS),
         )
     ]
-    return [GroupCommand(name="whatsapp", help="WhatsApp through Maton", subcommands=[group, *alone])]
+    return [GroupCommand(name="whatsapp", help="WhatsApp through Maton", subcommands=[*groups, *alone])]
 
 
 def connect(given: argparse.Namespace) -> None:
@@ -105,6 +117,40 @@ def pull_templates(given: argparse.Namespace) -> None:
     :param given: The parsed command line.
     """
     _run("pull", given)
+
+
+def subscribe_webhook(given: argparse.Namespace) -> None:
+    """
+    Run ``airflow whatsapp webhook subscribe``.
+
+    :param given: The parsed command line.
+    """
+    _run_webhook("subscribe", given)
+
+
+def status_webhook(given: argparse.Namespace) -> None:
+    """
+    Run ``airflow whatsapp webhook status``.
+
+    :param given: The parsed command line.
+    """
+    _run_webhook("status", given)
+
+
+def unsubscribe_webhook(given: argparse.Namespace) -> None:
+    """
+    Run ``airflow whatsapp webhook unsubscribe``.
+
+    :param given: The parsed command line.
+    """
+    _run_webhook("unsubscribe", given)
+
+
+def _run_webhook(command: str, given: argparse.Namespace) -> None:
+    from airflow_provider_whatsapp.webhook import webhook_command
+
+    given.command = command
+    sys.exit(webhook_command(given, _config))
 
 
 def _run(command: str, given: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
 """
 The commands: ``python -m airflow_provider_whatsapp templates plan|apply|pull PATH``, ``connect``, ``doctor``,
-``results PATH`` and ``receiver``.
+``results PATH``, ``webhook subscribe|status|unsubscribe`` and ``receiver``.
 
 They start fast and run in any CI: nothing of Airflow is imported, unless results lie in an object store, and the
 connection comes from the environment.
@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp import __version__, doctor
+from airflow_provider_whatsapp import __version__, doctor, webhook
 from airflow_provider_whatsapp.events import command as receiver
 
 if TYPE_CHECKING:
@@ -124,6 +124,13 @@ def parser() -> argparse.ArgumentParser:
     for flags, fields in RESULTS_OPTIONS:
         results.add_argument(*flags, **fields)
     results.set_defaults(run=results_command)
+    hooks = groups.add_parser("webhook", help=webhook.HELP, description=webhook.HELP)
+    commands = hooks.add_subparsers(dest="command", required=True, metavar="subscribe|status|unsubscribe")
+    for name, (text, options) in webhook.COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        for flags, fields in options:
+            command.add_argument(*flags, **fields)
+        command.set_defaults(run=lambda given: webhook.webhook_command(given, config_of))
     receive = groups.add_parser("receiver", help=receiver.HELP, description=receiver.HELP)
     for flags, fields in receiver.OPTIONS:
         receive.add_argument(*flags, **fields)

@@ -22,6 +22,7 @@ FLOORS = {
     "connect": 2,
     "doctor": 2,
     "examination": 2,
+    "webhook": 2,
     "__main__": 3,
     "_compat": 3,
     "_suggest": 3,

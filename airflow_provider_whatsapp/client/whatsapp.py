@@ -15,6 +15,7 @@ from airflow_provider_whatsapp.client.resources.media import Media
 from airflow_provider_whatsapp.client.resources.messages import Messages
 from airflow_provider_whatsapp.client.resources.numbers import BusinessProfile, MessageHistory, PhoneNumbers
 from airflow_provider_whatsapp.client.resources.templates import Templates
+from airflow_provider_whatsapp.client.resources.webhooks import Webhooks
 from airflow_provider_whatsapp.client.transport import Transport
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class WhatsAppClient:
         self.health = HealthStatus(self._transport, config)
         self.history = MessageHistory(self._transport, config)
         self.connections = Connections(self._transport, config)
+        self.webhooks = Webhooks(self._transport, config)
         self.graph = Graph(self._transport, config)
 
     def __enter__(self) -> Self:

@@ -38,7 +38,6 @@ _DIGITS = re.compile(r"[0-9]{1,32}")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 _SAID = {"messages", "statuses", "contacts", "metadata", "messaging_product"}
 _LATEST = 4_102_444_800  # the year 2100
-_KNOWN_OWN = re.compile(r"awp1\.([A-Za-z0-9_-]{22})\.([0-9]{1,9})\.([0-9]{1,9})")
 
 
 class MalformedError(ValueError):
@@ -253,16 +252,6 @@ def _refused_marketing(status: Status) -> Iterator[Preference]:
             source=f"error_{OPTED_OUT_OF_MARKETING}",
             occurred_at=status.occurred_at,
         )
-
-
-def own_callback(callback_data: str | None) -> tuple[str, int, int] | None:
-    """
-    Return hash, epoch and position of callback data that this package wrote; None where it is somebody's own.
-
-    :param callback_data: As a status carries it.
-    """
-    match = _KNOWN_OWN.fullmatch(callback_data or "")
-    return (match[1], int(match[2]), int(match[3])) if match else None
 
 
 def _other(

@@ -6,8 +6,8 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.phone import canonical
+from airflow_provider_whatsapp.delivery.callback_data import parse_callback_data
 from airflow_provider_whatsapp.events.kinds import RANKS, Event, Inbound, Other, Preference, Status
-from airflow_provider_whatsapp.events.parse import own_callback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,7 +78,7 @@ def _fields(event: Inbound | Other | Status) -> Row:
 
 
 def _status(event: Status) -> Row:
-    own = own_callback(event.callback_data)
+    own = parse_callback_data(event.callback_data or "")
     send_hash, epoch, position = own or (None, None, None)
     return {
         **_fields(event),

@@ -80,6 +80,10 @@ def test_every_table_that_is_made_of_the_code_is_in_the_reference():
             ("command-lines.md", "help receiver"),
             ("command-lines.md", "help results"),
             ("command-lines.md", "help sandbox"),
+            *(
+                ("command-lines.md", f"help webhook {name}")
+                for name in ("subscribe", "status", "unsubscribe")
+            ),
             *(("command-lines.md", f"help templates {command}") for command in ("plan", "apply", "pull")),
         ]
     }

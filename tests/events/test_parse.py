@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.events.kinds import RANKS, Inbound, Other, Preference, Status
-from airflow_provider_whatsapp.events.parse import MAX_EVENTS, MalformedError, own_callback, parse
+from airflow_provider_whatsapp.events.parse import MAX_EVENTS, MalformedError, parse
 from tests.events.bodies import ACCOUNT, NUMBER, T0, body, change, status, statuses, text
 
 MOMENT = datetime.fromtimestamp(T0, UTC)
@@ -267,22 +267,6 @@ def test_texts_fit_any_database():
     assert len(event.text) == 65_536
     assert event.raw.isascii()
     assert "\x00" not in event.raw
-
-
-@pytest.mark.parametrize(
-    ("data", "read"),
-    [
-        (f"awp1.{'a' * 22}.3.17", ("a" * 22, 3, 17)),
-        (f"awp1.{'a' * 21}.3.17", None),
-        (f"awp2.{'a' * 22}.3.17", None),
-        (f"awp1.{'a' * 22}.3.{'9' * 12}", None),
-        ("mine", None),
-        (None, None),
-    ],
-    ids=["own", "short", "version", "huge", "other", "none"],
-)
-def test_callback_data_of_our_own_is_read(data, read):
-    assert own_callback(data) == read
 
 
 JSON = st.recursive(

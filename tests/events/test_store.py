@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import inspect, select, update
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.delivery.callback_data import key_hash, make_callback_data
 from airflow_provider_whatsapp.events import tables
 from airflow_provider_whatsapp.events.engine import open_engine
 from airflow_provider_whatsapp.events.parse import parse
@@ -89,7 +90,7 @@ def test_the_columns_hold_what_the_event_said(store):
         "type": "free_customer_service",
         "category": "service",
     }
-    own = f"awp1.{'h' * 22}.2.41"
+    own = make_callback_data(key_hash("dag", "run", "task", "-1"), 2, 41)
     write(store, statuses(status("wamid.A", "sent", pricing=pricing, biz_opaque_callback_data=own)))
     (row,) = rows(store, tables.statuses)
 
@@ -101,7 +102,7 @@ def test_the_columns_hold_what_the_event_said(store):
             "recipient": "15550100123",
             "occurred_at": datetime.fromtimestamp(T0, UTC),
             "callback_data": own,
-            "send_hash": "h" * 22,
+            "send_hash": key_hash("dag", "run", "task", "-1"),
             "send_epoch": 2,
             "send_position": 41,
             "price_category": "service",

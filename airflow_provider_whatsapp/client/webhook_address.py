@@ -1,0 +1,177 @@
+"""
+Where WhatsApp posts receipts and replies: read, set and removed with care.
+
+There is one address for each app and account, and one for each number: who sets it takes it from whoever had it. So
+each change reads first, and what somebody else has set is replaced or removed with ``force`` only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_whatsapp.client.errors import APIError, ConfigurationError
+from airflow_provider_whatsapp.client.hosts import is_loopback
+from airflow_provider_whatsapp.client.resources.webhooks import check_url, shown
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.client.resources.webhooks import Subscription
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+_NOT_SUBSCRIBED, _NOT_VERIFIED = 100, 2200
+
+
+class Address:
+    """
+    The override of the account or of the number, and what stands in its place now.
+
+    :param client: Asks and sets.
+    :param of_number: The number's instead of the account's.
+    """
+
+    def __init__(self, client: WhatsAppClient, *, of_number: bool) -> None:
+        self._hooks = client.webhooks
+        self._of_number = of_number
+        self.what = "number" if of_number else "account"
+        self.apps = self._hooks.subscriptions()
+        own = self._hooks.own_app_id()
+        self._own = next((app for app in self.apps if app.app_id == own), None) if own else None
+        self._own_is_known = own is not None
+
+    def current(self) -> str | None:
+        """Return the address that stands; where it is not known which app is ours, any other's counts as well."""
+        if self._of_number:
+            return self._hooks.number_urls().get("phone_number")
+        if self._own_is_known:
+            return self._own.url if self._own else None
+        return next((app.url for app in self.apps if app.url), None)
+
+    def ensure_subscribed(self) -> None:
+        """
+        Subscribe the connection's app where it is not, and where that cannot remove an address.
+
+        The call that subscribes also removes the app's override, so it is made only where there is none: the app is
+        known not to be subscribed, or no app has an override.
+        """
+        if self._own is not None:
+            return
+        if self._own_is_known or not any(app.url for app in self.apps):
+            self._hooks.subscribe_app()
+
+    def set(self, url: str, verify_token: str) -> None:
+        """Set the address."""
+        (self._hooks.set_number_url if self._of_number else self._hooks.set_account_url)(url, verify_token)
+
+    def clear(self) -> None:
+        """Remove the address."""
+        (self._hooks.clear_number_url if self._of_number else self._hooks.clear_account_url)()
+
+
+def subscribe(
+    client: WhatsAppClient, url: str, verify_token: str, *, of_number: bool = False, force: bool = False
+) -> str:
+    """
+    Let WhatsApp post the events of an account, or of a number, to an address.
+
+    :param client: Of the connection.
+    :param url: The receiver's address, as the Internet reaches it.
+    :param verify_token: The receiver's.
+    :param of_number: For the connection's number alone.
+    :param force: Take the place of another address.
+    :return: What was done, in a sentence.
+    :raises ConfigurationError: Another address stands there; nothing was changed.
+    :raises PayloadError: The address is none that Meta can call; nothing was changed.
+    :raises APIError: Graph refuses.
+    """
+    check_url(url, local=is_loopback(client.config.host))
+    address = Address(client, of_number=of_number)
+    current = address.current()
+    if current == url:
+        return f"The events of this {address.what} go to {shown(url)} already."
+    if current is not None and not force:
+        raise ConfigurationError(
+            f"the events of this {address.what} go to {shown(current)}",
+            advice="There is one address: to replace it takes the events from whoever receives them there. Give "
+            "--force if that is what you want.",
+        )
+    address.ensure_subscribed()
+    try:
+        address.set(url, verify_token)
+    except APIError as error:
+        raise _explained(error) from error
+    if Address(client, of_number=of_number).current() != url:
+        raise APIError(
+            f"Graph took the address and names another one for this {address.what}",
+            advice="Somebody else may set it at the same time: look with `webhook status`.",
+        )
+    return f"The events of this {address.what} go to {shown(url)} now."
+
+
+def unsubscribe(
+    client: WhatsAppClient, url: str | None, *, of_number: bool = False, force: bool = False
+) -> str:
+    """
+    Remove an address; the events go where they went before it was set.
+
+    :param client: Of the connection.
+    :param url: The address that is expected there; None: any, with ``force``.
+    :param of_number: The number's instead of the account's.
+    :param force: Remove it whatever it is.
+    :return: What was done, in a sentence.
+    :raises ConfigurationError: Another address stands there; nothing was changed.
+    :raises APIError: Graph refuses.
+    """
+    address = Address(client, of_number=of_number)
+    current = address.current()
+    if current is None:
+        return f"No address stands for this {address.what}: nothing to remove."
+    if current != url and not force:
+        raise ConfigurationError(
+            f"the events of this {address.what} go to {shown(current)}",
+            advice="Give it as --url, or --force, to remove it: whoever receives them there gets none any more.",
+        )
+    address.clear()
+    return f"The events of this {address.what} no longer go to {shown(current)}."
+
+
+def status(client: WhatsAppClient) -> list[str]:
+    """
+    Say which apps are subscribed and where events go, a line each.
+
+    :param client: Of the connection; its number is asked for where it names one.
+    :raises APIError: The connection may not read it.
+    """
+    own = client.webhooks.own_app_id()
+    lines = [_app_line(app, own) for app in client.webhooks.subscriptions()]
+    lines = lines or ["No app is subscribed to this account: no event goes anywhere."]
+    if client.config.phone_number_id:
+        urls = client.webhooks.number_urls()
+        for level, what in (
+            ("phone_number", "the number's own"),
+            ("whatsapp_business_account", "the account's"),
+            ("application", "the app's own"),
+        ):
+            if level in urls:
+                lines.append(f"Events of the number go to {shown(urls[level])} ({what} address).")
+                break
+        else:
+            lines.append(
+                "Events of the number go nowhere: neither it, the account nor the app has an address."
+            )
+    return lines
+
+
+def _app_line(app: Subscription, own: str | None) -> str:
+    whose = "this connection's app" if app.app_id == own else "an app"
+    where = shown(app.url) if app.url else "its own address"
+    return f"Subscribed: {app.name or 'without a name'} ({app.app_id or 'no ID'}, {whose}), events go to {where}."
+
+
+def _explained(error: APIError) -> APIError:
+    advice = {
+        _NOT_VERIFIED: "The receiver has to run, the Internet has to reach it at this address with a certificate of a "
+        "public authority, and its verify token has to be this one.",
+        _NOT_SUBSCRIBED: "The connection's app is not subscribed to this account, and another app has an address "
+        "there, so it was not subscribed: give the connection its app_id, and run this again.",
+    }
+    error.advice = advice.get(error.code or 0, error.advice)
+    return error

@@ -1,0 +1,106 @@
+"""
+``python -m airflow_provider_whatsapp webhook subscribe|status|unsubscribe``: where WhatsApp posts receipts and replies.
+
+:mod:`airflow_provider_whatsapp.client.webhook_address` says what each of them takes care of.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Mapping
+
+    from airflow_provider_whatsapp.client.config import ClientConfig
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+VERIFY_TOKEN = "WHATSAPP_VERIFY_TOKEN"  # noqa: S105  (the name of a variable)
+Option = tuple[tuple[str, ...], dict[str, Any]]
+_SHARED: list[Option] = [
+    (("--conn-id",), {"help": "connection to take from AIRFLOW_CONN_<ID> (default maton_whatsapp_default)"}),
+    (("--waba-id",), {"help": "WhatsApp Business Account; wins over the connection's"}),
+    (("--phone-number-id",), {"metavar": "ID", "help": "number; wins over the connection's"}),
+    (("--host",), {"help": "base URL of the gateway; wins over the connection's"}),
+    (("--app-id",), {"help": "Meta app of the connection; wins over the connection's"}),
+]
+_LEVEL: Option = (
+    ("--phone-number",),
+    {"action": "store_true", "help": "of the number alone, not of the account"},
+)
+COMMANDS: dict[str, tuple[str, list[Option]]] = {
+    "subscribe": (
+        "let WhatsApp post receipts and replies to an address",
+        [
+            (
+                ("--url",),
+                {"required": True, "help": "the receiver's address, as the Internet reaches it (https)"},
+            ),
+            (("--verify-token",), {"metavar": "T", "help": f"the receiver's (or {VERIFY_TOKEN})"}),
+            _LEVEL,
+            (("--force",), {"action": "store_true", "help": "replace an address that somebody else has set"}),
+            *_SHARED,
+        ],
+    ),
+    "status": ("say which apps are subscribed and where events go", _SHARED),
+    "unsubscribe": (
+        "remove the address",
+        [
+            (("--url",), {"help": "the address that is expected there; another one is not removed"}),
+            _LEVEL,
+            (("--force",), {"action": "store_true", "help": "remove it whatever it is"}),
+            *_SHARED,
+        ],
+    ),
+}
+HELP = "where WhatsApp posts receipts and replies: show it, set it, remove it"
+
+
+def webhook_command(
+    given: argparse.Namespace,
+    find_config: Callable[[argparse.Namespace], ClientConfig],
+    environment: Mapping[str, str] = os.environ,
+) -> int:
+    """
+    Run ``webhook subscribe``, ``status`` or ``unsubscribe``.
+
+    :param given: The parsed command line.
+    :param find_config: Finds the connection.
+    :param environment: May hold the verify token.
+    :return: The exit status.
+    """
+    from airflow_provider_whatsapp.client.errors import WhatsAppError
+    from airflow_provider_whatsapp.client.masking import printable
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+    try:
+        with WhatsAppClient(find_config(given)) as client:
+            lines = _run(given, client, environment)
+    except WhatsAppError as error:
+        sys.stderr.write(printable(str(error)) + "\n")
+        return 1
+    sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
+    return 0
+
+
+def _run(given: argparse.Namespace, client: WhatsAppClient, environment: Mapping[str, str]) -> list[str]:
+    from airflow_provider_whatsapp.client import webhook_address
+    from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+    if given.command == "status":
+        return webhook_address.status(client)
+    if given.command == "unsubscribe":
+        return [
+            webhook_address.unsubscribe(client, given.url, of_number=given.phone_number, force=given.force)
+        ]
+    token = given.verify_token or environment.get(VERIFY_TOKEN)
+    if not token:
+        raise ConfigurationError(
+            "there is no verify token",
+            advice=f"Set {VERIFY_TOKEN} to the receiver's, or give --verify-token.",
+        )
+    return [
+        webhook_address.subscribe(client, given.url, token, of_number=given.phone_number, force=given.force)
+    ]
