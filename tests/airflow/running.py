@@ -21,7 +21,7 @@ def reached(sandbox):
 def refusal(code, to, **fields):
     """Return a fault by which WhatsApp refuses a message."""
     body = {"error": {"message": "no", "type": "OAuthException", "code": code}}
-    return {"status": 400, "body": body, "path": "/messages", "to": to, **fields}
+    return {"status": 400, "body": body, "path": "messages", "to": to, **fields}
 
 
 def xcom(dag_run, key="return_value", task_id="send"):

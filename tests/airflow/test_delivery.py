@@ -208,14 +208,14 @@ def test_a_template_that_does_not_fit_stops_the_task_before_the_first_message(ru
     assert state(run("broadcast_one", recipients=people(3), **ledger)) == "failed", "it is not approved"
     sandbox.control("POST", "templates", name="invitation", language="en_US", status="APPROVED")
     assert state(run("broadcast_one", recipients=people(3), **ledger)) == "failed", "it has one variable"
-    assert sandbox.requests_to("/messages") == []
+    assert sandbox.requests_to("messages") == []
 
 
 def test_a_dry_run_sends_nothing_and_says_what_it_would(run, sandbox, invitation, people, ledger):
     dag_run = run("broadcast_one", recipients=people(5, "+4915550000001,Zoe\n"), dry_run=True, **ledger)
 
     report = xcom(dag_run)
-    assert sandbox.requests_to("/messages") == []
+    assert sandbox.requests_to("messages") == []
     assert (report["would_send"], report["countries"]) == (6, {"US": 5, "DE": 1})
     assert report["category"] == "MARKETING"
     assert report["messages"][0]["body"] == "Dear P0, we meet at 10:00."
@@ -252,7 +252,7 @@ def test_the_example(run, sandbox):
 
 def test_the_example_s_dry_run(run, sandbox):
     assert run("broadcast", dry_run=True).state == "success"
-    assert sandbox.requests_to("/messages") == []
+    assert sandbox.requests_to("messages") == []
 
 
 def test_outside_its_hours_a_broadcast_waits_without_a_worker(run, sandbox, ledger):
