@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -78,6 +79,23 @@ def count_or_share(name: str, value: Any) -> float:
     :raises ConfigurationError: It is neither.
     """
     return _number(name, value, "no number", "Give a count (3), or a share below 1 (0.05).")
+
+
+def amount(name: str, value: Any) -> Decimal:
+    """
+    Return an amount of money.
+
+    :param name: The argument's.
+    :param value: A number that is not negative, or a text of one.
+    :raises ConfigurationError: It is neither.
+    """
+    try:
+        found = Decimal("nan" if isinstance(value, bool) else str(value).strip())
+    except InvalidOperation:
+        found = Decimal("nan")
+    if not found.is_finite() or found < 0 or abs(found.adjusted()) > 12:
+        raise _refusal(name, value, "no amount of money", "Give a number, such as 250 or 99.50.")
+    return found
 
 
 def optional(read: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:

@@ -37,7 +37,7 @@ def recipient_source(given: Any, *, scope: Scope = "all", own: str | None = None
             field="recipients",
             advice="Give the path of a file, or a list of rows or numbers.",
         )
-    source = _opened(given, "recipients")
+    source = opened_list(given, "recipients")
     return source if scope == "all" or not hasattr(source, "open") else with_parts(source, but=own)
 
 
@@ -52,7 +52,7 @@ def suppression_list(given: Any, *, to_field: str, default_country: str | None, 
     :raises PayloadError: It is missing, or a cell of it is no recipient.
     """
     if isinstance(given, str) and is_path(given):
-        given = _opened(given.strip(), "suppression")
+        given = opened_list(given.strip(), "suppression")
     elif hasattr(given, "open"):
         given = readable(given, field="suppression")
     found = read_suppressed(given, to_field=to_field, default_country=default_country)
@@ -75,7 +75,14 @@ def log_bare(survey: Survey, log: Any) -> None:
         )
 
 
-def _opened(given: Any, field: str) -> Any:
+def opened_list(given: Any, field: str) -> Any:
+    """
+    Return the path of a file that is read, where it may be.
+
+    :param given: A path or URL, or an object of either.
+    :param field: Argument that gave it.
+    :raises PayloadError: ``[whatsapp] media_roots`` does not hold it.
+    """
     given = readable(given, field=field, links=True)
     if isinstance(given, str) and "://" not in given and not given.startswith("/"):
         return Path(given).expanduser()  # Airflow 3.1.0 cuts the first letter off a relative path's name

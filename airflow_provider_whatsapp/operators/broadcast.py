@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
-from airflow_provider_whatsapp.operators._arguments import flag, hours, one_of, optional, text, whole
+from airflow_provider_whatsapp.operators._arguments import amount, flag, hours, one_of, optional, text, whole
 from airflow_provider_whatsapp.operators._delivery import DeliveringOperator, digest, opened
 from airflow_provider_whatsapp.operators._health import check_health
 from airflow_provider_whatsapp.operators._private import hidden_recipients
@@ -88,6 +88,10 @@ class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
         them the task waits without a worker. (templated)
     :param timezone: The window's time zone, or ``recipient``: each one's own, by the calling code; None: the DAG's.
         (templated)
+    :param rates: CSV file of Meta's rates in your currency, path or URL: the dry run then says what the broadcast costs
+        at most, by country. (templated)
+    :param max_cost: The most that the whole broadcast, all shards together, may cost in the currency of ``rates``; what
+        costs more, or has no rate, ends the task before the first message. (templated)
     :param kwargs: As for ``SendTemplateOperator``: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
         ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``callback_data`` (with
         ``"{column}"``), ``log_pii``.
@@ -116,6 +120,8 @@ class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
         "send_window",
         "timezone",
         *RoutesTemplates.routing_fields,
+        "rates",
+        "max_cost",
         *DeliveringOperator.template_fields,
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
@@ -125,6 +131,7 @@ class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
     }
     shown_fields: ClassVar[frozenset[str]] = DeliveringOperator.shown_fields | {
         *("to_field", "shard", "shards", "scope", "results_path", "dry_run", "send_window", "timezone"),
+        *("rates", "max_cost"),
     }
     hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {
         "recipients": hidden_recipients,
@@ -141,6 +148,7 @@ class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
         "check_health": flag,
         "dry_run": flag,
         "send_window": optional(hours),
+        "max_cost": optional(amount),
     }
 
     def __init__(
@@ -165,6 +173,8 @@ class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
         dry_run: bool | str = False,
         send_window: Sequence[str] | str | None = None,
         timezone: Any = None,
+        rates: Any = None,
+        max_cost: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -188,15 +198,18 @@ class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
         self.dry_run: Any = dry_run
         self.send_window: Any = send_window
         self.timezone = timezone
+        self.rates = rates
+        self.max_cost: Any = max_cost
 
     def _send(self, context: Context) -> dict[str, Any]:
         from airflow_provider_whatsapp.operators._lists import log_bare
+        from airflow_provider_whatsapp.operators._money import read_budget
 
         config = self.hook.client.config
         config.require("phone_number_id")
         self._check_routing()
         self._carried(context, varies=True)  # refuses what is wrong with it before any request
-        window = self._window(context)
+        window, budget = self._window(context), read_budget(self.rates, self.max_cost)
         recipients = self._recipients(context, window)
         survey = recipients.survey()
         log_bare(survey, self.log)
@@ -205,12 +218,16 @@ class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
             approved = self._look_up(
                 self.template_name, self.language, show_values=self.log_pii, health=self.check_health
             )
+        if budget is not None and budget.limit is not None and not self.dry_run:
+            everybody = recipients if self.shards == 1 else self._recipients(context, None, whole=True)
+            budget.check(everybody, approved, self.log)
         if window is not None and not self.dry_run:
             self._wait_before(context, window, survey)
         if self.check_health and survey.total:
             check_health(self.hook.client, approved, self.log, stop=not self.dry_run)
         if self.dry_run:
-            return self._preview(context, recipients, survey.total, approved)
+            found = self._preview(context, recipients, survey.total, approved)
+            return found if budget is None else budget.preview(found, approved, self.log)
         return self._broadcast(context, recipients, survey, approved, window)
 
     def _broadcast(
@@ -279,7 +296,7 @@ class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
             if results.failure is None and not ledger.behind:  # a later try goes on from the file
                 results.clean()
 
-    def _recipients(self, context: Context, window: Window | None) -> Recipients:
+    def _recipients(self, context: Context, window: Window | None, *, whole: bool = False) -> Recipients:
         from airflow_provider_whatsapp.delivery.recipients import Recipients
         from airflow_provider_whatsapp.operators._lists import recipient_source, suppression_list
 
@@ -293,8 +310,8 @@ class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
             recipient_source(self.recipients, scope=self.scope, own=run_key(context)),
             to_field=self.to_field,
             columns=self._columns(),
-            shard=self.shard,
-            shards=self.shards,
+            shard=0 if whole else self.shard,
+            shards=1 if whole else self.shards,
             suppressed=suppressed,
             scope=self.scope,
             group=window.group if window is not None else None,

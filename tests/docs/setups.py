@@ -81,6 +81,8 @@ def _tests(folder: Path, dags: Path, sandbox: Any) -> None:
 
 
 def _broadcast(folder: Path, dags: Path, sandbox: Any) -> None:
+    # The price is invented.
+    (folder / "rates-usd.csv").write_text("Market,Currency,Marketing,Utility\nNorth America,$US,0.03,0.01\n")
     template(sandbox, "invitation", "Dear {{1}}, we are in {{2}} next week.")
     for name in ("people.csv", "invited.jsonl"):
         (folder / name).write_text("phone,name,city\n+1 555 010 0101,Ana,Lisbon\n")

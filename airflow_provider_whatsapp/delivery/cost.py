@@ -1,0 +1,111 @@
+"""What a broadcast costs at most, by a rate card: exact decimals, countries without a rate named and counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_whatsapp.delivery.rates import Card
+
+CHARGED = ("MARKETING", "UTILITY", "AUTHENTICATION")
+"""Categories of templates that have a rate."""
+MAX_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """
+    A country's part of the cost.
+
+    :param messages: How many go there.
+    :param market: The row of the card.
+    :param rate: Of one message.
+    """
+
+    messages: int
+    market: str
+    rate: Decimal
+
+    @property
+    def cost(self) -> Decimal:
+        """Of all messages to the country."""
+        return self.messages * self.rate
+
+
+@dataclass(slots=True)
+class Estimate:
+    """
+    The cost of some messages of one category, as if all were delivered at the list rate.
+
+    :param currency: Of the card.
+    :param category: Of the template.
+    :param shares: By country.
+    :param missing: Messages by country for which the card has no rate.
+    """
+
+    currency: str
+    category: str
+    shares: dict[str, Share] = field(default_factory=dict)
+    missing: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> Decimal:
+        """Of all countries that have a rate."""
+        return sum((share.cost for share in self.shares.values()), Decimal(0))
+
+    def missing_text(self) -> str:
+        """Name the countries without a rate, with their messages."""
+        most = sorted(self.missing.items(), key=lambda item: (-item[1], item[0]))
+        named = ", ".join(f"{country} {count}" for country, count in most[:MAX_NAMED])
+        rest = f" and {len(most) - MAX_NAMED} more" if len(most) > MAX_NAMED else ""
+        return f"{len(most)} {'country' if len(most) == 1 else 'countries'} ({named}{rest})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON primitives; amounts are texts, for a float would not be exact."""
+        return {
+            "currency": self.currency,
+            "category": self.category,
+            "total": plain(self.total),
+            "countries": {
+                country: {
+                    "messages": share.messages,
+                    "market": share.market,
+                    "rate": plain(share.rate),
+                    "cost": plain(share.cost),
+                }
+                for country, share in sorted(self.shares.items(), key=lambda item: -item[1].cost)
+            },
+            "missing": self.missing,
+        }
+
+
+def estimate(card: Card, countries: Mapping[str, int], category: str) -> Estimate:
+    """
+    Return what messages cost at most.
+
+    :param card: The rates.
+    :param countries: How many messages go to each country, by ISO code.
+    :param category: Of the template.
+    """
+    found = Estimate(card.currency, category)
+    for country, messages in countries.items():
+        rate = card.rate(country, category)
+        if rate is None:
+            found.missing[country] = messages
+        else:
+            found.shares[country] = Share(messages, *rate)
+    return found
+
+
+def plain(amount: Decimal) -> str:
+    """
+    Return an amount without an exponent and without zeros at its end.
+
+    :param amount: The amount.
+    """
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,229 @@
+"""A rate card of Meta's, as the user gives it: read in its known layouts. No prices are part of this package."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.delivery.markets import known_rows, rows_for, simple
+from airflow_provider_whatsapp.delivery.text_files import open_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+CATEGORIES = {
+    "marketing": "MARKETING",
+    "utility": "UTILITY",
+    "authentication": "AUTHENTICATION",
+    "authenticationinternational": "AUTHENTICATION_INTERNATIONAL",
+    "international": "AUTHENTICATION_INTERNATIONAL",
+    "service": "SERVICE",
+}
+"""A column's name or a cell's word, as :func:`~airflow_provider_whatsapp.delivery.markets.simple` writes it."""
+CURRENCIES = {"$us": "USD", "us$": "USD", "€": "EUR", "£": "GBP", "₹": "INR", "r$": "BRL", "a$": "AUD"}
+MAX_ROWS = 20_000
+_TIDY = ("effectivedate", "currency", "market", "category", "rate")
+_NONE = ("", "n/a", "na", "-")
+_RATE = re.compile(r"[^\d.,-]{0,4}([0-9]{1,9}(?:\.[0-9]{1,12})?)")
+_SAID = re.compile(r"\bin ([A-Z]{3})\b")
+_LAYOUTS = (
+    "Give Meta's file of rates by market as it is (its header begins with Market, Currency, Marketing), or the "
+    "columns effective_date, currency, market, category, rate. Volume tiers are not read."
+)
+
+
+@dataclass(slots=True)
+class Card:
+    """
+    Rates by market and category.
+
+    :param name: The file's name.
+    :param currency: Of all rates.
+    :param rates: By the market's simple name and the category.
+    :param markets: A market's name as it stands in the card, by its simple name.
+    """
+
+    name: str
+    currency: str = ""
+    rates: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    markets: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def unknown(self) -> list[str]:
+        """Names of markets that mean nothing here, so that their rates are never taken."""
+        return [name for simple_name, name in self.markets.items() if simple_name not in known_rows()]
+
+    def rate(self, country: str, category: str) -> tuple[str, Decimal] | None:
+        """
+        Return the market and the list rate of a country's messages; None: the card has none.
+
+        Of an authentication template the higher rate counts, for whether a country's is the international one depends
+        on the account.
+
+        :param country: Its ISO code.
+        :param category: ``MARKETING``, ``UTILITY`` or ``AUTHENTICATION``.
+        """
+        row = next((name for name in rows_for(country) if name in self.markets), None)
+        names = (
+            ("AUTHENTICATION", "AUTHENTICATION_INTERNATIONAL")
+            if category == "AUTHENTICATION"
+            else (category,)
+        )
+        found = [self.rates[row, name] for name in names if row is not None and (row, name) in self.rates]
+        return (self.markets[row], max(found)) if row is not None and found else None
+
+
+def read_card(path: Any) -> Card:
+    """
+    Read a rate card.
+
+    :param path: A path with ``open``: a CSV file.
+    :raises PayloadError: It cannot be read, or is no card in a layout that is known; the error names the line.
+    """
+    with open_text(path, field="rates") as text:
+        lines = text.read(4 * 1024 * 1024 + 1)
+    if len(lines) > 4 * 1024 * 1024:
+        raise _refused(f"{path.name} is larger than 4 MiB")
+    for delimiter in ",;\t":
+        records = list(_records(lines, delimiter))
+        for place, (line, cells) in enumerate(records[:50]):
+            names = [simple(cell) for cell in cells]
+            if names and names[0] == "market":
+                return _wide(path.name, records[:place], (line, names), records[place + 1 :])
+            if {*_TIDY[1:]} <= {*names}:
+                return _tidy(path.name, (line, names), records[place + 1 :])
+    raise _refused(f"{path.name} holds no line that names the columns of a rate card")
+
+
+def _refused(problem: str, advice: str = _LAYOUTS) -> PayloadError:
+    return PayloadError(problem, field="rates", advice=advice)
+
+
+def _records(lines: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the records that hold something, each with the number of its last line."""
+    reader = csv.reader(lines.splitlines(keepends=True), delimiter=delimiter)
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield reader.line_num, [" ".join(cell.split()) for cell in cells]
+            if reader.line_num > MAX_ROWS:
+                return
+    except csv.Error:
+        return
+
+
+def _wide(
+    name: str,
+    before: Iterable[tuple[int, list[str]]],
+    header: tuple[int, list[str]],
+    records: Sequence[tuple[int, list[str]]],
+) -> Card:
+    """Read Meta's own layout: a market in each line, a category in each column."""
+    card = Card(name)
+    columns = {place: CATEGORIES[cell] for place, cell in enumerate(header[1]) if cell in CATEGORIES}
+    if not columns:
+        raise _refused(f"{name}:{header[0]} names no category")
+    said = _SAID.findall(" ".join(cell for _, cells in before for cell in cells))
+    card.currency = said[0] if said else ""
+    for line, cells in records:
+        if not any(cell for cell in cells[1:]):
+            continue  # a note below the table
+        where = f"{name}:{line}"
+        market = _add_market(card, cells[0], where)
+        if "currency" in header[1] and len(cells) > header[1].index("currency"):
+            _add_currency(card, cells[header[1].index("currency")], where)
+        for place, category in columns.items():
+            rate = _read_rate(cells[place] if place < len(cells) else "", where)
+            _add_rate(card, (market, category), rate, where)
+    return _checked(card)
+
+
+def _tidy(name: str, header: tuple[int, list[str]], records: Sequence[tuple[int, list[str]]]) -> Card:
+    """Read a line for each market and category; of several dates the latest that has come counts."""
+    card, today = Card(name), datetime.now(UTC).date()
+    dates: dict[tuple[str, str], date] = {}
+    for line, cells in records:
+        where = f"{name}:{line}"
+        row = dict(zip(header[1], cells, strict=False))
+        category = CATEGORIES.get(simple(row.get("category", "")))
+        since = _read_date(row.get("effectivedate", ""), where)
+        if category is None:
+            raise _refused(f"{where} holds the category {row.get('category', '')[:40]!r}, which is not known")
+        if since > today:
+            continue
+        _add_currency(card, row.get("currency", ""), where)
+        key = _add_market(card, row.get("market", ""), where), category
+        if since < dates.get(key, date.min):
+            continue
+        if since > dates.get(key, since):
+            card.rates.pop(key, None)
+        dates[key] = since
+        _add_rate(card, key, _read_rate(row.get("rate", ""), where), where)
+    return _checked(card)
+
+
+def _checked(card: Card) -> Card:
+    if not card.rates:
+        raise _refused(f"{card.name} holds no rate")
+    if not card.currency:
+        raise _refused(f"{card.name} does not say its currency")
+    return card
+
+
+def _add_market(card: Card, name: str, where: str) -> str:
+    key = simple(name)
+    if not key:
+        raise _refused(f"{where} names no market")
+    card.markets.setdefault(key, name[:80])
+    return key
+
+
+def _add_currency(card: Card, text: str, where: str) -> None:
+    found = CURRENCIES.get(text.lower(), text[:8])
+    is_code = len(found) == 3 and found.isalpha()
+    if (
+        card.currency and found != card.currency and (is_code or not card.currency.isalpha())
+    ):  # "$" is of many
+        raise _refused(
+            f"{where} has the currency {found}, and lines before it {card.currency}",
+            "Keep the lines of the account's currency alone.",
+        )
+    card.currency = card.currency or found
+
+
+def _add_rate(card: Card, key: tuple[str, str], rate: Decimal | None, where: str) -> None:
+    if rate is None:
+        return
+    if card.rates.setdefault(key, rate) != rate:
+        raise _refused(
+            f"{where} gives {card.markets[key[0]]} a second rate", "Keep one line for each market."
+        )
+
+
+def _read_rate(cell: str, where: str) -> Decimal | None:
+    """Return a rate; None where there is none, which is not the same as free."""
+    if cell.lower() in _NONE:
+        return None
+    found = _RATE.fullmatch(cell)
+    if found is None:
+        raise _refused(
+            f"{where} holds {cell[:40]!r}, which is not a rate",
+            "Write rates with a decimal point and without separators: 0.0125.",
+        )
+    return Decimal(found[1])
+
+
+def _read_date(text: str, where: str) -> date:
+    if not text:
+        return date.min
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError:
+        raise _refused(
+            f"{where} holds {text[:40]!r}, which is not a date", "Write it as 2026-10-01."
+        ) from None

@@ -1,0 +1,116 @@
+"""The money of a broadcast: the rate card in the dry run, and the limit that is held before the first message."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.delivery.cost import CHARGED, Estimate, estimate, plain
+from airflow_provider_whatsapp.delivery.countries import country
+from airflow_provider_whatsapp.delivery.rates import Card, read_card
+from airflow_provider_whatsapp.operators._lists import opened_list
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from decimal import Decimal
+
+    from airflow_provider_whatsapp.delivery.approved import Approved
+    from airflow_provider_whatsapp.delivery.recipients import Row
+
+NOTHING_SENT = "Nothing was sent by this try."
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """
+    What a broadcast may cost, and by which rates that is known.
+
+    :param card: The rates.
+    :param limit: The most that it may cost, in the card's currency; None: there is no limit.
+    """
+
+    card: Card
+    limit: Decimal | None = None
+
+    def check(self, rows: Iterable[Row], approved: Approved | None, log: Any) -> None:
+        """
+        Refuse a broadcast that costs more than it may, or of which nobody can tell.
+
+        :param rows: All its recipients, those of other shards included.
+        :param approved: The template as the account holds it.
+        :param log: The task's log.
+        :raises ConfigurationError: It does, or nobody can.
+        """
+        if self.limit is None:
+            return
+        counts = Counter(country(row.to) for row in rows if row.error is None and row.skip is None)
+        found = self._estimate(counts, approved)
+        problem = self._problem(found)
+        if problem is not None:
+            raise ConfigurationError(f"max_cost: {problem}", advice=NOTHING_SENT)
+        log.info("WhatsApp: at most %s, of %s that it may cost", _shown(found), plain(self.limit))
+
+    def preview(self, found: dict[str, Any], approved: Approved | None, log: Any) -> dict[str, Any]:
+        """
+        Return a dry run's report with its cost.
+
+        :param found: The report; its ``countries`` are those of the messages that would be sent.
+        :param approved: The template as the account holds it.
+        :param log: The task's log.
+        """
+        costs = self._estimate(found["countries"], approved)
+        problem = self._problem(costs) if self.limit is not None else None
+        shown = costs.to_dict() if costs is not None else {"currency": self.card.currency, "total": None}
+        if self.limit is not None:
+            shown |= {"max_cost": plain(self.limit), "refused": problem}
+        log.info("WhatsApp, dry run: at most %s", _shown(costs))
+        if costs is not None and costs.missing:
+            log.warning("WhatsApp, dry run: %s has no rate for %s", self.card.name, costs.missing_text())
+        if self.card.unknown:
+            log.warning(
+                "WhatsApp: %s has markets that are not known: %s", self.card.name, self.card.unknown[:10]
+            )
+        if problem is not None:
+            log.warning("WhatsApp: max_cost would refuse this broadcast: %s", problem)
+        return found | {"cost": shown}
+
+    def _estimate(self, counts: Mapping[str, int], approved: Approved | None) -> Estimate | None:
+        category = approved.category if approved is not None else ""
+        return estimate(self.card, counts, category) if category in CHARGED else None
+
+    def _problem(self, found: Estimate | None) -> str | None:
+        """Say why the limit refuses a broadcast; None: it does not."""
+        if found is None:
+            return (
+                "the template's category is not known, so its rate is not; it was not looked up or not found"
+            )
+        if found.missing:
+            return f"{self.card.name} has no {found.category.lower()} rate for {found.missing_text()}"
+        if self.limit is not None and found.total > self.limit:
+            return f"the broadcast may cost {_shown(found)}, more than the {plain(self.limit)} that it may"
+        return None
+
+
+def read_budget(rates: Any, max_cost: Decimal | None) -> Budget | None:
+    """
+    Read the rate card of a broadcast; None: neither argument is given.
+
+    :param rates: Its path or URL; None: there is none.
+    :param max_cost: The most that the broadcast may cost.
+    :raises ConfigurationError: There is a limit and no card.
+    :raises PayloadError: The card cannot be read.
+    """
+    if rates is None or rates == "":
+        if max_cost is None:
+            return None
+        raise ConfigurationError(
+            "max_cost is given without rates",
+            advice="Give rates=, the CSV file of Meta's rates in your currency.",
+        )
+    return Budget(read_card(opened_list(rates, "rates")), max_cost)
+
+
+def _shown(found: Estimate | None) -> str:
+    return "an unknown amount" if found is None else f"{plain(found.total)} {found.currency}"
