@@ -144,7 +144,7 @@ def test_fields_that_are_shown_are_switches_names_and_places_of_ours():
             "results_path",
         ),
         *("dry_run", "send_window", "timezone"),
-        *("marketing", "message_activity_sharing", "expect_category"),
+        *("marketing", "message_activity_sharing", "expect_category", "rates", "max_cost"),
     }
 
 
