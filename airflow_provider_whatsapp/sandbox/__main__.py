@@ -99,6 +99,8 @@ def parser() -> argparse.ArgumentParser:
         ("status-delays", _delays, "seconds until sent,delivered,read"),
         ("fail-after", _number, "seconds until a message fails"),
         ("state", str, "SQLite file that keeps everything between starts"),
+        ("app-secret", str, "signs webhooks"),
+        ("webhook-url", str, "the app's own address for webhooks; subscribes it to every account"),
         ("tls-cert", str, "file with a certificate: serves https"),
         ("tls-key", str, "file with the certificate's key"),
         ("keep", _whole, "messages and requests kept"),

@@ -12,6 +12,7 @@ from airflow_provider_whatsapp import __version__
 from airflow_provider_whatsapp.sandbox import controls_accounts, controls_templates, graph_messages, health
 from airflow_provider_whatsapp.sandbox.control_fields import ControlError, flag, one_of, text, whole
 from airflow_provider_whatsapp.sandbox.model import Message
+from airflow_provider_whatsapp.sandbox.webhooks import controls as webhooks
 from airflow_provider_whatsapp.sandbox.wire import dump
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Controls:
             ("GET", "clock", self.clock),
             ("POST", "clock", self.move_clock),
             ("POST", "replies", self.reply),
+            ("GET", "webhooks", self.show_webhooks),
+            ("POST", "webhooks", self.set_webhooks),
             ("POST", "recipients", self.recipient),
             ("POST", "accounts", self.account),
             ("POST", "reset", self.reset),
@@ -180,6 +183,8 @@ class Controls:
         """
         ``POST replies``: the user writes, or presses a button (``pressed``); the 24-hour window opens.
 
+        ``context`` is the id of a message that the user quotes.
+
         :raises ControlError: ``from`` is no number, or the text is missing.
         """
         user = graph_messages.digits(text(given, "from") or "")
@@ -191,7 +196,8 @@ class Controls:
         if number_id not in self._state.numbers:
             raise ControlError("There is no such phone_number_id", 404)
         pressed = text(given, "pressed", required=False)
-        made = self._state.reply(number_id, graph_messages.whatsapp_id(user), words or "", pressed)
+        quoted = text(given, "context", required=False)
+        made = self._state.reply(number_id, graph_messages.whatsapp_id(user), words or "", pressed, quoted)
         return {"id": made.id, "from": made.wa_id, "text": made.text, "at": made.accepted_at}
 
     def recipient(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -211,10 +217,21 @@ class Controls:
             "error": whole(given, "error", 0) if "error" in given else None,
         }
         user = self._state.recipient(name)
+        welcome = flag(given, "marketing")
+        if welcome not in (None, user.marketing):
+            webhooks.tell_preference(self._state, name, welcome=bool(welcome))
         for field, value in values.items():
             if value is not None:
                 setattr(user, field, value or None if field == "error" else value)
         return {"success": True}
+
+    def show_webhooks(self, given: dict[str, Any]) -> dict[str, Any]:
+        """``GET webhooks``."""
+        return webhooks.show(self._state)
+
+    def set_webhooks(self, given: dict[str, Any]) -> dict[str, Any]:
+        """``POST webhooks``."""
+        return webhooks.change(self._state, given)
 
     def account(self, given: dict[str, Any]) -> dict[str, Any]:
         """``POST accounts``."""

@@ -11,6 +11,7 @@ from airflow_provider_whatsapp.sandbox import graph, maton
 from airflow_provider_whatsapp.sandbox.errors import GatewayError
 from airflow_provider_whatsapp.sandbox.guard import Guard
 from airflow_provider_whatsapp.sandbox.model import Request
+from airflow_provider_whatsapp.sandbox.webhooks.sender import Sender
 from airflow_provider_whatsapp.sandbox.wire import Answer, Call, read_query
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Edge:
     def __init__(self, state: State, inner: App) -> None:
         self.state = state
         self.stopping = asyncio.Event()
+        self.sender = Sender(state)
         self._inner = inner
         self._guard = Guard(state.settings.host)
 
@@ -99,6 +101,8 @@ class Edge:
         if fault and fault.kind in {"drop_after", "half"} and answer.status >= 400:
             state.faults.undo(fault)
             entry.fault = fault = None
+        if call.pending is not None and answer.status == 200:
+            answer = await call.pending(self.sender) or answer
         seconds = state.settings.latency + (fault.seconds if fault and fault.kind == "slow" else 0)
         if seconds:
             await self._pause(seconds)

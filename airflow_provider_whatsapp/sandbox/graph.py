@@ -15,6 +15,7 @@ from airflow_provider_whatsapp.sandbox import (
     template_library,
 )
 from airflow_provider_whatsapp.sandbox.errors import GraphError, unknown_object, unknown_path
+from airflow_provider_whatsapp.sandbox.webhooks import graph as webhooks
 from airflow_provider_whatsapp.sandbox.wire import MalformedBodyError, as_json
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ EDGES: dict[tuple[str, str], dict[str, Handler]] = {
         "GET": graph_templates.listing,
         "POST": graph_templates.create,
         "DELETE": graph_templates.delete,
+    },
+    ("account", "subscribed_apps"): {
+        "GET": webhooks.subscriptions,
+        "POST": webhooks.subscribe,
+        "DELETE": webhooks.unsubscribe,
     },
     ("account", "phone_numbers"): {"GET": graph_numbers.listing},
     ("account", "template_analytics"): {"GET": graph_analytics.templates},

@@ -11,6 +11,7 @@ from airflow_provider_whatsapp.sandbox.health import health
 from airflow_provider_whatsapp.sandbox.nodes import choose, page
 from airflow_provider_whatsapp.sandbox.rules import check_product
 from airflow_provider_whatsapp.sandbox.shape import Check, among, array, flag, link, obj, text
+from airflow_provider_whatsapp.sandbox.webhooks import graph as webhooks
 from airflow_provider_whatsapp.sandbox.wire import read_params
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ _NUMBER_DEFAULT = (
 )
 _NUMBER_EMPTY = (
     *("certificate", "conversational_automation", "new_certificate", "new_name_status", "username"),
-    "webhook_configuration",
 )
 """Fields of a number that have no value here; Graph leaves them out of its answer."""
 _ACCOUNT_EMPTY = (
@@ -90,6 +90,7 @@ def _describe(state: State, number: Number, version: tuple[int, int]) -> dict[st
         "eligibility_for_api_business_global_search": "NON_ELIGIBLE",
         "last_onboarded_time": "2026-01-01T00:00:00+0000",
         **health(state, number.waba_id, number_id=number.id),
+        "webhook_configuration": webhooks.configuration(state, number.id),
     }
 
 
@@ -101,15 +102,16 @@ def get_number(state: State, number_id: str, call: Call) -> dict[str, Any]:
 
 def set_number(state: State, number_id: str, call: Call) -> dict[str, Any]:
     """
-    ``POST /{phone_number_id}``: sets the PIN of two-step verification.
+    ``POST /{phone_number_id}``: sets the PIN of two-step verification, or the number's address for webhooks.
 
     :raises GraphError: The PIN does not do, or something is asked for that the sandbox does not offer.
     """
     params = read_params(call)
+    if "webhook_configuration" in params:
+        return webhooks.configure_number(state, number_id, call, params["webhook_configuration"])
     if "pin" not in params:
-        raise GraphError(
-            100, message="(#100) The sandbox offers only pin here, the PIN of two-step verification"
-        )
+        text = "The sandbox offers only pin here, the PIN of two-step verification, and webhook_configuration"
+        raise GraphError(100, message=f"(#100) {text}")
     _PIN(params, "phone number")
     state.numbers[number_id].pin = True
     state.changed()

@@ -53,6 +53,7 @@ class Reply:
     accepted_at: float
     number_id: str
     pressed: str | None = None
+    context: str | None = None
     incoming = True
 
 

@@ -74,7 +74,7 @@ class Server(uvicorn.Server):
         self._edge = edge
         self._ready = ready
         self._store = store
-        self._saving: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
@@ -82,7 +82,8 @@ class Server(uvicorn.Server):
             self.config.ssl.sni_callback = self._handshake
         await super().startup(sockets=sockets)
         if self._store:
-            self._saving = asyncio.create_task(self._save_often(self._store))
+            self._tasks.append(asyncio.create_task(self._save_often(self._store)))
+        self._tasks.append(asyncio.create_task(self._edge.sender.run()))
         self._ready()
 
     async def _save_often(self, store: Store) -> None:

@@ -34,6 +34,8 @@ class Settings:
     :param status_delays: Seconds from acceptance to sent, delivered and read.
     :param fail_after: Seconds from acceptance to failure, for messages that fail.
     :param state: SQLite file that keeps everything between starts; nothing is kept when left out.
+    :param app_secret: Signs webhooks.
+    :param webhook_url: The app's own address for webhooks; with one, the app is subscribed to every account.
     :param tls_cert: File with a certificate, which makes it https; one that signed itself does.
     :param tls_key: File with its key; left out if that is in the same file.
     :param keep: Messages and requests kept; older ones are forgotten.
@@ -59,6 +61,8 @@ class Settings:
     state: str | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
+    app_secret: str = field(default="sandbox-app-secret", repr=False)
+    webhook_url: str | None = None
     keep: int = 200_000
     seed: int = 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict, deque
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from airflow_provider_whatsapp.sandbox.model import (
     Upload,
     Verdict,
 )
+from airflow_provider_whatsapp.sandbox.webhooks.hooks import Webhooks
 
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.settings import Settings
@@ -53,6 +55,7 @@ class State:
         self.clock = clock or Clock()
         self.ids = Ids(settings.seed)
         self.version = 0
+        self.stirred = asyncio.Event()
         self.busy_until = 0.0
         self.base_url = f"http://127.0.0.1:{settings.port}"
         self._fill()
@@ -80,6 +83,7 @@ class State:
         self.connections: dict[str, Connection] = {}
         for waba_id, numbers in settings.accounts.items():
             self._open_account(waba_id, numbers)
+        self.webhooks = Webhooks(self)
         self.throughput = {name: SlidingWindow(settings.number_limit) for name in self.numbers}
 
     def _open_account(self, waba_id: str, numbers: tuple[str, ...]) -> None:
@@ -106,7 +110,7 @@ class State:
         self._fill()
         if self.journal:
             self.journal.wipe()
-        self.version += 1
+        self.changed()
 
     def add_connection(self, status: str, waba_id: str) -> Connection:
         """
@@ -160,6 +164,7 @@ class State:
         """
         self.messages[item.id] = item
         conversation.items.append(item)
+        self.webhooks.note(item)
         if self.journal:
             self.journal.items.append(item)
         self.conversations.move_to_end((conversation.number_id, conversation.wa_id))
@@ -172,7 +177,9 @@ class State:
                 del self.conversations[key]
         self.changed(item.accepted_at + max(self.settings.status_delays))
 
-    def reply(self, number_id: str, wa_id: str, text: str, pressed: str | None = None) -> Reply:
+    def reply(
+        self, number_id: str, wa_id: str, text: str, pressed: str | None = None, context: str | None = None
+    ) -> Reply:
         """
         Let the user write back, which opens the 24-hour window.
 
@@ -180,11 +187,12 @@ class State:
         :param wa_id: The user's WhatsApp id.
         :param text: What is written.
         :param pressed: Id or payload of the button that was pressed.
+        :param context: Id of the message that is quoted.
         """
         conversation = self.conversation(number_id, wa_id)
         now = self.clock.now()
         conversation.open_until = now + WINDOW
-        made = Reply(self.ids.wamid(wa_id), wa_id, text, now, number_id, pressed)
+        made = Reply(self.ids.wamid(wa_id), wa_id, text, now, number_id, pressed, context)
         self.remember(conversation, made)
         return made
 
@@ -196,6 +204,7 @@ class State:
         """
         self.version += 1
         self.busy_until = max(self.busy_until, until)
+        self.stirred.set()
 
     def timeline(self, message: Message) -> list[tuple[str, float]]:
         """
@@ -203,14 +212,22 @@ class State:
 
         :param message: The message.
         """
-        now, start = self.clock.now(), message.accepted_at
+        now = self.clock.now()
+        return [event for event in self.plan(message) if event[1] <= now]
+
+    def plan(self, message: Message) -> list[tuple[str, float]]:
+        """
+        The events of a message, those to come as well.
+
+        :param message: The message.
+        """
+        start = message.accepted_at
         delays = self.settings.status_delays
         if message.failure is not None:
             steps = [("failed", self.settings.fail_after)]
         else:
             steps = list(zip(_STEPS, delays, strict=True))[: _STEPS.index(message.reaches) + 1]
-        events = [("accepted", start), *((name, start + delay) for name, delay in steps)]
-        return [event for event in events if event[1] <= now]
+        return [("accepted", start), *((name, start + delay) for name, delay in steps)]
 
     def keep_media(self, made: Media) -> None:
         """

@@ -95,7 +95,11 @@ class Store:
                     "start with those, or take another file"
                 )
             store_rows.restore(state, found, self._file)
+            first, state.webhooks.subscribed = state.webhooks.subscribed, set()
             self._load_messages(state)
+            for waba_id in first:
+                state.webhooks.subscribe(waba_id)
+            store_rows.restore_webhooks(state, found)
             self._load_requests(state)
         state.journal = Journal()
 

@@ -70,6 +70,11 @@ def things(state: State) -> Iterator[tuple[tuple[str, str], str]]:
             name: [account.onboarding, account.cloud_marketing_off, account.refuses_marketing]
             for name, account in state.accounts.items()
         },
+        "webhooks": {
+            "app_url": state.webhooks.app_url,
+            "subscribed": sorted(state.webhooks.subscribed),
+            "overrides": state.webhooks.overrides,
+        },
         "health": state.health,
         "health_refused": state.health_refused,
         "insights": {name: account.insights_since for name, account in state.accounts.items()},
@@ -114,6 +119,20 @@ def restore(state: State, found: dict[str, dict[str, Any]], file: Callable[[str]
     for name, quota in world["quotas"].items():
         state.accounts[name].blocked_names = quota["blocked_names"]
         state.accounts[name].creations.times = quota["creations"]
+
+
+def restore_webhooks(state: State, found: dict[str, dict[str, Any]]) -> None:
+    """
+    Put subscriptions back, once the messages are there: of those, only what is still to happen is told.
+
+    :param state: The memory of a sandbox with the same accounts.
+    :param found: The things' values by kind and key.
+    """
+    kept = found["world"][""].get("webhooks", {})  # not in the files of earlier versions
+    state.webhooks.app_url = state.webhooks.app_url or kept.get("app_url")
+    state.webhooks.overrides = kept.get("overrides", {})
+    for waba_id in kept.get("subscribed", ()):
+        state.webhooks.subscribe(waba_id)
 
 
 def content(item: Message | Reply) -> tuple[str | None, str]:

@@ -11,7 +11,9 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Awaitable, Callable, Collection
+
+    from airflow_provider_whatsapp.sandbox.webhooks.sender import Sender
 
 _CONTENT_TYPE = b"content-type"
 _GRAPHS_OWN = frozenset(
@@ -29,7 +31,8 @@ class Call:
     One request, its body read whole.
 
     ``waba_id`` is the account that its Maton connection gives access to; ``about`` and ``to`` say for the log what
-    message it brought and for whom.
+    message it brought and for whom; ``pending`` is what has to be done before it is answered, and gives another answer
+    where that fails.
     """
 
     method: str
@@ -41,6 +44,7 @@ class Call:
     waba_id: str = ""
     about: str = ""
     to: str = ""
+    pending: Callable[[Sender], Awaitable[Answer | None]] | None = None
 
     def header(self, name: str) -> str | None:
         """

@@ -11,6 +11,7 @@ from airflow_provider_whatsapp.sandbox.controls import Controls
 from airflow_provider_whatsapp.sandbox.faults import KINDS, Fault
 from airflow_provider_whatsapp.sandbox.settings import Settings
 from airflow_provider_whatsapp.sandbox.state import State
+from airflow_provider_whatsapp.sandbox.webhooks import controls as webhooks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "sandbox.md").read_text("utf-8")
 
@@ -51,6 +52,11 @@ def test_every_control_is_told_and_no_other():
     ):
         told |= {(method, path) for method in re.findall(r"[A-Z]+", methods)}
     assert told == {(method, path) for method, path in there if method != "HEAD"}
+
+
+def test_every_field_of_the_control_of_webhooks_is_told():
+    told = set(re.findall(r"^\| `(\w+)` \| ", section("Webhooks"), re.MULTILINE))
+    assert told == set(webhooks.FIELDS)
 
 
 def test_every_kind_and_field_of_a_fault_is_told():

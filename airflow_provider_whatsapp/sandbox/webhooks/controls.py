@@ -1,0 +1,125 @@
+"""The sandbox's controls of webhooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.sandbox.control_fields import ControlError, flag, text, whole
+from airflow_provider_whatsapp.sandbox.webhooks import events
+from airflow_provider_whatsapp.sandbox.webhooks.graph import configuration
+from airflow_provider_whatsapp.sandbox.webhooks.hooks import BATCH
+from airflow_provider_whatsapp.sandbox.webhooks.templates import template_changes
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.sandbox.state import State
+    from airflow_provider_whatsapp.sandbox.webhooks.hooks import Delivery
+
+FIELDS = ("duplicate", "reorder", "drop", "pause", "batch", "app_url")
+"""Fields of the control."""
+
+
+def change(state: State, given: dict[str, Any]) -> dict[str, Any]:
+    """
+    ``POST webhooks``: what goes wrong on the way, and the app's own address; what is left out stays as it is.
+
+    :param state: The sandbox's memory.
+    :param given: ``duplicate`` and ``drop`` (shares from 0 to 1), ``reorder`` and ``pause`` (true or false), ``batch``
+        (most updates in one delivery) and ``app_url``, which subscribes the app to every account; empty: it has none.
+    :raises ControlError: A field is unknown or wrong.
+    """
+    unknown = set(given) - set(FIELDS)
+    if unknown:
+        raise ControlError(f"Unknown field {min(unknown)}")
+    values: dict[str, Any] = {name: _share(given, name) for name in ("duplicate", "drop")}
+    values |= {name: flag(given, name) for name in ("reorder", "pause")}
+    values["batch"] = whole(given, "batch", 0) if "batch" in given else None
+    if values["batch"] is not None and not 1 <= values["batch"] <= BATCH:
+        raise ControlError(f"batch must be a whole number from 1 to {BATCH}")
+    hooks = state.webhooks
+    if given.get("app_url") == "":
+        hooks.app_url = None
+    elif given.get("app_url") is not None:
+        url = text(given, "app_url") or ""
+        if not url.lower().startswith(("http://", "https://")):
+            raise ControlError("app_url must be a web address")
+        hooks.app_url = url
+        for waba_id in state.accounts:
+            hooks.subscribe(waba_id)
+        if hooks.of_templates is None:
+            list(template_changes(state))  # the first look, which says nothing
+    for name, value in values.items():
+        if value is not None:
+            setattr(hooks.faults, name, value)
+    state.changed()
+    return show(state)
+
+
+def _share(given: dict[str, Any], name: str) -> float | None:
+    value = given.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise ControlError(f"{name} must be a share from 0 to 1")
+    return float(value)
+
+
+def show(state: State) -> dict[str, Any]:
+    """
+    ``GET webhooks``: faults, addresses, and the latest deliveries with what became of them.
+
+    ``waiting`` counts what is still to be delivered at any time, ``due`` what is to be delivered now and has no answer:
+    once that is 0, a test has seen everything up to the present.
+
+    :param state: The sandbox's memory.
+    """
+    hooks, faults = state.webhooks, state.webhooks.faults
+    return {
+        "duplicate": faults.duplicate,
+        "reorder": faults.reorder,
+        "drop": faults.drop,
+        "pause": faults.pause,
+        "batch": faults.batch,
+        "app_url": hooks.app_url or "",
+        "subscribed": sorted(hooks.subscribed),
+        "addresses": {name: configuration(state, name) or {} for name in state.numbers},
+        "due": hooks.due(state.clock.now()),
+        "waiting": hooks.waiting,
+        "deliveries": [describe(each) for each in hooks.log],
+    }
+
+
+def describe(delivery: Delivery) -> dict[str, Any]:
+    """
+    A delivery as tests see it.
+
+    :param delivery: The delivery.
+    """
+    return {
+        "number": delivery.number,
+        "url": delivery.url,
+        "level": delivery.level,
+        "fields": list(delivery.fields),
+        "updates": delivery.updates,
+        "at": delivery.made_at,
+        "attempts": delivery.attempts,
+        "outcome": delivery.outcome,
+        "status": delivery.status,
+        "error": delivery.error,
+        "next_at": delivery.next_at,
+        "repeats": delivery.repeats,
+    }
+
+
+def tell_preference(state: State, wa_id: str, *, welcome: bool) -> None:
+    """
+    Tell the app that a user stopped marketing messages, or resumed them.
+
+    :param state: The sandbox's memory.
+    :param wa_id: The user; every account that the user has written with is told, the first one if there is none.
+    :param welcome: Whether they are welcome.
+    """
+    senders = [name for name, user in state.conversations if user == wa_id] or [next(iter(state.numbers))]
+    told = {state.numbers[name].waba_id: state.numbers[name] for name in senders}
+    for waba_id, number in told.items():
+        value = events.preference(number, wa_id, state.clock.now(), welcome=welcome)
+        state.webhooks.tell_app(waba_id, "user_preferences", value)

@@ -1,0 +1,311 @@
+"""Which address gets which webhooks, what is due, and what became of each delivery."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.sandbox.analytics import FREE_SERVICE, Period
+from airflow_provider_whatsapp.sandbox.model import DAY, Message
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.sandbox.model import Reply
+    from airflow_provider_whatsapp.sandbox.state import State
+
+BATCH = 1_000
+"""Most updates in one delivery, as Meta documents it."""
+GIVEN_UP_AFTER = 7 * DAY
+"""Seconds from a delivery's first attempt to its last."""
+LOG = 1_000
+"""Finished deliveries that are remembered."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 6 * 3_600.0
+
+
+@dataclass(slots=True)
+class Misbehaviour:
+    """
+    What goes wrong on the way to a receiver.
+
+    :param duplicate: Share of deliveries that come twice.
+    :param reorder: Statuses come in any order, and so do the updates of a delivery.
+    :param drop: Share of attempts that are lost on the way, and tried again as any failure is.
+    :param pause: Nothing goes out.
+    :param batch: Most updates in one delivery.
+    """
+
+    duplicate: float = 0.0
+    reorder: bool = False
+    drop: float = 0.0
+    pause: bool = False
+    batch: int = BATCH
+
+
+@dataclass(slots=True)
+class Update:
+    """
+    One thing that happened to a message.
+
+    :param item: The message, or the reply that was received.
+    :param status: A message's status; empty for a reply.
+    :param at: When it happened.
+    :param free: The message is one of those that cost nothing.
+    """
+
+    item: Message | Reply
+    status: str
+    at: float
+    free: bool = False
+
+
+@dataclass(slots=True)
+class Delivery:
+    """
+    One POST, with all its attempts.
+
+    :param number: Counts deliveries, from 1.
+    :param url: Where it goes.
+    :param level: Whose address that is: ``number``, ``account`` or ``app``.
+    :param fields: What the webhook's changes are about.
+    :param updates: How many it holds.
+    :param body: Its bytes.
+    :param made_at: When it was put together.
+    :param next_at: When it is tried next; None: it is on its way, or finished.
+    :param attempts: How often it was tried.
+    :param outcome: ``pending``, ``delivered`` or ``given up``.
+    :param status: HTTP status of the last attempt; None where there was no answer.
+    :param error: Why the last attempt failed.
+    :param ms: Milliseconds of the last attempt.
+    :param repeats: Number of the delivery that it comes a second time for.
+    """
+
+    number: int
+    url: str
+    level: str
+    fields: tuple[str, ...]
+    updates: int
+    body: bytes
+    made_at: float
+    next_at: float | None
+    attempts: int = 0
+    outcome: str = "pending"
+    status: int | None = None
+    error: str = ""
+    ms: float | None = None
+    repeats: int | None = None
+
+    def pause(self) -> float:
+        """Seconds until the next attempt: none after the first failure, then ever more."""
+        if self.attempts < 2:
+            return 0.0
+        return float(min(_FIRST_PAUSE * 3.0 ** min(self.attempts - 2, 20), _LONGEST_PAUSE))
+
+
+@dataclass(slots=True)
+class Target:
+    """Where a webhook goes, and whose address that is."""
+
+    url: str
+    level: str
+
+
+@dataclass
+class Webhooks:
+    """
+    Subscriptions, overrides, and the queue of what is to be told.
+
+    :param state: The sandbox's memory.
+    """
+
+    state: State
+    app_url: str | None = None
+    subscribed: set[str] = field(default_factory=set)
+    overrides: dict[str, str] = field(default_factory=dict)
+    faults: Misbehaviour = field(default_factory=Misbehaviour)
+
+    def __post_init__(self) -> None:
+        settings = self.state.settings
+        self.app_url = settings.webhook_url
+        if self.app_url:
+            self.subscribed = set(settings.accounts)
+        self.log: deque[Delivery] = deque(maxlen=LOG)
+        self.pending: dict[int, Delivery] = {}
+        self.of_templates: dict[str, Any] | None = None
+        self._due: list[tuple[float, int, Update]] = []
+        self._own: list[tuple[str, str, dict[str, Any]]] = []
+        self._places = count()
+        self._numbers = count(1)
+        self._free: Counter[tuple[str, int]] = Counter()
+        # Of their own, so that faults on the way change no ids.
+        self.random = random.Random(settings.seed)  # noqa: S311
+
+    def subscribe(self, waba_id: str) -> None:
+        """
+        Subscribe the app to an account, from now on.
+
+        :param waba_id: The account.
+        """
+        if waba_id in self.subscribed:
+            return
+        self.subscribed.add(waba_id)
+        now = self.state.clock.now()
+        for item in self.state.messages.values():
+            if isinstance(item, Message) and self._account(item.number_id) == waba_id:
+                free = self._is_free(item)
+                for status, at in self.state.plan(item)[1:]:
+                    if at > now:
+                        self._push(at, Update(item, status, at, free))
+
+    def unsubscribe(self, waba_id: str) -> None:
+        """
+        End the app's subscription to an account, with its override.
+
+        :param waba_id: The account.
+        """
+        self.subscribed.discard(waba_id)
+        self.overrides.pop(waba_id, None)
+
+    def _account(self, number_id: str) -> str:
+        return self.state.numbers[number_id].waba_id
+
+    def target(self, waba_id: str, number_id: str | None = None) -> Target | None:
+        """
+        Where webhooks go: the number's address before the account's before the app's.
+
+        :param waba_id: The account.
+        :param number_id: The number, for what may be redirected; None: for what goes to the app's address alone.
+        """
+        if waba_id not in self.subscribed:
+            return None
+        if number_id is not None:
+            for name, level in ((number_id, "number"), (waba_id, "account")):
+                if name in self.overrides:
+                    return Target(self.overrides[name], level)
+        return Target(self.app_url, "app") if self.app_url else None
+
+    def note(self, item: Message | Reply) -> None:
+        """
+        Plan what is to be told of a message.
+
+        :param item: A message that was accepted, or a reply that was received.
+        """
+        if self._account(item.number_id) not in self.subscribed:
+            return
+        if not isinstance(item, Message):
+            self._push(item.accepted_at, Update(item, "", item.accepted_at))
+            return
+        free = self._is_free(item)
+        for status, at in self.state.plan(item)[1:]:
+            self._push(at, Update(item, status, at, free))
+
+    def _push(self, due: float, update: Update) -> None:
+        if self.faults.reorder:
+            due += self.random.random() * max(self.state.settings.status_delays)
+        heapq.heappush(self._due, (due, next(self._places), update))
+
+    def _is_free(self, message: Message) -> bool:
+        if message.category != "service" or message.failure is not None or message.reaches == "sent":
+            return False
+        key = (message.number_id, Period(0, 0, "MONTH").point(message.accepted_at)[0])
+        self._free[key] += 1
+        return self._free[key] <= FREE_SERVICE
+
+    def tell_app(self, waba_id: str, name: str, value: dict[str, Any]) -> None:
+        """
+        Tell the app's own address something, now.
+
+        :param waba_id: The account that it is about.
+        :param name: The webhook's field.
+        :param value: Its value.
+        """
+        if self.target(waba_id) is not None:
+            self._own.append((waba_id, name, value))
+            self.state.stirred.set()
+
+    def take_due(self, now: float) -> list[Update]:
+        """
+        Take the updates of messages that are due.
+
+        :param now: Seconds since the epoch.
+        """
+        found = []
+        while self._due and self._due[0][0] <= now:
+            found.append(heapq.heappop(self._due)[2])
+        return found
+
+    def take_own(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Take what is for the app's address alone: account, field and value."""
+        found, self._own = self._own, []
+        return found
+
+    @property
+    def waiting(self) -> int:
+        """How much is still to be delivered, at whatever time it is due."""
+        return len(self._due) + len(self._own) + len(self.pending)
+
+    def due(self, now: float) -> int:
+        """
+        How much is to be delivered now, and is not delivered.
+
+        :param now: Seconds since the epoch.
+        """
+        tried = sum(each.next_at is None or each.next_at <= now for each in self.pending.values())
+        unseen = sum(due <= now for due, _, _ in self._due) + len(self._own)
+        return tried + unseen + self.state.stirred.is_set()
+
+    def next_due(self) -> float | None:
+        """When the next update or attempt is due; None where nothing waits for time."""
+        times = [each.next_at for each in self.pending.values() if each.next_at is not None]
+        if self._due:
+            times.append(self._due[0][0])
+        return min(times, default=None)
+
+    def add(self, target: Target, fields: tuple[str, ...], updates: int, body: bytes) -> Delivery:
+        """
+        Put a delivery into the queue.
+
+        :param target: Where it goes.
+        :param fields: What its changes are about.
+        :param updates: How many it holds.
+        :param body: Its bytes.
+        """
+        now = self.state.clock.now()
+        made = Delivery(
+            next(self._numbers), target.url, target.level, fields, updates, body, now, next_at=now
+        )
+        self.pending[made.number] = made
+        self.log.append(made)
+        return made
+
+    def finish(self, delivery: Delivery, status: int | None, error: str, ms: float) -> None:
+        """
+        Note how an attempt ended, and plan the next one if it failed.
+
+        :param delivery: The delivery.
+        :param status: HTTP status; None where there was no answer.
+        :param error: Why it failed; empty for a success.
+        :param ms: Milliseconds it took.
+        """
+        now = self.state.clock.now()
+        delivery.attempts += 1
+        delivery.status, delivery.error, delivery.ms = status, error, ms
+        if not error:
+            delivery.outcome = "delivered"
+        elif now + delivery.pause() > delivery.made_at + GIVEN_UP_AFTER:
+            delivery.outcome = "given up"
+        else:
+            delivery.next_at = now + delivery.pause()
+        if delivery.outcome != "pending":
+            self.pending.pop(delivery.number, None)
+            if delivery.outcome == "delivered" and delivery.repeats is None:
+                self._repeat(delivery)
+        self.state.changed()
+
+    def _repeat(self, delivery: Delivery) -> None:
+        if self.random.random() < self.faults.duplicate:
+            target = Target(delivery.url, delivery.level)
+            again = self.add(target, delivery.fields, delivery.updates, delivery.body)
+            again.repeats = delivery.number
