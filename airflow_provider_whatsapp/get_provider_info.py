@@ -100,6 +100,14 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
         "example": "/srv/reports,s3://bucket/media",
         "default": "",
     },
+    "events_conn_id": {
+        "description": "The event store: ID of a connection to the receiver's database, PostgreSQL or, on one machine, "
+        "SQLite. Tasks that send note there which task their messages belong to. Empty: there is none.",
+        "version_added": "0.2.0",
+        "type": "string",
+        "example": "whatsapp_events",
+        "default": "",
+    },
     "alert_to": {
         "description": "Who is told of every task that fails, by the cluster policy: numbers parted by commas. "
         "Without it and alert_routes the policy does nothing.",
@@ -231,8 +239,8 @@ def get_provider_info() -> dict[str, Any]:
         "notifications": [f"{package}.notifications.whatsapp.WhatsAppNotifier"],
         "config": {
             "whatsapp": {
-                "description": "Where files may be read, and alerts for all DAGs by "
-                "airflow_provider_whatsapp.cluster_policy.",
+                "description": "Where files may be read, where receipts and replies are stored, and alerts for all "
+                "DAGs by airflow_provider_whatsapp.cluster_policy.",
                 "options": CONFIG_OPTIONS,
             }
         },

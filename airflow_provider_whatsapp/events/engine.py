@@ -102,9 +102,6 @@ def _options(url: URL) -> dict[str, Any]:
 
 
 def _prepare_sqlite(engine: Engine) -> None:
-    if engine.url.database and not engine.url.database.startswith("file:"):
-        _create_private(Path(engine.url.database))
-
     @event.listens_for(engine, "connect")
     def _connected(raw: Any, _: Any) -> None:
         # The driver's own transactions begin too late: two writers would read first, and then refuse each other.
@@ -121,8 +118,24 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
-def _create_private(path: Path) -> None:
-    """Make the file for its owner alone, for numbers and texts are in it; one that is there keeps its mode."""
+def sqlite_file(engine: Engine) -> Path | None:
+    """
+    Return the file that an engine keeps its database in; None where it is no SQLite file with a path.
+
+    :param engine: From :func:`open_engine`.
+    """
+    database = engine.url.database
+    if engine.dialect.name != "sqlite" or not database or database.startswith("file:"):
+        return None
+    return Path(database)
+
+
+def create_private(path: Path) -> None:
+    """
+    Make a file for its owner alone, for numbers and texts are in it; one that is there keeps its mode.
+
+    :param path: The file.
+    """
     with contextlib.suppress(OSError):  # where it cannot be made, connecting says why
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 

@@ -34,7 +34,7 @@ from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.types import TypeDecorator
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
-from airflow_provider_whatsapp.events.engine import READ_ONLY
+from airflow_provider_whatsapp.events.engine import READ_ONLY, create_private, sqlite_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -202,6 +202,9 @@ def create_or_upgrade(engine: Engine) -> None:
     :param engine: From :func:`~airflow_provider_whatsapp.events.engine.open_engine`.
     :raises ConfigurationError: A newer version of this package has made them.
     """
+    file = sqlite_file(engine)
+    if file is not None:
+        create_private(file)
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -228,8 +231,11 @@ def check_version(engine: Engine) -> None:
     :param engine: From :func:`~airflow_provider_whatsapp.events.engine.open_engine`.
     :raises ConfigurationError: It holds none, or those of another version.
     """
-    with engine.connect() as connection:
-        version = _version(connection.execution_options(**READ_ONLY))
+    file = sqlite_file(engine)
+    version = None
+    if file is None or file.exists():  # connecting would make an empty one
+        with engine.connect() as connection:
+            version = _version(connection.execution_options(**READ_ONLY))
     if version is None:
         raise ConfigurationError(
             "the database holds no tables of WhatsApp's events",

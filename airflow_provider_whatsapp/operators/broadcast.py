@@ -244,6 +244,7 @@ class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
         from airflow_provider_whatsapp.delivery.progress import Progress
         from airflow_provider_whatsapp.delivery.report import SHOWN_FAILURES, Report
         from airflow_provider_whatsapp.delivery.windows import Gate
+        from airflow_provider_whatsapp.hooks.event_store import recorded_send
 
         job = Job(survey.digest, self._message_digest(), survey.total)
         ledger, begin = self._open_ledger(context, job, remember_sent=False)
@@ -251,6 +252,7 @@ class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
         results = self._results(context, begin, survey.total, ledger.memo("results"))
         gate = Gate(window) if window is not None else None
         rate, route = self.hook.client.config.rate_limit, self._route()
+        carried = self._carried(context, varies=True)
         self._delivery = Delivery(
             ledger,
             prepare,
@@ -266,13 +268,14 @@ class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
             progress=Progress(survey.total, show=self._show, observe=self._observe),
             take=results.take if results is not None else None,
             later=gate.holds if gate is not None else None,
-            callback_data=self._carried(context, varies=True),
+            callback_data=carried,
         )
         report = Report(limit=SHOWN_FAILURES, route=route)
         if results is not None:
             results.on_failure = self._delivery.halt
         try:
-            self._delivery.run(recipients, report)
+            with recorded_send(context, carried.key, self.hook.client.config, self.template_name):
+                self._delivery.run(recipients, report)
         except BaseException as error:
             tell_of_early_end(context, report, results, error, self.log)
             raise

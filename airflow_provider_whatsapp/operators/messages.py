@@ -77,6 +77,7 @@ class _SendOperator(DeliveringOperator):
         from airflow_provider_whatsapp.delivery.progress import Progress
         from airflow_provider_whatsapp.delivery.recipients import Row, read_recipients
         from airflow_provider_whatsapp.delivery.report import Report
+        from airflow_provider_whatsapp.hooks.event_store import recorded_send
 
         recipients = read_recipients(self.to, default_country=self.hook.client.config.default_country)
         total = len(recipients)
@@ -101,7 +102,9 @@ class _SendOperator(DeliveringOperator):
             callback_data=carried,
         )
         rows = [Row(position, to) for position, to in enumerate(recipients)]
-        report = self._delivery.run(rows, Report(route=route))
+        template_name = getattr(self, "template_name", None)
+        with recorded_send(context, carried.key, self.hook.client.config, template_name):
+            report = self._delivery.run(rows, Report(route=route))
         return self._conclude(context, report, ledger)
 
     def _message_digest(self) -> str:

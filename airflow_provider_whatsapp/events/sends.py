@@ -1,0 +1,87 @@
+"""What a task is about to send, written to the event store beside the sending: no message waits for it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_whatsapp.client.errors import WhatsAppError
+from airflow_provider_whatsapp.client.masking import place_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy.engine import URL
+
+logger = logging.getLogger(__name__)
+
+WAIT = 2.0
+"""Seconds that the end of a task waits for its row, where the store is slow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """
+    A row of ``whatsapp_sends``: one for a task instance, whoever and how many it sends to.
+
+    :param send_hash: From :func:`~airflow_provider_whatsapp.delivery.callback_data.key_hash`; statuses carry it.
+    :param dag_id: The DAG.
+    :param run_id: Its run.
+    :param task_id: The task.
+    :param map_index: Of a mapped task; -1 otherwise.
+    :param account_id: WhatsApp Business Account.
+    :param phone_number_id: The sending number's ID.
+    :param template_name: The template; None: no template.
+    :param sent_at: When its first try began to send.
+    """
+
+    send_hash: str
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    account_id: str | None
+    phone_number_id: str | None
+    template_name: str | None
+    sent_at: datetime
+
+
+class SendRecorder:
+    """
+    Writes rows in a thread of its own; a store that is away costs one line in the log.
+
+    :param url: The store's.
+    :param sends: What to write.
+    """
+
+    def __init__(self, url: URL, *sends: Send) -> None:
+        self._url = url
+        self._sends = sends
+        self._thread = threading.Thread(target=self._run, name="whatsapp-sends", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Wait for the rows, :data:`WAIT` seconds at most."""
+        self._thread.join(WAIT)
+        if self._thread.is_alive():
+            logger.warning("The event store does not know of this task yet: it took longer than %g s", WAIT)
+
+    def _run(self) -> None:
+        from airflow_provider_whatsapp.events.store import EventStore
+
+        try:
+            store = EventStore.open(self._url, pool_size=1)
+            try:
+                store.check()
+                store.record_sends([asdict(send) for send in self._sends])
+            finally:
+                store.close()
+        except WhatsAppError as error:
+            logger.warning("The event store does not know of this task: %s", error)
+        except Exception as error:
+            logger.warning("The event store does not know of this task: %s", place_of(error))

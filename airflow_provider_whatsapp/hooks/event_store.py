@@ -1,0 +1,154 @@
+"""The event store of this Airflow: the connection that ``[whatsapp] events_conn_id`` names, and the tasks in it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp._compat import conf
+from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow.sdk import Connection
+    from sqlalchemy.engine import URL
+
+    from airflow_provider_whatsapp.client.config import ClientConfig
+    from airflow_provider_whatsapp.events.sends import SendRecorder
+
+logger = logging.getLogger(__name__)
+
+_POSTGRES = {"postgres", "postgresql"}
+_EXTRAS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "channel_binding", "target_session_attrs")
+"""Fields of the connection's extra that go into PostgreSQL's URL; others do not concern the store."""
+
+
+def events_conn_id() -> str | None:
+    """Return the ID of the store's connection; None where there is no store."""
+    return (conf.get("whatsapp", "events_conn_id", fallback="") or "").strip() or None
+
+
+def event_store_url() -> URL | None:
+    """
+    Return the URL of the event store; None where ``[whatsapp] events_conn_id`` is not set.
+
+    :raises ConfigurationError: The connection is not there, or names no database.
+    """
+    conn_id = events_conn_id()
+    if conn_id is None:
+        return None
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return database_url(conn_id, BaseHook.get_connection(conn_id))
+    except AirflowNotFoundException:
+        raise ConfigurationError(
+            f"there is no connection {conn_id!r}, which [whatsapp] events_conn_id names",
+            advice="Make one to the receiver's database, or leave events_conn_id empty.",
+        ) from None
+
+
+def database_url(conn_id: str, connection: Connection) -> URL:
+    """
+    Return the URL of an Airflow connection's database.
+
+    :param conn_id: Its ID, for the error.
+    :param connection: Of type ``postgres``, ``sqlite``, or one that is the name of an SQLAlchemy dialect.
+    :raises ConfigurationError: It names no database.
+    """
+    from sqlalchemy.engine import URL
+
+    kind = (connection.conn_type or "").replace("-", "+")
+    if kind == "sqlite":
+        # Airflow keeps the path as the host.
+        path = connection.host or connection.schema
+        if not path:
+            raise ConfigurationError(
+                f"connection {conn_id!r} names no file",
+                advice="Give its path as host: sqlite:////var/lib/events.db.",
+            )
+        return URL.create("sqlite", database=path)
+    if not kind or not connection.host or not connection.schema:
+        raise ConfigurationError(
+            f"connection {conn_id!r} names no database",
+            advice="Give type (postgres, say), host and schema, which is the database's name.",
+        )
+    return URL.create(
+        "postgresql" if kind in _POSTGRES else kind,
+        username=connection.login or None,
+        password=connection.password or None,
+        host=connection.host,
+        port=connection.port,
+        database=connection.schema,
+        query=_options(connection.extra) if kind.partition("+")[0] in _POSTGRES else {},
+    )
+
+
+def _options(extra: str | None) -> dict[str, str]:
+    try:
+        found = json.loads(extra or "{}")
+    except ValueError:
+        return {}
+    return {name: str(found[name]) for name in _EXTRAS if isinstance(found, dict) and found.get(name)}
+
+
+@contextlib.contextmanager
+def recorded_send(
+    context: Mapping[str, Any], send_hash: str, config: ClientConfig, template_name: str | None
+) -> Iterator[None]:
+    """
+    Write to the event store, if there is one, which task sends; what is sent inside waits for nothing of it.
+
+    :param context: Airflow's; without a task instance in it nothing is written.
+    :param send_hash: What the callback data of its messages begins with.
+    :param config: The connection's.
+    :param template_name: The template; None: no template.
+    """
+    recorder = _recorder(context.get("ti"), send_hash, config, template_name)
+    if recorder is None:
+        yield
+        return
+    recorder.start()
+    try:
+        yield
+    finally:
+        recorder.finish()
+
+
+def _recorder(
+    ti: Any, send_hash: str, config: ClientConfig, template_name: str | None
+) -> SendRecorder | None:
+    url = _url_or_warning() if ti is not None else None
+    if url is None:
+        return None
+    from airflow_provider_whatsapp.events.sends import Send, SendRecorder
+
+    return SendRecorder(
+        url,
+        Send(
+            send_hash=send_hash,
+            dag_id=ti.dag_id,
+            run_id=ti.run_id,
+            task_id=ti.task_id,
+            map_index=ti.map_index,
+            account_id=config.waba_id,
+            phone_number_id=config.phone_number_id,
+            template_name=template_name,
+            sent_at=datetime.now(UTC),
+        ),
+    )
+
+
+def _url_or_warning() -> URL | None:
+    try:
+        return event_store_url()
+    except WhatsAppError as error:
+        logger.warning("The event store does not know of this task: %s", error)
+    except Exception as error:  # a secrets backend has errors of its own
+        logger.warning("The event store does not know of this task (%s)", type(error).__name__)
+    return None
