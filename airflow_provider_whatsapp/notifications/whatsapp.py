@@ -81,6 +81,8 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
     :param gap: Seconds between two messages to one person, whatever they are about; 0: none. WhatsApp wants six, the
         network's jitter some more.
     :param recovery: Send only at a success that follows told failures; for ``on_success_callback``.
+    :param callback_data: Up to 512 characters that Meta repeats in every status of the alert's messages; None: a mark
+        of this package's for each of them. (templated)
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
     :param kwargs: ``context``, which Airflow gives to asynchronous callbacks.
@@ -99,6 +101,7 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
         "routes",
         "escalate_to",
         "dedupe_key",
+        "callback_data",
         "maton_conn_id",
         "phone_number_id",
     )
@@ -123,6 +126,7 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
         roll_up: float = 10.0,
         gap: float = 6.5,
         recovery: bool = False,
+        callback_data: str | None = None,
         maton_conn_id: str = "maton_whatsapp_default",
         phone_number_id: str | None = None,
         **kwargs: Any,
@@ -149,6 +153,7 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
         self.roll_up = roll_up
         self.gap = gap
         self.recovery = recovery
+        self.callback_data = callback_data
         self.maton_conn_id = maton_conn_id
         self.phone_number_id = phone_number_id
 
@@ -190,6 +195,7 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
         self._update_context(context)
         self.render_template_fields(context)
         self.text, self.body, self.buttons = hidden(self.text), hidden(self.body), hidden(self.buttons)
+        self.callback_data = hidden(self.callback_data)
         # The link or path of a picture is an address and no text: without its parameters it would lead nowhere.
         if media_of(self.header) is None:
             self.header = hidden(self.header)

@@ -6,7 +6,9 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.messages import Text
+from airflow_provider_whatsapp.delivery.routing import Router
 from airflow_provider_whatsapp.notifications.facts import MISSING, default_key, facts, is_failure, log_path
+from airflow_provider_whatsapp.notifications.marked import MarkedSend
 from airflow_provider_whatsapp.notifications.records import Held
 from airflow_provider_whatsapp.notifications.turns import Caller, Turn
 from airflow_provider_whatsapp.notifications.window import TextFirst
@@ -49,6 +51,8 @@ class Words:
         self._hook = hook
         self._failed = is_failure(context)
         self._late = bool(context.get("deadline"))
+        # A template that Meta has moved is refused by one endpoint, and goes by the other.
+        self._send = MarkedSend(Router(hook.send), notifier.callback_data)
 
     def sender(self, decision: Decision | None, *, summary: bool) -> TextFirst:
         """
@@ -72,9 +76,9 @@ class Words:
 
         if not self._is.text:
             template(Turn())  # what is wrong with it is certain before anything is sent
-            return TextFirst(self._hook.send, None, template)
+            return TextFirst(self._send, None, template)
         usual = self._is.template_name and (not summary or self._is.template_name == STOCK_TEMPLATE)
-        return TextFirst(self._hook.send, text, template if usual else None)
+        return TextFirst(self._send, text, template if usual else None)
 
     def _others(self, decision: Decision | None, turn: Turn) -> str:
         key, dag = self.key(), facts(self._context)["dag"]

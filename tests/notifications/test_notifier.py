@@ -635,3 +635,41 @@ def test_no_alert_is_lost_for_an_odd_value(sandbox, variables, native, value, te
         message["payload"]["template"]["components"][1]["parameters"][0]["text"]
         for message in sandbox.messages
     ] == [text], caplog.text
+
+
+def carried(sandbox):
+    return [message["payload"].get("biz_opaque_callback_data") for message in sandbox.messages]
+
+
+@pytest.mark.usefixtures("variables")
+def test_text_and_template_carry_callback_data_of_their_own(sandbox, template):
+    body = {"error": {"message": "no", "type": "OAuthException", "code": 131047}}
+    make(to=[TO, OTHER], text="no rows", text_wait=0, cooldown=0)(failure())
+    sandbox.fail_next("status", status=400, body=body, to=TO.lstrip("+"))
+    make(text="no rows", template_name=template, text_wait=0, cooldown=0)(failure("r2"))
+
+    first, second, after_text = (text.split(".") for text in carried(sandbox))
+    assert first[0] == second[0] == after_text[0] == "awp1"
+    assert (first[1], first[2:], second[2:]) == (second[1], ["1", "0"], ["1", "1"])
+    assert after_text[1] != first[1]
+    assert after_text[2:] == ["2", "0"], "the text was the first"
+
+
+@pytest.mark.usefixtures("variables")
+def test_callback_data_of_one_s_own_is_filled_in_without_secrets(sandbox):
+    make(callback_data="{{ ti.task_id }} password=hunter2")(failure())
+
+    (own,) = carried(sandbox)
+    assert own.startswith("load ")
+    assert "hunter2" not in own
+
+
+@pytest.mark.usefixtures("variables")
+def test_an_alert_s_template_that_meta_has_moved_still_arrives(sandbox, template):
+    sandbox.control("POST", "templates", name=template, category="MARKETING")
+    sandbox.control("POST", "accounts", refuse_marketing=True)
+
+    make(template_name=template)(failure())
+
+    (message,) = sandbox.messages
+    assert message["endpoint"] == "marketing_messages"

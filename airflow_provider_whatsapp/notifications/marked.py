@@ -1,0 +1,47 @@
+"""What an alert's messages carry, so that any receipt finds the one that it is about."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.resources.messages import MAX_CALLBACK_DATA
+from airflow_provider_whatsapp.delivery.callback_data import key_hash, make_callback_data
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_whatsapp.client.resources.messages import SentMessage
+
+
+class MarkedSend:
+    """
+    Sends the messages of one alert, each with callback data that no other message has.
+
+    An alert has no ledger: its key is one of its own, and the epoch tells a person's messages apart (a text, the
+    template after it, a summary).
+
+    :param send: Sends to a recipient, with ``callback_data=``.
+    :param given: The user's own callback data, which wins; cut where it is too long, for no alert is lost for it.
+    """
+
+    def __init__(self, send: Callable[..., SentMessage], given: Any = None) -> None:
+        self._send = send
+        self._given = "" if given is None else str(given).strip()[:MAX_CALLBACK_DATA]
+        self._key = key_hash("alert", uuid.uuid4().hex)
+        self._places: dict[str, int] = {}
+        self._epochs: Counter[int] = Counter()
+
+    def __call__(self, to: str, message: Any) -> SentMessage:
+        """
+        Send to one recipient.
+
+        :param to: The recipient.
+        :param message: The message.
+        :raises WhatsAppError: It was not sent, or it is not known.
+        """
+        place = self._places.setdefault(to, len(self._places))
+        self._epochs[place] += 1
+        carried = self._given or make_callback_data(self._key, self._epochs[place], place)
+        return self._send(to, message, callback_data=carried)
