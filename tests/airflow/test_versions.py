@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import asyncio
+import importlib
 import importlib.metadata
 import json
 import os
@@ -75,6 +77,49 @@ def test_no_module_of_ours_uses_what_airflow_calls_deprecated():
 
     assert len(names) > 100
     assert done.returncode == 0, done.stderr
+
+
+def imported_of_airflow(path):
+    """Yield what a file imports of Airflow when it runs, inside functions too: module, name and line."""
+    tree = ast.parse(path.read_text("utf-8"))
+    types_alone = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in types_alone:
+            continue
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "airflow":
+            yield from ((node.module, alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            names = (alias.name for alias in node.names if alias.name.split(".")[0] == "airflow")
+            yield from ((name, None, node.lineno) for name in names)
+
+
+def test_what_is_imported_of_airflow_is_in_every_version():
+    """Differences are the matter of one module: what the others import late is there on this Airflow too."""
+    package = Path(airflow_provider_whatsapp.__file__).parent
+    # `airflow whatsapp`, which came with 3.2, is never loaded before.
+    elsewhere = {"_compat.py"} | (set() if at_least("3.2.0") else {"airflow_cli.py"})
+    found = {
+        (module, name): f"{path.relative_to(package)}:{line}"
+        for path in package.rglob("*.py")
+        if path.name not in elsewhere
+        for module, name, line in imported_of_airflow(path)
+    }
+
+    missing = []
+    for (module, name), place in found.items():
+        try:
+            holder = importlib.import_module(module)
+            if name is not None and not hasattr(holder, name):
+                importlib.import_module(f"{module}.{name}")
+        except ImportError as error:
+            missing.append(f"{place}: {error}")
+    assert len(found) > 20
+    assert missing == []
 
 
 def test_the_form_has_its_labels_and_fields_in_the_api_server():
