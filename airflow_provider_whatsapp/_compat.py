@@ -1,4 +1,4 @@
-"""Every difference between the Airflow versions that are supported, 3.1 to 3.3, and nothing else."""
+"""Every difference between the Airflow versions that are supported, 3.1 to 3.4, and nothing else."""
 
 from __future__ import annotations
 

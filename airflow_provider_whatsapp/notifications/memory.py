@@ -4,7 +4,7 @@ What alerts remember of each other, so that a storm of failures does not become 
 One record per key (a task of a DAG, unless told otherwise) holds when the last message went, which alert is sending,
 and how many failures have been suppressed since; one per person (see ``turns``) when the next message may go, and
 another (see ``missed``) what did not reach them. They live in Airflow Variables, which callbacks can write on Airflow
-3.1 to 3.3: a task's callback runs in the task, a DAG's in the DAG processor, an asynchronous deadline's in the
+3.1 to 3.4: a task's callback runs in the task, a DAG's in the DAG processor, an asynchronous deadline's in the
 triggerer, and the task state store of 3.3 is open to the first alone. A synchronous deadline's can only read them, so
 its records are files of its machine.
 
