@@ -26,7 +26,18 @@ if TYPE_CHECKING:
     App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OWN = frozenset(
-    {"", "_sandbox", "templates", "requests", "faults", "events", "files", "connect", "favicon.ico"}
+    {
+        "",
+        "_sandbox",
+        "templates",
+        "requests",
+        "faults",
+        "webhooks",
+        "events",
+        "files",
+        "connect",
+        "favicon.ico",
+    }
 )
 """First segments of the paths that are the sandbox's own and not the gateway's."""
 

@@ -26,8 +26,10 @@ OPTIONS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 ROOT = Path(__file__).parents[2]
-VIEWS = ("/", "/templates", "/requests", "/faults")
+VIEWS = ("/", "/templates", "/requests", "/faults", "/webhooks")
 USER = "15550001111"
+NOBODY = "http://127.0.0.1:9/nobody"
+"""Where webhooks fail to arrive."""
 QUICK = [
     {"type": "HEADER", "format": "TEXT", "text": "Approve the run?"},
     {"type": "BODY", "text": "Run {{1}} waits for you.", "example": {"body_text": [["a"]]}},
@@ -284,6 +286,8 @@ def test_nothing_is_wider_than_a_narrow_window(browse, sandbox, view, width):
     sandbox.send_text("a_very_long_word_" * 40)
     sandbox.approved("a_template_with_a_long_name_" * 5, *QUICK)
     sandbox.control("POST", "faults", kind="status", path="/messages" * 10, times=0)
+    sandbox.control("POST", "webhooks", app_url=f"{NOBODY}/{'a' * 300}")
+    sandbox.reply(USER, "long" * 100)
     page = browse(viewport={"width": width, "height": 720}).open(view)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
@@ -718,6 +722,7 @@ def test_every_text_stands_out_from_its_ground(browse, sandbox, tools, scheme, v
     if view == "/empty":
         view = "/"
     else:
+        sandbox.control("POST", "webhooks", app_url=NOBODY)
         ask_for_approval(sandbox)
         sandbox.send(type="interactive", interactive=LIST)
         sandbox.control(

@@ -691,3 +691,45 @@ def test_a_receiver_that_never_answers_holds_up_nothing(tools):
             before = time.monotonic()
             assert started.stop() == 0
             assert time.monotonic() - before < 5
+
+
+def test_the_page_shows_addresses_and_deliveries(subscribed, receiver):
+    assert "Nothing has been delivered yet." in subscribed.page("/webhooks")
+    receiver.answers = [503, 503]
+    subscribed.reply(TO, "a <b>reply</b>")
+    deliver(subscribed)
+    subscribed.control("POST", "webhooks", drop=0.25, reorder=True)
+    page = subscribed.page("/webhooks")
+    for words in (
+        f"<td>{receiver.url}/hook",
+        "25% of the attempts are lost, in any order",
+        "a &lt;b&gt;reply&lt;/b&gt;",
+        "HTTP status 503",
+        "try 2",
+        ">pending<",
+        "Next attempt at",
+        "1 update to the account&#39;s address".replace("&#39;", "'"),
+        "Pause</button>",
+    ):
+        assert words in page, words
+    subscribed.control("POST", "webhooks", drop=0, pause=True)
+    assert "Go on</button>" in subscribed.page("/webhooks")
+    subscribed.control("POST", "webhooks", pause=False)
+    deliver(subscribed, 2)
+    assert ">delivered<" in subscribed.page("/webhooks")
+
+
+def test_the_page_shows_deliveries_in_parts(subscribed):
+    for number in range(70):
+        subscribed.reply(TO, f"reply {number}")
+        deliver(subscribed)
+    newest = subscribed.page("/webhooks")
+    assert (newest.count("<details"), "reply 69" in newest, "reply 9&" in newest) == (60, True, False)
+    before = newest.partition("/webhooks?before=")[2].partition('"')[0]
+    older = subscribed.page("/webhooks", before=before)
+    assert older.count("<details") == 10
+    assert "/webhooks?before=" not in older
+
+
+def test_without_a_subscription_the_page_says_how(sandbox):
+    assert "subscribed_apps" in sandbox.page("/webhooks")

@@ -17,6 +17,7 @@ from airflow_provider_whatsapp.sandbox import graph_messages, graph_templates, m
 from airflow_provider_whatsapp.sandbox.page import windows
 from airflow_provider_whatsapp.sandbox.page.bubbles import OPENS, bubble, with_reactions
 from airflow_provider_whatsapp.sandbox.settings import connection_line
+from airflow_provider_whatsapp.sandbox.webhooks.graph import configuration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _BEAT = 0.4
+_BODY = 16_384
+"""Bytes of a webhook that are shown."""
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'; img-src data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -46,6 +49,7 @@ class Page:
     def __init__(self, state: State) -> None:
         self._state = state
         self._jinja = environment(_HERE / "templates")
+        self._jinja.filters["readable"] = lambda body: windows.readable(body[:_BODY])
         self._jinja.globals["css"] = style() + (_HERE / "static" / "page.css").read_text("utf-8")
         self._jinja.globals["js"] = (_HERE / "static" / "page.js").read_text("utf-8")
 
@@ -56,6 +60,7 @@ class Page:
             Route("/templates", self.templates),
             Route("/requests", self.requests),
             Route("/faults", self.faults),
+            Route("/webhooks", self.webhooks),
             Route("/events", self.events),
             Route("/files/{media_id}", self.file),
             Route("/connect/{token}", self.connect),
@@ -160,8 +165,7 @@ class Page:
         query = request.query_params
         kind = query.get("kind", "") if query.get("kind") in windows.KINDS else ""
         outcome = query.get("outcome", "") if query.get("outcome") in windows.OUTCOMES else ""
-        raw = query.get("before", "")
-        before = int(raw) if raw.isascii() and raw.isdigit() and len(raw) < 12 else None
+        before = _number(query.get("before", ""))
         rows, more = windows.requests(self._state, kind=kind, outcome=outcome, before=before)
         kept = {name: value for name, value in (("kind", kind), ("outcome", outcome)) if value}
         return self._show(
@@ -179,6 +183,23 @@ class Page:
     async def faults(self, request: Request) -> Response:
         """``GET /faults``."""
         return self._show("faults.html", "faults", faults=self._state.faults.listing())
+
+    async def webhooks(self, request: Request) -> Response:
+        """``GET /webhooks``: the addresses, and the latest deliveries or those ``before`` one."""
+        hooks, before = self._state.webhooks, _number(request.query_params.get("before", ""))
+        shown, more = windows.deliveries(self._state, before)
+        return self._show(
+            "webhooks.html",
+            "webhooks",
+            hooks=hooks,
+            addresses=[
+                (each.display, configuration(self._state, each.id) or {})
+                for each in self._state.numbers.values()
+            ],
+            misbehaviour=hooks.faults.words(),
+            deliveries=shown,
+            older=f"/webhooks?before={more}" if more else "",
+        )
 
     async def connect(self, request: Request) -> Response:
         """``GET /connect/{token}``: the browser step of a Maton connection."""
@@ -210,3 +231,7 @@ class Page:
                 await asyncio.wait_for(self.stopping.wait(), _BEAT)
             except TimeoutError:
                 continue
+
+
+def _number(raw: str) -> int | None:
+    return int(raw) if raw.isascii() and raw.isdigit() and len(raw) < 12 else None

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
     from airflow_provider_whatsapp.sandbox.model import Conversation, Message, Reply, Request
     from airflow_provider_whatsapp.sandbox.state import State
+    from airflow_provider_whatsapp.sandbox.webhooks.hooks import Delivery
 
 CHATS, MESSAGES, REQUESTS = 60, 60, 60
 """Entries that are shown at once; older ones come by scrolling."""
 
-KINDS = ("messages", "media", "templates", "numbers", "connections", "other")
+KINDS = ("messages", "media", "templates", "numbers", "webhooks", "connections", "other")
 """Kinds of requests, to filter by."""
 OUTCOMES = ("accepted", "refused", "failed")
 """Outcomes of requests, to filter by: 2xx, 4xx, and 5xx or no answer."""
@@ -32,6 +33,7 @@ _EDGES = {
     "unpause": "templates",
     "message_template_library": "templates",
     "phone_numbers": "numbers",
+    "subscribed_apps": "webhooks",
     "whatsapp_business_profile": "numbers",
 }
 
@@ -125,12 +127,12 @@ class Row:
     @property
     def sent(self) -> str:
         """Its body, readable."""
-        return _readable(self.it.sent)
+        return readable(self.it.sent)
 
     @property
     def answered(self) -> str:
         """Its answer, readable."""
-        return _readable(self.it.answered)
+        return readable(self.it.answered)
 
 
 def requests(state: State, *, kind: str, outcome: str, before: int | None) -> tuple[list[Row], int | None]:
@@ -150,6 +152,32 @@ def requests(state: State, *, kind: str, outcome: str, before: int | None) -> tu
     shown = list(islice(matching, REQUESTS))
     more = shown[-1].number if shown and next(matching, None) is not None else None
     return shown, more
+
+
+def deliveries(state: State, before: int | None) -> tuple[list[Delivery], int | None]:
+    """
+    One part of the deliveries of webhooks, the latest first, and the number that the next older part comes before.
+
+    :param state: The sandbox's memory.
+    :param before: Number of a delivery; None for the newest part.
+    """
+    found = [each for each in reversed(state.webhooks.log) if before is None or each.number < before]
+    return found[:REQUESTS], found[REQUESTS - 1].number if len(found) > REQUESTS else None
+
+
+def readable(body: bytes) -> str:
+    """
+    A body as people read it.
+
+    :param body: Its bytes.
+    """
+    if not body:
+        return ""
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        text = body[:2_000].decode("utf-8", "replace")
+        return text if text.isprintable() or "\n" in text else f"{len(body)} bytes"
 
 
 def _rows(entries: Iterable[Request], last: int, before: int | None) -> Iterator[Row]:
@@ -183,13 +211,3 @@ def _outcome(status: int | None) -> str:
     if status is None or status >= 500:
         return "failed"
     return "refused" if status >= 400 else "accepted"
-
-
-def _readable(body: bytes) -> str:
-    if not body:
-        return ""
-    try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        text = body[:2_000].decode("utf-8", "replace")
-        return text if text.isprintable() or "\n" in text else f"{len(body)} bytes"

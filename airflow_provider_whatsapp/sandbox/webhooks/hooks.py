@@ -43,6 +43,17 @@ class Misbehaviour:
     pause: bool = False
     batch: int = BATCH
 
+    def words(self) -> str:
+        """What of it is in effect, for people."""
+        said = {
+            "paused": self.pause,
+            f"{self.drop:.0%} of the attempts are lost": self.drop,
+            f"{self.duplicate:.0%} come twice": self.duplicate,
+            "in any order": self.reorder,
+            f"at most {self.batch} updates together": self.batch < BATCH,
+        }
+        return ", ".join(text for text, holds in said.items() if holds)
+
 
 @dataclass(slots=True)
 class Update:
@@ -118,6 +129,10 @@ class Webhooks:
     Subscriptions, overrides, and the queue of what is to be told.
 
     :param state: The sandbox's memory.
+    :param app_url: The app's own address.
+    :param subscribed: Accounts that the app is subscribed to.
+    :param overrides: Addresses of numbers and accounts, by their ids.
+    :param faults: What goes wrong on the way.
     """
 
     state: State
@@ -138,6 +153,7 @@ class Webhooks:
         self._own: list[tuple[str, str, dict[str, Any]]] = []
         self._places = count()
         self._numbers = count(1)
+        self.delivered = 0
         self._free: Counter[tuple[str, int]] = Counter()
         # Of their own, so that faults on the way change no ids.
         self.random = random.Random(settings.seed)  # noqa: S311
@@ -294,6 +310,7 @@ class Webhooks:
         delivery.status, delivery.error, delivery.ms = status, error, ms
         if not error:
             delivery.outcome = "delivered"
+            self.delivered += 1
         elif now + delivery.pause() > delivery.made_at + GIVEN_UP_AFTER:
             delivery.outcome = "given up"
         else:

@@ -40,7 +40,7 @@
 
   // Entries that were loaded by scrolling, or that newer ones have pushed out of the server's part, stay as they are.
   function keepOlder(now, next) {
-    for (const name of ["thread", "chats", "requests"]) {
+    for (const name of ["thread", "chats", "requests", "webhooks"]) {
       const old = list(now, name), fresh = list(next, name);
       if (!old || !fresh || !fresh.children.length) continue;
       const ids = new Set([...fresh.children].map((each) => each.id));
