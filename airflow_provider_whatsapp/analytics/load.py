@@ -25,7 +25,8 @@ class Loaded:
     :param raised: Rows of which a value was greater than in the files.
     :param unchanged: Rows that the files had, with the same or greater values.
     :param without_cost: Rows without a cost, of a kind that has one.
-    :param files: Files that were written.
+    :param files: Files that hold the rows, written now or before.
+    :param written: Of these, files that were written.
     """
 
     rows: int = 0
@@ -34,6 +35,7 @@ class Loaded:
     unchanged: int = 0
     without_cost: int = 0
     files: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
 
 
 def load(
@@ -64,19 +66,21 @@ def load(
 
         for part in destination.parts(*days):
             know(part)
+        touched: set[str] = set()
         for row in rows:
             part = destination.part_of(row)
             know(part)  # a point may begin before the time that was asked for
             merge.add(part, row)
+            touched.add(part)
             report.rows += 1
             report.without_cost += "cost" in kind.values and row["cost"] is None
-        for part in sorted(merge.changed) or _first(destination):
-            report.files.append(str(destination.write(part, merge.rows(part))))
+        if not destination.has_parts:
+            touched.add("")
+            if not destination.exists(""):  # later tasks read it, empty as it may be
+                merge.changed.add("")
+        for part in sorted(merge.changed):
+            report.written.append(str(destination.write(part, merge.rows(part))))
+        report.files = [str(destination.path(part)) for part in sorted(touched)]
         report.added, report.raised = merge.counts["added"], merge.counts["raised"]
         report.unchanged = merge.counts["unchanged"]
     return report
-
-
-def _first(destination: Destination) -> list[str]:
-    """Return the one file of a destination where it is not there yet: later tasks read it, empty as it may be."""
-    return [] if destination.has_parts or destination.exists("") else [""]

@@ -31,7 +31,7 @@ class WhatsAppAnalyticsOperator(TextFields, BaseOperator):
         WhatsAppAnalyticsOperator(
             task_id="load_pricing",
             kind="pricing",
-            start="{{ macros.ds_add(ds, -6) }}",
+            start="{{ macros.ds_add(ds, -7) }}",
             end="{{ macros.ds_add(ds, 1) }}",
             destination="s3://bucket/whatsapp/pricing/{day}.jsonl",
         )
@@ -119,7 +119,7 @@ class WhatsAppAnalyticsOperator(TextFields, BaseOperator):
 
         :param context: Airflow's context.
         :return: ``kind``, ``start``, ``end``, the counts ``rows``, ``added``, ``raised`` and ``unchanged``, and the
-            ``files`` that were written.
+            ``files`` that hold the rows, of which ``written`` were written.
         :raises AirflowFailException: An argument, a file or the account is at fault; trying again is useless.
         :raises WhatsAppError: It could not be completed now; a later try may.
         """
@@ -144,14 +144,16 @@ class WhatsAppAnalyticsOperator(TextFields, BaseOperator):
         self.log.info(
             "WhatsApp: %d rows of %s analytics from %s to %s: %d added, %d raised, %d unchanged; files written: %d",
             *(done.rows, kind.name, _shown(span.start), _shown(span.end)),
-            *(done.added, done.raised, done.unchanged, len(done.files)),
+            *(done.added, done.raised, done.unchanged, len(done.written)),
         )
         if done.rows and done.without_cost == done.rows:
             self.log.warning(
                 "WhatsApp: Meta gave no cost. It gives none to an account on a partner's credit line, nor to a token "
                 "without the task VIEW_COST."
             )
-        counts = {name: getattr(done, name) for name in ("rows", "added", "raised", "unchanged", "files")}
+        counts = {
+            name: getattr(done, name) for name in ("rows", "added", "raised", "unchanged", "files", "written")
+        }
         return {"kind": kind.name, "start": _shown(span.start), "end": _shown(span.end), **counts}
 
     def _rows(self) -> Iterator[dict[str, Any]]:

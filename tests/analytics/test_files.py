@@ -63,7 +63,7 @@ def test_every_format_gives_back_every_column_of_every_kind(tmp_path, kind, suff
     path = tmp_path / f"a{suffix}"
     report = run(path, rows, kind)
 
-    assert (report.rows, report.added, report.files) == (2, 2, [str(path)])
+    assert (report.rows, report.added, report.files, report.written) == (2, 2, [str(path)], [str(path)])
     assert [list(each) for each in read(path, kind)] == [list(KINDS[kind].columns)] * 2
     assert read(path, kind) == rows
 
@@ -75,7 +75,8 @@ def test_a_second_load_changes_nothing_and_a_smaller_value_takes_nothing(tmp_pat
     before = path.read_bytes(), path.stat().st_mtime_ns
     report = run(path, [row(hours=9, volume=3, cost=0.5), row(day=1, hours=9, volume=0, cost=0.0)])
 
-    assert (report.unchanged, report.added, report.raised, report.files) == (2, 0, 0, [])
+    assert (report.unchanged, report.added, report.raised, report.written) == (2, 0, 0, [])
+    assert report.files == [str(path)]
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
     report = run(path, [row(day=1, hours=9, volume=0, cost=0.2), row(day=2, volume=7)])
     assert (report.raised, report.added) == (1, 1)
@@ -145,14 +146,15 @@ def test_each_day_has_a_file_of_its_own_in_the_account_s_zone(tmp_path, suffix):
     before = one.stat().st_mtime_ns
     rows = [row(start=late, volume=0), row(start=late + timedelta(hours=4), volume=5)]
     report = run(tmp_path / "day={day}" / f"a{suffix}", rows, zone=zone)
-    assert (report.files, one.stat().st_mtime_ns) == ([str(two)], before)
+    assert (report.written, one.stat().st_mtime_ns) == ([str(two)], before)
+    assert report.files == [str(one), str(two)]
 
 
 def test_months_and_points_that_begin_before_the_time_that_was_asked_for(tmp_path):
     old = row(day=-3, volume=4)
     run(tmp_path / "{month}.csv", [old])
     report = run(tmp_path / "{month}.csv", [row(day=-3, volume=1), row(volume=2)])
-    assert (report.unchanged, report.files) == (1, [str(tmp_path / "2026-11.csv")])
+    assert (report.unchanged, report.written) == (1, [str(tmp_path / "2026-11.csv")])
     assert read(tmp_path / "2026-10.csv") == [old]
 
 
@@ -235,10 +237,10 @@ def test_a_place_that_cannot_be_written_to_is_refused_before_anything_is_asked(t
 
 
 def test_no_rows_make_an_empty_file_once_and_none_for_days(tmp_path):
-    assert run(tmp_path / "a.csv", []).files == [str(tmp_path / "a.csv")]
+    assert run(tmp_path / "a.csv", []).written == [str(tmp_path / "a.csv")]
     assert (tmp_path / "a.csv").read_text() == ",".join(KINDS["pricing"].columns) + "\n"
-    assert run(tmp_path / "a.csv", []).files == []
-    assert run(tmp_path / "{day}.csv", []).files == []
+    assert run(tmp_path / "a.csv", []).written == []
+    assert run(tmp_path / "{day}.csv", []).written == []
 
 
 def test_a_failure_while_it_is_written_leaves_the_file_as_it_was(tmp_path, monkeypatch):
@@ -272,7 +274,7 @@ def test_an_object_store_holds_the_same(suffix):
         report = load(
             rows, KINDS["pricing"], Destination(given, KINDS["pricing"], UTC_ZONE, ObjectStoragePath), days
         )
-    assert len(report.files) == 1
+    assert (len(report.files), len(report.written)) == (2, 1)
     found = [each for day in (1, 2) for each in read(base / f"day=2026-11-0{day}" / f"a{suffix}")]
     assert [each["volume"] for each in found] == [1, 5]
 

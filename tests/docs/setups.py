@@ -36,7 +36,15 @@ class Setup:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-def template(sandbox: Any, name: str, body: str, *, header: str | None = None, named: bool = False) -> None:
+def template(
+    sandbox: Any,
+    name: str,
+    body: str,
+    *,
+    header: str | None = None,
+    named: bool = False,
+    category: str = "UTILITY",
+) -> None:
     """Put an approved template into the sandbox."""
     components: list[dict[str, Any]] = [{"type": "BODY", "text": body}]
     if header:
@@ -44,7 +52,7 @@ def template(sandbox: Any, name: str, body: str, *, header: str | None = None, n
     fields = {
         "name": name,
         "language": "en_US",
-        "category": "UTILITY",
+        "category": category,
         "components": components,
         "parameter_format": "NAMED" if named else "POSITIONAL",
         "status": "APPROVED",
@@ -95,6 +103,22 @@ def _broadcast(folder: Path, dags: Path, sandbox: Any) -> None:
     )
 
 
+def _analytics(folder: Path, dags: Path, sandbox: Any) -> None:
+    sandbox.control("POST", "accounts", insights=True)
+    template(sandbox, "summer_sale", "The summer sale begins today.", category="MARKETING")
+    from airflow_provider_whatsapp.client.messages import Template
+
+    with sandbox.client() as client:
+        for to, name in (
+            ("+4915112345678", "summer_sale"),
+            ("+4915112345679", "summer_sale"),
+            ("+15550100101", "summer_sale"),
+            ("+15550100101", "hello_world"),
+        ):
+            client.messages.send(to, Template(name))
+    sandbox.clock.advance(10)
+
+
 def _tutorial(folder: Path, dags: Path, sandbox: Any) -> None:
     (folder / "airflow-provider-whatsapp").symlink_to(ROOT)
 
@@ -122,6 +146,7 @@ SETUPS: dict[str, Setup] = {
     ),
     "docs/how-to/testing-your-dags.md": Setup(make=_tests),
     "docs/how-to/broadcast.md": Setup(make=_broadcast, places={"s3://marketing": "{folder}"}),
+    "docs/how-to/analytics.md": Setup(make=_analytics, places={"s3://warehouse": "{folder}"}),
     "docs/how-to/templates-as-code.md": Setup(
         places={"/opt/airflow/dags/templates": "{folder}/templates"},
     ),

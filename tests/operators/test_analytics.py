@@ -41,9 +41,10 @@ def test_a_load_of_every_day_keeps_what_meta_takes_away(sandbox, today, tmp_path
 
     file = tmp_path / "templates" / f"{today}.jsonl"
     times = {"start": f"{today}T00:00:00+00:00", "end": f"{today + timedelta(days=1)}T00:00:00+00:00"}
-    counts = {"rows": 1, "added": 1, "raised": 0, "unchanged": 0, "files": [str(file)]}
+    counts = {"rows": 1, "added": 1, "raised": 0, "unchanged": 0}
+    counts |= {"files": [str(file)], "written": [str(file)]}
     assert first == {"kind": "template", **times, **counts}
-    assert second == first | {"added": 0, "unchanged": 1, "files": []}
+    assert second == first | {"added": 0, "unchanged": 1, "written": []}
     found = json.loads(file.read_text())
     assert (found["template_name"], found["sent"], found["read"]) == ("hello_world", 1, 1)
 
