@@ -56,6 +56,21 @@ def test_one_line_for_each_check(doctor, sandbox):
     )
 
 
+def test_a_terminal_gets_colours_and_what_is_being_checked(sandbox, capsys, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    main(["doctor"])
+    assert "\x1b" not in capsys.readouterr().out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+    main(["doctor"])
+
+    printed = capsys.readouterr().out
+    assert "\x1b[32mOK" in printed
+    assert "\x1b[33mSKIPPED" in printed
+    assert "checking templates ..." in printed
+
+
 def test_it_only_reads_and_ends_soon(doctor, sandbox):
     doctor()
 

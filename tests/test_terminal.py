@@ -36,6 +36,18 @@ TEMPLATE = {
     "components": [{"type": "BODY", "text": f"{LINES} {KEY} \u05e9\u200f 👨\u200d👩"}],
 }
 
+HEALTH = {
+    "entities": [
+        {
+            "entity_type": LINES,
+            "can_send_message": "BLOCKED",
+            "errors": [
+                {"error_code": 1, "error_description": LINES + KEY, "possible_solution": "+15550001111"}
+            ],
+        }
+    ]
+}
+
 
 @pytest.fixture
 def account(monkeypatch):
@@ -44,6 +56,11 @@ def account(monkeypatch):
         "/connections": {"connections": [ITEM, {**ITEM, "connection_id": f"conn-2{LINES}"}]},
         "/whatsapp-business/v25.0/200/phone_numbers": {"data": [NUMBER, {**NUMBER, "quality_rating": LINES}]},
         "/whatsapp-business/v25.0/200/message_templates": {"data": [TEMPLATE]},
+        "/whatsapp-business/v25.0/200": {"currency": LINES, "account_review_status": LINES},
+        "/whatsapp-business/v25.0/200/subscribed_apps": {
+            "data": [{LINES: LINES, "override_callback_uri": f"https://{LINES}/secret"}]
+        },
+        "/whatsapp-business/v25.0/100": {**NUMBER, "quality_rating": LINES, "health_status": HEALTH},
     }
 
     class Handler(BaseHTTPRequestHandler):
@@ -108,6 +125,26 @@ def test_the_onboarding_shows_what_the_account_says_line_by_line(account, capsys
     assert not [line for line in shown.splitlines() if line.startswith("forged")]
     assert KEY not in shown
     assert KEY in made
+
+
+def test_doctor_says_what_the_account_answers_line_by_line(account, tmp_path, capsys):
+    file = tmp_path / "shapes.json"
+    ids = ["--waba-id", "200", "--phone-number-id", "100"]
+
+    assert main(["doctor", *account, *ids, "--json", str(file)]) == 1
+
+    printed = capsys.readouterr().out
+    written = file.read_text("utf-8")
+    for text in (printed, written):
+        assert_harmless(text)
+        assert KEY not in text
+        assert "5550001111" not in text
+    lines = printed.splitlines()
+    assert [line.split()[0] for line in lines].count(
+        "FAIL"
+    ) == 2  # the number is no one of the account, and is blocked
+    assert len(lines) == 8
+    assert "red" not in written
 
 
 def test_json_loses_nothing_by_being_harmless(capsys):

@@ -100,18 +100,34 @@ def test_health_that_does_not_come_stops_nothing(sandbox, kind):
 
 
 @pytest.mark.parametrize(
-    ("options", "change", "asked", "requests"),
+    ("category", "options", "change", "asked", "requests"),
     [
-        ({}, {}, 2, 2),
-        ({}, {"refused": True}, 1, 2),
-        ({"check_template": False}, {}, 1, 1),
-        ({"check_health": False}, {"entity_type": "WABA", "can_send_message": "BLOCKED"}, 0, 1),
-        ({"check_health": False, "check_template": False}, {}, 0, 0),
-        ({"recipients": []}, {"entity_type": "WABA", "can_send_message": "BLOCKED"}, 1, 1),
+        ("UTILITY", {}, {}, 2, 2),
+        ("UTILITY", {}, {"refused": True}, 1, 2),
+        ("MARKETING", {}, {}, 2, 3),
+        ("MARKETING", {}, {"refused": True}, 1, 3),
+        ("UTILITY", {"check_template": False}, {}, 1, 1),
+        ("UTILITY", {"check_health": False}, {"entity_type": "WABA", "can_send_message": "BLOCKED"}, 0, 1),
+        ("UTILITY", {"check_health": False, "check_template": False}, {}, 0, 0),
+        ("UTILITY", {"recipients": []}, {"entity_type": "WABA", "can_send_message": "BLOCKED"}, 1, 1),
     ],
-    ids=["usual", "refused", "no look-up", "not asked", "nothing asked", "nobody"],
+    ids=[
+        *(
+            "usual",
+            "refused",
+            "marketing",
+            "marketing, refused",
+            "no look-up",
+            "not asked",
+            "nothing asked",
+            "nobody",
+        ),
+    ],
 )
-def test_look_up_and_health_leave_one_of_three_requests(sandbox, options, change, asked, requests):
+def test_look_up_status_and_health_are_three_requests_at_most(
+    sandbox, category, options, change, asked, requests
+):
+    sandbox.control("POST", "templates", name="hello_world", category=category)
     if change:
         sandbox.control("POST", "health_status", **change)
 
@@ -119,9 +135,8 @@ def test_look_up_and_health_leave_one_of_three_requests(sandbox, options, change
 
     assert report["sent"] == report["total"]
     assert len(health_requests(sandbox)) == asked
-    assert len(
-        [each for each in sandbox.requests if each["method"] == "GET" and "_sandbox" not in each["path"]]
-    ) == (requests)
+    reads = [each for each in sandbox.requests if each["method"] == "GET" and "_sandbox" not in each["path"]]
+    assert len(reads) == requests
 
 
 def test_a_dry_run_says_what_would_stop_it(sandbox, log_lines):
