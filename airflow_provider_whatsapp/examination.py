@@ -21,9 +21,12 @@ from airflow_provider_whatsapp.client.messages import Template
 from airflow_provider_whatsapp.client.resources.health import fetch_number_health
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
+    from typing import TypeVar
 
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+    T = TypeVar("T")
 
 Outcome = Literal["OK", "FAIL", "SKIPPED"]
 MOST_TEMPLATES = 100
@@ -166,32 +169,30 @@ class Examination:
         return f"{len(found)}{more}, {approved} of them approved."
 
     def _receipts(self) -> str:
-
-        apps = self._read("{waba_id}/subscribed_apps").get("data")
-        if not isinstance(apps, list) or not apps:
-            msg = "no app is subscribed to this account: receipts and replies reach nobody"
-            advice = "The command `webhook subscribe` subscribes Maton's app and names your receiver."
-            raise ConfigurationError(msg, advice=advice)
-        own = [app.get("override_callback_uri") for app in apps if isinstance(app, dict)]
-        places: Any = {}
-        if self.client.config.phone_number_id:
-            node = self._read("{phone_number_id}", {"fields": "webhook_configuration"})
-            places = node.get("webhook_configuration")
-        levels = (
-            [places.get(name) for name in ("phone_number", "whatsapp_business_account")]
-            if isinstance(places, dict)
-            else []
+        hooks = self.client.webhooks
+        apps = self._readable(hooks.subscriptions)
+        if not apps:
+            raise _SkippedError(
+                "no app is subscribed to this account, so that nobody learns what became of a message; `webhook "
+                "subscribe --url URL` lets WhatsApp tell your receiver."
+            )
+        levels = self._readable(hooks.number_urls) if self.client.config.phone_number_id else {}
+        own = (
+            levels.get("phone_number"),
+            levels.get("whatsapp_business_account"),
+            *(app.url for app in apps),
         )
-        where = next((place for place in (*levels, *own) if isinstance(place, str) and place), None)
+        where = next(filter(None, own), None)
         many = "" if len(apps) == 1 else "s"
         if where is None:
-            return f"{len(apps)} app{many} subscribed; no address of your own: `webhook subscribe` names one."
-        return f"{len(apps)} app{many} subscribed; they go to {_host(where)}."
+            return f"{len(apps)} app{many} subscribed; no address of your own: `webhook subscribe` sets one."
+        return f"{len(apps)} app{many} subscribed; receipts and replies go to {_host(where)}."
 
-    def _read(self, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    @staticmethod
+    def _readable(ask: Callable[[], T]) -> T:
         """Read what a token may be kept from, which says nothing about sending."""
         try:
-            return self.client.graph.call("GET", path, params)
+            return ask()
         except APIError as error:
             if error.permanent and not isinstance(error, AuthenticationError):
                 msg = f"this connection may not ask: {error.message.rstrip('.')}."

@@ -202,9 +202,9 @@ OWN = {"whatsapp_business_api_data": {"id": "1", "name": "Maton"}}
                 }
             },
             "OK",
-            "2 apps subscribed; they go to n.example.",
+            "2 apps subscribed; receipts and replies go to n.example.",
         ),
-        ({"data": []}, {}, "FAIL", "no app is subscribed"),
+        ({"data": []}, {}, "SKIPPED", "no app is subscribed"),
         ({"error": {"message": "(#200) no", "code": 200}}, {}, "SKIPPED", "may not ask"),
         ({"data": [OWN]}, {"error": {"message": "(#100) no field", "code": 100}}, "SKIPPED", "may not ask"),
     ],
@@ -221,6 +221,16 @@ def test_receipts(examine, sandbox, apps, node, outcome, words):
 
     assert (found.outcome, words in found.said) == (outcome, True)
     assert "secret-1" not in found.said
+
+
+def test_receipts_once_the_app_is_subscribed(doctor, sandbox):
+    assert doctor()[1]["receipts"][0] == "SKIPPED"
+    sandbox.client(rate_limit=0).webhooks.subscribe_app()
+
+    status, lines = doctor()
+
+    assert (status, lines["receipts"][0]) == (0, "OK")
+    assert lines["receipts"][1].startswith("1 app subscribed; no address of your own")
 
 
 def test_the_shapes_hold_no_value(doctor, sandbox, tmp_path):
