@@ -7,9 +7,12 @@ import json
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Boolean, Integer
+
 from airflow_provider_whatsapp import cli
 from airflow_provider_whatsapp import get_provider_info as info
 from airflow_provider_whatsapp.client import error_codes
+from airflow_provider_whatsapp.events import tables as event_tables
 from airflow_provider_whatsapp.sandbox.__main__ import parser as sandbox_parser
 
 if TYPE_CHECKING:
@@ -99,6 +102,31 @@ def schema_table(name: str) -> str:
             if not field.startswith("$")
         ),
     )
+
+
+def event_table(name: str) -> str:
+    """
+    Return the columns of a table of the event store.
+
+    :param name: The table.
+    """
+    found = event_tables.metadata.tables[name]
+    return table(
+        ["column", "type", "meaning"],
+        (
+            [
+                f"`{column.name}`" + (" (key)" if column.primary_key else ""),
+                _type_of(column) + (", may be empty" if column.nullable else ""),
+                str(column.doc),
+            ]
+            for column in found.columns
+        ),
+    )
+
+
+def _type_of(column: Any) -> str:
+    kinds = {event_tables.Moment: "time, UTC", Boolean: "boolean", Integer: "integer"}
+    return next((name for kind, name in kinds.items() if isinstance(column.type, kind)), "text")
 
 
 def _may_be(rule: dict[str, Any]) -> str:

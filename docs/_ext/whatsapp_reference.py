@@ -27,6 +27,7 @@ class Generated(SphinxDirective):
             "connection": tables.connection_table,
             "options": tables.options_table,
             "schema": lambda: tables.schema_table(words[0]),
+            "events": lambda: tables.event_table(words[0]),
             "help": lambda: tables.command_help(words),
         }[what]()
         return self.parse_text_to_nodes(made)

@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import yaml
 
-from airflow_provider_whatsapp import pytest_plugin
+from airflow_provider_whatsapp import cli, pytest_plugin
 from airflow_provider_whatsapp.client.connection import client_config
+from airflow_provider_whatsapp.events import command as receiver
 from airflow_provider_whatsapp.get_provider_info import CONFIG_OPTIONS, CONN_TYPE, CONNECTION_FIELDS
 from airflow_provider_whatsapp.message_templates.sync import read_templates
 from airflow_provider_whatsapp.notifications.routes import load_routes
 from tests.docs.pages import ROOT, Block, PageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 SCHEMA = json.loads(
     (ROOT / "airflow_provider_whatsapp" / "message_templates" / "template.schema.json").read_text("utf-8")
 )
+RECEIVER_VARIABLES = {receiver.DATABASE, receiver.VERIFY_TOKEN, receiver.APP_SECRET, receiver.PATH_SECRET}
 REPORT = {"total", "sent", "failed", "unknown", "skipped", "results"}
 
 
@@ -78,8 +81,26 @@ def _yaml(block: Block, folder: Path) -> None:
         elif isinstance(value, dict) and "env" in value:
             for each in value["env"]:
                 check_variable(each["name"])
+        elif isinstance(value, dict) and "services" in value:
+            for service in value["services"].values():
+                check_service(service["command"], service["environment"])
+        elif isinstance(value, dict) and value.get("kind") == "Deployment":
+            for container in value["spec"]["template"]["spec"]["containers"]:
+                check_service(container["command"], [each["name"] for each in container.get("env", ())])
         else:
             raise PageError(f"{block.place}: YAML that no check knows: {value!r:.80}")
+
+
+def check_service(command: list[str], variables: Iterable[str]) -> None:
+    """
+    Let our own parser read what a container runs, and refuse variables that it does not know.
+
+    :param command: The container's.
+    :param variables: Names of the environment.
+    """
+    assert command[:3] == ["python", "-m", "airflow_provider_whatsapp"]
+    cli.parser().parse_args(command[3:])
+    assert set(variables) <= RECEIVER_VARIABLES, variables
 
 
 def check_variable(name: str) -> None:

@@ -27,13 +27,15 @@ if TYPE_CHECKING:
 PORT = "127.0.0.1:8425"
 AIRFLOW_RUN = re.compile(r"airflow dags test (\w+)(?: -c '(?P<conf>[^']*)')?(?: 2>&1)?")
 KNOWN = {"python", "bash", "text", "csv", *data.READERS}
-NOT_RUN = {"docker"}
+NOT_RUN = {"docker", "nginx", "sql"}
 """Languages of blocks that nothing here can run."""
 _ANY_LINES = r"(?:[^\n]*\n)*?"
 
 HIDDEN = {"MATON_API_KEY", "AIRFLOW__CORE__UNIT_TEST_MODE", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"}
 """What the tests' own environment has and a reader's has not."""
 SANDBOX = "python -m airflow_provider_whatsapp.sandbox"
+RECEIVER = "python -m airflow_provider_whatsapp receiver"
+RECEIVER_PORT = "127.0.0.1:8426"
 
 
 class Runner:
@@ -62,7 +64,7 @@ class Runner:
         self._imports: list[str] = []
         self._background: list[subprocess.Popen[str]] = []
         self._output: str | None = None
-        self.address = PORT
+        self.address, self.receiver = PORT, RECEIVER_PORT
         self.environment = {
             **{name: value for name, value in os.environ.items() if name not in HIDDEN},
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -131,7 +133,8 @@ class Runner:
 
         :param text: As it stands on the page.
         """
-        for there, here in {**self.setup.places, PORT: self.address}.items():
+        ports = {PORT: self.address, RECEIVER_PORT: self.receiver}
+        for there, here in {**self.setup.places, **ports}.items():
             text = text.replace(there, self._here(here))
         return text
 
@@ -251,17 +254,24 @@ class Runner:
         return f"cat {path}"
 
     def _start(self, block: Block, code: str) -> None:
-        if code.strip() != SANDBOX:
-            raise PageError(f"{block.place}: only the sandbox may stay in the background")
+        command = code.strip()
+        is_receiver = command.startswith(f"{RECEIVER} ")
+        if command != SANDBOX and not is_receiver:
+            raise PageError(f"{block.place}: only the sandbox and the receiver may stay in the background")
         process = subprocess.Popen(
-            [*SANDBOX.split(), "--port", "0"],
+            [*command.split(), "--port", "0"],
+            cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
             text=True,
         )
         self._background.append(process)
-        lines = [process.stdout.readline(), process.stdout.readline()]
-        self.address = re.search(r"http://(\S+)", lines[0])[1]
+        lines = [process.stdout.readline() for _ in range(1 if is_receiver else 2)]
+        address = re.search(r"http://(\S+)", lines[0])[1]
+        if is_receiver:
+            self.receiver = address
+        else:
+            self.address = address
         self._output = "".join(lines)
 
     # --- What comes out
@@ -271,7 +281,11 @@ class Runner:
             raise PageError(
                 f"{block.place}: text that no block above it prints; say by a mark why it is not checked"
             )
-        shown = self._output.replace(self.address, PORT).replace(str(self.folder) + "/", "")
+        shown = (
+            self._output.replace(self.address, PORT)
+            .replace(self.receiver, RECEIVER_PORT)
+            .replace(str(self.folder) + "/", "")
+        )
         if not re.search(rf"(?m)^{_pattern(block.text)}$", shown):
             raise PageError(f"{block.place}: the block above it printed\n{shown[-5000:]}")
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import airflow_provider_whatsapp
 from airflow_provider_whatsapp.delivery.progress import Progress
+from airflow_provider_whatsapp.events.parse import parse
+from airflow_provider_whatsapp.events.store import EventStore
+from airflow_provider_whatsapp.events.tables import metadata
 from tests.docs.pages import ROOT, read
 
 PACKAGE = Path(airflow_provider_whatsapp.__file__).parent
@@ -84,6 +90,7 @@ def test_every_table_that_is_made_of_the_code_is_in_the_reference():
                 ("command-lines.md", f"help webhook {name}")
                 for name in ("subscribe", "status", "unsubscribe")
             ),
+            *(("events.md", f"events {name}") for name in metadata.tables if name != "whatsapp_schema"),
             *(("command-lines.md", f"help templates {command}") for command in ("plan", "apply", "pull")),
         ]
     }
@@ -126,6 +133,42 @@ def test_the_connection_and_its_options_are_whole(made):
     assert set(re.findall(r"`extra\.(\w+)`", connection)) == set(CONNECTION_FIELDS)
     assert {"`password`", "`host`"} <= set(re.findall(r"`\w+`", connection))
     assert set(re.findall(r"^\| `(\w+)`", options, re.MULTILINE)) == set(CONFIG_OPTIONS)
+
+
+def test_every_column_of_the_event_store_is_explained(made):
+    for name, table in metadata.tables.items():
+        lines = made.event_table(name).splitlines()[2:]
+        assert [re.match(r"\| `(\w+)`", line)[1] for line in lines] == [
+            column.name for column in table.columns
+        ]
+        assert all(line.split(" | ")[2].strip(" |") not in ("", "None") for line in lines)
+
+
+def test_the_query_of_the_page_says_how_far_each_message_got(tmp_path):
+    (query,) = [
+        block.text for block in read(ROOT / "docs" / "reference" / "events.md") if block.language == "sql"
+    ]
+    store = EventStore.open(f"sqlite:///{tmp_path}/events.db")
+    store.create_or_upgrade()
+    row = {"run_id": "r", "map_index": -1, "account_id": "1", "phone_number_id": "2", "template_name": None}
+    row |= {"send_hash": "h" * 22, "dag_id": "reports", "task_id": "send", "sent_at": datetime.now(UTC)}
+    store.record_sends([row, {**row, "send_hash": "i" * 22, "task_id": "other"}])
+    for name, life in {"a": ["sent", "read"], "b": ["failed", "sent"]}.items():
+        for sender in "hi":
+            data = f"awp1.{sender * 22}.1.0"
+            items = [
+                {"id": f"{sender}.{name}", "status": each, "biz_opaque_callback_data": data} for each in life
+            ]
+            value = {"statuses": items}
+            body = {
+                "object": "whatsapp_business_account",
+                "entry": [{"changes": [{"field": "messages", "value": value}]}],
+            }
+            store.write([(parse(json.dumps(body).encode()), True)])
+    store.close()
+
+    found = sqlite3.connect(tmp_path / "events.db").execute(query).fetchall()
+    assert sorted(found) == [("h.a", "read", None), ("h.b", "failed", None)]
 
 
 def test_a_command_s_help_is_its_own(made):
