@@ -28,7 +28,7 @@ class WhatsAppHealthSensor(DeferringSensor):
 
         from airflow_provider_whatsapp.sensors.health import WhatsAppHealthSensor
 
-        WhatsAppHealthSensor(task_id="may_send", template_name="invitation", mode="reschedule", timeout=6 * 3600)
+        WhatsAppHealthSensor(task_id="may_send", template_name="hello_world", mode="reschedule", timeout=6 * 3600)
 
     Each of them is judged by itself: it waits while one is ``BLOCKED``, goes on with a warning where one is
     ``LIMITED``, and does not ask for Meta's overall word, which blocked calls make ``BLOCKED`` too. It returns what it
