@@ -234,8 +234,7 @@ def _check_identity(state: State, waba_id: str, params: dict[str, Any]) -> tuple
         if not isinstance(params[field], str):
             raise GraphError(100, message=f"(#100) Param {field} must be a string")
     name, language, category = params["name"], params["language"], params["category"].upper()
-    if not NAME.fullmatch(name):
-        raise refuse(template_rules.NAME, "Name", "A name has lower case letters, digits and underscores")
+    _check_name(name)
     if not LANGUAGE.fullmatch(language):
         raise GraphError(100, message="(#100) Param language must be a language code")
     if category not in CATEGORIES:
@@ -251,6 +250,13 @@ def _check_identity(state: State, waba_id: str, params: dict[str, Any]) -> tuple
         text = f"{name} was deleted; the name is free again after 30 days"
         raise refuse(template_rules.BEING_DELETED, "Message template language is being deleted", text)
     return name, language, category
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise refuse(template_rules.NAME, "Name", "A name has lower case letters, digits and underscores")
+    if name == "hello_world":
+        raise refuse(template_rules.SAMPLE, "Name", f"{name} is the name of a sample template")
 
 
 def _check_ttl(seconds: Any, category: str) -> None:

@@ -68,6 +68,9 @@ _OTP = obj(
 )  # fmt: skip
 
 
+_LINKS_TO_WHATSAPP = ("wa.me", "api.whatsapp.com")
+
+
 def check(buttons: Any) -> list[dict[str, Any]]:
     """
     Judge a template's buttons and return them with their types in capitals.
@@ -116,6 +119,9 @@ def _check_url(button: dict[str, Any], where: str) -> None:
     fixed = VARIABLE.sub("", button["url"])
     if "{{" in fixed or "}}" in fixed or not re.match(r"https?://[^/?#{\s]+", button["url"], re.IGNORECASE):
         raise GraphError(100, message=f"(#100) {where}: the url names a host, and its variable is {{{{1}}}}")
+    host = re.split(r"[/?#:]", button["url"].split("//")[1].lower())[0]
+    if host.removeprefix("www.") in _LINKS_TO_WHATSAPP:
+        raise GraphError(100, message=f"(#100) {where}: a button does not link to WhatsApp itself")
     found = VARIABLE.findall(button["url"])
     if not found:
         return

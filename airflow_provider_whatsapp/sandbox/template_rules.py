@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 NAME, EXAMPLE, LENGTH, HEADER, BODY, FOOTER, TOO_MANY, AT_THE_EDGE = (
     2388046, 2388043, 2388040, 2388047, 2388072, 2388073, 2388293, 2388299,
 )  # fmt: skip
-EXISTS, BEING_DELETED, TOO_MANY_TEMPLATES = 2388024, 2388023, 2388019
+EXISTS, BEING_DELETED, TOO_MANY_TEMPLATES, SAMPLE = 2388024, 2388023, 2388019, 2388155
 
 _NAMED = re.compile(r"[a-z0-9_]+")
 _FORMATS = {
@@ -166,8 +166,9 @@ def _check_body(part: dict[str, Any], *, named: bool, limit: int) -> None:
 
 
 def _check_footer(part: dict[str, Any]) -> None:
-    if variables(_text(part, 60, FOOTER)):
-        raise refuse(FOOTER, "Footer", "A footer has no variables")
+    value = _text(part, 60, FOOTER)
+    if variables(value) or re.search(r"[\r\n]", value):
+        raise refuse(FOOTER, "Footer", "A footer has no variables and no new lines")
 
 
 def _check_variables(value: str, subcode: int, *, named: bool) -> list[str]:

@@ -67,6 +67,12 @@ BUTTONS = (
 _NEEDS_PARAMETER = {"COPY_CODE": "coupon_code", "MPM": "action"}
 
 
+def _sub_type(value: Any, where: str) -> None:
+    if not isinstance(value, str) or value.lower() not in BUTTONS:
+        allowed = ", ".join(each.upper() for each in BUTTONS)
+        raise GraphError(100, message=f"(#100) Param {where} must be one of {{{allowed}}}")
+
+
 @structured
 def _parameter(value: Any, where: str) -> None:
     some_object(value, where)
@@ -82,7 +88,7 @@ def _parameter(value: Any, where: str) -> None:
 _PARAMETERS = array(_parameter, least=0, most=100)
 _PART = obj({"type": among("header", "body", any_case=True)}, {"parameters": _PARAMETERS})
 _BUTTON = obj(
-    {"type": anything, "sub_type": among(*BUTTONS, any_case=True), "index": whole(0, 9)},
+    {"type": anything, "sub_type": _sub_type, "index": whole(0, 9)},
     {"parameters": _PARAMETERS},
 )
 _OTHER = obj(
