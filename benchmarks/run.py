@@ -40,6 +40,7 @@ BENCHMARKS: list[tuple[str, int, list[str], list[str]]] = [
     ("upload_memory", 1, [], []),
     ("broadcast_memory", 1, [], ["--sizes", "100", "1000", "10000"]),
     ("broadcast_rate", 1, [], ["--quick"]),
+    ("analytics", 1, [], ["--people", "10000", "--days", "10"]),
     ("pacing", 1, ["--sends", "600"], ["--sends", "100"]),
     ("pacing_model", 1, [], []),
     ("templates_plan", 1, [], ["--templates", "100"]),
