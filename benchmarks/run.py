@@ -47,6 +47,7 @@ BENCHMARKS: list[tuple[str, int, list[str], list[str]]] = [
     ("triggers_loop", 1, [], ["--triggers", "200"]),
     ("sandbox_throughput", 3, [], ["--messages", "5000"]),
     ("sandbox_page", 1, [], ["--messages", "500", "--times", "2"]),
+    ("receiver", 1, [], ["--seconds", "2"]),
 ]
 
 

@@ -25,10 +25,11 @@ class Postgres:
     """
     A server with an empty database, which can be stopped and started again.
 
-    It takes every commit from memory: what the tests stop is the server, not the machine.
+    :param found: From :func:`programs`.
+    :param durable: Commits reach the disk; the tests do without, for what they stop is the server, not the machine.
     """
 
-    def __init__(self, found: dict[str, str]) -> None:
+    def __init__(self, found: dict[str, str], *, durable: bool = False) -> None:
         self._programs = found
         self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
         self._account = {}
@@ -55,11 +56,14 @@ class Postgres:
         flags = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
-            "fsync": "off",
-            "synchronous_commit": "off",
-            "shared_buffers": "16MB",
-            "autovacuum": "off",
         }
+        if not durable:
+            flags |= {
+                "fsync": "off",
+                "synchronous_commit": "off",
+                "shared_buffers": "16MB",
+                "autovacuum": "off",
+            }
         named = [word for name, value in flags.items() for word in ("-c", f"{name}={value}")]
         self._command = [found["postgres"], "-D", data, "-p", str(self.port), *named]
         self.start()
