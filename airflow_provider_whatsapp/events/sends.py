@@ -65,11 +65,18 @@ class SendRecorder:
         """Begin to write."""
         self._thread.start()
 
-    def finish(self) -> None:
-        """Wait for the rows, :data:`WAIT` seconds at most."""
-        self._thread.join(WAIT)
+    def finish(self, most: float | None = None) -> None:
+        """
+        Wait for the rows.
+
+        :param most: Seconds at most; None: :data:`WAIT`.
+        """
+        seconds = WAIT if most is None else max(0.0, min(WAIT, most))
+        self._thread.join(seconds)
         if self._thread.is_alive():
-            logger.warning("The event store does not know of this task yet: it took longer than %g s", WAIT)
+            logger.warning(
+                "The event store does not know of this task yet: it took longer than %.3g s", seconds
+            )
 
     def _run(self) -> None:
         from airflow_provider_whatsapp.events.store import EventStore

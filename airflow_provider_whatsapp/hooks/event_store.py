@@ -12,7 +12,7 @@ from airflow_provider_whatsapp._compat import conf
 from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow.sdk import Connection
     from sqlalchemy.engine import URL
@@ -109,7 +109,7 @@ def recorded_send(
     :param config: The connection's.
     :param template_name: The template; None: no template.
     """
-    recorder = _recorder(context.get("ti"), send_hash, config, template_name)
+    recorder = send_recorder(context, send_hash, config, template_name)
     if recorder is None:
         yield
         return
@@ -120,10 +120,25 @@ def recorded_send(
         recorder.finish()
 
 
-def _recorder(
-    ti: Any, send_hash: str, config: ClientConfig, template_name: str | None
+def send_recorder(
+    context: Mapping[str, Any],
+    send_hash: str,
+    config: ClientConfig,
+    template_name: str | None,
+    *,
+    ask: Callable[[Callable[[], URL | None]], URL | None] = lambda find: find(),
 ) -> SendRecorder | None:
-    url = _url_or_warning() if ti is not None else None
+    """
+    Return what writes a task to the event store; None where there is no store or no task.
+
+    :param context: Airflow's.
+    :param send_hash: As for :func:`recorded_send`.
+    :param config: As for :func:`recorded_send`.
+    :param template_name: As for :func:`recorded_send`.
+    :param ask: Looks the store's connection up, in a time of its own say.
+    """
+    ti: Any = context.get("ti")
+    url = _url_or_warning(ask) if ti is not None and events_conn_id() is not None else None
     if url is None:
         return None
     from airflow_provider_whatsapp.events.sends import Send, SendRecorder
@@ -135,7 +150,7 @@ def _recorder(
             dag_id=ti.dag_id,
             run_id=ti.run_id,
             task_id=ti.task_id,
-            map_index=ti.map_index,
+            map_index=getattr(ti, "map_index", -1),
             account_id=config.waba_id,
             phone_number_id=config.phone_number_id,
             template_name=template_name,
@@ -144,9 +159,9 @@ def _recorder(
     )
 
 
-def _url_or_warning() -> URL | None:
+def _url_or_warning(ask: Callable[[Callable[[], URL | None]], URL | None]) -> URL | None:
     try:
-        return event_store_url()
+        return ask(event_store_url)
     except WhatsAppError as error:
         logger.warning("The event store does not know of this task: %s", error)
     except Exception as error:  # a secrets backend has errors of its own

@@ -13,6 +13,7 @@ from airflow.sdk import Variable
 
 from airflow_provider_whatsapp._compat import Stats, several_machines
 from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.hooks.event_store import send_recorder
 from airflow_provider_whatsapp.notifications import memory, throttle
 from airflow_provider_whatsapp.notifications.facts import (
     MISSING,
@@ -239,7 +240,21 @@ class Alert:
             logger.info("WhatsApp: %d are told by the message that waits for them", told.handed_over)
         _count("sent", told.sent)
         _count("held", told.handed_over)
+        self._note()
         return told
+
+    def _note(self) -> None:
+        """Note in the event store, where there is one, whose messages these were; they have left, and wait no more."""
+        recorder = send_recorder(
+            self._context,
+            self._words.send_hash,
+            self._hook.client.config,
+            self._is.template_name,
+            ask=self._ask,
+        )
+        if recorder is not None:
+            recorder.start()
+            recorder.finish(self._patience.left())
 
     def _settle(
         self, decision: Decision | None, told: Told, turns: Turns, held: Held, recipients: list[str]

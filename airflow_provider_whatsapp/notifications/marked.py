@@ -29,7 +29,8 @@ class MarkedSend:
     def __init__(self, send: Callable[..., SentMessage], given: Any = None) -> None:
         self._send = send
         self._given = "" if given is None else str(given).strip()[:MAX_CALLBACK_DATA]
-        self._key = key_hash("alert", uuid.uuid4().hex)
+        self.key = key_hash("alert", uuid.uuid4().hex)
+        """The hash in the callback data of all its messages."""
         self._places: dict[str, int] = {}
         self._epochs: Counter[int] = Counter()
 
@@ -43,5 +44,5 @@ class MarkedSend:
         """
         place = self._places.setdefault(to, len(self._places))
         self._epochs[place] += 1
-        carried = self._given or make_callback_data(self._key, self._epochs[place], place)
+        carried = self._given or make_callback_data(self.key, self._epochs[place], place)
         return self._send(to, message, callback_data=carried)

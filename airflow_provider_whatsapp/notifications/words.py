@@ -54,6 +54,11 @@ class Words:
         # A template that Meta has moved is refused by one endpoint, and goes by the other.
         self._send = MarkedSend(Router(hook.send), notifier.callback_data)
 
+    @property
+    def send_hash(self) -> str:
+        """The hash in the callback data of the alert's messages."""
+        return self._send.key
+
     def sender(self, decision: Decision | None, *, summary: bool) -> TextFirst:
         """
         Return what sends the alert to somebody.

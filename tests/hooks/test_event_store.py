@@ -147,6 +147,25 @@ def test_a_sender_notes_its_task_once(sandbox, configured, tmp_path, name):
     assert carried == {row["send_hash"]}
 
 
+def test_an_alert_notes_its_task(sandbox, configured, monkeypatch, tmp_path):
+    from airflow.sdk import Variable
+
+    from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(Variable, "get", lambda key, default=None: default)
+    monkeypatch.setattr(Variable, "set", lambda key, value: None)
+    configured.create_or_upgrade()
+    notifier = WhatsAppNotifier(to=TO[0], template_name="hello_world", body=[], cooldown=0)
+    notifier.notify(context(map_index=2) | {"exception": ValueError("x")})
+
+    (row,) = rows(configured)
+    assert (row["dag_id"], row["task_id"], row["map_index"]) == ("reports", "send", 2)
+    assert (row["template_name"], row["account_id"]) == ("hello_world", sandbox.extra["waba_id"])
+    (message,) = sandbox.messages
+    assert message["payload"]["biz_opaque_callback_data"].startswith(f"awp1.{row['send_hash']}.")
+
+
 def test_a_dry_run_notes_nothing(sandbox, configured, tmp_path):
     configured.create_or_upgrade()
     arguments = {"recipients": TO, "template_name": "hello_world", "dry_run": True}
