@@ -105,8 +105,8 @@ for name in sys.argv[1:]:
         os._exit(0)
     os.wait()
 """
-    parts = ("hooks.maton_whatsapp", "operators.messages", "operators.templates", "sensors.messages",
-             "sensors.templates", "notifications.whatsapp")  # fmt: skip
+    parts = ("hooks.maton_whatsapp", "operators.analytics", "operators.messages", "operators.templates",
+             "sensors.messages", "sensors.templates", "notifications.whatsapp")  # fmt: skip
     names = [f"airflow_provider_whatsapp.{part}" for part in parts]
     command = [sys.executable, "-c", code, *names]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout

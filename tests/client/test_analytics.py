@@ -15,6 +15,7 @@ import pytest
 from airflow_provider_whatsapp.client import analytics_points
 from airflow_provider_whatsapp.client.analytics_kinds import KINDS
 from airflow_provider_whatsapp.client.analytics_span import read_span, read_unit, read_zone
+from airflow_provider_whatsapp.client.bounds import MAX_ANSWER
 from airflow_provider_whatsapp.client.errors import (
     AnswerTooLargeError,
     APIError,
@@ -327,7 +328,7 @@ def test_without_an_account_nothing_is_asked(sandbox, make_client):
 
 
 class Gateway:
-    """Answers every read by what it is given: JSON, or what makes it of the query's fields."""
+    """Answers every read by what it is given: JSON, or what makes it of the query."""
 
     def __init__(self):
         self.answer, self.status = {}, 200
@@ -335,8 +336,9 @@ class Gateway:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
-                fields = parse_qs(urlsplit(self.path).query).get("fields", [""])[0]
-                answer = gateway.answer(fields) if callable(gateway.answer) else gateway.answer
+                query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+                gateway.status = 200 if callable(gateway.answer) else gateway.status
+                answer = gateway.answer(query) if callable(gateway.answer) else gateway.answer
                 body = json.dumps(answer).encode()
                 self.send_response(gateway.status)
                 self.send_header("Content-Length", str(len(body)))
@@ -459,14 +461,15 @@ def test_words_of_an_answer_are_short_lines():
     assert row["cost"] == 1.5
 
 
-def test_of_an_answer_that_is_too_large_the_halves_are_asked_for(gateway, make_client):
+@pytest.mark.parametrize("size", [resource.MAX_FIELD_ANSWER, MAX_ANSWER], ids=["of rows", "of any answer"])
+def test_of_an_answer_that_is_too_large_the_halves_are_asked_for(gateway, make_client, size):
     asked = []
 
-    def respond(fields):
-        start, end = map(int, re.search(r"start\((\d+)\)\.end\((\d+)\)", fields).groups())
+    def respond(query):
+        start, end = map(int, re.search(r"start\((\d+)\)\.end\((\d+)\)", query["fields"]).groups())
         asked.append((end - start) // DAY)
         points = [{"start": at, "end": at + DAY, "volume": 1} for at in range(start, end, DAY)]
-        padding = "x" * (resource.MAX_FIELD_ANSWER if end - start > 2 * DAY else 0)
+        padding = "x" * (size if end - start > 2 * DAY else 0)
         return {"pricing_analytics": {"data": [{"data_points": points}]}, "padding": padding}
 
     client = answering(gateway, make_client, respond)
@@ -476,7 +479,7 @@ def test_of_an_answer_that_is_too_large_the_halves_are_asked_for(gateway, make_c
     assert [row["start"] for row in rows] == [start + timedelta(days=day) for day in range(7)]
     assert asked == [7, 3, 1, 2, 4, 2, 2]
 
-    with pytest.raises(AnswerTooLargeError, match="larger than 3 MiB"):
+    with pytest.raises(AnswerTooLargeError, match=r"larger than [38] MiB"):
         list(client.analytics.rows("pricing", datetime(2026, 1, 1, tzinfo=UTC), end, granularity="month"))
 
 
@@ -508,3 +511,57 @@ def test_in_another_zone_templates_are_asked_for_by_its_days(client, sandbox, to
     days = [today.isoformat()], [(today + timedelta(days=2)).isoformat()]
     assert (paris["start"], paris["end"], paris["use_waba_timezone"]) == (*days, ["true"])
     assert (utc["start"], utc["end"], utc.get("use_waba_timezone")) == (*days, None)
+
+
+@pytest.mark.parametrize(("code", "passes"), [(100, True), (10, False)])
+def test_a_product_that_meta_refuses_for_an_account_is_left_out(gateway, make_client, code, passes, caplog):
+    start, end = week()
+    first = int(start.timestamp())
+    asked = []
+
+    def respond(query):
+        product = query.get("product_type")
+        if product is None:
+            return {"is_enabled_for_insights": True, "currency": "EUR"}
+        asked.append(product)
+        if product != "CLOUD_API":
+            gateway.status = 400
+            return {"error": {"code": code, "message": "no such product", "type": "OAuthException"}}
+        ids = json.loads(query["template_ids"])
+        points = [{"template_id": name, "start": first, "end": first + DAY, "sent": 1} for name in ids]
+        return {"data": [{"data_points": points}]}
+
+    client = answering(gateway, make_client, respond)
+    rows = client.analytics.rows("template", start, end, templates=[str(10_000 + n) for n in range(12)])
+    if not passes:
+        with pytest.raises(APIError):
+            list(rows)
+        return
+    assert [row["sent"] for row in rows] == [1] * 12
+    assert asked == [*resource.PRODUCTS, "CLOUD_API"]
+    assert "MARKETING_MESSAGES_API_FOR_WHATSAPP: left out" in caplog.text
+
+
+def test_the_pages_of_templates_are_followed_and_end(gateway, make_client):
+    start, end = week()
+    first = int(start.timestamp())
+    asked = []
+
+    def respond(query):
+        if "product_type" not in query:
+            return {"is_enabled_for_insights": True}
+        asked.append(query.get("after"))
+        place = int(query.get("after", "c0")[1]) + 1
+        point = {
+            "template_id": "10000",
+            "start": first + DAY * (place % 3),
+            "end": first + DAY,
+            "sent": place,
+        }
+        paging = {"cursors": {"after": f"c{place % 3}"}, "next": "https://elsewhere.example/steal"}
+        return {"data": [{"data_points": [point]}], "paging": paging}
+
+    client = answering(gateway, make_client, respond)
+    rows = list(client.analytics.rows("template", start, end, templates="10000"))
+    assert asked == [None, "c1", "c2", "c0"] * 2  # a cursor that comes again ends the list
+    assert len(rows) == 8

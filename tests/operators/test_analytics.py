@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote_plus
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -122,3 +124,30 @@ def test_a_load_without_any_cost_says_why_in_the_log(sandbox, today, tmp_path, m
     monkeypatch.setattr(analytics_points, "_values", lambda kind, point: keep(kind, {**point, "cost": None}))
     load(today, kind="pricing", destination=str(tmp_path / "b.csv"))
     assert "Meta gave no cost" in capsys.readouterr().out
+
+
+def test_every_argument_is_part_of_what_is_asked(sandbox, today, tmp_path):
+    """The month's midnight in the account's zone, and the filters."""
+    first = today.replace(day=1)
+    load(
+        today,
+        kind="messaging",
+        start=f"{first}",
+        granularity="month",
+        timezone="America/New_York",
+        phone_numbers=["+15550101000"],
+        country_codes="{{ day and 'DE' }}",
+        destination=tmp_path / "a.csv",
+    )
+    (request,) = sandbox.requests
+    start = int(datetime(first.year, first.month, 1, tzinfo=ZoneInfo("America/New_York")).timestamp())
+    asked = unquote_plus(request["query"])
+    assert f"analytics.start({start})" in asked
+    assert 'granularity(MONTH).phone_numbers(["15550101000"]).country_codes(["DE"])' in asked
+    assert request["path"].endswith(f"/{sandbox.extra['waba_id']}")
+
+    sandbox.control("POST", "accounts", insights=True)
+    with pytest.raises(AirflowFailException, match="the account has no template gone"):
+        load(today, kind="template", templates="gone", destination=tmp_path / "b.csv")
+    with pytest.raises(AirflowFailException, match="Object with ID '77'"):
+        load(today, kind="pricing", waba_id="77", destination=tmp_path / "c.csv")

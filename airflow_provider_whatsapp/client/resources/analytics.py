@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from airflow_provider_whatsapp.client.analytics_span import Span, read_span, rea
 from airflow_provider_whatsapp.client.errors import (
     AnswerTooLargeError,
     ConfigurationError,
+    InvalidRequestError,
     PayloadError,
 )
 from airflow_provider_whatsapp.client.masking import clean_line
@@ -24,10 +26,13 @@ if TYPE_CHECKING:
 
     _Filters = Mapping[str, list[str]]
 
+logger = logging.getLogger(__name__)
+
 MAX_TEMPLATES = 10
 """Templates that one request may name."""
 PRODUCTS = ("CLOUD_API", "MARKETING_MESSAGES_API_FOR_WHATSAPP")
 """The two ways to send a template; Meta counts them apart, and each is a query of its own."""
+INVALID_PARAMETER = 100
 METRICS = "SENT,DELIVERED,READ,CLICKED,COST"
 MAX_FIELD_ANSWER = 3 * 1024 * 1024
 """Bytes of one answer that are made into rows; of a larger one its time is asked for in two halves."""
@@ -149,7 +154,7 @@ class Analytics(Resource):
         known = self._templates(names)
         ids = sorted(known)
         first, last = span.days
-        query = {
+        query: dict[str, Any] = {
             "start": first.isoformat(),
             "end": last.isoformat(),
             "granularity": kind.units[span.unit],
@@ -158,15 +163,20 @@ class Analytics(Resource):
             "use_waba_timezone": None if str(span.start.tzinfo) == "UTC" else "true",
         }
         shared = {"waba_id": waba_id, "currency": word(account.get("currency"))}
+        products = list(PRODUCTS)
         for place in range(0, len(ids), MAX_TEMPLATES):
-            chosen = {"template_ids": ids[place : place + MAX_TEMPLATES]}
-            for product in PRODUCTS:
-                read_at = datetime.now(UTC)
-                product_rows = {**shared, "product_type": product.lower(), "read_at": read_at}
-                pages = self._pages(f"{waba_id}/{kind.source}", {**query, **chosen, "product_type": product})
-                for item in pages:
-                    points = objects(item.get("data_points"))
-                    yield from rows_of(points, kind, span, product_rows, known)
+            query["template_ids"] = ids[place : place + MAX_TEMPLATES]
+            for product in tuple(products):
+                about = {**shared, "product_type": product.lower(), "read_at": datetime.now(UTC)}
+                try:
+                    for item in self._pages(f"{waba_id}/{kind.source}", {**query, "product_type": product}):
+                        yield from rows_of(objects(item.get("data_points")), kind, span, about, known)
+                except InvalidRequestError as error:
+                    # The same query was answered for the first product, so it is this one that Meta refuses.
+                    if product == PRODUCTS[0] or error.code != INVALID_PARAMETER:
+                        raise
+                    logger.warning("%s: left out, for Meta refuses it: %s", product, error)
+                    products.remove(product)
 
     def _templates(self, names: list[str]) -> dict[str, dict[str, Any]]:
         """Return the templates that are asked for by their IDs, with their names where these had to be looked up."""
