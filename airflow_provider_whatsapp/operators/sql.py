@@ -1,8 +1,9 @@
-"""Operator that sends the result of a query: as a CSV or XLSX file, or as a picture of the table."""
+"""Operator that sends the result of a query, or other rows: as a file, a table, a chart or a PDF."""
 
 from __future__ import annotations
 
 import tempfile
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,30 +19,35 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_whatsapp.client.messages import Message
+    from airflow_provider_whatsapp.reports.options import ReportOptions
     from airflow_provider_whatsapp.tables.rows import Rows, Written
 
 __all__ = ["SqlToWhatsAppOperator"]
 
-KINDS = {"csv": "document", "xlsx": "document", "png": "image"}
+CHART_FIELDS = ("chart", "x", "y", "series", "unit", "compare", "top", "locale")
 
 
 class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
     """
-    Run a query and send its result as a file, or as a picture of the table.
+    Run a query, or take rows, and send them as a file, a picture of the table, a chart or a PDF.
 
     The query runs through the hook of the connection's own provider (``apache-airflow-providers-common-sql`` and the
     database's, Postgres say). Once its file is uploaded, retries send that upload and do not ask the database again,
     wherever the ledger outlives a try.
 
-    A document or picture alone is dropped by WhatsApp when a person last wrote more than 24 hours ago. A template with
-    a picture in its header is not; CSV and XLSX cannot stand in one.
+    WhatsApp drops a document or picture alone when a person last wrote more than 24 hours ago. A template with a
+    picture (``png``, ``chart``) or a PDF (``pdf``) in its header arrives at any time.
 
     :param to: One recipient or a list: numbers in international form, or business-scoped user ids. (templated)
     :param sql: A query, several, or the path of a ``.sql`` file; of several the last one with a result counts.
         (templated)
     :param conn_id: Connection of the database. (templated)
-    :param format: ``csv`` (any number of rows, up to 100 MB), ``xlsx``, or ``png``. (templated)
-    :param template_name: Approved template whose header is a picture; with ``png`` only. None: the file goes alone.
+    :param rows: In place of ``sql`` and ``conn_id``: a list of dicts, a data frame of pandas or polars, or the path of
+        a CSV, JSON lines or Parquet file, ``ObjectStoragePath`` or its URL. (templated)
+    :param format: ``csv`` (any number of rows, up to 100 MB), ``xlsx``, ``png`` (a table), ``chart`` or ``pdf``.
+        (templated)
+    :param template_name: Approved template whose header is a picture, or with ``pdf`` a document. The values of the
+        stock templates ``airflow_report`` and ``airflow_report_pdf`` are filled in. None: the file goes alone.
         (templated)
     :param language: The template's language. (templated)
     :param body: Values of the template's body. (templated)
@@ -49,19 +55,35 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
     :param filename: Name that a document shows; None: the task's id. The suffix is added where it is missing.
         (templated)
     :param caption: Up to 1,024 characters below a document or picture that goes alone. (templated)
-    :param title: Text above a picture's table, or name of the sheet; None: none. (templated)
+    :param title: Text above a table or chart, or name of the sheet; None: none. (templated)
     :param parameters: Values for the query's placeholders, as the database's driver takes them. (templated)
-    :param max_rows: Rows at most; the log says how many were left out, and so does a picture. None: all, and 25 in
-        a picture, which takes 100 at most. (templated)
+    :param max_rows: Rows of a table at most; the log says how many were left out, and so does the file. None: all; 25
+        in a picture, which takes 100 at most; 2,000 in a PDF, which takes 20,000 at most. (templated)
     :param skip_if_empty: Skip the task when there are no rows; False: send the header alone. (templated)
+    :param only_if: Expression of Jinja over ``rows`` (dicts, the first 10,000), evaluated in its sandbox when they are
+        there: ``rows|sum(attribute="failed") > 10``. Where it is false the task is skipped.
+    :param chart: With ``chart``, and above the table of a ``pdf``: ``line``, ``bar``, ``stacked``, ``area`` or
+        ``kpi``. The chart's other arguments are those of :func:`~airflow_provider_whatsapp.reports.render_chart`.
+        (templated)
+    :param x: Column of dates, numbers or categories. (templated)
+    :param y: Column with numbers, or several. (templated)
+    :param series: Column that names the series. (templated)
+    :param unit: An ISO 4217 currency code, ``%``, or a word. (templated)
+    :param compare: ``previous``, or the column to compare with. (templated)
+    :param top: Categories that bars show; None: 12. (templated)
+    :param locale: How a chart writes numbers and dates; None: as the template's language does. (templated)
+    :param rest_at: Where all rows are, said in a PDF that leaves some out. (templated)
     :param csv_formulas: Leave texts that a spreadsheet would run as formulas as they are in a CSV file; False: an
         apostrophe in front makes them texts, column names included. An XLSX file has no formulas in any case.
         (templated)
-    :param font: TrueType file on the worker for a picture; None: the first that has the text's characters. (templated)
+    :param font: Font file on the worker for a picture or PDF; None: the first that has the text's characters.
+        (templated)
     :param database: Database or schema in place of the connection's. (templated)
     :param hook_params: Further arguments for the database's hook. (templated)
     :param check_template: Look up first whether the template is approved and the values fit it; one request.
         (templated)
+    :param dry_run: Write the file to ``preview_path``, send nothing, and return where it is. (templated)
+    :param preview_path: File on the worker for ``dry_run``; None: in a new folder of its own. (templated)
     :param kwargs: As for :class:`~airflow_provider_whatsapp.operators.messages.SendTemplateOperator`:
         ``marketing``, ``message_activity_sharing``, ``expect_category`` (of a template), ``maton_conn_id``,
         ``phone_number_id``, ``waba_id``, ``ledger_path``, ``on_unknown``, ``resend_on_clear`` (it
@@ -71,6 +93,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
     content_fields: ClassVar[tuple[str, ...]] = (
         "sql",
         "conn_id",
+        "rows",
         "format",
         "template_name",
         "language",
@@ -82,6 +105,8 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
         "parameters",
         "max_rows",
         "database",
+        *CHART_FIELDS,
+        "rest_at",
     )
     operator_extra_links: tuple[BaseOperatorLink, ...] = (WhatsAppManagerLink(), ResultsLink())
 
@@ -94,9 +119,11 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
         "hook_params",
         "check_template",
         *RoutesTemplates.routing_fields,
+        "dry_run",
+        "preview_path",
     )
     template_ext: Sequence[str] = (".sql",)
-    native_fields: ClassVar[frozenset[str]] = frozenset({"parameters", "hook_params"})
+    native_fields: ClassVar[frozenset[str]] = frozenset({"parameters", "hook_params", "rows"})
     file_fields: ClassVar[frozenset[str]] = frozenset({"sql"})
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "sql": "sql",
@@ -106,14 +133,16 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
         "hook_params": "json",
     }
     shown_fields: ClassVar[frozenset[str]] = _SendOperator.shown_fields | {
-        *("conn_id", "format", "max_rows", "csv_formulas", "database"),
+        *("conn_id", "format", "max_rows", "csv_formulas", "database", "dry_run", *CHART_FIELDS),
     }
     hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {"to": hidden_recipients, "sql": masked_numbers}
     readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
         **_SendOperator.readers,
         **RoutesTemplates.routing_readers,
-        **dict.fromkeys(("template_name", "language", "filename", "caption", "title"), text),
-        "max_rows": optional(whole),
+        **dict.fromkeys(("template_name", "language", "filename", "caption", "title", "rest_at"), text),
+        **dict.fromkeys(("chart", "x", "series", "unit", "locale"), optional(text)),
+        **dict.fromkeys(("max_rows", "top"), optional(whole)),
+        "dry_run": flag,
         "skip_if_empty": flag,
         "csv_formulas": flag,
         "check_template": flag,
@@ -122,8 +151,9 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
     def __init__(
         self,
         *,
-        sql: str | Sequence[str],
-        conn_id: str,
+        sql: str | Sequence[str] | None = None,
+        conn_id: str | None = None,
+        rows: Any = None,
         format: str = "csv",  # noqa: A002
         template_name: str | None = None,
         language: str = "en_US",
@@ -135,16 +165,29 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
         parameters: Mapping[str, Any] | Sequence[Any] | None = None,
         max_rows: int | str | None = None,
         skip_if_empty: bool | str = False,
+        only_if: str | None = None,
+        chart: str | None = None,
+        x: str | None = None,
+        y: str | Sequence[str] | None = None,
+        series: str | None = None,
+        unit: str | None = None,
+        compare: str | Sequence[str] | None = None,
+        top: int | str | None = None,
+        locale: str | None = None,
+        rest_at: str | None = None,
         csv_formulas: bool | str = False,
         font: str | None = None,
         database: str | None = None,
         hook_params: Mapping[str, Any] | None = None,
         check_template: bool | str = True,
+        dry_run: bool | str = False,
+        preview_path: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.sql = sql
         self.conn_id = conn_id
+        self.rows = rows
         self.format = format
         self.template_name = template_name
         self.language = language
@@ -161,6 +204,18 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
         self.database = database
         self.hook_params = hook_params
         self.check_template: Any = check_template
+        self.only_if = only_if
+        self.chart = chart
+        self.x = x
+        self.y = y
+        self.series = series
+        self.unit = unit
+        self.compare = compare
+        self.top: Any = top
+        self.locale = locale
+        self.rest_at = rest_at
+        self.dry_run: Any = dry_run
+        self.preview_path = preview_path
 
     def resolve_template_files(self) -> None:
         """Read the query's file; a caption or a file name that ends in ``.sql`` is none."""
@@ -179,7 +234,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
             message = self._around(self._upload["media"], self._upload["filename"])
         else:
             with tempfile.TemporaryDirectory(prefix="whatsapp-") as folder:
-                path = Path(folder) / f"report.{self.format}"
+                path = Path(folder) / f"report{self._options.suffix}"
                 self._write(path)
                 with path.open("rb") as file:  # our own, so no option bounds where it lies
                     message = self._around(file, self._shown_name())
@@ -188,22 +243,48 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
         return message
 
     def _send(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_whatsapp.reports.stock import values_for
+
         self._check()
-        return super()._send(context)
+        if self.body is None and self.template_name:
+            self.body = values_for(self.template_name, self.title, context)
+        return self._preview() if self.dry_run else super()._send(context)
+
+    def _preview(self) -> dict[str, Any]:
+        """Write the file where somebody can look at it."""
+        if self.preview_path:
+            path = Path(self.preview_path)
+        else:
+            path = Path(tempfile.mkdtemp(prefix="whatsapp-preview-")) / self._shown_name()
+        written = self._write(path)
+        self.log.info("WhatsApp: dry run, nothing is sent. See %s", path)
+        return {"dry_run": True, "path": str(path), "rows": written.rows, "left_out": written.left_out}
+
+    @cached_property
+    def _options(self) -> ReportOptions:
+        from airflow_provider_whatsapp.reports.options import CHART_OPTIONS, options_of
+
+        return options_of(
+            self.format,
+            chart=self.chart,
+            chart_options={name: getattr(self, name) for name in CHART_OPTIONS},
+            title=self.title,
+            max_rows=self.max_rows,
+            formulas=self.csv_formulas,
+            rest_at=self.rest_at,
+            locale=self.locale,
+            language=self.language,
+            font=self.font,
+        )
 
     def _check(self) -> None:
         """Refuse what cannot be sent before any request, and before the database is asked."""
         from airflow_provider_whatsapp.client.errors import PayloadError
         from airflow_provider_whatsapp.client.messages import Document, Image, Template
+        from airflow_provider_whatsapp.reports.options import IN_A_HEADER, KINDS
 
-        if self.format not in KINDS:
-            raise PayloadError(
-                f"{self.format!r} is not known", field="format", advice=f"One of {', '.join(KINDS)}."
-            )
-        if self.max_rows is not None and self.max_rows < 1:
-            raise PayloadError(
-                f"{self.max_rows!r} is no number of rows", field="max_rows", advice="1 or more."
-            )
+        options = self._options
+        self._check_source()
         if not self.template_name:
             if self.body is not None or self.buttons is not None:
                 raise PayloadError(
@@ -211,27 +292,35 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
                     field="buttons" if self.body is None else "body",
                     advice="Give template_name, or caption for a text below the file.",
                 )
-            Document(id="0", caption=self.caption) if self.format != "png" else Image(
-                id="0", caption=self.caption
-            )
+            (Document if KINDS[options.format] == "document" else Image)(id="0", caption=self.caption)
             return
-        if self.format != "png":
+        if options.format not in IN_A_HEADER:
             raise PayloadError(
-                f"{self.format} cannot stand in a template's header: the only document that Meta names there is PDF",
+                f"{options.format} cannot stand in a template's header: the only document that Meta names there is PDF",
                 field="format",
-                advice="Give format='png' and a template whose header is a picture, or leave template_name out.",
+                advice="Give format='png', 'chart' or 'pdf', or leave template_name out.",
             )
         if self.caption is not None:
             raise PayloadError("a template has none", field="caption", advice="Give the text as body.")
         Template(self.template_name, self.language, body=self.body, buttons=self.buttons)
 
+    def _check_source(self) -> None:
+        from airflow_provider_whatsapp.client.errors import PayloadError
+
+        if (self.sql is None) == (self.rows is None):
+            raise PayloadError("give one of sql and rows", field="sql")
+        if self.sql is not None and not self.conn_id:
+            raise PayloadError("is missing", field="conn_id", advice="Name the connection of the database.")
+
     def _shown_name(self) -> str:
         name = self.filename or self.task_id
-        suffix = f".{self.format}"
+        suffix = self._options.suffix
         return name if name.lower().endswith(suffix) else name + suffix
 
     def _around(self, media: Any, filename: str | None) -> Message:
         """Return the message with a file or an upload in it."""
+        from airflow_provider_whatsapp.reports.options import KINDS
+
         kind = KINDS[self.format]
         if not self.template_name:
             return self.hook.media_message(media, kind=kind, caption=self.caption, filename=filename)
@@ -239,15 +328,26 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
             self.template_name,
             self.language,
             header={"type": kind, "media": media},
+            header_filename=filename if kind == "document" else None,
             body=self.body,
             buttons=self.buttons,
         )
 
-    def _write(self, path: Path) -> None:
-        """Run the query into a file."""
-        from airflow_provider_whatsapp._compat import AirflowSkipException
+    def _write(self, path: Path) -> Written:
+        """Write the rows into a file, or skip the task where they are not worth sending."""
+        from airflow_provider_whatsapp.tables.rows import counted
+
+        written = self._write_query(path) if self.rows is None else self._write_given(path)
+        size = path.stat().st_size
+        self.log.info("There are %d rows; the %s has %d bytes.", written.rows, self.format, size)
+        if written.left_out:
+            self.log.warning("Left out: %s rows beyond max_rows.", counted(written.left_out))
+        return written
+
+    def _write_query(self, path: Path) -> Written:
         from airflow_provider_whatsapp.client.errors import PayloadError
-        from airflow_provider_whatsapp.tables.rows import Rows, counted
+        from airflow_provider_whatsapp.operators._database import database_hook
+        from airflow_provider_whatsapp.tables.rows import Rows
 
         written: Written | None = None
 
@@ -257,56 +357,30 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
                 written = self._write_rows(path, Rows.of_cursor(cursor))
             return []  # hooks make what their handlers return into rows of their own kind
 
-        self._database().run(self.sql, parameters=self.parameters, handler=handle)
-        if written is None:
-            raise PayloadError("the query has no result", field="sql", advice="Let it end with a SELECT.")
-        self.log.info(
-            "The query gave %d rows; the %s has %d bytes.", written.rows, self.format, path.stat().st_size
-        )
-        if written.left_out:
-            self.log.warning("Left out: %s rows beyond max_rows.", counted(written.left_out))
-        if not written.rows and self.skip_if_empty:
-            raise AirflowSkipException("The query gave no rows, so there is nothing to send.")
-
-    def _write_rows(self, path: Path, rows: Rows) -> Written:
-        if self.format == "csv":
-            from airflow_provider_whatsapp.tables.files import write_csv
-
-            return write_csv(path, rows, max_rows=self.max_rows, formulas=self.csv_formulas)
-        if self.format == "xlsx":
-            from airflow_provider_whatsapp.tables.files import write_xlsx
-
-            return write_xlsx(path, rows, max_rows=self.max_rows, title=self.title)
-        from airflow_provider_whatsapp.tables.picture import write_png
-
-        return write_png(path, rows, max_rows=self.max_rows, title=self.title, font=self.font)
-
-    def _database(self) -> Any:
-        """Return the hook of the database's connection."""
-        from airflow.sdk import BaseHook
-
-        from airflow_provider_whatsapp.client.errors import ConfigurationError
-        from airflow_provider_whatsapp.tables.files import missing
-
-        try:
-            from airflow.providers.common.sql.hooks.sql import DbApiHook
-        except ImportError as error:
-            raise missing("apache-airflow-providers-common-sql", "sql") from error
-        connection: Any = BaseHook.get_connection(self.conn_id)
-        try:
-            hook = connection.get_hook(hook_params=dict(self.hook_params or {}))
-        except Exception as error:
-            if "Unknown hook type" not in str(error):
-                raise
-            hook = None
-        if not isinstance(hook, DbApiHook):
-            raise ConfigurationError(
-                f"connection {self.conn_id!r} is of type {connection.conn_type!r}, for which no provider with SQL is "
-                "installed",
-                advice="Install it where the task runs: apache-airflow-providers-postgres, say.",
-            )
+        hook = database_hook(self.conn_id or "", hook_params=self.hook_params, database=self.database)
         if self.parameters and not self.log_pii:
             hook.log_sql = False  # it would show the parameters as well
-        if self.database:
-            setattr(hook, "database" if hook.conn_type == "postgres" else "schema", self.database)
-        return hook
+        hook.run(self.sql, parameters=self.parameters, handler=handle)
+        if written is None:
+            raise PayloadError("the query has no result", field="sql", advice="Let it end with a SELECT.")
+        return written
+
+    def _write_given(self, path: Path) -> Written:
+        from airflow_provider_whatsapp.hooks.media_source import opened
+        from airflow_provider_whatsapp.tables.source import rows_of
+
+        source = opened(self.rows, field="rows")
+        rows, texts = rows_of(Path(source) if isinstance(source, str) else source)
+        return self._write_rows(path, rows, texts=texts)
+
+    def _write_rows(self, path: Path, rows: Rows, *, texts: bool = False) -> Written:
+        from airflow_provider_whatsapp._compat import AirflowSkipException
+        from airflow_provider_whatsapp.reports.write import is_worth_it, write_report
+
+        if self.skip_if_empty and not rows.any():
+            raise AirflowSkipException("There are no rows, so there is nothing to send.")
+        if self.only_if:
+            worth_it, rows = is_worth_it(self.only_if, rows)
+            if not worth_it:
+                raise AirflowSkipException(f"only_if is false, so nothing is sent: {self.only_if}")
+        return write_report(path, rows, self._options, texts=texts)

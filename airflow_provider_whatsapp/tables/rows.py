@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 PIECE = 1000
@@ -38,7 +38,7 @@ class Rows:
 
     def __init__(self, columns: Iterable[Any], rows: Iterable[Any]) -> None:
         self.columns = [str(column) for column in columns]
-        self._rows = iter(rows)
+        self._rows: Iterator[Any] = iter(rows)
 
     @classmethod
     def of_cursor(cls, cursor: Any, piece: int = PIECE) -> Rows:
@@ -54,6 +54,12 @@ class Rows:
                 yield from fetched
 
         return cls((column[0] for column in cursor.description), rows())
+
+    def any(self) -> bool:
+        """Say whether there is a row left; it stays the next one."""
+        first = list(islice(self._rows, 1))
+        self._rows = chain(first, self._rows)
+        return bool(first)
 
     def take(self, limit: int | None) -> Iterator[Sequence[Any]]:
         """

@@ -46,7 +46,23 @@ def fails(match, **arguments):
 @pytest.mark.parametrize(
     ("match", "arguments"),
     [
-        ("'pdf' is not known", {"format": "pdf"}),
+        ("'docx' is not known", {"format": "docx"}),
+        ("format='chart' needs a kind", {"format": "chart"}),
+        ("csv shows no chart", {"chart": "line"}),
+        ("there is no column 'nope'", {"format": "chart", "chart": "bar", "x": "name", "y": "nope"}),
+        (
+            "column 'name' has a value of the type str in row 1",
+            {"format": "chart", "chart": "bar", "x": "n", "y": "name"},
+        ),
+        ("line needs the name of a column", {"format": "chart", "chart": "line", "y": "n"}),
+        ("nobody turns the pages", {"format": "pdf", "max_rows": 20_001}),
+        ("'xx' is not a locale", {"format": "chart", "chart": "bar", "x": "name", "y": "n", "locale": "xx"}),
+        ("font '/nowhere.ttf' cannot be opened", {"format": "pdf", "font": "/nowhere.ttf"}),
+        ("sql: give one of sql and rows", {"rows": [{"n": 1}]}),
+        ("sql: give one of sql and rows", {"sql": None}),
+        ("conn_id: is missing", {"conn_id": None}),
+        ("a int is no source of rows", {"rows": 7, "sql": None}),
+        ("only_if: cannot be evaluated", {"only_if": "rows[0].nothing"}),
         ("csv cannot stand in a template's header: .* PDF", {"template_name": "t"}),
         ("xlsx cannot stand in a template's header", {"template_name": "t", "format": "xlsx"}),
         ("a template has none", {"template_name": "t", "format": "png", "caption": "c"}),
@@ -160,7 +176,18 @@ def test_arguments_that_may_be_private_are_hidden_until_the_task_runs(sandbox):
 
 
 def test_a_dag_file_does_not_load_what_only_a_task_needs():
-    heavy = ("airflow.providers.common.sql.hooks", "openpyxl", "PIL", "requests", "sqlite3")
+    heavy = (
+        "airflow.providers.common.sql.hooks",
+        "babel",
+        "fpdf",
+        "jinja2.sandbox",
+        "matplotlib",
+        "openpyxl",
+        "PIL",
+        "pyarrow",
+        "requests",
+        "sqlite3",
+    )
     code = (
         "import sys, airflow.sdk\n"
         "before = set(sys.modules)\n"

@@ -1,0 +1,140 @@
+"""Bars for categories: one below the other, names to the left, values at the ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_whatsapp.charts.canvas import (
+    GREY,
+    INK,
+    MARGIN,
+    NORMAL,
+    PALETTE,
+    PORTRAIT,
+    SMALL,
+    SQUARE,
+    WIDTH,
+    is_right_to_left,
+)
+from airflow_provider_whatsapp.charts.chart import GAP, Chart
+from airflow_provider_whatsapp.charts.data import OTHER, ChartData
+
+TALLEST_BAR = 80
+
+
+def height_for(data: ChartData) -> int:
+    """
+    Return the height of a picture that gives each bar the room of a line of text, in pixels.
+
+    :param data: The chart's points.
+    """
+    per_row = 84 if len(data.series) == 1 else 64 + 36 * min(len(data.series), 4)
+    return min(PORTRAIT, max(SQUARE, 320 + per_row * len(data.positions)))
+
+
+class BarChart(Chart):
+    """Horizontal bars, which leave room for names that are words."""
+
+    def draw(self, top: float) -> None:
+        """
+        Draw the bars.
+
+        :param top: Pixels from the top where there is room.
+        """
+        top = self.draw_legend(top)
+        data = self._data
+        names = [self._category(position) for position in data.positions]
+        shown = [self._canvas.wrap(name.replace("_", " "), WIDTH * 0.36, NORMAL, 2) for name in names]
+        left = MARGIN + max(self._canvas.width(line) for lines in shown for line in lines) + GAP
+        totals = self._totals() if self._stacks else []
+        values = [
+            value
+            for one in self._shown()
+            for value in (totals if self._stacks else one.values)
+            if value is not None
+        ]
+        low, high = min([*values, 0.0]), max([*values, 0.0])
+        labels = [self._formats.number(value, compact=True) for value in values] or [""]
+        widest = max(map(self._canvas.width, labels)) + GAP
+        below = widest if low < 0 else 0.0
+        room = WIDTH - MARGIN - left - widest - below
+        scale = room / ((high - low) or 1.0)
+        zero = left + below - low * scale
+        step = (self._canvas.height - MARGIN - top) / len(names)
+        axes = self._canvas.axes(0, 0, WIDTH, self._canvas.height)
+        axes.set_xlim(0, WIDTH)
+        axes.set_ylim(self._canvas.height, 0)
+        for row, lines in enumerate(shown):
+            middle = top + (row + 0.5) * step
+            right = is_right_to_left(lines[0])
+            for number, line in enumerate(lines):
+                y = middle + (number - (len(lines) - 1) / 2) * NORMAL * 1.1
+                self._canvas.text(
+                    left - GAP if right else MARGIN, y, line, align="right" if right else "left", middle=True
+                )
+            if self._stacks:
+                self._draw_stack(
+                    axes,
+                    row,
+                    middle,
+                    zero=zero,
+                    scale=scale,
+                    height=min(TALLEST_BAR, 0.7 * step),
+                    total=totals[row],
+                )
+            else:
+                self._draw_group(
+                    axes,
+                    row,
+                    middle,
+                    zero=zero,
+                    scale=scale,
+                    height=min(TALLEST_BAR * len(data.series), 0.8 * step),
+                )
+        axes.plot([zero, zero], [top, self._canvas.height - MARGIN], color=GREY, linewidth=2)
+
+    def _draw_group(
+        self, axes: Any, row: int, middle: float, *, zero: float, scale: float, height: float
+    ) -> None:
+        each = height / len(self._data.series)
+        for number, (one, color) in enumerate(zip(self._data.series, PALETTE, strict=False)):
+            value = one.values[row]
+            if value is None:
+                continue
+            centre = middle - height / 2 + (number + 0.5) * each
+            other = self._data.positions[row] is OTHER and len(self._data.series) == 1
+            axes.barh(centre, value * scale, each * 0.88, left=zero, color=GREY if other else color)
+            text = self._formats.number(value, compact=True)
+            end = zero + value * scale
+            size = NORMAL if each >= NORMAL else SMALL
+            self._canvas.text(
+                end + (GAP if value >= 0 else -GAP),
+                centre,
+                text,
+                size=size,
+                align="left" if value >= 0 else "right",
+                middle=True,
+            )
+        compared = self._data.compared.values[row] if self._data.compared else None
+        if compared is not None:
+            at = zero + compared * scale
+            axes.plot([at, at], [middle - height / 2 - 6, middle + height / 2 + 6], color=INK, linewidth=5)
+
+    def _draw_stack(
+        self,
+        axes: Any,
+        row: int,
+        middle: float,
+        *,
+        zero: float,
+        scale: float,
+        height: float,
+        total: float | None,
+    ) -> None:
+        at = zero
+        for one, color in zip(self._data.series, PALETTE, strict=False):
+            width = (one.values[row] or 0.0) * scale
+            axes.barh(middle, width, height, left=at, color=color)
+            at += width
+        if total is not None:
+            self._canvas.text(at + GAP, middle, self._formats.number(total, compact=True), middle=True)

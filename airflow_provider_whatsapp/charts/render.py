@@ -1,0 +1,50 @@
+"""Charts from rows: the public function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.charts.data import collect, collect_figures
+from airflow_provider_whatsapp.tables.rows import Written
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow_provider_whatsapp.charts.spec import ChartSpec
+    from airflow_provider_whatsapp.tables.rows import Rows
+
+
+def write_chart(
+    path: Path,
+    rows: Rows,
+    spec: ChartSpec,
+    *,
+    locale: str = "en_US",
+    font: str | None = None,
+    texts: bool = False,
+) -> Written:
+    """
+    Draw rows as a chart into a PNG file, 1,080 pixels wide.
+
+    :param path: The file.
+    :param rows: The rows.
+    :param spec: What the chart shows.
+    :param locale: How numbers and dates are written.
+    :param font: A font file; None: matplotlib's own, then those of the system.
+    :param texts: Every value is text, as in a CSV file.
+    :raises PayloadError: A column is missing or holds what the chart cannot show.
+    :raises ConfigurationError: matplotlib or Babel is not installed, or the font cannot be opened.
+    """
+    from airflow_provider_whatsapp.charts.draw import draw_chart
+    from airflow_provider_whatsapp.charts.kpi import draw_figures
+    from airflow_provider_whatsapp.charts.locales import Formats
+
+    formats = Formats(locale, spec.unit)
+    data: Any
+    if spec.kind == "kpi":
+        data = collect_figures(rows, spec, texts=texts)
+        draw_figures(path, data, spec, formats, font=font)
+        return Written(max((len(figure.trail) for figure in data), default=0))
+    data = collect(rows, spec, texts=texts)
+    draw_chart(path, data, spec, formats, font=font)
+    return Written(data.rows)

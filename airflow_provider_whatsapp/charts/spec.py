@@ -1,0 +1,163 @@
+"""What a chart is to show: checked before the rows are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+
+KINDS = ("line", "bar", "stacked", "area", "kpi")
+MOST_SERIES = 8
+"""Series of one chart; more colours than that cannot be told apart."""
+MOST_FIGURES = 4
+"""Figures of one picture of the kind ``kpi``."""
+DEFAULT_TOP = 12
+"""Categories that fill a phone's screen held upright; those beyond are added up as one more."""
+MOST_TOP = 30
+LONGEST_NAME = 200
+"""Characters of a title, a unit or a column's name."""
+PREVIOUS = "previous"
+
+
+@dataclass(frozen=True, slots=True)
+class ChartSpec:
+    """
+    A chart as its author describes it.
+
+    :param kind: One of :data:`KINDS`.
+    :param x: Column of the horizontal axis, or of the categories; ``kpi`` needs none.
+    :param y: Columns with numbers; with ``kpi`` up to :data:`MOST_FIGURES`, or none for all that hold numbers.
+    :param series: Column whose values are the names of series; None: each column of ``y`` is one.
+    :param title: Text above the chart.
+    :param unit: What the numbers count: an ISO 4217 currency code, ``%``, or a word behind the number.
+    :param compare: ``previous``, or the column (with ``kpi`` one for each figure) to compare with.
+    :param top: Categories that are shown; those with less are added up.
+    """
+
+    kind: str
+    x: str | None = None
+    y: tuple[str, ...] = ()
+    series: str | None = None
+    title: str | None = None
+    unit: str | None = None
+    compare: tuple[str, ...] = ()
+    top: int = DEFAULT_TOP
+
+    @classmethod
+    def of(
+        cls,
+        kind: Any,
+        *,
+        x: Any = None,
+        y: Any = None,
+        series: Any = None,
+        title: Any = None,
+        unit: Any = None,
+        compare: Any = None,
+        top: Any = None,
+    ) -> ChartSpec:
+        """
+        Return a checked description; the parameters are those of the class, and ``y`` and ``compare`` may be one name.
+
+        :raises PayloadError: One of them is no such value, or does not go with the kind.
+        """
+        if kind not in KINDS:
+            raise PayloadError(
+                f"{_shown(kind)} is not known", field="chart", advice=f"One of {', '.join(KINDS)}."
+            )
+        spec = cls(
+            kind=kind,
+            x=_name(x, "x"),
+            y=_names(y, "y"),
+            series=_name(series, "series"),
+            title=_name(title, "title"),
+            unit=_name(unit, "unit"),
+            compare=_names(compare, "compare"),
+            top=_top(top),
+        )
+        spec._check_kpi() if kind == "kpi" else spec._check_axes()
+        return spec
+
+    def _check_kpi(self) -> None:
+        if self.series is not None:
+            raise PayloadError(
+                "does not go with kpi", field="series", advice="Name the figures' columns in y."
+            )
+        if len(self.y) > MOST_FIGURES:
+            raise PayloadError(
+                f"{len(self.y)} figures cannot be read at a glance", field="y", limit=MOST_FIGURES
+            )
+        if self.compare not in ((), (PREVIOUS,)) and len(self.compare) != len(self.y):
+            raise PayloadError(
+                f"{len(self.compare)} columns to compare {len(self.y)} figures with",
+                field="compare",
+                advice=f"Give {PREVIOUS!r}, or one column for each of y.",
+            )
+
+    def _check_axes(self) -> None:
+        if self.x is None or not self.y:
+            missing = "x" if self.x is None else "y"
+            raise PayloadError(f"{self.kind} needs the name of a column", field=missing)
+        if self.series is not None and len(self.y) > 1:
+            raise PayloadError(
+                "goes with one column of numbers",
+                field="series",
+                advice="Name one column in y, or leave series out.",
+            )
+        if len(self.y) > MOST_SERIES:
+            raise PayloadError(f"{len(self.y)} series cannot be told apart", field="y", limit=MOST_SERIES)
+        if not self.compare:
+            return
+        if (
+            self.kind not in ("line", "bar")
+            or self.series is not None
+            or len(self.y) > 1
+            or len(self.compare) > 1
+        ):
+            raise PayloadError(
+                "goes with a line or bar chart of one series, and with kpi",
+                field="compare",
+                advice="Leave it out, or name one column in y.",
+            )
+        if self.compare == (PREVIOUS,) and self.kind != "line":
+            raise PayloadError(
+                f"{PREVIOUS!r} goes with line and kpi", field="compare", advice="Name a column."
+            )
+
+
+def _name(value: Any, field: str) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise PayloadError(f"a {type(value).__name__} is not text", field=field)
+    if len(value) > LONGEST_NAME:
+        raise PayloadError(f"{len(value)} characters are too many", field=field, limit=LONGEST_NAME)
+    return value
+
+
+def _names(value: Any, field: str) -> tuple[str, ...]:
+    if value is None or isinstance(value, str):
+        name = _name(value, field)
+        return () if name is None else (name,)
+    if not isinstance(value, Sequence):
+        raise PayloadError(f"a {type(value).__name__} is neither a name nor a list of names", field=field)
+    names = tuple(_name(each, field) or "" for each in value)
+    if "" in names or len(set(names)) < len(names):
+        raise PayloadError("a name is empty or stands twice", field=field)
+    return names
+
+
+def _top(value: Any) -> int:
+    if value is None:
+        return DEFAULT_TOP
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_TOP:
+        raise PayloadError(
+            f"{_shown(value)} is not a number of categories", field="top", limit=f"1 to {MOST_TOP}"
+        )
+    return value
+
+
+def _shown(value: Any) -> str:
+    return repr(value if isinstance(value, int) else str(value)[:40])

@@ -1,0 +1,45 @@
+"""The hook of a database's connection, whatever its kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def database_hook(
+    conn_id: str, *, hook_params: Mapping[str, Any] | None = None, database: str | None = None
+) -> Any:
+    """
+    Return the hook of a connection.
+
+    :param conn_id: The connection.
+    :param hook_params: Further arguments for the hook.
+    :param database: Database or schema in place of the connection's.
+    :raises ConfigurationError: No provider with SQL is installed for it.
+    """
+    from airflow.sdk import BaseHook
+
+    from airflow_provider_whatsapp.client.errors import ConfigurationError
+    from airflow_provider_whatsapp.tables.files import missing
+
+    try:
+        from airflow.providers.common.sql.hooks.sql import DbApiHook
+    except ImportError as error:
+        raise missing("apache-airflow-providers-common-sql", "sql") from error
+    connection: Any = BaseHook.get_connection(conn_id)
+    try:
+        hook = connection.get_hook(hook_params=dict(hook_params or {}))
+    except Exception as error:
+        if "Unknown hook type" not in str(error):
+            raise
+        hook = None
+    if not isinstance(hook, DbApiHook):
+        raise ConfigurationError(
+            f"connection {conn_id!r} is of type {connection.conn_type!r}, for which no provider with SQL is installed",
+            advice="Install it where the task runs: apache-airflow-providers-postgres, say.",
+        )
+    if database:
+        setattr(hook, "database" if hook.conn_type == "postgres" else "schema", database)
+    return hook

@@ -1,0 +1,96 @@
+"""What a report is: its format, and what goes with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.charts.spec import ChartSpec
+from airflow_provider_whatsapp.client.errors import PayloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KINDS = {"csv": "document", "xlsx": "document", "png": "image", "chart": "image", "pdf": "document"}
+"""What each format is sent as."""
+IN_A_HEADER = ("png", "chart", "pdf")
+"""Formats that can stand in the header of a template, and so reach people at any time."""
+CHART_FORMATS = ("chart", "pdf")
+CHART_OPTIONS = ("x", "y", "series", "unit", "compare", "top")
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """
+    How rows become a file.
+
+    :param format: One of :data:`KINDS`.
+    :param spec: The chart; None: none.
+    :param title: Text at the top, or name of the sheet.
+    :param max_rows: Rows of the table at most; None: all that the format takes.
+    :param formulas: Leave texts in a CSV file that a spreadsheet would run.
+    :param rest_at: Where all rows are, said in a PDF that leaves some out.
+    :param locale: How a chart writes numbers and dates; None: as the language does, where Babel knows it.
+    :param language: A language of WhatsApp's templates.
+    :param font: A font file; None: one that has the characters.
+    """
+
+    format: str
+    spec: ChartSpec | None = None
+    title: str | None = None
+    max_rows: int | None = None
+    formulas: bool = False
+    rest_at: str | None = None
+    locale: str | None = None
+    language: str = "en_US"
+    font: str | None = None
+
+    @property
+    def suffix(self) -> str:
+        """The file's suffix, with its point."""
+        return ".png" if self.format == "chart" else f".{self.format}"
+
+
+def options_of(
+    format: str,  # noqa: A002
+    *,
+    chart: str | None = None,
+    chart_options: Mapping[str, Any] | None = None,
+    title: str | None = None,
+    **options: Any,
+) -> ReportOptions:
+    """
+    Return checked options.
+
+    :param format: One of :data:`KINDS`.
+    :param chart: The chart's kind; None: no chart.
+    :param chart_options: Values of :data:`CHART_OPTIONS`.
+    :param title: Text at the top.
+    :param options: The other fields of :class:`ReportOptions`.
+    :raises PayloadError: One of them is no such value, or does not go with the format.
+    """
+    if format not in KINDS:
+        raise PayloadError(f"{format!r} is not known", field="format", advice=f"One of {', '.join(KINDS)}.")
+    max_rows = options.get("max_rows")
+    if max_rows is not None and max_rows < 1:
+        raise PayloadError(f"{max_rows!r} is no number of rows", field="max_rows", advice="1 or more.")
+    given = {name: value for name, value in (chart_options or {}).items() if value is not None}
+    if chart is None:
+        if format == "chart":
+            raise PayloadError(
+                "format='chart' needs a kind", field="chart", advice="line, bar, stacked, area or kpi."
+            )
+        if given:
+            raise PayloadError(
+                "goes with chart only", field=next(iter(given)), advice="Give chart='line', say."
+            )
+        return ReportOptions(format, title=title, **options)
+    if format not in CHART_FORMATS:
+        raise PayloadError(
+            f"{format} shows no chart",
+            field="chart",
+            advice="Give format='chart' or format='pdf', or leave it out.",
+        )
+    # A PDF has its title above the picture.
+    spec = ChartSpec.of(chart, title=title if format == "chart" else None, **given)
+    return ReportOptions(format, spec=spec, title=title, **options)

@@ -1,0 +1,122 @@
+"""Rows into the file of a report, whatever its format."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.tables.rows import Rows, Written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow_provider_whatsapp.reports.options import ReportOptions
+
+LOOKED_AT = 10_000
+"""Rows that a condition sees."""
+LONGEST_CONDITION = 1_000
+
+
+def write_report(path: Path, rows: Rows, options: ReportOptions, *, texts: bool = False) -> Written:
+    """
+    Write a report.
+
+    :param path: The file.
+    :param rows: The rows.
+    :param options: Its format and what goes with it.
+    :param texts: Every value is text, as in a CSV file.
+    :raises PayloadError: The rows are not what the format needs.
+    :raises ConfigurationError: A library is not installed.
+    """
+    if options.format == "csv":
+        from airflow_provider_whatsapp.tables.files import write_csv
+
+        return write_csv(path, rows, max_rows=options.max_rows, formulas=options.formulas)
+    if options.format == "xlsx":
+        from airflow_provider_whatsapp.tables.files import write_xlsx
+
+        return write_xlsx(path, rows, max_rows=options.max_rows, title=options.title)
+    if options.format == "png":
+        from airflow_provider_whatsapp.tables.picture import write_png
+
+        return write_png(path, rows, max_rows=options.max_rows, title=options.title, font=options.font)
+    if options.format == "pdf":
+        return _write_pdf(path, rows, options, texts=texts)
+    return _write_chart(path, rows, options, texts=texts)
+
+
+def _write_chart(path: Path, rows: Rows, options: ReportOptions, *, texts: bool) -> Written:
+    from airflow_provider_whatsapp.charts.locales import known_locale
+    from airflow_provider_whatsapp.charts.render import write_chart
+
+    if options.spec is None:
+        raise PayloadError("format='chart' needs a kind", field="chart")
+    locale = options.locale or known_locale(options.language)
+    return write_chart(path, rows, options.spec, locale=locale, font=options.font, texts=texts)
+
+
+def _write_pdf(path: Path, rows: Rows, options: ReportOptions, *, texts: bool) -> Written:
+    """Write the table, below a chart of all rows where one is asked for."""
+    from airflow_provider_whatsapp.tables.pdf import checked_limit, write_pdf
+
+    limit = checked_limit(options.max_rows)
+    if options.spec is None:
+        return write_pdf(
+            path, rows, title=options.title, max_rows=limit, rest_at=options.rest_at, font=options.font
+        )
+    first: list[Sequence[Any]] = []
+
+    def passing() -> Iterator[Sequence[Any]]:
+        for row in rows.take(None):
+            if len(first) < limit:
+                first.append(row)
+            yield row
+
+    with tempfile.TemporaryDirectory(prefix="whatsapp-") as folder:
+        picture = Path(folder) / "chart.png"
+        drawn = _write_chart(picture, Rows(rows.columns, passing()), options, texts=texts)
+        left_out = drawn.rows - len(first)
+        write_pdf(
+            path,
+            Rows(rows.columns, first),
+            title=options.title,
+            max_rows=limit,
+            picture=picture,
+            left_out=left_out,
+            rest_at=options.rest_at,
+            font=options.font,
+        )
+    return replace(drawn, rows=len(first), left_out=left_out)
+
+
+def is_worth_it(condition: str, rows: Rows) -> tuple[bool, Rows]:
+    """
+    Evaluate a condition over rows, and return its truth and the rows, of which none is lost.
+
+    :param condition: An expression of Jinja, evaluated in its sandbox: ``rows|length > 0``, say, or
+        ``rows[0].failed > 10``; ``rows`` are dicts, :data:`LOOKED_AT` at most.
+    :param rows: The rows.
+    :raises PayloadError: The condition is no expression, or names what is not there.
+    """
+    from jinja2 import StrictUndefined, TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    if len(condition) > LONGEST_CONDITION:
+        raise PayloadError(f"{len(condition):,} characters", field="only_if", limit=LONGEST_CONDITION)
+    head = list(islice(rows.take(None), LOOKED_AT))
+    seen = [dict(zip(rows.columns, row, strict=False)) for row in head]
+    try:
+        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
+        found = bool(environment.compile_expression(condition, undefined_to_none=False)(rows=seen))
+    except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
+        reason = type(error).__name__ if not isinstance(error, TemplateError) else str(error.message)[:200]
+        raise PayloadError(
+            f"cannot be evaluated: {reason}",
+            field="only_if",
+            advice="For example: rows|sum(attribute='failed') > 0",
+        ) from error
+    return found, Rows(rows.columns, chain(head, rows.take(None)))

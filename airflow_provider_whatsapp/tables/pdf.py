@@ -1,0 +1,289 @@
+"""A report as a PDF: title, picture, and the table over pages with its heads on each."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.charts.canvas import FontChain, is_right_to_left
+from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.tables.cells import Column, columns, one_line
+from airflow_provider_whatsapp.tables.files import missing
+from airflow_provider_whatsapp.tables.rows import Written, counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from airflow_provider_whatsapp.tables.rows import Rows
+
+DEFAULT_ROWS = 2_000
+MOST_ROWS = 20_000
+"""Rows of a table that somebody still turns the pages of; more belong into a file."""
+WIDE_FROM = 7
+"""Columns from which the pages lie on their side."""
+
+MARGIN = 14.0
+"""Millimetres, as all lengths here."""
+TITLE, TEXT = 18, 9
+"""Points."""
+ROW, PAD = 6.0, 1.6
+NARROWEST, LEAST_OF_A_TEXT, WIDEST = 12.0, 26.0, 70.0
+"""Of columns."""
+PICTURE = 150.0
+"""Width of a picture at most."""
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+HEAD, ZEBRA, INK, GREY = (18, 84, 84), (240, 245, 245), (24, 32, 38), (98, 108, 116)
+_log = logging.getLogger(__name__)
+
+
+def write_pdf(
+    path: Path,
+    rows: Rows,
+    *,
+    title: str | None = None,
+    max_rows: int | None = None,
+    picture: Path | None = None,
+    left_out: int = 0,
+    rest_at: str | None = None,
+    font: str | None = None,
+) -> Written:
+    """
+    Write rows as a PDF file on A4 pages, with its fonts in it and texts that can be selected.
+
+    :param path: The file.
+    :param rows: The rows.
+    :param title: Text at the top of the first page; None: none.
+    :param max_rows: Rows of the table, up to :data:`MOST_ROWS`; None: :data:`DEFAULT_ROWS`. 0: no table.
+    :param picture: A PNG file above the table: a chart or figures.
+    :param left_out: Rows that are missing from ``rows`` already.
+    :param rest_at: Where all rows are, said where some are left out: an address or a path.
+    :param font: A TrueType file; None: one that has the characters.
+    :raises PayloadError: ``max_rows`` is more than can be read.
+    :raises ConfigurationError: fpdf2 or matplotlib, whose fonts it takes, is not installed.
+    """
+    limit = checked_limit(max_rows)
+    taken = list(rows.take(limit))
+    left_out += rows.count_rest()
+    table = columns(rows.columns, taken)
+    heading = one_line(title or "")
+    note = _note(left_out, rest_at) if limit else ""
+    texts = [heading, note, *(text for column in table for text in (column.title, *column.cells))]
+    page = _Page(wide=len(table) >= WIDE_FROM and bool(limit), texts=texts, font=font)
+    page.title(heading)
+    if picture is not None:
+        page.picture(picture)
+    if limit:
+        page.table(table, len(taken))
+        page.note(note)
+    page.save(path)
+    return Written(len(taken), left_out)
+
+
+def checked_limit(max_rows: int | None) -> int:
+    """
+    Return how many rows the table of a PDF may have.
+
+    :param max_rows: As for :func:`write_pdf`.
+    :raises PayloadError: More than can be read.
+    """
+    if max_rows is not None and max_rows > MOST_ROWS:
+        raise PayloadError(
+            f"nobody turns the pages of {max_rows:,} rows",
+            field="max_rows",
+            limit=MOST_ROWS,
+            advice="Leave it out, or give format='xlsx' or 'csv'.",
+        )
+    return DEFAULT_ROWS if max_rows is None else max_rows
+
+
+def _note(left_out: int, rest_at: str | None) -> str:
+    if not left_out:
+        return ""
+    where = f" All rows: {one_line(rest_at)}" if rest_at else ""
+    return f"{counted(left_out)} more {'row' if left_out == 1 else 'rows'} not shown.{where}"
+
+
+@dataclass(slots=True)
+class _Drawn:
+    """A column with its width in millimetres."""
+
+    column: Column
+    width: float
+
+
+class _Page:
+    """The pages, filled from top to bottom."""
+
+    def __init__(self, *, wide: bool, texts: Sequence[str], font: str | None) -> None:
+        try:
+            from fpdf import FPDF
+        except ImportError as error:
+            raise missing("fpdf2", "pdf") from error
+        logging.getLogger("fontTools").setLevel(logging.WARNING)
+        self._pdf: Any = FPDF(orientation="L" if wide else "P", format="A4")
+        self._pdf.set_margin(MARGIN)
+        self._pdf.c_margin = 0
+        self._pdf.set_auto_page_break(auto=False)
+        self._widths: dict[str, float] = {}
+        self._choose_fonts(set("".join(texts)), font)
+        self._add()
+
+    def _choose_fonts(self, characters: set[str], font: str | None) -> None:
+        chain = FontChain(font)
+        self._drawable = chain.drawable
+        chain.drawable("".join(sorted(characters)))
+        chain.warn_of_unknown()
+        for number, (_, file) in enumerate(chain.files()):
+            self._pdf.add_font(f"font{number}", fname=file)
+        self._pdf.set_fallback_fonts(
+            [f"font{number}" for number in range(1, len(chain.families))], exact_match=False
+        )
+        # Scripts whose letters change with their neighbours, or run from right to left.
+        self._shapes = any("\u0590" <= character <= "\u109f" for character in characters)
+        self._pdf.set_text_shaping(self._shapes)
+
+    def _add(self) -> None:
+        self._pdf.add_page()
+        self._pdf.set_font("font0", size=TEXT)
+        self._pdf.set_text_color(*GREY)
+        self._pdf.text(self._pdf.w - MARGIN - 8, self._pdf.h - MARGIN / 2, str(self._pdf.page_no()))
+        self._y = MARGIN
+
+    @property
+    def _bottom(self) -> float:
+        return float(self._pdf.h) - MARGIN
+
+    @property
+    def _room(self) -> float:
+        return float(self._pdf.w) - 2 * MARGIN
+
+    def title(self, text: str) -> None:
+        if not text:
+            return
+        align = "R" if is_right_to_left(text) else "L"
+        self._pdf.set_font("font0", size=TITLE)
+        self._pdf.set_text_color(*INK)
+        self._pdf.set_xy(MARGIN, self._y)
+        self._pdf.multi_cell(self._room, TITLE * 0.45, self._drawable(text), align=align)
+        self._y = self._pdf.get_y() + TITLE * 0.45 + 2
+        self._pdf.set_font("font0", size=TEXT)
+
+    def picture(self, path: Path) -> None:
+        from PIL import Image
+
+        with Image.open(path) as image:
+            share = image.height / image.width
+        width = min(self._room, PICTURE, (self._bottom - self._y) / share)
+        self._pdf.image(str(path), x=MARGIN, y=self._y, w=width, h=width * share)
+        self._y += width * share + ROW
+
+    def table(self, table: list[Column], rows: int) -> None:
+        drawn = self._laid_out(table)
+        if self._y + 4 * ROW > self._bottom:
+            self._add()
+        self._head(drawn)
+        for row in range(rows):
+            if self._y + ROW > self._bottom:
+                self._add()
+                self._head(drawn)
+            self._row(
+                [(one, one.column.cells[row]) for one in drawn], fill=ZEBRA if row % 2 else None, color=INK
+            )
+        if not rows:
+            self.note("No rows")
+        if len(drawn) < len(table):
+            self.note(f"{len(table) - len(drawn)} more columns did not fit.")
+
+    def note(self, text: str) -> None:
+        if not text:
+            return
+        if self._y + ROW > self._bottom:
+            self._add()
+        self._pdf.set_text_color(*GREY)
+        self._line(MARGIN, self._fit(text, self._room))
+        self._y += ROW
+
+    def _line(self, left: float, text: str) -> None:
+        """Write one line; only a cell has its letters joined and put in order where a script needs that."""
+        if self._shapes:
+            self._pdf.set_xy(left, self._y)
+            self._pdf.cell(self._width(text) + 2, ROW, text)
+        else:
+            self._pdf.text(left, self._y + ROW * 0.7, text)
+
+    def _head(self, drawn: list[_Drawn]) -> None:
+        titles = [(one, one.column.title.replace("_", " ")) for one in drawn]
+        self._row(titles, fill=HEAD, color=(255, 255, 255))
+
+    def _row(
+        self,
+        cells: list[tuple[_Drawn, str]],
+        *,
+        fill: tuple[int, int, int] | None,
+        color: tuple[int, int, int],
+    ) -> None:
+        if fill:
+            self._pdf.set_fill_color(*fill)
+            self._pdf.rect(MARGIN, self._y, sum(one.width for one, _ in cells), ROW, style="F")
+        self._pdf.set_font("font0", size=TEXT)
+        self._pdf.set_text_color(*color)
+        x = MARGIN
+        for one, text in cells:
+            shown = self._fit(text, one.width - 2 * PAD)
+            right = one.column.numeric or is_right_to_left(shown)
+            left = x + one.width - PAD - self._width(shown) if right else x + PAD
+            self._line(left, shown)
+            x += one.width
+        self._y += ROW
+
+    def _laid_out(self, table: list[Column]) -> list[_Drawn]:
+        """Give each column what its texts need: long texts less where the room ends, and the last ones none."""
+        wanted = [self._wanted(column) for column in table]
+        least = [
+            want if column.numeric else min(want, LEAST_OF_A_TEXT)
+            for column, want in zip(table, wanted, strict=True)
+        ]
+        shown = len(table)
+        while shown > 1 and sum(least[:shown]) > self._room:
+            shown -= 1
+        spare = self._room - sum(least[:shown])
+        # What is left goes first to those that want it, each its share, then to all.
+        missing_width = sum(wanted[:shown]) - sum(least[:shown])
+        share = min(1.0, max(0.0, spare) / missing_width) if missing_width else 0.0
+        widths = [low + share * (want - low) for low, want in zip(least[:shown], wanted[:shown], strict=True)]
+        rest = max(0.0, self._room - sum(widths)) / shown
+        return [
+            _Drawn(column, min(width + rest, self._room))
+            for column, width in zip(table, widths, strict=False)
+        ]
+
+    def _wanted(self, column: Column) -> float:
+        longest = sorted({column.title.replace("_", " "), *column.cells}, key=len)[-20:]
+        wanted = max(map(self._width, map(self._drawable, longest))) + 2 * PAD + 0.5
+        return max(NARROWEST, wanted if column.numeric else min(wanted, WIDEST))
+
+    def _width(self, text: str) -> float:
+        if text not in self._widths:
+            if len(self._widths) > 50_000:
+                self._widths.clear()
+            self._widths[text] = float(self._pdf.get_string_width(text))
+        return self._widths[text]
+
+    def _fit(self, text: str, room: float) -> str:
+        """Return a text that fits; what does not is cut."""
+        text = self._drawable(text)
+        if self._width(text) <= room:
+            return text
+        low, high = 0, len(text)
+        while low < high:
+            middle = (low + high + 1) // 2
+            if float(self._pdf.get_string_width(text[:middle] + ELLIPSIS)) <= room:
+                low = middle
+            else:
+                high = middle - 1
+        return text[:low].rstrip() + ELLIPSIS
+
+    def save(self, path: Path) -> None:
+        self._pdf.output(str(path))
