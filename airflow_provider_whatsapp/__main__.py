@@ -14,5 +14,11 @@ def _open_url(url: str) -> Any:
     return opened(url)
 
 
+def _open_database(conn_id: str) -> Any:
+    from airflow_provider_whatsapp.operators._database import database_hook
+
+    return database_hook(conn_id)
+
+
 if __name__ == "__main__":
-    sys.exit(main(open_url=_open_url))
+    sys.exit(main(open_url=_open_url, open_database=_open_database))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp import __version__, doctor, webhook
 from airflow_provider_whatsapp.events import command as receiver
+from airflow_provider_whatsapp.reports import command as report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -124,6 +125,12 @@ def parser() -> argparse.ArgumentParser:
     for flags, fields in RESULTS_OPTIONS:
         results.add_argument(*flags, **fields)
     results.set_defaults(run=results_command)
+    reports = groups.add_parser("report", help=report.HELP, description=report.HELP)
+    commands = reports.add_subparsers(dest="command", required=True, metavar="preview")
+    preview = commands.add_parser("preview", help=report.HELP, description=report.HELP)
+    for flags, fields in report.OPTIONS:
+        preview.add_argument(*flags, **fields)
+    preview.set_defaults(run=report.report_command)
     hooks = groups.add_parser("webhook", help=webhook.HELP, description=webhook.HELP)
     commands = hooks.add_subparsers(dest="command", required=True, metavar="subscribe|status|unsubscribe")
     for name, (text, options) in webhook.COMMANDS.items():
@@ -166,15 +173,21 @@ def results_command(given: argparse.Namespace) -> int:
     return NO_CHANGE
 
 
-def main(arguments: Sequence[str] | None = None, *, open_url: Callable[[str], Any] = Path) -> int:
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    open_url: Callable[[str], Any] = Path,
+    open_database: Callable[[str], Any] | None = None,
+) -> int:
     """
     Run a command and return the exit status.
 
     :param arguments: The command line; None: this process's.
     :param open_url: Returns the path of a file in an object store, by means of Airflow.
+    :param open_database: Returns the hook of a database's connection, by means of Airflow.
     """
     given = parser().parse_args(arguments)
-    given.open_url = open_url
+    given.open_url, given.open_database = open_url, open_database
     status: int = given.run(given)
     return status
 

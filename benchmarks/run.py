@@ -45,6 +45,7 @@ BENCHMARKS: list[tuple[str, int, list[str], list[str]]] = [
     ("pacing_model", 1, [], []),
     ("templates_plan", 1, [], ["--templates", "100"]),
     ("triggers_loop", 1, [], ["--triggers", "200"]),
+    ("reports", 1, [], []),
     ("sandbox_throughput", 3, [], ["--messages", "5000"]),
     ("sandbox_page", 1, [], ["--messages", "500", "--times", "2"]),
     ("receiver", 1, [], ["--seconds", "2"]),

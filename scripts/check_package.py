@@ -27,7 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "airflow_provider_whatsapp"
 
-KINDS = {".css", ".html", ".js", ".json", ".py", ".svg", ".typed", ".yaml"}
+KINDS = {".css", ".html", ".js", ".json", ".pdf", ".png", ".py", ".svg", ".typed", ".yaml"}
 """What a file in the wheel may be."""
 
 REQUIRED = {
@@ -35,6 +35,10 @@ REQUIRED = {
     f"{PACKAGE}/get_provider_info.py",
     f"{PACKAGE}/message_templates/template.schema.json",
     f"{PACKAGE}/notifications/airflow_alert.yaml",
+    f"{PACKAGE}/reports/airflow_report.yaml",
+    f"{PACKAGE}/reports/airflow_report_pdf.yaml",
+    f"{PACKAGE}/reports/sample.pdf",
+    f"{PACKAGE}/reports/sample.png",
     f"{PACKAGE}/sandbox/page/static/page.css",
     f"{PACKAGE}/sandbox/page/static/page.js",
     f"{PACKAGE}/sandbox/page/templates/base.html",

@@ -17,6 +17,8 @@ FLOORS = {
     "delivery": 2,
     "events": 2,
     "message_templates": 2,
+    "charts": 2,
+    "reports": 2,
     "tables": 2,
     "cli": 2,
     "connect": 2,

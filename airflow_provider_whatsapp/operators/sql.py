@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SqlToWhatsAppOperator"]
 
-CHART_FIELDS = ("chart", "x", "y", "series", "unit", "compare", "top", "locale")
+CHART_FIELDS = ("chart", "x", "y", "series", "unit", "compare", "top", "locale", "figures")
 
 
 class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
@@ -71,6 +71,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
     :param unit: An ISO 4217 currency code, ``%``, or a word. (templated)
     :param compare: ``previous``, or the column to compare with. (templated)
     :param top: Categories that bars show; None: 12. (templated)
+    :param figures: Columns whose last values stand above chart and table of a ``pdf``, four at most. (templated)
     :param locale: How a chart writes numbers and dates; None: as the template's language does. (templated)
     :param rest_at: Where all rows are, said in a PDF that leaves some out. (templated)
     :param csv_formulas: Leave texts that a spreadsheet would run as formulas as they are in a CSV file; False: an
@@ -174,6 +175,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
         compare: str | Sequence[str] | None = None,
         top: int | str | None = None,
         locale: str | None = None,
+        figures: str | Sequence[str] | None = None,
         rest_at: str | None = None,
         csv_formulas: bool | str = False,
         font: str | None = None,
@@ -213,6 +215,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
         self.compare = compare
         self.top: Any = top
         self.locale = locale
+        self.figures = figures
         self.rest_at = rest_at
         self.dry_run: Any = dry_run
         self.preview_path = preview_path
@@ -268,6 +271,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
             self.format,
             chart=self.chart,
             chart_options={name: getattr(self, name) for name in CHART_OPTIONS},
+            figures=self.figures,
             title=self.title,
             max_rows=self.max_rows,
             formulas=self.csv_formulas,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.charts.spec import ChartSpec
+from airflow_provider_whatsapp.charts.spec import PREVIOUS, ChartSpec
 from airflow_provider_whatsapp.client.errors import PayloadError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class ReportOptions:
 
     :param format: One of :data:`KINDS`.
     :param spec: The chart; None: none.
+    :param figures: The figures of a PDF; None: none.
     :param title: Text at the top, or name of the sheet.
     :param max_rows: Rows of the table at most; None: all that the format takes.
     :param formulas: Leave texts in a CSV file that a spreadsheet would run.
@@ -37,6 +38,7 @@ class ReportOptions:
 
     format: str
     spec: ChartSpec | None = None
+    figures: ChartSpec | None = None
     title: str | None = None
     max_rows: int | None = None
     formulas: bool = False
@@ -56,6 +58,7 @@ def options_of(
     *,
     chart: str | None = None,
     chart_options: Mapping[str, Any] | None = None,
+    figures: Any = None,
     title: str | None = None,
     **options: Any,
 ) -> ReportOptions:
@@ -65,6 +68,7 @@ def options_of(
     :param format: One of :data:`KINDS`.
     :param chart: The chart's kind; None: no chart.
     :param chart_options: Values of :data:`CHART_OPTIONS`.
+    :param figures: Columns whose last values stand above the table of a PDF, four at most.
     :param title: Text at the top.
     :param options: The other fields of :class:`ReportOptions`.
     :raises PayloadError: One of them is no such value, or does not go with the format.
@@ -74,13 +78,20 @@ def options_of(
     max_rows = options.get("max_rows")
     if max_rows is not None and max_rows < 1:
         raise PayloadError(f"{max_rows!r} is no number of rows", field="max_rows", advice="1 or more.")
+    if figures:
+        if format != "pdf":
+            raise PayloadError(
+                "goes with format='pdf' only", field="figures", advice="Give chart='kpi' for a picture."
+            )
+        unit = (chart_options or {}).get("unit")
+        options["figures"] = ChartSpec.of("kpi", y=figures, unit=unit, compare=PREVIOUS)
     given = {name: value for name, value in (chart_options or {}).items() if value is not None}
     if chart is None:
         if format == "chart":
             raise PayloadError(
                 "format='chart' needs a kind", field="chart", advice="line, bar, stacked, area or kpi."
             )
-        if given:
+        if given.keys() - ({"unit"} if figures else set()):
             raise PayloadError(
                 "goes with chart only", field=next(iter(given)), advice="Give chart='line', say."
             )

@@ -62,6 +62,7 @@ def render_pdf(
     path: str | Path,
     *,
     title: str | None = None,
+    figures: str | Sequence[str] | None = None,
     chart: str | None = None,
     x: str | None = None,
     y: str | Sequence[str] | None = None,
@@ -82,6 +83,8 @@ def render_pdf(
     :param rows: As for :func:`render_chart`.
     :param path: The file that is written.
     :param title: Text at the top of the first page.
+    :param figures: Columns with numbers, four at most: the last row's values stand below the title, with what they were
+        in the row before.
     :param chart: The chart's kind; None: no chart.
     :param x: As for :func:`render_chart`, and so are ``y``, ``series``, ``unit``, ``compare`` and ``top``.
     :param max_rows: Rows of the table, 1 to 20,000; None: 2,000. The chart is of all.
@@ -97,6 +100,7 @@ def render_pdf(
         "pdf",
         chart=chart,
         chart_options=chosen,
+        figures=figures,
         title=title,
         max_rows=max_rows,
         rest_at=rest_at,

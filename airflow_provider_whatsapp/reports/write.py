@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
+from collections import deque
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,47 +50,65 @@ def write_report(path: Path, rows: Rows, options: ReportOptions, *, texts: bool 
 
 
 def _write_chart(path: Path, rows: Rows, options: ReportOptions, *, texts: bool) -> Written:
-    from airflow_provider_whatsapp.charts.locales import known_locale
     from airflow_provider_whatsapp.charts.render import write_chart
 
     if options.spec is None:
         raise PayloadError("format='chart' needs a kind", field="chart")
-    locale = options.locale or known_locale(options.language)
-    return write_chart(path, rows, options.spec, locale=locale, font=options.font, texts=texts)
+    return write_chart(path, rows, options.spec, locale=_locale(options), font=options.font, texts=texts)
 
 
 def _write_pdf(path: Path, rows: Rows, options: ReportOptions, *, texts: bool) -> Written:
-    """Write the table, below a chart of all rows where one is asked for."""
+    """Write the table, below figures and a chart of all rows where they are asked for."""
+    from airflow_provider_whatsapp.charts.data import collect_figures
+    from airflow_provider_whatsapp.charts.locales import Formats
     from airflow_provider_whatsapp.tables.pdf import checked_limit, write_pdf
 
     limit = checked_limit(options.max_rows)
-    if options.spec is None:
-        return write_pdf(
-            path, rows, title=options.title, max_rows=limit, rest_at=options.rest_at, font=options.font
-        )
+    texts_of: dict[str, Any] = {
+        "title": options.title,
+        "max_rows": limit,
+        "rest_at": options.rest_at,
+        "font": options.font,
+    }
+    if options.spec is None and options.figures is None:
+        return write_pdf(path, rows, **texts_of)
     first: list[Sequence[Any]] = []
+    last: deque[Sequence[Any]] = deque(maxlen=2)
+    left_out = 0
 
     def passing() -> Iterator[Sequence[Any]]:
+        nonlocal left_out
         for row in rows.take(None):
             if len(first) < limit:
                 first.append(row)
+            else:
+                left_out += 1
+            last.append(row)
             yield row
 
     with tempfile.TemporaryDirectory(prefix="whatsapp-") as folder:
-        picture = Path(folder) / "chart.png"
-        drawn = _write_chart(picture, Rows(rows.columns, passing()), options, texts=texts)
-        left_out = drawn.rows - len(first)
-        write_pdf(
+        picture = None
+        if options.spec is None:
+            deque(passing(), maxlen=0)
+        else:
+            picture = Path(folder) / "chart.png"
+            _write_chart(picture, Rows(rows.columns, passing()), options, texts=texts)
+        figures = options.figures and collect_figures(Rows(rows.columns, last), options.figures, texts=texts)
+        return write_pdf(
             path,
             Rows(rows.columns, first),
-            title=options.title,
-            max_rows=limit,
+            figures=figures or (),
+            formats=Formats(_locale(options), options.figures.unit) if options.figures else None,
             picture=picture,
             left_out=left_out,
-            rest_at=options.rest_at,
-            font=options.font,
+            **texts_of,
         )
-    return replace(drawn, rows=len(first), left_out=left_out)
+
+
+def _locale(options: ReportOptions) -> str:
+    from airflow_provider_whatsapp.charts.locales import known_locale
+
+    return options.locale or known_locale(options.language)
 
 
 def is_worth_it(condition: str, rows: Rows) -> tuple[bool, Rows]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.charts.canvas import FontChain, is_right_to_left
+from airflow_provider_whatsapp.charts.kpi import NO_FIGURE
+from airflow_provider_whatsapp.charts.locales import DEFAULT_LOCALE, Formats
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.tables.cells import Column, columns, one_line
 from airflow_provider_whatsapp.tables.files import missing
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from airflow_provider_whatsapp.charts.data import Figure
     from airflow_provider_whatsapp.tables.rows import Rows
 
 DEFAULT_ROWS = 2_000
@@ -44,6 +47,8 @@ def write_pdf(
     *,
     title: str | None = None,
     max_rows: int | None = None,
+    figures: Sequence[Figure] = (),
+    formats: Formats | None = None,
     picture: Path | None = None,
     left_out: int = 0,
     rest_at: str | None = None,
@@ -56,6 +61,8 @@ def write_pdf(
     :param rows: The rows.
     :param title: Text at the top of the first page; None: none.
     :param max_rows: Rows of the table, up to :data:`MOST_ROWS`; None: :data:`DEFAULT_ROWS`. 0: no table.
+    :param figures: Figures below the title, with what they were before.
+    :param formats: How figures are written; None: as in American English.
     :param picture: A PNG file above the table: a chart or figures.
     :param left_out: Rows that are missing from ``rows`` already.
     :param rest_at: Where all rows are, said where some are left out: an address or a path.
@@ -69,9 +76,12 @@ def write_pdf(
     table = columns(rows.columns, taken)
     heading = one_line(title or "")
     note = _note(left_out, rest_at) if limit else ""
-    texts = [heading, note, *(text for column in table for text in (column.title, *column.cells))]
+    names = [figure.name for figure in figures]
+    texts = [heading, note, *names, *(text for column in table for text in (column.title, *column.cells))]
     page = _Page(wide=len(table) >= WIDE_FROM and bool(limit), texts=texts, font=font)
     page.title(heading)
+    if figures:
+        page.figures(figures, formats or Formats(DEFAULT_LOCALE))
     if picture is not None:
         page.picture(picture)
     if limit:
@@ -169,6 +179,27 @@ class _Page:
         self._pdf.multi_cell(self._room, TITLE * 0.45, self._drawable(text), align=align)
         self._y = self._pdf.get_y() + TITLE * 0.45 + 2
         self._pdf.set_font("font0", size=TEXT)
+
+    def figures(self, figures: Sequence[Figure], formats: Formats) -> None:
+        """Write figures beside each other: name, value, and how it has changed."""
+        width = self._room / len(figures)
+        for number, figure in enumerate(figures):
+            lines = [(figure.name.replace("_", " "), TEXT, GREY), (NO_FIGURE, TITLE, INK)]
+            if figure.value is not None:
+                lines[1] = (formats.number(figure.value, compact=abs(figure.value) >= 1e7), TITLE, INK)
+                if figure.compared is not None:
+                    change = formats.change(figure.value, figure.compared)
+                    lines.append((f"{change} ({formats.number(figure.compared, compact=True)})", TEXT, INK))
+            y = self._y
+            for text, size, color in lines:
+                self._pdf.set_font("font0", size=size)
+                self._pdf.set_text_color(*color)
+                self._widths.clear()
+                self._pdf.text(MARGIN + number * width, y + size * 0.38, self._fit(text, width - 2 * PAD))
+                y += size * 0.5
+        self._widths.clear()
+        self._pdf.set_font("font0", size=TEXT)
+        self._y += (TITLE + 2 * TEXT) * 0.5 + ROW
 
     def picture(self, path: Path) -> None:
         from PIL import Image

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -116,3 +117,21 @@ def test_sql_report(run_dag, sandbox, format_):
     assert message["to"] == "15550100199"
     kind = "image" if format_ == "png" else "document"
     assert message["payload"][kind]["caption"] == "Sales of the last seven days, by product."
+
+
+def test_daily_figures(run_dag, sandbox):
+    """The example, as it is, after the one that fills the database."""
+    from airflow_provider_whatsapp.cli import main
+
+    for name in ("airflow_report", "airflow_report_pdf"):
+        stock = Path(__file__).parents[2] / "airflow_provider_whatsapp" / "reports" / f"{name}.yaml"
+        assert main(["templates", "apply", str(stock)]) == 0
+        sandbox.post("templates", name=name, language="en_US", status="APPROVED")
+    run_dag("sql_report", to="+1 555 010 0199", format="csv")
+
+    assert run_dag("daily_figures", managers=["+1 555 010 0199"])[0] == "success"
+    headers = [
+        message["payload"]["template"]["components"][0]["parameters"][0]["type"]
+        for message in sandbox.messages[1:]
+    ]
+    assert headers == ["image", "document"]

@@ -41,6 +41,8 @@ def _is_there(words: list[str]) -> bool:
         return _module(rest[1:])
     if program == "airflow":
         return _airflow(rest)
+    if program == "cp":
+        return all((ROOT / word).is_file() for word in rest[:-1])
     if program == "export":
         return True
     return program in FOREIGN or program.startswith(".venv/bin/") or (ROOT / program).is_file()

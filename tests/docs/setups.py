@@ -65,10 +65,17 @@ def _alerts(folder: Path, dags: Path, sandbox: Any) -> None:
 
 
 def _reports(folder: Path, dags: Path, sandbox: Any) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
     for day in (datetime.now(UTC), datetime.now(UTC) + timedelta(days=1)):
         file = folder / "reports" / f"{day:%Y-%m-%d}" / "sales.pdf"
         file.parent.mkdir(parents=True)
         file.write_bytes(b"%PDF-1.7\n%%EOF\n")
+        table = pa.Table.from_pylist(
+            [{"product": name, "sales": units * price} for name, units, price in SALES]
+        )
+        parquet.write_table(table, file.with_suffix(".parquet"))
     template(
         sandbox,
         "weekly_sales_report",
@@ -82,6 +89,16 @@ def _reports(folder: Path, dags: Path, sandbox: Any) -> None:
     with sqlite3.connect(folder / "warehouse.db") as database:
         database.execute("CREATE TABLE orders (product TEXT, units INTEGER, price REAL)")
         database.executemany("INSERT INTO orders VALUES (?, ?, ?)", SALES)
+    for name, header in (("airflow_report", "IMAGE"), ("airflow_report_pdf", "DOCUMENT")):
+        template(
+            sandbox, name, "Report: {{title}} From {{source}}. Of {{when}}, end.", header=header, named=True
+        )
+    with sqlite3.connect(folder / "warehouse.db") as opened:
+        opened.executescript(
+            "CREATE TABLE invoices (day, amount); INSERT INTO invoices VALUES ('2026-01-01', 5), ('2026-01-02', 7);"
+            "CREATE TABLE checks (day, step, failed);"
+            f"INSERT INTO checks VALUES ('{datetime.now(UTC):%Y-%m-%d}', 'load', 2);"
+        )
 
 
 def _tests(folder: Path, dags: Path, sandbox: Any) -> None:

@@ -50,9 +50,19 @@ def test_a_pdf_has_title_picture_and_the_table_with_heads_on_each_page(tmp_path)
 
 def test_a_pdf_says_what_it_leaves_out_and_charts_all(tmp_path):
     path = render_pdf(
-        DAYS, tmp_path / "r.pdf", chart="kpi", y="sales", max_rows=5, rest_at="s3://reports/all.csv"
+        DAYS,
+        tmp_path / "r.pdf",
+        chart="line",
+        x="day",
+        y="sales",
+        figures="sales",
+        unit="EUR",
+        max_rows=5,
+        rest_at="s3://reports/all.csv",
     )
     joined = "\n".join(texts_of(path))
+    assert "€490" in joined
+    assert "+2.1% (€480)" in joined
 
     assert "45 more rows not shown. All rows: s3://reports/all.csv" in joined
     assert "2026-01-05" in joined
@@ -147,6 +157,11 @@ def test_a_condition_that_cannot_be_evaluated_is_an_error(condition):
         pytest.param({"format": "csv", "chart": "line"}, "csv shows no chart", id="chart in a CSV file"),
         pytest.param(
             {"format": "pdf", "chart_options": {"x": "day"}}, "x: goes with chart only", id="x alone"
+        ),
+        pytest.param(
+            {"format": "chart", "chart": "bar", "figures": "n"},
+            "figures: goes with format='pdf'",
+            id="figures",
         ),
         pytest.param({"format": "docx"}, "'docx' is not known", id="format"),
         pytest.param({"format": "pdf", "max_rows": 0}, "0 is no number of rows", id="rows"),

@@ -1,0 +1,69 @@
+"""
+Yesterday's sales to a group of managers: a picture of figures, and a PDF with figures, chart and table.
+
+Shows: `SqlToWhatsAppOperator` with `format="chart"` and `format="pdf"`, the stock templates of reports, and `only_if`,
+which sends nothing on a day that is not worth a message.
+
+Needs: `pip install '.[sql,charts,pdf]'` in the package's folder, the connections `maton_whatsapp_default` and
+`sales_db` (sql_report.py shows both, and its first task fills the database), and the two stock templates, approved:
+
+    python -m airflow_provider_whatsapp templates apply airflow_provider_whatsapp/reports/airflow_report.yaml
+    python -m airflow_provider_whatsapp templates apply airflow_provider_whatsapp/reports/airflow_report_pdf.yaml
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import Param, dag
+
+from airflow_provider_whatsapp.operators.sql import SqlToWhatsAppOperator
+
+DATABASE = "sales_db"
+
+DAILY = """
+SELECT date AS day, SUM(units * unit_price) AS sales, COUNT(*) AS orders
+FROM orders
+GROUP BY date
+ORDER BY date
+"""
+
+
+@dag(
+    schedule=None,  # "0 7 * * *" for every morning at seven
+    catchup=False,
+    params={"managers": Param(["+1 555 010 0199"], type="array", title="Recipients")},
+    tags=["whatsapp", "example"],
+    doc_md=__doc__,
+)
+def daily_figures() -> None:
+    figures = SqlToWhatsAppOperator(
+        task_id="figures",
+        to="{{ params.managers }}",
+        conn_id=DATABASE,
+        sql=DAILY,
+        format="chart",
+        chart="kpi",
+        y=["sales", "orders"],
+        compare="previous",
+        title="Sales of yesterday",
+        template_name="airflow_report",
+    )
+    report = SqlToWhatsAppOperator(
+        task_id="report",
+        to="{{ params.managers }}",
+        conn_id=DATABASE,
+        sql=DAILY,
+        format="pdf",
+        figures=["sales", "orders"],
+        chart="line",
+        x="day",
+        y="sales",
+        unit="USD",
+        title="Sales by day",
+        filename="Sales by day",
+        template_name="airflow_report_pdf",
+        only_if="rows[-1].orders > 0",
+    )
+    figures >> report
+
+
+daily_figures()
