@@ -73,6 +73,9 @@ def test_everything_is_there_after_a_new_start(start, tools):
     first.control("POST", "recipients", wa_id="15550002222", on_whatsapp=False)
     first.control("POST", "accounts", onboarding="ELIGIBLE", refuse_marketing=True)
     first.call("POST", first.waba, params={"is_enabled_for_insights": "true"})
+    blocked = first.control(
+        "POST", "health_status", entity_type="WABA", can_send_message="BLOCKED", refused=True
+    )
     first.control("POST", "faults", kind="status", status=418, times=2, path="/never")
     profile = {"messaging_product": "whatsapp", "about": "We are here"}
     first.call("POST", f"{first.number}/whatsapp_business_profile", json=profile)
@@ -105,6 +108,8 @@ def test_everything_is_there_after_a_new_start(start, tools):
     assert about["data"][0]["about"] == "We are here"
     account = second.control("POST", "accounts")
     assert (account["onboarding"], account["refuse_marketing"]) == ("ELIGIBLE", True)
+    assert second.control("GET", "health_status") == blocked
+    assert "error" in second.call("GET", second.waba, params={"fields": "health_status"}).json()
     insights = second.call("GET", second.waba, params={"fields": "is_enabled_for_insights"}).json()
     assert insights["is_enabled_for_insights"] is True
     known = second.session.get(f"{second.url}/connections/{connection['connection_id']}").json()["connection"]
