@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ HEAVY = (
     "airflow.io",
 )
 USUAL = ("-q", "-x", "--no-header", "-p", "no:cacheprovider", "--timeout", "60", "--hypothesis-seed", "0")
+# Plugins that the parent has imported already are said to be seen too late; they assert nothing.
+QUIET = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 CHOSEN = "not browser and not clients"
 
 
@@ -112,7 +115,7 @@ def run(task: dict[str, Any], answer: Path) -> int:
     import pytest
 
     coverage = None
-    usual = [*USUAL, "-m", CHOSEN]
+    usual = [*USUAL, *QUIET, "-m", CHOSEN]
     if task["do"] == "learn":
         import coverage as measure
 
@@ -154,6 +157,8 @@ def in_a_fork(task: dict[str, Any], scratch: Path, seconds: float) -> dict[str, 
         code = 3
         try:
             code = run(task, answer)
+        except BaseException:
+            traceback.print_exc()
         finally:
             sys.stdout.flush()
             os._exit(code)

@@ -60,7 +60,7 @@ SLOW = 8.0
 AT_ONCE = 3.0
 """Seconds of the tests that a mutant meets first; most need no others."""
 AT_MOST = 60.0
-"""Seconds of the tests that a mutant meets in all."""
+"""Seconds of the tests that a mutant meets in all, where ``--most`` does not say otherwise."""
 KEPT = ROOT / "build" / "mutants"
 
 
@@ -157,11 +157,10 @@ def learn(workers: list[Worker], *, stale: bool) -> dict[str, dict[str, Any]]:
     def one(worker: Worker, task: tuple[str, str]) -> None:
         name, now = task
         answer = worker.ask(do="learn", file=name)
-        if answer["code"] not in (0, 5):
-            print(
-                f"{name}: exit code {answer['code']}; left out: {answer['failed']}\n{answer['end']}",
-                flush=True,
-            )
+        if answer["code"] not in (0, 1, 5):
+            raise RuntimeError(f"{name}: pytest ended with {answer['code']}: {answer['end']}")
+        if answer["code"] == 1:
+            print(f"{name}: not regarded, for they fail or are skipped: {answer['failed']}", flush=True)
         passed = {test: it for test, it in answer["tests"].items() if test not in answer["failed"]}
         found[name] = {"test": now, "code": code or "unknown", "tests": passed}
         kept.write_text(json.dumps({**known, **found}))
@@ -175,7 +174,7 @@ def learn(workers: list[Worker], *, stale: bool) -> dict[str, dict[str, Any]]:
     return tests
 
 
-def meeting(mutant: Mutant, tests: dict[str, dict[str, Any]]) -> tuple[list[str], list[str]]:
+def meeting(mutant: Mutant, tests: dict[str, dict[str, Any]], most: float) -> tuple[list[str], list[str]]:
     """Return the tests that a mutant meets at once, and those after them."""
     module = mutant.module
     inside = f"{module}:{mutant.function}"
@@ -196,15 +195,15 @@ def meeting(mutant: Mutant, tests: dict[str, dict[str, Any]]) -> tuple[list[str]
     total = 0.0
     for _, seconds, test in sorted(chosen):
         total += seconds + 0.002
-        if total > AT_MOST:
+        if total > most:
             break
         (first if total <= AT_ONCE else then).append(test)
     return (first, then) if first else (then, [])
 
 
-def judge(worker: Worker, mutant: Mutant, tests: dict[str, dict[str, Any]]) -> tuple[str, str]:
+def judge(worker: Worker, mutant: Mutant, tests: dict[str, dict[str, Any]], most: float) -> tuple[str, str]:
     """Return what became of a mutant: ``killed``, ``survived`` or ``unreached``, and the test that killed it."""
-    first, then = meeting(mutant, tests)
+    first, then = meeting(mutant, tests, most)
     if not first:
         return "unreached", ""
     for chosen in filter(None, (first, then)):
@@ -247,6 +246,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--line", type=int, nargs="*", help="only mutants that begin in these lines")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--minutes", type=float, default=55, help="begin no mutant after these (default: 55)")
+    parser.add_argument("--most", type=float, default=AT_MOST, help="seconds of tests for each (default: 60)")
     parser.add_argument(
         "--stale", action="store_true", help="learn changed tests alone, whatever else has changed"
     )
@@ -276,7 +276,7 @@ def main() -> int:
             def one(worker: Worker, mutant: Mutant) -> None:
                 if time.monotonic() - began > options.minutes * 60:
                     return
-                status, test = judge(worker, mutant, tests)
+                status, test = judge(worker, mutant, tests, options.most)
                 results.append((mutant, status, test))
                 if status != "killed":
                     print(line_of(mutant, status), flush=True)

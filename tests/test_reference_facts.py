@@ -22,10 +22,11 @@ def load():
 FACTS = load()
 
 
-@pytest.mark.skipif(not REFERENCE.exists(), reason=f"the published description is not at {REFERENCE}")
-@pytest.mark.parametrize("name", FACTS.MADE)
-def test_the_facts_are_those_of_the_description(name):
-    assert (FACTS.DATA / name).read_text("utf-8") == FACTS.text(FACTS.MADE[name](REFERENCE))
+if REFERENCE.exists():  # a checkout has no copy of it, and needs none
+
+    @pytest.mark.parametrize("name", FACTS.MADE)
+    def test_the_facts_are_those_of_the_description(name):
+        assert (FACTS.DATA / name).read_text("utf-8") == FACTS.text(FACTS.MADE[name](REFERENCE))
 
 
 @pytest.mark.parametrize("name", FACTS.MADE)

@@ -28,7 +28,7 @@ from airflow_provider_whatsapp.client.errors import (
     RateLimitError,
     WhatsAppError,
 )
-from airflow_provider_whatsapp.client.pace_board import Board, SharedBoard
+from airflow_provider_whatsapp.client.pace_board import Board, SharedBoard, open_board
 from airflow_provider_whatsapp.client.rate_limit import Departure, Pacer
 from airflow_provider_whatsapp.client.retry import RequestRetry
 from airflow_provider_whatsapp.client.transport import Call, Transport
@@ -392,6 +392,36 @@ class TestBoard:
         one.put(2, 3.0)
         with two.locked() as numbers:
             assert list(numbers) == [1.0, 0.0, 3.0]
+
+
+@pytest.fixture(params=["machine", "process"])
+def folder(request, tmp_path, monkeypatch):
+    """Where boards are; in the second case there is no such place."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    if request.param == "process":
+        monkeypatch.setattr(
+            "airflow_provider_whatsapp.client.pace_board.own_folder", lambda: tmp_path / "none"
+        )
+    return request.param
+
+
+@pytest.mark.parametrize("more", [0, 5])
+def test_a_board_has_room_for_all_that_it_is_asked_for(folder, more):
+    board = open_board("account", 3, more=more)
+    with board.locked() as numbers:
+        assert list(numbers) == [0.0] * (3 + more)
+    assert isinstance(board, SharedBoard) is (folder == "machine")
+
+
+def test_a_version_that_knows_less_of_a_board_shares_what_it_knows(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    older, newer = open_board("account", 3), open_board("account", 3, more=5)
+    with newer.locked() as numbers:
+        numbers[2], numbers[7] = 2.0, 7.0
+    with older.locked() as numbers:
+        assert list(numbers) == [0.0, 0.0, 2.0]
+    with open_board("account", 4).locked() as numbers:
+        assert list(numbers) == [0.0] * 4, "another size is another rate"
 
 
 def test_a_lock_of_a_board_is_asked_for_without_waiting(tmp_path, monkeypatch):

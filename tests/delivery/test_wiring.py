@@ -16,6 +16,7 @@ from airflow_provider_whatsapp.client.errors import (
     APIError,
     NotSentError,
     OutcomeUnknownError,
+    PayloadError,
     RateLimitError,
     RecipientError,
     ServerError,
@@ -277,6 +278,31 @@ def test_a_claim_carries_the_epoch_of_its_try_to_its_message():
         ).run(rows(1), Report())
 
     assert got == ["1.0", "2.0"]
+
+
+def test_what_an_earlier_try_sent_keeps_its_callback_data_where_the_row_is_still_good_for_it():
+    store = Kept()
+
+    def lose(to):
+        raise OutcomeUnknownError("lost")
+
+    def data(row, epoch):
+        if len(found) >= 2 and row.position == 1:
+            raise PayloadError("is too long", field="callback_data")
+        return f"{epoch}.{row.position}"
+
+    found = []
+    for number in (1, 2):
+        ledger = begun(store, 2, number)
+        delivery_of(
+            ledger,
+            Sends(lose),
+            rules={"run": 9},
+            callback_data=data,
+            take=lambda row, outcome: found.append(outcome.callback_data),
+        ).run(rows(2), Report())
+
+    assert found == ["1.0", "1.1", "1.0", None]
 
 
 @pytest.mark.parametrize("count", [2, 30])

@@ -1,0 +1,103 @@
+"""From a sensor over its trigger to the poll and back: what was asked for arrives, and so does the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+
+import pytest
+
+from airflow_provider_whatsapp._compat import AirflowFailException, AirflowSensorTimeout
+from airflow_provider_whatsapp.sensors.health import WhatsAppHealthSensor
+from airflow_provider_whatsapp.sensors.messages import MessageStatusSensor
+from airflow_provider_whatsapp.sensors.templates import TemplateApprovalSensor
+
+try:
+    from airflow.sdk.exceptions import TaskDeferred
+except ImportError:
+    from airflow.exceptions import TaskDeferred
+
+USUAL = {"task_id": "wait", "poke_interval": 7, "timeout": 70, "maton_conn_id": "another"}
+SENSORS = {
+    "messages": (
+        MessageStatusSensor,
+        {"message_ids": ["wamid.A", "wamid.B"], "status": "read", "phone_number_id": "11"},
+        {"message_ids": ["wamid.A", "wamid.B"], "status": "read", "phone_number_id": "11"},
+    ),
+    "templates": (
+        TemplateApprovalSensor,
+        {
+            "template_name": "late",
+            "language": "de",
+            "category": "UTILITY",
+            "waba_id": "22",
+            "on_drift": "warn",
+        },
+        {"wanted": [["late", "de", "UTILITY"]], "waba_id": "22", "fail_on_drift": False},
+    ),
+    "health": (
+        WhatsAppHealthSensor,
+        {"template_name": "late", "language": "de", "phone_number_id": "11", "waba_id": "22"},
+        {"template_name": "late", "language": "de", "phone_number_id": "11", "waba_id": "22"},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SENSORS)
+def test_what_a_sensor_is_asked_for_is_what_its_trigger_waits_for(kind):
+    made, given, expected = SENSORS[kind]
+    before = time.time()
+    with pytest.raises(TaskDeferred) as caught:
+        made(**USUAL, **given)._wait_in_triggerer()
+
+    path, arguments = caught.value.trigger.serialize()
+    end = arguments.pop("end_time")
+    assert arguments == {**expected, "maton_conn_id": "another", "poke_interval": 7.0}
+    assert before + 70 <= end <= time.time() + 70
+    assert caught.value.method_name == "execute_complete"
+    assert caught.value.timeout == timedelta(seconds=130), "Airflow's own limit comes after the trigger's"
+    again = type(caught.value.trigger)(**arguments, end_time=end)
+    assert again.serialize() == (path, {**arguments, "end_time": end})
+
+
+EVENTS = {
+    "messages": ({"state": "reached", "message": "x", "statuses": {"wamid.A": {}}}, {"wamid.A": {}}),
+    "templates": ({"state": "approved", "message": "x", "templates": [], "drift": []}, []),
+    "health": ({"state": "ready", "message": "x", "health": {"state": "AVAILABLE"}}, {"state": "AVAILABLE"}),
+}
+
+
+@pytest.mark.parametrize("kind", SENSORS)
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [(None, None), ("timeout", AirflowSensorTimeout), ("error", AirflowFailException)],
+    ids=["well", "timeout", "error"],
+)
+def test_what_a_trigger_found_is_what_the_sensor_ends_with(kind, state, error):
+    made, given, _ = SENSORS[kind]
+    event, found = EVENTS[kind]
+    sensor = made(**USUAL, **given)
+    if error is None:
+        assert sensor.execute_complete({}, event) == found
+    else:
+        with pytest.raises(error, match="what it says"):
+            sensor.execute_complete({}, {**event, "state": state, "message": "what it says"})
+
+
+@pytest.mark.parametrize("kind", SENSORS)
+def test_a_trigger_polls_the_account_that_it_was_given(sandbox, kind):
+    """What is asked for is in the path: a message, an account, a number. None of them exists."""
+    made, given, _ = SENSORS[kind]
+    usual = {**USUAL, "maton_conn_id": "maton_whatsapp_default", "timeout": 20}
+    with pytest.raises(TaskDeferred) as caught:
+        made(**usual, **given)._wait_in_triggerer()
+
+    async def event():
+        return [each.payload async for each in caught.value.trigger.run()][-1]
+
+    assert asyncio.run(event())["state"] == "error"
+    asked = [request["path"] + request["query"] for request in sandbox.requests_to("")]
+    assert any({"messages": "wamid", "templates": "/22/", "health": "/11"}[kind] in path for path in asked), (
+        asked
+    )
