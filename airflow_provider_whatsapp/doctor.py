@@ -6,6 +6,7 @@ It reads, and sends nothing but the message that ``--to`` asks for.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import time
@@ -16,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_whatsapp import __version__
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterator
 
     from airflow_provider_whatsapp.client.config import ClientConfig
@@ -27,6 +27,19 @@ HELP = (
     "check what of a connection works, from the key to receipts: reads only, and sends one message with --to"
 )
 WAIT = 30.0
+LONGEST = 600.0
+
+
+def _seconds(raw: str) -> float:
+    try:
+        found = float(raw)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= LONGEST:
+        raise argparse.ArgumentTypeError(f"must be 0 to {LONGEST:g} seconds, not {raw}")
+    return found
+
+
 OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("--conn-id",), {"help": "connection to check (default maton_whatsapp_default)"}),
     (
@@ -36,7 +49,7 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (
         ("--wait",),
         {
-            "type": float,
+            "type": _seconds,
             "default": WAIT,
             "metavar": "SECONDS",
             "help": f"how long to wait for that status (default {WAIT:g})",

@@ -268,6 +268,16 @@ def test_a_file_that_cannot_be_written_is_said_before_anything_is_asked(sandbox,
     assert own_requests(sandbox) == []
 
 
+@pytest.mark.parametrize("wait", ["nan", "-1", "inf", "soon", "601"])
+def test_a_time_that_cannot_be_waited_is_refused(sandbox, capsys, wait):
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", f"--wait={wait}"])
+
+    assert ended.value.code == 1
+    assert f"must be 0 to 600 seconds, not {wait}" in capsys.readouterr().err
+    assert own_requests(sandbox) == []
+
+
 def test_a_number_that_is_none_is_said_before_anything_is_asked(doctor, sandbox):
     status, lines = doctor("--to", "5550001111x")
 
