@@ -124,7 +124,6 @@ class Ledger:
         if not self._load():
             self._start(job, this)
             return "first"
-        self._head["epoch"] = self._next_epoch(this)
         cleared = this.max_tries != self._head["max_tries"]
         if cleared and resend_on_clear:
             self._start(job, this)
@@ -133,7 +132,12 @@ class Ledger:
             self._refuse_change(job)
             self._start(job, this)
             return "first"
-        self._head |= {"try": this.number, "max_tries": this.max_tries, "finished": None}
+        self._head |= {
+            "epoch": self._next_epoch(this),
+            "try": this.number,
+            "max_tries": this.max_tries,
+            "finished": None,
+        }
         return "cleared" if cleared else "again"
 
     def _next_epoch(self, this: Try) -> int:
@@ -167,7 +171,7 @@ class Ledger:
     def _start(self, job: Job, this: Try) -> None:
         self._head = {
             "v": VERSION,
-            "epoch": self.epoch or self._next_epoch(this),
+            "epoch": self._next_epoch(this),
             "source": job.source,
             "message": job.message,
             "total": job.total,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import string
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -19,7 +21,7 @@ from airflow_provider_whatsapp.delivery.callback_data import (
     make_callback_data,
     parse_callback_data,
 )
-from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Try
+from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, LedgerError, Try
 from airflow_provider_whatsapp.delivery.recipients import Recipients, Row
 from airflow_provider_whatsapp.delivery.report import Outcome
 from airflow_provider_whatsapp.delivery.stores import FileStore, MemoryStore
@@ -221,6 +223,27 @@ def test_a_claim_that_a_killed_try_has_left_is_known_by_its_epoch(deliver, peopl
         ("unknown", f"awp1.{KEY}.4.0"),
         ("sent", f"awp1.{KEY}.5.1"),
     ]
+
+
+def test_who_was_given_up_when_the_task_ended_is_known_by_it(deliver, people, monkeypatch):
+    monkeypatch.setattr("airflow_provider_whatsapp.delivery.engine.GRACE", 0.2)
+    running, taken, over = [], [], threading.Event()
+
+    def send(to, message, **options):
+        running[0].stop()
+        over.wait(10)
+
+    with contextlib.suppress(LedgerError):  # there may be no time left for the ledger either
+        deliver(
+            people(1),
+            callback_data=CallbackData(KEY),
+            send=send,
+            stop=running.append,
+            take=lambda _, outcome: taken.append(outcome),
+        )
+    over.set()
+
+    assert [(each.status, each.callback_data) for each in taken] == [("unknown", f"awp1.{KEY}.1.0")]
 
 
 def test_what_was_remembered_of_a_sent_message_brings_its_mark_and_its_endpoint():

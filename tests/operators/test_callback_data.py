@@ -108,6 +108,17 @@ def test_a_broadcast_takes_it_from_the_row_and_its_results_file_has_it(sandbox, 
     assert all("row" not in line for line in lines), "a row's values stand there only for another send"
 
 
+def test_braces_that_jinja_brings_into_it_are_no_column(sandbox, tmp_path):
+    task = made(
+        "broadcast", tmp_path, recipients=[{"to": TO[0], "order": "A"}], callback_data="{{ x }} {order}"
+    )
+    task.render_template_fields({"x": "{to}"})
+
+    task.execute(context())
+
+    assert carried(sandbox) == ["{to} A"]
+
+
 def test_the_results_file_of_a_retry_has_the_mark_that_each_message_carries(
     sandbox, tmp_path, change_connection
 ):

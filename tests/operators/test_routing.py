@@ -110,6 +110,46 @@ def test_a_status_that_cannot_be_read_stops_nothing(sandbox, template, make, cap
     assert "not known whether the account is onboarded" in capfd.readouterr().out
 
 
+def test_an_account_that_is_slow_to_say_stops_nothing(sandbox, template, monkeypatch):
+    template("MARKETING")
+    monkeypatch.setattr("airflow_provider_whatsapp.operators._routing._SECONDS", 0.1)
+    sandbox.fail_next("slow", seconds=2, method="GET", path=f"/{sandbox.extra['waba_id']}", skip=1)
+
+    assert one().execute({})["endpoints"] == {"messages": 1}
+
+
+def test_where_health_may_not_be_read_it_is_three_requests_still(sandbox, template):
+    template("MARKETING")
+    sandbox.control("POST", "health_status", refused=True)
+    before = len(beside(sandbox))
+
+    report = many().execute({})
+
+    assert report["endpoints"] == {"marketing_messages": 4}
+    assert len(beside(sandbox)) - before <= 3
+
+
+def test_a_message_s_second_request_has_a_permit_of_its_own(sandbox, template):
+    template("MARKETING")
+    task = many()
+    messages, permits = task.hook.client.messages, []
+    permit = messages.permit
+    messages.permit = lambda stop: permits.append(stop) or permit(stop)
+    sandbox.control("POST", "templates", name="sale", correct_category="UTILITY", notice=1)
+
+    class Late(BroadcastTemplateOperator):
+        def _send_to(self, key, message, **options):
+            sandbox.control("POST", "clock", advance=2)
+            return super()._send_to(key, message, **options)
+
+    late = Late(task_id="send", recipients=PEOPLE[:4], template_name="sale")
+    late.__dict__["hook"] = task.hook
+    late.execute({})
+
+    sends = [request for request in sandbox.requests if request["path"].endswith("messages")]
+    assert len(sends) == len(permits) > 4
+
+
 def test_an_account_that_is_not_onboarded_is_a_warning(sandbox, template, capfd):
     template("MARKETING")
     sandbox.control("POST", "accounts", onboarding="ELIGIBLE")
