@@ -120,7 +120,7 @@ class RoutesTemplates(DeliveringOperator):
                 "terms in WhatsApp Manager.",
                 status.onboarding or "its status is not known",
             )
-        elif category is not None:
+        elif endpoint != "messages":
             self.log.info("WhatsApp: the template is %s; its messages go by /%s", category, endpoint)
         return Router(
             self._send_to,

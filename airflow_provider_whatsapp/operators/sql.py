@@ -343,7 +343,8 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
 
         written = self._write_query(path) if self.rows is None else self._write_given(path)
         size = path.stat().st_size
-        self.log.info("There are %d rows; the %s has %d bytes.", written.rows, self.format, size)
+        source = "The query gave" if self.rows is None else "There are"
+        self.log.info("%s %d rows; the %s has %d bytes.", source, written.rows, self.format, size)
         if written.left_out:
             self.log.warning("Left out: %s rows beyond max_rows.", counted(written.left_out))
         return written
