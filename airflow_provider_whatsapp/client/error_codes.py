@@ -89,6 +89,7 @@ _FIT = (
     "Compare header, body and buttons of the task with the template in WhatsApp Manager: number, order, kind."
 )
 _MANAGER = "Look the template up in WhatsApp Manager"
+_ROUTE = 'Leave marketing at "auto", and accept the terms of the Marketing Messages API in WhatsApp Manager.'
 _GROUP = "Check the group id, and that this number may use it."
 _DETAILS = "Read the details; Meta's page of error codes may know this one by now."
 _MARKETING = (
@@ -225,9 +226,7 @@ _ACCOUNT = [
           "Check the payment method in Meta Business Suite.", AccountError),
     _rows(131045, "the number's registration or certificate is broken", _REGISTER, AccountError, http=500),
     _rows(131048, "the number is restricted for spam or quality", f"Stop for a day or more. {_QUALITY}", AccountError),
-    _rows(131063, "marketing templates are switched off on Cloud API for this account",
-          'Leave marketing at "auto", and accept the terms of the Marketing Messages API in WhatsApp Manager.',
-          AccountError),
+    _rows(131063, "marketing templates are switched off on Cloud API for this account", _ROUTE, AccountError),
     _rows(131064, "the messaging limit was lowered because templates had the wrong category",
           "Correct the categories of the templates in WhatsApp Manager.", AccountError, asynchronous=True),
     _rows(133000, "an earlier deregistration did not finish", "Deregister the number again, then register it.",
@@ -264,16 +263,12 @@ _TEMPLATES = [
     _rows(132068, "the flow is blocked", "Mend the flow in WhatsApp Manager.", InvalidRequestError),
     _rows(132069, "the flow is throttled: 10 messages an hour", "Mend the flow in WhatsApp Manager.",
           InvalidRequestError),
-    _rows((131055, 134100), "only marketing templates can be sent here",
-          'Leave marketing at "auto": such a template goes by /messages.', TemplateError),
-    _rows(131061, "the template has a max price, and goes by the Marketing Messages API alone",
-          'Leave marketing at "auto", or give "strict".', TemplateError),
+    _rows((131055, 134100), "only marketing templates can be sent here", _ROUTE, TemplateError),
+    _rows(131061, "the template has a max price: it goes by the Marketing Messages API", _ROUTE, TemplateError),
     _rows(134101, "the template is still being copied to the Marketing Messages API", "Wait ten minutes.",
           TemplateError, _WAIT, wait=(600, 600)),
-    _rows(134102, "the template is not available to the Marketing Messages API: the account is not onboarded, or the"
-          " template could not be copied to it",
-          'Leave marketing at "auto", or accept the terms of the Marketing Messages API in WhatsApp Manager.',
-          TemplateError, http=500),
+    _rows(134102, "the template is not available to the Marketing Messages API, for the account is not onboarded, say",
+          _ROUTE, TemplateError, http=500),
     _rows(200005, "the account cannot have template insights", "Meta gives none to accounts of the EU and Japan; load "
           "pricing or messaging analytics instead.", InvalidRequestError),
     _rows((200006, 200007), "template insights are not switched on, or cannot be switched off", "Confirm "
