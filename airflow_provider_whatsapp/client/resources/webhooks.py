@@ -43,7 +43,7 @@ class Webhooks(Resource):
     Subscriptions and overrides of the configured account and number.
 
     An override belongs to an app and an account, or to a number: there is one, and setting it takes the place of what
-    stood there. Nothing here looks first; :mod:`~airflow_provider_whatsapp.client.webhook_address` does.
+    stood there. Nothing here looks first; ``client.webhook_address`` does.
     """
 
     def subscriptions(self) -> list[Subscription]:
