@@ -1,5 +1,5 @@
 """
-Pytest plugin: the fixtures ``whatsapp_sandbox`` and ``start_whatsapp_sandbox``, for tests of DAGs.
+Pytest plugin: ``whatsapp_sandbox``, ``start_whatsapp_sandbox`` and ``whatsapp_events``, for tests of DAGs.
 
 Pytest loads this in every run of everyone who has the package installed: it imports nothing but pytest and what
 Python has in memory anyway, and starts nothing before a test asks for the fixture.
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator
     from http.client import HTTPConnection
+    from pathlib import Path
     from typing import Self
 
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+    from airflow_provider_whatsapp.pytest_events import WhatsAppEvents
 
 OPTIONS = "whatsapp_sandbox_options"
 """Name of the setting in pytest's configuration that adds options to the sandbox's command line."""
@@ -29,6 +31,7 @@ USUAL = ("--rate-limit", "0", "--approve-after", "3600")
 """Options that the sandbox starts with: no waiting, and templates are reviewed when the test says so."""
 
 DEFAULT_CONN_ID = "maton_whatsapp_default"
+EVENTS_CONN_ID = "whatsapp_events"
 
 
 class SandboxError(Exception):
@@ -284,3 +287,18 @@ def start_whatsapp_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     yield start
     for each in started:
         each.stop()
+
+
+@pytest.fixture
+def whatsapp_events(
+    whatsapp_sandbox: WhatsAppSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[WhatsAppEvents]:
+    """Give what the receiver stores of the sandbox's webhooks; ``[whatsapp] events_conn_id`` names the store."""
+    from airflow_provider_whatsapp.pytest_events import receiving
+
+    file = tmp_path / "whatsapp_events.db"
+    connection = {"conn_type": "sqlite", "host": str(file)}
+    monkeypatch.setenv(f"AIRFLOW_CONN_{EVENTS_CONN_ID.upper()}", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW__WHATSAPP__EVENTS_CONN_ID", EVENTS_CONN_ID)
+    with receiving(whatsapp_sandbox, file) as events:
+        yield events

@@ -38,6 +38,7 @@ FLOORS = {
     "policies": 3,
     "rendering": 3,
     "pytest_controls": 3,
+    "pytest_events": 3,
     "pytest_plugin": 3,
     "sensors": 3,
     "triggers": 3,

@@ -50,7 +50,7 @@ def blocks(page):
 @pytest.mark.airflow
 def test_the_guide_s_own_examples_pass_and_can_fail(tmp_path):
     files = blocks(GUIDE)
-    assert len(files) == 9
+    assert len(files) == 10
     for name, text in files.items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -61,7 +61,7 @@ def test_the_guide_s_own_examples_pass_and_can_fail(tmp_path):
 
     done = run_pytest(tmp_path, "-q")
 
-    assert "1 failed, 8 passed" in done.stdout, done.stdout + done.stderr
+    assert "1 failed, 9 passed" in done.stdout, done.stdout + done.stderr
     assert "FAILED tests/test_wrong.py::test_sales_are_told - AssertionError" in done.stdout
 
 
@@ -362,6 +362,32 @@ def test_a_client_without_airflow(whatsapp_sandbox):
         with pytest.raises(OutcomeUnknownError):
             client.messages.send("+1 555 000 1111", Text("Hi"))
     assert [each["id"] for each in whatsapp_sandbox.messages] == [sent.message_id]
+
+
+def test_receipts_and_replies_are_stored_in_process(whatsapp_sandbox, whatsapp_events):
+    whatsapp_sandbox.control("POST", "webhooks", duplicate=1, reorder=True, drop=0.2, batch=2)
+    for number in range(20):
+        assert send(whatsapp_sandbox, to=f"+1555000{number:04d}", **HELLO)[0] == 200
+    whatsapp_sandbox.reply("15550000003", "Grüße")
+    whatsapp_sandbox.recipient("15550000004", marketing=False)
+    whatsapp_events.deliver(10)
+    for _ in range(5):
+        whatsapp_events.deliver(60)
+
+    found = {}
+    for row in whatsapp_events.statuses:
+        found.setdefault(row["message_id"], []).append(row["status"])
+        assert row["verified"]
+    assert [sorted(each) for each in found.values()] == [["delivered", "read", "sent"]] * 20
+    assert [(row["sender"], row["text"]) for row in whatsapp_events.messages] == [("15550000003", "Grüße")]
+    opted_out = {(row["number"], row["scope"]) for row in whatsapp_events.opt_outs}
+    assert opted_out == {("15550000004", "marketing")}
+    assert whatsapp_events.sends == []
+    assert whatsapp_sandbox.control("GET", "webhooks")["waiting"] == 0
+    connection = json.loads(
+        os.environ[f"AIRFLOW_CONN_{os.environ['AIRFLOW__WHATSAPP__EVENTS_CONN_ID'].upper()}"]
+    )
+    assert whatsapp_events.database == f"sqlite:///{connection['host']}"
 
 
 def test_rules_may_name_every_field_of_a_request(whatsapp_sandbox):

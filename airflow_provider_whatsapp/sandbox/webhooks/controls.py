@@ -80,6 +80,7 @@ def show(state: State) -> dict[str, Any]:
         "pause": faults.pause,
         "batch": faults.batch,
         "app_url": hooks.app_url or "",
+        "app_secret": state.settings.app_secret,
         "subscribed": sorted(hooks.subscribed),
         "addresses": {name: configuration(state, name) or {} for name in state.numbers},
         "due": hooks.due(state.clock.now()),
