@@ -186,3 +186,36 @@ def test_a_status_of_another_form_says_nothing(client, sandbox, said):
     status = client.account.marketing_status()
 
     assert (status.onboarding, status.onboarded, status.off_cloud_api) == (None, False, False)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda templates, spec: templates.edit("1", **spec),
+        lambda templates, spec: templates.create(
+            name="sale", language="en_US", category="MARKETING", components=SALE, **spec
+        ),
+    ],
+    ids=["edit", "create"],
+)
+def test_bid_spec_on_a_template_is_refused_by_its_new_name(client, sandbox, act):
+    with pytest.raises(PayloadError, match="optimization_spec"):
+        act(client.templates, {"bid_spec": {"bid_strategy": "LOWEST_COST_WITH_BID_CAP", "bid_amount": 100}})
+
+    assert sandbox.requests == []
+
+
+def test_a_message_s_bid_is_bid_spec_still(client, sandbox):
+    spec = {"bid_strategy": "LOWEST_COST_WITH_BID_CAP", "bid_amount": 100}
+    client.templates.create(
+        name="sale", language="en_US", category="MARKETING", components=SALE, optimization_spec=spec
+    )
+    sandbox.control("POST", "templates", name="sale", status="APPROVED")
+    body = {"messaging_product": "whatsapp", "to": TO, "type": "template"}
+    body |= {"template": {"name": "sale", "language": {"code": "en_US"}}}
+    body |= {"bid_spec": {"per_message_bid_multiplier": 0.5}}
+
+    client.graph.call("POST", "{phone_number_id}/marketing_messages", json=body)
+
+    (message,) = sandbox.messages
+    assert message["payload"]["bid_spec"] == {"per_message_bid_multiplier": 0.5}

@@ -15,7 +15,7 @@ from airflow_provider_whatsapp.client.messages.template import Template
 from airflow_provider_whatsapp.client.resources.base import Resource, graph_id, objects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 FIELDS = (
     "id,name,language,status,category,previous_category,correct_category,sub_category,components,parameter_format,"
@@ -163,6 +163,7 @@ class Templates(Resource):
         :raises InvalidRequestError: Meta refused it; ``details`` and ``subcode`` say why.
         """
         Template(name, language)  # refuses a malformed name or language
+        _check_renamed(options)
         if category not in CATEGORIES:
             raise PayloadError(
                 f"{category!r}", field="category", limit=", ".join(CATEGORIES), doc="Template fundamentals"
@@ -206,6 +207,7 @@ class Templates(Resource):
             raise PayloadError(
                 "nothing to change", field="changes", advice="Pass components= or another field."
             )
+        _check_renamed(changes)
         answer = self._call("POST", graph_id(template_id, "template_id"), json=changes, doubt=_DOUBT)
         return _confirmed(answer, "success", "id")
 
@@ -240,6 +242,17 @@ def _confirmed(answer: dict[str, Any], *keys: str) -> dict[str, Any]:
     if not any(answer.get(key) for key in keys):
         raise OutcomeUnknownError(f"the answer was a success without {' or '.join(keys)}", advice=_DOUBT)
     return answer
+
+
+def _check_renamed(fields: Mapping[str, Any]) -> None:
+    """Refuse a name that Meta takes no longer, before it answers that a key is unexpected."""
+    if "bid_spec" in fields:
+        raise PayloadError(
+            "is called optimization_spec on a template since 31 July 2026",
+            field="bid_spec",
+            doc="Marketing Messages API changelog",
+            advice="Rename it; a message keeps bid_spec.",
+        )
 
 
 def check_form(template: dict[str, Any]) -> None:
