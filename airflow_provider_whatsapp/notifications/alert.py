@@ -223,7 +223,7 @@ class Alert:
                 raise problem
             recipients = self._recipients(escalated=row is not None and row.escalated)
             send = self._words.sender(decision, summary=summary)
-            turns = self._turns(told_by_it)
+            turns = self._turns(told_by_it, summary=summary)
         except Exception:
             self._take_back(decision, told_by_it)
             raise
@@ -264,7 +264,7 @@ class Alert:
         if self._failed or self._late:
             for to in recipients if told.failed else told.missed:
                 left = turns.leave(to) and left
-        if not told.failed:
+        if not (told.failed or (self._failed and told.waits)):
             self._answered(decision)
         elif self._failed and left:
             self._leave_the_rest(decision, turns, recipients, pause=PAUSE if told.doubtful else 0.0)
@@ -323,11 +323,11 @@ class Alert:
                 pause=pause,
             )
 
-    def _turns(self, held: Held) -> Turns:
+    def _turns(self, held: Held, *, summary: bool = False) -> Turns:
         sender = self._hook.client.config.phone_number_id or ""
-        return Turns(
-            self._memory, sender, self._words.caller(held, self._token), self._patience, behind=self._behind
-        )
+        # What the message has left to its recipients must not be overwritten by what the summary leaves.
+        caller = self._words.caller(held, f"{self._token}.summary" if summary else self._token)
+        return Turns(self._memory, sender, caller, self._patience, behind=self._behind)
 
     def _recipients(self, *, escalated: bool) -> list[str]:
         named = [self._is.to, self._is.escalate_to if escalated else None]

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_whatsapp.notifications.records import LONGEST_SENDING, MAX_NAMES, Held
+from airflow_provider_whatsapp.notifications.records import LONGEST_SENDING, Held
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -23,6 +23,8 @@ MAX_AGE = 7 * 86_400.0
 """Seconds after which a failure is no news any more: a template of one's own names none, however many have gone."""
 MAX_NAME = 120
 """Characters of one name."""
+PORTION = 5
+"""Names that are told, or left to the next message, together."""
 
 _MAPPED = re.compile(r"(.+)\[(\d+)\]", re.DOTALL)
 
@@ -77,7 +79,7 @@ def entries_of(token: str, key: str, held: Held, *, now: float) -> Iterator[Miss
     """
     names = [name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…" for name in held.names]
     unnamed = max(0, held.held - len(names))
-    portions = [names[start : start + MAX_NAMES] for start in range(0, len(names), MAX_NAMES)] or [[]]
+    portions = [names[start : start + PORTION] for start in range(0, len(names), PORTION)] or [[]]
     for number, portion in enumerate(portions):
         last = number == len(portions) - 1
         count = len(portion) + (unnamed if last else 0)
@@ -97,7 +99,7 @@ def on_leave(untold: Untold, entries: Iterable[Missed]) -> tuple[Untold, bool]:
     several = [*kept, *new.values()]
     while len(several) > MAX_ENTRIES:
         first, second, *others = several
-        both = first.with_more(second.held, second.names)
+        both = first.with_more(second.held, second.names, most=PORTION)
         # A message that names one of them is on its way perhaps, and must not strike off both.
         token, key = f"{second.token}+", first.key if first.key == second.key else ""
         several = [replace(both, token=token, key=key), *others]

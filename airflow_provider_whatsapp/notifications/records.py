@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Self
 
-MAX_NAMES = 5
-"""Suppressed failures that are told by name; the others are counted."""
-MAX_OPEN_NAMES = 100
-"""The same while the outcome of a message is open: if it fails, nothing has told of them."""
+MAX_NAMES = 100
+"""Failures that are remembered by name; the others are counted."""
 PAUSE = 30.0
 """Seconds after a message of unknown outcome in which no other goes: it may have arrived."""
 LONGEST_SENDING = 3600.0
@@ -64,6 +62,7 @@ class Record(Held):
     :param sending_names: The first few of them.
     :param sending_try: The try of a task that it tells of.
     :param paused_until: Unix time in seconds up to which no message goes, for the last one may have arrived.
+    :param named: Failures of the row that messages have named.
     """
 
     sent_at: float = 0.0
@@ -81,6 +80,22 @@ class Record(Held):
     sending_names: tuple[str, ...] = ()
     sending_try: str = ""
     paused_until: float = 0.0
+    named: tuple[str, ...] = ()
+
+    def with_named(self, names: tuple[str, ...]) -> Self:
+        """
+        Return the same after a message that has named failures.
+
+        :param names: The failures.
+        """
+        return replace(self, named=tuple(dict.fromkeys((*self.named, *names)))[:MAX_NAMES])
+
+    def unnamed(self) -> Held:
+        """Return the suppressed failures without repetitions of what messages have named."""
+        names = tuple(name for name in self.names if name not in self.named)
+        repeated = len(self.names) - len(names)
+        # Those beyond the names are taken for more of what the names show.
+        return Held(held=self.held - repeated, names=names) if names or not repeated else Held()
 
     def is_sending(self, now: float) -> bool:
         """

@@ -11,8 +11,6 @@ from dataclasses import replace
 
 from airflow_provider_whatsapp.notifications.records import (
     AT_ONCE,
-    MAX_NAMES,
-    MAX_OPEN_NAMES,
     Decision,
     Held,
     Record,
@@ -50,7 +48,7 @@ def on_failure(
     :param waits: Seconds for which it can wait for others; 0: it cannot.
     :param sending: How it sends.
     """
-    record = without_the_dead(record, now, sending)
+    record = without_the_dead(record, now, sending, name)
     row = _in_a_row(record, now, succeeded_at=succeeded_at, run=run)
     another = row.runs != record.runs or row.failures == 1
     escalated = 0 < escalate_after <= row.runs
@@ -64,8 +62,7 @@ def on_failure(
     if busy or (record.sent_at and abs(now - record.sent_at) < cooldown and not crossed):
         takes_over = waits > 0 and not record.summed_up and now >= record.waits_until - waits / 2
         kept = waiting if takes_over else row
-        more = kept.with_more(1, (name,), most=MAX_OPEN_NAMES if busy else MAX_NAMES)
-        return Decision(False, more, waits=takes_over, busy=busy)
+        return Decision(False, kept.with_more(1, (name,)), waits=takes_over, busy=busy)
     told = replace(waiting, sent_at=now, told=row.told + record.held + 1, summed_up=False)
     told = _begun(told, now, sending, held=record.held + 1, names=(*record.names, name))
     return Decision(True, told, record.held, record.names, escalated, waits=waits > 0)
@@ -74,7 +71,7 @@ def on_failure(
 def _in_a_row(record: Record, now: float, *, succeeded_at: float | None, run: str) -> Record:
     """Count a failure; a success since the first of the row begins another."""
     if succeeded_at is not None and succeeded_at > record.first_failed_at:
-        record = replace(record, failures=0, runs=0, run="")
+        record = replace(record, failures=0, runs=0, run="", named=())
     another = not run or run != record.run
     return replace(
         record,
@@ -90,7 +87,7 @@ def _begun(record: Record, now: float, sending: Sending, *, held: int, names: tu
     """Let an alert send what is held; it is held no more, unless the alert dies."""
     begun = replace(record, held=0, names=(), paused_until=0.0)
     if not sending.lasts:
-        return begun
+        return begun.with_named(names)
     return replace(
         begun,
         sender=sending.token,
@@ -105,20 +102,22 @@ def _ended(record: Record) -> Record:
     return replace(record, sender="", sends_until=0.0, sending=0, sending_names=(), sending_try="")
 
 
-def without_the_dead(record: Record, now: float, sending: Sending = AT_ONCE) -> Record:
+def without_the_dead(record: Record, now: float, sending: Sending = AT_ONCE, name: str = "") -> Record:
     """
     Take back what an alert was to tell that has died before the gateway's answer.
 
     :param record: What is remembered.
     :param now: Unix time in seconds.
     :param sending: Who asks: the lost worker of the try that was sending is dead for certain.
+    :param name: What the one who asks tells of.
     """
     same = bool(sending.attempt) and sending.attempt == record.sending_try
     if not record.sender or (record.is_sending(now) and not (same and sending.lost)):
         return record
-    # Its own failure is the last of them, and is told by whoever asks for the same try.
-    held, names = record.sending - same, record.sending_names[:-1] if same else record.sending_names
-    before = Held(held=held, names=names).with_more(record.held, record.names, most=MAX_OPEN_NAMES)
+    # Its own failure is the last of them, but for a summary's, and is told by whoever asks for the same try.
+    own = same and record.sending_names[-1:] == (name,)
+    held, names = record.sending - own, record.sending_names[:-1] if own else record.sending_names
+    before = Held(held=held, names=names).with_more(record.held, record.names)
     return replace(
         _ended(record), sent_at=0.0, told=record.told - record.sending, held=before.held, names=before.names
     )
@@ -134,12 +133,12 @@ def on_told(record: Record, *, now: float, token: str) -> Decision:
     """
     if record.sender != token:
         return Decision(False, record)
-    return Decision(False, replace(_ended(record), sent_at=now, names=record.names[:MAX_NAMES]))
+    return Decision(False, replace(_ended(record).with_named(record.sending_names), sent_at=now))
 
 
 def on_left(record: Record, *, now: float, token: str, pause: float) -> Decision:
     """
-    Note that an alert's message has reached nobody, and that its recipients are to be told by the next one.
+    Note that an alert has reached nobody yet, and that its recipients are to be told by the next message.
 
     :param record: What is remembered.
     :param now: Unix time in seconds.
@@ -241,8 +240,8 @@ def on_success(record: Record, *, now: float = 0.0, sending: Sending = AT_ONCE) 
     :param record: What is remembered.
     :param now: Unix time in seconds.
     :param sending: How it sends.
-    :return: In ``held``, the failures in a row; what of them nobody was told is in the record, until
-        :func:`on_recovered`.
+    :return: In ``held``, the failures in a row; what of them no message has named is in the record as being sent,
+        until :func:`on_recovered`.
     """
     if not record.failures:
         return Decision(False, record)
@@ -253,7 +252,8 @@ def on_success(record: Record, *, now: float = 0.0, sending: Sending = AT_ONCE) 
         return Decision(False, record, busy=True)
     if record.is_paused(now):
         return Decision(False, record, paused=True)
-    begun = _begun(record, now, sending, held=record.held, names=record.names)
+    untold = record.unnamed()
+    begun = _begun(record, now, sending, held=untold.held, names=untold.names)
     return Decision(True, begun, record.failures)
 
 

@@ -112,13 +112,23 @@ def on_turn(
         gone = replace(person, free_at=until, teller="")
         if not caller.tells_several:
             return gone, Turn(to, holds_until=until)
-        turn = Turn(to, held=person.held, names=person.names, holds_until=until)
-        return replace(gone, held=0, names=()), turn
+        return gone, Turn(to, held=person.held, names=person.names, holds_until=until)
     if caller.may_be_told and person.teller not in ("", caller.token):
         return person.with_more(caller.held, caller.names), Turn(to, handed_over=True)
     teller = person.teller or (caller.token if caller.tells_several else "")
     # A message in flight is answered long before its hold ends, as a rule, so nobody sleeps to that end.
     return replace(person, teller=teller), Turn(to, wait=min(wait, caller.gap))
+
+
+def on_taken(person: Person, turn: Turn) -> tuple[Person, bool]:
+    """
+    Forget the failures that were handed over to a message, once they are written down as what it names.
+
+    :param person: What is remembered; others may have been handed over since.
+    :param turn: The message's.
+    """
+    rest = max(0, person.held - turn.held)
+    return replace(person, held=rest, names=person.names[len(turn.names) :]), True
 
 
 def on_answer(person: Person, turn: Turn, gap: float, *, now: float) -> tuple[Person, bool]:
@@ -244,6 +254,8 @@ class Turns:
             return Untold(entries=(*kept.entries, *marked)), taken + others
 
         taken = self._of_missed(turn.to, rule) or ()
+        if turn.held:
+            self._change(turn.to, lambda person: on_taken(person, turn))
         if self._behind is not None:
             found = self._behind.read(_missed_by(turn.to), Untold)
             taken += found.entries if found else ()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, RecipientError, WhatsAppError
 from airflow_provider_whatsapp.client.masking import place_of
 from airflow_provider_whatsapp.client.phone import address
-from airflow_provider_whatsapp.delivery.causes import Runs
+from airflow_provider_whatsapp.delivery.causes import Runs, scope
 from airflow_provider_whatsapp.notifications.records import PAUSE
 
 if TYPE_CHECKING:
@@ -63,6 +63,11 @@ class Told:
         return bool(self.errors) and not self.sent and not self.handed_over
 
     @property
+    def waits(self) -> bool:
+        """Whether nobody was told yet, and another alert's message is to do it."""
+        return bool(self.handed_over) and not self.sent
+
+    @property
     def doubtful(self) -> bool:
         """Whether somebody may have been told, though nobody knows."""
         return any(error.sent != "no" for error in self.errors)
@@ -95,7 +100,7 @@ def tell(
             yield from _attempts(turns, turn, send)
         except WhatsAppError as error:
             errors.append(error)
-            if error.permanent and error.sent == "no":
+            if error.permanent and error.sent == "no" and scope(error, varied=False) == "one":
                 missed.remove(turn.to)
             if runs.ends_with(error):
                 break

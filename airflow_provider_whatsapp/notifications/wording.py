@@ -9,8 +9,8 @@ from airflow_provider_whatsapp.client.media import looks_like_media
 from airflow_provider_whatsapp.client.messages._base import Part
 from airflow_provider_whatsapp.client.messages.texts import whole_characters
 from airflow_provider_whatsapp.notifications.facts import MISSING, cut, facts, fit
-from airflow_provider_whatsapp.notifications.missed import listed
-from airflow_provider_whatsapp.notifications.records import MAX_NAMES, Held
+from airflow_provider_whatsapp.notifications.missed import PORTION, listed
+from airflow_provider_whatsapp.notifications.records import Held
 from airflow_provider_whatsapp.notifications.secrets import hidden
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _counted(count: int, what: str) -> str:
 
 def _listed(count: int, names: Sequence[str]) -> str:
     """Return the names; those that Airflow alone has counted have none."""
-    if len(names) <= MAX_NAMES:
+    if len(names) <= PORTION:
         return ", ".join((*names, "...") if names and count > len(names) else names)
     return listed(names) + (", ..." if count > len(names) else "")
 
@@ -99,7 +99,7 @@ def text_body(text: str, context: Mapping[str, Any], more: str, *, summary: bool
     if summary:
         found = facts(context)
         return cut(hidden(f"DAG {found['dag']}, run {found['run']}: {more}"), MAX_TEXT)
-    text, more = whole_characters(hidden(text)), whole_characters(hidden(more))
+    text, more = whole_characters(hidden(text)), cut(whole_characters(hidden(more)), MAX_TEXT - MAX_VALUE)
     # Cut before it is added, so that the count survives a long text.
     return f"{cut(text, MAX_TEXT - len(more) - 3)} ({more})" if more else cut(text, MAX_TEXT)
 

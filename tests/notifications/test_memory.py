@@ -24,6 +24,7 @@ from airflow_provider_whatsapp.notifications.memory import (
     on_unsent,
     on_untold_success,
 )
+from airflow_provider_whatsapp.notifications.records import Sending
 
 
 class Broken:
@@ -53,16 +54,16 @@ def test_the_first_failure_is_told():
 
 def test_further_failures_are_kept_back_and_told_after_the_cooldown():
     record = fail(Record()).record
-    for number in range(8):
+    for number in range(MAX_NAMES + 8):
         decision = fail(record, name=f"load[{number}]", now=1001.0)
         record = decision.record
         assert not decision.send
     later = fail(record, now=1300.0)
 
     assert later.send
-    assert later.held == 8
+    assert later.held == MAX_NAMES + 8
     assert later.names == tuple(f"load[{number}]" for number in range(MAX_NAMES))
-    assert (later.record.held, later.record.failures) == (0, 10)
+    assert (later.record.held, later.record.failures) == (0, MAX_NAMES + 10)
 
 
 def test_a_moment_that_is_yet_to_come_keeps_nothing_back():
@@ -86,6 +87,24 @@ def test_a_summary_tells_what_was_kept_back_once():
     assert (summary.held, summary.names) == (1, ("b",))
     assert not on_summary(summary.record, now=1040.0, token="a").send
     assert not fail(summary.record, now=1100.0).send
+
+
+def test_a_summary_that_dies_takes_no_name_along():
+    """The failure of the worker that sends it has been told before, and Airflow tells of that worker."""
+    record = fail(waiting("a"), name="b", now=1001.0).record
+    record = fail(record, name="c", now=1002.0).record
+    sending = Sending(token="a", lasts=30.0, attempt="try of a")
+    summary = on_summary(record, now=1010.0, token="a", sending=sending)
+    assert summary.names == ("b", "c")
+
+    told = fail(
+        summary.record,
+        name="a",
+        now=1015.0,
+        sending=Sending(token="d", lasts=30.0, attempt="try of a", lost=True),
+    )
+    assert told.send
+    assert (told.held, told.names) == (2, ("b", "c"))
 
 
 def summed_up(record, failed, now):

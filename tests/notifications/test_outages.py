@@ -209,6 +209,54 @@ def test_whatever_calls_next_names_what_nobody_was_told(sandbox, clock, call, sa
     assert bodies(sandbox)[1:] == [said if call == "a synchronous deadline" else "it happened"]
 
 
+def test_what_is_handed_over_to_a_message_that_does_not_arrive_begins_no_cooldown(sandbox, clock):
+    notify(failure("first"), gap=6.5)
+    until_back(sandbox, clock, 20, kind="drop_before")
+    clock.events.insert(0, (2, lambda: notify(failure("load", "r1"), gap=6.5)))  # handed over
+    notify(failure("export"), gap=6.5)  # waits for its turn
+    clock.reach(60)
+    notify(failure("load", "r2"), gap=6.5)
+
+    assert bodies(sandbox) == ["it happened", "it happened (2 other alerts: orders.load, orders.export)"]
+
+
+def test_what_message_and_summary_have_not_told_one_of_several_people_is_told_by_the_next(sandbox, clock):
+    other = "+15550002222"
+    sandbox.fault("drop_before", path="/messages", to=other[1:], times=2)
+    clock.at(1, lambda: notify(failure("load", map_index=2), to=[TO, other], roll_up=5))
+    notify(failure("load", map_index=1), to=[TO, other], roll_up=5)
+    clock.reach(60)
+    notify(failure("check"), to=[TO, other])
+
+    said = [message["payload"]["text"]["body"] for message in sandbox.messages if message["to"] == other[1:]]
+    assert said == ["it happened (2 other alerts: orders.load[1], orders.load[2])"]
+
+
+@pytest.mark.parametrize(
+    ("failed", "said"),
+    [
+        (["load"], "it works"),
+        (["load", "load", "load"], "it works"),
+        (["load", "check", "load"], "it works (1 more failure: orders.check)"),
+        (["load", "check", "check"], "it works (2 more failures: orders.check, orders.check)"),
+        (["load"] * 120, "it works"),
+    ],
+    ids=["one", "again", "another", "another twice", "very often"],
+)
+def test_a_recovery_names_what_no_message_has_named(sandbox, clock, failed, said):
+    """What the cooldown suppresses may be another task's failure, or repeat what has been told."""
+    for number, task in enumerate(failed):
+        clock.reach(number)
+        notify(failure(task, f"r{number}"), dedupe_key="all", roll_up=0)
+    clock.reach(200)
+    notify(success("load"), dedupe_key="all", recovery=True, text="it works")
+    assert bodies(sandbox) == ["it happened", said]
+
+    clock.reach(1000)
+    notify(failure("load", "later"), dedupe_key="all")
+    assert bodies(sandbox)[2:] == ["it happened"], "the recovery has ended the row"
+
+
 def test_an_answer_that_the_gateway_failed_is_followed_by_another_try(sandbox, clock):
     sandbox.fail_next("status", status=503, times=2, path="/messages")
     notify(failure())

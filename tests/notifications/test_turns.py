@@ -19,7 +19,15 @@ from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.notifications.memory import Files, Memory
 from airflow_provider_whatsapp.notifications.patience import Patience
-from airflow_provider_whatsapp.notifications.turns import Caller, Person, Turn, Turns, on_answer, on_turn
+from airflow_provider_whatsapp.notifications.turns import (
+    Caller,
+    Person,
+    Turn,
+    Turns,
+    on_answer,
+    on_taken,
+    on_turn,
+)
 from airflow_provider_whatsapp.notifications.window import tell
 
 pytestmark = pytest.mark.airflow
@@ -84,7 +92,10 @@ def test_those_who_come_while_one_waits_are_told_by_it():
         assert turn.handed_over
     person, turn = asked(person, waiting, 1006.0)
 
-    assert (turn.held, turn.names) == (7, tuple(f"dag{number}.load" for number in range(5)))
+    assert (turn.held, turn.names) == (7, tuple(f"dag{number}.load" for number in range(7)))
+    later, _ = on_taken(person.with_more(1, ("late.load",)), turn)
+    assert (later.held, later.names) == (1, ("late.load",)), "what came since is for the next message"
+    person, _ = on_taken(person, turn)
     assert person == Person(free_at=1006.0 + 2 * GAP)
 
 
@@ -153,6 +164,7 @@ def test_nobody_is_lost_and_messages_keep_their_distance(alerts):
             events.append((now + max(turn.wait, 1e-6), number, what, who, flight, part))
         elif not turn.handed_over:
             told += 1 + turn.held
+            person, _ = on_taken(person, turn)
             arrivals.append(now + flight * part)
             events.append((now + flight, -1, "answers", turn, 0.0, 0.0))
 
