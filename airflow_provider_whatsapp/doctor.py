@@ -85,7 +85,11 @@ def doctor_command(
     if file is not None and not (file.parent.is_dir() and not file.is_dir()):
         sys.stderr.write(f"--json {file}: its folder does not exist, or it is a folder itself.\n")
         return 1
-    findings, transport = _examined(given, find_config or config_of)
+    try:
+        findings, transport = _examined(given, find_config or config_of)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nStopped.\n")
+        return 1
     if file is not None:
         try:
             file.write_text(json.dumps(_shapes(findings, transport), indent=2) + "\n", "utf-8")

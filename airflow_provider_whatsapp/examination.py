@@ -16,7 +16,7 @@ from airflow_provider_whatsapp.client.errors import (
     RecipientError,
     WhatsAppError,
 )
-from airflow_provider_whatsapp.client.masking import clean_line, mask_id
+from airflow_provider_whatsapp.client.masking import clean_line, mask_id, place_of
 from airflow_provider_whatsapp.client.messages import Template
 from airflow_provider_whatsapp.client.resources.health import fetch_number_health
 
@@ -235,6 +235,8 @@ def _finding(name: str, check: Callable[[], str]) -> Finding:
         return Finding(name, "SKIPPED", str(skipped))
     except WhatsAppError as error:
         return Finding(name, "FAIL", str(error))
+    except Exception as error:  # an answer of a form that nobody has foreseen; the other checks go on
+        return Finding(name, "FAIL", f"the answer could not be read: {place_of(error)}.")
 
 
 def _line(said: Any) -> str:

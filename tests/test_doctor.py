@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_whatsapp.cli import main
 from airflow_provider_whatsapp.client.config import ClientConfig
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
-from airflow_provider_whatsapp.examination import Examination
+from airflow_provider_whatsapp.examination import Examination, _finding
 
 TO = "+15550001111"
 LATENCY, PACE = 0.2, 0.1
@@ -177,6 +177,26 @@ def test_health(examine, sandbox, given, outcome, words):
     found = examine(to=None)["health"]
 
     assert (found.outcome, words in found.said) == (outcome, True)
+
+
+def test_an_answer_that_nobody_has_foreseen_is_a_failure_of_its_check_alone():
+    found = _finding("number", lambda: {}["a secret name"])
+
+    assert (found.outcome, found.said.startswith("the answer could not be read: KeyError (")) == (
+        "FAIL",
+        True,
+    )
+    assert "secret" not in found.said
+
+
+def test_who_stops_it_sees_no_traceback(sandbox, capsys, monkeypatch):
+    def stopped(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Examination, "run", stopped)
+
+    assert main(["doctor"]) == 1
+    assert capsys.readouterr().err == "\nStopped.\n"
 
 
 APPS = "subscribed_apps"

@@ -20,7 +20,8 @@ OTHER_NAME = "<name>"
 """Stands for a name that may be a value: a number, an ID, a text."""
 _NAME = re.compile(r"(?!.*[0-9]{5})[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 _TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "text", type(None): "null"}
-_NUMERIC = re.compile(r"[0-9]+", re.ASCII)
+_PART = re.compile(r"[a-z][a-z_]{0,63}", re.ASCII)
+"""A part of a path that is no ID."""
 
 Shape = Any
 """A type's name, several with ``|`` between them, a list with the shape of its items, or an object of shapes in which
@@ -125,5 +126,5 @@ class RecordingTransport(Transport):
         graph = f"{self.config.data_url}/{APP}/{self.config.api_version}/"
         path = call.url.removeprefix(graph).removeprefix(self.config.control_url)
         parts = path.strip("/").split("/")
-        named = (places.get(part) or ("{id}" if _NUMERIC.fullmatch(part) else part) for part in parts)
+        named = (places.get(part) or (part if _PART.fullmatch(part) else "{id}") for part in parts)
         return "/".join(named)

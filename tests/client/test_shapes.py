@@ -88,13 +88,16 @@ def test_requests_are_told_without_ids(sandbox):
         client.templates.get(template["id"], fields="status")
         with pytest.raises(NotFoundError):
             client.media.get("9" * 15)
+        connection = client.connections.list()[0]["connection_id"]
+        client.connections.get(connection)
 
-    listed, found, one, refused = transport.answers
+    listed, found, one, refused, _, asked = transport.answers
     assert listed["request"] == "GET connections"
     assert (found["request"], found["fields"]) == ("GET {waba_id}/message_templates", "id")
     assert one == {"request": "GET {id}", "fields": "status", "shape": {"id": "text", "status": "text"}}
     assert refused["request"] == "GET {id}"
     assert refused["refused"] == {"error": "NotFoundError", "http_status": 400, "code": 100, "subcode": 33}
     told = json.dumps(transport.answers)
-    for secret in (config.api_key, config.waba_id, template["id"]):
+    assert asked["request"] == "GET connections/{id}"
+    for secret in (config.api_key, config.waba_id, template["id"], connection):
         assert secret not in told
