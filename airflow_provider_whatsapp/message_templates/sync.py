@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 
 MARKETING = "MARKETING"
-SECONDS = 5.0
-"""Seconds after which the account's onboarding is given up."""
 SHOWN = 10
 """Templates that a warning names."""
 
@@ -87,8 +85,7 @@ def _marketing_warnings(
     if not found:
         return ()
     try:
-        with client.within(SECONDS) as brief:
-            status = brief.account.marketing_status()
+        status = client.account.marketing_status()
     except WhatsAppError:  # it is no part of the plan
         return ()
     if status.onboarded or status.onboarding is None:
