@@ -14,6 +14,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from airflow_provider_whatsapp.sandbox.settings import Settings
+from airflow_provider_whatsapp.sandbox.state import State
+from airflow_provider_whatsapp.sandbox.webhooks import hooks as hooks_module
+
 TO = "15550001111"
 TOKEN = "a token"
 HELLO = {"type": "template", "template": {"name": "hello_world", "language": {"code": "en_US"}}}
@@ -662,11 +666,14 @@ def test_options_name_the_secret_and_the_app_s_address(tools, receiver):
     assert app["whatsapp_business_api_data"]["id"] == started.app
 
 
-def test_a_new_start_goes_on_with_what_is_still_to_come(tools, receiver, tmp_path):
-    options = ("--state", str(tmp_path / "state.db"), "--status-delays", "1,2,500")
+@pytest.mark.parametrize("by", ["calls", "option"])
+def test_a_new_start_goes_on_with_what_is_still_to_come(tools, receiver, tmp_path, by):
+    options = ["--state", str(tmp_path / "state.db"), "--status-delays", "1,2,500"]
+    options += ["--webhook-url", f"{receiver.url}/hook"] if by == "option" else []
     with tools.Sandbox.start(*options) as first:
-        subscribe(first)
-        override(first, f"{receiver.url}/hook")
+        if by == "calls":
+            subscribe(first)
+            override(first, f"{receiver.url}/hook")
         first.send(**HELLO)
         first.clock.advance(5)
         until(lambda: len(receiver.each("statuses")) == 2)
@@ -676,7 +683,7 @@ def test_a_new_start_goes_on_with_what_is_still_to_come(tools, receiver, tmp_pat
         until(lambda: receiver.posts)
         [app] = second.call("GET", f"{second.waba}/subscribed_apps").json()["data"]
         deliver(second)
-    assert app["override_callback_uri"] == f"{receiver.url}/hook"
+    assert app.get("override_callback_uri") == (f"{receiver.url}/hook" if by == "calls" else None)
     assert [each["status"] for each in receiver.each("statuses")] == ["read"]
 
 
@@ -733,3 +740,18 @@ def test_the_page_shows_deliveries_in_parts(subscribed):
 
 def test_without_a_subscription_the_page_says_how(sandbox):
     assert "subscribed_apps" in sandbox.page("/webhooks")
+
+
+def test_memory_is_bounded_though_nobody_takes_anything(monkeypatch):
+    """In this process, for it takes much to fill it."""
+    monkeypatch.setattr(hooks_module, "PENDING_BYTES", 100_000)
+    hooks = State(Settings()).webhooks
+    target = hooks_module.Target("http://127.0.0.1:9/", "app")
+    made = [hooks.add(target, ("messages",), 1, b"x" * 30_000) for _ in range(5)]
+    assert [each.outcome for each in made] == ["given up", "given up", "pending", "pending", "pending"]
+    assert [len(each.body) for each in made[:3]] == [16_384, 16_384, 30_000]
+    for each in made[2:]:
+        hooks.finish(each, 200, "", 1.0)
+    assert {len(each.body) for each in made} == {16_384}
+    assert hooks.add(target, ("messages",), 1, b"x" * 90_000).outcome == "pending"
+    assert hooks.waiting == 1

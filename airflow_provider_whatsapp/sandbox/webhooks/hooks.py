@@ -21,7 +21,11 @@ BATCH = 1_000
 GIVEN_UP_AFTER = 7 * DAY
 """Seconds from a delivery's first attempt to its last."""
 LOG = 1_000
-"""Finished deliveries that are remembered."""
+"""Deliveries that are remembered once they are finished."""
+SHOWN_BYTES = 16_384
+"""What of a body is remembered then."""
+PENDING_BYTES = 256 * 1_024 * 1_024
+"""Bytes of deliveries that wait for a receiver; beyond that the oldest are given up."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 6 * 3_600.0
 
 
@@ -153,7 +157,7 @@ class Webhooks:
         self._own: list[tuple[str, str, dict[str, Any]]] = []
         self._places = count()
         self._numbers = count(1)
-        self.delivered = 0
+        self.delivered = self._pending_bytes = 0
         self._free: Counter[tuple[str, int]] = Counter()
         # Of their own, so that faults on the way change no ids.
         self.random = random.Random(settings.seed)  # noqa: S311
@@ -294,7 +298,24 @@ class Webhooks:
         )
         self.pending[made.number] = made
         self.log.append(made)
+        self._pending_bytes += len(body)
+        if self._pending_bytes > PENDING_BYTES:
+            self._make_room()
         return made
+
+    def _make_room(self) -> None:
+        for oldest in [each for each in self.pending.values() if each.next_at is not None]:
+            if self._pending_bytes > PENDING_BYTES:
+                self._end(oldest, "given up")
+
+    def _end(self, delivery: Delivery, outcome: str) -> None:
+        delivery.outcome, delivery.next_at = outcome, None
+        self.delivered += outcome == "delivered"
+        if self.pending.pop(delivery.number, None):
+            self._pending_bytes -= len(delivery.body)
+        if outcome == "delivered" and delivery.repeats is None:
+            self._repeat(delivery)
+        delivery.body = delivery.body[:SHOWN_BYTES]
 
     def finish(self, delivery: Delivery, status: int | None, error: str, ms: float) -> None:
         """
@@ -309,16 +330,11 @@ class Webhooks:
         delivery.attempts += 1
         delivery.status, delivery.error, delivery.ms = status, error, ms
         if not error:
-            delivery.outcome = "delivered"
-            self.delivered += 1
+            self._end(delivery, "delivered")
         elif now + delivery.pause() > delivery.made_at + GIVEN_UP_AFTER:
-            delivery.outcome = "given up"
+            self._end(delivery, "given up")
         else:
             delivery.next_at = now + delivery.pause()
-        if delivery.outcome != "pending":
-            self.pending.pop(delivery.number, None)
-            if delivery.outcome == "delivered" and delivery.repeats is None:
-                self._repeat(delivery)
         self.state.changed()
 
     def _repeat(self, delivery: Delivery) -> None:
