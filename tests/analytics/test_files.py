@@ -207,6 +207,14 @@ def test_a_file_of_another_form_is_refused_before_anything_is_asked(tmp_path, su
     assert path.read_bytes() == content
 
 
+def test_a_column_of_somebody_s_own_is_not_thrown_away(tmp_path):
+    path = tmp_path / "a.jsonl"
+    run(path, [row(volume=3)])
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"team": "growth"}) + "\n")
+    with pytest.raises(PayloadError, match=r"a.jsonl:1 holds 'team', which pricing analytics have not"):
+        run(path, never())
+
+
 def test_a_csv_row_with_too_few_cells(tmp_path):
     path = tmp_path / "a.csv"
     run(path, [row(volume=3)])
@@ -260,12 +268,15 @@ def test_rows_without_a_cost_are_counted(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_an_object_store_holds_the_same(suffix):
+def test_an_object_store_holds_the_same(suffix, monkeypatch):
     import fsspec
     from airflow.sdk import ObjectStoragePath
     from airflow.sdk.io import attach
 
-    attach("memory", fs=fsspec.filesystem("memory"))
+    store = fsspec.filesystem("memory")
+    attach("memory", fs=store)
+    forgotten = []  # an old listing would hide the file of an earlier load
+    monkeypatch.setattr(store, "invalidate_cache", lambda path=None: forgotten.append(path))
     base = ObjectStoragePath(f"memory://analytics-{suffix[1:]}")
     given = base / "day={day}" / f"a{suffix}"
     days = date(2026, 11, 1), date(2026, 11, 3)
@@ -277,6 +288,7 @@ def test_an_object_store_holds_the_same(suffix):
     assert (len(report.files), len(report.written)) == (2, 1)
     found = [each for day in (1, 2) for each in read(base / f"day=2026-11-0{day}" / f"a{suffix}")]
     assert [each["volume"] for each in found] == [1, 5]
+    assert forgotten
 
 
 def test_sums_of_clicks_are_columns():

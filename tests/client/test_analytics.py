@@ -513,8 +513,17 @@ def test_in_another_zone_templates_are_asked_for_by_its_days(client, sandbox, to
     assert (utc["start"], utc["end"], utc.get("use_waba_timezone")) == (*days, None)
 
 
-@pytest.mark.parametrize(("code", "passes"), [(100, True), (10, False)])
-def test_a_product_that_meta_refuses_for_an_account_is_left_out(gateway, make_client, code, passes, caplog):
+@pytest.mark.parametrize(
+    ("code", "refused", "passes"),
+    [
+        (100, resource.PRODUCTS[1], True),
+        (131009, resource.PRODUCTS[1], False),
+        (100, resource.PRODUCTS[0], False),
+    ],
+)
+def test_a_product_that_meta_refuses_for_an_account_is_left_out(
+    gateway, make_client, caplog, code, refused, passes
+):
     start, end = week()
     first = int(start.timestamp())
     asked = []
@@ -524,7 +533,7 @@ def test_a_product_that_meta_refuses_for_an_account_is_left_out(gateway, make_cl
         if product is None:
             return {"is_enabled_for_insights": True, "currency": "EUR"}
         asked.append(product)
-        if product != "CLOUD_API":
+        if product == refused:
             gateway.status = 400
             return {"error": {"code": code, "message": "no such product", "type": "OAuthException"}}
         ids = json.loads(query["template_ids"])
