@@ -32,12 +32,7 @@ def templates(sandbox):
 
 def _put(sandbox, name, status="PENDING", **more):
     body = [{"type": "BODY", "text": "Hello."}]
-    answer = sandbox._session.put(
-        f"{sandbox.url}/_sandbox/templates",
-        json={"name": name, "language": "en_US", "status": status, "components": body, **more},
-        timeout=10,
-    )
-    answer.raise_for_status()
+    sandbox.control("PUT", "templates", name=name, language="en_US", status=status, components=body, **more)
 
 
 def approval(*names, seconds=20.0, interval=0.1, **options):
