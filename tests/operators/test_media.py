@@ -37,6 +37,22 @@ def in_memory(content, name):
     return path
 
 
+OPENED = []
+"""Files that tests have opened, as a user's task does: whoever opened them closes them."""
+
+
+def file_object(tmp_path, content, name):
+    OPENED.append(on_disk(tmp_path, content, name).open("rb"))
+    return OPENED[-1]
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
 FORMS = {
     "path": lambda tmp_path, content, name: str(on_disk(tmp_path, content, name)),
     "pathlib": on_disk,
@@ -46,7 +62,7 @@ FORMS = {
     "memory://": lambda tmp_path, content, name: in_memory(content, name),
     "bytes": lambda tmp_path, content, name: content,
     "bytearray": lambda tmp_path, content, name: bytearray(content),
-    "file object": lambda tmp_path, content, name: on_disk(tmp_path, content, name).open("rb"),
+    "file object": file_object,
     "stream in memory": lambda tmp_path, content, name: io.BytesIO(content),
 }
 NAMED = {"bytes", "bytearray", "stream in memory"}
