@@ -237,3 +237,121 @@ def test_a_sample_of_several_templates_goes_up_once_and_each_names_it(tmp_path):
     assert report.complete
     assert uploads == [tmp_path / "report.pdf"]
     assert all("handle 1" in str(one["components"]) for one in account.rows.values())
+
+
+def test_a_plan_and_a_report_as_json():
+    """What the command prints with --json, and what the operator returns: other programs read it."""
+    account = Account(row(8, "unused"), row(9, "late", "APPROVED"))
+    account.before["new_b"] = RateLimitError("too fast", retry_after=60)
+    account.rows["8"]["name"] = "other"
+    client, plan = changes(account)
+    report = Applier(client, now=lambda: NOW).apply(plan)
+
+    found = plan.to_dict()
+    listed = found.pop("changes")
+    assert found == {
+        "create": 2,
+        "edit": 2,
+        "delete": 2,
+        "blocked": 0,
+        "drifted": 0,
+        "unchanged": 0,
+        "leftover": [],
+        "others": 2,
+        "warnings": [],
+    }
+    assert [(each["action"], each["name"], each["language"]) for each in listed] == [
+        *(("create", name, "en_US") for name in NEW),
+        *(("edit", name, "en_US") for name in EDITED),
+        *(("delete", name, "en_US") for name in GONE),
+    ]
+    assert set(listed[0]) == {"action", "name", "language", "diff", "where"}
+    assert set(listed[2]) == {"action", "name", "language", "status", "fields", "diff", "where"}
+    assert (listed[2]["status"], listed[2]["fields"]) == ("APPROVED", ["components"])
+    assert set(listed[4]) == {"action", "name", "language", "status", "diff"}
+
+    found = report.to_dict()
+    listed = found.pop("outcomes")
+    counts = {"done": 5, "failed": 0, "unknown": 0, "blocked": 0, "postponed": 1, "not_tried": 0}
+    assert found == {**counts, "drift": []}
+    assert report.summary() == "5 done, 1 postponed"
+    usual = {"language": "en_US", "state": "done"}
+    made = next(one for one in account.rows.values() if one["name"] == "new_a")
+    assert listed[0] == usual | {
+        "action": "create",
+        "name": "new_a",
+        "status": "PENDING",
+        "category": "UTILITY",
+        "id": made["id"],
+    }
+    late = {
+        "state": "postponed",
+        "detail": str(account.before["new_b"]),
+        "possible_at": "2027-01-15T08:01:00+00:00",
+    }
+    assert listed[1] == usual | {"action": "create", "name": "new_b"} | late
+    assert listed[2] == usual | {"action": "edit", "name": "old_a", "status": "PENDING", "id": "1"}
+    assert listed[4] == usual | {"action": "delete", "name": "gone_a", "status": "DELETED", "id": "3"}
+
+
+def test_what_is_left_over_is_named_where_it_is_not_deleted():
+    account = Account()
+    client, _ = changes(account)
+    wanted = TemplateSet(
+        read_templates([definition("new", "It is late.")]).definitions, prefixes=frozenset({"gone_"})
+    )
+    plan = plan_templates(client, wanted, now=NOW)
+
+    assert plan.to_dict()["leftover"] == [{"name": name, "language": "en_US"} for name in GONE]
+    assert plan.to_dict()["others"] == 2
+
+
+@pytest.mark.parametrize(
+    ("category", "asked", "drift"),
+    [
+        ("MARKETING", "UTILITY", ["new (en_US): Meta has made it MARKETING, UTILITY was asked for"]),
+        ("UTILITY", "UTILITY", []),
+        (None, "UTILITY", []),
+    ],
+    ids=str,
+)
+def test_a_category_that_meta_gives_instead_is_told(category, asked, drift):
+    account = Account()
+    client = WhatsAppClient(ClientConfig(api_key="k", waba_id="1"), transport=account)
+    plan = plan_templates(client, read_templates([definition("new", "It is late.", asked)]), now=NOW)
+    answer = account.request
+
+    def request(call):
+        found = answer(call)
+        return found if call.method == "GET" else {**found, "category": category}
+
+    account.request = request
+    report = Applier(client, now=lambda: NOW).apply(plan)
+
+    assert list(report.drift) == drift
+    assert report.outcomes[0].category == category
+
+
+@pytest.mark.parametrize(
+    ("now", "state", "words"),
+    [
+        pytest.param({"body": "It is very late."}, "done", "holds this already", id="just as wanted"),
+        pytest.param(
+            {"body": "Quite another."}, "failed", "it was created with other content", id="otherwise"
+        ),
+        pytest.param(None, "failed", "exists", id="not to be found"),
+    ],
+)
+def test_a_template_that_another_apply_has_created_meanwhile(now, state, words):
+    account = Account()
+    client, plan = changes(account)
+    if now is not None:
+        account.rows["77"] = row(77, "new_a", "PENDING", **now)
+    account.before["new_a"] = InvalidRequestError("it exists", permanent=True, subcode=apply.EXISTS)
+    report = Applier(client, now=lambda: NOW).apply(plan)
+
+    (found,) = [outcome for outcome in report.outcomes if outcome.change.name == "new_a"]
+    assert found.state == state
+    assert words in found.detail
+    facts = (found.status, found.category, found.template_id)
+    assert facts == (("PENDING", "UTILITY", "77") if now is not None else (None, None, None))

@@ -1,0 +1,286 @@
+"""From an alert over its turns to the send and back, one wire at a time: each test fails when its call is left out."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_provider_whatsapp.client.errors import (
+    NotSentError,
+    OutcomeUnknownError,
+    RecipientError,
+    ServerError,
+)
+from airflow_provider_whatsapp.notifications.facts import default_key
+from airflow_provider_whatsapp.notifications.memory import Files, Memory
+from airflow_provider_whatsapp.notifications.missed import Untold
+from airflow_provider_whatsapp.notifications.turns import Caller, Person, Turn, Turns
+from airflow_provider_whatsapp.notifications.window import Told, tell
+
+ANN, BOB, CAT = "15550000001", "15550000002", "15550000003"
+
+
+class Patience:
+    """So much time is left."""
+
+    def __init__(self, left=1000.0):
+        self.seconds = left
+
+    def left(self):
+        return self.seconds
+
+    def lasts(self):
+        return 60.0
+
+
+class Asked:
+    """In the turns' place: gives these, and keeps what it hears."""
+
+    def __init__(self, *turns, left=1000.0):
+        self.turns, self.heard, self.patience = turns, [], Patience(left)
+
+    def of(self, recipients):
+        yield from self.turns
+
+    def answered(self, turn):
+        self.heard.append(f"answered {turn.to[-1]}")
+
+    def accepted(self, turn):
+        self.heard.append(f"accepted {turn.to[-1]}")
+
+    def give_back(self, turn):
+        self.heard.append(f"given back {turn.to[-1]}")
+
+
+def told(turns, recipients, *outcomes):
+    """Return what became of an alert whose sends meet these outcomes, and the waits between them."""
+    meets, waits, steps = iter(outcomes), [], None
+
+    def send(turn):
+        error = next(meets)
+        if error is not None:
+            raise error
+
+    steps = tell(turns, recipients, send)
+    while True:
+        try:
+            waits.append(next(steps))
+        except StopIteration as ended:
+            return ended.value, waits
+
+
+LOST, REFUSED, AWAY = (
+    OutcomeUnknownError("lost"),
+    RecipientError("no", permanent=True),
+    NotSentError("no way"),
+)
+FAILED_500 = OutcomeUnknownError("500", http_status=500)
+
+
+@pytest.mark.parametrize(
+    ("turns", "outcomes", "found", "heard", "waits"),
+    [
+        pytest.param(
+            [Turn(ANN), Turn(BOB)],
+            [None, None],
+            Told(2),
+            ["answered 1", "accepted 1", "answered 2", "accepted 2"],
+            [],
+            id="both are told",
+        ),
+        pytest.param(
+            [Turn(ANN, handed_over=True), Turn(wait=3.0), Turn(BOB)],
+            [None],
+            Told(1, 1),
+            ["answered 2", "accepted 2"],
+            [3.0],
+            id="one is told by another alert, one after a wait",
+        ),
+        pytest.param(
+            [Turn(ANN), Turn(BOB)],
+            [REFUSED, None],
+            Told(1, errors=[REFUSED]),
+            ["answered 1", "given back 1", "answered 2", "accepted 2"],
+            [],
+            id="one can never be told",
+        ),
+        pytest.param(
+            [Turn(ANN), Turn(BOB)],
+            [AWAY],
+            Told(errors=[AWAY], missed=(ANN, BOB)),
+            ["answered 1", "given back 1"],
+            [],
+            id="what all would meet is met once",
+        ),
+        pytest.param(
+            [Turn(ANN), Turn(BOB)],
+            [None, AWAY],
+            Told(1, errors=[AWAY], missed=(BOB,)),
+            ["answered 1", "accepted 1", "answered 2", "given back 2"],
+            [],
+            id="one is left to the next message",
+        ),
+        pytest.param(
+            [Turn(ANN), Turn(BOB)],
+            [LOST, None, None],
+            Told(2),
+            ["answered 1", "answered 1", "accepted 1", "answered 2", "accepted 2"],
+            [30.0],
+            id="a lost answer is followed by another try, later",
+        ),
+        pytest.param(
+            [Turn(ANN), Turn(BOB)],
+            [FAILED_500, FAILED_500, None, None],
+            Told(2),
+            ["answered 1", "answered 1", "answered 1", "accepted 1", "answered 2", "accepted 2"],
+            [1.0, 2.0],
+            id="what the gateway failed to pass on is tried at once, and then later",
+        ),
+    ],
+)
+def test_what_a_send_meets_is_what_its_turn_hears(turns, outcomes, found, heard, waits):
+    asked = Asked(*turns)
+
+    assert told(asked, [ANN, BOB], *outcomes) == (found, waits)
+    assert asked.heard == heard
+
+
+def test_without_time_a_lost_answer_is_left_to_the_next_message():
+    asked = Asked(Turn(ANN), Turn(BOB), left=29.0)
+    found, waits = told(asked, [ANN, BOB], LOST, None)
+
+    assert (found.sent, found.errors, found.missed) == (1, [LOST], (ANN,))
+    assert waits == []
+    assert asked.heard == ["answered 1", "given back 1", "answered 2", "accepted 2"]
+
+
+def test_a_run_of_the_same_failure_ends_it():
+    people = [f"1555000000{number}" for number in range(9)]
+    asked = Asked(*map(Turn, people), left=0.0)
+    found, _ = told(asked, people, *[None, *[ServerError("x")] * 9])
+
+    assert len(found.errors) == 5
+    assert found.missed == tuple(people[1:])
+
+
+def test_an_unexpected_error_may_have_sent(caplog):
+    asked = Asked(Turn(ANN))
+    found, _ = told(asked, [ANN], KeyError(ANN))
+
+    assert [error.sent for error in found.errors] == ["unknown"]
+    assert found.missed == (ANN,)
+    assert ANN not in caplog.text + str(found.errors[0])
+    assert asked.heard == ["answered 1", "given back 1"]
+
+
+@pytest.mark.parametrize(
+    ("found", "failed", "doubtful"),
+    [
+        (Told(), False, False),
+        (Told(1, errors=[LOST]), False, True),
+        (Told(0, 1, errors=[AWAY]), False, False),
+        (Told(errors=[AWAY]), True, False),
+        (Told(errors=[AWAY, LOST]), True, True),
+    ],
+    ids=["nobody", "one of two", "handed over", "not sent", "doubt"],
+)
+def test_what_counts_as_failed(found, failed, doubtful):
+    assert (found.failed, found.doubtful) == (failed, doubtful)
+
+
+@pytest.fixture
+def known(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return Memory(Files(tmp_path))
+
+
+def turns_of(known, token, *, left=1000.0, gap=6.0, **options):
+    usual = {"tells_several": True, "may_be_told": True, "gap": gap, "token": token, "key": "orders.load"}
+    return Turns(known, "sender", Caller(held=1, names=(token,), **usual | options), Patience(left))
+
+
+class TestTurns:
+    """What the turns of one alert leave to those of the next, in what both remember."""
+
+    def test_the_gap_begins_with_the_answer(self, known):
+        first = turns_of(known, "a")
+        (turn,) = first.of([ANN])
+        held_until = known.read(f"person sender {ANN}", Person).free_at
+        first.answered(turn)
+
+        assert known.read(f"person sender {ANN}", Person).free_at < held_until
+
+    def test_who_comes_within_the_gap_waits_and_the_next_hands_over(self, known):
+        first = turns_of(known, "a")
+        (turn,) = first.of([ANN])
+        first.answered(turn)
+        waits = next(turns_of(known, "b").of([ANN]))
+        over = next(turns_of(known, "c").of([ANN]))
+
+        assert 0 < waits.wait <= 6.0
+        assert over.handed_over
+        assert known.read(f"person sender {ANN}", Person).names == ("c",)
+
+    def test_those_who_need_not_wait_come_first(self, known):
+        first = turns_of(known, "a")
+        for turn in first.of([ANN]):
+            first.answered(turn)
+        order = turns_of(known, "b").of([ANN, BOB])
+
+        assert next(order).to == BOB
+        assert next(order).wait > 0
+
+    def test_without_time_nobody_waits(self, known):
+        first = turns_of(known, "a")
+        for turn in first.of([ANN]):
+            first.answered(turn)
+
+        assert [turn.to for turn in turns_of(known, "b", left=0.0).of([ANN])] == [ANN]
+
+    def test_without_a_gap_nothing_is_remembered_of_a_person(self, known):
+        one = turns_of(known, "a", gap=0.0)
+        for turn in one.of([ANN, BOB]):
+            one.answered(turn)
+
+        assert known.read(f"person sender {ANN}", Person) == Person()
+
+    def test_what_was_left_is_told_by_the_next_and_struck_off_when_it_arrives(self, known):
+        assert turns_of(known, "a").leave(ANN)
+        following = turns_of(known, "b", gap=0.0)
+        (turn,) = following.of([ANN])
+        assert [(entry.names, entry.key) for entry in turn.missed] == [(("a",), "orders.load")]
+        assert known.read(f"missed {ANN}", Untold).entries[0].until > 0, (
+            "a message that names it is on its way"
+        )
+
+        following.give_back(turn)
+        assert known.read(f"missed {ANN}", Untold).entries[0].until == 0
+        (turn,) = turns_of(known, "c", gap=0.0).of([ANN])
+        following.accepted(turn)
+        assert known.read(f"missed {ANN}", Untold).entries == ()
+
+    def test_a_message_that_cannot_tell_of_others_leaves_them(self, known):
+        turns_of(known, "a").leave(ANN)
+        (turn,) = turns_of(known, "b", gap=0.0, tells_several=False).of([ANN])
+
+        assert turn.missed == ()
+        assert len(known.read(f"missed {ANN}", Untold).entries) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "most", "key"),
+    [
+        (1, 1, "orders.load.retry"),
+        (2, 1, "orders.load"),
+        (1, 0, "orders.load"),
+        ("1", 1, "orders.load"),
+        (1, "1", "orders.load"),
+        (1, None, "orders.load"),
+    ],
+    ids=str,
+)
+def test_a_lost_worker_s_try_is_told_from_the_task_s_end(number, most, key):
+    lost = SimpleNamespace(dag_id="orders", task_id="load", run_id="r", try_number=number, max_tries=most)
+
+    assert default_key({"ti": lost}) == key
