@@ -63,6 +63,8 @@ def take_options(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
     plain = {name: value for name, value in params.items() if name not in OPTIONS}
     if plain.get("type") != "template":
         raise _only_marketing(131055)
+    if "recipient_type" in plain:
+        among("individual")(plain["recipient_type"], "recipient_type")
     for name, value in options.items():
         OPTIONS[name](value, name)
     return options, plain

@@ -56,12 +56,13 @@ def test_a_marketing_template_goes_by_it_and_by_messages_at_its_own_price(sandbo
         ({"name": "hello_world"}, 134100, 400),
         ({"name": "hello_world", "version": "v22.0"}, 131055, 400),
         ({"to": None}, 100, 400),
+        ({"recipient_type": "group"}, 131009, 400),
         ({"product_policy": "LATER"}, 131009, 400),
         ({"message_activity_sharing": "perhaps"}, 131009, 400),
         ({"bid_spec": {"per_message_bid_multiplier": 0.5}}, 100, 400),
         ({"name": "nobody_knows_it"}, 132001, 404),
     ],
-    ids=["text", "utility", "utility_v22", "nobody", "policy", "sharing", "bid", "unknown_template"],
+    ids=["text", "utility", "utility_v22", "nobody", "group", "policy", "sharing", "bid", "unknown_template"],
 )
 def test_what_it_does_not_take(sandbox, tools, fields, code, status):
     answer = post(sandbox, **fields)
