@@ -8,7 +8,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp._compat import conf
+from airflow_provider_whatsapp._compat import AirflowNotFoundException, conf
 from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ def event_store_url() -> URL | None:
     if conn_id is None:
         return None
     from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
         return database_url(conn_id, BaseHook.get_connection(conn_id))
