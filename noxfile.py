@@ -42,6 +42,8 @@ YOUNGEST = "2100-01-01"
 WITH_AIRFLOW = ("-m", "(airflow or faces) and not browser")
 """Tests in which a real Airflow runs, and those of what faces it; tests/conftest.py says which."""
 GROUPS = ("--group", "examples", "--group", "tests")
+CORE = ("tests/client", "tests/delivery", "tests/message_templates")
+"""The tests of what coverage.py measures: pyproject.toml says what that is, and how much of it they have to reach."""
 
 
 def interpreter(version: str) -> str:
@@ -84,9 +86,9 @@ def install(session: nox.Session, airflow: str) -> None:
     session.install(pinned, wheel(), *GROUPS)
 
 
-def run_tests(session: nox.Session, *options: str) -> None:
+def run_tests(session: nox.Session, *options: str, measured: bool = False) -> None:
     """
-    Run tests against the installed wheel.
+    Run tests against the installed wheel, and, where they are ``measured``, hold their coverage against its floor.
 
     They import each other from the checkout, where our package lies too. So Python is told not to put the working
     directory first, and the checkout comes last on the path, after the environment, for each process that is started.
@@ -99,8 +101,12 @@ def run_tests(session: nox.Session, *options: str) -> None:
     with tempfile.TemporaryDirectory(prefix="tests-") as folder:
         # Patient, for another session may run beside it.
         patient = ("--timeout", "360")
-        command = ("python", "-m", "pytest", "-o", "pythonpath=", *patient, *options, *session.posargs)
-        session.run(*command, env={**wheel_only, "TMPDIR": folder})
+        python = ("python", "-m", "coverage", "run") if measured else ("python",)
+        command = (*python, "-m", "pytest", "-o", "pythonpath=", *patient, *options, *session.posargs)
+        env = {**wheel_only, "TMPDIR": folder, "COVERAGE_FILE": f"{folder}/coverage"}
+        session.run(*command, env=env)
+        if measured:
+            session.run("python", "-m", "coverage", "report", env=env)
 
 
 @nox.session
@@ -138,7 +144,9 @@ def lowest(session: nox.Session) -> None:
         "tests/operators/test_sql.py::test_an_unknown_connection",
     )
     left_out = [word for name in own_faults for word in ("--deselect", name)]
-    run_tests(session, "-m", "not airflow and not browser", *left_out)
+    fast = ("-m", "not airflow and not browser")
+    run_tests(session, *fast, *CORE, measured=not session.posargs)
+    run_tests(session, *fast, *left_out, *(f"--ignore={folder}" for folder in CORE))
 
 
 def own() -> set[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import Template
-from airflow_provider_whatsapp.delivery.approved import Approved
+from airflow_provider_whatsapp.delivery.approved import Approved, _values_fit
 
 TEMPLATE = {
     "name": "order",
@@ -126,3 +126,49 @@ def test_media_for_a_header_of_text_is_refused(header):
 
     with pytest.raises(PayloadError, match="must be of kind text, not media"):
         approved.as_header(header)
+
+
+@pytest.mark.parametrize(
+    ("facts", "category", "known", "announced"),
+    [
+        ({"category": "UTILITY"}, "UTILITY", "UTILITY", None),
+        ({"category": "utility", "correct_category": "MARKETING"}, "utility", "UTILITY", "MARKETING"),
+        ({"category": "MARKETING", "correct_category": "marketing"}, "MARKETING", "MARKETING", None),
+        ({"category": None}, "unknown", None, None),
+        ({}, "unknown", None, None),
+    ],
+    ids=lambda value: str(sorted(value)) if isinstance(value, dict) else str(value),
+)
+def test_the_category_that_decides(facts, category, known, announced):
+    found = Approved({"status": "APPROVED", **facts}, "late", "en_US")
+
+    assert (found.category, found.known_category, found.announced_category) == (category, known, announced)
+
+
+@pytest.mark.parametrize(
+    ("names", "values", "problems"),
+    [
+        pytest.param(["1", "2"], [{}, {}], [], id="by position"),
+        pytest.param(["1", "2"], [{}], ["x needs 2 values, not 1"], id="too few"),
+        pytest.param(
+            ["1"],
+            [{"parameter_name": "a"}],
+            ["x has variables by position, not by name: give a list of 1"],
+            id="names for positions",
+        ),
+        pytest.param(["a", "b"], [{"parameter_name": "b"}, {"parameter_name": "a"}], [], id="by name"),
+        pytest.param(
+            ["a", "b"], [{}, {}], ["x has variables by name: give a dict of a, b"], id="positions for names"
+        ),
+        pytest.param(["a", "b"], [{"parameter_name": "a"}], ["x lacks b"], id="one is missing"),
+        pytest.param(["a", "b"], [], ["x lacks a, b"], id="all are missing"),
+        pytest.param(
+            ["a"],
+            [{"parameter_name": "a"}, {"parameter_name": "c"}],
+            ["x has no variable c"],
+            id="one too many",
+        ),
+    ],
+)
+def test_the_values_of_a_part(names, values, problems):
+    assert _values_fit("x", names, values) == problems

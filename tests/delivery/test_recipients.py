@@ -278,3 +278,33 @@ def test_a_list_that_can_no_longer_be_read_says_how_far_it_went_and_may_be_tried
     assert "Nobody was sent to" not in said
     assert "15550001111" not in said
     assert not caught.value.permanent
+
+
+@pytest.mark.parametrize(
+    ("row", "to", "given"),
+    [
+        pytest.param({"to": "+1 555 000 0001"}, "15550000001", "+1 555 000 0001", id="good"),
+        pytest.param({"to": 15550000001}, "15550000001", "15550000001", id="a number"),
+        pytest.param({"to": "12"}, "12", "12", id="malformed"),
+        pytest.param({"to": ""}, "recipients[1]", "", id="empty"),
+        pytest.param({"to": None}, "recipients[1]", "", id="none"),
+        pytest.param({"name": "Ann"}, "recipients[1]", "", id="no such column"),
+    ],
+)
+def test_a_row_is_called_by_what_was_given_or_by_its_place(row, to, given):
+    first, second = Recipients([{"to": "+15550009999"}, row])
+
+    assert first.to == "15550009999"
+    assert (second.to, second.given) == (to, given)
+    assert (second.error is None) is to.startswith("1555")
+
+
+@pytest.mark.parametrize("form", ["lines", "one array", "an array on several lines"])
+def test_a_number_of_thousands_of_digits_is_a_text(tmp_path, form):
+    """Python refuses to read such a number, and a row must not end a list."""
+    row = f'{{"to": "+15550000001", "id": {"7" * 5000}}}'
+    text = {"lines": row, "one array": f"[{row}]", "an array on several lines": f"[\n{row}\n]"}[form]
+    (tmp_path / "people.json").write_text(text)
+    (found,) = Recipients(tmp_path / "people.json", columns=("id",))
+
+    assert found.values["id"] == "7" * 5000

@@ -11,6 +11,7 @@ import threading
 import time
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,7 +19,7 @@ from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
 from airflow_provider_whatsapp.delivery.recipients import Recipients, Row
 from airflow_provider_whatsapp.delivery.report import Outcome
-from airflow_provider_whatsapp.delivery.result_parts import ResultsError, with_parts
+from airflow_provider_whatsapp.delivery.result_parts import ResultsError, left_beside, parts_in, with_parts
 from airflow_provider_whatsapp.delivery.results import Results, assemble
 
 ROOT = Path(__file__).parents[2]
@@ -282,3 +283,24 @@ def test_the_command_reads_an_object_store_by_airflow(tmp_path):
 
     assert done.returncode == 0, done.stderr
     assert "They name all 1 recipients." in done.stdout
+
+
+def test_what_lies_beside_a_file_is_asked_for_afresh():
+    """A listing that a file system of an object store remembers may be older than the last try."""
+    asked = []
+
+    def forget():
+        asked.append("forgotten")
+
+    def listing():
+        asked.append("listed")
+        raise FileNotFoundError
+
+    folder = SimpleNamespace(fs=SimpleNamespace(invalidate_cache=forget), iterdir=listing)
+    path = SimpleNamespace(name="results.csv", parent=folder, protocol="s3")
+
+    assert left_beside(path) is None
+    assert asked == ["forgotten", "listed"]
+    asked.clear()
+    assert parts_in(folder) == []
+    assert asked == ["forgotten", "listed"]

@@ -99,6 +99,15 @@ def test_a_dag_s_callback_does_not_blame_the_task_that_happened_to_be_last():
             True,
             id="try failed",
         ),
+        pytest.param(
+            {"ti": SimpleNamespace(**vars(TI), state="running"), "exception": ValueError()},
+            "orders.load",
+            True,
+            id="an exception, whatever the state",
+        ),
+        pytest.param(
+            {"ti": SimpleNamespace(**vars(TI), state="running")}, "orders.load", False, id="running"
+        ),
         pytest.param({"ti": LOST}, "orders.load", True, id="worker lost"),
         pytest.param(
             {"ti": SimpleNamespace(**vars(LOST), max_tries=1)},
