@@ -26,6 +26,8 @@ NOT_TEMPLATED = {
     ("SyncTemplatesOperator", "templates"),
     # As in Airflow's own operators: it belongs to the DAG, and its default to Airflow's configuration.
     ("SyncTemplatesOperator", "deferrable"),
+    # An expression about the rows, which are not there yet when fields are rendered.
+    ("SqlToWhatsAppOperator", "only_if"),
 }
 
 
