@@ -20,6 +20,7 @@ from airflow_provider_whatsapp.client.errors import (
     WhatsAppError,
 )
 from airflow_provider_whatsapp.client.masking import clean_line, printable
+from airflow_provider_whatsapp.client.webhook_address import status
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
 if TYPE_CHECKING:
@@ -60,7 +61,19 @@ def _talk(host: str | None, timeout: float) -> ClientConfig:
         connection_id = _maton_connection(client, active, timeout)
     config = replace(config, connection_id=connection_id)
     config, numbers = _account(config)
-    return replace(config, phone_number_id=_choose_number(numbers))
+    config = replace(config, phone_number_id=_choose_number(numbers))
+    _say_where_receipts_go(config)
+    return config
+
+
+def _say_where_receipts_go(config: ClientConfig) -> None:
+    """Say where receipts and replies go; a connection that may not read it is as good for sending."""
+    try:
+        with WhatsAppClient(config) as client:
+            lines = status(client)
+    except WhatsAppError:
+        lines = ["where they go could not be read."]
+    _say("\n".join(["Receipts and replies:", *(f"  {line}" for line in lines)]))
 
 
 def _key(host: str | None) -> tuple[ClientConfig, list[dict[str, Any]]]:
