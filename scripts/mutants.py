@@ -246,6 +246,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--line", type=int, nargs="*", help="only mutants that begin in these lines")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--minutes", type=float, default=55, help="begin no mutant after these (default: 55)")
+    parser.add_argument(
+        "--again", action="store_true", help="only what was not killed in the seed's last run"
+    )
     parser.add_argument("--most", type=float, default=AT_MOST, help="seconds of tests for each (default: 60)")
     parser.add_argument(
         "--stale", action="store_true", help="learn changed tests alone, whatever else has changed"
@@ -264,6 +267,8 @@ def main() -> int:
     sample = [it for it in everything if not options.line or it.line in options.line]
     if options.count and not options.within:
         sample = random.Random(options.seed).sample(everything, min(options.count, len(everything)))  # noqa: S311
+    if options.again:
+        sample = not_killed(options.seed, everything)
     results: list[tuple[Mutant, str, str]] = []
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         workers = []
@@ -293,6 +298,14 @@ def main() -> int:
     return summary(results, len(everything), len(sample), options, time.monotonic() - began)
 
 
+def not_killed(seed: int, everything: list[Mutant]) -> list[Mutant]:
+    """Return the mutants that the last run of a seed has not killed, wherever they stand by now."""
+    rows = json.loads((KEPT / f"seed-{seed}.json").read_text())
+    facts = ("function", "kind", "before", "after")
+    left = {tuple(row[name] for name in facts) for row in rows if row["status"] != "killed"}
+    return [mutant for mutant in everything if tuple(getattr(mutant, name) for name in facts) in left]
+
+
 def line_of(mutant: Mutant, status: str) -> str:
     """Return a mutant on a line."""
     return f"{status}: {mutant.place} {mutant.function}: {mutant.kind}: `{mutant.before}` -> `{mutant.after}`"
@@ -317,7 +330,9 @@ def summary(
         | {"status": status, "test": test}
         for it, status, test in sorted(results, key=lambda found: (found[0].module, found[0].number))
     ]
-    (KEPT / f"seed-{options.seed}.json").write_text(json.dumps(rows, indent=1))
+    (KEPT / f"seed-{options.seed}{'-again' if options.again else ''}.json").write_text(
+        json.dumps(rows, indent=1)
+    )
     print(f"\nSeed {options.seed}: {len(results)} of {known} mutants in {seconds / 60:.1f} minutes")
     if len(results) < wanted:
         print(f"{wanted - len(results)} of the sample were not reached in time.")

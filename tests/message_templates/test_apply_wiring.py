@@ -119,6 +119,13 @@ def test_an_edit_that_only_a_look_has_confirmed_is_on_record_too(status):
 
     assert report.complete
     assert ("1" in record.edits) is (status == "APPROVED")
+    (found,) = [outcome for outcome in report.outcomes if outcome.change.name == "old_a"]
+    assert (found.detail, found.status, found.category, found.template_id) == (
+        None,
+        "PENDING",
+        "UTILITY",
+        "1",
+    )
 
 
 def test_a_deletion_that_only_a_look_has_confirmed_is_on_record_too():
@@ -128,6 +135,18 @@ def test_a_deletion_that_only_a_look_has_confirmed_is_on_record_too():
 
     assert report.complete
     assert record.deletions == dict.fromkeys(GONE, NOW)
+
+
+def test_an_edit_that_a_look_finds_not_made_has_failed_and_says_why():
+    account = Account()
+    account.before["old_a"] = OutcomeUnknownError("the answer was lost")
+    report, record = applied(account)
+
+    (found,) = report.of("failed")
+    assert (found.change.name, found.status, found.template_id) == ("old_a", "APPROVED", "1")
+    assert "the answer was lost" in found.detail
+    assert list(record.edits) == ["2"]
+    assert account.asked == ALL, "the next are tried, for looking has settled it"
 
 
 def test_a_change_that_was_not_made_is_not_on_record():

@@ -441,3 +441,12 @@ def test_what_0_1_remembers_in_files_is_still_read(sandbox, clock, tmp_path):
 
     assert bodies(sandbox) == ["it happened"]
     assert clock.passed == pytest.approx(6.5, abs=0.1), "the last deadline was told a moment ago"
+
+
+def test_what_could_not_be_addressed_is_named_by_the_next_message(sandbox, clock):
+    notify(failure("check"), to="12", dedupe_key="orders")
+    notify(failure("load"), dedupe_key="orders")
+
+    (body,) = bodies(sandbox)
+    assert "1 more failure" in body
+    assert "check" in body
