@@ -199,7 +199,7 @@ def test_from_the_key_to_the_connection(terminal, sandbox):
     )
     assert connection_of(printed) == ("AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT", expected)
     assert added_connection_of(printed) == ("maton_whatsapp_default", expected)
-    assert re.search(r"Receipts and replies:\s+No app is subscribed to this account", printed)
+    assert re.search(r"Receipts and replies:\s+No app is subscribed to this account", shown)
 
 
 @pytest.mark.parametrize(
