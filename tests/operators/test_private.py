@@ -136,6 +136,7 @@ def test_fields_that_are_shown_are_switches_names_and_places_of_ours():
             "format",
             "max_rows",
             "csv_formulas",
+            *("chart", "x", "y", "series", "unit", "compare", "top", "locale", "figures"),
             "database",
             "to_field",
             "shard",
