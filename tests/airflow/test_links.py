@@ -31,6 +31,8 @@ LINKS = {
     "SyncTemplatesOperator": {WhatsAppManagerLink},
     "TemplateApprovalSensor": {WhatsAppManagerLink},
     "MessageStatusSensor": set(),
+    "WhatsAppAnalyticsOperator": set(),
+    "WhatsAppHealthSensor": set(),
 }
 """What has to do with templates leads to WhatsApp Manager, what sends to its results."""
 TI = SimpleNamespace(
