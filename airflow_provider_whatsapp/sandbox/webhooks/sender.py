@@ -95,8 +95,6 @@ class Sender:
             if target is not None:
                 groups.setdefault((target.url, target.level, number.id), []).append(update)
         for (url, level, number_id), updates in groups.items():
-            if hooks.faults.reorder:
-                hooks.random.shuffle(updates)
             for part, body in self._bodies(number_id, updates, hooks.faults.batch):
                 hooks.add(Target(url, level), ("messages",), part, body)
         own = [*hooks.take_own(), *template_changes(self._state)]
