@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_whatsapp.pytest_plugin import WhatsAppSandbox
-
 ROOT = Path(__file__).parents[1]
 
 # Airflow reads its settings when it is first imported, so they are made before any test module is.
@@ -57,33 +55,10 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.browser)
 
 
-class _Requests(list):
-    """Requests under the name that tests called until now; new tests use ``requests_to``."""
-
-    def __call__(self, path=""):
-        return [each for each in self if path in each["path"]]
-
-
-class _Sandbox(WhatsAppSandbox):
-    """The plugin's sandbox with the older names of tests that are being written: the next change takes them away."""
-
-    fault = WhatsAppSandbox.fail_next
-
-    @property
-    def requests(self):
-        return _Requests(super().requests)
-
-    def post(self, control, /, **fields):
-        return self.control("POST", control, **fields)
-
-    def get(self, control):
-        return self.control("GET", control)
-
-
 @pytest.fixture
-def sandbox(whatsapp_sandbox, monkeypatch):
+def sandbox(whatsapp_sandbox):
     """Give an empty sandbox, which the default connection of Airflow points to."""
-    return _Sandbox(whatsapp_sandbox.connection, monkeypatch)
+    return whatsapp_sandbox
 
 
 @pytest.fixture

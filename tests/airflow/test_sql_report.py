@@ -126,7 +126,7 @@ def test_daily_figures(run_dag, sandbox):
     for name in ("airflow_report", "airflow_report_pdf"):
         stock = Path(__file__).parents[2] / "airflow_provider_whatsapp" / "reports" / f"{name}.yaml"
         assert main(["templates", "apply", str(stock)]) == 0
-        sandbox.post("templates", name=name, language="en_US", status="APPROVED")
+        sandbox.control("POST", "templates", name=name, language="en_US", status="APPROVED")
     run_dag("sql_report", to="+1 555 010 0199", format="csv")
 
     assert run_dag("daily_figures", managers=["+1 555 010 0199"])[0] == "success"

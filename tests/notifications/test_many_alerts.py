@@ -142,7 +142,7 @@ def test_every_failure_of_an_outage_is_named_though_workers_die(
         monkeypatch.setattr(f"airflow_provider_whatsapp.notifications.{module}.time", machine)
     outage, seconds = list(OUTAGES)[seed % len(OUTAGES)], 60
     begins, expected = chance.choice([0.0, 10.0]), []
-    machine.at(begins, lambda: sandbox.fault(path="/messages", times=0, **OUTAGES[outage]))
+    machine.at(begins, lambda: sandbox.fail_next(path="/messages", times=0, **OUTAGES[outage]))
     machine.at(begins + seconds, sandbox.clear_faults)
     moment = begins
     for number in range(35):

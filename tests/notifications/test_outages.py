@@ -222,7 +222,7 @@ def test_what_is_handed_over_to_a_message_that_does_not_arrive_begins_no_cooldow
 
 def test_what_message_and_summary_have_not_told_one_of_several_people_is_told_by_the_next(sandbox, clock):
     other = "+15550002222"
-    sandbox.fault("drop_before", path="/messages", to=other[1:], times=2)
+    sandbox.fail_next("drop_before", path="/messages", to=other[1:], times=2)
     clock.at(1, lambda: notify(failure("load", map_index=2), to=[TO, other], roll_up=5))
     notify(failure("load", map_index=1), to=[TO, other], roll_up=5)
     clock.reach(60)

@@ -55,7 +55,7 @@ def test_rows_arrive_as_they_were_asked_for(sandbox, tmp_path, arguments, kind, 
 )
 def test_a_stock_template_is_filled_in(sandbox, name, arguments, kind):
     assert main(["templates", "apply", str(STOCK / f"{name}.yaml")]) == 0
-    sandbox.post("templates", name=name, language="en_US", status="APPROVED")
+    sandbox.control("POST", "templates", name=name, language="en_US", status="APPROVED")
 
     assert execute(template_name=name, title="Sales", **arguments)["sent"] == 1
 

@@ -30,16 +30,6 @@ class Sandbox(WhatsAppSandbox):
         self.session = requests.Session()
         self.session.headers["Authorization"] = f"Bearer {self.connection['password']}"
 
-    def control(self, method: str, name: str, /, **fields: Any) -> Any:
-        """As the plugin's; ``json`` and ``params`` hold the fields in tests that are being written."""
-        return super().control(
-            method, name, **{**fields.pop("json", {}), **fields.pop("params", {}), **fields}
-        )
-
-    def advance(self, seconds: float) -> None:
-        """Move the clock, in tests that are being written."""
-        self.clock.advance(seconds)
-
     def call(self, method: str, path: str, version: str = "v25.0", **options: Any) -> requests.Response:
         """A request to the data plane."""
         url = f"{self.url}/whatsapp-business/{version}/{path}"

@@ -163,7 +163,7 @@ def test_insights_begin_when_they_are_switched_on_and_stay(sandbox, today):
     off = sandbox.call("POST", sandbox.waba, params={"is_enabled_for_insights": "false"})
     assert error(off)["code"] == 200006
     for state in (False, True):  # for tests alone
-        assert sandbox.control("POST", "accounts", json={"insights": state})["insights"] is state
+        assert sandbox.control("POST", "accounts", insights=state)["insights"] is state
         assert field(sandbox, "is_enabled_for_insights")["is_enabled_for_insights"] is state
 
 
