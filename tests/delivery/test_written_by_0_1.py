@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import time
@@ -80,7 +81,7 @@ def numbers_of(case):
 @pytest.mark.parametrize("name", cases.CASES)
 def test_the_next_try_sends_to_nobody_twice_and_loses_nobody(sandbox, change_connection, put_back, name):
     change_connection(extra={"max_retries": 0})
-    cases.prepare(sandbox.post)
+    cases.prepare(functools.partial(sandbox.control, "POST"))
     sandbox.clear_faults()
     case, left = cases.CASES[name], WRITTEN["ledgers"][name]
     path, accessor = put_back(case, left["records"])
