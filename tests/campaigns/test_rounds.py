@@ -6,9 +6,6 @@ import pytest
 
 from tests.campaigns import rounds
 
-# Each try of a task is a process of its own, as Airflow's are: forked, while what watches it has threads.
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-
 SEED = 1
 BUSY = 1.0
 """
