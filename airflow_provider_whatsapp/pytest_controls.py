@@ -32,7 +32,7 @@ class Templates:
         status: str = "APPROVED",
     ) -> dict[str, Any]:
         """
-        Put a template there, approved unless told otherwise, and return it; samples may be left out.
+        Put a template there, approved unless ``status`` says otherwise, and return it; samples may be left out.
 
         :param name: Its name.
         :param body: Text of a template that has nothing but a body, with ``{{1}}`` or ``{{name}}`` in it.
@@ -57,7 +57,7 @@ class Templates:
 
     def load(self, path: str | Path, *, status: str = "APPROVED") -> list[tuple[str, str]]:
         """
-        Put the templates of files there, every language of them, approved unless told otherwise.
+        Put the templates of files there, every language of them, approved unless ``status`` says otherwise.
 
         Samples of pictures, videos and documents have to exist, and are not uploaded.
 

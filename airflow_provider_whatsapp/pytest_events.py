@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.events.store import EventStore
     from airflow_provider_whatsapp.pytest_plugin import WhatsAppSandbox
 
-_PATIENCE = 30.0
+_DELIVERY_SECONDS = 30.0
 """Seconds that deliveries may take."""
 
 
@@ -42,7 +42,7 @@ class WhatsAppEvents:
         """
         if seconds:
             self._sandbox.clock.advance(seconds)
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + _DELIVERY_SECONDS
         while self._sandbox.control("GET", "webhooks")["due"]:
             if time.monotonic() > end:
                 raise TimeoutError("The sandbox's webhooks are not delivered: its page shows why")

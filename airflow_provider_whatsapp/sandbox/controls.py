@@ -219,7 +219,7 @@ class Controls:
         user = self._state.recipient(name)
         welcome = flag(given, "marketing")
         if welcome not in (None, user.marketing):
-            webhooks.tell_preference(self._state, name, welcome=bool(welcome))
+            webhooks.notify_preference(self._state, name, welcome=bool(welcome))
         for field, value in values.items():
             if value is not None:
                 setattr(user, field, value or None if field == "error" else value)

@@ -111,16 +111,16 @@ def describe(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def tell_preference(state: State, wa_id: str, *, welcome: bool) -> None:
+def notify_preference(state: State, wa_id: str, *, welcome: bool) -> None:
     """
-    Tell the app that a user stopped marketing messages, or resumed them.
+    Notify the app that a user stopped marketing messages, or resumed them.
 
     :param state: The sandbox's memory.
-    :param wa_id: The user; every account that the user has written with is told, the first one if there is none.
+    :param wa_id: The user; every account that the user has written with is notified, or the first one.
     :param welcome: Whether they are welcome.
     """
     senders = [name for name, user in state.conversations if user == wa_id] or [next(iter(state.numbers))]
-    told = {state.numbers[name].waba_id: state.numbers[name] for name in senders}
-    for waba_id, number in told.items():
+    accounts = {state.numbers[name].waba_id: state.numbers[name] for name in senders}
+    for waba_id, number in accounts.items():
         value = events.preference(number, wa_id, state.clock.now(), welcome=welcome)
-        state.webhooks.tell_app(waba_id, "user_preferences", value)
+        state.webhooks.notify_app(waba_id, "user_preferences", value)

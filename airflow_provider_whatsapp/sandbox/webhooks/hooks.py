@@ -130,7 +130,7 @@ class Target:
 @dataclass
 class Webhooks:
     """
-    Subscriptions, overrides, and the queue of what is to be told.
+    Subscriptions, overrides, and the queue of updates.
 
     :param state: The sandbox's memory.
     :param app_url: The app's own address.
@@ -208,7 +208,7 @@ class Webhooks:
 
     def note(self, item: Message | Reply) -> None:
         """
-        Plan what is to be told of a message.
+        Queue the updates of a message.
 
         :param item: A message that was accepted, or a reply that was received.
         """
@@ -233,9 +233,9 @@ class Webhooks:
         self._free[key] += 1
         return self._free[key] <= FREE_SERVICE
 
-    def tell_app(self, waba_id: str, name: str, value: dict[str, Any]) -> None:
+    def notify_app(self, waba_id: str, name: str, value: dict[str, Any]) -> None:
         """
-        Tell the app's own address something, now.
+        Notify the app's own address, now.
 
         :param waba_id: The account that it is about.
         :param name: The webhook's field.

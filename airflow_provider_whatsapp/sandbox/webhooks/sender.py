@@ -154,7 +154,7 @@ class Sender:
         Ask an address whether it wants webhooks.
 
         :param url: The address.
-        :param token: What it is to be told.
+        :param token: The verify token.
         :param challenge: What it is to answer.
         :return: Why it does not do; an empty text if it does.
         """

@@ -1,4 +1,4 @@
-"""What of an account's templates has changed since it was last looked at, as webhooks tell it."""
+"""Changes of templates since the last look, as webhooks report them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def template_changes(state: State) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """
     Yield what has changed: account, field and value.
 
-    The first look says nothing; so does one while there is no address to tell it to.
+    The first look says nothing; so does one while there is no address to notify.
 
     :param state: The sandbox's memory.
     """
