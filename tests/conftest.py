@@ -9,6 +9,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A slow machine is no failure: no test is about how long an example takes.
+settings.register_profile("any speed", deadline=None)
+settings.load_profile("any speed")
 
 ROOT = Path(__file__).parents[1]
 
