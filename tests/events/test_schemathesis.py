@@ -19,7 +19,7 @@ from tests.events.test_store import rows
 schemathesis = pytest.importorskip("schemathesis")
 
 MADE_UP = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     database=None,
     derandomize=True,
@@ -151,8 +151,8 @@ def test_no_request_breaks_it(postgres_database):
             if result.ok().method == "post":
                 MADE_UP(given(case=result.ok().as_strategy())(signed_well))()
 
-    assert codes["POST", 403] > 20
-    assert codes["signed", 200] > 20
+    assert codes["POST", 403] > 10
+    assert codes["signed", 200] > 10
     assert rows(store, tables.statuses)
     assert rows(store, tables.messages)
     store.close()
