@@ -39,7 +39,7 @@ DAYS = dict(
 LOWEST, *TESTED = DAYS
 YOUNGEST = "2100-01-01"
 """A day of the index on which everything is there."""
-WITH_AIRFLOW = ("-m", "(airflow or faces) and not browser")
+WITH_AIRFLOW = ("-m", "(airflow or faces) and not (browser or once)")
 """Tests in which a real Airflow runs, and those of what faces it; tests/conftest.py says which."""
 GROUPS = ("--group", "examples", "--group", "tests")
 CORE = ("tests/client", "tests/delivery", "tests/message_templates")

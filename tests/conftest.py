@@ -54,6 +54,8 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.airflow)
         if place in FACES:
             item.add_marker(pytest.mark.faces)
+        if place in ("campaigns", "docs"):
+            item.add_marker(pytest.mark.once)
         if place == "clients":
             item.add_marker(pytest.mark.clients)
         if "chromium" in item.fixturenames:

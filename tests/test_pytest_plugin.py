@@ -48,6 +48,7 @@ def blocks(page):
 
 
 @pytest.mark.airflow
+@pytest.mark.once
 def test_the_guide_s_own_examples_pass_and_can_fail(tmp_path):
     files = blocks(GUIDE)
     assert len(files) == 10

@@ -85,7 +85,7 @@ def test_links_lead_somewhere(page):
         ("<!-- skip -->\n```bash\ntrue\n```", "no mark is called 'skip'"),
         ("<!-- not run: x -->\n```bash\ntrue\n```", "say why"),
         ("<!-- not run: it would take too long here -->\n```bash\nmake coffee\n```", "not there"),
-        ("<!-- not run: it would take too long here -->\n```bash\npip install '.[pdf]'\n```", "not there"),
+        ("<!-- not run: it would take too long here -->\n```bash\npip install '.[docx]'\n```", "not there"),
         ("<!-- not run: it would take too long here -->\n```bash\nairflow dance\n```", "not there"),
         (
             "<!-- not run: it asks for a key -->\n```bash\npython -m airflow_provider_whatsapp connect --now\n```",

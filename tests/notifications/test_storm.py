@@ -53,6 +53,7 @@ def notify(folder, indexes, locks):
         list(pool.map(lambda index: notifier(failed(index)), indexes))
 
 
+@pytest.mark.once
 @pytest.mark.timeout(300)
 def test_five_hundred_failures_on_two_machines_that_share_no_lock(sandbox, tmp_path, monkeypatch):
     """Their counts overwrite each other, which is why the summary of a real Airflow asks Airflow for its own."""
