@@ -31,9 +31,12 @@ class Postgres:
 
     def __init__(self, found: dict[str, str], *, durable: bool = False) -> None:
         self._programs = found
-        self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+        root = (
+            os.geteuid() == 0
+        )  # PostgreSQL refuses to be run by root, and others may not enter root's folders
+        self._folder = Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp" if root else None))
         self._account = {}
-        if os.geteuid() == 0:  # PostgreSQL refuses to be run by root
+        if root:
             names = {each.pw_name for each in pwd.getpwall()}
             user = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
             self._account = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
