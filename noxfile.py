@@ -39,6 +39,8 @@ DAYS = dict(
 LOWEST, *TESTED = DAYS
 YOUNGEST = "2100-01-01"
 """A day of the index on which everything is there."""
+YOUNGER = ("babel", "fpdf2", "matplotlib", "uharfbuzz")
+"""What reports are drawn with, in versions that are younger than an Airflow may be, which does not use them."""
 WITH_AIRFLOW = ("-m", "(airflow or faces) and not (browser or once)")
 """Tests in which a real Airflow runs, and those of what faces it; tests/conftest.py says which."""
 GROUPS = ("--group", "examples", "--group", "tests")
@@ -82,7 +84,8 @@ def install(session: nox.Session, airflow: str) -> None:
         session.install("apache-airflow", wheel(), *GROUPS)
         return
     pinned = f"apache-airflow=={airflow}"
-    session.install("--exclude-newer", DAYS[airflow], pinned, "--group", "examples")
+    younger = [f"--exclude-newer-package={name}={YOUNGEST}" for name in YOUNGER]
+    session.install("--exclude-newer", DAYS[airflow], *younger, pinned, "--group", "examples")
     session.install(pinned, wheel(), *GROUPS)
 
 
