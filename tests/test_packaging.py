@@ -307,6 +307,20 @@ def airflow_versions():
     return [line[0] for line in lines if line and line[0] != "#"]
 
 
+def promised_minors():
+    """
+    Return the minor versions of Airflow that the pages promise, the lowest first.
+
+    They are those of the versions that are tested, and the next one while the README says that the tests run on its
+    pre-release.
+    """
+    minors = list(dict.fromkeys(version.rpartition(".")[0] for version in airflow_versions()))
+    if "pre-release" in section("README.md", "Versions"):
+        major, minor = minors[-1].split(".")
+        minors.append(f"{major}.{int(minor) + 1}")
+    return minors
+
+
 def test_the_versions_that_are_tested_are_the_versions_that_are_promised():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     tested = airflow_versions()
@@ -315,13 +329,27 @@ def test_the_versions_that_are_tested_are_the_versions_that_are_promised():
         for requirement in map(Requirement, project["dependencies"])
         if requirement.name == "apache-airflow"
     ]
-    minors = {version.rpartition(".")[0] for version in tested}
     promised = re.findall(r"\bAirflow (3\.\d+, [^a-z]*and 3\.\d+)", (ROOT / "README.md").read_text())
     gate = (ROOT / ".ci" / "run").read_text()
 
     assert f">={tested[0].removesuffix('.0')}" in str(allowed).split(",")
-    assert set(re.findall(r"3\.\d+", promised[0])) == minors
-    assert all(f"\n    {version}) session " in gate for version in tested[1:])
+    assert re.findall(r"3\.\d+", promised[0]) == promised_minors()
+    in_gate = re.findall(r"^    ([0-9.]+)\)\s+session \"airflow\(\1, ", gate, re.MULTILINE)
+    assert in_gate == tested[1:]
+
+
+def test_a_pre_release_that_is_promised_is_in_the_matrix_and_the_gate():
+    if airflow_versions()[-1].startswith(f"{promised_minors()[-1]}."):
+        pytest.skip("no pre-release is promised")
+    (sessions,) = re.findall(
+        r"^nox\.options\.sessions = \[(.+)\]$", (ROOT / "noxfile.py").read_text(), re.MULTILINE
+    )
+    gate = (ROOT / ".ci" / "run").read_text()
+
+    assert '"prerelease"' in sessions
+    assert "\n    prerelease) session prerelease " in gate
+    (steps,) = re.findall(r"^    set -- (.+)$", gate, re.MULTILINE)
+    assert "prerelease" in steps.split()
 
 
 def listed(versions):
@@ -341,8 +369,7 @@ def section(name, heading):
 def test_a_page_names_the_versions_that_are_tested_and_no_other(page, heading):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     pythons = re.findall(r"Python :: (3\.\d+)", " ".join(project["classifiers"]))
-    tested = airflow_versions()
-    minors = list(dict.fromkeys(version.rpartition(".")[0] for version in tested))
+    tested, minors = airflow_versions(), promised_minors()
     text = section(page, heading)
 
     assert f"Airflow {listed(minors)} with Python {listed(pythons)}" in text
@@ -350,7 +377,9 @@ def test_a_page_names_the_versions_that_are_tested_and_no_other(page, heading):
 
 
 def test_the_readme_names_every_airflow_that_the_tests_run_on():
-    (sentence,) = re.findall(r"The tests run on (.+?) and the newest\.", section("README.md", "Versions"))
+    (sentence,) = re.findall(
+        r"The tests run on (.+?),? (?:and )?the newest\b", section("README.md", "Versions")
+    )
 
     assert re.findall(r"\d+(?:\.\d+)+", sentence) == airflow_versions()
 
