@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.charts.canvas import (
@@ -19,11 +20,15 @@ from airflow_provider_whatsapp.charts.canvas import (
 )
 from airflow_provider_whatsapp.charts.chart import GAP, Chart
 from airflow_provider_whatsapp.charts.data import CATEGORY, DATE
+from airflow_provider_whatsapp.tables.cells import GROUPED_FROM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_whatsapp.charts.data import Series
+
+
+EPOCH, DAY = datetime(1970, 1, 1), timedelta(days=1)  # noqa: DTZ001  (positions are wall clock times)
 
 
 @dataclass(slots=True)
@@ -80,7 +85,7 @@ class AxisChart(Chart):
         """Return the positions as numbers: days, the numbers themselves, or the order of names."""
         data = self._data
         if data.axis == DATE:
-            return [moment.timestamp() / 86_400 for moment in data.positions]
+            return [(moment - EPOCH) / DAY for moment in data.positions]
         return (
             [float(number) for number in data.positions]
             if data.axis != CATEGORY
@@ -221,7 +226,10 @@ class AxisChart(Chart):
             return self._formats.moments(chosen, data.positions)
         if data.axis == CATEGORY:
             return [self._canvas.fit(self._category(position), WIDTH / 4, SMALL) for position in chosen]
-        return [self._formats.number(position, compact=True, unit=False) for position in chosen]
+        years = all(position == int(position) and abs(position) < GROUPED_FROM for position in data.positions)
+        return [
+            self._formats.number(position, compact=True, unit=False, grouped=not years) for position in chosen
+        ]
 
     @staticmethod
     def _pixel(axes: Any, frame: _Frame, place: float) -> float:

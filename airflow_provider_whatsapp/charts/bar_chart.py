@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.charts.canvas import (
     GREY,
@@ -18,6 +18,9 @@ from airflow_provider_whatsapp.charts.canvas import (
 )
 from airflow_provider_whatsapp.charts.chart import GAP, Chart
 from airflow_provider_whatsapp.charts.data import OTHER, ChartData
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.charts.data import Series
 
 TALLEST_BAR = 80
 
@@ -97,6 +100,9 @@ class BarChart(Chart):
         self, axes: Any, row: int, middle: float, *, zero: float, scale: float, height: float
     ) -> None:
         each = height / len(self._data.series)
+        compared = self._data.compared.values[row] if self._data.compared else None
+        mark = None if compared is None else zero + compared * scale
+        labelled = self._labelled(row, each)
         for number, (one, color) in enumerate(zip(self._data.series, PALETTE, strict=False)):
             value = one.values[row]
             if value is None:
@@ -106,7 +112,11 @@ class BarChart(Chart):
             axes.barh(centre, value * scale, each * 0.88, left=zero, color=GREY if other else color)
             text = self._formats.number(value, compact=True)
             end = zero + value * scale
+            if one not in labelled:
+                continue
             size = NORMAL if each >= NORMAL else SMALL
+            if mark is not None:
+                end = beyond(mark, end, self._canvas.width(text, size) + 2 * GAP, upwards=value >= 0)
             self._canvas.text(
                 end + (GAP if value >= 0 else -GAP),
                 centre,
@@ -115,10 +125,17 @@ class BarChart(Chart):
                 align="left" if value >= 0 else "right",
                 middle=True,
             )
-        compared = self._data.compared.values[row] if self._data.compared else None
-        if compared is not None:
-            at = zero + compared * scale
-            axes.plot([at, at], [middle - height / 2 - 6, middle + height / 2 + 6], color=INK, linewidth=5)
+        if mark is not None:
+            axes.plot(
+                [mark, mark], [middle - height / 2 - 6, middle + height / 2 + 6], color=INK, linewidth=5
+            )
+
+    def _labelled(self, row: int, each: float) -> list[Series]:
+        """Return the series whose values are written: the longest bar's alone where bars are thinner than a line."""
+        known = [one for one in self._data.series if one.values[row] is not None]
+        if each >= 0.8 * SMALL or not known:
+            return known
+        return [max(known, key=lambda one: abs(one.values[row] or 0.0))]
 
     def _draw_stack(
         self,
@@ -138,3 +155,17 @@ class BarChart(Chart):
             at += width
         if total is not None:
             self._canvas.text(at + GAP, middle, self._formats.number(total, compact=True), middle=True)
+
+
+def beyond(mark: float, end: float, width: float, *, upwards: bool) -> float:
+    """
+    Return where a bar's label begins: behind the mark of what it is compared with, where that would cross it.
+
+    :param mark: Where the mark is, in pixels.
+    :param end: Where the bar ends.
+    :param width: Of the label and its gaps.
+    :param upwards: Whether the bar goes to the right.
+    """
+    if upwards:
+        return mark if end <= mark <= end + width else end
+    return mark if end - width <= mark <= end else end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 200_000
 """Points of a chart that are held in memory; a query adds up faster than a task can."""
+LARGEST = 1e100
+"""Values above it are refused: sums and the axis have to stay within what a float holds."""
 LONGEST_LABEL = 120
 NO_VALUE = "-"
 DATE, NUMBER, CATEGORY = "date", "number", "category"
@@ -177,11 +180,22 @@ class _Axis:
     def __init__(self, column: str) -> None:
         self._column = column
         self.kind = ""
+        self._null = 0
         self._zone: Any = None
         self._has_time = False
 
     def position(self, value: Any, number: int) -> Any:
-        kind, position = self._typed(value)
+        if _is_null(value) and self.kind in ("", CATEGORY):
+            self._null = self._null or number
+            return _label(value)
+        kind, position = ("", None) if _is_null(value) else self._typed(value)
+        if not kind or (self._null and kind != CATEGORY):
+            raise PayloadError(
+                f"column {_label(self._column)!r} holds NULL in row {(self._null if kind else number):,}, "
+                f"and {_WORDS[kind or self.kind]} in other rows",
+                field="x",
+                advice="Leave such rows out in the query: WHERE ... IS NOT NULL.",
+            )
         if not self.kind:
             self.kind = kind
         if kind != self.kind:
@@ -195,9 +209,9 @@ class _Axis:
     def _typed(self, value: Any) -> tuple[str, Any]:
         if isinstance(value, str):
             return (DATE, self._moment(found)) if (found := _parsed(value)) else (CATEGORY, _label(value))
-        if isinstance(value, date) and value == value:  # noqa: PLR0124  (pandas' NaT is none)
+        if isinstance(value, date):
             return DATE, self._moment(value)
-        if _is_number(value) and math.isfinite(value):
+        if _is_number(value) and abs(value) <= LARGEST:
             return NUMBER, float(value)
         return CATEGORY, _label(value)
 
@@ -207,8 +221,19 @@ class _Axis:
             return datetime.combine(value, time())
         self._zone = self._zone or value.tzinfo
         if value.tzinfo is not None and self._zone is not None:
-            value = value.astimezone(self._zone)
+            with contextlib.suppress(OverflowError):  # the first and the last day of the calendar
+                value = value.astimezone(self._zone)
         return value.replace(tzinfo=None)
+
+
+def _is_null(value: Any) -> bool:
+    """Whether a value is NULL as databases, NumPy and pandas have it: None, NaN, NaT, NA."""
+    if value is None or isinstance(value, Decimal):
+        return value is None or value.is_nan()
+    try:
+        return bool(value != value)  # noqa: PLR0124
+    except (TypeError, ValueError, ArithmeticError):  # pandas' NA compares with nothing
+        return type(value).__name__ == "NAType"
 
 
 def _parsed(value: str) -> date | None:
@@ -312,7 +337,7 @@ def _listed(columns: Sequence[str]) -> str:
 
 
 def _number(value: Any, column: str, row: int, *, texts: bool) -> float | None:
-    if value is None or (texts and value == ""):
+    if _is_null(value) or (texts and value == ""):
         return None
     if texts and isinstance(value, str):
         try:
@@ -327,6 +352,8 @@ def _number(value: Any, column: str, row: int, *, texts: bool) -> float | None:
         number = math.inf
     if math.isinf(number):
         raise _not_a_number(column, row, "a number that has no end")
+    if abs(number) > LARGEST:
+        raise _not_a_number(column, row, "a number too large to draw")
     return None if math.isnan(number) else number
 
 

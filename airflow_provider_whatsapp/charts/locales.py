@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 COMPACT_FROM = 100_000
 """Numbers from which a label says 1.2M instead of 1,234,567."""
+SMALLEST, SCIENTIFIC_FROM = 1e-6, 1e15
+"""Numbers below and from which labels are powers of ten: 1.2E18."""
 DEFAULT_LOCALE = "en_US"
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -51,7 +53,13 @@ class Formats:
         return self._locale.text_direction == "rtl"
 
     def number(
-        self, value: float, *, digits: int | None = None, compact: bool = False, unit: bool = True
+        self,
+        value: float,
+        *,
+        digits: int | None = None,
+        compact: bool = False,
+        unit: bool = True,
+        grouped: bool = True,
     ) -> str:
         """
         Return a number as text.
@@ -60,14 +68,19 @@ class Formats:
         :param digits: Digits after the point at most; None: three significant ones, and none of whole numbers.
         :param compact: 1.2M instead of 1,234,567, from :data:`COMPACT_FROM` on.
         :param unit: With the unit.
+        :param grouped: With thousands set apart; False: as a year is written.
         """
         from babel.numbers import (
             format_compact_currency,
             format_compact_decimal,
             format_currency,
             format_decimal,
+            format_scientific,
         )
 
+        if value and not SMALLEST <= abs(value) < SCIENTIFIC_FROM:
+            text = format_scientific(value, format="0.##E0", locale=self._locale)
+            return str(self._with_unit(text)) if unit else str(text)
         places = _places(value) if digits is None else digits
         currency = self._currency if unit else None
         if compact and abs(value) >= COMPACT_FROM:
@@ -82,7 +95,7 @@ class Formats:
                 format_currency(value, currency, format=pattern, currency_digits=False, locale=self._locale)
             )
         else:
-            pattern = "#,##0" + ("." + "#" * places if places else "")
+            pattern = ("#,##0" if grouped else "0") + ("." + "#" * places if places else "")
             text = format_decimal(value, format=pattern, locale=self._locale)
         return str(self._with_unit(text)) if unit else str(text)
 

@@ -255,10 +255,9 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
 
     def _preview(self) -> dict[str, Any]:
         """Write the file where somebody can look at it."""
-        if self.preview_path:
-            path = Path(self.preview_path)
-        else:
-            path = Path(tempfile.mkdtemp(prefix="whatsapp-preview-")) / self._shown_name()
+        from airflow_provider_whatsapp.reports.write import preview_file
+
+        path = preview_file(self.preview_path, self._shown_name())
         written = self._write(path)
         self.log.info("WhatsApp: dry run, nothing is sent. See %s", path)
         return {"dry_run": True, "path": str(path), "rows": written.rows, "left_out": written.left_out}

@@ -111,6 +111,26 @@ def _locale(options: ReportOptions) -> str:
     return options.locale or known_locale(options.language)
 
 
+def preview_file(given: str | None, name: str) -> Path:
+    """
+    Return where a preview goes.
+
+    :param given: Path of the file; None: one in a new folder that only this user can read.
+    :param name: What the file would be called; of a path only the last part counts.
+    :raises PayloadError: No file can be written to ``given``.
+    """
+    if not given:
+        return Path(tempfile.mkdtemp(prefix="whatsapp-preview-")) / Path(name).name
+    path = Path(given).expanduser()
+    if path.is_dir() or not path.parent.is_dir():
+        raise PayloadError(
+            f"{path} is a folder" if path.is_dir() else f"there is no folder {path.parent}",
+            field="preview_path",
+            advice="Give the path of a file in a folder that exists on the worker.",
+        )
+    return path
+
+
 def is_worth_it(condition: str, rows: Rows) -> tuple[bool, Rows]:
     """
     Evaluate a condition over rows, and return its truth and the rows, of which none is lost.
@@ -120,17 +140,16 @@ def is_worth_it(condition: str, rows: Rows) -> tuple[bool, Rows]:
     :param rows: The rows.
     :raises PayloadError: The condition is no expression, or names what is not there.
     """
-    from jinja2 import StrictUndefined, TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from jinja2 import TemplateError
 
     if len(condition) > LONGEST_CONDITION:
         raise PayloadError(f"{len(condition):,} characters", field="only_if", limit=LONGEST_CONDITION)
     head = list(islice(rows.take(None), LOOKED_AT))
     seen = [dict(zip(rows.columns, row, strict=False)) for row in head]
     try:
-        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
-        found = bool(environment.compile_expression(condition, undefined_to_none=False)(rows=seen))
-    except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
+        evaluate = _environment().compile_expression(condition, undefined_to_none=False)
+        found = bool(evaluate(rows=seen))
+    except Exception as error:  # whatever an author's expression raises over values of others
         reason = type(error).__name__ if not isinstance(error, TemplateError) else str(error.message)[:200]
         raise PayloadError(
             f"cannot be evaluated: {reason}",
@@ -138,3 +157,17 @@ def is_worth_it(condition: str, rows: Rows) -> tuple[bool, Rows]:
             advice="For example: rows|sum(attribute='failed') > 0",
         ) from error
     return found, Rows(rows.columns, chain(head, rows.take(None)))
+
+
+def _environment() -> Any:
+    """Return Jinja's sandbox, in which a column goes before a dict's method: ``rows[0].items``."""
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Environment(ImmutableSandboxedEnvironment):
+        def getattr(self, obj: Any, attribute: str) -> Any:
+            if type(obj) is dict and attribute in obj:
+                return obj[attribute]
+            return super().getattr(obj, attribute)
+
+    return Environment(undefined=StrictUndefined)

@@ -26,7 +26,7 @@ GROUPED_FROM = 10_000
 
 _AN_ID = re.compile(r"(^|[_ ])(id|no|nr|number|code|year|zip|phone)$", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\ufeff\ud800-\udfff]")
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u202d\u202e\ufeff\ud800-\udfff]")
 
 
 @dataclass(slots=True)
@@ -61,6 +61,7 @@ def _column(title: str, values: list[Any]) -> Column:
         known
         and all(isinstance(value, int | float | Decimal) for value in known)
         and bool not in map(type, known)
+        and not any(map(_is_beyond, known))
     ):
         cells = _numbers(title, values, known)
         if max(map(len, cells)) <= WIDEST_NUMBER:
@@ -69,7 +70,7 @@ def _column(title: str, values: list[Any]) -> Column:
 
 
 def _numbers(title: str, values: list[Any], known: list[Any]) -> list[str]:
-    finite = [value for value in known if math.isfinite(value)]
+    finite = [value for value in known if _is_finite(value)]
     digits = max(map(_digits, finite), default=0)
     least = GROUPED_FROM if all(isinstance(value, int) for value in finite) else 1000
     large = any(abs(value) >= least for value in finite) and not _AN_ID.search(title)
@@ -78,11 +79,23 @@ def _numbers(title: str, values: list[Any], known: list[Any]) -> list[str]:
     for value in values:
         if value is None:
             cells.append(_text(None))
-        elif not math.isfinite(value):
+        elif not _is_finite(value):
             cells.append(str(value))
         else:
             cells.append(format(value if digits else int(value), form))
     return cells
+
+
+def _is_finite(value: Any) -> bool:
+    """``math.isfinite`` refuses a signalling NaN and integers of more than 308 digits."""
+    return value.is_finite() if isinstance(value, Decimal) else isinstance(value, int) or math.isfinite(value)
+
+
+def _is_beyond(value: Any) -> bool:
+    """Whether a number is too long to write out: ``Decimal("1E+999999")`` would have a million digits."""
+    if isinstance(value, Decimal):
+        return value.is_finite() and value.adjusted() > WIDEST_NUMBER
+    return isinstance(value, int) and value.bit_length() > 4 * WIDEST_NUMBER
 
 
 def _digits(value: Any) -> int:

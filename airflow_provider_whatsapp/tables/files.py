@@ -30,6 +30,9 @@ CELL_CHARACTERS = 32_767
 EXACT_DIGITS = 15
 """Digits that a number in a sheet can hold; a longer one, an account number say, goes as text."""
 
+LARGEST_EXPONENT = 307
+"""Of a number in a sheet, as of any double."""
+
 SHEET_TITLE = 31
 _NOT_IN_TITLE = re.compile(r"[\\*?:/\[\]]")
 _NOT_IN_SHEET = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -176,11 +179,13 @@ def _cell(value: Any) -> Any:
 
 def _holds(value: Any) -> bool:
     if isinstance(value, int):
-        return len(str(abs(value))) <= EXACT_DIGITS
+        return bool(abs(value) < 10**EXACT_DIGITS)
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, Decimal):
-        return value.is_finite() and len(value.as_tuple().digits) <= EXACT_DIGITS
+        if not value.is_finite() or abs(value.adjusted()) >= LARGEST_EXPONENT:
+            return False
+        return len(value.as_tuple().digits) <= EXACT_DIGITS
     # A sheet knows neither time zones nor days before 1900, and counts wrongly up to March of that year.
     if isinstance(value, datetime | date):
         return value.year > 1900 and getattr(value, "tzinfo", None) is None

@@ -211,6 +211,9 @@ class _Page:
         self._y += width * share + ROW
 
     def table(self, table: list[Column], rows: int) -> None:
+        if not table:
+            self.note("No rows")
+            return
         drawn = self._laid_out(table)
         if self._y + 4 * ROW > self._bottom:
             self._add()

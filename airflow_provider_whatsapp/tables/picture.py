@@ -72,9 +72,9 @@ def write_png(
         raise missing("Pillow", "png") from error
     from airflow_provider_whatsapp.tables.fonts import Fonts
 
-    taken = list(rows.take(max_rows or DEFAULT_ROWS))
+    taken = list(rows.take(max_rows or DEFAULT_ROWS)) if rows.columns else []
     left_out = rows.count_rest()
-    all_columns = columns(rows.columns, taken)
+    all_columns = columns(rows.columns or [""], taken)
     heading = one_line(title or "")
     texts = [
         heading,

@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
+from airflow_provider_whatsapp.client.errors import PayloadError
+
 PIECE = 1000
 """Rows that are asked of a database at a time."""
+
+LONGEST_INTEGER = 14_000
+"""Bits of an integer that Python writes in decimals: it refuses those of more than 4,300 digits."""
 
 COUNTED = 100_000
 """Rows left out up to which they are counted; reading a whole result only to count it can take hours."""
@@ -68,7 +73,17 @@ class Rows:
         :param limit: How many at most; None: all.
         """
         for row in islice(self._rows, limit):
-            yield list(row.values()) if isinstance(row, Mapping) else row
+            yield self._values(row) if isinstance(row, Mapping) else row
+
+    def _values(self, row: Mapping[Any, Any]) -> list[Any]:
+        values = list(row.values())
+        if len(values) != len(self.columns):
+            raise PayloadError(
+                f"the query names {len(self.columns)} columns, and its rows hold {len(values)} values",
+                field="sql",
+                advice="Give each column a name of its own: SELECT a.id AS a_id, b.id AS b_id.",
+            )
+        return values
 
     def count_rest(self) -> int:
         """Return how many rows were not taken, :data:`COUNTED` at most."""
@@ -98,4 +113,6 @@ def plain(value: Any) -> str:
         return bytes(value).hex()
     if isinstance(value, dict | list | tuple):
         return json.dumps(value, default=str, ensure_ascii=False)
+    if isinstance(value, int) and value.bit_length() > LONGEST_INTEGER:
+        return hex(value)
     return str(value).replace("\0", "")

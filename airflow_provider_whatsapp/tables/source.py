@@ -96,13 +96,15 @@ def _of_parquet(path: Any, field: str) -> Rows:
     try:
         table = parquet.ParquetFile(file)
     except pyarrow.ArrowInvalid as error:
+        file.close()
         raise PayloadError(f"{path.name} is not a Parquet file", field=field) from error
     names = table.schema_arrow.names
 
     def rows() -> Iterator[Sequence[Any]]:
-        for batch in table.iter_batches(batch_size=1_000):
-            columns = [column.to_pylist() for column in batch.columns]
-            yield from zip(*columns, strict=True)
+        with file:
+            for batch in table.iter_batches(batch_size=1_000):
+                columns = [column.to_pylist() for column in batch.columns]
+                yield from zip(*columns, strict=True)
 
     return Rows(names, rows())
 
@@ -130,7 +132,7 @@ def _checked(rows: Sequence[Any], field: str) -> Iterator[Mapping[str, Any]]:
 
 def _of_dicts(rows: Iterator[Mapping[str, Any]]) -> Rows:
     head = list(islice(rows, LOOKED_AT))
-    names = list(dict.fromkeys(str(name) for row in head for name in row))
+    names = list(dict.fromkeys(name for row in head for name in row))
 
     def values() -> Iterator[list[Any]]:
         for row in chain(head, rows):

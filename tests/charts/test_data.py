@@ -202,3 +202,41 @@ def test_a_description_that_does_not_hold_together_is_refused(kind, spec, said):
         ChartSpec.of(kind, **spec)
 
     assert said in str(caught.value)
+
+
+NAN, NOT_A_NUMBER = float("nan"), Decimal("sNaN")
+
+
+@pytest.mark.parametrize("null", [None, NAN, NOT_A_NUMBER], ids=["None", "NaN", "signalling NaN"])
+@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize("others", [[date(2026, 1, 1), date(2026, 1, 2)], [1, 2]], ids=["dates", "numbers"])
+def test_a_position_that_is_null_is_named_as_such(null, at, others):
+    positions = [*others[:at], null, *others[at:]]
+
+    with pytest.raises(PayloadError, match=rf"holds NULL in row {at + 1}\b.*IS NOT NULL"):
+        chart_of([(position, 1) for position in positions])
+
+
+def test_a_name_may_be_null_and_so_may_a_value():
+    found = chart_of([(None, 1), ("a", NOT_A_NUMBER), ("b", NAN)])
+
+    assert (found.positions, found.series[0].values) == (["-", "a", "b"], [1.0, None, None])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1.7e308, Decimal("1e400"), 10**5000, math.inf, -math.inf],
+    ids=["float", "Decimal", "int", "endless", "below"],
+)
+def test_a_number_beyond_what_can_be_drawn_is_refused(value):
+    with pytest.raises(PayloadError, match=r"(has no end|too large to draw) in row 2"):
+        chart_of([("a", 1), ("b", value)])
+
+
+def test_the_calendar_s_ends_stay_where_they_are():
+    first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)
+    zone = timezone(timedelta(hours=9))
+
+    found = chart_of([(datetime(2026, 1, 1, tzinfo=zone), 1), (first, 1), (last, 1)])
+
+    assert [position.year for position in found.positions] == [1, 2026, 9999]

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
+from airflow_provider_whatsapp.charts.bar_chart import beyond
 from airflow_provider_whatsapp.charts.canvas import MARGIN, WIDTH, Canvas
+from airflow_provider_whatsapp.charts.locales import Formats
 from airflow_provider_whatsapp.charts.render import write_chart
 from airflow_provider_whatsapp.charts.spec import ChartSpec
 from airflow_provider_whatsapp.tables.rows import Rows
@@ -68,6 +70,24 @@ CHARTS = {
         {"kind": "area", "x": "day", "y": "n"},
     ),
     "areas": ("day a b", over(9, 2), {"kind": "area", "x": "day", "y": ["a", "b"]}),
+    "eight thin bars": (
+        "what a b c d e f g h",
+        [
+            (f"Shop {row}", *((row + 1) * (place + 1) * 1000 - 9000 for place in range(8)))
+            for row in range(12)
+        ],
+        {"kind": "bar", "x": "what", "y": list("abcdefgh"), "unit": "EUR"},
+    ),
+    "beyond words": (
+        "x n",
+        [(1, 1e99), (2, -1e99), (3, 1e-99)],
+        {"kind": "bar", "x": "x", "y": "n", "unit": "EUR"},
+    ),
+    "the calendar": (
+        "day n",
+        [(date.min, 1), (date.max, 2)],
+        {"kind": "line", "x": "day", "y": "n"},
+    ),
     "bars": (
         "what n",
         [("Espresso machine", 1234567.0), ("Cups", -20000), ("Filter papers, 100 pieces, unbleached", 9)],
@@ -213,3 +233,48 @@ def test_values_are_no_markup(tmp_path, monkeypatch):
     write_chart(path, rows, ChartSpec.of("bar", x="x", y="n", title="$\\alpha$ {"))
 
     assert path.stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("value", "options", "text"),
+    [
+        (1.2345e18, {"compact": True}, "1.23E18\N{NO-BREAK SPACE}EUR"),
+        (-2.5e-9, {}, "-2.5E-9\N{NO-BREAK SPACE}EUR"),
+        (9.99e14, {"compact": True}, "€999T"),
+        (2026, {"grouped": False, "unit": False}, "2026"),
+        (0, {}, "€0"),
+    ],
+)
+def test_numbers_beyond_words_are_powers_of_ten_and_years_have_no_comma(value, options, text):
+    assert Formats("en_US", "EUR").number(value, **options) == text
+
+
+def test_years_on_the_axis_have_no_comma(tmp_path, monkeypatch):
+    written = []
+    text = Canvas.text
+
+    def noted(canvas, x, y, words, **options):
+        written.append(words)
+        return text(canvas, x, y, words, **options)
+
+    monkeypatch.setattr(Canvas, "text", noted)
+    rows = Rows(["year", "n"], [(2000 + number, number) for number in range(26)])
+
+    write_chart(tmp_path / "chart.png", rows, ChartSpec.of("line", x="year", y="n"), locale="en_US")
+
+    assert {"2000", "2025"} <= {*written}
+
+
+@pytest.mark.parametrize(
+    ("mark", "upwards", "start"),
+    [
+        (90, True, 100),
+        (110, True, 110),
+        (151, True, 100),
+        (90, False, 90),
+        (110, False, 100),
+        (49, False, 100),
+    ],
+)
+def test_a_label_begins_behind_a_mark_that_would_cross_it(mark, upwards, start):
+    assert beyond(mark, 100, 50, upwards=upwards) == start

@@ -98,6 +98,22 @@ def test_a_dry_run_makes_a_folder_of_its_own(sandbox):
     assert sandbox.requests == []
 
 
+@pytest.mark.parametrize(
+    "name", ["../../report", "/tmp/report", "a/../../report"], ids=["up", "whole", "through"]
+)
+def test_a_dry_run_stays_in_its_folder_whatever_the_file_s_name(sandbox, name):
+    path = Path(execute(**LINE, dry_run=True, filename=name)["path"])
+
+    assert path.name == "report.png"
+    assert path.parent.name.startswith("whatsapp-preview-")
+
+
+@pytest.mark.parametrize("place", ["", "missing/report.png"], ids=["a folder", "no folder"])
+def test_a_place_that_no_preview_can_be_written_to_is_one_error(sandbox, tmp_path, place):
+    with pytest.raises(AirflowFailException, match=r"preview_path: .*in a folder that exists"):
+        execute(**LINE, dry_run=True, preview_path=str(tmp_path / place))
+
+
 def test_numbers_are_written_as_the_template_s_language_does(sandbox, monkeypatch):
     from airflow_provider_whatsapp.charts import locales
 

@@ -6,6 +6,7 @@ import re
 import sys
 import zlib
 from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
 from PIL import Image
@@ -15,6 +16,7 @@ from airflow_provider_whatsapp.reports import render_chart, render_pdf, render_t
 from airflow_provider_whatsapp.reports.options import options_of
 from airflow_provider_whatsapp.reports.write import LOOKED_AT, is_worth_it, write_report
 from airflow_provider_whatsapp.tables.rows import Rows
+from airflow_provider_whatsapp.tables.source import rows_of
 
 DAYS = [
     {"day": date(2026, 1, 1) + timedelta(days=number), "sales": number * 10, "note": "Zürich €"}
@@ -189,3 +191,59 @@ def test_a_missing_library_names_the_command(module, make, tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ConfigurationError, match=r"pip install .* airflow-provider-whatsapp\[(charts|pdf)\]"):
         make(tmp_path / "r")
+
+
+@pytest.mark.parametrize("name", ["items", "keys", "values", "get", "__class__"])
+def test_a_column_goes_before_a_method_of_its_name(name):
+    rows = [(0,), (3,)]
+
+    assert is_worth_it(f"rows[1].{name} > 2", Rows([name], rows))[0]
+    assert not is_worth_it(f"rows[0].{name}", Rows([name], rows))[0]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        *("rows.__class__", "''.__class__.__mro__", "rows|attr('__class__')", "rows[0].a.__class__"),
+        *(
+            "cycler.__init__.__globals__",
+            "rows.clear()",
+            "rows[0].update(a=2)",
+            "'{0.__class__}'.format(1).q",
+        ),
+        *("(" * 400 + "1" + ")" * 400, "rows()", "rows[0].a()", "1/0"),
+    ],
+    ids=str.strip,
+)
+def test_a_condition_leaves_no_sandbox_and_fails_with_one_error(condition):
+    with pytest.raises(PayloadError, match="only_if"):
+        is_worth_it(condition, Rows(["a"], [(1,)]))
+
+
+ODD = [
+    [],
+    [{}],
+    [{1: 5, None: "x"}],
+    [{"a": Decimal("sNaN")}, {"a": Decimal("1E+999999999")}, {"a": 10**5000}, {"a": Decimal("1E-999999")}],
+    [{"a": float("nan")}, {"a": 1e300}, {"a": float("-inf")}, {"a": Decimal("NaN")}],
+    [
+        {"a\x00\n": "\x00\x1b[31m\ud800\u202e=cmd()"},
+        {"a\x00\n": "x" * 10_000},
+        {"a\x00\n": "$x^2$ <img src=x>"},
+    ],
+    [{f"column {number}": "word" * 30 for number in range(30)}],
+]
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx", "png", "pdf"])
+@pytest.mark.parametrize(
+    "rows", ODD, ids=["none", "no column", "no names", "long", "endless", "texts", "wide"]
+)
+def test_odd_rows_become_a_file_of_any_form(tmp_path, rows, form):
+    path = tmp_path / f"report.{form}"
+
+    write_report(path, rows_of(rows)[0], options_of(form))
+
+    assert path.stat().st_size < 100_000
+    if form == "csv" and rows == [{1: 5, None: "x"}]:
+        assert path.read_text("utf-8-sig").splitlines() == ["1,None", "5,x"]

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError, PayloadError
+from airflow_provider_whatsapp.tables.rows import Rows
 from airflow_provider_whatsapp.tables.source import rows_of
 
 ROWS = [{"day": "2026-01-01", "n": 1}, {"day": "2026-01-02", "n": 2}]
@@ -116,3 +117,8 @@ def test_a_missing_library_names_its_extra(tmp_path, monkeypatch):
     (tmp_path / "r.parquet").write_bytes(b"PAR1")
     with pytest.raises(ConfigurationError, match=r"airflow-provider-whatsapp\[parquet\]"):
         read(tmp_path / "r.parquet")
+
+
+def test_rows_that_lost_a_column_of_the_same_name_are_refused():
+    with pytest.raises(PayloadError, match=r"names 2 columns, and its rows hold 1 values.*a\.id AS a_id"):
+        list(Rows(["id", "id"], [{"id": 1}]).take(None))
