@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -101,10 +102,13 @@ def _value(name: str, value: Any) -> Any:
     form = TYPES.get(name, "text")
     if form == "moment":
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        return moment.astimezone(UTC)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     if form == "json":
         return json.loads(value) if isinstance(value, str) else value
-    return {"whole": int, "decimal": float, "text": str}[form](value)
+    found = {"whole": int, "decimal": float, "text": str}[form](value)
+    if form == "decimal" and not math.isfinite(found):  # nothing is greater than NaN, nor less
+        raise ValueError(value)
+    return found
 
 
 def _check_names(names: Iterable[str], kind: Kind, where: str) -> None:
@@ -147,7 +151,7 @@ def _sound(row: Row, kind: Kind, where: str) -> Row:
     _check_names(row, kind, where)
     try:
         return from_text(row)
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         raise _damaged(where) from None
 
 

@@ -106,3 +106,9 @@ def known_rows() -> frozenset[str]:
     """Return every name of a row that means something here."""
     own = (name for names, _ in _table().values() for name in names)
     return frozenset((*own, *map(simple, _REGIONS)))
+
+
+@cache
+def shared_rows() -> frozenset[str]:
+    """Return the rows of markets that hold several countries."""
+    return frozenset(map(simple, _REGIONS))

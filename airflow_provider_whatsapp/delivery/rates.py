@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import PayloadError
-from airflow_provider_whatsapp.delivery.markets import known_rows, rows_for, simple
+from airflow_provider_whatsapp.delivery.markets import known_rows, rows_for, shared_rows, simple
 from airflow_provider_whatsapp.delivery.text_files import open_text
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ CURRENCIES = {"$us": "USD", "us$": "USD", "€": "EUR", "£": "GBP", "₹": "INR
 MAX_ROWS = 20_000
 _TIDY = ("effectivedate", "currency", "market", "category", "rate")
 _NONE = ("", "n/a", "na", "-")
-_RATE = re.compile(r"[^\d.,-]{0,4}([0-9]{1,9}(?:\.[0-9]{1,12})?)")
+_RATE = re.compile(r"([^\d.,()\-\u2012-\u2015\u2212\ufe63\uff0d]{0,4})([0-9]{1,9}(?:\.[0-9]{1,12})?)")
 _SAID = re.compile(r"\bin ([A-Z]{3})\b")
 _LAYOUTS = (
     "Give Meta's file of rates by market as it is (its header begins with Market, Currency, Marketing), or the "
@@ -68,14 +68,18 @@ class Card:
         :param country: Its ISO code.
         :param category: ``MARKETING``, ``UTILITY`` or ``AUTHENTICATION``.
         """
-        row = next((name for name in rows_for(country) if name in self.markets), None)
+        rows = [name for name in rows_for(country) if name in self.markets]
+        rows = [name for name in rows if name not in shared_rows()] or rows[:1]
         names = (
             ("AUTHENTICATION", "AUTHENTICATION_INTERNATIONAL")
             if category == "AUTHENTICATION"
             else (category,)
         )
-        found = [self.rates[row, name] for name in names if row is not None and (row, name) in self.rates]
-        return (self.markets[row], max(found)) if row is not None and found else None
+        found = [(self.rates[row, name], row) for row in rows for name in names if (row, name) in self.rates]
+        if not found:
+            return None
+        rate, row = max(found)  # of "Germany" and "DE" in one card, too
+        return self.markets[row], rate
 
 
 def read_card(path: Any) -> Card:
@@ -138,7 +142,7 @@ def _wide(
         if "currency" in header[1] and len(cells) > header[1].index("currency"):
             _add_currency(card, cells[header[1].index("currency")], where)
         for place, category in columns.items():
-            rate = _read_rate(cells[place] if place < len(cells) else "", where)
+            rate = _read_rate(cells[place] if place < len(cells) else "", where, card.currency)
             _add_rate(card, (market, category), rate, where)
     return _checked(card)
 
@@ -163,7 +167,7 @@ def _tidy(name: str, header: tuple[int, list[str]], records: Sequence[tuple[int,
         if since > dates.get(key, since):
             card.rates.pop(key, None)
         dates[key] = since
-        _add_rate(card, key, _read_rate(row.get("rate", ""), where), where)
+        _add_rate(card, key, _read_rate(row.get("rate", ""), where, card.currency), where)
     return _checked(card)
 
 
@@ -184,7 +188,7 @@ def _add_market(card: Card, name: str, where: str) -> str:
 
 
 def _add_currency(card: Card, text: str, where: str) -> None:
-    found = CURRENCIES.get(text.lower(), text[:8])
+    found = CURRENCIES.get(text.lower(), text[:8].upper())
     is_code = len(found) == 3 and found.isalpha()
     if (
         card.currency and found != card.currency and (is_code or not card.currency.isalpha())
@@ -205,7 +209,7 @@ def _add_rate(card: Card, key: tuple[str, str], rate: Decimal | None, where: str
         )
 
 
-def _read_rate(cell: str, where: str) -> Decimal | None:
+def _read_rate(cell: str, where: str, currency: str) -> Decimal | None:
     """Return a rate; None where there is none, which is not the same as free."""
     if cell.lower() in _NONE:
         return None
@@ -215,7 +219,13 @@ def _read_rate(cell: str, where: str) -> Decimal | None:
             f"{where} holds {cell[:40]!r}, which is not a rate",
             "Write rates with a decimal point and without separators: 0.0125.",
         )
-    return Decimal(found[1])
+    said = CURRENCIES.get(found[1].strip().lower(), "")
+    if said and currency.isalpha() and said != currency:
+        raise _refused(
+            f"{where} holds {cell[:40]!r}, and the card is in {currency}",
+            "Keep the lines of the account's currency alone.",
+        )
+    return Decimal(found[2])
 
 
 def _read_date(text: str, where: str) -> date:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.analytics.destination import Destination, DestinationError
-from airflow_provider_whatsapp.analytics.formats import FORMATS, format_of
+from airflow_provider_whatsapp.analytics.formats import FORMATS, format_of, to_text
 from airflow_provider_whatsapp.analytics.load import load
 from airflow_provider_whatsapp.analytics.merge import Merge
 from airflow_provider_whatsapp.client.analytics_kinds import CLICKS, KINDS, TYPES
@@ -173,6 +173,9 @@ NO_ROWS = {
     "no JSON": "{\n",
     "a bad moment": json.dumps({"waba_id": "1", "granularity": "day", "start": "x"}) + "\n",
     "another kind": json.dumps({"waba_id": "1", "sent": 3}) + "\n",
+    "no number": json.dumps(to_text(row("pricing", cost=float("nan")))) + "\n",
+    "no end": json.dumps(to_text(row("pricing", cost=float("inf")))) + "\n",
+    "endless": json.dumps(to_text(row("pricing", volume=float("inf")))) + "\n",
     "half a key": json.dumps({"waba_id": "1"}) + "\n",
 }
 

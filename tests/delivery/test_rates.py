@@ -116,6 +116,18 @@ REFUSED = {
     "no categories": ("Market,Currency,Price\nGermany,$US,1\n", ":1 names no category"),
     "a comma": (HEAD + 'Germany,$US,"0,0111"\n', "card.csv:2 holds '0,0111', which is not a rate"),
     "negative": (HEAD + "Germany,$US,-0.1\n", "card.csv:2 holds '-0.1'"),
+    "a minus sign": (
+        HEAD + "Germany,$US,\N{MINUS SIGN}0.1\n",
+        "card.csv:2 holds '.0.1', which is not a rate",
+    ),
+    "negative as in a ledger": (HEAD + "Germany,$US,(0.1)\n", "card.csv:2 holds"),
+    "a number that is none": (HEAD + "Germany,$US,NaN\n", "card.csv:2 holds 'NaN'"),
+    "huge": (HEAD + "Germany,$US,1e9\n", "card.csv:2 holds '1e9'"),
+    "a cell of another currency": (
+        HEAD + "Germany,USD,€0.1\n",
+        "card.csv:2 holds '€0.1', and the card is in USD",
+    ),
+    "a later line of another currency": (TIDY + "2026-10-01,EUR,Other,utility,₹1\n", "the card is in EUR"),
     "words": (HEAD + "Germany,$US,free\n", "card.csv:2 holds 'free'"),
     "two currencies": (
         HEAD + "Germany,EUR,1\nIndia,USD,1\n",
@@ -148,6 +160,14 @@ def test_a_card_that_is_not_there(tmp_path):
 def test_a_card_of_any_size_is_bounded(tmp_path):
     with pytest.raises(PayloadError, match="larger than 4 MiB"):
         card(tmp_path, "Market\n" + "x" * (5 * 1024 * 1024))
+
+
+def test_of_two_rows_of_one_country_the_higher_rate_counts(tmp_path):
+    for text in (
+        HEAD + "Germany,USD,0.1\nDE,usd,$US0.9\n",
+        HEAD + "DE,USD,0.9\nGermany,USD,0.1\nOther,USD,2\n",
+    ):
+        assert card(tmp_path, text).rate("DE", "MARKETING") == ("DE", Decimal("0.9"))
 
 
 def test_a_symbol_of_many_currencies_is_named_by_the_heading(tmp_path):
