@@ -75,10 +75,11 @@ class Examination:
     started: Callable[[str], None] | None = None
     sleep: Callable[[float], None] = time.sleep
     _active: list[dict[str, Any]] = field(default_factory=list)
+    _outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def run(self) -> Iterator[Finding]:
         """Yield what each check found, as soon as it is known."""
-        outcomes: dict[str, Outcome] = {}
+        outcomes = self._outcomes
         for name, need, check in self._checks():
             if need is not None and outcomes[need] != "OK":
                 finding = Finding(name, "SKIPPED", f"it needs the check {need!r}, which is not OK.")
@@ -114,7 +115,8 @@ class Examination:
         if wanted and wanted not in known:
             advice = "Copy the ID from maton.ai, or leave it empty for the oldest active one."
             raise ConnectionMissingError(
-                f"connection_id {wanted} is not among {len(known)} active", advice=advice
+                f"connection_id {wanted} is not among the key's {len(known)} active connections",
+                advice=advice,
             )
         return f"{_line(wanted)} is active." if wanted else f"{len(known)} active; the oldest is used."
 
@@ -135,7 +137,8 @@ class Examination:
             raise _SkippedError(msg)
         found = self.client.account.get(fields=ACCOUNT_FIELDS)
         numbers = [each.get("id") for each in self.client.phone_numbers.list(fields="id")]
-        if self.client.config.phone_number_id and self.client.config.phone_number_id not in numbers:
+        # A number that does not exist has its own line, and says nothing about the account.
+        if self._outcomes.get("number") == "OK" and self.client.config.phone_number_id not in numbers:
             msg = "waba_id names an account to which phone_number_id does not belong"
             raise ConfigurationError(
                 msg, advice="WhatsApp Manager shows both IDs on one page; copy both from there."

@@ -8,6 +8,7 @@ import math
 import random
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -252,7 +253,7 @@ class Transport:
             request.body = call.open_body()
             headers["Content-Length"] = str(len(request.body))
         elif call.json is not None:
-            request.body = _json_bytes(call.json)
+            request.body = encode_json(call.json)
             headers["Content-Type"] = "application/json"
             headers["Content-Length"] = str(len(request.body))
         elif call.method == "POST":
@@ -312,26 +313,30 @@ def _paused(seconds: float, stop: threading.Event | None) -> bool:
     return False
 
 
-def _json_bytes(content: Any) -> bytes:
+def encode_json(content: Any, field: str = "message") -> bytes:
+    """
+    Write a body as JSON.
+
+    :param content: Dicts, lists and scalars; dates, times and UUIDs become text.
+    :param field: What it is to the caller, for the error.
+    :raises PayloadError: JSON cannot hold it.
+    """
+    scalar_text = partial(text_of, field=field)
     try:
         text = json.dumps(
-            content, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_scalar_text
+            content, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=scalar_text
         )
         return text.encode()
     except UnicodeEncodeError:
-        raise half_of_a_character("message") from None
+        raise half_of_a_character(field) from None
     except PayloadError:
         raise
     except (ValueError, RecursionError) as error:  # nan and infinity, or a part that holds itself
         raise PayloadError(
             f"cannot be written as JSON: {error}",
-            field="message",
-            advice="JSON has no nan and no infinity, and no part of a message may hold itself.",
+            field=field,
+            advice="JSON has no nan and no infinity, and no part of it may hold itself.",
         ) from None
-
-
-def _scalar_text(value: Any) -> str:
-    return text_of(value, "message")
 
 
 def encode_query(query: Mapping[str, Any]) -> str:
@@ -341,7 +346,7 @@ def encode_query(query: Mapping[str, Any]) -> str:
     :param query: None values are left out; lists, dicts and switches become JSON.
     """
     pairs = {
-        key: json.dumps(value, separators=(",", ":"))
+        key: json.dumps(value, separators=(",", ":"), default=partial(text_of, field=key))
         if isinstance(value, list | tuple | dict | bool)
         else str(value)
         for key, value in query.items()

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
 
+_SAID = {"BLOCKED": "Messages cannot go yet", "UNKNOWN": "WhatsApp does not say whether messages can go"}
+
+
 @dataclass(frozen=True)
 class Readiness:
     """
@@ -40,9 +43,8 @@ def judge(health: Health) -> Readiness:
 
     :param health: Of all that is waited for.
     """
-    blocked = health.state == "BLOCKED"
-    said = f"{'Messages cannot go yet' if blocked else 'Messages can go'}: {health.describe()}"
-    return Readiness(not blocked, said, health.to_dict())
+    said = f"{_SAID.get(health.state, 'Messages can go')}: {health.describe()}"
+    return Readiness(health.state != "BLOCKED", said, health.to_dict())
 
 
 def look(client: WhatsAppClient, name: str | None, language: str) -> Readiness:

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_whatsapp._compat import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow_provider_whatsapp.client.resources.health import Health
 from airflow_provider_whatsapp.sensors.health import WhatsAppHealthSensor
-from airflow_provider_whatsapp.triggers.health import HealthTrigger
+from airflow_provider_whatsapp.triggers.health import HealthTrigger, judge
 
 CONN = "maton_whatsapp_default"
 
@@ -207,3 +208,19 @@ def test_what_a_trigger_found_is_returned():
     event = {"state": "ready", "message": "Messages can go", "health": {"state": "AVAILABLE"}}
 
     assert WhatsAppHealthSensor(task_id="wait").execute_complete({}, event) == {"state": "AVAILABLE"}
+
+
+@pytest.mark.parametrize(
+    ("state", "ready", "said"),
+    [
+        ("AVAILABLE", True, "Messages can go: WABA AVAILABLE"),
+        ("LIMITED", True, "Messages can go: WABA is LIMITED"),
+        ("BLOCKED", False, "Messages cannot go yet: WABA is BLOCKED"),
+        ("A_NEW_WORD", True, "WhatsApp does not say whether messages can go: not known"),
+    ],
+)
+def test_what_is_said_of_each_state_is_what_is_known(state, ready, said):
+    entities = [{"entity_type": "WABA", "can_send_message": state}]
+    found = judge(Health.parse({"entities": entities, "can_send_message": state}))
+
+    assert (found.ready, found.message) == (ready, said)

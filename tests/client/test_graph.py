@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from airflow_provider_whatsapp.client.errors import (
@@ -16,6 +18,7 @@ from airflow_provider_whatsapp.client.messages import Template, Text
 from airflow_provider_whatsapp.client.resources.messages import Marketing
 
 TO = "+15550001111"
+NOT_JSON = (float("nan"), float("inf"), b"x", {1}, object(), "\ud800")
 OPTIONS = ("product_policy", "message_activity_sharing")
 SALE = [{"type": "BODY", "text": "The summer sale begins today."}]
 
@@ -39,6 +42,13 @@ def test_lists_and_switches_in_the_query_are_json(client, sandbox):
     )
 
     assert sandbox.requests[0]["query"] == "status=%5B%22APPROVED%22%5D&summary=true&limit=5"
+
+
+def test_dates_in_a_list_of_the_query_are_text(client, sandbox):
+    with pytest.raises(InvalidRequestError, match="Param status"):
+        client.graph.call("GET", "{waba_id}/message_templates", params={"status": [date(2026, 11, 28)]})
+
+    assert sandbox.requests[0]["query"] == "status=%5B%222026-11-28%22%5D"
 
 
 def test_a_refusal_is_the_error_of_its_code(client):
@@ -75,6 +85,11 @@ def test_a_lost_answer_is_asked_for_again_but_not_a_post(client, sandbox, method
         (("GET", "1#x"), "path"),
         (("GET", "1\r\nX-A: b"), "path"),
         (("GET", "v25.0/{waba_id}"), "path"),
+        (("GET", "/V25.0/1"), "path"),
+        (("GET", "v25/1"), "path"),
+        (("GET", "1/%2F..%2F2"), "path"),
+        (("GET", "1/..;/2"), "path"),
+        (("GET", "1\\..\\2"), "path"),
         (("GET", "{number_id}"), "path"),
         (("GET", "{waba_id", None), "path"),
         (("GET", "1", "fields=name"), "params"),
@@ -83,8 +98,11 @@ def test_a_lost_answer_is_asked_for_again_but_not_a_post(client, sandbox, method
         (("GET", "1", None, {"a": 1}), "json"),
         (("POST", "1", None, ["a"]), "json"),
         (("POST", "1", None, {"access_token": "x"}), "json"),
+        (("GET", "1", {" Access_Token": "x"}), "params"),
+        *((("POST", "1", {"a": value}), "params") for value in NOT_JSON),
+        *((("POST", "1", None, {"a": [value]}), "json") for value in NOT_JSON),
     ],
-    ids=range(21),
+    ids=range(27 + 2 * len(NOT_JSON)),
 )
 def test_what_cannot_be_right_is_refused_before_a_request(client, sandbox, arguments, field):
     with pytest.raises(PayloadError) as caught:

@@ -124,6 +124,14 @@ def test_foreign_words_are_cleaned_and_bounded():
     assert "5550001111" not in text.replace(" ", "")
 
 
+def test_a_long_list_hides_no_entity_that_blocks():
+    found = Health.parse(
+        answer(*[entity("AVAILABLE", "APP")] * MAX_ENTITIES, entity("BLOCKED", errors=[PAY]))
+    )
+
+    assert (found.state, len(found.entities)) == ("BLOCKED", MAX_ENTITIES)
+
+
 def test_two_nodes_together_say_what_is_worse():
     number = Health.parse(answer(entity("AVAILABLE"), entity("AVAILABLE", "PHONE_NUMBER")))
     template = Health.parse(

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.resources.base import Resource
+from airflow_provider_whatsapp.client.transport import encode_json
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
 _DOUBT = (
@@ -17,7 +18,7 @@ _PATH = 'Give node and edge alone, "{waba_id}/message_templates" say: no host, a
 _PLACES = ("phone_number_id", "waba_id")
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~:@=+-]{1,512}", re.ASCII)
-_VERSION = re.compile(r"v[0-9]{1,3}\.[0-9]", re.ASCII)
+_VERSION = re.compile(r"v[0-9]{1,3}(\.[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
 
 
 class Graph(Resource):
@@ -91,7 +92,8 @@ def _check_fields(fields: Any, name: str) -> None:
             field=name,
             advice="Give a dict of Graph's names and their values.",
         )
-    if "access_token" in fields:
+    encode_json(fields, name)
+    if any(key.strip().lower() == "access_token" for key in fields):
         raise PayloadError(
             "holds access_token", field=name, advice="Leave it out: the connection's key is sent."
         )

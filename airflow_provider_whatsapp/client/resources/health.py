@@ -122,6 +122,8 @@ class Health:
         if not isinstance(answer, dict):
             return cls(unread="WhatsApp's answer holds no health_status")
         items = [item for item in _list(answer.get("entities")) if isinstance(item, dict)]
+        if len(items) > MAX_ENTITIES:  # none that blocks is cut off
+            items.sort(key=lambda item: STATES.index(_state(item.get("can_send_message"))), reverse=True)
         entities = tuple(Entity.parse(item) for item in items[:MAX_ENTITIES])
         return cls(entities, _state(answer.get("can_send_message")))
 
