@@ -60,10 +60,14 @@ class SendRecorder:
         self._url = url
         self._sends = sends
         self._thread = threading.Thread(target=self._run, name="whatsapp-sends", daemon=True)
+        self._reported = False
 
     def start(self) -> None:
         """Begin to write."""
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # the process may have no more threads; the sending needs none of this
+            self._report("no thread could be started")
 
     def finish(self, most: float | None = None) -> None:
         """
@@ -72,11 +76,17 @@ class SendRecorder:
         :param most: Seconds at most; None: :data:`WAIT`.
         """
         seconds = WAIT if most is None else max(0.0, min(WAIT, most))
+        if self._thread.ident is None:
+            return
         self._thread.join(seconds)
         if self._thread.is_alive():
-            logger.warning(
-                "The event store does not know of this task yet: it took longer than %.3g s", seconds
-            )
+            self._report(f"it took longer than {seconds:.3g} s")
+
+    def _report(self, why: str) -> None:
+        """Log one line, however many things go wrong: the thread may fail after the task has stopped waiting."""
+        if not self._reported:
+            self._reported = True
+            logger.warning("The event store does not know of this task: %s", why)
 
     def _run(self) -> None:
         from airflow_provider_whatsapp.events.store import EventStore
@@ -89,6 +99,6 @@ class SendRecorder:
             finally:
                 store.close()
         except WhatsAppError as error:
-            logger.warning("The event store does not know of this task: %s", error)
+            self._report(str(error))
         except Exception as error:
-            logger.warning("The event store does not know of this task: %s", place_of(error))
+            self._report(place_of(error))

@@ -160,16 +160,25 @@ class EventStore:
             connection.execute(insert(table), [row])
 
     def _put_preference(self, connection: Connection, row: Row) -> None:
-        """Keep a person's latest wish; one that nobody signed never ends an opt-out that was signed."""
+        """
+        Keep a person's latest wish; of two at the same time, the opt-out.
+
+        Of what was signed, one that nobody signed can only end a resume: were it to replace a signed opt-out by its
+        own, another could end that. What was signed replaces an unsigned resume, however late it arrives.
+        """
         table = tables.opt_outs
         self._insert_new(connection, table, row)
-        newer = table.c.changed_at < row["changed_at"]
-        if row["opted_out"] and row["verified"]:
-            newer = or_(newer, table.c.changed_at == row["changed_at"])
-        change = update(table).where(_is_row(table, row), newer)
-        if not row["verified"] and not row["opted_out"]:
-            change = change.where(or_(table.c.verified.is_(False), table.c.opted_out.is_(False)))
-        connection.execute(change.values(row))
+        unsigned, resumed = table.c.verified.is_(False), table.c.opted_out.is_(False)
+        counts = table.c.changed_at < row["changed_at"]
+        if row["verified"]:
+            if row["opted_out"]:
+                counts = or_(counts, table.c.changed_at == row["changed_at"])
+            counts = or_(counts, and_(unsigned, resumed))
+        elif row["opted_out"]:
+            counts = or_(and_(counts, resumed), and_(unsigned, table.c.changed_at <= row["changed_at"]))
+        else:
+            counts = and_(counts, unsigned)
+        connection.execute(update(table).where(_is_row(table, row), counts).values(row))
 
     def record_preferences(self, rows: Iterable[Row]) -> None:
         """

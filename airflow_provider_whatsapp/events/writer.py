@@ -151,6 +151,9 @@ class Writer:
         except StoreError as error:
             logger.warning("Nothing too old was deleted: %s", error)
             count = 0
+        except Exception as error:  # the thread has to go on writing
+            logger.error("Nothing too old was deleted: %s", place_of(error))  # noqa: TRY400
+            count = 0
         if count:
             logger.info("Deleted %d rows older than %g days", count, self._keep_days)
         # What is left is deleted at once, but after what has arrived meanwhile.

@@ -211,7 +211,28 @@ def test_a_store_that_is_slow_holds_a_task_up_a_little(sandbox, configured, tmp_
     for thread in threading.enumerate():
         if thread.name == "whatsapp-sends":
             thread.join()
-    assert "The event store does not know of this task yet: it took longer than 0.05 s" in caplog.messages
+    (line,) = [
+        text for text in caplog.messages if "event store" in text
+    ]  # of the thread's failure there is none
+    assert line == "The event store does not know of this task: it took longer than 0.05 s"
+
+
+def test_a_process_without_room_for_a_thread_sends_all_the_same(
+    sandbox, configured, tmp_path, monkeypatch, caplog
+):
+    def refused(_):
+        raise RuntimeError("can't start new thread")
+
+    start = threading.Thread.start
+    monkeypatch.setattr(
+        threading.Thread,
+        "start",
+        lambda thread: (refused if thread.name == "whatsapp-sends" else start)(thread),
+    )
+
+    assert operator(SendTextOperator, tmp_path, to=TO, text="hello").execute(context())["sent"] == 2
+    (line,) = [text for text in caplog.messages if "event store" in text]
+    assert line == "The event store does not know of this task: no thread could be started"
 
 
 def test_without_a_store_nothing_is_noted(sandbox, tmp_path, monkeypatch, caplog):
