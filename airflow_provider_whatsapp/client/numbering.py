@@ -66,11 +66,11 @@ def plan_of(digits: str) -> Plan | None:
 
     :param digits: Digits of a number, calling code first.
     """
-    # No calling code begins with another one.
-    return next(
-        (plan for length in range(1, _LONGEST_CODE + 1) if (plan := _plan(digits[:length])) is not None),
-        None,
-    )
+    for length in range(1, _LONGEST_CODE + 1):
+        plan = _plan(digits[:length])
+        if plan is not None:  # no calling code begins with another one
+            return plan
+    return None
 
 
 @cache

@@ -56,6 +56,7 @@ LONGEST_INTEGER = 40
 _PLUS = {0xFF0B: "+", 0xFE62: "+"}
 _NUMBER = re.compile(r"[1-9][0-9]{6,14}")
 _PLAIN = re.compile(r"\+?[0-9]+")
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _WHOLE_FLOAT = re.compile(r"(\+?[0-9]{7,15})\.0+")
 _USER_ID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
 
@@ -215,6 +216,9 @@ def recipient_key(to: object, *, group: bool = False, default_country: str | Non
     """
     if group:
         return _group_id(to)
+    # Most are written as they leave, and a broadcast reads each three times.
+    if isinstance(to, str) and _E164.fullmatch(to):
+        return _international(to[1:])
     if isinstance(to, str) and is_user_id(user_id := to.translate(_INVISIBLE).strip()):
         return user_id
     return normalise(to, default_country=default_country)

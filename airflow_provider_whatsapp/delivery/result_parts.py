@@ -173,16 +173,23 @@ def merged(parts: list[Any], base: Any = None) -> Iterator[bytes]:
     """
     done, sent = Places(), Places()
     files = [*parts, *([base] if base is not None else [])]
-    for bare in (False, True):
-        for file in files:
-            for raw, line in _lines(file):
-                place = line["n"]
-                if bool(line.get("earlier")) is not bare:
-                    if not bare:
-                        sent.add(place)
-                elif place not in done and (bare or line["status"] == "sent" or place not in sent):
-                    done.add(place)
-                    yield raw
+    any_bare = False
+    for file in files:
+        for raw, line in _lines(file):
+            place = line["n"]
+            if line.get("earlier"):
+                any_bare = True
+                sent.add(place)
+            elif place not in done and (line["status"] == "sent" or place not in sent):
+                done.add(place)
+                yield raw
+    if not any_bare:  # most often; a second reading would find nothing
+        return
+    for file in files:
+        for raw, line in _lines(file):
+            if line.get("earlier") and line["n"] not in done:
+                done.add(line["n"])
+                yield raw
 
 
 def _lines(path: Any) -> Iterator[tuple[bytes, dict[str, Any]]]:
