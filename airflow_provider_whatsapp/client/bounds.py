@@ -42,6 +42,8 @@ _LOOK_EVERY = 0.02
 """Seconds between two looks at what has left."""
 _EARLY = 0.5
 """Seconds in which nothing leaves, after which an answer that is there may be one to a half of the request."""
+_AS_GOOD = 0.01
+"""Seconds by which a time-out may be longer than what is left."""
 _MAX_WAIT = 86_400.0
 """Seconds; what a socket takes as a time-out has an end."""
 
@@ -77,7 +79,7 @@ class _Raw(io.RawIOBase):
         left = self._until - time.monotonic()
         if left <= 0:
             raise TimeoutError("the answer did not end in its time")
-        self._sock.settimeout(min(left, _MAX_WAIT))
+        _set_timeout(self._sock, min(left, _MAX_WAIT))
         count: int = self._file.readinto(buffer) or 0
         self._room -= count
         if self._room < 0:
@@ -228,7 +230,12 @@ def is_quiet(sock: socket.socket) -> bool:
     :param sock: A connection on which no answer is due; what it has received is lost.
     """
     try:
-        # A read, not a poll: TLS keeps what it has decrypted, and its own messages are no answers.
+        # A poll tells at the least cost that nothing is there. Only a read tells what is: TLS keeps what it has
+        # decrypted, and its own messages are no answers.
+        held = sock.pending() if isinstance(sock, ssl.SSLSocket) else 0
+        # TLS inside the TLS of a proxy, which is no socket, has a buffer that tells nothing.
+        if isinstance(sock, socket.socket) and not held and not wait_for_read(sock, 0.0):
+            return True
         sock.settimeout(0.0)
         sock.recv(1)
     except (BlockingIOError, ssl.SSLWantReadError):
@@ -259,7 +266,7 @@ def send_all(sock: Any, data: Any, patience: float, until: float) -> None:
     # TLS tells nothing of a piece before the whole of it has been taken.
     most = _TLS_PIECE if isinstance(sock, ssl.SSLSocket) else None
     while view:
-        sock.settimeout(_slice(patience, until))
+        _set_timeout(sock, _slice(patience, until))
         piece = view[:most]
         before = unsent(sock) if len(piece) > _SMALL else None
         try:
@@ -311,6 +318,13 @@ def unsent(sock: socket.socket) -> int | None:
 def _has_left(sock: socket.socket, before: int | None) -> bool:
     after = unsent(sock)
     return before is not None and after is not None and after < before
+
+
+def _set_timeout(sock: socket.socket, seconds: float) -> None:
+    """Set a socket's time-out, a call of the system for each message, unless the one that it has is as good."""
+    now = sock.gettimeout()
+    if now is None or not 0.0 <= now - seconds <= _AS_GOOD:
+        sock.settimeout(seconds)
 
 
 def _slice(patience: float, until: float) -> float:

@@ -72,14 +72,14 @@ class Progress:
             self.tick()
 
     def _name(self, outcome: Outcome, *, now: bool) -> None:
-        to = self._show(outcome.to)
         if outcome.status == "sent" and now and self._each and outcome.sent is not None:
             # The front of a message id is the recipient's number, encoded.
-            logger.info("WhatsApp accepted the message to %s: ...%s", to, outcome.sent.message_id[-12:])
+            to, end = self._show(outcome.to), outcome.sent.message_id[-12:]
+            logger.info("WhatsApp accepted the message to %s: ...%s", to, end)
         elif outcome.error is not None and (self._each or self._named < NAMED):
             self._named += 1
             what = "Not known whether it was sent to" if outcome.status == "unknown" else "Not sent to"
-            logger.error("%s %s: %s", what, to, outcome.error)
+            logger.error("%s %s: %s", what, self._show(outcome.to), outcome.error)
 
     def tick(self) -> None:
         """Write a line if one is due."""

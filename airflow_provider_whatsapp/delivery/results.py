@@ -76,6 +76,7 @@ class Results:
         self._lines: list[bytes] = []
         self._parts = 0
         self._handle: int | None = None
+        self._size = 0
         self._dropped = False
         self._first: str | None = None
         self.failure: ResultsError | None = None
@@ -154,14 +155,14 @@ class Results:
             return
         if self._handle is None:
             make_private_folder(self._folder)
-            self._handle = create(self._folder / self._next_part())
-        size = os.fstat(self._handle).st_size
+            self._handle, self._size = create(self._folder / self._next_part()), 0
         try:
             rest = memoryview(content)
             while rest:
                 rest = rest[os.write(self._handle, rest) :]
+            self._size += len(content)  # in here: a time-out may strike right before it
         except BaseException:
-            os.ftruncate(self._handle, size)  # half a line would spoil the next
+            os.ftruncate(self._handle, self._size)  # half a line would spoil the next
             raise
 
     def _upload(self, content: bytes) -> None:

@@ -592,3 +592,17 @@ def test_an_answer_of_just_the_size_is_taken():
     assert unpack(json.dumps(ACCEPTED).encode(), "identity") == json.dumps(ACCEPTED).encode()
     with pytest.raises(AnswerError, match="larger than 8 MiB"):
         unpack(gzip.compress(body + b" "), "gzip")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(None, 5.0), (0.0, 5.0), (4.9, 5.0), (5.0, 5.0), (5.005, 5.005), (5.2, 5.0)],
+    ids=["none", "not-waiting", "shorter", "the-same", "as-good", "longer"],
+)
+def test_a_time_out_is_set_unless_the_one_there_is_as_good(before, after):
+    mine, theirs = socket.socketpair()
+    with mine, theirs:
+        mine.settimeout(before)
+        send_all(mine, b"hello", 5.0, math.inf)
+        assert mine.gettimeout() == after
+        assert theirs.recv(9) == b"hello"

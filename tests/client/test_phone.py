@@ -250,6 +250,18 @@ def test_no_recipient(to, group):
         recipient_key(to, group=group)
 
 
+@pytest.mark.parametrize("written", ["+{}", " +{} ", "+ {}", "00{}", "\u200e+{}"])
+@pytest.mark.parametrize("digits", ["15550001111", "4402079460000", "5491123456789", "99912345678", "1555"])
+def test_a_recipient_is_the_same_however_a_number_is_written(digits, written):
+    def found(text):
+        try:
+            return recipient_key(text)
+        except PayloadError as error:
+            return str(error)
+
+    assert found(written.format(digits)) == found(f"+{digits}")
+
+
 def test_recipient_keys():
     assert recipient_key("+1 555 000 1111") == "15550001111"
     assert recipient_key("US.134") == "US.134"

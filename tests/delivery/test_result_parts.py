@@ -17,6 +17,7 @@ import pytest
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
+from airflow_provider_whatsapp.delivery import result_parts
 from airflow_provider_whatsapp.delivery.recipients import Recipients, Row
 from airflow_provider_whatsapp.delivery.report import Outcome
 from airflow_provider_whatsapp.delivery.result_parts import ResultsError, left_beside, parts_in, with_parts
@@ -304,3 +305,17 @@ def test_what_lies_beside_a_file_is_asked_for_afresh():
     asked.clear()
     assert parts_in(folder) == []
     assert asked == ["forgotten", "listed"]
+
+
+def test_parts_are_read_a_second_time_only_for_those_who_were_sent_to_earlier(tmp_path, monkeypatch):
+    opened = []
+    open_once = result_parts._open
+    monkeypatch.setattr(result_parts, "_open", lambda part: (opened.append(part), open_once(part))[1])
+    line = {"format": "whatsapp-results/1", "to": "1", "given": "1", "where": "", "status": "sent"}
+    whole, bare = tmp_path / "0001.jsonl", tmp_path / "0002.jsonl"
+    whole.write_text(json.dumps({**line, "n": 0}) + "\n")
+    bare.write_text("".join(json.dumps({**line, "n": n, "earlier": True}) + "\n" for n in (0, 1)))
+    assert [json.loads(raw)["n"] for raw in result_parts.merged([whole])] == [0]
+    assert opened == [whole]
+    found = [json.loads(raw) for raw in result_parts.merged([bare, whole])]
+    assert [(each["n"], each.get("earlier", False)) for each in found] == [(0, False), (1, True)]
