@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -53,8 +54,13 @@ def test_rows_arrive_as_they_were_asked_for(sandbox, tmp_path, arguments, kind, 
         pytest.param("airflow_report_pdf", {"format": "pdf"}, "document", id="pdf"),
     ],
 )
-def test_a_stock_template_is_filled_in(sandbox, name, arguments, kind):
+def test_a_stock_template_is_filled_in(sandbox, capsys, name, arguments, kind):
     assert main(["templates", "apply", str(STOCK / f"{name}.yaml")]) == 0
+    capsys.readouterr()
+    for _ in range(2):
+        assert main(["templates", "plan", str(STOCK / f"{name}.yaml"), "--json"]) == 0
+        (change,) = json.loads(capsys.readouterr().out)["changes"]
+        assert change["action"] == "unchanged"
     sandbox.control("POST", "templates", name=name, language="en_US", status="APPROVED")
 
     assert execute(template_name=name, title="Sales", **arguments)["sent"] == 1
