@@ -176,8 +176,8 @@ class Examination:
         apps = self._readable(hooks.subscriptions)
         if not apps:
             raise _SkippedError(
-                "no app is subscribed to this account, so that nobody learns what became of a message; `webhook "
-                "subscribe --url URL` lets WhatsApp tell your receiver."
+                "no app is subscribed to this account, so nobody gets statuses and replies; `webhook subscribe "
+                "--url URL` sends them to your receiver."
             )
         levels = self._readable(hooks.number_urls) if self.client.config.phone_number_id else {}
         own = (

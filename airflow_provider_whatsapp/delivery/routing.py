@@ -157,7 +157,7 @@ class Router:
             self._endpoint = _OTHER[endpoint]
         if news:
             logger.warning(
-                "WhatsApp takes the template no longer by /%s (%s); from here on its messages go by /%s",
+                "WhatsApp no longer accepts the template on /%s (%s); from here on its messages go by /%s",
                 endpoint,
                 error.message,
                 _OTHER[endpoint],
