@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from airflow_provider_whatsapp.events.connections import BoundedProtocol
 from airflow_provider_whatsapp.events.receiver import receiver_app
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def running(
 def _config(store: EventStore, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         receiver_app(store, settings),
+        http=BoundedProtocol,
         ws="none",
         lifespan="on",
         access_log=False,  # a line per request would hold the path, and with it the secret

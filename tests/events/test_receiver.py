@@ -15,8 +15,8 @@ import pytest
 import requests
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.events import connections, tables
 from airflow_provider_whatsapp.events import receiver as module
-from airflow_provider_whatsapp.events import tables
 from airflow_provider_whatsapp.events.receiver import MAX_BODY, Settings
 from airflow_provider_whatsapp.events.serve import running
 from airflow_provider_whatsapp.events.store import EventStore
@@ -251,6 +251,51 @@ def test_a_body_that_does_not_arrive_is_given_up(checking, monkeypatch):
     )
 
     assert raw(checking, head, b"{").startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize(
+    "before", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["first", "kept-alive"]
+)
+@pytest.mark.parametrize(
+    "start", [b"POST / HTTP/1.1\r\nHost: x\r\nX-Drip: ", b"POS"], ids=["header", "method"]
+)
+def test_headers_that_do_not_arrive_are_given_up(checking, monkeypatch, before, start):
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.05)
+
+    assert ends(checking, before, start)
+
+
+def test_headers_without_end_are_given_up(checking):
+    assert ends(checking, b"POST / HTTP/1.1\r\nHost: x\r\nX-Long: ", b"a" * (connections.MAX_HEADERS + 1))
+
+
+def test_a_connection_that_has_delivered_stays_open(checking, monkeypatch):
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.02)
+    at = urlsplit(checking)
+    ask = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection((at.hostname, at.port), timeout=10) as idle:
+        idle.sendall(ask)
+        assert b" 200 " in idle.recv(65_536)
+        assert ends(checking, b"POS")  # so long that a timer left behind would have closed the first one
+        idle.sendall(ask)
+        assert b" 200 " in idle.recv(65_536)
+
+
+def ends(url, before, start=b""):
+    """Send a request, wait for its answer, begin another; tell whether the receiver closes the connection."""
+    at = urlsplit(url)
+    with socket.create_connection((at.hostname, at.port), timeout=10) as line:
+        if before and start:
+            line.sendall(before)
+            if before.endswith(b"\r\n\r\n"):
+                assert line.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        line.sendall(start or before)
+        try:
+            while line.recv(65_536):
+                pass
+        except ConnectionResetError:
+            pass
+    return True
 
 
 def test_bodies_fill_the_memory_only_so_far(checking, web, file_store, monkeypatch):

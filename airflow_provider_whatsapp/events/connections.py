@@ -1,0 +1,57 @@
+"""Connections that deliver nothing are closed: uvicorn itself waits for a request's headers without end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+if TYPE_CHECKING:
+    import asyncio
+
+    _Protocol = Any
+else:
+    _Protocol = AutoHTTPProtocol
+
+HEADER_SECONDS = 10.0
+"""How long the headers of a request may take to arrive."""
+MAX_HEADERS = 64 * 1024
+"""Bytes of headers; of uvicorn's two parsers one keeps them without a limit."""
+
+
+class BoundedProtocol(_Protocol):  # type: ignore[misc]
+    """uvicorn's protocol for one connection, whose headers keep to a time and a size."""
+
+    _timer: asyncio.TimerHandle | None = None
+    _size = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Expect a request."""
+        super().connection_made(transport)
+        self._timer = self.loop.call_later(HEADER_SECONDS, transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; the time of the headers begins with their first byte, and no byte that drips in moves it."""
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop()
+            return
+        if (
+            self.cycle is None or not self.cycle.more_body
+        ):  # otherwise it is the rest of a body that was refused
+            self._size += len(data)
+        if self._size > MAX_HEADERS:
+            self.transport.close()
+        elif self._timer is None:
+            self._timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def _stop(self) -> None:
+        self._size = 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
