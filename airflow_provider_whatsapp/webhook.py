@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
 VERIFY_TOKEN = "WHATSAPP_VERIFY_TOKEN"  # noqa: S105  (the name of a variable)
+PATH_SECRET = "WHATSAPP_PATH_SECRET"  # noqa: S105
 Option = tuple[tuple[str, ...], dict[str, Any]]
 _SHARED: list[Option] = [
     (("--conn-id",), {"help": "connection to take from AIRFLOW_CONN_<ID> (default maton_whatsapp_default)"}),
@@ -48,7 +49,13 @@ COMMANDS: dict[str, tuple[str, list[Option]]] = {
     "unsubscribe": (
         "remove the address",
         [
-            (("--url",), {"help": "the address that is expected there; another one is not removed"}),
+            (
+                ("--url",),
+                {
+                    "help": "the address that is expected there; another one is not removed (default: the one that "
+                    f"ends with {PATH_SECRET})"
+                },
+            ),
             _LEVEL,
             (("--force",), {"action": "store_true", "help": "remove it whatever it is"}),
             *_SHARED,
@@ -68,7 +75,7 @@ def webhook_command(
 
     :param given: The parsed command line.
     :param find_config: Finds the connection.
-    :param environment: May hold the verify token.
+    :param environment: May hold the verify token and the path secret.
     :return: The exit status.
     """
     from airflow_provider_whatsapp.client.errors import WhatsAppError
@@ -93,7 +100,13 @@ def _run(given: argparse.Namespace, client: WhatsAppClient, environment: Mapping
         return webhook_address.status(client)
     if given.command == "unsubscribe":
         return [
-            webhook_address.unsubscribe(client, given.url, of_number=given.phone_number, force=given.force)
+            webhook_address.unsubscribe(
+                client,
+                given.url,
+                of_number=given.phone_number,
+                force=given.force,
+                path_secret=environment.get(PATH_SECRET),
+            )
         ]
     token = given.verify_token or environment.get(VERIFY_TOKEN)
     if not token:

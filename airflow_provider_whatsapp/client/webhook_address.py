@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_whatsapp.client.errors import APIError, ConfigurationError
+from airflow_provider_whatsapp.client.errors import APIError, ConfigurationError, WhatsAppError
 from airflow_provider_whatsapp.client.hosts import is_loopback
 from airflow_provider_whatsapp.client.resources.webhooks import check_url, shown
 
@@ -36,6 +36,7 @@ class Address:
         own = self._hooks.own_app_id()
         self._own = next((app for app in self.apps if app.app_id == own), None) if own else None
         self._own_is_known = own is not None
+        self._own_id = own
 
     def current(self) -> str | None:
         """Return the address that stands; where it is not known which app is ours, any other's counts as well."""
@@ -44,6 +45,12 @@ class Address:
         if self._own_is_known:
             return self._own.url if self._own else None
         return next((app.url for app in self.apps if app.url), None)
+
+    def stands(self, url: str) -> bool:
+        """Tell whether an address stands; where it is not known which app is ours, for any app."""
+        if self._of_number or self._own_is_known:
+            return self.current() == url
+        return any(app.url == url for app in self.apps)
 
     def ensure_subscribed(self) -> None:
         """
@@ -54,8 +61,19 @@ class Address:
         """
         if self._own is not None:
             return
+        if self._own_is_known and any(app.url for app in self.apps):
+            self._confirm_own()
         if self._own_is_known or not any(app.url for app in self.apps):
             self._hooks.subscribe_app()
+
+    def _confirm_own(self) -> None:
+        """Refuse an ``app_id`` of the connection that is not its key's app: the call would concern another app."""
+        found = self._hooks.key_s_app_id()
+        if found not in (None, self._own_id):
+            raise ConfigurationError(
+                f"the connection's app_id is {self._own_id}, and its key belongs to app {found}",
+                advice="Correct the connection's app_id (or --app-id), or leave it empty.",
+            )
 
     def set(self, url: str, verify_token: str) -> None:
         """Set the address."""
@@ -63,6 +81,8 @@ class Address:
 
     def clear(self) -> None:
         """Remove the address."""
+        if not self._of_number and self._own_is_known:
+            self._confirm_own()
         (self._hooks.clear_number_url if self._of_number else self._hooks.clear_account_url)()
 
 
@@ -98,7 +118,7 @@ def subscribe(
         address.set(url, verify_token)
     except APIError as error:
         raise _explained(error) from error
-    if Address(client, of_number=of_number).current() != url:
+    if not _read_again(client, of_number=of_number).stands(url):
         raise APIError(
             f"Graph took the address and names another one for this {address.what}",
             advice="Somebody else may set it at the same time: look with `webhook status`.",
@@ -107,30 +127,57 @@ def subscribe(
 
 
 def unsubscribe(
-    client: WhatsAppClient, url: str | None, *, of_number: bool = False, force: bool = False
+    client: WhatsAppClient,
+    url: str | None,
+    *,
+    of_number: bool = False,
+    force: bool = False,
+    path_secret: str | None = None,
 ) -> str:
     """
     Remove an address; the events go where they went before it was set.
 
     :param client: Of the connection.
-    :param url: The address that is expected there; None: any, with ``force``.
+    :param url: The address that is expected there; None: the one that ends with ``path_secret``, or any with
+        ``force``.
     :param of_number: The number's instead of the account's.
     :param force: Remove it whatever it is.
+    :param path_secret: The receiver's: who knows the end of an address may remove it.
     :return: What was done, in a sentence.
     :raises ConfigurationError: Another address stands there; nothing was changed.
-    :raises APIError: Graph refuses.
+    :raises APIError: Graph refuses, or the address stands there afterwards.
     """
     address = Address(client, of_number=of_number)
     current = address.current()
     if current is None:
         return f"No address stands for this {address.what}: nothing to remove."
-    if current != url and not force:
+    own = current == url or (url is None and _ends_with(current, path_secret))
+    if not own and not force:
         raise ConfigurationError(
             f"the events of this {address.what} go to {shown(current)}",
             advice="Give it as --url, or --force, to remove it: whoever receives them there gets none any more.",
         )
     address.clear()
+    if _read_again(client, of_number=of_number).stands(current):
+        raise APIError(
+            f"Graph removed an address, and the events of this {address.what} still go to {shown(current)}",
+            advice="It may be another app's, which this connection cannot remove: look with `webhook status`.",
+        )
     return f"The events of this {address.what} no longer go to {shown(current)}."
+
+
+def _ends_with(url: str, path_secret: str | None) -> bool:
+    return bool(path_secret) and url.rpartition("/")[2] == path_secret
+
+
+def _read_again(client: WhatsAppClient, *, of_number: bool) -> Address:
+    try:
+        return Address(client, of_number=of_number)
+    except WhatsAppError as error:
+        raise APIError(
+            "Graph confirmed the change, and the address could not be read again",
+            advice="Look with `webhook status` where the events go.",
+        ) from error
 
 
 def status(client: WhatsAppClient) -> list[str]:

@@ -197,6 +197,37 @@ def test_airflow_s_doctor_examines_airflow_s_connection(sandbox, capsys):
     assert "OK      number            +1 555-010-1000" in capsys.readouterr().out
 
 
+@pytest.mark.skipif(not at_least("3.2.0"), reason="`airflow whatsapp` came with 3.2")
+@pytest.mark.parametrize(
+    ("name", "options", "status", "said"),
+    [
+        ("subscribe", ["--url", "https://mine.example/"], 1, "there is no verify token"),
+        ("status", [], 0, "subscribed"),
+        ("unsubscribe", [], 0, "nothing to remove"),
+    ],
+    ids=["subscribe", "status", "unsubscribe"],
+)
+def test_airflow_s_webhook_commands_are_the_module_s(
+    sandbox, capsys, monkeypatch, name, options, status, said
+):
+    from airflow_provider_whatsapp.airflow_cli import get_cli_commands
+
+    monkeypatch.delenv("WHATSAPP_VERIFY_TOKEN", raising=False)
+    (group,) = get_cli_commands()
+    (webhook,) = [each for each in group.subcommands if each.name == "webhook"]
+    (command,) = [each for each in webhook.subcommands if each.name == name]
+    parser = argparse.ArgumentParser()
+    for each in command.args:
+        each.add_to_parser(parser)
+
+    with pytest.raises(SystemExit) as ended:
+        command.func(parser.parse_args(options))
+
+    output = capsys.readouterr()
+    assert ended.value.code == status
+    assert said in (output.err if status else output.out)
+
+
 def test_many_coroutines_look_up_a_connection_at_once(sandbox):
     """Before 3.3.2 Airflow's own way can stand still when two do."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -234,6 +235,77 @@ def test_one_s_own_address_is_removed(client, graph, of_number, url, force):
     assert (graph.number if of_number else graph.apps[OWN]) is None
 
 
+@pytest.mark.parametrize("of_number", [False, True], ids=["account", "number"])
+def test_an_address_that_ends_with_one_s_path_secret_is_one_s_own(client, graph, of_number):
+    secret = "s" * 40
+    graph.apps, graph.number = {OWN: f"{MINE}/{secret}"}, f"{MINE}/{secret}"
+
+    for path_secret in (None, "", "s" * 39, "another"):
+        with pytest.raises(ConfigurationError, match="--force"):
+            unsubscribe(client, None, of_number=of_number, path_secret=path_secret)
+    with pytest.raises(ConfigurationError, match="--force"):  # another one is expected there
+        unsubscribe(client, MINE, of_number=of_number, path_secret=secret)
+    assert graph.posts == []
+    said = unsubscribe(client, None, of_number=of_number, path_secret=secret)
+
+    assert "no longer go to" in said
+    assert secret not in said
+    assert (graph.number if of_number else graph.apps[OWN]) is None
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda client: subscribe(client, MINE, "token", force=True),
+        lambda client: unsubscribe(client, None, force=True),
+    ],
+    ids=["subscribe", "unsubscribe"],
+)
+@pytest.mark.parametrize("others", [{}, {OTHER: MINE}], ids=["absent", "another-app"])
+def test_a_wrong_app_id_never_removes_the_address_of_the_key_s_app(server, graph, act, others):
+    graph.apps = {OWN: THEIRS, **others}
+    config = ClientConfig(
+        api_key="key", waba_id=WABA, app_id=OTHER, host=f"http://127.0.0.1:{server.server_port}", rate_limit=0
+    )
+    with WhatsAppClient(config) as client, contextlib.suppress(ConfigurationError):
+        act(client)
+
+    assert graph.posts == []
+
+
+def test_an_address_of_another_app_is_not_said_to_be_removed(client, graph):
+    graph.apps, graph.knows_app = {OTHER: THEIRS}, False
+
+    with pytest.raises(APIError, match="still go to"):
+        unsubscribe(client, THEIRS)
+    assert graph.apps[OTHER] == THEIRS
+
+
+def test_with_several_apps_and_force_the_address_is_found_again(client, graph):
+    graph.apps, graph.knows_app = {OTHER: THEIRS, OWN: None}, False
+
+    assert "now" in subscribe(client, MINE, "token", force=True)
+    assert graph.apps == {OTHER: THEIRS, OWN: MINE}
+
+
+def test_a_change_that_cannot_be_read_again_says_so(client, graph, monkeypatch):
+    graph.apps = {OWN: None}
+    answer = graph.answer
+    monkeypatch.setattr(
+        graph,
+        "answer",
+        lambda method, path, body: (
+            answer(method, path, body)
+            if not graph.posts or method == "POST"
+            else (400, {"error": {"code": 10, "message": "no"}})
+        ),
+    )
+
+    with pytest.raises(APIError, match="confirmed the change, and the address could not be read again"):
+        subscribe(client, MINE, "token")
+    assert graph.posts == [SET]
+
+
 def test_where_nothing_stands_nothing_is_removed(client, graph):
     graph.apps = {OWN: None}
 
@@ -288,6 +360,16 @@ BAD = {
     "mine.example": "host and path alone",
     "https://[::1": "is no web address",
     "https://mine.example:port/": "is no web address",
+    "https://:secret@mine.example/": "host and path alone",
+    "https://@mine.example/": "host and path alone",
+    "https://mine.example/?": "host and path alone",
+    "https://mine.example/#": "host and path alone",
+    "https://mine.example/a\nb": "a line break",
+    " https://mine.example/": "a space",
+    "https://mine.example/\x1b[2J": "a control character",
+    "https://m\u00e4ine.example/": "ASCII form",
+    "https://mine_1.example/": "a host of other characters",
+    "https://mine.example\\.theirs.example/": "a host of other characters",
     "https://127.0.0.1/": "names this machine",
     "http://localhost:8426/": "names this machine",
     f"https://mine.example/{'a' * 200}": "limit: 200",
@@ -317,6 +399,7 @@ def test_a_gateway_on_this_machine_calls_this_machine(client, graph):
 
 def test_what_may_be_secret_in_an_address_is_not_shown():
     assert shown(f"https://a.example:8443/hook/{'p' * 32}?token=x") == "https://a.example:8443/hook/•••?•••"
+    assert shown(f"https://a.example/{'p' * 32}/hook/") == "https://a.example/•••/hook/"
     assert shown("https://a.example/hook\x1b[2J") == "https://a.example/hook"
     assert shown("https://user:pass@a.example/") == "https://a.example/"
 
@@ -331,6 +414,7 @@ def connection(server, graph, monkeypatch):
     }
     monkeypatch.setenv("AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT", json.dumps({**made, "extra": extra}))
     monkeypatch.delenv("WHATSAPP_VERIFY_TOKEN", raising=False)
+    monkeypatch.delenv("WHATSAPP_PATH_SECRET", raising=False)
 
 
 @pytest.mark.usefixtures("connection")
@@ -348,7 +432,9 @@ def test_the_commands(graph, capsys, monkeypatch):
     assert cli.main(["webhook", "status"]) == 0
     assert "(the number's own address)" in capsys.readouterr().out
     assert cli.main(["webhook", "unsubscribe", "--phone-number"]) == 1
-    assert cli.main(["webhook", "unsubscribe", "--phone-number", "--url", MINE]) == 0
+    monkeypatch.setenv("WHATSAPP_PATH_SECRET", "whatsapp")
+    assert cli.main(["webhook", "unsubscribe", "--phone-number"]) == 0
+    monkeypatch.delenv("WHATSAPP_PATH_SECRET")
     assert cli.main(["webhook", "unsubscribe", "--force"]) == 0
     assert (graph.number, graph.apps) == (None, {OWN: None})
 

@@ -265,7 +265,9 @@ def test_headers_that_do_not_arrive_are_given_up(checking, monkeypatch, before, 
     assert ends(checking, before, start)
 
 
-def test_headers_without_end_are_given_up(checking):
+def test_headers_without_end_are_given_up(checking, monkeypatch):
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 600.0)
+
     assert ends(checking, b"POST / HTTP/1.1\r\nHost: x\r\nX-Long: ", b"a" * (connections.MAX_HEADERS + 1))
 
 

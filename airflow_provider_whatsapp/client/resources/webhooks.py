@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from airflow_provider_whatsapp.client.errors import APIError, PayloadError
 from airflow_provider_whatsapp.client.hosts import is_loopback
@@ -19,8 +19,10 @@ MAX_URL = 200
 """Characters (Meta, "Webhook overrides")."""
 _DOC = "Webhook overrides"
 _PATH = re.compile(r"[A-Za-z0-9_/-]*")
+_PLACE = re.compile(r"([A-Za-z0-9-]+\.)*[A-Za-z0-9-]+\.?(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
+_PUNYCODE = "Write an international name in its ASCII form: xn--..."
 _SECRET_FROM = 32
-"""Characters from which on the last part of a path is shown as a secret."""
+"""Characters from which on a part of a path is shown as a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,10 @@ class Webhooks(Resource):
 
     def own_app_id(self) -> str | None:
         """Return the ID of the connection's app; None where neither the connection nor Graph says it."""
-        if self._config.app_id.isdigit():
-            return self._config.app_id
+        return self._config.app_id if self._config.app_id.isdigit() else self.key_s_app_id()
+
+    def key_s_app_id(self) -> str | None:
+        """Return the ID of the app that Graph names for the connection's key; None where it names none."""
         try:
             found = self._call("GET", "app", query={"fields": "id"}).get("id")
         except APIError:
@@ -164,26 +168,36 @@ def check_url(url: str, *, local: bool = False) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         raise _refused("is no web address") from None
-    if len(url) > MAX_URL:
-        raise _refused(f"has {len(url)} characters", limit=MAX_URL)
-    if parts.username or parts.query or parts.fragment or not host:
-        raise _refused("must be host and path alone, without user, query and fragment")
-    if not _PATH.fullmatch(parts.path):
-        raise _refused(
-            "has characters in its path that Meta changes when it calls it",
-            advice="Use letters, digits, -, _ and / alone.",
-        )
+    _check_parts(url, parts)
     if is_loopback(url):
         if not local:
             raise _refused(f"names this machine ({host}), which Meta cannot reach")
+        if parts.scheme not in ("http", "https"):
+            raise _refused("must begin with http:// or https://")
     elif parts.scheme != "https":
         raise _refused("must begin with https://", advice="Meta wants a certificate of a public authority.")
     return url
 
 
+def _check_parts(url: str, parts: SplitResult) -> None:
+    if len(url) > MAX_URL:
+        raise _refused(f"has {len(url)} characters", limit=MAX_URL)
+    if "@" in parts.netloc or "?" in url or "#" in url or not parts.hostname:
+        raise _refused("must be host and path alone, without user, query and fragment")
+    if any(each.isspace() or not each.isprintable() for each in url):  # urlsplit passes over some of them
+        raise _refused("holds a space, a line break or a control character")
+    if not _PLACE.fullmatch(parts.netloc):
+        raise _refused("has a host of other characters than letters, digits, - and .", advice=_PUNYCODE)
+    if not _PATH.fullmatch(parts.path):
+        raise _refused(
+            "has characters in its path that Meta changes when it calls it",
+            advice="Use letters, digits, -, _ and / alone.",
+        )
+
+
 def shown(url: str) -> str:
     """
-    Return an address without what may be secret in it: a long last part of the path, a query, a user.
+    Return an address without what may be secret in it: the long parts of its path, a query, a user.
 
     :param url: The address.
     """
@@ -193,12 +207,9 @@ def shown(url: str) -> str:
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         return "(no web address)"
-    front, slash, last = parts.path.rpartition("/")
-    last = "•••" if len(last) >= _SECRET_FROM else last
+    path = "/".join("•••" if len(part) >= _SECRET_FROM else part for part in parts.path.split("/"))
     query = "?•••" if parts.query else ""
-    return clean_line(
-        f"{parts.scheme}://{host}{port}{front}{slash}{last}{query}", limit=MAX_URL, masked=False
-    )
+    return clean_line(f"{parts.scheme}://{host}{port}{path}{query}", limit=MAX_URL, masked=False)
 
 
 def _refused(problem: str, *, limit: int | None = None, advice: str | None = None) -> PayloadError:
