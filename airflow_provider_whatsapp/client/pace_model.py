@@ -1,76 +1,83 @@
 """
 What refusals mean for the pace: strays, or a limit.
 
-A few 429 come whatever the pace is (a restarted gateway, a shared network address), and a slower pace only wastes time.
-Others come because somebody else uses the account, and a slower pace ends them. One refusal looks like the other, so a
-small share of them is forgiven: each costs a request and no more. Where there are more, the pace falls to what was
-accepted, and a trial of a few seconds tells the two apart. Under a limit there are hardly any refusals at the lower
-pace; strays are as frequent as before. After a limit the pace comes back within a minute, along a curve that is flat
-where the refusals came; after strays it comes back at once, and as many of them are forgiven for a while.
+A few 429 come whatever the pace is: strays, from a gateway that restarts, say. Others come because somebody else uses
+the account, and a slower pace ends them. A likelihood ratio tells them apart: each refusal is evidence that so many
+requests are refused as by a limit, and each accepted request is evidence that no more are than strays explain. Once a
+limit is nearly certain, the pace falls to what was accepted. At that low pace the evidence is scarce, and a pace that
+creeps up again needs either minutes or, on machines that share an account, one refused request in six. So the pace
+stays low, gives way to each further refusal, and is raised to the full rate for a probe within a minute: there the
+limit shows in a handful of requests, and the pace is low again at once; or it does not show, and the pace is back.
+Machines with the same account do not see each other, but their clocks agree. They probe in the same second, so a probe
+costs nothing but its own few refusals, and none of them takes another one's probe for a limit that has come down.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import MutableSequence
+    from collections.abc import Callable, MutableSequence
 
-FORGIVEN = 0.07
-"""Share of the requests whose refusal costs nothing but the request."""
-MOST_STRAYS = 0.06
-"""Share of the requests that strays may be; more than that is a limit, whatever a trial says."""
-MEMORY = 15.0
-"""Seconds over which the share of refusals is looked at."""
-DOUBT = 4.0
-"""Requests that a trial is taken to have had besides, so that its first refusals do not decide alone."""
-CREDIT = 3.0
-"""Refusals beyond that share that are forgiven at once: a busy machine brings requests closer together."""
-DEEPEST = 0.9
-"""Share by which one decision slows down at most."""
-BELOW = 0.97
-"""The pace of a trial, as a share of what was accepted."""
-ENOUGH = 8.0
-"""Refusals that strays would bring in a trial; it lasts so long."""
-SHORTEST, LONGEST = 1.0, 8.0
-"""Seconds of a trial."""
-RECOVERY = 40.0
-"""Seconds after a trial until the pace is back."""
-FLAT = 6.0
-"""Power of the curve along which it comes back."""
-PART = 3.0
-"""Part of the refusals that strays would bring, from which on they are taken for strays."""
+STRAYS = 0.06
+"""Share of the requests that strays may be; up to that they cost nothing but the requests."""
+CROWDED = 0.25
+"""Share of the requests that is refused under a limit, as the likelihood ratio supposes."""
+CERTAIN = 5.7
+"""Logarithm of the likelihood ratio from which on it is a limit: four refusals in a row, and more among others."""
+REFUSAL = math.log(CROWDED / STRAYS)
+ACCEPTANCE = math.log((1.0 - CROWDED) / (1.0 - STRAYS))
+
+EVERY = 50.0
+"""Seconds of the wall clock between two probes."""
+SOONEST = 5.0
+"""Seconds that a slow pace lasts at least."""
+PROBE = 20.0
+"""Requests of a probe; without a limit's evidence in them the pace is back."""
+
+BELOW = 0.85
+"""The slow pace, as a share of what was accepted."""
+GIVE_WAY = 0.04
+"""Share of the slow pace that each further refusal takes."""
+GROWTH = 0.002
+"""Share of it that comes back in a second without one."""
+AT_LEAST = 0.5
+"""The slow pace after a probe, at least: as a share of what the probe has found to be accepted."""
 SLOWEST = 0.02
 """Share of the rate below which the pace never falls."""
-STRAYS_HALVE = 150.0
-"""Seconds in which half of what is known of strays is forgotten."""
 
+MEMORY = 15.0
+"""Seconds over which the share of refusals is looked at."""
+DEEPEST = 0.9
+"""Share by which one decision slows down at most."""
+FEWEST = 0.3
+"""Share of the pace that counts as used, however few requests there were."""
 IDLE = 0.65
-"""Of the requests that could have been made, the share that counts as made: who sends little is forgiven as much."""
+"""Of the requests that could have been made, the share that counts as accepted: time is evidence for strays too."""
 
-# Places, from the model's first one.
+# Places, from the model's first one. An earlier model kept other numbers in those that are passed over here.
+_FIRST = 17
 (
-    _SPENT,
-    _SPENT_AT,
-    _SPENT_OF,
+    _EVIDENCE,
+    _WEIGHED_AT,
+    _WEIGHED_OF,
     _REFUSALS,
     _REQUESTS,
+    _SECONDS,
     _COUNTED_AT,
     _COUNTED_OF,
     _DECIDED_AT,
-    _SLOWED_AT,
     _LOW,
+    _LOW_AT,
+    _PROBE_AT,
+    _PROBE_OF,
     _BEFORE,
     _SHARE,
-    _TRIAL_ENDS,
-    _TRIAL_OF,
-    _IN_TRIAL,
-    _STRAYS,
-    _STRAYS_AT,
     SIZE,
-) = range(18)
+) = range(_FIRST, _FIRST + 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +86,8 @@ class Slowness:
     Why the pace is what it is.
 
     :param pace: Requests per second.
-    :param before: Requests per second at which refusals came that were not forgiven.
-    :param share: Their share of the requests.
+    :param before: Requests per second at which the limit showed.
+    :param share: The share of the requests that was refused there.
     """
 
     pace: float
@@ -94,23 +101,32 @@ class PaceModel:
 
     :param rate: Requests per second where nothing is refused.
     :param first: Its first place on the board; it takes ``SIZE`` of them.
+    :param wall: Unix time in seconds, which machines have in common.
     """
 
-    def __init__(self, rate: float, first: int) -> None:
+    def __init__(self, rate: float, first: int, wall: Callable[[], float] = time.time) -> None:
         self._rate = rate
         self._first = first
+        self._wall = wall
 
     def pace(self, board: MutableSequence[float], now: float, requests: float) -> float:
         """
-        Return the requests per second at present.
+        Return the requests per second at present; the first that asks after its time begins a probe.
 
         :param board: The board, locked.
         :param now: The board's clock, in seconds.
         :param requests: How many requests there have been.
         """
         view = _View(board, self._first)
-        self._conclude(view, now, requests)
-        return self._pace(view, now)
+        if not view[_LOW]:
+            return self._rate
+        if now < view[_PROBE_AT]:
+            return self._low(view, now)
+        if not view[_PROBE_OF]:
+            view[_LOW], view[_LOW_AT] = self._low(view, now), now
+            view[_PROBE_AT], view[_PROBE_OF] = now, requests
+            self._begin(view, now, requests)
+        return self._rate
 
     def slowness(self, board: MutableSequence[float], now: float, requests: float) -> Slowness:
         """
@@ -136,80 +152,62 @@ class PaceModel:
         :param alone: It left after the refusal before it was known, so the two are two events.
         """
         view = _View(board, self._first)
-        self._conclude(view, now, requests)
-        if left_at <= view[_DECIDED_AT]:
+        pace = self.pace(board, now, requests)
+        slow = bool(view[_LOW]) and not view[_PROBE_OF]
+        if left_at <= view[_DECIDED_AT] or (view[_PROBE_OF] and left_at < view[_PROBE_AT]):
             return  # it says nothing about the pace since then
-        if view[_TRIAL_ENDS]:
-            self._in_trial(view, now, requests)
-            return
-        pace = self._pace(view, now)
-        share = self._share(view, now, requests)
-        if alone and self._is_spent(view, now, requests, pace):
-            self._slow_down(view, now, requests, pace, share)
+        self._count(view, now, requests)
+        self._weigh(view, now, requests, pace=pace, alone=alone)
+        if view[_EVIDENCE] > CERTAIN:
+            self._slow_down(view, now, requests, pace=pace, slow=slow)
+        elif slow:
+            self._set_low(view, now, pace * (1.0 - GIVE_WAY))
 
-    def _pace(self, view: _View, now: float) -> float:
-        if not view[_SLOWED_AT]:
-            return self._rate
-        if view[_TRIAL_ENDS]:
-            return view[_LOW]
-        back = max(0.0, now - view[_SLOWED_AT]) / RECOVERY
-        if back >= 1.0:
-            return self._rate
-        return float(view[_LOW] + (self._rate - view[_LOW]) * back**FLAT)
+    def _low(self, view: _View, now: float) -> float:
+        return min(self._rate, view[_LOW] * (1.0 + GROWTH * (now - view[_LOW_AT])))
 
-    def _is_spent(self, view: _View, now: float, requests: float, pace: float) -> bool:
-        """Take a refusal from the credit, which grows with the requests; a little also without any."""
-        made = max(requests - view[_SPENT_OF], IDLE * pace * (now - view[_SPENT_AT]))
-        view[_SPENT] = max(0.0, view[_SPENT] - self._forgiven(view, now) * made) + 1.0
-        view[_SPENT_AT], view[_SPENT_OF] = now, requests
-        return view[_SPENT] > CREDIT
+    def _set_low(self, view: _View, now: float, low: float) -> None:
+        view[_LOW], view[_LOW_AT] = max(low, self._rate * SLOWEST), now
 
-    def _forgiven(self, view: _View, now: float) -> float:
-        faded = math.exp2(-(now - view[_STRAYS_AT]) / STRAYS_HALVE)
-        return max(FORGIVEN, (1.4 * view[_STRAYS] + 0.015) * faded)
-
-    def _share(self, view: _View, now: float, requests: float) -> float:
-        """Count a refusal, and return the share of the last requests that was refused."""
+    def _count(self, view: _View, now: float, requests: float) -> None:
+        """Count a refusal among the last requests."""
         faded = math.exp(-(now - view[_COUNTED_AT]) / MEMORY)
         view[_REFUSALS] = view[_REFUSALS] * faded + 1.0
         view[_REQUESTS] = view[_REQUESTS] * faded + requests - view[_COUNTED_OF]
+        view[_SECONDS] = view[_SECONDS] * faded + now - view[_COUNTED_AT]
         view[_COUNTED_AT], view[_COUNTED_OF] = now, requests
-        return min(DEEPEST, view[_REFUSALS] / max(view[_REFUSALS], view[_REQUESTS]))
 
-    def _slow_down(self, view: _View, now: float, requests: float, pace: float, share: float) -> None:
-        """Begin a trial at what was accepted."""
-        low = max(pace * (1.0 - share) * BELOW, self._rate * SLOWEST)
-        lasts = min(LONGEST, max(SHORTEST, ENOUGH / (share * low)))
-        view[_BEFORE], view[_SHARE], view[_LOW] = pace, share, low
-        view[_DECIDED_AT] = view[_SLOWED_AT] = now
-        view[_TRIAL_ENDS], view[_TRIAL_OF], view[_IN_TRIAL] = now + lasts, requests, 0.0
+    def _weigh(self, view: _View, now: float, requests: float, *, pace: float, alone: bool) -> None:
+        """Add a refusal to the evidence for a limit, after the requests that were accepted since the last one."""
+        made = max(requests - view[_WEIGHED_OF], IDLE * pace * (now - view[_WEIGHED_AT]))
+        evidence = max(0.0, view[_EVIDENCE] + ACCEPTANCE * max(0.0, made - 1.0))
+        view[_EVIDENCE] = evidence + (REFUSAL if alone else 0.0)
+        view[_WEIGHED_AT], view[_WEIGHED_OF] = now, requests
 
-    def _in_trial(self, view: _View, now: float, requests: float) -> None:
-        view[_IN_TRIAL] += 1.0
-        made = requests - view[_TRIAL_OF]
-        if view[_IN_TRIAL] > 2.0 * view[_SHARE] * made + 2.0:
-            # More are refused than before: the limit has come down meanwhile.
-            share = min(DEEPEST, view[_IN_TRIAL] / max(view[_IN_TRIAL], made + DOUBT))
-            self._slow_down(view, now, requests, view[_LOW], share)
-
-    def _conclude(self, view: _View, now: float, requests: float) -> None:
-        """End a trial whose time is over."""
-        ends = view[_TRIAL_ENDS]
-        if not ends or now < ends:
-            return
-        found, made = view[_IN_TRIAL], max(1.0, view[_IN_TRIAL], requests - view[_TRIAL_OF])
-        most = MOST_STRAYS * made
-        if max(2.0, view[_SHARE] * made / PART) <= found <= most + 1.5 * math.sqrt(most):
-            view[_STRAYS], view[_STRAYS_AT] = min(MOST_STRAYS, found / made), now
-            view[_LOW] = view[_BEFORE]
+    def _slow_down(self, view: _View, now: float, requests: float, *, pace: float, slow: bool) -> None:
+        """Go at what was accepted, or after a probe as before it, until the next probe."""
+        refusals, made = view[_REFUSALS], view[_REQUESTS]
+        share = min(DEEPEST, refusals / max(refusals, made))
+        if view[_PROBE_OF] and requests - view[_PROBE_OF] < PROBE:
+            low = max(view[_LOW], self._rate * (1.0 - share) * AT_LEAST)
         else:
-            view[_STRAYS] *= 0.5
-            if found >= 2.0:
-                # The limit is lower still by what was refused in the trial.
-                view[_LOW] = max(view[_LOW] * (1.0 - min(DEEPEST, found / made)), self._rate * SLOWEST)
-        view[_SLOWED_AT], view[_TRIAL_ENDS] = ends, 0.0
-        view[_SPENT], view[_SPENT_AT], view[_SPENT_OF] = 0.0, now, requests
-        view[_REFUSALS], view[_REQUESTS] = 0.0, 0.0
+            used = made / max(
+                view[_SECONDS], 0.1
+            )  # few threads wait for their answers, and go slower than they may
+            low = min(pace, max(pace * FEWEST, used)) * (1.0 - share) * BELOW
+        self._set_low(view, now, low)
+        view[_BEFORE], view[_SHARE] = pace, share
+        view[_DECIDED_AT] = now
+        if not slow:
+            view[_PROBE_AT] = now + SOONEST + EVERY - (self._wall() + SOONEST) % EVERY
+            view[_PROBE_OF] = 0.0
+        self._begin(view, now, requests)
+
+    @staticmethod
+    def _begin(view: _View, now: float, requests: float) -> None:
+        """Forget all evidence: the pace is another from now on."""
+        view[_EVIDENCE], view[_WEIGHED_AT], view[_WEIGHED_OF] = 0.0, now, requests
+        view[_REFUSALS] = view[_REQUESTS] = view[_SECONDS] = 0.0
         view[_COUNTED_AT], view[_COUNTED_OF] = now, requests
 
 

@@ -87,6 +87,7 @@ class Pacer:
     :param board: Where the rhythm is kept; None: in this process alone.
     :param clock: Monotonic seconds.
     :param sleep: Waits for seconds.
+    :param wall: Unix time in seconds, which machines have in common.
     """
 
     def __init__(
@@ -96,11 +97,12 @@ class Pacer:
         board: Board | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._ring = max(1, int(rate))
         self._board = board or Board(board_size(rate))
         self._rate = rate * (1.0 - MARGIN)
-        self._model = PaceModel(self._rate, _RING + self._ring)
+        self._model = PaceModel(self._rate, _RING + self._ring, wall)
         self._slow: Slowness | None = None
         self._told_at = -math.inf
         self._clock = clock

@@ -36,12 +36,16 @@ def test_the_last_try_s_time_is_over_and_everybody_is_in_results_and_report(
     found = lines(results)
     counts = Counter(line["status"] for line in found)
     assert [line["n"] for line in sorted(found, key=lambda line: line["n"])] == list(range(200))
-    assert {line["to"]: line["message_id"] for line in found if line["status"] == "sent"} == ids
-    assert 0 < len(ids) < 100
-    assert counts["skipped"] == 200 - len(ids)
+    # On a slow machine, one may be on the wire at the very moment when the time is over.
+    unknown = {line["to"] for line in found if line["status"] == "unknown"}
+    assert len(unknown) <= 1
+    sent = {to: wamid for to, wamid in ids.items() if to not in unknown}
+    assert {line["to"]: line["message_id"] for line in found if line["status"] == "sent"} == sent
+    assert 0 < len(sent) < 100
+    assert counts["skipped"] == 200 - len(sent) - len(unknown)
     assert all(line["reason"] == "stopped" and line["row"] for line in found if line["status"] == "skipped")
     report = xcom(dag_run, "report")
-    assert (report["total"], report["sent"], report["skipped"]) == (200, len(ids), 200 - len(ids))
+    assert (report["total"], report["sent"], report["skipped"]) == (200, len(sent), counts["skipped"])
 
 
 def test_a_full_disk_burns_nothing(run, run_again, sandbox, ledger, tmp_path, capfd):

@@ -54,22 +54,28 @@ def test_others_who_use_the_account_are_given_way_to_and_leave_most_of_the_rest(
     assert recovery <= 60
 
 
-@pytest.mark.parametrize("strays", [0.0, 0.02])
-def test_the_pace_is_back_within_a_minute_after_the_others(model, strays):
-    simulation = model.Simulation("strict window", strays=strays, others=0.8, others_until=100, seed=4)
-    simulation.run(200)
+@pytest.mark.parametrize("until", [101, 120, 140])
+@pytest.mark.parametrize("strays", [0.0, 0.02, 0.05])
+def test_the_pace_is_back_within_a_minute_after_the_others(model, strays, until):
+    simulation = model.Simulation("strict window", strays=strays, others=0.8, others_until=until, seed=4)
+    simulation.run(until + 100)
     (machine,) = simulation.machines
 
     assert machine.rate(60, 100) < 5
-    assert machine.back_at(100, 0.9 * LIMIT) <= 60
+    assert machine.back_at(until, 0.9 * LIMIT) <= 60
 
 
-def test_machines_that_do_not_know_of_each_other_share_the_limit(model):
-    simulation = model.Simulation("strict window", machines=4, threads=1)
+@pytest.mark.parametrize("gateway", GATEWAYS[1:])
+def test_machines_that_do_not_know_of_each_other_share_the_limit(model, gateway):
+    simulation = model.Simulation(gateway, machines=4)
     simulation.run(200)
+    rates = [machine.rate(20, 200) for machine in simulation.machines]
+    arrived = sum(len(machine.moments) for machine in simulation.machines)
+    accepted = sum(len(machine.accepted) for machine in simulation.machines)
 
-    assert sum(machine.rate(20, 200) for machine in simulation.machines) >= 8.3
-    assert all(machine.rate(20, 200) > 0.5 for machine in simulation.machines)
+    assert sum(rates) >= 7.8
+    assert 1 - accepted / arrived <= 0.11
+    assert all(rate > 0.5 for rate in rates)
     assert [machine.failed for machine in simulation.machines] == [0] * 4
 
 
