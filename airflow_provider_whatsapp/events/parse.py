@@ -29,6 +29,8 @@ TEXT_LIMIT = 65_536
 """Characters of a text's column; ``raw`` has all of it. WhatsApp's own limit is 4,096."""
 LINE_LIMIT = 1_024
 CALLBACK_LIMIT = 512
+CONTACT_LIMIT = 8_192
+"""Characters of a contact that is kept beside each of its messages; a larger one is kept once, as another event."""
 OPTED_OUT_OF_MARKETING = 131050
 
 _OBJECT = "whatsapp_business_account"
@@ -114,17 +116,21 @@ def _entry(entry: Any) -> Iterator[Event]:
 def _messages(value: dict[str, Any], account: str, number: str, moment: datetime | None) -> Iterator[Event]:
     """Yield what the field ``messages`` holds; what is neither a status nor a message is kept under its own name."""
     nothing = True
+    contacts = _Contacts(value.get("contacts"))
     for key, read in (("statuses", _status), ("messages", _inbound)):
         items = value.get(key)
         for item in items if isinstance(items, list) else [] if items is None else [items]:
             nothing = False
-            event = read(item, value, account, number) if isinstance(item, dict) else None
+            event = read(item, contacts, account, number) if isinstance(item, dict) else None
             if event is None:
                 yield _other(f"messages.{key}", item, account=account, number=number, moment=moment)
                 continue
             yield event
             if isinstance(event, Status) and event.error_code == OPTED_OUT_OF_MARKETING:
                 yield from _refused_marketing(event)
+    for contact in contacts.too_large:
+        nothing = False
+        yield _other("messages.contacts", contact, account=account, number=number, moment=moment)
     for key in value.keys() - _SAID:
         nothing = False
         field = f"messages.{key}" if _word(key) else "messages"
@@ -133,7 +139,7 @@ def _messages(value: dict[str, Any], account: str, number: str, moment: datetime
         yield _other("messages", value, account=account, number=number, moment=moment)
 
 
-def _status(item: dict[str, Any], _: dict[str, Any], account: str, number: str) -> Status | None:
+def _status(item: dict[str, Any], _: _Contacts, account: str, number: str) -> Status | None:
     message_id, status = _id(item.get("id")), _word(item.get("status"))
     if message_id is None or status is None:
         return None
@@ -164,12 +170,12 @@ def _status(item: dict[str, Any], _: dict[str, Any], account: str, number: str) 
     )
 
 
-def _inbound(item: dict[str, Any], value: dict[str, Any], account: str, number: str) -> Inbound | None:
+def _inbound(item: dict[str, Any], contacts: _Contacts, account: str, number: str) -> Inbound | None:
     message_id, kind = _id(item.get("id")), _word(item.get("type"))
     if message_id is None or kind is None:
         return None
     sender, user_id = _id(item.get("from")), _id(item.get("from_user_id"))
-    contact = _contact(value.get("contacts"), sender, user_id)
+    contact, contact_raw = contacts.of(sender, user_id)
     profile = contact.get("profile") if contact else None
     context = item.get("context")
     text, payload = _said(kind, item.get(kind))
@@ -186,17 +192,37 @@ def _inbound(item: dict[str, Any], value: dict[str, Any], account: str, number: 
         context_id=_id(context.get("id")) if isinstance(context, dict) else None,
         occurred_at=_moment(item.get("timestamp")),
         raw=_raw(item),
-        contact=_raw(contact) if contact else None,
+        contact=contact_raw,
     )
 
 
-def _contact(contacts: Any, sender: str | None, user_id: str | None) -> dict[str, Any] | None:
-    """Return the sender's contact; where the message names nobody, the only one that there is."""
-    found = [each for each in contacts if isinstance(each, dict)] if isinstance(contacts, list) else []
-    for contact in found:
-        if (sender and contact.get("wa_id") == sender) or (user_id and contact.get("user_id") == user_id):
-            return contact
-    return found[0] if len(found) == 1 and not sender and not user_id else None
+class _Contacts:
+    """
+    The contacts beside messages, looked through once: a delivery may hold thousands of both.
+
+    :param contacts: As they came.
+    """
+
+    def __init__(self, contacts: Any) -> None:
+        found = [each for each in contacts if isinstance(each, dict)] if isinstance(contacts, list) else []
+        raws = [(each, _raw(each)) for each in found]
+        self.too_large = [each for each, raw in raws if len(raw) > CONTACT_LIMIT]
+        kept = [(each, raw if len(raw) <= CONTACT_LIMIT else None) for each, raw in raws]
+        self._only = kept[0] if len(kept) == 1 else (None, None)
+        self._by_id: dict[tuple[str, str], tuple[dict[str, Any] | None, str | None]] = {}
+        for pair in kept:
+            for name in ("wa_id", "user_id"):
+                if (value := _id(pair[0].get(name))) is not None:
+                    self._by_id.setdefault((name, value), pair)
+
+    def of(self, sender: str | None, user_id: str | None) -> tuple[dict[str, Any] | None, str | None]:
+        """Return the sender's contact and its JSON; where the message names nobody, the only one that there is."""
+        if not sender and not user_id:
+            return self._only
+        for key in (("wa_id", sender), ("user_id", user_id)):
+            if key[1] and (key[0], key[1]) in self._by_id:
+                return self._by_id[key[0], key[1]]
+        return None, None
 
 
 _REPLIES = {

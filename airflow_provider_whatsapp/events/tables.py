@@ -167,7 +167,7 @@ messages = Table(
     Column("verified", Boolean, nullable=False, doc="true: the delivery's signature was checked"),
     Column("received_at", Moment, nullable=False, doc="when it was received"),
     Column("raw", _long, nullable=False, doc="the message as JSON"),
-    Column("contact", _long, doc="the sender's contact as JSON"),
+    Column("contact", _long, doc="the sender's contact as JSON; empty above 8,192 characters"),
     UniqueConstraint("message_id", name="whatsapp_messages_once"),
     Index("whatsapp_messages_context", "context_id"),
     Index("whatsapp_messages_sender", "sender"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -294,3 +295,34 @@ def test_whatever_a_value_holds_becomes_events(value):
         for name in event.__slots__:
             held = getattr(event, name)
             assert not isinstance(held, str) or (held.encode() is not None and "\x00" not in held)
+
+
+def test_thousands_of_contacts_and_messages_are_looked_through_once():
+    contacts = [{"wa_id": str(number), "user_id": f"U.{number}"} for number in range(3_000)]
+    asked = [
+        {"id": f"wamid.{number}", "type": "text", "from_user_id": f"U.{number}"} for number in range(1_000)
+    ]
+    calls = 0
+
+    def count(*_):
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        events = parse(body(change(contacts=contacts, messages=asked)))
+    finally:
+        sys.setprofile(None)
+
+    assert [event.sender for event in events] == [str(number) for number in range(1_000)]
+    assert calls < 100 * (len(contacts) + len(asked))  # one look per pair would be 3 million
+
+
+def test_a_contact_that_is_too_large_is_kept_once():
+    contact = {"wa_id": "15550100123", "profile": {"name": "Ann"}, "more": "x" * 9_000}
+    said = [{"id": f"wamid.{number}", "type": "text", "from": "15550100123"} for number in range(3)]
+
+    *inbound, other = parse(body(change(contacts=[contact], messages=said)))
+
+    assert [(event.profile_name, event.contact) for event in inbound] == [("Ann", None)] * 3
+    assert (other.field, json.loads(other.raw)) == ("messages.contacts", contact)
