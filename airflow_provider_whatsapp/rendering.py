@@ -42,7 +42,7 @@ class TextFields(Suggests):
         extensions = self.template_ext  # type: ignore[has-type]
         for name in template_fields:
             if type(getattr(parent, name)).__module__.startswith("pathlib"):
-                continue  # a path of a disk is no template, and Airflow 3.1 would look for it where it is yet to be made
+                continue  # a path of a disk is no template, and Airflow 3.1 looks for it, though it may be yet to come
             own = parent is self
             self._renders_texts = not (own and name in self.native_fields)
             self.template_ext = extensions if not own or name in self.file_fields else ()

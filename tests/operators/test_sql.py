@@ -180,7 +180,6 @@ def test_a_dag_file_does_not_load_what_only_a_task_needs():
         "airflow.providers.common.sql.hooks",
         "babel",
         "fpdf",
-        "jinja2.sandbox",
         "matplotlib",
         "openpyxl",
         "PIL",
