@@ -311,13 +311,13 @@ def test_mapped_tasks_that_fail_together_are_one_message_and_one_summary(running
 
 
 def test_a_dag_s_callback_says_in_the_dag_processor_s_log_what_went_wrong(running_airflow, sandbox):
-    def found():
+    def said():
         logs = (running_airflow / "logs" / "dag_processor").rglob("*.log")
         return [line for log in logs for line in log.read_text().splitlines() if "did not reach" in line]
 
-    for line in wait_for(found, running_airflow):
-        assert "no connection to the gateway" in line
-        assert "15550007004" not in line
+    # On a slow machine a worker may be lost, and then its task's callback, which fails for its own reason, runs here.
+    assert wait_for(lambda: [line for line in said() if "no connection to the gateway" in line], running_airflow)
+    assert all("15550007004" not in line for line in said())
 
 
 def test_callbacks_of_every_kind_reach_the_memory(running_airflow, sandbox):
