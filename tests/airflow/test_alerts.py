@@ -316,7 +316,9 @@ def test_a_dag_s_callback_says_in_the_dag_processor_s_log_what_went_wrong(runnin
         return [line for log in logs for line in log.read_text().splitlines() if "did not reach" in line]
 
     # On a slow machine a worker may be lost, and then its task's callback, which fails for its own reason, runs here.
-    assert wait_for(lambda: [line for line in said() if "no connection to the gateway" in line], running_airflow)
+    assert wait_for(
+        lambda: [line for line in said() if "no connection to the gateway" in line], running_airflow
+    )
     assert all("15550007004" not in line for line in said())
 
 
