@@ -31,6 +31,8 @@ NETWORK = (0.03, 0.12)
 CLOCKS = 0.3
 """Seconds by which a machine's wall clock is off."""
 RETRY = RequestRetry()
+RETRY_AFTER: float | None = 1.0
+"""Seconds that the gateway asks a refused request to wait; None: it names none."""
 
 
 class Unlimited:
@@ -211,7 +213,7 @@ class Simulation:
     def _refuse(self, machine: Machine, departure: Departure, refusals: int) -> None:
         """Learn from a refusal, and send again after the transport's back-off."""
         machine.pacer.refused(departure)
-        error, jitter = RateLimitError("429"), self._chance.random()
+        error, jitter = RateLimitError("429", retry_after=RETRY_AFTER), self._chance.random()
         wait = RETRY.delay(error, attempt=refusals, elapsed=0.0, jitter=jitter)
         machine.failed += wait is None
         self._at(self.now + (wait or 0.0), self._send, machine, refusals if wait is not None else 0)

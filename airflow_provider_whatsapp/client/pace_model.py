@@ -57,6 +57,8 @@ FEWEST = 0.3
 """Share of the pace that counts as used, however few requests there were."""
 IDLE = 0.65
 """Of the requests that could have been made, the share that counts as accepted: time is evidence for strays too."""
+RETRY_AFTER = 2.0
+"""Seconds without a request that are none: a thread that was refused waits as long as the gateway asks it to."""
 
 # Places, from the model's first one. An earlier model kept other numbers in those that are passed over here.
 _FIRST = 17
@@ -179,7 +181,7 @@ class PaceModel:
 
     def _weigh(self, view: _View, now: float, requests: float, *, pace: float, alone: bool) -> None:
         """Add a refusal to the evidence for a limit, after the requests that were accepted since the last one."""
-        made = max(requests - view[_WEIGHED_OF], IDLE * pace * (now - view[_WEIGHED_AT]))
+        made = max(requests - view[_WEIGHED_OF], IDLE * pace * (now - view[_WEIGHED_AT] - RETRY_AFTER))
         evidence = max(0.0, view[_EVIDENCE] + ACCEPTANCE * max(0.0, made - 1.0))
         view[_EVIDENCE] = evidence + (REFUSAL if alone else 0.0)
         view[_WEIGHED_AT], view[_WEIGHED_OF] = now, requests

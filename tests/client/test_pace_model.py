@@ -65,18 +65,22 @@ def test_the_pace_is_back_within_a_minute_after_the_others(model, strays, until)
     assert machine.back_at(until, 0.9 * LIMIT) <= 60
 
 
+@pytest.mark.parametrize(("threads", "least", "most", "given_up"), [(1, 7.2, 0.14, 2), (8, 7.8, 0.11, 0)])
 @pytest.mark.parametrize("gateway", GATEWAYS[1:])
-def test_machines_that_do_not_know_of_each_other_share_the_limit(model, gateway):
-    simulation = model.Simulation(gateway, machines=4)
+def test_machines_that_do_not_know_of_each_other_share_the_limit(
+    model, gateway, threads, least, most, given_up
+):
+    """The gateway names a Retry-After: a thread that waits for it is no evidence that nothing is refused."""
+    simulation = model.Simulation(gateway, machines=4, threads=threads)
     simulation.run(200)
     rates = [machine.rate(20, 200) for machine in simulation.machines]
     arrived = sum(len(machine.moments) for machine in simulation.machines)
     accepted = sum(len(machine.accepted) for machine in simulation.machines)
 
-    assert sum(rates) >= 7.8
-    assert 1 - accepted / arrived <= 0.11
+    assert sum(rates) >= least
+    assert 1 - accepted / arrived <= most
     assert all(rate > 0.5 for rate in rates)
-    assert [machine.failed for machine in simulation.machines] == [0] * 4
+    assert sum(machine.failed for machine in simulation.machines) <= given_up
 
 
 def test_a_machine_that_is_let_alone_uses_up_the_limit(model):
