@@ -47,11 +47,6 @@ class Formats:
         self._unit = unit
         self._currency = unit if unit and unit in list_currencies() else None
 
-    @property
-    def right_to_left(self) -> bool:
-        """Whether the language is written from right to left."""
-        return self._locale.text_direction == "rtl"
-
     def number(
         self,
         value: float,
