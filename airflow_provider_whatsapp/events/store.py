@@ -240,6 +240,14 @@ class EventStore:
             count += len(keys)
         return count
 
+    def reading(self) -> contextlib.AbstractContextManager[Connection]:
+        """
+        Give a connection for queries of other modules; leaving it ends its transaction.
+
+        :raises StoreError: The database cannot be reached, or refuses; inside it as well.
+        """
+        return self._reading()
+
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Connection]:
         with _reported(), self._engine.begin() as connection:

@@ -1,0 +1,303 @@
+"""
+What the receipts in the store say of each message of a send, read in batches: 100,000 messages never lie in memory.
+
+A send is known by its hash, a recipient by their position in its list; both stand in the callback data that the
+receipts repeat. One position has several messages where the same recipient was sent to in several epochs.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import BigInteger, and_, case, cast, or_, select
+from sqlalchemy import func as sql
+
+from airflow_provider_whatsapp.events.kinds import RANKS
+from airflow_provider_whatsapp.events.store import CHUNK
+from airflow_provider_whatsapp.events.tables import statuses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.engine import RowMapping
+
+    from airflow_provider_whatsapp.events.store import EventStore
+
+ReceiptStatus = Literal["accepted", "sent", "delivered", "read", "failed"]
+
+PAGE = 2_000
+"""Rows that are read at a time."""
+MOST_MESSAGES = 100
+"""Messages of one position that are read: each epoch adds one at most, and what is above was forged."""
+_ARRIVED = RANKS["delivered"]
+_ABOVE_EPOCHS = 10**12
+"""Added to the order of a message that has arrived: in whichever epoch it left, the recipient has it."""
+
+_NAMES: dict[int, ReceiptStatus] = {
+    RANKS["sent"]: "sent",
+    RANKS["failed"]: "failed",
+    RANKS["delivered"]: "delivered",
+    RANKS["read"]: "read",
+    RANKS["played"]: "read",
+}
+_READ_COLUMNS = [
+    *("id", "message_id", "status", "status_rank", "recipient", "occurred_at"),
+    *("send_hash", "send_epoch", "send_position", "error_code", "error_title", "error_details"),
+    *("price_category", "price_type", "billable", "verified"),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """
+    What is known of one message from its receipts.
+
+    :param send_hash: The send's hash; None where the message carried callback data of the user's own.
+    :param epoch: The ledger's, in which it left; None as above.
+    :param position: The recipient's place in the list, from 0; None as above.
+    :param message_id: Its wamid.
+    :param recipient: Digits of the recipient's number; None where WhatsApp does not show it.
+    :param status: The furthest that it got: ``accepted`` (receipts whose words this version does not know), ``sent``,
+        ``delivered``, ``read`` (a voice message that was played, too) or ``failed``. A message to a group has got as
+        far as it has with any participant.
+    :param verified: The signature of the receipt that says so was checked.
+    :param sent_at: When WhatsApp sent it on; None: no receipt says. So with the other times.
+    :param delivered_at: When it was delivered.
+    :param read_at: When it was read or played.
+    :param failed_at: When it failed.
+    :param error_code: Of a message that ``failed``, WhatsApp's code.
+    :param error_title: The error's title.
+    :param error_details: The error's explanation.
+    :param price_category: What the message is billed as.
+    :param price_type: ``regular`` is billed, ``free_...`` is not.
+    :param billable: Whether it is billed.
+    """
+
+    send_hash: str | None
+    epoch: int | None
+    position: int | None
+    message_id: str
+    recipient: str | None = field(repr=False)
+    status: ReceiptStatus
+    verified: bool
+    sent_at: datetime | None = None
+    delivered_at: datetime | None = None
+    read_at: datetime | None = None
+    failed_at: datetime | None = None
+    error_code: int | None = None
+    error_title: str | None = None
+    error_details: str | None = None
+    price_category: str | None = None
+    price_type: str | None = None
+    billable: bool | None = None
+
+    @property
+    def order(self) -> int:
+        """What says more of a position rises: a message that arrived, whenever it left, then the latest epoch's."""
+        return _order(self.epoch or 0, _RANK_OF[self.status])
+
+
+_RANK_OF: Mapping[ReceiptStatus, int] = {"accepted": 0, **{name: rank for rank, name in _NAMES.items()}}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """
+    How many positions of a send have got how far; each counts once, and those without a receipt do not count.
+
+    :param accepted: Only receipts whose words this version does not know.
+    :param sent: Sent on by WhatsApp, and no further yet.
+    :param delivered: Delivered, and not read yet.
+    :param read: Read or played.
+    :param failed: Failed.
+    """
+
+    accepted: int = 0
+    sent: int = 0
+    delivered: int = 0
+    read: int = 0
+    failed: int = 0
+
+    @property
+    def total(self) -> int:
+        """Positions with a receipt."""
+        return self.accepted + self.sent + self.delivered + self.read + self.failed
+
+
+def count_receipts(
+    store: EventStore, send_hashes: Iterable[str], *, since: Mapping[str, int] | None = None
+) -> dict[str, Counts]:
+    """
+    Count for each send how far its positions have got, in one query for 500 sends.
+
+    Of a position with several messages one that arrived counts, whenever it left; otherwise that of the latest epoch.
+
+    :param store: The event store.
+    :param send_hashes: The sends; one without receipts has counts of 0.
+    :param since: For a send, the first epoch that counts: what left before a clear that sends to everybody again says
+        nothing of the messages after it. Sends that are not in it count from their first message.
+    :raises StoreError: The database cannot be reached, or refuses.
+    """
+    table, firsts = statuses.c, since or {}
+    found: dict[str, dict[str, int]] = {send_hash: {} for send_hash in send_hashes}
+    arrived = table.status_rank >= _ARRIVED
+    order = case(
+        (arrived, _ABOVE_EPOCHS + table.status_rank),
+        else_=cast(table.send_epoch, BigInteger) * 100 + table.status_rank,
+    )
+    for some in _chunks(list(found), CHUNK):
+        late = [
+            and_(table.send_hash == each, table.send_epoch >= firsts[each]) for each in some if each in firsts
+        ]
+        chosen = or_(table.send_hash.in_([each for each in some if each not in firsts]), *late)
+        best = (
+            select(table.send_hash, table.send_position, sql.max(order).label("best"))
+            .where(chosen)
+            .group_by(table.send_hash, table.send_position)
+            .subquery()
+        )
+        rank = (best.c.best % 100).label("rank")
+        counted = select(best.c.send_hash, rank, sql.count().label("count")).group_by(best.c.send_hash, rank)
+        with store.reading() as connection:
+            for send_hash, number, count in connection.execute(counted):
+                name = _NAMES.get(int(number), "accepted")
+                found[send_hash][name] = found[send_hash].get(name, 0) + count
+    return {send_hash: Counts(**counts) for send_hash, counts in found.items()}
+
+
+def read_receipts(store: EventStore, send_hash: str) -> Iterator[Receipt]:
+    """
+    Yield what the receipts say of each message of a send, in the order of its positions; within one, by epoch.
+
+    The rows are read in pages, each by a query of its own, so nothing is locked meanwhile; a receipt that arrives
+    meanwhile may be in it or not.
+
+    :param store: The event store.
+    :param send_hash: The send.
+    :raises StoreError: The database cannot be reached, or refuses.
+    """
+    for _, rows in itertools.groupby(_pages(store, send_hash), key=lambda row: row["send_position"]):
+        yield from _fold(rows)
+
+
+def receipts_at(store: EventStore, send_hash: str, positions: Sequence[int]) -> dict[int, list[Receipt]]:
+    """
+    Return what the receipts say of some positions of a send; those without a receipt are left out.
+
+    :param store: The event store.
+    :param send_hash: The send.
+    :param positions: The recipients' places in its list.
+    :return: For each the receipts of its messages, by epoch.
+    :raises StoreError: The database cannot be reached, or refuses.
+    """
+    table = statuses.c
+    found: dict[int, list[Receipt]] = {}
+    for some in _chunks(positions, CHUNK):
+        query = (
+            _rows()
+            .where(table.send_hash == send_hash, table.send_position.in_(some))
+            .order_by(table.send_position, table.id)
+        )
+        with store.reading() as connection:
+            rows = connection.execute(query).mappings()
+            for position, own in itertools.groupby(rows, key=lambda row: int(row["send_position"])):
+                found[position] = _fold(own)
+    return found
+
+
+def receipts_of(store: EventStore, message_ids: Sequence[str]) -> dict[str, Receipt]:
+    """
+    Return what the receipts say of some messages, whatever these carried; those without a receipt are left out.
+
+    :param store: The event store.
+    :param message_ids: wamids.
+    :raises StoreError: The database cannot be reached, or refuses.
+    """
+    table = statuses.c
+    found: dict[str, Receipt] = {}
+    for some in _chunks(message_ids, CHUNK):
+        query = _rows().where(table.message_id.in_(some)).order_by(table.message_id, table.id)
+        with store.reading() as connection:
+            rows = connection.execute(query).mappings()
+            for message_id, own in itertools.groupby(rows, key=lambda row: str(row["message_id"])):
+                found[message_id] = _fold(own)[0]
+    return found
+
+
+def _chunks(values: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (values[start : start + size] for start in range(0, len(values), size))
+
+
+def _rows() -> Any:
+    return select(*(statuses.c[name] for name in _READ_COLUMNS))
+
+
+def _pages(store: EventStore, send_hash: str) -> Iterator[RowMapping]:
+    """Yield a send's rows by position and ID, page by page, each from where the last one ended."""
+    table = statuses.c
+    position, last = -1, -1
+    while True:
+        # Not one condition with OR in it alone: the first half lets the database begin at the place in its index.
+        after = and_(table.send_position >= position, or_(table.send_position > position, table.id > last))
+        query = _rows().where(table.send_hash == send_hash, after)
+        with store.reading() as connection:
+            ordered = query.order_by(table.send_position, table.id).limit(PAGE)
+            page = connection.execute(ordered).mappings().all()
+        yield from page
+        if len(page) < PAGE:
+            return
+        position, last = page[-1]["send_position"], page[-1]["id"]
+
+
+def _order(epoch: int, rank: int) -> int:
+    """Return the same as the query of :func:`count_receipts` orders by."""
+    return _ABOVE_EPOCHS + rank if rank >= _ARRIVED else epoch * 100 + rank
+
+
+def _fold(rows: Iterable[RowMapping]) -> list[Receipt]:
+    """Make one receipt of each message's rows, by epoch."""
+    messages: dict[str, list[RowMapping]] = {}
+    for row in rows:
+        own = messages.get(row["message_id"])
+        if own is not None:
+            # A group has a row for each participant and status, and 1,000 participants.
+            own.append(row)
+        elif len(messages) < MOST_MESSAGES:
+            messages[row["message_id"]] = [row]
+    return sorted((_receipt(own) for own in messages.values()), key=lambda receipt: receipt.epoch or 0)
+
+
+def _receipt(rows: Sequence[RowMapping]) -> Receipt:
+    # Of two rows that say the same, one that was signed.
+    best = max(rows, key=lambda row: (row["status_rank"], row["verified"]))
+    priced = [row for row in rows if row["price_category"] is not None]
+    price = max(priced, key=lambda row: (row["verified"], row["status_rank"]), default=best)
+    times: dict[str, datetime] = {}
+    for row in rows:
+        name = _NAMES.get(row["status_rank"])
+        if name is not None:
+            times[name] = min(times.get(name, row["occurred_at"]), row["occurred_at"])
+    status: ReceiptStatus = _NAMES.get(best["status_rank"], "accepted")
+    error = {
+        name: best[name] for name in ("error_code", "error_title", "error_details") if status == "failed"
+    }
+    return Receipt(
+        send_hash=best["send_hash"],
+        epoch=best["send_epoch"],
+        position=best["send_position"],
+        message_id=best["message_id"],
+        recipient=best["recipient"],
+        status=status,
+        verified=best["verified"],
+        sent_at=times.get("sent"),
+        delivered_at=times.get("delivered"),
+        read_at=times.get("read"),
+        failed_at=times.get("failed"),
+        price_category=price["price_category"],
+        price_type=price["price_type"],
+        billable=price["billable"],
+        **error,
+    )
