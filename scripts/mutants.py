@@ -34,7 +34,7 @@ from mutations import Mutant, mutants_of
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path("airflow_provider_whatsapp")
-CORE = ("transport", "retry", "rate_limit", "pace_board", "wire", "answers", "phone", "media")
+CORE = ("transport", "retry", "rate_limit", "pace_board", "pace_model", "wire", "answers", "phone", "media")
 MODULES = (
     *(f"client/{name}.py" for name in CORE),
     "delivery/*.py",

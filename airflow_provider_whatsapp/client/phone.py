@@ -285,7 +285,7 @@ def recipient_fields(
     return envelope(key, plus_prefix=plus_prefix, group=group)
 
 
-def envelope(key: str, *, plus_prefix: bool = True, group: bool = False) -> dict[str, Any]:
+def envelope(key: str, *, plus_prefix: bool, group: bool) -> dict[str, Any]:
     """
     Return the fields of a message's envelope for a recipient that :func:`recipient_key` has read.
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from airflow_provider_whatsapp.client.answers import Answer, read
+from airflow_provider_whatsapp.client.answers import Answer, read, to_error
 from airflow_provider_whatsapp.client.errors import (
     APIError,
     AuthenticationError,
@@ -231,3 +231,28 @@ def test_every_code_of_the_table_becomes_its_error(info):
         assert error.advice
         if info.retry is Retry.WAIT:
             assert error.retry_after == info.wait
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"message": "m", "detail": "d"}, "m"),
+        ({"message": "m", "error": "e"}, "m"),
+        ({"message": "m", "error": {"message": "e"}}, "e"),
+        ({"message": 7, "error": "e", "detail": "d"}, "e"),
+        ({"error": {"message": None}, "detail": "d"}, "d"),
+        (
+            {"detail": [{"loc": ["body", "to"], "msg": "bad"}, "x", {"loc": None, "msg": "odd"}]},
+            "body.to: bad; : odd",
+        ),
+        ({"detail": [{"msg": str(number)} for number in range(7)]}, ": 0; : 1; : 2; : 3; : 4"),
+        ({"error": {}}, ""),
+        ([], ""),
+        (None, ""),
+    ],
+    ids=str,
+)
+def test_the_gateway_s_words_are_found_in_any_of_its_envelopes(data, words):
+    error = to_error(Answer(418, {}, b""), data, doubt=None)
+
+    assert error.message == "the gateway refused" + (f": {words}" if words else "")

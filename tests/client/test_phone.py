@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.phone import (
+    canonical,
     is_user_id,
     mask,
     mask_numbers,
@@ -271,3 +272,29 @@ def test_recipient_keys():
 def test_is_user_id_takes_anything():
     assert is_user_id("US.134")
     assert not is_user_id(None)
+
+
+@pytest.mark.parametrize(
+    ("key", "same"),
+    [
+        ("5215512345678", "525512345678"),
+        ("52155123456789", "52155123456789"),
+        ("521551234567", "521551234567"),
+        ("5225512345678", "5225512345678"),
+        ("5491123456789", "541123456789"),
+        ("54911234567890", "54911234567890"),
+        ("549112345678", "549112345678"),
+        ("5481123456789", "5481123456789"),
+        ("5511961234567", "551161234567"),
+        ("5511991234567", "551191234567"),
+        ("5511951234567", "5511951234567"),
+        ("5511861234567", "5511861234567"),
+        ("551196123456", "551196123456"),
+        ("55119612345678", "55119612345678"),
+        ("5711961234567", "5711961234567"),
+        ("6511961234567", "6511961234567"),
+        ("US.13491208655302741918", "US.13491208655302741918"),
+    ],
+)
+def test_a_number_has_one_form_to_compare_by(key, same):
+    assert canonical(key) == same

@@ -67,8 +67,8 @@ def test_what_fits_passes_and_is_rendered():
             {**FITS, "header": {"type": "image", "id": "1"}},
             "header must be of kind text, not image",
         ),
-        (TEMPLATE, {**FITS, "header": "7" * 58}, "header has 64 characters filled"),
-        (TEMPLATE, {**FITS, "body": ["Ann", "x" * 1010]}, "body has 1035 characters filled"),
+        (TEMPLATE, {**FITS, "header": "7" * 55}, r"header has 61 characters filled \(limit: 60\)"),
+        (TEMPLATE, {**FITS, "body": ["Ann", "x" * 1000]}, r"body has 1025 characters filled \(limit: 1024\)"),
         (TEMPLATE, {**FITS, "buttons": None}, r"buttons\[0\] needs the end of its URL"),
         (TEMPLATE, {**FITS, "buttons": ["a", None, "c"]}, r"buttons\[2\] is given, the template has 2"),
         (NAMED, {"body": ["Ann", "Monday"]}, "by name: give a dict of name, day"),
@@ -172,3 +172,7 @@ def test_the_category_that_decides(facts, category, known, announced):
 )
 def test_the_values_of_a_part(names, values, problems):
     assert _values_fit("x", names, values) == problems
+
+
+def test_what_fits_to_the_last_character_passes():
+    check(header="7" * 54, body=["Ann", "x" * 999], buttons=["t"])

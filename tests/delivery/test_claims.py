@@ -94,3 +94,18 @@ def test_without_a_limit_groups_are_as_large_as_the_threads_allow():
     found = Delivered(rate=0, pace=0, write=0.002, answer=0.001).run(1000)
 
     assert set(found.groups[2:]) <= set(range(8, 17))
+
+
+def test_the_next_are_asked_for_once_in_each_group_and_when_nobody_is_left():
+    """With two writes' worth of messages still to leave, so that the rate has no gap; and when all have left."""
+    now = [100.0]
+    window = ClaimWindow(4, 10.0, clock=lambda: now[0])
+    window.wrote(0.1)
+    window.claimed(6)
+    asked = []
+    for _ in range(6):
+        now[0] += 0.1
+        asked.append(window.left())
+
+    assert asked == [False, False, False, True, False, True]
+    assert window.waiting == 0

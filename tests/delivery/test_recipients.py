@@ -103,6 +103,16 @@ def test_a_broken_line_is_one_bad_row(tmp_path, content, problem):
     assert "file:" in errors[0]
 
 
+def test_a_line_that_begins_an_array_further_down_is_a_bad_row_and_no_array(tmp_path):
+    path = tmp_path / "people.jsonl"
+    path.write_text('\n{"to": "15550001111"}\n["15550002222",\n["15550003333"]\n{"to": "15550004444"}\n')
+
+    found = list(Recipients(path))
+    assert [row.to for row in found if row.error is None] == ["15550001111", "15550004444"]
+    bad = [str(row.error) for row in found if row.error]
+    assert ["people.jsonl:3 is not" in bad[0], "people.jsonl:4 is a list" in bad[1]] == [True, True]
+
+
 def test_a_file_that_is_absent_is_an_error_of_its_own(tmp_path):
     with pytest.raises(PayloadError, match="cannot be read"):
         Recipients(tmp_path / "absent.csv").survey()

@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.delivery.recipients import Recipients
 from airflow_provider_whatsapp.delivery.report import Outcome
-from airflow_provider_whatsapp.delivery.result_lines import FORMAT, MOST
+from airflow_provider_whatsapp.delivery.result_lines import FORMAT, MOST, has_shape
 from airflow_provider_whatsapp.delivery.results import Results
 
 ROOT = Path(__file__).parents[2]
@@ -206,3 +206,8 @@ def test_what_a_task_writes_is_marked_and_holds_values_only_of_those_who_may_be_
     assert [line.get("row", {}).get("name") for line in lines] == ["P0", "P1", "P2", "P3", None, None]
     assert [row.values["name"] for row in Recipients(path, scope="failed")] == ["P0", "P2", "P3"]
     assert [row.values["name"] for row in Recipients(path, scope="unknown")] == ["P1"]
+
+
+def test_a_place_in_a_list_costs_a_bit_and_all_of_them_sixteen_mebibytes():
+    assert MOST / 8 == 16 * 2**20
+    assert [has_shape({**LINE, "n": place}) for place in (0, MOST - 1, MOST)] == [True, True, False]

@@ -424,3 +424,26 @@ def test_a_failed_outcome_with_foreign_text_is_one_line(tmp_path):
 
     assert results.finish() == 1
     assert path.read_bytes().count(b"\n") == 1
+
+
+@pytest.mark.parametrize(("taken", "whole"), [(2, True), (3, True), (4, False), (5, False)])
+def test_what_a_store_that_was_away_for_too_long_has_cost_is_said(tmp_path, monkeypatch, taken, whole):
+    """Three lines wait in memory at most; the file without the others is no whole one, though the store is back."""
+    monkeypatch.setattr(module, "KEPT", 3)
+    results = Results(tmp_path / "results.jsonl", key="run", number=1)
+    results.begin(anew=True)
+    ended = []
+    results.on_failure = lambda: ended.append(1)
+    with monkeypatch.context() as away:
+        away.setattr(results, "_write", lambda content: (_ for _ in ()).throw(OSError(28, "No space left")))
+        for place in range(taken):
+            results.take(row(place), sent(place, f"id-{place}"))
+    assert ended == [1]
+
+    if whole:
+        assert results.finish() == taken
+        assert results.failure is None
+    else:
+        with pytest.raises(ResultsError, match="No space left"):
+            results.finish()
+    assert list(read(tmp_path / "results.jsonl")) == list(range(min(taken, 3)))

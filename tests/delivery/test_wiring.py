@@ -345,3 +345,61 @@ class TestBook:
         book.hurry(60)
         assert not book.has_time()
         book.dismiss()
+
+
+def test_the_next_are_claimed_while_the_answers_of_those_before_them_are_awaited(monkeypatch):
+    """Whoever leaves last of a group says so; nobody waits for an answer, or for the time that ends a commit."""
+    monkeypatch.setattr(engine, "COMMIT_AFTER", 60.0)
+    store = Kept()
+
+    def hold(to):
+        if to in {row.to for row in rows(4)[1:]}:  # claimed together, once the first was accepted
+            wait_for(lambda: 4 in store.head["claimed"])
+
+    report = delivery_of(begun(store, 7), Sends(hold), rules={"threads": 4, "rate": 10.0}).run(
+        rows(7), Report()
+    )
+
+    assert report.count("sent") == 7
+
+
+def test_whoever_ends_a_delivery_from_outside_waits_only_a_little_for_an_answer(monkeypatch):
+    monkeypatch.setattr(engine, "COMMIT_AFTER", 0.01)
+    monkeypatch.setattr(engine, "GRACE", 0.05)
+    out, over, ends = threading.Event(), threading.Event(), [KeyboardInterrupt()]
+
+    def tick():
+        if out.is_set() and ends:
+            raise ends.pop()
+
+    def hold(to):
+        out.set()
+        over.wait(20)
+
+    progress = SimpleNamespace(count=lambda outcome, now: None, tick=tick, end=lambda: None)
+    report = Report()
+    with pytest.raises(KeyboardInterrupt):
+        delivery_of(begun(Kept(), 2), Sends(hold), progress=progress).run(rows(2), report)
+    over.set()
+
+    assert [outcome.status for outcome in report.outcomes] == ["unknown", "skipped"]
+
+
+def test_a_try_finds_its_turn_at_once_however_many_there_were_before():
+    """Each look costs a request where the store is a bucket."""
+    looks = []
+
+    class Shared(Kept):
+        exclusive = False
+
+        def get(self, key):
+            looks.append(key)
+            return super().get(key)
+
+    store = Shared()
+    for number in range(1, 9):
+        begun(store, 1, number)
+    looks.clear()
+    begun(store, 1, 9)
+
+    assert sorted(key for key in looks if key.endswith("taken")) == ["8/taken", "9/taken"]

@@ -374,3 +374,28 @@ def test_a_template_that_another_apply_has_created_meanwhile(now, state, words):
     assert words in found.detail
     facts = (found.status, found.category, found.template_id)
     assert facts == (("PENDING", "UTILITY", "77") if now is not None else (None, None, None))
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        (("components",), set()),
+        (("category",), {"category"}),
+        (("parameter_format",), {"parameter_format"}),
+        (("message_send_ttl_seconds",), {"message_send_ttl_seconds"}),
+        (("category", "parameter_format"), {"category", "parameter_format"}),
+    ],
+    ids=str,
+)
+def test_an_edit_asks_for_what_has_changed_and_for_nothing_else(fields, names):
+    """Meta refuses the category of an approved template, also where it is the one that the template has."""
+    wanted = {**definition("late", "It is late."), "message_send_ttl_seconds": 60}
+    made = next(iter(read_templates([wanted]).definitions.values()))
+    payload = Applier._edit_payload(SimpleNamespace(fields=fields), made, {})
+
+    assert set(payload) == {"components", *names}
+    assert {name: payload[name] for name in names} == {
+        name: value
+        for name, value in {"category": "UTILITY", "parameter_format": "POSITIONAL", **made.options}.items()
+        if name in names
+    }

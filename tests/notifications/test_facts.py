@@ -173,3 +173,18 @@ def test_all_values_together_fit_a_template_s_body(values):
 
     assert sum(map(len, facts(context).values())) < 1024
     Template("any_name", body=facts(context))
+
+
+@pytest.mark.parametrize(
+    ("context", "error"),
+    [
+        ({"exception": "it broke\nhere", "reason": "r", "ti": TI}, "it broke"),
+        ({"exception": ValueError("\n  first\nsecond")}, "ValueError: first"),
+        ({"exception": "", "reason": "task_failure"}, "task_failure"),
+        ({"reason": "task_failure", "deadline": {}}, "deadline missed"),
+        ({"ti": SimpleNamespace(state=State.FAILED)}, "failed"),
+    ],
+    ids=["a text", "an exception's first line", "a reason", "a deadline", "a state"],
+)
+def test_what_is_said_of_the_error_comes_from_the_nearest(context, error):
+    assert facts(context)["error"] == error
