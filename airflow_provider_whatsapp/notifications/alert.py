@@ -7,12 +7,14 @@ import logging
 import random
 import time
 import uuid
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import Variable
 
 from airflow_provider_whatsapp._compat import Stats, several_machines
 from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.client.masking import clean_line
 from airflow_provider_whatsapp.hooks.event_store import send_recorder
 from airflow_provider_whatsapp.notifications import memory, throttle
 from airflow_provider_whatsapp.notifications.facts import (
@@ -97,6 +99,8 @@ class Alert:
             told = yield from self._deliver(decision, problem)
         elif decision.paused and self._failed:
             self._pause(decision, problem)
+        elif decision.muted:
+            self._log_muted(decision)
         elif self._failed:
             _count("held", 1)
             logger.info("WhatsApp: suppressed, for the same was told less than %g s ago", self._is.cooldown)
@@ -104,6 +108,15 @@ class Alert:
             summary = yield from self._summarise(decision.record.waits_until)
         for error in (*told.errors, *summary.errors):
             raise error
+
+    def _log_muted(self, decision: Decision) -> None:
+        """Log who has muted the key; what fails meanwhile is counted as suppressed."""
+        _count("held", int(self._failed))
+        until = datetime.fromtimestamp(decision.record.muted_until, UTC)
+        by = clean_line(decision.record.muted_by, limit=100) or "somebody"
+        logger.info(
+            "WhatsApp: suppressed, for %s has muted this alert until %s", by, f"{until:%Y-%m-%d %H:%M} UTC"
+        )
 
     def _prepare(self) -> Exception | None:
         """Ask Airflow for what the message needs, before the memory, which may be slow; return what went wrong."""
@@ -140,6 +153,7 @@ class Alert:
             cooldown=alert.cooldown,
             succeeded_at=self._last_success(),
             run=self._run(),
+            dag=self._dag(),
             escalate_after=alert.escalate_after if alert.escalate_to else 0,
             token=self._token,
             waits=min(alert.roll_up, self._patience.left()) if self._may_be_many() else 0.0,
@@ -365,6 +379,10 @@ class Alert:
         """Return the run: its mapped tasks, its tries and, if it is cleared, its failing anew count once."""
         run = facts(self._context)["run"]
         return "" if run == MISSING else run
+
+    def _dag(self) -> str:
+        dag = facts(self._context)["dag"]
+        return "" if dag == MISSING else dag
 
     def _last_success(self) -> float | None:
         def ask() -> float | None:

@@ -77,6 +77,8 @@ LONGEST_TURN = 5.0
 """Seconds for which another process of this machine is waited for; an alert has 12 to wait with in all."""
 LONGEST = 10.0
 """Seconds that all uses of the memory take at most, where nobody says otherwise."""
+MOST_LISTED = 2_000
+"""Records of a store that are listed."""
 TURN_EVERY = 0.01
 """Seconds between two looks whether the other is done."""
 
@@ -119,6 +121,11 @@ class Files:
         :param value: Text.
         """
         self._path(key).write_text(str(value), encoding="utf-8")
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """Yield names and values."""
+        for path in sorted((self._folder or own_folder()).glob(f"{PREFIX}*.json"))[:MOST_LISTED]:
+            yield path.stem, path.read_text(encoding="utf-8")
 
     def _path(self, key: str) -> Path:
         return (self._folder or own_folder()) / f"{key}.json"
@@ -216,7 +223,7 @@ class Memory:
         :param kind: The record's class.
         :return: None when the memory cannot be reached.
         """
-        return self._reach(lambda: _parsed(self._store.get(_name(key), default=None), kind))
+        return self._reach(lambda: parsed(self._store.get(_name(key), default=None), kind))
 
     def claim(self, key: str, token: str) -> None:
         """
@@ -261,7 +268,7 @@ class Memory:
         def act() -> T:
             with _turn(name):
                 before = self._store.get(name, default=None)
-                found = _parsed(before, kind)
+                found = parsed(before, kind)
                 record, decided = rule(found)
                 if record == found:
                     return decided
@@ -307,8 +314,23 @@ def _check(store: Store, name: str, before: str | None) -> None:
         raise OSError("what was written is not there")
 
 
-def _parsed(text: str | None, kind: type[K]) -> K:
-    """Read a record; one that is damaged, or of a version that is yet to come, is begun again as far as need be."""
+def is_name_of(name: str, key: str) -> bool:
+    """
+    Say whether a key's record lives under a name.
+
+    :param name: The name in the store.
+    :param key: The key.
+    """
+    return name == _name(key)
+
+
+def parsed(text: str | None, kind: type[K]) -> K:
+    """
+    Read a record; one that is damaged, or of a version that is yet to come, is begun again as far as need be.
+
+    :param text: What the store holds; None: nothing.
+    :param kind: The record's class.
+    """
     known = {item.name for item in fields(kind)}
     try:
         found = json.loads(text) if text else {}

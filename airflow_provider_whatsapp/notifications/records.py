@@ -14,6 +14,12 @@ PAUSE = 30.0
 """Seconds after a message of unknown outcome in which no other goes: it may have arrived."""
 LONGEST_SENDING = 3600.0
 """Seconds beyond which the end of a sending was written by a machine whose clock is wrong."""
+LONGEST_MUTE = 7 * 86_400.0
+"""Seconds for which a key can be muted at most."""
+MAX_DAGS = 20
+"""DAGs that a record names; one of more is that of all."""
+ALL_DAGS = "~"
+"""Airflow's own sign for every DAG."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,10 @@ class Record(Held):
     :param sending_try: The try of a task that it tells of.
     :param paused_until: Unix time in seconds up to which no message goes, for the last one may have arrived.
     :param named: Failures of the row that messages have named.
+    :param muted_until: Unix time in seconds up to which somebody has muted the key; 0: nobody has.
+    :param muted_by: Airflow's name of who muted it.
+    :param dags: The DAGs whose failures it has counted, for whoever asks who may see it; empty: an earlier version
+        wrote it.
     """
 
     sent_at: float = 0.0
@@ -81,6 +91,23 @@ class Record(Held):
     sending_try: str = ""
     paused_until: float = 0.0
     named: tuple[str, ...] = ()
+    muted_until: float = 0.0
+    muted_by: str = ""
+    dags: tuple[str, ...] = ()
+
+    def emptied(self) -> Self:
+        """Return what is left when the row of failures is over: who may see it, and that it is muted."""
+        return type(self)(muted_until=self.muted_until, muted_by=self.muted_by, dags=self.dags)
+
+    def with_dag(self, dag: str) -> Self:
+        """
+        Return the same after a failure of a DAG.
+
+        :param dag: Its ID; empty: none is known.
+        """
+        if not dag or dag in self.dags or ALL_DAGS in self.dags:
+            return self
+        return replace(self, dags=(*self.dags, dag) if len(self.dags) < MAX_DAGS else (ALL_DAGS,))
 
     def with_named(self, names: tuple[str, ...]) -> Self:
         """
@@ -113,6 +140,14 @@ class Record(Held):
         """
         return 0 < self.paused_until - now <= PAUSE + 1.0  # more was written by a clock that is ahead
 
+    def is_muted(self, now: float) -> bool:
+        """
+        Say whether somebody has muted the key.
+
+        :param now: Unix time in seconds.
+        """
+        return 0 < self.muted_until - now <= LONGEST_MUTE + 60.0  # machines' clocks differ by seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -127,6 +162,7 @@ class Decision:
     :param waits: It is for this alert to wait for others, and to tell of them.
     :param paused: It is not sent, for the last message may have arrived; its recipients are to be told by the next.
     :param busy: It is not sent, for another one is on its way.
+    :param muted: It is not sent, for somebody has muted the key.
     """
 
     send: bool
@@ -137,6 +173,7 @@ class Decision:
     waits: bool = False
     paused: bool = False
     busy: bool = False
+    muted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ def on_failure(
     cooldown: float,
     succeeded_at: float | None = None,
     run: str = "",
+    dag: str = "",
     escalate_after: int = 0,
     token: str = "",
     waits: float = 0.0,
@@ -43,13 +44,16 @@ def on_failure(
     :param cooldown: Seconds after a message in which no further one goes, but for the one that escalates.
     :param succeeded_at: Unix time in seconds of the last success, where it is known; it ends a row of failures.
     :param run: The run that failed; empty: one of its own.
+    :param dag: The DAG that failed.
     :param escalate_after: Runs in a row after which others are told as well; 0: never.
     :param token: Tells this alert from all others.
     :param waits: Seconds for which it can wait for others; 0: it cannot.
     :param sending: How it sends.
     """
     record = without_the_dead(record, now, sending, name)
-    row = _in_a_row(record, now, succeeded_at=succeeded_at, run=run)
+    row = _in_a_row(record, now, succeeded_at=succeeded_at, run=run).with_dag(dag)
+    if row.is_muted(now):
+        return Decision(False, row.with_more(1, (name,)), muted=True)
     another = row.runs != record.runs or row.failures == 1
     escalated = 0 < escalate_after <= row.runs
     waiting = replace(row, waiter=token if waits else "", waits_until=now + waits)
@@ -220,6 +224,8 @@ def on_summary(
     if record.waiter != token:
         return Decision(send=False, record=record)
     quiet = replace(record, waiter="", waits_until=0.0)
+    if record.is_muted(now):
+        return Decision(send=False, record=quiet, muted=True)
     if record.is_paused(now):
         return Decision(send=False, record=quiet, paused=True)
     if alone and record.sender != token and record.is_sending(now):
@@ -245,8 +251,10 @@ def on_success(record: Record, *, now: float = 0.0, sending: Sending = AT_ONCE) 
     """
     if not record.failures:
         return Decision(False, record)
+    if record.is_muted(now):
+        return Decision(False, record.emptied(), muted=True)
     if not sending.lasts:
-        return Decision(True, Record(), record.failures)
+        return Decision(True, record.emptied(), record.failures)
     record = without_the_dead(record, now)
     if record.is_sending(now):
         return Decision(False, record, busy=True)
@@ -269,7 +277,7 @@ def on_recovered(record: Record, *, failures: int, token: str) -> Decision:
         return Decision(False, record)
     since = max(0, record.failures - failures)
     if not since:
-        return Decision(False, Record())
+        return Decision(False, record.emptied())
     return Decision(False, replace(_ended(record), failures=since, sent_at=0.0))
 
 
@@ -290,3 +298,14 @@ def on_untold_success(
     before = Held(held=record.sending, names=record.sending_names).with_more(record.held, record.names)
     row = replace(_ended(record), held=before.held, names=before.names)
     return Decision(False, replace(row, paused_until=now + pause if pause else 0.0))
+
+
+def on_mute(record: Record, *, until: float, by: str) -> Decision:
+    """
+    Mute a key, or end that: what fails meanwhile is counted, and the first message afterwards tells of it.
+
+    :param record: What is remembered.
+    :param until: Unix time in seconds up to which no message goes; 0: it is muted no longer.
+    :param by: Who wants it.
+    """
+    return Decision(False, replace(record, muted_until=until, muted_by=by if until else ""))

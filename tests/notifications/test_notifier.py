@@ -321,6 +321,31 @@ def test_after_so_many_runs_in_a_row_others_are_told_despite_the_cooldown(sandbo
     assert escalated == [("15550001111", words), ("15550002222", words)]
 
 
+def test_a_muted_alert_is_silent_and_its_first_message_afterwards_tells_of_what_was_missed(
+    sandbox, variables, counts, caplog
+):
+    from airflow_provider_whatsapp.notifications.mute import mute
+
+    caplog.set_level(logging.INFO)
+    notifier = make(text="no rows", cooldown=1e-6)
+    notifier(failure("r1"))
+    mute(variables, "orders.load", seconds=3600, by="ann", sleep=lambda _: None)
+    notifier(failure("r2"))
+    succeeded = failure("r2", exception=None)
+    succeeded["ti"].state = "success"
+    make(text="fine", recovery=True)(succeeded)
+    notifier(failure("r3"))
+    mute(variables, "orders.load", seconds=0, by="ann", sleep=lambda _: None)
+    notifier(failure("r4"))
+
+    texts = [message["payload"]["text"]["body"] for message in sandbox.messages]
+    assert texts == ["no rows", "no rows (1 more failure: load)"]
+    assert counts["whatsapp.alerts.held"] == 2
+    assert "ann has muted this alert until" in caplog.text
+    (record,) = (json.loads(text) for name, text in variables.values.items() if "failures" in text)
+    assert record["dags"] == ["orders"]
+
+
 def test_a_notifier_with_nobody_to_tell_is_refused():
     with pytest.raises(ValueError, match="to or routes"):
         make(to=None)

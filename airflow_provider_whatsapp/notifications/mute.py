@@ -1,0 +1,120 @@
+"""What alerts remember, for whoever looks at it: a list of the keys, and muting one of them."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from airflow_provider_whatsapp.client.errors import PayloadError, WhatsAppError
+from airflow_provider_whatsapp.notifications.memory import (
+    LONGEST,
+    SETTLING,
+    Memory,
+    Store,
+    is_name_of,
+    parsed,
+)
+from airflow_provider_whatsapp.notifications.records import LONGEST_MUTE, Record
+from airflow_provider_whatsapp.notifications.throttle import on_mute
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+ROUNDS = 3
+"""Times that a mute is written, where another machine writes over it."""
+
+
+class ListedStore(Store, Protocol):
+    """A store that can say what is in it."""
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Yield the names of alerts' records, and their texts, a bounded number of them."""
+
+
+class MuteError(WhatsAppError):
+    """A mute could not be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertState:
+    """
+    What is remembered of one key.
+
+    :param key: What is alerted of: ``dag.task``, or the notifier's ``dedupe_key``.
+    :param record: What is remembered.
+    """
+
+    key: str
+    record: Record
+
+
+def alert_states(store: ListedStore) -> list[AlertState]:
+    """
+    Return what alerts remember, the latest failure first; what is no throttle's record is left out.
+
+    :param store: Where it lives.
+    """
+    found = (_state(name, text) for name, text in store.items())
+    return sorted(filter(None, found), key=lambda state: (-_latest(state.record), state.key))
+
+
+def _latest(record: Record) -> float:
+    moment = max(record.sent_at, record.first_failed_at)
+    return moment if math.isfinite(moment) else 0.0
+
+
+def _state(name: str, text: str) -> AlertState | None:
+    """Read a record; those of people and of claims have other fields, or a label that is not their key."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(found, dict) or "failures" not in found:
+        return None
+    key = found.get("key")
+    if not isinstance(key, str) or not is_name_of(name, key):
+        return None
+    return AlertState(key, parsed(text, Record))
+
+
+def mute(
+    store: Store,
+    key: str,
+    *,
+    seconds: float,
+    by: str,
+    sleep: Callable[[float], None] = time.sleep,
+) -> float:
+    """
+    Mute a key, or end that, by the lock that its alerts take, and look a moment later whether it still stands.
+
+    A Variable knows no compare-and-swap: an alert on another machine that read the record before may write it after,
+    without the mute. So it is written again, as alerts look at their claims again.
+
+    :param store: Where the record lives.
+    :param key: What is alerted of.
+    :param seconds: For how long from now; 0: it is muted no longer.
+    :param by: Airflow's name of who wants it.
+    :param sleep: Waits for seconds.
+    :return: Unix time in seconds up to which it is muted; 0: it is not.
+    :raises PayloadError: It is longer than a week.
+    :raises MuteError: The store cannot be reached, or alerts on other machines keep writing over it.
+    """
+    if not 0 <= seconds <= LONGEST_MUTE:
+        days = LONGEST_MUTE / 86_400
+        raise PayloadError(f"{seconds:g} seconds", field="mute", limit=f"0 seconds to {days:g} days")
+    until = time.time() + seconds if seconds else 0.0
+    rule = functools.partial(on_mute, until=until, by=by)
+    for _ in range(ROUNDS):
+        memory = Memory(store, seconds=LONGEST)
+        if memory.decide(key, rule) is None:
+            raise MuteError("the records of alerts cannot be reached", advice="Try again in a moment.")
+        sleep(SETTLING)
+        found = memory.read(key, Record)
+        if found is not None and found.muted_until == until:
+            return until
+    raise MuteError("alerts on other machines write at the same time", advice="Try again in a moment.")
