@@ -18,13 +18,16 @@ import json
 import os
 import queue
 import random
+import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +53,18 @@ WIRED = (
     "hooks/media_sources.py",
 )
 """Where the workers are put together: with ``--wires`` their calls and what is passed in them are left out."""
+INNER = (
+    *(
+        "client/transport.py",
+        "delivery/engine.py",
+        "delivery/book.py",
+        "delivery/writer.py",
+        "delivery/results.py",
+    ),
+    *(f"notifications/{name}.py" for name in ("whatsapp", "alert", "words", "turns", "window")),
+    *("message_templates/plan.py", "message_templates/apply.py"),
+)
+"""Where the wires go on below them: engine to ledger, alert to throttle and gap, plan to apply to record."""
 WIRES = ("statement left out", "argument left out", "result not returned")
 TESTS = (
     *("client", "delivery", "message_templates", "notifications", "operators", "hooks"),
@@ -57,10 +72,13 @@ TESTS = (
 )
 SLOW = 8.0
 """Seconds of a test that no mutant meets: what only such a test notices, nobody notices while working."""
+REQUEST = f"{PACKAGE}/client/transport.py:Transport._exchange"
+"""A test that enters this needs a sandbox, which each run starts again: the others come first."""
 AT_ONCE = 3.0
 """Seconds of the tests that a mutant meets first; most need no others."""
 AT_MOST = 60.0
 """Seconds of the tests that a mutant meets in all, where ``--most`` does not say otherwise."""
+NEVER_ENDED = "(never ended)"
 KEPT = ROOT / "build" / "mutants"
 
 
@@ -186,24 +204,52 @@ def meeting(mutant: Mutant, tests: dict[str, dict[str, Any]], most: float) -> tu
 
     own = f"test_{Path(module).stem}.py"
     chosen = [
-        (own not in test, it["seconds"], test)
+        (REQUEST in it["functions"], own not in test, it["seconds"], test)
         for test, it in tests.items()
         if it["seconds"] <= SLOW and enters(it["functions"])
     ]
     first: list[str] = []
     then: list[str] = []
     total = 0.0
-    for _, seconds, test in sorted(chosen):
+    for asks, _, seconds, test in sorted(chosen):
         total += seconds + 0.002
         if total > most:
             break
-        (first if total <= AT_ONCE else then).append(test)
+        (then if asks or total > AT_ONCE else first).append(test)
     return (first, then) if first else (then, [])
 
 
-def judge(worker: Worker, mutant: Mutant, tests: dict[str, dict[str, Any]], most: float) -> tuple[str, str]:
-    """Return what became of a mutant: ``killed``, ``survived`` or ``unreached``, and the test that killed it."""
+@dataclass(frozen=True)
+class Judged:
+    """
+    What became of a mutant.
+
+    :param mutant: The mutant.
+    :param status: ``killed``, ``survived`` or ``unreached``.
+    :param test: What killed it.
+    :param met: How many tests it was to meet.
+    :param seconds: How long that took, pytest's own start included.
+    """
+
+    mutant: Mutant
+    status: str
+    test: str
+    met: int = 0
+    seconds: float = 0.0
+
+
+def judge(worker: Worker, mutant: Mutant, tests: dict[str, dict[str, Any]], most: float) -> Judged:
+    """Let a mutant meet its tests."""
+    began = time.monotonic()
     first, then = meeting(mutant, tests, most)
+    status, test = meet(worker, mutant, first, then, tests)
+    return Judged(mutant, status, test, len(first) + len(then), time.monotonic() - began)
+
+
+def meet(
+    worker: Worker, mutant: Mutant, first: list[str], then: list[str], tests: dict[str, dict[str, Any]]
+) -> tuple[str, str]:
+    """Return a mutant's status, and the test that killed it."""
     if not first:
         return "unreached", ""
     for chosen in filter(None, (first, then)):
@@ -212,7 +258,7 @@ def judge(worker: Worker, mutant: Mutant, tests: dict[str, dict[str, Any]], most
             do="mutant", module=mutant.module, number=mutant.number, tests=chosen, seconds=60 + 5 * seconds
         )
         if answer["code"] == "late":
-            return "killed", "(never ended)"
+            return "killed", NEVER_ENDED
         if answer["code"] in (1, 2):
             return "killed", (answer["failed"] or ["(cannot be imported)"])[0]
         if answer["code"] != 0:
@@ -223,7 +269,9 @@ def judge(worker: Worker, mutant: Mutant, tests: dict[str, dict[str, Any]], most
 def population(within: str, *, wires: bool) -> list[Mutant]:
     """Return every mutant of the modules whose path holds a text; with ``wires`` those of the workers' wires alone."""
     paths = [
-        path for pattern in (WIRED if wires else MODULES) for path in sorted((ROOT / PACKAGE).glob(pattern))
+        path
+        for pattern in ((*WIRED, *INNER) if wires else MODULES)
+        for path in sorted((ROOT / PACKAGE).glob(pattern))
     ]
     names = [str(path.relative_to(ROOT)) for path in paths]
     found = [mutant for name in names if within in name for mutant in mutants_of(ROOT / name, name)]
@@ -268,8 +316,8 @@ def main() -> int:
     if options.count and not options.within:
         sample = random.Random(options.seed).sample(everything, min(options.count, len(everything)))  # noqa: S311
     if options.again:
-        sample = not_killed(options.seed, everything)
-    results: list[tuple[Mutant, str, str]] = []
+        sample = not_killed(kept_in(options), everything)
+    results: list[Judged] = []
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         workers = []
         for number in range(options.jobs):
@@ -281,10 +329,10 @@ def main() -> int:
             def one(worker: Worker, mutant: Mutant) -> None:
                 if time.monotonic() - began > options.minutes * 60:
                     return
-                status, test = judge(worker, mutant, tests, options.most)
-                results.append((mutant, status, test))
-                if status != "killed":
-                    print(line_of(mutant, status), flush=True)
+                found = judge(worker, mutant, tests, options.most)
+                results.append(found)
+                if found.status != "killed" or found.test == NEVER_ENDED:
+                    print(line_of(found), flush=True)
                 elif len(results) % 25 == 0:
                     print(
                         f"{len(results)} of {len(sample)} after {(time.monotonic() - began) / 60:.1f} min",
@@ -298,21 +346,30 @@ def main() -> int:
     return summary(results, len(everything), len(sample), options, time.monotonic() - began)
 
 
-def not_killed(seed: int, everything: list[Mutant]) -> list[Mutant]:
-    """Return the mutants that the last run of a seed has not killed, wherever they stand by now."""
-    rows = json.loads((KEPT / f"seed-{seed}.json").read_text())
+def kept_in(options: argparse.Namespace, more: str = "") -> Path:
+    """Return the file that keeps what came of a run."""
+    what = ("-wires" if options.wires else "") + re.sub(
+        r"\W+", "-", f"-{options.within}" if options.within else ""
+    )
+    return KEPT / f"seed-{options.seed}{what}{more}.json"
+
+
+def not_killed(file: Path, everything: list[Mutant]) -> list[Mutant]:
+    """Return the mutants that a run has not killed, wherever they stand by now."""
+    rows = json.loads(file.read_text())
     facts = ("function", "kind", "before", "after")
     left = {tuple(row[name] for name in facts) for row in rows if row["status"] != "killed"}
     return [mutant for mutant in everything if tuple(getattr(mutant, name) for name in facts) in left]
 
 
-def line_of(mutant: Mutant, status: str) -> str:
+def line_of(found: Judged) -> str:
     """Return a mutant on a line."""
-    return f"{status}: {mutant.place} {mutant.function}: {mutant.kind}: `{mutant.before}` -> `{mutant.after}`"
+    it, late = found.mutant, f" {found.test}" if found.test == NEVER_ENDED else ""
+    return f"{found.status}{late}: {it.place} {it.function}: {it.kind}: `{it.before}` -> `{it.after}`"
 
 
 def summary(
-    results: list[tuple[Mutant, str, str]],
+    results: list[Judged],
     known: int,
     wanted: int,
     options: argparse.Namespace,
@@ -322,22 +379,27 @@ def summary(
     if not results:
         print("No mutant was judged.")
         return 1
-    counts = Counter(status for _, status, _ in results)
+    counts = Counter(found.status for found in results)
     share = counts["killed"] / len(results)
     KEPT.mkdir(parents=True, exist_ok=True)
     rows = [
         {"place": it.place, "function": it.function, "kind": it.kind, "before": it.before, "after": it.after}
-        | {"status": status, "test": test}
-        for it, status, test in sorted(results, key=lambda found: (found[0].module, found[0].number))
+        | {"status": found.status, "test": found.test, "met": found.met, "seconds": round(found.seconds, 2)}
+        for found in sorted(results, key=lambda found: (found.mutant.module, found.mutant.number))
+        for it in [found.mutant]
     ]
-    (KEPT / f"seed-{options.seed}{'-again' if options.again else ''}.json").write_text(
-        json.dumps(rows, indent=1)
-    )
+    kept_in(options, "-again" if options.again else "").write_text(json.dumps(rows, indent=1))
     print(f"\nSeed {options.seed}: {len(results)} of {known} mutants in {seconds / 60:.1f} minutes")
     if len(results) < wanted:
         print(f"{wanted - len(results)} of the sample were not reached in time.")
+    late = sum(found.test == NEVER_ENDED for found in results)
     print(
-        f"killed {counts['killed']}, survived {counts['survived']}, unreached {counts['unreached']}: {share:.1%}"
+        f"Each met {statistics.mean(found.met for found in results):.0f} tests at most, and took "
+        f"{statistics.mean(found.seconds for found in results):.1f} s."
+    )
+    print(
+        f"killed {counts['killed']} ({late} of them because tests never ended), survived {counts['survived']}, "
+        f"unreached {counts['unreached']}: {share:.1%}"
     )
     return int(share < options.least)
 

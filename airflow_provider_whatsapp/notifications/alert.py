@@ -75,7 +75,9 @@ class Alert:
         seconds = patience.for_the_memory()
         self._memory = memory.Memory(store, seconds=seconds, bounded=bounded)
         self._behind = (
-            memory.Memory(behind, seconds=seconds / 2, bounded=bounded, extra=True) if behind else None
+            memory.Memory(behind, seconds=seconds / 2, bounded=bounded, extra=True)
+            if behind is not None
+            else None
         )
         self._failed = is_failure(context)
         self._late = bool(context.get("deadline"))

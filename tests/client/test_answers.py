@@ -120,6 +120,16 @@ def test_success_is_the_json_object():
     assert reading(200, b"") == {}
 
 
+@pytest.mark.parametrize(("status", "accepted"), [(199, False), (200, True), (299, True), (300, False)])
+def test_two_hundreds_alone_are_a_success(status, accepted):
+    if accepted:
+        assert sending(status, {"id": "1"}) == {"id": "1"}
+    else:
+        with pytest.raises(WhatsAppError) as caught:
+            sending(status, {"id": "1"})
+        assert caught.value.sent == "unknown"
+
+
 def test_an_error_object_in_a_200_is_an_error():
     with pytest.raises(InvalidRequestError):
         sending(200, graph(100))

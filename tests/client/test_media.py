@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client.errors import PayloadError
-from airflow_provider_whatsapp.client.media import KINDS, form_body, looks_like_media, media_file, source_form
+from airflow_provider_whatsapp.client.media import (
+    KIND_OF,
+    KINDS,
+    form_body,
+    looks_like_media,
+    media_file,
+    source_form,
+)
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 JPEG = b"\xff\xd8\xff\xe0" + b"\0" * 20
@@ -73,6 +80,15 @@ def test_what_does_not_fit_is_refused(content, options, words):
         media_file(content, **options)
 
     assert caught.value.advice
+
+
+@pytest.mark.parametrize(("kind", "taken"), [("image", ["image"]), (None, list(KINDS))])
+def test_what_is_not_taken_is_told_with_what_is(kind, taken):
+    with pytest.raises(PayloadError) as caught:
+        media_file(b"PK\x03\x04\0\0", filename="a.zip", kind=kind)
+
+    named = set(caught.value.advice.removeprefix("Convert it. Taken are ").rstrip(".").split(", "))
+    assert named == {mime for mime, its_kind in KIND_OF.items() if its_kind in taken}
 
 
 def test_an_animated_sticker_may_be_larger():

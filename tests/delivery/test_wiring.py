@@ -376,13 +376,17 @@ def test_whoever_ends_a_delivery_from_outside_waits_only_a_little_for_an_answer(
         out.set()
         over.wait(20)
 
-    progress = SimpleNamespace(count=lambda outcome, now: None, tick=tick, end=lambda: None)
+    counted = []
+    progress = SimpleNamespace(
+        count=lambda outcome, now: counted.append((outcome.status, now)), tick=tick, end=lambda: None
+    )
     report = Report()
     with pytest.raises(KeyboardInterrupt):
         delivery_of(begun(Kept(), 2), Sends(hold), progress=progress).run(rows(2), report)
     over.set()
 
     assert [outcome.status for outcome in report.outcomes] == ["unknown", "skipped"]
+    assert counted == [("unknown", True), ("skipped", False)], "the first was sent to in this try"
 
 
 def test_a_try_finds_its_turn_at_once_however_many_there_were_before():

@@ -399,3 +399,18 @@ def test_an_edit_asks_for_what_has_changed_and_for_nothing_else(fields, names):
         for name, value in {"category": "UTILITY", "parameter_format": "POSITIONAL", **made.options}.items()
         if name in names
     }
+
+
+def test_what_meta_does_not_allow_yet_is_told_with_its_reason_and_not_asked_for():
+    account = Account(row(1, "late", body="It was late."))
+    wanted = read_templates([definition("late", "It is late.")])
+    client = WhatsAppClient(ClientConfig(api_key="k", waba_id="1"), transport=account)
+    record = Record()
+    record.edited("1", NOW - 60)
+    plan = plan_templates(client, wanted, record=record, now=NOW)
+    report = Applier(client, record=record, now=lambda: NOW).apply(plan)
+
+    (found,) = report.of("blocked")
+    assert (found.detail, found.possible_at) == (plan.changes[0].reason, NOW - 60 + 86_400)
+    assert found.detail
+    assert account.asked == []

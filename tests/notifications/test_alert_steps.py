@@ -7,6 +7,7 @@ is left out changes one of them.
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -21,7 +22,6 @@ from airflow_provider_whatsapp.client.messages import Text
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
 from airflow_provider_whatsapp.notifications import alert as module
 from airflow_provider_whatsapp.notifications.alert import Alert
-from airflow_provider_whatsapp.notifications.memory import directly
 from airflow_provider_whatsapp.notifications.patience import Patience
 from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 from tests.notifications.virtual_time import VirtualTime
@@ -31,6 +31,10 @@ REFUSED = RecipientError("no", permanent=True)
 AWAY = NotSentError("no way")
 LOST = OutcomeUnknownError("lost")
 CLOSED = RecipientError("closed", code=131047, permanent=True)
+
+
+class DeadError(BaseException):
+    """The worker is no more."""
 
 
 class Hook:
@@ -77,20 +81,38 @@ class Scene:
         monkeypatch.setattr("tempfile.tempdir", str(folder))
         self.clock = VirtualTime(monkeypatch)
         self.hook, self.store, self.raised, self.ended = Hook(self.clock), Variables(), [], []
+        self.behind, self.asked = None, []
+
+    def bounded(self, act, seconds):
+        """Do it, and keep how long it might have taken."""
+        self.asked.append(round(seconds, 2))
+        return act()
 
     def begin(self, context, seconds=20.0, **options):
         notifier = WhatsAppNotifier(**{"to": ANN, "text": "it happened", "text_wait": 0, **options})
 
         def steps():
             patience = Patience(self.clock.monotonic() + seconds)
-            one = Alert(notifier, context, self.hook, self.store, patience, bounded=directly)
+            options = {"behind": self.behind, "bounded": self.bounded}
+            one = Alert(notifier, context, self.hook, self.store, patience, **options)
             try:
                 yield from one.steps()
-            except WhatsAppError as error:
+            except (WhatsAppError, DeadError) as error:
                 self.raised.append(error)
             self.ended.append(round(self.clock.passed, 1))
 
         return steps
+
+    def change(self, second, **fields):
+        """Return what another machine writes into a record at some second; an alert of this one has read it before."""
+
+        def act():
+            for name, text in list(self.store.items()):
+                if not name.endswith("_claim") and json.loads(text)["key"].startswith("orders"):
+                    self.store[name] = json.dumps({**json.loads(text), **fields})
+            yield from ()
+
+        return second, act
 
     def run(self, *alerts):
         """Run alerts, each with the second at which it begins, and return every message."""
@@ -413,3 +435,175 @@ def test_what_is_told_and_suppressed_is_counted(scene, monkeypatch):
         ("whatsapp.alerts.held", 1),
         ("whatsapp.alerts.sent", 1),
     ]
+
+
+def test_every_look_at_what_is_remembered_is_bounded_by_its_share_of_the_time(scene):
+    """Three tenths of it for the memory, and half of that for what can only be read."""
+    scene.behind = Variables()
+    scene.run((0, scene.begin(failure(), roll_up=0)))
+
+    assert len(scene.asked) >= 5
+    assert set(scene.asked) == {6.0, 3.0}
+    assert scene.asked.count(3.0) == 1
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_what_another_memory_says_that_people_have_missed_is_told_as_well(scene, caplog, away):
+    """A synchronous deadline's: it can read Variables, and write files alone. That they are away is no news."""
+    scene.hook.meets = [AWAY]
+    scene.run((0, scene.begin(failure("a"), gap=0)))
+    scene.behind, scene.store = scene.store, Variables()
+    if away:
+        scene.behind.get = lambda key, default=None: 1 / 0
+    deadline = {"dag_run": {"dag_id": "late", "run_id": "r9"}, "deadline": {"id": 1}}
+    caplog.clear()
+    scene.run((1, scene.begin(deadline, gap=0)))
+
+    assert [words for _, _, words in scene.hook.sent] == [
+        "it happened" + " (1 other alert: orders.a)" * (not away)
+    ]
+    assert [record.levelname for record in caplog.records if "cannot be reached" in record.message] == (
+        ["INFO"] if away else []
+    )
+
+
+def test_what_airflow_can_be_asked_for_is_asked_in_that_share_of_the_time(scene):
+    looks = []
+
+    class Context(dict):
+        def get(self, name, default=None):
+            if name == "prev_start_date_success":
+                looks.append(len(scene.asked))
+            return super().get(name, default)
+
+    scene.run((0, scene.begin(Context(failure()))))
+
+    assert looks == [1], "what asks for it is bounded as well"
+
+
+@pytest.fixture
+def several(monkeypatch):
+    """Tasks may run on other machines as well."""
+    monkeypatch.setattr(module, "several_machines", lambda: True)
+
+
+@pytest.mark.usefixtures("several")
+def test_whose_claim_stands_sends_and_waits_whatever_another_machine_has_written_over_it(scene):
+    mapped = [(second, scene.begin(failure(index=second), gap=0)) for second in (0, 3)]
+    scene.run(*mapped, scene.change(0.5, sender="another", waiter="another", waits_until=0))
+    scene.run((400, scene.begin(failure(run="r2"), gap=0)))
+
+    assert scene.hook.sent == [
+        (1, "1", "it happened"),
+        (10, "1", "DAG orders, run r1: 1 more failure: load[3]"),
+        (401, "1", "it happened"),
+    ]
+
+
+@pytest.mark.parametrize(("alone", "summaries"), [(True, 0), (False, 1)], ids=["one machine", "several"])
+def test_that_another_is_sending_is_true_on_one_machine_alone(scene, monkeypatch, alone, summaries):
+    monkeypatch.setattr(module, "several_machines", lambda: not alone)
+    mapped = [(second, scene.begin(failure(index=second), gap=0)) for second in (0, 3)]
+    scene.run(*mapped, scene.change(9, sender="another", sends_until=scene.clock.time() + 60))
+
+    assert len(scene.hook.sent) == 1 + summaries
+
+
+def test_what_a_summary_was_to_tell_whose_worker_dies_is_told_by_the_next_message(scene):
+    scene.hook.meets = [None, DeadError()]
+    scene.run(*((index, scene.begin(failure(index=index), gap=0)) for index in range(3)))
+    assert len(scene.raised) == 1
+    scene.run((400, scene.begin(failure(run="r2"), gap=0)))
+
+    assert scene.hook.sent[1:] == [(400, "1", "it happened (2 more failures: load[1], load[2])")]
+
+
+@pytest.mark.usefixtures("several")
+@pytest.mark.parametrize(
+    ("failed", "options", "counted"),
+    [
+        pytest.param(6, {}, "6 more failures: load[3], ...", id="Airflow knows of more"),
+        pytest.param(0, {}, "1 more failure: load[3]", id="Airflow knows of less"),
+        pytest.param(None, {}, "1 more failure: load[3]", id="Airflow does not answer"),
+        pytest.param(6, {"dedupe_key": "all"}, "1 more failure: orders.load[3]", id="a key of one's own"),
+    ],
+)
+def test_on_several_machines_a_summary_asks_airflow_how_many_have_failed(scene, failed, options, counted):
+    asked = []
+
+    def count(**what):
+        asked.append(what)
+        return failed if failed is not None else 1 / 0
+
+    contexts = [failure(index=second) for second in (0, 3)]
+    for context in contexts:
+        context["ti"].get_ti_count = count
+    scene.run(
+        *((3 * place, scene.begin(context, gap=0, **options)) for place, context in enumerate(contexts))
+    )
+
+    assert [words for _, _, words in scene.hook.sent] == ["it happened", f"DAG orders, run r1: {counted}"]
+    whole = {"dag_id": "orders", "task_ids": ["load"], "run_ids": ["r1"], "states": ["failed"]}
+    assert asked == ([] if options else [whole])
+
+
+def test_the_event_store_is_looked_up_in_that_share_of_the_time_too(scene, monkeypatch, caplog):
+    scene.run((0, scene.begin(failure("a"), gap=0, roll_up=0)))
+    without = len(scene.asked)
+    monkeypatch.setenv("AIRFLOW__WHATSAPP__EVENTS_CONN_ID", "events")
+    monkeypatch.setenv("AIRFLOW_CONN_EVENTS", '{"conn_type": "sqlite"}')
+    scene.run((1, scene.begin(failure("b"), gap=0, roll_up=0)))
+
+    assert "The event store does not know of this task" in caplog.text
+    assert len(scene.asked) == 2 * without + 1
+
+
+def test_after_a_success_s_lost_answer_no_other_is_told_for_a_while(scene):
+    begin = scene.begin
+    scene.run((0, begin(failure(), gap=0)))
+    scene.hook.meets = [LOST]
+    success_at = [
+        (second, begin(success(), 8 if second == 20 else 20, recovery=True, text="works", gap=0))
+        for second in (20, 25, 51)
+    ]
+    scene.run(*success_at)
+
+    assert scene.raised == [LOST]
+    assert scene.hook.sent[1:] == [(51, "1", "works")]
+
+
+def test_what_failed_while_a_message_was_on_its_way_that_did_not_arrive_is_counted_with_it(scene):
+    """More of them than are known by name."""
+    begin = scene.begin
+    scene.hook.meets = [None, AWAY]
+    scene.run(
+        (0, begin(failure("other"))),
+        (1, begin(failure())),
+        *((2 + number / 100, begin(failure(run=f"r{number}"))) for number in range(105)),
+    )
+    scene.run((400, begin(failure(run="late"))))
+
+    assert scene.raised == [AWAY]
+    assert scene.hook.sent[1:] == [(400, "1", "it happened (106 more failures: load (101 times), ...)")]
+
+
+def test_a_failure_that_is_left_to_the_next_message_is_counted_as_suppressed(scene, monkeypatch):
+    counted = []
+    scene.hook.meets = [LOST]
+    scene.run((0, scene.begin(failure(), 8, gap=0)))
+    monkeypatch.setattr(module.Stats, "incr", lambda name, count: counted.append((name, count)))
+    scene.run((5, scene.begin(failure(run="r2"), 8, gap=0)))
+
+    assert counted == [("whatsapp.alerts.held", 1)]
+
+
+def test_a_failure_that_cannot_be_left_to_its_recipients_is_told_by_the_next_message(scene):
+    """In the pause after a lost answer, and without a connection that says who they are."""
+    scene.hook.meets = [LOST]
+    scene.run((0, scene.begin(failure(), 8, gap=0)))
+    scene.hook.broken = WhatsAppError("no connection")
+    scene.run((5, scene.begin(failure(run="r2"), 8, gap=0)))
+    scene.hook.broken = None
+    scene.run((31, scene.begin(failure(run="r3"), 8, gap=0)))
+
+    assert scene.hook.sent == [(31, "1", "it happened (2 more failures: load, load)")]
