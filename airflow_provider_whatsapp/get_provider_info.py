@@ -108,6 +108,23 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
         "example": "whatsapp_events",
         "default": "",
     },
+    "ui": {
+        "description": "Whether Airflow's own interface shows the page WhatsApp under Browse and the tab WhatsApp on "
+        "each task instance.",
+        "version_added": "0.2.0",
+        "type": "boolean",
+        "example": "False",
+        "default": "True",
+    },
+    "ui_results_roots": {
+        "description": "Folders, on the API server's disks or in object stores, below which the tab WhatsApp opens the "
+        "results files of broadcasts, separated by commas. Empty: it opens none, and shows counts and the first "
+        "hundred failures.",
+        "version_added": "0.2.0",
+        "type": "string",
+        "example": "s3://bucket/results,/srv/results",
+        "default": "",
+    },
     "alert_to": {
         "description": "Who is told of every task that fails, by the cluster policy: numbers parted by commas. "
         "Without it and alert_routes the policy does nothing.",
@@ -239,8 +256,8 @@ def get_provider_info() -> dict[str, Any]:
         "notifications": [f"{package}.notifications.whatsapp.WhatsAppNotifier"],
         "config": {
             "whatsapp": {
-                "description": "Where files may be read, where receipts and replies are stored, and alerts for all "
-                "DAGs by airflow_provider_whatsapp.cluster_policy.",
+                "description": "Where files may be read, where receipts and replies are stored, what Airflow's own "
+                "interface shows, and alerts for all DAGs by airflow_provider_whatsapp.cluster_policy.",
                 "options": CONFIG_OPTIONS,
             }
         },

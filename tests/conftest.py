@@ -39,7 +39,15 @@ for variable in ("MATON_API_KEY", "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"):
 CONN_VARIABLE = "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"
 
 # Where the tests lie of what Airflow sees of us.
-FACES = ("airflow", "hooks", "notifications", "operators", "test_policies.py", "test_provider_info.py")
+FACES = (
+    "airflow",
+    "hooks",
+    "notifications",
+    "operators",
+    "plugin",
+    "test_policies.py",
+    "test_provider_info.py",
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -35,6 +35,7 @@ FLOORS = {
     "links": 3,
     "notifications": 3,
     "operators": 3,
+    "plugin": 3,
     "policies": 3,
     "rendering": 3,
     "pytest_controls": 3,

@@ -1,0 +1,92 @@
+"""Who may see a page, and change something: Airflow's user, and Airflow's permissions."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView, DagAccessEntity
+from airflow.api_fastapi.core_api.security import (
+    GetUserDep,
+    get_user,
+    requires_access_dag,
+    requires_access_view,
+)
+from airflow.configuration import conf
+from fastapi import Depends, HTTPException, Request
+
+from airflow_provider_whatsapp.plugin.metadata import dag_is_there
+from airflow_provider_whatsapp.plugin.sources import in_thread
+
+__all__ = ["GetUserDep", "changes_menu", "get_user", "readable_dags", "same_origin", "sees_dag", "sees_menu"]
+
+# FastAPI reads the annotations as texts, so what they name has to be in this module.
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_entities = (DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM)
+
+sees_menu = requires_access_view(AccessView.PLUGINS)
+"""A dependency: the user may see the plugins' pages."""
+
+
+def changes_menu(user: GetUserDep) -> None:
+    """
+    Let pass who may change Airflow's Variables, which is where the state of alerts is kept.
+
+    :param user: Airflow's.
+    :raises HTTPException: 403.
+    """
+    if not get_auth_manager().is_authorized_variable(method="PUT", user=user):
+        raise HTTPException(403, "You need the permission to edit Airflow's Variables.")
+
+
+async def dag_exists(dag_id: str) -> None:
+    """
+    Refuse a DAG that is not there like one that the user may not see: who asks learns no names.
+
+    :param dag_id: In the path.
+    :raises HTTPException: 403.
+    """
+    if not await in_thread(dag_is_there, dag_id):
+        raise HTTPException(403, "You have no permission to see this DAG, or there is none of this name.")
+
+
+sees_dag = [
+    *(Depends(requires_access_dag("GET", entity)) for entity in _entities),
+    Depends(dag_exists),
+]
+"""Dependencies: the user may see task instances and XComs of the DAG that ``dag_id`` in the path names."""
+
+
+def readable_dags(user: Any) -> set[str]:
+    """
+    Return the DAGs that a user may see.
+
+    :param user: From ``GetUserDep``. Blocks: call it by ``in_thread``.
+    """
+    return set(get_auth_manager().get_authorized_dag_ids(user=user))
+
+
+def same_origin(request: Request) -> None:
+    """
+    Refuse what changes something and comes from another page: Airflow's API server has no token against forgery.
+
+    Browsers send ``Sec-Fetch-Site`` and ``Origin``; a script that has a token of its own sends neither, and nobody can
+    make a browser send its ``Authorization``.
+
+    :param request: Any; only those that change something are looked at.
+    :raises HTTPException: 403.
+    """
+    if request.method in _SAFE:
+        return
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is None and origin is None:
+        allowed = request.headers.get("authorization", "").lower().startswith("bearer ")
+    else:
+        ours = {request.headers.get("host"), urlsplit(conf.get("api", "base_url", fallback="")).netloc} - {
+            None,
+            "",
+        }
+        allowed = site in (None, "same-origin") and (origin is None or urlsplit(origin).netloc in ours)
+    if not allowed:
+        raise HTTPException(403, "This request comes from another page, so nothing was changed.")

@@ -1,0 +1,55 @@
+"""The plugin's app as Airflow mounts it, with Airflow's own users; what is blocked is asked of a real database."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def airflow_users():
+    """Return what gives the token of a user with a role, from SimpleAuthManager."""
+    from airflow.api_fastapi.app import create_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+    from airflow.utils.db import initdb
+
+    settings = {
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "v:viewer,u:user,o:op,a:admin",
+        "AIRFLOW__API_AUTH__JWT_SECRET": "s" * 64,
+    }
+    os.environ.update(settings)
+    initdb()
+    manager = create_auth_manager()
+    manager.init()
+    yield lambda role: manager.generate_jwt(SimpleAuthManagerUser(username=role[0], role=role))
+    for name in settings:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def app():
+    """The plugin's app, below a base path."""
+    from fastapi import FastAPI
+
+    from airflow_provider_whatsapp.plugin import PREFIX, WhatsAppPlugin
+
+    outer, airflow = FastAPI(), FastAPI()
+    airflow.mount(PREFIX, WhatsAppPlugin.fastapi_apps[0]["app"])
+    outer.mount("/airflow", airflow)
+    return outer
+
+
+@pytest.fixture
+def look(app, airflow_users):
+    """Open a page as a user with a role, or as nobody: None."""
+    from fastapi.testclient import TestClient
+
+    def ask(path, role="viewer", method="GET", **headers):
+        client = TestClient(app, base_url="http://airflow.example", raise_server_exceptions=True)
+        if role is not None:
+            client.cookies.set("_token", airflow_users(role))
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        return client.request(method, f"/airflow/whatsapp/{path}", headers=headers)
+
+    return ask
