@@ -1,0 +1,220 @@
+"""
+How many messages of each DAG arrived on each day, in one query over the store.
+
+A message counts on the day on which its task began to send, by UTC, so that late receipts change that day's figures
+and none is counted on two days.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Float, and_, case, cast, func, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
+
+from airflow_provider_whatsapp.events.kinds import RANKS
+from airflow_provider_whatsapp.events.tables import sends, statuses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.engine import Connection
+
+    from airflow_provider_whatsapp.events.store import EventStore
+
+MOST_RECEIPTS = 1_000_000
+"""Receipts that one question counts; the page says where there are more."""
+MOST_ROWS = 5_000
+"""Days of DAGs that it returns."""
+SECONDS = 8.0
+"""Seconds after which the database is stopped."""
+_CHECK_EVERY = 50_000
+"""Steps of SQLite between two looks at the clock, about a millisecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class DailyDelivery:
+    """
+    The messages of one DAG whose sending began on one day; a message without a receipt is not known here.
+
+    :param day: The day, by UTC.
+    :param dag_id: The DAG.
+    :param sent: Messages with a receipt: those that arrived, those that failed, and those still on their way.
+    :param delivered: Of them, those that were delivered (or read).
+    :param read: Of them, those that were read.
+    :param failed: Of them, those that failed and were delivered on no device.
+    :param timed: Messages of which both the sending and the delivery are known.
+    :param median_seconds: Of these, the median time from WhatsApp's sending to the delivery; None: there are none.
+    """
+
+    day: date
+    dag_id: str
+    sent: int
+    delivered: int
+    read: int
+    failed: int
+    timed: int
+    median_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    """
+    What was found.
+
+    :param rows: A row for each DAG and day, by day.
+    :param complete: False: there are more receipts than are counted, so the figures are too low.
+    """
+
+    rows: tuple[DailyDelivery, ...] = ()
+    complete: bool = True
+
+
+class _Seconds(GenericFunction[float]):
+    """A time as seconds, in any database."""
+
+    type = Float()
+    name = "whatsapp_seconds"
+    inherit_cache = True
+
+
+@compiles(_Seconds)
+def _by_mysql(element: Any, compiler: Any, **options: Any) -> str:
+    return f"unix_timestamp({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_Seconds, "postgresql")
+def _by_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    return f"extract(epoch from {compiler.process(element.clauses, **options)})"
+
+
+@compiles(_Seconds, "sqlite")
+def _by_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    # Of WhatsApp's times, which are whole seconds.
+    return f"cast(strftime('%s', {compiler.process(element.clauses, **options)}) as integer)"
+
+
+def count_daily(
+    store: EventStore,
+    days: int,
+    *,
+    phone_number_id: str | None = None,
+    now: datetime | None = None,
+    most: int = MOST_RECEIPTS,
+    seconds: float = SECONDS,
+) -> Deliveries:
+    """
+    Count what arrived, per day and DAG.
+
+    :param store: The event store.
+    :param days: So many days, today included.
+    :param phone_number_id: The sending number's ID; None: all numbers.
+    :param now: The present; None: the clock's.
+    :param most: Receipts that are counted at most.
+    :param seconds: After which the database is stopped.
+    :raises StoreError: The database cannot be reached, refuses, or takes longer.
+    """
+    today = (now or datetime.now(UTC)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    since = today - timedelta(days=days - 1)
+    with store.reading() as connection, _limited_time(connection, store.kind, seconds):
+        found = connection.execute(_query(since, phone_number_id, most)).mappings().all()
+    rows = tuple(_row(row) for row in found)
+    return Deliveries(rows, complete=sum(row["receipts"] for row in found) < most and len(rows) < MOST_ROWS)
+
+
+def _row(row: Any) -> DailyDelivery:
+    day = row["day"] if isinstance(row["day"], date) else date.fromisoformat(str(row["day"]))
+    median = row["median"]
+    return DailyDelivery(
+        day=day,
+        dag_id=row["dag_id"],
+        **{name: int(row[name] or 0) for name in ("sent", "delivered", "read", "failed", "timed")},
+        median_seconds=None if median is None else max(0.0, float(median)),
+    )
+
+
+def _query(since: datetime, phone_number_id: str | None, most: int) -> Any:
+    """Receipts are chosen by their sends, folded to messages, ranked by their time to delivery, and grouped."""
+    chosen = [sends.c.sent_at >= since]
+    if phone_number_id is not None:
+        chosen.append(sends.c.phone_number_id == phone_number_id)
+    receipts = (
+        select(
+            sends.c.dag_id,
+            func.date(sends.c.sent_at).label("day"),
+            statuses.c.message_id,
+            statuses.c.status_rank,
+            statuses.c.occurred_at,
+        )
+        .select_from(sends.join(statuses, statuses.c.send_hash == sends.c.send_hash))
+        .where(and_(*chosen))
+        .limit(most)
+        .subquery()
+    )
+    rank, at = receipts.c.status_rank, _Seconds(receipts.c.occurred_at)
+    messages = (
+        select(
+            receipts.c.dag_id,
+            receipts.c.day,
+            func.max(rank).label("rank"),
+            func.count().label("receipts"),
+            (
+                func.min(case((rank == RANKS["delivered"], at))) - func.min(case((rank == RANKS["sent"], at)))
+            ).label("took"),
+        )
+        .group_by(receipts.c.dag_id, receipts.c.day, receipts.c.message_id)
+        .subquery()
+    )
+    place = [messages.c.dag_id, messages.c.day]
+    ranked = select(
+        messages,
+        func.row_number()
+        .over(partition_by=[*place, messages.c.took.is_(None)], order_by=messages.c.took)
+        .label("number"),
+        func.count(messages.c.took).over(partition_by=place).label("timed"),
+    ).subquery()
+    return _grouped(ranked)
+
+
+def _grouped(ranked: Any) -> Any:
+    of = ranked.c
+    # The middle one of an odd number, both of an even one.
+    middle = and_(of.took.is_not(None), of.number * 2 >= of.timed, of.number * 2 <= of.timed + 2)
+    return (
+        select(
+            of.dag_id,
+            of.day,
+            func.count().label("sent"),
+            func.sum(case((of["rank"] >= RANKS["delivered"], 1), else_=0)).label("delivered"),
+            func.sum(case((of["rank"] >= RANKS["read"], 1), else_=0)).label("read"),
+            func.sum(case((of["rank"] == RANKS["failed"], 1), else_=0)).label("failed"),
+            func.sum(of.receipts).label("receipts"),
+            func.max(of.timed).label("timed"),
+            func.avg(case((middle, cast(of.took, Float)))).label("median"),
+        )
+        .group_by(of.dag_id, of.day)
+        .order_by(of.day, of.dag_id)
+        .limit(MOST_ROWS)
+    )
+
+
+@contextlib.contextmanager
+def _limited_time(connection: Connection, kind: str, seconds: float) -> Iterator[None]:
+    """Have the database stop by itself: a page that nobody waits for must not keep it at work."""
+    raw: Any = connection.connection.dbapi_connection
+    if kind == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+    elif isinstance(raw, sqlite3.Connection):
+        until = time.monotonic() + seconds
+        raw.set_progress_handler(lambda: time.monotonic() > until, _CHECK_EVERY)
+    try:
+        yield
+    finally:
+        if isinstance(raw, sqlite3.Connection):
+            raw.set_progress_handler(None, 0)
