@@ -55,6 +55,7 @@ class Delivery:
     :param later: Says of a group whether its recipients are to wait for a later pass; once it does, it stays so.
     :param callback_data: Makes what a message carries and Meta repeats in its statuses, of its row and the ledger's
         epoch; ``send`` is handed it as ``callback_data=``. None: it carries nothing.
+    :param clear_up: Returns what is known now of a recipient whose answer an earlier try has lost; None: no more.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Delivery:
         take: Callable[[Row, Outcome], None] | None = None,
         later: Callable[[str], bool] | None = None,
         callback_data: Callable[[Row, int], str] | None = None,
+        clear_up: Callable[[Row, Note], Note] | None = None,
     ) -> None:
         self._book = Book(ledger, away=rules.away)
         self._ledger = ledger
@@ -80,6 +82,7 @@ class Delivery:
         self._take = take
         self._later = later
         self._callback_data = callback_data
+        self._clear_up = clear_up
         self._waiting: set[str] = set()
         self._todo: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
         # Apart from what wakes this thread: what comes out of a queue is lost when a time-out strikes just then.
@@ -213,6 +216,8 @@ class Delivery:
             return Outcome(row.to, "skipped", reason=row.skip)
         if known == "sent":
             return Outcome(row.to, "sent")
+        if known.status == "unknown" and self._clear_up is not None:
+            known = self._clear_up(row, known)
         return None if self._wanted(row, known) else self._of_note(row, known)
 
     def _of_note(self, row: Row, note: Note) -> Outcome:

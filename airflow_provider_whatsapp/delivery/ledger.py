@@ -105,7 +105,12 @@ class Ledger:
     @property
     def unknown(self) -> int:
         """For how many an earlier try left no result."""
-        return sum(note.status == "unknown" for note in self._earlier.values())
+        return len(self.unknown_positions)
+
+    @property
+    def unknown_positions(self) -> list[int]:
+        """For whom an earlier try left no result."""
+        return [position for position, note in self._earlier.items() if note.status == "unknown"]
 
     def begin(self, job: Job, this: Try, *, resend_on_clear: bool = False) -> Begin:
         """
@@ -278,7 +283,7 @@ class Ledger:
             self._head["sent"] += 1
         if note.status != "sent" or earlier is not None or self.remember_sent:
             left = note.status in ("sent", "unknown")
-            self._keep(position, replace(note, facts=note.facts | {"epoch": self.epoch}) if left else note)
+            self._keep(position, replace(note, facts={"epoch": self.epoch} | note.facts) if left else note)
 
     def _keep(self, position: int, note: Note) -> None:
         row = _row(position, note)

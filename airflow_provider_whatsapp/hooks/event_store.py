@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_whatsapp.client.config import ClientConfig
     from airflow_provider_whatsapp.events.sends import SendRecorder
+    from airflow_provider_whatsapp.events.store import EventStore
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,28 @@ def event_store_url() -> URL | None:
             f"there is no connection {conn_id!r}, which [whatsapp] events_conn_id names",
             advice="Make one to the receiver's database, or leave events_conn_id empty.",
         ) from None
+
+
+@contextlib.contextmanager
+def opened_event_store() -> Iterator[EventStore | None]:
+    """
+    Open the event store, and close it at the end; None where ``[whatsapp] events_conn_id`` is not set.
+
+    :raises ConfigurationError: The connection is not there, or the database holds no events of this version.
+    :raises StoreError: The database cannot be reached, or refuses.
+    """
+    url = event_store_url()
+    if url is None:
+        yield None
+        return
+    from airflow_provider_whatsapp.events.store import EventStore
+
+    store = EventStore.open(url, pool_size=1)
+    try:
+        store.check()
+        yield store
+    finally:
+        store.close()
 
 
 def database_url(conn_id: str, connection: Connection) -> URL:

@@ -15,6 +15,7 @@ from airflow_provider_whatsapp._suggest import refuse_unknown
 from airflow_provider_whatsapp.links import ResultsLink
 from airflow_provider_whatsapp.operators._arguments import count_or_share, flag, one_of, optional, text
 from airflow_provider_whatsapp.operators._private import hidden
+from airflow_provider_whatsapp.operators._receipts import asks_receipts
 from airflow_provider_whatsapp.operators._template_check import look_up
 from airflow_provider_whatsapp.policies import partial_with_policy, with_policy
 from airflow_provider_whatsapp.rendering import TextFields
@@ -328,7 +329,8 @@ class DeliveringOperator(TextFields, BaseOperator):
         msg = str(first)
         if report.total > 1:
             msg = f"{report.summary()}; the XCom 'report' holds the outcomes. First error: {first}"
-        worth_it = report.again or (report.count("unknown") and self.on_unknown == "resend")
+        may_end = self.on_unknown == "resend" or asks_receipts(self.callback_data)
+        worth_it = report.again or (report.count("unknown") and may_end)
         # A retry writes the results down, and reads the list whose end the report does not hold.
         worth_it = worth_it or isinstance(report.stopped, ResultsError | SourceChangedError)
         hopeless = report.stopped is not None and report.stopped.permanent

@@ -9,6 +9,7 @@ from airflow_provider_whatsapp.operators._arguments import amount, flag, hours, 
 from airflow_provider_whatsapp.operators._delivery import DeliveringOperator, digest, opened
 from airflow_provider_whatsapp.operators._health import check_health
 from airflow_provider_whatsapp.operators._private import hidden_recipients
+from airflow_provider_whatsapp.operators._receipts import log_cleared_up, lost_answers
 from airflow_provider_whatsapp.operators._results import (
     open_results,
     put_together,
@@ -253,6 +254,7 @@ class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
         gate = Gate(window) if window is not None else None
         rate, route = self.hook.client.config.rate_limit, self._route()
         carried = self._carried(context, varies=True)
+        clear_up = lost_answers(ledger, carried)
         self._delivery = Delivery(
             ledger,
             prepare,
@@ -269,6 +271,7 @@ class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
             take=results.take if results is not None else None,
             later=gate.holds if gate is not None else None,
             callback_data=carried,
+            clear_up=clear_up,
         )
         report = Report(limit=SHOWN_FAILURES, route=route)
         if results is not None:
@@ -276,6 +279,7 @@ class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
         try:
             with recorded_send(context, carried.key, self.hook.client.config, self.template_name):
                 self._delivery.run(recipients, report)
+            log_cleared_up(clear_up)
         except BaseException as error:
             tell_of_early_end(context, report, results, error, self.log)
             raise

@@ -13,6 +13,7 @@ from airflow_provider_whatsapp.operators._delivery import (
     digest,
 )
 from airflow_provider_whatsapp.operators._private import hidden_recipients
+from airflow_provider_whatsapp.operators._receipts import log_cleared_up, lost_answers
 from airflow_provider_whatsapp.operators._routing import RoutesTemplates
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class _SendOperator(DeliveringOperator):
         ledger, begin = self._open_ledger(context, job, remember_sent=total <= REMEMBERED)
         message = self._message(ledger)
         route = self._route()
+        clear_up = lost_answers(ledger, carried)
         self._delivery = Delivery(
             ledger,
             lambda _: message,
@@ -100,11 +102,13 @@ class _SendOperator(DeliveringOperator):
             permit=self.hook.client.messages.permit,
             progress=Progress(total, each=total <= REMEMBERED, show=self._show, observe=self._observe),
             callback_data=carried,
+            clear_up=clear_up,
         )
         rows = [Row(position, to) for position, to in enumerate(recipients)]
         template_name = getattr(self, "template_name", None)
         with recorded_send(context, carried.key, self.hook.client.config, template_name):
             report = self._delivery.run(rows, Report(route=route))
+        log_cleared_up(clear_up)
         return self._conclude(context, report, ledger)
 
     def _message_digest(self) -> str:

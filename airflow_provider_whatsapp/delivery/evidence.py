@@ -1,0 +1,126 @@
+"""
+What a receipt proves of a message: whose answer was lost, or that WhatsApp accepted and could not deliver.
+
+A receipt speaks for a message when it repeats the callback data that this very message carried, and names the same
+person, where it names one. Callback data can be computed by whoever knows the names of DAG, run and task, so a receipt
+that nobody has signed proves less: it may end a doubt, but it never makes somebody be sent to again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_whatsapp.client.error_codes import look_up
+from airflow_provider_whatsapp.client.phone import canonical
+from airflow_provider_whatsapp.client.resources.messages import SentMessage
+from airflow_provider_whatsapp.delivery.report import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from airflow_provider_whatsapp.client.errors import APIError
+    from airflow_provider_whatsapp.delivery.ledger import Ledger
+    from airflow_provider_whatsapp.delivery.notes import Note
+    from airflow_provider_whatsapp.delivery.recipients import Row
+    from airflow_provider_whatsapp.events.receipts import Receipt
+
+
+def names(receipt: Receipt, to: str) -> bool:
+    """
+    Say whether a receipt may be about a message to a recipient.
+
+    :param receipt: The receipt.
+    :param to: Digits of the number, or an ID, with which no number can be compared.
+    """
+    if receipt.recipient is None or not to.isdigit():
+        return True
+    return canonical(receipt.recipient) == canonical(to)
+
+
+def proof(receipts: Iterable[Receipt], *, epoch: int, to: str) -> Receipt | None:
+    """
+    Return the receipt that says what became of a message whose answer was lost; None: nobody knows.
+
+    :param receipts: Those of the recipient's position.
+    :param epoch: The ledger's, in which the message may have left.
+    :param to: The recipient.
+    """
+    own = [receipt for receipt in receipts if receipt.epoch == epoch and names(receipt, to)]
+    found = [receipt for receipt in own if proves(receipt)]
+    return max(found, key=lambda receipt: (receipt.verified, receipt.order), default=None)
+
+
+def proves(receipt: Receipt) -> bool:
+    """
+    Say whether a receipt ends the doubt about a message; an unsigned failure alone does not.
+
+    :param receipt: The receipt.
+    """
+    return receipt.status != "failed" or receipt.verified or receipt.sent_at is not None
+
+
+def has_failed(receipt: Receipt) -> bool:
+    """
+    Say whether a message whose answer was lost has certainly failed, by a receipt that was signed.
+
+    :param receipt: The receipt.
+    """
+    return receipt.status == "failed" and receipt.verified
+
+
+def error_of(receipt: Receipt) -> APIError:
+    """
+    Return why WhatsApp could not deliver a message, as the error that the same code is on a refusal.
+
+    :param receipt: One whose status is ``failed``.
+    """
+    known = look_up(receipt.error_code)
+    said = receipt.error_title or (known.meaning if receipt.error_code is not None else "no reason was given")
+    return known.error(
+        f"WhatsApp accepted the message and could not deliver it: {said}",
+        code=receipt.error_code,
+        details=receipt.error_details,
+        advice=known.advice,
+        permanent=True,  # whatever the code: it was accepted once, so no retry repeats it
+    )
+
+
+class LostAnswers:
+    """
+    Clears up, by receipts, those whose answer an earlier try has lost: sent, failed, or still unknown.
+
+    :param ledger: Begun already; gets what is found.
+    :param find: Returns the receipts of positions; asked once, for all of them.
+    """
+
+    def __init__(
+        self, ledger: Ledger, find: Callable[[Sequence[int]], Mapping[int, Sequence[Receipt]]]
+    ) -> None:
+        self._ledger = ledger
+        self._found = find(ledger.unknown_positions)
+        self.accepted = 0
+        """How many of them were sent to after all."""
+        self.failed = 0
+        """How many have certainly failed."""
+
+    def __call__(self, row: Row, note: Note) -> Note:
+        """
+        Return what is known of a recipient now; the next write of the ledger keeps it.
+
+        :param row: The recipient.
+        :param note: What the ledger holds: unknown.
+        """
+        receipt = proof(self._found.get(row.position, ()), epoch=note.facts.get("epoch", 0), to=row.to)
+        if receipt is None:
+            return note
+        if has_failed(receipt):
+            self.failed += 1
+            outcome = Outcome(row.to, "failed", error=error_of(receipt))
+        else:
+            self.accepted += 1
+            sent = SentMessage(message_id=receipt.message_id, wa_id=receipt.recipient, to=row.to)
+            outcome = Outcome(row.to, "sent", sent=sent)
+        found = outcome.to_note()
+        found.facts["epoch"] = receipt.epoch  # the message carries that of the try in which it left
+        self._ledger.record(row.position, found)
+        return found

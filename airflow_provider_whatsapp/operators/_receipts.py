@@ -1,0 +1,69 @@
+"""What the sending operators ask the event store: what became of those whose answer an earlier try has lost."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.delivery.callback_data import CallbackData
+    from airflow_provider_whatsapp.delivery.evidence import LostAnswers
+    from airflow_provider_whatsapp.delivery.ledger import Ledger
+
+logger = logging.getLogger(__name__)
+
+
+def asks_receipts(callback_data: str | None) -> bool:
+    """
+    Say whether a retry may find out what became of the unknown: where there is an event store.
+
+    :param callback_data: The user's own, by which no receipt finds its send.
+    """
+    from airflow_provider_whatsapp.hooks.event_store import events_conn_id
+
+    return callback_data is None and events_conn_id() is not None
+
+
+def lost_answers(ledger: Ledger, carried: CallbackData) -> LostAnswers | None:
+    """
+    Ask the event store about those whose answer an earlier try has lost; without it they stay unknown.
+
+    :param ledger: Begun already.
+    :param carried: What the messages carry; the user's own data leads to no receipt.
+    :return: What clears them up, row by row; None: there is nobody to ask about, or no store that answers.
+    """
+    from airflow_provider_whatsapp.client.errors import WhatsAppError
+    from airflow_provider_whatsapp.delivery.evidence import LostAnswers
+    from airflow_provider_whatsapp.hooks.event_store import opened_event_store
+
+    count = len(ledger.unknown_positions)
+    if not count or carried.given is not None:
+        return None
+    try:
+        with opened_event_store() as store:
+            if store is None:
+                return None
+            from airflow_provider_whatsapp.events.receipts import receipts_at
+
+            return LostAnswers(ledger, lambda positions: receipts_at(store, carried.key, positions))
+    except WhatsAppError as error:
+        why = str(error)
+    except Exception as error:  # a secrets backend has errors of its own, and their texts may hold anything
+        why = type(error).__name__
+    logger.warning("No receipt was looked up for the %d unknown, who stay unknown: %s", count, why)
+    return None
+
+
+def log_cleared_up(found: LostAnswers | None) -> None:
+    """
+    Log what receipts have said of those whose answer was lost.
+
+    :param found: From :func:`lost_answers`.
+    """
+    if found is not None and (found.accepted or found.failed):
+        logger.info(
+            "Receipts say what became of %d whose answer an earlier try lost: WhatsApp accepted %d, %d failed.",
+            found.accepted + found.failed,
+            found.accepted,
+            found.failed,
+        )
