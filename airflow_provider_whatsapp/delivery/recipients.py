@@ -24,6 +24,8 @@ from airflow_provider_whatsapp.delivery.suppression import listed
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from airflow_provider_whatsapp.delivery.rows import Raw
+
 MAX_SHOWN = 5
 """Bad recipients that one error names."""
 LONGEST_SHOWN = 60
@@ -109,6 +111,8 @@ class Recipients:
     :param scope: Of a results file, only those who ``failed`` (or were never tried), or are ``unknown``.
     :param group: Gives the group of a recipient.
     :param default_country: ISO code of the country whose national numbers are read; None: none are.
+    :param part: Gives the shard's own rows of the source, in its order, where an index holds them; None: the whole
+        source is read.
     """
 
     def __init__(
@@ -123,6 +127,7 @@ class Recipients:
         scope: Scope = "all",
         group: Callable[[str], str] | None = None,
         default_country: str | None = None,
+        part: Callable[[], Iterator[Raw]] | None = None,
     ) -> None:
         if not 0 <= shard < shards:
             raise PayloadError(
@@ -137,6 +142,7 @@ class Recipients:
         self._group = group
         self._surveyed: array[int] | None = None
         self._default_country = default_country
+        self._part = part
 
     def __iter__(self) -> Iterator[Row]:
         """
@@ -194,17 +200,35 @@ class Recipients:
 
     def _read(self) -> Iterator[Row]:
         seen, position = Seen(), 0
-        needed = {self._to_field} if self._scope != "all" else {self._to_field, *self._columns}
-        rows = read_rows(self._source, needed=needed, value_field=self._to_field)
-        for where, columns in in_scope(rows, self._source, self._scope, self._to_field):
+        for where, columns in self._whole() if self._part is None else self._part():
             row, same = self._row(position, where, columns)
-            if self._shards > 1 and zlib.crc32(same.encode()) % self._shards != self._shard:
+            if self._shards > 1 and self._shard_of(same) != self._shard:
                 continue
             position += 1
             if row.error is not None or seen.add(same):
                 yield row
             else:
                 yield Row(row.position, row.to, row.values, row.group, "duplicate", None, where, row.given)
+
+    def _whole(self) -> Iterator[Raw]:
+        needed = {self._to_field} if self._scope != "all" else {self._to_field, *self._columns}
+        rows = read_rows(self._source, needed=needed, value_field=self._to_field)
+        return in_scope(rows, self._source, self._scope, self._to_field)
+
+    def _shard_of(self, same: str) -> int:
+        """Return the shard of a recipient: of the number alone, wherever and however often it stands in the list."""
+        return zlib.crc32(same.encode()) % self._shards
+
+    def by_shard(self) -> Iterator[tuple[int, Raw, tuple[str, str] | None]]:
+        """
+        Yield all rows of the source, each with its shard, and its recipient in the report's form and the canonical one.
+
+        :return: The recipient is None where nothing can be sent.
+        :raises PayloadError: The source cannot be read.
+        """
+        for where, columns in self._whole():
+            row, same = self._row(0, where, columns)
+            yield self._shard_of(same), (where, columns), None if row.error is not None else (row.to, same)
 
     def _row(self, position: int, where: str, columns: dict[str, Any] | PayloadError) -> tuple[Row, str]:
         """Return a row, and what it shares with all others of the same recipient."""

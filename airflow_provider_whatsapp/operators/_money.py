@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.delivery.cost import CHARGED, Estimate, estimate, plain
-from airflow_provider_whatsapp.delivery.countries import country
 from airflow_provider_whatsapp.delivery.rates import Card, read_card
 from airflow_provider_whatsapp.operators._lists import opened_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from decimal import Decimal
 
     from airflow_provider_whatsapp.delivery.approved import Approved
-    from airflow_provider_whatsapp.delivery.recipients import Row
 
 NOTHING_SENT = "Nothing was sent by this try."
 
@@ -34,18 +31,17 @@ class Budget:
     card: Card
     limit: Decimal | None = None
 
-    def check(self, rows: Iterable[Row], approved: Approved | None, log: Any) -> None:
+    def check(self, counts: Mapping[str, int], approved: Approved | None, log: Any) -> None:
         """
         Refuse a broadcast that costs more than it may, or of which nobody can tell.
 
-        :param rows: All its recipients, those of other shards included.
+        :param counts: All its recipients by country, those of other shards included.
         :param approved: The template as the account holds it.
         :param log: The task's log.
         :raises ConfigurationError: It does, or nobody can.
         """
         if self.limit is None:
             return
-        counts = Counter(country(row.to) for row in rows if row.error is None and row.skip is None)
         found = self._estimate(counts, approved)
         problem = self._problem(found)
         if problem is not None:

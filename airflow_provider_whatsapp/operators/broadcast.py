@@ -10,10 +10,10 @@ from airflow_provider_whatsapp.operators._delivery import DeliveringOperator, di
 from airflow_provider_whatsapp.operators._health import check_health
 from airflow_provider_whatsapp.operators._private import hidden_recipients
 from airflow_provider_whatsapp.operators._receipts import log_cleared_up, lost_answers
+from airflow_provider_whatsapp.operators._recipients import ReadsRecipients
 from airflow_provider_whatsapp.operators._results import (
     open_results,
     put_together,
-    run_key,
     shard_file,
     tell_of_early_end,
 )
@@ -22,7 +22,7 @@ from airflow_provider_whatsapp.operators._template_check import Preparer
 from airflow_provider_whatsapp.operators._window import WaitsForWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from airflow.sdk import BaseOperatorLink, Context
 
@@ -32,11 +32,10 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.recipients import Recipients, Row, Survey
     from airflow_provider_whatsapp.delivery.report import Outcome, Report
     from airflow_provider_whatsapp.delivery.results import Results
-    from airflow_provider_whatsapp.delivery.seen import Seen
     from airflow_provider_whatsapp.delivery.windows import Window
 
 
-class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
+class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow):
     """
     Send an approved template to everybody in a file or list, with values per recipient.
 
@@ -220,14 +219,14 @@ class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
                 self.template_name, self.language, show_values=self.log_pii, health=self.check_health
             )
         if budget is not None and budget.limit is not None and not self.dry_run:
-            everybody = recipients if self.shards == 1 else self._recipients(context, None, whole=True)
-            budget.check(everybody, approved, self.log)
+            budget.check(self._countries(context, recipients), approved, self.log)
         if window is not None and not self.dry_run:
             self._wait_before(context, window, survey)
         if self.check_health and survey.total:
             check_health(self.hook.client, approved, self.log, stop=not self.dry_run)
         if self.dry_run:
-            found = self._preview(context, recipients, survey.total, approved)
+            with self._last_use_of_part():
+                found = self._preview(context, recipients, survey.total, approved)
             return found if budget is None else budget.preview(found, approved, self.log)
         return self._broadcast(context, recipients, survey, approved, window)
 
@@ -251,6 +250,7 @@ class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
         ledger, begin = self._open_ledger(context, job, remember_sent=False)
         prepare = self._preparer(ledger, recipients, approved)
         results = self._results(context, begin, survey.total, ledger.memo("results"))
+        self._begin_part(begin)
         gate = Gate(window) if window is not None else None
         rate, route = self.hook.client.config.rate_limit, self._route()
         carried = self._carried(context, varies=True)
@@ -298,32 +298,11 @@ class BroadcastTemplateOperator(RoutesTemplates, WaitsForWindow):
         if results.failure is None:
             ledger.keep("results", path)
         try:
-            return self._conclude(context, report, ledger, results_path=path)
+            with self._last_use_of_part():
+                return self._conclude(context, report, ledger, results_path=path)
         finally:
             if results.failure is None and not ledger.behind:  # a later try goes on from the file
                 results.clean()
-
-    def _recipients(self, context: Context, window: Window | None, *, whole: bool = False) -> Recipients:
-        from airflow_provider_whatsapp.delivery.recipients import Recipients
-        from airflow_provider_whatsapp.operators._lists import recipient_source, suppression_list
-
-        country = self.hook.client.config.default_country
-        suppressed: Collection[str] | Seen = ()
-        if self._has_suppression or self.suppression is not None:
-            suppressed = suppression_list(
-                self.suppression, to_field=self.to_field, default_country=country, log=self.log
-            )
-        return Recipients(
-            recipient_source(self.recipients, scope=self.scope, own=run_key(context)),
-            to_field=self.to_field,
-            columns=self._columns(),
-            shard=0 if whole else self.shard,
-            shards=1 if whole else self.shards,
-            suppressed=suppressed,
-            scope=self.scope,
-            group=window.group if window is not None else None,
-            default_country=country,
-        )
 
     def _message_digest(self) -> str:
         names = ("template_name", "language", "header", "header_filename", "body", "buttons", "components")

@@ -1,0 +1,355 @@
+"""
+The rows of a long list, divided by shard once, so that each shard reads its own and not the whole list.
+
+The index lies in a folder beside the results: a part for each shard, which holds its rows in the list's order, and a
+head, which is written last. The head names the list by its digest and each part by its own; nothing of an index is read
+that its head does not vouch for. Which shard a row belongs to is a function of the number alone, so whoever reads the
+list itself finds the same rows at the same positions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.delivery.countries import country
+from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
+from airflow_provider_whatsapp.delivery.list_identity import Watched, digest_of, stamp
+from airflow_provider_whatsapp.delivery.local_files import (
+    PRIVATE,
+    make_private_folder,
+    open_regular,
+    replacing,
+)
+from airflow_provider_whatsapp.delivery.recipients import Recipients
+from airflow_provider_whatsapp.delivery.seen import Seen
+from airflow_provider_whatsapp.delivery.stores import forget_listing, local_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow_provider_whatsapp.delivery.rows import Raw
+
+FORMAT = "whatsapp-shard-index/1"
+BUFFER = 4 * 1024 * 1024
+"""Bytes of rows that wait in memory while a list is divided."""
+LARGEST_HEAD = 8 * 1024 * 1024
+"""Bytes of a head that are read; that of 50,000 shards is smaller."""
+HEAD, CLAIM, BEGUN = "index.json", "survey.json", "begun.json"
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """
+    What an index says of itself.
+
+    :param digest: SHA-256 of the list's bytes.
+    :param stamp: What tells the list's file from a later one without reading it; None: its store does not say.
+    :param parts: SHA-256 of each shard's part.
+    :param countries: Recipients by country, each once, the suppressed ones among them.
+    """
+
+    digest: str
+    stamp: list[Any] | None
+    parts: list[str]
+    countries: dict[str, int] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """Return it as it is written."""
+        facts = {"list": self.digest, "stamp": self.stamp, "parts": self.parts, "countries": self.countries}
+        return json.dumps({"format": FORMAT, **facts}).encode()
+
+    @classmethod
+    def parse(cls, content: bytes, shards: int) -> Head:
+        """
+        Return what a file says.
+
+        :param content: Its bytes.
+        :param shards: How many parts it has to name.
+        :raises ValueError: It is no head of this version.
+        """
+        try:
+            match json.loads(content):
+                case {
+                    "format": str(format),
+                    "list": str(digest),
+                    "stamp": list() | None as stamp,
+                    "parts": list(parts),
+                    "countries": dict(countries),
+                } if format == FORMAT:
+                    pass
+                case _:
+                    msg = "it is of another version, or no index"
+                    raise ValueError(msg)
+        except RecursionError:
+            msg = "it is nested too deeply"
+            raise ValueError(msg) from None
+        good = (
+            digest.isascii()
+            and digest.isalnum()  # it is part of a file's name
+            and len(parts) == shards
+            and all(isinstance(part, str) for part in parts)
+            and all(type(count) is int for count in countries.values())
+        )
+        if not good:
+            msg = "it is damaged"
+            raise ValueError(msg)
+        return cls(digest, stamp, parts, countries)
+
+
+class ShardIndex:
+    """
+    The index of one list, for one run and one way to read the list.
+
+    :param folder: ``pathlib.Path`` or ``ObjectStoragePath``; need not be there.
+    :param source: The list: a path with ``open``.
+    :param shards: In how many parts it is divided.
+    :param options: How :class:`Recipients` reads the list: ``to_field``, ``columns``, ``scope``, ``default_country``.
+    """
+
+    def __init__(self, folder: Any, source: Any, *, shards: int, **options: Any) -> None:
+        self._local = local_path(folder)
+        self.folder = folder if self._local is None else self._local
+        self.source = source
+        self.shards = shards
+        self.options = options
+
+    def load(self, name: str = HEAD) -> Head | None:
+        """
+        Return the index's head, or the one that the first shard has begun to send by; None: there is none.
+
+        :param name: ``HEAD`` or ``BEGUN``.
+        :raises ValueError: What lies there is no head of this version.
+        :raises OSError: It cannot be read.
+        """
+        content = self.read(name)
+        return None if content is None else Head.parse(content, self.shards)
+
+    def is_of_list(self, head: Head) -> bool:
+        """
+        Say whether an index is of the list as it is now.
+
+        :param head: Of the index.
+        """
+        now = stamp(self.source)
+        return (now is not None and now == head.stamp) or digest_of(self.source) == head.digest
+
+    def has_part(self, head: Head, shard: int) -> bool:
+        """
+        Say whether a shard's part is there, as the head says.
+
+        :param head: Of the index.
+        :param shard: The shard.
+        """
+        found = hashlib.sha256()
+        try:
+            with self._open(self._part(head, shard)) as file:
+                while block := file.read(1 << 16):
+                    found.update(block)
+        except OSError:
+            return False
+        return found.hexdigest() == head.parts[shard]
+
+    def rows(self, head: Head, shard: int) -> Iterator[Raw]:
+        """
+        Yield a shard's rows as the list holds them.
+
+        :param head: Of the index.
+        :param shard: The shard.
+        :raises ValueError: The part is damaged.
+        :raises OSError: It cannot be read.
+        """
+        with self._open(self._part(head, shard)) as file:
+            for line in iter(
+                file.readline, b""
+            ):  # Airflow 3.1.0's own files of object stores cannot be iterated
+                where, columns, *error = json.loads(line)
+                yield where, columns if columns is not None else _error(*error)
+
+    def build(self, beat: Callable[[], None]) -> Head:
+        """
+        Divide the list, and return the head, which is written when all parts are there.
+
+        :param beat: Called again and again while it goes on.
+        :raises PayloadError: The list cannot be read.
+        :raises SourceChangedError: The list was changed while it was read; trying again may help.
+        :raises OSError: The index cannot be written.
+        """
+        before, source = stamp(self.source), Watched(self.source)
+        with tempfile.TemporaryFile() as spool:
+            blocks, countries = self._divide(source, spool, beat)
+            digest = source.digest()
+            if stamp(self.source) != before:
+                raise SourceChangedError(
+                    f"{self.source.name} was changed while it was being read",
+                    advice="Nobody was sent to by this try. Write a new list to a file of its own, and rename it when "
+                    "it is whole.",
+                    permanent=False,
+                )
+            head = Head(digest, before, [""] * self.shards, countries)
+            for shard, places in enumerate(blocks):
+                beat()
+                head.parts[shard] = self._write_part(self._part(head, shard), spool, places)
+        self.write(HEAD, head.to_bytes())
+        return head
+
+    def _divide(
+        self, source: Watched, spool: IO[bytes], beat: Callable[[], None]
+    ) -> tuple[list[list[tuple[int, int]]], Counter[str]]:
+        """Write each shard's rows to a file in blocks, and return where these are; and count the countries."""
+        blocks: list[list[tuple[int, int]]] = [[] for _ in range(self.shards)]
+        waiting = [bytearray() for _ in range(self.shards)]
+        size, seen, countries = 0, Seen(), Counter[str]()
+
+        def spill() -> None:
+            for shard, lines in enumerate(waiting):
+                if lines:
+                    blocks[shard].append((spool.tell(), len(lines)))
+                    spool.write(lines)
+                    lines.clear()
+
+        recipients = Recipients(source, shards=self.shards, **self.options)
+        for count, (shard, (where, columns), to) in enumerate(recipients.by_shard()):
+            if count % 1_000 == 0:
+                beat()
+            line = _line(where, columns)
+            waiting[shard] += line
+            size += len(line)
+            if size >= BUFFER:
+                spill()
+                size = 0
+            if to is not None and seen.add(to[1]):
+                countries[country(to[0])] += 1
+        spill()
+        return blocks, countries
+
+    def _write_part(self, path: Any, spool: IO[bytes], places: list[tuple[int, int]]) -> str:
+        found = hashlib.sha256()
+        with self._writing(path) as file:
+            for start, length in places:
+                spool.seek(start)
+                block = spool.read(length)
+                found.update(block)
+                file.write(block)
+        return found.hexdigest()
+
+    def begin(self, head: Head, *, fresh: bool = False) -> None:
+        """
+        Take note that somebody is about to be sent to by this index: from now on the list has to stay.
+
+        :param head: Of the index.
+        :param fresh: Everybody is sent to again, so what was noted before counts no more.
+        :raises OSError: It cannot be written.
+        """
+        if fresh or self.read(BEGUN) is None:
+            self.write(BEGUN, head.to_bytes())
+
+    def clean(self, shard: int) -> None:
+        """
+        Delete a shard's part, and with the last one all that is left.
+
+        :param shard: The shard, which needs it no more.
+        :raises OSError: It cannot be deleted.
+        """
+        parts = [name for name in self._names() if name.endswith(".jsonl")]
+        own = [name for name in parts if name.endswith(f"-{shard}.jsonl")]
+        rest = [HEAD, BEGUN, CLAIM] if own == parts else []
+        for name in [*own, *rest]:
+            with contextlib.suppress(FileNotFoundError):
+                (self.folder / name).unlink()
+        if rest and self._local is not None:
+            with contextlib.suppress(FileNotFoundError):
+                self._local.rmdir()
+
+    def read(self, name: str) -> bytes | None:
+        """
+        Return a small file of the folder; None: it is not there.
+
+        :param name: Its name.
+        :raises OSError: It cannot be read.
+        :raises ValueError: It is too long.
+        """
+        try:
+            with self._open(self.folder / name) as file:
+                content: bytes = file.read(LARGEST_HEAD + 1)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if len(content) > LARGEST_HEAD:
+            msg = "it is too long for an index"
+            raise ValueError(msg)
+        return content
+
+    def write(self, name: str, content: bytes) -> None:
+        """
+        Write a small file of the folder whole.
+
+        :param name: Its name.
+        :param content: All of it.
+        :raises OSError: It cannot be written.
+        """
+        with self._writing(self.folder / name) as file:
+            file.write(content)
+
+    def delete(self, name: str) -> None:
+        """
+        Delete a small file of the folder, where it is there.
+
+        :param name: Its name.
+        :raises OSError: It cannot be deleted.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            (self.folder / name).unlink()
+
+    def _part(self, head: Head, shard: int) -> Any:
+        # By the list's digest: two who divide the same list at once write the same bytes under the same name.
+        return self.folder / f"{head.digest[:16]}-{shard}.jsonl"
+
+    def _names(self) -> list[str]:
+        forget_listing(self.folder)
+        try:
+            return [str(each.name) for each in self.folder.iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _open(self, path: Any) -> IO[bytes]:
+        if self._local is not None:
+            return open_regular(path)
+        forget_listing(self.folder)
+        found: IO[bytes] = path.open("rb")
+        return found
+
+    @contextlib.contextmanager
+    def _writing(self, path: Any) -> Iterator[IO[bytes]]:
+        """Write a file that is there whole, or not at all; an upload begins when all of it is known."""
+        if self._local is not None:
+            make_private_folder(self._local)
+            with replacing(path, mode=PRIVATE) as file:
+                yield file
+            return
+        with tempfile.TemporaryFile() as whole:
+            yield whole
+            whole.seek(0, os.SEEK_SET)
+            with path.open("wb") as file:
+                shutil.copyfileobj(whole, file)
+
+
+def _line(where: str, columns: dict[str, Any] | PayloadError) -> bytes:
+    if isinstance(columns, PayloadError):
+        message = columns.message.removeprefix(f"{columns.field}: ")
+        line: list[Any] = [where, None, message, columns.field, columns.advice]
+    else:
+        line = [where, columns]
+    return _encode(line).encode() + b"\n"
+
+
+def _error(message: str, field: str, advice: str | None) -> PayloadError:
+    return PayloadError(message, field=field, advice=advice)

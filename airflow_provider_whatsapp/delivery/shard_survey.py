@@ -1,0 +1,123 @@
+"""One survey for all shards: whoever comes first divides the list, and the others wait for what comes of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from airflow_provider_whatsapp.delivery.shard_index import CLAIM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_whatsapp.delivery.shard_index import Head, ShardIndex
+
+logger = logging.getLogger(__name__)
+
+POLL = 1.0
+"""Seconds between two looks at whether another shard has divided the list."""
+SETTLE = 0.5
+"""Seconds after which a claim is read again: of two that were written at once the later one stands."""
+BEAT = 5.0
+"""Seconds between two signs of life of whoever divides the list."""
+STALE = 60.0
+"""Seconds without one after which the survey is taken over: its process was killed."""
+
+
+class SharedSurvey:
+    """
+    The survey of one shard.
+
+    Claims keep two shards from the same work; the index is right without them, for both would write the same.
+
+    :param index: What comes of it.
+    :param sleep: Waits for so many seconds.
+    :param clock: Seconds that only rise.
+    """
+
+    def __init__(
+        self,
+        index: ShardIndex,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._index = index
+        self._sleep = sleep
+        self._clock = clock
+        self._token = uuid.uuid4().hex
+        self._beats = 0
+        self._beaten = 0.0
+
+    def is_claimed(self) -> bool:
+        """Say whether somebody divides the list, or has begun to and was killed."""
+        return self._index.read(CLAIM) is not None
+
+    def head(self) -> Head:
+        """
+        Return the head of the index: another shard's, or one's own once nobody else makes any.
+
+        :raises ValueError: What lies there is no index of this version.
+        :raises PayloadError: The list cannot be read.
+        :raises SourceChangedError: The list was changed while it was read.
+        :raises OSError: The index cannot be read or written.
+        """
+        last, since = self._index.read(CLAIM), self._clock()
+        if last is not None:
+            logger.info("Another shard divides the list of recipients; this one waits for it.")
+        while (head := self._index.load()) is None:
+            claim = self._index.read(CLAIM)
+            if claim != last:
+                last, since = claim, self._clock()
+            if claim is None or self._clock() - since > STALE:
+                if self._take():
+                    return self._build()
+                last, since = self._index.read(CLAIM), self._clock()
+            self._sleep(POLL)
+        return head
+
+    def build(self) -> Head:
+        """
+        Divide the list in place of an index that is of another one.
+
+        :raises PayloadError: The list cannot be read.
+        :raises SourceChangedError: The list was changed while it was read.
+        :raises OSError: The index cannot be written.
+        """
+        self._claim()
+        return self._build()
+
+    def _take(self) -> bool:
+        self._claim()
+        self._sleep(SETTLE)
+        return self._is_own()
+
+    def _claim(self) -> None:
+        self._beaten = self._clock()
+        self._beats += 1
+        self._index.write(CLAIM, json.dumps({"survey": self._token, "beat": self._beats}).encode())
+
+    def _is_own(self) -> bool:
+        return self._token.encode() in (self._index.read(CLAIM) or b"")
+
+    def _build(self) -> Head:
+        began = self._clock()
+        try:
+            head = self._index.build(self._beat)
+        finally:
+            if self._is_own():  # the next one need not wait until it is stale
+                self._index.delete(CLAIM)
+        logger.info(
+            "WhatsApp: %s was divided into %d shards in %.1f s; each reads its own part.",
+            self._index.source.name,
+            self._index.shards,
+            self._clock() - began,
+        )
+        return head
+
+    def _beat(self) -> None:
+        if self._clock() - self._beaten >= BEAT:
+            self._claim()

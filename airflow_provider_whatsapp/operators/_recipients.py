@@ -1,0 +1,115 @@
+"""Who a broadcast sends to: its list, or the shard's part of it, without those who are left alone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.operators._columns import TakesColumns
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from airflow.sdk import Context
+
+    from airflow_provider_whatsapp.delivery.ledger import Begin
+    from airflow_provider_whatsapp.delivery.recipients import Recipients
+    from airflow_provider_whatsapp.delivery.seen import Seen
+    from airflow_provider_whatsapp.delivery.windows import Window
+    from airflow_provider_whatsapp.operators._shards import Part
+
+
+class ReadsRecipients(TakesColumns):
+    """A broadcast that reads its recipients, of several shards by an index where there can be one."""
+
+    recipients: Any
+    to_field: str
+    scope: Any
+    suppression: Any
+    _has_suppression: bool
+    shard: Any
+    shards: Any
+    results_path: Any
+    _part: Part | None = None
+
+    def _recipients(self, context: Context, window: Window | None, *, whole: bool = False) -> Recipients:
+        from airflow_provider_whatsapp.delivery.recipients import Recipients
+        from airflow_provider_whatsapp.operators._lists import recipient_source, suppression_list
+        from airflow_provider_whatsapp.operators._results import run_key
+
+        country = self.hook.client.config.default_country
+        suppressed: Collection[str] | Seen = ()
+        if self._has_suppression or self.suppression is not None:
+            suppressed = suppression_list(
+                self.suppression, to_field=self.to_field, default_country=country, log=self.log
+            )
+        source = recipient_source(self.recipients, scope=self.scope, own=run_key(context))
+        options = {
+            "to_field": self.to_field,
+            "columns": self._columns(),
+            "scope": self.scope,
+            "default_country": country,
+        }
+        if not whole:
+            self._part = self._own_part(context, source, options)
+        return Recipients(
+            source,
+            shard=0 if whole else self.shard,
+            shards=1 if whole else self.shards,
+            suppressed=suppressed,
+            group=window.group if window is not None else None,
+            part=None if whole or self._part is None else self._part.rows,
+            **options,
+        )
+
+    def _own_part(self, context: Context, source: Any, options: dict[str, Any]) -> Part | None:
+        """Return the shard's part of the list's index; None: it reads the list."""
+        from airflow_provider_whatsapp.operators._delivery import opened
+        from airflow_provider_whatsapp.operators._shards import shard_part
+
+        if self.shards < 2 or not self.results_path:
+            return None
+        ti: Any = context.get("ti")
+        # Airflow raises the count when a task is cleared.
+        cleared = self.resend_on_clear and getattr(ti, "max_tries", self.retries) != self.retries
+        return shard_part(
+            context,
+            source,
+            results_path=opened(self.results_path),
+            shard=self.shard,
+            shards=self.shards,
+            cleared=cleared,
+            log=self.log,
+            **options,
+        )
+
+    def _begin_part(self, begin: Begin) -> None:
+        """Take note that this shard is about to send, so that no other one reads another list."""
+        if self._part is not None:
+            self._part.begin(self.log, fresh=begin == "fresh")
+
+    @contextlib.contextmanager
+    def _last_use_of_part(self) -> Iterator[None]:
+        """Delete the shard's part once the task has come to an end that no retry follows: it holds people's data."""
+        from airflow_provider_whatsapp._compat import AirflowFailException
+
+        ended = True
+        try:
+            yield
+        except BaseException as error:
+            ended = isinstance(error, AirflowFailException)
+            raise
+        finally:
+            if ended and self._part is not None:
+                self._part.clean(self.log)
+
+    def _countries(self, context: Context, recipients: Recipients) -> Mapping[str, int]:
+        """Return how many of the whole list can be sent to, by country: the shards cost together what they cost."""
+        from airflow_provider_whatsapp.delivery.countries import country
+
+        known = self._part.countries if self._part is not None else None
+        if known is not None and not self._has_suppression and self.suppression is None:
+            return known
+        everybody = recipients if self.shards == 1 else self._recipients(context, None, whole=True)
+        return Counter(country(row.to) for row in everybody if row.error is None and row.skip is None)

@@ -1,0 +1,175 @@
+"""The index by which a shard of a long list reads its own rows: found, made, or done without."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.errors import WhatsAppError
+from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
+from airflow_provider_whatsapp.delivery.recipients import Recipients
+from airflow_provider_whatsapp.delivery.shard_index import BEGUN, ShardIndex
+from airflow_provider_whatsapp.delivery.shard_survey import SharedSurvey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow.sdk import Context
+
+    from airflow_provider_whatsapp.delivery.rows import Raw
+    from airflow_provider_whatsapp.delivery.shard_index import Head
+
+LEAST = 2 * 1024 * 1024
+"""Bytes of a list below which every shard reads it whole: that is done sooner than the index is looked for."""
+
+
+class Part:
+    """
+    One shard's part of an index.
+
+    :param index: The index.
+    :param head: Its head; None: the index is of another list than the one of now, which the shard reads itself.
+    :param shard: The shard.
+    """
+
+    def __init__(self, index: ShardIndex, head: Head | None, shard: int) -> None:
+        self._index = index
+        self._head = head
+        self._shard = shard
+
+    @property
+    def rows(self) -> Callable[[], Iterator[Raw]] | None:
+        """Gives the shard's rows as the list holds them; None: it has to read the list."""
+        return None if self._head is None else partial(self._index.rows, self._head, self._shard)
+
+    @property
+    def countries(self) -> dict[str, int] | None:
+        """Recipients of the whole list by country, each once, the suppressed ones among them; None: not known."""
+        return None if self._head is None else self._head.countries
+
+    def begin(self, log: Any, *, fresh: bool) -> None:
+        """
+        Take note that this shard is about to send by the index.
+
+        :param log: The task's log.
+        :param fresh: Everybody is sent to again.
+        """
+        if self._head is None:
+            return
+        try:
+            self._index.begin(self._head, fresh=fresh)
+        except Exception as error:  # a later shard may then read another list, as it does without an index
+            log.warning("The index of the shards could not be written: %s", _reason(error))
+
+    def clean(self, log: Any) -> None:
+        """
+        Delete the part: the shard has come to its end.
+
+        :param log: The task's log.
+        """
+        try:
+            self._index.clean(self._shard)
+        except Exception as error:
+            log.warning(
+                "The shard's part of the list in %s could not be deleted: %s",
+                self._index.folder,
+                _reason(error),
+            )
+
+
+def shard_part(
+    context: Context,
+    source: Any,
+    *,
+    results_path: Any,
+    shard: int,
+    shards: int,
+    cleared: bool,
+    log: Any,
+    **options: Any,
+) -> Part | None:
+    """
+    Return a shard's part of the index of a list; None: the shard has to read the list.
+
+    :param context: Airflow's context.
+    :param source: The list.
+    :param results_path: Beside it the index lies.
+    :param shard: The shard, from 0.
+    :param shards: In how many parts the list is divided.
+    :param cleared: The task was cleared, to send to everybody again: the list may be another one than before.
+    :param log: The task's log.
+    :param options: How the list is read: ``to_field``, ``columns``, ``scope``, ``default_country``.
+    :raises PayloadError: The list cannot be read.
+    :raises SourceChangedError: The list is not the one that other shards have begun to send to.
+    """
+    ti: Any = context.get("ti")
+    if ti is None or shards == 1 or results_path is None or not _is_long(source):
+        return None
+    index = ShardIndex(_folder(ti, source, results_path, shards, options), source, shards=shards, **options)
+    try:
+        head = _head(index, shard, cleared=cleared, first=ti.try_number == 1)
+        if head is None or index.has_part(head, shard):
+            return Part(index, head, shard)
+    except WhatsAppError:
+        raise
+    except Exception as error:  # an object store's library has errors of its own
+        log.warning(
+            "There is no index of the shards in %s (%s): this shard reads the whole list.",
+            index.folder,
+            _reason(error),
+        )
+    return None
+
+
+def _is_long(source: Any) -> bool:
+    from airflow_provider_whatsapp.delivery.list_identity import size_of
+    from airflow_provider_whatsapp.delivery.result_parts import Unfinished
+
+    if not hasattr(source, "open") or isinstance(source, Unfinished):
+        return False
+    size = size_of(source)
+    return size is not None and size >= LEAST
+
+
+def _folder(ti: Any, source: Any, results_path: Any, shards: int, options: dict[str, Any]) -> Any:
+    from airflow_provider_whatsapp.operators._delivery import digest
+
+    how = {name: sorted(value) if name == "columns" else value for name, value in options.items()}
+    key = digest(ti.dag_id, ti.run_id, str(source), shards, how)[:12]
+    return results_path.parent / f"{results_path.name}.{key}.shards"
+
+
+def _head(index: ShardIndex, shard: int, *, cleared: bool, first: bool) -> Head | None:
+    """Return the head of the index of the list as it is now; None: the shard has to read the list."""
+    survey = SharedSurvey(index)
+    head = index.load()
+    if head is None:
+        # A later try finds none where all shards have come to their end: one of them alone is no reason to divide.
+        return survey.head() if first or survey.is_claimed() else None
+    if index.is_of_list(head):
+        return head
+    begun = index.load(BEGUN)
+    if begun is None or cleared:  # nobody was sent to by the list as it was
+        return survey.build()
+    if index.has_part(begun, shard):
+        _refuse_change(index, begun, shard)
+    return None
+
+
+def _refuse_change(index: ShardIndex, begun: Head, shard: int) -> None:
+    """Let a list pass which has changed since other shards began only where this shard's people are the same."""
+    as_begun = Recipients(
+        index.source, shard=shard, shards=index.shards, part=Part(index, begun, shard).rows, **index.options
+    )
+    as_it_is = Recipients(index.source, shard=shard, shards=index.shards, **index.options)
+    if as_begun.survey().digest != as_it_is.survey().digest:
+        raise SourceChangedError(
+            f"{index.source.name} was changed after other shards had begun to send to it, and this shard's recipients "
+            "or their values are not what they were",
+            advice="Nobody was sent to by this try. Put the list back as it was and clear the task; or clear all "
+            "shards with resend_on_clear=True to send the new list to everybody.",
+        )
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or f"{type(error).__name__}: {str(error)[:200]}"
