@@ -83,7 +83,6 @@ class Delivery:
         self._later = later
         self._callback_data = callback_data
         self._clear_up = clear_up
-        self._waiting: set[str] = set()
         self._todo: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
         # Apart from what wakes this thread: what comes out of a queue is lost when a time-out strikes just then.
         self._done: deque[tuple[Row, Outcome]] = deque()
@@ -94,7 +93,6 @@ class Delivery:
         self._out: dict[int, Row] = {}
         self._workers = 0
         self._told = Places()
-        self._passed: dict[str, int] = {}
         # The first message goes alone: what all would meet is met once.
         self._limit = 1
 
@@ -142,26 +140,22 @@ class Delivery:
                 if batch:
                     self._claim(batch, report)
                     uncommitted_since = None
-            if not self._out:
-                if exhausted or self._stop.is_set():
-                    break
-                continue
+            if not self._out:  # where nobody is out, the window lets at least one be claimed: nobody is left
+                break
             if self._collect(report, COMMIT_AFTER) and uncommitted_since is None:
                 uncommitted_since = time.monotonic()
             if uncommitted_since is not None and time.monotonic() - uncommitted_since > COMMIT_AFTER:
                 self._commit(report)
                 uncommitted_since = None
-        self._commit(report)
-        self._give_up(report)
+        if self._book.has_time():
+            self._commit(report)
+        else:  # a write that keeps to the time would be given up at once
+            self._wind_up(report)
 
     def _claim(self, batch: Sequence[Row], report: Report) -> None:
         """Make claims durable, with all answers that have come, and hand them to the threads, which heed a stop."""
         self._collect(report, 0.0)
         self._book.claim(batch)
-        for group, position in self._passed.items():
-            if group not in self._waiting:
-                self._ledger.pass_by(position, group)
-        self._passed = {}
         self._commit(report)
         self._dispatch(batch)
 
@@ -187,17 +181,10 @@ class Delivery:
             if row is None:
                 break
             outcome = self._settled(row)
-            if outcome is None:
-                if self._later is None or not self._later(row.group):
-                    batch.append(row)
-                else:
-                    self._waiting.add(row.group)
-                continue
-            if batch:  # the mark must not pass somebody who is not claimed yet
-                self._passed[row.group] = row.position
-            elif row.group not in self._waiting:  # nor somebody who waits
-                self._ledger.pass_by(row.position, row.group)
-            self._tell(row, outcome, report, now=False)
+            if outcome is not None:
+                self._tell(row, outcome, report, now=False)
+            elif self._later is None or not self._later(row.group):
+                batch.append(row)
         return batch
 
     def _settled(self, row: Row) -> Outcome | None:

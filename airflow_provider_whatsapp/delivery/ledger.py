@@ -5,7 +5,7 @@ The rule: a claim is durable before the request leaves, a result is written afte
 has no result when a later try begins is *unknown*: it may have left.
 
 Recipients are known by their position in the source, read in the same order each time (a digest makes sure of it).
-One record, the head, holds how far the reading has got, the positions that are claimed, and notes on those that did
+One record, the head, holds how far the claims have got, the positions that are claimed, and notes on those that did
 not simply succeed. Whoever lies before the mark without claim or note was sent to. So the ledger's size follows what is
 in flight and what failed, and no phone number is in it, unless it is told to keep the ids of messages (short lists).
 
@@ -259,16 +259,7 @@ class Ledger:
         """
         for position, group in rows:
             self._claimed.add(position)
-            self.pass_by(position, group)
-
-    def pass_by(self, position: int, group: str = "") -> None:
-        """
-        Move the mark past a recipient who is not to be sent to, or has a claim or note.
-
-        :param position: Their place in the source.
-        :param group: Their group.
-        """
-        self._marks[group] = max(self._marks.get(group, 0), position + 1)
+            self._marks[group] = max(self._marks.get(group, 0), position + 1)
 
     def record(self, position: int, note: Note) -> None:
         """

@@ -81,8 +81,6 @@ class Machine(RuleBasedStateMachine):
                     self.allowed[row[0]] += 1
                 self.ledger.claim([row])
                 self.drawn.append(row[0])
-            else:
-                self.ledger.pass_by(*row)
 
     @rule(mode=st.sampled_from(["well", "well", "refuses", "loses the answer"]))
     def flush(self, mode):

@@ -20,6 +20,7 @@ from airflow_provider_whatsapp.client.errors import (
     RateLimitError,
     RecipientError,
     ServerError,
+    WhatsAppError,
 )
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
 from airflow_provider_whatsapp.delivery import engine
@@ -407,3 +408,72 @@ def test_a_try_finds_its_turn_at_once_however_many_there_were_before():
     begun(store, 1, 9)
 
     assert sorted(key for key in looks if key.endswith("taken")) == ["8/taken", "9/taken"]
+
+
+def test_a_claim_s_write_takes_the_answers_along_that_have_come():
+    """One write serves both: it is the dearest part of a delivery."""
+    store = Kept()
+    delivery, report = delivery_of(begun(store, 2), Sends()), Report()
+    first, second = rows(2)
+    delivery._out[0] = first
+    delivery._done.append((first, Outcome(first.to, "sent")))
+    delivery._claim([second], report)
+    delivery._dismiss()
+
+    assert (store.head["sent"], store.head["claimed"]) == (1, [1])
+
+
+def test_an_answer_that_has_not_come_when_the_time_is_over_is_unknown(monkeypatch):
+    monkeypatch.setattr(engine, "COMMIT_AFTER", 0.01)
+    monkeypatch.setattr(engine, "GRACE", 0.05)
+    store, over = Kept(), threading.Event()
+
+    def hold(to):
+        delivery.stop()
+        over.wait(20)
+
+    delivery = delivery_of(begun(store, 2), Sends(hold))
+    report = delivery.run(rows(2), Report())
+    over.set()
+
+    assert [outcome.status for outcome in report.outcomes] == ["unknown", "skipped"]
+    assert store.head["claimed"] == [0], "a later try finds it"
+
+
+def test_a_list_that_can_no_longer_be_read_stops_the_delivery():
+    """Nobody behind that place is sent to, though the source would go on."""
+
+    class Broken:
+        def __init__(self):
+            self.left = [rows(1)[0], WhatsAppError("the list is another one now"), rows(3)[2]]
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            if not self.left:
+                raise StopIteration
+            found = self.left.pop(0)
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+    report = delivery_of(begun(Kept(), 3), send := Sends()).run(Broken(), Report())
+
+    assert send.to == ["15550000000"]
+    assert str(report.stopped) == "the list is another one now"
+    assert report.reasons == {"stopped": 1}
+
+
+def test_those_who_need_no_message_leave_no_trace_in_the_ledger():
+    """The mark goes with the claims alone, so whoever is passed by is judged again by each try."""
+    store = Kept()
+    several = [
+        *rows(2),
+        Row(2, "x", error=PayloadError("is no number", field="to")),
+        Row(3, "1", skip="duplicate"),
+    ]
+    delivery_of(begun(store, 4), Sends()).run(several, Report())
+
+    assert store.head["marks"] == {"": 2}
+    assert store.head["notes"] == []

@@ -607,3 +607,10 @@ def test_a_failure_that_cannot_be_left_to_its_recipients_is_told_by_the_next_mes
     scene.run((31, scene.begin(failure(run="r3"), 8, gap=0)))
 
     assert scene.hook.sent == [(31, "1", "it happened (2 more failures: load, load)")]
+
+
+def test_a_national_number_is_read_as_the_connection_says(scene):
+    scene.hook.client.config.default_country = "DE"
+    scene.run((0, scene.begin(failure(), to="0170 1234568")))
+
+    assert [to for _, to, _ in scene.hook.sent] == ["8"]
