@@ -95,6 +95,8 @@ class Delivery:
         self._told = Places()
         # The first message goes alone: what all would meet is met once.
         self._limit = 1
+        if rules.recall:
+            self.halt()
 
     def halt(self) -> None:
         """Send to nobody else; what is on its way is waited for as long as it takes."""
@@ -219,7 +221,7 @@ class Delivery:
         return None
 
     def _wanted(self, row: Row, note: Note) -> bool:
-        if row.skip is not None:
+        if row.skip is not None or self._rules.recall:
             return False
         if note.status == "unknown":
             return self._rules.on_unknown == "resend"

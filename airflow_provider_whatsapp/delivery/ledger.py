@@ -93,6 +93,11 @@ class Ledger:
         return int(self._head.get("epoch", 0))
 
     @property
+    def since(self) -> int:
+        """The first epoch that counts: what left in an earlier one was sent before a clear that sent to everybody."""
+        return int(self._head.get("since", 0))
+
+    @property
     def claimed(self) -> int:
         """How many are claimed without a result."""
         return len(self._claimed)
@@ -145,6 +150,40 @@ class Ledger:
         }
         return "cleared" if cleared else "again"
 
+    def reopen(self, source: str) -> None:
+        """
+        Read what this try has written, to report it; nothing is to be sent.
+
+        :param source: Digest of the recipients in their order.
+        :raises SourceChangedError: They are not those that were sent to.
+        :raises LedgerError: The store failed, or has lost the ledger, or another try has taken over.
+        """
+        if not self.store.exclusive:
+            self._take_turn()
+        if not self._load():
+            raise LedgerError(f"{self.store.name} has lost this task", permanent=True)
+        if source != self._head["source"]:
+            raise SourceChangedError(
+                "the list of recipients changed while the task waited for delivery",
+                advice="Keep it until the task has ended. Put it back and clear the task: nobody is sent to twice.",
+            )
+
+    def note_failure(self, position: int, epoch: int, note: Note) -> bool:
+        """
+        Note that a message which WhatsApp had accepted failed later, and return whether that was news.
+
+        :param position: The recipient's place in the source.
+        :param epoch: In which that message left.
+        :param note: Why it failed.
+        """
+        known = self._earlier.get(position)
+        if known and (known.status != "sent" or known.facts.get("epoch", 0) > epoch):
+            return False
+        self._head["sent"] = max(0, self.sent - 1)
+        self._earlier[position] = note
+        self._keep(position, note)
+        return True
+
     def _next_epoch(self, this: Try) -> int:
         # A deferred task comes back as the same try; a store that forgets knows the try's number alone.
         return max(self._turn, self.epoch + 1, this.number)
@@ -177,6 +216,7 @@ class Ledger:
         self._head = {
             "v": VERSION,
             "epoch": self._next_epoch(this),
+            "since": self._next_epoch(this),
             "source": job.source,
             "message": job.message,
             "total": job.total,

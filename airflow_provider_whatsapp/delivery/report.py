@@ -37,6 +37,7 @@ class Outcome:
     :param error: Why not.
     :param reason: Why skipped: ``duplicate``, ``suppressed`` or ``stopped`` (the delivery ended before).
     :param callback_data: What the message carries and Meta repeats in its statuses, where it left or may have.
+    :param reached: ``delivered`` or ``read``, where a receipt says so; None: not known.
     """
 
     to: str = field(repr=False)
@@ -45,6 +46,7 @@ class Outcome:
     error: errors.WhatsAppError | None = None
     reason: str | None = None
     callback_data: str | None = field(default=None, repr=False)
+    reached: str | None = None
 
     @property
     def again(self) -> bool:
@@ -55,7 +57,7 @@ class Outcome:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the outcome as JSON primitives."""
-        row: dict[str, Any] = {"to": self.to, "status": self.status}
+        row: dict[str, Any] = {"to": self.to, "status": self.reached or self.status}
         if self.sent is not None:
             row |= {"message_id": self.sent.message_id, "wa_id": self.sent.wa_id}
             if self.sent.message_status:

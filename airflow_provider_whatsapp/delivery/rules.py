@@ -22,6 +22,7 @@ class Rules:
     :param rate: Messages per second that the account allows; 0: no limit.
     :param run: Failures in a row, of the same cause that is not the recipient's, that end the delivery.
     :param away: Seconds that answers wait for a ledger that cannot be written.
+    :param recall: Send to nobody: only report what the ledger knows of everybody.
     """
 
     on_unknown: OnUnknown = "report"
@@ -31,6 +32,7 @@ class Rules:
     rate: float = 0.0
     run: int = 5
     away: float = AWAY
+    recall: bool = False
 
     @property
     def in_flight(self) -> int:

@@ -75,6 +75,20 @@ def opened_event_store() -> Iterator[EventStore | None]:
         store.close()
 
 
+async def aevent_store_url(conn_id: str) -> URL:
+    """
+    Return the URL of an event store to a coroutine, its connection looked up without blocking the loop.
+
+    :param conn_id: The Airflow connection.
+    :raises ConfigurationError: It names no database.
+    :raises AirflowNotFoundException: There is none of this ID.
+    """
+    from airflow_provider_whatsapp._compat import aget_connection
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import _pool
+
+    return database_url(conn_id, await aget_connection(conn_id, _pool()))
+
+
 def database_url(conn_id: str, connection: Connection) -> URL:
     """
     Return the URL of an Airflow connection's database.

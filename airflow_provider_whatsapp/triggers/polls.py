@@ -15,7 +15,7 @@ import time
 import weakref
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook, in_fair_thread, in_thread
 
@@ -48,6 +48,35 @@ class Account:
     waba_id: str | None = None
     phone_number_id: str | None = None
 
+    async def look_up(self) -> WhatsAppClient:
+        """Return the connection's client, which repeats no request: the next poll does."""
+        hook = MatonWhatsAppHook(
+            self.conn_id, waba_id=self.waba_id, phone_number_id=self.phone_number_id
+        )
+        return await in_thread(_patient, await hook.aclient())
+
+    def identity(self, client: WhatsAppClient) -> Hashable:
+        """
+        Return what tells what is polled from others: two connections to the same share one poll.
+
+        :param client: From :meth:`look_up`.
+        """
+        return _identity(client)
+
+
+class Source(Protocol):
+    """What can be polled, by the Airflow connection that leads to it."""
+
+    @property
+    def conn_id(self) -> str:
+        """The Airflow connection."""
+
+    async def look_up(self) -> Any:
+        """Return what a poll asks."""
+
+    def identity(self, found: Any, /) -> Hashable:
+        """Return what tells it from others."""
+
 
 class Subscriber(abc.ABC):
     """One waiting trigger: what it waits for, and the news for it."""
@@ -69,14 +98,14 @@ class Poll(abc.ABC):
     """
     One account polled at one interval.
 
-    :param client: The account's client; a failed request is not repeated before the next poll.
+    :param client: What is asked, the account's client say; a failed request is not repeated before the next poll.
     :param interval: Seconds between two polls.
     :param conn_id: The Airflow connection, whose share of the threads it polls in.
     """
 
     kind: ClassVar[str]
 
-    def __init__(self, client: WhatsAppClient, interval: float, conn_id: str = "") -> None:
+    def __init__(self, client: Any, interval: float, conn_id: str = "") -> None:
         self.client = client
         self.conn_id = conn_id
         self.interval = interval
@@ -99,8 +128,6 @@ class Poll(abc.ABC):
 
         :param wait: Seconds until the first poll.
         """
-        from airflow_provider_whatsapp.client.errors import WhatsAppError
-
         failures = 0
         await asyncio.sleep(wait)
         while self.subscribers:
@@ -113,12 +140,26 @@ class Poll(abc.ABC):
             except Exception as error:
                 failures += 1
                 pause = self._back_off(failures, error)
-                passing = isinstance(error, WhatsAppError) and not error.permanent
-                news = [] if passing else [(subscriber, error) for subscriber in waiting]
+                news = self.failed(error, waiting)
                 for subscriber in waiting:
                     subscriber.last = str(error)
             await _deliver(news)
             await asyncio.sleep(max(0.0, self.began + pause - time.monotonic()))
+
+    def failed(self, error: Exception, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
+        """
+        Return the news of a poll that failed: what may pass is none.
+
+        :param error: What it failed with.
+        :param subscribers: Who waits.
+        """
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+
+        passing = isinstance(error, WhatsAppError) and not error.permanent
+        return [] if passing else [(subscriber, error) for subscriber in subscribers]
+
+    def close(self) -> None:
+        """Let go of what the poll holds, once nobody waits any more."""
 
     def _back_off(self, failures: int, error: Exception) -> float:
         doubled: float = self.interval * min(2**failures, MAX_BACK_OFF)
@@ -137,16 +178,13 @@ class _LookUp:
     """One connection's look-up, and for how long it serves."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    found: WhatsAppClient | Exception | None = None
+    found: Any = None
     until: float = 0.0
 
-    async def client(self, account: Account) -> WhatsAppClient:
+    async def client(self, account: Source) -> Any:
         if self.found is None or time.monotonic() >= self.until:
-            hook = MatonWhatsAppHook(
-                account.conn_id, waba_id=account.waba_id, phone_number_id=account.phone_number_id
-            )
             try:
-                self.found = await in_thread(_patient, await hook.aclient())
+                self.found = await account.look_up()
             except Exception as error:
                 self.found = error
             life = FAILED_LIFE if isinstance(self.found, Exception) else LOOK_UP_LIFE
@@ -160,23 +198,23 @@ class _LookUp:
 class _Hub:
     """What the triggers of one event loop share."""
 
-    look_ups: dict[Account, _LookUp] = field(default_factory=dict)
+    look_ups: dict[Source, _LookUp] = field(default_factory=dict)
     polls: dict[tuple[Any, ...], Poll] = field(default_factory=dict)
     ended: dict[tuple[Any, ...], float] = field(default_factory=dict)
 
-    async def client(self, account: Account) -> WhatsAppClient:
+    async def client(self, account: Source) -> Any:
         """Return an account's client; its connection is looked up once for all that ask within a minute."""
         look_up = self.look_ups.setdefault(account, _LookUp())
         # Those who wait for a lock are let in one by one, so that a thousand do not hold up the loop together.
         async with look_up.lock:
             return await look_up.client(account)
 
-    def poll(self, kind: type[Poll], client: WhatsAppClient, interval: float, conn_id: str) -> Poll:
+    def poll(self, kind: type[Poll], account: Source, client: Any, interval: float) -> Poll:
         """Return the poll of an account, made if there is none; it never begins sooner than its interval allows."""
-        key = (kind.kind, _identity(client), interval)
+        key = (kind.kind, account.identity(client), interval)
         found = self.polls.get(key)
         if found is None or found.task is None or found.task.done():
-            found = kind(client, interval, conn_id)
+            found = kind(client, interval, account.conn_id)
             now = time.monotonic()
             self.ended = {old: at for old, at in self.ended.items() if now - at < old[-1]}
             found.began = self.ended.get(key, float("-inf"))
@@ -195,6 +233,7 @@ class _Hub:
             del self.polls[key]
         if poll.task is not None:
             poll.task.cancel()
+        poll.close()
 
 
 def _patient(client: WhatsAppClient) -> WhatsAppClient:
@@ -214,7 +253,7 @@ _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Hub] = weakref.Weak
 
 @asynccontextmanager
 async def subscription(
-    kind: type[Poll], account: Account, interval: float, subscriber: Subscriber
+    kind: type[Poll], account: Source, interval: float, subscriber: Subscriber
 ) -> AsyncIterator[None]:
     """
     Wait at an account's poll for as long as the block lasts; news come to ``subscriber.news``.
@@ -226,7 +265,7 @@ async def subscription(
     :raises ConfigurationError: The connection lacks something.
     """
     hub = _hubs.setdefault(asyncio.get_running_loop(), _Hub())
-    poll = hub.poll(kind, await hub.client(account), interval, account.conn_id)
+    poll = hub.poll(kind, account, await hub.client(account), interval)
     poll.subscribers.add(subscriber)
     try:
         yield

@@ -1,0 +1,319 @@
+"""How far messages got after WhatsApp had accepted them, and the report that counts it."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from airflow_provider_whatsapp.client.masking import clean_line, mask_numbers
+from airflow_provider_whatsapp.client.resources.messages import SentMessage
+from airflow_provider_whatsapp.delivery.callback_data import parse_callback_data
+from airflow_provider_whatsapp.delivery.ledger import Note
+from airflow_provider_whatsapp.delivery.report import SHOWN_FAILURES, Outcome, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from airflow_provider_whatsapp.client.errors import WhatsAppError
+    from airflow_provider_whatsapp.events.receipts import Counts, Receipt
+    from airflow_provider_whatsapp.events.store import EventStore
+
+WaitFor = Literal["accepted", "sent", "delivered", "read"]
+STEPS: tuple[WaitFor, ...] = ("accepted", "sent", "delivered", "read")
+"""How far a message gets; a message that got to one has got to all before it."""
+NAMED = 10
+"""Recipients that one error names; the others are in the log and the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """
+    How far one message got.
+
+    :param status: ``accepted``, ``sent``, ``delivered``, ``read`` or ``failed``.
+    :param message_id: Its wamid.
+    :param error: Why it failed.
+    :param verified: Whether what says so was signed, or asked of WhatsApp itself.
+    """
+
+    status: str
+    message_id: str
+    error: WhatsAppError | None = None
+    verified: bool = True
+
+    def is_settled(self, wait_for: str) -> bool:
+        """
+        Say whether nothing more has to be waited for.
+
+        :param wait_for: How far it has to get.
+        """
+        return self.status == "failed" or STEPS.index(_step(self.status)) >= STEPS.index(_step(wait_for))
+
+
+def _step(word: str) -> WaitFor:
+    return word if word in STEPS else "accepted"  # type: ignore[return-value]
+
+
+class Arrivals(Protocol):
+    """Where it is known how far messages got."""
+
+    def find(self, outcome: Outcome, position: int) -> Arrival | None:
+        """Return what is known of one recipient's message; called in the order of the recipients."""
+
+
+def late_error(code: int | None, title: str | None, details: str | None) -> WhatsAppError:
+    """
+    Return the error of a message that WhatsApp accepted and could not deliver.
+
+    :param code: WhatsApp's code.
+    :param title: The error's title.
+    :param details: Its explanation.
+    """
+    from airflow_provider_whatsapp.client.error_codes import look_up
+
+    info = look_up(code)
+    said = clean_line(title) if title else info.meaning
+    message = f"WhatsApp accepted the message and did not deliver it: {said}"
+    own = clean_line(details) if details else info.meaning
+    return info.error(message, code=code, details=own, advice=info.advice, permanent=True)
+
+
+def settled(counts: Counts, wait_for: str) -> int:
+    """
+    Return of how many nothing more has to be waited for.
+
+    :param counts: How many got how far.
+    :param wait_for: How far they have to get.
+    """
+    far = {"sent": counts.sent, "delivered": counts.delivered, "read": counts.read}
+    return counts.failed + sum(far[step] for step in STEPS[max(1, STEPS.index(_step(wait_for))) :])
+
+
+class StoreArrivals:
+    """
+    What the event store's receipts say of a send whose messages carry this package's callback data.
+
+    :param store: The event store.
+    :param send_hash: The send.
+    :param since: The first epoch that counts.
+    """
+
+    def __init__(self, store: EventStore, send_hash: str, since: int) -> None:
+        self._since = since
+        self._positions = _by_position(store, send_hash)
+        self._next = next(self._positions, None)
+
+    def find(self, outcome: Outcome, position: int) -> Arrival | None:
+        """
+        Return what is known of one recipient's message; positions only rise.
+
+        :param outcome: What the ledger knows of the recipient.
+        :param position: Their place in the list.
+        """
+        while self._next is not None and self._next[0] < position:
+            self._next = next(self._positions, None)
+        if self._next is None or self._next[0] != position:
+            return None
+        found = _furthest(self._next[1], self._since)
+        carried = parse_callback_data(outcome.callback_data or "")
+        if found is None or (carried is not None and _is_older(found, carried[1])):
+            return None
+        return _of_receipt(found)
+
+
+def _by_position(store: EventStore, send_hash: str) -> Iterator[tuple[int, list[Receipt]]]:
+    from airflow_provider_whatsapp.events.receipts import read_receipts
+
+    receipts = read_receipts(store, send_hash)
+    for position, own in itertools.groupby(receipts, key=lambda receipt: receipt.position or 0):
+        yield position, list(own)
+
+
+def _furthest(receipts: Sequence[Receipt], since: int) -> Receipt | None:
+    """Return what says most of a position, of the epochs that count."""
+    own = (receipt for receipt in receipts if (receipt.epoch or 0) >= since)
+    return max(own, key=lambda receipt: receipt.order, default=None)
+
+
+def _is_older(receipt: Receipt, epoch: int) -> bool:
+    """Say whether a receipt speaks of an earlier message that did not arrive."""
+    return (receipt.epoch or 0) < epoch and receipt.status not in ("delivered", "read")
+
+
+def _of_receipt(receipt: Receipt) -> Arrival:
+    error = None
+    if receipt.status == "failed":
+        error = late_error(receipt.error_code, receipt.error_title, receipt.error_details)
+    return Arrival(receipt.status, receipt.message_id, error, receipt.verified)
+
+
+class KnownArrivals:
+    """
+    What was asked for single messages by their IDs.
+
+    :param found: By wamid.
+    """
+
+    def __init__(self, found: Mapping[str, Arrival]) -> None:
+        self._found = found
+
+    def find(self, outcome: Outcome, position: int) -> Arrival | None:
+        """
+        Return what is known of one recipient's message.
+
+        :param outcome: What the ledger knows of the recipient.
+        :param position: Not looked at.
+        """
+        return None if outcome.sent is None else self._found.get(outcome.sent.message_id)
+
+
+def arrivals_in_store(store: EventStore, message_ids: Sequence[str]) -> dict[str, Arrival]:
+    """
+    Return how far single messages got, by the event store.
+
+    :param store: The event store.
+    :param message_ids: wamids.
+    :raises StoreError: The database cannot be reached, or refuses.
+    """
+    from airflow_provider_whatsapp.events.receipts import receipts_of
+
+    return {name: _of_receipt(found) for name, found in receipts_of(store, message_ids).items()}
+
+
+def arrivals_in_history(
+    status_of: Callable[[str], Mapping[str, Any]], message_ids: Sequence[str]
+) -> dict[str, Arrival]:
+    """
+    Return how far single messages got, by WhatsApp's message history; one request for each.
+
+    :param status_of: Asks the history for one message.
+    :param message_ids: wamids.
+    :raises WhatsAppError: The history did not answer, or is closed to this connection.
+    """
+    from airflow_provider_whatsapp.client.errors import NotFoundError
+
+    found = {}
+    for message_id in message_ids:
+        try:
+            fact = status_of(message_id)
+        except NotFoundError as error:
+            if error.http_status is not None:  # the endpoint itself, not the message
+                raise
+            continue
+        status = "failed" if fact.get("status") == "deleted" else str(fact.get("status"))
+        error = _of_history(fact.get("error")) if status == "failed" else None
+        found[message_id] = Arrival(status, message_id, error)
+    return found
+
+
+def _of_history(said: Any) -> WhatsAppError:
+    """Return the error of a text that begins with WhatsApp's code in brackets, or has none."""
+    text = str(said or "no reason was given")
+    number = text.removeprefix("(#").partition(")")[0] if text.startswith("(#") else ""
+    code = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
+    return late_error(code, text, None)
+
+
+def late_failures(store: EventStore, send_hash: str, since: int) -> Iterator[tuple[int, int, Note]]:
+    """
+    Yield position, epoch and note of whoever certainly got nothing although WhatsApp accepted the message.
+
+    What nobody signed makes nobody sendable: who knows a receiver's URL could have a message sent twice.
+
+    :param store: The event store.
+    :param send_hash: The send.
+    :param since: The first epoch that counts.
+    :raises StoreError: The database cannot be reached, or refuses.
+    """
+    for position, receipts in _by_position(store, send_hash):
+        found = _furthest(receipts, since)
+        if found is not None and found.status == "failed" and found.verified:
+            error = late_error(found.error_code, found.error_title, found.error_details)
+            yield position, found.epoch or 0, Outcome("", "failed", error=error).to_note()
+
+
+@dataclass(slots=True)
+class ArrivalReport(Report):
+    """
+    A report that counts how far the messages got as well.
+
+    ``sent`` are all who were sent to and whose message has not failed since; ``delivered`` are part of them, and
+    ``read`` of those.
+
+    :param arrivals: Knows how far they got; None: nothing is known yet.
+    :param wait_for: How far they have to get.
+    """
+
+    arrivals: Arrivals | None = None
+    wait_for: str = "delivered"
+    accepted: int = 0
+    unsettled: int = 0
+    ids: list[str] = field(default_factory=list)
+    steps: Counter[str] = field(default_factory=Counter)
+    late: list[tuple[str, WhatsAppError]] = field(default_factory=list)
+    late_count: int = 0
+
+    def add(self, outcome: Outcome, position: int) -> None:
+        """
+        Count an outcome, by what is known of its message by now.
+
+        :param outcome: What the ledger knows of one recipient.
+        :param position: Their place in the source.
+        """
+        if outcome.status in ("sent", "unknown"):
+            found = self.arrivals.find(outcome, position) if self.arrivals is not None else None
+            self.accepted += outcome.status == "sent" or found is not None
+            self.unsettled += found is None or not found.is_settled(self.wait_for)
+            if outcome.sent is not None and len(self.ids) < SHOWN_FAILURES:
+                self.ids.append(outcome.sent.message_id)
+            if found is not None:
+                outcome = self._arrived(outcome, found)
+        Report.add(self, outcome, position)
+
+    def _arrived(self, outcome: Outcome, found: Arrival) -> Outcome:
+        if found.status == "failed":
+            error = found.error or late_error(None, None, None)
+            self.late_count += 1
+            if len(self.late) < SHOWN_FAILURES:
+                self.late.append((outcome.to, error))
+            return replace(outcome, status="failed", error=error)
+        step = _step(found.status)
+        for each in STEPS[1 : STEPS.index(step) + 1]:
+            self.steps[each] += 1
+        sent = outcome.sent or SentMessage(message_id=found.message_id, wa_id=None, to=outcome.to)
+        reached = step if step in ("delivered", "read") else None
+        return replace(outcome, status="sent", sent=sent, error=None, reached=reached)
+
+    @property
+    def pending(self) -> int:
+        """How many were sent to, have not failed, and are not known to have got as far as is waited for."""
+        return max(0, self.count("sent") - (self.steps[self.wait_for] if self.wait_for != "accepted" else 0))
+
+    def summary(self) -> str:
+        """Return the counts in words."""
+        far = [f"{self.steps[step]} {step}" for step in STEPS[2:]]
+        return f"{Report.summary(self)}; of {self.accepted} accepted {', '.join(far)}, {self.pending} pending"
+
+    def named(self, show: Callable[[str], str]) -> str:
+        """
+        Say who did not get an accepted message, and why: a sentence for each reason; empty where everybody did.
+
+        :param show: Masks a number.
+        """
+        by_reason: dict[str, list[str]] = {}
+        for to, error in self.late:
+            by_reason.setdefault(mask_numbers(str(error)), []).append(show(to))
+        sentences = []
+        for reason, who in by_reason.items():
+            more = f" and {len(who) - NAMED} more" if len(who) > NAMED else ""
+            sentences.append(f"Not delivered to {', '.join(who[:NAMED])}{more}: {reason}")
+        return " ".join(sentences)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON primitives, fit for XCom."""
+        row = Report.to_dict(self)
+        results = row.pop("results")
+        counts = {"delivered": self.steps["delivered"], "read": self.steps["read"], "pending": self.pending}
+        return row | {"accepted": self.accepted, **counts, "results": results}

@@ -1,0 +1,299 @@
+"""The trigger that waits until the messages of a send have arrived, and the polls that a thousand of them share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_whatsapp.triggers.polls import Account, Poll, Subscriber, subscription
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+
+    from sqlalchemy.engine import URL
+
+    from airflow_provider_whatsapp.delivery.arrivals import Arrival
+    from airflow_provider_whatsapp.events.store import EventStore
+    from airflow_provider_whatsapp.triggers.polls import Source
+
+
+@dataclass(frozen=True)
+class StoreAccount:
+    """
+    The event store that an Airflow connection names.
+
+    :param conn_id: The connection.
+    """
+
+    conn_id: str
+
+    async def look_up(self) -> URL:
+        """Return the store's URL."""
+        from airflow_provider_whatsapp.hooks.event_store import aevent_store_url
+
+        return await aevent_store_url(self.conn_id)
+
+    def identity(self, url: URL) -> Hashable:
+        """
+        Return what tells a store from others.
+
+        :param url: From :meth:`look_up`.
+        """
+        return url
+
+
+@dataclass(frozen=True)
+class _Away:
+    """The store or the history does not answer; the wait goes on."""
+
+    why: str
+
+
+_BACK = "back"
+_SETTLED = "settled"
+
+
+class _Waiting(Subscriber):
+    """One waiting trigger: what it waits for, and of how many nothing more has to be waited for."""
+
+    def __init__(
+        self, *, wait_for: str, target: int, send_hash: str, since: int, message_ids: Sequence[str]
+    ) -> None:
+        super().__init__()
+        self.wait_for = wait_for
+        self.target = target
+        self.send_hash = send_hash
+        self.since = since
+        self.message_ids = message_ids
+        self.away = False
+        self._settled: set[str] = set()
+
+    @property
+    def open_ids(self) -> list[str]:
+        """The messages that have not arrived yet, where they are known by their IDs."""
+        return [each for each in self.message_ids if each not in self._settled]
+
+    def take(self, found: Mapping[str, Arrival]) -> int:
+        """Take what was found of single messages, and return how many are settled."""
+        self._settled |= {name for name, each in found.items() if each.is_settled(self.wait_for)}
+        return len(self._settled)
+
+    def judge(self, found: int) -> str | None:
+        """
+        Return the news in a count.
+
+        :param found: How many are settled.
+        """
+        self.last = f"{found} of {self.target} are known"
+        was_away, self.away = self.away, False
+        if found >= self.target:
+            return _SETTLED
+        return _BACK if was_away else None
+
+
+class _PatientPoll(Poll):
+    """A poll that nothing ends: whatever it fails with, the triggers wait on, and each says so once."""
+
+    subscribers: set[Subscriber]
+
+    def failed(self, error: Exception, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
+        """
+        Return the news of a failure for those who have not heard of it.
+
+        :param error: What the poll failed with.
+        :param subscribers: Who waits.
+        """
+        news: list[tuple[Subscriber, Any]] = []
+        for subscriber in subscribers:
+            if isinstance(subscriber, _Waiting) and not subscriber.away:
+                subscriber.away = True
+                news.append((subscriber, _Away(_said(error))))
+        return news
+
+
+class StorePoll(_PatientPoll):
+    """Counts in the event store how far all sends got that are waited for, in one query for 500 of them."""
+
+    kind: ClassVar[str] = "receipts"
+    _store: EventStore | None = None
+
+    def ask(self, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
+        """
+        Ask the store once.
+
+        :param subscribers: Who waits.
+        :raises StoreError: It does not answer.
+        """
+        from airflow_provider_whatsapp.delivery.arrivals import arrivals_in_store, settled
+        from airflow_provider_whatsapp.events.receipts import count_receipts
+        from airflow_provider_whatsapp.events.store import EventStore
+
+        if self._store is None:
+            self._store = EventStore.open(self.client, pool_size=1)
+        waiting = [each for each in subscribers if isinstance(each, _Waiting)]
+        since = {each.send_hash: each.since for each in waiting if each.send_hash and each.since > 1}
+        counts = count_receipts(
+            self._store, dict.fromkeys(each.send_hash for each in waiting if each.send_hash), since=since
+        )
+        ids = list(dict.fromkeys(name for each in waiting for name in each.open_ids))
+        found = arrivals_in_store(self._store, ids) if ids else {}
+        news: list[tuple[Subscriber, Any]] = []
+        for each in waiting:
+            if each.send_hash:
+                item = each.judge(settled(counts[each.send_hash], each.wait_for))
+            else:
+                item = each.judge(each.take({name: found[name] for name in each.open_ids if name in found}))
+            if item is not None:
+                news.append((each, item))
+        return news
+
+    def close(self) -> None:
+        """Close the connection to the store."""
+        if self._store is not None:
+            self._store.close()
+
+
+class HistoryPoll(_PatientPoll):
+    """Asks WhatsApp's message history for each message that has not arrived yet."""
+
+    kind: ClassVar[str] = "history"
+
+    def ask(self, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
+        """
+        Ask for each message once, however many wait for it.
+
+        :param subscribers: Who waits.
+        :raises WhatsAppError: The history does not answer.
+        """
+        from airflow_provider_whatsapp.delivery.arrivals import arrivals_in_history
+
+        waiting = [each for each in subscribers if isinstance(each, _Waiting)]
+        ids = list(dict.fromkeys(name for each in waiting for name in each.open_ids))
+        found = arrivals_in_history(self.client.history.status, ids)
+        news: list[tuple[Subscriber, Any]] = []
+        for each in waiting:
+            item = each.judge(each.take({name: found[name] for name in each.open_ids if name in found}))
+            if item is not None:
+                news.append((each, item))
+        return news
+
+
+def _said(error: Exception) -> str:
+    """Return what an error says where it is one of ours: others may show a URL with its password."""
+    from airflow_provider_whatsapp.client.errors import WhatsAppError
+
+    return str(error) if isinstance(error, WhatsAppError) else type(error).__name__
+
+
+class DeliveryTrigger(BaseTrigger):
+    """
+    Wait until the messages of a send have got as far as wanted or have failed, or the time is over.
+
+    It carries the send's hash and a count, so its row is as small for 100,000 messages as for one. It ends with one
+    event: ``{"state": "settled" | "timeout", "message": ...}``. A store that is away is waited for.
+
+    :param wait_for: ``sent``, ``delivered`` or ``read``.
+    :param target: How many messages have to be settled.
+    :param poke_interval: Seconds between two polls.
+    :param end_time: Unix time in seconds at which to give up.
+    :param not_before: Unix time in seconds of the first poll.
+    :param events_conn_id: Airflow connection of the event store; None: the message history is asked.
+    :param send_hash: What the messages' callback data begins with; empty: they are known by their IDs.
+    :param since: The first epoch that counts.
+    :param message_ids: wamids of 100 messages at most, where no hash leads to them.
+    :param maton_conn_id: The Airflow connection whose message history is asked.
+    :param phone_number_id: Sender; None: that connection's.
+    """
+
+    def __init__(
+        self,
+        *,
+        wait_for: str,
+        target: int,
+        poke_interval: float,
+        end_time: float,
+        not_before: float = 0.0,
+        events_conn_id: str | None = None,
+        send_hash: str = "",
+        since: int = 0,
+        message_ids: Sequence[str] = (),
+        maton_conn_id: str = "",
+        phone_number_id: str | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
+        self.wait_for = wait_for
+        self.target = target
+        self.poke_interval = poke_interval
+        self.end_time = end_time
+        self.not_before = not_before
+        self.events_conn_id = events_conn_id
+        self.send_hash = send_hash
+        self.since = since
+        self.message_ids = list(message_ids)
+        self.maton_conn_id = maton_conn_id
+        self.phone_number_id = phone_number_id
+        self._away = False
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what Airflow stores to make this trigger again; no secret is among it."""
+        names = (
+            *("wait_for", "target", "poke_interval", "end_time", "not_before", "events_conn_id", "send_hash"),
+            *("since", "message_ids", "maton_conn_id", "phone_number_id"),
+        )
+        return f"{type(self).__module__}.{type(self).__qualname__}", {
+            name: getattr(self, name) for name in names
+        }
+
+    def __repr__(self) -> str:
+        from airflow_provider_whatsapp.client.masking import mask_id
+
+        classpath, kwargs = self.serialize()
+        shown = {**kwargs, "message_ids": [mask_id(message_id) for message_id in self.message_ids]}
+        return str(self.repr(classpath, shown))
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and yield the one event."""
+        waiting = _Waiting(
+            wait_for=self.wait_for,
+            target=self.target,
+            send_hash=self.send_hash,
+            since=self.since,
+            message_ids=self.message_ids,
+        )
+        try:
+            async with asyncio.timeout(max(0.0, self.end_time - time.time())):
+                await asyncio.sleep(max(0.0, self.not_before - time.time()))
+                await self._wait(waiting)
+        except TimeoutError:
+            yield TriggerEvent({"state": "timeout", "message": waiting.last})  # type: ignore[call-arg]
+        else:
+            yield TriggerEvent({"state": "settled", "message": waiting.last})  # type: ignore[call-arg]
+
+    async def _wait(self, waiting: _Waiting) -> None:
+        """Return when enough is known; what cannot be reached is tried again until the time is over."""
+        kind: type[Poll] = HistoryPoll
+        source: Source = Account(self.maton_conn_id, phone_number_id=self.phone_number_id)
+        if self.events_conn_id is not None:
+            kind, source = StorePoll, StoreAccount(self.events_conn_id)
+        while True:
+            try:
+                async with subscription(kind, source, self.poke_interval, waiting):
+                    while (news := await waiting.news.get()) != _SETTLED:
+                        self._say(news)
+                    return
+            except Exception as error:  # the connection cannot be looked up just now
+                self._say(_Away(_said(error)))
+                await asyncio.sleep(self.poke_interval)
+
+    def _say(self, news: Any) -> None:
+        """Log once that what is asked is away, and once that it is back."""
+        if isinstance(news, _Away) and not self._away:
+            self._away = True
+            self.log.warning("WhatsApp: not known how far the messages got, the task waits on: %s", news.why)
+        elif news == _BACK and self._away:
+            self._away = False
+            self.log.info("WhatsApp: it can be asked again how far the messages got.")
