@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from airflow_provider_whatsapp.client.masking import clean_line, mask_numbers
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
 from airflow_provider_whatsapp.delivery.callback_data import parse_callback_data
-from airflow_provider_whatsapp.delivery.ledger import Note
 from airflow_provider_whatsapp.delivery.report import SHOWN_FAILURES, Outcome, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from airflow_provider_whatsapp.client.errors import WhatsAppError
+    from airflow_provider_whatsapp.delivery.ledger import Note
     from airflow_provider_whatsapp.events.receipts import Counts, Receipt
     from airflow_provider_whatsapp.events.store import EventStore
 
@@ -51,9 +51,14 @@ class Arrival:
         """
         return self.status == "failed" or STEPS.index(_step(self.status)) >= STEPS.index(_step(wait_for))
 
+    @property
+    def clears_up(self) -> bool:
+        """Whether it says what became of a message whose answer was lost: nobody believes an unsigned failure."""
+        return self.verified or self.status != "failed"
+
 
 def _step(word: str) -> WaitFor:
-    return word if word in STEPS else "accepted"  # type: ignore[return-value]
+    return next((step for step in STEPS if step == word), "accepted")
 
 
 class Arrivals(Protocol):
@@ -203,8 +208,8 @@ def arrivals_in_history(
                 raise
             continue
         status = "failed" if fact.get("status") == "deleted" else str(fact.get("status"))
-        error = _of_history(fact.get("error")) if status == "failed" else None
-        found[message_id] = Arrival(status, message_id, error)
+        why = _of_history(fact.get("error")) if status == "failed" else None
+        found[message_id] = Arrival(status, message_id, why)
     return found
 
 
@@ -244,11 +249,14 @@ class ArrivalReport(Report):
 
     :param arrivals: Knows how far they got; None: nothing is known yet.
     :param wait_for: How far they have to get.
+    :param by_id: Messages without an ID cannot be found.
     """
 
     arrivals: Arrivals | None = None
     wait_for: str = "delivered"
+    by_id: bool = False
     accepted: int = 0
+    awaited: int = 0
     unsettled: int = 0
     ids: list[str] = field(default_factory=list)
     steps: Counter[str] = field(default_factory=Counter)
@@ -264,8 +272,12 @@ class ArrivalReport(Report):
         """
         if outcome.status in ("sent", "unknown"):
             found = self.arrivals.find(outcome, position) if self.arrivals is not None else None
+            if outcome.status == "unknown" and found is not None and not found.clears_up:
+                found = None
             self.accepted += outcome.status == "sent" or found is not None
-            self.unsettled += found is None or not found.is_settled(self.wait_for)
+            if outcome.sent is not None or not self.by_id:
+                self.awaited += 1
+                self.unsettled += found is None or not found.is_settled(self.wait_for)
             if outcome.sent is not None and len(self.ids) < SHOWN_FAILURES:
                 self.ids.append(outcome.sent.message_id)
             if found is not None:

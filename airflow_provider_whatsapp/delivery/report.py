@@ -12,7 +12,7 @@ from airflow_provider_whatsapp.client.resources.messages import SentMessage
 from airflow_provider_whatsapp.delivery.ledger import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from airflow_provider_whatsapp.delivery.routing import Router
 
@@ -184,6 +184,14 @@ class Report:
         held = f"{self.held} held for quality assessment" if self.held else ""
         more = ", ".join(filter(None, (held, self.route.summary() if self.route is not None else "")))
         return f"{', '.join(counts) or 'none sent'} of {self.total}{f' ({more})' if more else ''}"
+
+    def named(self, show: Callable[[str], str]) -> str:
+        """
+        Say who did not get what WhatsApp had accepted, and why; empty, for this report knows nothing of it.
+
+        :param show: Masks a number.
+        """
+        return ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON primitives, fit for XCom."""

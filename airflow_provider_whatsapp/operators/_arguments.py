@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,37 @@ def seconds(name: str, value: Any) -> float:
     :raises ConfigurationError: It is neither.
     """
     return _number(name, value, "no number of seconds", "Give one, 0 or more.")
+
+
+def duration(least: float, most: float) -> Callable[[str, Any], float]:
+    """
+    Return a reader of lengths of time, in seconds.
+
+    :param least: The shortest, in seconds.
+    :param most: The longest, in seconds.
+    """
+
+    def read(name: str, value: Any) -> float:
+        length = value.total_seconds() if isinstance(value, timedelta) else _of_clock(value)
+        found = seconds(name, value if length is None else max(0.0, length))
+        if least <= found <= most:
+            return found
+        problem = f"{'below' if found < least else 'above'} the limit"
+        raise _refusal(
+            name, str(value), problem, f"Give {timedelta(seconds=least)} to {timedelta(seconds=most)}."
+        )
+
+    return read
+
+
+def _of_clock(value: Any) -> float | None:
+    """Return the seconds of a text that Python writes for a ``timedelta``; None for anything else."""
+    found = re.fullmatch(
+        r"(?:([0-9]{1,9}) days?, )?([0-9]{1,2}):([0-9]{2}):([0-9]{2}(?:\.[0-9]{1,6})?)", str(value)
+    )
+    if found is None:
+        return None
+    return int(found[1] or 0) * 86_400 + int(found[2]) * 3600 + int(found[3]) * 60 + float(found[4])
 
 
 def count_or_share(name: str, value: Any) -> float:

@@ -9,14 +9,14 @@ import uuid
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider_whatsapp._suggest import refuse_unknown
 from airflow_provider_whatsapp.links import ResultsLink
 from airflow_provider_whatsapp.operators._arguments import count_or_share, flag, one_of, optional, text
+from airflow_provider_whatsapp.operators._ledgers import names_of, say_how, store_of
 from airflow_provider_whatsapp.operators._private import hidden
 from airflow_provider_whatsapp.operators._receipts import asks_receipts
 from airflow_provider_whatsapp.operators._template_check import look_up
+from airflow_provider_whatsapp.operators._waiting import WaitsForDelivery
 from airflow_provider_whatsapp.policies import partial_with_policy, with_policy
 from airflow_provider_whatsapp.rendering import TextFields
 
@@ -30,16 +30,15 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.approved import Approved
     from airflow_provider_whatsapp.delivery.callback_data import CallbackData
     from airflow_provider_whatsapp.delivery.engine import Delivery, OnUnknown
-    from airflow_provider_whatsapp.delivery.ledger import Begin, Job, Ledger, Try
+    from airflow_provider_whatsapp.delivery.ledger import Begin, Job, Ledger
     from airflow_provider_whatsapp.delivery.report import Report
     from airflow_provider_whatsapp.delivery.routing import Router
-    from airflow_provider_whatsapp.delivery.stores import Store
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
 DEFAULT_CONN_ID = "maton_whatsapp_default"
 
 
-class DeliveringOperator(TextFields, BaseOperator):
+class DeliveringOperator(TextFields, WaitsForDelivery):
     """
     A task that sends, each recipient at most once over all its tries.
 
@@ -69,6 +68,7 @@ class DeliveringOperator(TextFields, BaseOperator):
         "max_failed",
         "callback_data",
         "log_pii",
+        *WaitsForDelivery.waiting_fields,
     )
     shown_fields: ClassVar[frozenset[str]] = (frozenset(template_fields) - {"callback_data"}) | frozenset(
         (
@@ -85,6 +85,7 @@ class DeliveringOperator(TextFields, BaseOperator):
         "max_failed": count_or_share,
         "callback_data": optional(text),
         "log_pii": flag,
+        **WaitsForDelivery.waiting_readers,
     }
     """What makes of a rendered argument, a text maybe, what it stands for; or refuses it before any request."""
     operator_extra_links: tuple[BaseOperatorLink, ...] = (ResultsLink(),)
@@ -191,11 +192,14 @@ class DeliveringOperator(TextFields, BaseOperator):
         :raises AirflowFailException: Trying again is useless, or would reach somebody twice.
         :raises WhatsAppError: Trying again may help; whoever has been sent to is left out then.
         """
+        return self._guarded(lambda: self._send(context))
+
+    def _guarded(self, action: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         from airflow_provider_whatsapp.client.errors import WhatsAppError
 
         try:
             with self._arguments():
-                return self._send(context)
+                return action()
         except WhatsAppError as error:
             # What is wrong with an argument or the connection is said whole by its one line: no cause below it.
             raise _translated(error) from None if isinstance(error, ValueError) else error
@@ -218,7 +222,7 @@ class DeliveringOperator(TextFields, BaseOperator):
         from airflow_provider_whatsapp.delivery.callback_data import CallbackData, key_hash
 
         # Without a task instance there is no key, and what is sent twice must not carry the same.
-        key = key_hash(*(_names(context) or [uuid.uuid4().hex]))
+        key = key_hash(*(names_of(context) or [uuid.uuid4().hex]))
         return CallbackData(key, self.callback_data, varies=varies)
 
     def on_kill(self) -> None:
@@ -254,7 +258,7 @@ class DeliveringOperator(TextFields, BaseOperator):
 
         ti: Any = context.get("ti")
         this = Try(ti.try_number, ti.max_tries) if ti is not None else Try()
-        store = _store(context, self.ledger_path)
+        store = store_of(context, self.ledger_path)
         if not store.durable:
             self.log.warning(
                 "No ledger outlives this try: give ledger_path=, or use Airflow 3.3. The task is not retried once "
@@ -267,25 +271,18 @@ class DeliveringOperator(TextFields, BaseOperator):
         ledger = Ledger(store, remember_sent=remember_sent)
         begin = ledger.begin(job, this, resend_on_clear=self.resend_on_clear)
         begin = "fresh" if again else begin
-        self._say_how(begin, this, ledger, job.total)
+        if begin == "cleared":
+            self._note_late_failures(ledger, self._carried(context).key)
+        say_how(begin, this, ledger, job.total, self.log)
         return ledger, begin
 
-    def _say_how(self, begin: Begin, this: Try, ledger: Ledger, total: int) -> None:
-        name, done = ledger.store.name, f"{ledger.sent} of {total} were sent, {ledger.unknown} are unknown"
-        if begin == "again":
-            self.log.info("Try %d goes on where an earlier one ended: %s (%s).", this.number, done, name)
-        elif begin == "cleared":
-            self.log.info(
-                "This task was cleared (Airflow allows it %d tries now). %s (%s). resend_on_clear is False, so only "
-                "those who certainly have no message are sent to.",
-                this.max_tries + 1,
-                done,
-                name,
-            )
-        elif begin == "fresh":
-            self.log.info(
-                "This task was cleared, and resend_on_clear is True: everybody is sent to again (%s).", name
-            )
+    def _reopen_ledger(self, context: Context, source: str, *, remember_sent: bool = False) -> Ledger:
+        """Open the ledger of a list that this task has sent to, to read it."""
+        from airflow_provider_whatsapp.delivery.ledger import Ledger
+
+        ledger = Ledger(store_of(context, self.ledger_path), remember_sent=remember_sent)
+        ledger.reopen(source)
+        return ledger
 
     def _observe(self, news: dict[str, int], rate: float) -> None:
         from airflow_provider_whatsapp._compat import Stats
@@ -301,10 +298,11 @@ class DeliveringOperator(TextFields, BaseOperator):
 
         result = report.to_dict() | extra
         self.log.info("WhatsApp: %s", report.summary())
-        failed = report.count("failed") + report.count("unknown")
-        ends_early = bool(report.reasons["stopped"]) or report.stopped is not None
-        most = self.max_failed if self.max_failed >= 1 else int(self.max_failed * report.total)
-        outcome = "failed" if ends_early or failed > most else "success"
+        too_many = self._ends_now(report) or report.count("failed") + report.count("unknown") > self._most(
+            report
+        )
+        overdue = self._overdue(report)
+        outcome = "failed" if too_many or overdue is not None else "success"
         try:
             ledger.finish(outcome)
         except WhatsAppError as error:  # every result is written down already
@@ -314,8 +312,18 @@ class DeliveringOperator(TextFields, BaseOperator):
         ti: Any = context.get("ti")
         if ti is not None:
             ti.xcom_push(key="report", value=result)
+        if overdue is not None and not too_many:
+            raise overdue
         self._fail(report, ledger)
         return result
+
+    def _most(self, report: Report) -> float:
+        return float(self.max_failed if self.max_failed >= 1 else int(self.max_failed * report.total))
+
+    def _ends_now(self, report: Report) -> bool:
+        """Say whether the task fails whatever arrives: it has not sent to everybody, or too many were refused."""
+        stopped = bool(report.reasons["stopped"]) or report.stopped is not None
+        return stopped or report.count("failed") > self._most(report)
 
     def _fail(self, report: Report, ledger: Ledger) -> None:
         from airflow_provider_whatsapp._compat import AirflowFailException
@@ -328,7 +336,8 @@ class DeliveringOperator(TextFields, BaseOperator):
         reached = report.count("sent") + report.count("unknown")
         msg = str(first)
         if report.total > 1:
-            msg = f"{report.summary()}; the XCom 'report' holds the outcomes. First error: {first}"
+            why = report.named(self._show) or f"First error: {first}"
+            msg = f"{report.summary()}; the XCom 'report' holds the outcomes. {why}"
         may_end = self.on_unknown == "resend" or asks_receipts(self.callback_data)
         worth_it = report.again or (report.count("unknown") and may_end)
         # A retry writes the results down, and reads the list whose end the report does not hold.
@@ -366,29 +375,6 @@ def opened(path: Any) -> Any:
     from airflow_provider_whatsapp.hooks.object_stores import object_path
 
     return object_path(path) if isinstance(path, str) else path
-
-
-def _names(context: Context) -> list[str]:
-    """Return the key of a task's ledger: DAG, run, task and map index."""
-    ti: Any = context.get("ti")
-    return [] if ti is None else [ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index)]
-
-
-def _store(context: Context, ledger_path: Any) -> Store:
-    from airflow_provider_whatsapp._compat import in_task
-    from airflow_provider_whatsapp.delivery.stores import FileStore, MarkedMemory, MemoryStore, StateStore
-
-    names = _names(context)
-    if ledger_path:
-        return FileStore(opened(ledger_path), *names)
-    accessor = context.get("task_state_store")
-    if accessor is not None:
-        return StateStore(accessor)
-    if names and in_task():
-        from airflow.sdk import Variable
-
-        return MarkedMemory(Variable, names)
-    return MemoryStore()
 
 
 def _translated(error: Exception) -> Exception:

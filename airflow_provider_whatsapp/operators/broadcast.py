@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 
     from airflow_provider_whatsapp.client.messages import Message
     from airflow_provider_whatsapp.delivery.approved import Approved
+    from airflow_provider_whatsapp.delivery.callback_data import CallbackData
     from airflow_provider_whatsapp.delivery.ledger import Begin, Ledger
     from airflow_provider_whatsapp.delivery.recipients import Recipients, Row, Survey
-    from airflow_provider_whatsapp.delivery.report import Outcome, Report
+    from airflow_provider_whatsapp.delivery.report import Outcome
     from airflow_provider_whatsapp.delivery.results import Results
     from airflow_provider_whatsapp.delivery.windows import Window
+    from airflow_provider_whatsapp.operators._waiting import Waiting
 
 
 class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow):
@@ -98,6 +100,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
     """
 
     operator_extra_links: tuple[BaseOperatorLink, ...] = (WhatsAppManagerLink(), ResultsLink())
+    shown_outcomes: ClassVar[int | None] = 100
 
     template_fields: Sequence[str] = (
         "recipients",
@@ -208,11 +211,12 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
         config = self.hook.client.config
         config.require("phone_number_id")
         self._check_routing()
-        self._carried(context, varies=True)  # refuses what is wrong with it before any request
+        carried = self._carried(context, varies=True)  # refuses what is wrong with it before any request
         window, budget = self._window(context), read_budget(self.rates, self.max_cost)
         recipients = self._recipients(context, window)
         survey = recipients.survey()
         log_bare(survey, self.log)
+        waiting = None if self.dry_run else self._plan_wait(context, carried, survey.total)
         approved = None
         if self.check_template:
             approved = self._look_up(
@@ -228,7 +232,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
             with self._last_use_of_part():
                 found = self._preview(context, recipients, survey.total, approved)
             return found if budget is None else budget.preview(found, approved, self.log)
-        return self._broadcast(context, recipients, survey, approved, window)
+        return self._broadcast(context, recipients, survey, approved, window, waiting=waiting)
 
     def _broadcast(
         self,
@@ -237,17 +241,18 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
         survey: Survey,
         approved: Approved | None,
         window: Window | None,
+        *,
+        waiting: Waiting | None,
     ) -> dict[str, Any]:
         from airflow_provider_whatsapp.delivery.claims import threads_for
         from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
         from airflow_provider_whatsapp.delivery.ledger import Job
         from airflow_provider_whatsapp.delivery.progress import Progress
-        from airflow_provider_whatsapp.delivery.report import SHOWN_FAILURES, Report
         from airflow_provider_whatsapp.delivery.windows import Gate
         from airflow_provider_whatsapp.hooks.event_store import recorded_send
 
         job = Job(survey.digest, self._message_digest(), survey.total)
-        ledger, begin = self._open_ledger(context, job, remember_sent=False)
+        ledger, begin = self._open_ledger(context, job, remember_sent=waiting is not None and waiting.by_id)
         prepare = self._preparer(ledger, recipients, approved)
         results = self._results(context, begin, survey.total, ledger.memo("results"))
         self._begin_part(begin)
@@ -273,7 +278,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
             callback_data=carried,
             clear_up=clear_up,
         )
-        report = Report(limit=SHOWN_FAILURES, route=route)
+        report = self._new_report(waiting, route)
         if results is not None:
             results.on_failure = self._delivery.halt
         try:
@@ -286,23 +291,34 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
         well = (results is None or results.flush()) and report.stopped is None
         if gate is not None and gate.closed and well and not report.reasons["stopped"]:
             self._wait_for_the_rest(gate, ledger, report)
-        return self._finish(context, report, ledger, results)
-
-    def _finish(
-        self, context: Context, report: Report, ledger: Ledger, results: Results | None
-    ) -> dict[str, Any]:
         if results is None:
-            return self._conclude(context, report, ledger)
+            return self._wait_or_conclude(context, waiting, report, ledger)
         path = str(self._results_path())
         put_together(context, results, report, self.log)
         if results.failure is None:
             ledger.keep("results", path)
         try:
             with self._last_use_of_part():
-                return self._conclude(context, report, ledger, results_path=path)
+                return self._wait_or_conclude(context, waiting, report, ledger, results_path=path)
         finally:
             if results.failure is None and not ledger.behind:  # a later try goes on from the file
                 results.clean()
+
+    def _recalled(self, context: Context) -> tuple[Ledger, CallbackData, Iterable[Row]]:
+        recipients = self._recipients(context, self._window(context))
+        ledger = self._reopen_ledger(context, recipients.survey().digest)
+        return ledger, self._carried(context, varies=True), recipients
+
+    def delivery_complete(self, context: Context, event: Any = None, until: float = 0.0) -> dict[str, Any]:
+        """
+        Report what has arrived.
+
+        :param context: Airflow's context.
+        :param event: What the trigger found.
+        :param until: Unix time in seconds at which the wait is over.
+        """
+        with self._last_use_of_part():
+            return super().delivery_complete(context, event, until)
 
     def _message_digest(self) -> str:
         names = ("template_name", "language", "header", "header_filename", "body", "buttons", "components")

@@ -17,12 +17,14 @@ from airflow_provider_whatsapp.operators._receipts import log_cleared_up, lost_a
 from airflow_provider_whatsapp.operators._routing import RoutesTemplates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_whatsapp.client.messages import Message
+    from airflow_provider_whatsapp.delivery.callback_data import CallbackData
     from airflow_provider_whatsapp.delivery.ledger import Ledger
+    from airflow_provider_whatsapp.delivery.recipients import Row
 
 __all__ = [
     "DEFAULT_CONN_ID",
@@ -72,21 +74,24 @@ class _SendOperator(DeliveringOperator):
             raise AirflowSkipException(why)
 
     def _send(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_whatsapp.client.messages import Template
         from airflow_provider_whatsapp.delivery.claims import threads_for
         from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
         from airflow_provider_whatsapp.delivery.ledger import Job
         from airflow_provider_whatsapp.delivery.progress import Progress
         from airflow_provider_whatsapp.delivery.recipients import Row, read_recipients
-        from airflow_provider_whatsapp.delivery.report import Report
         from airflow_provider_whatsapp.hooks.event_store import recorded_send
 
         recipients = read_recipients(self.to, default_country=self.hook.client.config.default_country)
         total = len(recipients)
         self.hook.client.config.require("phone_number_id")
         carried = self._carried(context)
+        waiting = self._plan_wait(context, carried, total)
         job = Job(digest(recipients), self._message_digest(), total)
         ledger, begin = self._open_ledger(context, job, remember_sent=total <= REMEMBERED)
         message = self._message(ledger)
+        if waiting is None and not isinstance(message, Template):
+            self._warn_of_free_form(total)
         route = self._route()
         clear_up = lost_answers(ledger, carried)
         self._delivery = Delivery(
@@ -107,9 +112,16 @@ class _SendOperator(DeliveringOperator):
         rows = [Row(position, to) for position, to in enumerate(recipients)]
         template_name = getattr(self, "template_name", None)
         with recorded_send(context, carried.key, self.hook.client.config, template_name):
-            report = self._delivery.run(rows, Report(route=route))
+            report = self._delivery.run(rows, self._new_report(waiting, route))
         log_cleared_up(clear_up)
-        return self._conclude(context, report, ledger)
+        return self._wait_or_conclude(context, waiting, report, ledger)
+
+    def _recalled(self, context: Context) -> tuple[Ledger, CallbackData, Iterable[Row]]:
+        from airflow_provider_whatsapp.delivery.recipients import Row, read_recipients
+
+        recipients = read_recipients(self.to, default_country=self.hook.client.config.default_country)
+        ledger = self._reopen_ledger(context, digest(recipients), remember_sent=len(recipients) <= REMEMBERED)
+        return ledger, self._carried(context), [Row(place, to) for place, to in enumerate(recipients)]
 
     def _message_digest(self) -> str:
         names = [*self.content_fields, "phone_number_id"]

@@ -255,23 +255,26 @@ class DeliveryTrigger(BaseTrigger):
         shown = {**kwargs, "message_ids": [mask_id(message_id) for message_id in self.message_ids]}
         return str(self.repr(classpath, shown))
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and yield the one event."""
-        waiting = _Waiting(
+    def _waiting(self) -> _Waiting:
+        return _Waiting(
             wait_for=self.wait_for,
             target=self.target,
             send_hash=self.send_hash,
             since=self.since,
             message_ids=self.message_ids,
         )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and yield the one event."""
+        waiting = self._waiting()
         try:
             async with asyncio.timeout(max(0.0, self.end_time - time.time())):
                 await asyncio.sleep(max(0.0, self.not_before - time.time()))
                 await self._wait(waiting)
         except TimeoutError:
-            yield TriggerEvent({"state": "timeout", "message": waiting.last})  # type: ignore[call-arg]
+            yield _event("timeout", waiting)
         else:
-            yield TriggerEvent({"state": "settled", "message": waiting.last})  # type: ignore[call-arg]
+            yield _event("settled", waiting)
 
     async def _wait(self, waiting: _Waiting) -> None:
         """Return when enough is known; what cannot be reached is tried again until the time is over."""
@@ -297,3 +300,31 @@ class DeliveryTrigger(BaseTrigger):
         elif news == _BACK and self._away:
             self._away = False
             self.log.info("WhatsApp: it can be asked again how far the messages got.")
+
+    def wait_here(self, client: Any) -> None:
+        """
+        Wait in this thread, by the same polls; return when enough is known or the time is over.
+
+        :param client: URL of the event store, or the client whose message history is asked.
+        """
+        waiting = self._waiting()
+        kind: type[Poll] = HistoryPoll if self.events_conn_id is None else StorePoll
+        poll = kind(client, self.poke_interval)
+        try:
+            time.sleep(max(0.0, min(self.not_before, self.end_time) - time.time()))
+            while time.time() < self.end_time:
+                try:
+                    news = poll.ask([waiting])
+                except Exception as error:
+                    news = poll.failed(error, [waiting])
+                for _, item in news:
+                    if item == _SETTLED:
+                        return
+                    self._say(item)
+                time.sleep(max(0.0, min(self.poke_interval, self.end_time - time.time())))
+        finally:
+            poll.close()
+
+
+def _event(state: str, waiting: _Waiting) -> TriggerEvent:
+    return TriggerEvent({"state": state, "message": waiting.last})  # type: ignore[no-untyped-call]

@@ -50,9 +50,7 @@ class Account:
 
     async def look_up(self) -> WhatsAppClient:
         """Return the connection's client, which repeats no request: the next poll does."""
-        hook = MatonWhatsAppHook(
-            self.conn_id, waba_id=self.waba_id, phone_number_id=self.phone_number_id
-        )
+        hook = MatonWhatsAppHook(self.conn_id, waba_id=self.waba_id, phone_number_id=self.phone_number_id)
         return await in_thread(_patient, await hook.aclient())
 
     def identity(self, client: WhatsAppClient) -> Hashable:
@@ -158,7 +156,7 @@ class Poll(abc.ABC):
         passing = isinstance(error, WhatsAppError) and not error.permanent
         return [] if passing else [(subscriber, error) for subscriber in subscribers]
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  (most polls hold nothing)
         """Let go of what the poll holds, once nobody waits any more."""
 
     def _back_off(self, failures: int, error: Exception) -> float:

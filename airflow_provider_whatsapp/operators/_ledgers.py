@@ -1,0 +1,71 @@
+"""Where a task's ledger lives, and what the log says of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_whatsapp.delivery.ledger import Begin, Ledger, Try
+    from airflow_provider_whatsapp.delivery.stores import Store
+
+
+def names_of(context: Context) -> list[str]:
+    """
+    Return the key of a task's ledger: DAG, run, task and map index.
+
+    :param context: Airflow's context.
+    """
+    ti: Any = context.get("ti")
+    return [] if ti is None else [ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index)]
+
+
+def store_of(context: Context, ledger_path: Any) -> Store:
+    """
+    Return where a task's ledger lives.
+
+    :param context: Airflow's context.
+    :param ledger_path: The operator's.
+    """
+    from airflow_provider_whatsapp._compat import in_task
+    from airflow_provider_whatsapp.delivery.stores import FileStore, MarkedMemory, MemoryStore, StateStore
+
+    names = names_of(context)
+    if ledger_path:
+        from airflow_provider_whatsapp.hooks.object_stores import object_path
+
+        return FileStore(object_path(ledger_path) if isinstance(ledger_path, str) else ledger_path, *names)
+    accessor = context.get("task_state_store")
+    if accessor is not None:
+        return StateStore(accessor)
+    if names and in_task():
+        from airflow.sdk import Variable
+
+        return MarkedMemory(Variable, names)
+    return MemoryStore()
+
+
+def say_how(begin: Begin, this: Try, ledger: Ledger, total: int, log: Any) -> None:
+    """
+    Log what follows from what earlier tries have done.
+
+    :param begin: How this try begins.
+    :param this: This try.
+    :param ledger: What earlier tries have left.
+    :param total: How many recipients there are.
+    :param log: The task's log.
+    """
+    name, done = ledger.store.name, f"{ledger.sent} of {total} were sent, {ledger.unknown} are unknown"
+    if begin == "again":
+        log.info("Try %d goes on where an earlier one ended: %s (%s).", this.number, done, name)
+    elif begin == "cleared":
+        log.info(
+            "This task was cleared (Airflow allows it %d tries now). %s (%s). resend_on_clear is False, so only "
+            "those who certainly have no message are sent to.",
+            this.max_tries + 1,
+            done,
+            name,
+        )
+    elif begin == "fresh":
+        log.info("This task was cleared, and resend_on_clear is True: everybody is sent to again (%s).", name)
