@@ -180,6 +180,15 @@ class SendTemplateOperator(RoutesTemplates, _SendOperator):
     :param callback_data: Up to 512 characters that Meta repeats in every status of the messages; None: a mark of this
         package's, which says nothing about anybody and by which a receipt finds its send. (templated)
     :param log_pii: Show numbers and values in logs and rendered fields. (templated)
+    :param wait_for: ``accepted``: the task ends when WhatsApp has accepted the messages; ``sent``, ``delivered`` or
+        ``read``: it waits until each has got so far or has failed. Needs the event store, or the message history for up
+        to 100 recipients; and a ledger. (templated)
+    :param wait_timeout: How long it waits, from the last message on: a ``timedelta``, or seconds; a minute to 30 days.
+        (templated)
+    :param on_timeout: ``report``: those who are still pending are counted, and the task succeeds; ``fail``. (templated)
+    :param poke_interval: Seconds between two looks, while waiting. (templated)
+    :param deferrable: Wait in the triggerer, without a worker slot; the default is Airflow's ``[operators]
+        default_deferrable``.
     """
 
     operator_extra_links: tuple[BaseOperatorLink, ...] = (WhatsAppManagerLink(), ResultsLink())
@@ -279,7 +288,8 @@ class SendMediaOperator(_SendOperator):
     :param skip_if_empty: Skip the task when the file has no bytes (a CSV of one line has some), before any request;
         False: that is an error. (templated)
     :param kwargs: As for :class:`SendTemplateOperator`: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
-        ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``callback_data``, ``log_pii``.
+        ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``callback_data``, ``log_pii``,
+        ``wait_for``, ``wait_timeout``, ``on_timeout``, ``poke_interval``, ``deferrable``.
     """
 
     content_fields: ClassVar[tuple[str, ...]] = ("media", "kind", "caption", "filename")
@@ -328,7 +338,8 @@ class SendTextOperator(_SendOperator):
     :param text: 1 to 4,096 characters. (templated)
     :param preview_url: Show a preview of the first link. (templated)
     :param kwargs: As for :class:`SendTemplateOperator`: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
-        ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``callback_data``, ``log_pii``.
+        ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``callback_data``, ``log_pii``,
+        ``wait_for``, ``wait_timeout``, ``on_timeout``, ``poke_interval``, ``deferrable``.
     """
 
     content_fields: ClassVar[tuple[str, ...]] = ("text", "preview_url")
@@ -359,7 +370,8 @@ class SendMessageOperator(_SendOperator):
     :param to: One recipient or a list: numbers in international form, or business-scoped user ids. (templated)
     :param message: ``type`` and the fields of its model, or Graph's own nested form. (templated)
     :param kwargs: As for :class:`SendTemplateOperator`: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
-        ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``callback_data``, ``log_pii``.
+        ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``callback_data``, ``log_pii``,
+        ``wait_for``, ``wait_timeout``, ``on_timeout``, ``poke_interval``, ``deferrable``.
     """
 
     content_fields: ClassVar[tuple[str, ...]] = ("message",)

@@ -88,7 +88,8 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
     :param kwargs: As for :class:`~airflow_provider_whatsapp.operators.messages.SendTemplateOperator`:
         ``marketing``, ``message_activity_sharing``, ``expect_category`` (of a template), ``maton_conn_id``,
         ``phone_number_id``, ``waba_id``, ``ledger_path``, ``on_unknown``, ``resend_on_clear`` (it
-        runs the query again), ``max_failed``, ``callback_data``, ``log_pii``.
+        runs the query again), ``max_failed``, ``callback_data``, ``log_pii``, ``wait_for``, ``wait_timeout``,
+        ``on_timeout``, ``poke_interval``, ``deferrable``.
     """
 
     content_fields: ClassVar[tuple[str, ...]] = (

@@ -120,6 +120,10 @@ def test_fields_that_are_shown_are_switches_names_and_places_of_ours():
             "on_unknown",
             "resend_on_clear",
             "max_failed",
+            "wait_for",
+            "wait_timeout",
+            "on_timeout",
+            "poke_interval",
         ),
         *(
             "log_pii",
