@@ -25,7 +25,7 @@ NOT_TEMPLATED = {
     # Definitions hold WhatsApp's {{1}}, which Jinja would empty.
     ("SyncTemplatesOperator", "templates"),
     # As in Airflow's own operators: it belongs to the DAG, and its default to Airflow's configuration.
-    ("SyncTemplatesOperator", "deferrable"),
+    *((operator.__name__, "deferrable") for operator in OPERATORS),
     # An expression about the rows, which are not there yet when fields are rendered.
     ("SqlToWhatsAppOperator", "only_if"),
 }
