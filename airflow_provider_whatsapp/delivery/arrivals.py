@@ -7,9 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from airflow_provider_whatsapp.client.error_codes import look_up
 from airflow_provider_whatsapp.client.masking import clean_line, mask_numbers
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
 from airflow_provider_whatsapp.delivery.callback_data import parse_callback_data
+from airflow_provider_whatsapp.delivery.evidence import error_of, names, proves
 from airflow_provider_whatsapp.delivery.report import SHOWN_FAILURES, Outcome, Report
 
 if TYPE_CHECKING:
@@ -35,13 +37,13 @@ class Arrival:
     :param status: ``accepted``, ``sent``, ``delivered``, ``read`` or ``failed``.
     :param message_id: Its wamid.
     :param error: Why it failed.
-    :param verified: Whether what says so was signed, or asked of WhatsApp itself.
+    :param clears_up: It ends the doubt about a message whose answer was lost; an unsigned failure does not.
     """
 
     status: str
     message_id: str
     error: WhatsAppError | None = None
-    verified: bool = True
+    clears_up: bool = True
 
     def is_settled(self, wait_for: str) -> bool:
         """
@@ -50,11 +52,6 @@ class Arrival:
         :param wait_for: How far it has to get.
         """
         return self.status == "failed" or STEPS.index(_step(self.status)) >= STEPS.index(_step(wait_for))
-
-    @property
-    def clears_up(self) -> bool:
-        """Whether it says what became of a message whose answer was lost: nobody believes an unsigned failure."""
-        return self.verified or self.status != "failed"
 
 
 def _step(word: str) -> WaitFor:
@@ -66,23 +63,6 @@ class Arrivals(Protocol):
 
     def find(self, outcome: Outcome, position: int) -> Arrival | None:
         """Return what is known of one recipient's message; called in the order of the recipients."""
-
-
-def late_error(code: int | None, title: str | None, details: str | None) -> WhatsAppError:
-    """
-    Return the error of a message that WhatsApp accepted and could not deliver.
-
-    :param code: WhatsApp's code.
-    :param title: The error's title.
-    :param details: Its explanation.
-    """
-    from airflow_provider_whatsapp.client.error_codes import look_up
-
-    info = look_up(code)
-    said = clean_line(title) if title else info.meaning
-    message = f"WhatsApp accepted the message and did not deliver it: {said}"
-    own = clean_line(details) if details else info.meaning
-    return info.error(message, code=code, details=own, advice=info.advice, permanent=True)
 
 
 def settled(counts: Counts, wait_for: str) -> int:
@@ -121,7 +101,7 @@ class StoreArrivals:
             self._next = next(self._positions, None)
         if self._next is None or self._next[0] != position:
             return None
-        found = _furthest(self._next[1], self._since)
+        found = _furthest([each for each in self._next[1] if names(each, outcome.to)], self._since)
         carried = parse_callback_data(outcome.callback_data or "")
         if found is None or (carried is not None and _is_older(found, carried[1])):
             return None
@@ -150,8 +130,8 @@ def _is_older(receipt: Receipt, epoch: int) -> bool:
 def _of_receipt(receipt: Receipt) -> Arrival:
     error = None
     if receipt.status == "failed":
-        error = late_error(receipt.error_code, receipt.error_title, receipt.error_details)
-    return Arrival(receipt.status, receipt.message_id, error, receipt.verified)
+        error = error_of(receipt)
+    return Arrival(receipt.status, receipt.message_id, error, proves(receipt))
 
 
 class KnownArrivals:
@@ -218,7 +198,13 @@ def _of_history(said: Any) -> WhatsAppError:
     text = str(said or "no reason was given")
     number = text.removeprefix("(#").partition(")")[0] if text.startswith("(#") else ""
     code = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
-    return late_error(code, text, None)
+    known = look_up(code)
+    return known.error(
+        f"WhatsApp accepted the message and could not deliver it: {clean_line(text)}",
+        code=code,
+        advice=known.advice,
+        permanent=True,
+    )
 
 
 def late_failures(store: EventStore, send_hash: str, since: int) -> Iterator[tuple[int, int, Note]]:
@@ -235,8 +221,7 @@ def late_failures(store: EventStore, send_hash: str, since: int) -> Iterator[tup
     for position, receipts in _by_position(store, send_hash):
         found = _furthest(receipts, since)
         if found is not None and found.status == "failed" and found.verified:
-            error = late_error(found.error_code, found.error_title, found.error_details)
-            yield position, found.epoch or 0, Outcome("", "failed", error=error).to_note()
+            yield position, found.epoch or 0, Outcome("", "failed", error=error_of(found)).to_note()
 
 
 @dataclass(slots=True)
@@ -286,7 +271,7 @@ class ArrivalReport(Report):
 
     def _arrived(self, outcome: Outcome, found: Arrival) -> Outcome:
         if found.status == "failed":
-            error = found.error or late_error(None, None, None)
+            error = found.error or _of_history(None)
             self.late_count += 1
             if len(self.late) < SHOWN_FAILURES:
                 self.late.append((outcome.to, error))

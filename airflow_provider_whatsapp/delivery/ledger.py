@@ -156,17 +156,14 @@ class Ledger:
 
         :param source: Digest of the recipients in their order.
         :raises SourceChangedError: They are not those that were sent to.
-        :raises LedgerError: The store failed, or has lost the ledger, or another try has taken over.
+        :raises LedgerError: The store failed or has lost the ledger, or another try has taken over.
         """
         if not self.store.exclusive:
             self._take_turn()
         if not self._load():
             raise LedgerError(f"{self.store.name} has lost this task", permanent=True)
         if source != self._head["source"]:
-            raise SourceChangedError(
-                "the list of recipients changed while the task waited for delivery",
-                advice="Keep it until the task has ended. Put it back and clear the task: nobody is sent to twice.",
-            )
+            self._refuse_change(Job(source, self._head["message"], 0))
 
     def note_failure(self, position: int, epoch: int, note: Note) -> bool:
         """
