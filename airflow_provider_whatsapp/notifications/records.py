@@ -69,6 +69,8 @@ class Record(Held):
     :param sending_try: The try of a task that it tells of.
     :param paused_until: Unix time in seconds up to which no message goes, for the last one may have arrived.
     :param named: Failures of the row that messages have named.
+    :param cooldown: Seconds after the last message in which no further one goes, as its notifier had it; 0: none, or an
+        earlier version wrote it.
     :param muted_until: Unix time in seconds up to which somebody has muted the key; 0: nobody has.
     :param muted_by: Airflow's name of who muted it.
     :param dags: The DAGs whose failures it has counted, for whoever asks who may see it; empty: an earlier version
@@ -91,6 +93,7 @@ class Record(Held):
     sending_try: str = ""
     paused_until: float = 0.0
     named: tuple[str, ...] = ()
+    cooldown: float = 0.0
     muted_until: float = 0.0
     muted_by: str = ""
     dags: tuple[str, ...] = ()
