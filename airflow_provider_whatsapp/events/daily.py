@@ -7,9 +7,6 @@ and none is counted on two days.
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -18,14 +15,11 @@ from sqlalchemy import Float, and_, case, cast, func, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
+from airflow_provider_whatsapp.events.engine import limited_time
 from airflow_provider_whatsapp.events.kinds import RANKS
 from airflow_provider_whatsapp.events.tables import sends, statuses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sqlalchemy.engine import Connection
-
     from airflow_provider_whatsapp.events.store import EventStore
 
 MOST_RECEIPTS = 1_000_000
@@ -34,8 +28,6 @@ MOST_ROWS = 5_000
 """Days of DAGs that it returns."""
 SECONDS = 8.0
 """Seconds after which the database is stopped."""
-_CHECK_EVERY = 50_000
-"""Steps of SQLite between two looks at the clock, about a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +114,7 @@ def count_daily(
     """
     today = (now or datetime.now(UTC)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     since = today - timedelta(days=days - 1)
-    with store.reading() as connection, _limited_time(connection, store.kind, seconds):
+    with store.reading() as connection, limited_time(connection, seconds):
         found = connection.execute(_query(since, phone_number_id, most)).mappings().all()
     rows = tuple(_row(row) for row in found)
     return Deliveries(rows, complete=sum(row["receipts"] for row in found) < most and len(rows) < MOST_ROWS)
@@ -202,19 +194,3 @@ def _grouped(ranked: Any) -> Any:
         .order_by(of.day, of.dag_id)
         .limit(MOST_ROWS)
     )
-
-
-@contextlib.contextmanager
-def _limited_time(connection: Connection, kind: str, seconds: float) -> Iterator[None]:
-    """Have the database stop by itself: a page that nobody waits for must not keep it at work."""
-    raw: Any = connection.connection.dbapi_connection
-    if kind == "postgresql":
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
-    elif isinstance(raw, sqlite3.Connection):
-        until = time.monotonic() + seconds
-        raw.set_progress_handler(lambda: time.monotonic() > until, _CHECK_EVERY)
-    try:
-        yield
-    finally:
-        if isinstance(raw, sqlite3.Connection):
-            raw.set_progress_handler(None, 0)

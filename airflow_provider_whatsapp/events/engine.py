@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import sqlite3
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +19,15 @@ from sqlalchemy.pool import QueuePool
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy.engine import URL, Connection, Engine
 
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 15
 """After so long a statement, a wait for a lock or a silent network is an error."""
+_CHECK_EVERY = 50_000
+"""Steps of SQLite between two looks at the clock, about a millisecond."""
 _BUSY_SECONDS = 10
 """How long SQLite waits for another process's transaction."""
 READ_ONLY = {"whatsapp_read_only": True}
@@ -146,3 +152,24 @@ def _limit_statements(raw: Any, _: Any) -> None:
     cursor.execute("SET TIME ZONE 'UTC'")
     cursor.close()
     raw.commit()
+
+
+@contextlib.contextmanager
+def limited_time(connection: Connection, seconds: float) -> Iterator[None]:
+    """
+    Have the database stop a question that takes too long: one that nobody waits for must not keep it at work.
+
+    :param connection: In a transaction of its own, which ends with the question.
+    :param seconds: For each statement in PostgreSQL, for all together in SQLite; other databases are not limited.
+    """
+    raw: Any = connection.connection.dbapi_connection
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+    elif isinstance(raw, sqlite3.Connection):
+        until = time.monotonic() + seconds
+        raw.set_progress_handler(lambda: time.monotonic() > until, _CHECK_EVERY)
+    try:
+        yield
+    finally:
+        if isinstance(raw, sqlite3.Connection):
+            raw.set_progress_handler(None, 0)

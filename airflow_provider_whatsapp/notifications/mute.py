@@ -6,7 +6,7 @@ import functools
 import json
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_whatsapp.client.errors import PayloadError, WhatsAppError
@@ -78,7 +78,17 @@ def _state(name: str, text: str) -> AlertState | None:
     key = found.get("key")
     if not isinstance(key, str) or not is_name_of(name, key):
         return None
-    return AlertState(key, parsed(text, Record))
+    record = parsed(text, Record)
+    return AlertState(key, record) if _is_sound(record) else None
+
+
+def _is_sound(record: Record) -> bool:
+    """Say whether each field is of its kind: somebody may have edited the Variable."""
+    for item in fields(record):
+        kind = type(item.default)
+        if not isinstance(getattr(record, item.name), (float, int) if kind is float else kind):
+            return False
+    return all(isinstance(each, str) for each in (*record.names, *record.dags))
 
 
 def mute(

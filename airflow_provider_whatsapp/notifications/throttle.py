@@ -67,9 +67,7 @@ def on_failure(
         takes_over = waits > 0 and not record.summed_up and now >= record.waits_until - waits / 2
         kept = waiting if takes_over else row
         return Decision(False, kept.with_more(1, (name,)), waits=takes_over, busy=busy)
-    told = replace(
-        waiting, sent_at=now, told=row.told + record.held + 1, summed_up=False, cooldown=cooldown
-    )
+    told = replace(waiting, sent_at=now, told=row.told + record.held + 1, summed_up=False, cooldown=cooldown)
     told = _begun(told, now, sending, held=record.held + 1, names=(*record.names, name))
     return Decision(True, told, record.held, record.names, escalated, waits=waits > 0)
 

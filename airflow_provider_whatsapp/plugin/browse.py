@@ -1,22 +1,221 @@
-"""The page under Browse: what belongs to no task."""
+"""The page under Browse: deliveries, templates, alerts and health, of each connection."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Request
-from starlette.responses import Response
+import logging
+import time
+from typing import Any
+from urllib.parse import parse_qs, urlencode
 
-from airflow_provider_whatsapp.plugin.access import sees_menu
+from fastapi import APIRouter, Depends, HTTPException, Request
+from starlette.responses import RedirectResponse, Response
+
+from airflow_provider_whatsapp.client.errors import WhatsAppError
+from airflow_provider_whatsapp.client.masking import clean_line
+from airflow_provider_whatsapp.notifications.mute import mute
+from airflow_provider_whatsapp.plugin import templates_view
+from airflow_provider_whatsapp.plugin.access import GetUserDep, sees_menu
+from airflow_provider_whatsapp.plugin.alerts_view import alert_rows, find_alert, is_allowed, stores
+from airflow_provider_whatsapp.plugin.connections import may_see, visible_connections
+from airflow_provider_whatsapp.plugin.deliveries import (
+    HEIGHT,
+    SPANS,
+    delivery_page,
+    duration,
+    load_deliveries,
+)
+from airflow_provider_whatsapp.plugin.health_view import load_health
 from airflow_provider_whatsapp.plugin.html import page
+from airflow_provider_whatsapp.plugin.permits import dag_permits
+from airflow_provider_whatsapp.plugin.sources import SOURCES, Sources, in_thread
+
+logger = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/browse", dependencies=[Depends(sees_menu)])
 
+STORE = Sources(threads=2)
+"""Asks the event store, which a gateway that does not answer must not hold up."""
+SHEETS = ("deliveries", "templates", "alerts", "health")
+MUTES = {3_600: "1 hour", 4 * 3_600: "4 hours", 86_400: "1 day", 7 * 86_400: "1 week"}
+"""Seconds for which an alert can be muted here."""
+MOST_BODY = 4_096
+"""Bytes of a form that are read."""
+
 
 @router.get("")
-async def browse(request: Request) -> Response:
+async def browse() -> Response:
+    """``GET /browse``: leads to the first sheet, by an address that is right below any base path."""
+    return RedirectResponse("browse/deliveries", 303)
+
+
+async def _bar(user: Any, sheet: str, conn: str) -> dict[str, Any]:
     """
-    ``GET /browse``.
+    Return what the top of each sheet shows.
+
+    :raises HTTPException: 403: the connection is not for this user.
+    """
+    choices = await in_thread(visible_connections, user)
+    if conn and conn not in choices:
+        if not await in_thread(may_see, user, conn):
+            raise HTTPException(403, "You have no permission to see this connection.")
+        choices = [*choices, conn]
+    return {"sheets": SHEETS, "sheet": sheet, "choices": choices, "conn": conn}
+
+
+@router.get("/deliveries")
+async def deliveries(
+    request: Request, user: GetUserDep, conn: str = "", days: str = "", dag: str = ""
+) -> Response:
+    """
+    ``GET /browse/deliveries``.
 
     :param request: Any.
+    :param user: Airflow's.
+    :param conn: The connection; empty: all numbers.
+    :param days: How many.
+    :param dag: Of one DAG alone.
     """
-    sentence = "Open a task instance and its tab WhatsApp: it shows what the task has sent."
-    return page(request, "error.html", title="WhatsApp", sentence=sentence)
+    bar = await _bar(user, "deliveries", conn)
+    span = int(days) if days in map(str, SPANS) else SPANS[0]
+    answer = await STORE.ask(("deliveries", span, conn), load_deliveries, span, conn)
+    view = None
+    if answer.ok:
+        permits = await in_thread(dag_permits, user)
+        view = delivery_page(
+            answer.value.rows, lambda dag_id: permits.may("GET", dag_id), days=span, dag_id=dag
+        )
+    return page(
+        request,
+        "deliveries.html",
+        title="Deliveries",
+        **bar,
+        answer=answer,
+        view=view,
+        days=span,
+        spans=SPANS,
+        dag=dag,
+        height=HEIGHT,
+        duration=duration,
+    )
+
+
+@router.get("/templates")
+async def templates(request: Request, user: GetUserDep, conn: str = "") -> Response:
+    """
+    ``GET /browse/templates``.
+
+    :param request: Its query may hold ``q`` (words to search for), ``status`` (Meta's word) and ``number`` (the page).
+    :param user: Airflow's.
+    :param conn: The connection; empty: the first.
+    """
+    q, status, number = (request.query_params.get(name, "") for name in ("q", "status", "number"))
+    bar = await _bar(user, "templates", conn)
+    conn = bar["conn"] = conn or next(iter(bar["choices"]), "")
+    answer = await SOURCES.ask(("templates", conn), templates_view.load_templates, conn) if conn else None
+    cards = answer.value.cards if answer and answer.ok else ()
+    found = templates_view.matching(cards, q, status)
+    size = templates_view.PAGE
+    pages = max(1, -(-len(found) // size))
+    at = min(max(int(number) if number.isascii() and number.isdigit() else 1, 1), pages)
+
+    def address(to: int) -> str:
+        return "?" + urlencode({"conn": conn, "q": q, "status": status, "number": to})
+
+    return page(
+        request,
+        "templates.html",
+        title="Templates",
+        **bar,
+        answer=answer,
+        cards=found[(at - 1) * size : at * size],
+        count=len(found),
+        total=len(cards),
+        statuses=sorted({card.status for card in cards}),
+        q=q,
+        chosen=status,
+        number=at,
+        pages=pages,
+        before=address(at - 1) if at > 1 else "",
+        after=address(at + 1) if at < pages else "",
+    )
+
+
+@router.get("/health")
+async def health(request: Request, user: GetUserDep, conn: str = "") -> Response:
+    """
+    ``GET /browse/health``.
+
+    :param request: Any.
+    :param user: Airflow's.
+    :param conn: The connection; empty: the first.
+    """
+    bar = await _bar(user, "health", conn)
+    conn = bar["conn"] = conn or next(iter(bar["choices"]), "")
+    answer = await SOURCES.ask(("health", conn), load_health, conn) if conn else None
+    return page(request, "health.html", title="Health", **bar, answer=answer)
+
+
+@router.get("/alerts")
+async def alerts(request: Request, user: GetUserDep, conn: str = "") -> Response:
+    """
+    ``GET /browse/alerts``.
+
+    :param request: Any.
+    :param user: Airflow's.
+    :param conn: The connection that the other sheets show; alerts are of all.
+    """
+    return await _alerts(request, user, conn)
+
+
+async def _alerts(request: Request, user: Any, conn: str, problem: str = "") -> Response:
+    bar = await _bar(user, "alerts", conn)
+    permits = await in_thread(dag_permits, user)
+    rows = await in_thread(alert_rows, stores(), permits, time.time())
+    return page(
+        request,
+        "alerts.html",
+        title="Alerts",
+        status=400 if problem else 200,
+        **bar,
+        rows=rows,
+        mutes=MUTES,
+        failure=problem,
+    )
+
+
+@router.post("/alerts/mute")
+async def mute_alert(request: Request, user: GetUserDep) -> Response:
+    """
+    ``POST /browse/alerts/mute``: a form with ``store``, ``key`` and ``seconds``; 0 ends a mute.
+
+    :param request: The form.
+    :param user: Airflow's; may edit all DAGs whose failures the alert has counted.
+    """
+    given = await _form(request)
+    kept = stores().get(given.get("store", ""))
+    key, seconds = given.get("key", ""), given.get("seconds", "")
+    if kept is None or seconds not in map(str, (0, *MUTES)):
+        raise HTTPException(400, "This form is not of this page, so nothing was changed.")
+    permits = await in_thread(dag_permits, user)
+    found = await in_thread(find_alert, kept, key)
+    if found is None or not is_allowed(found.record, "PUT", permits):
+        raise HTTPException(403, "You have no permission to edit the DAGs of this alert, or there is none.")
+    try:
+        await in_thread(lambda: mute(kept, key, seconds=float(seconds), by=user.get_name()))
+    except WhatsAppError as error:
+        return await _alerts(request, user, given.get("conn", ""), str(error))
+    shown = clean_line(key, limit=300)
+    logger.info("WhatsApp: %s: muted by %s for %s s", shown, clean_line(user.get_name(), limit=100), seconds)
+    return RedirectResponse("../alerts?" + urlencode({"conn": given.get("conn", "")}), 303)
+
+
+async def _form(request: Request) -> dict[str, str]:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_BODY:
+            raise HTTPException(413, "This form is too long, so nothing was changed.")
+    try:
+        return {name: values[-1] for name, values in parse_qs(body.decode(), max_num_fields=10).items()}
+    except ValueError:
+        raise HTTPException(400, "This form cannot be read, so nothing was changed.") from None

@@ -33,7 +33,9 @@ HEADERS = {
 @cache
 def _jinja() -> Environment:
     made = environment(_HERE / "templates")
-    made.globals["css"] = style() + (_HERE / "static" / "page.css").read_text("utf-8")
+    made.globals["css"] = style() + "".join(
+        (_HERE / "static" / name).read_text("utf-8") for name in ("page.css", "browse.css")
+    )
     made.globals["js"] = (_HERE / "static" / "page.js").read_text("utf-8")
     made.globals["theme_js"] = (_HERE / "static" / "theme.js").read_text("utf-8")
     made.filters["moment"] = _moment

@@ -158,7 +158,7 @@ def test_more_receipts_than_are_counted_are_said(store):
 def test_a_question_that_takes_too_long_is_stopped_and_the_next_is_not(store, monkeypatch):
     received = [receipt(1, str(number), "sent", NOW) for number in range(3_000)]
     fill(store, [send(1, "sales", NOW)], received)
-    monkeypatch.setattr("airflow_provider_whatsapp.events.daily._CHECK_EVERY", 10)
+    monkeypatch.setattr("airflow_provider_whatsapp.events.engine._CHECK_EVERY", 10)
 
     with pytest.raises(StoreError, match=r"interrupted|statement timeout"):
         count_daily(store, 1, now=NOW, seconds=-1 if store.kind == "sqlite" else 0.001)

@@ -113,6 +113,17 @@ def test_the_list_holds_the_throttle_s_records_and_nothing_else(store, tmp_path)
     )
     name = next(tmp_path.glob("whatsapp_alert_*.json")).stem
     foreign = {"key": "another key", **asdict(Record(failures=1))}
+    for field, value in {
+        "sent_at": "soon",
+        "names": [1],
+        "dags": [None],
+        "muted_by": 3,
+        "held": "2",
+        "summed_up": 0,
+    }.items():
+        fail(store, f"edited {field}")
+        ((edited, text),) = ((it, text) for it, text in store.items() if f"edited {field}" in text)
+        store.set(edited, json.dumps({**json.loads(text), field: value}))
     for number, text in enumerate(["", "[]", "{", "null", json.dumps(foreign), '{"failures": 1, "key": 3}']):
         store.set(f"whatsapp_alert_{number:016x}", text)
 

@@ -1,0 +1,178 @@
+"""
+What alerts remember, for those who may see their DAGs: what is suppressed, until when, and what is muted.
+
+These functions block: call them by ``in_thread``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.models.variable import Variable
+from airflow.utils.session import create_session
+from sqlalchemy import select
+
+from airflow_provider_whatsapp.client.masking import clean_line
+from airflow_provider_whatsapp.notifications.memory import CLAIM, MOST_LISTED, PREFIX, Files
+from airflow_provider_whatsapp.notifications.mute import alert_states
+from airflow_provider_whatsapp.notifications.records import ALL_DAGS, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow_provider_whatsapp.notifications.mute import AlertState, ListedStore
+    from airflow_provider_whatsapp.plugin.permits import DagPermits, Method
+
+MAX_NAMES = 5
+"""Suppressed failures that are named."""
+
+
+class Variables:
+    """Airflow's Variables, read and written in the API server, which has the database."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """
+        Return a value.
+
+        :param key: Its name.
+        :param default: What is returned where there is none.
+        """
+        return Variable.get(key, default_var=default)
+
+    def set(self, key: str, value: Any) -> None:
+        """
+        Keep a value.
+
+        :param key: Its name.
+        :param value: Text.
+        """
+        Variable.set(key, value)
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """Yield names and values of alerts' records, a bounded number of them."""
+        like = PREFIX.replace("_", r"\_") + "%"
+        query = select(Variable).where(Variable.key.like(like, escape="\\")).order_by(Variable.key)
+        with create_session(scoped=False) as session:
+            for found in session.scalars(query.limit(2 * MOST_LISTED)):
+                text = found.val
+                if not found.key.endswith(CLAIM) and isinstance(text, str):
+                    yield found.key, text
+
+
+def stores() -> Mapping[str, ListedStore]:
+    """Return where alerts of this Airflow keep their records, by a name for the page's addresses."""
+    return {"variables": Variables(), "files": Files()}
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """
+    An alert as the page shows it.
+
+    :param store: Where its record lives.
+    :param key: What the record is found by.
+    :param title: The key, fit to be shown.
+    :param state: ``muted``, ``sending``, ``paused``, ``suppressed``, ``failing`` or ``quiet``.
+    :param until: When that state ends by itself; None: it does not, or nobody knows.
+    :param muted_by: Who muted it.
+    :param last_sent: When the last message went.
+    :param failures: Failures in a row.
+    :param runs: Runs in a row that have failed.
+    :param held: Failures that no message has told yet.
+    :param names: The first few of them.
+    :param may_mute: The user may mute it.
+    """
+
+    store: str
+    key: str
+    title: str
+    state: str
+    until: datetime | None
+    muted_by: str
+    last_sent: datetime | None
+    failures: int
+    runs: int
+    held: int
+    names: tuple[str, ...]
+    may_mute: bool
+
+
+def is_allowed(record: Record, method: Method, permits: DagPermits) -> bool:
+    """
+    Say whether a user may see an alert, or change it: what they may with all DAGs whose failures it has counted.
+
+    :param record: What is remembered; one of an earlier version names no DAG, and is for those who may see all.
+    :param method: ``GET`` or ``PUT``.
+    :param permits: What the user may do.
+    """
+    if not record.dags or ALL_DAGS in record.dags:
+        return permits.may_all(method)
+    return all(permits.may(method, dag) for dag in record.dags)
+
+
+def alert_rows(listed: Mapping[str, ListedStore], permits: DagPermits, now: float) -> list[AlertRow]:
+    """
+    Return the alerts that a user may see: what is muted, suppressed or failing first.
+
+    :param listed: The stores.
+    :param permits: What the user may do.
+    :param now: Unix time in seconds.
+    """
+    rows = [
+        _row(name, state, now, may_mute=is_allowed(state.record, "PUT", permits))
+        for name, store in listed.items()
+        for state in alert_states(store)
+        if is_allowed(state.record, "GET", permits)
+    ]
+    return sorted(rows, key=lambda row: row.state == "quiet")
+
+
+def find_alert(store: ListedStore, key: str) -> AlertState | None:
+    """
+    Return what is remembered of a key; None: nothing is.
+
+    :param store: Where it would be.
+    :param key: What is alerted of.
+    """
+    return next((state for state in alert_states(store) if state.key == key), None)
+
+
+def _row(store: str, found: AlertState, now: float, *, may_mute: bool) -> AlertRow:
+    record = found.record
+    state, until = _state(record, now)
+    return AlertRow(
+        store=store,
+        key=found.key,
+        title=clean_line(found.key, limit=300),
+        state=state,
+        until=_moment(until),
+        muted_by=clean_line(record.muted_by, limit=100) if state == "muted" else "",
+        last_sent=_moment(record.sent_at),
+        failures=record.failures,
+        runs=record.runs,
+        held=record.held,
+        names=tuple(clean_line(str(name), limit=120) for name in record.names[:MAX_NAMES]),
+        may_mute=may_mute,
+    )
+
+
+def _state(record: Record, now: float) -> tuple[str, float]:
+    if record.is_muted(now):
+        return "muted", record.muted_until
+    if record.is_sending(now):
+        return "sending", record.sends_until
+    if record.is_paused(now):
+        return "paused", record.paused_until
+    if record.failures and record.sent_at and abs(now - record.sent_at) < record.cooldown:
+        return "suppressed", record.sent_at + record.cooldown
+    return ("failing" if record.failures else "quiet"), 0.0
+
+
+def _moment(at: float) -> datetime | None:
+    """Return a time; what no clock can have written is none."""
+    try:
+        return datetime.fromtimestamp(at, UTC) if at > 0 else None
+    except (OverflowError, ValueError, OSError):
+        return None

@@ -1,0 +1,110 @@
+"""
+Airflow's connections of this package's type: which there are, and which of them a user may look through.
+
+The page asks the gateway with a connection's key, so whoever may not see the connection sees nothing of its templates
+and its health. A connection of another type is refused: its password is no key of Maton's, and must not go there.
+
+These functions block: call them by ``in_thread``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import ConnectionDetails
+from airflow.models.connection import Connection
+from airflow.utils.session import create_session
+from sqlalchemy import select
+
+from airflow_provider_whatsapp._compat import AirflowNotFoundException
+from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.get_provider_info import CONN_TYPE
+from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+MOST = 200
+"""Connections that are offered."""
+SECONDS = 8.0
+"""Seconds that the gateway has for all that one page asks."""
+_ENVIRONMENT = "AIRFLOW_CONN_"
+
+
+def visible_connections(user: Any) -> list[str]:
+    """
+    Return the IDs of the connections of this type that a user may see, the default one first.
+
+    Those of the metadata database and of the API server's environment are listed; a secrets backend cannot say what it
+    holds, so a connection in one is opened by its ID.
+
+    :param user: From ``GetUserDep``.
+    """
+    with create_session(scoped=False) as session:
+        of_type = select(Connection.conn_id).where(Connection.conn_type == CONN_TYPE).limit(MOST)
+        stored = set(session.scalars(of_type))
+    found = stored & get_auth_manager().get_authorized_connections(user=user) if stored else set()
+    found |= {conn_id for conn_id in _in_environment() if _may_see(user, conn_id)}
+    return sorted(found, key=lambda conn_id: (conn_id != MatonWhatsAppHook.default_conn_name, conn_id))[:MOST]
+
+
+def may_see(user: Any, conn_id: str) -> bool:
+    """
+    Say whether a user may see a connection, one of a secrets backend too.
+
+    :param user: From ``GetUserDep``.
+    :param conn_id: Its ID, whether there is one or not.
+    """
+    return conn_id in visible_connections(user) or (not _is_stored(conn_id) and _may_see(user, conn_id))
+
+
+def _may_see(user: Any, conn_id: str) -> bool:
+    details = ConnectionDetails(conn_id=conn_id)
+    return bool(get_auth_manager().is_authorized_connection(method="GET", details=details, user=user))
+
+
+def _is_stored(conn_id: str) -> bool:
+    """Say whether the database has it: then its team decides as well, and it is listed for those who may see it."""
+    with create_session(scoped=False) as session:
+        return session.scalar(select(Connection.conn_id).where(Connection.conn_id == conn_id)) is not None
+
+
+def _in_environment() -> Iterator[str]:
+    for name, text in sorted(os.environ.items()):
+        if not name.startswith(_ENVIRONMENT):
+            continue
+        conn_id = name.removeprefix(_ENVIRONMENT).lower()
+        with contextlib.suppress(Exception):  # one that nobody can read is none of ours
+            made: Any = (
+                Connection.from_json(text, conn_id) if text.startswith("{") else Connection(conn_id, uri=text)
+            )
+            if made.conn_type == CONN_TYPE:
+                yield conn_id
+
+
+def open_client(conn_id: str) -> WhatsAppClient:
+    """
+    Return a client that repeats nothing and ends in :data:`SECONDS`.
+
+    :param conn_id: The connection.
+    :raises ConfigurationError: There is none of this ID, or it is of another type.
+    """
+    try:
+        connection = MatonWhatsAppHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise ConfigurationError(
+            f"there is no connection {conn_id!r}", advice="Create it under Admin > Connections."
+        ) from None
+    if connection.conn_type != CONN_TYPE:
+        raise ConfigurationError(
+            f"connection {conn_id!r} is not of type {CONN_TYPE}",
+            advice="Choose a connection to WhatsApp through Maton.",
+        )
+    hook = MatonWhatsAppHook(conn_id, until=time.monotonic() + SECONDS)
+    return hook.client.within(SECONDS)

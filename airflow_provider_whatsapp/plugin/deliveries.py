@@ -1,0 +1,190 @@
+"""Deliveries per day and DAG: the store's figures, those of the DAGs that a user may see, and a plot of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from airflow_provider_whatsapp.events.daily import Deliveries, count_daily
+from airflow_provider_whatsapp.plugin.connections import open_client
+from airflow_provider_whatsapp.plugin.event_store import opened_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from airflow_provider_whatsapp.events.daily import DailyDelivery
+
+SPANS = (7, 14, 30)
+"""Days that can be chosen, the first at first."""
+HEIGHT = 150
+"""Pixels of the plot's highest column."""
+MOST_LABELS = 7
+"""Days that are named below the plot: more do not fit on a telephone."""
+
+
+def load_deliveries(days: int, conn_id: str) -> Deliveries:
+    """
+    Ask the store. Blocks: call it by ``Sources``.
+
+    :param days: So many days, today included.
+    :param conn_id: The connection whose number has sent; empty: all numbers.
+    :raises WhatsAppError: There is no store, or it does not answer.
+    """
+    phone_number_id = None
+    if conn_id:
+        with open_client(conn_id) as client:
+            phone_number_id = client.config.phone_number_id or ""
+    with opened_store() as store:
+        return count_daily(store, days, phone_number_id=phone_number_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """
+    A part of a column.
+
+    :param name: What of the messages: ``delivered``, ``pending`` or ``failed``.
+    :param y: Pixels from the top.
+    :param height: Pixels.
+    """
+
+    name: str
+    y: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """
+    A day of the plot.
+
+    :param x: Where it begins, in percent of the width.
+    :param width: How wide it is, in percent.
+    :param parts: From the bottom up.
+    :param label: The day, where it is named.
+    :param title: The day and its figures in words.
+    """
+
+    x: float
+    width: float
+    parts: tuple[Part, ...]
+    label: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """
+    What the page shows.
+
+    :param rows: A row for each DAG and day, the latest day first.
+    :param columns: The plot.
+    :param most: Messages of the highest day.
+    :param dags: The DAGs that can be chosen.
+    :param sent: Messages with a receipt.
+    :param delivered: Of them, those that arrived.
+    :param read: Of them, those that were read.
+    :param failed: Of them, those that failed.
+    """
+
+    rows: tuple[DailyDelivery, ...]
+    columns: tuple[Column, ...]
+    most: int
+    dags: tuple[str, ...]
+    sent: int
+    delivered: int
+    read: int
+    failed: int
+
+
+def delivery_page(
+    found: Sequence[DailyDelivery],
+    may_see: Callable[[str], bool],
+    *,
+    days: int,
+    dag_id: str = "",
+    today: date | None = None,
+) -> DeliveryPage:
+    """
+    Return what a user sees of the store's figures.
+
+    :param found: Of all DAGs.
+    :param may_see: Whether the user may see a DAG.
+    :param days: So many days, today included.
+    :param dag_id: Of one DAG alone; empty: of all.
+    :param today: The last day; None: the clock's, by UTC.
+    """
+    allowed = [row for row in found if may_see(row.dag_id)]
+    rows = sorted(
+        (row for row in allowed if dag_id in ("", row.dag_id)),
+        key=lambda row: (-row.day.toordinal(), row.dag_id),
+    )
+    last = today or datetime.now(UTC).date()
+    span = [last - timedelta(days=before) for before in range(days - 1, -1, -1)]
+    columns, most = _plot(rows, span)
+    return DeliveryPage(
+        rows=tuple(rows),
+        columns=columns,
+        most=most,
+        dags=tuple(sorted({row.dag_id for row in allowed})),
+        sent=sum(row.sent for row in rows),
+        delivered=sum(row.delivered for row in rows),
+        read=sum(row.read for row in rows),
+        failed=sum(row.failed for row in rows),
+    )
+
+
+def _plot(rows: Sequence[DailyDelivery], span: Sequence[date]) -> tuple[tuple[Column, ...], int]:
+    """Return a column for each day, those without messages too."""
+    by_day: dict[date, list[DailyDelivery]] = defaultdict(list)
+    for row in rows:
+        by_day[row.day].append(row)
+    most = max((sum(row.sent for row in own) for own in by_day.values()), default=0)
+    width, every = 100 / len(span), -(-len(span) // MOST_LABELS)
+    columns = []
+    for number, day in enumerate(span):
+        own = by_day.get(day, [])
+        sent, delivered = sum(row.sent for row in own), sum(row.delivered for row in own)
+        failed = sum(row.failed for row in own)
+        counts = {"delivered": delivered, "pending": sent - delivered - failed, "failed": failed}
+        named = (len(span) - 1 - number) % every == 0  # the last day always is
+        columns.append(
+            Column(
+                x=round(number * width, 3),
+                width=round(width * 0.72, 3),
+                parts=tuple(_parts(counts, most)),
+                label=f"{day.day} {day:%b}" if named else "",
+                title=f"{day.day} {day:%B %Y}: {sent:,} sent, {delivered:,} delivered, {failed:,} failed",
+            )
+        )
+    return tuple(columns), most
+
+
+def _parts(counts: dict[str, int], most: int) -> list[Part]:
+    made, bottom = [], float(HEIGHT)
+    for name, count in counts.items():
+        if count > 0:
+            height = HEIGHT * count / most
+            bottom -= height
+            made.append(Part(name, round(bottom, 2), round(height, 2)))
+    return made
+
+
+def duration(seconds: float | None) -> str:
+    """
+    Return a time for people: ``4 s``, ``2 min 5 s``, ``3 h 10 min``.
+
+    :param seconds: How long; None: it is not known.
+    """
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.0f} s" if seconds == whole else f"{seconds:.1f} s"
+    hours, rest = divmod(whole, 3_600)
+    minutes, left = divmod(rest, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {left} s"

@@ -1,0 +1,38 @@
+"""The event store, opened for one question. These functions block: call them by ``SOURCES``."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.hooks.event_store import event_store_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_whatsapp.events.store import EventStore
+
+
+@contextlib.contextmanager
+def opened_store() -> Iterator[EventStore]:
+    """
+    Give the event store, whose tables are those of this version.
+
+    :raises ConfigurationError: There is none.
+    :raises StoreError: It cannot be reached, or refuses.
+    """
+    url = event_store_url()
+    if url is None:
+        raise ConfigurationError(
+            "this Airflow has no event store",
+            advice="Start the receiver, and set [whatsapp] events_conn_id to the connection of its database.",
+        )
+    from airflow_provider_whatsapp.events.store import EventStore
+
+    store = EventStore.open(url, pool_size=1)
+    try:
+        store.check()
+        yield store
+    finally:
+        store.close()

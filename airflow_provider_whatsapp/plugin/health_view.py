@@ -1,0 +1,139 @@
+"""Whether a connection can send, and whether receipts arrive: the checks of ``doctor``, and the event store's last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from airflow_provider_whatsapp.client.errors import WhatsAppError
+from airflow_provider_whatsapp.client.masking import mask_numbers
+from airflow_provider_whatsapp.events import tables
+from airflow_provider_whatsapp.events.engine import limited_time
+from airflow_provider_whatsapp.examination import Examination, Finding
+from airflow_provider_whatsapp.hooks.event_store import events_conn_id
+from airflow_provider_whatsapp.plugin.connections import open_client
+from airflow_provider_whatsapp.plugin.event_store import opened_store
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.events.store import EventStore
+
+LEFT_OUT = "message"
+"""Of doctor's checks, the one that sends."""
+DUE = timedelta(minutes=10)
+"""After so long without a receipt, though a task has sent, something is wrong."""
+SECONDS = 3.0
+"""Seconds for each question to the event store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """
+    When the event store got something of a number.
+
+    :param last: The last receipt of its messages; None: there is none.
+    :param last_reply: The last message that somebody sent to it; None: there is none.
+    :param last_send: When a task last began to send by it; None: none has.
+    """
+
+    last: datetime | None = None
+    last_reply: datetime | None = None
+    last_send: datetime | None = None
+
+
+def load_health(conn_id: str) -> tuple[Finding, ...]:
+    """
+    Examine a connection as ``doctor`` does, without a message. Blocks: call it by ``SOURCES``.
+
+    :param conn_id: The connection.
+    :raises WhatsAppError: The connection is wrong.
+    """
+    with open_client(conn_id) as client:
+        found = [each for each in Examination(client, to=None, wait=0).run() if each.name != LEFT_OUT]
+        number = client.config.phone_number_id or ""
+    masked = [Finding(each.name, each.outcome, mask_numbers(each.said)) for each in found]
+    return (*masked, _arrivals(number))
+
+
+def _arrivals(number: str) -> Finding:
+    """Judge what the store has got; a store that is away says nothing about sending."""
+    name = "event store"
+    if events_conn_id() is None:
+        return Finding(
+            name,
+            "SKIPPED",
+            "there is none: receipts are kept once the receiver runs and [whatsapp] events_conn_id names its database.",
+        )
+    try:
+        with opened_store() as store:
+            return judge(read_arrivals(store, number), datetime.now(UTC))
+    except WhatsAppError as error:
+        return Finding(name, "FAIL", str(error))
+
+
+def judge(found: Receipts, now: datetime) -> Finding:
+    """
+    Say whether receipts arrive.
+
+    :param found: What the store holds.
+    :param now: The present.
+    """
+    name, said = "event store", []
+    if found.last is not None:
+        said.append(f"the last receipt came {ago(now - found.last)}")
+    if found.last_reply is not None:
+        said.append(f"the last reply {ago(now - found.last_reply)}")
+    if found.last_send is None:
+        return Finding(
+            name, "OK" if said else "SKIPPED", _sentence(said or ["no task has sent by this number yet"])
+        )
+    missing = found.last is None or found.last < found.last_send
+    if missing and now - found.last_send > DUE:
+        said.append(f"a task sent {ago(now - found.last_send)}, and no receipt has come since")
+        advice = "Look with `webhook status` whether WhatsApp posts to your receiver, and whether that runs."
+        return Finding(name, "FAIL", f"{_sentence(said)} {advice}")
+    return Finding(
+        name, "OK", _sentence(said or [f"a task sent {ago(now - found.last_send)}; its receipts are due"])
+    )
+
+
+def _sentence(said: list[str]) -> str:
+    return f"{', '.join(said)}."
+
+
+def ago(span: timedelta) -> str:
+    """
+    Return how long something is past: ``5 minutes ago``.
+
+    :param span: The time since then; what lies ahead is just now, by another machine's clock.
+    """
+    seconds = span.total_seconds()
+    for name, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count:,} {name}{'' if count == 1 else 's'} ago"
+    return "less than a minute ago"
+
+
+def read_arrivals(store: EventStore, number: str) -> Receipts:
+    """
+    Return when the store got something of a number.
+
+    :param store: The event store.
+    :param number: The sending number's ID.
+    """
+    questions = (
+        (tables.statuses, tables.statuses.c.received_at),
+        (tables.messages, tables.messages.c.received_at),
+        (tables.sends, tables.sends.c.sent_at),
+    )
+    found = []
+    for table, at in questions:
+        # The latest of all numbers is the first that the index meets; of one that sends seldom it may be far.
+        query = select(at).where(table.c.phone_number_id == number).order_by(at.desc()).limit(1)
+        with store.reading() as connection, limited_time(connection, SECONDS):
+            found.append(connection.execute(query).scalar())
+    last, reply, send = found
+    return Receipts(last, reply, send)

@@ -1,0 +1,206 @@
+"""The account's templates as the page shows them: state, category and its drift, quality, pause, and a preview."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from airflow_provider_whatsapp.client.errors import WhatsAppError
+from airflow_provider_whatsapp.client.masking import clean_line
+from airflow_provider_whatsapp.events import tables
+from airflow_provider_whatsapp.message_templates.approval import REFUSED
+from airflow_provider_whatsapp.plugin.connections import open_client
+from airflow_provider_whatsapp.plugin.event_store import opened_store
+from airflow_provider_whatsapp.preview.message import Bubble, template_bubble
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from airflow_provider_whatsapp.events.store import EventStore
+
+MOST = 1_000
+"""Templates that are listed."""
+PAGE = 24
+"""Templates on a page."""
+PAUSES = {"FIRST_PAUSE": timedelta(hours=3), "SECOND_PAUSE": timedelta(hours=6)}
+"""How long Meta pauses a template for low quality; the third time it is disabled (Meta, "Template pacing")."""
+MOST_EVENTS = 2_000
+"""Webhooks of templates that are read, the latest."""
+_STATUS_FIELD = "message_template_status_update"
+
+Pauses = dict[tuple[str, str], "datetime"]
+"""Until when a template is paused, by its name and language."""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateCard:
+    """
+    A template.
+
+    :param name: Its name.
+    :param language: Its language.
+    :param status: Meta's word.
+    :param category: Meta's, today.
+    :param declared: The category that it was submitted with, where Meta has changed it; otherwise empty.
+    :param coming: The category that Meta has announced; otherwise empty.
+    :param quality: Meta's word; empty where it has none.
+    :param advice: What to do about its status; empty: nothing.
+    :param paused_until: When its pause ends; None: it is not paused, or no webhook has said.
+    :param preview: What a phone shows of it; None: it cannot be shown.
+    """
+
+    name: str
+    language: str
+    status: str
+    category: str
+    declared: str
+    coming: str
+    quality: str
+    advice: str
+    paused_until: datetime | None
+    preview: Bubble | None
+
+    @property
+    def searched(self) -> str:
+        """What a search looks through."""
+        body = self.preview.preview if self.preview else ""
+        return f"{self.name} {self.language} {self.status} {self.category} {body}".casefold()
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateList:
+    """
+    The account's templates.
+
+    :param cards: By name and language.
+    :param complete: False: the account has more than are listed.
+    """
+
+    cards: tuple[TemplateCard, ...]
+    complete: bool = True
+
+
+def load_templates(conn_id: str) -> TemplateList:
+    """
+    Ask the gateway, and the event store for pauses where there is one. Blocks: call it by ``SOURCES``.
+
+    :param conn_id: The connection.
+    :raises WhatsAppError: The gateway refused or did not answer, or the connection is wrong.
+    """
+    with open_client(conn_id) as client:
+        found: list[dict[str, Any]] = []
+        for item in client.templates.list():
+            found.append(item)
+            if len(found) > MOST:
+                break
+        account = client.config.waba_id or ""
+    pauses = _pauses_or_none(account) if any(_word(item.get("status")) == "PAUSED" for item in found) else {}
+    cards = sorted(
+        (template_card(item, pauses) for item in found[:MOST]), key=lambda card: (card.name, card.language)
+    )
+    return TemplateList(tuple(cards), complete=len(found) <= MOST)
+
+
+def template_card(item: Mapping[str, Any], pauses: Mapping[tuple[str, str], datetime]) -> TemplateCard:
+    """
+    Read a template as Graph gives it; what is not of its form is left empty.
+
+    :param item: Graph's JSON.
+    :param pauses: Until when templates are paused.
+    """
+    name, language = _word(item.get("name")), _word(item.get("language"))
+    status, category = _word(item.get("status")), _word(item.get("category"))
+    before, coming = _word(item.get("previous_category")), _word(item.get("correct_category"))
+    score = item.get("quality_score")
+    quality = _word(score.get("score")) if isinstance(score, dict) else ""
+    reason = _word(item.get("rejected_reason"))
+    advice = REFUSED.get(status, "")
+    if status == "REJECTED" and reason not in ("", "NONE"):
+        advice = f"Meta's reason: {reason}. {advice}"
+    return TemplateCard(
+        name=name,
+        language=language,
+        status=status or "UNKNOWN",
+        category=category,
+        declared=before if before != category else "",
+        coming=coming if coming != category else "",
+        quality="" if quality == "UNKNOWN" else quality,
+        advice=advice,
+        paused_until=pauses.get((name, _plain(language))) if status == "PAUSED" else None,
+        preview=_preview(item.get("components")),
+    )
+
+
+def _preview(components: Any) -> Bubble | None:
+    """Return what a phone shows; what Graph adds to templates tomorrow must not take the page down."""
+    try:
+        return template_bubble(components if isinstance(components, list) else [])
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        return None
+
+
+def _word(value: Any) -> str:
+    return clean_line(value, limit=512, masked=False) if isinstance(value, str) else ""
+
+
+def _plain(language: str) -> str:
+    """Return a language as both spell it: webhooks write ``en-US``."""
+    return language.replace("-", "_")
+
+
+def matching(cards: Sequence[TemplateCard], text: str, status: str) -> list[TemplateCard]:
+    """
+    Return the templates that a search finds.
+
+    :param cards: All of them.
+    :param text: Words that all have to be in name, language, status, category or body, in any case.
+    :param status: Meta's word; empty: any.
+    """
+    words = text.casefold().split()
+    return [
+        card for card in cards if status in ("", card.status) and all(word in card.searched for word in words)
+    ]
+
+
+def _pauses_or_none(account: str) -> Pauses:
+    """Ask the event store; what it does not say is left out, for the templates are there without it."""
+    try:
+        with opened_store() as store:
+            return read_pauses(store, account)
+    except WhatsAppError:
+        return {}
+
+
+def read_pauses(store: EventStore, account: str) -> Pauses:
+    """
+    Return until when templates are paused, as signed webhooks have said.
+
+    :param store: The event store.
+    :param account: The WhatsApp Business Account.
+    """
+    of = tables.others.c
+    query = (
+        select(of.raw, of.occurred_at)
+        .where(of.field == _STATUS_FIELD, of.account_id == account, of.verified.is_(True))
+        .order_by(of.id.desc())
+        .limit(MOST_EVENTS)
+    )
+    with store.reading() as connection:
+        events = connection.execute(query).all()
+    found: Pauses = {}
+    for raw, at in sorted(events, key=lambda event: event[1]):
+        value = json.loads(raw)
+        about = value.get("other_info") if isinstance(value, dict) else None
+        title = about.get("title") if isinstance(about, dict) else None
+        if value.get("event") == "PAUSED" and title in PAUSES:
+            key = (
+                _word(value.get("message_template_name")),
+                _plain(_word(value.get("message_template_language"))),
+            )
+            found[key] = at + PAUSES[title]
+    return found
