@@ -115,9 +115,11 @@ class EventStore:
         with self._writing() as connection:
             for table, kept in (
                 (tables.statuses, rows.statuses),
-                (tables.messages, rows.messages),
                 (tables.others, rows.others),
+                (tables.messages, rows.messages),
             ):
+                if kept and table is tables.messages:
+                    _one_at_a_time(connection)
                 if kept:  # in one order, so that two receivers never wait for each other
                     self._put(connection, table, [kept[key] for key in sorted(kept)])
             for row in sorted(rows.preferences, key=_contact):
@@ -135,6 +137,8 @@ class EventStore:
         changes["id"] = (
             new.id if self.kind == "postgresql" else select(sql.max(table.c.id) + 1).scalar_subquery()
         )
+        if table is tables.messages:
+            changes["first_id"] = sql.coalesce(table.c.first_id, table.c.id)
         replace = and_(new.verified, table.c.verified.is_(False))
         connection.execute(
             statement.on_conflict_do_update(index_elements=list(key), set_=changes, where=replace), rows
@@ -142,9 +146,13 @@ class EventStore:
 
     def _put_each(self, connection: Connection, table: Table, rows: list[Row]) -> None:
         """Do the same in any database, row by row."""
-        for row in rows:
+        for given in rows:
+            row = given
             if row["verified"]:
                 unverified = and_(_is_row(table, row), table.c.verified.is_(False))
+                if table is tables.messages:
+                    first = select(sql.coalesce(table.c.first_id, table.c.id)).where(unverified)
+                    row = row | {"first_id": connection.execute(first).scalar()}
                 connection.execute(delete(table).where(unverified))
             self._insert_new(connection, table, row)
 
@@ -161,24 +169,24 @@ class EventStore:
 
     def _put_preference(self, connection: Connection, row: Row) -> None:
         """
-        Keep a person's latest wish; of two at the same time, the opt-out.
+        Keep a person's latest signed wish and their latest unsigned one, and what follows from the two.
 
-        Of what was signed, one that nobody signed can only end a resume: were it to replace a signed opt-out by its
-        own, another could end that. What was signed replaces an unsigned resume, however late it arrives.
+        So the outcome is the same in whatever order wishes arrive, and however often.
         """
-        table = tables.opt_outs
+        self._insert_new(connection, tables.opt_outs, row)
+        this = _is_row(tables.opt_outs, row)
+        # Whoever writes another wish of this person waits here, and then sees this one.
+        connection.execute(select(tables.opt_outs.c.scope).where(this).with_for_update()).all()
+        table = tables.wishes
         self._insert_new(connection, table, row)
-        unsigned, resumed = table.c.verified.is_(False), table.c.opted_out.is_(False)
-        counts = table.c.changed_at < row["changed_at"]
-        if row["verified"]:
-            if row["opted_out"]:
-                counts = or_(counts, table.c.changed_at == row["changed_at"])
-            counts = or_(counts, and_(unsigned, resumed))
-        elif row["opted_out"]:
-            counts = or_(and_(counts, resumed), and_(unsigned, table.c.changed_at <= row["changed_at"]))
-        else:
-            counts = and_(counts, unsigned)
-        connection.execute(update(table).where(_is_row(table, row), counts).values(row))
+        newer = table.c.changed_at < row["changed_at"]
+        if row["opted_out"]:  # of two at the same time, the opt-out
+            newer = or_(newer, and_(table.c.changed_at == row["changed_at"], table.c.opted_out.is_(False)))
+        connection.execute(update(table).where(_is_row(table, row), newer).values(row))
+        person = and_(*(table.c[name] == row[name] for name in _ONCE[tables.opt_outs]))
+        kept = {each["verified"]: each for each in connection.execute(select(table).where(person)).mappings()}
+        counting = which_counts(kept.get(True), kept.get(False))
+        connection.execute(update(tables.opt_outs).where(this).values(dict(counting)))
 
     def record_preferences(self, rows: Iterable[Row]) -> None:
         """
@@ -264,9 +272,36 @@ _ONCE: dict[Table, tuple[str, ...]] = {
     tables.messages: ("message_id",),
     tables.others: ("event_key",),
     tables.opt_outs: ("account_id", "contact", "scope"),
+    tables.wishes: ("account_id", "contact", "scope", "verified"),
     tables.sends: ("send_hash",),
 }
 """The columns that tell a table's rows apart."""
+
+
+def which_counts(signed: Any, unsigned: Any) -> Any:
+    """
+    Return which of a person's two wishes counts; None: there is none of this kind.
+
+    An opt-out stands until a later wish ends it, and no unsigned wish ends a signed one: anybody who knows the
+    receiver's address could have sent it. An unsigned opt-out counts, though: a message too few harms nobody.
+
+    :param signed: The latest wish that was signed.
+    :param unsigned: The latest one that was not.
+    """
+    if signed is None or unsigned is None:
+        return signed or unsigned
+    stands = unsigned["opted_out"] and not signed["opted_out"]
+    return unsigned if stands and unsigned["changed_at"] >= signed["changed_at"] else signed
+
+
+def _one_at_a_time(connection: Connection) -> None:
+    """
+    Wait until no other transaction that inserts messages is open.
+
+    So their numbers rise in the order of the commits, and whoever reads on from a number misses none. In SQLite only
+    one transaction writes in any case.
+    """
+    connection.execute(select(tables.schema.c.version).with_for_update()).all()
 
 
 def _is_row(table: Table, row: Row) -> Any:

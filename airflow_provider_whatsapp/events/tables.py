@@ -37,13 +37,11 @@ from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.events.engine import READ_ONLY, create_private, sqlite_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy.engine import Connection, Engine
 
-VERSION = 1
-UPGRADES: Mapping[int, Sequence[str]] = {}
-"""For each version but the newest, the statements that make the next one of it; they run on every database."""
+VERSION = 2
 _LOCK = 0x5748415453415050
 """Of PostgreSQL's advisory locks, the one under which the tables are made."""
 
@@ -168,7 +166,11 @@ messages = Table(
     Column("received_at", Moment, nullable=False, doc="when it was received"),
     Column("raw", _long, nullable=False, doc="the message as JSON"),
     Column("contact", _long, doc="the sender's contact as JSON; empty above 8,192 characters"),
+    Column(
+        "first_id", BigInteger, doc="the `id` of the unsigned row that this one replaced; otherwise empty"
+    ),
     UniqueConstraint("message_id", name="whatsapp_messages_once"),
+    Index("whatsapp_messages_first", "first_id"),
     Index("whatsapp_messages_context", "context_id"),
     Index("whatsapp_messages_sender", "sender"),
     Index("whatsapp_messages_received", "received_at"),
@@ -198,29 +200,51 @@ others = Table(
     **_kept,
 )
 
-opt_outs = Table(
-    "whatsapp_opt_outs",
+
+def _wish(*, verified_key: bool) -> list[Column[Any]]:
+    """Return the columns of an opt-out, or of a wish that it follows from."""
+    return [
+        Column("account_id", _number, primary_key=True, doc="WhatsApp Business Account"),
+        Column(
+            "contact",
+            _id,
+            primary_key=True,
+            doc="the person, to compare by: the number's digits in one spelling, or the business-scoped user ID",
+        ),
+        Column("scope", String(16), primary_key=True, doc="`all` messages, or `marketing` alone"),
+        Column("opted_out", Boolean, nullable=False, doc="false: they want messages again"),
+        Column(
+            "source",
+            _word,
+            nullable=False,
+            doc="where it comes from: `user_preferences`, `error_131050`, `reply`",
+        ),
+        Column("number", _id, doc="the number as it was received"),
+        Column("user_id", _id, doc="the business-scoped user ID"),
+        Column("changed_at", Moment, nullable=False, doc="when they said so"),
+        Column(
+            "verified",
+            Boolean,
+            primary_key=verified_key,
+            nullable=False,
+            doc="true: the delivery's signature was checked, or the gateway said so to a task",
+        ),
+        Column("received_at", Moment, nullable=False, doc="when it was received"),
+    ]
+
+
+opt_outs = Table("whatsapp_opt_outs", metadata, *_wish(verified_key=False))
+
+wishes = Table("whatsapp_opt_out_wishes", metadata, *_wish(verified_key=True))
+
+cursors = Table(
+    "whatsapp_cursors",
     metadata,
-    Column("account_id", _number, primary_key=True, doc="WhatsApp Business Account"),
+    Column("name", _id, primary_key=True, doc="whose: a trigger, with a hash of what it looks for"),
     Column(
-        "contact",
-        _id,
-        primary_key=True,
-        doc="the person, to compare by: the number's digits in one spelling, or the business-scoped user ID",
+        "position", BigInteger, nullable=False, doc="the `id` up to which it has read `whatsapp_messages`"
     ),
-    Column("scope", String(16), primary_key=True, doc="`all` messages, or `marketing` alone"),
-    Column("opted_out", Boolean, nullable=False, doc="false: they want messages again"),
-    Column(
-        "source",
-        _word,
-        nullable=False,
-        doc="where it comes from: `user_preferences`, `error_131050`, `reply`",
-    ),
-    Column("number", _id, doc="the number as it was received"),
-    Column("user_id", _id, doc="the business-scoped user ID"),
-    Column("changed_at", Moment, nullable=False, doc="when they said so"),
-    Column("verified", Boolean, nullable=False, doc="true: the delivery's signature was checked"),
-    Column("received_at", Moment, nullable=False, doc="when it was received"),
+    Column("changed_at", Moment, nullable=False, doc="when it was moved"),
 )
 
 sends = Table(
@@ -237,6 +261,18 @@ sends = Table(
     Column("sent_at", Moment, nullable=False, doc="when its first try began to send"),
     Index("whatsapp_sends_sent", "sent_at"),
 )
+
+_WISH = ", ".join(column.name for column in wishes.columns)
+UPGRADES: Mapping[int, Sequence[str | Callable[[Connection], object]]] = {
+    1: (
+        wishes.create,
+        f"INSERT INTO {wishes.name} ({_WISH}) SELECT {_WISH} FROM {opt_outs.name}",  # noqa: S608  (names of this module)
+        cursors.create,
+        "ALTER TABLE whatsapp_messages ADD COLUMN first_id BIGINT",
+        "CREATE INDEX whatsapp_messages_first ON whatsapp_messages (first_id)",
+    ),
+}
+"""For each version but the newest, the steps that make the next one of it; they run on every database."""
 
 AGES = {statuses: "received_at", messages: "received_at", others: "received_at", sends: "sent_at"}
 """What retention deletes from, and by which column; opt-outs are not among them."""
@@ -263,12 +299,12 @@ def create_or_upgrade(engine: Engine) -> None:
             return
         _refuse_newer(version)
         for step in range(version, VERSION):
-            for statement in UPGRADES[step]:
-                connection.execute(text(statement))
+            for change in UPGRADES[step]:
+                connection.execute(text(change)) if isinstance(change, str) else change(connection)
         if version < VERSION:
             now = datetime.now(UTC)
-            change = update(schema).where(schema.c.name == "events").values(version=VERSION, changed_at=now)
-            connection.execute(change)
+            reached = update(schema).where(schema.c.name == "events").values(version=VERSION, changed_at=now)
+            connection.execute(reached)
 
 
 def check_version(engine: Engine) -> None:
