@@ -22,7 +22,7 @@ from airflow_provider_whatsapp.delivery.seen import Seen
 from airflow_provider_whatsapp.delivery.suppression import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Container, Iterator, Sequence
 
     from airflow_provider_whatsapp.delivery.rows import Raw
 
@@ -113,6 +113,7 @@ class Recipients:
     :param default_country: ISO code of the country whose national numbers are read; None: none are.
     :param part: Gives the shard's own rows of the source, in its order, where an index holds them; None: the whole
         source is read.
+    :param marks: Marks those who have opted out, each time the recipients are read; None: nobody is asked.
     """
 
     def __init__(
@@ -123,11 +124,12 @@ class Recipients:
         columns: Collection[str] = (),
         shard: int = 0,
         shards: int = 1,
-        suppressed: Seen | Collection[str] = (),
+        suppressed: Container[str] = (),
         scope: Scope = "all",
         group: Callable[[str], str] | None = None,
         default_country: str | None = None,
         part: Callable[[], Iterator[Raw]] | None = None,
+        marks: Callable[[Iterator[Row]], Iterator[Row]] | None = None,
     ) -> None:
         if not 0 <= shard < shards:
             raise PayloadError(
@@ -143,6 +145,7 @@ class Recipients:
         self._surveyed: array[int] | None = None
         self._default_country = default_country
         self._part = part
+        self._marks = marks
 
     def __iter__(self) -> Iterator[Row]:
         """
@@ -151,9 +154,9 @@ class Recipients:
         :raises SourceChangedError: The source is not what it was at the survey, or can no longer be read.
         """
         if self._surveyed is None:
-            yield from self._read()
+            yield from self._marked()
             return
-        mark, count, rows = 0, 0, self._read()
+        mark, count, rows = 0, 0, self._marked()
         while True:
             try:
                 row = next(rows, None)
@@ -197,6 +200,9 @@ class Recipients:
 
     def _so_far(self, count: int) -> str:
         return f"{count} of {len(self._surveyed or ())} recipients had been read"
+
+    def _marked(self) -> Iterator[Row]:
+        return self._read() if self._marks is None else self._marks(self._read())
 
     def _read(self) -> Iterator[Row]:
         seen, position = Seen(), 0
@@ -256,7 +262,7 @@ class Recipients:
         :raises PayloadError: The source cannot be read, is empty, or has no good row at all.
         """
         found, digest, surveyed, mark = Survey(), hashlib.sha256(), array("I"), 0
-        for row in self._read():
+        for row in self._marked():
             found.total += 1
             values = self._counting(row)
             digest.update(_encode(values).encode())

@@ -16,7 +16,8 @@ from airflow_provider_whatsapp.delivery.seen import Seen
 from airflow_provider_whatsapp.delivery.text_files import open_text
 
 FIELD = "suppression"
-_SEPARATORS = re.compile(r"[,;\r\n]")
+SEPARATORS = re.compile(r"[,;\r\n]")
+"""What separates the numbers of a text."""
 _A_PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|/|\.{1,2}/|~")
 _A_FILE = re.compile(r"[^,;\r\n]*[A-Za-z_/\\-][^,;\r\n]*\.[A-Za-z][A-Za-z0-9]{1,9}")
 _PLAIN = "(numbers)"
@@ -103,7 +104,7 @@ def _entries(source: Any, to_field: str) -> Iterator[tuple[str, Any]]:
         source = (
             listed(text, field=FIELD)
             if text.startswith("[")
-            else [part for part in _SEPARATORS.split(text) if part.strip()]
+            else [part for part in SEPARATORS.split(text) if part.strip()]
         )
     if isinstance(source, int | float) and not isinstance(source, bool):
         source = [source]  # what Jinja's native types make of a text with one number

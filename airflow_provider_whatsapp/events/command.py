@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 HELP = "receive WhatsApp's webhooks and store receipts and replies in a database; runs until it is stopped"
 DATABASE, VERIFY_TOKEN = "WHATSAPP_EVENTS_URL", "WHATSAPP_VERIFY_TOKEN"
 APP_SECRET, PATH_SECRET = "WHATSAPP_APP_SECRET", "WHATSAPP_PATH_SECRET"
+WORDS = "WHATSAPP_OPT_OUT_WORDS"
 PORT = 8426
 
 
@@ -68,6 +70,13 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
             "help": "delete older events (default 90; 0: never)",
         },
     ),
+    (
+        ("--opt-out-words",),
+        {
+            "metavar": "FILE",
+            "help": f"JSON with words by which replies opt out, in place of the default ones (or {WORDS})",
+        },
+    ),
 ]
 
 
@@ -92,6 +101,8 @@ def receiver_command(given: argparse.Namespace, environment: Mapping[str, str] =
 
 def _serve(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
     from airflow_provider_whatsapp.client.errors import ConfigurationError
+    from airflow_provider_whatsapp.events.opt_out_words import opt_out_words
+    from airflow_provider_whatsapp.events.opt_outs import look_through
     from airflow_provider_whatsapp.events.receiver import Settings
     from airflow_provider_whatsapp.events.serve import bind, log_to_stderr, serve, url_of
     from airflow_provider_whatsapp.events.store import EventStore
@@ -103,16 +114,19 @@ def _serve(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
             advice=f"Set {DATABASE} (or give --database) to sqlite:////var/lib/whatsapp/events.db for one machine, or "
             "to postgresql://user:password@host/database for several.",
         )
+    words = given.opt_out_words or environment.get(WORDS)
     settings = Settings(
         verify_token=given.verify_token or environment.get(VERIFY_TOKEN, ""),
         app_secret=given.app_secret or environment.get(APP_SECRET),
         path_secret=given.path_secret or environment.get(PATH_SECRET),
         keep_days=given.keep_days,
+        words=opt_out_words(Path(words) if words else None),
     )
+    log_to_stderr()
     store = EventStore.open(database)
     store.create_or_upgrade()
+    look_through(store, settings.words)
     listener = bind(given.host, given.port)
-    log_to_stderr()
     serve(
         store, settings, listener, lambda: _say(f"WhatsApp receiver ready at {url_of(given.host, listener)}")
     )

@@ -12,6 +12,11 @@ RANKS = {"sent": 10, "failed": 20, "delivered": 30, "read": 40, "played": 50}
 """How much a status says, by WhatsApp's order; a failure counts only where nothing better is known, for one of several
 devices may have failed. A status that is not listed has rank 0."""
 
+OPTED_OUT_OF_MARKETING = 131050
+"""Code of the error that a recipient has stopped marketing messages of the account."""
+SOURCE_REFUSED = f"error_{OPTED_OUT_OF_MARKETING}"
+"""The source of an opt-out that this error reports."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
-from airflow_provider_whatsapp.events.kinds import Inbound, Preference
+from airflow_provider_whatsapp.events.kinds import Preference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,8 +29,9 @@ MOST = 5_000
 MOST_BYTES = 1_000_000
 """Bytes of a file of words."""
 KINDS = ("text", "button", "interactive")
-"""Types of messages that are looked at."""
+"""Types of messages that may hold a word."""
 
+Scope = Literal["all", "marketing"]
 Meaning = Literal["all", "marketing", "start"]
 MEANINGS: tuple[Meaning, ...] = ("all", "marketing", "start")
 
@@ -121,46 +122,46 @@ class OptOutWords:
     marketing: frozenset[str]
     start: frozenset[str]
 
-    def meaning(self, event: Inbound) -> Meaning | None:
+    def meaning(self, message: Any) -> Meaning | None:
         """
         Return what a message means; None: nothing of this kind.
 
-        A button counts by its label and by what stands behind it, but for words such as "Cancel": they are typed to
-        end messages, and pressed to end an appointment.
+        A button counts by its label and by what stands behind it. Words such as "Cancel" and "Start" count where they
+        are typed alone: pressed, they end an appointment or begin a survey.
 
-        :param event: The message.
+        :param message: An :class:`~airflow_provider_whatsapp.events.kinds.Inbound`, or a row of ``whatsapp_messages``.
         """
-        if event.kind not in KINDS:
+        if message.kind not in KINDS:
             return None
-        said = [event.text] if event.kind == "text" else [event.text, event.payload]
-        for text in said:
+        typed = message.kind == "text"
+        for text in (message.text,) if typed else (message.text, message.payload):
             word = bare(text) if text and len(text) <= LONGEST else ""
-            if word and not (event.kind != "text" and word in _typed_only):
-                for meaning in MEANINGS:
+            if word and (typed or word not in _typed_only):
+                for meaning in MEANINGS if typed else MEANINGS[:2]:
                     if word in getattr(self, meaning):
                         return meaning
         return None
 
-    def wishes(self, events: Iterable[Any]) -> Iterator[Preference]:
+    def wishes(self, message: Any) -> Iterator[Preference]:
         """
-        Yield what the replies among events say about further messages.
+        Yield what a message says about further ones.
 
-        :param events: Events of a delivery.
+        :param message: As for :meth:`meaning`.
         """
-        for event in events:
-            meaning = self.meaning(event) if isinstance(event, Inbound) else None
-            if meaning is None or not (event.sender or event.sender_user_id):
-                continue
-            for scope in ("all", "marketing") if meaning == "start" else (meaning,):
-                yield Preference(
-                    account_id=event.account_id,
-                    number=event.sender,
-                    user_id=event.sender_user_id,
-                    scope=scope,  # type: ignore[arg-type]
-                    opted_out=meaning != "start",
-                    source="reply",
-                    occurred_at=event.occurred_at,
-                )
+        meaning = self.meaning(message)
+        if meaning is None or not (message.sender or message.sender_user_id):
+            return
+        scopes: tuple[Scope, ...] = ("all", "marketing") if meaning == "start" else (meaning,)
+        for scope in scopes:
+            yield Preference(
+                account_id=message.account_id,
+                number=message.sender,
+                user_id=message.sender_user_id,
+                scope=scope,
+                opted_out=meaning != "start",
+                source="reply",
+                occurred_at=message.occurred_at,
+            )
 
     @cached_property
     def digest(self) -> int:

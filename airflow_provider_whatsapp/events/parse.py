@@ -14,7 +14,15 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow_provider_whatsapp.events.kinds import Event, Inbound, Other, Preference, Status
+from airflow_provider_whatsapp.events.kinds import (
+    OPTED_OUT_OF_MARKETING,
+    SOURCE_REFUSED,
+    Event,
+    Inbound,
+    Other,
+    Preference,
+    Status,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +39,6 @@ LINE_LIMIT = 1_024
 CALLBACK_LIMIT = 512
 CONTACT_LIMIT = 8_192
 """Characters of a contact that is kept beside each of its messages; a larger one is kept once, as another event."""
-OPTED_OUT_OF_MARKETING = 131050
 
 _OBJECT = "whatsapp_business_account"
 _ID = re.compile(r"[!-~]{1,255}")
@@ -275,7 +282,7 @@ def _refused_marketing(status: Status) -> Iterator[Preference]:
             user_id=status.recipient_user_id,
             scope="marketing",
             opted_out=True,
-            source=f"error_{OPTED_OUT_OF_MARKETING}",
+            source=SOURCE_REFUSED,
             occurred_at=status.occurred_at,
         )
 

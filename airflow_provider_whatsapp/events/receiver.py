@@ -24,7 +24,9 @@ from starlette.routing import Route
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.client.masking import place_of
+from airflow_provider_whatsapp.events.kinds import Inbound
 from airflow_provider_whatsapp.events.metrics import Metrics
+from airflow_provider_whatsapp.events.opt_out_words import OptOutWords, opt_out_words
 from airflow_provider_whatsapp.events.parse import MalformedError, parse
 from airflow_provider_whatsapp.events.store import StoreError
 from airflow_provider_whatsapp.events.writer import Writer, count_kinds
@@ -67,6 +69,7 @@ class Settings:
     :param app_secret: Secret of the Meta app that delivers; its signatures are checked, and events are marked verified.
     :param path_secret: Last part of the URL, of 32 letters, digits, dashes and underscores or more.
     :param keep_days: After how many days events are deleted, opt-outs apart; 0: never.
+    :param words: By which replies people opt out.
     :raises ConfigurationError: There is neither secret, or one is malformed.
     """
 
@@ -74,6 +77,7 @@ class Settings:
     app_secret: str | None = field(default=None, repr=False)
     path_secret: str | None = field(default=None, repr=False)
     keep_days: float = 90
+    words: OptOutWords = field(default_factory=opt_out_words, repr=False)
 
     def __post_init__(self) -> None:
         if not self.verify_token:
@@ -162,6 +166,8 @@ class Receiver:
                 events = parse(body)
             except MalformedError as error:
                 return self._refused(400, str(error))
+            for event in [each for each in events if isinstance(each, Inbound)]:
+                events += settings.words.wishes(event)
             return await self._stored(events, verified=bool(settings.app_secret))
 
     async def _stored(self, events: Sequence[Event], *, verified: bool) -> Response:

@@ -154,10 +154,16 @@ class EventStore:
                     first = select(sql.coalesce(table.c.first_id, table.c.id)).where(unverified)
                     row = row | {"first_id": connection.execute(first).scalar()}
                 connection.execute(delete(table).where(unverified))
-            self._insert_new(connection, table, row)
+            self.insert_new(connection, table, row)
 
-    def _insert_new(self, connection: Connection, table: Table, row: Row) -> None:
-        """Insert a row, unless there is one with its key."""
+    def insert_new(self, connection: Connection, table: Table, row: Row) -> None:
+        """
+        Insert a row, unless there is one with its key.
+
+        :param connection: From :meth:`writing`.
+        :param table: One of the store's.
+        :param row: Its columns, but for those that have a default.
+        """
         if self._insert is not None:
             statement = self._insert(table).on_conflict_do_nothing(index_elements=list(_ONCE[table]))
             connection.execute(statement, [row])
@@ -173,12 +179,12 @@ class EventStore:
 
         So the outcome is the same in whatever order wishes arrive, and however often.
         """
-        self._insert_new(connection, tables.opt_outs, row)
+        self.insert_new(connection, tables.opt_outs, row)
         this = _is_row(tables.opt_outs, row)
         # Whoever writes another wish of this person waits here, and then sees this one.
         connection.execute(select(tables.opt_outs.c.scope).where(this).with_for_update()).all()
         table = tables.wishes
-        self._insert_new(connection, table, row)
+        self.insert_new(connection, table, row)
         newer = table.c.changed_at < row["changed_at"]
         if row["opted_out"]:  # of two at the same time, the opt-out
             newer = or_(newer, and_(table.c.changed_at == row["changed_at"], table.c.opted_out.is_(False)))
@@ -190,7 +196,7 @@ class EventStore:
 
     def record_preferences(self, rows: Iterable[Row]) -> None:
         """
-        Keep wishes that were found elsewhere, in replies say.
+        Keep wishes that were found elsewhere, in messages that are stored or by a task that sends.
 
         :param rows: All columns of ``whatsapp_opt_outs``.
         :raises StoreError: Nothing was written.
@@ -208,7 +214,7 @@ class EventStore:
         """
         with self._writing() as connection:
             for row in rows:
-                self._insert_new(connection, tables.sends, row)
+                self.insert_new(connection, tables.sends, row)
 
     def furthest(self, message_ids: Sequence[str]) -> dict[str, Row]:
         """
@@ -256,6 +262,14 @@ class EventStore:
         """
         return self._reading()
 
+    def writing(self) -> contextlib.AbstractContextManager[Connection]:
+        """
+        Give a connection for one transaction of other modules; leaving it without an error commits.
+
+        :raises StoreError: Nothing was written; inside it as well.
+        """
+        return self._writing()
+
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Connection]:
         with _reported(), self._engine.begin() as connection:
@@ -274,6 +288,7 @@ _ONCE: dict[Table, tuple[str, ...]] = {
     tables.opt_outs: ("account_id", "contact", "scope"),
     tables.wishes: ("account_id", "contact", "scope", "verified"),
     tables.sends: ("send_hash",),
+    tables.cursors: ("name",),
 }
 """The columns that tell a table's rows apart."""
 

@@ -15,6 +15,7 @@ from airflow_provider_whatsapp.operators._arguments import count_or_share, flag,
 from airflow_provider_whatsapp.operators._ledgers import names_of, say_how, store_of
 from airflow_provider_whatsapp.operators._private import hidden
 from airflow_provider_whatsapp.operators._receipts import asks_receipts
+from airflow_provider_whatsapp.operators._suppression import OptOutsHeard
 from airflow_provider_whatsapp.operators._template_check import look_up
 from airflow_provider_whatsapp.operators._waiting import WaitsForDelivery
 from airflow_provider_whatsapp.policies import partial_with_policy, with_policy
@@ -119,6 +120,7 @@ class DeliveringOperator(TextFields, WaitsForDelivery):
         self.log_pii: Any = log_pii
         self._revealed: dict[str, Any] | None = None
         self._delivery: Delivery | None = None
+        self._heard = OptOutsHeard()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
@@ -199,7 +201,10 @@ class DeliveringOperator(TextFields, WaitsForDelivery):
 
         try:
             with self._arguments():
-                return action()
+                try:
+                    return action()
+                finally:
+                    self._heard.save(self.log, lambda: self.hook.client.config)
         except WhatsAppError as error:
             # What is wrong with an argument or the connection is said whole by its one line: no cause below it.
             raise _translated(error) from None if isinstance(error, ValueError) else error
@@ -211,7 +216,11 @@ class DeliveringOperator(TextFields, WaitsForDelivery):
         """Send to a recipient that has been read: digits alone might be read again, as a national number."""
         from airflow_provider_whatsapp.client.phone import address
 
-        return self.hook.send(address(key), message, **options)
+        try:
+            return self.hook.send(address(key), message, **options)
+        except Exception as error:
+            self._heard.listen(key, error)
+            raise
 
     def _route(self) -> Router | None:
         """Return what chooses the endpoint of each message, once they are made; None: there is no choice."""

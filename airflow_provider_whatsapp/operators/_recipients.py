@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_whatsapp.operators._columns import TakesColumns
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from airflow.sdk import Context
 
     from airflow_provider_whatsapp.delivery.ledger import Begin
     from airflow_provider_whatsapp.delivery.recipients import Recipients
-    from airflow_provider_whatsapp.delivery.seen import Seen
     from airflow_provider_whatsapp.delivery.windows import Window
     from airflow_provider_whatsapp.operators._shards import Part
+    from airflow_provider_whatsapp.operators._suppression import Suppression
 
 
 class ReadsRecipients(TakesColumns):
@@ -32,24 +32,20 @@ class ReadsRecipients(TakesColumns):
     shards: Any
     results_path: Any
     _part: Part | None = None
+    _left_out: Suppression | None = None
 
     def _recipients(self, context: Context, window: Window | None, *, whole: bool = False) -> Recipients:
         from airflow_provider_whatsapp.delivery.recipients import Recipients
-        from airflow_provider_whatsapp.operators._lists import recipient_source, suppression_list
+        from airflow_provider_whatsapp.operators._lists import recipient_source
         from airflow_provider_whatsapp.operators._results import run_key
 
-        country = self.hook.client.config.default_country
-        suppressed: Collection[str] | Seen = ()
-        if self._has_suppression or self.suppression is not None:
-            suppressed = suppression_list(
-                self.suppression, to_field=self.to_field, default_country=country, log=self.log
-            )
+        suppression = self._suppression()
         source = recipient_source(self.recipients, scope=self.scope, own=run_key(context))
         options = {
             "to_field": self.to_field,
             "columns": self._columns(),
             "scope": self.scope,
-            "default_country": country,
+            "default_country": self.hook.client.config.default_country,
         }
         if not whole:
             self._part = self._own_part(context, source, options)
@@ -57,11 +53,22 @@ class ReadsRecipients(TakesColumns):
             source,
             shard=0 if whole else self.shard,
             shards=1 if whole else self.shards,
-            suppressed=suppressed,
+            suppressed=suppression.listed if suppression is not None else (),
+            marks=suppression.marks if suppression is not None else None,
             group=window.group if window is not None else None,
             part=None if whole or self._part is None else self._part.rows,
             **options,
         )
+
+    def _suppression(self) -> Suppression | None:
+        """Return who is left out, read once however often the recipients are."""
+        from airflow_provider_whatsapp.operators._suppression import Suppression
+
+        if self._left_out is None and (self._has_suppression or self.suppression is not None):
+            self._left_out = Suppression(
+                self.suppression, to_field=self.to_field, config=self.hook.client.config, log=self.log
+            )
+        return self._left_out
 
     def _own_part(self, context: Context, source: Any, options: dict[str, Any]) -> Part | None:
         """Return the shard's part of the list's index; None: it reads the list."""

@@ -18,6 +18,7 @@ from airflow_provider_whatsapp.operators._results import (
     tell_of_early_end,
 )
 from airflow_provider_whatsapp.operators._routing import RoutesTemplates
+from airflow_provider_whatsapp.operators._suppression import hidden_suppression
 from airflow_provider_whatsapp.operators._template_check import Preparer
 from airflow_provider_whatsapp.operators._window import WaitsForWindow
 
@@ -73,9 +74,10 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
     :param shards: In how many parts they are divided. (templated)
     :param scope: With an earlier task's results file as recipients, and no other source: ``failed`` sends to those who
         failed or were never tried, ``unknown`` to those whose answer was lost. (templated)
-    :param suppression: Those who opted out: a path, a list, or a text of numbers that are separated by commas or lines,
-        an Airflow Variable's say: ``"{{ var.value.opted_out }}"``. A list that is given and empty, but for ``[]`` and a
-        file with its header alone, ends the task, and so does a cell that is no number or ID. (templated)
+    :param suppression: Those who opted out: ``"events"`` for the opt-outs of the event store, a path, a list, or a text
+        of numbers that are separated by commas or lines, an Airflow Variable's say: ``"{{ var.value.opted_out }}"``.
+        Several together in a list: ``["events", "s3://bucket/optouts.csv"]``. A list that is given and empty, but for
+        ``[]`` and a file with its header alone, ends the task, and so does a cell that is no number or ID. (templated)
     :param results_path: JSON lines with every recipient's outcome; with several shards each writes its own. (templated)
     :param check_template: Look up first whether the template is approved and the values fit it; one request.
         (templated)
@@ -138,7 +140,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
     }
     hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {
         "recipients": hidden_recipients,
-        "suppression": hidden_recipients,
+        "suppression": hidden_suppression,
     }
     readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
         **DeliveringOperator.readers,
@@ -222,6 +224,8 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
             approved = self._look_up(
                 self.template_name, self.language, show_values=self.log_pii, health=self.check_health
             )
+        if self._left_out is not None:
+            self._left_out.concern(self)
         if budget is not None and budget.limit is not None and not self.dry_run:
             budget.check(self._countries(context, recipients), approved, self.log)
         if window is not None and not self.dry_run:
@@ -288,6 +292,8 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
         except BaseException as error:
             tell_of_early_end(context, report, results, error, self.log)
             raise
+        if self._left_out is not None:
+            self._left_out.say()
         well = (results is None or results.flush()) and report.stopped is None
         if gate is not None and gate.closed and well and not report.reasons["stopped"]:
             self._wait_for_the_rest(gate, ledger, report)

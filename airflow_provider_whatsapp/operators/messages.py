@@ -15,6 +15,7 @@ from airflow_provider_whatsapp.operators._delivery import (
 from airflow_provider_whatsapp.operators._private import hidden_recipients
 from airflow_provider_whatsapp.operators._receipts import log_cleared_up, lost_answers
 from airflow_provider_whatsapp.operators._routing import RoutesTemplates
+from airflow_provider_whatsapp.operators._suppression import Suppression, hidden_suppression
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -43,16 +44,23 @@ class _SendOperator(DeliveringOperator):
     What the operators for one message share.
 
     :param to: One recipient or a list: numbers in international form, or business-scoped user ids. (templated)
+    :param suppression: Those who opted out, as for ``BroadcastTemplateOperator``; ``"events"``: the opt-outs of the
+        event store. They are left out. (templated)
     """
 
-    template_fields: Sequence[str] = ("to", *DeliveringOperator.template_fields)
-    hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {"to": hidden_recipients}
+    template_fields: Sequence[str] = ("to", "suppression", *DeliveringOperator.template_fields)
+    hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {
+        "to": hidden_recipients,
+        "suppression": hidden_suppression,
+    }
     content_fields: ClassVar[tuple[str, ...]] = ()
     """What the message is made of, to be recognised by a retry."""
 
-    def __init__(self, *, to: str | Sequence[str], **kwargs: Any) -> None:
+    def __init__(self, *, to: str | Sequence[str], suppression: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.to = to
+        self.suppression = suppression
+        self._has_suppression = suppression is not None
         self._upload: dict[str, Any] | None = None
 
     def build_message(self) -> Message:
@@ -87,6 +95,7 @@ class _SendOperator(DeliveringOperator):
         self.hook.client.config.require("phone_number_id")
         carried = self._carried(context)
         waiting = self._plan_wait(context, carried, total)
+        suppression = self._suppression()
         job = Job(digest(recipients), self._message_digest(), total)
         ledger, begin = self._open_ledger(context, job, remember_sent=total <= REMEMBERED)
         message = self._message(ledger)
@@ -109,11 +118,17 @@ class _SendOperator(DeliveringOperator):
             callback_data=carried,
             clear_up=clear_up,
         )
-        rows = [Row(position, to) for position, to in enumerate(recipients)]
+        if suppression is not None:
+            suppression.concern(self)
+            rows = suppression.rows(recipients)
+        else:
+            rows = [Row(position, to) for position, to in enumerate(recipients)]
         template_name = getattr(self, "template_name", None)
         with recorded_send(context, carried.key, self.hook.client.config, template_name):
             report = self._delivery.run(rows, self._new_report(waiting, route))
         log_cleared_up(clear_up)
+        if suppression is not None:
+            suppression.say()
         return self._wait_or_conclude(context, waiting, report, ledger)
 
     def _recalled(self, context: Context) -> tuple[Ledger, CallbackData, Iterable[Row]]:
@@ -122,6 +137,11 @@ class _SendOperator(DeliveringOperator):
         recipients = read_recipients(self.to, default_country=self.hook.client.config.default_country)
         ledger = self._reopen_ledger(context, digest(recipients), remember_sent=len(recipients) <= REMEMBERED)
         return ledger, self._carried(context), [Row(place, to) for place, to in enumerate(recipients)]
+
+    def _suppression(self) -> Suppression | None:
+        if not self._has_suppression and self.suppression is None:
+            return None
+        return Suppression(self.suppression, to_field="to", config=self.hook.client.config, log=self.log)
 
     def _message_digest(self) -> str:
         names = [*self.content_fields, "phone_number_id"]
@@ -156,6 +176,8 @@ class SendTemplateOperator(RoutesTemplates, _SendOperator):
     :param buttons: Values of the buttons' variables: the suffix of the URL button at its position in the list, or
         ``{"type": "quick_reply", "index": 0, "payload": ...}`` and the like. (templated)
     :param components: Graph's own JSON, instead of header, body and buttons. (templated)
+    :param suppression: Those who opted out and are left out: ``"events"`` for the opt-outs of the event store, or a
+        list, as for ``BroadcastTemplateOperator``. (templated)
     :param skip_if_empty: Skip the task when the header's file has no bytes (a CSV of one line has some), before any
         request; False: that is an error. (templated)
     :param check_template: Look up first whether the template is approved and the values fit it; one request.
@@ -289,7 +311,7 @@ class SendMediaOperator(_SendOperator):
         False: that is an error. (templated)
     :param kwargs: As for :class:`SendTemplateOperator`: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
         ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``callback_data``, ``log_pii``,
-        ``wait_for``, ``wait_timeout``, ``on_timeout``, ``poke_interval``, ``deferrable``.
+        ``suppression``, ``wait_for``, ``wait_timeout``, ``on_timeout``, ``poke_interval``, ``deferrable``.
     """
 
     content_fields: ClassVar[tuple[str, ...]] = ("media", "kind", "caption", "filename")
@@ -339,7 +361,7 @@ class SendTextOperator(_SendOperator):
     :param preview_url: Show a preview of the first link. (templated)
     :param kwargs: As for :class:`SendTemplateOperator`: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
         ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``callback_data``, ``log_pii``,
-        ``wait_for``, ``wait_timeout``, ``on_timeout``, ``poke_interval``, ``deferrable``.
+        ``suppression``, ``wait_for``, ``wait_timeout``, ``on_timeout``, ``poke_interval``, ``deferrable``.
     """
 
     content_fields: ClassVar[tuple[str, ...]] = ("text", "preview_url")
@@ -371,7 +393,7 @@ class SendMessageOperator(_SendOperator):
     :param message: ``type`` and the fields of its model, or Graph's own nested form. (templated)
     :param kwargs: As for :class:`SendTemplateOperator`: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
         ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``callback_data``, ``log_pii``,
-        ``wait_for``, ``wait_timeout``, ``on_timeout``, ``poke_interval``, ``deferrable``.
+        ``suppression``, ``wait_for``, ``wait_timeout``, ``on_timeout``, ``poke_interval``, ``deferrable``.
     """
 
     content_fields: ClassVar[tuple[str, ...]] = ("message",)

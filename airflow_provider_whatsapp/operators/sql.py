@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._arguments import flag, optional, text, whole
-from airflow_provider_whatsapp.operators._private import hidden_recipients, masked_numbers
+from airflow_provider_whatsapp.operators._private import masked_numbers
 from airflow_provider_whatsapp.operators._routing import RoutesTemplates
 from airflow_provider_whatsapp.operators.messages import _SendOperator
 
@@ -89,7 +89,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
         ``marketing``, ``message_activity_sharing``, ``expect_category`` (of a template), ``maton_conn_id``,
         ``phone_number_id``, ``waba_id``, ``ledger_path``, ``on_unknown``, ``resend_on_clear`` (it
         runs the query again), ``max_failed``, ``callback_data``, ``log_pii``, ``wait_for``, ``wait_timeout``,
-        ``on_timeout``, ``poke_interval``, ``deferrable``.
+        ``on_timeout``, ``suppression``, ``poke_interval``, ``deferrable``.
     """
 
     content_fields: ClassVar[tuple[str, ...]] = (
@@ -137,7 +137,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
     shown_fields: ClassVar[frozenset[str]] = _SendOperator.shown_fields | {
         *("conn_id", "format", "max_rows", "csv_formulas", "database", "dry_run", *CHART_FIELDS),
     }
-    hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {"to": hidden_recipients, "sql": masked_numbers}
+    hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {**_SendOperator.hidden_by, "sql": masked_numbers}
     readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
         **_SendOperator.readers,
         **RoutesTemplates.routing_readers,

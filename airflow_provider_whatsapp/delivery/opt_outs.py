@@ -1,0 +1,88 @@
+"""Recipients who have opted out, looked up as their list is read: neither it nor the opt-outs lie in memory."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from airflow_provider_whatsapp.client.errors import WhatsAppError
+from airflow_provider_whatsapp.client.phone import canonical
+from airflow_provider_whatsapp.delivery.seen import Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from airflow_provider_whatsapp.delivery.recipients import Row
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 500
+"""Recipients that are looked up together."""
+FREE_FORM = ("all",)
+"""What somebody has to have opted out of, to get no message without a template."""
+
+
+def scopes_of(category: str | None) -> tuple[str, ...]:
+    """
+    Return what somebody has to have opted out of, to get no template of a category.
+
+    :param category: ``MARKETING``, ``UTILITY`` or ``AUTHENTICATION``; None: not known, so it may be marketing.
+    """
+    return ("all",) if category in ("UTILITY", "AUTHENTICATION") else ("all", "marketing")
+
+
+class OptOuts:
+    """
+    Marks recipients who have opted out.
+
+    Each reading of a list looks everybody up again, so that an opt-out counts while a broadcast runs. Once a list was
+    read to its end, a store that goes away ends nothing: who was known by then is still left out.
+
+    :param look_up: Given canonical names, returns for those who have opted out of what: ``all``, ``marketing``.
+    """
+
+    def __init__(self, look_up: Callable[[Sequence[str]], Mapping[str, set[str]]]) -> None:
+        self._look_up = look_up
+        self._known = {"all": Seen(), "marketing": Seen()}
+        self._complete = False
+        self._away = False
+        self.scopes: tuple[str, ...] = FREE_FORM
+        self.left_out = 0
+
+    def mark(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """
+        Yield the rows, those of people who have opted out with ``skip="suppressed"``.
+
+        :param rows: Recipients in their order.
+        :raises StoreError: The store cannot be asked, and no list was read to its end before.
+        """
+        self.left_out, source = 0, iter(rows)
+        while some := list(islice(source, AT_ONCE)):
+            names = {
+                row.position: canonical(row.to) for row in some if row.error is None and row.skip is None
+            }
+            out = self._opted_out(list(names.values()))
+            for row in some:
+                if names.get(row.position) in out:
+                    self.left_out += 1
+                    yield replace(row, skip="suppressed")
+                else:
+                    yield row
+        self._complete = True
+
+    def _opted_out(self, names: Sequence[str]) -> set[str]:
+        try:
+            found = self._look_up(names) if names else {}
+        except WhatsAppError as error:
+            if not self._complete:
+                raise
+            if not self._away:
+                logger.warning("Opt-outs from now on are not heard: %s", error)
+            self._away = True
+        else:
+            for name, scopes in found.items():
+                for scope in scopes & self._known.keys():
+                    self._known[scope].add(name)
+        return {name for name in names if any(name in self._known[scope] for scope in self.scopes)}

@@ -1,0 +1,45 @@
+"""Where somebody who reads the store has got to; it outlives the process that reads."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, update
+
+from airflow_provider_whatsapp.events.tables import cursors
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from airflow_provider_whatsapp.events.store import EventStore
+
+
+def position(connection: Connection, name: str) -> int | None:
+    """
+    Return where a reader is; None: it has not begun.
+
+    :param connection: Of the store.
+    :param name: The reader's.
+    """
+    found = connection.execute(select(cursors.c.position).where(cursors.c.name == name)).scalar()
+    return None if found is None else int(found)
+
+
+def put_position(store: EventStore, name: str, place: int, *, forward: bool = False) -> None:
+    """
+    Write where a reader is.
+
+    :param store: The store.
+    :param name: The reader's.
+    :param place: The position.
+    :param forward: Leave a position that is further on: another process may read for the same reader.
+    :raises StoreError: Nothing was written.
+    """
+    row = {"name": name, "position": place, "changed_at": datetime.now(UTC)}
+    move = update(cursors).where(cursors.c.name == name)
+    if forward:
+        move = move.where(cursors.c.position < place)
+    with store.writing() as connection:
+        store.insert_new(connection, cursors, row)
+        connection.execute(move.values(row))

@@ -1,0 +1,222 @@
+"""The argument ``suppression``: lists of people who are left out, and the opt-outs of the event store."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.operators._private import SHOWN, hidden_recipients
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from airflow_provider_whatsapp.client.config import ClientConfig
+    from airflow_provider_whatsapp.delivery.opt_outs import OptOuts
+    from airflow_provider_whatsapp.delivery.recipients import Row
+    from airflow_provider_whatsapp.delivery.seen import Seen
+    from airflow_provider_whatsapp.events.store import EventStore
+
+EVENTS = "events"
+"""What stands for the opt-outs of the event store."""
+MOST_HEARD = 100_000
+"""Opt-outs that one task notes; those above are heard again by the next."""
+
+
+def hidden_suppression(value: Any) -> Any:
+    """
+    Return what Airflow may show of the argument: that it reads the store, and masked numbers.
+
+    :param value: As it was given.
+    """
+    if _is_events(value):
+        return value
+    if isinstance(value, list | tuple):
+        shown = [hidden_suppression(item) for item in value[:SHOWN]]
+        return [*shown, f"... {len(value)} in all"] if len(value) > SHOWN else shown
+    return hidden_recipients(value)
+
+
+def _is_events(value: Any) -> bool:
+    return isinstance(value, str) and value.strip().lower() == EVENTS
+
+
+class Suppression:
+    """
+    Whoever is left out of a task's recipients.
+
+    :param given: ``events``, a path, a list, a text of numbers, or a list of several of them.
+    :param to_field: Column of the recipients' numbers.
+    :param config: The connection's.
+    :param log: The task's log.
+    :raises ConfigurationError: The store is to be read and none is set up, or the connection names no account.
+    :raises StoreError: It cannot be reached.
+    :raises PayloadError: A list is missing, or a cell of it is no recipient.
+    """
+
+    def __init__(self, given: Any, *, to_field: str, config: ClientConfig, log: Any) -> None:
+        from airflow_provider_whatsapp.operators._lists import suppression_list
+
+        self._log = log
+        of_store, lists = _sources(given)
+        country = config.default_country
+        self.listed = _Listed(
+            [suppression_list(each, to_field=to_field, default_country=country, log=log) for each in lists]
+        )
+        self.opt_outs = _opt_outs(config) if of_store else None
+
+    @property
+    def marks(self) -> Any:
+        """Marks the rows of those who have opted out; None: the store is not read."""
+        return self.opt_outs.mark if self.opt_outs is not None else None
+
+    def concern(self, operator: Any) -> None:
+        """
+        Leave out from now on whoever the message concerns.
+
+        :param operator: The task's; its template has been looked up, if it is to be.
+        """
+        from airflow_provider_whatsapp.delivery.opt_outs import FREE_FORM, scopes_of
+
+        if self.opt_outs is None:
+            return
+        if not getattr(operator, "template_name", None):
+            self.opt_outs.scopes = FREE_FORM
+            return
+        approved = getattr(operator, "_approved", None)
+        category = approved.known_category if approved is not None else None
+        if category is None:
+            self._log.warning(
+                "WhatsApp: the template's category is not known, so whoever has opted out of marketing is left out too"
+            )
+        self.opt_outs.scopes = scopes_of(category)
+
+    def rows(self, recipients: Iterable[str]) -> list[Row]:
+        """
+        Return the rows of a task with a few recipients.
+
+        :param recipients: As reports name them.
+        :raises StoreError: The store cannot be reached.
+        """
+        from airflow_provider_whatsapp.client.phone import canonical
+        from airflow_provider_whatsapp.delivery.recipients import Row
+
+        rows = [
+            Row(position, to, skip="suppressed" if canonical(to) in self.listed else None)
+            for position, to in enumerate(recipients)
+        ]
+        return list(self.opt_outs.mark(rows)) if self.opt_outs is not None else rows
+
+    def say(self) -> None:
+        """Log how many were left out since they have opted out."""
+        if self.opt_outs is not None:
+            self._log.info("WhatsApp: %d recipients have opted out and were left out", self.opt_outs.left_out)
+
+
+class _Listed:
+    """Those whom any of several lists holds."""
+
+    def __init__(self, lists: Sequence[Seen]) -> None:
+        self._lists = lists
+
+    def __contains__(self, name: object) -> bool:
+        return any(name in each for each in self._lists)
+
+
+def _sources(given: Any) -> tuple[bool, list[Any]]:
+    """Say whether the store is a source, and return the other ones."""
+    from airflow_provider_whatsapp.delivery.suppression import SEPARATORS, is_path, listed
+
+    if isinstance(given, str):
+        if given.lstrip().startswith("["):
+            return _sources(listed(given, field="suppression"))
+        parts = [part for part in SEPARATORS.split(given) if part.strip()]
+        if is_path(given) or not any(map(_is_events, parts)):
+            return False, [given]
+        given = parts
+    if not isinstance(given, list | tuple) or not given:
+        return False, [given]
+    of_store = False
+    lists: list[Any] = []
+    entries: list[Any] = []
+    for item in given:
+        if _is_events(item):
+            of_store = True
+        elif isinstance(item, str):
+            (lists if is_path(item) else entries).append(item)
+        else:
+            of_many = isinstance(item, list | tuple | set | frozenset) or hasattr(item, "open")
+            (lists if of_many else entries).append(item)
+    return of_store, [*lists, entries] if entries else lists
+
+
+def _opt_outs(config: ClientConfig) -> OptOuts:
+    from airflow_provider_whatsapp.client.errors import ConfigurationError
+    from airflow_provider_whatsapp.delivery.opt_outs import OptOuts
+    from airflow_provider_whatsapp.events.opt_outs import opted_out
+
+    account, store = config.require("waba_id"), _store()
+    if store is None:
+        raise ConfigurationError(
+            'suppression="events" reads the event store, and there is none',
+            advice="Set [whatsapp] events_conn_id to a connection to the receiver's database. Nobody was sent to.",
+        )
+    store.check()
+    return OptOuts(lambda names: opted_out(store, account, names))
+
+
+def _store() -> EventStore | None:
+    from airflow_provider_whatsapp.events.store import EventStore
+    from airflow_provider_whatsapp.hooks.event_store import event_store_url
+
+    url = event_store_url()
+    return EventStore.open(url, pool_size=1) if url is not None else None
+
+
+class OptOutsHeard:
+    """Those of whom the gateway says, when they are sent to, that they have stopped marketing; from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._heard: list[tuple[str, datetime]] = []
+
+    def listen(self, to: str, error: Any) -> None:
+        """
+        Take note of a refusal, where it is an opt-out.
+
+        :param to: Digits of the number, or the ID.
+        :param error: What the send met.
+        """
+        from airflow_provider_whatsapp.events.kinds import OPTED_OUT_OF_MARKETING
+
+        if getattr(error, "code", None) == OPTED_OUT_OF_MARKETING and len(self._heard) < MOST_HEARD:
+            with self._lock:
+                self._heard.append((to, datetime.now(UTC)))
+
+    def save(self, log: Any, config_of: Callable[[], ClientConfig]) -> None:
+        """
+        Write them to the event store, where there is one; where it is away, the next task hears them again.
+
+        :param log: The task's log.
+        :param config_of: Returns the connection's configuration.
+        """
+        heard, self._heard = self._heard, []
+        if not heard:
+            return
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+        from airflow_provider_whatsapp.events.opt_outs import record_refusals
+
+        try:
+            account, store = config_of().waba_id, _store()
+            if store is None or not account:
+                return
+            with contextlib.closing(store):
+                store.check()
+                record_refusals(store, account, heard)
+        except WhatsAppError as error:
+            log.warning("WhatsApp: the event store does not know of %d opt-outs: %s", len(heard), error)
+        else:
+            log.info(
+                "WhatsApp: %d recipients have stopped marketing messages; the event store knows", len(heard)
+            )
