@@ -65,7 +65,7 @@ INNER = (
     *("message_templates/plan.py", "message_templates/apply.py"),
 )
 """Where the wires go on below them: engine to ledger, alert to throttle and gap, plan to apply to record."""
-WIRES = ("statement left out", "argument left out", "result not returned")
+WIRES = ("call left out", "statement left out", "argument left out", "result not returned")
 TESTS = (
     *("client", "delivery", "message_templates", "notifications", "operators", "hooks"),
     *("airflow/test_triggers.py", "airflow/test_health.py", "test_cli.py", "test_stores.py"),
@@ -291,6 +291,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--wires", action="store_true", help="what passes between the modules of the workers instead"
     )
+    parser.add_argument("--kind", default="", help="only changes of this kind, as the results name it")
     parser.add_argument("--line", type=int, nargs="*", help="only mutants that begin in these lines")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--minutes", type=float, default=55, help="begin no mutant after these (default: 55)")
@@ -312,6 +313,7 @@ def main() -> int:
     options = arguments()
     began = time.monotonic()
     everything = population(options.within, wires=options.wires)
+    everything = [it for it in everything if options.kind in it.kind]
     sample = [it for it in everything if not options.line or it.line in options.line]
     if options.count and not options.within:
         sample = random.Random(options.seed).sample(everything, min(options.count, len(everything)))  # noqa: S311

@@ -171,7 +171,8 @@ class _Places(ast.NodeVisitor):
                 def leave_out(index: int = index) -> None:
                     body[index] = ast.Pass()
 
-                self._add("statement left out", statement, "pass", leave_out)
+                kind = "call left out" if isinstance(statement, ast.Expr) else "statement left out"
+                self._add(kind, statement, "pass", leave_out)
             self.visit(statement)
 
     def _can_be_left_out(self, statement: ast.stmt) -> bool:

@@ -477,3 +477,43 @@ def test_those_who_need_no_message_leave_no_trace_in_the_ledger():
 
     assert store.head["marks"] == {"": 2}
     assert store.head["notes"] == []
+
+
+def test_a_delivery_that_waits_for_an_answer_sleeps():
+    """A thread that spins would take the others' time."""
+    delivery, waited = delivery_of(begun(Kept(), 1), Sends()), []
+
+    class Watched:
+        def __init__(self, news):
+            self.put, self.get_nowait, self._get = news.put, news.get_nowait, news.get
+
+        def get(self, timeout):
+            waited.append(timeout)
+            return self._get(timeout=timeout)
+
+    delivery._news = Watched(delivery._news)
+    delivery.run(rows(1), Report())
+
+    assert waited[:2] == [0.0, engine.COMMIT_AFTER]
+
+
+@pytest.mark.parametrize(
+    ("where", "status", "kind", "permanent"),
+    [("prepare", "failed", WhatsAppError, True), ("send", "unknown", OutcomeUnknownError, False)],
+)
+def test_what_nobody_expected_says_whether_anything_left_and_holds_no_data(
+    caplog, where, status, kind, permanent
+):
+    def fail(*_, **__):
+        raise KeyError("15550000000 and her secret")
+
+    if where == "send":
+        delivery = delivery_of(begun(Kept(), 1), fail)
+    else:
+        delivery = Delivery(begun(Kept(), 1), fail, Sends(), rules=Rules(threads=1, away=0))
+    (outcome,) = delivery.run(rows(1), Report()).outcomes
+
+    assert (outcome.status, type(outcome.error), outcome.error.permanent) == (status, kind, permanent)
+    assert "an unexpected KeyError; the task's log has the details" in str(outcome.error)
+    assert "secret" not in str(outcome.error) + caplog.text
+    assert "KeyError" in caplog.text

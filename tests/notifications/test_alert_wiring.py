@@ -11,10 +11,13 @@ from airflow_provider_whatsapp.client.errors import (
     OutcomeUnknownError,
     RecipientError,
     ServerError,
+    WhatsAppError,
 )
+from airflow_provider_whatsapp.client.resources.messages import SentMessage
+from airflow_provider_whatsapp.notifications import window
 from airflow_provider_whatsapp.notifications.facts import default_key
 from airflow_provider_whatsapp.notifications.memory import Files, Memory
-from airflow_provider_whatsapp.notifications.missed import Untold
+from airflow_provider_whatsapp.notifications.missed import Missed, Untold
 from airflow_provider_whatsapp.notifications.turns import Caller, Person, Turn, Turns
 from airflow_provider_whatsapp.notifications.window import Told, tell
 
@@ -284,3 +287,132 @@ def test_a_lost_worker_s_try_is_told_from_the_task_s_end(number, most, key):
     lost = SimpleNamespace(dag_id="orders", task_id="load", run_id="r", try_number=number, max_tries=most)
 
     assert default_key({"ti": lost}) == key
+
+
+UNKNOWN_YET = WhatsAppError("the history does not know it", permanent=True)
+ACCEPTED, SENT = {"status": "accepted"}, {"status": "sent"}
+NO_ACCESS = WhatsAppError("no access", permanent=True, code=10)
+
+
+def looked(monkeypatch, seconds, facts):
+    """Look so long what became of texts; return the failures and the waits, on a clock that only they move."""
+    now, waits = [100.0], []
+    monkeypatch.setattr(window, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    left = {name: iter(several) for name, several in facts.items()}
+
+    def status_of(message_id):
+        found = next(left[message_id])
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    steps = window.fates_of({name: name for name in facts}, status_of, seconds=seconds)
+    while True:
+        try:
+            waits.append(next(steps))
+            now[0] += waits[-1]
+        except StopIteration as ended:
+            return ended.value, waits
+
+
+@pytest.mark.parametrize(
+    ("seconds", "facts", "found", "waits"),
+    [
+        pytest.param(5, {"a": [SENT]}, {}, 0, id="it left"),
+        pytest.param(5, {"a": [ACCEPTED, SENT], "b": [{"status": "read"}]}, {}, 1, id="one left later"),
+        pytest.param(
+            5,
+            {
+                "a": [{"status": "failed", "error": "(131047) x"}],
+                "b": [{"status": "failed", "error": "1310471"}],
+            },
+            {"a": (131047, "(131047) x"), "b": (None, "1310471")},
+            0,
+            id="a closed window, and another failure",
+        ),
+        pytest.param(
+            5,
+            {
+                "a": [{"status": "failed", "error": "Re-Engagement"}],
+                "b": [{"status": "failed", "error": None}],
+            },
+            {"a": (131047, "Re-Engagement"), "b": (None, "no reason was given")},
+            0,
+            id="in words, and without any",
+        ),
+        pytest.param(1.0, {"a": [ACCEPTED] * 3}, {}, 2, id="until the time is over"),
+        pytest.param(0.4, {"a": [ACCEPTED]}, {}, 0, id="once where there is no time"),
+        pytest.param(5, {"a": [ServerError("x"), UNKNOWN_YET, SENT]}, {}, 2, id="what may still be told"),
+        pytest.param(
+            5,
+            {"a": [{"status": "failed", "error": "131047"}], "b": [NO_ACCESS], "c": [ACCEPTED]},
+            {"a": (131047, "131047")},
+            0,
+            id="what will never be told",
+        ),
+        pytest.param(5, {}, {}, 0, id="nothing to look for"),
+    ],
+)
+def test_what_the_history_says_of_texts(monkeypatch, seconds, facts, found, waits):
+    failures, paused = looked(monkeypatch, seconds, facts)
+
+    assert {to: (error.code, error.details) for to, error in failures.items()} == found
+    assert paused == [0.5] * waits
+    assert all(error.sent == "no" for error in failures.values())
+
+
+@pytest.mark.parametrize(
+    ("errors", "found"),
+    [
+        pytest.param([], Told(1, 1, [], (BOB,)), id="the template arrives"),
+        pytest.param([REFUSED], Told(0, 1, [REFUSED], (BOB,)), id="it is refused for good"),
+        pytest.param([AWAY], Told(0, 1, [AWAY], (BOB, ANN)), id="it may go with the next message"),
+    ],
+)
+def test_a_text_whose_window_was_closed_counts_as_its_template_does(errors, found):
+    """What the text told of others is told by the template, or given back with what the template was to tell."""
+    turns = Asked(Turn(ANN, held=1, names=("y",)))
+    sent, meets = [], iter([None, *errors, None])
+
+    def send(to, message):
+        error = next(meets)
+        if error is not None:
+            raise error
+        sent.append((to, message))
+        return SentMessage(message_id="wamid.1", wa_id=None, to=to)
+
+    text_first = window.TextFirst(
+        send, lambda turn: "text", lambda turn: (turn.held, turn.names, turn.missed)
+    )
+    before, after = Missed(held=1, names=("m",)), Missed(held=1, names=("n",))
+    text_first(Turn(ANN, held=2, names=("x",), missed=(before,)))
+    turns.turns = [Turn(ANN, held=1, names=("y",), missed=(after,))]
+    steps = text_first.follow_up(
+        Told(1, 1, [], (BOB,)), turns, lambda name: {"status": "failed", "error": "131047"}, seconds=1.0
+    )
+    with pytest.raises(StopIteration) as ended:
+        next(steps)
+
+    assert ended.value.value == found
+    assert sent[1:] == ([] if errors else [("+" + ANN, (3, ("y", "x"), (before, after)))])
+    assert turns.heard == (
+        ["given back 1", "answered 1", "given back 1"] if errors else ["answered 1", "accepted 1"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "seconds", "told"),
+    [(None, 1.0, True), (lambda turn: "t", 0, True), (lambda turn: "t", 1.0, False)],
+    ids=["no template", "no time", "no text"],
+)
+def test_where_nothing_can_follow_nobody_looks(template, seconds, told):
+    text_first = window.TextFirst(
+        lambda to, message: SentMessage(message_id="w", wa_id=None, to=to), lambda turn: "text", template
+    )
+    if told:
+        text_first(Turn(ANN))
+    steps = text_first.follow_up(Told(1), Asked(), lambda name: 1 / 0, seconds=seconds)
+    with pytest.raises(StopIteration) as ended:
+        next(steps)
+
+    assert ended.value.value == Told(1)
