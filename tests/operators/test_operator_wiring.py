@@ -1,0 +1,99 @@
+"""From an operator to what it is made of, one wire at a time: each test fails when its call is left out."""
+
+from __future__ import annotations
+
+import json
+import logging
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_provider_whatsapp import _compat
+from airflow_provider_whatsapp.delivery.ledger import Job, Note
+from airflow_provider_whatsapp.operators._database import database_hook
+from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
+from airflow_provider_whatsapp.operators.messages import SendTemplateOperator, SendTextOperator
+
+TEXT = {"task_id": "send", "to": "+15550001111", "text": "{{ 1 + 1 }}"}
+
+
+@pytest.mark.parametrize("kind", [SendTextOperator, SendTemplateOperator, BroadcastTemplateOperator])
+def test_an_argument_that_does_not_exist_is_refused_where_the_task_is_mapped_too(kind):
+    with pytest.raises(TypeError, match="nonsense"):
+        kind.partial(task_id="send", nonsense=1)
+
+
+def test_a_task_that_airflow_ends_ends_its_delivery():
+    operator, stopped = SendTextOperator(**TEXT), []
+    operator.on_kill()
+    operator._delivery = SimpleNamespace(stop=lambda: stopped.append(1))
+    operator.on_kill()
+
+    assert stopped == [1]
+
+
+def test_fields_of_what_is_in_a_field_are_rendered_too():
+    operator = SendTextOperator(**TEXT)
+    inner = SimpleNamespace(template_fields=("value",), value="{{ 1 + 1 }}")
+    operator._do_render_template_fields(inner, ("value",), {}, operator.get_template_env(), set())
+
+    assert inner.value == "2"
+
+
+def test_a_query_s_database_wins_over_the_connection_s(monkeypatch):
+    pytest.importorskip("airflow.providers.sqlite")
+    monkeypatch.setenv("AIRFLOW_CONN_LOCAL", json.dumps({"conn_type": "sqlite", "host": ":memory:"}))
+
+    assert database_hook("local", database="other").schema == "other"
+
+
+def ledger_of(operator, folder, *, tries=1, most=0):
+    """Open the ledger as a try of a task does."""
+    ti = SimpleNamespace(
+        dag_id="d",
+        run_id="r",
+        task_id="send",
+        map_index=-1,
+        try_number=tries,
+        max_tries=most,
+        log=operator.log,
+    )
+    operator.ledger_path = str(folder)
+    return operator._open_ledger({"ti": ti}, Job("list", "message", 3), remember_sent=False)
+
+
+@pytest.mark.parametrize(
+    ("tries", "most", "resend", "said"),
+    [
+        (1, 0, False, "Try 1 goes on where an earlier one ended: 1 of 3 were sent, 1 are unknown"),
+        (
+            2,
+            3,
+            False,
+            "This task was cleared (Airflow allows it 4 tries now). 1 of 3 were sent, 1 are unknown",
+        ),
+        (2, 3, True, "This task was cleared, and resend_on_clear is True: everybody is sent to again"),
+    ],
+    ids=["again", "cleared", "everybody again"],
+)
+def test_the_log_says_what_a_later_try_goes_on_from(tmp_path, monkeypatch, caplog, tries, most, resend, said):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(SendTextOperator, "log", logging.getLogger("task"))
+    operator = SendTextOperator(**TEXT, resend_on_clear=resend)
+    ledger, begin = ledger_of(operator, tmp_path)
+    assert (begin, "Try" in caplog.text) == ("first", False)
+    ledger.claim([(0, ""), (1, "")])
+    ledger.record(0, Note("sent", {"message_id": "wamid"}))
+    ledger.flush()
+    ledger_of(operator, tmp_path, tries=tries, most=most)
+
+    assert said in caplog.text
+
+
+def test_metrics_count_what_is_new_and_gauge_the_rate(monkeypatch):
+    told = []
+    monkeypatch.setattr(_compat.Stats, "incr", lambda name, count: told.append((name, count)))
+    monkeypatch.setattr(_compat.Stats, "gauge", lambda name, rate: told.append((name, rate)))
+    SendTextOperator(**TEXT)._observe({"sent": 2, "failed": 0, "unknown": 1}, 9.5)
+
+    assert told == [("whatsapp.sent", 2), ("whatsapp.unknown", 1), ("whatsapp.rate", 9.5)]
