@@ -290,3 +290,22 @@ def delivery_shown():
 
 
 delivery_shown()
+
+
+@dag("delivery_waits", **OPTIONS)
+def delivery_waits():
+    """A message that is no template to five people, whose fate the task waits for without a worker."""
+    SendTextOperator(
+        task_id="send",
+        to=PEOPLE[:5],
+        text="hello",
+        ledger_path=LEDGER,
+        wait_for="delivered",
+        wait_timeout=timedelta(minutes=10),
+        poke_interval=0.2,
+        deferrable=True,
+        **RETRIES,
+    )
+
+
+delivery_waits()
