@@ -30,6 +30,10 @@ with DAG(
         timezone="UTC",
         # Those whose answer was lost must not fail the task: the campaign judges them itself.
         max_failed=100,
+        wait_for="{{ dag_run.conf.get('wait_for', 'accepted') }}",
+        wait_timeout=timedelta(minutes=4),
+        poke_interval=1,
+        deferrable=True,
         retries=30,
         retry_delay=timedelta(0),
         on_execute_callback=say_which_process,

@@ -4,10 +4,13 @@ Kill, stop and confuse the processes of a real Airflow in the middle of a broadc
     python tests/campaigns/chaos.py --rounds 100                     # night-length
     python tests/campaigns/chaos.py --seconds 150 --seed 7           # as many as fit into the time
     python tests/campaigns/chaos.py --ledger files --fault scheduler # any version: ledger_path
+    python tests/campaigns/chaos.py --wait-for accepted              # no receipts, and nobody waits for any
 
 Scheduler, API server, DAG processor and triggerer are processes of their own, tasks run by the LocalExecutor, the rate
 is 20 messages a second. Nobody may get two messages, nobody may be lost, every recipient stands in the results file and
-each line of it agrees with the sandbox. What a task meets that no process of Airflow has to do with is in rounds.py.
+each line of it agrees with the sandbox. The task waits until all messages are delivered: a receiver stores what the
+sandbox reports, and in the end nobody may be pending. What a task meets that no process of Airflow has to do with is in
+rounds.py.
 """
 
 from __future__ import annotations
@@ -31,6 +34,9 @@ import requests
 from judging import Round, read_lines, table
 from kill9 import HERE, ROOT, free_port, sandbox, until
 
+from airflow_provider_whatsapp.pytest_events import receiving
+from airflow_provider_whatsapp.pytest_plugin import WhatsAppSandbox
+
 PEOPLE = 80
 RATE = 20
 LATENCY = 0.1
@@ -47,8 +53,8 @@ COMMANDS = {
 class Airflow:
     """A real Airflow in a folder of its own, each of its processes to be killed by itself."""
 
-    def __init__(self, folder, connection, *, ledger):
-        self.folder = Path(folder)
+    def __init__(self, folder, connection, *, ledger, wait_for):
+        self.folder, self.wait_for, self.receiver = Path(folder), wait_for, None
         self.pids = self.folder / "pids"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -92,6 +98,10 @@ class Airflow:
             **{f"AIRFLOW__{name}": str(value) for name, value in settings.items()},
             "AIRFLOW_HOME": str(self.folder),
             "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT": json.dumps(connection),
+            "AIRFLOW__WHATSAPP__EVENTS_CONN_ID": "" if self.wait_for == "accepted" else "events",
+            "AIRFLOW_CONN_EVENTS": json.dumps(
+                {"conn_type": "sqlite", "host": str(self.folder / "events.db")}
+            ),
             "CAMPAIGN_PID_FILE": str(self.pids),
             "PYTHONPATH": f"{HERE}{os.pathsep}{ROOT}",
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -182,6 +192,7 @@ class Running:
         path.write_text("to\n" + "".join(f"+{to}\n" for to in self.people))
         self.airflow.pids.unlink(missing_ok=True)
         conf |= {"recipients": f"file://{path}", "results": f"file://{self.results}"}
+        conf["wait_for"] = self.airflow.wait_for
         body = {"dag_run_id": self.name, "logical_date": None, "conf": conf}
         self.airflow.ask("POST", "/api/v2/dags/campaign/dagRuns", **body)
 
@@ -193,6 +204,13 @@ class Running:
 
     def state(self):
         return (self.airflow.get(f"/api/v2/dags/campaign/dagRuns/{self.name}") or {}).get("state")
+
+    def pending(self):
+        """Return of how many the report does not say that they were delivered."""
+        path = f"/api/v2/dags/campaign/dagRuns/{self.name}/taskInstances/send/xcomEntries/return_value"
+        report = (self.airflow.get(path) or {}).get("value")
+        report = json.loads(report) if isinstance(report, str) else report or {}
+        return report["sent"] - report["delivered"] if "delivered" in report else len(self.people)
 
     def clear(self):
         body = {"dry_run": False, "dag_run_id": self.name, "task_ids": ["send"], "reset_dag_runs": True}
@@ -234,6 +252,19 @@ def kill_triggerer(found):
     found.airflow.start("triggerer")
 
 
+def kill_triggerer_late(found):
+    """The triggerer, while the task waits until all are delivered."""
+    everybody = len(found.people)
+    until(lambda: len(found.messages()) >= everybody, "not everybody was sent to")
+    kill_triggerer(found)
+
+
+def clear_late(found):
+    """Somebody clears the task while it waits until all are delivered."""
+    until(lambda: found.airflow.task(found.name).get("state") == "deferred", "the task does not wait")
+    found.clear()
+
+
 def stop_both(found):
     """Task and supervisor are stopped for so long that the next try begins, and then wake up."""
     found.some()
@@ -273,11 +304,16 @@ FAULTS = {
     "clear": clear,
     "mark": mark,
 }
+LATE = {"triggerer late": kill_triggerer_late, "clear late": clear_late}
+"""What meets a task that waits for delivery."""
 
 
 def play(airflow, url, name, number, seed, ledger):
     """Run one broadcast to its end, and return its figures."""
     requests.post(f"{url}/_sandbox/reset", timeout=30)
+    if airflow.receiver is not None:
+        address = {"app_url": f"{airflow.receiver}/whatsapp"}
+        requests.post(f"{url}/_sandbox/webhooks", json=address, timeout=30).raise_for_status()
     found = Running(airflow, url, f"round_{number}", random.Random(f"{name} {seed}"))
     conf = {}
     if name == "triggerer":
@@ -286,20 +322,24 @@ def play(airflow, url, name, number, seed, ledger):
         conf["send_window"] = f"{opens:%H:%M:%S}-{closes:%H:%M:%S}"
     found.start(**conf)
     until(airflow.pids.exists, "the task did not begin")
-    FAULTS[name](found)
+    (FAULTS | LATE)[name](found)
     until(lambda: found.state() in ("success", "failed"), f"{found.name} does not end", 300)
     tries = airflow.task(found.name).get("try_number", 1)
-    return Round(
-        people=found.people,
-        messages=found.messages(),
-        lines=read_lines(found.results),
-        tries=tries,
-        state=found.state(),
-        rate=RATE,
-        latency=LATENCY,
-        write=WRITES[ledger],
-        interrupted=found.interrupted,
-    ).figures()
+    late = {} if airflow.wait_for == "accepted" else {"pending at the end (forbidden)": found.pending()}
+    return (
+        late
+        | Round(
+            people=found.people,
+            messages=found.messages(),
+            lines=read_lines(found.results),
+            tries=tries,
+            state=found.state(),
+            rate=RATE,
+            latency=LATENCY,
+            write=WRITES[ledger],
+            interrupted=found.interrupted,
+        ).figures()
+    )
 
 
 def main():
@@ -308,16 +348,23 @@ def main():
     )
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no round after so long")
-    parser.add_argument("--fault", action="append", choices=FAULTS, help="only these; may be repeated")
+    parser.add_argument("--fault", action="append", choices=FAULTS | LATE, help="only these; may be repeated")
     parser.add_argument("--ledger", choices=["state", "files"], default="state")
+    parser.add_argument("--wait-for", choices=["accepted", "delivered"], default="delivered")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     options = parser.parse_args()
     names, folder = options.fault or list(FAULTS), tempfile.mkdtemp(prefix="chaos-")
+    if not options.fault and options.wait_for != "accepted":
+        names += LATE
     totals, most, began, rounds, bad = Counter(), Counter(), time.monotonic(), 0, 0
     print(f"seed {options.seed}", flush=True)
-    with sandbox(LATENCY) as connection:
+    with contextlib.ExitStack() as stack:
+        connection = stack.enter_context(sandbox(LATENCY))
         connection["extra"]["rate_limit"] = RATE
-        airflow = Airflow(folder, connection, ledger=options.ledger)
+        airflow = Airflow(folder, connection, ledger=options.ledger, wait_for=options.wait_for)
+        if options.wait_for != "accepted":
+            store = Path(folder) / "events.db"
+            airflow.receiver = stack.enter_context(receiving(WhatsAppSandbox(connection), store)).url
         try:
             airflow.wait_until_ready()
             print(f"Airflow is up after {time.monotonic() - began:.0f} s", flush=True)

@@ -18,6 +18,11 @@ from airflow_provider_whatsapp.operators.messages import (
 )
 from airflow_provider_whatsapp.operators.sql import SqlToWhatsAppOperator
 
+try:
+    from airflow.sdk.exceptions import TaskDeferred
+except ImportError:  # 3.1
+    from airflow.exceptions import TaskDeferred
+
 TO = ["+15550001111", "+15550002222", "+15550003333"]
 OPERATORS = {
     "text": (SendTextOperator, {"to": TO, "text": "hello"}),
@@ -201,8 +206,6 @@ def test_an_unsigned_failure_makes_nobody_sendable(sandbox, arrives, made, task)
 
 def deferred(operator, task):
     """Run a task until it leaves its worker, and return what Airflow is given."""
-    from airflow.sdk.exceptions import TaskDeferred
-
     with pytest.raises(TaskDeferred) as found:
         operator.execute(task.context)
     return found.value
@@ -241,7 +244,6 @@ def test_who_is_pending_at_the_time_out_fails_a_task_that_says_so(sandbox, whats
 
 def test_a_count_that_was_ahead_of_the_messages_waits_on(sandbox, whatsapp_events, made, task):
     left = deferred(made("template", deferrable=True), task)
-    from airflow.sdk.exceptions import TaskDeferred
 
     with pytest.raises(TaskDeferred) as again:
         made("template", deferrable=True).delivery_complete(task.context, {"state": "settled"}, **left.kwargs)
