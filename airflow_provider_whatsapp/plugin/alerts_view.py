@@ -81,7 +81,7 @@ class AlertRow:
     :param failures: Failures in a row.
     :param runs: Runs in a row that have failed.
     :param held: Failures that no message has told yet.
-    :param names: The first few of them.
+    :param names: The first few names among them.
     :param may_mute: The user may mute it.
     """
 
@@ -153,7 +153,7 @@ def _row(store: str, found: AlertState, now: float, *, may_mute: bool) -> AlertR
         failures=record.failures,
         runs=record.runs,
         held=record.held,
-        names=tuple(clean_line(str(name), limit=120) for name in record.names[:MAX_NAMES]),
+        names=tuple(clean_line(name, limit=120) for name in list(dict.fromkeys(record.names))[:MAX_NAMES]),
         may_mute=may_mute,
     )
 

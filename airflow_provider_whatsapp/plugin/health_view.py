@@ -84,7 +84,7 @@ def judge(found: Receipts, now: datetime) -> Finding:
     if found.last is not None:
         said.append(f"the last receipt came {ago(now - found.last)}")
     if found.last_reply is not None:
-        said.append(f"the last reply {ago(now - found.last_reply)}")
+        said.append(f"the last reply came {ago(now - found.last_reply)}")
     if found.last_send is None:
         return Finding(
             name, "OK" if said else "SKIPPED", _sentence(said or ["no task has sent by this number yet"])

@@ -195,9 +195,9 @@ def read_pauses(store: EventStore, account: str) -> Pauses:
     found: Pauses = {}
     for raw, at in sorted(events, key=lambda event: event[1]):
         value = json.loads(raw)
-        about = value.get("other_info") if isinstance(value, dict) else None
+        about = value.get("other_info")
         title = about.get("title") if isinstance(about, dict) else None
-        if value.get("event") == "PAUSED" and title in PAUSES:
+        if value.get("event") == "PAUSED" and isinstance(title, str) and title in PAUSES:
             key = (
                 _word(value.get("message_template_name")),
                 _plain(_word(value.get("message_template_language"))),

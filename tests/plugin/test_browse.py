@@ -228,7 +228,7 @@ class TestHealth:
         assert "Message" not in found
         assert found["Key"][0] == "OK"
         assert "•••" in found["Number"][1]
-        assert found["Event store"] == ("not checked", "no task has sent by this number yet.")
+        assert found["Event store"] == ("not checked", "No task has sent by this number yet.")
         assert not sandbox.messages
 
 
@@ -311,7 +311,7 @@ class TestAlerts:
 
         assert [row[0] for row in rows] == ["sales.load", "stock.count"]
         assert re.fullmatch(r"suppressed until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", rows[0][1])
-        assert rows[0][2] == "3 in a row, 1 run 2 not told yet: clean, clean"
+        assert rows[0][2] == "3 in a row, 1 run 2 not told yet: clean"
         assert rows[1][1] == "failing"
 
     def test_without_alerts_it_says_what_to_do(self, look, dags):
