@@ -9,11 +9,8 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
 from urllib.parse import quote
@@ -22,6 +19,7 @@ import pytest
 import requests
 
 from airflow_provider_whatsapp.pytest_plugin import WhatsAppSandbox
+from tests.airflow.components import Components
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -111,36 +109,23 @@ def running_airflow(sandbox, tmp_path_factory):
     shutil.copy(ROOT / "example_dags" / "deadline_alert.py", home / "dags")
     connection = {**sandbox.connection, "extra": {**sandbox.extra, "rate_limit": 0}}
     env = environment(home, connection)
-    airflow = [sys.executable, "-m", "airflow"]
-    subprocess.run([*airflow, "db", "migrate"], env=env, check=True, capture_output=True, timeout=DEADLINE)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(started("api-server", [*airflow, "api-server"], env, home))
+    url = env["AIRFLOW__API__BASE_URL"]
+    with Components(env, home) as airflow:
+        airflow.run("db", "migrate")
+        airflow.start("api-server")
         # A task that begins before the API server answers has failed.
-        wait_for(functools.partial(answers, env["AIRFLOW__API__BASE_URL"]), home)
+        wait_for(functools.partial(answers, url), home)
         for name, options in COMPONENTS.items():
-            stack.enter_context(started(name, [*airflow, name, *options], env, home))
+            airflow.start(name, *options)
         wait_for(lambda: rows(home, "SELECT 1 FROM serialized_dag WHERE dag_id = 'deadline_alert'"), home)
-        trigger = [*airflow, "dags", "trigger", "deadline_alert"]
-        subprocess.run(trigger, env=env, check=True, capture_output=True, timeout=DEADLINE)
+        token = requests.get(f"{url}/auth/token", timeout=60).json()["access_token"]
+        requests.post(
+            f"{url}/api/v2/dags/deadline_alert/dagRuns",
+            json={"logical_date": None},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=60,
+        ).raise_for_status()
         yield home
-
-
-@contextlib.contextmanager
-def started(name, command, env, home):
-    """Start a component in a group of its own, and end the whole group."""
-    with (home / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env=env, cwd=home, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    try:
-        yield
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(10)
 
 
 def answers(url):

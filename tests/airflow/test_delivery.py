@@ -132,8 +132,10 @@ def people(tmp_path):
     return write
 
 
-def test_mapped_shards_share_the_list_out(run, sandbox, invitation, people, ledger, tmp_path):
-    extra = "+1 555 000 0001,Again\nnonsense,Nobody\n+15550000777,Opted Out\n"
+def test_mapped_shards_share_the_list_out(run, sandbox, invitation, people, ledger, tmp_path, capfd, caplog):
+    """The list is so long, by one cell, that the first shard divides it for all."""
+    caplog.set_level("INFO")
+    extra = f"+1 555 000 0001,Again\nnonsense,{'Nobody' * 400_000}\n+15550000777,Opted Out\n"
 
     dag_run = run(
         "broadcast_shards",
@@ -150,7 +152,9 @@ def test_mapped_shards_share_the_list_out(run, sandbox, invitation, people, ledg
     assert len(found) == 43
     assert Counter(row["status"] for row in found) == {"sent": 40, "failed": 1, "skipped": 2}
     assert {row.get("reason") for row in found} == {None, "duplicate", "suppressed"}
-    assert not list(tmp_path.glob("*.parts"))
+    assert not [*tmp_path.glob("*.parts"), *tmp_path.glob("*.shards")]
+    said = caplog.text + "".join(capfd.readouterr())
+    assert "people.csv was divided into 3 shards" in said
 
 
 def test_a_list_from_xcom_without_those_in_a_variable(run, sandbox, invitation, ledger, monkeypatch):

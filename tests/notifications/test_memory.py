@@ -356,6 +356,7 @@ def _storm(folder, count, results):
     results.put(sum(sent))
 
 
+@pytest.mark.once
 def test_of_many_failures_at_once_in_several_processes_one_is_told(tmp_path):
     context = multiprocessing.get_context("spawn")
     results = context.Queue()

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.once]
 
 TO = "+15550001111"
 MODULES = ("alert", "patience", "turns", "whatsapp", "window")

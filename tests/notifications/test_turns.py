@@ -262,6 +262,7 @@ def refused(strict):
     return [request for request in strict.requests_to("/messages") if request["status"] != 200]
 
 
+@pytest.mark.once
 @pytest.mark.timeout(300)
 def test_two_processes_whose_pipelines_fail_together_do_not_hit_the_limit(strict, tmp_path):
     """Forty DAGs fail in two processes at once: one is told at once, and one message tells of all others."""

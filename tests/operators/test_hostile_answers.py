@@ -16,6 +16,8 @@ from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOpera
 from tests.conftest import CONN_VARIABLE
 from tests.hostile import CASES, HostileGateway
 
+pytestmark = pytest.mark.once
+
 TO = "15550001111"
 KEY = "a-key-that-must-not-leak"
 BOUNDED = 60

@@ -16,6 +16,8 @@ from airflow_provider_whatsapp.operators import _shards
 from airflow_provider_whatsapp.operators._recipients import ReadsRecipients
 from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
 
+pytestmark = pytest.mark.once
+
 SHARDS = 3
 
 

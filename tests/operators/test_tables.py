@@ -22,6 +22,8 @@ from airflow_provider_whatsapp.tables.files import write_csv, write_xlsx
 from airflow_provider_whatsapp.tables.picture import COMFORTABLE, MARGIN, NARROWEST, WIDEST, write_png
 from airflow_provider_whatsapp.tables.rows import Rows, plain
 
+pytestmark = pytest.mark.once
+
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 values = st.one_of(
     st.none(),

@@ -1,0 +1,133 @@
+"""
+Start the parts of a real Airflow (scheduler, API server...) by one process, which imports Airflow once for all of them.
+
+Each part is what its own command runs, in a process and a group of its own; by itself each would spend seconds of CPU
+on the same import. Whatever was started ends with the pipe of this process, so also when the tests are killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+SHARED = (
+    "airflow.jobs.scheduler_job_runner",
+    "airflow.jobs.triggerer_job_runner",
+    "airflow.dag_processing.manager",
+)
+"""What several parts import; where a version has no such module, its part imports what it needs."""
+SECONDS = 5
+"""A part that is asked to end is killed after so many."""
+
+
+class Components:
+    """
+    An Airflow whose parts start one after the other, and end together.
+
+    :param environment: Of all of them.
+    :param folder: Where they run and their logs lie.
+    """
+
+    def __init__(self, environment, folder):
+        self._folder = folder
+        self._process = subprocess.Popen(
+            [sys.executable, __file__],
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait(60)
+
+    def start(self, name, *options):
+        """Start a part, named as its command."""
+        self._order(name, [name, *options], wait=False)
+
+    def run(self, *arguments):
+        """Run a command to its end, which has to be a good one."""
+        code = self._order(arguments[0], arguments, wait=True)
+        assert code == 0, (self._folder / f"{arguments[0]}.log").read_text()[-3000:]
+
+    def _order(self, name, arguments, *, wait):
+        order = {"arguments": arguments, "log": str(self._folder / f"{name}.log"), "wait": wait}
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+
+def serve():
+    """Fork for each order that comes in; at the end of the orders end all parts."""
+    from airflow.__main__ import main
+
+    for name in SHARED:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    parts = []
+    for line in sys.stdin:
+        order = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            become(main, **order)
+        if order["wait"]:
+            _, status = os.waitpid(pid, 0)
+        else:
+            parts.append(pid)
+            status = 0
+        print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
+    end(parts)
+
+
+def become(main, arguments, log, wait):
+    """Be a command from now on."""
+    os.setsid()
+    nothing, output = (
+        os.open(os.devnull, os.O_RDONLY),
+        os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+    )
+    for there, here in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(there, here)
+    sys.argv = ["airflow", *arguments]
+    code = 1
+    try:
+        main()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def end(parts):
+    """End all parts with what they have started, the last one first."""
+    for pid in reversed(parts):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGTERM)
+    until = time.monotonic() + SECONDS
+    for pid in reversed(parts):
+        while os.waitpid(pid, os.WNOHANG) == (0, 0):
+            if time.monotonic() > until:
+                os.killpg(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                break
+            time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    serve()
