@@ -117,20 +117,30 @@ def media_roots() -> list[Place] | None:
 
     :raises ConfigurationError: One of them is neither an absolute path nor the URL of an object store.
     """
-    given = conf.get("whatsapp", "media_roots", fallback="") or ""
+    return configured_folders("media_roots") or None
+
+
+def configured_folders(option: str) -> list[Place]:
+    """
+    Return the folders that an option of Airflow's configuration names.
+
+    :param option: Of the section ``[whatsapp]``.
+    :raises ConfigurationError: One of them is neither an absolute path nor the URL of an object store.
+    """
+    given = conf.get("whatsapp", option, fallback="") or ""
     texts = [text.strip() for text in re.split(r"[,\n]", given) if text.strip()]
-    roots = []
+    folders = []
     for text in texts:
         try:
             if not (_URL.match(text) or text.startswith(("/", "~"))):
                 raise ValueError(text)
-            roots.append(place_of(text))
+            folders.append(place_of(text))
         except ValueError as error:
             raise ConfigurationError(
-                f"{OPTION}: {text!r} is neither an absolute path nor the URL of an object store",
+                f"[whatsapp] {option}: {text!r} is neither an absolute path nor the URL of an object store",
                 advice="Separate the folders by commas: /srv/invoices, s3://bucket/media.",
             ) from error
-    return roots or None
+    return folders
 
 
 def readable(source: Any, *, field: str, links: bool = False) -> Any:

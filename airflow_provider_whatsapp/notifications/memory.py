@@ -223,7 +223,7 @@ class Memory:
         :param kind: The record's class.
         :return: None when the memory cannot be reached.
         """
-        return self._reach(lambda: parsed(self._store.get(_name(key), default=None), kind))
+        return self._reach(lambda: parsed(self._store.get(name_of(key), default=None), kind))
 
     def claim(self, key: str, token: str) -> None:
         """
@@ -232,7 +232,7 @@ class Memory:
         :param key: What is alerted of.
         :param token: The alert.
         """
-        name = _name(key) + CLAIM
+        name = name_of(key) + CLAIM
 
         def act() -> None:
             before = self._store.get(name, default=None)
@@ -248,7 +248,7 @@ class Memory:
         :param key: What is alerted of.
         :param token: The alert.
         """
-        found = self._reach(lambda: self._store.get(_name(key) + CLAIM, default=token))
+        found = self._reach(lambda: self._store.get(name_of(key) + CLAIM, default=token))
         return found is None or found == token
 
     def change(
@@ -263,7 +263,7 @@ class Memory:
         :param label: What is written beside the record for people who look at it; None: the key.
         :return: What was decided; None when the memory cannot be reached.
         """
-        name = _name(key)
+        name = name_of(key)
 
         def act() -> T:
             with _turn(name):
@@ -304,7 +304,12 @@ class Memory:
         return found
 
 
-def _name(key: str) -> str:
+def name_of(key: str) -> str:
+    """
+    Return the name under which a key's record lives.
+
+    :param key: What is alerted of.
+    """
     return PREFIX + hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
@@ -321,7 +326,7 @@ def is_name_of(name: str, key: str) -> bool:
     :param name: The name in the store.
     :param key: The key.
     """
-    return name == _name(key)
+    return name == name_of(key)
 
 
 def parsed(text: str | None, kind: type[K]) -> K:

@@ -47,7 +47,7 @@ def _moment(at: Any) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else ""
 
 
-def page(request: Request, template: str, *, title: str, status: int = 200, **values: Any) -> Response:
+def page(request: Request, template: str, /, *, title: str, status: int = 200, **values: Any) -> Response:
     """
     Return a page.
 

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import threading
 import time
-from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,8 +22,6 @@ WAIT = 3.0
 """Seconds that a page waits for a source; the answer is kept for the next look when it comes later."""
 KEPT = 30.0
 """Seconds that an answer is shown again, an error too."""
-MOST = 256
-"""Answers that are kept."""
 QUEUE = 16
 """Questions that may wait or be asked at a time; one more is refused at once."""
 DATABASE_WAIT = 10.0
@@ -60,11 +57,13 @@ class Answer:
     :param value: The answer; None: there is none.
     :param problem: Why not, as a sentence; "" with a value.
     :param at: When it was asked: seconds since the epoch.
+    :param late: It is still asked.
     """
 
     value: Any = None
     problem: str = ""
     at: float = 0.0
+    late: bool = False
 
     @property
     def ok(self) -> bool:
@@ -75,7 +74,7 @@ class Answer:
 @dataclass(slots=True)
 class _Asked:
     future: Future[Answer]
-    began: float
+    ended: float | None = None
 
 
 class Sources:
@@ -83,11 +82,13 @@ class Sources:
     Asks what may be slow: the gateway, the event store. Each question is asked once, whoever looks.
 
     :param threads: How many are asked at a time.
+    :param most: Answers that are kept.
     """
 
-    def __init__(self, threads: int = 4) -> None:
+    def __init__(self, threads: int = 4, most: int = 256) -> None:
+        self._most = most
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="whatsapp-ui-sources")
-        self._asked: OrderedDict[Hashable, _Asked] = OrderedDict()
+        self._asked: dict[Hashable, _Asked] = {}
         self._lock = threading.Lock()
 
     async def ask(self, key: Hashable, function: Callable[..., Any], *args: Any) -> Answer:
@@ -104,7 +105,9 @@ class Sources:
         waiting = asyncio.wrap_future(found.future)
         done, _ = await asyncio.wait({waiting}, timeout=WAIT)
         if not done:
-            return Answer(problem=f"There was no answer within {WAIT:.0f} s. Look again in a moment.")
+            return Answer(
+                problem=f"There was no answer within {WAIT:.0f} s. Look again in a moment.", late=True
+            )
         return waiting.result()
 
     def forget(self, key: Hashable) -> None:
@@ -119,22 +122,29 @@ class Sources:
     def _find(self, key: Hashable, function: Callable[..., Any], args: tuple[Any, ...]) -> _Asked | None:
         now = time.monotonic()
         with self._lock:
-            found = self._asked.get(key)
-            if found is not None and (not found.future.done() or now - found.began < KEPT):
-                return found
-            if sum(not each.future.done() for each in self._asked.values()) >= QUEUE:
+            self._drop_old(now)
+            if key in self._asked:
+                return self._asked[key]
+            if sum(each.ended is None for each in self._asked.values()) >= QUEUE:
                 return None
-            made = _Asked(self._pool.submit(_answer, function, args), now)
-            self._asked[key] = made
-            self._asked.move_to_end(key)
-            for old in [name for name, each in self._asked.items() if each.future.done()][
-                : len(self._asked) - MOST
-            ]:
-                del self._asked[old]
-            return made
+            made = self._asked[key] = _Asked(Future())
+        self._pool.submit(_answer, made, function, args)
+        return made
+
+    def _drop_old(self, now: float) -> None:
+        ended = [(name, each.ended) for name, each in self._asked.items() if each.ended is not None]
+        for place, (name, at) in enumerate(ended):
+            if now - at >= KEPT or len(ended) - place >= self._most:
+                del self._asked[name]
 
 
-def _answer(function: Callable[..., Any], args: tuple[Any, ...]) -> Answer:
+def _answer(asked: _Asked, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    answer = _said(function, args)
+    asked.ended = time.monotonic()
+    asked.future.set_result(answer)
+
+
+def _said(function: Callable[..., Any], args: tuple[Any, ...]) -> Answer:
     at = time.time()
     try:
         return Answer(function(*args), at=at)
@@ -148,3 +158,5 @@ def _answer(function: Callable[..., Any], args: tuple[Any, ...]) -> Answer:
 
 SOURCES = Sources()
 """What all pages ask by."""
+TABLES = Sources(threads=2, most=4)
+"""What holds every recipient of a task, and so is kept for few."""

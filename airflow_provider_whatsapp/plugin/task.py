@@ -2,20 +2,139 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+import csv
+import io
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
+from airflow_provider_whatsapp.client.masking import mask, mask_id
+from airflow_provider_whatsapp.plugin import task_facts, task_receipts
 from airflow_provider_whatsapp.plugin.access import sees_dag
-from airflow_provider_whatsapp.plugin.html import page
+from airflow_provider_whatsapp.plugin.html import HEADERS, page
+from airflow_provider_whatsapp.plugin.metadata import TaskRun, read_task
+from airflow_provider_whatsapp.plugin.phone import shows_values
+from airflow_provider_whatsapp.plugin.recipients import OUTCOMES, Recipient, chosen
+from airflow_provider_whatsapp.plugin.sources import in_thread
+
+PAGE = 50
+"""Recipients on a page."""
+MOST_CHARACTERS = 100
+"""Of what is looked for."""
+COLUMNS = ("position", "recipient", "outcome", "at", "code", "why", "advice", "message_id")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 router = APIRouter(prefix="/task/{dag_id}", dependencies=sees_dag)
 
 
+async def _task(request: Request) -> TaskRun:
+    names = request.path_params
+    index = names["map_index"]
+    place = int(index) if index.isascii() and index.isdigit() and len(index) < 10 else -1
+    run: TaskRun | None = await in_thread(
+        read_task, names["dag_id"], names["run_id"], names["task_id"], place
+    )
+    if run is None:
+        raise HTTPException(
+            404, "There is no such task instance: it was deleted, or its map index has changed."
+        )
+    return run
+
+
+async def _asked_for(request: Request) -> tuple[str, str, int]:
+    """
+    Return outcome, text and page that are asked for.
+
+    They come by POST: a number that somebody looks for in an address would stand in the API server's log.
+    """
+    form: Any = await request.form() if request.method == "POST" else request.query_params
+    outcome, find, number = (str(form.get(name, "")) for name in ("show", "find", "page"))
+    return outcome if outcome in OUTCOMES else "", find[:MOST_CHARACTERS], _number(number)
+
+
+def _hide(run: TaskRun) -> tuple[Any, Any]:
+    """Return what is made of a number and a message's ID: both are masked, unless the task ran with log_pii."""
+    return (str, str) if shows_values(run.fields) else (mask, mask_id)
+
+
 @router.get("/{run_id}/{task_id}/{map_index}")
+@router.post("/{run_id}/{task_id}/{map_index}")
 async def task(request: Request) -> Response:
     """
-    ``GET /task/{dag_id}/{run_id}/{task_id}/{map_index}``.
+    ``/task/{dag_id}/{run_id}/{task_id}/{map_index}``: the tab; ``show``, ``find`` and ``page`` choose recipients.
 
     :param request: Its path names the task instance; Airflow leaves ``{MAP_INDEX}`` as it is where there is none.
     """
-    return page(request, "error.html", title="WhatsApp", sentence="No messages from this task.")
+    run = await _task(request)
+    found = await task_facts.gather(run)
+    outcome, find, number = await _asked_for(request)
+    people = found["people"]
+    recipients = chosen(people.recipients, outcome, find) if people is not None else []
+    pages = max(1, -(-len(recipients) // PAGE))
+    number = min(max(number, 1), pages)
+    shown, shown_id = _hide(run)
+    return page(
+        request,
+        "task.html",
+        title=f"WhatsApp · {run.task_id}",
+        run=run,
+        report=task_facts.report_of(run),
+        nothing=not any(found[name] for name in ("people", "templates", "alerts", "record", "template"))
+        and found["phone"].bubble is None
+        and not (found["problems"] or found["late"]),
+        outcome=outcome,
+        outcomes=OUTCOMES,
+        find=find,
+        rows=recipients[(number - 1) * PAGE : number * PAGE],
+        matches=len(recipients),
+        number=number,
+        pages=pages,
+        mask=shown,
+        mask_id=shown_id,
+        store=task_receipts.store_is_named(),
+        **found,
+    )
+
+
+@router.post("/{run_id}/{task_id}/{map_index}/recipients.csv")
+async def download(request: Request) -> Response:
+    """
+    ``POST .../recipients.csv``: the recipients that ``show`` and ``find`` choose, as on the page.
+
+    :param request: As for the tab.
+    """
+    run = await _task(request)
+    outcome, find, _ = await _asked_for(request)
+    answer = await task_facts.everybody(run)
+    if answer is None or answer.value is None:
+        raise HTTPException(
+            404, answer.problem if answer is not None and answer.problem else "There is no table here."
+        )
+    shown, shown_id = _hide(run)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for each in chosen(answer.value.recipients, outcome, find):
+        writer.writerow([_cell(value) for value in _row(each, shown, shown_id)])
+    headers = HEADERS | {"Content-Disposition": 'attachment; filename="recipients.csv"'}
+    return Response(
+        text.getvalue().encode("utf-8", "replace"), 200, headers, media_type="text/csv; charset=utf-8"
+    )
+
+
+def _row(it: Recipient, shown: Any, shown_id: Any) -> list[Any]:
+    place = "" if it.position is None else it.position + 1
+    at = f"{it.at:%Y-%m-%dT%H:%M:%SZ}" if it.at else ""
+    ident = shown_id(it.message_id) if it.message_id else ""
+    return [place, shown(it.to), it.outcome, at, "" if it.code is None else it.code, it.why, it.advice, ident]
+
+
+def _cell(value: Any) -> str:
+    """Return a cell that no spreadsheet takes for a formula."""
+    text = str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 1

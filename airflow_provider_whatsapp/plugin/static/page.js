@@ -3,6 +3,11 @@
   // A choice in a list is taken at once.
   for (const select of document.querySelectorAll("select[data-submit]"))
     select.addEventListener("change", () => select.form.requestSubmit());
+  // What was slow has its answer by then.
+  if (document.querySelector("[data-again]")) setTimeout(() => location.reload(), 4000);
+  // Airflow 3.1's frame allows no downloads.
+  const allowed = (() => { try { return window.frameElement?.sandbox?.contains("allow-downloads") ?? true; } catch { return true; } })();
+  for (const link of document.querySelectorAll("[data-download]")) link.hidden = !allowed;
   for (const button of document.querySelectorAll("button[data-copy]")) {
     button.hidden = false;
     button.addEventListener("click", async () => {

@@ -1,0 +1,221 @@
+"""Each recipient of a task: the outcome that the task knows, and how far the receipts say that the message got."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.error_codes import look_up
+from airflow_provider_whatsapp.client.masking import clean_line
+from airflow_provider_whatsapp.delivery.report import STATUSES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from airflow_provider_whatsapp.events.receipts import Receipt
+
+OUTCOMES = ("accepted", "delivered", "read", "failed", "unknown", "skipped", "pending")
+"""What may have happened to a recipient; each has one."""
+LEFT = frozenset({"accepted", "delivered", "read"})
+"""Outcomes of messages that WhatsApp has accepted."""
+_LONGEST = 400
+_REASONS = {
+    "duplicate": "The same recipient stands further up in the list.",
+    "suppressed": "The recipient is on the suppression list.",
+    "dry_run": "A dry run sends nothing.",
+    "stopped": "The task ended before. A retry, or a clear, sends to them.",
+}
+_UNKNOWN = (
+    "The answer was lost, so the message may have arrived. Look at its receipt before you send again: "
+    'on_unknown="resend", or scope="unknown", may reach them twice.'
+)
+_STATES = {
+    "accepted": "accepted",
+    "sent": "accepted",
+    "delivered": "delivered",
+    "read": "read",
+    "failed": "failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """
+    One recipient.
+
+    :param position: Their place in the list, from 0; None: the task does not say.
+    :param to: The number's digits, or the ID.
+    :param outcome: One of :data:`OUTCOMES`.
+    :param message_id: WhatsApp's, where it gave one.
+    :param code: WhatsApp's code of what went wrong.
+    :param why: What went wrong, or why nothing was sent.
+    :param advice: What to do about it.
+    :param sent_at: When WhatsApp sent it on; None: no receipt says. So with the other times.
+    :param delivered_at: When it was delivered.
+    :param read_at: When it was read.
+    :param failed_at: When it failed.
+    """
+
+    position: int | None
+    to: str
+    outcome: str
+    message_id: str = ""
+    code: int | None = None
+    why: str = ""
+    advice: str = ""
+    sent_at: datetime | None = None
+    delivered_at: datetime | None = None
+    read_at: datetime | None = None
+    failed_at: datetime | None = None
+
+    @property
+    def at(self) -> datetime | None:
+        """When it got as far as it did."""
+        return self.failed_at or self.read_at or self.delivered_at or self.sent_at
+
+
+def is_report(value: Any) -> bool:
+    """
+    Say whether an XCom is the report of a task that sent.
+
+    :param value: Anything.
+    """
+    return (
+        isinstance(value, dict)
+        and all(type(value.get(name)) is int and value[name] >= 0 for name in ("total", *STATUSES))
+        and isinstance(value.get("results"), list)
+    )
+
+
+def from_outcome(outcome: Mapping[str, Any], position: int | None) -> Recipient | None:
+    """
+    Return the recipient of an outcome in a report or a results file; None where it is none.
+
+    :param outcome: As ``Outcome.to_dict`` writes it.
+    :param position: The recipient's place in the list.
+    """
+    to, status, reason = outcome.get("to"), outcome.get("status"), outcome.get("reason")
+    if not isinstance(to, str) or status not in STATUSES:
+        return None
+    error = outcome.get("error")
+    error = error if isinstance(error, dict) else {}
+    why, advice = _text(error.get("message")), _text(error.get("advice"))
+    details = _text(error.get("details"))
+    if details and details not in why:
+        why = f"{why} {details}"
+    if status == "skipped":
+        why = _REASONS.get(str(reason), _text(reason))
+    elif status == "unknown":
+        advice = _UNKNOWN
+    code, message_id = error.get("code"), outcome.get("message_id")
+    word = {"sent": "accepted", "skipped": "pending" if reason == "stopped" else "skipped"}.get(
+        status, status
+    )
+    return Recipient(
+        position=position,
+        to=to[:_LONGEST],
+        outcome=word,
+        message_id=message_id[:_LONGEST] if status == "sent" and isinstance(message_id, str) else "",
+        code=code if type(code) is int else None,
+        why=why,
+        advice=advice,
+    )
+
+
+def from_receipt(receipt: Receipt) -> Recipient:
+    """
+    Return the recipient of a message of which the event store alone knows.
+
+    :param receipt: What the receipts say.
+    """
+    return with_receipt(Recipient(receipt.position, receipt.recipient or "", "accepted"), receipt)
+
+
+def with_receipt(it: Recipient, receipt: Receipt) -> Recipient:
+    """
+    Return a recipient with what the receipts of the message say.
+
+    :param it: What the task knows.
+    :param receipt: What the receipts say.
+    """
+    changes: dict[str, Any] = {
+        name: getattr(receipt, name) for name in ("sent_at", "delivered_at", "read_at")
+    }
+    changes |= {"outcome": _STATES[receipt.status], "message_id": receipt.message_id, "why": "", "advice": ""}
+    if receipt.status == "failed":
+        known = look_up(receipt.error_code)
+        changes |= {
+            "failed_at": receipt.failed_at,
+            "code": receipt.error_code,
+            "why": _text(receipt.error_details or receipt.error_title) or known.meaning,
+            "advice": known.advice,
+        }
+    return replace(it, **changes)
+
+
+def merged(
+    known: Sequence[Recipient], by_position: Mapping[int, Sequence[Receipt]], by_id: Mapping[str, Receipt]
+) -> list[Recipient]:
+    """
+    Return the recipients with their receipts in the order of the list, those of whom receipts alone know among them.
+
+    :param known: What the task knows.
+    :param by_position: The receipts of the task's send.
+    :param by_id: Receipts by their message's ID.
+    """
+    found = []
+    positions = {each.position for each in known}
+    for each in known:
+        receipt = by_id.get(each.message_id)
+        if receipt is None and each.position is not None and each.outcome not in ("skipped", "pending"):
+            receipt = _best(by_position.get(each.position, ()), each.message_id)
+        found.append(each if receipt is None else with_receipt(each, receipt))
+    others = (_best(receipts, "") for position, receipts in by_position.items() if position not in positions)
+    found += [from_receipt(receipt) for receipt in others if receipt is not None]
+    # Those whose place is not known stand at the end.
+    return sorted(found, key=lambda each: (each.position is None, each.position or 0))
+
+
+def _best(receipts: Iterable[Receipt], message_id: str) -> Receipt | None:
+    """Return the receipt of a message; where its ID is not known, the one that says most."""
+    some = list(receipts)
+    own = [each for each in some if each.message_id == message_id] if message_id else some
+    return max(own, key=lambda each: each.order, default=None)
+
+
+def count(recipients: Iterable[Recipient]) -> Counter[str]:
+    """
+    Count the recipients by their outcome.
+
+    :param recipients: All of them.
+    """
+    return Counter(each.outcome for each in recipients)
+
+
+def chosen(recipients: Iterable[Recipient], outcome: str, find: str) -> list[Recipient]:
+    """
+    Return the recipients with an outcome, and with a text in their number, code or reason.
+
+    :param recipients: All of them.
+    :param outcome: One of :data:`OUTCOMES`; "": any.
+    :param find: What to look for; digits are looked for in the number, however they are written.
+    """
+    words = find.strip().casefold()
+    digits = "".join(filter(str.isdigit, words)) if not any(map(str.isalpha, words)) else ""
+    return [
+        each
+        for each in recipients
+        if outcome in ("", each.outcome)
+        and (
+            not words
+            or (digits and (digits in each.to or digits == str(each.code)))
+            or words in f"{each.to} {each.why}".casefold()
+        )
+    ]
+
+
+def _text(value: Any) -> str:
+    """Return a foreign text as one line, numbers in it masked."""
+    return clean_line(value, limit=_LONGEST) if isinstance(value, str) and value else ""

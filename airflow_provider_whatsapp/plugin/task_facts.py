@@ -1,0 +1,323 @@
+"""What the tab on a task instance shows, gathered from Airflow, the event store, the results file and the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
+from airflow_provider_whatsapp.get_provider_info import CONN_TYPE
+from airflow_provider_whatsapp.notifications.memory import Record, name_of, parsed
+from airflow_provider_whatsapp.plugin import metadata, task_receipts
+from airflow_provider_whatsapp.plugin.phone import Phone, phone, template_of
+from airflow_provider_whatsapp.plugin.recipients import (
+    LEFT,
+    OUTCOMES,
+    Recipient,
+    count,
+    from_outcome,
+    from_receipt,
+    is_report,
+    merged,
+)
+from airflow_provider_whatsapp.plugin.results_files import read_results
+from airflow_provider_whatsapp.plugin.sources import SOURCES, TABLES, Answer, in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_whatsapp.plugin.metadata import TaskRun
+
+GATEWAY_SECONDS = 20.0
+"""Seconds after which a question to the gateway is given up; the page itself waits for three."""
+MOST_TEMPLATES = 500
+MOST_IDS = 5_000
+"""Messages whose receipts are looked up by their IDs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Everybody:
+    """
+    The recipients of a task.
+
+    :param recipients: All that are known.
+    :param total: How many there are.
+    :param counts: How many ended how; over all of them, where not all are known.
+    :param notes: What is to be said of them.
+    """
+
+    recipients: list[Recipient]
+    total: int
+    counts: Mapping[str, int]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def refused(self) -> int:
+        """How many failed after they were accepted."""
+        return sum(each.outcome == "failed" and each.failed_at is not None for each in self.recipients)
+
+    @property
+    def untried(self) -> int:
+        """How many a later try may send to: those who failed before anything was accepted, or were not tried."""
+        return self.counts.get("failed", 0) + self.counts.get("pending", 0) - self.refused
+
+    @property
+    def funnel(self) -> list[tuple[str, int]]:
+        """How many got how far, each count holding the next; then those who got nowhere."""
+        read, delivered = self.counts.get("read", 0), self.counts.get("delivered", 0)
+        way = [("accepted", sum(self.counts.get(name, 0) for name in LEFT)), ("delivered", delivered + read)]
+        others = [(name, self.counts.get(name, 0)) for name in OUTCOMES if name not in LEFT]
+        return [*way, ("read", read), *((name, number) for name, number in others if number)]
+
+
+def report_of(run: TaskRun) -> dict[str, Any] | None:
+    """
+    Return the report of a task that sent; None: it has none.
+
+    :param run: The task instance.
+    """
+    found = (run.xcoms.get(key) for key in ("return_value", "report"))
+    return next((value for value in found if is_report(value)), None)
+
+
+async def everybody(run: TaskRun) -> Answer | None:
+    """
+    Return the recipients of a task as an answer; None: nothing says that it has sent.
+
+    :param run: The task instance.
+    """
+    report = report_of(run)
+    if report is None and not task_receipts.store_is_named():
+        return None
+    return await TABLES.ask(("everybody", *run.names, run.ended), _everybody, run, report)
+
+
+def _everybody(run: TaskRun, report: dict[str, Any] | None) -> Everybody | None:
+    known, notes = ([], []) if report is None else _known(report)
+    by_position, by_id = {}, {}
+    try:
+        by_position = task_receipts.receipts_by_position(run)
+        if not by_position:
+            ids = [each.message_id for each in known if each.message_id]
+            by_id = task_receipts.receipts_by_id(ids[:MOST_IDS])
+    except WhatsAppError as error:
+        notes.append(f"The event store cannot be read: {error}")
+    if report is None and not by_position:
+        return None
+    recipients = merged(known, by_position, by_id)
+    total = len(recipients) if report is None else max(report["total"], len(known))
+    return Everybody(recipients, total, _counts(recipients, report, total), notes)
+
+
+def _known(report: Mapping[str, Any]) -> tuple[list[Recipient], list[str]]:
+    """Return the recipients that a report leads to: those in its results file, else those in itself."""
+    path, notes = report.get("results_path"), []
+    if isinstance(path, str):
+        try:
+            found, more = read_results(path)
+        except WhatsAppError as error:
+            notes.append(str(error))
+        else:
+            return found, [
+                f"The results file holds more; these are the first {len(found):,}."
+            ] if more else []
+    # A report of all names them in their order; one of many names failures, and not their places.
+    complete = len(report["results"]) == report["total"]
+    outcomes = (
+        from_outcome(outcome, place if complete else None)
+        for place, outcome in enumerate(report["results"])
+        if isinstance(outcome, dict)
+    )
+    return [each for each in outcomes if each is not None], notes
+
+
+def _counts(recipients: list[Recipient], report: Mapping[str, Any] | None, total: int) -> dict[str, int]:
+    counts = dict(count(recipients))
+    if report is None or len(recipients) >= total:
+        return counts
+    # What is not listed is known by the report's counts alone; the receipts say how far some of it got.
+    stopped = (report.get("skipped_because") or {}).get("stopped", 0)
+    stopped = stopped if type(stopped) is int else 0
+    further = counts.get("delivered", 0) + counts.get("read", 0)
+    refused = sum(each.outcome == "failed" and each.failed_at is not None for each in recipients)
+    return {
+        "accepted": max(0, report["sent"] - further - refused),
+        "delivered": counts.get("delivered", 0),
+        "read": counts.get("read", 0),
+        "failed": report["failed"] + refused,
+        "unknown": report["unknown"],
+        "skipped": max(0, report["skipped"] - stopped),
+        "pending": stopped,
+    }
+
+
+async def message(run: TaskRun) -> tuple[Phone, Answer | None]:
+    """
+    Return what the phone shows of a task's message, and the template that it sends.
+
+    :param run: The task instance.
+    """
+    named, answer = template_of(run.fields), None
+    if named is not None:
+        conn_id, waba_id = _connection(run)
+        answer = await SOURCES.ask(
+            ("template", conn_id, waba_id, *named), find_template, conn_id, waba_id, *named
+        )
+    template = answer.value if answer is not None and answer.ok else None
+    return phone(run.fields, template), answer
+
+
+def _connection(run: TaskRun) -> tuple[str, str | None]:
+    conn_id, waba_id = run.fields.get("maton_conn_id"), run.fields.get("waba_id")
+    return str(conn_id or "maton_whatsapp_default"), str(waba_id) if waba_id else None
+
+
+def find_template(conn_id: str, waba_id: str | None, name: str, language: str) -> dict[str, Any]:
+    """
+    Return a template as the account holds it.
+
+    :param conn_id: The task's connection.
+    :param waba_id: The task's account; None: the connection's.
+    :param name: Its name.
+    :param language: Its language.
+    :raises WhatsAppError: The connection is not there, the gateway refuses, or there is no such template.
+    """
+    found: dict[str, Any] | None = _client(conn_id, waba_id).templates.find(name, language)
+    if found is None:
+        raise ConfigurationError(f"The account has no template {name} ({language}) any more")
+    return found
+
+
+def _client(conn_id: str, waba_id: str | None) -> Any:
+    """Return a client; of another type of connection the password must not leave for its host."""
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+    kind = metadata.connection_type(conn_id)
+    if kind != CONN_TYPE:
+        problem = "is not one to WhatsApp" if kind else "is not known to the API server"
+        raise ConfigurationError(
+            f"The template is not looked up, for the connection {conn_id!r} {problem}",
+            advice="Give the API server the connections that the tasks have.",
+        )
+    client = MatonWhatsAppHook(conn_id, waba_id=waba_id, until=time.monotonic() + GATEWAY_SECONDS).client
+    client.config.require("waba_id")
+    return client
+
+
+def wanted_templates(run: TaskRun) -> list[tuple[str, str | None]]:
+    """
+    Return names and languages of the templates that a sensor waits for or a sync has made; none: it is neither.
+
+    :param run: The task instance.
+    """
+    fields, value = run.fields, run.xcoms.get("return_value")
+    report = value if isinstance(value, dict) else run.xcoms.get("report")
+    rows: Any = []
+    if isinstance(report, dict) and not is_report(report):
+        rows = report.get("outcomes") or report.get("changes") or []
+    elif "to" not in fields and "recipients" not in fields and "template_name" in fields:
+        language = fields.get("language")
+        rows = fields.get("templates") or [{"name": fields.get("template_name"), "language": language}]
+    rows = [{"name": row} if isinstance(row, str) else row for row in rows if isinstance(row, str | dict)]
+    named = [(row.get("name"), row.get("language")) for row in rows[:MOST_TEMPLATES]]
+    return [
+        (name, lang if isinstance(lang, str) else None)
+        for name, lang in named
+        if name and isinstance(name, str)
+    ]
+
+
+async def templates(run: TaskRun) -> tuple[list[dict[str, Any]], Answer | None]:
+    """
+    Return the templates of a sensor or a sync: what the task says of each, and what the account holds now.
+
+    :param run: The task instance.
+    """
+    wanted = wanted_templates(run)
+    if not wanted:
+        return [], None
+    conn_id, waba_id = _connection(run)
+    name = wanted[0][0] if len({each[0] for each in wanted}) == 1 else None
+    answer = await SOURCES.ask(("templates", conn_id, waba_id, name), _list_templates, conn_id, waba_id, name)
+    listed = answer.value if answer.ok else []
+    rows = []
+    for name, language in wanted:
+        now = [row for row in listed if row.get("name") == name and language in (None, row.get("language"))]
+        said = _said_of(run, name, language)
+        rows += [{"name": name, "language": row.get("language"), "now": row, "said": said} for row in now]
+        if not now:
+            rows.append({"name": name, "language": language or "", "now": None, "said": said})
+    return rows, answer
+
+
+def _list_templates(conn_id: str, waba_id: str | None, name: str | None) -> list[dict[str, Any]]:
+    return list(itertools.islice(_client(conn_id, waba_id).templates.list(name=name), MOST_TEMPLATES))
+
+
+def _said_of(run: TaskRun, name: str, language: str | None) -> dict[str, Any]:
+    """Return what a sync says of a template: its outcome, or with ``dry_run`` the change and its diff."""
+    for key in ("return_value", "report"):
+        value = run.xcoms.get(key)
+        rows: Any = (value.get("outcomes") or value.get("changes") or []) if isinstance(value, dict) else []
+        for row in rows:
+            if isinstance(row, dict) and (row.get("name"), row.get("language")) == (name, language):
+                return {str(field): row[field] for field in row}
+    return {}
+
+
+async def alerts(run: TaskRun) -> tuple[list[dict[str, Any]], Record | None, Answer | None]:
+    """
+    Return the alerts that a task's callbacks have sent, and what is suppressed of its failures.
+
+    :param run: The task instance.
+    """
+    record = await in_thread(_alert_record, run)
+    if not task_receipts.store_is_named():
+        return [], record, None
+    answer = await SOURCES.ask(("alerts", *run.names, run.ended), task_receipts.alerts_of, run)
+    found = [
+        {**row, "recipients": [from_receipt(receipt) for receipt in receipts]}
+        for row, receipts in (answer.value if answer.ok else [])
+    ]
+    return found, record, answer
+
+
+def _alert_record(run: TaskRun) -> Record | None:
+    """Return what alerts remember of this task; of a ``dedupe_key`` of the user's own Airflow keeps no trace here."""
+    text = metadata.variable(name_of(f"{run.dag_id}.{run.task_id}"))
+    record = parsed(text, Record) if text else None
+    return (
+        record
+        if record is not None and (record.sent_at or record.held or record.is_muted(time.time()))
+        else None
+    )
+
+
+async def gather(run: TaskRun) -> dict[str, Any]:
+    """
+    Return all that the tab shows of a task instance.
+
+    :param run: The task instance.
+    """
+    people, (seen, template), (rows, account), (sent, record, store) = await asyncio.gather(
+        everybody(run), message(run), templates(run), alerts(run)
+    )
+    answers = [each for each in (people, template, account, store) if each is not None]
+    return {
+        "people": people.value if people is not None and people.ok else None,
+        "phone": seen,
+        "template": template.value if template is not None and template.ok else None,
+        "templates": rows,
+        "alerts": sent,
+        "record": record,
+        "last_alert": datetime.fromtimestamp(record.sent_at, UTC)
+        if record is not None and record.sent_at
+        else None,
+        "muted": record is not None and record.is_muted(time.time()),
+        "problems": list(dict.fromkeys(each.problem for each in answers if not (each.ok or each.late))),
+        "late": any(each.late for each in answers),
+    }

@@ -1,0 +1,175 @@
+"""The tab WhatsApp of a real API server, below a base path: what it shows of a run that a real sandbox has answered."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from urllib.parse import quote
+
+import pytest
+import requests
+
+from tests.airflow.running import refusal
+from tests.sandbox.test_browser import CHROMIUM, OPTIONS
+
+DAG = "whatsapp_tab"
+COMPONENTS = [
+    {"type": "HEADER", "format": "TEXT", "text": "{{1}} is on its way", "example": {"header_text": ["a"]}},
+    {"type": "BODY", "text": "Hello {{1}}, it arrives on {{2}}.", "example": {"body_text": [["a", "b"]]}},
+    {"type": "FOOTER", "text": "Reply STOP to unsubscribe"},
+    {
+        "type": "BUTTONS",
+        "buttons": [
+            {"type": "URL", "text": "Track it", "url": "https://example.com/{{1}}", "example": ["a"]}
+        ],
+    },
+]
+VALUES = ("Ana Souza", "A-1042")
+USERS = {"viewer": "v", "admin": "a"}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def api_server(dag_bag, tmp_path):
+    """Start an API server on this Airflow's database, below /airflow; give what asks it as a user with a role."""
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    with contextlib.ExitStack() as stack:
+
+        def start(**variables):
+            url = f"http://127.0.0.1:{free_port()}/airflow"
+            settings = {
+                "AIRFLOW__API__BASE_URL": url,
+                "AIRFLOW__API__WORKERS": "1",
+                "AIRFLOW__API_AUTH__JWT_SECRET": "s" * 64,
+                "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "v:viewer,a:admin",
+                "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+                **variables,
+            }
+            os.environ.update(settings)
+            port = url.rpartition(":")[2].partition("/")[0]
+            log = stack.enter_context((tmp_path / "api-server.log").open("wb"))
+            command = [sys.executable, "-m", "airflow", "api-server", "--host", "127.0.0.1", "--port", port]
+            server = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ.copy())
+            stack.callback(lambda: [os.environ.pop(name) for name in settings])
+            stack.callback(lambda: (server.terminate(), server.wait(30)))
+            end = time.monotonic() + 90
+            while True:
+                with contextlib.suppress(requests.RequestException):
+                    if requests.get(f"{url}/api/v2/version", timeout=5).ok:
+                        break
+                assert time.monotonic() < end, (tmp_path / "api-server.log").read_text()
+                assert server.poll() is None, (tmp_path / "api-server.log").read_text()
+                time.sleep(0.2)
+            from airflow.api_fastapi.app import create_auth_manager
+
+            manager = create_auth_manager()
+            manager.init()
+            return Site(
+                url, lambda role: manager.generate_jwt(SimpleAuthManagerUser(username=USERS[role], role=role))
+            )
+
+        yield start
+
+
+class Site:
+    def __init__(self, url, token):
+        self.url, self.token = url, token
+
+    def get(self, path, role="viewer"):
+        cookies = {"_token": self.token(role)} if role else {}
+        return requests.get(f"{self.url}/{path}", cookies=cookies, timeout=60, allow_redirects=False)
+
+
+def words(html):
+    """The text of a page."""
+    return " ".join(re.sub(r"<(script|style)[^>]*>.*?</\1>|<[^>]+>", " ", html, flags=re.DOTALL).split())
+
+
+def inner(html, opening, closing="</div>"):
+    start = html.index(opening) + len(opening)
+    return html[start : html.index(closing, start)]
+
+
+def bubble_texts(html):
+    """What stands in the bubbles of a page: header, text, footer, buttons."""
+    found = re.findall(
+        r'<h3 dir="auto">(.*?)</h3>|<div class="text" dir="auto">(.*?)</div>|<p class="foot" dir="auto">(.*?)</p>'
+        r'|<span class="button"[^>]*>.*?<span dir="auto">(.*?)</span>',
+        html,
+        re.DOTALL,
+    )
+    return ["".join(each) for each in found]
+
+
+def test_the_tab_shows_what_a_run_has_sent(run, sandbox, whatsapp_events, api_server, tmp_path):
+    sandbox.control("PUT", "templates", name="order_shipped", language="en_US", components=COMPONENTS)
+    sandbox.fail_next("status", **refusal(131026, "15550000007"))
+    dag_run = run(DAG, results=str(tmp_path / "results" / "all.jsonl"), ledger=str(tmp_path / "ledger"))
+    whatsapp_events.deliver(3_600)
+    site = api_server(AIRFLOW__WHATSAPP__UI_RESULTS_ROOTS=str(tmp_path / "results"))
+
+    def tab(task_id, map_index="{MAP_INDEX}", query="", role="viewer", encode=lambda run_id: run_id):
+        return site.get(f"whatsapp/task/{DAG}/{encode(dag_run.run_id)}/{task_id}/{map_index}{query}", role)
+
+    people = tab("broadcast")
+    assert people.status_code == 200
+    assert_shows_the_broadcast(people.text, tab)
+    assert_shows_the_message(sandbox, tab)
+    assert_shows_templates_and_alerts(tab)
+    assert_is_for_those_who_may_see_the_dag(site, tab, dag_run.run_id)
+
+
+def assert_shows_the_broadcast(html, tab):
+    text = words(html)
+    assert "120 recipients accepted 119 99 % delivered 119 99 % read 119 99 % failed 1 1 %" in text
+    assert "15•••0007 failed WhatsApp refused: no 131026 Check the number with its owner" in words(
+        tab("broadcast", query="?show=failed").text
+    )
+    assert "Page 3 of 3" in words(tab("broadcast", query="?page=3").text)
+    assert 'scope="failed",' in html
+    assert "/results/all.jsonl" in html
+
+
+def assert_shows_the_message(sandbox, tab):
+    """With log_pii the text is the phone's own; without it no value is anywhere in the answer."""
+    shown, hidden = tab("shown").text, tab("hidden").text
+    phone = requests.get(f"{sandbox.url}/?with=15550001111", timeout=10).text
+
+    assert bubble_texts(shown) == bubble_texts(phone) != []
+    assert bubble_texts(shown)[0] == "Order A-1042 is on its way"
+    assert "+15550001111" in shown.replace(">1555", ">+1555")
+    assert bubble_texts(hidden)[:2] == ["{{1}} is on its way", "Hello {{1}}, it arrives on {{2}}."]
+    for value in (*VALUES, "15550002222", "Monday"):
+        assert value not in hidden
+    assert "for the second" in tab("mapped", "1").text
+    assert "for the first" in tab("mapped", "0").text
+
+
+def assert_shows_templates_and_alerts(tab):
+    assert "order_shipped en_US APPROVED" in words(tab("approved").text)
+    assert "+body: Your order is late." in words(tab("planned").text)
+    assert "Last alert" in tab("alerted").text
+    assert "15•••5555 failed" in words(tab("alerted").text)
+    assert "No messages from this task" in tab("nothing").text
+
+
+def assert_is_for_those_who_may_see_the_dag(site, tab, run_id):
+    assert tab("shown", role=None).status_code == 401
+    assert tab("shown", encode=lambda text: quote(text, safe="")).status_code == 200
+    assert site.get(f"whatsapp/task/no_such_dag/{run_id}/shown/-1", "admin").status_code == 403
+    assert site.get(f"whatsapp/task/{DAG}/no_such_run/shown/-1").status_code == 404
+    listed = site.get("api/v2/plugins", "admin").json()["plugins"]
+    (ours,) = [each for each in listed if each["name"] == "whatsapp"]
+    assert {view["destination"] for view in ours["external_views"]} == {"nav", "task_instance"}
