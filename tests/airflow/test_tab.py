@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -113,6 +112,7 @@ def bubble_texts(html):
     return ["".join(each) for each in found]
 
 
+@pytest.mark.timeout(300)
 def test_the_tab_shows_what_a_run_has_sent(run, sandbox, whatsapp_events, api_server, tmp_path):
     sandbox.control("PUT", "templates", name="order_shipped", language="en_US", components=COMPONENTS)
     sandbox.fail_next("status", **refusal(131026, "15550000007"))
@@ -129,6 +129,8 @@ def test_the_tab_shows_what_a_run_has_sent(run, sandbox, whatsapp_events, api_se
     assert_shows_the_message(sandbox, tab)
     assert_shows_templates_and_alerts(tab)
     assert_is_for_those_who_may_see_the_dag(site, tab, dag_run.run_id)
+    if CHROMIUM:  # the gate names it, and then it has to be there
+        assert_it_is_in_airflow_s_own_page(site, dag_run.run_id)
 
 
 def assert_shows_the_broadcast(html, tab):
@@ -173,3 +175,30 @@ def assert_is_for_those_who_may_see_the_dag(site, tab, run_id):
     listed = site.get("api/v2/plugins", "admin").json()["plugins"]
     (ours,) = [each for each in listed if each["name"] == "whatsapp"]
     assert {view["destination"] for view in ours["external_views"]} == {"nav", "task_instance"}
+
+
+def assert_it_is_in_airflow_s_own_page(site, run_id):
+    """The tab stands among Airflow's own, opens, follows its theme, and is paged by a press."""
+    from playwright.sync_api import expect, sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        context = browser.new_context(viewport={"width": 1400, "height": 900}, color_scheme="light")
+        context.add_cookies([{"name": "_token", "value": site.token("viewer"), "url": f"{site.url}/"}])
+        context.add_init_script("localStorage.setItem('theme', 'dark')")
+        page, problems = context.new_page(), []
+        page.set_default_timeout(30_000)
+        page.on(
+            "console", lambda line: problems.append(line.text) if "Security Policy" in line.text else None
+        )
+        page.goto(f"{site.url}/dags/{DAG}/runs/{quote(run_id, safe='')}/tasks/broadcast")
+        page.get_by_role("link", name="WhatsApp", exact=True).last.click()
+        frame = page.frame_locator("iframe")
+        expect(frame.get_by_role("heading", name="120 recipients")).to_be_visible(timeout=30_000)
+        assert frame.locator("html").evaluate("it => getComputedStyle(it).colorScheme") == "dark"
+        frame.get_by_role("button", name="Next").click()
+        expect(frame.get_by_text("Page 2 of 3")).to_be_visible(timeout=30_000)
+        frame.get_by_label("Outcome").select_option("failed")
+        expect(frame.get_by_text("1 of 120 listed.")).to_be_visible(timeout=30_000)
+        assert problems == []
+        browser.close()
