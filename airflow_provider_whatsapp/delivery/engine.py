@@ -17,20 +17,19 @@ from airflow_provider_whatsapp.client.resources.messages import DOUBT
 from airflow_provider_whatsapp.delivery.book import Book
 from airflow_provider_whatsapp.delivery.causes import Runs
 from airflow_provider_whatsapp.delivery.claims import ClaimWindow
-from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Note, Try
 from airflow_provider_whatsapp.delivery.places import Places
-from airflow_provider_whatsapp.delivery.progress import Progress
-from airflow_provider_whatsapp.delivery.recipients import Row, read_recipients
 from airflow_provider_whatsapp.delivery.report import Outcome, Report, from_note
 from airflow_provider_whatsapp.delivery.rules import OnUnknown, Rules
-from airflow_provider_whatsapp.delivery.stores import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from airflow_provider_whatsapp.client.resources.messages import SentMessage
+    from airflow_provider_whatsapp.delivery.ledger import Ledger, Note
+    from airflow_provider_whatsapp.delivery.progress import Progress
+    from airflow_provider_whatsapp.delivery.recipients import Row
 
-__all__ = ["Delivery", "OnUnknown", "Rules", "deliver", "read_recipients"]
+__all__ = ["Delivery", "OnUnknown", "Rules"]
 
 logger = logging.getLogger(__name__)
 
@@ -362,23 +361,3 @@ class Delivery:
 def _said(error: Exception) -> str:
     # The text may hold a number or a parameter; the log has the whole of it.
     return f"an unexpected {type(error).__name__}; the task's log has the details"
-
-
-def deliver(recipients: Sequence[str], send: Callable[[str], SentMessage]) -> Report:
-    """
-    Send to each recipient once and go on where one of them cannot be reached, without a ledger that lasts.
-
-    :param recipients: Checked by :func:`read_recipients`.
-    :param send: Sends to one of them.
-    """
-    ledger = Ledger(MemoryStore())
-    ledger.begin(Job("", "", len(recipients)), Try())
-    rows = [Row(position, to) for position, to in enumerate(recipients)]
-    delivery = Delivery(
-        ledger,
-        lambda row: row.to,
-        lambda to, _: send(to),
-        rules=Rules(threads=1),
-        progress=Progress(len(rows), each=True),
-    )
-    return delivery.run(rows, Report())

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import os
+from dataclasses import replace
 from email.parser import BytesParser
 from email.policy import HTTP
 
@@ -12,6 +14,7 @@ from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.media import (
     KIND_OF,
     KINDS,
+    FileBody,
     form_body,
     looks_like_media,
     media_file,
@@ -110,6 +113,28 @@ def test_what_cannot_be_read_is_told(source, words):
         media_file(source)
 
 
+@pytest.mark.parametrize(
+    ("head", "name", "limit"),
+    [
+        (PNG, "a.png", 5 * 1024 * 1024),
+        (MP4, "a.mp4", 16 * 1024 * 1024),
+        (OPUS, "a.ogg", 16 * 1024 * 1024),
+        (WEBP, "a.webp", 100 * 1024),
+        (ANIMATED_WEBP, "a.webp", 500 * 1024),
+        (PDF, "a.pdf", 100 * 1024 * 1024),
+    ],
+    ids=["image", "video", "audio", "sticker", "animated sticker", "document"],
+)
+def test_each_kind_may_have_so_many_bytes_and_not_one_more(tmp_path, head, name, limit):
+    path = tmp_path / name
+    path.write_bytes(head)
+    os.truncate(path, limit)
+    assert media_file(path).size == limit
+    os.truncate(path, limit + 1)
+    with pytest.raises(PayloadError, match=f"too large.*limit: {limit:,} bytes"):
+        media_file(path)
+
+
 def test_size_is_checked_without_reading_the_file(tmp_path):
     path = tmp_path / "huge.pdf"
     with path.open("wb") as stream:
@@ -201,3 +226,40 @@ def test_source_form(source, form):
 )
 def test_a_header_is_text_unless_it_looks_like_media(header, media):
     assert looks_like_media(header) is media
+
+
+def test_a_body_gives_what_it_was_looked_at_with_and_no_more(tmp_path):
+    """Also where the file has grown meanwhile: the head has promised its length."""
+    path = tmp_path / "a.txt"
+    path.write_text("text")
+    file = media_file(path)
+    path.write_text("text and more")
+    body = FileBody(file, head=b"<", tail=b">")
+    assert len(body) == 6
+    assert [body.read(2) for _ in range(5)] == [b"<", b"te", b"xt", b">", b""]
+    body.close()
+    with pytest.raises(ValueError, match="closed"):
+        body.read(1) or body._stream.read(1)
+
+
+def test_a_stream_is_left_where_it_was():
+    stream = io.BytesIO(b"skip" + PDF)
+    stream.name = "/some/where/report.pdf"
+    stream.seek(4)
+    file = media_file(stream)
+    assert (file.name, file.size, stream.tell()) == ("report.pdf", len(PDF), 4)
+    opened = file.open()
+    opened.read(3)
+    opened.close()
+    assert stream.tell() == 4
+
+
+def test_a_form_s_file_name_breaks_no_header():
+    file = replace(media_file(b"text", filename="a.txt"), name='a"b\r\nX: y.txt')
+    body = form_body({"type": "x"}, file, "line")
+
+    assert body.read(500) == (
+        b'--line\r\nContent-Disposition: form-data; name="type"\r\n\r\nx\r\n'
+        b'--line\r\nContent-Disposition: form-data; name="file"; filename="a%22b  X: y.txt"\r\n'
+        b"Content-Type: text/plain\r\n\r\n"
+    )
