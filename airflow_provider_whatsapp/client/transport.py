@@ -125,8 +125,6 @@ class Transport:
             check_proxy(select_proxy(url, self._proxies))
         self._verify = settings["verify"] or False
         self._adapter = RecordingAdapter()
-        self._session.mount("https://", self._adapter)
-        self._session.mount("http://", self._adapter)
         self._headers = {
             "Accept": "application/json",
             "Accept-Encoding": "identity",
@@ -136,7 +134,7 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections that are kept alive."""
-        self._session.close()
+        self._adapter.close()
 
     def request(self, call: Call) -> dict[str, Any]:
         """

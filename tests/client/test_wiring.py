@@ -31,7 +31,7 @@ from airflow_provider_whatsapp.client.errors import (
 from airflow_provider_whatsapp.client.pace_board import Board, SharedBoard, open_board
 from airflow_provider_whatsapp.client.rate_limit import Departure, Pacer
 from airflow_provider_whatsapp.client.retry import RequestRetry
-from airflow_provider_whatsapp.client.transport import Call, Transport
+from airflow_provider_whatsapp.client.transport import Call, Transport, _reason
 from tests.hostile import read_request
 
 OK = (200, {"done": True})
@@ -481,3 +481,42 @@ class TestPacer:
                 one.refused(departure)
 
         assert other.rate() < 0.9 * before
+
+
+def test_a_repetition_waits_for_as_long_as_the_rule_says(start, monkeypatch):
+    slept = []
+    gateway, transport, _, rule = start(TOO_FAST, OK)
+    object.__setattr__(rule, "delay", lambda error, **asked: 7.5)
+    monkeypatch.setattr("airflow_provider_whatsapp.client.transport.time.sleep", slept.append)
+    transport.request(post(gateway))
+
+    assert slept == [7.5]
+
+
+def chained(outer, *, reason=None, cause=None, context=None, suppressed=False):
+    """Return an error with what Python and the libraries hang on it."""
+    outer.reason, outer.__cause__, outer.__context__ = reason, cause, context
+    outer.__suppress_context__ = suppressed
+    return outer
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError("no route"), "OSError: no route"),
+        (OSError(113, "no route"), "OSError: no route"),
+        (OSError(), "OSError"),
+        (ValueError("<Thing object at 0x7f>: odd"), "ValueError"),
+        (chained(ValueError("a"), reason=OSError("b")), "OSError: b"),
+        (chained(ValueError("a"), reason="words"), "ValueError: a"),
+        (chained(ValueError("a"), cause=OSError("b")), "OSError: b"),
+        (chained(ValueError("a"), cause=OSError("b"), context=KeyError("c")), "OSError: b"),
+        (chained(ValueError("a"), context=OSError("b")), "OSError: b"),
+        (chained(ValueError("a"), context=OSError("b"), suppressed=True), "ValueError: a"),
+        (chained(ValueError("a"), cause=OSError("b"), suppressed=True), "OSError: b"),
+        (chained(ValueError("a"), reason=chained(KeyError("b"), context=OSError("c"))), "OSError: c"),
+    ],
+    ids=range(12),
+)
+def test_what_the_network_said_is_at_the_bottom_of_what_the_library_raises(error, words):
+    assert _reason(error) == words

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import shutil
 import stat
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -447,3 +449,55 @@ def test_what_a_store_that_was_away_for_too_long_has_cost_is_said(tmp_path, monk
         with pytest.raises(ResultsError, match="No space left"):
             results.finish()
     assert list(read(tmp_path / "results.jsonl")) == list(range(min(taken, 3)))
+
+
+@pytest.mark.parametrize(("anew", "places"), [(True, {1}), (False, {0, 1, 7})])
+def test_what_earlier_tries_have_left_is_forgotten_where_everybody_is_sent_to_again(path, anew, places):
+    before = Results(path, key="run", number=1)
+    before.begin(anew=True)
+    before.take(row(7), sent(7, "a"))
+    before.finish()
+    before.clean()
+    killed = Results(path, key="run", number=2, resumed=True)
+    killed.begin(anew=False)
+    killed.take(row(0), sent(0, "b"))
+    killed.flush()
+    following = Results(path, key="run", number=3, resumed=True)
+    following.begin(anew=anew)
+    following.take(row(1), sent(1, "c"))
+
+    assert following.finish() == len(places)
+    assert read(path).keys() == places
+
+
+def open_files_of_this_process():
+    names = []
+    for handle in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # the one that lists them
+            names.append(str(handle.readlink()))
+    return names
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only /proc tells what is open")
+def test_nothing_is_left_open_or_lying_about(tmp_path):
+    results = Results(tmp_path / "results.jsonl", key="run", number=1)
+    results.begin(anew=True)
+    results.take(row(0), sent(0, "a"))
+    assert any(str(tmp_path) in name for name in open_files_of_this_process())
+    results.finish()
+    assert not any(str(tmp_path) in name for name in open_files_of_this_process())
+    results.clean()
+
+    assert [each.name for each in tmp_path.iterdir()] == ["results.jsonl"]
+
+
+@pytest.mark.parametrize("path", ["object store"], indirect=True)
+def test_a_store_that_fails_is_given_a_moment_before_each_further_try(path, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(module.time, "sleep", pauses.append)
+    results = Results(path, key="run", number=1)
+    monkeypatch.setattr(type(path), "write_bytes", lambda self, content: 1 / 0)
+    with pytest.raises(ResultsError, match="ZeroDivisionError"):
+        results.begin(anew=True)
+
+    assert pauses == list(module.PAUSES)

@@ -23,7 +23,7 @@ from airflow_provider_whatsapp.client.errors import (
     WhatsAppError,
 )
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
-from airflow_provider_whatsapp.delivery import engine
+from airflow_provider_whatsapp.delivery import engine, writer
 from airflow_provider_whatsapp.delivery.book import Book
 from airflow_provider_whatsapp.delivery.causes import Runs
 from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
@@ -517,3 +517,86 @@ def test_what_nobody_expected_says_whether_anything_left_and_holds_no_data(
     assert "an unexpected KeyError; the task's log has the details" in str(outcome.error)
     assert "secret" not in str(outcome.error) + caplog.text
     assert "KeyError" in caplog.text
+
+
+class TestWriter:
+    """The thread that writes, and the one that waits for it."""
+
+    def test_whoever_waits_for_a_write_is_woken_by_its_end(self, monkeypatch):
+        monkeypatch.setattr(writer, "_LOOK", 60.0)
+        written, done = [], threading.Event()
+        made = writer.Writer(lambda: time.sleep(0.01) or written.append(1))
+
+        def flush():
+            made.flush(lambda: time.monotonic() + 60)
+            done.set()
+
+        threading.Thread(target=flush, daemon=True).start()
+        assert done.wait(10)
+        assert written == [1]
+        made.close()
+
+    def test_an_error_of_the_store_is_raised_where_the_write_was_asked_for_and_once(self):
+        fails = [LedgerError("full")]
+
+        def write():
+            if fails:
+                raise fails.pop()
+
+        made = writer.Writer(write)
+        with pytest.raises(LedgerError, match="full"):
+            made.flush(lambda: time.monotonic() + 60)
+        assert made.flush(lambda: time.monotonic() + 60) < 60
+        made.close()
+
+    def test_a_write_that_does_not_end_is_left_to_itself_and_no_other_begins(self):
+        goes_on = threading.Event()
+        made = writer.Writer(lambda: goes_on.wait(20))
+        soon = time.monotonic() + 0.02
+        with pytest.raises(LedgerError, match="did not end in time"):
+            made.flush(lambda: soon)
+        with pytest.raises(LedgerError, match="an earlier write to the ledger has not ended"):
+            made.flush(lambda: time.monotonic() + 20)
+        assert not made.settle(time.monotonic() + 0.01)
+        goes_on.set()
+        assert made.settle(time.monotonic() + 20)
+        made.close()
+
+
+def test_a_ledger_that_is_away_is_waited_for_and_said_once(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr("airflow_provider_whatsapp.delivery.book.PAUSES", (0.01, 0.02))
+    store, idle, fails = Kept(), [], [1, 1, 1]
+    store.fails = lambda value: bool(fails and fails.pop())
+    book = Book(begun(store, 1), away=60)
+    fails[:] = [1, 1, 1]
+    book.record(rows(1)[0], Outcome("15550000000", "sent"))
+    book.commit(lambda seconds: idle.append(seconds) or time.sleep(seconds))
+
+    assert store.head["sent"] == 1
+    assert len(idle) >= 3
+    assert all(0 < seconds <= 0.5 for seconds in idle)
+    said = [record.getMessage() for record in caplog.records]
+    assert [
+        line for line in said if "Nothing new is sent until" in line and "60 s at most; 1 answers" in line
+    ] == said[:1]
+    assert said[1:] == ["The ledger is back after 0 s, and the task goes on."]
+    book.dismiss()
+
+
+def test_a_write_that_has_not_ended_when_all_ends_is_said_with_whom_it_concerns(caplog, monkeypatch):
+    monkeypatch.setattr("airflow_provider_whatsapp.delivery.book.LEAST", 0.02)
+    store, goes_on = Kept(), threading.Event()
+    book = Book(begun(store, 12), away=0)
+    store.fails = lambda value: not goes_on.wait(20)
+    for row in rows(12):
+        book.record(row, Outcome(row.to, "sent"))
+    book.hurry(0.02)
+    with pytest.raises(LedgerError):
+        book.commit(lambda seconds: None)
+    assert book.close({}) == []
+    goes_on.set()
+    book.dismiss()
+
+    assert "(a write has not ended). A later try counts as unknown: 12 sent (recipient 1, " in caplog.text
+    assert "recipient 10 and 2 more)" in caplog.text

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 from types import SimpleNamespace
 
 import pytest
+from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_whatsapp import _compat
 from airflow_provider_whatsapp.delivery.ledger import Job, Note
 from airflow_provider_whatsapp.operators._database import database_hook
 from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
 from airflow_provider_whatsapp.operators.messages import SendTemplateOperator, SendTextOperator
+from airflow_provider_whatsapp.triggers.health import HealthTrigger
+from airflow_provider_whatsapp.triggers.messages import MessageStatusTrigger
+from airflow_provider_whatsapp.triggers.templates import TemplateApprovalTrigger
 
 TEXT = {"task_id": "send", "to": "+15550001111", "text": "{{ 1 + 1 }}"}
 
@@ -97,3 +102,35 @@ def test_metrics_count_what_is_new_and_gauge_the_rate(monkeypatch):
     SendTextOperator(**TEXT)._observe({"sent": 2, "failed": 0, "unknown": 1}, 9.5)
 
     assert told == [("whatsapp.sent", 2), ("whatsapp.unknown", 1), ("whatsapp.rate", 9.5)]
+
+
+class PlainTrigger(BaseTrigger):
+    """Sets what Airflow's own class sets."""
+
+    def serialize(self):
+        return "", {}
+
+    async def run(self):
+        yield None
+
+
+TRIGGERS = {
+    HealthTrigger: {"template_name": None, "language": "en_US"},
+    MessageStatusTrigger: {"message_ids": ["wamid"], "status": "read"},
+    TemplateApprovalTrigger: {"wanted": [["late", "en_US", None]]},
+}
+
+
+@pytest.mark.parametrize("kind", TRIGGERS, ids=lambda kind: kind.__name__)
+def test_a_trigger_has_what_airflow_looks_for_in_it(kind):
+    usual = {
+        "maton_conn_id": "c",
+        "phone_number_id": "1",
+        "waba_id": "2",
+        "poke_interval": 7,
+        "end_time": 1.0,
+    }
+    wanted = inspect.signature(kind).parameters
+    made = kind(**{name: value for name, value in (usual | TRIGGERS[kind]).items() if name in wanted})
+
+    assert vars(PlainTrigger()).keys() <= vars(made).keys()
