@@ -161,7 +161,7 @@ class Ledger:
         if not self.store.exclusive:
             self._take_turn()
         if not self._load():
-            raise LedgerError(f"{self.store.name} has lost this task", permanent=True)
+            raise LedgerError(f"{self.store.name} has nothing of this try: another took over", permanent=True)
         if source != self._head["source"]:
             self._refuse_change(Job(source, self._head["message"], 0))
 

@@ -252,7 +252,13 @@ class WaitsForDelivery(BaseOperator):
             maton_conn_id=self.hook.maton_conn_id,
             phone_number_id=self.hook.phone_number_id,
         )
-        if self.deferrable:
+        client = waiting.url if waiting.url is not None else self.hook.client
+        if not self.deferrable:
+            trigger.wait_here(client)
+            return
+        # A retry may have nothing to wait for. One that came back at once would be back before the scheduler has seen
+        # that its first process has ended, and Airflow takes such a task for one that got lost.
+        if not_before or not trigger.wait_here(client, once=True):
             left = timedelta(seconds=max(0.0, until - time.time()))
             self.defer(
                 trigger=trigger,
@@ -260,7 +266,6 @@ class WaitsForDelivery(BaseOperator):
                 kwargs={"until": until},
                 timeout=left + MARGIN,
             )
-        trigger.wait_here(waiting.url if waiting.url is not None else self.hook.client)
 
     def delivery_complete(self, context: Context, event: Any = None, until: float = 0.0) -> dict[str, Any]:
         """

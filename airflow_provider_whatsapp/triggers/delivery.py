@@ -301,11 +301,12 @@ class DeliveryTrigger(BaseTrigger):
             self._away = False
             self.log.info("WhatsApp: it can be asked again how far the messages got.")
 
-    def wait_here(self, client: Any) -> None:
+    def wait_here(self, client: Any, *, once: bool = False) -> bool:
         """
-        Wait in this thread, by the same polls; return when enough is known or the time is over.
+        Wait in this thread, by the same polls; return whether enough is known.
 
         :param client: URL of the event store, or the client whose message history is asked.
+        :param once: Look once, and do not wait.
         """
         waiting = self._waiting()
         kind: type[Poll] = HistoryPoll if self.events_conn_id is None else StorePoll
@@ -313,17 +314,23 @@ class DeliveryTrigger(BaseTrigger):
         try:
             time.sleep(max(0.0, min(self.not_before, self.end_time) - time.time()))
             while time.time() < self.end_time:
-                try:
-                    news = poll.ask([waiting])
-                except Exception as error:
-                    news = poll.failed(error, [waiting])
-                for _, item in news:
-                    if item == _SETTLED:
-                        return
-                    self._say(item)
+                if self._look(poll, waiting):
+                    return True
+                if once:
+                    break
                 time.sleep(max(0.0, min(self.poke_interval, self.end_time - time.time())))
+            return False
         finally:
             poll.close()
+
+    def _look(self, poll: Poll, waiting: _Waiting) -> bool:
+        try:
+            news = poll.ask([waiting])
+        except Exception as error:
+            news = poll.failed(error, [waiting])
+        for _, item in news:
+            self._say(item)
+        return any(item == _SETTLED for _, item in news)
 
 
 def _event(state: str, waiting: _Waiting) -> TriggerEvent:

@@ -31,7 +31,7 @@ with DAG(
         # Those whose answer was lost must not fail the task: the campaign judges them itself.
         max_failed=100,
         wait_for="{{ dag_run.conf.get('wait_for', 'accepted') }}",
-        wait_timeout=timedelta(minutes=4),
+        wait_timeout=timedelta(minutes=1),
         poke_interval=1,
         deferrable=True,
         retries=30,

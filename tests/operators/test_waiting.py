@@ -242,6 +242,16 @@ def test_who_is_pending_at_the_time_out_fails_a_task_that_says_so(sandbox, whats
     assert task.pushed["report"]["pending"] == 3
 
 
+def test_a_retry_that_has_nothing_to_wait_for_does_not_leave_its_worker(sandbox, whatsapp_events, made, task):
+    deferred(made("template", deferrable=True), task)
+    whatsapp_events.deliver(60)
+    task.ti.try_number = 2
+
+    report = made("template", deferrable=True).execute(task.context)
+
+    assert (report["delivered"], len(sandbox.messages)) == (3, 3)
+
+
 def test_a_count_that_was_ahead_of_the_messages_waits_on(sandbox, whatsapp_events, made, task):
     left = deferred(made("template", deferrable=True), task)
 
