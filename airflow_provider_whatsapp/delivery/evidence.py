@@ -37,15 +37,15 @@ def names(receipt: Receipt, to: str) -> bool:
     return canonical(receipt.recipient) == canonical(to)
 
 
-def proof(receipts: Iterable[Receipt], *, epoch: int, to: str) -> Receipt | None:
+def proof(receipts: Iterable[Receipt], *, epoch: int | None, to: str) -> Receipt | None:
     """
     Return the receipt that says what became of a message whose answer was lost; None: nobody knows.
 
     :param receipts: Those of the recipient's position.
-    :param epoch: The ledger's, in which the message may have left.
+    :param epoch: The ledger's, in which the message may have left; None: any.
     :param to: The recipient.
     """
-    own = [receipt for receipt in receipts if receipt.epoch == epoch and names(receipt, to)]
+    own = [receipt for receipt in receipts if epoch in (None, receipt.epoch) and names(receipt, to)]
     found = [receipt for receipt in own if proves(receipt)]
     return max(found, key=lambda receipt: (receipt.verified, receipt.order), default=None)
 

@@ -32,6 +32,9 @@ MOST = 1 << 27
 """Places in a list; whatever keeps a bit for each stays within 16 MiB."""
 _DEEPEST = 20
 """Levels of lists in lists that are kept of a row which strict JSON cannot hold."""
+ARRIVED = ("delivered", "read")
+"""Statuses beside those of an outcome: what a receipt says of a message that was sent."""
+_STATUSES = frozenset((*STATUSES, *ARRIVED))
 _FAMILY = FORMAT.partition("/")[0]
 
 
@@ -63,7 +66,7 @@ def has_shape(line: Any) -> bool:
         isinstance(line, dict)
         and type(line.get("n")) is int
         and 0 <= line["n"] < MOST
-        and line.get("status") in STATUSES
+        and line.get("status") in _STATUSES
         # One by one: every line of every file is asked for its shape, and a generator costs more than the answer.
         and isinstance(line.get("to"), str)
         and isinstance(line.get("given"), str)
@@ -81,14 +84,16 @@ def keeps_row(line: dict[str, Any]) -> bool:
     return line["status"] in ("failed", "unknown") or line.get("reason") in UNTRIED
 
 
-def marked(line: dict[str, Any]) -> dict[str, Any]:
+def marked(line: dict[str, Any], *, keep_sent: bool = False) -> dict[str, Any]:
     """
     Return a result with its mark, and without values that nobody needs any more.
 
     :param line: The result, with or without them.
+    :param keep_sent: Keep the row's values of those who were sent to as well, until a receipt says that it arrived:
+        a message may still fail, and then they are to be sent to again.
     """
     found = {"format": FORMAT, **line}
-    if not keeps_row(line):
+    if not keeps_row(line) and not (keep_sent and line["status"] == "sent"):
         found.pop("row", None)
     return found
 
@@ -143,7 +148,7 @@ def in_scope(rows: Iterator[Raw], source: Any, scope: Scope, to_field: str) -> I
     if is_file and is_marked(first[1]):
         return _taken_apart(everything, scope, to_field)
     if is_file and has_shape(first[1]):
-        _refuse_unmarked(first[1], source)
+        refuse_unmarked(first[1], source)
     if scope != "all":
         raise PayloadError(
             f'scope="{scope}" needs a results file, and {getattr(source, "name", "a list")} is none',
@@ -153,18 +158,26 @@ def in_scope(rows: Iterator[Raw], source: Any, scope: Scope, to_field: str) -> I
     return everything
 
 
-def _refuse_unmarked(line: Any, source: Any) -> None:
-    version = line.get("format", "")
+def refuse_unmarked(line: Any, source: Any, *, field: str = "recipients") -> None:
+    """
+    Refuse a file whose first line is a result of another version, and say what to do.
+
+    :param line: What its JSON holds.
+    :param source: The file.
+    :param field: Argument that named it.
+    :raises PayloadError: It is such a line; anything else passes.
+    """
+    version = line.get("format", "") if has_shape(line) else None
     if isinstance(version, str) and version.startswith(f"{_FAMILY}/"):
         raise PayloadError(
             f"{source.name} is a results file of another version ({version[:40]!r}, this one reads {FORMAT!r})",
-            field="recipients",
+            field=field,
             advice="Read it with the version of the provider that wrote it.",
         )
     if is_unmarked(line):
         raise PayloadError(
             f"{source.name} looks like a results file, but has no mark",
-            field="recipients",
+            field=field,
             advice="If version 0.1 of this provider wrote it, mark it with: "
             f"python -m airflow_provider_whatsapp results {shlex.quote(str(source))}",
         )

@@ -180,7 +180,9 @@ def merged(parts: list[Any], base: Any = None) -> Iterator[bytes]:
             if line.get("earlier"):
                 any_bare = True
                 sent.add(place)
-            elif place not in done and (line["status"] == "sent" or place not in sent):
+            elif place not in done and (
+                place not in sent or line["status"] == "sent" or "message_id" in line
+            ):
                 done.add(place)
                 yield raw
     if not any_bare:  # most often; a second reading would find nothing

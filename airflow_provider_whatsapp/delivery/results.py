@@ -61,9 +61,21 @@ class Results:
     :param number: The try.
     :param total: How many recipients the task run has.
     :param resumed: The file at ``path`` is an earlier try's of this task run.
+    :param send_hash: What the messages' callback data begins with; None: they carry the user's own.
+    :param keep_sent: Keep the values of those who were sent to, until a delivery report says that it arrived.
     """
 
-    def __init__(self, path: Any, *, key: str, number: int, total: int = 0, resumed: bool = False) -> None:
+    def __init__(
+        self,
+        path: Any,
+        *,
+        key: str,
+        number: int,
+        total: int = 0,
+        resumed: bool = False,
+        send_hash: str | None = None,
+        keep_sent: bool = False,
+    ) -> None:
         local = local_path(path)
         self._local = local is not None
         self.path = path if local is None else local
@@ -71,6 +83,8 @@ class Results:
         self._number = number
         self._total = total
         self._resumed = resumed
+        self._send_hash = send_hash
+        self._keep_sent = keep_sent
         self._token = uuid.uuid4().hex[:12]
         self._run = 0
         self._lines: list[bytes] = []
@@ -114,16 +128,18 @@ class Results:
         line = {"n": row.position, **outcome.to_dict(), "given": row.given, "where": row.where}
         if outcome.status == "sent" and outcome.sent is None:
             line["earlier"] = True
+            if self._send_hash is not None:
+                line["send_hash"] = self._send_hash
         if outcome.callback_data is not None:
             line["callback_data"] = outcome.callback_data
-        if keeps_row(line):
+        if keeps_row(line) or (self._keep_sent and line["status"] == "sent"):
             line["row"] = dict(row.values)
         if message is not None:
             line["message"] = message
         if self.failure is not None and len(self._lines) >= KEPT:
             self._dropped = True
         else:
-            self._lines.append(dump(marked(line)))
+            self._lines.append(dump(marked(line, keep_sent=self._keep_sent)))
         if self.failure is None and (self._local or len(self._lines) >= PART):
             self.flush()
 

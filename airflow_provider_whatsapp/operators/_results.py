@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_whatsapp.delivery.callback_data import CallbackData
     from airflow_provider_whatsapp.delivery.ledger import Begin
     from airflow_provider_whatsapp.delivery.report import Report
     from airflow_provider_whatsapp.delivery.results import Results
@@ -40,7 +41,15 @@ def shard_file(path: Any, shard: int, shards: int) -> Any:
     return f"{folder}{slash}{name}" if isinstance(path, str) else path.parent / name
 
 
-def open_results(context: Context, path: Any, begin: Begin, *, total: int, earlier: str | None) -> Results:
+def open_results(
+    context: Context,
+    path: Any,
+    begin: Begin,
+    *,
+    total: int,
+    earlier: str | None = None,
+    carried: CallbackData | None = None,
+) -> Results:
     """
     Return what a try's outcomes are written to.
 
@@ -48,10 +57,12 @@ def open_results(context: Context, path: Any, begin: Begin, *, total: int, earli
     :param path: The results file.
     :param begin: How the try begins.
     :param total: How many recipients there are.
-    :param earlier: The file that an earlier try of the task run has put together.
+    :param earlier: The file that an earlier try of the task run has put together; None: there is none.
+    :param carried: Makes what the messages carry; None: none leaves.
     :raises ResultsError: It cannot be written; nobody was sent to.
     """
     from airflow_provider_whatsapp.delivery.results import Results
+    from airflow_provider_whatsapp.hooks.event_store import events_conn_id
 
     results = Results(
         path,
@@ -59,6 +70,9 @@ def open_results(context: Context, path: Any, begin: Begin, *, total: int, earli
         number=getattr(context.get("ti"), "try_number", 1),
         total=total,
         resumed=earlier == str(path),
+        send_hash=carried.key if carried is not None and carried.given is None else None,
+        # Where receipts come, a message may be known to have failed later, and is to be sent again with its values.
+        keep_sent=carried is not None and events_conn_id() is not None,
     )
     results.begin(anew=begin in ("first", "fresh"))
     return results

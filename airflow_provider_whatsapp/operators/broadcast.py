@@ -258,11 +258,12 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
         job = Job(survey.digest, self._message_digest(), survey.total)
         ledger, begin = self._open_ledger(context, job, remember_sent=waiting is not None and waiting.by_id)
         prepare = self._preparer(ledger, recipients, approved)
-        results = self._results(context, begin, survey.total, ledger.memo("results"))
+        carried = self._carried(context, varies=True)
+        earlier = ledger.memo("results")
+        results = self._results(context, begin, survey.total, earlier=earlier, carried=carried)
         self._begin_part(begin)
         gate = Gate(window) if window is not None else None
         rate, route = self.hook.client.config.rate_limit, self._route()
-        carried = self._carried(context, varies=True)
         clear_up = lost_answers(ledger, carried)
         self._delivery = Delivery(
             ledger,
@@ -356,12 +357,10 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
     def _results_path(self) -> Any:
         return opened(self.results_file)
 
-    def _results(
-        self, context: Context, begin: Begin, total: int, earlier: str | None = None
-    ) -> Results | None:
+    def _results(self, context: Context, begin: Begin, total: int, **options: Any) -> Results | None:
         if not self.results_path:
             return None
-        return open_results(context, self._results_path(), begin, total=total, earlier=earlier)
+        return open_results(context, self._results_path(), begin, total=total, **options)
 
     def _preview(
         self, context: Context, recipients: Recipients, total: int, approved: Approved | None

@@ -1,0 +1,223 @@
+"""The operator that brings a broadcast's results file up to date: who got the message, who did not, and why."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_whatsapp._compat import conf
+from airflow_provider_whatsapp.links import ResultsLink
+from airflow_provider_whatsapp.operators._arguments import duration, one_of, seconds
+from airflow_provider_whatsapp.rendering import TextFields
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from airflow.sdk import BaseOperatorLink, Context
+
+    from airflow_provider_whatsapp.delivery.delivery_report import DeliveryCounts, Source, Survey
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+LEAST, MOST = 60.0, 30 * 86_400.0
+"""Seconds that the task may wait: receipts take some, and WhatsApp keeps a message for 30 days."""
+MARGIN = timedelta(minutes=5)
+"""How long after its end Airflow gives a trigger up that has not ended."""
+
+
+class DeliveryReportOperator(TextFields, BaseOperator):
+    """
+    Bring a results file up to date: who got the message, who has read it, who got nothing, and why.
+
+    .. code-block:: python
+
+        from airflow_provider_whatsapp.operators.delivery_report import DeliveryReportOperator
+
+        DeliveryReportOperator(task_id="arrived", results_path="s3://bucket/invited/{{ ds }}.jsonl")
+
+    It asks the event store that ``[whatsapp] events_conn_id`` names; without one it asks WhatsApp's message history, for
+    up to 100 messages. In the same file each line then has the status ``delivered``, ``read`` or ``failed`` where that is
+    known, with the times, the error and the price category; an ``unknown`` that a receipt names becomes what it says. A
+    broadcast that takes the file with ``scope="failed"`` sends to those who got nothing. The task returns counts; it
+    succeeds however many failed.
+
+    :param results_path: The file that a task's ``results_path`` has written; one of several shards by its own name. What a
+        killed task has left beside it is read as well. (templated)
+    :param wait_for: ``delivered``, ``read`` or ``sent``: wait until each message has got so far or has failed;
+        ``accepted``: report what is known now. Who has switched read receipts off never becomes ``read``. (templated)
+    :param wait_timeout: How long to wait at most, from the task's start: a ``timedelta``, or seconds; a minute to 30 days.
+        (templated)
+    :param on_timeout: ``report``: count those who are still pending, and succeed; ``fail``. The file is written in any
+        case. (templated)
+    :param poke_interval: Seconds between two looks, while waiting. (templated)
+    :param maton_conn_id: The Airflow connection whose message history is asked where there is no store. (templated)
+    :param phone_number_id: Sender; None: the connection's. (templated)
+    :param deferrable: Wait in the triggerer, without a worker slot; the default is Airflow's ``[operators]
+        default_deferrable``.
+    """
+
+    template_fields: Sequence[str] = (
+        *("results_path", "wait_for", "wait_timeout", "on_timeout", "poke_interval"),
+        *("maton_conn_id", "phone_number_id"),
+    )
+    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
+        "wait_for": one_of("accepted", "sent", "delivered", "read"),
+        "wait_timeout": duration(LEAST, MOST),
+        "on_timeout": one_of("report", "fail"),
+        "poke_interval": seconds,
+    }
+    operator_extra_links: tuple[BaseOperatorLink, ...] = (ResultsLink(),)
+    ui_color = "#d9fdd3"
+
+    def __init__(
+        self,
+        *,
+        results_path: Any,
+        wait_for: str = "delivered",
+        wait_timeout: timedelta | float | str = timedelta(hours=1),
+        on_timeout: str = "report",
+        poke_interval: float | str = 30.0,
+        maton_conn_id: str = "maton_whatsapp_default",
+        phone_number_id: str | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.results_path = results_path
+        self.wait_for: Any = wait_for
+        self.wait_timeout: Any = wait_timeout
+        self.on_timeout: Any = on_timeout
+        self.poke_interval: Any = poke_interval
+        self.maton_conn_id = maton_conn_id
+        self.phone_number_id = phone_number_id
+        self.deferrable = deferrable
+
+    @cached_property
+    def hook(self) -> MatonWhatsAppHook:
+        """The hook of the operator's connection."""
+        from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+        return MatonWhatsAppHook(self.maton_conn_id, phone_number_id=self.phone_number_id)
+
+    @property
+    def results_file(self) -> Any:
+        """The file, for the link to it."""
+        return self.results_path
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """
+        Report, and wait where it is asked for.
+
+        :param context: Airflow's context.
+        :raises AirflowFailException: The file or an argument is wrong, or nothing tells what arrived.
+        :raises WhatsAppError: The store or the file does not answer; a retry may help.
+        """
+        return self._guarded(None)
+
+    def report_complete(self, context: Context, event: Any = None, until: float = 0.0) -> dict[str, Any]:
+        """
+        Go on when the trigger has ended.
+
+        :param context: Airflow's context.
+        :param event: What the trigger found.
+        :param until: Unix time in seconds at which the wait is over.
+        """
+        settled = isinstance(event, dict) and event.get("state") == "settled"
+        return self._guarded(until if settled else 0.0)
+
+    def _guarded(self, until: float | None) -> dict[str, Any]:
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+        from airflow_provider_whatsapp.operators._delivery import _translated
+
+        try:
+            for name, read in self.readers.items():
+                setattr(self, name, read(name, getattr(self, name)))
+            return self._run(time.time() + self.wait_timeout if until is None else until)
+        except WhatsAppError as error:
+            raise _translated(error) from None if isinstance(error, ValueError) else error
+
+    def _run(self, until: float) -> dict[str, Any]:
+        """Write what is known; as long as somebody is pending and there is time, wait and write again."""
+        not_before = 0.0
+        while True:
+            found, counts = self._update()
+            self.log.info("WhatsApp: %s; in %s", counts.summary(), self.results_path)
+            if not counts.pending or time.time() >= until:
+                return self._conclude(counts)
+            self._wait(found, counts, until, not_before)
+            not_before = time.time() + self.poke_interval
+
+    def _update(self) -> tuple[Survey, DeliveryCounts]:
+        """Read the file, ask how far its messages got, and write it."""
+        from airflow_provider_whatsapp.delivery.delivery_report import DeliveryCounts, rewrite, survey_of
+        from airflow_provider_whatsapp.operators._lists import opened_list
+
+        path = opened_list(self.results_path, "results_path")
+        counts = DeliveryCounts(self.wait_for)
+        found = survey_of(path)
+        with self._source(found) as source:
+            rewrite(path, source, counts)
+        return found, counts
+
+    @contextlib.contextmanager
+    def _source(self, found: Survey) -> Iterator[Source]:
+        from airflow_provider_whatsapp.client.errors import ConfigurationError
+        from airflow_provider_whatsapp.delivery.delivery_report import MOST_BY_ID, HistorySource, StoreSource
+        from airflow_provider_whatsapp.hooks.event_store import opened_event_store
+
+        with opened_event_store() as store:
+            if store is not None:
+                yield StoreSource(store)
+                return
+            if found.with_id > MOST_BY_ID:
+                raise ConfigurationError(
+                    f"there is no event store ([whatsapp] events_conn_id is empty), and {found.with_id} messages are "
+                    f"too many to ask WhatsApp's message history for each (limit: {MOST_BY_ID})",
+                    advice="Set up the receiver of receipts, and name its database in events_conn_id.",
+                )
+            yield HistorySource(self.hook.get_message_status)
+
+    def _wait(self, found: Survey, counts: DeliveryCounts, until: float, not_before: float) -> None:
+        """Wait in the triggerer, or here, until one of the file's sends has got somewhere."""
+        from airflow_provider_whatsapp.hooks.event_store import event_store_url, events_conn_id
+        from airflow_provider_whatsapp.triggers.delivery import DeliveryTrigger
+
+        url = event_store_url()
+        send_hash = "" if url is None else next((name for name in counts.pending_of if name), "")
+        ids = [] if send_hash else counts.pending_ids
+        if not send_hash and not ids:
+            time.sleep(0)
+        send = found.sends.get(send_hash)
+        trigger = DeliveryTrigger(
+            wait_for=self.wait_for,
+            target=send.count if send is not None else len(ids),
+            poke_interval=max(0.1, self.poke_interval),
+            end_time=until,
+            not_before=not_before,
+            events_conn_id=events_conn_id() if url is not None else None,
+            send_hash=send_hash,
+            since=send.since if send is not None else 0,
+            message_ids=ids,
+            maton_conn_id=self.maton_conn_id,
+            phone_number_id=self.phone_number_id,
+        )
+        if self.deferrable:
+            left = timedelta(seconds=max(0.0, until - time.time()))
+            kwargs = {"until": until}
+            self.defer(trigger=trigger, method_name="report_complete", kwargs=kwargs, timeout=left + MARGIN)
+        trigger.wait_here(url if url is not None else self.hook.client)
+
+    def _conclude(self, counts: DeliveryCounts) -> dict[str, Any]:
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+
+        if counts.pending and self.on_timeout == "fail":
+            waited = timedelta(seconds=round(self.wait_timeout))
+            raise WhatsAppError(
+                f"not all were {self.wait_for} within {waited}: {counts.summary()}",
+                advice="The file says who is pending. A retry waits again.",
+            )
+        return counts.to_dict() | {"results_path": str(self.results_path)}
