@@ -113,7 +113,7 @@ def left_beside(path: Any, *, but: str | None = None) -> Left | None:
     own = f"{path.name}.{but}.parts"
     folders = [folder for name, folder in named.items() if pattern.fullmatch(name) and name != own]
     left = [Left(folder, parts, *_header(parts)) for folder in folders if (parts := parts_in(folder))]
-    written = _modified(path)
+    written = modified(path)
     news = [each for each in left if written is None or _newest(each) > written]
     if len(news) > 1:
         names = " and ".join(sorted(str(each.folder.name) for each in news))
@@ -128,7 +128,7 @@ def left_beside(path: Any, *, but: str | None = None) -> Left | None:
 def _header(parts: list[Any]) -> tuple[bool | None, int | None]:
     """Return what the newest part with a header says of its task run."""
     for part in parts:
-        with _open(part) as file:
+        with open_results(part) as file:
             line = _parsed(file.readline())
         if isinstance(line, dict) and line.get("format") == HEADER:
             total = line.get("total")
@@ -148,11 +148,15 @@ def header(total: int, *, resumed: bool) -> bytes:
 
 def _newest(left: Left) -> float:
     # Where a store does not say when, the parts count: no word of theirs is lost.
-    return max(_modified(part) or float("inf") for part in left.parts)
+    return max(modified(part) or float("inf") for part in left.parts)
 
 
-def _modified(path: Any) -> float | None:
-    """Return when a file was written; None where there is none, or its store does not say."""
+def modified(path: Any) -> float | None:
+    """
+    Return when a file was written; None where there is none, or its store does not say.
+
+    :param path: ``pathlib.Path`` or ``ObjectStoragePath``.
+    """
     if local_path(path) is not None:
         try:
             return float(local_path(path).lstat().st_mtime)  # type: ignore[union-attr]
@@ -195,7 +199,7 @@ def merged(parts: list[Any], base: Any = None) -> Iterator[bytes]:
 
 
 def _lines(path: Any) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    with _open(path) as lines:
+    with open_results(path) as lines:
         for raw in iter(lines.readline, b""):  # Airflow 3.1.0's own files of object stores cannot be iterated
             line = _parsed(raw)
             if not has_shape(line):  # a header, or where a kill or a full disk has cut a line off
@@ -213,7 +217,13 @@ def _parsed(raw: bytes) -> Any:
         return None
 
 
-def _open(path: Any) -> IO[bytes]:
+def open_results(path: Any) -> IO[bytes]:
+    """
+    Open a results file or a part to read it; on a disk a link, a pipe or a device in its place is refused.
+
+    :param path: ``pathlib.Path``, ``ObjectStoragePath`` or :class:`Unfinished`.
+    :raises OSError: It is not there, or is no regular file.
+    """
     local = local_path(path)
     found: IO[bytes] = path.open("rb") if local is None else open_regular(local)
     return found

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
     from airflow.sdk import BaseOperatorLink, Context
 
-    from airflow_provider_whatsapp.delivery.delivery_report import DeliveryCounts, Source, Survey
+    from airflow_provider_whatsapp.delivery.delivery_report import DeliveryCounts, Survey
+    from airflow_provider_whatsapp.delivery.report_sources import Source
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+    from airflow_provider_whatsapp.triggers.delivery import DeliveryTrigger
 
 LEAST, MOST = 60.0, 30 * 86_400.0
 """Seconds that the task may wait: receipts take some, and WhatsApp keeps a message for 30 days."""
@@ -39,18 +41,18 @@ class DeliveryReportOperator(TextFields, BaseOperator):
 
         DeliveryReportOperator(task_id="arrived", results_path="s3://bucket/invited/{{ ds }}.jsonl")
 
-    It asks the event store that ``[whatsapp] events_conn_id`` names; without one it asks WhatsApp's message history, for
-    up to 100 messages. In the same file each line then has the status ``delivered``, ``read`` or ``failed`` where that is
-    known, with the times, the error and the price category; an ``unknown`` that a receipt names becomes what it says. A
-    broadcast that takes the file with ``scope="failed"`` sends to those who got nothing. The task returns counts; it
-    succeeds however many failed.
+    It asks the event store that ``[whatsapp] events_conn_id`` names; without one it asks WhatsApp's message history,
+    for up to 100 messages. In the same file each line then has the status ``delivered``, ``read`` or ``failed`` where
+    that is known, with the times, the error and the price category; an ``unknown`` that a receipt names becomes what it
+    says. A broadcast that takes the file with ``scope="failed"`` sends to those who got nothing. The task returns
+    counts; it succeeds however many failed.
 
-    :param results_path: The file that a task's ``results_path`` has written; one of several shards by its own name. What a
-        killed task has left beside it is read as well. (templated)
+    :param results_path: The file that a task's ``results_path`` has written; one of several shards by its own name.
+        What a killed task has left beside it is read as well. (templated)
     :param wait_for: ``delivered``, ``read`` or ``sent``: wait until each message has got so far or has failed;
         ``accepted``: report what is known now. Who has switched read receipts off never becomes ``read``. (templated)
-    :param wait_timeout: How long to wait at most, from the task's start: a ``timedelta``, or seconds; a minute to 30 days.
-        (templated)
+    :param wait_timeout: How long to wait at most, from the task's start: a ``timedelta``, or seconds; a minute to 30
+        days. (templated)
     :param on_timeout: ``report``: count those who are still pending, and succeed; ``fail``. The file is written in any
         case. (templated)
     :param poke_interval: Seconds between two looks, while waiting. (templated)
@@ -146,10 +148,12 @@ class DeliveryReportOperator(TextFields, BaseOperator):
         while True:
             found, counts = self._update()
             self.log.info("WhatsApp: %s; in %s", counts.summary(), self.results_path)
-            if not counts.pending or time.time() >= until:
+            trigger = self._trigger(found, counts, until, not_before) if time.time() < until else None
+            if trigger is None:
                 return self._conclude(counts)
-            self._wait(found, counts, until, not_before)
-            not_before = time.time() + self.poke_interval
+            self._wait(trigger, until)
+            # A count may be ahead of what the lines believe: no unsigned failure makes an unknown failed.
+            not_before = time.time() + max(self.poke_interval, (until - time.time()) / 10)
 
     def _update(self) -> tuple[Survey, DeliveryCounts]:
         """Read the file, ask how far its messages got, and write it."""
@@ -166,7 +170,8 @@ class DeliveryReportOperator(TextFields, BaseOperator):
     @contextlib.contextmanager
     def _source(self, found: Survey) -> Iterator[Source]:
         from airflow_provider_whatsapp.client.errors import ConfigurationError
-        from airflow_provider_whatsapp.delivery.delivery_report import MOST_BY_ID, HistorySource, StoreSource
+        from airflow_provider_whatsapp.delivery.delivery_report import MOST_BY_ID
+        from airflow_provider_whatsapp.delivery.report_sources import HistorySource, StoreSource
         from airflow_provider_whatsapp.hooks.event_store import opened_event_store
 
         with opened_event_store() as store:
@@ -181,35 +186,50 @@ class DeliveryReportOperator(TextFields, BaseOperator):
                 )
             yield HistorySource(self.hook.get_message_status)
 
-    def _wait(self, found: Survey, counts: DeliveryCounts, until: float, not_before: float) -> None:
-        """Wait in the triggerer, or here, until one of the file's sends has got somewhere."""
-        from airflow_provider_whatsapp.hooks.event_store import event_store_url, events_conn_id
+    def _trigger(
+        self, found: Survey, counts: DeliveryCounts, until: float, not_before: float
+    ) -> DeliveryTrigger | None:
+        """Return what waits for one of the file's sends, or for single messages; None: nothing leads to a receipt."""
+        from airflow_provider_whatsapp.client.errors import ConfigurationError
+        from airflow_provider_whatsapp.delivery.delivery_report import MOST_BY_ID, Send
+        from airflow_provider_whatsapp.hooks.event_store import events_conn_id
         from airflow_provider_whatsapp.triggers.delivery import DeliveryTrigger
 
-        url = event_store_url()
-        send_hash = "" if url is None else next((name for name in counts.pending_of if name), "")
+        conn_id = events_conn_id()
+        send_hash = next(iter(counts.pending_of), "") if conn_id is not None else ""
         ids = [] if send_hash else counts.pending_ids
         if not send_hash and not ids:
-            time.sleep(0)
-        send = found.sends.get(send_hash)
-        trigger = DeliveryTrigger(
+            return None
+        if len(ids) > MOST_BY_ID:
+            raise ConfigurationError(
+                f'wait_for="{self.wait_for}": the messages carry callback data of your own, so they are known by their '
+                f"IDs alone, and these are too many (limit: {MOST_BY_ID})",
+                advice='Leave callback_data out where they are sent, or give wait_for="accepted" here.',
+            )
+        send = found.sends[send_hash] if send_hash else Send(len(ids), 0)
+        return DeliveryTrigger(
             wait_for=self.wait_for,
-            target=send.count if send is not None else len(ids),
+            target=send.count,
             poke_interval=max(0.1, self.poke_interval),
             end_time=until,
             not_before=not_before,
-            events_conn_id=events_conn_id() if url is not None else None,
+            events_conn_id=conn_id,
             send_hash=send_hash,
-            since=send.since if send is not None else 0,
+            since=send.since,
             message_ids=ids,
             maton_conn_id=self.maton_conn_id,
             phone_number_id=self.phone_number_id,
         )
+
+    def _wait(self, trigger: DeliveryTrigger, until: float) -> None:
+        """Wait in the triggerer, or here."""
+        from airflow_provider_whatsapp.hooks.event_store import event_store_url
+
         if self.deferrable:
             left = timedelta(seconds=max(0.0, until - time.time()))
             kwargs = {"until": until}
             self.defer(trigger=trigger, method_name="report_complete", kwargs=kwargs, timeout=left + MARGIN)
-        trigger.wait_here(url if url is not None else self.hook.client)
+        trigger.wait_here(event_store_url() or self.hook.client)
 
     def _conclude(self, counts: DeliveryCounts) -> dict[str, Any]:
         from airflow_provider_whatsapp.client.errors import WhatsAppError

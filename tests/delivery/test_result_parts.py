@@ -309,8 +309,8 @@ def test_what_lies_beside_a_file_is_asked_for_afresh():
 
 def test_parts_are_read_a_second_time_only_for_those_who_were_sent_to_earlier(tmp_path, monkeypatch):
     opened = []
-    open_once = result_parts._open
-    monkeypatch.setattr(result_parts, "_open", lambda part: (opened.append(part), open_once(part))[1])
+    open_once = result_parts.open_results
+    monkeypatch.setattr(result_parts, "open_results", lambda part: (opened.append(part), open_once(part))[1])
     line = {"format": "whatsapp-results/1", "to": "1", "given": "1", "where": "", "status": "sent"}
     whole, bare = tmp_path / "0001.jsonl", tmp_path / "0002.jsonl"
     whole.write_text(json.dumps({**line, "n": 0}) + "\n")
