@@ -225,6 +225,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     f"{package}.operators.messages",
                     f"{package}.operators.broadcast",
+                    f"{package}.operators.delivery_report",
                     f"{package}.operators.sql",
                     f"{package}.operators.templates",
                     f"{package}.operators.analytics",

@@ -39,7 +39,7 @@ class DeliveryReportOperator(TextFields, BaseOperator):
 
         from airflow_provider_whatsapp.operators.delivery_report import DeliveryReportOperator
 
-        DeliveryReportOperator(task_id="arrived", results_path="s3://bucket/invited/{{ ds }}.jsonl")
+        DeliveryReportOperator(task_id="arrived", results_path="s3://bucket/invited.jsonl")
 
     It asks the event store that ``[whatsapp] events_conn_id`` names; without one it asks WhatsApp's message history,
     for up to 100 messages. In the same file each line then has the status ``delivered``, ``read`` or ``failed`` where

@@ -12,6 +12,7 @@ import yaml
 
 from airflow_provider_whatsapp import cli, pytest_plugin
 from airflow_provider_whatsapp.client.connection import client_config
+from airflow_provider_whatsapp.delivery.delivery_report import DeliveryCounts
 from airflow_provider_whatsapp.events import command as receiver
 from airflow_provider_whatsapp.get_provider_info import CONFIG_OPTIONS, CONN_TYPE, CONNECTION_FIELDS
 from airflow_provider_whatsapp.message_templates.sync import read_templates
@@ -27,6 +28,7 @@ SCHEMA = json.loads(
 )
 RECEIVER_VARIABLES = {receiver.DATABASE, receiver.VERIFY_TOKEN, receiver.APP_SECRET, receiver.PATH_SECRET}
 REPORT = {"total", "sent", "failed", "unknown", "skipped", "results"}
+DELIVERY = {*DeliveryCounts().to_dict(), "results_path"}
 
 
 def check(block: Block, folder: Path) -> None:
@@ -50,7 +52,7 @@ def _json(block: Block, folder: Path) -> None:
     if isinstance(value, dict) and "conn_type" in value:
         check_connection(value)
     elif isinstance(value, dict) and "total" in value:
-        assert set(value) >= REPORT, set(value)
+        assert set(value) >= (DELIVERY if "failed_late" in value else REPORT), set(value)
         assert value["total"] == sum(value[name] for name in ("sent", "failed", "unknown", "skipped"))
     elif isinstance(value, dict) and "default" in value:
         assert load_routes(value, None)

@@ -180,6 +180,9 @@ SETUPS: dict[str, Setup] = {
     "airflow_provider_whatsapp/operators/broadcast.py": Setup(
         make=_broadcast_operator, places={"s3://bucket": "{folder}"}
     ),
+    "airflow_provider_whatsapp/operators/delivery_report.py": Setup(
+        make=_broadcast, places={"s3://bucket": "{folder}"}
+    ),
     "airflow_provider_whatsapp/operators/analytics.py": Setup(places={"s3://bucket": "{folder}"}),
     "airflow_provider_whatsapp/client/whatsapp.py": Setup(
         places={'"<Maton API key>"': '"maton-sandbox-key", host="{url}"'}
