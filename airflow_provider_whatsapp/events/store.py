@@ -113,17 +113,26 @@ class EventStore:
         for events, verified in deliveries:
             rows.add(events, verified=verified)
         with self._writing() as connection:
-            for table, kept in (
-                (tables.statuses, rows.statuses),
-                (tables.others, rows.others),
-                (tables.messages, rows.messages),
-            ):
-                if kept and table is tables.messages:
-                    _one_at_a_time(connection)
-                if kept:  # in one order, so that two receivers never wait for each other
-                    self._put(connection, table, [kept[key] for key in sorted(kept)])
-            for row in sorted(rows.preferences, key=_contact):
-                self._put_preference(connection, row)
+            self.put_events(connection, rows)
+
+    def put_events(self, connection: Connection, rows: Rows) -> None:
+        """
+        Write events in a transaction.
+
+        :param connection: From :meth:`writing`.
+        :param rows: The events.
+        """
+        for table, kept in (
+            (tables.statuses, rows.statuses),
+            (tables.others, rows.others),
+            (tables.messages, rows.messages),
+        ):
+            if kept and table is tables.messages:
+                _one_at_a_time(connection)
+            if kept:  # in one order, so that two receivers never wait for each other
+                self._put(connection, table, [kept[key] for key in sorted(kept)])
+        for row in sorted(rows.preferences, key=_contact):
+            self._put_preference(connection, row)
 
     def _put(self, connection: Connection, table: Table, rows: list[Row]) -> None:
         """Insert rows; of those that are there already, a verified one replaces one that is not."""

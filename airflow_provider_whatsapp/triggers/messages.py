@@ -1,4 +1,4 @@
-"""The trigger that waits until messages have got somewhere."""
+"""The trigger that waits until messages have got somewhere, and the one that watches for messages of people."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_whatsapp.triggers.inbound import InboundMessageTrigger
 from airflow_provider_whatsapp.triggers.polls import Account, Poll, Subscriber, subscription
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from airflow_provider_whatsapp.client.errors import WhatsAppError
+
+__all__ = ["InboundMessageTrigger", "MessagePoll", "MessageStatusTrigger", "Progress", "judge", "look"]
 
 REACHED = ("accepted", "sent", "delivered", "read")
 STATUSES = REACHED[1:]

@@ -1,0 +1,255 @@
+"""
+Messages that people sent, read on from a cursor: each once, in the order in which they were stored.
+
+A signed message that replaces an unsigned one has two numbers. Whoever reads signed messages alone goes by ``id``, the
+number of the signed row; whoever reads all goes by the first one, and does not meet the message again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, select
+from sqlalchemy import func as sql
+
+from airflow_provider_whatsapp.client.masking import clean_line, mask, printable
+from airflow_provider_whatsapp.client.phone import canonical
+from airflow_provider_whatsapp.events.cursors import position, put_position
+from airflow_provider_whatsapp.events.opt_out_words import bare
+from airflow_provider_whatsapp.events.tables import cursors, messages, sends, statuses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy.engine import Connection, RowMapping
+
+    from airflow_provider_whatsapp.events.store import EventStore
+
+PAGE = 500
+"""Messages that are read at a time."""
+TEXT_LIMIT = 4_096
+"""Characters of a message's text in an event; WhatsApp allows no more."""
+NAME_LIMIT = 100
+INCLUDABLE = ("sender", "text", "payload", "profile_name")
+"""What a person wrote or is known by, which an event holds where that is asked for."""
+_COLUMNS = [
+    *(messages.c[name] for name in ("id", "first_id", "message_id", "kind", "account_id", "phone_number_id")),
+    *(messages.c[name] for name in ("sender", "sender_user_id", "profile_name", "payload", "context_id")),
+    *(messages.c[name] for name in ("occurred_at", "received_at", "verified")),
+    sql.substr(messages.c.text, 1, TEXT_LIMIT).label("text"),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """
+    Which messages are wanted; of each list any is enough, and an empty one takes all.
+
+    :param kinds: Types: ``text``, ``button``, ``interactive``, ``image`` and so on.
+    :param payloads: What stands behind the button or list entry.
+    :param keywords: The whole text, but for case, accents and punctuation around it.
+    :param senders: Numbers in any spelling of theirs, or business-scoped user IDs; in the form of reports.
+    :param reply_to: IDs of the messages that are answered.
+    :param template_names: Templates that are answered, as Airflow's tasks sent them.
+    :param phone_number_ids: Numbers that they were sent to.
+    :param waba_ids: Accounts.
+    :param verified_only: Signed ones alone.
+    """
+
+    kinds: tuple[str, ...] = ()
+    payloads: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
+    reply_to: tuple[str, ...] = ()
+    template_names: tuple[str, ...] = ()
+    phone_number_ids: tuple[str, ...] = ()
+    waba_ids: tuple[str, ...] = ()
+    verified_only: bool = True
+
+    @property
+    def digest(self) -> str:
+        """What tells these from others."""
+        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:32]
+
+    def keyword(self, row: RowMapping) -> str | None:
+        """
+        Return the keyword that a message is, as it is written here; None: none.
+
+        :param row: The message.
+        """
+        said = bare(row["text"]) if row["text"] else ""
+        return next((word for word in self.keywords if bare(word) == said), None)
+
+    def takes(self, row: RowMapping) -> bool:
+        """
+        Say whether a message is wanted, whatever template it answers and whoever signed it.
+
+        :param row: The message.
+        """
+        known = {canonical(row["sender"] or ""), row["sender_user_id"]}
+        return (
+            _among(row["kind"], self.kinds)
+            and _among(row["payload"], self.payloads)
+            and _among(row["context_id"], self.reply_to)
+            and _among(row["phone_number_id"], self.phone_number_ids)
+            and _among(row["account_id"], self.waba_ids)
+            and (not self.senders or not known.isdisjoint(map(canonical, self.senders)))
+            and (not self.keywords or self.keyword(row) is not None)
+        )
+
+
+def _among(value: str | None, wanted: Sequence[str]) -> bool:
+    return not wanted or value in wanted
+
+
+@dataclass(slots=True)
+class Found:
+    """
+    What one reading found.
+
+    :param events: One for each message that is wanted.
+    :param position: Where the next reading goes on.
+    :param unsigned: Messages that would be wanted if they were signed.
+    :param more: There may be more.
+    """
+
+    position: int
+    events: list[dict[str, Any]] = field(default_factory=list)
+    unsigned: int = 0
+    more: bool = False
+
+
+class Inbox:
+    """
+    One reader of the store's messages; its position lies in the store.
+
+    :param store: The store.
+    :param wanted: Which messages.
+    :param consumer: Name of the reader's side, of this Airflow say.
+    :param include: Of :data:`INCLUDABLE`, what events hold.
+    """
+
+    def __init__(
+        self, store: EventStore, wanted: Wanted, *, consumer: str, include: Iterable[str] = ()
+    ) -> None:
+        self._store = store
+        self._wanted = wanted
+        self._prefix = f"{consumer}/"
+        self._name = f"{self._prefix}{wanted.digest}"
+        self._include = frozenset(include)
+
+    def begin(self) -> int:
+        """
+        Return where to read on.
+
+        A reader that is new begins where another of the same consumer is, for it may be that one with other filters;
+        the first one of all begins with what comes from now on.
+
+        :raises StoreError: The database cannot be reached, or refuses.
+        :raises ConfigurationError: It has no tables, or those of another version.
+        """
+        self._store.check()
+        ours = cursors.c.name.startswith(self._prefix, autoescape=True)
+        with self._store.reading() as connection:
+            found = position(connection, self._name)
+            if found is not None:
+                return found
+            place = connection.execute(select(sql.max(cursors.c.position)).where(ours)).scalar()
+            if place is None:
+                place = connection.execute(select(sql.max(messages.c.id))).scalar()
+        put_position(self._store, self._name, place or 0, forward=True)
+        return place or 0
+
+    def save(self, place: int) -> None:
+        """
+        Write where the next reader goes on.
+
+        :param place: Up to where events are in Airflow's database.
+        :raises StoreError: Nothing was written.
+        """
+        put_position(self._store, self._name, place, forward=True)
+
+    def read(self, after: int) -> Found:
+        """
+        Read some of the messages behind a position.
+
+        :param after: The position.
+        :raises StoreError: The database cannot be reached, or refuses.
+        """
+        with self._store.reading() as connection:
+            rows = self._page(connection, after)
+            wanted = [row for row in rows if self._wanted.takes(row)]
+            templates = self._templates(connection, wanted)
+        found = Found(_place(rows[-1], self._wanted) if rows else after, more=len(rows) == PAGE)
+        for row in wanted:
+            if self._wanted.template_names and templates.get(row["context_id"]) is None:
+                continue
+            if self._wanted.verified_only and not row["verified"]:
+                found.unsigned += 1
+            else:
+                found.events.append(self._event(row, templates.get(row["context_id"])))
+        return found
+
+    def _page(self, connection: Connection, after: int) -> list[RowMapping]:
+        of_all = select(*_COLUMNS).limit(PAGE)
+        first = of_all.where(messages.c.id > after).order_by(messages.c.id)
+        if self._wanted.verified_only:
+            return list(connection.execute(first).mappings())
+        replaced = of_all.where(messages.c.first_id > after).order_by(messages.c.first_id)
+        rows = [
+            *connection.execute(first.where(messages.c.first_id.is_(None))).mappings(),
+            *connection.execute(replaced).mappings(),
+        ]
+        return sorted(rows, key=lambda row: _place(row, self._wanted))[:PAGE]
+
+    def _templates(self, connection: Connection, rows: Iterable[RowMapping]) -> Mapping[str, str]:
+        """Return the wanted templates that messages answer, by the IDs of what was sent."""
+        sent = {row["context_id"] for row in rows if row["context_id"]}
+        if not self._wanted.template_names or not sent:
+            return {}
+        joined = statuses.join(sends, statuses.c.send_hash == sends.c.send_hash)
+        these = and_(
+            statuses.c.message_id.in_(sorted(sent)), sends.c.template_name.in_(self._wanted.template_names)
+        )
+        if self._wanted.verified_only:
+            these = and_(these, statuses.c.verified.is_(True))
+        query = select(statuses.c.message_id, sends.c.template_name).select_from(joined).where(these)
+        return {row.message_id: row.template_name for row in connection.execute(query)}
+
+    def _event(self, row: RowMapping, template_name: str | None) -> dict[str, Any]:
+        """Return a message as JSON: what the author's own filters name, and of the rest what is asked for."""
+        whole = "sender" in self._include
+        sender, user_id = row["sender"], row["sender_user_id"]
+        event: dict[str, Any] = {
+            **{name: row[name] for name in ("message_id", "kind", "account_id", "phone_number_id")},
+            "sender": sender if whole or not sender else mask(sender),
+            "user_id": user_id if whole or not user_id else mask(user_id),
+            "reply_to": row["context_id"],
+            "template_name": template_name,
+            "keyword": self._wanted.keyword(row),
+            "payload": row["payload"] if self._wanted.payloads else None,
+            "occurred_at": row["occurred_at"].isoformat(),
+            "received_at": row["received_at"].isoformat(),
+            "verified": row["verified"],
+        }
+        if "payload" in self._include:
+            event["payload"] = _cleaned(row["payload"])
+        if "text" in self._include:
+            event["text"] = _cleaned(row["text"])
+        if "profile_name" in self._include:
+            name = row["profile_name"]
+            event["profile_name"] = clean_line(name, limit=NAME_LIMIT, masked=False) if name else None
+        return event
+
+
+def _place(row: RowMapping, wanted: Wanted) -> int:
+    place = row["id"] if wanted.verified_only or row["first_id"] is None else row["first_id"]
+    return int(place)
+
+
+def _cleaned(text: str | None) -> str | None:
+    """Return a text without what is not printable; its lines stay."""
+    return None if text is None else "\n".join(map(printable, text[:TEXT_LIMIT].splitlines()))
