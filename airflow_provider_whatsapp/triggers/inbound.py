@@ -40,13 +40,13 @@ class InboundMessageTrigger(BaseEventTrigger):
 
         from airflow.sdk import DAG, Asset, AssetWatcher
 
+        from airflow_provider_whatsapp.operators.messages import SendTextOperator
         from airflow_provider_whatsapp.triggers.messages import InboundMessageTrigger
 
-        late = Asset(
-            "late_replies",
-            watchers=[AssetWatcher(name="whatsapp", trigger=InboundMessageTrigger(keyword=["LATE", "DELAY"]))],
-        )
-        dag = DAG("answer", schedule=late)
+        trigger = InboundMessageTrigger(keyword=["LATE", "DELAY"])
+        late = Asset("late_replies", watchers=[AssetWatcher(name="whatsapp", trigger=trigger)])
+        with DAG("pass_on", schedule=late):
+            SendTextOperator(task_id="send", to="+15550100123", text="Somebody is late.")
 
     It is edge-triggered: the first time, it begins with what comes from then on. Its cursor lies in the store, so that
     what arrives while no triggerer runs makes its event afterwards. Each message makes its event at least once, in the

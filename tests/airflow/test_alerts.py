@@ -1,4 +1,4 @@
-"""A running Airflow (scheduler, DAG processor, triggerer, API server), whose alerts reach the sandbox."""
+"""A running Airflow (all its components): its alerts reach phones, and what people reply reaches it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from airflow_provider_whatsapp.pytest_events import receiving
 from airflow_provider_whatsapp.pytest_plugin import WhatsAppSandbox
 from tests.airflow.components import Components
 
@@ -71,6 +72,8 @@ def environment(home, connection):
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+        "AIRFLOW_CONN_EVENTS": json.dumps({"conn_type": "sqlite", "host": f"{home}/events.db"}),
+        "AIRFLOW__WHATSAPP__EVENTS_CONN_ID": "events",
         "AIRFLOW__WHATSAPP__ALERT_TO": POLICY,
         "AIRFLOW__WHATSAPP__ALERT_TEMPLATE": "something_wrong",
         # The API server's first answer takes seconds on a busy machine, and a task that waits in vain never runs.
@@ -106,11 +109,12 @@ def running_airflow(sandbox, tmp_path_factory):
         "from airflow_provider_whatsapp.cluster_policy import task_policy\n"
     )
     shutil.copy(HERE / "dags" / "alerts_live.py", home / "dags")
-    shutil.copy(ROOT / "example_dags" / "deadline_alert.py", home / "dags")
+    for example in ("deadline_alert", "answer_replies"):
+        shutil.copy(ROOT / "example_dags" / f"{example}.py", home / "dags")
     connection = {**sandbox.connection, "extra": {**sandbox.extra, "rate_limit": 0}}
     env = environment(home, connection)
     url = env["AIRFLOW__API__BASE_URL"]
-    with Components(env, home) as airflow:
+    with receiving(sandbox, home / "events.db"), Components(env, home) as airflow:
         airflow.run("db", "migrate")
         airflow.start("api-server")
         # A task that begins before the API server answers has failed.
@@ -135,8 +139,8 @@ def answers(url):
         return False
 
 
-def rows(home, query):
-    with contextlib.closing(sqlite3.connect(f"file:{home}/airflow.db?mode=ro", uri=True)) as database:
+def rows(home, query, name="airflow"):
+    with contextlib.closing(sqlite3.connect(f"file:{home}/{name}.db?mode=ro", uri=True)) as database:
         return database.execute(query).fetchall()
 
 
@@ -174,6 +178,22 @@ def test_failures_deadlines_and_questions_reach_their_phones(running_airflow, sa
     assert texts["15550002222"].endswith("of alerts_live is late"), "a deadline knows no tags"
     assert texts["15550003333"] is None, "the policy's template"
     assert texts["15550004444"].startswith("Publish the report? http://127.0.0.1:")
+
+
+def test_a_reply_starts_a_dag(running_airflow, sandbox):
+    """From the phone to the receiver, its store, the watcher in the triggerer, a run, and back to the phone."""
+    wait_for(lambda: rows(running_airflow, "SELECT 1 FROM whatsapp_cursors", "events"), running_airflow)
+    sandbox.reply("+15550009101", "no question")
+    sandbox.reply("+15550009102", "Status?")
+
+    texts = texts_to(sandbox, running_airflow, "15550009102")
+
+    assert texts == {"15550009102": "All pipelines are on time."}
+    assert "15550009101" not in {each["to"] for each in sandbox.messages}
+    (event,) = rows(running_airflow, "SELECT extra FROM asset_event")
+    assert json.loads(event[0])["payload"]["keyword"] == "STATUS"
+    runs = rows(running_airflow, "SELECT run_type FROM dag_run WHERE dag_id = 'answer_replies'")
+    assert runs == [("asset_triggered",)]
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC110  (threads and databases are waited for, which set no event)
 """The trigger for messages of people: at least once, in order, over restarts and while the store is away."""
 
 from __future__ import annotations

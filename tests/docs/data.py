@@ -14,6 +14,7 @@ from airflow_provider_whatsapp import cli, pytest_plugin
 from airflow_provider_whatsapp.client.connection import client_config
 from airflow_provider_whatsapp.delivery.delivery_report import DeliveryCounts
 from airflow_provider_whatsapp.events import command as receiver
+from airflow_provider_whatsapp.events.opt_out_words import MEANINGS, opt_out_words
 from airflow_provider_whatsapp.get_provider_info import CONFIG_OPTIONS, CONN_TYPE, CONNECTION_FIELDS
 from airflow_provider_whatsapp.message_templates.sync import read_templates
 from airflow_provider_whatsapp.notifications.routes import load_routes
@@ -56,6 +57,8 @@ def _json(block: Block, folder: Path) -> None:
         assert value["total"] == sum(value[name] for name in ("sent", "failed", "unknown", "skipped"))
     elif isinstance(value, dict) and "default" in value:
         assert load_routes(value, None)
+    elif isinstance(value, dict) and set(value) <= set(MEANINGS):
+        assert opt_out_words(folder / block.file)
     else:
         raise PageError(f"{block.place}: JSON that no check knows: {sorted(value)[:5]}")
 
