@@ -47,6 +47,10 @@ TEMPLATE_OPTIONS: list[Option] = [
     (("--app-id",), {"help": "Meta app for samples of media headers; wins over the connection's"}),
 ]
 PRUNE_OPTIONS: list[Option] = [
+    (
+        ("--base-url",),
+        {"metavar": "URL", "help": "what {base_url} in the buttons stands for: your Airflow's public address"},
+    ),
     (("--prune",), {"action": "store_true", "help": "delete what the files cover and no longer define"}),
     (
         ("--max-deletions",),
@@ -210,7 +214,7 @@ def templates_command(
         if given.command != "pull":
             from airflow_provider_whatsapp.message_templates.yamlfile import load
 
-            given.wanted = load(given.path)
+            given.wanted = load(given.path, base_url=given.base_url)
             for warning in given.wanted.warnings:
                 _complain(f"warning: {warning}")
         with WhatsAppClient((find_config or config_of)(given)) as client:

@@ -26,21 +26,24 @@ SHOWN = 10
 """Templates that a warning names."""
 
 
-def read_templates(templates: Any, *, folder: str | None = None) -> TemplateSet:
+def read_templates(
+    templates: Any, *, folder: str | None = None, base_url: str | None = None
+) -> TemplateSet:
     """
     Read definitions from wherever they are.
 
     :param templates: A file, a folder, or a list of mappings in the form of the files.
     :param folder: Folder that a relative path, and paths of samples in a list, start from.
+    :param base_url: What ``{base_url}`` in the URLs of buttons stands for.
     :raises TemplateFileError: They hold mistakes; each is told with file and line.
     :raises ConfigurationError: It is neither a path nor a list.
     """
     if isinstance(templates, str | Path):
-        return yamlfile.load(Path(folder or "", templates))
+        return yamlfile.load(Path(folder or "", templates), base_url=base_url)
     if isinstance(templates, dict):
         templates = [templates]
     if isinstance(templates, list | tuple):
-        return yamlfile.load_data(templates, folder=folder)
+        return yamlfile.load_data(templates, folder=folder, base_url=base_url)
     msg = f"templates is {type(templates).__name__}"
     raise ConfigurationError(
         msg, advice="Give a file, a folder, or a list of mappings in the form of the files."

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.message_templates import limits
+from airflow_provider_whatsapp.message_templates.base_url import put_base_url
 from airflow_provider_whatsapp.message_templates.definition import OPTIONS, Key, TemplateDefinition
 from airflow_provider_whatsapp.message_templates.problems import (
     Notes,
@@ -56,14 +58,15 @@ class TemplateSet:
         return name in defined or name in self.names or name.startswith(tuple(self.prefixes))
 
 
-def load(path: str | Path) -> TemplateSet:
+def load(path: str | Path, *, base_url: str | None = None) -> TemplateSet:
     """
     Read a file, or all ``.yaml``, ``.yml`` and ``.json`` files of a folder and the folders in it.
 
     :param path: File or folder.
+    :param base_url: What ``{base_url}`` in the URLs of buttons stands for.
     :raises TemplateFileError: Files hold mistakes; all are told, each with file and line.
     """
-    found = _Found()
+    found = _Found(base_url)
     for file in template_files(path):
         try:
             documents = parse(file.read_text(encoding="utf-8-sig"), str(file))
@@ -78,17 +81,24 @@ def load(path: str | Path) -> TemplateSet:
     return found.result(str(path))
 
 
-def load_data(templates: Iterable[Any], *, folder: str | None = None, name: str = "templates") -> TemplateSet:
+def load_data(
+    templates: Iterable[Any],
+    *,
+    folder: str | None = None,
+    name: str = "templates",
+    base_url: str | None = None,
+) -> TemplateSet:
     """
     Read definitions that are data already, in the form of the files.
 
     :param templates: A mapping for each template.
     :param folder: Folder that paths of samples start from.
     :param name: What the user knows them by.
+    :param base_url: What ``{base_url}`` in the URLs of buttons stands for.
     :raises TemplateFileError: They hold mistakes; all are told, each with its keys.
     """
-    found = _Found()
-    found.read(list(templates), Source(name), folder)
+    found = _Found(base_url)
+    found.read(copy.deepcopy(list(templates)), Source(name), folder)
     return found.result(name)
 
 
@@ -131,7 +141,8 @@ def template_files(path: str | Path) -> list[Path]:
 class _Found:
     """Definitions and mistakes, gathered over all files."""
 
-    def __init__(self) -> None:
+    def __init__(self, base_url: str | None = None) -> None:
+        self._base_url = base_url
         self.definitions: dict[Key, TemplateDefinition] = {}
         self.prefixes: set[str] = set()
         self.names: set[str] = set()
@@ -162,6 +173,7 @@ class _Found:
         for index, item in enumerate(items):
             here = (*path, index) if path or isinstance(data, list) else ()
             self.empty = False
+            put_base_url(item, self._base_url, here, notes)
             if check_template(item, here, notes):
                 self._template(item, here, notes, folder)
         self.problems += notes.problems

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowException
 from airflow_provider_whatsapp._compat import AirflowFailException, conf
 from airflow_provider_whatsapp.assets import emit_templates
 from airflow_provider_whatsapp.links import WhatsAppManagerLink
-from airflow_provider_whatsapp.operators._arguments import flag, one_of, seconds, whole
+from airflow_provider_whatsapp.operators._arguments import flag, one_of, optional, seconds, text, whole
 from airflow_provider_whatsapp.rendering import TextFields
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class SyncTemplatesOperator(TextFields, BaseOperator):
     :param approval_timeout: Seconds to wait for approval; reviews take minutes as a rule, and up to 24 hours.
         (templated)
     :param poke_interval: Seconds between two looks at the account, while waiting. (templated)
+    :param base_url: What ``{base_url}`` in the URLs of buttons stands for; None: ``[api] base_url``, Airflow's own
+        address. (templated)
     :param maton_conn_id: The Airflow connection. (templated)
     :param waba_id: WhatsApp Business Account; None: the connection's. (templated)
     :param deferrable: Wait in the triggerer, without a worker slot; the default is Airflow's ``[operators]
@@ -69,6 +71,7 @@ class SyncTemplatesOperator(TextFields, BaseOperator):
         "max_deletions": whole,
         "approval_timeout": seconds,
         "poke_interval": seconds,
+        "base_url": optional(text),
     }
     """What makes of a rendered argument, a text maybe, what it stands for."""
     template_fields: Sequence[str] = ("maton_conn_id", "waba_id", *readers)
@@ -88,6 +91,7 @@ class SyncTemplatesOperator(TextFields, BaseOperator):
         max_deletions: int | str = 10,
         approval_timeout: float | str = 86_400.0,
         poke_interval: float | str = 60.0,
+        base_url: str | None = None,
         maton_conn_id: str = "maton_whatsapp_default",
         waba_id: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -104,6 +108,7 @@ class SyncTemplatesOperator(TextFields, BaseOperator):
         self.max_deletions: Any = max_deletions
         self.approval_timeout: Any = approval_timeout
         self.poke_interval: Any = poke_interval
+        self.base_url = base_url
         self.maton_conn_id = maton_conn_id
         self.waba_id = waba_id
         self.deferrable = deferrable
@@ -158,7 +163,8 @@ class SyncTemplatesOperator(TextFields, BaseOperator):
         folder = self._folder()
         if isinstance(self.templates, str | Path):
             readable(Path(folder, self.templates), field="templates")
-        found = read_templates(self.templates, folder=folder)
+        base_url = self.base_url or conf.get("api", "base_url", fallback=None)
+        found = read_templates(self.templates, folder=folder, base_url=base_url)
         for definition in found.definitions.values():
             for sample in definition.samples():
                 readable(Path(definition.folder or ".", sample), field="templates")

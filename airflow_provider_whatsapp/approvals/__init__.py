@@ -1,0 +1,1 @@
+"""Questions to people: where their buttons lead, and what they say."""

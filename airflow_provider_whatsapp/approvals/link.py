@@ -1,0 +1,102 @@
+"""
+Where the buttons of a question lead: to Airflow's own page for the request, with an answer preselected.
+
+A template's URL button ends with its one variable, so what is sent is a path below Airflow's address. With the plugin
+it is ``whatsapp/a/<id>``, which leads on to the page after a look at the version; without it, the page's own path.
+Opening either answers nothing: Airflow's login, its permissions and a press on its page stand in between.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import astuple, dataclass
+from typing import Any
+from urllib.parse import quote
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+
+PREFIX = "whatsapp/a/"
+"""Path of the plugin's redirect below Airflow's address."""
+MAX_ID = 2_000
+"""Characters of an ID: those of a URL button's whole address (Meta, template components)."""
+_MAX_NAME = 250
+"""Characters of a name of a DAG, a run or a task (Airflow's columns)."""
+_MAX_OPTION = 500
+_ID = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    An answer to the question of one task instance.
+
+    :param dag_id: The DAG.
+    :param run_id: Its run.
+    :param task_id: The task that asks.
+    :param map_index: Of a mapped task; -1: the task is not mapped.
+    :param option: The option that is preselected.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    option: str
+
+    def to_id(self) -> str:
+        """
+        Return the ID that stands in the button's address.
+
+        :raises PayloadError: It is longer than an address may be.
+        """
+        packed = json.dumps(astuple(self), ensure_ascii=False, separators=(",", ":")).encode()
+        found = base64.urlsafe_b64encode(packed).decode().rstrip("=")
+        if len(found) > MAX_ID - len(PREFIX):
+            raise PayloadError(
+                f"the address of the answer has {len(found)} characters (limit: {MAX_ID - len(PREFIX)})",
+                field="buttons",
+                advice="Shorten the names of DAG, run and task, or the option.",
+            )
+        return found
+
+    def path(self) -> str:
+        """Return the path of Airflow's own page for the request, below Airflow's address."""
+        mapped = f"/mapped/{self.map_index}" if self.map_index >= 0 else ""
+        where = f"dags/{_quoted(self.dag_id)}/runs/{_quoted(self.run_id)}/tasks/{_quoted(self.task_id)}{mapped}"
+        value = json.dumps([self.option], ensure_ascii=False)
+        if "%" in value:  # the page decodes once more than the browser
+            value = _quoted(value)
+        # No second parameter: after its login Airflow 3.1 forgets what follows the first one.
+        return f"{where}/required_actions?_options={_quoted(value)}"
+
+
+def parse_id(text: str) -> Answer | None:
+    """
+    Return the answer that an ID stands for; None where it is none of ours.
+
+    :param text: The last part of the address, as a browser sends it: by anybody.
+    """
+    if len(text) > MAX_ID or not _ID.fullmatch(text):
+        return None
+    try:
+        packed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        values: Any = json.loads(packed.decode())
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(values, list) or len(values) != 5:
+        return None
+    *names, map_index, option = values
+    fits = all(_is_name(name, _MAX_NAME) for name in names) and _is_name(option, _MAX_OPTION)
+    if not fits or type(map_index) is not int or not -1 <= map_index < 2**31:
+        return None
+    return Answer(*names, map_index, option)
+
+
+def _is_name(value: object, limit: int) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= limit and value.isprintable() and value not in (".", "..")
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="")
