@@ -49,7 +49,10 @@ TEMPLATE_OPTIONS: list[Option] = [
 PRUNE_OPTIONS: list[Option] = [
     (
         ("--base-url",),
-        {"metavar": "URL", "help": "what {base_url} in the buttons stands for: your Airflow's public address"},
+        {
+            "metavar": "URL",
+            "help": "what {base_url} in the buttons stands for: your Airflow's public address",
+        },
     ),
     (("--prune",), {"action": "store_true", "help": "delete what the files cover and no longer define"}),
     (

@@ -64,7 +64,9 @@ class Answer:
     def path(self) -> str:
         """Return the path of Airflow's own page for the request, below Airflow's address."""
         mapped = f"/mapped/{self.map_index}" if self.map_index >= 0 else ""
-        where = f"dags/{_quoted(self.dag_id)}/runs/{_quoted(self.run_id)}/tasks/{_quoted(self.task_id)}{mapped}"
+        where = (
+            f"dags/{_quoted(self.dag_id)}/runs/{_quoted(self.run_id)}/tasks/{_quoted(self.task_id)}{mapped}"
+        )
         value = json.dumps([self.option], ensure_ascii=False)
         if "%" in value:  # the page decodes once more than the browser
             value = _quoted(value)
@@ -87,15 +89,21 @@ def parse_id(text: str) -> Answer | None:
         return None
     if not isinstance(values, list) or len(values) != 5:
         return None
-    *names, map_index, option = values
-    fits = all(_is_name(name, _MAX_NAME) for name in names) and _is_name(option, _MAX_OPTION)
+    dag_id, run_id, task_id, map_index, option = values
+    names = all(_is_name(name, _MAX_NAME) for name in (dag_id, run_id, task_id))
+    fits = names and _is_name(option, _MAX_OPTION)
     if not fits or type(map_index) is not int or not -1 <= map_index < 2**31:
         return None
-    return Answer(*names, map_index, option)
+    return Answer(dag_id, run_id, task_id, map_index, option)
 
 
 def _is_name(value: object, limit: int) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= limit and value.isprintable() and value not in (".", "..")
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= limit
+        and value.isprintable()
+        and value not in (".", "..")
+    )
 
 
 def _quoted(text: str) -> str:

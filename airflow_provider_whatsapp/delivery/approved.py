@@ -99,6 +99,24 @@ class Approved:
                 f"or give expect_category={found or expected!r} if its price is right.",
             )
 
+    def check_base_url(self, base_url: str) -> None:
+        """
+        Check that the buttons lead below an address: WhatsApp shows what was approved, whatever its end is.
+
+        :param base_url: Without a slash at its end.
+        :raises PayloadError: A URL button with a variable begins otherwise.
+        """
+        for index, button in enumerate(self._parts.get("BUTTONS", {}).get("buttons") or []):
+            url = str(button.get("url") or "")
+            start = url.partition("{{")[0]
+            if start != url and start.rstrip("/").lower() != base_url.lower():
+                raise PayloadError(
+                    f"button {index} of {self._called} leads to {start}, and Airflow is at {base_url}/",
+                    field="base_url",
+                    advice="Set [api] base_url or base_url= to the address that the template was approved with, or "
+                    "apply the template again with --base-url.",
+                )
+
     def as_header(self, header: Any) -> Any:
         """
         Return a header as the template takes it: where it takes no file, a text is a text, whatever it looks like.

@@ -36,7 +36,8 @@ def read_base_url(text: str, *, field: str = "base_url") -> str:
     else:
         return found
     raise ConfigurationError(
-        f"{field} {problem}", advice="Write it as https://airflow.example.com, with the path that Airflow is served at."
+        f"{field} {problem}",
+        advice="Write it as https://airflow.example.com, with the path that Airflow is served at.",
     )
 
 

@@ -26,9 +26,7 @@ SHOWN = 10
 """Templates that a warning names."""
 
 
-def read_templates(
-    templates: Any, *, folder: str | None = None, base_url: str | None = None
-) -> TemplateSet:
+def read_templates(templates: Any, *, folder: str | None = None, base_url: str | None = None) -> TemplateSet:
     """
     Read definitions from wherever they are.
 

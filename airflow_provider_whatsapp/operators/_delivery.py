@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.ledger import Begin, Job, Ledger
     from airflow_provider_whatsapp.delivery.report import Report
     from airflow_provider_whatsapp.delivery.routing import Router
+    from airflow_provider_whatsapp.delivery.stores import Store
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
 DEFAULT_CONN_ID = "maton_whatsapp_default"
@@ -260,6 +261,10 @@ class DeliveringOperator(TextFields, WaitsForDelivery):
         self.template_id = found.id if found is not None else None
         return found
 
+    def _find_store(self, context: Context) -> Store:
+        """Return where the ledger lives."""
+        return store_of(context, self.ledger_path)
+
     def _open_ledger(self, context: Context, job: Job, *, remember_sent: bool) -> tuple[Ledger, Begin]:
         """Find out what earlier tries have done, and say what follows from it."""
         from airflow_provider_whatsapp.delivery.ledger import Ledger, Try
@@ -267,7 +272,7 @@ class DeliveringOperator(TextFields, WaitsForDelivery):
 
         ti: Any = context.get("ti")
         this = Try(ti.try_number, ti.max_tries) if ti is not None else Try()
-        store = store_of(context, self.ledger_path)
+        store = self._find_store(context)
         if not store.durable:
             self.log.warning(
                 "No ledger outlives this try: give ledger_path=, or use Airflow 3.3. The task is not retried once "
@@ -289,7 +294,7 @@ class DeliveringOperator(TextFields, WaitsForDelivery):
         """Open the ledger of a list that this task has sent to, to read it."""
         from airflow_provider_whatsapp.delivery.ledger import Ledger
 
-        ledger = Ledger(store_of(context, self.ledger_path), remember_sent=remember_sent)
+        ledger = Ledger(self._find_store(context), remember_sent=remember_sent)
         ledger.reopen(source)
         return ledger
 

@@ -57,7 +57,9 @@ def test_data_get_it_too_and_stay_as_they_were():
 def test_without_an_address_the_button_is_named(tmp_path):
     file = tmp_path / "question.yaml"
     file.write_text(FILE)
-    with pytest.raises(TemplateFileError, match=r"question\.yaml:7: \{base_url\} has no value: give --base-url"):
+    with pytest.raises(
+        TemplateFileError, match=r"question\.yaml:7: \{base_url\} has no value: give --base-url"
+    ):
         read_templates(file)
 
 

@@ -1,0 +1,164 @@
+"""One asking of a question: what its message says, where its buttons lead, and the ledger that it has of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_whatsapp.approvals.link import PREFIX, Answer
+from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.client.hosts import is_loopback
+from airflow_provider_whatsapp.delivery.stores import MarkedMemory, attempt
+from airflow_provider_whatsapp.message_templates.base_url import read_base_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_provider_whatsapp.delivery.stores import Store
+
+STOCK_TEMPLATE = "airflow_approval"
+OUTCOME_TEMPLATE = "airflow_approval_outcome"
+"""Their definitions stand beside this module."""
+MAX_VALUE = 300
+"""Characters of one value; a body holds 1,024 with all of them (Meta, template components)."""
+KEY = "asking"
+"""Name under which a task's store holds how often the question was asked, and whether all of that was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """
+    One of the messages of an approval.
+
+    :param kind: ``ask``, ``remind`` or ``outcome``.
+    :param number: How often the question was asked, from 1: a retry or clear of a task that had asked asks again.
+    :param reminder: Of a reminder, which one.
+    """
+
+    kind: Literal["ask", "remind", "outcome"]
+    number: int = 1
+    reminder: int = 0
+
+    @classmethod
+    def first(cls, store: Store) -> Question:
+        """
+        Return the question that a try begins with: the one that an earlier try was about to ask, or the next.
+
+        :param store: The task's.
+        :raises LedgerError: The store failed.
+        """
+        found = attempt(lambda: store.get(KEY), f"{store.name} could not be read")
+        number, complete = (found["number"], found["complete"]) if isinstance(found, dict) else (1, False)
+        question = cls("ask", int(number) + bool(complete))
+        question._keep(store, complete=False)
+        return question
+
+    def close(self, store: Store) -> None:
+        """
+        Write down that it was asked.
+
+        :param store: The task's.
+        :raises LedgerError: The store failed.
+        """
+        self._keep(store, complete=True)
+
+    def _keep(self, store: Store, *, complete: bool) -> None:
+        value = {"number": self.number, "complete": complete}
+        attempt(lambda: store.set(KEY, value), f"{store.name} could not be written")
+
+    @property
+    def name(self) -> str:
+        """What tells it from the task's other questions."""
+        return "-".join([self.kind, str(self.number), *([str(self.reminder)] if self.reminder else [])])
+
+    def store(self, whole: Store) -> Store:
+        """
+        Return the part of a task's store that holds this question's ledger.
+
+        :param whole: The task's; one that ends with the process is its own part.
+        """
+        return whole if isinstance(whole, MarkedMemory) or not whole.durable else _Part(whole, self.name)
+
+    def buttons(self, ti: Any, options: Sequence[str], *, with_plugin: bool) -> list[str]:
+        """
+        Return what the buttons' URLs end with, one for each option.
+
+        :param ti: The task instance.
+        :param options: In the order of the buttons.
+        :param with_plugin: Lead to the plugin's redirect; otherwise to Airflow's page itself.
+        :raises PayloadError: A URL would be too long.
+        """
+        answers = [Answer(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, option) for option in options]
+        return [PREFIX + answer.to_id() if with_plugin else answer.path() for answer in answers]
+
+
+class _Part:
+    """A part of a store, under names of its own."""
+
+    def __init__(self, whole: Store, name: str) -> None:
+        self._whole, self._prefix = whole, f"{name}/"
+        self.name, self.durable, self.exclusive = whole.name, whole.durable, whole.exclusive
+
+    def get(self, key: str) -> Any:
+        return self._whole.get(self._prefix + key)
+
+    def set(self, key: str, value: Any) -> None:
+        self._whole.set(self._prefix + key, value)
+
+
+def check_base_url(given: str, *, sandbox: str | None) -> str:
+    """
+    Return Airflow's address, as the buttons' URLs begin with it.
+
+    :param given: What the operator or Airflow's configuration says.
+    :param sandbox: The gateway's base URL: where that is this machine, Airflow's address may be so too.
+    :raises ConfigurationError: It is none, or one that no phone reaches.
+    """
+    if not given.strip():
+        raise ConfigurationError(
+            "the buttons need Airflow's public address, and [api] base_url is empty",
+            advice="Set [api] base_url, or give base_url=.",
+        )
+    found = read_base_url(given)
+    if is_loopback(found) and not is_loopback(sandbox):
+        raise ConfigurationError(
+            f"no phone reaches {found}, where the buttons would lead",
+            advice="Set [api] base_url to Airflow's public address, or give base_url=.",
+        )
+    return found
+
+
+def values_for(subject: str, context: Mapping[str, Any]) -> dict[str, str]:
+    """
+    Return the stock template's values.
+
+    :param subject: What is asked.
+    :param context: Airflow's context of the task.
+    """
+    from airflow_provider_whatsapp.notifications.facts import fit
+
+    ti: Any = context["ti"]
+    return {
+        "subject": fit(subject, MAX_VALUE),
+        "dag": fit(ti.dag_id, MAX_VALUE),
+        "run": fit(ti.run_id, MAX_VALUE),
+    }
+
+
+def outcome_values(subject: str, event: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, str]:
+    """
+    Return the values of the note that tells how a question was answered.
+
+    :param subject: What was asked.
+    :param event: The answer, as Airflow gives it.
+    :param context: Airflow's context of the task.
+    """
+    from airflow_provider_whatsapp.notifications.facts import fit
+
+    user = event.get("responded_by_user")
+    by = str(
+        (user.get("name") or user.get("id")) if isinstance(user, dict) else getattr(user, "name", "") or ""
+    )
+    answer = ", ".join(map(str, event.get("chosen_options") or ()))
+    by = by or ("time-out" if event.get("timedout") else "-")
+    return {**values_for(subject, context), "answer": fit(answer, MAX_VALUE), "by": fit(by, MAX_VALUE)}

@@ -1,0 +1,73 @@
+"""When a question that nobody has answered is looked at: pure rules, in seconds since it was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EARLY = 1.0
+"""Seconds by which a part of the time may end early: clocks of several machines are never quite the same."""
+
+Due = Literal["end", "look", "remind"]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """
+    What is due when.
+
+    :param response: Seconds until the wait is over; None: it has no end.
+    :param delivery: Seconds until somebody must have the question; None: that is not looked at.
+    :param remind: Seconds until everybody is asked once more; None: nobody is.
+    :param reminders: How often, each ``remind`` seconds later.
+    """
+
+    response: float | None = None
+    delivery: float | None = None
+    remind: float | None = None
+    reminders: int = 0
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether something is due before the end, so that the task wakes up in between."""
+        return self.delivery is not None or (self.remind is not None and self.reminders > 0)
+
+    def due(self, state: Mapping[str, Any], now: float) -> Due | None:
+        """
+        Return what is due; the end comes before all else.
+
+        :param state: ``asked_at`` (Unix time in seconds), ``looked`` and ``reminded``.
+        :param now: Unix time in seconds.
+        """
+        passed = [
+            (moment, what)
+            for moment, what in self._moments(state)
+            if now - state["asked_at"] >= moment - EARLY
+        ]
+        found = {what for _, what in passed}
+        if "end" in found:
+            return "end"
+        return min(passed)[1] if passed else None
+
+    def seconds_left(self, state: Mapping[str, Any], now: float) -> float | None:
+        """
+        Return the seconds until something is due, at least one; None: nothing ever is.
+
+        :param state: As for :meth:`due`.
+        :param now: Unix time in seconds.
+        """
+        moments = self._moments(state)
+        return max(1.0, min(moments)[0] - (now - state["asked_at"])) if moments else None
+
+    def _moments(self, state: Mapping[str, Any]) -> list[tuple[float, Due]]:
+        moments: list[tuple[float, Due]] = []
+        if self.response is not None:
+            moments.append((self.response, "end"))
+        if self.delivery is not None and not state["looked"]:
+            moments.append((self.delivery, "look"))
+        if self.remind is not None and state["reminded"] < self.reminders:
+            moments.append((self.remind * (state["reminded"] + 1), "remind"))
+        return moments

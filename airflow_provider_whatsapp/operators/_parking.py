@@ -1,0 +1,47 @@
+"""How a human-in-the-loop task waits for its answer, on every Airflow and every standard provider."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.providers.standard.operators import hitl
+from airflow.sdk.exceptions import TaskDeferred
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+# Airflow 3.3 has a state for it, in which neither a worker nor a triggerer is needed.
+_AwaitingInput: Any = getattr(hitl, "TaskAwaitingInput", None)
+
+PARKED: tuple[type[BaseException], ...] = (TaskDeferred, *filter(None, [_AwaitingInput]))
+"""What the operators of the standard provider raise to wait."""
+
+TAKES_RESPONSE_TIMEOUT = "response_timeout" in inspect.signature(hitl.HITLOperator.__init__).parameters
+"""Whether this standard provider tells the time to answer from the time to execute."""
+
+
+def park(task: Any, ti: Any, *, seconds: timedelta | None, defaults: list[str] | None) -> NoReturn:
+    """
+    Wait for an answer, which ``execute_complete`` gets.
+
+    :param task: The operator.
+    :param ti: Its task instance.
+    :param seconds: How long; None: without end.
+    :param defaults: The answer where the time is over; None: an event of type ``timeout``.
+    """
+    if _AwaitingInput is not None:
+        raise _AwaitingInput(method_name="execute_complete", timeout=seconds)
+    from airflow.providers.standard.triggers.hitl import HITLTrigger
+    from airflow.sdk.timezone import utcnow
+
+    trigger = HITLTrigger(
+        ti_id=ti.id,
+        options=task.options,
+        defaults=defaults,
+        params=task.serialized_params,
+        multiple=task.multiple,
+        timeout_datetime=None if seconds is None else utcnow() + seconds,
+    )
+    task.defer(trigger=trigger, method_name="execute_complete")
+    raise AssertionError
