@@ -55,7 +55,9 @@ class Templates:
         )
         return made
 
-    def load(self, path: str | Path, *, status: str = "APPROVED") -> list[tuple[str, str]]:
+    def load(
+        self, path: str | Path, *, status: str = "APPROVED", base_url: str | None = None
+    ) -> list[tuple[str, str]]:
         """
         Put the templates of files there, every language of them, approved unless ``status`` says otherwise.
 
@@ -63,13 +65,14 @@ class Templates:
 
         :param path: A template file, or a folder of them, as ``templates plan`` takes it.
         :param status: Their status.
+        :param base_url: What ``{base_url}`` in the URLs of buttons stands for.
         :return: Name and language of each.
         :raises ValueError: A file is wrong; the error says file and line.
         :raises SandboxError: WhatsApp would refuse one of them.
         """
         from airflow_provider_whatsapp.message_templates.yamlfile import load
 
-        definitions = load(path).definitions.values()
+        definitions = load(path, base_url=base_url).definitions.values()
         for each in definitions:
             self._sandbox.control(
                 "PUT",
