@@ -9,10 +9,12 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.responses import Response
+from starlette.routing import Mount, Route, Router
 
 from airflow_provider_whatsapp.client.masking import place_of
 from airflow_provider_whatsapp.plugin import browse, task
 from airflow_provider_whatsapp.plugin.access import get_user, same_origin
+from airflow_provider_whatsapp.plugin.answer import lead_on
 from airflow_provider_whatsapp.plugin.html import page
 from airflow_provider_whatsapp.plugin.sources import SlowDatabaseError
 
@@ -33,7 +35,7 @@ _METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def make_app() -> Any:
-    """Return the ASGI app: every route asks for Airflow's user first, one that does not exist too."""
+    """Return the ASGI app: every route but an answer's asks for Airflow's user first, one that does not exist too."""
     app = FastAPI(
         dependencies=[Depends(get_user), Depends(same_origin)],
         docs_url=None,
@@ -48,7 +50,9 @@ def make_app() -> Any:
     app.add_exception_handler(RequestValidationError, _refused)
     app.add_exception_handler(SlowDatabaseError, _refused)
     app.add_exception_handler(Exception, _refused)
-    return Guarded(app)
+    # Beside the app, because it is for everybody: Airflow's own page, to which it leads, asks for the user.
+    public = Route("/a/{id}", lead_on, methods=["GET"])
+    return Guarded(Router([public, Mount("", app)], redirect_slashes=False))
 
 
 async def _nothing() -> None:

@@ -24,11 +24,12 @@ print(*sorted(set(sys.modules) - before))
 
 
 def all_routes(app):
-    """Every path that the app answers, with each of its methods."""
+    """Every path that the app answers, with each of its methods, but for the one that is for everybody."""
     from airflow_provider_whatsapp.plugin.app import make_app
 
-    inner = make_app()._app
-    for route in inner.routes:
+    public, rest = make_app()._app.routes
+    assert public.path == "/a/{id}"
+    for route in rest.app.routes:
         for method in route.methods:
             yield method, re.sub(r"\{\w+(:path)?\}", "x", route.path).lstrip("/")
 
