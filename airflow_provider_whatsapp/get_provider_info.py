@@ -229,6 +229,7 @@ def get_provider_info() -> dict[str, Any]:
                     f"{package}.operators.sql",
                     f"{package}.operators.templates",
                     f"{package}.operators.analytics",
+                    f"{package}.operators.approval",
                 ],
             }
         ],

@@ -1,0 +1,179 @@
+"""A question of a real Airflow, which a person answers in a browser: from the button to the end of the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.sandbox.test_browser import CHROMIUM, OPTIONS
+
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.browser,
+    pytest.mark.timeout(420),
+    pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium (Debian: apt-get install chromium)"),
+]
+DAG = """
+from airflow.sdk import DAG, task
+from airflow_provider_whatsapp.operators.approval import WhatsAppApprovalOperator
+
+with DAG("ask", schedule=None, catchup=False, is_paused_upon_creation=False):
+    asked = WhatsAppApprovalOperator.partial(task_id="approve", to="+15550000001", ledger_path="file://{ledger}").expand(
+        subject=["Delete May?", "Delete June?"]
+    )
+
+    @task
+    def go_on():
+        pass
+
+    asked >> go_on()
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(found, what, log, seconds=240):
+    """Return what is found, as soon as it is something."""
+    end = time.monotonic() + seconds
+    while not (it := found()):
+        assert time.monotonic() < end, f"not within {seconds} s: {what}\n{log.read_text()[-6000:]}"
+        time.sleep(0.5)
+    return it
+
+
+class Site:
+    """A running Airflow, below a base path, with users that log in."""
+
+    def __init__(self, url, home):
+        self.url, self.home = url, home
+
+    def answers(self):
+        try:
+            return requests.get(f"{self.url}/api/v2/version", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    @property
+    def password(self):
+        (file,) = self.home.glob("simple_auth_manager_passwords*")
+        return json.loads(file.read_text())["ada"]
+
+    def ask(self, method, path, **fields):
+        answer = requests.post(
+            f"{self.url}/auth/token", json={"username": "ada", "password": self.password}, timeout=20
+        )
+        token = answer.json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        return requests.request(
+            method, f"{self.url}/api/v2/{path}", headers=headers, json=fields or None, timeout=20
+        )
+
+    def has(self, dag_id):
+        return self.ask("GET", f"dags/{dag_id}").ok
+
+    def states(self, run_id):
+        found = self.ask("GET", f"dags/ask/dagRuns/{run_id}/taskInstances").json()["task_instances"]
+        return {(each["task_id"], each["map_index"]): each["state"] for each in found}
+
+
+@pytest.fixture
+def site(tmp_path, sandbox):
+    home = tmp_path / "airflow"
+    (home / "dags").mkdir(parents=True)
+    (home / "dags" / "ask.py").write_text(DAG.replace("{ledger}", str(tmp_path / "ledger")))
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/airflow"
+    with as_file(files("airflow_provider_whatsapp.approvals")) as folder:
+        sandbox.templates.load(folder, base_url=url)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__")}
+    env = kept | {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PARALLELISM": "2",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "ada:admin",
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    log = home / "standalone.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "airflow", "standalone"],
+            stdout=output,
+            stderr=output,
+            env=env,
+            start_new_session=True,
+        )
+        try:
+            found = Site(url, home)
+            until(found.answers, "Airflow answers", log)
+            until(lambda: found.has("ask"), "the DAG is there", log)
+            found.log = log
+            yield found
+        finally:
+            os.killpg(server.pid, 15)
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(server.pid, 9)
+
+
+def buttons(sandbox, subject):
+    """Return what the buttons of the question with a subject end with."""
+    for message in sandbox.messages:
+        parts = message["payload"]["template"]["components"]
+        if subject in json.dumps(parts):
+            return [part["parameters"][0]["text"] for part in parts if part["type"] == "button"]
+    return None
+
+
+def test_a_person_answers_two_questions_by_their_buttons(site, sandbox):
+    from playwright.sync_api import expect, sync_playwright
+
+    body = {"dag_run_id": "manual+1", "logical_date": None}
+    assert site.ask("POST", "dags/ask/dagRuns", **body).ok
+    approve, _ = until(lambda: buttons(sandbox, "Delete May?"), "the first question", site.log)
+    _, reject = until(lambda: buttons(sandbox, "Delete June?"), "the second question", site.log)
+    run = "manual%2B1"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(f"{site.url}/{approve}")  # nobody is logged in: Airflow asks, and leads back
+        page.locator("[name=username]").fill("ada")
+        page.locator("[name=password]").fill(site.password)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_text("Delete May?").first).to_be_visible()
+        assert site.states(run)["approve", 0] in ("deferred", "awaiting_input"), "opening it answers nothing"
+        page.get_by_role("button", name="Approve").click()
+        until(lambda: site.states(run)["approve", 0] == "success", "the approval", site.log)
+        page.goto(f"{site.url}/{reject}")
+        expect(page.get_by_text("Delete June?").first).to_be_visible()
+        page.get_by_role("button", name="Reject").click()
+        until(lambda: site.states(run)["approve", 1] == "success", "the rejection", site.log)
+        browser.close()
+
+    until(lambda: site.states(run).get(("go_on", -1)) in ("success", "skipped"), "the run's end", site.log)
+    found = site.ask(
+        "GET", f"dags/ask/dagRuns/{run}/taskInstances/approve/xcomEntries/return_value?map_index=1"
+    ).json()
+    assert "Reject" in str(found["value"]), found
+    assert "ada" in str(found["value"]), found
+    assert len(sandbox.messages) == 2
