@@ -2,7 +2,8 @@
 Yesterday's sales to a group of managers: a picture of figures, and a PDF with figures, chart and table.
 
 Shows: `SqlToWhatsAppOperator` with `format="chart"` and `format="pdf"`, the stock templates of reports, and `only_if`,
-which sends nothing on a day that is not worth a message.
+which sends nothing on a day that is not worth a message. Where receipts are set up ([whatsapp] events_conn_id), both
+tasks wait until the managers have the message, and name those who do not.
 
 Needs: `pip install '.[sql,charts,pdf]'` in the package's folder, the connections `maton_whatsapp_default` and
 `sales_db` (sql_report.py shows both, and its first task fills the database), and the two stock templates, approved:
@@ -13,8 +14,11 @@ Needs: `pip install '.[sql,charts,pdf]'` in the package's folder, the connection
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from airflow.sdk import Param, dag
 
+from airflow_provider_whatsapp.hooks.event_store import events_conn_id
 from airflow_provider_whatsapp.operators.sql import SqlToWhatsAppOperator
 
 DATABASE = "sales_db"
@@ -30,7 +34,21 @@ ORDER BY date
 @dag(
     schedule=None,  # "0 7 * * *" for every morning at seven
     catchup=False,
-    params={"managers": Param(["+1 555 010 0199"], type="array", title="Recipients")},
+    params={
+        "managers": Param(["+1 555 010 0199"], type="array", title="Recipients"),
+        "wait_for": Param(
+            "delivered" if events_conn_id() else "accepted", enum=["accepted", "delivered", "read"]
+        ),
+        "ledger": Param(
+            "", type="string", title="Folder of the ledger, which a wait needs on Airflow 3.1 and 3.2"
+        ),
+    },
+    default_args={
+        "wait_for": "{{ params.wait_for }}",
+        "wait_timeout": timedelta(hours=2),
+        "deferrable": True,
+        "ledger_path": "{{ params.ledger }}",
+    },
     tags=["whatsapp", "example"],
     doc_md=__doc__,
 )

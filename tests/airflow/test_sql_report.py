@@ -119,9 +119,18 @@ def test_sql_report(run_dag, sandbox, format_):
     assert message["payload"][kind]["caption"] == "Sales of the last seven days, by product."
 
 
-def test_daily_figures(run_dag, sandbox):
-    """The example, as it is, after the one that fills the database."""
+def test_daily_figures(run_dag, sandbox, whatsapp_events, monkeypatch, tmp_path):
+    """The example, as it is, after the one that fills the database; it waits, since receipts are set up."""
     from airflow_provider_whatsapp.cli import main
+    from airflow_provider_whatsapp.triggers.delivery import StorePoll
+
+    ask = StorePoll.ask
+
+    def asked(poll, subscribers):
+        whatsapp_events.deliver(60)
+        return ask(poll, subscribers)
+
+    monkeypatch.setattr(StorePoll, "ask", asked)
 
     for name in ("airflow_report", "airflow_report_pdf"):
         stock = Path(__file__).parents[2] / "airflow_provider_whatsapp" / "reports" / f"{name}.yaml"
@@ -129,7 +138,10 @@ def test_daily_figures(run_dag, sandbox):
         sandbox.control("POST", "templates", name=name, language="en_US", status="APPROVED")
     run_dag("sql_report", to="+1 555 010 0199", format="csv")
 
-    assert run_dag("daily_figures", managers=["+1 555 010 0199"])[0] == "success"
+    conf = {"wait_for": "delivered", "ledger": f"file://{tmp_path}/ledgers"}
+    assert run_dag("daily_figures", managers=["+1 555 010 0199"], **conf)[0] == "success"
+    read = {row["message_id"] for row in whatsapp_events.statuses if row["status"] == "read"}
+    assert {message["id"] for message in sandbox.messages[1:]} <= read
     headers = [
         message["payload"]["template"]["components"][0]["parameters"][0]["type"]
         for message in sandbox.messages[1:]
