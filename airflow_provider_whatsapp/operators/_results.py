@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.ledger import Begin
     from airflow_provider_whatsapp.delivery.report import Report
     from airflow_provider_whatsapp.delivery.results import Results
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
 
 def run_key(context: Context) -> str:
@@ -106,6 +107,29 @@ def _write(results: Results, report: Report, log: Any) -> None:
         log.info("WhatsApp: the outcomes of %d recipients are in %s", lines, results.path)
     if results.failure is not None or report.reasons["stopped"]:
         report.stopped = report.stopped or failure
+
+
+def write_what_arrived(path: str, wait_for: str, hook: MatonWhatsAppHook, log: Any) -> None:
+    """
+    Bring a results file up to date, as a delivery report does; where that cannot be done, such a report still can.
+
+    :param path: The file.
+    :param wait_for: How far the messages have to get.
+    :param hook: Asks WhatsApp's message history, where there is no event store.
+    :param log: The task's log.
+    """
+    from airflow_provider_whatsapp.client.errors import WhatsAppError
+    from airflow_provider_whatsapp.delivery.delivery_report import DeliveryCounts, rewrite
+    from airflow_provider_whatsapp.delivery.report_sources import HistorySource, StoreSource
+    from airflow_provider_whatsapp.hooks.event_store import opened_event_store
+    from airflow_provider_whatsapp.operators._delivery import opened
+
+    try:
+        with opened_event_store() as store:
+            source = StoreSource(store) if store is not None else HistorySource(hook.get_message_status)
+            rewrite(opened(path), source, DeliveryCounts(wait_for))
+    except WhatsAppError as error:
+        log.warning("WhatsApp: the results file does not say what arrived: %s", error)
 
 
 def tell_of_early_end(

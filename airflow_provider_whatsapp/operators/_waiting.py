@@ -14,6 +14,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_whatsapp._compat import conf
 from airflow_provider_whatsapp.operators._arguments import duration, one_of, seconds
+from airflow_provider_whatsapp.operators._results import write_what_arrived
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -289,7 +290,10 @@ class WaitsForDelivery(BaseOperator):
             )
             return self._after_wait(context, until)
         self._say_what_arrived(report)
-        return self._conclude(context, report, ledger, **json.loads(ledger.memo("report") or "{}"))
+        extra = json.loads(ledger.memo("report") or "{}")
+        if "results_path" in extra:
+            write_what_arrived(extra["results_path"], self.wait_for, self.hook, self.log)
+        return self._conclude(context, report, ledger, **extra)
 
     def _recalled(self, context: Context) -> tuple[Ledger, CallbackData, Iterable[Row]]:
         """Return what the sending of this try has left: its ledger, and its recipients in their order."""

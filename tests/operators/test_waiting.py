@@ -242,6 +242,60 @@ def test_who_is_pending_at_the_time_out_fails_a_task_that_says_so(sandbox, whats
     assert task.pushed["report"]["pending"] == 3
 
 
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
+def test_the_results_file_says_what_arrived_and_leads_to_those_who_got_nothing(
+    sandbox, arrives, made, task, tmp_path, deferrable
+):
+    """Two of three fail later: by the file the next broadcast reaches them, and a retry leaves it as it is."""
+    path = tmp_path / "results.jsonl"
+    for to in TO[1:]:
+        sandbox.recipient(to.lstrip("+"), error=131026)
+    options = {"results_path": f"file://{path}", "deferrable": deferrable}
+    for number in (1, 2):
+        task.ti.try_number = number
+        with pytest.raises(AirflowFailException, match="131026"):
+            made("broadcast", **options).execute(task.context)
+        assert [line["status"] for line in lines(path)] == ["read", "failed", "failed"]
+    for to in TO[1:]:
+        sandbox.recipient(to.lstrip("+"), error=0)
+    task.ti.task_id, task.ti.try_number = "once_more", 1
+
+    report = made("broadcast", recipients=f"file://{path}", scope="failed").execute(task.context)
+
+    assert (report["total"], report["delivered"]) == (2, 2)
+    assert [message["to"] for message in sandbox.messages[3:]] == [to.lstrip("+") for to in TO[1:]]
+
+
+def test_a_shard_s_part_of_the_list_is_kept_until_the_wait_is_over(
+    sandbox, whatsapp_events, made, task, tmp_path, monkeypatch
+):
+    from airflow_provider_whatsapp.operators import _shards
+
+    monkeypatch.setattr(_shards, "LEAST", 0)
+    (tmp_path / "people.csv").write_text("to\n" + "".join(f"{to}\n" for to in TO))
+    options = {
+        "recipients": f"file://{tmp_path}/people.csv",
+        "shards": 2,
+        "shard": 0,
+        "results_path": f"file://{tmp_path}/out/results.jsonl",
+        "deferrable": True,
+    }
+    (tmp_path / "out").mkdir()
+    left = deferred(made("broadcast", **options), task)
+    (index,) = (path for path in (tmp_path / "out").iterdir() if path.name.endswith(".shards"))
+    kept = {path.name for path in index.iterdir()}
+    whatsapp_events.deliver(60)
+
+    report = made("broadcast", **options).delivery_complete(task.context, {"state": "settled"}, **left.kwargs)
+
+    assert report["delivered"] == report["total"] == left.trigger.target == 2
+    assert {path.name for path in index.iterdir()} < kept, "its rows are people's data"
+
+
 def test_a_retry_that_has_nothing_to_wait_for_does_not_leave_its_worker(sandbox, whatsapp_events, made, task):
     deferred(made("template", deferrable=True), task)
     whatsapp_events.deliver(60)
