@@ -18,6 +18,8 @@ from airflow_provider_whatsapp.client.messages import Template, parse_message
 from airflow_provider_whatsapp.operators._arguments import flag
 from airflow_provider_whatsapp.preview.message import Bubble, message_bubble, template_bubble
 
+_UNFIT = (WhatsAppError, KeyError, TypeError, ValueError, AttributeError)
+"""What a message or template of an unknown form may raise."""
 KINDS = ("image", "video", "audio", "document", "sticker")
 _COLUMN = re.compile(r"\{[A-Za-z_][\w .-]{0,40}\}")
 _HIDDEN = (
@@ -80,7 +82,7 @@ def phone(fields: Mapping[str, Any], template: Mapping[str, Any] | None) -> Phon
         return Phone(notes=[_HIDDEN])
     try:
         return Phone(_message(fields))
-    except (WhatsAppError, KeyError, TypeError, ValueError):
+    except _UNFIT:
         return Phone(notes=["The message cannot be shown from its rendered fields."])
 
 
@@ -96,8 +98,13 @@ def _template(fields: Mapping[str, Any], name: str, language: str, components: l
     notes = [] if shown else [_HIDDEN]
     try:
         bubble = _filled(fields, name, language, components) if shown else _by_names(fields, components)
-    except (WhatsAppError, KeyError, TypeError, ValueError, AttributeError):
-        bubble, notes = template_bubble(components), [_NOT_SHOWN]
+    except _UNFIT:
+        try:
+            bubble, notes = template_bubble(components), [_NOT_SHOWN]
+        except _UNFIT:
+            return Phone(
+                notes=["The template cannot be shown: its parts are not of a form that this version knows."]
+            )
     bubble.label = f"{name} · {language}"
     for attachment in bubble.attachments:
         attachment.note = "" if attachment.note in ("no longer stored", "sample") else attachment.note

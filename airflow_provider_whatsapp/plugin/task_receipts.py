@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from airflow_provider_whatsapp.delivery.callback_data import key_hash
 from airflow_provider_whatsapp.events import receipts
-from airflow_provider_whatsapp.events.store import EventStore
 from airflow_provider_whatsapp.events.tables import sends
-from airflow_provider_whatsapp.hooks.event_store import event_store_url, events_conn_id
+from airflow_provider_whatsapp.hooks.event_store import events_conn_id
+from airflow_provider_whatsapp.plugin.event_store import opened_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_whatsapp.events.receipts import Receipt
+    from airflow_provider_whatsapp.events.store import EventStore
     from airflow_provider_whatsapp.plugin.metadata import TaskRun
 
 MOST_RECEIPTS = 200_000
@@ -25,26 +26,13 @@ MOST_RECEIPTS = 200_000
 AFTER = timedelta(hours=1)
 """How long after a task's end its alerts are looked for."""
 MOST_ALERTS = 50
+MOST_ALERTED = 200
+"""Messages of one alert that are read."""
 
 
 def store_is_named() -> bool:
     """Say whether there is an event store, so that a page can say what it lacks without one."""
     return events_conn_id() is not None
-
-
-def open_store() -> EventStore | None:
-    """
-    Return the event store; None where Airflow's configuration names none.
-
-    :raises WhatsAppError: Its connection is not there, or names no database.
-    """
-    url = event_store_url()
-    return None if url is None else _open(url.render_as_string(hide_password=False))
-
-
-@lru_cache(maxsize=2)
-def _open(url: str) -> EventStore:
-    return EventStore.open(url)
 
 
 def send_hash(run: TaskRun) -> str:
@@ -63,15 +51,13 @@ def receipts_by_position(run: TaskRun) -> dict[int, list[Receipt]]:
     :param run: The task instance.
     :raises WhatsAppError: The store cannot be read.
     """
-    store = open_store()
     found: dict[int, list[Receipt]] = {}
-    if store is None:
+    if not store_is_named():
         return found
-    for number, receipt in enumerate(receipts.read_receipts(store, send_hash(run))):
-        if number == MOST_RECEIPTS:
-            break
-        if receipt.position is not None:
-            found.setdefault(receipt.position, []).append(receipt)
+    with opened_store() as store:
+        for receipt in itertools.islice(receipts.read_receipts(store, send_hash(run)), MOST_RECEIPTS):
+            if receipt.position is not None:
+                found.setdefault(receipt.position, []).append(receipt)
     return found
 
 
@@ -82,8 +68,10 @@ def receipts_by_id(message_ids: Sequence[str]) -> dict[str, Receipt]:
     :param message_ids: wamids.
     :raises WhatsAppError: The store cannot be read.
     """
-    store = open_store()
-    return {} if store is None or not message_ids else receipts.receipts_of(store, message_ids)
+    if not message_ids or not store_is_named():
+        return {}
+    with opened_store() as store:
+        return receipts.receipts_of(store, message_ids)
 
 
 def alerts_of(run: TaskRun) -> list[tuple[dict[str, Any], list[Receipt]]]:
@@ -93,8 +81,7 @@ def alerts_of(run: TaskRun) -> list[tuple[dict[str, Any], list[Receipt]]]:
     :param run: The task instance.
     :raises WhatsAppError: The store cannot be read.
     """
-    store = open_store()
-    if store is None or run.started is None:
+    if run.started is None or not store_is_named():
         return []
     end = (run.ended or datetime.now(UTC)) + AFTER
     query = (
@@ -111,6 +98,11 @@ def alerts_of(run: TaskRun) -> list[tuple[dict[str, Any], list[Receipt]]]:
         .order_by(sends.c.sent_at)
         .limit(MOST_ALERTS)
     )
-    with store.reading() as connection:
-        rows = [dict(row) for row in connection.execute(query).mappings()]
-    return [(row, list(receipts.read_receipts(store, row["send_hash"]))) for row in rows]
+    with opened_store() as store:
+        with store.reading() as connection:
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        return [(row, _receipts(store, row["send_hash"])) for row in rows]
+
+
+def _receipts(store: EventStore, send: str) -> list[Receipt]:
+    return list(itertools.islice(receipts.read_receipts(store, send), MOST_ALERTED))

@@ -45,11 +45,13 @@ def look(app, airflow_users):
     """Open a page as a user with a role, or as nobody: None."""
     from fastapi.testclient import TestClient
 
-    def ask(path, role="viewer", method="GET", *, follow=True, **headers):
+    def ask(path, role="viewer", method="GET", *, body=None, follow=True, **headers):
         client = TestClient(app, base_url="http://airflow.example", raise_server_exceptions=True)
         if role is not None:
             client.cookies.set("_token", airflow_users(role))
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        return client.request(method, f"/airflow/whatsapp/{path}", headers=headers, follow_redirects=follow)
+        return client.request(
+            method, f"/airflow/whatsapp/{path}", headers=headers, data=body, follow_redirects=follow
+        )
 
     return ask
