@@ -16,6 +16,7 @@ from airflow_provider_whatsapp._compat import Stats, several_machines
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.client.masking import clean_line
 from airflow_provider_whatsapp.hooks.event_store import send_recorder
+from airflow_provider_whatsapp.hooks.receipts_first import receipts_first
 from airflow_provider_whatsapp.notifications import memory, throttle
 from airflow_provider_whatsapp.notifications.facts import (
     MISSING,
@@ -247,7 +248,7 @@ class Alert:
         told = yield from send.follow_up(
             told,
             turns,
-            self._hook.get_message_status,
+            receipts_first(self._hook.get_message_status, ask=self._ask),
             seconds=min(self._is.text_wait, self._patience.left()),
         )
         self._settle(decision, told, turns, told_by_it, recipients)

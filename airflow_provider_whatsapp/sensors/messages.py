@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
 class MessageStatusSensor(DeferringSensor):
     """
-    Wait until messages have been sent, delivered or read, as WhatsApp's message history tells.
+    Wait until messages have been sent, delivered or read, as their receipts say, or WhatsApp's message history.
 
-    Meta opens that history to some apps only; where it is refused, the task fails and says so. It returns status, time
+    It looks into the event store first, where ``[whatsapp] events_conn_id`` names one; a message without a receipt is
+    looked for in the history. Meta opens that to some apps only; where it is refused and there is no store, the task
+    fails and says so. It returns status, time
     and error of each message by its wamid. A message that failed fails the task at once, without retries (or skips
     it with ``soft_fail``). A recipient may have switched read receipts off: ``read`` is not certain to come.
 
@@ -103,11 +105,14 @@ class MessageStatusSensor(DeferringSensor):
         :raises AirflowFailException: One has failed, the history is closed, or an argument is wrong.
         """
         from airflow_provider_whatsapp.client.errors import WhatsAppError
+        from airflow_provider_whatsapp.hooks.receipts_first import receipts_first
         from airflow_provider_whatsapp.triggers.messages import look
 
         ids = self._checked()
+        status_of = receipts_first(self.hook.get_message_status)
+        status_of.load(ids)
         try:
-            progress = look(self.hook.get_message_status, ids, self.status)
+            progress = look(status_of, ids, self.status)
         except WhatsAppError as error:
             if error.permanent:
                 # A mistake of an argument or the connection is said whole by its one line: no cause below it.
@@ -120,6 +125,7 @@ class MessageStatusSensor(DeferringSensor):
         return PokeReturnValue(is_done=progress.state == "reached", xcom_value=progress.statuses)
 
     def _wait_in_triggerer(self) -> NoReturn:
+        from airflow_provider_whatsapp.hooks.event_store import events_conn_id
         from airflow_provider_whatsapp.triggers.messages import MessageStatusTrigger
 
         # The trigger ends by itself at the timeout; Airflow's own limit comes a little later, for a trigger that hangs.
@@ -131,6 +137,7 @@ class MessageStatusSensor(DeferringSensor):
                 phone_number_id=self.phone_number_id,
                 poke_interval=float(self.poke_interval),
                 end_time=time.time() + float(self.timeout),
+                events_conn_id=events_conn_id(),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=float(self.timeout) + 60),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -14,6 +15,8 @@ from airflow_provider_whatsapp.triggers.polls import Account, Poll, Subscriber, 
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from sqlalchemy.engine import URL
 
     from airflow_provider_whatsapp.client.errors import WhatsAppError
 
@@ -120,15 +123,16 @@ class MessagePoll(Poll):
 
         known: dict[str, Mapping[str, Any]] = {}
 
-        def status_of(message_id: str) -> Mapping[str, Any]:
+        def history(message_id: str) -> Mapping[str, Any]:
             if message_id not in known:
                 known[message_id] = self.client.history.status(message_id)
             return known[message_id]
 
+        sources = _sources([each for each in subscribers if isinstance(each, _Messages)], history)
         news: list[tuple[Subscriber, Any]] = []
         for subscriber in subscribers:
             try:
-                item = subscriber.judge(status_of)
+                item = subscriber.judge(sources.get(getattr(subscriber, "url", None), history))
             except WhatsAppError as error:
                 if not error.permanent:
                     raise
@@ -138,11 +142,40 @@ class MessagePoll(Poll):
         return news
 
 
+def _sources(
+    waiting: Sequence[_Messages], history: Callable[[str], Mapping[str, Any]]
+) -> dict[URL | None, Callable[[str], Mapping[str, Any]]]:
+    """Return what knows the messages, by the store in which their receipts are looked for, all at once."""
+    from airflow_provider_whatsapp.hooks.receipts_first import ReceiptsFirst, receipts_in
+
+    ids: dict[URL, list[str]] = {}
+    for each in waiting:
+        if each.url is not None:
+            ids.setdefault(each.url, []).extend(each.message_ids)
+    found: dict[URL | None, Callable[[str], Mapping[str, Any]]] = {}
+    for url, own in ids.items():
+        known: dict[str, Mapping[str, Any]] = {}
+        source = ReceiptsFirst(history, functools.partial(receipts_in, url))
+        source.load(list(dict.fromkeys(own)))
+        found[url] = functools.partial(_once, known, source)
+    return found
+
+
+def _once(
+    known: dict[str, Mapping[str, Any]], source: Callable[[str], Mapping[str, Any]], message_id: str
+) -> Mapping[str, Any]:
+    """Ask for a message once, however many wait for it."""
+    if message_id not in known:
+        known[message_id] = source(message_id)
+    return known[message_id]
+
+
 class _Messages(Subscriber):
-    def __init__(self, message_ids: list[str], wanted: str) -> None:
+    def __init__(self, message_ids: list[str], wanted: str, url: URL | None = None) -> None:
         super().__init__()
         self.message_ids = message_ids
         self.wanted = wanted
+        self.url = url
 
     def judge(self, found: Callable[[str], Mapping[str, Any]]) -> Progress | None:
         progress = look(found, self.message_ids, self.wanted)
@@ -163,6 +196,7 @@ class MessageStatusTrigger(BaseTrigger):
     :param phone_number_id: Sender; None: the connection's.
     :param poke_interval: Seconds between two polls.
     :param end_time: Unix time in seconds at which to give up.
+    :param events_conn_id: Connection of the event store, which is asked first; None: there is no store.
     """
 
     def __init__(
@@ -174,6 +208,7 @@ class MessageStatusTrigger(BaseTrigger):
         phone_number_id: str | None,
         poke_interval: float,
         end_time: float,
+        events_conn_id: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
         self.message_ids = message_ids
@@ -182,6 +217,7 @@ class MessageStatusTrigger(BaseTrigger):
         self.phone_number_id = phone_number_id
         self.poke_interval = poke_interval
         self.end_time = end_time
+        self.events_conn_id = events_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what Airflow stores to make this trigger again; no secret is among it."""
@@ -194,6 +230,7 @@ class MessageStatusTrigger(BaseTrigger):
                 "phone_number_id": self.phone_number_id,
                 "poke_interval": self.poke_interval,
                 "end_time": self.end_time,
+                "events_conn_id": self.events_conn_id,
             },
         )
 
@@ -206,7 +243,7 @@ class MessageStatusTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield the one event."""
-        subscriber = _Messages(self.message_ids, self.status)
+        subscriber = _Messages(self.message_ids, self.status, await self._store())
         account = Account(self.maton_conn_id, phone_number_id=self.phone_number_id)
         try:
             async with (
@@ -223,6 +260,20 @@ class MessageStatusTrigger(BaseTrigger):
                 yield _event("error", f"{news}" or type(news).__name__)
             else:
                 yield _event(news.state, news.message, news.statuses)
+
+    async def _store(self) -> URL | None:
+        """Return the event store's URL; where it cannot be looked up, say so and go on by the history."""
+        if self.events_conn_id is None:
+            return None
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+        from airflow_provider_whatsapp.hooks.event_store import aevent_store_url
+
+        try:
+            return await aevent_store_url(self.events_conn_id)
+        except Exception as error:  # a secrets backend has errors of its own
+            why = str(error) if isinstance(error, WhatsAppError) else type(error).__name__
+            self.log.warning("WhatsApp: no receipt can be looked up: %s", why)
+            return None
 
 
 class _Event(TriggerEvent):

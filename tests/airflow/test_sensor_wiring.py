@@ -23,7 +23,12 @@ SENSORS = {
     "messages": (
         MessageStatusSensor,
         {"message_ids": ["wamid.A", "wamid.B"], "status": "read", "phone_number_id": "11"},
-        {"message_ids": ["wamid.A", "wamid.B"], "status": "read", "phone_number_id": "11"},
+        {
+            "message_ids": ["wamid.A", "wamid.B"],
+            "status": "read",
+            "phone_number_id": "11",
+            "events_conn_id": None,
+        },
     ),
     "templates": (
         TemplateApprovalSensor,

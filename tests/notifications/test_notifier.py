@@ -226,6 +226,26 @@ def test_a_history_that_is_closed_says_nothing_about_the_window(sandbox, variabl
     assert any("does not tell" in record.getMessage() for record in caplog.records)
 
 
+def test_where_the_history_is_closed_the_event_store_says_that_the_window_is(
+    sandbox, variables, template, whatsapp_events, monkeypatch
+):
+    from airflow_provider_whatsapp.hooks import receipts_first
+
+    sandbox.fail_next("status", status=403, times=50, path="message_history")
+    look_up, looks = receipts_first.receipts_in, []
+
+    def deliver_and_look_up(url, message_ids):
+        looks.append(whatsapp_events.deliver(30))
+        return look_up(url, message_ids)
+
+    monkeypatch.setattr(receipts_first, "receipts_in", deliver_and_look_up)
+    make(text="no rows", template_name=template, text_wait=20)(failure())
+
+    assert told(sandbox) == [("15550001111", "text"), ("15550001111", "template")]
+    assert len(looks) == 1
+    assert sandbox.requests_to("message_history") == []
+
+
 def test_a_template_that_does_not_fit_is_one_line_with_advice(sandbox, variables, template, caplog, counts):
     make(template_name=template, body=["one", "two"])(failure())
 

@@ -1,0 +1,151 @@
+"""How far single messages got: by the event store's receipts where there is a store, then by the message history."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.client.errors import (
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    WhatsAppError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy.engine import URL
+
+    from airflow_provider_whatsapp.events.receipts import Receipt
+
+logger = logging.getLogger(__name__)
+
+
+class ReceiptsFirst:
+    """
+    Says how far a message got, in the words of the message history.
+
+    Where there is a store, a message that it does not know counts as accepted when the history is closed: its receipt
+    may be on its way.
+
+    :param history: Asks the history for one message.
+    :param find: Returns the receipts of messages; None: there is no store.
+    """
+
+    def __init__(
+        self,
+        history: Callable[[str], Mapping[str, Any]],
+        find: Callable[[Sequence[str]], Mapping[str, Receipt]] | None,
+    ) -> None:
+        self._history = history
+        self._find = find
+        self._found: dict[str, Receipt] = {}
+        self._loaded: set[str] = set()
+        self._closed = False
+        self._away = False
+
+    def load(self, message_ids: Sequence[str]) -> None:
+        """
+        Ask the store for several messages at once; a store that is away costs one line in the log.
+
+        :param message_ids: wamids.
+        """
+        if self._find is None:
+            return
+        try:
+            self._found = dict(self._find(message_ids))
+        except Exception as error:  # a secrets backend and a bounded look-up have errors of their own
+            self._found = {}
+            if not self._away:
+                why = str(error) if isinstance(error, WhatsAppError) else type(error).__name__
+                logger.warning("WhatsApp: no receipt could be looked up: %s", why)
+            self._away = True
+        else:
+            self._away = False
+        self._loaded = set(message_ids)
+
+    def __call__(self, message_id: str) -> Mapping[str, Any]:
+        """
+        Return how far a message got: ``{"status": ..., "timestamp": ..., "error": ...}``.
+
+        :param message_id: The wamid; it is looked up now, unless :meth:`load` has just done so.
+        :raises WhatsAppError: The history did not answer; without a store, also that it is closed to this connection.
+        """
+        if self._find is None:
+            return self._history(message_id)
+        if message_id not in self._loaded:
+            self.load([message_id])
+        self._loaded.discard(message_id)
+        receipt = self._found.get(message_id)
+        return _fact(receipt) if receipt is not None else self._ask_history(message_id)
+
+    def _ask_history(self, message_id: str) -> Mapping[str, Any]:
+        accepted = {"status": "accepted", "timestamp": None, "error": None}
+        if self._closed:
+            return accepted
+        try:
+            return self._history(message_id)
+        except NotFoundError as error:
+            if error.http_status is None:  # the message, not the endpoint itself
+                raise
+        except (PermissionDeniedError, InvalidRequestError):
+            pass
+        self._closed = True
+        return accepted
+
+
+def _fact(receipt: Receipt) -> dict[str, Any]:
+    moment = getattr(receipt, f"{receipt.status}_at", None)
+    error = None
+    if receipt.status == "failed":
+        code = f"(#{receipt.error_code}) " if receipt.error_code is not None else ""
+        error = f"{code}{receipt.error_title or receipt.error_details or 'no reason was given'}"
+    return {
+        "status": receipt.status,
+        "timestamp": moment.isoformat(timespec="seconds") if moment is not None else None,
+        "error": error,
+    }
+
+
+def receipts_first(
+    history: Callable[[str], Mapping[str, Any]],
+    *,
+    ask: Callable[[Callable[[], Mapping[str, Receipt]]], Mapping[str, Receipt]] = lambda find: find(),
+) -> ReceiptsFirst:
+    """
+    Return what asks the event store of this Airflow, if there is one, before the message history.
+
+    :param history: Asks the history for one message.
+    :param ask: Looks into the store, in a time of its own say.
+    """
+    from airflow_provider_whatsapp.hooks.event_store import event_store_url, events_conn_id
+
+    if events_conn_id() is None:
+        return ReceiptsFirst(history, None)
+
+    def find(message_ids: Sequence[str]) -> Mapping[str, Receipt]:
+        return ask(lambda: receipts_in(event_store_url(), message_ids))
+
+    return ReceiptsFirst(history, find)
+
+
+def receipts_in(url: URL | None, message_ids: Sequence[str]) -> dict[str, Receipt]:
+    """
+    Return the receipts of messages in a store.
+
+    :param url: The store's; None: there is none.
+    :param message_ids: wamids.
+    :raises StoreError: The database cannot be reached, or refuses.
+    """
+    if url is None:
+        return {}
+    from airflow_provider_whatsapp.events.receipts import receipts_of
+    from airflow_provider_whatsapp.events.store import EventStore
+
+    store = EventStore.open(url, pool_size=1)
+    try:
+        store.check()
+        return receipts_of(store, message_ids)
+    finally:
+        store.close()
