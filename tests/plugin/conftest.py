@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 
 import pytest
@@ -43,7 +44,11 @@ def app():
 @pytest.fixture
 def look(app, airflow_users):
     """Open a page as a user with a role, or as nobody: None."""
+    from airflow.api_fastapi.core_api.security import get_user
     from fastapi.testclient import TestClient
+
+    if "request" not in inspect.signature(get_user).parameters:
+        pytest.skip("The API server of Airflow 3.1.0 reads no cookie: a plugin's page has no user there.")
 
     def ask(path, role="viewer", method="GET", *, body=None, follow=True, **headers):
         client = TestClient(app, base_url="http://airflow.example", raise_server_exceptions=True)
