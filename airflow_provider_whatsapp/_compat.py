@@ -21,6 +21,7 @@ try:  # 3.2+
         AirflowNotFoundException,
         AirflowSensorTimeout,
         AirflowSkipException,
+        TaskDeferred,
     )
 except ImportError:  # 3.1
     from airflow.configuration import conf
@@ -29,6 +30,7 @@ except ImportError:  # 3.1
         AirflowNotFoundException,
         AirflowSensorTimeout,
         AirflowSkipException,
+        TaskDeferred,
     )
 
 try:  # 3.2+
@@ -49,6 +51,7 @@ __all__ = [
     "RetryDecision",
     "RetryPolicy",
     "Stats",
+    "TaskDeferred",
     "aget_connection",
     "amask_secret",
     "ask_airflow",

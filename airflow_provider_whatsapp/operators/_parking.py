@@ -6,7 +6,8 @@ import inspect
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.standard.operators import hitl
-from airflow.sdk.exceptions import TaskDeferred
+
+from airflow_provider_whatsapp._compat import TaskDeferred
 
 if TYPE_CHECKING:
     from datetime import timedelta

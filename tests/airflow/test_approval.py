@@ -156,6 +156,7 @@ def test_a_person_answers_two_questions_by_their_buttons(site, sandbox):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         page = browser.new_page()
         page.set_default_timeout(60_000)
+        expect.set_options(timeout=60_000)
         page.goto(f"{site.url}/{approve}")  # nobody is logged in: Airflow asks, and leads back
         page.locator("[name=username]").fill("ada")
         page.locator("[name=password]").fill(site.password)
