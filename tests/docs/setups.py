@@ -44,9 +44,12 @@ def template(
     header: str | None = None,
     named: bool = False,
     category: str = "UTILITY",
+    link: str | None = None,
 ) -> None:
     """Put an approved template into the sandbox."""
     components: list[dict[str, Any]] = [{"type": "BODY", "text": body}]
+    if link:
+        components.append({"type": "BUTTONS", "buttons": [{"type": "URL", "text": "Open", "url": link}]})
     if header:
         components.insert(0, {"type": "HEADER", "format": header})
     fields = {
@@ -84,6 +87,8 @@ def _reports(folder: Path, dags: Path, sandbox: Any) -> None:
         named=True,
     )
     template(sandbox, "sales_picture", "Sales until {{1}}, by product.", header="IMAGE")
+    address = "https://reports.s3.eu-west-1.amazonaws.com/{{1}}"
+    template(sandbox, "weekly_sales_link", "The workbook until {{1}} is there.", link=address)
     (dags / "sql").mkdir()
     (dags / "sql" / "sales_of_the_week.sql").write_text("SELECT product, units * price AS sales FROM orders")
     with sqlite3.connect(folder / "warehouse.db") as database:
@@ -158,7 +163,12 @@ SETUPS: dict[str, Setup] = {
     "docs/how-to/alerts.md": Setup(make=_alerts),
     "docs/how-to/reports.md": Setup(
         make=_reports,
-        places={"s3://reports": "file://{folder}/reports", "http://127.0.0.1:8425": "{url}"},
+        places={
+            "s3://reports": "file://{folder}/reports",
+            "http://127.0.0.1:8425": "{url}",
+            # A folder signs no links; this one is as long as S3's.
+            "path.sign(expiration=7 * 86_400)": '(LINKS + "sales.xlsx?X-Amz-Signature=" + 1_000 * "a")',
+        },
         variables={"AIRFLOW_CONN_WAREHOUSE": '{"conn_type": "sqlite", "host": "{folder}/warehouse.db"}'},
     ),
     "docs/how-to/testing-your-dags.md": Setup(make=_tests),
