@@ -58,7 +58,7 @@ class Rows:
 
     def _preference(self, event: Preference) -> Iterable[Row]:
         """Yield a row for the number, as all its spellings compare, and one for the user ID."""
-        number = canonical(event.number) if event.number else None
+        number = canonical(event.number.removeprefix("+")) if event.number else None
         for contact in filter(None, (number, event.user_id)):
             yield {
                 "account_id": event.account_id,

@@ -27,7 +27,7 @@ class ReadsRecipients(TakesColumns):
     to_field: str
     scope: Any
     suppression: Any
-    _has_suppression: bool
+    has_suppression: bool
     shard: Any
     shards: Any
     results_path: Any
@@ -62,12 +62,10 @@ class ReadsRecipients(TakesColumns):
 
     def _suppression(self) -> Suppression | None:
         """Return who is left out, read once however often the recipients are."""
-        from airflow_provider_whatsapp.operators._suppression import Suppression
+        from airflow_provider_whatsapp.operators._suppression import suppression_of
 
-        if self._left_out is None and (self._has_suppression or self.suppression is not None):
-            self._left_out = Suppression(
-                self.suppression, to_field=self.to_field, config=self.hook.client.config, log=self.log
-            )
+        if self._left_out is None:
+            self._left_out = suppression_of(self, to_field=self.to_field)
         return self._left_out
 
     def _own_part(self, context: Context, source: Any, options: dict[str, Any]) -> Part | None:
@@ -116,7 +114,7 @@ class ReadsRecipients(TakesColumns):
         from airflow_provider_whatsapp.delivery.countries import country
 
         known = self._part.countries if self._part is not None else None
-        if known is not None and not self._has_suppression and self.suppression is None:
+        if known is not None and not self.has_suppression and self.suppression is None:
             return known
         everybody = recipients if self.shards == 1 else self._recipients(context, None, whole=True)
         return Counter(country(row.to) for row in everybody if row.error is None and row.skip is None)

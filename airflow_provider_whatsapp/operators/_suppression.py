@@ -92,26 +92,46 @@ class Suppression:
             )
         self.opt_outs.scopes = scopes_of(category)
 
-    def rows(self, recipients: Iterable[str]) -> list[Row]:
-        """
-        Return the rows of a task with a few recipients.
-
-        :param recipients: As reports name them.
-        :raises StoreError: The store cannot be reached.
-        """
-        from airflow_provider_whatsapp.client.phone import canonical
-        from airflow_provider_whatsapp.delivery.recipients import Row
-
-        rows = [
-            Row(position, to, skip="suppressed" if canonical(to) in self.listed else None)
-            for position, to in enumerate(recipients)
-        ]
-        return list(self.opt_outs.mark(rows)) if self.opt_outs is not None else rows
-
     def say(self) -> None:
         """Log how many were left out since they have opted out."""
         if self.opt_outs is not None:
             self._log.info("WhatsApp: %d recipients have opted out and were left out", self.opt_outs.left_out)
+
+
+def suppression_of(operator: Any, *, to_field: str) -> Suppression | None:
+    """
+    Return whoever a task leaves out; None: it has no such argument.
+
+    :param operator: The task's.
+    :param to_field: Column of the recipients' numbers.
+    :raises WhatsAppError: As :class:`Suppression` does.
+    """
+    if not operator.has_suppression and operator.suppression is None:
+        return None
+    config = operator.hook.client.config
+    return Suppression(operator.suppression, to_field=to_field, config=config, log=operator.log)
+
+
+def rows_of(recipients: Iterable[str], suppression: Suppression | None, operator: Any) -> list[Row]:
+    """
+    Return the rows of a task with a few recipients, those who are left out marked.
+
+    :param recipients: As reports name them.
+    :param suppression: From :func:`suppression_of`.
+    :param operator: The task's; its template has been looked up, if it is to be.
+    :raises StoreError: The store cannot be reached.
+    """
+    from airflow_provider_whatsapp.client.phone import canonical
+    from airflow_provider_whatsapp.delivery.recipients import Row
+
+    if suppression is None:
+        return [Row(position, to) for position, to in enumerate(recipients)]
+    suppression.concern(operator)
+    rows = [
+        Row(position, to, skip="suppressed" if canonical(to) in suppression.listed else None)
+        for position, to in enumerate(recipients)
+    ]
+    return rows if suppression.opt_outs is None else list(suppression.opt_outs.mark(rows))
 
 
 class _Listed:

@@ -196,7 +196,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
         self.shards: Any = shards
         self.scope: Any = scope
         self.suppression = suppression
-        self._has_suppression = suppression is not None
+        self.has_suppression = suppression is not None
         self.results_path = results_path
         self.check_template: Any = check_template
         self.check_health: Any = check_health

@@ -15,7 +15,7 @@ from airflow_provider_whatsapp.operators._delivery import (
 from airflow_provider_whatsapp.operators._private import hidden_recipients
 from airflow_provider_whatsapp.operators._receipts import log_cleared_up, lost_answers
 from airflow_provider_whatsapp.operators._routing import RoutesTemplates
-from airflow_provider_whatsapp.operators._suppression import Suppression, hidden_suppression
+from airflow_provider_whatsapp.operators._suppression import hidden_suppression, rows_of, suppression_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,8 +44,7 @@ class _SendOperator(DeliveringOperator):
     What the operators for one message share.
 
     :param to: One recipient or a list: numbers in international form, or business-scoped user ids. (templated)
-    :param suppression: Those who opted out, as for ``BroadcastTemplateOperator``; ``"events"``: the opt-outs of the
-        event store. They are left out. (templated)
+    :param suppression: Those who opted out and are left out, as for ``BroadcastTemplateOperator``. (templated)
     """
 
     template_fields: Sequence[str] = ("to", "suppression", *DeliveringOperator.template_fields)
@@ -60,7 +59,7 @@ class _SendOperator(DeliveringOperator):
         super().__init__(**kwargs)
         self.to = to
         self.suppression = suppression
-        self._has_suppression = suppression is not None
+        self.has_suppression = suppression is not None
         self._upload: dict[str, Any] | None = None
 
     def build_message(self) -> Message:
@@ -87,7 +86,7 @@ class _SendOperator(DeliveringOperator):
         from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
         from airflow_provider_whatsapp.delivery.ledger import Job
         from airflow_provider_whatsapp.delivery.progress import Progress
-        from airflow_provider_whatsapp.delivery.recipients import Row, read_recipients
+        from airflow_provider_whatsapp.delivery.recipients import read_recipients
         from airflow_provider_whatsapp.hooks.event_store import recorded_send
 
         recipients = read_recipients(self.to, default_country=self.hook.client.config.default_country)
@@ -95,7 +94,7 @@ class _SendOperator(DeliveringOperator):
         self.hook.client.config.require("phone_number_id")
         carried = self._carried(context)
         waiting = self._plan_wait(context, carried, total)
-        suppression = self._suppression()
+        suppression = suppression_of(self, to_field="to")
         job = Job(digest(recipients), self._message_digest(), total)
         ledger, begin = self._open_ledger(context, job, remember_sent=total <= REMEMBERED)
         message = self._message(ledger)
@@ -118,11 +117,7 @@ class _SendOperator(DeliveringOperator):
             callback_data=carried,
             clear_up=clear_up,
         )
-        if suppression is not None:
-            suppression.concern(self)
-            rows = suppression.rows(recipients)
-        else:
-            rows = [Row(position, to) for position, to in enumerate(recipients)]
+        rows = rows_of(recipients, suppression, self)
         template_name = getattr(self, "template_name", None)
         with recorded_send(context, carried.key, self.hook.client.config, template_name):
             report = self._delivery.run(rows, self._new_report(waiting, route))
@@ -137,11 +132,6 @@ class _SendOperator(DeliveringOperator):
         recipients = read_recipients(self.to, default_country=self.hook.client.config.default_country)
         ledger = self._reopen_ledger(context, digest(recipients), remember_sent=len(recipients) <= REMEMBERED)
         return ledger, self._carried(context), [Row(place, to) for place, to in enumerate(recipients)]
-
-    def _suppression(self) -> Suppression | None:
-        if not self._has_suppression and self.suppression is None:
-            return None
-        return Suppression(self.suppression, to_field="to", config=self.hook.client.config, log=self.log)
 
     def _message_digest(self) -> str:
         names = [*self.content_fields, "phone_number_id"]

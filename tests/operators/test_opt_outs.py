@@ -265,3 +265,20 @@ def test_a_text_is_taken_apart(given):
 @pytest.mark.parametrize("given", [None, 5, {}, set()], ids=["none", "number", "dict", "set"])
 def test_what_is_no_list_of_sources_is_left_as_it_is(given):
     assert _sources(given) == (False, [given])
+
+
+def test_from_the_phone_to_the_next_broadcast(sandbox, whatsapp_events, marketing, monkeypatch):
+    """A STOP, WhatsApp's own switch for offers, and a START, by the receiver into the store that a task reads."""
+    path = whatsapp_events.database.removeprefix("sqlite:///")
+    monkeypatch.setenv("AIRFLOW__WHATSAPP__EVENTS_CONN_ID", "events")
+    monkeypatch.setenv("AIRFLOW_CONN_EVENTS", json.dumps({"conn_type": "sqlite", "host": path}))
+    sandbox.reply(f"+{OF_ALL}", "Baja!")
+    sandbox.reply(f"+{IN}", "stop")
+    sandbox.recipient(OF_MARKETING, marketing=False)
+    whatsapp_events.deliver(2)
+    sandbox.reply(f"+{IN}", "start")
+    whatsapp_events.deliver(2)
+
+    arguments = {"recipients": TO, "suppression": "events"}
+    assert run(BroadcastTemplateOperator, template_name="hello_world", **arguments)["skipped"] == 1
+    assert run(BroadcastTemplateOperator, template_name="offer", **arguments)["skipped"] == 2

@@ -271,6 +271,6 @@ def test_the_index_knows_what_the_whole_list_costs(sandbox, people, send, tmp_pa
 
 def test_only_a_list_of_suppressed_people_makes_a_shard_count_the_whole_list():
     task = SimpleNamespace(
-        _part=SimpleNamespace(countries={"DE": 2}), _has_suppression=False, suppression=None
+        _part=SimpleNamespace(countries={"DE": 2}), has_suppression=False, suppression=None
     )
     assert ReadsRecipients._countries(task, {}, None) == {"DE": 2}
