@@ -176,3 +176,80 @@ def test_the_values_of_a_part(names, values, problems):
 
 def test_what_fits_to_the_last_character_passes():
     check(header="7" * 54, body=["Ann", "x" * 999], buttons=["t"])
+
+
+@pytest.mark.parametrize(
+    ("template", "known", "shown", "announced"),
+    [
+        (None, None, "unknown", None),
+        ({}, None, "unknown", None),
+        ({"category": ""}, None, "unknown", None),
+        ({"category": "utility"}, "UTILITY", "utility", None),
+        ({"category": "UTILITY", "correct_category": "marketing"}, "UTILITY", "UTILITY", "MARKETING"),
+        ({"category": "UTILITY", "correct_category": "utility"}, "UTILITY", "UTILITY", None),
+        ({"correct_category": "MARKETING"}, None, "unknown", "MARKETING"),
+    ],
+    ids=str,
+)
+def test_what_the_account_says_of_a_template(template, known, shown, announced):
+    found = Approved(template, "order", "en_US")
+
+    assert (found.known_category, found.category, found.announced_category) == (known, shown, announced)
+    assert found.id is None
+    assert Approved({"id": "77"}, "order", "en_US").id == "77"
+
+
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        (None, "has a category that WhatsApp does not tell"),
+        ({"category": "marketing"}, "is MARKETING, not UTILITY"),
+        ({"category": "MARKETING", "previous_category": "utility"}, r"not UTILITY \(Meta has moved it\)"),
+        ({"category": "MARKETING", "previous_category": "AUTHENTICATION"}, "not UTILITY(?! \\(Meta)"),
+    ],
+    ids=str,
+)
+def test_another_category_than_was_counted_on_is_refused(template, problem):
+    with pytest.raises(PayloadError, match=problem):
+        Approved(template, "order", "en_US").check_category("UTILITY")
+    Approved({"category": "utility"}, "order", "en_US").check_category("UTILITY")
+
+
+@pytest.mark.parametrize(
+    ("components", "parts", "shown"),
+    [
+        ([], {}, {"body": ""}),
+        ([{"type": "BODY"}, {"type": "HEADER", "format": "IMAGE"}], {}, {"header": "[nothing]", "body": ""}),
+        ([{"type": "body", "text": "Hello."}, {"type": "FOOTER"}], {}, {"body": "Hello.", "footer": None}),
+        (
+            [{"type": "BUTTONS", "buttons": [{"type": "OTP"}, {"type": "URL", "text": "Go"}]}],
+            {},
+            {"body": "", "buttons": ["OTP", "Go"]},
+        ),
+        (
+            [{"type": "HEADER", "format": "DOCUMENT"}, {"type": "BODY", "text": "{{1}} and {{2}}"}],
+            {"header": {"type": "document", "id": "1"}, "body": ["a"]},
+            {"header": "[document]", "body": "a and {{2}}"},
+        ),
+    ],
+    ids=range(5),
+)
+def test_whatever_a_template_has_is_shown(components, parts, shown):
+    payload = Template("order", "en_US", **parts).to_payload()
+
+    assert Approved({"components": components}, "order", "en_US").render(payload) == shown
+    assert Approved(None, "order", "en_US").render(payload) == {"body": ""}
+
+
+@pytest.mark.parametrize(
+    ("status", "usable"),
+    [("APPROVED", True), ("approved", True), ("", True), (None, True), ("PENDING", False)],
+)
+def test_a_template_whose_status_is_not_told_is_not_refused(status, usable):
+    found = Approved({"status": status}, "order", "en_US")
+    if usable:
+        found.check_usable()
+    else:
+        with pytest.raises(PayloadError, match="is PENDING") as caught:
+            found.check_usable()
+        assert "TemplateApprovalSensor" in caught.value.advice
