@@ -72,7 +72,7 @@ class Progress:
             self.tick()
 
     def _name(self, outcome: Outcome, *, now: bool) -> None:
-        if outcome.status == "sent" and now and self._each and outcome.sent is not None:
+        if outcome.sent is not None and now and self._each:
             # The front of a message id is the recipient's number, encoded.
             to, end = self._show(outcome.to), outcome.sent.message_id[-12:]
             logger.info("WhatsApp accepted the message to %s: ...%s", to, end)

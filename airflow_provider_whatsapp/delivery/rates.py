@@ -27,6 +27,7 @@ CATEGORIES = {
 """A column's name or a cell's word, as :func:`~airflow_provider_whatsapp.delivery.markets.simple` writes it."""
 CURRENCIES = {"$us": "USD", "us$": "USD", "€": "EUR", "£": "GBP", "₹": "INR", "r$": "BRL", "a$": "AUD"}
 MAX_ROWS = 20_000
+MAX_CHARACTERS = 4 * 1024 * 1024
 _TIDY = ("effectivedate", "currency", "market", "category", "rate")
 _NONE = ("", "n/a", "na", "-")
 _RATE = re.compile(r"([^\d.,()\-\u2012-\u2015\u2212\ufe63\uff0d]{0,4})([0-9]{1,9}(?:\.[0-9]{1,12})?)")
@@ -90,8 +91,8 @@ def read_card(path: Any) -> Card:
     :raises PayloadError: It cannot be read, or is no card in a layout that is known; the error names the line.
     """
     with open_text(path, field="rates") as text:
-        lines = text.read(4 * 1024 * 1024 + 1)
-    if len(lines) > 4 * 1024 * 1024:
+        lines = text.read(MAX_CHARACTERS + 1)
+    if len(lines) > MAX_CHARACTERS:
         raise _refused(f"{path.name} is larger than 4 MiB")
     for delimiter in ",;\t":
         records = list(_records(lines, delimiter))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client.errors import PayloadError
-from airflow_provider_whatsapp.delivery import countries, markets
+from airflow_provider_whatsapp.delivery import countries, markets, rates
 from airflow_provider_whatsapp.delivery.cost import Estimate, Share, estimate, plain
 from airflow_provider_whatsapp.delivery.rates import Card, read_card
 
@@ -157,9 +157,12 @@ def test_a_card_that_is_not_there(tmp_path):
         read_card(tmp_path / "none.csv")
 
 
-def test_a_card_of_any_size_is_bounded(tmp_path):
+def test_a_card_of_any_size_is_bounded(tmp_path, monkeypatch):
+    assert rates.MAX_CHARACTERS == 4 * 2**20
+    monkeypatch.setattr(rates, "MAX_CHARACTERS", len(TIDY))
+    assert card(tmp_path, TIDY).currency == "EUR"
     with pytest.raises(PayloadError, match="larger than 4 MiB"):
-        card(tmp_path, "Market\n" + "x" * (5 * 1024 * 1024))
+        card(tmp_path, TIDY + "\n")
 
 
 def test_of_two_rows_of_one_country_the_higher_rate_counts(tmp_path):

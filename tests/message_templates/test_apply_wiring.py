@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +19,7 @@ from airflow_provider_whatsapp.client.errors import (
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 from airflow_provider_whatsapp.message_templates import apply
 from airflow_provider_whatsapp.message_templates.apply import Applier
+from airflow_provider_whatsapp.message_templates.plan import Change
 from airflow_provider_whatsapp.message_templates.record import Record
 from airflow_provider_whatsapp.message_templates.sync import plan_templates, read_templates
 from airflow_provider_whatsapp.message_templates.yamlfile import TemplateSet
@@ -414,3 +416,38 @@ def test_what_meta_does_not_allow_yet_is_told_with_its_reason_and_not_asked_for(
     assert (found.detail, found.possible_at) == (plan.changes[0].reason, NOW - 60 + 86_400)
     assert found.detail
     assert account.asked == []
+
+
+def test_a_change_as_json_leaves_out_what_is_empty():
+    made = next(iter(read_templates([definition("late", "It is late.")]).definitions.values()))
+    whole = Change(
+        action="blocked",
+        name="late",
+        language="en_US",
+        wanted="edit",
+        reason="edited today",
+        possible_at=NOW,
+        drift=("a",),
+        fields=("category",),
+        diff=("- b",),
+        definition=replace(made, where="late.yaml:3"),
+        status="APPROVED",
+        template_id="1",
+    )
+
+    assert whole.to_dict() == {
+        "action": "blocked",
+        "name": "late",
+        "language": "en_US",
+        "wanted": "edit",
+        "reason": "edited today",
+        "possible_at": "2027-01-15T08:00:00+00:00",
+        "status": "APPROVED",
+        "drift": ["a"],
+        "fields": ["category"],
+        "diff": ["- b"],
+        "where": "late.yaml:3",
+    }
+    assert whole.key == ("late", "en_US")
+    bare = Change(action="delete", name="late", language="en_US", diff=())
+    assert bare.to_dict() == {"action": "delete", "name": "late", "language": "en_US"}
