@@ -25,6 +25,7 @@ def written(tmp_path, content):
 FILES = {
     "numbers alone": f"+{OUT}\n{OTHER}\n",
     "numbers alone, one line": f"+{OUT},{OTHER}",
+    "numbers alone, an empty cell between them": f"+{OUT},,{OTHER}\n",
     "several on a line": f"{OTHER};+1 555 000 0001\n;\n",
     "a header of one column": f"number\n+1 (555) 000-0001\n{OTHER}\n",
     "a header of any name": f"opted out\n{OUT}\n{OTHER}\n",

@@ -451,3 +451,23 @@ def test_a_change_as_json_leaves_out_what_is_empty():
     assert whole.key == ("late", "en_US")
     bare = Change(action="delete", name="late", language="en_US", diff=())
     assert bare.to_dict() == {"action": "delete", "name": "late", "language": "en_US"}
+
+
+@pytest.mark.parametrize(("name", "number"), [("new_a", None), ("gone_a", "3")])
+def test_what_the_client_has_looked_for_in_vain_stays_unknown_and_is_not_looked_for_again(name, number):
+    """Only an edit is looked up here: it has an id, and the client does not know what it was to make."""
+    account = Account()
+    account.before[name] = OutcomeUnknownError("the answer was lost")
+    looked = account.request
+
+    def request(call):
+        assert "None" not in call.url
+        return looked(call)
+
+    client, plan = changes(account)
+    account.request = request
+    report = Applier(client, record=Record(), now=lambda: NOW).apply(plan)
+
+    (found,) = report.of("unknown")
+    assert (found.change.name, found.template_id) == (name, number)
+    assert "the answer was lost" in found.detail
