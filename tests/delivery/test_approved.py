@@ -253,3 +253,44 @@ def test_a_template_whose_status_is_not_told_is_not_refused(status, usable):
         with pytest.raises(PayloadError, match="is PENDING") as caught:
             found.check_usable()
         assert "TemplateApprovalSensor" in caught.value.advice
+
+
+BUTTONS = [
+    {"type": "URL", "url": "https://shop.example/"},
+    {"type": "QUICK_REPLY"},
+    {"type": "URL", "url": "https://shop.example/{{1}}"},
+    {"type": "COPY_CODE"},
+    {"type": "PHONE_NUMBER"},
+    {"type": "URL"},
+]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({}, None),
+        ({1: "quick_reply"}, None),
+        ({4: "voice_call"}, None),
+        ({2: None}, "buttons[2] needs the end of its URL"),
+        ({3: None}, "buttons[3] needs its code"),
+        ({0: "url"}, "buttons[0] has a URL without a variable"),
+        ({5: "url"}, "buttons[5] has a URL without a variable"),
+        ({0: "quick_reply"}, "buttons[0] is a url button, not quick_reply"),
+        ({1: "url"}, "buttons[1] is a quick_reply button, not url"),
+        ({2: "quick_reply"}, "buttons[2] is a url button, not quick_reply"),
+        ({3: "url"}, "buttons[3] is a copy_code button, not url"),
+        ({6: "url"}, "buttons[6] is given, the template has 6"),
+        ({-1: "url"}, "buttons[-1] is given, the template has 6"),
+    ],
+    ids=str,
+)
+def test_each_button_takes_what_it_is_made_for(given, problem):
+    values = {index: kind for index, kind in ({2: "url", 3: "copy_code"} | given).items() if kind}
+    components = [{"type": "button", "index": str(index), "sub_type": kind} for index, kind in values.items()]
+    found = Approved({"components": [{"type": "BUTTONS", "buttons": BUTTONS}]}, "order", "en_US")
+    if problem is None:
+        found.check({"components": components})
+    else:
+        with pytest.raises(PayloadError) as caught:
+            found.check({"components": components})
+        assert str(caught.value).startswith(f"template: {problem}. The body")

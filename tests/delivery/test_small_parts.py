@@ -399,6 +399,7 @@ def test_a_report_without_a_limit_keeps_everybody_and_one_of_none_nobody():
             report.add(outcome, place)
 
     assert everybody.outcomes == OUTCOMES
+    assert list(everybody.errors()) == [outcome.error for outcome in OUTCOMES[2:5]]
     assert nobody.outcomes == []
     assert Report().summary() == "none sent of 0"
     route = SimpleNamespace(
