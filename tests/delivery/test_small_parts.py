@@ -15,6 +15,7 @@ from airflow_provider_whatsapp.client.errors import (
     APIError,
     AuthenticationError,
     InvalidRequestError,
+    NotFoundError,
     NotSentError,
     OutcomeUnknownError,
     PayloadError,
@@ -25,6 +26,7 @@ from airflow_provider_whatsapp.client.errors import (
 )
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
 from airflow_provider_whatsapp.delivery import seen, windows
+from airflow_provider_whatsapp.delivery.arrivals import STEPS, Arrival, arrivals_in_history
 from airflow_provider_whatsapp.delivery.causes import scope
 from airflow_provider_whatsapp.delivery.claims import threads_for
 from airflow_provider_whatsapp.delivery.cost import Estimate, estimate, plain
@@ -409,3 +411,46 @@ def test_a_report_without_a_limit_keeps_everybody_and_one_of_none_nobody():
     routed.add(OUTCOMES[1], 0)
     assert routed.summary() == "1 sent of 1 (1 held for quality assessment, 1 by /marketing_messages)"
     assert routed.to_dict()["category"] == "MARKETING"
+
+
+def test_what_the_history_says_of_messages():
+    facts = {
+        "a": {"status": "read"},
+        "b": NotFoundError("no such message"),
+        "c": {"status": "deleted"},
+        "d": {"status": "failed", "error": "(#131026) not on WhatsApp"},
+        "e": {"status": "failed", "error": "(#12x) odd"},
+        "f": {"status": "failed"},
+    }
+
+    def status_of(message_id):
+        found = facts[message_id]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    found = arrivals_in_history(status_of, list(facts))
+
+    assert {name: (one.status, one.error and one.error.code) for name, one in found.items()} == {
+        "a": ("read", None),
+        "c": ("failed", None),
+        "d": ("failed", 131026),
+        "e": ("failed", None),
+        "f": ("failed", None),
+    }
+    assert "could not deliver it: (#131026) not on WhatsApp" in str(found["d"].error)
+    assert "no reason was given" in str(found["f"].error)
+    assert all(one.error.permanent for one in found.values() if one.error is not None)
+    facts["b"] = NotFoundError("no such address", http_status=404)
+    with pytest.raises(NotFoundError):
+        arrivals_in_history(status_of, list(facts))
+
+
+@pytest.mark.parametrize(
+    ("status", "reached"),
+    [("accepted", 1), ("sent", 2), ("delivered", 3), ("read", 4), ("failed", 4), ("warning", 1)],
+)
+def test_how_far_a_message_has_got(status, reached):
+    found = [Arrival(status, "wamid").is_settled(step) for step in STEPS]
+
+    assert found == [place < reached for place in range(4)]

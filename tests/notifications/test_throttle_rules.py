@@ -424,3 +424,16 @@ class TestRoutes:
     def test_one_that_is_malformed_keeps_nobody_from_being_told(self, caplog):
         assert usable(["+15550001111, 12"]) == ["15550001111"]
         assert "some recipients of the alert were left out" in caplog.text
+
+
+def test_after_a_success_the_run_that_had_failed_before_it_counts_again():
+    """A task that is cleared fails, succeeds and fails in one and the same run."""
+    before = Record(failures=4, runs=2, run="r1", first_failed_at=10.0, named=("load",), told=3)
+    found = throttle.on_failure(
+        before, name="load", now=30.0, cooldown=0, succeeded_at=20.0, run="r1", escalate_after=2
+    )
+
+    assert (found.record.runs, found.record.failures, found.record.run) == (1, 1, "r1")
+    assert (found.record.first_failed_at, found.escalated) == (30.0, False)
+    earlier = throttle.on_failure(before, name="load", now=30.0, cooldown=0, succeeded_at=10.0, run="r1")
+    assert (earlier.record.runs, earlier.record.failures) == (2, 5), "a success before the row ends nothing"
