@@ -526,6 +526,12 @@ def test_what_a_summary_was_to_tell_whose_worker_dies_is_told_by_the_next_messag
         pytest.param(0, {}, "1 more failure: load[3]", id="Airflow knows of less"),
         pytest.param(None, {}, "1 more failure: load[3]", id="Airflow does not answer"),
         pytest.param(6, {"dedupe_key": "all"}, "1 more failure: orders.load[3]", id="a key of one's own"),
+        pytest.param(
+            6,
+            {"dedupe_key": "orders.load"},
+            "1 more failure: orders.load[3]",
+            id="one that is like the usual",
+        ),
     ],
 )
 def test_on_several_machines_a_summary_asks_airflow_how_many_have_failed(scene, failed, options, counted):
