@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 WINDOW = 0.3
 """Seconds within which what is claimed should leave."""
+SENT = ("sent", "delivered", "read")
+"""Statuses of a line whose message WhatsApp has accepted."""
 CLEAR = ("could not be written", "could not be read")
 ADVICE = "Nothing was sent that is not in the ledger."
 
@@ -73,7 +75,7 @@ class Round:
             "without a state": len(set(self.people) - set(status)),
             "with two states": len(self.lines) - len(status),
             "called sent, and were not": sum(
-                what == "sent" and to not in reached for to, what in status.items()
+                what in SENT and to not in reached for to, what in status.items()
             ),
             "lost": sum(to not in reached and to not in unknown for to in self.people),
             "lines that do not agree with the sandbox": self._disagreeing(),
@@ -98,7 +100,7 @@ class Round:
         wrong = 0
         for line in self.lines:
             known, found = accepted.get(line["to"], set()), line.get("message_id")
-            if line["status"] == "sent":
+            if line["status"] in SENT:
                 wrong += found not in known if found or self.ids else not known
             elif line["status"] in ("failed", "skipped"):
                 wrong += bool(known)

@@ -46,6 +46,11 @@ def test_a_good_round_has_nothing_forbidden():
         ("without a state", lambda found: found.lines.pop()),
         ("with two states", lambda found: found.lines.append(found.lines[0])),
         ("called sent, and were not", lambda found: found.lines[3].update(status="sent")),
+        ("called sent, and were not", lambda found: found.lines[3].update(status="read")),
+        (
+            "lines that do not agree with the sandbox",
+            lambda found: found.lines[0].update(status="delivered", message_id="another"),
+        ),
         (
             "lines that do not agree with the sandbox",
             lambda found: found.lines[0].update(status="failed"),

@@ -103,6 +103,10 @@ def logged(caplog, capfd):
     return lines
 
 
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
 @pytest.mark.parametrize("name", OPERATORS)
 def test_every_sending_operator_waits_and_counts(sandbox, arrives, made, task, name):
     for to in TO:
@@ -211,6 +215,38 @@ def deferred(operator, task):
     return found.value
 
 
+def test_whose_answer_was_lost_is_waited_for_and_cleared_up(sandbox, arrives, made, task, tmp_path):
+    """One answer in twenty is lost: none stays unknown, nobody gets two messages, and the results file agrees."""
+    people = [f"+1555002{number:04}" for number in range(60)]
+    for lost in people[::20]:
+        sandbox.fail_next("drop_after", to=lost.lstrip("+"), path="/messages")
+    path = tmp_path / "results.jsonl"
+
+    report = made("broadcast", recipients=people, results_path=f"file://{path}").execute(task.context)
+
+    counts = {key: report[key] for key in ("accepted", "sent", "delivered", "unknown", "pending")}
+    assert counts == {"accepted": 60, "sent": 60, "delivered": 60, "unknown": 0, "pending": 0}
+    assert len({message["to"] for message in sandbox.messages}) == len(sandbox.messages) == 60
+    assert {line["status"] for line in lines(path)} == {"read"}
+    assert {line["message_id"] for line in lines(path)} == {message["id"] for message in sandbox.messages}
+
+
+def test_what_arrived_is_counted_in_airflow_s_metrics(sandbox, arrives, made, task, monkeypatch):
+    from airflow_provider_whatsapp._compat import Stats
+
+    counted = {}
+    monkeypatch.setattr(
+        Stats, "incr", lambda name, count=1, **_: counted.update({name: counted.get(name, 0) + count})
+    )
+    sandbox.recipient(TO[0].lstrip("+"), reaches="delivered")
+    sandbox.recipient(TO[1].lstrip("+"), error=131026)
+
+    made("template", max_failed=1).execute(task.context)
+
+    found = {name: count for name, count in counted.items() if name.startswith("whatsapp.")}
+    assert found == {"whatsapp.sent": 3, "whatsapp.delivered": 2, "whatsapp.read": 1, "whatsapp.failed": 1}
+
+
 def test_a_deferred_task_reports_what_has_arrived_by_then(sandbox, whatsapp_events, made, task):
     sandbox.recipient(TO[1].lstrip("+"), reaches="sent")
     left = deferred(made("broadcast", deferrable=True, wait_timeout="0:05:00"), task)
@@ -240,10 +276,6 @@ def test_who_is_pending_at_the_time_out_fails_a_task_that_says_so(sandbox, whats
 
     assert not failure.value.permanent, "a retry waits again"
     assert task.pushed["report"]["pending"] == 3
-
-
-def lines(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])

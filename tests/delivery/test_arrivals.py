@@ -1,0 +1,259 @@
+"""How far accepted messages got: which receipt speaks for whom, what a report counts, and whom a clear reaches."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from airflow_provider_whatsapp.client.resources.messages import SentMessage
+from airflow_provider_whatsapp.delivery import arrivals
+from airflow_provider_whatsapp.delivery.arrivals import Arrival, ArrivalReport, StoreArrivals, late_failures
+from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, LedgerError, Note, SourceChangedError, Try
+from airflow_provider_whatsapp.delivery.report import Outcome
+from airflow_provider_whatsapp.delivery.stores import MemoryStore
+from airflow_provider_whatsapp.events.kinds import Status
+from airflow_provider_whatsapp.events.store import EventStore
+
+HASH = "h" * 22
+TO = "15550001111"
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = EventStore.open(f"sqlite:///{tmp_path}/events.db")
+    made.create_or_upgrade()
+    yield made
+    made.close()
+
+
+def arrive(store, status, position=0, *, epoch=1, recipient=TO, verified=True, code=None):
+    none = dict.fromkeys(
+        ("recipient_user_id", "error_details", "price_category", "price_type", "price_model", "billable")
+    )
+    event = Status(
+        message_id=f"wamid.{position}.{epoch}",
+        status=status,
+        participant="",
+        account_id="1",
+        phone_number_id="2",
+        recipient=recipient,
+        occurred_at=datetime.now(UTC),
+        callback_data=f"awp1.{HASH}.{epoch}.{position}",
+        error_code=code,
+        error_title=None,
+        raw="{}",
+        **none,
+    )
+    store.write([([event], verified)])
+
+
+def sent(epoch=None, to=TO):
+    carried = None if epoch is None else f"awp1.{HASH}.{epoch}.0"
+    return Outcome(to, "sent", callback_data=carried)
+
+
+FOUND = {
+    "nothing": ([], {}, sent(), None),
+    "sent": ([("sent", {})], {}, sent(), "sent"),
+    "furthest": ([("delivered", {}), ("sent", {})], {}, sent(), "delivered"),
+    "failed-and-delivered": ([("failed", {}), ("delivered", {})], {}, sent(), "delivered"),
+    "another-position": ([("read", {"position": 1})], {}, sent(), None),
+    "another-person": ([("read", {"recipient": "15550009999"})], {}, sent(), None),
+    "nobody-named": ([("read", {"recipient": None})], {}, sent(), "read"),
+    "before-a-clear-to-everybody": ([("read", {"epoch": 1})], {"since": 2}, sent(), None),
+    "after-it": ([("read", {"epoch": 2})], {"since": 2}, sent(), "read"),
+    "failed-before-it-was-sent-again": ([("failed", {"epoch": 1})], {}, sent(epoch=3), None),
+    "delivered-before-it-was-sent-again": ([("delivered", {"epoch": 1})], {}, sent(epoch=3), "delivered"),
+    "failed-then-sent-again": ([("failed", {"epoch": 1}), ("sent", {"epoch": 3})], {}, sent(epoch=3), "sent"),
+}
+
+
+@pytest.mark.parametrize("case", FOUND)
+def test_which_receipt_speaks_for_a_message(store, case):
+    receipts, options, outcome, status = FOUND[case]
+    for word, fields in receipts:
+        arrive(store, word, **fields)
+
+    found = StoreArrivals(store, HASH, options.get("since", 0)).find(outcome, 0)
+
+    assert (found and found.status) == status
+
+
+def test_positions_without_a_receipt_are_passed_by(store):
+    for position in (1, 4):
+        arrive(store, "delivered", position)
+    known = StoreArrivals(store, HASH, 0)
+
+    assert [position for position in range(6) if known.find(sent(), position)] == [1, 4]
+
+
+def test_late_failures_are_the_signed_ones_that_nothing_later_denies(store):
+    arrive(store, "failed", 0, code=131047)
+    arrive(store, "failed", 1, verified=False)
+    arrive(store, "failed", 2)
+    arrive(store, "delivered", 2)
+    arrive(store, "failed", 3, epoch=1)
+    arrive(store, "sent", 3, epoch=2)
+    arrive(store, "sent", 4)
+    arrive(store, "failed", 5, epoch=4, code=131026)
+
+    found = list(late_failures(store, HASH, 0))
+
+    assert [(position, epoch, note.facts["code"]) for position, epoch, note in found] == [
+        (0, 1, 131047),
+        (5, 4, 131026),
+    ]
+    assert {(note.status, note.again) for _, _, note in found} == {("failed", False)}
+    assert [position for position, _, _ in late_failures(store, HASH, 2)] == [5]
+
+
+def message(message_id):
+    return SentMessage(message_id=message_id, wa_id=None, to=TO)
+
+
+class Known:
+    """Arrivals by position."""
+
+    def __init__(self, **found):
+        self.found = {int(name[1:]): each for name, each in found.items()}
+
+    def find(self, outcome, position):
+        return self.found.get(position)
+
+
+def test_what_a_report_counts():
+    error = arrivals._of_history("(#131026) no")
+    known = Known(
+        p0=Arrival("sent", "a"),
+        p1=Arrival("delivered", "b"),
+        p2=Arrival("read", "c"),
+        p3=Arrival("failed", "d", error),
+        p5=Arrival("read", "f"),
+        p6=Arrival("failed", "g", error, clears_up=False),
+        p7=Arrival("failed", "h", error),
+    )
+    report = ArrivalReport(arrivals=known)
+    outcomes = ["sent"] * 5 + ["unknown"] * 4 + ["skipped", "failed"]
+    for position, status in enumerate(outcomes):
+        own = message(f"m{position}") if status == "sent" else None
+        report.add(Outcome(f"1555000000{position}", status, sent=own), position)
+
+    row = report.to_dict()
+    results = row.pop("results")
+    assert row == {
+        "total": 11,
+        "sent": 5,
+        "failed": 3,
+        "unknown": 2,
+        "skipped": 1,
+        "accepted": 7,
+        "delivered": 3,
+        "read": 2,
+        "pending": 2,
+    }
+    words = ["sent", "delivered", "read", "failed", "sent", "read", "unknown", "failed", "unknown"]
+    assert [each["status"] for each in results] == [*words, "skipped", "failed"]
+    assert results[5]["message_id"] == "f", "the receipt names the message whose answer was lost"
+    assert (report.awaited, report.unsettled, report.late_count) == (9, 4, 2)
+    assert report.named(lambda to: to[-1]).startswith("Not delivered to 3, 7: WhatsApp accepted")
+
+
+def test_many_who_got_nothing_are_counted_and_some_named():
+    error = arrivals._of_history(None)
+    report = ArrivalReport(arrivals=Known(**{f"p{n}": Arrival("failed", "x", error) for n in range(15)}))
+    for position in range(15):
+        report.add(Outcome(f"155500000{position:02}", "sent"), position)
+
+    said = report.named(lambda to: to[-2:])
+    assert said.startswith("Not delivered to 00, 01, 02, 03, 04, 05, 06, 07, 08, 09 and 5 more: ")
+
+
+def test_messages_without_an_id_are_not_waited_for_where_only_ids_are_known():
+    report = ArrivalReport(arrivals=Known(), by_id=True)
+    report.add(Outcome(TO, "sent", sent=message("m")), 0)
+    report.add(Outcome(TO, "unknown"), 1)
+
+    assert (report.awaited, report.unsettled, report.ids) == (1, 1, ["m"])
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [("(#131047) Re-engagement", 131047), ("(#x) no", None), ("gone", None), (None, None), ("(#) ", None)],
+    ids=["code", "word", "text", "nothing", "empty"],
+)
+def test_the_history_s_words_for_an_error(said, code):
+    error = arrivals._of_history(said)
+
+    assert (error.code, error.permanent) == (code, True)
+
+
+def test_the_history_does_not_know_a_message_yet_or_says_deleted():
+    from airflow_provider_whatsapp.client.errors import NotFoundError
+
+    def status_of(message_id):
+        if message_id == "new":
+            raise NotFoundError("unknown")
+        return {"status": message_id, "error": None}
+
+    found = arrivals.arrivals_in_history(status_of, ["new", "deleted", "read"])
+
+    assert {name: each.status for name, each in found.items()} == {"deleted": "failed", "read": "read"}
+
+
+def ledger(store, begin=True, number=1, max_tries=0, total=4):
+    made = Ledger(store)
+    if begin:
+        made.begin(Job("list", "message", total), Try(number, max_tries))
+    return made
+
+
+def after_sending(store):
+    """Return the ledger of a later try: 0 and 1 were sent to, 2 is unknown, 3 was sent to again in another epoch."""
+    first = ledger(store)
+    first.claim((position, "") for position in range(4))
+    first.record(0, Note("sent"))
+    first.record(1, Note("sent"))
+    first.record(3, Note("failed", again=True))
+    first.flush()
+    second = ledger(store, number=2)
+    second.claim([(3, "")])
+    second.record(3, Note("sent"))
+    second.finish("failed")
+    return ledger(store, number=3, max_tries=3)
+
+
+def test_a_late_failure_is_noted_where_nothing_newer_is_known():
+    store = MemoryStore()
+    third = after_sending(store)
+    why = Note("failed", {"code": 131047})
+
+    noted = [position for position in range(4) if third.note_failure(position, 1, why)]
+
+    assert noted == [0, 1], "2 is in doubt, and 3 was sent to again"
+    assert third.note_failure(3, 2, why)
+    assert (third.sent, third.look_up(0)) == (0, why)
+    third.flush()
+    assert ledger(store, number=4, max_tries=3).look_up(1) == why
+
+
+def test_a_ledger_is_opened_again_only_for_the_same_list():
+    store = MemoryStore()
+    after_sending(store)
+    again = ledger(store, begin=False)
+
+    again.reopen("list")
+    assert (again.sent, again.since) == (3, 1)
+    with pytest.raises(SourceChangedError, match="the list of recipients is not the one"):
+        ledger(store, begin=False).reopen("another")
+    with pytest.raises(LedgerError, match="another took over"):
+        ledger(MemoryStore(), begin=False).reopen("list")
+
+
+def test_a_clear_to_everybody_begins_a_new_count():
+    store = MemoryStore()
+    ledger(store).flush()
+    made = Ledger(store)
+
+    assert made.begin(Job("list", "message", 4), Try(2, 2), resend_on_clear=True) == "fresh"
+    assert made.since == made.epoch == 2
