@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from tests.airflow.browse_walk import assert_an_alert_is_muted_by_hand, assert_browse_shows_the_run
 from tests.airflow.running import refusal
 from tests.sandbox.test_browser import CHROMIUM, OPTIONS
 
@@ -129,6 +130,7 @@ def test_the_tab_shows_what_a_run_has_sent(run, sandbox, whatsapp_events, api_se
     assert_shows_the_message(sandbox, tab)
     assert_shows_templates_and_alerts(tab)
     assert_is_for_those_who_may_see_the_dag(site, tab, dag_run.run_id)
+    assert_browse_shows_the_run(site, DAG, words)
     if CHROMIUM:  # the gate names it, and then it has to be there
         assert_it_is_in_airflow_s_own_page(site, dag_run.run_id)
 
@@ -201,4 +203,5 @@ def assert_it_is_in_airflow_s_own_page(site, run_id):
         frame.get_by_label("Outcome").select_option("failed")
         expect(frame.get_by_text("1 of 120 listed.")).to_be_visible(timeout=30_000)
         assert problems == []
+        assert_an_alert_is_muted_by_hand(browser, site, expect, f"{DAG}.alerted")
         browser.close()

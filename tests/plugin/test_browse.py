@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import re
 import socket
@@ -233,41 +235,64 @@ class TestHealth:
 
 
 class Silent:
-    """A gateway that takes connections and never answers."""
+    """A gateway that takes connections and never answers, until it is closed."""
 
     def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.host = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.taken, self.open = threading.Event(), []
+        threading.Thread(target=self.take, daemon=True).start()
+
+    def take(self):
+        with contextlib.suppress(OSError):
+            while True:
+                self.open.append(self.listener.accept()[0])
+                self.taken.set()
+
+    def close(self):
+        for each in (self.listener, *self.open):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
 
 
-def test_a_gateway_that_never_answers_holds_up_nothing_but_its_own_sheet(
+def test_a_gateway_that_never_answers_holds_up_nothing_but_its_own_sheets(
     look, app, airflow_users, sandbox, change_connection, monkeypatch
 ):
-    from fastapi.testclient import TestClient
+    import httpx
 
     from airflow_provider_whatsapp.plugin import connections, sources
 
     silent = Silent()
     change_connection(host=silent.host)
-    monkeypatch.setattr(sources, "WAIT", 0.3)
-    monkeypatch.setattr(connections, "SECONDS", 2.0)
-    said = {}
-    threads = [
-        threading.Thread(target=lambda sheet=sheet: said.update({sheet: look(f"browse/{sheet}", "op")}))
-        for sheet in ("templates", "health") * 4
-    ]
+    monkeypatch.setattr(sources, "WAIT", 90.0)
+    monkeypatch.setattr(connections, "SECONDS", 90.0)
     app.add_api_route("/health", lambda: "alive")
-    client = TestClient(app)
-    for thread in threads:
-        thread.start()
-    try:
-        assert client.get("/health").json() == "alive"
-        assert look("browse/alerts", "op").status_code == 200
-    finally:
-        for thread in threads:
-            thread.join()
-        silent.listener.close()
-    assert all("no answer within" in answer.text for answer in said.values())
+    cookies, sheets = {"_token": airflow_users("op")}, ["templates", "health"] * 10
+
+    async def walk():
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://a.example", cookies=cookies
+        ) as client:
+
+            def page(sheet):
+                return client.get(f"/airflow/whatsapp/browse/{sheet}", timeout=None)
+
+            slow = [asyncio.create_task(page(sheet)) for sheet in sheets]
+            assert await asyncio.to_thread(silent.taken.wait, 30)
+            others = [await client.get("/health"), await page("alerts"), await page("deliveries")]
+            waiting = [not each.done() for each in slow]
+            silent.close()
+            return others, waiting, await asyncio.gather(*slow)
+
+    others, waiting, slow = asyncio.run(walk())
+
+    assert [each.status_code for each in others] == [200, 200, 200]
+    assert all(waiting)
+    for sheet, answer in zip(sheets, slow, strict=True):
+        assert answer.status_code == 200
+        assert ("note bad" if sheet == "templates" else "chip failed") in answer.text
 
 
 NOW_FAILURE = {"cooldown": 300.0, "run": "r1", "token": "me"}
