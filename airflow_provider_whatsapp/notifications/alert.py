@@ -86,6 +86,8 @@ class Alert:
         self._token = uuid.uuid4().hex[:12]
         self._bounded = bounded
         self._routes: dict[str, list[str]] | None = None
+        self.reached_nobody = True
+        """Whether it certainly has not left for anybody; nobody suppressed it, and nobody else tells of it."""
 
     def steps(self) -> Generator[float, None, None]:
         """
@@ -107,6 +109,7 @@ class Alert:
         elif self._failed:
             _count("held", 1)
             logger.info("WhatsApp: suppressed, for the same was told less than %g s ago", self._is.cooldown)
+        self.reached_nobody = told.failed and not told.doubtful
         if decision is not None and decision.waits and not told.failed:
             summary = yield from self._summarise(decision.record.waits_until)
         for error in (*told.errors, *summary.errors):

@@ -54,8 +54,8 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
     Contexts differ: after a lost worker there is no ``exception``, for a DAG perhaps no ``ti``. A name that is missing
     is a dash in what is sent.
 
-    As a callback it raises nothing: what goes wrong is one line at level error, and counted in the metric
-    ``whatsapp.alerts.failed`` beside ``whatsapp.alerts.sent`` (people told) and ``whatsapp.alerts.held``.
+    As a callback it raises nothing, unless it is ``strict``: what goes wrong is one line at level error, and counted in
+    the metric ``whatsapp.alerts.failed`` beside ``whatsapp.alerts.sent`` (people told) and ``whatsapp.alerts.held``.
 
     :param to: One recipient or a list; may be left out where there are ``routes``. (templated)
     :param template_name: Name of an approved template. (templated)
@@ -81,6 +81,8 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
     :param gap: Seconds between two messages to one person, whatever they are about; 0: none. WhatsApp wants six, the
         network's jitter some more.
     :param recovery: Send only at a success that follows told failures; for ``on_success_callback``.
+    :param strict: Raise where the message certainly reached nobody: in ``notifiers=`` of a human-in-the-loop operator,
+        which would wait for an answer in silence otherwise. It is for synchronous callbacks.
     :param callback_data: Up to 512 characters that Meta repeats in every status of the alert's messages; None: a mark
         of this package's for each of them. (templated)
     :param maton_conn_id: The Airflow connection. (templated)
@@ -126,6 +128,7 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
         roll_up: float = 10.0,
         gap: float = 6.5,
         recovery: bool = False,
+        strict: bool = False,
         callback_data: str | None = None,
         maton_conn_id: str = "maton_whatsapp_default",
         phone_number_id: str | None = None,
@@ -153,6 +156,8 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
         self.roll_up = roll_up
         self.gap = gap
         self.recovery = recovery
+        self.strict = strict
+        self._reached_nobody = True
         self.callback_data = callback_data
         self.maton_conn_id = maton_conn_id
         self.phone_number_id = phone_number_id
@@ -175,7 +180,9 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
             self._fill_in(context)
             self.notify(context)
         except Exception as error:
-            self._log_failure(error)
+            line = self._log_failure(error)
+            if self.strict and self._reached_nobody:
+                raise _as_task_failure(error, line) from None
 
     async def _atell(self) -> str:
         # Airflow writes the arguments of a callback that raises, numbers and all, into the triggerer's log; what is
@@ -256,8 +263,11 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
         store, behind = self._stores(context)
         bounded = in_daemon if can_give_up_asking() else directly
         alert = Alert(self, context, self._hook(patience), store, patience, behind=behind, bounded=bounded)
-        for pause in alert.steps():
-            time.sleep(pause)
+        try:
+            for pause in alert.steps():
+                time.sleep(pause)
+        finally:
+            self._reached_nobody = alert.reached_nobody
 
     async def async_notify(self, context: Context) -> None:
         """
@@ -314,3 +324,12 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
 def _memory_pool() -> ThreadPoolExecutor:
     """Return threads of their own: those that wait for what alerts remember must not take each other's."""
     return ThreadPoolExecutor(8, thread_name_prefix="whatsapp-alert-memory")
+
+
+def _as_task_failure(error: Exception, line: str) -> Exception:
+    """Return the error that ends the task which asked, without the error's own traceback: it may quote numbers."""
+    from airflow_provider_whatsapp._compat import AirflowFailException
+    from airflow_provider_whatsapp.client.errors import WhatsAppError
+
+    permanent = getattr(error, "permanent", False)
+    return AirflowFailException(line) if permanent else WhatsAppError(line, permanent=False)
