@@ -319,3 +319,34 @@ def test_parts_are_read_a_second_time_only_for_those_who_were_sent_to_earlier(tm
     assert opened == [whole]
     found = [json.loads(raw) for raw in result_parts.merged([bare, whole])]
     assert [(each["n"], each.get("earlier", False)) for each in found] == [(0, False), (1, True)]
+
+
+def test_what_a_delivery_report_has_written_outlives_a_retry_that_only_knows_that_it_was_sent(tmp_path):
+    line = {"format": "whatsapp-results/1", "to": "1", "given": "1", "where": ""}
+    base, part = tmp_path / "results.jsonl", tmp_path / "0002.jsonl"
+    told = ["delivered", "read", "failed", "sent"]
+    base.write_text(
+        "".join(
+            json.dumps({**line, "n": n, "status": status, "message_id": f"wamid.{n}"}) + "\n"
+            for n, status in enumerate(told)
+        )
+    )
+    part.write_text(
+        "".join(json.dumps({**line, "n": n, "status": "sent", "earlier": True}) + "\n" for n in range(5))
+    )
+
+    found = {line["n"]: line for line in map(json.loads, result_parts.merged([part], base))}
+
+    assert [found[n]["status"] for n in range(5)] == [*told, "sent"]
+    assert [found[n].get("message_id") for n in range(5)] == [f"wamid.{n}" for n in range(4)] + [None]
+
+
+def test_a_refusal_of_an_earlier_try_does_not_hide_that_it_was_sent_since(tmp_path):
+    line = {"format": "whatsapp-results/1", "to": "1", "given": "1", "where": "", "n": 0}
+    base, part = tmp_path / "results.jsonl", tmp_path / "0002.jsonl"
+    base.write_text(json.dumps({**line, "status": "failed", "error": {"code": 131056}}) + "\n")
+    part.write_text(json.dumps({**line, "status": "sent", "earlier": True}) + "\n")
+
+    (found,) = map(json.loads, result_parts.merged([part], base))
+
+    assert (found["status"], found["earlier"]) == ("sent", True)

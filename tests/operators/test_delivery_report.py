@@ -219,6 +219,57 @@ def test_messages_with_callback_data_of_one_s_own_are_found_by_their_ids(
     assert report().execute(context("arrived"))["read"] == 4
 
 
+def test_whose_ids_were_lost_with_an_earlier_try_are_found_by_their_send(
+    sandbox, whatsapp_events, people, send, report, tmp_path
+):
+    send("send", people)
+    (tmp_path / "results.jsonl").unlink()
+    send("send", people)
+    assert all(line["earlier"] and "message_id" not in line for line in lines(tmp_path))
+    whatsapp_events.deliver(60)
+
+    found = report().execute(context("arrived"))
+
+    assert (found["read"], found["failed"], len(sandbox.messages)) == (4, 2, 8)
+    assert {line["message_id"] for line in lines(tmp_path)} == {each["id"] for each in sandbox.messages}
+
+
+def test_a_file_in_an_object_store_is_read_and_written(sandbox, whatsapp_events, people, send, report):
+    import fsspec
+    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk.io import attach
+
+    attach("memory", fs=fsspec.filesystem("memory"))
+    path = ObjectStoragePath("memory://bucket/invited/results.jsonl")
+    send("send", people, results_path=str(path))
+    whatsapp_events.deliver(60)
+
+    found = report(results_path=str(path)).execute(context("arrived"))
+
+    statuses = [json.loads(line)["status"] for line in path.read_bytes().splitlines()]
+    assert Counter(statuses) == {"read": 4, "failed": 2, "sent": 1, "delivered": 1}
+    assert (found["read"], found["results_path"]) == (4, str(path))
+    path.unlink()
+
+
+def test_what_a_killed_task_has_left_is_read_with_its_file(
+    sandbox, whatsapp_events, people, send, report, tmp_path
+):
+    send("send", people)
+    own = lines(tmp_path)
+    (tmp_path / "results.jsonl").unlink()
+    left = tmp_path / "results.jsonl.0a1b2c.parts"
+    left.mkdir()
+    head = {"format": "whatsapp-results-part/1", "total": 8, "resumed": False}
+    (left / "0001-0001-000000-aa.jsonl").write_text(
+        "".join(json.dumps(line) + "\n" for line in [head, *own[:5]])
+    )
+    whatsapp_events.deliver(60)
+
+    assert report().execute(context("arrived"))["total"] == 5
+    assert len(lines(tmp_path)) == 5
+
+
 BAD = {
     "a wait below a minute": ({"wait_timeout": 30}, "wait_timeout"),
     "an unknown status": ({"wait_for": "arrived"}, "wait_for"),

@@ -92,7 +92,10 @@ def test_no_unknown_is_left_of_a_broadcast_and_nobody_is_sent_to_twice(sandbox, 
 
 
 @pytest.mark.parametrize("window", ["open", "closed"])
-def test_a_single_message_whose_answer_was_lost_is_cleared_up_by_a_retry(sandbox, received, tmp_path, window):
+def test_a_single_message_whose_answer_was_lost_is_cleared_up_by_a_retry(
+    sandbox, received, tmp_path, window, caplog
+):
+    caplog.set_level("INFO")
     if window == "open":
         sandbox.reply("+15550001111", "Hello")
     sandbox.fail_next("drop_after", path="/messages")
@@ -108,6 +111,8 @@ def test_a_single_message_whose_answer_was_lost_is_cleared_up_by_a_retry(sandbox
     else:
         (result,) = text(tmp_path).execute(context(2))["results"]
         assert result["message_id"] == sandbox.messages[-1]["id"]
+    accepted = int(window == "open")
+    assert f"an earlier try lost: WhatsApp accepted {accepted}, {1 - accepted} failed." in caplog.text
     assert len(sandbox.messages) == 1
 
 
