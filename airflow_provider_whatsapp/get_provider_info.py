@@ -247,6 +247,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": integration,
                 "python-modules": [
+                    f"{package}.triggers.delivery",
                     f"{package}.triggers.health",
                     f"{package}.triggers.inbound",
                     f"{package}.triggers.messages",

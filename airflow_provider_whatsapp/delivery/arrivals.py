@@ -288,6 +288,12 @@ class ArrivalReport(Report):
         """How many were sent to, have not failed, and are not known to have got as far as is waited for."""
         return max(0, self.count("sent") - (self.steps[self.wait_for] if self.wait_for != "accepted" else 0))
 
+    @property
+    def metrics(self) -> dict[str, int]:
+        """What the end of a wait adds to the metrics ``whatsapp.<name>``."""
+        far = {step: self.steps[step] for step in STEPS[2:]}
+        return far | {"pending": self.pending, "failed": self.late_count}
+
     def summary(self) -> str:
         """Return the counts in words."""
         far = [f"{self.steps[step]} {step}" for step in STEPS[2:]]

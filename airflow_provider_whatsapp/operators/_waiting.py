@@ -365,8 +365,7 @@ class WaitsForDelivery(BaseOperator):
     def _say_what_arrived(self, report: ArrivalReport) -> None:
         from airflow_provider_whatsapp._compat import Stats
 
-        counts = {name: report.steps[name] for name in ("delivered", "read")}
-        for name, count in (*counts.items(), ("pending", report.pending), ("failed", report.late_count)):
+        for name, count in report.metrics.items():
             if count:
                 Stats.incr(f"whatsapp.{name}", count)
         named = report.named(self._show)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import airflow_provider_whatsapp
+from airflow_provider_whatsapp.delivery.arrivals import ArrivalReport
 from airflow_provider_whatsapp.delivery.progress import Progress
 from airflow_provider_whatsapp.events.parse import parse
 from airflow_provider_whatsapp.events.store import EventStore
@@ -65,6 +66,7 @@ def test_every_metric_is_in_the_reference():
     assert set(re.findall(r"^\| `(whatsapp\.[\w.]+)`", page, re.MULTILINE)) == {
         "whatsapp.rate",
         *(f"whatsapp.{status}" for status in told[0]),
+        *(f"whatsapp.{name}" for name in ArrivalReport().metrics),
         *(f"whatsapp.alerts.{what}" for what in counted),
     }
 
