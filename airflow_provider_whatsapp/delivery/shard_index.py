@@ -260,13 +260,15 @@ class ShardIndex:
         :param shard: The shard, which needs it no more.
         :raises OSError: It cannot be deleted.
         """
-        parts = [name for name in self._names() if name.endswith(".jsonl")]
+        names = self._names()
+        parts = [name for name in names if name.endswith(".jsonl")]
         own = [name for name in parts if name.endswith(f"-{shard}.jsonl")]
-        rest = [HEAD, BEGUN, CLAIM] if own == parts else []
+        # With the last one also what a killed survey has left half-written: the folder is the index's alone.
+        rest = [name for name in names if name not in parts] if own == parts else []
         for name in [*own, *rest]:
             with contextlib.suppress(FileNotFoundError):
                 (self.folder / name).unlink()
-        if rest and self._local is not None:
+        if own == parts and self._local is not None:
             with contextlib.suppress(FileNotFoundError):
                 self._local.rmdir()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import signal
 import threading
 from collections import Counter
 from itertools import count
@@ -420,6 +421,41 @@ def test_a_survey_whose_process_was_killed_is_taken_over(index):
     assert STALE < world.now < STALE + 5 * POLL
     assert index.has_part(head, 1)
     assert index.source.opened == 1
+    for shard in range(3):
+        index.clean(shard)
+    assert not index.folder.exists()
+
+
+@pytest.mark.parametrize("beats", [1, 3])
+def test_a_survey_that_is_killed_in_the_middle_leaves_nothing_that_stays(tmp_path, beats):
+    """By ``kill -9``: while it reads the list, and while it writes the second part."""
+    path = people(tmp_path / "people.csv")
+    index = index_of(path, tmp_path / "index")
+    pid = os.fork()
+    if pid == 0:
+        left = iter(range(beats - 1))
+
+        def beat():
+            if next(left, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        survey = SharedSurvey(index)
+        survey._beat = beat
+        survey.build()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    (index.folder / "0123456789abcdef-1.jsonl.0123.new").write_bytes(b"half a pa")
+    assert index.load() is None
+    assert SharedSurvey(index).is_claimed()
+
+    world = World()
+    head = SharedSurvey(index, sleep=world.sleep, clock=world.clock).head()
+
+    rows = [
+        row.to
+        for shard in range(3)
+        for row in Recipients(path, **OPTIONS, part=lambda shard=shard: index.rows(head, shard))
+    ]
+    assert sorted(rows) == [f"1555{n:07}" for n in range(200)]
     for shard in range(3):
         index.clean(shard)
     assert not index.folder.exists()
