@@ -12,16 +12,26 @@ import pytest
 import requests
 
 from airflow_provider_whatsapp import cli
+from airflow_provider_whatsapp.events import tables
+from airflow_provider_whatsapp.events.store import EventStore
 from tests.campaigns.receiver_kills import play
-from tests.events.bodies import SECRET, signed, status, statuses
+from tests.events.bodies import SECRET, T0, body, change, signed, status, statuses, text
+from tests.events.test_store import rows, write
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("WHATSAPP_EVENTS_URL", "WHATSAPP_VERIFY_TOKEN", "WHATSAPP_APP_SECRET", "WHATSAPP_PATH_SECRET")
+NAMES += ("WHATSAPP_OPT_OUT_WORDS",)
 
 
 def test_it_starts_without_airflow_stores_and_ends_cleanly(tmp_path):
+    """It looks through what it finds for opt-outs by its words, and takes those of new replies."""
     env = {**os.environ, "WHATSAPP_APP_SECRET": SECRET, "WHATSAPP_VERIFY_TOKEN": "token"}
     env["WHATSAPP_EVENTS_URL"] = f"sqlite:///{tmp_path}/events.db"
+    env["WHATSAPP_OPT_OUT_WORDS"] = str(tmp_path / "words.json")
+    (tmp_path / "words.json").write_text('{"all": ["raus"]}')
+    store = EventStore.open(env["WHATSAPP_EVENTS_URL"])
+    store.create_or_upgrade()
+    write(store, body(change(messages=[text("wamid.R", "Raus!", T0, "15550100001")])))
     code = (
         "import sys, runpy\n"
         "class Nothing:\n"
@@ -39,12 +49,17 @@ def test_it_starts_without_airflow_stores_and_ends_cleanly(tmp_path):
         content = statuses(status("wamid.A"))
         answer = requests.post(f"{url}/webhook", data=content, headers=signed(content), timeout=30)
         assert answer.status_code == 200
+        content = body(change(messages=[text("wamid.S", "raus", T0, "15550100002"), text("wamid.T", "STOP")]))
+        assert requests.post(url, data=content, headers=signed(content), timeout=30).status_code == 200
         process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=30)[1]
     finally:
         process.kill()
     assert process.returncode == 0
-    (line,) = said.splitlines()
+    words, line, _ = said.splitlines()
+    assert words.endswith("The opt-out words are other ones: 1 messages that are stored hold one")
+    assert [row["contact"] for row in rows(store, tables.opt_outs)] == ["15550100001", "15550100002"]
+    store.close()
     assert line.endswith("1 statuses, 0 messages, 0 other events")
     assert " INFO Stored 1 deliveries in " in line
 
@@ -60,8 +75,12 @@ def test_it_starts_without_airflow_stores_and_ends_cleanly(tmp_path):
             ["--database", "sqlite:////nowhere/at/all.db", "--verify-token", "t", "--app-secret", "s"],
             "does not answer",
         ),
+        (
+            ["--database", "sqlite://", "--opt-out-words", "/nowhere/words.json"],
+            "cannot be read from words.json",
+        ),
     ],
-    ids=["database", "token", "secret", "memory", "folder"],
+    ids=["database", "token", "secret", "memory", "folder", "words"],
 )
 def test_what_is_missing_is_said_before_it_listens(monkeypatch, capsys, arguments, complaint):
     for name in NAMES:
