@@ -39,6 +39,7 @@ BENCHMARKS: list[tuple[str, int, list[str], list[str]]] = [
     ("import_time", 1, [], []),
     ("upload_memory", 1, [], []),
     ("broadcast_memory", 1, [], ["--sizes", "100", "1000", "10000"]),
+    ("delivery_report", 1, [], ["--rows", "5000"]),
     ("shards", 1, [], ["--count", "50000", "--shards", "16"]),
     ("broadcast_rate", 1, [], ["--quick"]),
     ("analytics", 1, [], ["--people", "10000", "--days", "10"]),
