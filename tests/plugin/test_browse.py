@@ -13,10 +13,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from airflow_provider_whatsapp.events.parse import parse
 from airflow_provider_whatsapp.notifications import throttle
 from airflow_provider_whatsapp.notifications.memory import Memory
 from airflow_provider_whatsapp.notifications.records import Sending
+from tests.events.bodies import body
 from tests.events.test_daily import fill, receipt, send
+from tests.plugin.test_browse_data import status_update
 
 SAME = {"sec_fetch_site": "same-origin", "origin": "http://airflow.example"}
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -187,6 +190,18 @@ class TestTemplates:
         assert '<span class="chip paused">PAUSED</span>' in page
         assert "Paused until" not in page  # no webhook has said
         assert page.count('<article class="template">') >= 3
+
+    def test_a_pause_ends_when_the_signed_webhook_says(self, look, sandbox, store):
+        sandbox.templates.create("slow", body="Text")
+        sandbox.templates.pause("slow")
+        account = sandbox.connection["extra"]["waba_id"]
+        change = status_update("PAUSED", "FIRST_PAUSE", message_template_name="slow")
+        store.write([(parse(body(change, account=account)), True)])
+        page = look("browse/templates", "op").text
+
+        until = re.search(r"Paused until (.{19}) UTC", page)[1]
+        left = datetime.fromisoformat(f"{until}+00:00") - datetime.now(UTC)
+        assert timedelta(hours=2, minutes=50) < left <= timedelta(hours=3)
 
     @pytest.mark.parametrize(
         ("query", "found"),
