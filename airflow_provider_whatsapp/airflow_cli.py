@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import argparse
 
     from airflow_provider_whatsapp.client.config import ClientConfig
+    from airflow_provider_whatsapp.client.redis_server import RedisServer
 
 
 def get_cli_commands() -> list[Any]:
@@ -181,4 +182,23 @@ def _config(given: argparse.Namespace) -> ClientConfig:
         raise ConfigurationError(msg, advice=advice) from error
     extra = read_extra(conn_id, found.extra)
     host = given.host or found.host
-    return with_options(client_config(conn_id, password=found.password, host=host, extra=extra), given)
+    config = client_config(conn_id, password=found.password, host=host, extra=extra, find_redis=_redis_server)
+    return with_options(config, given)
+
+
+def _redis_server(conn_id: str) -> RedisServer:
+    from airflow.models.connection import Connection
+
+    from airflow_provider_whatsapp.client.connection import read_extra
+    from airflow_provider_whatsapp.client.redis_server import redis_server
+
+    found = Connection.get_connection_from_secrets(conn_id)
+    return redis_server(
+        conn_id,
+        conn_type=found.conn_type,
+        host=found.host,
+        port=found.port,
+        login=found.login,
+        password=found.password,
+        extra=read_extra(conn_id, found.extra),
+    )

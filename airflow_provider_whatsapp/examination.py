@@ -91,7 +91,9 @@ class Examination:
             yield finding
 
     def _checks(self) -> tuple[tuple[str, str | None, Callable[[], str]], ...]:
+        paced = (("pacing", None, self._pacing),) if self.client.config.pace_redis else ()
         return (
+            *paced,
             ("key", None, self._key),
             ("Maton connection", "key", self._connection),
             ("number", "Maton connection", self._number),
@@ -105,6 +107,20 @@ class Examination:
     def _key(self) -> str:
         self._active = self.client.connections.list(status="ACTIVE")
         return f"Maton accepts the key at {self.client.config.control_url}."
+
+    def _pacing(self) -> str:
+        from airflow_provider_whatsapp.client.redis_slots import RedisAwayError, Slots
+
+        server = self.client.config.pace_redis
+        assert server is not None  # noqa: S101  (the check is made where there is one)
+        try:
+            Slots(server, "doctor", 1).look()
+        except RedisAwayError as error:
+            raise ConfigurationError(
+                f"Redis at {server.name}, which pace_redis names, does not answer ({error})",
+                advice="Check its host, its port and the network; machines go at pace_share meanwhile.",
+            ) from None
+        return f"Redis at {server.name} paces all machines."
 
     def _connection(self) -> str:
         wanted = self.client.config.connection_id

@@ -54,6 +54,17 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
         "description": "Empty: 10, as Maton allows per account. 0: no limit.",
         "schema": {"type": ["number", "null"], "minimum": 0},
     },
+    "pace_redis": {
+        "label": "Redis that paces all machines",
+        "description": "redis://host:6379/0 without a password, or the ID of a connection of type redis. Empty: each "
+        "machine paces itself.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "pace_share": {
+        "label": "Share while Redis is away",
+        "description": "The part of the rate that a machine takes by itself then; empty: 0.1.",
+        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
+    },
     "timeout": {
         "label": "Timeout (seconds)",
         "description": "To connect, and for the whole answer. Empty: [5, 30].",

@@ -11,6 +11,7 @@ from airflow_provider_whatsapp.cli import main
 from airflow_provider_whatsapp.client.config import ClientConfig
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 from airflow_provider_whatsapp.examination import Examination, _finding
+from tests.redis_server import RedisProcess, need_redis
 
 TO = "+15550001111"
 LATENCY, PACE = 0.2, 0.1
@@ -54,6 +55,23 @@ def test_one_line_for_each_check(doctor, sandbox):
         "SKIPPED",
         "give --to with the number of your own phone to send hello_world there.",
     )
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_redis_that_paces_has_a_line(doctor, change_connection, there):
+    need_redis()
+    process = RedisProcess()
+    try:
+        change_connection(extra={"pace_redis": process.url})
+        if not there:
+            process.kill()
+        status, lines = doctor()
+    finally:
+        process.kill()
+
+    assert lines["pacing"][0] == ("OK" if there else "FAIL")
+    assert f"127.0.0.1:{process.port}" in lines["pacing"][1]
+    assert status == int(not there)
 
 
 def test_a_terminal_gets_colours_and_what_is_being_checked(sandbox, capsys, monkeypatch):

@@ -17,6 +17,8 @@ from airflow_provider_whatsapp.client.masking import Cleaner
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow_provider_whatsapp.client.redis_server import RedisServer
+
 DATA_HOST = "https://gateway.maton.ai"
 CONTROL_HOST = "https://ctrl.maton.ai"
 
@@ -26,6 +28,8 @@ GRAPHS_APP = "app"
 DEFAULT_API_VERSION = "v25.0"
 DEFAULT_RATE_LIMIT = 10.0
 """Requests per second that Maton allows one account, over all its apps and connections."""
+DEFAULT_PACE_SHARE = 0.1
+"""Part of the rate that a machine takes by itself while Redis is away: ten machines then keep the limit."""
 DEFAULT_TIMEOUT = (5.0, 30.0)
 DEFAULT_MAX_RETRIES = 4
 MAX_RATE_LIMIT = 10_000.0
@@ -59,6 +63,9 @@ class ClientConfig:
     :param verify: True, a path to a CA bundle, or False for no TLS verification.
     :param plus_prefix: Send numbers with ``+``. Without it Meta may put the sender's own country code in front.
     :param default_country: ISO code of the country whose national numbers are read, ``"BR"`` say; None: none are.
+    :param pace_redis: The Redis by which all machines that name it share the account's rate; None: the processes of
+        one machine share it.
+    :param pace_share: The part of the rate that a machine takes by itself while Redis is away.
     :raises ConfigurationError: A value is missing or malformed.
     """
 
@@ -76,6 +83,8 @@ class ClientConfig:
     verify: bool | str = True
     plus_prefix: bool = True
     default_country: str | None = None
+    pace_redis: RedisServer | None = field(default=None, repr=False)
+    pace_share: float = DEFAULT_PACE_SHARE
 
     def __post_init__(self) -> None:
         _check_key(self.api_key)
@@ -109,6 +118,11 @@ class ClientConfig:
         if not 0 <= self.max_retries <= MAX_RETRIES:
             msg = f"max_retries {self.max_retries!r} is not from 0 to {MAX_RETRIES}"
             raise ConfigurationError(msg, advice="Use 0 for no retries.")
+        if not 0 < self.pace_share <= 1:
+            msg = f"pace_share {self.pace_share!r} is not a share of the rate, over 0 and up to 1"
+            raise ConfigurationError(
+                msg, advice="Use 1 divided by the number of machines, or leave it empty for 0.1."
+            )
         if not all(0 < seconds <= MAX_TIMEOUT for seconds in self.timeout):
             msg = f"timeout {self.timeout!r} is not two numbers of seconds, over 0 and up to {MAX_TIMEOUT:g}"
             raise ConfigurationError(msg, advice="Write it as [5, 30]: connect and read.")

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from airflow_provider_whatsapp.client.config import (
     DEFAULT_API_VERSION,
     DEFAULT_MAX_RETRIES,
+    DEFAULT_PACE_SHARE,
     DEFAULT_RATE_LIMIT,
     DEFAULT_TIMEOUT,
     GRAPHS_APP,
@@ -20,10 +21,13 @@ from airflow_provider_whatsapp.client.config import (
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.client.hosts import is_loopback, is_maton_s
 from airflow_provider_whatsapp.client.masking import clean_line
+from airflow_provider_whatsapp.client.redis_server import find_server, server_from_environment
 from airflow_provider_whatsapp.get_provider_info import CONN_TYPE, CONNECTION_FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from airflow_provider_whatsapp.client.redis_server import RedisServer
 
 API_KEY_VARIABLE = "MATON_API_KEY"
 
@@ -36,6 +40,7 @@ def client_config(
     extra: Mapping[str, Any],
     phone_number_id: str | None = None,
     waba_id: str | None = None,
+    find_redis: Callable[[str], RedisServer] | None = None,
 ) -> ClientConfig:
     """
     Build a configuration from a connection's parts; what an operator gives wins over the connection.
@@ -47,6 +52,7 @@ def client_config(
     :param extra: The connection's extra; what of it is not read, :func:`unread` says.
     :param phone_number_id: The operator's own sender.
     :param waba_id: The operator's own account.
+    :param find_redis: Reads the connection of type redis that ``pace_redis`` names; None: from the environment.
     :raises ConfigurationError: A value is missing or malformed; says which, and where to set it.
     """
     host, verify = _text(host), _verify(extra)
@@ -73,7 +79,13 @@ def client_config(
         verify=verify,
         plus_prefix=_flag(extra, "plus_prefix", default=True),
         default_country=(_text(extra.get("default_country")) or "").upper() or None,
+        pace_redis=find_server(_text(extra.get("pace_redis")), find_redis or _redis_of_the_environment),
+        pace_share=_number(extra, "pace_share", DEFAULT_PACE_SHARE),
     )
+
+
+def _redis_of_the_environment(conn_id: str) -> RedisServer:
+    return server_from_environment(conn_id, os.environ)
 
 
 def environment_key(host: str | None, *, verify: bool | str = True) -> str:

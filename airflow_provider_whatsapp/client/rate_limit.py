@@ -17,7 +17,7 @@ import math
 import os
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 from airflow_provider_whatsapp.client.pace_board import Board, open_board
 from airflow_provider_whatsapp.client.pace_model import SIZE, PaceModel
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, MutableSequence
 
     from airflow_provider_whatsapp.client.pace_model import Slowness
+    from airflow_provider_whatsapp.client.redis_server import RedisServer
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,61 @@ class Departure:
             self.at = self._pacer.left(self._place)
 
 
+class Limiter(Protocol):
+    """What a transport asks for permits: a machine's :class:`Pacer`, or what paces several machines."""
+
+    def acquire(self, patience: float = math.inf, stop: threading.Event | None = None) -> Departure | None:
+        """
+        Wait for a request's moment, as :meth:`Pacer.acquire` does.
+
+        :param patience: Seconds.
+        :param stop: Ends the wait.
+        """
+
+    def refused(self, departure: Departure) -> None:
+        """
+        Learn from a 429.
+
+        :param departure: The leave of the request that was refused.
+        """
+
+    def rate(self) -> float:
+        """Return the requests per second at present; 0 for no limit."""
+
+
+class SlowPaceLog:
+    """
+    Says in the log why requests go so much slower than the limit, every few minutes at most.
+
+    :param rate: Requests per second where nothing is refused.
+    :param limit: The configured limit.
+    """
+
+    def __init__(self, rate: float, limit: float) -> None:
+        self._rate = rate
+        self._limit = limit
+        self._told_at = -math.inf
+
+    def tell(self, slow: Slowness, now: float) -> None:
+        """
+        Say it, if it is notable and was not said a moment ago.
+
+        :param slow: The pace.
+        :param now: The clock's seconds.
+        """
+        if slow.pace >= NOTABLE * self._rate or now - self._told_at < TOLD_EVERY:
+            return
+        self._told_at = now
+        logger.warning(
+            "Pacing at %.1f of %.3g requests a second: at %.1f a second the gateway refused %.0f %% (429), as it does "
+            "when others use the account too. The pace comes back within a minute once it refuses no more",
+            slow.pace,
+            self._limit,
+            slow.before,
+            100 * slow.share,
+        )
+
+
 class Pacer:
     """
     Gives each request its moment to leave; safe to use from many threads.
@@ -104,7 +160,7 @@ class Pacer:
         self._rate = rate * (1.0 - MARGIN)
         self._model = PaceModel(self._rate, _RING + self._ring, wall)
         self._slow: Slowness | None = None
-        self._told_at = -math.inf
+        self._log = SlowPaceLog(self._rate, rate)
         self._clock = clock
         self._sleep = sleep
         self._few, self._process = self._semaphore(), os.getpid()
@@ -141,7 +197,8 @@ class Pacer:
         """
         with self._board.locked() as numbers:
             moment, place = self._reserve(numbers, now)
-        self._tell(now)
+        if self._slow is not None:
+            self._log.tell(self._slow, now)
         return moment, None if place is None else Departure(self, place, stop)
 
     def _pause(self, seconds: float, stop: threading.Event | None) -> None:
@@ -208,21 +265,6 @@ class Pacer:
                 numbers, now, numbers[_COUNT], left_at=departure.at, alone=departure.at > before
             )
 
-    def _tell(self, now: float) -> None:
-        """Say in the log why requests go so much slower than the limit."""
-        slow = self._slow
-        if slow is None or slow.pace >= NOTABLE * self._rate or now - self._told_at < TOLD_EVERY:
-            return
-        self._told_at = now
-        logger.warning(
-            "Pacing at %.1f of %.3g requests a second: at %.1f a second the gateway refused %.0f %% (429), as it does "
-            "when others use the account too. The pace comes back within a minute once it refuses no more",
-            slow.pace,
-            self._rate / (1.0 - MARGIN),
-            slow.before,
-            100 * slow.share,
-        )
-
     def _slack(self, numbers: MutableSequence[float], now: float) -> float:
         if not numbers[_SLACK]:
             return 0.0
@@ -238,8 +280,8 @@ def board_size(rate: float) -> int:
     return _RING + max(1, int(rate)) + SIZE
 
 
-_pacers: dict[tuple[str, str, float], Pacer] = {}
-_pacers_lock = threading.Lock()
+_pacers: dict[tuple[object, ...], Limiter] = {}
+_pacers_lock = threading.RLock()
 
 
 def shared_pacer(api_key: str, host: str, rate: float) -> Pacer:
@@ -257,4 +299,26 @@ def shared_pacer(api_key: str, host: str, rate: float) -> Pacer:
                 open_board(f"{api_key} {host} {rate}", board_size(rate) - SIZE, more=SIZE) if rate else None
             )
             _pacers[key] = Pacer(rate, board=board)
+        return cast("Pacer", _pacers[key])
+
+
+def limiter(api_key: str, host: str, rate: float, *, redis: RedisServer | None, share: float) -> Limiter:
+    """
+    Return what gives an account's requests their permits: this machine's pacer, or what paces several by Redis.
+
+    :param api_key: The account's key; only a hash of it is kept.
+    :param host: Base URL of the data plane.
+    :param rate: Requests per second; 0 for no limit.
+    :param redis: Paces all machines that name it; None: the machine goes by itself.
+    :param share: The part of the rate that a machine takes by itself while Redis is away.
+    """
+    if redis is None or not rate:
+        return shared_pacer(api_key, host, rate)
+    from airflow_provider_whatsapp.client.redis_pacing import RedisPacer
+
+    key = (api_key, host, rate, redis, share)
+    with _pacers_lock:
+        if key not in _pacers:
+            alone = shared_pacer(api_key, host, rate * share)
+            _pacers[key] = RedisPacer(rate, redis, f"{api_key} {host} {rate}", alone=alone)
         return _pacers[key]

@@ -35,7 +35,7 @@ from airflow_provider_whatsapp.client.errors import (
 from airflow_provider_whatsapp.client.hosts import CURRENT_HOST, is_loopback
 from airflow_provider_whatsapp.client.masking import Cleaner
 from airflow_provider_whatsapp.client.messages.texts import half_of_a_character, text_of
-from airflow_provider_whatsapp.client.rate_limit import Pacer, shared_pacer
+from airflow_provider_whatsapp.client.rate_limit import limiter
 from airflow_provider_whatsapp.client.retry import RequestRetry
 from airflow_provider_whatsapp.client.wire import RecordingAdapter, end_record, request_began, start_record
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_provider_whatsapp.client.config import ClientConfig
-    from airflow_provider_whatsapp.client.rate_limit import Departure
+    from airflow_provider_whatsapp.client.rate_limit import Departure, Limiter
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Transport:
 
     :param config: Key, hosts and limits.
     :param retry: The rule for repeating a request; None: the default one with the configuration's ``max_retries``.
-    :param pacer: Spaces the requests; None: the one that this process shares for the account.
+    :param pacer: Spaces the requests; None: what the configuration says, one for the account.
     :param until: Moment of ``time.monotonic()``, in seconds, at which requests are given up, for a caller whose own
         time is measured; None: there is none.
     """
@@ -105,12 +105,18 @@ class Transport:
         config: ClientConfig,
         *,
         retry: RequestRetry | None = None,
-        pacer: Pacer | None = None,
+        pacer: Limiter | None = None,
         until: float | None = None,
     ) -> None:
         self._config = config
         self._retry = retry or RequestRetry(max_retries=config.max_retries)
-        self._pacer = pacer or shared_pacer(config.api_key, config.data_url, config.rate_limit)
+        self._pacer = pacer or limiter(
+            config.api_key,
+            config.data_url,
+            config.rate_limit,
+            redis=config.pace_redis,
+            share=config.pace_share,
+        )
         self._until = until
         # Nothing that the other side says may carry the key into an error, a log or a report.
         self._cleaner = Cleaner(config.api_key)

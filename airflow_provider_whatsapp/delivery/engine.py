@@ -269,10 +269,14 @@ class Delivery:
             return {}, Outcome(row.to, "failed", error=WhatsAppError(_said(error), permanent=True))
         if self._permit is None:
             return options, message
-        permit = self._permit(self._stop)
-        if permit is None:
-            return {}, Outcome(row.to, "skipped", reason="stopped")
-        return options | {"permit": permit}, message
+        try:
+            permit = self._permit(self._stop)
+        except WhatsAppError as error:  # the rate limiter's settings are wrong
+            message = Outcome(row.to, "failed", error=error)
+        else:
+            options["permit"] = permit
+            message = message if permit is not None else Outcome(row.to, "skipped", reason="stopped")
+        return options, message
 
     def _post(self, to: str, message: Any, options: dict[str, Any]) -> Outcome:
         carried = options.get("callback_data")

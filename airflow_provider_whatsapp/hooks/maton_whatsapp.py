@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_whatsapp.client.messages import Message
     from airflow_provider_whatsapp.client.rate_limit import Departure
+    from airflow_provider_whatsapp.client.redis_server import RedisServer
     from airflow_provider_whatsapp.client.resources.messages import Marketing, SentMessage
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
@@ -163,7 +164,9 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         with self._lock:
             if self._client is None:
                 connection = self.get_connection(self.maton_conn_id)
-                self._client = self._build(connection)
+                redis_id = _redis_id(self.maton_conn_id, connection)
+                redis = self.get_connection(redis_id) if redis_id else None
+                self._client = self._build(connection, redis)
                 _mask(self._client.config.api_key, connection.password)
             return self._client
 
@@ -177,7 +180,9 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
             from airflow_provider_whatsapp._compat import aget_connection, amask_secret
 
             connection = await aget_connection(self.maton_conn_id, _pool())
-            client = await in_thread(self._build, connection)
+            redis_id = _redis_id(self.maton_conn_id, connection)
+            redis = await aget_connection(redis_id, _pool()) if redis_id else None
+            client = await in_thread(self._build, connection, redis)
             if client.config.api_key != connection.password:
                 await amask_secret(client.config.api_key, _pool())
             with self._lock:
@@ -185,7 +190,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
                     self._client = client
         return self._client
 
-    def _build(self, connection: Connection) -> WhatsAppClient:
+    def _build(self, connection: Connection, redis: Connection | None = None) -> WhatsAppClient:
         from airflow_provider_whatsapp.client.connection import client_config, read_extra, unread
         from airflow_provider_whatsapp.client.transport import Transport
         from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
@@ -208,6 +213,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
             extra=extra,
             phone_number_id=self.phone_number_id,
             waba_id=self.waba_id,
+            find_redis=lambda conn_id: _redis_server(conn_id, redis),
         )
         return WhatsAppClient(config, transport=Transport(config, until=self.until))
 
@@ -266,6 +272,30 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
 
         right, said = check(lambda: self.client)
         return right, " ".join([said, *self._notes])
+
+
+def _redis_id(conn_id: str, connection: Connection) -> str | None:
+    """Return the ID of the connection that ``pace_redis`` names; None: it names none."""
+    from airflow_provider_whatsapp.client.connection import read_extra
+    from airflow_provider_whatsapp.client.redis_server import connection_id
+
+    return connection_id(read_extra(conn_id, connection.extra).get("pace_redis"))
+
+
+def _redis_server(conn_id: str, connection: Connection | None) -> RedisServer:
+    """Read a connection of type redis; its fields are read here, for Airflow's hook sets no time-outs."""
+    from airflow_provider_whatsapp.client.connection import read_extra
+    from airflow_provider_whatsapp.client.redis_server import redis_server
+
+    return redis_server(
+        conn_id,
+        conn_type=connection.conn_type if connection else None,
+        host=connection.host if connection else None,
+        port=connection.port if connection else None,
+        login=connection.login if connection else None,
+        password=connection.password if connection else None,
+        extra=read_extra(conn_id, connection.extra if connection else None),
+    )
 
 
 def _mask(key: str, password: str | None) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 
 import pytest
 
+from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.client.messages import Text
 from airflow_provider_whatsapp.client.rate_limit import Pacer
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
@@ -314,6 +315,20 @@ def test_at_a_rate_no_more_is_claimed_than_leaves_within_the_window(tmp_path, pe
     assert report.count("sent") == 80
     assert max(sizes) <= 40 * 0.3 + 8, "a window, and what is on the wire"
     assert len(sizes) <= 2 + 80 / 40 / 0.25
+
+
+def test_a_rate_limiter_whose_settings_are_wrong_ends_the_delivery(tmp_path, people):
+    """Its threads go on, nobody is sent to, and the report says why."""
+
+    def permit(stop):
+        raise ConfigurationError("Redis refuses this connection", advice="Check its password.")
+
+    report, _ = one_try(
+        FileStore(tmp_path), people(3), send=lambda *_, **__: pytest.fail("it has no permit"), permit=permit
+    )
+
+    assert report.count("sent") == 0
+    assert "Redis refuses" in str(report.stopped)
 
 
 def test_a_task_whose_supervisor_has_died_does_not_wait_for_its_store(people, monkeypatch):

@@ -20,6 +20,7 @@ from airflow_provider_whatsapp.client.errors import (
     PayloadError,
 )
 from airflow_provider_whatsapp.client.messages import Text
+from airflow_provider_whatsapp.client.redis_server import RedisServer
 from airflow_provider_whatsapp.client.resources.messages import Marketing
 from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
@@ -195,6 +196,32 @@ def test_no_key_is_told_before_any_request(hook, sandbox, change_connection):
 
     with pytest.raises(ConfigurationError, match="MATON_API_KEY"):
         hook.send_text(TO, "Hi")
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("how", ["client", "aclient"])
+def test_the_redis_that_paces_is_a_connection(sandbox, change_connection, monkeypatch, how):
+    change_connection(extra={"pace_redis": "pace", "pace_share": 0.25})
+    fields = {
+        "conn_type": "redis",
+        "host": "r.example",
+        "password": "hunter2",
+        "extra": {"ssl": True, "db": 3},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_PACE", json.dumps(fields))
+    hook = MatonWhatsAppHook()
+    config = (hook.client if how == "client" else asyncio.run(hook.aclient())).config
+
+    assert config.pace_redis == RedisServer(nodes=(("r.example", 6379),), db=3, password="hunter2", tls=True)
+    assert config.pace_share == 0.25
+    assert "hunter2" not in repr(config)
+
+
+def test_the_redis_that_paces_has_to_be_one(change_connection, monkeypatch, sandbox):
+    change_connection(extra={"pace_redis": "pace"})
+    monkeypatch.setenv("AIRFLOW_CONN_PACE", json.dumps({"conn_type": "http", "host": "r.example"}))
+    with pytest.raises(ConfigurationError, match="not of type redis"):
+        MatonWhatsAppHook().send_text(TO, "x")
     assert sandbox.requests == []
 
 

@@ -1,0 +1,383 @@
+"""
+Pacing of several machines by Redis: each request of an account leaves at a moment that one script has given out.
+
+One request of a machine asks at a time, so machines share the rate evenly, however many processes they run. Where Redis
+does not answer, requests wait for some seconds; then the machine goes by its own limiter at a share of the rate, and
+looks every second whether Redis is back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import logging
+import math
+import os
+import random
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.client.pace_board import own_folder
+from airflow_provider_whatsapp.client.pace_model import SIZE, PaceModel
+from airflow_provider_whatsapp.client.rate_limit import (
+    MOST_SLACK,
+    SLACK,
+    SLACK_HALVES,
+    Departure,
+    SlowPaceLog,
+)
+from airflow_provider_whatsapp.client.redis_slots import AHEAD, RedisAwayError, Slots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from airflow_provider_whatsapp.client.rate_limit import Limiter
+    from airflow_provider_whatsapp.client.redis_server import RedisServer
+    from airflow_provider_whatsapp.client.redis_slots import Reply
+
+logger = logging.getLogger(__name__)
+
+MARGIN = 0.015
+"""Share of the limit left free, for what brings requests of different machines closer together on their way."""
+WAIT = 10.0
+"""Seconds for which requests wait for Redis before their machine goes by its own limiter."""
+WAIT_SHARE = 0.25
+"""Of the time that a request has, the share that it waits for Redis at most."""
+PAUSES = (0.1, 0.3)
+"""Seconds between two questions to a Redis that does not answer."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks whether Redis is back."""
+QUEUE = 5.0
+"""Seconds for which a request lets others of its machine ask first; then it asks beside them."""
+LATE = 0.001
+"""Seconds after its moment from which on a request says that it left late."""
+LATE_MATTERS = 2.0
+"""Seconds after which nobody need know of it."""
+MOST_ROUND_TRIP = 0.5
+"""Seconds before its moment at which the next request of the machine may ask, at most."""
+LEARN_TRIES = 5
+
+_SLACK, _REFUSED_AT = 0, 1
+"""Places of the state in Redis; those of the pace's model come further behind."""
+
+
+class _Slot(Departure):
+    """
+    The leave to go at a moment that Redis has given.
+
+    :param pacer: Is told when it goes.
+    :param reply: What Redis has granted.
+    :param stop: As for every leave.
+    """
+
+    __slots__ = ("_by", "number", "planned")
+
+    def __init__(self, pacer: RedisPacer, reply: Reply, stop: threading.Event | None) -> None:
+        super().__init__(stop=stop)
+        self._by = pacer
+        self.number = reply.count
+        self.planned = reply.slot
+
+    def left(self) -> None:
+        """Say that the first byte leaves now."""
+        if self.at is None:
+            self.at = self._by.slot_left(self.number, self.planned)
+
+
+class RedisPacer:
+    """
+    Gives each request of an account its moment, on all machines that ask the same Redis; safe to use from many threads.
+
+    :param rate: Requests per second.
+    :param server: Where Redis is.
+    :param identity: What the account is known by; only its hash is kept.
+    :param alone: This machine's own limiter at its share, for while Redis is away.
+    :param clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        server: RedisServer,
+        identity: str,
+        *,
+        alone: Limiter,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ring = max(1, int(rate))
+        self._rate = rate * (1.0 - MARGIN)
+        self._slots = Slots(server, identity, self._ring, clock)
+        self._alone = alone
+        self._clock = clock
+        self._model = PaceModel(self._rate, 0, time.time)
+        self._log = SlowPaceLog(self._rate, rate)
+        self._front = _Front(identity, clock)
+        self._lock = threading.Lock()
+        self._stamp, self._state = "", [0.0] * SIZE
+        self._count, self._clocks = 0, _Clocks()
+        self._late: deque[tuple[int, float]] = deque(maxlen=2 * self._ring)
+        self._away, self._look_at = False, 0.0
+
+    def acquire(self, patience: float = math.inf, stop: threading.Event | None = None) -> Departure | None:
+        """
+        Wait for this request's moment; the leave that is returned wants to be told when it goes.
+
+        :param patience: Seconds; a request whose moment comes later gets None, at once.
+        :param stop: Ends the wait with None once it is set; None: nothing does.
+        :raises ConfigurationError: Redis refuses what waiting does not change; where time is short, the machine goes by
+            its own limiter instead.
+        """
+        now = self._clock()
+        last, give_up = now + patience, now + min(WAIT, WAIT_SHARE * patience)
+        tries = 0
+        while not _is_set(stop) and self._asks():
+            try:
+                found = self._take(last, stop)
+            except RedisAwayError as error:
+                tries += 1
+                if self._clock() >= give_up or self._away:
+                    self._go_alone(str(error))
+                elif tries > 1:  # the first may be a connection that has been idle for too long
+                    _pause(random.uniform(*PAUSES), stop)  # noqa: S311  (nothing here is a secret)
+            except ConfigurationError as error:
+                if patience == math.inf:
+                    raise
+                self._go_alone(str(error))
+            else:
+                self._is_back()
+                return found
+        return None if _is_set(stop) else self._alone.acquire(last - self._clock(), stop)
+
+    def rate(self) -> float:
+        """Return the requests per second at present, as far as this process knows."""
+        return self._alone.rate() if self._away else self._pace(self._clocks.there(self._clock()))[0]
+
+    def refused(self, departure: Departure) -> None:
+        """
+        Learn from a 429, and let all machines know.
+
+        :param departure: The leave of the request that was refused.
+        """
+        if not isinstance(departure, _Slot):
+            self._alone.refused(departure)
+            return
+        try:
+            for _ in range(LEARN_TRIES):
+                with self._lock:
+                    stamp, state = self._stamp, self._learnt(departure)
+                if self._hear(self._slots.learn(stamp, state)).kind == "learnt":
+                    return
+        except (RedisAwayError, ConfigurationError) as error:
+            logger.debug("Redis does not learn of a refusal: %s", error)
+
+    def slot_left(self, number: int, planned: float) -> float:
+        """
+        Note that a request really leaves now, and return Redis' time.
+
+        :param number: The slot's.
+        :param planned: Its moment, in seconds of Redis' clock.
+        """
+        now = self._clocks.there(self._clock())
+        if now > planned + LATE:
+            self._late.append((number, now))
+        return now
+
+    def _take(self, last: float, stop: threading.Event | None) -> Departure | None:
+        """Reserve a moment and wait for it, one request of the machine at a time."""
+        with self._front.turn(min(last, self._clock() + QUEUE), stop):
+            reply = self._reserve(last, stop)
+            if reply is None:
+                return None
+            moment = self._clocks.here(reply.slot)
+            # The answer to the next request's question may be here by its moment, if it asks now.
+            self._wait_until(moment - min(MOST_ROUND_TRIP, self._clocks.round_trip), stop)
+        self._wait_until(moment, stop)
+        return None if _is_set(stop) else _Slot(self, reply, stop)
+
+    def _reserve(self, last: float, stop: threading.Event | None) -> Reply | None:
+        while not _is_set(stop):
+            now = self._clock()
+            with self._lock:
+                stamp = self._stamp
+                rate, window = self._pace(self._clocks.there(now))
+                late = self._late_ones(now)
+            reach = min(AHEAD, max(0.0, last - now))
+            reply = self._slots.reserve(stamp, spacing=1.0 / rate, window=window, reach=reach, late=late)
+            self._hear(reply)
+            if reply.kind == "granted":
+                return reply
+            if reply.kind == "later":
+                moment = self._clocks.here(reply.slot)
+                if moment > last:
+                    return None
+                self._wait_until(moment - reach, stop)
+        return None
+
+    def _hear(self, reply: Reply) -> Reply:
+        """Take over what a reply says of the clock and of the state."""
+        with self._lock:
+            self._clocks.hear(reply)
+            self._count = reply.count
+            if reply.kind in ("stale", "learnt"):
+                self._stamp = reply.stamp
+                self._state = list(reply.state) if len(reply.state) == SIZE else [0.0] * SIZE
+        return reply
+
+    def _pace(self, there: float) -> tuple[float, float]:
+        """Return the requests per second, and the seconds that the limit's window lasts."""
+        slow = self._model.slowness(self._state, there, self._count)
+        self._log.tell(slow, self._clock())
+        return slow.pace, self._ring / self._rate + self._slack(self._state, there)
+
+    def _learnt(self, departure: _Slot) -> list[float]:
+        state, now = list(self._state), self._clocks.there(self._clock())
+        before, left_at = state[_REFUSED_AT], departure.at or departure.planned
+        state[_SLACK] = min(MOST_SLACK, self._slack(state, now) + SLACK)
+        state[_REFUSED_AT] = now
+        self._model.refused(state, now, self._count, left_at=left_at, alone=left_at > before)
+        return state
+
+    @staticmethod
+    def _slack(state: list[float], now: float) -> float:
+        return state[_SLACK] * 0.5 ** ((now - state[_REFUSED_AT]) / SLACK_HALVES) if state[_SLACK] else 0.0
+
+    def _late_ones(self, now: float) -> list[tuple[int, float]]:
+        found = [each for each in self._late if each[1] > self._clocks.there(now) - LATE_MATTERS]
+        self._late.clear()
+        return found
+
+    def _asks(self) -> bool:
+        """Say whether to ask Redis: while it is away, one request in a second does."""
+        with self._lock:
+            now = self._clock()
+            if self._away and now < self._look_at:
+                return False
+            self._look_at = now + LOOK_EVERY
+            return True
+
+    def _go_alone(self, why: str) -> None:
+        with self._lock:
+            first, self._away = not self._away, True
+            self._look_at = self._clock() + LOOK_EVERY
+        if first:
+            logger.warning(
+                "Redis at %s, which paces all machines, is away (%s): this one goes at its own share, %.3g requests a "
+                "second, until Redis is back",
+                self._slots.server.name,
+                why,
+                self._alone.rate(),
+            )
+
+    def _is_back(self) -> None:
+        if self._away:
+            self._away = False
+            logger.info("Redis at %s is back and paces again", self._slots.server.name)
+
+    def _wait_until(self, moment: float, stop: threading.Event | None) -> None:
+        seconds = moment - self._clock()
+        if seconds > 0:
+            _pause(seconds, stop)
+
+
+class _Clocks:
+    """Redis' clock beside this machine's: each answer says between which two moments of ours Redis' own lies."""
+
+    def __init__(self) -> None:
+        self._offset: float | None = None
+        self.round_trip = 0.0
+
+    def hear(self, reply: Reply) -> None:
+        """
+        Learn from an answer.
+
+        :param reply: The answer.
+        """
+        lowest, highest = reply.now - reply.answered, reply.now - reply.asked
+        took = highest - lowest
+        if self._offset is None:
+            self._offset = (lowest + highest) / 2
+            self.round_trip = took
+        # What was known stays as long as it can be true: a slow answer says little, a quick one much.
+        self._offset = min(max(self._offset, lowest), highest)
+        self.round_trip += 0.2 * (took - self.round_trip)
+
+    def there(self, here: float) -> float:
+        """
+        Return Redis' time.
+
+        :param here: The time of this machine's clock.
+        """
+        return here + (self._offset or 0.0)
+
+    def here(self, there: float) -> float:
+        """
+        Return the time of this machine's clock.
+
+        :param there: Redis' time.
+        """
+        return there - (self._offset or 0.0)
+
+
+class _Front:
+    """
+    Lets one request of this machine ask at a time; where that cannot be, Redis sorts them out.
+
+    :param identity: What the account is known by; only its hash is kept.
+    :param clock: Monotonic seconds.
+    """
+
+    def __init__(self, identity: str, clock: Callable[[], float]) -> None:
+        self._name = f"{hashlib.sha256(f'front {identity}'.encode()).hexdigest()[:32]}.front"
+        self._clock = clock
+
+    @contextlib.contextmanager
+    def turn(self, until: float, stop: threading.Event | None) -> Iterator[None]:
+        """
+        Wait until no other asks.
+
+        :param until: The clock's time from which on it asks beside the others.
+        :param stop: Ends the wait.
+        """
+        try:
+            handle = os.open(self._path(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError:
+            yield
+            return
+        try:
+            self._lock(handle, until, stop)
+            yield
+        finally:
+            os.close(handle)
+
+    def _path(self) -> Path:
+        return own_folder() / self._name
+
+    def _lock(self, handle: int, until: float, stop: threading.Event | None) -> None:
+        pause = 0.001
+        while not _is_set(stop):
+            try:
+                # A lock of this kind belongs to the open file, so it parts threads as well as processes.
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if self._clock() >= until:
+                    return
+                _pause(pause, stop)
+                pause = min(1.5 * pause, 0.02)
+            else:
+                return
+
+
+def _is_set(stop: threading.Event | None) -> bool:
+    return stop is not None and stop.is_set()
+
+
+def _pause(seconds: float, stop: threading.Event | None) -> None:
+    if stop is None:
+        time.sleep(seconds)
+    else:
+        stop.wait(seconds)

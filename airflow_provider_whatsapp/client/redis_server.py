@@ -1,0 +1,371 @@
+"""
+Where Redis is, and how it is connected to: by a URL, or by the fields of an Airflow connection of type ``redis``.
+
+Redis paces all machines of an account and holds the throttle state of their alerts. Both want an answer within a
+second or none, so the time-outs and the retries are set here, and are nobody else's: redis-py alone would hide an
+outage for a minute.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+CONN_TYPE = "redis"
+PORT = 6379
+SENTINEL_PORT = 26379
+TIMEOUT = 1.0
+"""Seconds to connect, and for each answer."""
+
+URL_VARIABLE = "WHATSAPP_PACE_REDIS_URL"
+"""Variable of the environment with a URL, for commands without Airflow's connections; it may hold a password."""
+
+_CONNECTION_ID = re.compile(r"[\w.-]{1,250}", re.ASCII)
+_CERTIFICATES = ("required", "optional", "none")
+_PATHS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+_URL_OPTIONS = (*_PATHS, "ssl_cert_reqs", "ssl_check_hostname", "cluster", "sentinel")
+_YES_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_ADVICE = (
+    "Write redis://host:6379/0 or rediss://host:6380/0, or the ID of an Airflow connection of type redis."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisServer:
+    """
+    One Redis: a server, a cluster, or what Sentinels watch.
+
+    :param nodes: Hosts with their ports; several of a cluster or of Sentinels.
+    :param db: Number of the database; a cluster has 0 alone.
+    :param username: For Redis' ACL; None: the default user.
+    :param password: None: there is none.
+    :param tls: Connect by TLS.
+    :param cluster: It is a cluster.
+    :param sentinel: Name of the master that the nodes, Sentinels, watch; None: the nodes are Redis themselves.
+    :param sentinel_username: For the Sentinels' own ACL.
+    :param sentinel_password: For the Sentinels themselves.
+    :param ssl_ca_certs: Path of the CA bundle; None: the system's.
+    :param ssl_certfile: Path of the client's certificate.
+    :param ssl_keyfile: Path of its key.
+    :param ssl_cert_reqs: ``required``, ``optional`` or ``none``.
+    :param ssl_check_hostname: Check that the certificate names the host.
+    """
+
+    nodes: tuple[tuple[str, int], ...]
+    db: int = 0
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: bool = False
+    cluster: bool = False
+    sentinel: str | None = None
+    sentinel_username: str | None = None
+    sentinel_password: str | None = field(default=None, repr=False)
+    ssl_ca_certs: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile: str | None = None
+    ssl_cert_reqs: str = "required"
+    ssl_check_hostname: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.nodes or not all(host for host, _ in self.nodes):
+            raise _wrong("names no host")
+        if any(not 0 < port < 65536 for _, port in self.nodes):
+            raise _wrong("has a port that is none")
+        if self.cluster and self.sentinel:
+            raise _wrong("is both a cluster and watched by Sentinels")
+        if self.cluster and self.db:
+            raise _wrong("is a cluster, which has no database but 0")
+        if len(self.nodes) > 1 and not (self.cluster or self.sentinel):
+            raise _wrong("names several hosts, and is neither a cluster nor watched by Sentinels")
+        if self.ssl_cert_reqs not in _CERTIFICATES:
+            raise _wrong(f"has an ssl_cert_reqs that is none of {', '.join(_CERTIFICATES)}")
+
+    @property
+    def name(self) -> str:
+        """How logs and errors call it: host and port, without a user."""
+        shown = ",".join(f"{host}:{port}" for host, port in self.nodes)
+        return f"{self.sentinel} at {shown}" if self.sentinel else shown
+
+
+def is_url(text: str) -> bool:
+    """
+    Say whether a setting is meant as a URL rather than a connection's ID.
+
+    :param text: The setting.
+    """
+    return "://" in text or text.startswith(("redis:", "rediss:"))
+
+
+def connection_id(setting: Any) -> str | None:
+    """
+    Return the ID of the connection that ``pace_redis`` names; None where it is a URL, or not set.
+
+    :param setting: The value in the connection's extra.
+    :raises ConfigurationError: It is neither.
+    """
+    text = str(setting or "").strip()
+    if not text or is_url(text):
+        return None
+    check_connection_id(text)
+    return text
+
+
+def check_connection_id(text: str) -> None:
+    """
+    Check that a setting can be a connection's ID.
+
+    :param text: The setting; it is not repeated, for it may hold a password.
+    :raises ConfigurationError: It cannot.
+    """
+    if not _CONNECTION_ID.fullmatch(text):
+        raise _wrong("is neither a Redis URL nor a connection's ID")
+
+
+def parse_redis_url(text: str, *, may_hold_password: bool = False) -> RedisServer:
+    """
+    Parse a URL: ``redis://host:6379/0``, ``rediss://`` for TLS, several hosts separated by commas.
+
+    :param text: The URL; errors do not repeat it, for it may hold a password.
+    :param may_hold_password: It comes from a place that is made for secrets.
+    :raises ConfigurationError: It cannot be read, or holds a password where none may be.
+    """
+    # urlsplit would refuse the ports of several hosts.
+    scheme, _, rest = text.strip().partition("://")
+    if scheme.lower() not in ("redis", "rediss"):
+        raise _wrong("is no URL that begins with redis:// or rediss://")
+    try:
+        parts = urlsplit(f"//{rest}")
+    except ValueError:
+        raise _wrong("cannot be read") from None
+    user, at, hosts = parts.netloc.rpartition("@")
+    name, colon, password = user.partition(":")
+    if colon and not may_hold_password:
+        raise ConfigurationError(
+            "extra.pace_redis holds a password, which a connection's extra shows to everybody who may read it",
+            advice="Make an Airflow connection of type redis with the password, and give its ID as pace_redis.",
+        )
+    if parts.fragment or (at and not hosts):
+        raise _wrong("cannot be read; a #, / or @ in a password is percent-encoded")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    unknown = [option for option in options if option not in _URL_OPTIONS]
+    if unknown:
+        raise _wrong(f"has an option that is none of {', '.join(_URL_OPTIONS)}")
+    sentinel = options.get("sentinel") or None
+    return RedisServer(
+        nodes=_nodes(hosts.split(","), SENTINEL_PORT if sentinel else PORT),
+        db=_number(parts.path.strip("/") or "0", "database"),
+        username=unquote(name) or None,
+        password=unquote(password) or None,
+        tls=scheme.lower() == "rediss",
+        cluster=_flag(options, "cluster", default=False),
+        sentinel=sentinel,
+        **_tls_options(options),
+    )
+
+
+def redis_server(
+    conn_id: str,
+    *,
+    conn_type: str | None,
+    host: str | None,
+    port: int | None,
+    login: str | None,
+    password: str | None,
+    extra: Mapping[str, Any],
+) -> RedisServer:
+    """
+    Read an Airflow connection of type ``redis``, as Airflow's provider for Redis writes it.
+
+    :param conn_id: Its ID, for errors.
+    :param conn_type: Its type.
+    :param host: The server; with ``sentinel`` in the extra a Sentinel.
+    :param port: Its port; None: 6379, or 26379 of a Sentinel.
+    :param login: User of Redis' ACL.
+    :param password: Its password.
+    :param extra: ``db``, ``ssl`` and what begins so, ``cluster``, ``startup_nodes``, and of ours ``sentinel`` (the
+        master's name), ``sentinels`` (a list of hosts), ``sentinel_username`` and ``sentinel_password``.
+    :raises ConfigurationError: It is of another type, or a field of it cannot be read.
+    """
+    if conn_type != CONN_TYPE:
+        raise ConfigurationError(
+            f"the connection {conn_id!r}, which pace_redis names, is not of type {CONN_TYPE}",
+            advice="Give the ID of a connection of type redis, or a URL as redis://host:6379/0.",
+        )
+    sentinel = str(extra.get("sentinel") or "") or None
+    default = port or (SENTINEL_PORT if sentinel else PORT)
+    more = extra.get("sentinels") if sentinel else extra.get("startup_nodes")
+    nodes = _nodes([host] if host else [], default) + _nodes(_list(more), default)
+    return RedisServer(
+        nodes=tuple(dict.fromkeys(nodes)),
+        db=_number(extra.get("db") or 0, "database"),
+        username=login or None,
+        password=password or None,
+        tls=_flag(extra, "ssl", default=False),
+        cluster=_flag(extra, "cluster", default=False),
+        sentinel=sentinel,
+        sentinel_username=str(extra.get("sentinel_username") or "") or None,
+        sentinel_password=str(extra.get("sentinel_password") or "") or None,
+        **_tls_options(extra),
+    )
+
+
+def server_from_environment(conn_id: str, environment: Mapping[str, str]) -> RedisServer:
+    """
+    Find the Redis that ``pace_redis`` names by a connection's ID where Airflow's connections are out of reach.
+
+    :param conn_id: The ID.
+    :param environment: Variables, ``os.environ`` say.
+    :raises ConfigurationError: The environment has neither the connection, as JSON, nor a URL.
+    """
+    name = f"AIRFLOW_CONN_{conn_id.upper()}"
+    if URL_VARIABLE in environment:
+        return parse_redis_url(environment[URL_VARIABLE], may_hold_password=True)
+    text = environment.get(name, "")
+    if "://" in text:
+        return parse_redis_url(text, may_hold_password=True)
+    try:
+        found = json.loads(text or "null")
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ConfigurationError(
+            f"the environment has no {name}, which pace_redis names",
+            advice=f"Set it to the connection as JSON, or set {URL_VARIABLE} to a URL as redis://host:6379/0.",
+        )
+    extra = found.get("extra") or {}
+    return redis_server(
+        conn_id,
+        conn_type=found.get("conn_type"),
+        host=found.get("host"),
+        port=found.get("port"),
+        login=found.get("login"),
+        password=found.get("password"),
+        extra=extra if isinstance(extra, dict) else json.loads(extra),
+    )
+
+
+def find_server(setting: str | None, by_id: Callable[[str], RedisServer]) -> RedisServer | None:
+    """
+    Return the Redis that ``pace_redis`` means; None where it is not set.
+
+    :param setting: The value in the connection's extra.
+    :param by_id: Reads the connection of an ID.
+    :raises ConfigurationError: It is malformed, or the connection is.
+    """
+    if setting is None:
+        return None
+    if is_url(setting):
+        return parse_redis_url(setting)
+    check_connection_id(setting)
+    return by_id(setting)
+
+
+def connect(server: RedisServer) -> Any:
+    """
+    Return a client of redis-py, which connects at its first use.
+
+    :param server: Where Redis is.
+    :raises ConfigurationError: redis-py is not installed.
+    """
+    try:
+        import redis.cluster
+        import redis.sentinel
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+    except ImportError:
+        raise ConfigurationError(
+            "extra.pace_redis is set, and the Python package redis is not installed",
+            advice='Install the extra: pip install "airflow-provider-whatsapp[redis]".',
+        ) from None
+    times = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
+    tls = _client_tls(server)
+    login = {"username": server.username, "password": server.password}
+    own = {**times, **tls, **login, "retry": Retry(NoBackoff(), 0)}
+    if server.cluster:
+        node: Any = redis.cluster.ClusterNode
+        return redis.RedisCluster(startup_nodes=[node(*each) for each in server.nodes], **own)
+    if server.sentinel:
+        theirs = {
+            **times,
+            **tls,
+            "username": server.sentinel_username,
+            "password": server.sentinel_password,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        sentinel: Any = redis.sentinel.Sentinel
+        watched = sentinel(list(server.nodes), sentinel_kwargs=theirs, db=server.db, **own)
+        return watched.master_for(server.sentinel)
+    ((host, port),) = server.nodes
+    return redis.Redis(host=host, port=port, db=server.db, **own)
+
+
+def _client_tls(server: RedisServer) -> dict[str, Any]:
+    if not server.tls:
+        return {}
+    paths = {name: getattr(server, name) for name in _PATHS if getattr(server, name)}
+    named = server.ssl_check_hostname and server.ssl_cert_reqs == "required"
+    return {"ssl": True, "ssl_cert_reqs": server.ssl_cert_reqs, "ssl_check_hostname": named, **paths}
+
+
+def _nodes(given: Iterable[Any], default: int) -> tuple[tuple[str, int], ...]:
+    """Read hosts: texts, ``host:port``, or mappings as the provider for Redis writes them."""
+    found = []
+    for each in given:
+        if isinstance(each, dict):
+            found.append((str(each.get("host") or ""), _number(each.get("port") or default, "port")))
+            continue
+        text = str(each).strip()
+        host, colon, port = text.rpartition(":")
+        if not colon or (text.startswith("[") and text.endswith("]")):
+            host, port = text, str(default)
+        found.append((host.strip("[]"), _number(port, "port")))
+    return tuple(found)
+
+
+def _list(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = value.split(",")
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _tls_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {name: str(given[name]) for name in _PATHS if given.get(name)}
+    if given.get("ssl_cert_reqs"):
+        found["ssl_cert_reqs"] = str(given["ssl_cert_reqs"]).lower()
+    found["ssl_check_hostname"] = _flag(given, "ssl_check_hostname", default=True)
+    return found
+
+
+def _flag(given: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    value = given.get(name)
+    if value is None or value == "":
+        return default
+    found = _YES_NO.get(str(value).strip().lower())
+    if found is None:
+        raise _wrong(f"has a {name} that is neither true nor false")
+    return found
+
+
+def _number(value: Any, what: str) -> int:
+    try:
+        found = int(str(value))
+    except ValueError:
+        found = -1
+    if found < 0:
+        raise _wrong(f"has a {what} that is no number")
+    return found
+
+
+def _wrong(how: str) -> ConfigurationError:
+    return ConfigurationError(f"the Redis that extra.pace_redis names {how}", advice=_ADVICE)
