@@ -50,6 +50,7 @@ BENCHMARKS: list[tuple[str, int, list[str], list[str]]] = [
     ("reports", 1, [], []),
     ("sandbox_throughput", 3, [], ["--messages", "5000"]),
     ("sandbox_page", 1, [], ["--messages", "500", "--times", "2"]),
+    ("task_tab", 1, [], ["--times", "1"]),
     ("receiver", 1, [], ["--seconds", "2"]),
 ]
 
