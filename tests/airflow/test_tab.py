@@ -31,6 +31,9 @@ COMPONENTS = [
     },
 ]
 VALUES = ("Ana Souza", "A-1042")
+FAILS_LATER, WAITS = range(110, 114), range(114, 116)
+PICTURES = os.environ.get("PICTURES")
+"""A folder, docs/images say, that pictures are written into; take them again when the page has changed."""
 USERS = {"viewer": "v", "admin": "a"}
 
 
@@ -64,7 +67,7 @@ def api_server(dag_bag, tmp_path):
             server = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ.copy())
             stack.callback(lambda: [os.environ.pop(name) for name in settings])
             stack.callback(lambda: (server.terminate(), server.wait(30)))
-            end = time.monotonic() + 90
+            end = time.monotonic() + 240
             while True:
                 with contextlib.suppress(requests.RequestException):
                     if requests.get(f"{url}/api/v2/version", timeout=5).ok:
@@ -113,10 +116,14 @@ def bubble_texts(html):
     return ["".join(each) for each in found]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_tab_shows_what_a_run_has_sent(run, sandbox, whatsapp_events, api_server, tmp_path):
     sandbox.control("PUT", "templates", name="order_shipped", language="en_US", components=COMPONENTS)
     sandbox.fail_next("status", **refusal(131026, "15550000007"))
+    for number in range(80, 116):
+        fails, waits = number in FAILS_LATER, number in WAITS
+        reaches = None if fails else "sent" if waits else "delivered"
+        sandbox.recipient(f"1555000{number:04}", error=131026 if fails else None, reaches=reaches)
     dag_run = run(DAG, results=str(tmp_path / "results" / "all.jsonl"), ledger=str(tmp_path / "ledger"))
     whatsapp_events.deliver(3_600)
     site = api_server(AIRFLOW__WHATSAPP__UI_RESULTS_ROOTS=str(tmp_path / "results"))
@@ -137,7 +144,9 @@ def test_the_tab_shows_what_a_run_has_sent(run, sandbox, whatsapp_events, api_se
 
 def assert_shows_the_broadcast(html, tab):
     text = words(html)
-    assert "120 recipients accepted 119 99 % delivered 119 99 % read 119 99 % failed 1 1 %" in text
+    assert "120 recipients accepted 115 96 % delivered 113 94 % read 83 69 % failed 5 4 %" in text
+    assert "Accepted (2) Delivered (30) Read (83) Failed (5) Unknown (0)" in text
+    assert "4 failed after WhatsApp had accepted them" in text
     assert "15•••0007 failed WhatsApp refused: no 131026 Check the number with its owner" in words(
         tab("broadcast", query="?show=failed").text
     )
@@ -187,7 +196,7 @@ def assert_it_is_in_airflow_s_own_page(site, run_id):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         context = browser.new_context(viewport={"width": 1400, "height": 900}, color_scheme="light")
         context.add_cookies([{"name": "_token", "value": site.token("viewer"), "url": f"{site.url}/"}])
-        context.add_init_script("localStorage.setItem('theme', 'dark')")
+        context.add_init_script("localStorage.setItem('theme', localStorage.getItem('theme') || 'dark')")
         page, problems = context.new_page(), []
         page.set_default_timeout(30_000)
         page.on(
@@ -201,7 +210,24 @@ def assert_it_is_in_airflow_s_own_page(site, run_id):
         frame.get_by_role("button", name="Next").click()
         expect(frame.get_by_text("Page 2 of 3")).to_be_visible(timeout=30_000)
         frame.get_by_label("Outcome").select_option("failed")
-        expect(frame.get_by_text("1 of 120 listed.")).to_be_visible(timeout=30_000)
+        expect(frame.get_by_text("5 of 120 listed.")).to_be_visible(timeout=30_000)
         assert problems == []
         assert_an_alert_is_muted_by_hand(browser, site, expect, f"{DAG}.alerted")
+        if PICTURES:
+            take_pictures(page, site, run_id)
         browser.close()
+
+
+def take_pictures(page, site, run_id):
+    """Pictures for the documentation: in Airflow's own page, and as narrow as a phone."""
+    page.evaluate("localStorage.setItem('theme', 'light')")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"{site.url}/dags/{DAG}/runs/{quote(run_id, safe='')}/tasks/broadcast")
+    page.get_by_role("link", name="WhatsApp", exact=True).last.click()
+    page.frame_locator("iframe").get_by_role("heading", name="120 recipients").wait_for()
+    page.wait_for_timeout(1_500)  # the shell's own lists
+    page.screenshot(path=f"{PICTURES}/airflow-tab.png")
+    page.set_viewport_size({"width": 360, "height": 780})
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{site.url}/whatsapp/task/{DAG}/{run_id}/shown/-1")
+    page.screenshot(path=f"{PICTURES}/airflow-tab-narrow.png")
