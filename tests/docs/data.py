@@ -12,6 +12,7 @@ import yaml
 
 from airflow_provider_whatsapp import cli, pytest_plugin
 from airflow_provider_whatsapp.client.connection import client_config
+from airflow_provider_whatsapp.client.redis_server import RedisServer
 from airflow_provider_whatsapp.delivery.delivery_report import DeliveryCounts
 from airflow_provider_whatsapp.events import command as receiver
 from airflow_provider_whatsapp.events.opt_out_words import MEANINGS, opt_out_words
@@ -72,7 +73,11 @@ def check_connection(value: dict[str, Any]) -> None:
     assert value["conn_type"] == CONN_TYPE
     assert set(value.get("extra", {})) <= set(CONNECTION_FIELDS)
     client_config(
-        "docs", password=value.get("password"), host=value.get("host"), extra=value.get("extra", {})
+        "docs",
+        password=value.get("password"),
+        host=value.get("host"),
+        extra=value.get("extra", {}),
+        find_redis=lambda conn_id: RedisServer(nodes=((conn_id, 6379),)),
     )
 
 
