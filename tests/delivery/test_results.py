@@ -436,10 +436,12 @@ def test_what_a_store_that_was_away_for_too_long_has_cost_is_said(tmp_path, monk
     results.begin(anew=True)
     ended = []
     results.on_failure = lambda: ended.append(1)
+    assert results.flush() is True
     with monkeypatch.context() as away:
         away.setattr(results, "_write", lambda content: (_ for _ in ()).throw(OSError(28, "No space left")))
         for place in range(taken):
             results.take(row(place), sent(place, f"id-{place}"))
+        assert results.flush() is False, "a broadcast that could not write is not well"
     assert ended == [1]
 
     if whole:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +12,8 @@ from airflow_provider_whatsapp.delivery import results as module
 from airflow_provider_whatsapp.delivery.recipients import Row
 from airflow_provider_whatsapp.delivery.report import Outcome, Report
 from airflow_provider_whatsapp.delivery.results import Results
-from airflow_provider_whatsapp.operators._results import put_together
+from airflow_provider_whatsapp.delivery.stores import LedgerError
+from airflow_provider_whatsapp.operators._results import put_together, tell_of_early_end
 
 
 class TaskTimeout(BaseException):
@@ -59,3 +61,16 @@ def test_the_file_and_the_report_are_there_all_the_same(tmp_path, monkeypatch, m
     assert found == [0, 1, 2]
     assert ti.values["report"]["skipped"] == 3
     assert [each.name for each in tmp_path.glob("*.new")] == []
+
+
+@pytest.mark.parametrize("taken_over", [True, False])
+def test_a_try_that_another_has_taken_over_keeps_its_outcomes_and_tells_nothing_else(tmp_path, taken_over):
+    """The outcomes that wait for an upload are parts that the other try puts together; the report is its own."""
+    done, ti = [], Pushed()
+    results = SimpleNamespace(
+        flush=lambda: done.append("flush"), finish=lambda: done.append("finish") or 0, failure=None, path="x"
+    )
+    error = LedgerError("another try has taken over" if taken_over else "away", permanent=taken_over)
+    tell_of_early_end({"ti": ti}, Report(), results, error, logging.getLogger("task"))
+
+    assert (done, list(ti.values)) == ((["flush"], []) if taken_over else (["finish"], ["report"]))
