@@ -5,6 +5,7 @@ import os
 from dataclasses import replace
 from email.parser import BytesParser
 from email.policy import HTTP
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -106,6 +107,8 @@ def test_an_animated_sticker_may_be_larger():
         pytest.param("", "is empty", id="empty string"),
         pytest.param(3.5, "cannot read a float", id="other type"),
         pytest.param(io.StringIO("text"), "text mode", id="text mode"),
+        pytest.param(SimpleNamespace(read=None), "cannot read a SimpleNamespace", id="it cannot seek"),
+        pytest.param(SimpleNamespace(seek=None), "cannot read a SimpleNamespace", id="it cannot be read"),
     ],
 )
 def test_what_cannot_be_read_is_told(source, words):

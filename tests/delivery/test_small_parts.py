@@ -25,7 +25,7 @@ from airflow_provider_whatsapp.client.errors import (
     TemplateError,
 )
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
-from airflow_provider_whatsapp.delivery import seen, windows
+from airflow_provider_whatsapp.delivery import rows, seen, windows
 from airflow_provider_whatsapp.delivery.arrivals import STEPS, Arrival, arrivals_in_history
 from airflow_provider_whatsapp.delivery.causes import scope
 from airflow_provider_whatsapp.delivery.claims import threads_for
@@ -454,3 +454,12 @@ def test_how_far_a_message_has_got(status, reached):
     found = [Arrival(status, "wamid").is_settled(step) for step in STEPS]
 
     assert found == [place < reached for place in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("value", "sound"),
+    [(2**160 - 1, True), (2**160, False), ("é", True), ("\ud800", False), (None, True), ({"a": {1}}, True)],
+    ids=["160 bits", "161 bits", "text", "half a character", "nothing", "what has a text"],
+)
+def test_what_a_results_file_can_hold(value, sound):
+    assert rows._is_sound(value) is sound

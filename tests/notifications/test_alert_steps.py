@@ -65,9 +65,9 @@ class Hook:
 
 
 class Variables(dict):
-    """Airflow's Variables, in memory."""
+    """Airflow's Variables, in memory: without a default, what is not there is an error."""
 
-    def get(self, key, default=None):
+    def get(self, key, *, default):
         return super().get(key, default)
 
     def set(self, key, value):
