@@ -503,3 +503,23 @@ def test_a_store_that_fails_is_given_a_moment_before_each_further_try(path, monk
         results.begin(anew=True)
 
     assert pauses == list(module.PAUSES)
+
+
+def test_what_a_dry_run_would_have_sent_stands_in_its_line(tmp_path):
+    results = Results(tmp_path / "results.jsonl", key="run", number=1)
+    results.begin(anew=True)
+    results.take(row(0), Outcome("0", "skipped", reason="dry_run"), {"body": "Hello."})
+    results.take(row(1), Outcome("1", "skipped", reason="dry_run"))
+    results.finish()
+
+    assert [line.get("message") for line in read(tmp_path / "results.jsonl").values()] == [
+        {"body": "Hello."},
+        None,
+    ]
+
+
+def test_a_path_whose_folders_are_not_there_yet_gets_them(tmp_path):
+    path = tmp_path / "a" / "b" / "results.jsonl"
+    Results(path, key="run", number=1).begin(anew=True)
+
+    assert (path.parent / "results.jsonl.run.parts").is_dir()
