@@ -7,14 +7,12 @@ import logging
 import random
 import time
 import uuid
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import Variable
 
 from airflow_provider_whatsapp._compat import Stats, several_machines
 from airflow_provider_whatsapp.client.errors import ConfigurationError
-from airflow_provider_whatsapp.client.masking import clean_line
 from airflow_provider_whatsapp.hooks.event_store import send_recorder
 from airflow_provider_whatsapp.hooks.receipts_first import receipts_first
 from airflow_provider_whatsapp.notifications import memory, throttle
@@ -25,6 +23,7 @@ from airflow_provider_whatsapp.notifications.facts import (
     is_failure,
     is_lost,
 )
+from airflow_provider_whatsapp.notifications.mute import who_muted
 from airflow_provider_whatsapp.notifications.records import PAUSE, Held, Sending
 from airflow_provider_whatsapp.notifications.routes import choose, dag_tags, load_routes, usable
 from airflow_provider_whatsapp.notifications.turns import Turns
@@ -105,7 +104,8 @@ class Alert:
         elif decision.paused and self._failed:
             self._pause(decision, problem)
         elif decision.muted:
-            self._log_muted(decision)
+            _count("held", int(self._failed))
+            logger.info("WhatsApp: suppressed, for %s", who_muted(decision.record))
         elif self._failed:
             _count("held", 1)
             logger.info("WhatsApp: suppressed, for the same was told less than %g s ago", self._is.cooldown)
@@ -114,15 +114,6 @@ class Alert:
             summary = yield from self._summarise(decision.record.waits_until)
         for error in (*told.errors, *summary.errors):
             raise error
-
-    def _log_muted(self, decision: Decision) -> None:
-        """Log who has muted the key; what fails meanwhile is counted as suppressed."""
-        _count("held", int(self._failed))
-        until = datetime.fromtimestamp(decision.record.muted_until, UTC)
-        by = clean_line(decision.record.muted_by, limit=100) or "somebody"
-        logger.info(
-            "WhatsApp: suppressed, for %s has muted this alert until %s", by, f"{until:%Y-%m-%d %H:%M} UTC"
-        )
 
     def _prepare(self) -> Exception | None:
         """Ask Airflow for what the message needs, before the memory, which may be slow; return what went wrong."""

@@ -7,9 +7,11 @@ import json
 import math
 import time
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_whatsapp.client.errors import PayloadError, WhatsAppError
+from airflow_provider_whatsapp.client.masking import clean_line
 from airflow_provider_whatsapp.notifications.memory import (
     LONGEST,
     SETTLING,
@@ -89,6 +91,16 @@ def _is_sound(record: Record) -> bool:
         if not isinstance(getattr(record, item.name), (float, int) if kind is float else kind):
             return False
     return all(isinstance(each, str) for each in (*record.names, *record.dags))
+
+
+def who_muted(record: Record) -> str:
+    """
+    Say who has muted a key and until when.
+
+    :param record: What is remembered of it.
+    """
+    by = clean_line(record.muted_by, limit=100) or "somebody"
+    return f"{by} has muted this alert until {datetime.fromtimestamp(record.muted_until, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def mute(
