@@ -1,9 +1,8 @@
 """
 Where Redis is, and how it is connected to: by a URL, or by the fields of an Airflow connection of type ``redis``.
 
-Redis paces all machines of an account and holds the throttle state of their alerts. Both want an answer within a
-second or none, so the time-outs and the retries are set here, and are nobody else's: redis-py alone would hide an
-outage for a minute.
+Redis paces all machines of an account. A request wants an answer within a second or none, so the time-outs and the
+retries are set here, and are nobody else's: redis-py alone would hide an outage for a minute.
 """
 
 from __future__ import annotations

@@ -256,7 +256,7 @@ def _advice(error: Exception) -> str | None:
             "ACL SETUSER <name> +info."
         )
     if kind == "NoPermissionError" or "unknown command" in said:
-        return "Its user needs +eval +evalsha +info +time +hmget +hget +hset +del +expire +get +set, on the keys ~wa:*."
+        return "Its user needs +eval +evalsha +info +time +hmget +hget +hset +del +expire, on the keys ~wa:*."
     if "CERTIFICATE_VERIFY_FAILED" in said:
         return "Its certificate is not trusted: set ssl_ca_certs to the CA bundle that has signed it."
     if kind.startswith(("Authentication", "Authorization")):
