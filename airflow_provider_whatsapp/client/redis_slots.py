@@ -259,8 +259,8 @@ def _advice(error: Exception) -> str | None:
         return "Its user needs +eval +evalsha +info +time +hmget +hget +hset +del +expire, on the keys ~wa:*."
     if "CERTIFICATE_VERIFY_FAILED" in said:
         return "Its certificate is not trusted: set ssl_ca_certs to the CA bundle that has signed it."
-    # redis-py 4.5 leaves the server's own word for it in the text.
-    if kind.startswith(("Authentication", "Authorization")) or said.startswith(("NOAUTH", "WRONGPASS")):
+    # Whoever has not logged in is refused the script for its length, where redis-py sends nothing before it.
+    if kind.startswith(("Authentication", "Authorization")) or "unauthenticated" in said:
         return "Check login and password of the Airflow connection that pace_redis names."
     return None
 
