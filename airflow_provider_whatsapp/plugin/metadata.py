@@ -86,35 +86,39 @@ def read_task(dag_id: str, run_id: str, task_id: str, map_index: int) -> TaskRun
     :param map_index: Of a mapped task; -1 otherwise.
     """
     names = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
-    columns = [
-        getattr(TaskInstance, name) for name in ("state", "operator", "hostname", "start_date", "end_date")
-    ]
+    # Airflow 3.4 keeps an instance for each try.
+    latest = select(TaskInstance).where(*_are(TaskInstance, names)).order_by(TaskInstance.try_number.desc())
     with create_session(scoped=False) as session:
-        found: Any = session.execute(select(*columns).where(*_are(TaskInstance, names))).first()
-        if found is None:
+        ti: Any = session.scalars(latest.limit(1)).first()
+        if ti is None:
             return None
-        rendered = select(RenderedTaskInstanceFields.rendered_fields)
-        fields: Any = session.scalar(rendered.where(*_are(RenderedTaskInstanceFields, names)))
+        fields: Any = RenderedTaskInstanceFields.get_templated_fields(ti, session=session)
         kept = select(XComModel.key, XComModel.value).where(
             *_are(XComModel, names),
+            *_of_the_try(ti),
             XComModel.key.in_(_XCOMS),
             func.length(cast(XComModel.value, Text)) < MOST_CHARACTERS,
         )
         xcoms: dict[str, Any] = {row[0]: row[1] for row in session.execute(kept)}
-    state, operator, hostname, started, ended = found
-    return TaskRun(
-        dag_id,
-        run_id,
-        task_id,
-        map_index,
-        state=str(state) if state else None,
-        operator=str(operator or ""),
-        hostname=str(hostname or ""),
-        started=started,
-        ended=ended,
-        fields=fields if isinstance(fields, dict) else {},
-        xcoms=xcoms,
-    )
+        return TaskRun(
+            dag_id,
+            run_id,
+            task_id,
+            map_index,
+            state=str(ti.state) if ti.state else None,
+            operator=str(ti.operator or ""),
+            hostname=str(ti.hostname or ""),
+            started=ti.start_date,
+            ended=ti.end_date,
+            fields=fields if isinstance(fields, dict) else {},
+            xcoms=xcoms,
+        )
+
+
+def _of_the_try(ti: Any) -> list[Any]:
+    """Return what chooses the XComs of a try, where Airflow keeps them for each."""
+    column: Any = getattr(XComModel, "task_instance_id", None)
+    return [] if column is None else [column == ti.id]
 
 
 def _are(model: Any, names: Mapping[str, Any]) -> list[Any]:

@@ -132,7 +132,7 @@ def test_the_tab_shows_what_a_run_has_sent(run, sandbox, whatsapp_events, api_se
         return site.get(f"whatsapp/task/{DAG}/{encode(dag_run.run_id)}/{task_id}/{map_index}{query}", role)
 
     people = tab("broadcast")
-    assert people.status_code == 200
+    assert people.status_code == 200, (tmp_path / "api-server.log").read_text()[-3_000:]
     assert_shows_the_broadcast(people.text, tab)
     assert_shows_the_message(sandbox, tab)
     assert_shows_templates_and_alerts(tab)
