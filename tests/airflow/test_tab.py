@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import pytest
 import requests
@@ -202,8 +202,7 @@ def assert_it_is_in_airflow_s_own_page(site, run_id):
         page.on(
             "console", lambda line: problems.append(line.text) if "Security Policy" in line.text else None
         )
-        page.goto(f"{site.url}/dags/{DAG}/runs/{quote(run_id, safe='')}/tasks/broadcast")
-        page.get_by_role("link", name="WhatsApp", exact=True).last.click()
+        open_the_tab(page, site, run_id)
         frame = page.frame_locator("iframe")
         expect(frame.get_by_role("heading", name="120 recipients")).to_be_visible(timeout=30_000)
         assert frame.locator("html").evaluate("it => getComputedStyle(it).colorScheme") == "dark"
@@ -218,12 +217,18 @@ def assert_it_is_in_airflow_s_own_page(site, run_id):
         browser.close()
 
 
+def open_the_tab(page, site, run_id):
+    """Go where the tab's link leads: a press on it may come while Airflow draws the page again, and is lost."""
+    page.goto(f"{site.url}/dags/{DAG}/runs/{quote(run_id, safe='')}/tasks/broadcast")
+    link = page.get_by_role("link", name="WhatsApp", exact=True).last
+    page.goto(urljoin(site.url, link.get_attribute("href")))
+
+
 def take_pictures(page, site, run_id):
     """Pictures for the documentation: in Airflow's own page, and as narrow as a phone."""
     page.evaluate("localStorage.setItem('theme', 'light')")
     page.set_viewport_size({"width": 1280, "height": 900})
-    page.goto(f"{site.url}/dags/{DAG}/runs/{quote(run_id, safe='')}/tasks/broadcast")
-    page.get_by_role("link", name="WhatsApp", exact=True).last.click()
+    open_the_tab(page, site, run_id)
     page.frame_locator("iframe").get_by_role("heading", name="120 recipients").wait_for()
     page.wait_for_timeout(1_500)  # the shell's own lists
     page.screenshot(path=f"{PICTURES}/airflow-tab.png")
