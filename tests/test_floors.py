@@ -29,6 +29,7 @@ FLOORS = {
     "_compat": 3,
     "_suggest": 3,
     "airflow_cli": 3,
+    "approvals": 3,
     "assets": 3,
     "cluster_policy": 3,
     "hooks": 3,
