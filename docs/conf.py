@@ -33,7 +33,8 @@ toc_object_entries_show_parents = "hide"
 # No inventory of others is at hand without a network, so names that are not ours cannot be looked up; and what is
 # imported for types alone stands in a signature without its module.
 _TYPES = (
-    "Asset BaseOperator Context Departure Header Logger MediaFile Message Path Subscriber T Transport Verdict"
+    "Asset BaseOperator Context Departure Header Logger MediaFile Message Path RedisServer Subscriber T "
+    "Transport Verdict"
 )
 nitpick_ignore = [("py:class", name) for name in (*_TYPES.split(), "Wanted", "date")]
 nitpick_ignore_regex = [

@@ -66,7 +66,8 @@ def has_shape(line: Any) -> bool:
         isinstance(line, dict)
         and type(line.get("n")) is int
         and 0 <= line["n"] < MOST
-        and line.get("status") in _STATUSES
+        and isinstance(line.get("status"), str)
+        and line["status"] in _STATUSES
         # One by one: every line of every file is asked for its shape, and a generator costs more than the answer.
         and isinstance(line.get("to"), str)
         and isinstance(line.get("given"), str)

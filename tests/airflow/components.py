@@ -70,13 +70,14 @@ class Components:
 
 def serve():
     """Fork for each order that comes in; at the end of the orders end all parts."""
+    # What Airflow says while it is imported must not be taken for an answer.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     from airflow.__main__ import main
 
     for name in SHARED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
     parts = []
     for line in sys.stdin:
         order = json.loads(line)

@@ -31,6 +31,8 @@ LINKS = {
     "SyncTemplatesOperator": {WhatsAppManagerLink},
     "TemplateApprovalSensor": {WhatsAppManagerLink},
     "MessageStatusSensor": set(),
+    "DeliveryReportOperator": {ResultsLink},
+    "WhatsAppApprovalOperator": {WhatsAppManagerLink},
     "WhatsAppAnalyticsOperator": set(),
     "WhatsAppHealthSensor": set(),
 }

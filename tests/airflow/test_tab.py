@@ -37,6 +37,15 @@ PICTURES = os.environ.get("PICTURES")
 USERS = {"viewer": "v", "admin": "a"}
 
 
+@contextlib.contextmanager
+def changed_environment(settings):
+    """Set variables; put back afterwards what they were, for other tests rely on some of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        yield
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -60,12 +69,11 @@ def api_server(dag_bag, tmp_path):
                 "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
                 **variables,
             }
-            os.environ.update(settings)
+            stack.enter_context(changed_environment(settings))
             port = url.rpartition(":")[2].partition("/")[0]
             log = stack.enter_context((tmp_path / "api-server.log").open("wb"))
             command = [sys.executable, "-m", "airflow", "api-server", "--host", "127.0.0.1", "--port", port]
             server = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ.copy())
-            stack.callback(lambda: [os.environ.pop(name) for name in settings])
             stack.callback(lambda: (server.terminate(), server.wait(30)))
             end = time.monotonic() + 240
             while True:

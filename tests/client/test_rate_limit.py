@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_whatsapp.client import rate_limit
 from airflow_provider_whatsapp.client.pace_board import Board, SharedBoard, open_board
 from airflow_provider_whatsapp.client.pace_model import Slowness
-from airflow_provider_whatsapp.client.rate_limit import Pacer, board_size, shared_pacer
+from airflow_provider_whatsapp.client.rate_limit import Pacer, SlowPaceLog, board_size, shared_pacer
 
 
 class Clock:
@@ -253,20 +253,15 @@ def test_the_log_says_once_why_the_pace_is_low(caplog):
 
 @pytest.mark.parametrize(("after", "lines"), [(-0.001, 1), (0.0, 2)])
 def test_a_pace_that_stays_low_is_said_again_after_a_while(caplog, after, lines):
-    paced = pacer(10, Clock())
-    paced._slow = Slowness(0.69 * paced._rate, 9.9, 0.5)
+    log = SlowPaceLog(FULL, 10)
     for now in (1000.0, 1000.0 + rate_limit.TOLD_EVERY + after):
-        paced._tell(now)
+        log.tell(Slowness(0.69 * FULL, 9.9, 0.5), now)
 
     assert len(caplog.records) == lines
 
 
 def test_a_pace_that_is_nearly_the_rate_is_no_news(caplog):
-    paced = pacer(10, Clock())
-    paced._slow = Slowness(rate_limit.NOTABLE * paced._rate, 9.9, 0.5)
-    paced._tell(1000.0)
-    paced._slow = None
-    paced._tell(1000.0)
+    SlowPaceLog(FULL, 10).tell(Slowness(rate_limit.NOTABLE * FULL, 9.9, 0.5), 1000.0)
 
     assert caplog.records == []
 

@@ -27,7 +27,7 @@ HIDDEN = {
     "JSON": ('{"client_secret": "correct horse", "b": 1}', '{"client_secret": ***, "b": 1}'),
     "a DSN": ("dbname=x password=hunter user=etl", "dbname=x password=*** user=etl"),
     "a dict": ("{'api_key': 'maton-k3y', 'b': 1}", "{'api_key': ***, 'b': 1}"),
-    "a colon": ("password: hunter2.", "password: ***"),
+    "a colon": ("password: 0pen-5esame.", "password: ***"),
     "an account key": ("AccountName=x;AccountKey=Zm9v==;", "AccountName=x;AccountKey=***;"),
     "AWS": ("no access for AKIAIOSFODNN7EXAMPLE", "no access for ***"),
     "GitHub": ("ghp_" + "a1B2" * 9, "***"),
