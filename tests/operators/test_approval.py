@@ -66,7 +66,7 @@ def ti(tmp_path):
     return SimpleNamespace(
         id="0190", dag_id="orders", run_id="manual__1", task_id="ask", map_index=-1, try_number=1, max_tries=1,
         pushed=pushed, xcom_push=lambda key, value: pushed.update({key: json.loads(json.dumps(value))}),
-        xcom_pull=lambda key, **_: pushed.get(key), ledger=f"file://{tmp_path}/ledger",
+        xcom_pull=lambda key, **_: json.loads(json.dumps(pushed.get(key))), ledger=f"file://{tmp_path}/ledger",
     )  # fmt: skip
 
 
@@ -290,3 +290,38 @@ def test_each_question_has_callback_data_of_its_own(sandbox, asked, ti):
         resume(task(**options), ti, TIME_OVER, seconds=600)
     found = [message["payload"]["biz_opaque_callback_data"] for message in sandbox.messages]
     assert len({text.split(".")[1] for text in found}) == 2
+
+
+@pytest.mark.usefixtures("templates")
+def test_a_question_that_was_delivered_is_waited_for(sandbox, asked, ti, whatsapp_events):
+    options = {"delivery_timeout": 60, "ledger_path": ti.ledger}
+    ask(task(**options), ti)
+    whatsapp_events.deliver(60)
+    with pytest.raises(Parked):
+        resume(task(**options), ti, TIME_OVER, seconds=60)
+    assert ti.pushed["approval"]["looked"]
+    assert [seconds for seconds, _ in asked.waits] == [60, None], "it is looked at once"
+    assert len(sandbox.messages) == 1
+
+
+@pytest.mark.usefixtures("templates", "whatsapp_events")
+def test_a_question_that_was_delivered_to_nobody_is_an_error(asked, ti, capsys):
+    options = {"delivery_timeout": 60, "ledger_path": ti.ledger}
+    ask(task(**options), ti)
+    with pytest.raises(AirflowFailException, match="delivered the question to nobody within 60 s"):
+        resume(task(**options), ti, TIME_OVER, seconds=60)
+    with pytest.raises(Parked):
+        resume(task(**options, on_unsent="wait"), ti, TIME_OVER)
+    assert "waiting for an answer in Airflow" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("templates", "whatsapp_events")
+def test_a_store_that_is_away_while_it_waits_ends_no_question(asked, ti, monkeypatch, capsys):
+    options = {"delivery_timeout": 60, "ledger_path": ti.ledger}
+    ask(task(**options), ti)
+    away = json.dumps({"conn_type": "postgres", "host": "127.0.0.1", "port": 9, "schema": "events"})
+    monkeypatch.setenv("AIRFLOW_CONN_AWAY", away)
+    monkeypatch.setenv("AIRFLOW__WHATSAPP__EVENTS_CONN_ID", "away")
+    with pytest.raises(Parked):
+        resume(task(**options), ti, TIME_OVER, seconds=60)
+    assert "not known whether the question was delivered" in capsys.readouterr().out
