@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.media import looks_like_media
@@ -109,7 +110,7 @@ class Approved:
         for index, button in enumerate(self._parts.get("BUTTONS", {}).get("buttons") or []):
             url = str(button.get("url") or "")
             start = url.partition("{{")[0]
-            if start != url and start.rstrip("/").lower() != base_url.lower():
+            if start != url and _place(start) != _place(base_url):
                 raise PayloadError(
                     f"button {index} of {self._called} leads to {start}, and Airflow is at {base_url}/",
                     field="base_url",
@@ -251,6 +252,13 @@ class Approved:
         if buttons:
             shown["buttons"] = [button.get("text") or button.get("type") for button in buttons]
         return shown
+
+
+def _place(url: str) -> tuple[Any, ...]:
+    """Return what makes two addresses the same place, however they are written."""
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, parts.hostname, port, parts.path.rstrip("/")
 
 
 def _given(payload: Payload) -> dict[str, Any]:

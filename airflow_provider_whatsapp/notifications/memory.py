@@ -30,7 +30,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_provider_whatsapp.client.pace_board import own_folder
-from airflow_provider_whatsapp.notifications.records import MAX_NAMES, Decision, Held, Record
+from airflow_provider_whatsapp.notifications.records import MAX_NAMES, Decision, Held, Record, is_sound
 from airflow_provider_whatsapp.notifications.throttle import (
     on_claimed,
     on_failure,
@@ -340,9 +340,10 @@ def parsed(text: str | None, kind: type[K]) -> K:
     try:
         found = json.loads(text) if text else {}
         values = {key: value for key, value in found.items() if key in known}
-        return kind(
+        record = kind(
             **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
         )
+        return record if is_sound(record) else kind()
     except (ValueError, TypeError, AttributeError):
         return kind()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from typing import Self
@@ -197,3 +197,28 @@ class Sending:
 
 
 AT_ONCE = Sending()
+
+
+_KINDS: dict[type, tuple[type, ...]] = {
+    float: (float, int),
+    int: (int,),
+    bool: (bool,),
+    str: (str,),
+    tuple: (tuple,),
+}
+
+
+def is_sound(record: Any) -> bool:
+    """
+    Say whether each field is of its kind: somebody may have edited what was stored.
+
+    :param record: A record, whose fields have defaults.
+    """
+    for item in fields(record):
+        kind, value = type(item.default), getattr(record, item.name)
+        if not isinstance(value, _KINDS[kind]) or (isinstance(value, bool) and kind is not bool):
+            return False
+        parts: tuple[Any, ...] = value if isinstance(value, tuple) else ()
+        if not all(is_sound(each) if is_dataclass(each) else isinstance(each, str) for each in parts):
+            return False
+    return True

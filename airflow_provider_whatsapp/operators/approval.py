@@ -158,7 +158,7 @@ class WhatsAppApprovalOperator(_SendOperator, ApprovalOperator):
             raise ValueError(msg)
         if TAKES_RESPONSE_TIMEOUT:
             kwargs["response_timeout"] = response_timeout
-        super().__init__(to=to, subject=subject, body=body, **kwargs)
+        super().__init__(to=to, subject=subject, body=body, resend_on_clear=True, **kwargs)
         # Before it knew response_timeout, Airflow took execution_timeout for it, which could end the asking as well.
         self.response_timeout = (
             getattr(self, "response_timeout", None) or response_timeout or self.execution_timeout
@@ -253,7 +253,7 @@ class WhatsAppApprovalOperator(_SendOperator, ApprovalOperator):
             return event if self.defaults is None else self._by_default()
         if due == "look":
             state["looked"] = True
-            self._check_delivered(context)
+            self._check_delivered(context, reminded=state["reminded"])
         elif due == "remind":
             state["reminded"] += 1
             self._remind(context, state["reminded"])
@@ -277,8 +277,7 @@ class WhatsAppApprovalOperator(_SendOperator, ApprovalOperator):
     def _remind(self, context: Context, number: int) -> None:
         """Ask once more, and others too; whoever cannot be reached keeps nobody from answering."""
         self._question = Question("remind", self._question.number, number)
-        more = self.escalate_to or []
-        self.to = [*_listed(self.to), *_listed(more)]
+        self.to = self._everybody(escalated=True)
         self._try_to_send(context, "the reminder")
 
     def _tell_outcome(self, context: Context, event: dict[str, Any]) -> None:
@@ -286,7 +285,7 @@ class WhatsAppApprovalOperator(_SendOperator, ApprovalOperator):
             task_ids=self.task_id, map_indexes=context["ti"].map_index, key=STATE
         )
         state = state if isinstance(state, dict) else {}
-        everybody = [*_listed(self.to), *(_listed(self.escalate_to) if state.get("reminded") else ())]
+        everybody = self._everybody(escalated=bool(state.get("reminded")))
         if len(everybody) < 2:
             return
         self.to = everybody
@@ -294,34 +293,47 @@ class WhatsAppApprovalOperator(_SendOperator, ApprovalOperator):
         self._outcome = outcome_values(self.subject, event, context)
         self._try_to_send(context, "the outcome")
 
+    def _everybody(self, *, escalated: bool) -> list[str]:
+        """Return all who were or are to be asked, each once, whatever form they were given in."""
+        from airflow_provider_whatsapp.client.phone import address
+        from airflow_provider_whatsapp.delivery.recipients import read_recipients
+
+        country = self.hook.client.config.default_country
+        groups = [self.to, self.escalate_to if escalated else None]
+        found = (read_recipients(group, default_country=country) for group in groups if group)
+        return [address(key) for key in dict.fromkeys(key for group in found for key in group)]
+
     def _try_to_send(self, context: Context, what: str) -> None:
         try:
             self._send(context)
         except (WhatsAppError, AirflowFailException) as error:
             self.log.warning("WhatsApp: %s was not sent: %s", what, error)
 
-    def _check_delivered(self, context: Context) -> None:
+    def _check_delivered(self, context: Context, *, reminded: int) -> None:
         """Fail where the receipts say of nobody that the question was delivered."""
         from airflow_provider_whatsapp.events.receipts import count_receipts
         from airflow_provider_whatsapp.events.store import EventStore
         from airflow_provider_whatsapp.hooks.event_store import event_store_url
 
-        key = self._carried(context).key
+        number = self._question.number
+        asked = [self._question, *(Question("remind", number, each + 1) for each in range(reminded))]
+        keys = [self._key(context, question) for question in asked]
         try:
             url = event_store_url()
             store = EventStore.open(url or "", pool_size=1)
             try:
-                found = count_receipts(store, [key])[key]
+                found = count_receipts(store, keys).values()
             finally:
                 store.close()
         except WhatsAppError as error:
             self.log.warning("WhatsApp: not known whether the question was delivered: %s", error)
             return
-        if found.delivered + found.read:
+        if any(counts.delivered + counts.read for counts in found):
             return
         problem = f"WhatsApp delivered the question to nobody within {self.delivery_timeout:g} s"
         if self.on_unsent == "fail":
-            msg = f"{problem} ({found.failed} failed). Ask other people, or set on_unsent='wait' to wait all the same."
+            failed = sum(counts.failed for counts in found)
+            msg = f"{problem} ({failed} failed). Ask other people, or set on_unsent='wait' to wait all the same."
             raise AirflowFailException(msg)
         self.log.warning("%s; waiting for an answer in Airflow.", problem)
 
@@ -359,9 +371,14 @@ class WhatsAppApprovalOperator(_SendOperator, ApprovalOperator):
         return self._question.store(store_of(context, self.ledger_path))
 
     def _carried(self, context: Context, *, varies: bool = False) -> CallbackData:
-        from airflow_provider_whatsapp.delivery.callback_data import CallbackData, key_hash
+        from airflow_provider_whatsapp.delivery.callback_data import CallbackData
 
-        return CallbackData(key_hash(*names_of(context), self._question.name), None, varies=varies)
+        return CallbackData(self._key(context, self._question), None, varies=varies)
+
+    def _key(self, context: Context, question: Question) -> str:
+        from airflow_provider_whatsapp.delivery.callback_data import key_hash
+
+        return key_hash(*names_of(context), question.name)
 
     def _conclude(self, context: Context, report: Report, ledger: Ledger, **extra: Any) -> dict[str, Any]:
         """Go on where somebody was asked: one person is enough for an answer."""
@@ -383,9 +400,3 @@ class WhatsAppApprovalOperator(_SendOperator, ApprovalOperator):
         elif not reached:
             self._fail(report, ledger)
         return result
-
-
-def _listed(to: Any) -> list[Any]:
-    if to is None:
-        return []
-    return list(to) if isinstance(to, list | tuple | set) else [to]

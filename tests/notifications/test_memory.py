@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 import itertools
+import json
 import multiprocessing
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -334,6 +335,38 @@ def test_a_damaged_record_is_begun_anew(tmp_path):
     record.write_text("{broken")
 
     assert Memory(store).decide("a", fail).send
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        [], "x", 7, None, {"sent_at": "yesterday"}, {"failures": "2"}, {"failures": True}, {"names": "abc"},
+        {"names": [1]},
+        {"summed_up": 1}, {"dags": {"a": 1}}, {"sender": None}, {"runs": 2.5}, {"muted_until": [1]},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_record_that_somebody_has_edited_is_begun_again(tmp_path, damage):
+    store = Files(tmp_path)
+    Memory(store).decide("a", fail)
+    (record,) = [path for path in tmp_path.iterdir() if path.name.startswith("whatsapp_alert_")]
+    if isinstance(damage, dict):
+        damage = json.loads(record.read_text()) | damage
+    record.write_text(json.dumps(damage))
+
+    assert Memory(store).decide("a", fail).send
+
+
+@pytest.mark.parametrize("entries", [7, [7], [{"names": 1}], [{"at": "now"}], [{"token": None}]], ids=repr)
+def test_what_a_person_has_missed_is_read_or_begun_again(entries):
+    from airflow_provider_whatsapp.notifications.memory import parsed
+    from airflow_provider_whatsapp.notifications.missed import Missed, Untold
+
+    kept = {"entries": [{"token": "t", "key": "k", "at": 1, "until": 2.5, "held": 1, "names": ["a"]}]}
+    assert parsed(json.dumps(kept), Untold).entries == (
+        Missed(token="t", key="k", at=1, until=2.5, held=1, names=("a",)),
+    )
+    assert parsed(json.dumps({"entries": entries}), Untold) == Untold()
 
 
 def _storm(folder, count, results):

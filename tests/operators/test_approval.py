@@ -325,3 +325,69 @@ def test_a_store_that_is_away_while_it_waits_ends_no_question(asked, ti, monkeyp
     with pytest.raises(Parked):
         resume(task(**options), ti, TIME_OVER, seconds=60)
     assert "not known whether the question was delivered" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("templates")
+@pytest.mark.parametrize(
+    "to",
+    [f"{ADA}, {BOB}", json.dumps([ADA, BOB]), str([ADA, BOB]), [ADA, BOB, ADA]],
+    ids=["text", "JSON", "Python", "twice"],
+)
+def test_people_are_read_alike_in_the_question_the_reminder_and_the_note(sandbox, asked, ti, to):
+    options = {
+        "to": to,
+        "remind_after": 60,
+        "escalate_to": f"{EVE}; {ADA}",
+        "notify_outcome": True,
+        "ledger_path": ti.ledger,
+    }
+    ask(task(**options), ti)
+    with pytest.raises(Parked):
+        resume(task(**options), ti, TIME_OVER, seconds=60)
+    resume(task(**options), ti, ANSWERED)
+    three = [ADA[1:], BOB[1:], EVE[1:]]
+    assert [to for to, _ in told(sandbox)] == [ADA[1:], BOB[1:], *three, *three]
+
+
+@pytest.mark.usefixtures("templates")
+def test_one_person_who_is_named_twice_gets_no_note(sandbox, asked, ti):
+    options = {"to": [ADA, ADA], "notify_outcome": True, "ledger_path": ti.ledger}
+    ask(task(**options), ti)
+    resume(task(**options), ti, ANSWERED)
+    assert len(sandbox.messages) == 1
+
+
+@pytest.mark.usefixtures("templates")
+def test_a_reminder_that_was_delivered_counts_for_the_question(sandbox, asked, ti, whatsapp_events):
+    options = {
+        "to": ADA,
+        "remind_after": 60,
+        "escalate_to": BOB,
+        "delivery_timeout": 120,
+        "ledger_path": ti.ledger,
+    }
+    sandbox.recipient(ADA[1:], error=131026)
+    ask(task(**options), ti)
+    with pytest.raises(Parked):
+        resume(task(**options), ti, TIME_OVER, seconds=60)
+    whatsapp_events.deliver(60)
+    with pytest.raises(Parked):
+        resume(task(**options), ti, TIME_OVER, seconds=60)
+    assert ti.pushed["approval"]["looked"]
+
+
+@pytest.mark.usefixtures("templates")
+@pytest.mark.parametrize(
+    "base", ["https://airflow.example.com:443/team", "https://AIRFLOW.example.com/team/"]
+)
+def test_the_same_address_may_be_written_otherwise(asked, ti, base):
+    ask(task(base_url=base), ti)
+
+
+@pytest.mark.usefixtures("templates")
+@pytest.mark.parametrize(
+    "base", ["https://airflow.example.com/Team", "https://airflow.example.com:8443/team"]
+)
+def test_another_place_is_not_the_template_s(asked, ti, base):
+    with pytest.raises(AirflowFailException, match="leads to"):
+        task(base_url=base).execute({"ti": ti, "task_instance": ti})
