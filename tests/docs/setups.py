@@ -67,6 +67,10 @@ def _alerts(folder: Path, dags: Path, sandbox: Any) -> None:
     shutil.copy(ROOT / "airflow_provider_whatsapp" / "notifications" / "airflow_alert.yaml", folder)
 
 
+def _approvals(folder: Path, dags: Path, sandbox: Any) -> None:
+    shutil.copy(ROOT / "airflow_provider_whatsapp" / "approvals" / "airflow_approval.yaml", folder)
+
+
 def _reports(folder: Path, dags: Path, sandbox: Any) -> None:
     import pyarrow as pa
     from pyarrow import parquet
@@ -161,6 +165,7 @@ def _broadcast_operator(folder: Path, dags: Path, sandbox: Any) -> None:
 SETUPS: dict[str, Setup] = {
     "docs/tutorial.md": Setup(make=_tutorial),
     "docs/how-to/alerts.md": Setup(make=_alerts),
+    "docs/how-to/approvals.md": Setup(make=_approvals),
     "docs/how-to/reports.md": Setup(
         make=_reports,
         places={
