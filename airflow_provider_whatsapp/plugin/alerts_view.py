@@ -147,9 +147,9 @@ def _row(store: str, found: AlertState, now: float, *, may_mute: bool) -> AlertR
         key=found.key,
         title=clean_line(found.key, limit=300),
         state=state,
-        until=_moment(until),
+        until=moment_of(until),
         muted_by=clean_line(record.muted_by, limit=100) if state == "muted" else "",
-        last_sent=_moment(record.sent_at),
+        last_sent=moment_of(record.sent_at),
         failures=record.failures,
         runs=record.runs,
         held=record.held,
@@ -170,8 +170,12 @@ def _state(record: Record, now: float) -> tuple[str, float]:
     return ("failing" if record.failures else "quiet"), 0.0
 
 
-def _moment(at: float) -> datetime | None:
-    """Return a time; what no clock can have written is none."""
+def moment_of(at: float) -> datetime | None:
+    """
+    Return a time; what no clock can have written is none.
+
+    :param at: Unix time in seconds.
+    """
     try:
         return datetime.fromtimestamp(at, UTC) if at > 0 else None
     except (OverflowError, ValueError, OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from airflow_provider_whatsapp.client.masking import clean_line
 from airflow_provider_whatsapp.delivery.report import STATUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from airflow_provider_whatsapp.events.receipts import Receipt
@@ -194,26 +195,30 @@ def count(recipients: Iterable[Recipient]) -> Counter[str]:
     return Counter(each.outcome for each in recipients)
 
 
-def chosen(recipients: Iterable[Recipient], outcome: str, find: str) -> list[Recipient]:
+def chosen(
+    recipients: Iterable[Recipient], outcome: str, find: str, *, shown: Callable[[str], str] = str
+) -> list[Recipient]:
     """
-    Return the recipients with an outcome, and with a text in their number, code or reason.
+    Return the recipients with an outcome, and with a text in what is shown of them: number, code or reason.
+
+    What is hidden of a number cannot be searched for piece by piece, or a few searches would tell it.
 
     :param recipients: All of them.
     :param outcome: One of :data:`OUTCOMES`; "": any.
-    :param find: What to look for; digits are looked for in the number, however they are written.
+    :param find: What to look for; digits are looked for in the number, however they are written. A whole number finds
+        its recipient, hidden or not.
+    :param shown: What the page shows of a number.
     """
     words = find.strip().casefold()
     digits = "".join(filter(str.isdigit, words)) if not any(map(str.isalpha, words)) else ""
-    return [
-        each
-        for each in recipients
-        if outcome in ("", each.outcome)
-        and (
-            not words
-            or (digits and (digits in each.to or digits == str(each.code)))
-            or words in f"{each.to} {each.why}".casefold()
-        )
-    ]
+
+    def matches(each: Recipient) -> bool:
+        seen = shown(each.to).casefold()
+        whole = words == each.to.casefold() or (bool(digits) and digits in (each.to, str(each.code)))
+        part = bool(digits) and any(digits in run for run in re.findall(r"[0-9]+", seen))
+        return whole or part or words in f"{seen} {each.why}".casefold()
+
+    return [each for each in recipients if outcome in ("", each.outcome) and (not words or matches(each))]
 
 
 def _text(value: Any) -> str:

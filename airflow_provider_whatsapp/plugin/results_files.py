@@ -45,7 +45,7 @@ def read_results(path: str) -> tuple[list[Recipient], bool]:
         for number, line in enumerate(_lines(file)):
             if number == MOST:
                 return found, True
-            recipient = from_outcome(line, line["n"])
+            recipient = None if line is None else from_outcome(line, line["n"])
             if recipient is not None:
                 found.append(recipient)
     return found, False
@@ -81,8 +81,8 @@ def _opened(path: str) -> Any:
         raise NotOpenedError(f"The results file cannot be read ({type(error).__name__}).") from None
 
 
-def _lines(file: Any) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a file that begins with a marked one; what is damaged further down is left out."""
+def _lines(file: Any) -> Iterator[dict[str, Any] | None]:
+    """Yield the lines of a file that begins with a marked one; None for what is damaged further down."""
     first = True
     while raw := file.readline(LONGEST):
         try:
@@ -91,7 +91,9 @@ def _lines(file: Any) -> Iterator[dict[str, Any]]:
             line = None
         if is_marked(line):
             yield line
-        elif first:
+        elif not first:
+            yield None
+        else:
             raise NotOpenedError(
                 "The file is no results file of this version, so nothing of it is shown.",
                 advice="If version 0.1 wrote it, mark it with: python -m airflow_provider_whatsapp results PATH.",

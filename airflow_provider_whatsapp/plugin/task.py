@@ -70,10 +70,10 @@ async def task(request: Request) -> Response:
     found = await task_facts.gather(run)
     outcome, find, number = await _asked_for(request)
     people = found["people"]
-    recipients = chosen(people.recipients, outcome, find) if people is not None else []
+    shown, shown_id = _hide(run)
+    recipients = chosen(people.recipients, outcome, find, shown=shown) if people is not None else []
     pages = max(1, -(-len(recipients) // PAGE))
     number = min(max(number, 1), pages)
-    shown, shown_id = _hide(run)
     return page(
         request,
         "task.html",
@@ -115,7 +115,7 @@ async def download(request: Request) -> Response:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    for each in chosen(answer.value.recipients, outcome, find):
+    for each in chosen(answer.value.recipients, outcome, find, shown=shown):
         writer.writerow([_cell(value) for value in _row(each, shown, shown_id)])
     headers = HEADERS | {"Content-Disposition": 'attachment; filename="recipients.csv"'}
     return Response(

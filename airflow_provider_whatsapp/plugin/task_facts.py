@@ -6,13 +6,13 @@ import asyncio
 import itertools
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
 from airflow_provider_whatsapp.get_provider_info import CONN_TYPE
 from airflow_provider_whatsapp.notifications.memory import Record, name_of, parsed
 from airflow_provider_whatsapp.plugin import metadata, task_receipts
+from airflow_provider_whatsapp.plugin.alerts_view import moment_of
 from airflow_provider_whatsapp.plugin.phone import Phone, phone, template_of
 from airflow_provider_whatsapp.plugin.recipients import (
     LEFT,
@@ -218,10 +218,12 @@ def wanted_templates(run: TaskRun) -> list[tuple[str, str | None]]:
     report = value if isinstance(value, dict) else run.xcoms.get("report")
     rows: Any = []
     if isinstance(report, dict) and not is_report(report):
-        rows = report.get("outcomes") or report.get("changes") or []
+        rows = _rows_of(report)
     elif "to" not in fields and "recipients" not in fields and "template_name" in fields:
         language = fields.get("language")
         rows = fields.get("templates") or [{"name": fields.get("template_name"), "language": language}]
+    if not isinstance(rows, list):  # Airflow says in words that a field was too long for it
+        return []
     rows = [{"name": row} if isinstance(row, str) else row for row in rows if isinstance(row, str | dict)]
     named = [(row.get("name"), row.get("language")) for row in rows[:MOST_TEMPLATES]]
     return [
@@ -261,12 +263,25 @@ def _list_templates(conn_id: str, waba_id: str | None, name: str | None) -> list
 def _said_of(run: TaskRun, name: str, language: str | None) -> dict[str, Any]:
     """Return what a sync says of a template: its outcome, or with ``dry_run`` the change and its diff."""
     for key in ("return_value", "report"):
-        value = run.xcoms.get(key)
-        rows: Any = (value.get("outcomes") or value.get("changes") or []) if isinstance(value, dict) else []
-        for row in rows:
+        for row in _rows_of(run.xcoms.get(key)):
             if isinstance(row, dict) and (row.get("name"), row.get("language")) == (name, language):
-                return {str(field): row[field] for field in row}
+                return _said(row)
     return {}
+
+
+def _rows_of(report: Any) -> list[Any]:
+    """Return the rows of a sync's report; the tab is on every task, so it may be anybody's return value."""
+    found = (report.get("outcomes") or report.get("changes")) if isinstance(report, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def _said(row: dict[Any, Any]) -> dict[str, Any]:
+    """Return what the page shows of a row: texts, and a diff's lines."""
+    said: dict[str, Any] = {str(key): value for key, value in row.items() if isinstance(value, str)}
+    diff = row.get("diff")
+    if isinstance(diff, list):
+        said["diff"] = [line for line in diff if isinstance(line, str)]
+    return said
 
 
 async def alerts(run: TaskRun) -> tuple[list[dict[str, Any]], Record | None, Answer | None]:
@@ -314,9 +329,7 @@ async def gather(run: TaskRun) -> dict[str, Any]:
         "templates": rows,
         "alerts": sent,
         "record": record,
-        "last_alert": datetime.fromtimestamp(record.sent_at, UTC)
-        if record is not None and record.sent_at
-        else None,
+        "last_alert": moment_of(record.sent_at) if record is not None else None,
         "muted": record is not None and record.is_muted(time.time()),
         "problems": list(dict.fromkeys(each.problem for each in answers if not (each.ok or each.late))),
         "late": any(each.late for each in answers),

@@ -180,6 +180,63 @@ def test_recipients_are_chosen_by_outcome_number_code_and_reason(show, find, pos
     assert [each.position for each in chosen(all_of_them, show, find)] == positions
 
 
+@pytest.mark.parametrize(
+    ("find", "positions"),
+    [
+        ("15550002222", [1]), ("+1 555 000 2222", [1]), ("2222", [1]), ("15", [0, 1]), ("1555", []), ("0002222", []),
+        ("5000", []), ("02222", []), ("131026", [1]), ("no such user", [1]), ("US.1349125389", [2]),
+        ("US.13491253", []),
+    ],
+)  # fmt: skip
+def test_a_hidden_number_cannot_be_found_piece_by_piece(find, positions):
+    from airflow_provider_whatsapp.client.phone import mask
+    from airflow_provider_whatsapp.plugin.recipients import chosen, from_outcome
+
+    rows = [outcome(), outcome("failed", "15550002222", error=ERROR), outcome(to="US.1349125389")]
+    found = chosen([from_outcome(row, place) for place, row in enumerate(rows)], "", find, shown=mask)
+
+    assert [each.position for each in found] == positions
+
+
+def test_neither_the_page_nor_its_file_tells_a_hidden_number_by_a_search(tab):
+    people = report(outcome(to="15559173342"), outcome(to="15558880000"))
+    for find, listed in (("15559173342", 1), ("3342", 1), ("9173342", 0), ("1555917", 0)):
+        page = tab({"to": "•••"}, people, method="POST", body={"find": find}, **SAME)
+        file = tab(
+            {"to": "•••"}, people, f"{PATH}/recipients.csv", method="POST", body={"find": find}, **SAME
+        )
+        assert ("1 of 2 listed" in page.text) == bool(listed)
+        assert len(file.text.splitlines()) == 1 + listed
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"outcomes": 5}, {"changes": 7}, {"changes": True}, {"outcomes": {"a": 1}}, {"changes": "text"},
+        {"outcomes": [{"name": "t", "language": "en", "diff": [1, None]}]},
+        {"outcomes": [{"name": "t", "language": "en", "diff": 3, "action": 5, "state": {"a": 1}, "detail": [1]}]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_whatever_a_task_of_somebody_s_own_returns_the_tab_opens(tab, value):
+    assert tab({}, value).status_code == 200
+
+
+def test_a_field_that_airflow_has_cut_names_no_templates(tab):
+    answer = tab(
+        {"template_name": None, "templates": "Truncated. You can change this behaviour in the configuration"}
+    )
+    assert answer.text.count("<article") == 0
+
+
+@pytest.mark.parametrize("sent_at", [1e300, -1e300, "x"])
+def test_a_record_that_no_clock_has_written_shows_no_time(tab, monkeypatch, sent_at):
+    from airflow_provider_whatsapp.plugin import metadata
+
+    monkeypatch.setattr(metadata, "variable", lambda _: json.dumps({"sent_at": sent_at, "held": 1}))
+    assert tab({}).status_code == 200
+
+
 class TestResultsFiles:
     """A path from XCom opens nothing that the configuration does not name."""
 
@@ -207,6 +264,15 @@ class TestResultsFiles:
         with pytest.raises(NotOpenedError) as caught:
             read_results(str(path))
         return str(caught.value)
+
+    def test_junk_below_a_marked_line_is_not_read_to_its_end(self, folder, monkeypatch):
+        from airflow_provider_whatsapp.plugin import results_files
+
+        monkeypatch.setattr(results_files, "MOST", 3)
+        (folder / "a.jsonl").write_text(json.dumps(self.LINE) + "\n" + "x\n" * 100)
+        found, more = results_files.read_results(str(folder / "a.jsonl"))
+
+        assert (len(found), more) == (1, True)
 
     def test_one_below_a_root_is_read_and_what_is_damaged_in_it_left_out(self, folder):
         from airflow_provider_whatsapp.plugin.results_files import read_results
