@@ -8,7 +8,7 @@ How a page is added:
 
 1. A module beside this one holds ``router = APIRouter(prefix="/name", dependencies=[...])``; ``app.py`` includes it.
    Its dependencies come from ``access.py``: ``[Depends(sees_menu)]`` for what belongs to no DAG, ``sees_dag`` for what
-   does; ``dag_id`` is in the path then. A route that changes something adds ``Depends(changes_menu)``. An argument
+   does; ``dag_id`` is in the path then. What a user may do with each DAG ``permits.py`` says. An argument
    ``user: GetUserDep`` is the user. What holds everywhere ``app.py`` adds: no answer without a user, and no POST that
    comes from another page.
 2. Routes are ``async def``; what blocks runs in threads of our own: ``await in_thread(function, ...)`` for Airflow's

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlsplit
 
-from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView, DagAccessEntity
 from airflow.api_fastapi.core_api.security import (
     GetUserDep,
@@ -19,7 +17,7 @@ from fastapi import Depends, HTTPException, Request
 from airflow_provider_whatsapp.plugin.metadata import dag_is_there
 from airflow_provider_whatsapp.plugin.sources import in_thread
 
-__all__ = ["GetUserDep", "changes_menu", "get_user", "readable_dags", "same_origin", "sees_dag", "sees_menu"]
+__all__ = ["GetUserDep", "get_user", "same_origin", "sees_dag", "sees_menu"]
 
 # FastAPI reads the annotations as texts, so what they name has to be in this module.
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -27,17 +25,6 @@ _entities = (DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM)
 
 sees_menu = requires_access_view(AccessView.PLUGINS)
 """A dependency: the user may see the plugins' pages."""
-
-
-def changes_menu(user: GetUserDep) -> None:
-    """
-    Let pass who may change Airflow's Variables, which is where the state of alerts is kept.
-
-    :param user: Airflow's.
-    :raises HTTPException: 403.
-    """
-    if not get_auth_manager().is_authorized_variable(method="PUT", user=user):
-        raise HTTPException(403, "You need the permission to edit Airflow's Variables.")
 
 
 async def dag_exists(dag_id: str) -> None:
@@ -56,15 +43,6 @@ sees_dag = [
     Depends(dag_exists),
 ]
 """Dependencies: the user may see task instances and XComs of the DAG that ``dag_id`` in the path names."""
-
-
-def readable_dags(user: Any) -> set[str]:
-    """
-    Return the DAGs that a user may see.
-
-    :param user: From ``GetUserDep``. Blocks: call it by ``in_thread``.
-    """
-    return set(get_auth_manager().get_authorized_dag_ids(user=user))
 
 
 def same_origin(request: Request) -> None:

@@ -237,6 +237,23 @@ def test_a_record_that_no_clock_has_written_shows_no_time(tab, monkeypatch, sent
     assert tab({}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("dags", "shown"), [(["sales"], True), ([], True), (["sales", "stock"], False), (["~"], False)]
+)
+def test_an_alert_that_other_dags_share_is_not_shown_with_one_of_them(tab, monkeypatch, dags, shown):
+    from airflow_provider_whatsapp.plugin import metadata
+
+    record = {
+        "sent_at": datetime.now(UTC).timestamp(),
+        "held": 1,
+        "failures": 2,
+        "names": ["load"],
+        "dags": dags,
+    }
+    monkeypatch.setattr(metadata, "variable", lambda _: json.dumps(record))
+    assert ("Last alert" in tab({}).text) is shown
+
+
 class TestResultsFiles:
     """A path from XCom opens nothing that the configuration does not name."""
 
