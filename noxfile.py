@@ -144,7 +144,8 @@ def lowest(session: nox.Session) -> None:
     own_faults = (
         "tests/hooks/test_event_store.py::test_a_connection_that_is_not_there_says_who_named_it",
         "tests/hooks/test_event_store.py::test_a_store_that_is_away_stops_no_send_and_costs_one_line[no-connection]",
-        "tests/operators/test_opt_outs.py::test_a_store_that_cannot_be_asked_fails_the_task_before_any_request[no connection",
+        "tests/operators/test_opt_outs.py::test_a_store_that_cannot_be_asked_fails_the_task_before"
+        "_any_request[no connection",
         "tests/operators/test_sql.py::test_an_unknown_connection",
     )
     left_out = [word for name in own_faults for word in ("--deselect", name)]
