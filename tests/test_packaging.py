@@ -334,7 +334,7 @@ def test_the_versions_that_are_tested_are_the_versions_that_are_promised():
 
     assert f">={tested[0].removesuffix('.0')}" in str(allowed).split(",")
     assert re.findall(r"3\.\d+", promised[0]) == promised_minors()
-    in_gate = re.findall(r"^    ([0-9.]+)\)\s+session \"airflow\(\1, ", gate, re.MULTILINE)
+    in_gate = re.findall(r"^    ([0-9.]+)\)\s+in_a_browser session \"airflow\(\1, ", gate, re.MULTILINE)
     assert in_gate == tested[1:]
 
 
@@ -347,7 +347,7 @@ def test_a_pre_release_that_is_promised_is_in_the_matrix_and_the_gate():
     gate = (ROOT / ".ci" / "run").read_text()
 
     assert '"prerelease"' in sessions
-    assert "\n    prerelease) session prerelease " in gate
+    assert "\n    prerelease) in_a_browser session prerelease " in gate
     (steps,) = re.findall(r"^    set -- (.+)$", gate, re.MULTILINE)
     assert "prerelease" in steps.split()
 

@@ -368,7 +368,7 @@ class TestAlertStores:
 
     @pytest.mark.parametrize("text", ["", "no JSON", "[]", "7", '{"held": 1, "of a later version": 2}'])
     def test_a_record_that_is_damaged_or_of_a_later_version_stops_no_alert(self, alert_store, text):
-        alert_store.set(memory._name("key"), text)
+        alert_store.set(memory.name_of("key"), text)
         found = Memory(alert_store).read("key", Held)
 
         assert found == (Held(held=1) if "later" in text else Held())
@@ -394,8 +394,8 @@ class TestAlertStores:
         Memory(alert_store).change("person 15550001111", Person, with_one_more, label="1555…11")
         names = [*place.variables.kept, *(path.name for path in place.folder.glob("*.json"))]
 
-        assert [name.partition(".")[0] for name in names] == [memory._name("person 15550001111")]
-        assert json.loads(alert_store.get(memory._name("person 15550001111")))["key"] == "1555…11"
+        assert [name.partition(".")[0] for name in names] == [memory.name_of("person 15550001111")]
+        assert json.loads(alert_store.get(memory.name_of("person 15550001111")))["key"] == "1555…11"
 
 
 class TestMark:
