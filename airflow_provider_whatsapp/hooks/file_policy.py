@@ -69,7 +69,7 @@ def place_of(source: Any) -> Place:
             raise ValueError(str(type(error).__name__)) from error
     segments = path.strip("/").split("/") if path.strip("/") else []
     for spelling in spellings(path):
-        if ".." in spelling.split("/") or "::" in spelling:
+        if climbs(spelling) or "::" in spelling:
             msg = "the path climbs"
             raise ValueError(msg)
     return Place(store, tuple(segments))
@@ -233,8 +233,17 @@ class RowFiles:
         if self._fence is None:
             return self._roots is not None
         rest = source.removeprefix(self._prefix)
-        climbs = any(".." in spelling.split("/") or "://" in spelling for spelling in spellings(rest))
-        return not climbs and _CONTROL.search(rest) is None and self._fence.holds(place)
+        leads_out = any(climbs(spelling) or "://" in spelling for spelling in spellings(rest))
+        return not leads_out and _CONTROL.search(rest) is None and self._fence.holds(place)
+
+
+def climbs(spelling: str) -> bool:
+    """
+    Say whether a path goes up; a URL's path ends at a question mark or a number sign.
+
+    :param spelling: The path, one of its spellings.
+    """
+    return ".." in re.split(r"[/?#]", spelling)
 
 
 def _forbidden(*, fenced: bool) -> PayloadError:

@@ -8,7 +8,7 @@ import sys
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp._compat import AirflowFailException
@@ -503,12 +503,14 @@ PIECES += [
 
 
 @given(
-    st.sampled_from(
+    prefix=st.sampled_from(
         ["{disk}/invoices/", "./", "file://{disk}/invoices/", "memory://bucket/invoices/", "{disk}/folder/"]
     ),
-    st.lists(st.sampled_from(PIECES), max_size=8),
-    st.sampled_from(["/", ""]),
+    pieces=st.lists(st.sampled_from(PIECES), max_size=8),
+    glue=st.sampled_from(["/", ""]),
 )
+@example(prefix="memory://bucket/invoices/", pieces=["..", "?"], glue="")
+@example(prefix="memory://bucket/invoices/", pieces=["..", "#"], glue="")
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_value_leads_out_of_the_folder_in_front_of_it(disk, prefix, pieces, glue):
     prefix = prefix.format(disk=disk)
