@@ -13,6 +13,7 @@ from airflow_provider_whatsapp._compat import AirflowFailException, AirflowSenso
 from airflow_provider_whatsapp.client.resources.health import Health
 from airflow_provider_whatsapp.sensors.health import WhatsAppHealthSensor
 from airflow_provider_whatsapp.triggers.health import HealthTrigger, judge
+from tests.time_limits import timeout_after_a_poll
 
 CONN = "maton_whatsapp_default"
 
@@ -175,9 +176,8 @@ def test_many_triggers_share_a_poll(sandbox, settled):
 def test_a_trigger_s_time_runs_out(sandbox):
     set_health(sandbox)
 
-    event = asyncio.run(event_of(trigger(seconds=0.5)))
+    event = timeout_after_a_poll(lambda seconds: trigger(seconds=seconds))
 
-    assert event["state"] == "timeout"
     assert "WABA 102290129340398 is BLOCKED" in event["message"]
 
 

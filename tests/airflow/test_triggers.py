@@ -19,6 +19,7 @@ from airflow_provider_whatsapp.triggers.templates import (
     TemplateStatusTrigger,
     _Approval,
 )
+from tests.time_limits import timeout_after_a_poll
 
 CONN = "maton_whatsapp_default"
 
@@ -118,10 +119,8 @@ def test_those_who_come_and_go_do_not_poll_more_often(sandbox):
 
 
 def test_one_name_is_asked_for_by_name(sandbox):
-    async def run():
-        await event_of(approval("first", seconds=0.3))
+    timeout_after_a_poll(lambda seconds: approval("first", seconds=seconds))
 
-    asyncio.run(run())
     assert {
         parse_qs(request["query"])["name"][0] for request in sandbox.requests_to("message_templates")
     } == {"first"}
@@ -163,8 +162,7 @@ def test_a_connection_that_is_not_there(sandbox):
 
 
 def test_the_time_that_is_over_is_told_with_the_last_state(sandbox):
-    event = asyncio.run(event_of(approval("first", "second", seconds=0.5)))
-    assert event["state"] == "timeout"
+    event = timeout_after_a_poll(lambda seconds: approval("first", "second", seconds=seconds))
     assert "first (en_US) is PENDING" in event["message"]
 
 
@@ -312,8 +310,7 @@ def test_messages_are_asked_for_once_however_many_wait(sandbox):
 
 
 def test_one_unknown_message_does_not_end_the_others(sandbox):
-    event = asyncio.run(event_of(message("wamid.unknown", seconds=0.5)))
-    assert event["state"] == "timeout"
+    event = timeout_after_a_poll(lambda seconds: message("wamid.unknown", seconds=seconds))
     assert "1 of 1 messages not read yet" in event["message"]
 
 

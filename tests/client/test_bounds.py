@@ -421,7 +421,7 @@ def test_a_connection_on_which_somebody_speaks_first_sends_nothing(client_of, mo
     from airflow_provider_whatsapp.client import wire
 
     def after_it_has_spoken(sock):
-        assert spoken.wait(10)
+        assert spoken.wait(60)
         return is_quiet(sock)
 
     monkeypatch.setattr(wire, "is_quiet", after_it_has_spoken)

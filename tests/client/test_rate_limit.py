@@ -127,7 +127,7 @@ def all_acquire(pacers, sleepers, asleep):
     threads = [threading.Thread(target=paced.acquire) for paced in pacers]
     for thread in threads:
         thread.start()
-    found = [sleepers.asleep.acquire(timeout=10) for _ in range(asleep)]
+    found = [sleepers.asleep.acquire(timeout=60) for _ in range(asleep)]
     more = sleepers.asleep.acquire(timeout=0.3)
     with pacers[0]._board.locked() as numbers:
         taken = numbers[rate_limit._COUNT]
@@ -286,7 +286,7 @@ def test_whoever_waits_goes_away_without_a_leave_once_it_is_stopped():
         thread.start()
     stop.set()
     for thread in waiting:
-        thread.join(10)
+        thread.join(60)
 
     assert found == [None] * 4
 

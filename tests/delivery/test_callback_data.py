@@ -231,7 +231,7 @@ def test_who_was_given_up_when_the_task_ended_is_known_by_it(deliver, people, mo
 
     def send(to, message, **options):
         running[0].stop()
-        over.wait(10)
+        over.wait(60)
 
     with contextlib.suppress(LedgerError):  # there may be no time left for the ledger either
         deliver(

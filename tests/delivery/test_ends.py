@@ -121,7 +121,7 @@ class HangingStore:
         self.count -= 1
         if not self.count:
             self.reached.set()
-            self.go_on.wait(10)
+            self.go_on.wait(60)
         self.inner.set(key, value)
 
 

@@ -190,7 +190,7 @@ def test_several_threads_whose_messages_are_on_their_way_count_each_of_them():
 
     def send(to, message, *, marketing=None, **options):
         if marketing is not None:
-            barrier.wait(timeout=10)
+            barrier.wait(timeout=60)
         return wire(to, message, marketing=marketing, **options)
 
     router = Router(send, endpoint="marketing_messages")

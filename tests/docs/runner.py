@@ -90,7 +90,7 @@ class Runner:
     def _stop(self) -> None:
         for process in self._background:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
             process.stdout.close()
 
     def _one(self, block: Block) -> None:

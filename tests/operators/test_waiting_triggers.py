@@ -15,6 +15,7 @@ from airflow_provider_whatsapp.events.kinds import Status
 from airflow_provider_whatsapp.events.store import EventStore
 from airflow_provider_whatsapp.hooks import event_store
 from airflow_provider_whatsapp.triggers.delivery import DeliveryTrigger
+from tests.time_limits import timeout_after_a_poll
 
 
 @pytest.fixture
@@ -132,7 +133,10 @@ def test_what_is_waited_for(store, case, by_id):
     arrive(store, *map(receipt, found))
     known = {"send_hash": "", "message_ids": ["wamid.0.0.1"]} if by_id else {}
 
-    event = asyncio.run(event_of(trigger(wait_for=wait_for, seconds=5 if ends else 0.2, **known)))
+    def made(seconds=30.0):
+        return trigger(wait_for=wait_for, seconds=seconds, **known)
+
+    event = asyncio.run(event_of(made())) if ends else timeout_after_a_poll(made)
 
     assert event["state"] == ("settled" if ends else "timeout")
     assert event["message"] == f"{int(ends)} of 1 are known"
@@ -141,7 +145,7 @@ def test_what_is_waited_for(store, case, by_id):
 def test_a_clear_that_sends_to_everybody_again_does_not_count_what_arrived_before(store):
     arrive(store, receipt("delivered", epoch=1))
 
-    assert asyncio.run(event_of(trigger(since=2, seconds=0.2)))["state"] == "timeout"
+    assert timeout_after_a_poll(lambda seconds: trigger(since=2, seconds=seconds))["state"] == "timeout"
     arrive(store, receipt("delivered", epoch=2))
     assert asyncio.run(event_of(trigger(since=2)))["state"] == "settled"
 

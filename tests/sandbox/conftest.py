@@ -33,7 +33,7 @@ class Sandbox(WhatsAppSandbox):
     def call(self, method: str, path: str, version: str = "v25.0", **options: Any) -> requests.Response:
         """A request to the data plane."""
         url = f"{self.url}/whatsapp-business/{version}/{path}"
-        return self.session.request(method, url, timeout=10, **options)
+        return self.session.request(method, url, timeout=60, **options)
 
     def send(self, to: str = "+15550001111", version: str = "v25.0", **message: Any) -> requests.Response:
         """Send a message."""
@@ -84,7 +84,7 @@ class Sandbox(WhatsAppSandbox):
 
     def page(self, path: str = "/", **query: str) -> str:
         """HTML of the page."""
-        answer = requests.get(self.url + path, params=query, timeout=10)
+        answer = requests.get(self.url + path, params=query, timeout=60)
         assert answer.status_code == 200
         return answer.text
 

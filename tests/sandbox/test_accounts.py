@@ -22,7 +22,7 @@ def two(tools):
     process = tools.start("--port", "0", "--rate-limit", "0", *given)
     yield tools.Sandbox(tools.read_connection(process))
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
 
 @pytest.fixture
@@ -119,6 +119,6 @@ def test_the_page_moves_the_template_of_one_account(two, connections):
 )
 def test_accounts_that_make_no_sense(tools, given):
     process = tools.start("--port", "0", *given)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "Traceback" not in err

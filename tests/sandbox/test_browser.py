@@ -655,7 +655,7 @@ def test_a_sandbox_that_has_stopped_is_not_live(chromium, tools, width):
     page.goto(url)
     page.locator(".live").wait_for(state="attached")
     process.terminate()
-    process.wait(10)
+    process.wait(60)
     page.get_by_text("not connected").wait_for()
     context.close()
 

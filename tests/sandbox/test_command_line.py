@@ -20,7 +20,7 @@ def test_each_message_and_each_refusal_is_told(tools, log):
     sandbox.upload()
     sandbox.call("GET", sandbox.number)
     process.terminate()
-    said = process.communicate(timeout=10)[0].splitlines()
+    said = process.communicate(timeout=60)[0].splitlines()
     if not log:
         assert said == []
         return
@@ -37,7 +37,7 @@ def test_port_in_use_is_one_line(tools):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         process = tools.start("--port", str(taken.getsockname()[1]))
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert out == ""
     assert err.count("\n") == 1
@@ -60,7 +60,7 @@ def test_signal_ends_it_though_a_page_listens_and_an_answer_is_late(tools, sign)
         while not sandbox.control("GET", "requests"):
             pass
         process.send_signal(sign)
-        _, err = process.communicate(timeout=5)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert err == ""
 
@@ -70,7 +70,7 @@ def test_listening_to_everyone_warns(tools):
     sandbox = tools.Sandbox(tools.read_connection(process))
     answer = requests.get(f"{sandbox.url}/_sandbox/health", headers={"Host": "somewhere.example"}, timeout=10)
     process.terminate()
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert sandbox.url.startswith("http://127.0.0.1:")
     assert answer.status_code == 200
     assert "other machines" in err
@@ -93,7 +93,7 @@ def test_connection_carries_what_was_given(tools):
     numbers = sandbox.call("GET", "333/phone_numbers").json()["data"]
     account = sandbox.control("POST", "accounts")
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert sandbox.connection["password"] == "it's a key"
     assert sandbox.connection["extra"] == {"phone_number_id": "111", "waba_id": "333", "app_id": "444"}
     assert [each["id"] for each in numbers] == ["111", "222"]
@@ -117,7 +117,7 @@ def test_keep_bounds_what_is_remembered(tools):
     requests_kept = len(sandbox.control("GET", "requests"))
     page = sandbox.page()
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert kept == ["n3", "n4", "n5", "n6", "n7"]
     assert requests_kept == 5
     assert "n7" in page
@@ -136,7 +136,7 @@ def test_delays_are_as_given(tools):
         sandbox.clock.advance(10)
         seen.append(tuple(each["status"] for each in sandbox.messages))
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     expected = [
         ("accepted", "accepted"),
         ("sent", "accepted"),
@@ -156,7 +156,7 @@ def test_bad_options_are_refused(tools):
         ["--onboarding", "perhaps"],
     ):
         process = tools.start(*given)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 2
         assert "Traceback" not in err
 
@@ -172,7 +172,7 @@ def test_bad_options_are_refused(tools):
     ],
 )
 def test_a_value_that_is_no_number_is_told_in_two_lines(tools, option, value, words):
-    _, err = tools.start(option, value).communicate(timeout=10)
+    _, err = tools.start(option, value).communicate(timeout=60)
     assert err.endswith(f"error: argument {option}: {words}\n")
     assert err.count("\n") == 2
 
@@ -185,7 +185,7 @@ def test_a_certificate_that_is_none_is_one_line(tools, tmp_path):
         ["--tls-key", "/nowhere"],
     ):
         process = tools.start("--port", "0", *given)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 1
         assert err.count("\n") == 1
         assert "--tls-cert" in err
@@ -198,7 +198,7 @@ def test_it_ends_with_the_process_that_holds_its_input(tools):
     assert tools.read_connection(process)["host"]
     assert process.poll() is None
     os.close(writing)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     process.communicate()
 
 
@@ -206,7 +206,7 @@ def test_a_signal_ends_it_though_its_input_is_open(tools):
     process = tools.start("--port", "0", "--stop-with-stdin", stdin=subprocess.PIPE)
     assert tools.read_connection(process)["host"]
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert process.stderr.read() == ""
     process.communicate()
 

@@ -8,6 +8,8 @@ import socket
 import pytest
 import requests
 
+from tests.time_limits import wait_for
+
 
 def add(sandbox, **fault):
     return sandbox.control("POST", "faults", **fault)
@@ -97,7 +99,8 @@ def test_slow_does_the_work_at_once(sandbox):
     body = {"messaging_product": "whatsapp", "to": "15550001111", "type": "text", "text": {"body": "late"}}
     url = f"{sandbox.url}/whatsapp-business/v25.0/{sandbox.number}/messages"
     with pytest.raises(requests.ReadTimeout):
-        sandbox.session.post(url, json=body, timeout=0.3)
+        sandbox.session.post(url, json=body, timeout=(30, 0.3))
+    wait_for(lambda: sandbox.messages)
     assert len(sandbox.messages) == 1
 
 
@@ -241,7 +244,7 @@ def encrypted(certificate, tools):
     process = tools.start("--port", "0", "--rate-limit", "0", *arguments)
     yield tools.read_connection(process)
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
 
 def test_tls_breaks_the_handshakes_that_a_rule_is_about(encrypted):

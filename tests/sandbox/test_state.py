@@ -33,7 +33,7 @@ def start(tools, tmp_path):
     def end():
         for process in running:
             process.terminate()
-            _, err = process.communicate(timeout=10)
+            _, err = process.communicate(timeout=60)
             assert (process.returncode, err) == (0, "")
         running.clear()
 
@@ -140,7 +140,7 @@ def test_other_accounts_are_refused_in_one_line(start, tools, tmp_path, given):
     start().send_text()
     start(file="other.db")
     process = tools.start("--port", "0", "--state", str(tmp_path / "state.db"), *given)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert err.count("\n") == 1
     assert "106540352242922" in err
@@ -157,7 +157,7 @@ def test_a_file_in_use_or_of_another_kind_is_refused_in_one_line(start, tools, t
         ("pipe", "no ordinary file"),
     ):
         process = tools.start("--port", "0", "--state", str(tmp_path / name))
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 1
         assert err.count("\n") == 1
         assert reason in err

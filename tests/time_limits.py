@@ -1,0 +1,40 @@
+"""Time limits that hold on a machine of any speed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+NOT_POLLED = "not polled yet"
+"""What a trigger's event says whose time was over before its first poll had an answer."""
+
+
+def timeout_after_a_poll(make):
+    """
+    Return the event of a trigger whose time runs out, which was long enough for one poll on this machine.
+
+    :param make: Makes the trigger with a time limit in seconds.
+    """
+
+    async def event_of(trigger):
+        return [event.payload async for event in trigger.run()][-1]
+
+    for seconds in (0.3, 3, 30):
+        event = asyncio.run(event_of(make(seconds)))
+        assert event["state"] == "timeout"
+        if event["message"] != NOT_POLLED:
+            return event
+    raise AssertionError("no poll had an answer within 30 seconds")
+
+
+def wait_for(condition):
+    """
+    Wait until something is so, and return it.
+
+    :param condition: Gives what is waited for, or something empty.
+    """
+    until = time.monotonic() + 60
+    while not (found := condition()):
+        assert time.monotonic() < until, "it never became so"
+        time.sleep(0.005)
+    return found
