@@ -35,6 +35,8 @@ REQUIRED = {
     f"{PACKAGE}/get_provider_info.py",
     f"{PACKAGE}/message_templates/template.schema.json",
     f"{PACKAGE}/notifications/airflow_alert.yaml",
+    f"{PACKAGE}/notifications/airflow_alert_ack.yaml",
+    f"{PACKAGE}/notifications/airflow_alert_in_hand.yaml",
     f"{PACKAGE}/approvals/airflow_approval.yaml",
     f"{PACKAGE}/approvals/airflow_approval_outcome.yaml",
     f"{PACKAGE}/reports/airflow_report.yaml",

@@ -298,6 +298,7 @@ _ONCE: dict[Table, tuple[str, ...]] = {
     tables.wishes: ("account_id", "contact", "scope", "verified"),
     tables.sends: ("send_hash",),
     tables.cursors: ("name",),
+    tables.alerts: ("alert_hash",),
 }
 """The columns that tell a table's rows apart."""
 

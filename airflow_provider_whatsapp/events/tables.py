@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection, Engine
 
-VERSION = 2
+VERSION = 3
 _LOCK = 0x5748415453415050
 """Of PostgreSQL's advisory locks, the one under which the tables are made."""
 
@@ -262,6 +262,28 @@ sends = Table(
     Index("whatsapp_sends_sent", "sent_at"),
 )
 
+alerts = Table(
+    "whatsapp_alerts",
+    metadata,
+    Column("alert_hash", String(43), primary_key=True, doc="SHA-256 of the ID behind the alert's buttons"),
+    Column("send_hash", String(22), nullable=False, doc="the send: joins `whatsapp_statuses`"),
+    Column("key_hash", String(22), nullable=False, doc="a hash of `alert_key`, to look it up by"),
+    Column("alert_key", Text, nullable=False, doc="what is alerted of: DAG and task, or the `dedupe_key`"),
+    Column("dag_id", Text, nullable=False, doc="the DAG"),
+    Column("run_id", Text, nullable=False, doc="its run"),
+    Column("task", Text, nullable=False, doc="the task, with its map index"),
+    Column("names", Text, nullable=False, doc="names of the recipients as JSON, in the order of the list"),
+    Column("language", String(32), nullable=False, doc="of the alert's template"),
+    Column("phone_number_id", _number, doc="the sending number's ID"),
+    Column("sent_at", Moment, nullable=False, doc="when it began to be sent"),
+    Column(
+        "noted", Text, nullable=False, doc="places in the list, as JSON, of those who were sent who has it"
+    ),
+    Index("whatsapp_alerts_key", "key_hash"),
+    Index("whatsapp_alerts_send", "send_hash"),
+    Index("whatsapp_alerts_sent", "sent_at"),
+)
+
 _WISH = ", ".join(column.name for column in wishes.columns)
 UPGRADES: Mapping[int, Sequence[str | Callable[[Connection], object]]] = {
     1: (
@@ -271,10 +293,11 @@ UPGRADES: Mapping[int, Sequence[str | Callable[[Connection], object]]] = {
         "ALTER TABLE whatsapp_messages ADD COLUMN first_id BIGINT",
         "CREATE INDEX whatsapp_messages_first ON whatsapp_messages (first_id)",
     ),
+    2: (alerts.create,),
 }
 """For each version but the newest, the steps that make the next one of it; they run on every database."""
 
-AGES = {statuses: "received_at", messages: "received_at", others: "received_at", sends: "sent_at"}
+AGES = {**dict.fromkeys((statuses, messages, others), "received_at"), sends: "sent_at", alerts: "sent_at"}
 """What retention deletes from, and by which column; opt-outs are not among them."""
 
 

@@ -120,8 +120,9 @@ def mute(
     if not 0 <= seconds <= LONGEST_MUTE:
         days = LONGEST_MUTE / 86_400
         raise PayloadError(f"{seconds:g} seconds", field="mute", limit=f"0 seconds to {days:g} days")
-    until = time.time() + seconds if seconds else 0.0
-    rule = functools.partial(on_mute, until=until, by=by)
+    now = time.time()
+    until = now + seconds if seconds else 0.0
+    rule = functools.partial(on_mute, until=until, by=by, at=now)
     for _ in range(ROUNDS):
         memory = Memory(store, seconds=LONGEST)
         if memory.decide(key, rule) is None:

@@ -72,7 +72,8 @@ class Record(Held):
     :param cooldown: Seconds after the last message in which no further one goes, as its notifier had it; 0: none, or an
         earlier version wrote it.
     :param muted_until: Unix time in seconds up to which somebody has muted the key; 0: nobody has.
-    :param muted_by: Airflow's name of who muted it.
+    :param muted_by: Who muted it: Airflow's name of the user, or the name or masked number of who pressed the button.
+    :param mute_set_at: Unix time in seconds at which it was last muted or unmuted; of two wishes the later one counts.
     :param dags: The DAGs whose failures it has counted, for whoever asks who may see it; empty: an earlier version
         wrote it.
     """
@@ -96,11 +97,29 @@ class Record(Held):
     cooldown: float = 0.0
     muted_until: float = 0.0
     muted_by: str = ""
+    mute_set_at: float = 0.0
     dags: tuple[str, ...] = ()
 
     def emptied(self) -> Self:
         """Return what is left when the row of failures is over: who may see it, and that it is muted."""
-        return type(self)(muted_until=self.muted_until, muted_by=self.muted_by, dags=self.dags)
+        return type(self)(
+            muted_until=self.muted_until,
+            muted_by=self.muted_by,
+            mute_set_at=self.mute_set_at,
+            dags=self.dags,
+        )
+
+    def with_mute(self, *, until: float, by: str, at: float) -> Self:
+        """
+        Return the same muted, or muted no longer, unless somebody has wished otherwise since.
+
+        :param until: Unix time in seconds up to which no message goes; 0: it is muted no longer.
+        :param by: Who wants it.
+        :param at: Unix time in seconds of the wish.
+        """
+        if at <= self.mute_set_at:
+            return self
+        return replace(self, muted_until=until, muted_by=by if until else "", mute_set_at=at)
 
     def with_dag(self, dag: str) -> Self:
         """
@@ -166,6 +185,7 @@ class Decision:
     :param paused: It is not sent, for the last message may have arrived; its recipients are to be told by the next.
     :param busy: It is not sent, for another one is on its way.
     :param muted: It is not sent, for somebody has muted the key.
+    :param in_hand: It is not sent, for somebody has the run in hand.
     """
 
     send: bool
@@ -177,6 +197,7 @@ class Decision:
     paused: bool = False
     busy: bool = False
     muted: bool = False
+    in_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ def on_failure(
     token: str = "",
     waits: float = 0.0,
     sending: Sending = AT_ONCE,
+    in_hand: bool = False,
 ) -> Decision:
     """
     Decide about a failure.
@@ -49,11 +50,12 @@ def on_failure(
     :param token: Tells this alert from all others.
     :param waits: Seconds for which it can wait for others; 0: it cannot.
     :param sending: How it sends.
+    :param in_hand: Somebody has the run in hand, and said so by a button of an alert of this key.
     """
     record = without_the_dead(record, now, sending, name)
     row = _in_a_row(record, now, succeeded_at=succeeded_at, run=run).with_dag(dag)
-    if row.is_muted(now):
-        return Decision(False, row.with_more(1, (name,)), muted=True)
+    if row.is_muted(now) or in_hand:
+        return Decision(False, row.with_more(1, (name,)), muted=row.is_muted(now), in_hand=in_hand)
     another = row.runs != record.runs or row.failures == 1
     escalated = 0 < escalate_after <= row.runs
     waiting = replace(row, waiter=token if waits else "", waits_until=now + waits)
@@ -210,6 +212,7 @@ def on_summary(
     failed: int = 0,
     sending: Sending = AT_ONCE,
     alone: bool = True,
+    in_hand: bool = False,
 ) -> Decision:
     """
     Decide about telling what has been suppressed, when nobody else has failed for a while.
@@ -220,12 +223,13 @@ def on_summary(
     :param failed: How many of the run have failed, as Airflow counts them; 0: it was not asked.
     :param sending: How it sends.
     :param alone: All alerts are of one machine, whose lock makes what the record says of a sender true.
+    :param in_hand: As for :func:`on_failure`.
     """
     if record.waiter != token:
         return Decision(send=False, record=record)
     quiet = replace(record, waiter="", waits_until=0.0)
-    if record.is_muted(now):
-        return Decision(send=False, record=quiet, muted=True)
+    if record.is_muted(now) or in_hand:
+        return Decision(send=False, record=quiet, muted=record.is_muted(now), in_hand=in_hand)
     if record.is_paused(now):
         return Decision(send=False, record=quiet, paused=True)
     if alone and record.sender != token and record.is_sending(now):
@@ -300,12 +304,16 @@ def on_untold_success(
     return Decision(False, replace(row, paused_until=now + pause if pause else 0.0))
 
 
-def on_mute(record: Record, *, until: float, by: str) -> Decision:
+def on_mute(record: Record, *, until: float, by: str, at: float = 0.0) -> Decision:
     """
     Mute a key, or end that: what fails meanwhile is counted, and the first message afterwards tells of it.
 
     :param record: What is remembered.
     :param until: Unix time in seconds up to which no message goes; 0: it is muted no longer.
     :param by: Who wants it.
+    :param at: Unix time in seconds: what was wished before it counts no more.
     """
-    return Decision(False, replace(record, muted_until=until, muted_by=by if until else ""))
+    set_at = max(at, record.mute_set_at)
+    return Decision(
+        False, replace(record, muted_until=until, muted_by=by if until else "", mute_set_at=set_at)
+    )

@@ -318,6 +318,7 @@ def test_a_position_only_moves_forward_where_it_should(store):
 OF_VERSION_1 = (
     "DROP TABLE whatsapp_opt_out_wishes",
     "DROP TABLE whatsapp_cursors",
+    "DROP TABLE whatsapp_alerts",
     "DROP INDEX whatsapp_messages_first",
     "ALTER TABLE whatsapp_messages DROP COLUMN first_id",
     "UPDATE whatsapp_schema SET version = 1",

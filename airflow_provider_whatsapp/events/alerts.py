@@ -1,0 +1,427 @@
+"""
+Alerts with quick replies, and what their recipients have pressed: who has a run in hand, and who mutes a key.
+
+Nothing is written when a press is judged. Whoever asks (the next alert, the page of alerts, ``answer``) reads the same
+rows and gets the same outcome, so no process has to run for a press to count.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import select, update
+
+from airflow_provider_whatsapp.client.masking import mask
+from airflow_provider_whatsapp.client.phone import address, canonical
+from airflow_provider_whatsapp.delivery.callback_data import key_hash
+from airflow_provider_whatsapp.events.tables import alerts, messages, statuses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import Select
+    from sqlalchemy.engine import Connection, RowMapping
+
+    from airflow_provider_whatsapp.events.store import EventStore
+
+Button = Literal["on-it", "mute"]
+
+PREFIX = "awa1."
+"""Begins the payload of every alert's button, and of nothing else."""
+IN_TIME = timedelta(hours=24)
+"""How long after its alert a press counts."""
+MUTED_FOR = timedelta(hours=1)
+"""How long a press mutes the key."""
+CLOCKS = timedelta(minutes=10)
+"""By how much the clocks of workers and of the receiver may differ."""
+MOST_ALERTS = 2_000
+"""Alerts that are read at a time, the latest first."""
+MOST_PRESSES = 5_000
+_FORM = re.compile(r"awa1\.([A-Za-z0-9_-]{32})\.(on-it|mute)", re.ASCII)
+
+UNSIGNED = "its delivery was not signed"
+UNKNOWN = "no alert has this ID"
+UNRECEIPTED = "no signed receipt says yet whom the alert went to"
+UNASKED = "the alert did not go to whoever pressed"
+LATE = f"it came more than {IN_TIME.total_seconds() / 3600:g} hours after the alert"
+SECOND = "somebody has the run in hand already"
+REPEATED = "the same button was pressed before"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertId:
+    """
+    The ID behind the buttons of one alert. It is a secret: only the messages hold it, and the event store its hash.
+
+    :param secret: 192 random bits.
+    """
+
+    secret: str = field(repr=False)
+
+    @classmethod
+    def new(cls) -> AlertId:
+        """Return one that no alert has had before."""
+        return cls(secrets.token_urlsafe(24))
+
+    @property
+    def hash(self) -> str:
+        """What the event store knows it by: 43 characters."""
+        return base64.urlsafe_b64encode(hashlib.sha256(self.secret.encode()).digest()).decode().rstrip("=")
+
+    def payload(self, button: Button) -> str:
+        """
+        Return what stands behind a button.
+
+        :param button: Which one.
+        """
+        return f"{PREFIX}{self.secret}.{button}"
+
+
+def parse_payload(text: str) -> tuple[AlertId, Button] | None:
+    """
+    Return the ID and the button; None where the payload is none of an alert's.
+
+    :param text: What a press repeats.
+    """
+    found = _FORM.fullmatch(text)
+    return (AlertId(found[1]), "on-it" if found[2] == "on-it" else "mute") if found else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentAlert:
+    """
+    One alert that offers the buttons.
+
+    :param alert_hash: Of the ID behind its buttons.
+    :param send_hash: What the callback data of its messages holds.
+    :param alert_key: What is alerted of: DAG and task, or the notifier's ``dedupe_key``.
+    :param dag_id: The DAG.
+    :param run_id: Its run.
+    :param task: The task, with its map index.
+    :param names: Names of the recipients, in the order of the list; an empty one: none is known.
+    :param language: Of the alert's template.
+    :param phone_number_id: The sending number's ID.
+    :param sent_at: When it began to be sent.
+    :param noted: Places in the list of those who were sent who has the run in hand.
+    """
+
+    alert_hash: str = field(repr=False)
+    send_hash: str
+    alert_key: str
+    dag_id: str
+    run_id: str
+    task: str
+    names: tuple[str, ...] = field(repr=False)
+    language: str
+    phone_number_id: str | None
+    sent_at: datetime
+    noted: tuple[int, ...] = ()
+
+    @property
+    def run(self) -> tuple[str, str, str]:
+        """What one person takes in hand: this key in this run."""
+        return self.alert_key, self.dag_id, self.run_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Press:
+    """
+    A button of an alert that somebody pressed.
+
+    :param id: Of the row, by which presses are in order.
+    :param sender: Digits of the presser's number; None where WhatsApp does not show it.
+    :param sender_user_id: The presser's business-scoped user ID.
+    :param payload: What stands behind the button.
+    :param occurred_at: When it was pressed.
+    :param received_at: When it was stored.
+    :param verified: The delivery's signature was checked.
+    """
+
+    id: int
+    sender: str | None = field(repr=False)
+    sender_user_id: str | None = field(repr=False)
+    payload: str = field(repr=False)
+    occurred_at: datetime
+    received_at: datetime
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """
+    Whom a message of an alert went to, by a signed receipt.
+
+    :param position: The place in the alert's list.
+    :param number: Digits of the number; None where WhatsApp does not show it.
+    :param user_id: The business-scoped user ID.
+    """
+
+    position: int
+    number: str | None = field(repr=False)
+    user_id: str | None = field(repr=False)
+
+    @property
+    def person(self) -> str:
+        """What is the same for all ways in which the number is written."""
+        return canonical(self.number) if self.number else self.user_id or ""
+
+    def is_presser(self, press: Press) -> bool:
+        """
+        Say whether the message went to whoever pressed.
+
+        :param press: The press.
+        """
+        if self.number and press.sender:
+            return canonical(self.number) == canonical(press.sender)
+        return bool(self.user_id) and self.user_id == press.sender_user_id
+
+    def name(self, alert: SentAlert) -> str:
+        """
+        Return what the others know this person by: the name that the alert gives the number, or the number masked.
+
+        :param alert: The alert.
+        """
+        named = alert.names[self.position] if self.position < len(alert.names) else ""
+        return named or mask(address(self.number or self.user_id or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """
+    A press, and whether it counts.
+
+    :param press: The press.
+    :param alert: Its alert; None: there is none with its ID.
+    :param button: Which button; None: its payload is none of an alert's.
+    :param by: Who pressed; None: nobody to whom the alert went.
+    :param refusal: Why it changes nothing; empty: it counts.
+    """
+
+    press: Press
+    alert: SentAlert | None = None
+    button: Button | None = None
+    by: Notified | None = None
+    refusal: str = ""
+
+    @property
+    def who(self) -> str:
+        """Who pressed, as the others know them."""
+        return self.by.name(self.alert) if self.by and self.alert else ""
+
+    @property
+    def muted_until(self) -> float:
+        """Unix time in seconds up to which a press of the mute button mutes its key."""
+        return (self.press.occurred_at + MUTED_FOR).timestamp()
+
+
+def judge(
+    presses: Iterable[Press],
+    known: Mapping[str, SentAlert],
+    notified: Mapping[str, Sequence[Notified]],
+) -> list[Judged]:
+    """
+    Judge presses; of two that exclude each other the one counts that was stored first.
+
+    :param presses: In the order in which they were stored.
+    :param known: Alerts by the hash of their ID.
+    :param notified: By an alert's ``send_hash``, whom it went to.
+    """
+    found: list[Judged] = []
+    before: set[tuple[str, ...]] = set()
+    for press in presses:
+        one = _judged(press, known, notified)
+        if not one.refusal and one.alert is not None and one.by is not None:
+            again = (one.alert.alert_hash, str(one.button), one.by.person)
+            once = ("run", *one.alert.run) if one.button == "on-it" else again
+            if again in before or once in before:
+                refusal = REPEATED if again in before else SECOND
+                one = Judged(press, one.alert, one.button, one.by, refusal)
+            before |= {again, once}
+        found.append(one)
+    return found
+
+
+def _judged(
+    press: Press, known: Mapping[str, SentAlert], notified: Mapping[str, Sequence[Notified]]
+) -> Judged:
+    """Judge one press by itself."""
+    parsed = parse_payload(press.payload)
+    alert = known.get(parsed[0].hash) if parsed else None
+    if parsed is None or alert is None:
+        return Judged(press, refusal=UNKNOWN if press.verified else UNSIGNED)
+    people = notified.get(alert.send_hash, ())
+    by = next((each for each in people if each.is_presser(press)), None)
+    if not press.verified:
+        refusal = UNSIGNED
+    elif press.occurred_at > alert.sent_at + IN_TIME:
+        refusal = LATE
+    elif by is None:
+        refusal = UNASKED if people else UNRECEIPTED
+    else:
+        refusal = ""
+    return Judged(press, alert, parsed[1], by, refusal)
+
+
+def record_alert(store: EventStore, alert: SentAlert) -> None:
+    """
+    Write that an alert with buttons is about to be sent.
+
+    :param store: The event store.
+    :param alert: The alert.
+    :raises StoreError: Nothing was written.
+    """
+    row = {name: getattr(alert, name) for name in alert.__slots__}
+    row["names"] = json.dumps(alert.names, ensure_ascii=False)
+    row["noted"] = json.dumps(alert.noted)
+    row["key_hash"] = _key(alert.alert_key)
+    with store.writing() as connection:
+        store.insert_new(connection, alerts, row)
+
+
+def judged_presses(store: EventStore, *, key: str | None = None, now: datetime | None = None) -> list[Judged]:
+    """
+    Return what was pressed below the alerts whose buttons count, or count still, in the order of the presses.
+
+    :param store: The event store.
+    :param key: Of one key alone; None: of all.
+    :param now: The time; None: now.
+    :raises StoreError: The database cannot be reached, or refuses.
+    """
+    since = (now or datetime.now(UTC)) - IN_TIME - MUTED_FOR
+    query = select(alerts).where(alerts.c.sent_at > since).order_by(alerts.c.sent_at.desc())
+    if key is not None:
+        query = query.where(alerts.c.key_hash == _key(key))
+    with store.reading() as connection:
+        rows = connection.execute(query.limit(MOST_ALERTS)).mappings()
+        known = {alert.alert_hash: alert for alert in map(_alert, rows)}
+        if not known:
+            return []
+        first = min(alert.sent_at for alert in known.values())
+        presses = [press for press in _presses(connection, first - CLOCKS) if _hash(press) in known]
+        hashes = {known[_hash(press)].send_hash for press in presses}
+        return judge(presses, known, _notified(connection, hashes))
+
+
+def judged_press(store: EventStore, press: Press) -> Judged:
+    """
+    Judge one press in the light of those before it.
+
+    :param store: The event store.
+    :param press: The press.
+    :raises StoreError: The database cannot be reached, or refuses.
+    """
+    with store.reading() as connection:
+        query = select(alerts).where(alerts.c.alert_hash == _hash(press))
+        row = connection.execute(query).mappings().first()
+    known = {row["alert_hash"]: _alert(row)} if row is not None else {}
+    if row is None or not press.verified:
+        return _judged(press, known, {})
+    alert = _alert(row)
+    found = judged_presses(store, key=alert.alert_key, now=max(press.occurred_at, alert.sent_at))
+    return next((one for one in found if one.press.id == press.id), Judged(press, alert, refusal=LATE))
+
+
+def presses_after(store: EventStore, after: int, *, most: int = 500) -> list[Press]:
+    """
+    Return presses of alerts' buttons in the order in which they were stored; unsigned ones too.
+
+    :param store: The event store.
+    :param after: Number of the row after which they begin.
+    :param most: How many at most.
+    :raises StoreError: The database cannot be reached, or refuses.
+    """
+    query = _of_alerts().where(messages.c.id > after)
+    with store.reading() as connection:
+        return [
+            Press(**row) for row in connection.execute(query.order_by(messages.c.id).limit(most)).mappings()
+        ]
+
+
+def others_of(store: EventStore, found: Judged) -> list[tuple[SentAlert, Notified]]:
+    """
+    Return the others to whom alerts of a press' key and run went, each person once, whom nobody has sent a note yet.
+
+    :param store: The event store.
+    :param found: The press that counts.
+    :raises StoreError: The database cannot be reached, or refuses.
+    """
+    assert found.alert is not None  # noqa: S101  a press that counts has its alert
+    with store.reading() as connection:
+        query = select(alerts).where(alerts.c.key_hash == _key(found.alert.alert_key))
+        same = [
+            alert
+            for alert in map(_alert, connection.execute(query).mappings())
+            if alert.run == found.alert.run
+        ]
+        people = _notified(connection, {alert.send_hash for alert in same})
+    pairs = [(alert, one) for alert in same for one in people.get(alert.send_hash, ())]
+    done = {one.person for alert, one in pairs if one.position in alert.noted or one.is_presser(found.press)}
+    each = {one.person: (alert, one) for alert, one in reversed(pairs)}
+    return [pair for person, pair in each.items() if person not in done]
+
+
+def claim_note(store: EventStore, alert: SentAlert, position: int, *, noted: bool = True) -> bool:
+    """
+    Write that a recipient is sent who has the run in hand, or that it was certainly not sent after all.
+
+    :param store: The event store.
+    :param alert: The alert.
+    :param position: The recipient's place in its list.
+    :param noted: Whether the note leaves.
+    :return: It is for the caller to send it; False: another process does, or has.
+    :raises StoreError: Nothing was written.
+    """
+    this = alerts.c.alert_hash == alert.alert_hash
+    with store.writing() as connection:
+        text = connection.execute(select(alerts.c.noted).where(this).with_for_update()).scalar()
+        places = set(json.loads(text or "[]"))
+        if text is None or (position in places) is noted:
+            return False
+        after = json.dumps(sorted(places | {position} if noted else places - {position}))
+        changed = update(alerts).where(this, alerts.c.noted == text).values(noted=after)
+        return connection.execute(changed).rowcount == 1
+
+
+def _key(alert_key: str) -> str:
+    return key_hash("alert key", alert_key)
+
+
+def _hash(press: Press) -> str:
+    found = parse_payload(press.payload)
+    return found[0].hash if found else ""
+
+
+def _alert(row: RowMapping) -> SentAlert:
+    values = {name: row[name] for name in SentAlert.__slots__}
+    return SentAlert(
+        **{**values, "names": tuple(json.loads(row["names"])), "noted": tuple(json.loads(row["noted"]))}
+    )
+
+
+def _of_alerts() -> Select[Any]:
+    columns = [messages.c[name] for name in Press.__slots__]
+    return select(*columns).where(messages.c.payload.startswith(PREFIX, autoescape=True))
+
+
+def _presses(connection: Connection, since: datetime) -> list[Press]:
+    signed = _of_alerts().where(messages.c.received_at > since, messages.c.verified.is_(True))
+    query = signed.order_by(messages.c.id).limit(MOST_PRESSES)
+    return [Press(**row) for row in connection.execute(query).mappings()]
+
+
+def _notified(connection: Connection, hashes: set[str]) -> dict[str, list[Notified]]:
+    """Return whom alerts went to, by the signed receipts."""
+    columns = [statuses.c[name] for name in ("send_hash", "send_position", "recipient", "recipient_user_id")]
+    query = select(*columns).where(statuses.c.send_hash.in_(sorted(hashes)), statuses.c.verified.is_(True))
+    found: dict[str, list[Notified]] = {}
+    for send_hash, position, number, user_id in connection.execute(query.distinct().order_by(*columns)):
+        if position is not None:
+            found.setdefault(send_hash, []).append(Notified(position, number, user_id))
+    return found
