@@ -56,6 +56,16 @@ def make_private_folder(folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
+    check_private_folder(folder)
+
+
+def check_private_folder(folder: Path) -> None:
+    """
+    Refuse a folder that somebody else may have put there: a link, and in a folder like ``/tmp`` another user's.
+
+    :param folder: The folder.
+    :raises OSError: It is not there, or is not one's own.
+    """
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(folder))

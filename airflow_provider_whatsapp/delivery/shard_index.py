@@ -25,6 +25,7 @@ from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
 from airflow_provider_whatsapp.delivery.list_identity import Watched, digest_of, stamp
 from airflow_provider_whatsapp.delivery.local_files import (
     PRIVATE,
+    check_private_folder,
     make_private_folder,
     open_regular,
     replacing,
@@ -260,15 +261,17 @@ class ShardIndex:
         :param shard: The shard, which needs it no more.
         :raises OSError: It cannot be deleted.
         """
-        names = self._names()
-        parts = [name for name in names if name.endswith(".jsonl")]
-        own = [name for name in parts if name.endswith(f"-{shard}.jsonl")]
+        for name in self._names():
+            if name.endswith(f"-{shard}.jsonl"):
+                self.delete(name)
+        # Listed again: of two that end at once, the later one has to see that no part is left.
+        rest = self._names()
+        if any(name.endswith(".jsonl") for name in rest):
+            return
         # With the last one also what a killed survey has left half-written: the folder is the index's alone.
-        rest = [name for name in names if name not in parts] if own == parts else []
-        for name in [*own, *rest]:
-            with contextlib.suppress(FileNotFoundError):
-                (self.folder / name).unlink()
-        if own == parts and self._local is not None:
+        for name in rest:
+            self.delete(name)
+        if self._local is not None:
             with contextlib.suppress(FileNotFoundError):
                 self._local.rmdir()
 
@@ -324,6 +327,7 @@ class ShardIndex:
 
     def _open(self, path: Any) -> IO[bytes]:
         if self._local is not None:
+            check_private_folder(self._local)
             return open_regular(path)
         forget_listing(self.folder)
         found: IO[bytes] = path.open("rb")

@@ -56,10 +56,11 @@ class SharedSurvey:
         """Say whether somebody divides the list, or has begun to and was killed."""
         return self._index.read(CLAIM) is not None
 
-    def head(self) -> Head:
+    def head(self, *, instead_of: Head | None = None) -> Head:
         """
         Return the head of the index: another shard's, or one's own once nobody else makes any.
 
+        :param instead_of: The head of an index that is of another list, which this one replaces.
         :raises ValueError: What lies there is no index of this version.
         :raises PayloadError: The list cannot be read.
         :raises SourceChangedError: The list was changed while it was read.
@@ -68,7 +69,7 @@ class SharedSurvey:
         last, since = self._index.read(CLAIM), self._clock()
         if last is not None:
             logger.info("Another shard divides the list of recipients; this one waits for it.")
-        while (head := self._index.load()) is None:
+        while (head := self._index.load()) is None or head == instead_of:
             claim = self._index.read(CLAIM)
             if claim != last:
                 last, since = claim, self._clock()
@@ -78,17 +79,6 @@ class SharedSurvey:
                 last, since = self._index.read(CLAIM), self._clock()
             self._sleep(POLL)
         return head
-
-    def build(self) -> Head:
-        """
-        Divide the list in place of an index that is of another one.
-
-        :raises PayloadError: The list cannot be read.
-        :raises SourceChangedError: The list was changed while it was read.
-        :raises OSError: The index cannot be written.
-        """
-        self._claim()
-        return self._build()
 
     def _take(self) -> bool:
         self._claim()

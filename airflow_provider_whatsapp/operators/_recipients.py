@@ -95,19 +95,18 @@ class ReadsRecipients(TakesColumns):
             self._part.begin(self.log, fresh=begin == "fresh")
 
     @contextlib.contextmanager
-    def _last_use_of_part(self) -> Iterator[None]:
-        """Delete the shard's part once the task has come to an end that no retry follows: it holds people's data."""
-        from airflow_provider_whatsapp._compat import AirflowFailException
-
-        ended = True
+    def _last_use_of_part(self, context: Context) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            ended = isinstance(error, AirflowFailException)
+            self._end_part(context, error)
             raise
-        finally:
-            if ended and self._part is not None:
-                self._part.clean(self.log)
+        self._end_part(context)
+
+    def _end_part(self, context: Context, error: BaseException | None = None) -> None:
+        """Delete the shard's part where the task ends and no retry follows: it holds people's data."""
+        if self._part is not None and (error is None or _is_final(error, context.get("ti"))):
+            self._part.clean(self.log)
 
     def _countries(self, context: Context, recipients: Recipients) -> Mapping[str, int]:
         """Return how many of the whole list can be sent to, by country: the shards cost together what they cost."""
@@ -118,3 +117,15 @@ class ReadsRecipients(TakesColumns):
             return known
         everybody = recipients if self.shards == 1 else self._recipients(context, None, whole=True)
         return Counter(country(row.to) for row in everybody if row.error is None and row.skip is None)
+
+
+def _is_final(error: BaseException, ti: Any) -> bool:
+    """Say whether a task that ends with an error is over: not retried, not resumed, not taken over by another try."""
+    from airflow_provider_whatsapp._compat import AirflowFailException, TaskDeferred
+    from airflow_provider_whatsapp.delivery.stores import LedgerError
+
+    if isinstance(error, TaskDeferred | LedgerError):
+        return False
+    if isinstance(error, AirflowFailException) or getattr(error, "permanent", False):
+        return True
+    return bool(getattr(ti, "try_number", 1) > getattr(ti, "max_tries", 0))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import WhatsAppError
 from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
+from airflow_provider_whatsapp.delivery.list_identity import size_of
 from airflow_provider_whatsapp.delivery.recipients import Recipients
 from airflow_provider_whatsapp.delivery.shard_index import BEGUN, ShardIndex
 from airflow_provider_whatsapp.delivery.shard_survey import SharedSurvey
@@ -103,10 +104,13 @@ def shard_part(
     :raises SourceChangedError: The list is not the one that other shards have begun to send to.
     """
     ti: Any = context.get("ti")
-    if ti is None or shards == 1 or results_path is None or not _is_long(source):
+    if ti is None or shards == 1 or results_path is None or not _is_file(source):
         return None
     index = ShardIndex(_folder(ti, source, results_path, shards, options), source, shards=shards, **options)
     try:
+        # A list that was long when other shards began has changed since: that is found out below.
+        if not _is_long(source) and index.read(BEGUN) is None:
+            return None
         head = _head(index, shard, cleared=cleared, first=ti.try_number == 1)
         if head is None or index.has_part(head, shard):
             return Part(index, head, shard)
@@ -121,12 +125,13 @@ def shard_part(
     return None
 
 
-def _is_long(source: Any) -> bool:
-    from airflow_provider_whatsapp.delivery.list_identity import size_of
+def _is_file(source: Any) -> bool:
     from airflow_provider_whatsapp.delivery.result_parts import Unfinished
 
-    if not hasattr(source, "open") or isinstance(source, Unfinished):
-        return False
+    return hasattr(source, "open") and not isinstance(source, Unfinished)
+
+
+def _is_long(source: Any) -> bool:
     size = size_of(source)
     return size is not None and size >= LEAST
 
@@ -150,7 +155,7 @@ def _head(index: ShardIndex, shard: int, *, cleared: bool, first: bool) -> Head 
         return head
     begun = index.load(BEGUN)
     if begun is None or cleared:  # nobody was sent to by the list as it was
-        return survey.build()
+        return survey.head(instead_of=head)
     if index.has_part(begun, shard):
         _refuse_change(index, begun, shard)
     return None

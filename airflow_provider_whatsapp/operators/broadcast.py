@@ -233,7 +233,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
         if self.check_health and survey.total:
             check_health(self.hook.client, approved, self.log, stop=not self.dry_run)
         if self.dry_run:
-            with self._last_use_of_part():
+            with self._last_use_of_part(context):
                 found = self._preview(context, recipients, survey.total, approved)
             return found if budget is None else budget.preview(found, approved, self.log)
         return self._broadcast(context, recipients, survey, approved, window, waiting=waiting)
@@ -292,6 +292,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
             log_cleared_up(clear_up)
         except BaseException as error:
             tell_of_early_end(context, report, results, error, self.log)
+            self._end_part(context, error)
             raise
         if self._left_out is not None:
             self._left_out.say()
@@ -305,7 +306,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
         if results.failure is None:
             ledger.keep("results", path)
         try:
-            with self._last_use_of_part():
+            with self._last_use_of_part(context):
                 return self._wait_or_conclude(context, waiting, report, ledger, results_path=path)
         finally:
             if results.failure is None and not ledger.behind:  # a later try goes on from the file
@@ -324,7 +325,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
         :param event: What the trigger found.
         :param until: Unix time in seconds at which the wait is over.
         """
-        with self._last_use_of_part():
+        with self._last_use_of_part(context):
             return super().delivery_complete(context, event, until)
 
     def _message_digest(self) -> str:

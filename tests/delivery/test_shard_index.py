@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client.errors import PayloadError
-from airflow_provider_whatsapp.delivery import shard_index, shard_survey
+from airflow_provider_whatsapp.delivery import shard_index
 from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
 from airflow_provider_whatsapp.delivery.recipients import Recipients
 from airflow_provider_whatsapp.delivery.shard_index import BEGUN, CLAIM, HEAD, Head, ShardIndex
@@ -50,7 +50,7 @@ def compare(source, index, **options):
         if by_list_digest := digest(by_list):
             assert digest(by_index) == by_list_digest
             assert [*map(shown, by_index)] == [*map(shown, by_list)], "held against the survey"
-    whole = [*Recipients(source, **OPTIONS, **options)]
+    whole = [*Recipients(source, **OPTIONS | options)]
     assert Counter(row.where for row in everybody) == Counter(row.where for row in whole)
     assert sorted(row.to for row in everybody if row.error is None and row.skip is None) == sorted(
         row.to for row in whole if row.error is None and row.skip is None
@@ -185,6 +185,30 @@ def test_a_compressed_list_is_read_once_for_all_shards(tmp_path):
 
     assert len(set(found)) == 300
     assert source.opened == 1
+
+
+@pytest.mark.parametrize("scope", ["failed", "unknown"])
+def test_a_results_file_gives_each_shard_its_own_of_those_in_scope(tmp_path, scope):
+    statuses = ["sent", "failed", "unknown", "failed", "skipped"]
+    lines = [
+        {
+            "format": "whatsapp-results/1",
+            "n": n,
+            "to": f"1555{n:07}",
+            "given": f"+1555{n:07}",
+            "where": f"people.csv:{n + 2}",
+            "status": statuses[n % 5],
+            "row": {"to": f"+1555{n:07}", "name": f"Person {n}"},
+        }
+        for n in range(40)
+    ]
+    path = tmp_path / "results.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    index = index_of(path, tmp_path / "index", scope=scope)
+
+    head = compare(path, index, scope=scope)
+
+    assert head.countries == {"US": sum(line["status"] == scope for line in lines)}
 
 
 def test_who_stands_twice_and_far_apart_gets_one_message_over_all_shards(tmp_path, monkeypatch):
@@ -437,9 +461,9 @@ def test_a_survey_that_is_killed_in_the_middle_leaves_nothing_that_stays(tmp_pat
             if next(left, None) is None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        survey = SharedSurvey(index)
+        survey = SharedSurvey(index, sleep=lambda _: None)
         survey._beat = beat
-        survey.build()
+        survey.head()
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
     (index.folder / "0123456789abcdef-1.jsonl.0123.new").write_bytes(b"half a pa")
     assert index.load() is None
@@ -466,13 +490,12 @@ def test_of_two_that_begin_at_once_the_later_claim_stands(index):
     assert index.source.opened == 0
 
 
-def test_two_that_divide_the_list_at_once_write_the_same(index, monkeypatch):
-    monkeypatch.setattr(shard_survey, "SETTLE", 0.0)
+def test_two_that_divide_the_list_at_once_write_the_same(index):
     start, found = threading.Barrier(4), []
 
     def divide():
         start.wait()
-        found.append(SharedSurvey(index).build())
+        found.append(index.build(lambda: None))
 
     threads = [threading.Thread(target=divide) for _ in range(4)]
     for thread in threads:
@@ -498,7 +521,7 @@ def test_whoever_divides_gives_signs_of_life(index):
         return Head("ab12", None, ["x"] * 3)
 
     index.build = build
-    survey.build()
+    survey.head()
     assert len(set(claims)) == 3
     assert claims[0] != claims[1] == claims[2] != claims[3]
 
@@ -508,3 +531,59 @@ def test_a_list_that_cannot_be_read_leaves_no_claim(index):
     with pytest.raises(PayloadError, match="has no column"):
         SharedSurvey(index, sleep=lambda _: None).head()
     assert not SharedSurvey(index).is_claimed()
+
+
+def test_an_index_of_another_list_is_replaced_by_one_shard_while_the_others_wait(index):
+    first = index.build(lambda: None)
+    people(Path(index.source.path), total=50)
+    index.source.opened = 0
+    claim(index, "another")
+    world = World(*[lambda: None] * 5, lambda: index.write(HEAD, json.dumps(GOOD).encode()))
+    assert SharedSurvey(index, sleep=world.sleep, clock=world.clock).head(instead_of=first).digest == "ab12"
+    assert world.slept == [POLL] * 6
+    assert index.source.opened == 0
+
+    index.delete(CLAIM)
+    index.write(HEAD, first.to_bytes())
+    world = World()
+    found = SharedSurvey(index, sleep=world.sleep, clock=world.clock).head(instead_of=first)
+    assert found == index.load() != first
+    assert index.source.opened == 1
+    assert not SharedSurvey(index).is_claimed()
+
+
+@pytest.mark.parametrize("planted", ["another user's", "a link"])
+def test_a_folder_that_somebody_else_may_have_planted_is_not_read(tmp_path, monkeypatch, planted):
+    """In a folder like ``/tmp`` anybody can make the index's folder first, with rows of their own."""
+    index = index_of(people(tmp_path / "people.csv"), tmp_path / "index")
+    head = index.build(lambda: None)
+    tmp_path.chmod(0o1777)
+    if planted == "a link":
+        index.folder.rename(tmp_path / "elsewhere")
+        index.folder.symlink_to(tmp_path / "elsewhere")
+    else:
+        owner = os.geteuid()
+        monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+
+    assert not index.has_part(head, 1)
+    with pytest.raises(OSError, match=r"belongs to another user|is no folder"):
+        SharedSurvey(index, sleep=never).head()
+    with pytest.raises(OSError, match=r"belongs to another user|is no folder"):
+        list(index.rows(head, 1))
+
+
+def test_of_two_shards_that_end_at_once_one_deletes_the_rest(index, monkeypatch):
+    index.build(lambda: None)
+    index.clean(2)
+    names = index._names
+    other = index_of(index.source, index.folder)
+
+    def listed_before_the_other_ends():
+        found = names()
+        monkeypatch.undo()
+        other.clean(0)
+        return found
+
+    monkeypatch.setattr(index, "_names", listed_before_the_other_ends)
+    index.clean(1)
+    assert not index.folder.exists()

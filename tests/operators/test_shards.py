@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_whatsapp._compat import AirflowFailException
-from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
 from airflow_provider_whatsapp.delivery.shard_index import BEGUN, CLAIM, HEAD
+from airflow_provider_whatsapp.delivery.stores import LedgerError
 from airflow_provider_whatsapp.operators import _shards
 from airflow_provider_whatsapp.operators._recipients import ReadsRecipients
 from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
@@ -141,6 +141,19 @@ def test_a_list_that_changes_once_a_shard_has_begun_is_refused(sandbox, people, 
     assert folders(tmp_path) == []
 
 
+def test_a_list_that_was_cut_short_once_a_shard_has_begun_is_refused(
+    sandbox, people, send, tmp_path, monkeypatch
+):
+    path = people()
+    monkeypatch.setattr(_shards, "LEAST", path.stat().st_size)
+    send(0)
+    before = reached(sandbox)
+    people(3)
+    with pytest.raises(AirflowFailException, match=r"people\.csv was changed after other shards had begun"):
+        send(1)
+    assert reached(sandbox) == before
+
+
 def test_a_change_that_no_message_shows_is_none(sandbox, people, send, tmp_path):
     people()
     send(0)
@@ -234,13 +247,35 @@ def test_a_dry_run_needs_its_part_no_more(sandbox, people, send, tmp_path):
     assert folders(tmp_path) == []
 
 
-def test_a_try_that_is_retried_keeps_its_part(sandbox, people, send, tmp_path):
+@pytest.mark.parametrize(
+    ("broken", "max_tries", "kept"),
+    [
+        ("all are refused", 1, True),
+        ("all are refused", 0, False),
+        ("while it sends", 1, True),
+        ("while it sends", 0, False),
+        ("the ledger is another try's", 0, True),
+    ],
+)
+def test_a_part_is_kept_as_long_as_a_retry_may_need_it(
+    sandbox, people, send, tmp_path, monkeypatch, broken, max_tries, kept
+):
     people()
-    sandbox.fail_next("status", status=429, times=50)
-    with pytest.raises(Exception, match="First error") as caught:
-        send(0, max_failed=0)
-    assert not isinstance(caught.value, AirflowFailException | SourceChangedError)
-    assert list(folders(tmp_path)[0].glob("*-0.jsonl"))
+    if broken == "all are refused":
+        sandbox.fail_next("status", status=429, times=50)
+    else:
+        error = RuntimeError(broken) if broken == "while it sends" else LedgerError(broken)
+
+        def run(self, recipients, report):
+            raise error
+
+        monkeypatch.setattr("airflow_provider_whatsapp.delivery.engine.Delivery.run", run)
+    with pytest.raises(Exception, match=rf"First error|{broken}") as caught:
+        send(0, max_failed=0, max_tries=max_tries)
+    if broken == "all are refused":
+        assert not isinstance(caught.value, AirflowFailException), "Airflow decides whether there is a retry"
+    assert bool(list(folders(tmp_path)[0].glob("*-0.jsonl"))) is kept
+    assert list(folders(tmp_path)[0].glob("*-1.jsonl"))
 
 
 @pytest.mark.parametrize(
