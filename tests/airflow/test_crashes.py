@@ -49,6 +49,7 @@ def killed(start, sandbox):
             session.merge(dag_run)
 
 
+@pytest.mark.once
 def test_a_process_killed_in_the_middle_repeats_nothing(killed, run_again, sandbox, ledger, tmp_path):
     """Kill -9, then what the scheduler does about it. The campaign in tests/campaigns does this many times over."""
     results = tmp_path / "results.jsonl"
@@ -137,6 +138,7 @@ def test_without_a_ledger_a_task_that_reached_nobody_is_retried(run, sandbox, ch
     assert marks() == []
 
 
+@pytest.mark.once
 def test_a_store_that_fails_at_random_lets_nothing_leave_unclaimed(start, sandbox, tmp_path):
     """The campaign with --store failing does this many times over, with 500 recipients."""
     from airflow.models.dagrun import DagRun

@@ -41,6 +41,7 @@ def heard(listener):
             found[name].append((float(value), kind))
 
 
+@pytest.mark.once
 @pytest.mark.skipif(
     importlib.metadata.version("apache-airflow").startswith("3.2."),
     reason="dag.test() of Airflow 3.2 starts no metrics, as its workers do",
