@@ -284,10 +284,10 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seed", type=int, default=1, help="which sample (default: 1)")
-    parser.add_argument("--count", type=int, default=300, help="mutants in it (default: 300); 0: all")
     parser.add_argument(
-        "--within", default="", help="only modules whose path holds this text; all of their mutants"
+        "--count", type=int, help="mutants in it (default: 300, and all with --within or --line); 0: all"
     )
+    parser.add_argument("--within", default="", help="only modules whose path holds this text")
     parser.add_argument(
         "--wires", action="store_true", help="what passes between the modules of the workers instead"
     )
@@ -315,8 +315,9 @@ def main() -> int:
     everything = population(options.within, wires=options.wires)
     everything = [it for it in everything if options.kind in it.kind]
     sample = [it for it in everything if not options.line or it.line in options.line]
-    if options.count and not options.within:
-        sample = random.Random(options.seed).sample(everything, min(options.count, len(everything)))  # noqa: S311
+    count = (0 if options.within or options.line else 300) if options.count is None else options.count
+    if count:
+        sample = random.Random(options.seed).sample(sample, min(count, len(sample)))  # noqa: S311
     if options.again:
         sample = not_killed(kept_in(options), everything)
     results: list[Judged] = []
@@ -377,7 +378,7 @@ def summary(
     options: argparse.Namespace,
     seconds: float,
 ) -> int:
-    """Print the score, write it into `build/mutants`, and return the exit code."""
+    """Print the score and its row for the docs, write it into `build/mutants`, and return the exit code."""
     if not results:
         print("No mutant was judged.")
         return 1
@@ -403,7 +404,16 @@ def summary(
         f"killed {counts['killed']} ({late} of them because tests never ended), survived {counts['survived']}, "
         f"unreached {counts['unreached']}: {share:.1%}"
     )
+    print(f"\n{row_of(options.seed, len(results), known, counts['killed'])}")
     return int(share < options.least)
+
+
+def row_of(seed: int, judged: int, known: int, killed: int) -> str:
+    """Return a run's row for the table in `docs/mutation-testing.md`."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout.strip()
+    return f"| {seed} | `{commit}` | {judged} of {known} | {killed} | {killed / judged:.1%} | |"
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ tuned.
 from __future__ import annotations
 
 import ast
+import copy
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ TEXT_ARGUMENTS = {
     *("daemon", "exc_info", "stacklevel", "strict"),
 }
 """Keyword arguments that change a text, a thread's label, or what only a fault in our own code would show."""
+TUNED = re.compile(r"_?(BATCH|AT_ONCE|BLOCK|BUFFER|CHUNK|PIECE|IN_MEMORY|UNWATCHED)")
+"""Names of sizes that only say how much is done at once: with any other the same comes out, faster or slower."""
 IDENTIFIER = re.compile(r"[a-z][a-z_]*")
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -142,6 +145,13 @@ def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.JoinedStr) or (
         isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
     )
+
+
+def _is_number(node: ast.AST) -> bool:
+    """Say whether it is a number, or one that is written as a sum or product of numbers: ``4 * 1024``."""
+    if isinstance(node, ast.BinOp):
+        return _is_number(node.left) and _is_number(node.right)
+    return isinstance(node, ast.Constant) and type(node.value) is int
 
 
 class _Places(ast.NodeVisitor):
@@ -281,6 +291,8 @@ class _Places(ast.NodeVisitor):
         names = {_name_of(target) for target in node.targets}
         if names & FOR_PEOPLE or names & {"msg", "advice", "about"}:
             return
+        if not self._in_function and any(TUNED.fullmatch(name) for name in names):
+            return
         self.visit(node.value)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
@@ -338,6 +350,13 @@ class _Places(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
+        if _is_number(node):
+
+            def put() -> None:
+                node.left, node.op, node.right = copy.copy(node), ast.Add(), ast.Constant(1)
+
+            self._add("constant changed", node, f"{_short(node)} + 1", put)
+            return
         texts = any(_is_text(side) for side in (node.left, node.right))
         if (swapped := ARITHMETIC.get(type(node.op))) is not None and not texts:
 

@@ -286,7 +286,7 @@ class ArrivalReport(Report):
     @property
     def pending(self) -> int:
         """How many were sent to, have not failed, and are not known to have got as far as is waited for."""
-        return max(0, self.count("sent") - (self.steps[self.wait_for] if self.wait_for != "accepted" else 0))
+        return self.count("sent") - self.steps[self.wait_for]
 
     @property
     def metrics(self) -> dict[str, int]:

@@ -13,6 +13,7 @@ from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, LedgerError, 
 from airflow_provider_whatsapp.delivery.report import Outcome
 from airflow_provider_whatsapp.delivery.stores import MemoryStore
 from airflow_provider_whatsapp.events.kinds import Status
+from airflow_provider_whatsapp.events.receipts import Counts
 from airflow_provider_whatsapp.events.store import EventStore
 
 HASH = "h" * 22
@@ -257,3 +258,164 @@ def test_a_clear_to_everybody_begins_a_new_count():
 
     assert made.begin(Job("list", "message", 4), Try(2, 2), resend_on_clear=True) == "fresh"
     assert made.since == made.epoch == 2
+
+
+@pytest.mark.parametrize("wait_for", arrivals.STEPS)
+@pytest.mark.parametrize("status", [*arrivals.STEPS, "failed", "flown"])
+def test_what_is_settled(status, wait_for):
+    far = (
+        {"failed": 9, "flown": 0}.get(status)
+        if status not in arrivals.STEPS
+        else arrivals.STEPS.index(status)
+    )
+
+    assert Arrival(status, "m").is_settled(wait_for) is (far >= arrivals.STEPS.index(wait_for))
+
+
+COUNTED = {"accepted": 22 + 5, "sent": 22 + 5, "delivered": 20 + 5, "read": 16 + 5, "flown": 22 + 5}
+
+
+@pytest.mark.parametrize(("wait_for", "count"), COUNTED.items(), ids=COUNTED)
+def test_of_how_many_nothing_more_has_to_be_waited_for(wait_for, count):
+    assert arrivals.settled(Counts(accepted=1, sent=2, delivered=4, read=16, failed=5), wait_for) == count
+
+
+def test_single_messages_are_known_by_their_ids(store):
+    arrive(store, "read", 0)
+    arrive(store, "failed", 1, code=131047, verified=False)
+    found = arrivals.arrivals_in_store(store, ["wamid.0.1", "wamid.1.1", "wamid.2.1"])
+
+    assert {name: (each.status, each.message_id, each.clears_up) for name, each in found.items()} == {
+        "wamid.0.1": ("read", "wamid.0.1", True),
+        "wamid.1.1": ("failed", "wamid.1.1", False),
+    }
+    assert found["wamid.0.1"].error is None
+    assert found["wamid.1.1"].error.code == 131047
+    known = arrivals.KnownArrivals(found)
+    assert known.find(Outcome(TO, "sent", sent=message("wamid.0.1")), 7) is found["wamid.0.1"]
+    assert known.find(Outcome(TO, "sent", sent=message("wamid.2.1")), 0) is None
+    assert known.find(Outcome(TO, "unknown"), 0) is None
+
+
+def test_a_history_that_is_not_there_is_no_message_that_is_not_there():
+    from airflow_provider_whatsapp.client.errors import NotFoundError
+
+    def status_of(message_id):
+        raise NotFoundError("no such path", http_status=404)
+
+    with pytest.raises(NotFoundError):
+        arrivals.arrivals_in_history(status_of, ["one"])
+
+
+def test_the_history_s_error_counts_only_with_a_failure():
+    found = arrivals.arrivals_in_history(
+        lambda name: {"status": name, "error": "(#131026) gone"}, ["failed", "deleted", "delivered"]
+    )
+
+    assert {name: each.error and each.error.code for name, each in found.items()} == {
+        "failed": 131026,
+        "deleted": 131026,
+        "delivered": None,
+    }
+    assert {(each.message_id, each.clears_up) for each in found.values()} == {
+        (name, True) for name in ("failed", "deleted", "delivered")
+    }
+    assert "could not deliver it: (#131026) gone" in str(found["failed"].error)
+    assert "no reason was given" in str(arrivals._of_history(None))
+
+
+CODES = {
+    "(#123456789) x": 123456789,
+    "(#1234567890) x": None,
+    "#131026) x": None,
+    "(#\u0661) x": None,
+    "(#131026": 131026,
+}
+
+
+@pytest.mark.parametrize(("said", "code"), CODES.items(), ids=list(CODES))
+def test_which_words_of_the_history_are_a_code(said, code):
+    assert arrivals._of_history(said).code == code
+
+
+def reported(*steps, wait_for="delivered", by_id=False):
+    """Return a report of recipients with an ID each, of whom it is known that they got so far."""
+    found = {f"p{n}": Arrival(step, f"r{n}") for n, step in enumerate(steps) if step}
+    report = ArrivalReport(arrivals=Known(**found), wait_for=wait_for, by_id=by_id)
+    for n, _ in enumerate(steps):
+        report.add(Outcome(TO, "sent", sent=message(f"m{n}")), n)
+    return report
+
+
+PENDING = {"sent": 2, "delivered": 3, "read": 4}
+
+
+@pytest.mark.parametrize(("wait_for", "pending"), PENDING.items(), ids=list(PENDING))
+def test_who_is_pending(wait_for, pending):
+    report = reported("accepted", "sent", "delivered", "read", None, "failed", wait_for=wait_for)
+
+    assert report.pending == pending
+    assert report.metrics == {"delivered": 2, "read": 1, "pending": pending, "failed": 1}
+    assert report.summary() == (
+        f"5 sent, 1 failed of 6; of 6 accepted 2 delivered, 1 read, {pending} pending"
+    )
+    assert (report.awaited, report.unsettled) == (6, pending)
+
+
+def test_a_sent_message_keeps_its_own_id_and_says_how_far_it_got():
+    report = reported("sent", "delivered", "read")
+
+    found = [(each.status, each.reached, each.sent.message_id, each.error) for each in report.outcomes]
+    assert found == [
+        ("sent", None, "m0", None),
+        ("sent", "delivered", "m1", None),
+        ("sent", "read", "m2", None),
+    ]
+
+
+def test_a_lost_answer_that_was_found_has_no_error():
+    report = ArrivalReport(arrivals=Known(p0=Arrival("delivered", "r")))
+    report.add(Outcome(TO, "unknown", error=arrivals._of_history(None)), 0)
+
+    (outcome,) = report.outcomes
+    assert (outcome.status, outcome.error, outcome.sent.message_id, outcome.sent.to) == (
+        "sent",
+        None,
+        "r",
+        TO,
+    )
+    assert outcome.sent.wa_id is None
+
+
+def test_nothing_is_known_yet():
+    report = ArrivalReport()
+    report.add(Outcome(TO, "sent"), 0)
+    report.add(Outcome(TO, "unknown"), 1)
+
+    assert (report.accepted, report.awaited, report.unsettled, report.ids) == (1, 2, 2, [])
+
+
+def test_the_first_hundred_ids_and_late_failures_are_kept():
+    report = reported(*["failed"] * 101)
+
+    assert (len(report.ids), report.ids[-1], len(report.late), report.late_count) == (100, "m99", 100, 101)
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, ""), (10, ""), (11, " and 1 more")])
+def test_each_reason_is_a_sentence(count, said):
+    why, other = arrivals._of_history("(#131026) no"), arrivals._of_history("(#131047) late")
+    report = ArrivalReport()
+    report.late = [(f"{n:02}", why) for n in range(count)] + [("99", other)]
+    names = ", ".join(f"{n:02}" for n in range(min(count, 10)))
+
+    assert report.named(str) == f"Not delivered to {names}{said}: {why} Not delivered to 99: {other}"
+    assert ArrivalReport().named(str) == ""
+
+
+def test_a_later_position_is_found_after_many_without_a_message_of_their_own(store):
+    for position in range(4):
+        arrive(store, "read" if position == 3 else "sent", position)
+    known = StoreArrivals(store, HASH, 0)
+
+    assert known.find(sent(), 3).status == "read"
+    assert known.find(sent(), 4) is None

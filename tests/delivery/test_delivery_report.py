@@ -16,6 +16,7 @@ from airflow_provider_whatsapp.delivery.delivery_report import (
     LONGEST,
     DeliveryCounts,
     Send,
+    _reported,
     rewrite,
     survey_of,
 )
@@ -353,3 +354,186 @@ def test_five_thousand_lines_take_the_memory_of_a_few_hundred(store, tmp_path):
 
     assert (counts.steps["delivered"], counts.pending) == (count // 2, count // 2)
     assert peak < 6_000_000, f"{peak:,} bytes"
+
+
+CODES = {
+    "(#131047) Re-engagement": 131047,
+    "(#131047": 131047,
+    "(#1234567890) too long for a code": None,
+    "(#123456789) the longest": 123456789,
+    "131047) no bracket": None,
+    "(#x) no": None,
+    "(#\u0661\u0662) digits of another script": None,
+    "(#) nothing": None,
+}
+
+
+@pytest.mark.parametrize(("said", "code"), CODES.items(), ids=list(CODES))
+def test_the_code_in_the_history_s_words(said, code):
+    found = asked_of_history({"status": "failed", "error": said})
+
+    assert (found.error_code, found.error_title) == (code, said)
+
+
+MOMENTS = {
+    "1782907200": AT,
+    "2026-07-01T12:00:00+0000": AT,
+    "2026-07-01T14:00:00+02:00": AT,
+    "9" * 30: None,
+    "9" * 15: None,
+    "soon": None,
+    "None": None,
+}
+
+
+@pytest.mark.parametrize(("said", "moment"), MOMENTS.items(), ids=list(MOMENTS))
+@pytest.mark.parametrize("status", ["sent", "delivered", "read", "failed"])
+def test_the_moment_that_the_history_names(said, moment, status):
+    found = asked_of_history({"status": status, "timestamp": said})
+
+    moments = {name: getattr(found, f"{name}_at") for name in ("sent", "delivered", "read", "failed")}
+    assert {name for name, at in moments.items() if at} <= {status}
+    assert moments[status] == moment
+    assert moment is None or moments[status].utcoffset().total_seconds() == 0
+
+
+def asked_of_history(fact):
+    """Return what a history that says this of a message says of a line."""
+    (found,) = HistorySource(lambda message_id: fact).look_up([line()])
+    assert (found.message_id, found.verified, found.send_hash, found.epoch) == ("wamid.0", True, None, None)
+    assert (found.position, found.recipient) == (None, None)
+    return found
+
+
+HISTORY_WORDS = {
+    "accepted": ("accepted", None),
+    "sent": ("sent", None),
+    "read": ("read", None),
+    "failed": ("failed", 7),
+    "deleted": ("failed", 7),
+    "flown": ("accepted", None),
+    None: ("accepted", None),
+}
+
+
+@pytest.mark.parametrize(("word", "found"), HISTORY_WORDS.items(), ids=map(str, HISTORY_WORDS))
+def test_a_word_of_the_history_and_whether_its_error_counts(word, found):
+    receipt = asked_of_history({"status": word, "error": "(#7) x", "timestamp": "1782907200"})
+
+    assert (receipt.status, receipt.error_code) == found
+    assert asked_of_history({"status": word}).error_title is None
+
+
+def test_a_history_that_is_not_there_is_no_message_that_is_not_there():
+    gone = NotFoundError("no such path", http_status=404)
+
+    def status_of(message_id):
+        raise gone
+
+    with pytest.raises(NotFoundError) as caught:
+        HistorySource(status_of).look_up([line()])
+    assert caught.value is gone
+    assert HistorySource(status_of).look_up([line(status="unknown")]) == [None], (
+        "nothing is asked without an ID"
+    )
+
+
+FAR = {
+    "accepted": (0, []),
+    "sent": (2, ["wamid.0"]),
+    "delivered": (3, ["wamid.0", "wamid.1"]),
+    "read": (4, ["wamid.0", "wamid.1", "wamid.2"]),
+}
+
+
+@pytest.mark.parametrize(("wait_for", "found"), FAR.items(), ids=list(FAR))
+def test_who_is_pending_depends_on_how_far_is_waited_for(wait_for, found):
+    counts = DeliveryCounts(wait_for=wait_for)
+    for each in (
+        line(0),
+        line(1, sent_at=AT.isoformat()),
+        line(2, "delivered"),
+        line(3, "read", callback_data="order 3"),
+        line(4, "failed"),
+        line(5, "skipped"),
+        line(6, "unknown"),
+    ):
+        counts.add(each)
+
+    assert (counts.pending, counts.pending_ids) == found
+    assert counts.pending_of == ({KEY: found[0]} if found[0] else {})
+    assert dict(counts.steps) == {"accepted": 5, "sent": 3, "delivered": 2, "read": 1}
+
+
+def test_the_ids_of_the_pending_are_kept_up_to_one_more_than_can_be_asked_for():
+    counts = DeliveryCounts()
+    for n in range(150):
+        counts.add(line(n))
+
+    assert counts.pending == 150
+    assert counts.pending_ids == [f"wamid.{n}" for n in range(101)]
+
+
+def test_the_counts_in_words():
+    counts = DeliveryCounts()
+    for each in (
+        line(0, "read", price_category="marketing"),
+        line(1, "failed", error={"code": 131026}),
+        line(2, "failed", error={"code": 131026}, message_id=None),
+        line(3, "failed", error={}),
+        line(4, "unknown"),
+        line(5),
+    ):
+        counts.add(each)
+
+    assert counts.summary() == (
+        "of 6 recipients 4 accepted, 1 delivered, 1 read, 3 failed (2 by 131026, 1 by none), 1 unknown, 2 pending"
+    )
+    assert (counts.late, counts.categories) == (2, {"marketing": 1})
+    assert DeliveryCounts().summary().endswith("0 failed, 0 unknown, 0 pending")
+
+
+def test_what_a_receipt_says_of_the_price_replaces_what_stood_there_and_nothing_replaces_nothing():
+    known = {"price_category": "marketing", "billable": True}
+    changed = updated(line(**known), receipt("sent", price_category="utility", billable=False))
+    kept = updated(line(**known), receipt("sent"))
+
+    assert (changed["price_category"], changed["billable"]) == ("utility", False)
+    assert (kept["price_category"], kept["billable"]) == ("marketing", True)
+
+
+BREAKS = {
+    "missing": (FileNotFoundError("x"), True, "is not there"),
+    "denied": (PermissionError(13, "Permission denied"), False, "cannot be read: Permission denied"),
+    "a library's own": (KeyError("bucket"), False, "cannot be read: KeyError: 'bucket'"),
+    "long": (RuntimeError("x" * 300), False, f"cannot be read: RuntimeError: {'x' * 200}"),
+}
+
+
+@pytest.mark.parametrize(("error", "permanent", "said"), BREAKS.values(), ids=list(BREAKS))
+def test_why_a_file_cannot_be_read(error, permanent, said):
+    with pytest.raises(ResultsError) as caught, _reported("memory://results.jsonl", "read"):
+        raise error
+
+    assert caught.value.permanent is permanent
+    assert caught.value.message == f"memory://results.jsonl {said}"
+
+
+def test_more_lines_than_are_looked_up_together_keep_their_order_and_their_receipts(tmp_path):
+    asked = []
+
+    class Source:
+        def look_up(self, lines):
+            asked.append(len(lines))
+            return [
+                receipt("read", message_id=each["message_id"]) if each["n"] % 2 else None for each in lines
+            ]
+
+    path = write(tmp_path / "results.jsonl", *map(line, range(1_001)))
+    rewrite(path, Source(), counts := DeliveryCounts())
+    found = read(path)
+
+    assert asked == [500, 500, 1]
+    assert [each["n"] for each in found] == list(range(1_001))
+    assert [each["status"] for each in found] == ["sent", "read"] * 500 + ["sent"]
+    assert counts.news == 500
