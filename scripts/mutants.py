@@ -192,8 +192,8 @@ def learn(workers: list[Worker], *, stale: bool) -> dict[str, dict[str, Any]]:
     return tests
 
 
-def meeting(mutant: Mutant, tests: dict[str, dict[str, Any]], most: float) -> tuple[list[str], list[str]]:
-    """Return the tests that a mutant meets at once, and those after them."""
+def meeting(mutant: Mutant, tests: dict[str, dict[str, Any]], most: float) -> list[list[str]]:
+    """Return the tests that a mutant meets: its own file's first, for most need no others, then the quick ones."""
     module = mutant.module
     inside = f"{module}:{mutant.function}"
 
@@ -208,15 +208,16 @@ def meeting(mutant: Mutant, tests: dict[str, dict[str, Any]], most: float) -> tu
         for test, it in tests.items()
         if it["seconds"] <= SLOW and enters(it["functions"])
     ]
+    mine: list[str] = []
     first: list[str] = []
     then: list[str] = []
     total = 0.0
-    for asks, _, seconds, test in sorted(chosen):
+    for asks, others, seconds, test in sorted(chosen):
         total += seconds + 0.002
         if total > most:
             break
-        (then if asks or total > AT_ONCE else first).append(test)
-    return (first, then) if first else (then, [])
+        (then if asks or total > AT_ONCE else first if others else mine).append(test)
+    return [stage for stage in (mine, first, then) if stage]
 
 
 @dataclass(frozen=True)
@@ -241,18 +242,18 @@ class Judged:
 def judge(worker: Worker, mutant: Mutant, tests: dict[str, dict[str, Any]], most: float) -> Judged:
     """Let a mutant meet its tests."""
     began = time.monotonic()
-    first, then = meeting(mutant, tests, most)
-    status, test = meet(worker, mutant, first, then, tests)
-    return Judged(mutant, status, test, len(first) + len(then), time.monotonic() - began)
+    stages = meeting(mutant, tests, most)
+    status, test = meet(worker, mutant, stages, tests)
+    return Judged(mutant, status, test, sum(map(len, stages)), time.monotonic() - began)
 
 
 def meet(
-    worker: Worker, mutant: Mutant, first: list[str], then: list[str], tests: dict[str, dict[str, Any]]
+    worker: Worker, mutant: Mutant, stages: list[list[str]], tests: dict[str, dict[str, Any]]
 ) -> tuple[str, str]:
     """Return a mutant's status, and the test that killed it."""
-    if not first:
+    if not stages:
         return "unreached", ""
-    for chosen in filter(None, (first, then)):
+    for chosen in stages:
         seconds = sum(tests[test]["seconds"] for test in chosen)
         answer = worker.ask(
             do="mutant", module=mutant.module, number=mutant.number, tests=chosen, seconds=60 + 5 * seconds

@@ -114,11 +114,12 @@ class _Recording(HTTPConnection):
 
     _last_used = 0.0
     _answer_until = math.inf
-    _sent = 0
-    _spoilt = False
-    _quiet = False
-    _holds = False
     _held = b""
+    # From the connect or from the first byte of a request on; both come before whatever looks at them.
+    _sent: int
+    _spoilt: bool
+    _quiet: bool
+    _holds: bool
 
     def connect(self) -> None:
         self._spoilt = self._quiet = self._holds = False
@@ -235,7 +236,7 @@ class RecordingAdapter(HTTPAdapter):
         :param args: As for ``requests``.
         :param kwargs: As for ``requests``.
         """
-        origin = "/".join((request.url or "").split("/", 3)[:3])
+        origin = "/".join((request.url or "").split("/")[:3])
         pool = self._pools.get(origin)
         if pool is None:
             pool = self._pools[origin] = super().get_connection_with_tls_context(request, *args, **kwargs)

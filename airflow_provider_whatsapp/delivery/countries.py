@@ -328,7 +328,6 @@ _TERRITORIES = {
     "VA": ("Europe/Rome",),
     "YT": ("Africa/Nairobi",),
 }
-_LONGEST = 4
 
 
 @cache
@@ -343,10 +342,12 @@ def _codes() -> dict[str, tuple[str, tuple[str, ...]]]:
 
 def _entry(to: str) -> tuple[str, tuple[str, ...]] | None:
     codes = _codes()
-    for length in range(_LONGEST, 0, -1):
-        if to[:length] in codes:
-            return codes[to[:length]]
-    return None
+    return next((codes[to[:length]] for length in _lengths() if to[:length] in codes), None)
+
+
+@cache
+def _lengths() -> list[int]:
+    return sorted(set(map(len, _codes())), reverse=True)
 
 
 def country(to: str) -> str:

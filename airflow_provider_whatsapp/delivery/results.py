@@ -111,7 +111,7 @@ class Results:
                 self._resumed = False
                 for part in earlier:
                     part.unlink()
-            places = [place_of(str(part.name)) or (0, 0, 0) for part in earlier]
+            places = filter(None, (place_of(str(part.name)) for part in earlier))
             self._run = 1 + max((run for number, run, _ in places if number == self._number), default=0)
             self._write(header(self._total, resumed=self._resumed))
         except Exception as error:

@@ -130,6 +130,30 @@ def post(gateway, **options):
     )
 
 
+BODIES = {
+    "JSON": ({"json": {"a": "b"}}, b'{"a":"b"}', "application/json"),
+    "a body": ({"json": None, "open_body": lambda: b"12345"}, b"12345", None),
+    "both": ({"json": {"a": 1}, "open_body": lambda: b"12345"}, b"12345", None),
+    "nothing": ({"json": None}, None, None),
+}
+
+
+@pytest.mark.parametrize(("given", "body", "kind"), BODIES.values(), ids=list(BODIES))
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_what_is_sent_says_how_long_and_of_what_kind_it_is(start, given, body, kind, method):
+    gateway, transport, _, _ = start()
+    found = transport._prepare(
+        Call(method=method, url=gateway.url, query={"q": "x y"}, headers={"X": "1"}, doubt="", **given)
+    )
+
+    length = str(len(body)) if body is not None else "0" if method == "POST" else None
+    assert (found.method, found.body) == (method, body)
+    assert found.headers.get("Content-Length") == length
+    assert found.headers.get("Content-Type") == kind
+    assert found.headers["X"] == "1"
+    assert found.url in (f"{gateway.url}?q=x%20y", f"{gateway.url}?q=x+y")
+
+
 def test_each_request_has_a_leave_and_says_when_it_goes(start):
     gateway, transport, pacer, _ = start(TOO_FAST, OK)
     transport.request(post(gateway))

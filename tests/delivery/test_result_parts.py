@@ -20,6 +20,7 @@ from airflow_provider_whatsapp.client.resources.messages import SentMessage
 from airflow_provider_whatsapp.delivery import result_parts
 from airflow_provider_whatsapp.delivery.recipients import Recipients, Row
 from airflow_provider_whatsapp.delivery.report import Outcome
+from airflow_provider_whatsapp.delivery.result_lines import dump, is_unmarked, marked
 from airflow_provider_whatsapp.delivery.result_parts import ResultsError, left_beside, parts_in, with_parts
 from airflow_provider_whatsapp.delivery.results import Results, assemble
 
@@ -350,3 +351,46 @@ def test_a_refusal_of_an_earlier_try_does_not_hide_that_it_was_sent_since(tmp_pa
     (found,) = map(json.loads, result_parts.merged([part], base))
 
     assert (found["status"], found["earlier"]) == ("sent", True)
+
+
+@pytest.mark.parametrize("marks", [(False, False), (False, True), (True, False), (True, True)], ids=str)
+def test_a_file_without_parts_is_marked_where_a_line_of_it_has_no_mark(path, marks):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [{"n": n, "to": f"1555010010{n}", "given": "x", "where": "y", "status": "sent"} for n in (0, 1)]
+    content = b"".join(dump(marked(line) if mark else line) for line, mark in zip(lines, marks, strict=True))
+    path.write_bytes(content)
+
+    assert assemble(path) == f"{path}: 2 recipients, marked as a results file."
+    found = path.read_bytes()
+    assert [is_unmarked(json.loads(line)) for line in found.splitlines()] == [False, False]
+    assert (found == content) is all(marks)
+    assert assemble(path).startswith(f"{path}: 2 recipients, marked")
+    path.write_bytes(content.splitlines(keepends=True)[0])
+    assert assemble(path) == f"{path}: 1 recipient, marked as a results file."
+
+
+FOREIGN = [b'{"to": "+15550001111"}\n', b"[" * 100_000, b"", b'"x"\n']
+
+
+@pytest.mark.parametrize("line", FOREIGN, ids=["row", "deep", "nothing", "text"])
+def test_a_file_with_a_foreign_line_is_not_marked(path, line):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    own = {"n": 0, "to": "15550100100", "given": "x", "where": "y", "status": "sent"}
+    content = dump(own) + line
+    path.write_bytes(content)
+
+    if line:
+        with pytest.raises(PayloadError, match=r":2 is no line of a results file"):
+            assemble(path)
+        assert path.read_bytes() == content
+    else:
+        assert "1 recipient," in assemble(path)
+
+
+def test_a_line_of_another_version_is_not_marked(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    own = {"n": 0, "to": "15550100100", "given": "x", "where": "y", "status": "sent"}
+    path.write_bytes(dump({**own, "format": "whatsapp-results/9"}))
+
+    with pytest.raises(PayloadError, match=r":1 is no line of a results file"):
+        assemble(path)

@@ -523,3 +523,29 @@ def test_a_path_whose_folders_are_not_there_yet_gets_them(tmp_path):
     Results(path, key="run", number=1).begin(anew=True)
 
     assert (path.parent / "results.jsonl.run.parts").is_dir()
+
+
+@pytest.mark.parametrize(("lost", "said"), [(1, True), (0, False)], ids=["a line", "nothing"])
+def test_a_store_that_is_still_away_at_the_end_has_cost_what_waits_in_memory(
+    tmp_path, monkeypatch, lost, said
+):
+    results = Results(tmp_path / "results.jsonl", key="run", number=1)
+    results.begin(anew=True)
+    results.take(row(0), sent(0, "id-0"))
+    assert results.flush()
+    with monkeypatch.context() as away:
+        away.setattr(results, "_write", lambda content: (_ for _ in ()).throw(OSError(28, "No space left")))
+        for place in range(1, 1 + lost):
+            results.take(row(place), sent(place, f"id-{place}"))
+        with pytest.raises(ResultsError) if said else contextlib.nullcontext():
+            results.finish()
+    assert list(read(tmp_path / "results.jsonl")) == [0]
+
+
+def test_each_execution_of_a_try_counts_on_from_its_own_last(tmp_path):
+    for number in (1, 1, 2, 1):
+        results = Results(tmp_path / "results.jsonl", key="run", number=number)
+        results.begin(anew=False)
+
+    names = sorted(part.name.rpartition("-")[0] for part in (tmp_path / "results.jsonl.run.parts").iterdir())
+    assert names == ["0001-0001-000000", "0001-0002-000000", "0001-0003-000000", "0002-0001-000000"]

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.client.masking import mask
 from airflow_provider_whatsapp.delivery.recipients import Recipients
 from airflow_provider_whatsapp.delivery.suppression import is_path, listed, read_suppressed
 
@@ -209,6 +210,17 @@ def test_what_is_unclear_in_a_file_stops_it_all(tmp_path, content, words):
 def test_what_is_unclear_in_a_value_stops_it_all(value, words):
     with pytest.raises(PayloadError, match=words):
         read_suppressed(value)
+
+
+@pytest.mark.parametrize(
+    "entry", ["Annabel", 7, 10**5000], ids=["name", "number", "too long for Python to write"]
+)
+def test_what_is_no_number_is_shown_masked(entry):
+    shown = mask("" if isinstance(entry, int) and entry > 7 else str(entry))
+    with pytest.raises(PayloadError) as caught:
+        read_suppressed([OUT, entry])
+
+    assert caught.value.message == f"suppression: suppression[1] {shown} is no number or ID."
 
 
 PATHS = [

@@ -174,6 +174,16 @@ def test_who_was_unknown_and_is_sent_to_again_gets_no_third_message():
         pytest.param([RecipientError("x")] * 9, False, id="a recipient's own refusal is nobody else's"),
         pytest.param([RateLimitError("x", code=131056)] * 9, False, id="nor is the limit of a pair"),
         pytest.param([None, APIError("x")], True, id="a refusal of the same message meets all"),
+        pytest.param(
+            [None, *[NotSentError("x")] * 2, None, *[NotSentError("x")] * 2],
+            False,
+            id="and the next is counted from one",
+        ),
+        pytest.param(
+            [None, *[NotSentError("x")] * 2, RecipientError("x"), *[NotSentError("x")] * 2],
+            False,
+            id="so it is after a recipient's own refusal",
+        ),
     ],
 )
 def test_a_run_of_failures(errors, ends):

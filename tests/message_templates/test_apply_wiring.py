@@ -18,6 +18,7 @@ from airflow_provider_whatsapp.client.errors import (
 )
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 from airflow_provider_whatsapp.message_templates import apply
+from airflow_provider_whatsapp.message_templates.account import FIELDS
 from airflow_provider_whatsapp.message_templates.apply import Applier
 from airflow_provider_whatsapp.message_templates.plan import Change
 from airflow_provider_whatsapp.message_templates.record import Record
@@ -41,11 +42,12 @@ class Account:
 
     def __init__(self, *rows):
         self.rows = {one["id"]: one for one in rows}
-        self.before, self.after, self.asked = {}, {}, []
+        self.before, self.after, self.asked, self.fields = {}, {}, [], set()
 
     def request(self, call):
         node = call.url.rsplit("/", 1)[1]
         if call.method == "GET":
+            self.fields.add(call.query.get("fields"))
             found = [one for one in self.rows.values() if call.query.get("name") in (None, one["name"])]
             return {"data": found} if node == "message_templates" else self.rows[node]
         name = call.query.get("name") or (call.json or {}).get("name") or self.rows[node]["name"]
@@ -120,6 +122,7 @@ def test_an_edit_that_only_a_look_has_confirmed_is_on_record_too(status):
     report, record = applied(account, status=status)
 
     assert report.complete
+    assert account.fields == {FIELDS}, "what is compared has to be asked for"
     assert ("1" in record.edits) is (status == "APPROVED")
     (found,) = [outcome for outcome in report.outcomes if outcome.change.name == "old_a"]
     assert (found.detail, found.status, found.category, found.template_id) == (

@@ -368,6 +368,12 @@ def test_who_counts_as_dead(sending, name, expected):
     assert throttle.without_the_dead(BUSY, NOW, sending, name) == expected
 
 
+def test_who_has_no_try_is_no_part_of_another_who_has_none():
+    busy = replace(BUSY, sending_try="")
+
+    assert throttle.without_the_dead(busy, NOW, replace(SENDING, attempt="", lost=True), "y") == busy
+
+
 @pytest.mark.parametrize(
     ("named", "held", "names", "left"),
     [
