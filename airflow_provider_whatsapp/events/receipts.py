@@ -11,7 +11,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import BigInteger, and_, case, cast, or_, select
+from sqlalchemy import BigInteger, and_, bindparam, case, cast, or_, select
 from sqlalchemy import func as sql
 
 from airflow_provider_whatsapp.events.kinds import RANKS
@@ -32,6 +32,8 @@ PAGE = 2_000
 """Rows that are read at a time."""
 MOST_MESSAGES = 100
 """Messages of one position that are read: each epoch adds one at most, and what is above was forged."""
+SENDS = 10_000
+"""Sends whose receipts one query counts: their hashes are 250 kB of SQL, and SQLite takes a megabyte."""
 _ARRIVED = RANKS["delivered"]
 _ABOVE_EPOCHS = 10**12
 """Added to the order of a message that has arrived: in whichever epoch it left, the recipient has it."""
@@ -131,7 +133,7 @@ def count_receipts(
     store: EventStore, send_hashes: Iterable[str], *, since: Mapping[str, int] | None = None
 ) -> dict[str, Counts]:
     """
-    Count for each send how far its positions have got, in one query for 500 sends.
+    Count for each send how far its positions have got, in one query for 10,000 sends.
 
     Of a position with several messages one that arrived counts, whenever it left; otherwise that of the latest epoch.
 
@@ -148,11 +150,13 @@ def count_receipts(
         (arrived, _ABOVE_EPOCHS + table.status_rank),
         else_=cast(table.send_epoch, BigInteger) * 100 + table.status_rank,
     )
-    for some in _chunks(list(found), CHUNK):
-        late = [
-            and_(table.send_hash == each, table.send_epoch >= firsts[each]) for each in some if each in firsts
-        ]
-        chosen = or_(table.send_hash.in_([each for each in some if each not in firsts]), *late)
+    for some in _chunks(list(found), SENDS):
+        by_first: dict[int, list[str]] = {}
+        for each in some:
+            by_first.setdefault(firsts.get(each, 0), []).append(each)
+        chosen = or_(
+            *(and_(table.send_epoch >= first, _is_one_of(own)) for first, own in sorted(by_first.items()))
+        )
         best = (
             select(table.send_hash, table.send_position, sql.max(order).label("best"))
             .where(chosen)
@@ -225,6 +229,13 @@ def receipts_of(store: EventStore, message_ids: Sequence[str]) -> dict[str, Rece
             for message_id, own in itertools.groupby(rows, key=lambda row: str(row["message_id"])):
                 found[message_id] = _fold(own)[0]
     return found
+
+
+def _is_one_of(send_hashes: list[str]) -> Any:
+    """Their hashes stand in the statement itself, for databases bound the number of its parameters."""
+    return statuses.c.send_hash.in_(
+        bindparam(None, send_hashes, expanding=True, unique=True, literal_execute=True)
+    )
 
 
 def _chunks(values: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

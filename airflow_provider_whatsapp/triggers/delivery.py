@@ -116,7 +116,7 @@ class _PatientPoll(Poll):
 
 
 class StorePoll(_PatientPoll):
-    """Counts in the event store how far all sends got that are waited for, in one query for 500 of them."""
+    """Counts in the event store how far all sends got that are waited for, in one query for 10,000 of them."""
 
     kind: ClassVar[str] = "receipts"
     _store: EventStore | None = None

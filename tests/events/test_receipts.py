@@ -8,8 +8,10 @@ import tracemalloc
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy
 
 from airflow_provider_whatsapp.delivery.callback_data import key_hash, make_callback_data
+from airflow_provider_whatsapp.events import receipts
 from airflow_provider_whatsapp.events.parse import parse
 from airflow_provider_whatsapp.events.receipts import (
     MOST_MESSAGES,
@@ -100,17 +102,30 @@ def test_what_left_before_a_clear_that_sends_to_everybody_again_can_be_left_out_
     assert found == {OURS: Counts(sent=1), OTHER: Counts(failed=1), "A" * 22: Counts()}
 
 
-def test_more_sends_than_one_query_takes_are_counted(store):
-    many = [key_hash(str(number)) for number in range(501)]
-    write(store, said(0, "sent", send_hash=many[0]), said(3, "read", send_hash=many[-1]))
+def statements(store):
+    """Collect what a store is asked."""
+    found = []
+    sqlalchemy.event.listen(
+        store._engine, "before_cursor_execute", lambda _, __, text, *___: found.append(text)
+    )
+    return found
 
-    found = count_receipts(store, many)
 
+@pytest.mark.parametrize(
+    ("sends", "queries"), [(1, 1), (1_000, 1), (receipts.SENDS, 1), (receipts.SENDS + 1, 2)]
+)
+def test_so_many_sends_are_counted_by_so_many_queries(store, sends, queries):
+    many = [key_hash(str(number)) for number in range(sends)]
+    write(store, *(said(0, "failed", send_hash=each) for each in {many[0], many[-1]}))
+    write(store, *(said(0, "read", send_hash=each, epoch=7) for each in {many[0], many[-1]}))
+    asked = statements(store)
+
+    found = count_receipts(store, many, since={each: number % 9 for number, each in enumerate(many)})
+
+    assert len([text for text in asked if "whatsapp_statuses" in text]) == queries
     assert list(found) == many
-    assert {each: found[each] for each in many if found[each].total} == {
-        many[0]: Counts(sent=1),
-        many[-1]: Counts(read=1),
-    }
+    assert {each for each in found if found[each] != Counts()} == {many[0], many[-1]}
+    assert (found[many[0]], found[many[-1]]) == (Counts(read=1), Counts(read=1))
 
 
 def test_a_receipt_holds_times_price_error_and_whether_it_was_signed(store):
