@@ -70,6 +70,17 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.browser)
 
 
+@pytest.fixture(scope="session")
+def redis_process():
+    """Give a Redis that nobody kills; whoever uses it takes names of their own."""
+    from tests.redis_server import RedisProcess, need_redis
+
+    need_redis()
+    made = RedisProcess()
+    yield made
+    made.kill()
+
+
 @pytest.fixture
 def sandbox(whatsapp_sandbox):
     """Give an empty sandbox, which the default connection of Airflow points to."""

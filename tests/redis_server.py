@@ -55,11 +55,14 @@ def need_redis() -> None:
         pytest.skip("Redis is not installed: apt-get install redis-server")
 
 
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def free_port(highest: int = 65_535) -> int:
+    """Return a port of loopback that nobody listens on; a node of a cluster takes a second one 10,000 higher."""
+    for _ in range(10_000):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            if listener.getsockname()[1] <= highest:
+                return listener.getsockname()[1]
+    pytest.fail("no port is free")
 
 
 def listens(port: int) -> bool:

@@ -7,6 +7,7 @@ Whoever writes another store adds a line to a table here.
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_whatsapp.client.redis_server import parse_redis_url
 from airflow_provider_whatsapp.delivery import stores
 from airflow_provider_whatsapp.delivery.stores import (
     FileStore,
@@ -26,8 +28,10 @@ from airflow_provider_whatsapp.delivery.stores import (
     local_path,
 )
 from airflow_provider_whatsapp.notifications import memory
+from airflow_provider_whatsapp.notifications.alert_stores import SwapStore
 from airflow_provider_whatsapp.notifications.memory import Files, Memory
 from airflow_provider_whatsapp.notifications.records import Held
+from airflow_provider_whatsapp.notifications.redis_memory import RedisMemory
 from airflow_provider_whatsapp.notifications.turns import Person
 
 TASK = ("dag", "run/2026-01-01T00:00:00+00:00", "task", "-1")
@@ -101,13 +105,18 @@ SHARED = ("files", "bucket")
 ALERT_STORES = {
     "Variables": lambda place: place.variables,
     "files": lambda place: Files(place.folder),
+    "Redis": lambda place: RedisMemory(parse_redis_url(place.redis().url), f"key {place.folder}"),
 }
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path, monkeypatch, request):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    return SimpleNamespace(variables=Variables(), accessors={}, folder=tmp_path)
+
+    def redis():
+        return request.getfixturevalue("redis_process")
+
+    return SimpleNamespace(variables=Variables(), accessors={}, folder=tmp_path, redis=redis)
 
 
 @pytest.fixture(params=LEDGER_STORES)
@@ -337,6 +346,11 @@ def alert_store(request, place):
     return ALERT_STORES[request.param](place)
 
 
+def writes(store):
+    """Return the name of what a record is written by."""
+    return "swap" if isinstance(store, SwapStore) else "set"
+
+
 class TestAlertStores:
     """What alerts rely on."""
 
@@ -355,6 +369,14 @@ class TestAlertStores:
 
         assert alert_store.get("key") == text
 
+    def test_what_is_forgotten_is_not_there(self, alert_store):
+        alert_store.set("key", "x")
+        alert_store.set("another", "x")
+        for _ in range(2):
+            alert_store.delete("key")
+
+        assert (alert_store.get("key"), alert_store.get("another")) == (None, "x")
+
     def test_a_record_comes_back_as_it_was(self, alert_store):
         for number in range(3):
             assert Memory(alert_store).change("key", Person, with_one_more) == number
@@ -363,7 +385,7 @@ class TestAlertStores:
         assert Memory(alert_store).read("another", Person) == Person()
 
     def test_a_record_that_stays_is_not_written(self, alert_store, monkeypatch):
-        monkeypatch.setattr(alert_store, "set", None)
+        monkeypatch.setattr(alert_store, writes(alert_store), None)
         assert Memory(alert_store).change("key", Person, lambda found: (found, 7)) == 7
 
     @pytest.mark.parametrize("text", ["", "no JSON", "[]", "7", '{"held": 1, "of a later version": 2}'])
@@ -384,7 +406,8 @@ class TestAlertStores:
         assert one.is_claimed_by("another", "one")
 
     def test_a_write_that_is_not_there_afterwards_is_one_that_failed(self, alert_store, monkeypatch):
-        monkeypatch.setattr(alert_store, "set", lambda key, value: None)
+        monkeypatch.setattr(alert_store, writes(alert_store), lambda *given: None)
+        monkeypatch.setattr(memory, "LONGEST_SWAP", 0.05)
         known = Memory(alert_store)
 
         assert known.change("key", Person, with_one_more) is None
@@ -392,6 +415,11 @@ class TestAlertStores:
 
     def test_the_label_is_beside_the_record_and_the_key_is_not_in_its_name(self, alert_store, place):
         Memory(alert_store).change("person 15550001111", Person, with_one_more, label="1555…11")
+        if isinstance(alert_store, RedisMemory):
+            ((key, _),) = alert_store.kept(10)
+            assert re.fullmatch(r"wa:alerts:\{[0-9a-f]{16}\}:[0-9a-f]{32}", key)
+            assert list(alert_store.items()) == [], "the page lists no people"
+            return
         names = [*place.variables.kept, *(path.name for path in place.folder.glob("*.json"))]
 
         assert [name.partition(".")[0] for name in names] == [memory.name_of("person 15550001111")]

@@ -30,6 +30,8 @@ AHEAD = 1.0
 """Seconds before its moment that a request may reserve it: so many machines are served in turn as go in that time."""
 KEPT = 7 * 86_400
 """Seconds for which an unused account's hash is kept; whoever comes later waits for a window."""
+COMMANDS = "+eval +evalsha +info +time +hmget +hget +hset +del +expire"
+"""What the script calls, as Redis' ACL writes it."""
 
 # A stamp tells the state that a caller knows from another: it holds the server's run, and how often the state changed.
 SCRIPT = """
@@ -121,7 +123,7 @@ class Slots:
         self.key = key_of("pace", f"{ring} {identity}")
         self._ring = ring
         self._clock = clock
-        self._client = Client(server)
+        self._client = Client(server, COMMANDS)
 
     def reserve(
         self,
@@ -169,7 +171,7 @@ class Slots:
 
     def _ask(self, act: str, *arguments: Any) -> Reply:
         asked = self._clock()
-        found = self._client.run(SCRIPT, _SHA, self.key, act, self._ring, *arguments)
+        found = self._client.run(SCRIPT, _SHA, (self.key,), act, self._ring, *arguments)
         answered = self._clock()
         kind, now, slot, count, new, text = (_text(each) for each in found)
         return Reply(
@@ -189,21 +191,23 @@ class Client:
     A client of redis-py that says in two words what went wrong; a fork makes one of its own.
 
     :param server: Where Redis is.
+    :param commands: What its scripts call, as Redis' ACL writes it, for whoever may not.
     """
 
-    def __init__(self, server: RedisServer) -> None:
+    def __init__(self, server: RedisServer, commands: str) -> None:
         self._server = server
+        self._commands = commands
         self._lock = threading.Lock()
         self._made: tuple[int, Any] | None = None
         self._worked = False
 
-    def run(self, script: str, sha: str, key: str, *arguments: Any) -> Any:
+    def run(self, script: str, sha: str, keys: Sequence[str], *arguments: Any) -> Any:
         """
         Run a script, which Redis is given where it does not know it.
 
         :param script: Its text.
         :param sha: Its SHA-1, in hexadecimal digits.
-        :param key: The one key that it uses.
+        :param keys: The keys that it uses, all of one slot.
         :param arguments: What it is handed.
         :raises RedisAwayError: There is no answer; the script may have run.
         :raises ConfigurationError: Redis refuses what waiting does not change.
@@ -213,9 +217,9 @@ class Client:
 
         try:
             try:
-                found = client.evalsha(sha, 1, key, *arguments)
+                found = client.evalsha(sha, len(keys), *keys, *arguments)
             except redis.exceptions.NoScriptError:
-                found = client.eval(script, 1, key, *arguments)
+                found = client.eval(script, len(keys), *keys, *arguments)
         except (redis.exceptions.RedisError, OSError) as error:
             raise self._fault(error) from None
         self._worked = True
@@ -239,15 +243,15 @@ class Client:
             return self._made[1]
 
     def _fault(self, error: Exception) -> Exception:
-        advice = None if self._worked else _advice(error)
-        if advice is None:
-            return RedisAwayError(type(error).__name__)
+        advice, kind = _advice(error, self._commands), type(error).__name__
+        if advice is None or self._worked:  # what has worked may do so again when somebody has put it right
+            return RedisAwayError(f"{kind}. {advice}" if advice else kind)
         return ConfigurationError(
-            f"Redis at {self._server.name} refuses this connection ({type(error).__name__})", advice=advice
+            f"Redis at {self._server.name} refuses this connection ({kind})", advice=advice
         )
 
 
-def _advice(error: Exception) -> str | None:
+def _advice(error: Exception, commands: str) -> str | None:
     """Say what to do about an error that no waiting cures; None: waiting may."""
     kind, said = type(error).__name__, str(error)
     if kind == "NoPermissionError" and "INFO" in said:
@@ -255,8 +259,9 @@ def _advice(error: Exception) -> str | None:
             "Its user may not call INFO inside scripts, which tells a restarted Redis from one that remembers: "
             "ACL SETUSER <name> +info."
         )
-    if kind == "NoPermissionError" or "unknown command" in said:
-        return "Its user needs +eval +evalsha +info +time +hmget +hget +hset +del +expire, on the keys ~wa:*."
+    # Redis 7, of what a script calls: "The user executing the script can't run this command".
+    if kind == "NoPermissionError" or "unknown command" in said or "executing the script" in said:
+        return f"Its user needs {commands}, on the keys ~wa:*."
     if "CERTIFICATE_VERIFY_FAILED" in said:
         return "Its certificate is not trusted: set ssl_ca_certs to the CA bundle that has signed it."
     # Whoever has not logged in is refused the script for its length, where redis-py sends nothing before it.

@@ -25,6 +25,7 @@ from airflow_provider_whatsapp.notifications.facts import (
 )
 from airflow_provider_whatsapp.notifications.mute import who_muted
 from airflow_provider_whatsapp.notifications.records import PAUSE, Held, Sending
+from airflow_provider_whatsapp.notifications.redis_memory import redis_memory
 from airflow_provider_whatsapp.notifications.routes import choose, dag_tags, load_routes, usable
 from airflow_provider_whatsapp.notifications.turns import Turns
 from airflow_provider_whatsapp.notifications.window import Told, tell
@@ -96,7 +97,8 @@ class Alert:
         """
         problem = self._prepare()
         decision = yield from self._decided()
-        if decision is not None and decision.send and self._keeps_back() and several_machines():
+        claims = not self._memory.is_exact and self._keeps_back() and several_machines()
+        if decision is not None and decision.send and claims:
             decision = yield from self._claimed(decision)
         told = summary = Told()
         if decision is None or decision.send:
@@ -119,6 +121,7 @@ class Alert:
         """Ask Airflow for what the message needs, before the memory, which may be slow; return what went wrong."""
         try:
             self._hook.get_conn()  # what is wrong with the connection is certain before anything is sent
+            self._memory.share(redis_memory(self._hook.client.config))
             self._routes = self._load_routes()
         except Exception as error:
             return error
@@ -196,7 +199,7 @@ class Alert:
             token=self._token,
             failed=self._failed_by_airflow(),
             sending=self._sending(),
-            alone=not several_machines(),
+            alone=self._memory.is_exact or not several_machines(),
         )
         if decision is None or not decision.send:
             return Told()

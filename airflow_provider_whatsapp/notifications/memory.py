@@ -12,25 +12,37 @@ A Variable knows no compare-and-swap. The processes of one machine take turns by
 several machines, whoever wants to tell of a failure writes a claim first, and looks a second later whether it is still
 its own: of those who failed in the same moment the last one stands, and the others are kept back. What two machines
 write in the same moment may be counted once only, so a summary asks Airflow for the number.
+
+Where the connection names a Redis, the records live there (see ``redis_memory``), which knows compare and set: nothing
+is claimed, and everything is counted. While it is away, an alert uses its other store, as it would without Redis.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
-import json
 import logging
 import os
+import random
 import threading
 import time
-import uuid
 from concurrent.futures import Future
-from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from airflow_provider_whatsapp.client.pace_board import own_folder
-from airflow_provider_whatsapp.notifications.records import MAX_NAMES, Decision, Held, Record, is_sound
+from airflow_provider_whatsapp.notifications.alert_stores import (
+    CLAIM,
+    MOST_LISTED,
+    PREFIX,
+    Files,
+    Store,
+    SwapStore,
+    is_name_of,
+    name_of,
+    parsed,
+    text_of,
+)
+from airflow_provider_whatsapp.notifications.records import MAX_NAMES, Decision, Held, Record
 from airflow_provider_whatsapp.notifications.throttle import (
     on_claimed,
     on_failure,
@@ -43,9 +55,10 @@ from airflow_provider_whatsapp.notifications.throttle import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from _typeshed import DataclassInstance
+
+    from airflow_provider_whatsapp.notifications.redis_memory import RedisMemory
 
 K = TypeVar("K", bound="DataclassInstance")
 T = TypeVar("T")
@@ -53,13 +66,18 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 __all__ = [
+    "CLAIM",
     "MAX_NAMES",
+    "MOST_LISTED",
+    "PREFIX",
     "Decision",
     "Files",
     "Held",
     "Memory",
     "Record",
     "Store",
+    "is_name_of",
+    "name_of",
     "on_claimed",
     "on_failure",
     "on_overtaken",
@@ -67,68 +85,21 @@ __all__ = [
     "on_summary",
     "on_unsent",
     "on_untold_success",
+    "parsed",
 ]
 
-PREFIX = "whatsapp_alert_"
-CLAIM = "_claim"
 SETTLING = 1.0
 """Seconds after which a claim is looked at again; all who read the record before it was made have claimed by then."""
 LONGEST_TURN = 5.0
 """Seconds for which another process of this machine is waited for; an alert has 12 to wait with in all."""
 LONGEST = 10.0
 """Seconds that all uses of the memory take at most, where nobody says otherwise."""
-MOST_LISTED = 2_000
-"""Records of a store that are listed."""
+LONGEST_SWAP = 2.0
+"""Seconds for which a text is tried to be changed that others change as well."""
+FOR_MOVING = 2.0
+"""Seconds that each question takes at most about what is to be moved to Redis."""
 TURN_EVERY = 0.01
 """Seconds between two looks whether the other is done."""
-
-
-class Store(Protocol):
-    """Where records live: an Airflow Variable's class methods."""
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return a value."""
-
-    def set(self, key: str, value: Any) -> None:
-        """Keep a value."""
-
-
-class Files:
-    """
-    A store of this machine alone, for synchronous deadlines: Airflow 3.3 lets them read Variables and not write any.
-
-    :param folder: Where the files are; None: this user's own folder for temporary files.
-    """
-
-    def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """
-        Return a value.
-
-        :param key: Its name.
-        :param default: What is returned where there is none.
-        """
-        path = self._path(key)
-        return path.read_text(encoding="utf-8") if path.exists() else default
-
-    def set(self, key: str, value: Any) -> None:
-        """
-        Keep a value.
-
-        :param key: Its name.
-        :param value: Text.
-        """
-        self._path(key).write_text(str(value), encoding="utf-8")
-
-    def items(self) -> Iterator[tuple[str, str]]:
-        """Yield names and values."""
-        for path in sorted((self._folder or own_folder()).glob(f"{PREFIX}*.json"))[:MOST_LISTED]:
-            yield path.stem, path.read_text(encoding="utf-8")
-
-    def _path(self, key: str) -> Path:
-        return (self._folder or own_folder()) / f"{key}.json"
 
 
 class Bounded(Protocol):
@@ -199,6 +170,25 @@ class Memory:
         self._left = seconds
         self._bounded = bounded
         self._lost = False
+        self._shared: RedisMemory | None = None
+        self._known: dict[str, str] | None = None
+        self._moved: set[str] = set()
+        self._moves = True
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether what several machines write in the same moment is all counted, so that nobody needs to claim."""
+        return self._shared is not None
+
+    def share(self, shared: RedisMemory | None) -> None:
+        """
+        Keep the records in Redis from now on, and in the store where Redis is away.
+
+        :param shared: Redis; None: there is none.
+        """
+        if shared is not None:
+            self._shared = shared if shared.is_worth_asking() else None
+            self._known = {}
 
     def decide(self, key: str, rule: Callable[[Record], Decision]) -> Decision | None:
         """
@@ -223,7 +213,8 @@ class Memory:
         :param kind: The record's class.
         :return: None when the memory cannot be reached.
         """
-        return self._reach(lambda: parsed(self._store.get(name_of(key), default=None), kind))
+        name = name_of(key)
+        return self._reach(lambda store: parsed(store.get(name, default=None), kind))
 
     def claim(self, key: str, token: str) -> None:
         """
@@ -234,10 +225,10 @@ class Memory:
         """
         name = name_of(key) + CLAIM
 
-        def act() -> None:
-            before = self._store.get(name, default=None)
-            self._store.set(name, token)
-            _check(self._store, name, before)
+        def act(store: Store) -> None:
+            before = store.get(name, default=None)
+            store.set(name, token)
+            _check(store, name, before)
 
         self._reach(act)
 
@@ -248,7 +239,7 @@ class Memory:
         :param key: What is alerted of.
         :param token: The alert.
         """
-        found = self._reach(lambda: self._store.get(name_of(key) + CLAIM, default=token))
+        found = self._reach(lambda store: store.get(name_of(key) + CLAIM, default=token))
         return found is None or found == token
 
     def change(
@@ -264,28 +255,56 @@ class Memory:
         :return: What was decided; None when the memory cannot be reached.
         """
         name = name_of(key)
+        self._take_over(name, kind)
 
-        def act() -> T:
-            with _turn(name):
-                before = self._store.get(name, default=None)
-                found = parsed(before, kind)
-                record, decided = rule(found)
-                if record == found:
-                    return decided
-                # The stamp makes each text another: two machines can write the same numbers.
-                kept = {"key": label or key, "stamp": uuid.uuid4().hex[:12], **asdict(record)}
-                self._store.set(name, json.dumps(kept))
-            _check(self._store, name, before)
-            return decided
+        def revise(before: str | None) -> tuple[str | None, T]:
+            # What this alert has written and the store has lost is still true: somebody may wait because of it.
+            before = self._known.get(name) if before is None and self._known else before
+            found = parsed(before, kind)
+            record, decided = rule(found)
+            return None if record == found else text_of(record, label or key, before), decided
 
-        return self._reach(act)
+        written, decided = self._reach(lambda store: revised(store, name, revise)) or (None, None)
+        if written is not None and self._known is not None:
+            self._known[name] = written
+        return decided
 
-    def _reach(self, act: Callable[[], T]) -> T | None:
+    def _take_over(self, name: str, kind: type[K]) -> None:
+        """Move a record to Redis that an earlier version, or an alert without Redis, has left in the store."""
+        if self._shared is None or not self._moves or name in self._moved:
+            return
+        self._moved.add(name)
+        seconds = min(FOR_MOVING, max(0.0, self._left))
+        try:
+            text = self._bounded(lambda: self._store.get(name, default=None), seconds)
+            revise = self._shared.moving(text, kind)
+            if revise is not None and self._reach_shared(lambda shared: revised(shared, name, revise)):
+                self._bounded(lambda: forget(self._store, name, text), seconds)
+        except Exception as error:  # what cannot be moved now is moved by another alert
+            self._moves = False
+            logger.debug("What alerts in %s remember stays there: %s", type(self._store).__name__, error)
+
+    def _reach(self, act: Callable[[Store], T]) -> T | None:
+        found = self._reach_shared(act)
+        return self._reach_store(act) if found is None else found[0]
+
+    def _reach_shared(self, act: Callable[[Store], T]) -> tuple[T] | None:
+        """Use Redis; None: there is none, or it is away, and this alert asks it no more."""
+        if self._shared is None:
+            return None
+        try:
+            return (self._shared.reach(act),)
+        except Exception as error:
+            self._shared.went_away(error)
+            self._shared = None
+            return None
+
+    def _reach_store(self, act: Callable[[Store], T]) -> T | None:
         if self._lost:
             return None
         began = time.monotonic()
         try:
-            found = self._bounded(act, max(0.0, self._left))
+            found = self._bounded(lambda: act(self._store), max(0.0, self._left))
         except TimeoutError as error:
             self._lost = True
             logger.warning(
@@ -304,48 +323,54 @@ class Memory:
         return found
 
 
-def name_of(key: str) -> str:
+def revised(
+    store: Store, name: str, revise: Callable[[str | None], tuple[str | None, T]]
+) -> tuple[str | None, T]:
     """
-    Return the name under which a key's record lives.
+    Read a text and write what becomes of it; nobody comes between.
 
-    :param key: What is alerted of.
+    :param store: Where it lives.
+    :param name: Its name.
+    :param revise: Returns the new text, None where it stays, and what was decided; it may be asked several times.
+    :return: The same.
+    :raises TimeoutError: Others come between all the time.
     """
-    return PREFIX + hashlib.sha256(key.encode()).hexdigest()[:16]
+    if isinstance(store, SwapStore):
+        until = time.monotonic() + LONGEST_SWAP
+        while time.monotonic() < until:
+            before = store.get(name, default=None)
+            after, decided = revise(before)
+            if after is None or store.swap(name, before, after):
+                return after, decided
+            time.sleep(random.uniform(0, TURN_EVERY))  # noqa: S311  (nothing here is a secret)
+        raise TimeoutError(f"others have changed it for {LONGEST_SWAP:g} s")
+    with _turn(name):
+        before = store.get(name, default=None)
+        after, decided = revise(before)
+        if after is None:
+            return None, decided
+        store.set(name, after)
+    _check(store, name, before)
+    return after, decided
+
+
+def forget(store: Store, name: str, text: str) -> None:
+    """
+    Forget a text that was moved elsewhere, unless somebody has written another since.
+
+    :param store: Where it lives.
+    :param name: Its name.
+    :param text: What was moved.
+    """
+    with _turn(name):
+        if store.get(name, default=None) == text:
+            store.delete(name)
 
 
 def _check(store: Store, name: str, before: str | None) -> None:
     """Look whether something was written: on Airflow 3.1 and 3.2 a Variable that cannot be written raises nothing."""
     if store.get(name, default=None) == before:
         raise OSError("what was written is not there")
-
-
-def is_name_of(name: str, key: str) -> bool:
-    """
-    Say whether a key's record lives under a name.
-
-    :param name: The name in the store.
-    :param key: The key.
-    """
-    return name == name_of(key)
-
-
-def parsed(text: str | None, kind: type[K]) -> K:
-    """
-    Read a record; one that is damaged, or of a version that is yet to come, is begun again as far as need be.
-
-    :param text: What the store holds; None: nothing.
-    :param kind: The record's class.
-    """
-    known = {item.name for item in fields(kind)}
-    try:
-        found = json.loads(text) if text else {}
-        values = {key: value for key, value in found.items() if key in known}
-        record = kind(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        )
-        return record if is_sound(record) else kind()
-    except (ValueError, TypeError, AttributeError):
-        return kind()
 
 
 @contextlib.contextmanager

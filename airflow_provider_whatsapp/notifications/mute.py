@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_whatsapp.client.errors import PayloadError, WhatsAppError
 from airflow_provider_whatsapp.client.masking import clean_line
+from airflow_provider_whatsapp.notifications.alert_stores import SwapStore, label_of
 from airflow_provider_whatsapp.notifications.memory import (
     LONGEST,
     SETTLING,
@@ -73,12 +74,12 @@ def _state(name: str, text: str) -> AlertState | None:
     """Read a record; those of people and of claims have other fields, or a label that is not their key."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or "failures" not in found:
         return None
-    key = found.get("key")
-    if not isinstance(key, str) or not is_name_of(name, key):
+    key = label_of(text)
+    if not is_name_of(name, key):
         return None
     record = parsed(text, Record)
     return AlertState(key, record) if record != Record() else None  # one that is damaged is begun again
@@ -106,7 +107,7 @@ def mute(
     Mute a key, or end that, by the lock that its alerts take, and look a moment later whether it still stands.
 
     A Variable knows no compare-and-swap: an alert on another machine that read the record before may write it after,
-    without the mute. So it is written again, as alerts look at their claims again.
+    without the mute. So it is written again, as alerts look at their claims again. In Redis nobody writes over it.
 
     :param store: Where the record lives.
     :param key: What is alerted of.
@@ -127,6 +128,8 @@ def mute(
         memory = Memory(store, seconds=LONGEST)
         if memory.decide(key, rule) is None:
             raise MuteError("the records of alerts cannot be reached", advice="Try again in a moment.")
+        if isinstance(store, SwapStore):
+            return until
         sleep(SETTLING)
         found = memory.read(key, Record)
         if found is not None and found.muted_until == until:

@@ -6,6 +6,8 @@ These functions block: call them by ``in_thread``.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,10 +16,14 @@ from airflow.models.variable import Variable
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
+from airflow_provider_whatsapp.client.errors import WhatsAppError
 from airflow_provider_whatsapp.client.masking import clean_line
 from airflow_provider_whatsapp.notifications.memory import CLAIM, MOST_LISTED, PREFIX, Files
 from airflow_provider_whatsapp.notifications.mute import alert_states
 from airflow_provider_whatsapp.notifications.records import ALL_DAGS, Record
+from airflow_provider_whatsapp.notifications.redis_memory import RedisMemory, redis_memory
+from airflow_provider_whatsapp.plugin import metadata
+from airflow_provider_whatsapp.plugin.connections import configs_with_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,8 +31,17 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.notifications.mute import AlertState, ListedStore
     from airflow_provider_whatsapp.plugin.permits import DagPermits, Method
 
+logger = logging.getLogger(__name__)
+
 MAX_NAMES = 5
 """Suppressed failures that are named."""
+
+
+class StoreAwayError(Exception):
+    """A Redis with alerts' records does not answer, or lets nobody in."""
+
+    def __str__(self) -> str:
+        return "The alerts in Redis cannot be shown, for it cannot be read. The API server's log says why."
 
 
 class Variables:
@@ -50,6 +65,14 @@ class Variables:
         """
         Variable.set(key, value)
 
+    def delete(self, key: str) -> None:
+        """
+        Forget a value.
+
+        :param key: Its name.
+        """
+        Variable.delete(key)
+
     def items(self) -> Iterator[tuple[str, str]]:
         """Yield names and values of alerts' records, a bounded number of them."""
         like = PREFIX.replace("_", r"\_") + "%"
@@ -61,9 +84,14 @@ class Variables:
                     yield found.key, text
 
 
-def stores() -> Mapping[str, ListedStore]:
-    """Return where alerts of this Airflow keep their records, by a name for the page's addresses."""
-    return {"variables": Variables(), "files": Files()}
+def stores(conn: str = "") -> Mapping[str, ListedStore]:
+    """
+    Return where alerts of this Airflow keep their records, by a name for the page's addresses.
+
+    :param conn: A connection that may be listed nowhere, and that the user may see.
+    """
+    shared = {found.index: found for config in configs_with_redis(conn) if (found := redis_memory(config))}
+    return {"variables": Variables(), "files": Files(), **shared}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,21 +140,29 @@ def is_allowed(record: Record, method: Method, permits: DagPermits) -> bool:
     return all(permits.may(method, dag) for dag in record.dags)
 
 
-def alert_rows(listed: Mapping[str, ListedStore], permits: DagPermits, now: float) -> list[AlertRow]:
+def alert_rows(
+    listed: Mapping[str, ListedStore], permits: DagPermits, now: float
+) -> tuple[list[AlertRow], list[str]]:
     """
-    Return the alerts that a user may see: what is muted, suppressed or failing first.
+    Return the alerts that a user may see, what is muted, suppressed or failing first, and which stores do not answer.
 
     :param listed: The stores.
     :param permits: What the user may do.
     :param now: Unix time in seconds.
     """
-    rows = [
-        _row(name, state, now, may_mute=is_allowed(state.record, "PUT", permits))
-        for name, store in listed.items()
-        for state in alert_states(store)
-        if is_allowed(state.record, "GET", permits)
-    ]
-    return sorted(rows, key=lambda row: row.state == "quiet")
+    rows, problems = [], []
+    for name, store in listed.items():
+        try:
+            states = _states(store)
+        except StoreAwayError as error:
+            problems.append(str(error))
+            continue
+        rows += [
+            _row(name, state, now, may_mute=is_allowed(state.record, "PUT", permits))
+            for state in states
+            if is_allowed(state.record, "GET", permits)
+        ]
+    return sorted(rows, key=lambda row: row.state == "quiet"), problems
 
 
 def find_alert(store: ListedStore, key: str) -> AlertState | None:
@@ -135,8 +171,32 @@ def find_alert(store: ListedStore, key: str) -> AlertState | None:
 
     :param store: Where it would be.
     :param key: What is alerted of.
+    :raises StoreAwayError: The store does not answer.
     """
-    return next((state for state in alert_states(store) if state.key == key), None)
+    return next((state for state in _states(store) if state.key == key), None)
+
+
+def record_text(name: str) -> str | None:
+    """
+    Return a record wherever it lives; of several, the one in Redis, for what stands in Variables moves there.
+
+    :param name: The record's name.
+    """
+    for store in stores().values():
+        if isinstance(store, RedisMemory):
+            with contextlib.suppress(Exception):  # the sheet of alerts says that Redis is away
+                if found := store.reach(lambda kept: kept.get(name, default=None)):
+                    return str(found)
+    return metadata.variable(name)
+
+
+def _states(store: ListedStore) -> list[AlertState]:
+    try:
+        return alert_states(store)
+    except WhatsAppError as error:
+        # Where Redis is, is for those who may see the connection.
+        logger.warning("WhatsApp: alerts cannot be shown. %s", error)
+        raise StoreAwayError from None
 
 
 def _row(store: str, found: AlertState, now: float, *, may_mute: bool) -> AlertRow:

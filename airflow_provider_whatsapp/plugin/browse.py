@@ -15,7 +15,13 @@ from airflow_provider_whatsapp.client.masking import clean_line
 from airflow_provider_whatsapp.notifications.mute import mute
 from airflow_provider_whatsapp.plugin import templates_view
 from airflow_provider_whatsapp.plugin.access import GetUserDep, sees_menu
-from airflow_provider_whatsapp.plugin.alerts_view import alert_rows, find_alert, is_allowed, stores
+from airflow_provider_whatsapp.plugin.alerts_view import (
+    StoreAwayError,
+    alert_rows,
+    find_alert,
+    is_allowed,
+    stores,
+)
 from airflow_provider_whatsapp.plugin.connections import may_see, visible_connections
 from airflow_provider_whatsapp.plugin.deliveries import (
     HEIGHT,
@@ -170,7 +176,8 @@ async def alerts(request: Request, user: GetUserDep, conn: str = "") -> Response
 async def _alerts(request: Request, user: Any, conn: str, problem: str = "") -> Response:
     bar = await _bar(user, "alerts", conn)
     permits = await in_thread(dag_permits, user)
-    rows = await in_thread(alert_rows, stores(), permits, time.time())
+    kept = await in_thread(stores, conn)
+    rows, problems = await in_thread(alert_rows, kept, permits, time.time())
     return page(
         request,
         "alerts.html",
@@ -179,7 +186,7 @@ async def _alerts(request: Request, user: Any, conn: str, problem: str = "") -> 
         **bar,
         rows=rows,
         mutes=MUTES,
-        failure=problem,
+        failures=list(dict.fromkeys([*filter(None, [problem]), *problems])),
     )
 
 
@@ -192,21 +199,25 @@ async def mute_alert(request: Request, user: GetUserDep) -> Response:
     :param user: Airflow's; may edit all DAGs whose failures the alert has counted.
     """
     given = await _form(request)
-    kept = stores().get(given.get("store", ""))
+    conn = given.get("conn", "")
+    seen = conn if conn and await in_thread(may_see, user, conn) else ""
+    kept = (await in_thread(stores, seen)).get(given.get("store", ""))
     key, seconds = given.get("key", ""), given.get("seconds", "")
     if kept is None or seconds not in map(str, (0, *MUTES)):
         raise HTTPException(400, "This form is not of this page, so nothing was changed.")
     permits = await in_thread(dag_permits, user)
-    found = await in_thread(find_alert, kept, key)
-    if found is None or not is_allowed(found.record, "PUT", permits):
-        raise HTTPException(403, "You have no permission to edit the DAGs of this alert, or there is none.")
     try:
+        found = await in_thread(find_alert, kept, key)
+        if found is None or not is_allowed(found.record, "PUT", permits):
+            raise HTTPException(
+                403, "You have no permission to edit the DAGs of this alert, or there is none."
+            )
         await in_thread(lambda: mute(kept, key, seconds=float(seconds), by=user.get_name()))
-    except WhatsAppError as error:
-        return await _alerts(request, user, given.get("conn", ""), str(error))
+    except (StoreAwayError, WhatsAppError) as error:
+        return await _alerts(request, user, conn, str(error))
     shown = clean_line(key, limit=300)
     logger.info("WhatsApp: %s: muted by %s for %s s", shown, clean_line(user.get_name(), limit=100), seconds)
-    return RedirectResponse("../alerts?" + urlencode({"conn": given.get("conn", "")}), 303)
+    return RedirectResponse("../alerts?" + urlencode({"conn": conn}), 303)
 
 
 async def _form(request: Request) -> dict[str, str]:

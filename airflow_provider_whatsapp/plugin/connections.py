@@ -28,6 +28,7 @@ from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_provider_whatsapp.client.config import ClientConfig
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
 MOST = 200
@@ -46,12 +47,24 @@ def visible_connections(user: Any) -> list[str]:
 
     :param user: From ``GetUserDep``.
     """
-    with create_session(scoped=False) as session:
-        of_type = select(Connection.conn_id).where(Connection.conn_type == CONN_TYPE).limit(MOST)
-        stored = set(session.scalars(of_type))
+    stored = _in_database()
     found = stored & get_auth_manager().get_authorized_connections(user=user) if stored else set()
     found |= {conn_id for conn_id in _in_environment() if _may_see(user, conn_id)}
     return sorted(found, key=lambda conn_id: (conn_id != MatonWhatsAppHook.default_conn_name, conn_id))[:MOST]
+
+
+def configs_with_redis(also: str = "") -> Iterator[ClientConfig]:
+    """
+    Yield the settings of the connections that name a Redis; one that cannot be read is left out.
+
+    :param also: A connection that is not listed, of a secrets backend say, which the user may see.
+    """
+    ids = {*_in_database(), *_in_environment(), MatonWhatsAppHook.default_conn_name, also} - {""}
+    for conn_id in sorted(ids):
+        with contextlib.suppress(Exception):  # the sheet Health says what is wrong with it
+            connection = MatonWhatsAppHook.get_connection(conn_id)
+            if connection.conn_type == CONN_TYPE and "pace_redis" in (connection.extra or ""):
+                yield MatonWhatsAppHook(conn_id).client.config
 
 
 def may_see(user: Any, conn_id: str) -> bool:
@@ -73,6 +86,12 @@ def _is_stored(conn_id: str) -> bool:
     """Say whether the database has it: then its team decides as well, and it is listed for those who may see it."""
     with create_session(scoped=False) as session:
         return session.scalar(select(Connection.conn_id).where(Connection.conn_id == conn_id)) is not None
+
+
+def _in_database() -> set[str]:
+    with create_session(scoped=False) as session:
+        of_type = select(Connection.conn_id).where(Connection.conn_type == CONN_TYPE).limit(MOST)
+        return set(session.scalars(of_type))
 
 
 def _in_environment() -> Iterator[str]:

@@ -12,7 +12,7 @@ from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsApp
 from airflow_provider_whatsapp.get_provider_info import CONN_TYPE
 from airflow_provider_whatsapp.notifications.memory import Record, name_of, parsed
 from airflow_provider_whatsapp.plugin import metadata, task_receipts
-from airflow_provider_whatsapp.plugin.alerts_view import moment_of
+from airflow_provider_whatsapp.plugin.alerts_view import moment_of, record_text
 from airflow_provider_whatsapp.plugin.phone import Phone, phone, template_of
 from airflow_provider_whatsapp.plugin.recipients import (
     LEFT,
@@ -303,7 +303,7 @@ async def alerts(run: TaskRun) -> tuple[list[dict[str, Any]], Record | None, Ans
 
 def _alert_record(run: TaskRun) -> Record | None:
     """Return what alerts remember of this task; of a ``dedupe_key`` of the user's own Airflow keeps no trace here."""
-    text = metadata.variable(name_of(f"{run.dag_id}.{run.task_id}"))
+    text = record_text(name_of(f"{run.dag_id}.{run.task_id}"))
     record = parsed(text, Record) if text else None
     if record is not None and set(record.dags) - {run.dag_id}:
         return None  # a key of the user's own, that other DAGs share: Browse shows it to whoever may see all of them

@@ -316,7 +316,7 @@ class TestConnecting:
 
     def test_a_cluster(self, folder, tmp_path):
         need_redis()
-        process = RedisProcess("--cluster-enabled", "yes", "--dir", str(tmp_path))
+        process = RedisProcess("--cluster-enabled", "yes", "--dir", str(tmp_path), port=free_port(55_000))
         try:
             client = redis.Redis.from_url(process.url)
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)

@@ -42,7 +42,7 @@ class Hook:
 
     def __init__(self, clock):
         self.clock, self.sent, self.meets, self.broken, self.fates = clock, [], [], None, {}
-        config = SimpleNamespace(phone_number_id="11", default_country=None, waba_id="22")
+        config = SimpleNamespace(phone_number_id="11", default_country=None, waba_id="22", pace_redis=None)
         self.client = SimpleNamespace(config=config)
 
     def get_conn(self):

@@ -434,6 +434,63 @@ class TestAlerts:
         assert list(kept.items()) == before
 
 
+class TestAlertsInRedis:
+    """Alerts whose connection names a Redis have their records there."""
+
+    @pytest.fixture
+    def shared(self, alerts, redis_process, monkeypatch, tmp_path):
+        from airflow_provider_whatsapp.notifications.redis_memory import redis_memory
+        from airflow_provider_whatsapp.plugin.connections import configs_with_redis
+
+        known = {"conn_type": "maton_whatsapp", "password": tmp_path.name.replace("_", "-")}
+        known["extra"] = {"phone_number_id": "11", "pace_redis": redis_process.url}
+        monkeypatch.setenv("AIRFLOW_CONN_PACED", json.dumps(known))
+        monkeypatch.setenv("AIRFLOW_CONN_TWIN", json.dumps(known))
+        monkeypatch.setenv("AIRFLOW_CONN_BROKEN", json.dumps(known | {"password": ""}))
+        memories = {id(redis_memory(config)): redis_memory(config) for config in configs_with_redis()}
+        (made,) = memories.values()
+        return made
+
+    def fail(self, shared, key, dag):
+        rule = {"name": "load", "now": time.time(), "dag": dag, "sending": Sending(), **NOW_FAILURE}
+        Memory(shared).decide(key, lambda record: throttle.on_failure(record, **rule))
+
+    def test_they_are_listed_muted_and_shown_as_others_are(self, look, look_form, alerts, shared, only):
+        from airflow_provider_whatsapp.notifications.memory import name_of
+        from airflow_provider_whatsapp.plugin.alerts_view import record_text
+
+        alerts("sales.other")
+        self.fail(shared, "sales.load", "sales")
+        self.fail(shared, "stock.load", "stock")
+        only(GET=["sales"], PUT=["sales"])
+        shown = cells(look("browse/alerts").text)
+        assert sorted(row[0] for row in shown) == ["sales.load", "sales.other"]
+        mute = TestAlerts().mute
+        assert mute(look_form, "stock.load", store=shared.index).status_code == 403
+        answer = mute(look_form, "sales.load", store=shared.index)
+
+        assert answer.status_code == 200
+        assert [row[0] for row in cells(answer.text) if row[1].startswith("muted")] == ["sales.load"]
+        assert '"muted_by": "u"' in record_text(name_of("sales.load"))
+        assert '"muted_by": ""' in record_text(name_of("sales.other"))
+
+    def test_a_redis_that_is_away_hides_no_others_and_shows_no_address(
+        self, look, look_form, alerts, shared, monkeypatch
+    ):
+        from airflow_provider_whatsapp.client.redis_server import RedisServer
+        from airflow_provider_whatsapp.client.redis_slots import Client
+
+        alerts("sales.load")
+        monkeypatch.setattr(shared, "_client", Client(RedisServer(nodes=(("127.0.0.1", 9),)), ""))
+        page = look("browse/alerts").text
+        assert [row[0] for row in cells(page)] == ["sales.load"]
+        assert "cannot be shown" in page
+        assert "127.0.0.1" not in page
+        answer = TestAlerts().mute(look_form, "sales.load", store=shared.index)
+        assert answer.status_code == 400
+        assert answer.text.count("cannot be shown") == 1
+
+
 @pytest.fixture
 def look_form(look, app, airflow_users):
     """Post a form as a user with a role."""

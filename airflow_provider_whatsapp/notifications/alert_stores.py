@@ -1,0 +1,176 @@
+"""Where what alerts remember lives, by what names, and how it is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+
+from airflow_provider_whatsapp.client.pace_board import own_folder
+from airflow_provider_whatsapp.notifications.records import is_sound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from _typeshed import DataclassInstance
+
+K = TypeVar("K", bound="DataclassInstance")
+
+PREFIX = "whatsapp_alert_"
+CLAIM = "_claim"
+MOVED = "moved"
+"""Field of a text: what was moved into it last, so that it is not moved twice."""
+MOST_LISTED = 2_000
+"""Records of a store that are listed."""
+
+
+class Store(Protocol):
+    """Where records live: an Airflow Variable's class methods."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a value."""
+
+    def delete(self, key: str) -> None:
+        """Forget a value."""
+
+
+@runtime_checkable
+class SwapStore(Store, Protocol):
+    """A store that several machines can write to at the same time."""
+
+    def swap(self, key: str, before: str | None, after: str) -> bool:
+        """Keep a value in another one's place; False: that is not there any more."""
+
+
+class Files:
+    """
+    A store of this machine alone, for synchronous deadlines: Airflow 3.3 lets them read Variables and not write any.
+
+    :param folder: Where the files are; None: this user's own folder for temporary files.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """
+        Return a value.
+
+        :param key: Its name.
+        :param default: What is returned where there is none.
+        """
+        path = self._path(key)
+        return path.read_text(encoding="utf-8") if path.exists() else default
+
+    def set(self, key: str, value: Any) -> None:
+        """
+        Keep a value.
+
+        :param key: Its name.
+        :param value: Text.
+        """
+        self._path(key).write_text(str(value), encoding="utf-8")
+
+    def delete(self, key: str) -> None:
+        """
+        Forget a value.
+
+        :param key: Its name.
+        """
+        self._path(key).unlink(missing_ok=True)
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """Yield names and values."""
+        for path in sorted((self._folder or own_folder()).glob(f"{PREFIX}*.json"))[:MOST_LISTED]:
+            yield path.stem, path.read_text(encoding="utf-8")
+
+    def _path(self, key: str) -> Path:
+        return (self._folder or own_folder()) / f"{key}.json"
+
+
+def name_of(key: str) -> str:
+    """
+    Return the name under which a key's record lives.
+
+    :param key: What is alerted of.
+    """
+    return PREFIX + hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+def text_of(record: DataclassInstance, label: str, before: str | None, **more: str) -> str:
+    """
+    Return how a store holds a record.
+
+    :param record: The record.
+    :param label: For people who look at it.
+    :param before: What the store held until now: what is no record's field stays.
+    :param more: Further fields.
+    """
+    # The stamp makes each text another: two machines can write the same numbers.
+    kept = {"key": label, "stamp": uuid.uuid4().hex[:12]}
+    if moved := moved_of(before):
+        kept[MOVED] = moved
+    return json.dumps(kept | more | asdict(record))
+
+
+def moved_of(text: str | None) -> str:
+    """
+    Return what a record says was moved into it last.
+
+    :param text: As the store holds it; None: nothing.
+    """
+    try:
+        found = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        return ""
+    moved = found.get(MOVED) if isinstance(found, dict) else None
+    return moved if isinstance(moved, str) else ""
+
+
+def label_of(text: str) -> str:
+    """
+    Return what stands beside a record for people; empty where that is no text that can be shown.
+
+    :param text: The record, as a store holds it.
+    """
+    try:
+        found = json.loads(text)
+        label = found.get("key") if isinstance(found, dict) else None
+        return label if isinstance(label, str) and label.encode() else ""
+    except (ValueError, RecursionError):
+        return ""
+
+
+def is_name_of(name: str, key: str) -> bool:
+    """
+    Say whether a key's record lives under a name.
+
+    :param name: The name in the store.
+    :param key: The key.
+    """
+    return name == name_of(key)
+
+
+def parsed(text: str | None, kind: type[K]) -> K:
+    """
+    Read a record; one that is damaged, or of a version that is yet to come, is begun again as far as need be.
+
+    :param text: What the store holds; None: nothing.
+    :param kind: The record's class.
+    """
+    known = {item.name for item in fields(kind)}
+    try:
+        found = json.loads(text) if text else {}
+        values = {key: value for key, value in found.items() if key in known}
+        record = kind(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        )
+        return record if is_sound(record) else kind()
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return kind()

@@ -1,0 +1,236 @@
+"""
+What alerts remember, in the Redis that paces their account: for all machines, by compare and set.
+
+An alert that gets no answer in time uses its other store, which knows of Redis' records what this alert itself has
+written: an outage costs one message too many per key. What was written there meanwhile, or by an earlier version, moves
+to Redis with the next alert of the same key or person.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
+from airflow_provider_whatsapp.client.redis_slots import RedisAwayError
+from airflow_provider_whatsapp.client.redis_texts import RedisTexts
+from airflow_provider_whatsapp.notifications.alert_stores import (
+    MOST_LISTED,
+    MOVED,
+    label_of,
+    moved_of,
+    name_of,
+    parsed,
+    text_of,
+)
+from airflow_provider_whatsapp.notifications.memory import in_daemon
+from airflow_provider_whatsapp.notifications.missed import Untold, on_leave
+from airflow_provider_whatsapp.notifications.records import ALL_DAGS, MAX_DAGS, Record
+from airflow_provider_whatsapp.notifications.throttle import without_the_dead
+from airflow_provider_whatsapp.notifications.turns import Person
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from _typeshed import DataclassInstance
+
+    from airflow_provider_whatsapp.client.config import ClientConfig
+    from airflow_provider_whatsapp.client.redis_server import RedisServer
+    from airflow_provider_whatsapp.notifications.alert_stores import Store
+
+K = TypeVar("K", bound="DataclassInstance")
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+SECONDS = 2.5
+"""Seconds that one use takes at most; then Redis counts as away."""
+LIST_SECONDS = 5.0
+"""Seconds that a list of the records takes at most."""
+LOOK_EVERY = 2.0
+"""Seconds for which the alerts of a process do not ask a Redis that is away."""
+HANDED_OVER = 60.0
+"""Seconds after a person's next turn up to which an alert may still wait for it."""
+
+
+class RedisMemory(RedisTexts):
+    """
+    Records in Redis, as alerts and the page in Airflow read them; one for a process.
+
+    :param server: Where Redis is.
+    :param owner: Whose records they are: an account, as one Airflow uses it.
+    """
+
+    def __init__(self, server: RedisServer, owner: str) -> None:
+        super().__init__(server, "alerts", owner)
+        self._away, self._look_at = False, 0.0
+
+    def is_worth_asking(self) -> bool:
+        """Say whether Redis has not been found away a moment ago."""
+        return not self._away or time.monotonic() >= self._look_at
+
+    def went_away(self, error: Exception) -> None:
+        """
+        Note that Redis could not be used, and say so once.
+
+        :param error: Why.
+        """
+        first, self._away = not self._away, True
+        self._look_at = time.monotonic() + LOOK_EVERY
+        if first:
+            # Our own errors say what to do; another's text may hold what Redis was handed.
+            why = str(error) if isinstance(error, WhatsAppError | RedisAwayError) else type(error).__name__
+            logger.warning(
+                "Redis at %s, which keeps the throttle state of alerts, is away (%s): alerts use Airflow's Variables "
+                "until it is back",
+                self.server.name,
+                why,
+            )
+
+    def reach(self, act: Callable[[Store], T]) -> T:
+        """
+        Use the records, in bounded time.
+
+        :param act: Uses them.
+        :raises Exception: They cannot be used.
+        """
+        found = in_daemon(lambda: act(self), SECONDS)
+        if self._away:
+            self._away = False
+            logger.info("Redis at %s is back and keeps the throttle state of alerts", self.server.name)
+        return found
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """
+        Yield names and texts of keys' records; those of people have no name that could be told.
+
+        :raises ConfigurationError: Redis does not answer.
+        """
+        try:
+            found = in_daemon(lambda: list(self.kept(MOST_LISTED)), LIST_SECONDS)
+        except (RedisAwayError, TimeoutError) as error:
+            raise ConfigurationError(
+                f"Redis at {self.server.name}, which keeps the throttle state of alerts, does not answer "
+                f"({str(error) or type(error).__name__})",
+                advice="Check its host, its port and the network; alerts use Airflow's Variables meanwhile.",
+            ) from None
+        for key, text in found:
+            name = name_of(label_of(text))
+            if self.key(name) == key:
+                yield name, text
+
+    def moving(
+        self, text: str | None, kind: type[K]
+    ) -> Callable[[str | None], tuple[str | None, None]] | None:
+        """
+        Return what moves a record here that was written without Redis, once; None: there is nothing to move.
+
+        :param text: The record, as the other store holds it.
+        :param kind: Its class.
+        """
+        found = parsed(text, kind)
+        if not text or found == kind() or _is_used(found, time.time()):
+            return None
+        label, mark = label_of(text), hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+        def revise(before: str | None) -> tuple[str | None, None]:
+            if moved_of(before) == mark:
+                return None, None
+            both = joined(parsed(before, kind), found, time.time())
+            return text_of(both, label, before, **{MOVED: mark}), None
+
+        return revise
+
+
+_memories: dict[tuple[RedisServer, str], RedisMemory] = {}
+_lock = threading.Lock()
+
+
+def redis_memory(config: ClientConfig) -> RedisMemory | None:
+    """
+    Return where alerts of a connection keep what they remember, in Redis; None: it names no Redis.
+
+    Several Airflows may share an account and a Redis; what each is called by tells them apart.
+
+    :param config: The connection's.
+    """
+    if config.pace_redis is None:
+        return None
+    from airflow_provider_whatsapp._compat import conf
+
+    airflow = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
+    key = config.pace_redis, f"{config.api_key} {config.data_url} {airflow}"
+    with _lock:
+        if key not in _memories:
+            _memories[key] = RedisMemory(*key)
+        return _memories[key]
+
+
+@functools.singledispatch
+def _is_used(record: Any, now: float) -> bool:  # noqa: ARG001  (others regard them)
+    """Say whether an alert that goes by the other store is about to look at what it holds."""
+    return False
+
+
+@_is_used.register
+def _(record: Record, now: float) -> bool:
+    return record.is_sending(now) or (bool(record.waiter) and now < record.waits_until)
+
+
+@_is_used.register
+def _(record: Person, now: float) -> bool:
+    return bool(record.teller) and now < record.free_at + HANDED_OVER
+
+
+@functools.singledispatch
+def _joined(here: Any, there: Any, now: float) -> Any:  # noqa: ARG001  (others regard them)
+    """Return what two records of one key say together."""
+    raise TypeError(type(here).__name__)
+
+
+def joined(here: K, there: K, now: float) -> K:
+    """
+    Return what two records of one key say together, where each knows of failures that the other does not.
+
+    :param here: One.
+    :param there: The other.
+    :param now: Unix time in seconds.
+    """
+    if here == type(here)():
+        return there
+    return cast("K", _joined(here, there, now))
+
+
+@_joined.register
+def _(here: Record, there: Record, now: float) -> Record:
+    last, first = sorted((here, there), key=lambda each: (each.sent_at, each.first_failed_at), reverse=True)
+    first = without_the_dead(first, now)
+    both = last.with_more(first.held, first.names)
+    muted = max(here, there, key=lambda each: each.muted_until)
+    began = [each.first_failed_at for each in (here, there) if each.failures]
+    dags = tuple(dict.fromkeys((*here.dags, *there.dags)))
+    return replace(
+        both,
+        failures=here.failures + there.failures,
+        runs=here.runs + there.runs - (bool(here.run) and here.run == there.run),
+        first_failed_at=min(began, default=0.0),
+        told=last.told + first.told if last.run == first.run else last.told,
+        muted_until=muted.muted_until,
+        muted_by=muted.muted_by,
+        dags=(ALL_DAGS,) if ALL_DAGS in dags or len(dags) > MAX_DAGS else dags,
+    )
+
+
+@_joined.register
+def _(here: Person, there: Person, now: float) -> Person:  # noqa: ARG001
+    return replace(here.with_more(there.held, there.names), free_at=max(here.free_at, there.free_at))
+
+
+@_joined.register
+def _(here: Untold, there: Untold, now: float) -> Untold:  # noqa: ARG001
+    return on_leave(here, there.entries)[0]
