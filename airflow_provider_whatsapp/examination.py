@@ -91,9 +91,9 @@ class Examination:
             yield finding
 
     def _checks(self) -> tuple[tuple[str, str | None, Callable[[], str]], ...]:
-        paced = (("pacing", None, self._pacing),) if self.client.config.pace_redis else ()
+        by_redis = (("pacing", None, self._pacing), ("alerts", "pacing", self._alerts))
         return (
-            *paced,
+            *(by_redis if self.client.config.pace_redis else ()),
             ("key", None, self._key),
             ("Maton connection", "key", self._connection),
             ("number", "Maton connection", self._number),
@@ -121,6 +121,21 @@ class Examination:
                 advice="Check its host, its port and the network; machines go at pace_share meanwhile.",
             ) from None
         return f"Redis at {server.name} paces all machines."
+
+    def _alerts(self) -> str:
+        from airflow_provider_whatsapp.client.redis_slots import RedisAwayError
+        from airflow_provider_whatsapp.client.redis_texts import RedisTexts
+
+        server = self.client.config.pace_redis
+        assert server is not None  # noqa: S101  (the check is made where there is one)
+        try:
+            RedisTexts(server, "alerts", "doctor").look()
+        except RedisAwayError as error:
+            raise ConfigurationError(
+                f"Redis at {server.name} keeps no throttle state of alerts ({error})",
+                advice="Alerts use Airflow's Variables meanwhile.",
+            ) from None
+        return f"Redis at {server.name} keeps the throttle state of alerts."
 
     def _connection(self) -> str:
         wanted = self.client.config.connection_id

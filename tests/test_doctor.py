@@ -70,6 +70,7 @@ def test_the_redis_that_paces_has_a_line(doctor, change_connection, there):
         process.kill()
 
     assert lines["pacing"][0] == ("OK" if there else "FAIL")
+    assert lines["alerts"][0] == ("OK" if there else "SKIPPED")
     assert f"127.0.0.1:{process.port}" in lines["pacing"][1]
     assert status == int(not there)
 

@@ -133,6 +133,17 @@ class RedisTexts:
             return self._write("add", key, after)
         return self._write("replace", key, after, _bytes(before))
 
+    def look(self) -> None:
+        """
+        Try all that texts need, and leave nothing.
+
+        :raises RedisAwayError: There is no answer.
+        :raises ConfigurationError: Redis refuses what waiting does not change.
+        """
+        self.set("look", "")
+        list(self.kept(1))
+        self.delete("look")
+
     def kept(self, most: int) -> Iterator[tuple[str, str]]:
         """
         Yield the keys of texts and the texts, what was written last first.

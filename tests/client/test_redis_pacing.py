@@ -22,7 +22,7 @@ from airflow_provider_whatsapp.client.redis_server import (
     redis_server,
     server_from_environment,
 )
-from airflow_provider_whatsapp.client.redis_slots import AHEAD, RedisAwayError, Slots
+from airflow_provider_whatsapp.client.redis_slots import AHEAD, COMMANDS, RedisAwayError, Slots
 from airflow_provider_whatsapp.client.transport import Transport
 from tests.redis_server import RedisProcess, free_port, need_redis
 
@@ -280,9 +280,8 @@ class TestConnecting:
         [
             pytest.param("+@all -info", "INFO inside scripts", id="without INFO"),
             pytest.param("+@all -eval -evalsha", "needs .eval", id="without scripts"),
-            pytest.param(
-                "+eval +evalsha +info +time +hmget +hget +hset +del +expire", None, id="with what is named"
-            ),
+            pytest.param("+@all -expire", "needs .eval", id="without a command of the script"),
+            pytest.param(COMMANDS, None, id="with what is named"),
         ],
     )
     def test_a_user_of_the_acl(self, server, folder, rules, said):

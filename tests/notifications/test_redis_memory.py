@@ -13,7 +13,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_whatsapp.client import redis_texts
+from airflow_provider_whatsapp.client import redis_slots, redis_texts
 from airflow_provider_whatsapp.client.config import ClientConfig
 from airflow_provider_whatsapp.client.redis_server import RedisServer, parse_redis_url
 from airflow_provider_whatsapp.notifications import alert as alert_module
@@ -25,6 +25,7 @@ from airflow_provider_whatsapp.notifications.mute import alert_states, mute
 from airflow_provider_whatsapp.notifications.records import ALL_DAGS, Record
 from airflow_provider_whatsapp.notifications.redis_memory import RedisMemory, joined
 from airflow_provider_whatsapp.notifications.turns import Person
+from tests.conftest import ROOT
 from tests.notifications.test_alert_steps import Scene, failure, success
 from tests.redis_server import RedisProcess, free_port, need_redis
 
@@ -545,3 +546,9 @@ def test_a_recorded_text_has_what_others_moved_there(shared):
     first = text_of(Record(held=1), "key", None, moved="m")
     assert json.loads(text_of(Record(held=2), "key", first))["moved"] == "m"
     assert "moved" not in json.loads(text_of(Record(held=2), "key", None))
+
+
+def test_the_guide_names_every_command():
+    guide = (ROOT / "docs/how-to/rate-limits.md").read_text("utf-8")
+    for commands in (redis_slots.COMMANDS, redis_texts.COMMANDS):
+        assert {each for each in commands.split() if each not in guide} == set()
