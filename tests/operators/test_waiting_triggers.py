@@ -14,6 +14,7 @@ from airflow_provider_whatsapp.events import receipts
 from airflow_provider_whatsapp.events.kinds import Status
 from airflow_provider_whatsapp.events.store import EventStore
 from airflow_provider_whatsapp.hooks import event_store
+from airflow_provider_whatsapp.triggers import delivery as module
 from airflow_provider_whatsapp.triggers.delivery import DeliveryTrigger
 from tests.time_limits import timeout_after_a_poll
 
@@ -231,3 +232,193 @@ def test_the_history_is_asked_for_what_has_not_arrived(sandbox, here):
 
     assert len(sandbox.requests_to("message_history")) == 2
     hook_client.close()
+
+
+class Clock:
+    """In the place of ``time``: sleeping moves it, and what others do meanwhile comes with it."""
+
+    def __init__(self, *meanwhile):
+        self.now, self.slept, self.meanwhile = 1_000.0, [], list(meanwhile)
+
+    def time(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+        self.slept.append(seconds)
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+
+
+def waiting_here(monkeypatch, clock, *, seconds=60.0, **options):
+    """Return a trigger that a worker's thread waits by, and whose time is the clock's."""
+    monkeypatch.setattr(module, "time", clock)
+    usual = {"wait_for": "delivered", "events_conn_id": "events", "send_hash": send_hash(), "target": 1}
+    return DeliveryTrigger(poke_interval=7.0, end_time=clock.now + seconds, **{**usual, **options})
+
+
+@pytest.fixture
+def closed(monkeypatch):
+    """Note which stores are closed."""
+    found, close = [], EventStore.close
+
+    def noted(self):
+        found.append(self)
+        close(self)
+
+    monkeypatch.setattr(EventStore, "close", noted)
+    return found
+
+
+def url_of(store):
+    return store._engine.url
+
+
+def test_a_thread_that_waits_looks_again_after_each_pause_and_lets_go_of_the_store(
+    store, closed, monkeypatch
+):
+    clock = Clock(lambda: None, lambda: arrive(store, receipt("delivered")))
+    waiting = waiting_here(monkeypatch, clock)
+
+    assert waiting.wait_here(url_of(store)) is True
+    assert clock.slept == [0.0, 7.0, 7.0][: len(clock.slept)] == [0.0, 7.0]
+    assert len(closed) == 1
+
+
+@pytest.mark.parametrize(
+    ("not_before", "slept"),
+    [(1_030.0, [30.0, 7.0, 7.0, 7.0, 7.0, 2.0]), (2_000.0, [60.0]), (5.0, [0.0, *[7.0] * 8, 4.0])],
+)
+def test_a_thread_s_first_look_has_its_time_and_the_wait_its_end(
+    store, closed, queries, monkeypatch, not_before, slept
+):
+    clock = Clock()
+    waiting = waiting_here(monkeypatch, clock, not_before=not_before)
+
+    assert waiting.wait_here(url_of(store)) is False
+    assert clock.slept == slept
+    assert len(queries) == len(slept) - 1
+    assert len(closed) == (1 if queries else 0)
+
+
+@pytest.mark.parametrize("arrived", [False, True])
+def test_a_thread_that_only_looks_does_not_wait(store, closed, monkeypatch, arrived):
+    if arrived:
+        arrive(store, receipt("delivered"))
+    clock = Clock()
+
+    assert waiting_here(monkeypatch, clock).wait_here(url_of(store), once=True) is arrived
+    assert clock.slept == [0.0]
+    assert len(closed) == 1
+
+
+def test_a_thread_says_once_that_the_store_is_away_and_once_that_it_is_back(
+    store, monkeypatch, caplog, capfd
+):
+    from airflow_provider_whatsapp.events.store import StoreError
+
+    caplog.set_level("INFO")
+    count, fails = receipts.count_receipts, [1, 1, 1]
+
+    def unsteady(*args, **options):
+        if fails:
+            fails.pop()
+            raise StoreError("the event store does not answer: gone")
+        return count(*args, **options)
+
+    monkeypatch.setattr(receipts, "count_receipts", unsteady)
+    clock = Clock()
+
+    assert waiting_here(monkeypatch, clock).wait_here(url_of(store)) is False
+    written = capfd.readouterr()[0]
+    for text in ("the task waits on: the event store does not answer: gone", "can be asked again"):
+        assert max(written.count(text), caplog.text.count(text)) == 1
+
+
+def test_whoever_waits_in_the_triggerer_lets_go_of_the_store(store, closed):
+    arrive(store, receipt("delivered"))
+    before = len(closed)
+
+    assert asyncio.run(event_of(trigger()))["state"] == "settled"
+    assert len(closed) == before + 1
+
+
+def test_an_error_that_is_not_ours_is_said_by_its_kind_alone():
+    """What a library says may hold the URL of a database with its password."""
+    from airflow_provider_whatsapp.client.errors import NotSentError
+
+    assert module._said(ValueError("postgresql://user:secret@host")) == "ValueError"
+    assert module._said(NotSentError("no connection")) == "no connection"
+
+
+def test_one_poll_asks_for_each_send_and_each_message_once(store, monkeypatch):
+    arrive(store, receipt("delivered"), receipt("read", number=1, epoch=2), receipt("sent", 5, number=2))
+    asked, count = [], receipts.count_receipts
+
+    def kept(store, hashes, *, since=None):
+        asked.append((sorted(hashes), since))
+        return count(store, hashes, since=since)
+
+    monkeypatch.setattr(receipts, "count_receipts", kept)
+    ids = ["wamid.0.0.1", "wamid.2.5.1", "wamid.9.9.9"]
+    waiting = [
+        trigger(0)._waiting(),
+        trigger(0)._waiting(),
+        trigger(1, since=2)._waiting(),
+        trigger(1, since=1, target=2)._waiting(),
+        trigger(send_hash="", message_ids=ids, target=2)._waiting(),
+        trigger(send_hash="", message_ids=ids[:1])._waiting(),
+    ]
+    poll = module.StorePoll(url_of(store), 1.0)
+    news = poll.ask(waiting)
+    poll.close()
+
+    assert asked == [([send_hash(0), send_hash(1)], {send_hash(1): 2})]
+    assert [(waiting.index(each), item) for each, item in news] == [(n, "settled") for n in (0, 1, 2, 5)]
+    assert [each.last for each in waiting] == [
+        "1 of 1 are known",
+        "1 of 1 are known",
+        "1 of 1 are known",
+        "1 of 2 are known",
+        "1 of 2 are known",
+        "1 of 1 are known",
+    ]
+    assert waiting[4].open_ids == ids[1:]
+
+
+def test_without_ids_no_message_is_asked_for_one_by_one(store, monkeypatch):
+    from airflow_provider_whatsapp.delivery import arrivals
+
+    monkeypatch.setattr(arrivals, "arrivals_in_store", lambda *_: pytest.fail("nobody asks by an ID"))
+    poll = module.StorePoll(url_of(store), 1.0)
+
+    assert poll.ask([trigger(0)._waiting()]) == []
+    poll.close()
+
+
+def test_a_poll_that_has_asked_nothing_holds_no_store(closed):
+    module.StorePoll("sqlite://", 1.0).close()
+
+    assert closed == []
+
+
+def test_a_trigger_knows_what_it_was_made_with():
+    made = trigger(
+        3, target=9, since=4, message_ids=("a",), not_before=2.0, maton_conn_id="m", phone_number_id="7"
+    )
+
+    _, kwargs = made.serialize()
+    assert kwargs.pop("end_time") > time.time()
+    assert kwargs == {
+        "wait_for": "delivered",
+        "target": 9,
+        "poke_interval": 0.05,
+        "not_before": 2.0,
+        "events_conn_id": "events",
+        "send_hash": send_hash(3),
+        "since": 4,
+        "message_ids": ["a"],
+        "maton_conn_id": "m",
+        "phone_number_id": "7",
+    }
+    assert hasattr(made, "task_instance") or hasattr(made, "trigger_id"), "Airflow's own part was made too"
