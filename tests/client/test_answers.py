@@ -24,6 +24,7 @@ from airflow_provider_whatsapp.client.errors import (
     TemplateError,
     WhatsAppError,
 )
+from airflow_provider_whatsapp.client.masking import Cleaner
 
 DOUBT = "Look before you send again."
 
@@ -266,3 +267,206 @@ def test_the_gateway_s_words_are_found_in_any_of_its_envelopes(data, words):
     error = to_error(Answer(418, {}, b""), data, doubt=None)
 
     assert error.message == "the gateway refused" + (f": {words}" if words else "")
+
+
+GATEWAY_SAYS = {
+    400: (InvalidRequestError, "the gateway refused the request", None),
+    401: (AuthenticationError, "the Maton API key was not accepted", "maton.ai/settings"),
+    402: (APIError, "the gateway refused", None),
+    403: (PermissionDeniedError, "the Maton API key lacks a scope for this", "maton.ai/settings"),
+    404: (NotFoundError, "the gateway knows no such address", "api_version"),
+    411: (APIError, "the gateway refused", None),
+    412: (ConnectionMissingError, "Maton found no usable WhatsApp connection", "connection_id"),
+    422: (InvalidRequestError, "the gateway refused a parameter", None),
+    **dict.fromkeys(
+        (301, 302, 307, 308), (APIError, "the gateway redirected; the API key is not", "Check host")
+    ),
+}
+
+
+@pytest.mark.parametrize("status", GATEWAY_SAYS)
+def test_what_the_gateway_s_status_means(status):
+    error, words, advice = GATEWAY_SAYS[status]
+    with pytest.raises(error) as caught:
+        sending(status, {"message": "why"}, X_Request_Id="r-1")
+
+    assert type(caught.value) is error
+    assert caught.value.message.startswith(words)
+    assert caught.value.message.endswith(": why")
+    assert (caught.value.http_status, caught.value.request_id, caught.value.permanent) == (
+        status,
+        "r-1",
+        True,
+    )
+    assert (advice is None and caught.value.advice is None) or advice in caught.value.advice
+
+
+@pytest.mark.parametrize("status", [100, 300, 303, 304, 305, 309])
+def test_what_may_have_been_carried_out_is_in_doubt(status):
+    with pytest.raises(OutcomeUnknownError, match=f"HTTP {status} is no answer to this request: why"):
+        sending(status, {"message": "why"})
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 412, 418])
+def test_where_a_missing_connection_is_what_the_gateway_means(status):
+    with pytest.raises(APIError) as caught:
+        sending(status, {"message": "No Connection here"})
+
+    assert (type(caught.value) is ConnectionMissingError) is (status in (400, 404, 412))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "wait"),
+    [(429, None, 7.0), (503, None, 7.0), (408, None, 7.0), (400, graph(80007), 7.0), (500, graph(2), 7.0)],
+    ids=["429", "503", "408", "throttled", "transient"],
+)
+def test_the_wait_that_is_asked_for_is_kept(status, body, wait):
+    with pytest.raises(WhatsAppError) as caught:
+        reading(status, body, Retry_After="7")
+
+    assert caught.value.retry_after == wait
+
+
+@pytest.mark.parametrize("name", ["messages", "contacts", "id", "success"])
+@pytest.mark.parametrize("value", [["x"], None], ids=["there", "empty"])
+def test_a_refusal_that_is_a_success_at_once_is_in_doubt(name, value):
+    body = {"message": "no", name: value}
+    error = OutcomeUnknownError if value else InvalidRequestError
+    with pytest.raises(error):
+        sending(400, body)
+    with pytest.raises(InvalidRequestError):
+        reading(400, body)
+
+
+@pytest.mark.parametrize(
+    "body", [{"error": {"message": "words"}}, {"error": "words"}], ids=["object", "text"]
+)
+def test_a_gateway_s_error_in_a_success_is_in_doubt_with_its_words(body):
+    with pytest.raises(OutcomeUnknownError, match="HTTP 200 is no answer to this request: words"):
+        sending(200, body)
+
+
+LONG = 500_000
+
+
+@pytest.mark.parametrize(
+    ("body", "read_at_all"),
+    [
+        (b"[" + b"1," * (LONG - 1) + b"1]", True),
+        (b"[" + b"1," * LONG + b"1]", False),
+        (b"[" + b"{}," * (LONG // 2) + b"1]", False),
+        (b'["' + b"x" * LONG + b'"]', True),
+        (b"[" * 3_000, False),
+        (b"{", False),
+    ],
+    ids=["as many values as may be", "one more", "objects", "a long text", "deep", "cut off"],
+)
+def test_an_answer_is_read_unless_it_would_fill_the_memory(body, read_at_all):
+    assert (Answer(200, {}, body).json() is not None) is read_at_all
+
+
+class Hides:
+    """Stands for what knows the message: replaces a word."""
+
+    def text(self, text):
+        return text.replace("secret", "...")
+
+    def values(self, data):
+        return json.loads(self.text(json.dumps(data)))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "hidden"),
+    [
+        (200, {"a": "secret"}, False),
+        (299, {"a": "secret"}, False),
+        (200, {"error": {"message": "secret"}}, True),
+        (200, ["secret"], True),
+        (199, {"a": "secret"}, True),
+        (300, {"a": "secret"}, True),
+        (400, {"a": "secret"}, True),
+    ],
+)
+def test_an_answer_that_is_no_success_repeats_nothing_of_the_message(status, body, hidden):
+    content = json.dumps(body).encode()
+    assert ("secret" in json.dumps(Answer(status, {}, content, echo=Hides()).json())) is not hidden
+    assert Answer(status, {}, content).json() == body
+
+
+@pytest.mark.parametrize(
+    ("stated", "found"),
+    [(None, None), ("", None), ("r-1", "r-1"), ("a\nb", "a b"), ("x" * 128, "x" * 128), ("\n", None)],
+    ids=["none", "empty", "plain", "lines", "longest", "blank"],
+)
+@pytest.mark.parametrize("cleaner", [None, Cleaner("a-key-of-ours")], ids=["no key", "key"])
+def test_a_request_s_id(stated, found, cleaner):
+    headers = CaseInsensitiveDict({} if stated is None else {"x-request-id": stated})
+
+    assert Answer(200, headers, b"", cleaner=cleaner).request_id == found
+
+
+def test_a_request_s_id_is_cut_and_cleaned():
+    assert len(Answer(200, {"X-Request-Id": "x" * 129}, b"").request_id) <= 128
+    hidden = Answer(
+        200, {"X-Request-Id": "secret a-key-of-ours"}, b"", cleaner=Cleaner("a-key-of-ours"), echo=Hides()
+    )
+    assert "secret" not in hidden.request_id
+    assert "a-key-of-ours" not in hidden.request_id
+
+
+DETAILS = {
+    "an object": ({"error_data": {"details": "d"}}, "d"),
+    "a text": ({"error_data": "d"}, "d"),
+    "title and words": ({"error_user_title": "t", "error_user_msg": "m"}, "t m"),
+    "all": ({"error_data": {"details": "d"}, "error_user_title": "t", "error_user_msg": "m"}, "d t m"),
+    "empty": ({"error_data": {"details": ""}, "error_user_title": 7}, None),
+    "nothing": ({}, None),
+}
+
+
+@pytest.mark.parametrize(("fields", "details"), DETAILS.values(), ids=list(DETAILS))
+def test_the_details_of_graph_s_error(fields, details):
+    with pytest.raises(InvalidRequestError) as caught:
+        sending(400, graph(100, **fields))
+
+    assert caught.value.details == details
+
+
+CODES = {
+    "largest": (999_999_999, True),
+    "too large": (1_000_000_000, False),
+    "smallest": (-999_999_999, True),
+    "too small": (-1_000_000_000, False),
+    "boolean": (True, False),
+    "text": ("100", False),
+    "fraction": (100.0, False),
+    "none": (None, False),
+}
+
+
+@pytest.mark.parametrize(("code", "graph_s"), CODES.values(), ids=list(CODES))
+def test_whose_error_it_is_its_code_says(code, graph_s):
+    error = to_error(answer(400), {"error": {"message": "m", "code": code}}, doubt=None)
+
+    assert error.message.startswith(
+        "WhatsApp refused: m" if graph_s else "the gateway refused the request: m"
+    )
+    subcode = to_error(answer(400), graph(100, error_subcode=code), doubt=None).subcode
+    assert subcode == (code if graph_s else None)
+
+
+@pytest.mark.parametrize(("transient", "error"), [(True, ServerError), (False, APIError), (1, APIError)])
+def test_an_unknown_code_passes_only_where_graph_says_so(transient, error):
+    with pytest.raises(error) as caught:
+        reading(400, graph(987_654, is_transient=transient))
+
+    assert type(caught.value) is error
+
+
+def test_a_refusal_without_words_has_the_table_s():
+    with pytest.raises(InvalidRequestError) as caught:
+        sending(400, {"error": {"code": 100, "fbtrace_id": "trace"}})
+
+    assert caught.value.message.startswith("WhatsApp refused: ")
+    assert len(caught.value.message) > len("WhatsApp refused: ")
+    assert caught.value.fbtrace_id == "trace"
