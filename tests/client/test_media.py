@@ -16,6 +16,7 @@ from airflow_provider_whatsapp.client.media import (
     KIND_OF,
     KINDS,
     FileBody,
+    file_size,
     form_body,
     looks_like_media,
     media_file,
@@ -266,3 +267,18 @@ def test_a_form_s_file_name_breaks_no_header():
         b'--line\r\nContent-Disposition: form-data; name="file"; filename="a%22b  X: y.txt"\r\n'
         b"Content-Type: text/plain\r\n\r\n"
     )
+
+
+def test_a_stream_that_its_owner_has_moved_is_read_from_its_place():
+    stream = io.BytesIO(b"skip" + PDF)
+    stream.seek(4)
+    file = media_file(stream)
+    stream.seek(0)
+    with file.open() as opened:
+        assert opened.read() == PDF
+
+
+def test_an_entry_of_a_folder_is_a_path_too(tmp_path):
+    (tmp_path / "a.pdf").write_bytes(PDF)
+    (entry,) = os.scandir(tmp_path)
+    assert media_file(entry).size == file_size(entry) == len(PDF)

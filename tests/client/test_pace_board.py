@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import signal
@@ -179,3 +180,85 @@ def test_a_process_that_is_stopped_with_the_lock_holds_up_the_others_once(places
     with board.locked() as numbers:
         assert list(numbers) == [8.0, 0.0, 0.0], "the common pace again"
     assert caplog.text.count("pacing this one alone") == 1
+
+
+def test_a_runtime_directory_by_a_relative_path_is_no_place(places, monkeypatch):
+    (places / "tmp" / NAME).write_text("")
+    monkeypatch.chdir(places)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "run")
+
+    assert own_folder() == places / "home" / ".cache" / "airflow-provider-whatsapp"
+
+
+def test_a_place_that_is_there_already_is_taken_as_it_is(places):
+    assert own_folder() == own_folder() == places / "tmp" / NAME
+    assert own_folder().stat().st_mode & 0o777 == 0o700
+
+
+def test_each_account_has_a_file_of_its_own_that_says_nothing_of_it(places):
+    for account, size in (("account", SIZE), ("account", SIZE), ("account", SIZE + 1), ("another", SIZE)):
+        open_board(account, size)
+    files = list((places / "tmp" / NAME).iterdir())
+
+    assert len(files) == 3
+    for file in files:
+        assert len(file.stem) == 32
+        assert set(file.stem) <= set("0123456789abcdef")
+        assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("off", "kept"), [(0.0, True), (59.0, True), (-59.0, True), (61.0, False), (-61.0, False)]
+)
+def test_numbers_of_an_earlier_start_of_the_machine_are_forgotten(places, monkeypatch, off, kept):
+    """Their clock began again with it; the wall clock may have been corrected a little meanwhile."""
+    board = SharedBoard(places / "tmp" / "x.pace", SIZE)
+    with board.locked() as numbers:
+        numbers[0], numbers[2] = 1.0, 3.0
+    now = time.time()
+    monkeypatch.setattr(pace_board.time, "time", lambda: now + off)
+    with board.locked() as numbers:
+        assert list(numbers) == ([1.0, 0.0, 3.0] if kept else [0.0, 0.0, 0.0])
+        numbers[1] = 2.0
+    with board.locked() as numbers:
+        assert numbers[1] == 2.0, "what is written then counts from this start"
+
+
+def test_a_file_that_cannot_be_mapped_is_not_left_open(places, monkeypatch):
+    closed, close = [], os.close
+    monkeypatch.setattr(pace_board.os, "close", lambda file: closed.append(file) or close(file))
+    monkeypatch.setattr(pace_board.mmap, "mmap", lambda *_: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        SharedBoard(places / "tmp" / "x.pace", SIZE)
+    assert len(closed) == 1
+
+
+@pytest.mark.parametrize("has", [True, False], ids=["allocated", "where the system cannot allocate"])
+@pytest.mark.parametrize("earlier", [0, 100])
+def test_a_file_is_as_long_as_is_asked_for_and_never_cut(places, monkeypatch, has, earlier):
+    if not has:
+        monkeypatch.delattr(pace_board.os, "posix_fallocate", raising=False)
+    path = places / "tmp" / "x.pace"
+    path.write_bytes(b"\1" * earlier)
+    with path.open("r+b") as file:
+        pace_board._allocate(file.fileno(), 32)
+
+    assert path.read_bytes()[:earlier] == b"\1" * earlier
+    assert path.stat().st_size == max(32, earlier)
+
+
+def test_a_lock_that_is_refused_is_asked_for_again_after_pauses_that_grow(places, monkeypatch):
+    board = SharedBoard(places / "tmp" / "x.pace", SIZE)
+    slept, refusals = [], [BlockingIOError(), PermissionError()] * 4
+    monkeypatch.setattr(pace_board.time, "sleep", slept.append)
+
+    def lockf(file, how):
+        if how != fcntl.LOCK_UN and refusals:
+            raise refusals.pop()
+
+    monkeypatch.setattr(pace_board.fcntl, "lockf", lockf)
+    with board.locked() as numbers:
+        assert numbers is board._numbers
+
+    assert slept == [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.02, 0.02]

@@ -122,3 +122,75 @@ def test_no_header_breaks_the_reader(header):
 @pytest.mark.parametrize("header", ["999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_nobody_is_kept_waiting_for_years(header):
     assert parse_retry_after(header, now=NOW) == 86_400
+
+
+@pytest.mark.parametrize(("elapsed", "waits"), [(9.0, True), (10.0, True), (10.1, False)])
+def test_a_wait_that_ends_with_the_total_time_is_waited_for(elapsed, waits):
+    found = delay(RateLimitError("slow down", retry_after=50), elapsed=elapsed, jitter=0)
+
+    assert found == (50 if waits else None)
+
+
+STATED = {
+    "no jitter": (10.0, 0.0, 1, 10.0),
+    "jitter adds a tenth at most": (10.0, 1.0, 1, 11.0),
+    "or the back-off, where that is less": (100.0, 1.0, 1, 101.0),
+    "a share of it": (100.0, 0.5, 2, 101.0),
+    "without a code nothing grows": (10.0, 0.0, 3, 10.0),
+    "nothing at all": (0.0, 1.0, 1, 0.0),
+}
+
+
+@pytest.mark.parametrize(("stated", "jitter", "attempt", "wait"), STATED.values(), ids=list(STATED))
+def test_how_long_a_stated_wait_lasts(stated, jitter, attempt, wait):
+    rule = RequestRetry(max_retries=3, max_elapsed=1_000, base=1, cap=8)
+    error = RateLimitError("slow down", retry_after=stated)
+
+    assert delay(error, attempt=attempt, jitter=jitter, retry=rule) == pytest.approx(wait)
+
+
+def test_the_usual_rule():
+    usual, error = RequestRetry(), NotSentError("refused")
+
+    assert [delay(error, attempt=attempt, retry=usual) for attempt in range(1, 6)] == [
+        0.5,
+        1.0,
+        2.0,
+        4.0,
+        None,
+    ]
+    assert delay(error, attempt=1, elapsed=89.5, retry=usual) == 0.5
+    assert delay(error, attempt=1, elapsed=89.6, retry=usual) is None
+    assert RequestRetry(max_retries=99).delay(error, attempt=40, elapsed=0, jitter=1) == 20.0
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (" 7 ", 7.0),
+        ("7.", None),
+        ("1234567890", None),
+        ("86401", 86_400.0),
+        ("0", 0.0),
+        ("\u0667", None),
+        ("Thu, 01 Jan 2026 12:00:30 -0000", 30.0),
+        ("Thu, 01 Jan 2026 13:00:30 +0100", 30.0),
+    ],
+    ids=[
+        "spaces",
+        "point",
+        "ten digits",
+        "a day and a second",
+        "zero",
+        "digits of another script",
+        "no zone",
+        "zone",
+    ],
+)
+def test_the_forms_of_a_stated_wait(header, seconds):
+    assert parse_retry_after(header, now=NOW) == seconds
+
+
+def test_a_date_is_compared_with_the_machine_s_clock():
+    assert parse_retry_after("Thu, 01 Jan 2026 00:00:00 GMT") == 0.0
+    assert parse_retry_after("Fri, 31 Dec 2100 00:00:00 GMT") == 86_400.0
