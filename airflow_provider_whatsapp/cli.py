@@ -1,6 +1,6 @@
 """
 The commands: ``python -m airflow_provider_whatsapp templates plan|apply|pull PATH``, ``connect``, ``doctor``,
-``results PATH``, ``webhook subscribe|status|unsubscribe`` and ``receiver``.
+``results PATH``, ``webhook subscribe|status|unsubscribe``, ``receiver`` and ``answer``.
 
 They start fast and run in any CI: nothing of Airflow is imported, unless results lie in an object store, and the
 connection comes from the environment.
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp import __version__, doctor, webhook
+from airflow_provider_whatsapp.answering import command as answer
 from airflow_provider_whatsapp.events import command as receiver
 from airflow_provider_whatsapp.reports import command as report
 
@@ -120,36 +121,28 @@ def parser() -> argparse.ArgumentParser:
         for flags, fields in options:
             command.add_argument(*flags, **fields)
         command.set_defaults(run=templates_command)
-    connect = groups.add_parser("connect", help=CONNECT_HELP, description=CONNECT_HELP)
-    for flags, fields in CONNECT_OPTIONS:
-        connect.add_argument(*flags, **fields)
-    connect.set_defaults(run=_connect)
-    examine = groups.add_parser("doctor", help=doctor.HELP, description=doctor.HELP)
-    for flags, fields in doctor.OPTIONS:
-        examine.add_argument(*flags, **fields)
-    examine.set_defaults(run=doctor.doctor_command)
-    results = groups.add_parser("results", help=RESULTS_HELP, description=RESULTS_HELP)
-    for flags, fields in RESULTS_OPTIONS:
-        results.add_argument(*flags, **fields)
-    results.set_defaults(run=results_command)
+    _add(groups, "connect", CONNECT_HELP, CONNECT_OPTIONS, _connect)
+    _add(groups, "doctor", doctor.HELP, doctor.OPTIONS, doctor.doctor_command)
+    _add(groups, "results", RESULTS_HELP, RESULTS_OPTIONS, results_command)
     reports = groups.add_parser("report", help=report.HELP, description=report.HELP)
     commands = reports.add_subparsers(dest="command", required=True, metavar="preview")
-    preview = commands.add_parser("preview", help=report.HELP, description=report.HELP)
-    for flags, fields in report.OPTIONS:
-        preview.add_argument(*flags, **fields)
-    preview.set_defaults(run=report.report_command)
+    _add(commands, "preview", report.HELP, report.OPTIONS, report.report_command)
     hooks = groups.add_parser("webhook", help=webhook.HELP, description=webhook.HELP)
     commands = hooks.add_subparsers(dest="command", required=True, metavar="subscribe|status|unsubscribe")
     for name, (text, options) in webhook.COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text)
-        for flags, fields in options:
-            command.add_argument(*flags, **fields)
-        command.set_defaults(run=lambda given: webhook.webhook_command(given, config_of))
-    receive = groups.add_parser("receiver", help=receiver.HELP, description=receiver.HELP)
-    for flags, fields in receiver.OPTIONS:
-        receive.add_argument(*flags, **fields)
-    receive.set_defaults(run=receiver.receiver_command)
+        _add(commands, name, text, options, lambda given: webhook.webhook_command(given, config_of))
+    _add(groups, "receiver", receiver.HELP, receiver.OPTIONS, receiver.receiver_command)
+    _add(groups, "answer", answer.HELP, answer.OPTIONS, answer.answer_command)
     return made
+
+
+def _add(
+    commands: Any, name: str, text: str, options: Sequence[Option], run: Callable[[argparse.Namespace], int]
+) -> None:
+    command = commands.add_parser(name, help=text, description=text)
+    for flags, fields in options:
+        command.add_argument(*flags, **fields)
+    command.set_defaults(run=run)
 
 
 def _connect(given: argparse.Namespace) -> int:

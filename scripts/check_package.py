@@ -39,6 +39,7 @@ REQUIRED = {
     f"{PACKAGE}/notifications/airflow_alert_in_hand.yaml",
     f"{PACKAGE}/approvals/airflow_approval.yaml",
     f"{PACKAGE}/approvals/airflow_approval_outcome.yaml",
+    f"{PACKAGE}/approvals/airflow_approval_reply.yaml",
     f"{PACKAGE}/reports/airflow_report.yaml",
     f"{PACKAGE}/reports/airflow_report_pdf.yaml",
     f"{PACKAGE}/reports/sample.pdf",

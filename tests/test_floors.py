@@ -14,6 +14,7 @@ FLOORS = {
     "preview": 0,
     "client": 1,
     "analytics": 2,
+    "answering": 2,
     "delivery": 2,
     "events": 2,
     "message_templates": 2,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_whatsapp.answering.request_id import ANSWERED_BY
 from airflow_provider_whatsapp.approvals.link import PREFIX, Answer
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.client.hosts import is_loopback
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.stores import Store
 
 STOCK_TEMPLATE = "airflow_approval"
+REPLY_TEMPLATE = "airflow_approval_reply"
 OUTCOME_TEMPLATE = "airflow_approval_outcome"
 """Their definitions stand beside this module."""
 MAX_VALUE = 300
@@ -77,7 +79,16 @@ class Question:
 
         :param whole: The task's; one that ends with the process is its own part.
         """
-        return whole if isinstance(whole, MarkedMemory) or not whole.durable else _Part(whole, self.name)
+        return _Part(whole, self.name) if self.outlives(whole) else whole
+
+    @staticmethod
+    def outlives(store: Store) -> bool:
+        """
+        Say whether a later try goes on with a question that this one was about to ask.
+
+        :param store: The task's; one that ends with the process does not hold how far it got.
+        """
+        return store.durable and not isinstance(store, MarkedMemory)
 
     def buttons(self, ti: Any, options: Sequence[str], *, with_plugin: bool) -> list[str]:
         """
@@ -161,4 +172,7 @@ def outcome_values(subject: str, event: Mapping[str, Any], context: Mapping[str,
     )
     answer = ", ".join(map(str, event.get("chosen_options") or ()))
     by = by or ("time-out" if event.get("timedout") else "-")
+    pressed = (event.get("params_input") or {}).get(ANSWERED_BY)
+    if pressed:  # the user of Airflow's stands first: on Airflow's page anybody may fill in the other
+        by = f"{by} for {pressed}"
     return {**values_for(subject, context), "answer": fit(answer, MAX_VALUE), "by": fit(by, MAX_VALUE)}

@@ -101,10 +101,11 @@ def receiver_command(given: argparse.Namespace, environment: Mapping[str, str] =
 
 def _serve(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
     from airflow_provider_whatsapp.client.errors import ConfigurationError
+    from airflow_provider_whatsapp.events.log import log_to_stderr
     from airflow_provider_whatsapp.events.opt_out_words import opt_out_words
     from airflow_provider_whatsapp.events.opt_outs import look_through
     from airflow_provider_whatsapp.events.receiver import Settings
-    from airflow_provider_whatsapp.events.serve import bind, log_to_stderr, serve, url_of
+    from airflow_provider_whatsapp.events.serve import bind, serve, url_of
     from airflow_provider_whatsapp.events.store import EventStore
 
     database = given.database or environment.get(DATABASE)

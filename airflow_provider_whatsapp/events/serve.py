@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import signal
 import socket
-import sys
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -135,12 +132,3 @@ def _config(store: EventStore, settings: Settings) -> uvicorn.Config:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_GRACE,
     )
-
-
-def log_to_stderr() -> None:
-    """Send the log to standard error, each line with its time in UTC."""
-    handler = logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=logging.INFO, handlers=[handler])

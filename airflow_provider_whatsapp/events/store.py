@@ -299,6 +299,7 @@ _ONCE: dict[Table, tuple[str, ...]] = {
     tables.sends: ("send_hash",),
     tables.cursors: ("name",),
     tables.alerts: ("alert_hash",),
+    tables.requests: ("request_hash",),
 }
 """The columns that tell a table's rows apart."""
 

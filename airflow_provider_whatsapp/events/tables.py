@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection, Engine
 
-VERSION = 3
+VERSION = 4
 _LOCK = 0x5748415453415050
 """Of PostgreSQL's advisory locks, the one under which the tables are made."""
 
@@ -284,6 +284,24 @@ alerts = Table(
     Index("whatsapp_alerts_sent", "sent_at"),
 )
 
+requests = Table(
+    "whatsapp_requests",
+    metadata,
+    Column("request_hash", String(43), primary_key=True, doc="SHA-256 of the ID behind the reply buttons"),
+    Column("send_hash", String(22), nullable=False, doc="the send that asked: joins `whatsapp_statuses`"),
+    Column("ti_id", String(36), nullable=False, doc="the task instance, which a retry or clear replaces"),
+    Column("dag_id", Text, nullable=False, doc="the DAG"),
+    Column("run_id", Text, nullable=False, doc="its run"),
+    Column("task_id", Text, nullable=False, doc="the task"),
+    Column("map_index", Integer, nullable=False, doc="of a mapped task; otherwise -1"),
+    Column("options", Text, nullable=False, doc="what can be answered, as JSON, in the order of the buttons"),
+    Column("asked_at", Moment, nullable=False, doc="when it was asked"),
+    Column("expires_at", Moment, doc="until when an answer counts; empty: without end"),
+    Column("answered_by", _id, doc="the press that answered it: joins `whatsapp_messages.message_id`"),
+    Index("whatsapp_requests_send", "send_hash"),
+    Index("whatsapp_requests_asked", "asked_at"),
+)
+
 _WISH = ", ".join(column.name for column in wishes.columns)
 UPGRADES: Mapping[int, Sequence[str | Callable[[Connection], object]]] = {
     1: (
@@ -294,10 +312,15 @@ UPGRADES: Mapping[int, Sequence[str | Callable[[Connection], object]]] = {
         "CREATE INDEX whatsapp_messages_first ON whatsapp_messages (first_id)",
     ),
     2: (alerts.create,),
+    3: (requests.create,),
 }
 """For each version but the newest, the steps that make the next one of it; they run on every database."""
 
-AGES = {**dict.fromkeys((statuses, messages, others), "received_at"), sends: "sent_at", alerts: "sent_at"}
+AGES = {
+    **dict.fromkeys((statuses, messages, others), "received_at"),
+    **dict.fromkeys((sends, alerts), "sent_at"),
+    requests: "asked_at",
+}
 """What retention deletes from, and by which column; opt-outs are not among them."""
 
 

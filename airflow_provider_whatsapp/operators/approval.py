@@ -1,30 +1,23 @@
-"""The operator that asks people by WhatsApp for an approval, which they give in Airflow."""
+"""The operators that ask people by WhatsApp: for an approval, or to choose."""
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
-from airflow_provider_whatsapp._compat import AirflowFailException, conf
+from airflow_provider_whatsapp._compat import conf
+from airflow_provider_whatsapp.answering.request_id import MAX_OPTIONS
 from airflow_provider_whatsapp.approvals.question import (
-    OUTCOME_TEMPLATE,
+    REPLY_TEMPLATE,
     STOCK_TEMPLATE,
-    Question,
     check_base_url,
-    outcome_values,
     values_for,
 )
-from airflow_provider_whatsapp.approvals.schedule import Schedule
-from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
+from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.links import WhatsAppManagerLink
-from airflow_provider_whatsapp.operators._arguments import duration, flag, one_of, optional, text, whole
-from airflow_provider_whatsapp.operators._ledgers import names_of, store_of
-from airflow_provider_whatsapp.operators._parking import PARKED, TAKES_RESPONSE_TIMEOUT, park
-from airflow_provider_whatsapp.operators._private import hidden_recipients
-from airflow_provider_whatsapp.operators.messages import _SendOperator
+from airflow_provider_whatsapp.operators._arguments import one_of, optional, text
+from airflow_provider_whatsapp.operators._asking import AskingOperator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,43 +25,32 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_whatsapp.client.messages import Message
-    from airflow_provider_whatsapp.delivery.callback_data import CallbackData
-    from airflow_provider_whatsapp.delivery.ledger import Ledger
-    from airflow_provider_whatsapp.delivery.report import Report
-    from airflow_provider_whatsapp.delivery.stores import Store
 
-LEAST, MOST = 60.0, 30 * 86_400.0
-"""Seconds of each of the times: Airflow looks at them in rounds, and WhatsApp keeps a message for 30 days."""
-STATE = "approval"
-"""The XCom that holds how far a question has got."""
-NOT_TAKEN = (
-    "max_failed",
-    "wait_for",
-    "wait_timeout",
-    "on_timeout",
-    "deferrable",
-    "callback_data",
-    "resend_on_clear",
-)
-"""Arguments of the sending operators that mean nothing here: one person who was asked is enough."""
+MAX_TITLE = 24
+"""Characters of a list's entry (Meta, interactive list messages)."""
 
 
-class WhatsAppApprovalOperator(_SendOperator, ApprovalOperator):
+class WhatsAppApprovalOperator(AskingOperator, ApprovalOperator):
     """
-    Ask people by WhatsApp whether a run may go on, and wait for the answer that one of them gives in Airflow.
+    Ask people by WhatsApp whether a run may go on, and wait for the answer of one of them.
 
     It is Airflow's ``ApprovalOperator``: what happens after *Approve* and *Reject*, who may answer
-    (``assigned_users``), ``response_timeout``, ``defaults`` and ``fail_on_reject`` are Airflow's. The message has two
-    buttons that open Airflow's page for this request with one answer preselected: opening it answers nothing, and
-    Airflow's login and permissions hold. The stock template is ``approvals/airflow_approval.yaml``.
+    (``assigned_users``), ``response_timeout``, ``defaults`` and ``fail_on_reject`` are Airflow's.
+
+    The message has two buttons. With ``buttons="link"`` they open Airflow's page for this request with one answer
+    preselected: opening it answers nothing, and Airflow's login and permissions hold. With ``buttons="reply"`` a press
+    answers at once and without a login: whoever holds the phone answers. It needs the receiver, with the app's secret,
+    and ``python -m airflow_provider_whatsapp answer``. The stock templates are ``approvals/airflow_approval.yaml`` and
+    ``approvals/airflow_approval_reply.yaml``.
 
     A question that reached nobody is an error: without an answer the task would wait in silence.
 
     :param to: One recipient or a list. (templated)
     :param subject: What is asked. (templated)
     :param body: What Airflow's page says below the subject; the message does not hold it. (templated)
-    :param template_name: An approved template whose first two buttons are URLs below Airflow's address: approve, then
-        reject. (templated)
+    :param buttons: ``link``: they open Airflow's page; ``reply``: a press answers. (templated)
+    :param template_name: An approved template whose first two buttons are approve, then reject: URLs below Airflow's
+        address, or quick replies. None: the stock template. (templated)
     :param language: The template's language. (templated)
     :param template_body: Values of the template's variables, a list or a dict; None: ``subject``, ``dag`` and ``run``.
         (templated)
@@ -91,6 +73,7 @@ class WhatsAppApprovalOperator(_SendOperator, ApprovalOperator):
     :raises ValueError: There is an argument that means nothing here.
     """
 
+    asks = ApprovalOperator
     operator_extra_links: tuple[BaseOperatorLink, ...] = (WhatsAppManagerLink(),)
     content_fields: ClassVar[tuple[str, ...]] = (
         "subject",
@@ -99,38 +82,14 @@ class WhatsAppApprovalOperator(_SendOperator, ApprovalOperator):
         "template_body",
         "base_url",
     )
-    timing_fields: ClassVar[tuple[str, ...]] = (
-        "on_unsent",
-        "delivery_timeout",
-        "remind_after",
-        "reminders",
-        "notify_outcome",
-    )
-    template_fields: Sequence[str] = (
-        *(name for name in _SendOperator.template_fields if name not in NOT_TAKEN),
-        *("body", "escalate_to"),
-        *content_fields,
-        *timing_fields,
-    )
-    shown_fields: ClassVar[frozenset[str]] = _SendOperator.shown_fields | {
-        "subject",
-        "body",
-        "base_url",
-        *timing_fields,
-    }
-    hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {
-        **_SendOperator.hidden_by,
-        "escalate_to": hidden_recipients,
-    }
+    template_fields: Sequence[str] = (*AskingOperator.template_fields, *content_fields[1:], "buttons")
+    shown_fields: ClassVar[frozenset[str]] = AskingOperator.shown_fields | {"base_url", "buttons"}
     readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
-        **{name: read for name, read in _SendOperator.readers.items() if name not in NOT_TAKEN},
-        **dict.fromkeys(("subject", "template_name", "language"), text),
+        **AskingOperator.readers,
+        "language": text,
+        "template_name": optional(text),
         "base_url": optional(text),
-        "on_unsent": one_of("fail", "wait"),
-        "delivery_timeout": optional(duration(LEAST, MOST)),
-        "remind_after": optional(duration(LEAST, MOST)),
-        "reminders": whole,
-        "notify_outcome": flag,
+        "buttons": one_of("link", "reply"),
     }
 
     def __init__(
@@ -139,264 +98,131 @@ class WhatsAppApprovalOperator(_SendOperator, ApprovalOperator):
         to: str | Sequence[str],
         subject: str,
         body: str | None = None,
-        template_name: str = STOCK_TEMPLATE,
+        buttons: str = "link",
+        template_name: str | None = None,
         language: str = "en_US",
         template_body: Sequence[Any] | Mapping[str, Any] | None = None,
         base_url: str | None = None,
-        on_unsent: str = "fail",
-        delivery_timeout: timedelta | float | str | None = None,
-        remind_after: timedelta | float | str | None = None,
-        reminders: int | str = 1,
-        escalate_to: str | Sequence[str] | None = None,
-        notify_outcome: bool | str = False,
-        response_timeout: timedelta | None = None,
         **kwargs: Any,
     ) -> None:
-        wrong = [name for name in NOT_TAKEN if name in kwargs]
-        if wrong:
-            msg = f"Passing {', '.join(wrong)} to WhatsAppApprovalOperator is not allowed"
-            raise ValueError(msg)
-        if TAKES_RESPONSE_TIMEOUT:
-            kwargs["response_timeout"] = response_timeout
-        super().__init__(to=to, subject=subject, body=body, resend_on_clear=True, **kwargs)
-        # Before it knew response_timeout, Airflow took execution_timeout for it, which could end the asking as well.
-        self.response_timeout = (
-            getattr(self, "response_timeout", None) or response_timeout or self.execution_timeout
-        )
-        if self.response_timeout is self.execution_timeout:
-            self.execution_timeout = None
+        super().__init__(to=to, subject=subject, body=body, **kwargs)
+        self.buttons = buttons
         self.template_name = template_name
         self.language = language
         self.template_body = template_body
         self.base_url = base_url
-        self.on_unsent: Any = on_unsent
-        self.delivery_timeout: Any = delivery_timeout
-        self.remind_after: Any = remind_after
-        self.reminders: Any = reminders
-        self.escalate_to = escalate_to
-        self.notify_outcome: Any = notify_outcome
-        self._question = Question("ask")
+        self._ends: list[str] = []
 
-    def execute(self, context: Context) -> Any:
-        """
-        Write the request, ask, and wait.
+    @property
+    def _by_reply(self) -> bool:
+        return self.buttons == "reply"
 
-        :param context: Airflow's context.
-        :raises AirflowFailException: Nobody could be asked, and trying again is useless.
-        :raises WhatsAppError: Nobody could be asked now.
-        """
-        return self._guarded(lambda: self._begin(context))
-
-    def _begin(self, context: Context) -> Any:
-        self._question = Question.first(store_of(context, self.ledger_path))
-        defaults, self.notifiers = self.defaults, [*self.notifiers, self._ask_everybody]  # type: ignore[list-item]
-        if self._schedule().in_parts:
-            # Airflow would take them at the end of the first part; execute_complete does at the last one's.
-            self.defaults = None
-        try:
-            ApprovalOperator.execute(self, context)
-        except PARKED:
-            state = {
-                "asked_at": time.time(),
-                "reminded": 0,
-                "looked": False,
-                "question": self._question.number,
-            }
-            context["ti"].xcom_push(key=STATE, value=state)
-            self._park(context, state, defaults)
-
-    def _park(self, context: Context, state: dict[str, Any], defaults: list[str] | None) -> None:
-        schedule = self._schedule()
-        left = schedule.seconds_left(state, time.time())
-        park(
-            self,
-            context["ti"],
-            seconds=None if left is None else timedelta(seconds=left),
-            defaults=None if schedule.in_parts else defaults,
-        )
-
-    def _schedule(self) -> Schedule:
-        response = self.response_timeout.total_seconds() if self.response_timeout else None
-        return Schedule(
-            response=response,
-            delivery=self.delivery_timeout,
-            remind=self.remind_after,
-            reminders=self.reminders if self.remind_after else 0,
-        )
-
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """
-        Go on with the answer, or with what is due while there is none.
-
-        :param context: Airflow's context.
-        :param event: The answer, or that a part of the time is over.
-        """
-        return self._guarded(lambda: self._go_on(context, event))
-
-    def _go_on(self, context: Context, event: dict[str, Any]) -> Any:
-        if event.get("error_type") == "timeout":
-            event = self._on_time(context, event)
-        if "error" not in event and self.notify_outcome:
-            self._tell_outcome(context, event)
-        return ApprovalOperator.execute_complete(self, context, event)
-
-    def _on_time(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Do what is due, and wait on; return what ends the wait once its time is over."""
-        ti: Any = context["ti"]
-        state = ti.xcom_pull(task_ids=self.task_id, map_indexes=ti.map_index, key=STATE)
-        schedule = self._schedule()
-        if not isinstance(state, dict) or not schedule.in_parts:
-            return event
-        self._question = Question("ask", int(state["question"]))
-        due = schedule.due(state, time.time())
-        if due == "end":
-            return event if self.defaults is None else self._by_default()
-        if due == "look":
-            state["looked"] = True
-            self._check_delivered(context, reminded=state["reminded"])
-        elif due == "remind":
-            state["reminded"] += 1
-            self._remind(context, state["reminded"])
-        ti.xcom_push(key=STATE, value=state)
-        self._park(context, state, self.defaults)
-        return event
-
-    def _by_default(self) -> dict[str, Any]:
-        params = {name: value.get("value") for name, value in self.serialized_params.items()}
-        return {
-            "chosen_options": list(self.defaults or ()),
-            "params_input": params,
-            "responded_at": datetime.now(UTC),
-            "responded_by_user": None,
-            "timedout": True,
-        }
-
-    def _ask_everybody(self, context: Context) -> None:
-        self._send(context)
-
-    def _remind(self, context: Context, number: int) -> None:
-        """Ask once more, and others too; whoever cannot be reached keeps nobody from answering."""
-        self._question = Question("remind", self._question.number, number)
-        self.to = self._everybody(escalated=True)
-        self._try_to_send(context, "the reminder")
-
-    def _tell_outcome(self, context: Context, event: dict[str, Any]) -> None:
-        state: Any = context["ti"].xcom_pull(
-            task_ids=self.task_id, map_indexes=context["ti"].map_index, key=STATE
-        )
-        state = state if isinstance(state, dict) else {}
-        everybody = self._everybody(escalated=bool(state.get("reminded")))
-        if len(everybody) < 2:
-            return
-        self.to = everybody
-        self._question = Question("outcome", int(state.get("question", 1)))
-        self._outcome = outcome_values(self.subject, event, context)
-        self._try_to_send(context, "the outcome")
-
-    def _everybody(self, *, escalated: bool) -> list[str]:
-        """Return all who were or are to be asked, each once, whatever form they were given in."""
-        from airflow_provider_whatsapp.client.phone import address
-        from airflow_provider_whatsapp.delivery.recipients import read_recipients
-
-        country = self.hook.client.config.default_country
-        groups = [self.to, self.escalate_to if escalated else None]
-        found = (read_recipients(group, default_country=country) for group in groups if group)
-        return [address(key) for key in dict.fromkeys(key for group in found for key in group)]
-
-    def _try_to_send(self, context: Context, what: str) -> None:
-        try:
-            self._send(context)
-        except (WhatsAppError, AirflowFailException) as error:
-            self.log.warning("WhatsApp: %s was not sent: %s", what, error)
-
-    def _check_delivered(self, context: Context, *, reminded: int) -> None:
-        """Fail where the receipts say of nobody that the question was delivered."""
-        from airflow_provider_whatsapp.events.receipts import count_receipts
-        from airflow_provider_whatsapp.events.store import EventStore
-        from airflow_provider_whatsapp.hooks.event_store import event_store_url
-
-        number = self._question.number
-        asked = [self._question, *(Question("remind", number, each + 1) for each in range(reminded))]
-        keys = [self._key(context, question) for question in asked]
-        try:
-            url = event_store_url()
-            store = EventStore.open(url or "", pool_size=1)
-            try:
-                found = count_receipts(store, keys).values()
-            finally:
-                store.close()
-        except WhatsAppError as error:
-            self.log.warning("WhatsApp: not known whether the question was delivered: %s", error)
-            return
-        if any(counts.delivered + counts.read for counts in found):
-            return
-        problem = f"WhatsApp delivered the question to nobody within {self.delivery_timeout:g} s"
-        if self.on_unsent == "fail":
-            failed = sum(counts.failed for counts in found)
-            msg = f"{problem} ({failed} failed). Ask other people, or set on_unsent='wait' to wait all the same."
-            raise AirflowFailException(msg)
-        self.log.warning("%s; waiting for an answer in Airflow.", problem)
-
-    def build_message(self) -> Message:
-        """Build the question, or the note of its outcome, and hold it against the template."""
-        name, body, buttons = self.template_name, self.template_body, list(self._buttons)
-        if self._question.kind == "outcome":
-            name, body, buttons = OUTCOME_TEMPLATE, self._outcome, []
-        elif body is None:
-            body = self._values
-        parts: dict[str, Any] = {"body": body, "buttons": buttons or None}
-        approved = self._look_up(name, self.language, show_values=self.log_pii)
-        if approved is not None and buttons:
-            approved.check_base_url(self._base)
-        message = self.hook.template_message(name, self.language, **parts)
-        if approved is not None:
-            approved.check(message.to_payload())
-        return message
+    def _question_message(self) -> Message:
+        buttons: list[Any] = self._ends
+        if self._by_reply:
+            buttons = [
+                {"type": "quick_reply", "index": place, "payload": payload}
+                for place, payload in enumerate(self._payloads)
+            ]
+        body = self._values if self.template_body is None else self.template_body
+        base_url = None if self._by_reply else self._base
+        return self._template_message(str(self.template_name), body, buttons, base_url=base_url)
 
     def _send(self, context: Context) -> dict[str, Any]:
-        self._base = check_base_url(
-            self.base_url or conf.get("api", "base_url", fallback=""), sandbox=self.hook.client.config.host
-        )
+        self.template_name = self.template_name or (REPLY_TEMPLATE if self._by_reply else STOCK_TEMPLATE)
         self._values = values_for(self.subject, context)
-        with_plugin = conf.getboolean("whatsapp", "ui", fallback=True)
-        self._buttons = self._question.buttons(context["ti"], self.options, with_plugin=with_plugin)
-        if self.delivery_timeout is not None and not conf.get("whatsapp", "events_conn_id", fallback=""):
-            raise ConfigurationError(
-                "delivery_timeout needs receipts, and [whatsapp] events_conn_id is empty",
-                advice="Set up the receiver of receipts, or leave delivery_timeout out. Nothing was sent.",
+        if not self._by_reply:
+            self._base = check_base_url(
+                self.base_url or conf.get("api", "base_url", fallback=""),
+                sandbox=self.hook.client.config.host,
             )
+            with_plugin = conf.getboolean("whatsapp", "ui", fallback=True)
+            self._ends = self._question.buttons(context["ti"], self.options, with_plugin=with_plugin)
         return super()._send(context)
 
-    def _find_store(self, context: Context) -> Store:
-        return self._question.store(store_of(context, self.ledger_path))
 
-    def _carried(self, context: Context, *, varies: bool = False) -> CallbackData:
-        from airflow_provider_whatsapp.delivery.callback_data import CallbackData
+class WhatsAppChoiceOperator(AskingOperator):
+    """
+    Ask people by WhatsApp to choose one of up to ten options, and wait for the choice of one of them.
 
-        return CallbackData(self._key(context, self._question), None, varies=varies)
+    It is Airflow's ``HITLOperator``. The message is a text with a list; a press on an entry answers at once and without
+    a login, as with ``WhatsAppApprovalOperator(buttons="reply")``: it needs the receiver, with the app's secret, and
+    ``python -m airflow_provider_whatsapp answer``. In Airflow the choice can be made as well.
 
-    def _key(self, context: Context, question: Question) -> str:
-        from airflow_provider_whatsapp.delivery.callback_data import key_hash
+    No template holds a list, so it reaches only those who have written to your number within the last 24 hours (error
+    131047 otherwise). Where it has failed for everybody a minute later, ``on_unsent`` says what follows.
 
-        return key_hash(*names_of(context), question.name)
+    :param to: One recipient or a list. (templated)
+    :param subject: What is asked; the message's text, up to 4,096 characters. (templated)
+    :param options: 1 to 10 texts of 1 to 24 characters each, all different.
+    :param body: What Airflow's page says below the subject; the message does not hold it. (templated)
+    :param descriptions: What stands below an option in the list, up to 72 characters, by the option. (templated)
+    :param button_text: What opens the list, up to 20 characters. (templated)
+    :param language: Of the template ``airflow_approval_outcome``, where ``notify_outcome`` sends it. (templated)
+    :param kwargs: As for Airflow's ``HITLOperator``, and as for :class:`WhatsAppApprovalOperator` from ``on_unsent``
+        on.
+    :raises ValueError: A list cannot hold these options, or there is an argument that means nothing here.
+    """
 
-    def _conclude(self, context: Context, report: Report, ledger: Ledger, **extra: Any) -> dict[str, Any]:
-        """Go on where somebody was asked: one person is enough for an answer."""
-        result = report.to_dict() | extra
-        self.log.info("WhatsApp: %s: %s", self._question.name, report.summary())
-        reached = report.count("sent") + report.count("unknown")
-        try:
-            ledger.finish("success" if reached else "failed")
-        except WhatsAppError as error:  # every result is written down already
-            self.log.warning("%s", error)
-        context["ti"].xcom_push(key="report", value=result)
-        if reached and self._question.kind == "ask":
-            self._question.close(store_of(context, self.ledger_path))
-        if not reached and self.on_unsent == "wait":
-            self.log.warning(
-                "WhatsApp: the question reached nobody; waiting for an answer in Airflow. %s",
-                report.first_error,
+    content_fields: ClassVar[tuple[str, ...]] = ("subject", "descriptions", "button_text")
+    template_fields: Sequence[str] = (*AskingOperator.template_fields, *content_fields[1:], "language")
+    shown_fields: ClassVar[frozenset[str]] = AskingOperator.shown_fields | {"button_text"}
+    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
+        **AskingOperator.readers,
+        "button_text": text,
+        "language": text,
+    }
+    _by_reply = True
+    _needs_window = True
+
+    def __init__(
+        self,
+        *,
+        to: str | Sequence[str],
+        subject: str,
+        options: list[str],
+        body: str | None = None,
+        descriptions: Mapping[str, str] | None = None,
+        button_text: str = "Choose",
+        language: str = "en_US",
+        **kwargs: Any,
+    ) -> None:
+        check_options(options)
+        if kwargs.get("multiple"):
+            msg = "WhatsAppChoiceOperator takes one option: a press on a list's entry chooses one"
+            raise ValueError(msg)
+        super().__init__(to=to, subject=subject, options=options, body=body, **kwargs)
+        self.descriptions = descriptions
+        self.button_text = button_text
+        self.language = language
+
+    def _question_message(self) -> Message:
+        from airflow_provider_whatsapp.client.messages import ListMessage, Row, Section
+
+        descriptions = self.descriptions or {}
+        unknown = [name for name in descriptions if name not in self.options]
+        if unknown:
+            raise ConfigurationError(
+                f"descriptions names {unknown[0]!r}, which is none of the options", advice="Compare the two."
             )
-        elif not reached:
-            self._fail(report, ledger)
-        return result
+        rows = [
+            Row(payload, option, descriptions.get(option))
+            for payload, option in zip(self._payloads, self.options, strict=True)
+        ]
+        return ListMessage(self.subject, self.button_text, [Section(rows)])
+
+
+def check_options(options: Sequence[Any]) -> None:
+    """
+    Check that a list can hold options.
+
+    :param options: What a DAG's author gives.
+    :raises ValueError: It cannot; the text says the limit.
+    """
+    if len(options) > MAX_OPTIONS:
+        raise ValueError(f"options: {len(options)} are given, and a list holds {MAX_OPTIONS} at most")
+    for option in options:
+        if not isinstance(option, str) or not option.strip() or len(option) > MAX_TITLE:
+            raise ValueError(f"options: {option!r} is no text of 1 to {MAX_TITLE} characters")
+    if len(set(options)) < len(options):
+        raise ValueError("options: two are the same, and nobody could tell which was chosen")

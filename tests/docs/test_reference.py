@@ -87,6 +87,7 @@ def test_every_table_that_is_made_of_the_code_is_in_the_reference():
             ("command-lines.md", "help connect"),
             ("command-lines.md", "help doctor"),
             ("command-lines.md", "help receiver"),
+            ("command-lines.md", "help answer"),
             ("command-lines.md", "help results"),
             ("command-lines.md", "help sandbox"),
             *(

@@ -43,7 +43,7 @@ def asked(monkeypatch):
         raise Parked
 
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **fields: requests.append(fields))
-    monkeypatch.setattr("airflow_provider_whatsapp.operators.approval.park", park)
+    monkeypatch.setattr("airflow_provider_whatsapp.operators._asking.park", park)
     return SimpleNamespace(requests=requests, waits=waits)
 
 

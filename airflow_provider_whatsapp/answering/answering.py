@@ -1,0 +1,200 @@
+"""
+Takes presses out of the event store, and answers Airflow's requests with those that count.
+
+A press counts once: when its delivery was signed, whoever pressed is who the message went to, the message is one of
+the task's, the ID behind the button is the request's, the task still waits, and the time is not over. Everything else
+changes nothing, and is a line in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_whatsapp.answering.airflow_api import RefusedError
+from airflow_provider_whatsapp.answering.request_id import ANSWERED_BY, PREFIX, parse_payload
+from airflow_provider_whatsapp.client.masking import clean_line, mask, mask_id
+from airflow_provider_whatsapp.events.cursors import position, put_position
+from airflow_provider_whatsapp.events.requests import (
+    PAGE,
+    close_request,
+    find_request,
+    presses,
+    recipients_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from airflow_provider_whatsapp.answering.airflow_api import AirflowApi
+    from airflow_provider_whatsapp.events.requests import Press, Request
+    from airflow_provider_whatsapp.events.store import EventStore
+
+logger = logging.getLogger(__name__)
+
+RECEIPT_WAIT = timedelta(minutes=10)
+"""How long a press waits for a receipt that says who got the message: webhooks do not arrive in order."""
+WAITING = ("running", "deferred", "awaiting_input", "scheduled", "queued")
+"""States of a task instance that an answer can still reach: it asks, it waits, or it wakes up to remind people."""
+
+
+class NotTakenError(Exception):
+    """A press changes nothing; the text says why."""
+
+
+class Later(Exception):  # noqa: N818  (no error: it is not known yet)
+    """Whether a press counts is not known yet."""
+
+
+class Answering:
+    """
+    One reader of the presses; its position lies in the store.
+
+    :param store: The event store.
+    :param api: Airflow.
+    :param name: Of this Airflow among those that share the store.
+    :param clock: Returns the time, in UTC.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        api: AirflowApi,
+        *,
+        name: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store = store
+        self._api = api
+        self._name = f"answer/{name}"
+        self._clock = clock
+        self._place: int | None = None
+        self._done: set[int] = set()
+        """Presses behind the position that have been decided."""
+
+    def look(self) -> int:
+        """
+        Decide all presses that can be decided now.
+
+        Where it is ended in between, a press may be decided twice; Airflow takes the first answer alone.
+
+        :return: How many requests were answered.
+        :raises AirflowAwayError: Airflow does not answer; the presses stay where they are.
+        :raises TokenRefusedError: Airflow does not take the credentials; as above.
+        :raises StoreError: The database cannot be reached, or refuses; as above.
+        """
+        if self._place is None:
+            with self._store.reading() as connection:
+                self._place = position(connection, self._name) or 0
+        answered, after, first_open = 0, self._place, None
+        try:
+            while page := presses(self._store, PREFIX, after):
+                for press in page:
+                    after = press.id
+                    first_open = press.id if first_open is None else first_open
+                    try:
+                        answered += press.id not in self._done and self._decide(press)
+                    except Later:
+                        continue
+                    self._done.add(press.id)
+                    first_open = None if first_open == press.id else first_open
+                if len(page) < PAGE:
+                    break
+        finally:
+            self._save(after if first_open is None else first_open - 1)
+        return answered
+
+    def _save(self, place: int) -> None:
+        """Write up to where all presses are decided."""
+        if place != self._place:
+            put_position(self._store, self._name, place, forward=True)
+            self._place = place
+            self._done = {each for each in self._done if each > place}
+
+    def _decide(self, press: Press) -> bool:
+        who = f"{_who(press)} pressed a button"
+        try:
+            request, option = self._question(press)
+            who = f"{_who(press)} pressed {clean_line(option)!r} for {_place(request)}"
+            self._check_presser(press, request)
+            self._answer(press, request, option)
+        except (NotTakenError, RefusedError) as error:
+            logger.warning("%s: not taken: %s", who, error)
+            return False
+        logger.info("%s: Airflow has the answer.", who)
+        return True
+
+    def _question(self, press: Press) -> tuple[Request, str]:
+        """Return what a press answers, and with which option."""
+        if not press.verified:
+            raise NotTakenError(
+                "its delivery was not signed; presses count where the receiver has the app secret"
+            )
+        parsed = parse_payload(press.payload)
+        request = None if parsed is None else find_request(self._store, parsed[0].hash)
+        if parsed is None or request is None:
+            raise NotTakenError("no question has this ID")
+        if parsed[1] >= len(request.options):
+            raise NotTakenError("the question has no such option")
+        return request, request.options[parsed[1]]
+
+    def _check_presser(self, press: Press, request: Request) -> None:
+        """Hold a press against the receipts: WhatsApp itself says in them whom a message went to."""
+        if not press.context_id:
+            raise NotTakenError("it belongs to no message")
+        known = list(recipients_of(self._store, press.context_id))
+        if not known and self._clock() - press.received_at < RECEIPT_WAIT:
+            raise Later
+        if not known:
+            raise NotTakenError("no signed receipt says whom its message went to")
+        ours = [each for each in known if each.send_hash == request.send_hash]
+        if not ours:
+            raise NotTakenError("it belongs to a message that did not ask this")
+        if not any(each.is_presser(press) for each in ours):
+            raise NotTakenError("the message went to somebody else")
+
+    def _answer(self, press: Press, request: Request, option: str) -> None:
+        if request.expires_at is not None and self._clock() >= request.expires_at:
+            raise NotTakenError("the time to answer is over")
+        found = self._api.request(request)
+        task: Mapping[str, Any] = found["task_instance"] if found is not None else {}
+        if found is None or str(task.get("id")) != request.ti_id:
+            raise NotTakenError("the task was cleared or tried again since, and asks by other messages")
+        params = _params(found, press)
+        if found.get("response_received"):
+            if found.get("chosen_options") != [option] or found.get("params_input") != params:
+                raise NotTakenError(f"{_responder(found)} was first")
+            # The API's last answer was lost, or this process was ended before it wrote down how far it had got.
+            close_request(self._store, request, press)
+            return
+        if task.get("state") not in WAITING:
+            raise NotTakenError("the task no longer waits")
+        if option not in found["options"]:
+            raise NotTakenError("the request has no such option")
+        self._api.answer(request, option, params, found.get("created_at"))
+        close_request(self._store, request, press)
+
+
+def _params(found: Mapping[str, Any], press: Press) -> dict[str, Any]:
+    """Return the request's parameters as they stand, and in the one that is for it who pressed."""
+    declared = found.get("params")
+    params = declared if isinstance(declared, dict) else {}
+    given = {name: value.get("value") if isinstance(value, dict) else value for name, value in params.items()}
+    if not given or ANSWERED_BY in given:
+        given[ANSWERED_BY] = f"{_who(press)} by WhatsApp ({mask_id(press.message_id)})"
+    return given
+
+
+def _responder(found: Mapping[str, Any]) -> str:
+    user = found.get("responded_by_user")
+    return clean_line(user.get("name") or "somebody", limit=100) if isinstance(user, dict) else "a time-out"
+
+
+def _who(press: Press) -> str:
+    return mask(f"+{press.sender}") if press.sender else mask(press.sender_user_id or "")
+
+
+def _place(request: Request) -> str:
+    mapped = f" [{request.map_index}]" if request.map_index >= 0 else ""
+    return clean_line(f"{request.dag_id}.{request.task_id}{mapped}, run {request.run_id}", masked=False)

@@ -1,0 +1,392 @@
+"""What the operators share that ask people and wait: whom they ask when, and what ends the wait."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.standard.operators.hitl import HITLOperator
+
+from airflow_provider_whatsapp._compat import AirflowFailException
+from airflow_provider_whatsapp.approvals.question import OUTCOME_TEMPLATE, Question, outcome_values
+from airflow_provider_whatsapp.approvals.schedule import Schedule
+from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
+from airflow_provider_whatsapp.hooks.event_store import events_conn_id
+from airflow_provider_whatsapp.operators._arguments import duration, flag, one_of, optional, text, whole
+from airflow_provider_whatsapp.operators._ledgers import names_of, store_of
+from airflow_provider_whatsapp.operators._parking import PARKED, TAKES_RESPONSE_TIMEOUT, park
+from airflow_provider_whatsapp.operators._private import hidden_recipients
+from airflow_provider_whatsapp.operators._replies import declare_presser, open_replies, receipts_of
+from airflow_provider_whatsapp.operators.messages import _SendOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_provider_whatsapp.client.messages import Message
+    from airflow_provider_whatsapp.delivery.callback_data import CallbackData
+    from airflow_provider_whatsapp.delivery.ledger import Ledger
+    from airflow_provider_whatsapp.delivery.report import Report
+    from airflow_provider_whatsapp.delivery.stores import Store
+
+LEAST, MOST = 60.0, 30 * 86_400.0
+"""Seconds of each of the times: Airflow looks at them in rounds, and WhatsApp keeps a message for 30 days."""
+STATE = "approval"
+"""The XCom that holds how far a question has got."""
+NOT_TAKEN = (
+    "max_failed",
+    "wait_for",
+    "wait_timeout",
+    "on_timeout",
+    "deferrable",
+    "callback_data",
+    "resend_on_clear",
+)
+"""Arguments of the sending operators that mean nothing here: one person who was asked is enough."""
+
+
+class AskingOperator(_SendOperator, HITLOperator):
+    """
+    Asks people, and waits until one of them has answered; mixed into one of Airflow's human-in-the-loop operators.
+
+    A question that reached nobody is an error: without an answer the task would wait in silence.
+
+    :param to: One recipient or a list. (templated)
+    :param on_unsent: What follows when nobody was reached: ``fail``, or ``wait`` for an answer in Airflow all the same.
+        (templated)
+    :param delivery_timeout: Where receipts are set up, how long the question may take to be delivered to anybody: a
+        ``timedelta``, or seconds; a minute to 30 days. None: it is not looked at. (templated)
+    :param remind_after: How long to wait for an answer before everybody is asked once more, and those in
+        ``escalate_to`` too. None: nobody is. (templated)
+    :param reminders: How often, each ``remind_after`` later. (templated)
+    :param escalate_to: Whom to ask as well with the first reminder. (templated)
+    :param notify_outcome: Tell everybody who was asked how it was answered, once, where several were; the template
+        ``airflow_approval_outcome`` does so. (templated)
+    :param response_timeout: How long to wait for an answer: Airflow's. Then ``defaults`` answer, or the task fails.
+    :param kwargs: As for Airflow's operator and for the sending operators.
+    :raises ValueError: There is an argument that means nothing here.
+    """
+
+    asks: ClassVar[type[HITLOperator]] = HITLOperator
+    """Airflow's operator that this one is mixed into."""
+    language: str
+    timing_fields: ClassVar[tuple[str, ...]] = (
+        "on_unsent",
+        "delivery_timeout",
+        "remind_after",
+        "reminders",
+        "notify_outcome",
+    )
+    template_fields: Sequence[str] = (
+        *(name for name in _SendOperator.template_fields if name not in NOT_TAKEN),
+        *("body", "escalate_to", "subject"),
+        *timing_fields,
+    )
+    shown_fields: ClassVar[frozenset[str]] = _SendOperator.shown_fields | {"subject", "body", *timing_fields}
+    hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {
+        **_SendOperator.hidden_by,
+        "escalate_to": hidden_recipients,
+    }
+    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
+        **{name: read for name, read in _SendOperator.readers.items() if name not in NOT_TAKEN},
+        "subject": text,
+        "on_unsent": one_of("fail", "wait"),
+        "delivery_timeout": optional(duration(LEAST, MOST)),
+        "remind_after": optional(duration(LEAST, MOST)),
+        "reminders": whole,
+        "notify_outcome": flag,
+    }
+
+    def __init__(
+        self,
+        *,
+        on_unsent: str = "fail",
+        delivery_timeout: timedelta | float | str | None = None,
+        remind_after: timedelta | float | str | None = None,
+        reminders: int | str = 1,
+        escalate_to: str | Sequence[str] | None = None,
+        notify_outcome: bool | str = False,
+        response_timeout: timedelta | None = None,
+        **kwargs: Any,
+    ) -> None:
+        wrong = [name for name in NOT_TAKEN if name in kwargs]
+        if wrong:
+            msg = f"Passing {', '.join(wrong)} to {type(self).__name__} is not allowed"
+            raise ValueError(msg)
+        if TAKES_RESPONSE_TIMEOUT:
+            kwargs["response_timeout"] = response_timeout
+        super().__init__(resend_on_clear=True, **kwargs)
+        # Before it knew response_timeout, Airflow took execution_timeout for it, which could end the asking as well.
+        self.response_timeout = (
+            getattr(self, "response_timeout", None) or response_timeout or self.execution_timeout
+        )
+        if self.response_timeout is self.execution_timeout:
+            self.execution_timeout = None
+        self.on_unsent: Any = on_unsent
+        self.delivery_timeout: Any = delivery_timeout
+        self.remind_after: Any = remind_after
+        self.reminders: Any = reminders
+        self.escalate_to = escalate_to
+        self.notify_outcome: Any = notify_outcome
+        self._question = Question("ask")
+        self._asked_at = 0.0
+        self._payloads: list[str] = []
+        self._outcome: dict[str, str] = {}
+
+    @property
+    def _by_reply(self) -> bool:
+        """Whether people answer by a press on the phone."""
+        raise NotImplementedError
+
+    @property
+    def _needs_window(self) -> bool:
+        """Whether the message reaches only those with an open customer service window."""
+        return False
+
+    def execute(self, context: Context) -> Any:
+        """
+        Write the request, ask, and wait.
+
+        :param context: Airflow's context.
+        :raises AirflowFailException: Nobody could be asked, and trying again is useless.
+        :raises WhatsAppError: Nobody could be asked now.
+        """
+        return self._guarded(lambda: self._begin(context))
+
+    def _begin(self, context: Context) -> Any:
+        self._question = Question.first(store_of(context, self.ledger_path))
+        self._asked_at = time.time()
+        if self._by_reply:
+            declare_presser(self)
+        defaults, self.notifiers = self.defaults, [*self.notifiers, self._ask_everybody]  # type: ignore[list-item]
+        if self._schedule().in_parts:
+            # Airflow would take them at the end of the first part; execute_complete does at the last one's.
+            self.defaults = None
+        try:
+            self.asks.execute(self, context)
+        except PARKED:
+            state = {
+                "asked_at": self._asked_at,
+                "reminded": 0,
+                "looked": False,
+                "question": self._question.number,
+            }
+            context["ti"].xcom_push(key=STATE, value=state)
+            self._park(context, state, defaults)
+
+    def _park(self, context: Context, state: dict[str, Any], defaults: list[str] | None) -> None:
+        schedule = self._schedule()
+        left = schedule.seconds_left(state, time.time())
+        park(
+            self,
+            context["ti"],
+            seconds=None if left is None else timedelta(seconds=left),
+            defaults=None if schedule.in_parts else defaults,
+        )
+
+    def _schedule(self) -> Schedule:
+        response = self.response_timeout.total_seconds() if self.response_timeout else None
+        return Schedule(
+            response=response,
+            delivery=self._looks_after,
+            remind=self.remind_after,
+            reminders=self.reminders if self.remind_after else 0,
+        )
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """
+        Go on with the answer, or with what is due while there is none.
+
+        :param context: Airflow's context.
+        :param event: The answer, or that a part of the time is over.
+        """
+        return self._guarded(lambda: self._go_on(context, event))
+
+    def _go_on(self, context: Context, event: dict[str, Any]) -> Any:
+        if self._by_reply:
+            declare_presser(self)
+        if event.get("error_type") == "timeout":
+            event = self._on_time(context, event)
+        if "error" not in event and self.notify_outcome:
+            # What Airflow refuses below is no outcome, and a rejection ends the task before anything could follow.
+            self.validate_chosen_options(event["chosen_options"])
+            self.validate_params_input(event["params_input"] or {})
+            self._tell_outcome(context, event)
+        return self.asks.execute_complete(self, context, event)
+
+    def _on_time(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Do what is due, and wait on; return what ends the wait once its time is over."""
+        ti: Any = context["ti"]
+        state = ti.xcom_pull(task_ids=self.task_id, map_indexes=ti.map_index, key=STATE)
+        schedule = self._schedule()
+        if not isinstance(state, dict) or not schedule.in_parts:
+            return event
+        self._question = Question("ask", int(state["question"]))
+        self._asked_at = state["asked_at"]
+        due = schedule.due(state, time.time())
+        if due == "end":
+            return event if self.defaults is None else self._by_default()
+        if due == "look":
+            state["looked"] = True
+            self._check_delivered(context, reminded=state["reminded"])
+        elif due == "remind":
+            state["reminded"] += 1
+            self._remind(context, state["reminded"])
+        ti.xcom_push(key=STATE, value=state)
+        self._park(context, state, self.defaults)
+        return event
+
+    def _by_default(self) -> dict[str, Any]:
+        params = {name: value.get("value") for name, value in self.serialized_params.items()}
+        return {
+            "chosen_options": list(self.defaults or ()),
+            "params_input": params,
+            "responded_at": datetime.now(UTC),
+            "responded_by_user": None,
+            "timedout": True,
+        }
+
+    def _ask_everybody(self, context: Context) -> None:
+        self._send(context)
+
+    def _remind(self, context: Context, number: int) -> None:
+        """Ask once more, and others too; whoever cannot be reached keeps nobody from answering."""
+        self._question = Question("remind", self._question.number, number)
+        self.to = self._everybody(escalated=True)
+        self._try_to_send(context, "the reminder")
+
+    def _tell_outcome(self, context: Context, event: dict[str, Any]) -> None:
+        state: Any = context["ti"].xcom_pull(
+            task_ids=self.task_id, map_indexes=context["ti"].map_index, key=STATE
+        )
+        state = state if isinstance(state, dict) else {}
+        everybody = self._everybody(escalated=bool(state.get("reminded")))
+        if len(everybody) < 2:
+            return
+        self.to = everybody
+        self._question = Question("outcome", int(state.get("question", 1)))
+        self._outcome = outcome_values(self.subject, event, context)
+        self._try_to_send(context, "the outcome")
+
+    def _everybody(self, *, escalated: bool) -> list[str]:
+        """Return all who were or are to be asked, each once, whatever form they were given in."""
+        from airflow_provider_whatsapp.client.phone import address
+        from airflow_provider_whatsapp.delivery.recipients import read_recipients
+
+        country = self.hook.client.config.default_country
+        groups = [self.to, self.escalate_to if escalated else None]
+        found = (read_recipients(group, default_country=country) for group in groups if group)
+        return [address(key) for key in dict.fromkeys(key for group in found for key in group)]
+
+    def _try_to_send(self, context: Context, what: str) -> None:
+        try:
+            self._send(context)
+        except (WhatsAppError, AirflowFailException) as error:
+            self.log.warning("WhatsApp: %s was not sent: %s", what, error)
+
+    @property
+    def _looks_after(self) -> float | None:
+        """Seconds after which the receipts are looked at."""
+        seconds: float | None = self.delivery_timeout
+        return LEAST if seconds is None and self._needs_window else seconds
+
+    def _check_delivered(self, context: Context, *, reminded: int) -> None:
+        """Fail where the receipts say of nobody that the question was delivered, or that it failed for all."""
+        number = self._question.number
+        asked = [self._question, *(Question("remind", number, each + 1) for each in range(reminded))]
+        try:
+            found = receipts_of(self._key(context, question) for question in asked)
+        except WhatsAppError as error:
+            self.log.warning("WhatsApp: not known whether the question was delivered: %s", error)
+            return
+        if found.delivered + found.read or (self.delivery_timeout is None and found.failed < found.total):
+            return
+        if self.delivery_timeout is None and not found.failed:
+            return
+        problem = f"WhatsApp delivered the question to nobody within {self._looks_after:g} s"
+        problem += f" ({found.failed} failed)"
+        if self._needs_window:
+            problem += "; it reaches only those who have written within 24 hours"
+        if self.on_unsent == "fail":
+            advice = "Ask other people, or set on_unsent='wait' to wait all the same."
+            raise AirflowFailException(f"{problem}. {advice}")
+        self.log.warning("%s; waiting for an answer in Airflow.", problem)
+
+    def build_message(self) -> Message:
+        """Build the question, or the note of its outcome."""
+        if self._question.kind == "outcome":
+            return self._template_message(OUTCOME_TEMPLATE, self._outcome, [])
+        return self._question_message()
+
+    def _question_message(self) -> Message:
+        raise NotImplementedError
+
+    def _template_message(
+        self, name: str, body: Any, buttons: Sequence[Any], *, base_url: str | None = None
+    ) -> Message:
+        """Build a message, and hold it against its template."""
+        approved = self._look_up(name, self.language, show_values=self.log_pii)
+        if approved is not None and base_url is not None:
+            approved.check_base_url(base_url)
+        message = self.hook.template_message(name, self.language, body=body, buttons=list(buttons) or None)
+        if approved is not None:
+            approved.check(message.to_payload())
+        return message
+
+    def _send(self, context: Context) -> dict[str, Any]:
+        needs = [("delivery_timeout", self.delivery_timeout is not None), ("a reply", self._by_reply)]
+        wanted = next((name for name, given in needs if given), None)
+        if wanted is not None and events_conn_id() is None:
+            raise ConfigurationError(
+                f"{wanted} needs receipts, and [whatsapp] events_conn_id is empty",
+                advice="Set up the receiver of receipts, or leave it out. Nothing was sent.",
+            )
+        if self._by_reply and self._question.kind != "outcome":
+            self._payloads = self._open_replies(context)
+        return super()._send(context)
+
+    def _open_replies(self, context: Context) -> list[str]:
+        response = self._schedule().response
+        return open_replies(
+            context,
+            self._key(context, self._question),
+            self.options,
+            expires_at=None if response is None else self._asked_at + response,
+            resumed=Question.outlives(store_of(context, self.ledger_path)),
+        )
+
+    def _find_store(self, context: Context) -> Store:
+        return self._question.store(store_of(context, self.ledger_path))
+
+    def _carried(self, context: Context, *, varies: bool = False) -> CallbackData:
+        from airflow_provider_whatsapp.delivery.callback_data import CallbackData
+
+        return CallbackData(self._key(context, self._question), None, varies=varies)
+
+    def _key(self, context: Context, question: Question) -> str:
+        from airflow_provider_whatsapp.delivery.callback_data import key_hash
+
+        return key_hash(*names_of(context), question.name)
+
+    def _conclude(self, context: Context, report: Report, ledger: Ledger, **extra: Any) -> dict[str, Any]:
+        """Go on where somebody was asked: one person is enough for an answer."""
+        result = report.to_dict() | extra
+        self.log.info("WhatsApp: %s: %s", self._question.name, report.summary())
+        reached = report.count("sent") + report.count("unknown")
+        try:
+            ledger.finish("success" if reached else "failed")
+        except WhatsAppError as error:  # every result is written down already
+            self.log.warning("%s", error)
+        context["ti"].xcom_push(key="report", value=result)
+        if reached and self._question.kind == "ask":
+            self._question.close(store_of(context, self.ledger_path))
+        if not reached and self.on_unsent == "wait":
+            self.log.warning(
+                "WhatsApp: the question reached nobody; waiting for an answer in Airflow. %s",
+                report.first_error,
+            )
+        elif not reached:
+            self._fail(report, ledger)
+        return result

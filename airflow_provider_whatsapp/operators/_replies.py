@@ -1,0 +1,87 @@
+"""What a question that is answered on the phone needs beside its message, and what its receipts say."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Param
+
+from airflow_provider_whatsapp.answering.request_id import ANSWERED_BY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_provider_whatsapp.events.receipts import Counts
+
+
+def declare_presser(task: Any) -> None:
+    """
+    Give a request the parameter in which Airflow's page shows who pressed.
+
+    :param task: A human-in-the-loop operator; its own parameters stay.
+    """
+    # A page sends null for a field that was emptied.
+    task.params[ANSWERED_BY] = Param(
+        "",
+        type=["string", "null"],
+        title="Answered by",
+        description="Who pressed on the phone: leave it empty.",
+    )
+
+
+def open_replies(
+    context: Context, send_hash: str, options: Sequence[str], *, expires_at: float | None, resumed: bool
+) -> list[str]:
+    """
+    Write a question to the event store, before any message of it leaves: so a quick press finds it.
+
+    :param context: Airflow's context.
+    :param send_hash: What the callback data of its messages holds.
+    :param options: In the order of the buttons.
+    :param expires_at: Unix time until which an answer counts; None: it has no end.
+    :param resumed: An earlier try may have been ended while it sent the same question.
+    :return: What stands behind each button.
+    :raises ConfigurationError: The store's connection is not there, or it holds no events of this version.
+    :raises StoreError: The store cannot be reached, or refuses.
+    """
+    from airflow_provider_whatsapp.answering.request_id import RequestId
+    from airflow_provider_whatsapp.events.requests import Request, open_request
+    from airflow_provider_whatsapp.hooks.event_store import opened_event_store
+
+    ti: Any = context["ti"]
+    made = RequestId.new()
+    asked = Request(
+        request_hash=made.hash,
+        send_hash=send_hash,
+        ti_id=str(ti.id),
+        dag_id=ti.dag_id,
+        run_id=ti.run_id,
+        task_id=ti.task_id,
+        map_index=ti.map_index,
+        options=tuple(options),
+        asked_at=datetime.now(UTC),
+        expires_at=None if expires_at is None else datetime.fromtimestamp(expires_at, UTC),
+    )
+    with opened_event_store() as store:
+        if store is not None:
+            open_request(store, asked, resumed=resumed)
+    return [made.payload(place) for place in range(len(options))]
+
+
+def receipts_of(send_hashes: Iterable[str]) -> Counts:
+    """
+    Return what the receipts say of several sends together.
+
+    :param send_hashes: The sends.
+    :raises ConfigurationError: The store's connection is not there, or it holds no events of this version.
+    :raises StoreError: The store cannot be reached, or refuses.
+    """
+    from airflow_provider_whatsapp.events.receipts import Counts, count_receipts
+    from airflow_provider_whatsapp.hooks.event_store import opened_event_store
+
+    with opened_event_store() as store:
+        found = [] if store is None else list(count_receipts(store, send_hashes).values())
+    return Counts(*(sum(getattr(each, name) for each in found) for name in Counts.__slots__))
