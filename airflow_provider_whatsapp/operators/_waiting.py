@@ -281,14 +281,14 @@ class WaitsForDelivery(BaseOperator):
 
     def _after_wait(self, context: Context, until: float) -> dict[str, Any]:
         """Put together what is known now; wait on where a count has been ahead of the messages themselves."""
-        ledger, carried, rows = self._recalled(context)
-        waiting = self._known_by(carried)
-        report = self._recall(ledger, carried, rows, waiting)
-        if report.unsettled and time.time() < until:
-            self._wait_for_delivery(
-                waiting, until, report, ledger.since, not_before=time.time() + self.poke_interval
-            )
-            return self._after_wait(context, until)
+        while True:
+            ledger, carried, rows = self._recalled(context)
+            waiting = self._known_by(carried)
+            report = self._recall(ledger, carried, rows, waiting)
+            if not report.unsettled or time.time() >= until:
+                break
+            later = time.time() + self.poke_interval
+            self._wait_for_delivery(waiting, until, report, ledger.since, not_before=later)
         self._say_what_arrived(report)
         extra = json.loads(ledger.memo("report") or "{}")
         if "results_path" in extra:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from airflow_provider_whatsapp.operators.messages import (
     SendTextOperator,
 )
 from airflow_provider_whatsapp.operators.sql import SqlToWhatsAppOperator
+from airflow_provider_whatsapp.triggers.delivery import StorePoll
 
 try:
     from airflow.sdk.exceptions import TaskDeferred
@@ -77,8 +79,6 @@ def made(tmp_path):
 @pytest.fixture
 def arrives(whatsapp_events, monkeypatch):
     """Let the sandbox deliver whenever a task looks, and give the events."""
-    from airflow_provider_whatsapp.triggers.delivery import StorePoll
-
     ask = StorePoll.ask
 
     def asked(poll, subscribers):
@@ -346,6 +346,25 @@ def test_a_count_that_was_ahead_of_the_messages_waits_on(sandbox, whatsapp_event
 
     assert again.value.kwargs == left.kwargs, "the time-out stays what it was"
     assert again.value.trigger.not_before > 0
+
+
+def test_a_count_that_stays_ahead_of_the_messages_deepens_no_stack(
+    sandbox, whatsapp_events, made, task, monkeypatch
+):
+    """Receipts that name other people count, and settle nobody: a wait of a day looks 2,880 times."""
+    depths = []
+
+    def ahead(poll, subscribers):
+        depths.append(len(inspect.stack(0)))
+        if len(depths) == 5:
+            whatsapp_events.deliver(60)
+        return [(each, "settled") for each in subscribers]
+
+    monkeypatch.setattr(StorePoll, "ask", ahead)
+
+    report = made("template", poke_interval=0.01).execute(task.context)
+
+    assert (report["delivered"], len(depths), len(set(depths[1:]))) == (3, 5, 1)
 
 
 def test_the_trigger_s_row_is_small_for_100_000_messages(made, task, sandbox, whatsapp_events):
