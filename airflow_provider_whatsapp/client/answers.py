@@ -70,7 +70,7 @@ class Answer:
     def json(self) -> Any:
         """Return the body as JSON, or None when it is not JSON, or JSON that would fill the memory."""
         # A small text can make large objects: "[{},{},..." thirty times its size.
-        if len(self.body) > MAX_VALUES and sum(map(self.body.count, (b",", b":", b"[", b"{"))) > MAX_VALUES:
+        if sum(map(self.body.count, (b",", b":", b"[", b"{"))) > MAX_VALUES:
             return None
         try:
             data = json.loads(self.body)
@@ -170,7 +170,7 @@ def _gateway_error(answer: Answer, text: str, doubt: str | None) -> WhatsAppErro
     cls, problem, advice = _GATEWAY.get(status, (APIError, "the gateway refused", None))
     if "connection" in text.lower() and status in _CONNECTION_STATUSES:
         cls, problem, advice = ConnectionMissingError, "Maton found no usable WhatsApp connection", _CONNECT
-    if 300 <= status < 400:
+    if status in _NOT_CARRIED_OUT:
         problem = "the gateway redirected; the API key is not sent to another address"
         advice = "Check host in the connection."
     return cls(_said(problem, text), advice=advice, permanent=True, **facts)

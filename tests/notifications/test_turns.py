@@ -318,3 +318,76 @@ def test_deadlines_in_one_triggerer_keep_the_distance_and_hold_up_no_thread(stri
     first, second = (message["payload"]["text"]["body"] for message in strict.messages)
     assert re.fullmatch(r"DAG dag\d+: deadline missed", first)
     assert re.search(r"\(18 other alerts: dag\d+ \(deadline missed\), ", second)
+
+
+AT = 1_000.0
+MOMENTS = {
+    "free since long ago": (-5.0, True),
+    "free just now": (0.0, True),
+    "free soon": (0.5, False),
+    "free after the longest that is waited for": (3 * GAP, False),
+    "a moment of a wrong clock": (3 * GAP + 0.5, True),
+}
+
+
+@pytest.mark.parametrize(("free_in", "goes"), MOMENTS.values(), ids=list(MOMENTS))
+@pytest.mark.parametrize("patient", [True, False])
+def test_when_a_message_goes(free_in, goes, patient):
+    before = Person(free_at=AT + free_in, teller="another", held=2, names=("a", "b"))
+    who = caller(may_be_told=False)
+    person, turn = asked(before, who, AT, patient=patient)
+
+    if goes or not patient:
+        assert turn == Turn(TO, held=2, names=("a", "b"), holds_until=AT + 2 * GAP)
+        assert person == replace(before, free_at=AT + 2 * GAP, teller="")
+    else:
+        assert turn == Turn(TO, wait=min(free_in, GAP))
+        assert person == before
+
+
+def test_a_message_that_tells_of_nobody_else_leaves_what_was_handed_over():
+    before = Person(free_at=AT, teller="another", held=2, names=("a",))
+    person, turn = asked(before, caller(tells_several=False), AT)
+
+    assert turn == Turn(TO, holds_until=AT + 2 * GAP)
+    assert (person.held, person.names, person.teller) == (2, ("a",), "")
+
+
+TELLERS = {
+    "nobody": ("", {}, False, "me"),
+    "nobody, and it tells of itself alone": ("", {"tells_several": False}, False, ""),
+    "itself": ("me", {}, False, "me"),
+    "another": ("another", {}, True, "another"),
+    "another, who must not tell of it": ("another", {"may_be_told": False}, False, "another"),
+}
+
+
+@pytest.mark.parametrize(("teller", "options", "over", "then"), TELLERS.values(), ids=list(TELLERS))
+def test_who_tells_while_all_wait(teller, options, over, then):
+    before = Person(free_at=AT + 1, teller=teller, held=1, names=("x",))
+    person, turn = asked(before, caller("mine", token="me", **options), AT)
+
+    assert turn == (Turn(TO, handed_over=True) if over else Turn(TO, wait=1.0))
+    assert person.teller == then
+    assert (person.held, person.names) == ((2, ("x", "mine")) if over else (1, ("x",)))
+
+
+@pytest.mark.parametrize(("held", "left"), [(2, 3), (5, 0), (7, 0)])
+def test_what_a_message_has_taken_over_is_forgotten_and_what_came_since_stays(held, left):
+    person = Person(held=5, names=("a", "b", "c"))
+    rest, done = on_taken(person, Turn(TO, held=held, names=("a", "b")))
+
+    assert done is True
+    assert (rest.held, rest.names) == (left, ("c",))
+
+
+@pytest.mark.parametrize(
+    ("free_at", "then"),
+    [(1_013.0, 1_008.5), (1_020.0, 1_020.0), (1_001.0, 1_008.5)],
+    ids=["its own hold", "a later message's", "an earlier one's"],
+)
+def test_the_gap_after_an_answer(free_at, then):
+    person, done = on_answer(Person(free_at=free_at), Turn(TO, holds_until=1_013.0), GAP, now=1_002.0)
+
+    assert done is True
+    assert person.free_at == then
