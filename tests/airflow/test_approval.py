@@ -1,7 +1,8 @@
-"""A question of a real Airflow, which a person answers in a browser: from the button to the end of the run."""
+"""Questions of a real Airflow, answered in a browser and by presses on a phone, to the end of the run."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -26,16 +27,21 @@ DAG = """
 from airflow.sdk import DAG, task
 from airflow_provider_whatsapp.operators.approval import WhatsAppApprovalOperator
 
+@task
+def go_on():
+    pass
+
 with DAG("ask", schedule=None, catchup=False, is_paused_upon_creation=False):
     asked = WhatsAppApprovalOperator.partial(task_id="approve", to="+15550000001", ledger_path="file://{ledger}").expand(
         subject=["Delete May?", "Delete June?"]
     )
 
-    @task
-    def go_on():
-        pass
-
     asked >> go_on()
+
+with DAG("tap", schedule=None, catchup=False, is_paused_upon_creation=False):
+    WhatsAppApprovalOperator(
+        task_id="approve", to="+15550000001", subject="Delete July?", buttons="reply", ledger_path="file://{ledger}"
+    ) >> go_on()
 """
 
 
@@ -84,13 +90,13 @@ class Site:
     def has(self, dag_id):
         return self.ask("GET", f"dags/{dag_id}").ok
 
-    def states(self, run_id):
-        found = self.ask("GET", f"dags/ask/dagRuns/{run_id}/taskInstances").json()["task_instances"]
+    def states(self, run_id, dag_id="ask"):
+        found = self.ask("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances").json()["task_instances"]
         return {(each["task_id"], each["map_index"]): each["state"] for each in found}
 
 
 @pytest.fixture
-def site(tmp_path, sandbox):
+def site(tmp_path, sandbox, whatsapp_events):
     home = tmp_path / "airflow"
     (home / "dags").mkdir(parents=True)
     (home / "dags" / "ask.py").write_text(DAG.replace("{ledger}", str(tmp_path / "ledger")))
@@ -110,6 +116,7 @@ def site(tmp_path, sandbox):
         "AIRFLOW__CORE__PARALLELISM": "2",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "ada:admin",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+        "AIRFLOW__WHATSAPP__EVENTS_CONN_ID": os.environ["AIRFLOW__WHATSAPP__EVENTS_CONN_ID"],
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     log = home / "standalone.log"
@@ -124,7 +131,7 @@ def site(tmp_path, sandbox):
         try:
             found = Site(url, home)
             until(found.answers, "Airflow answers", log)
-            until(lambda: found.has("ask"), "the DAG is there", log)
+            until(lambda: found.has("ask") and found.has("tap"), "the DAGs are there", log)
             found.log = log
             yield found
         finally:
@@ -144,7 +151,13 @@ def buttons(sandbox, subject):
     return None
 
 
-def test_a_person_answers_two_questions_by_their_buttons(site, sandbox):
+def test_a_person_answers_by_links_in_a_browser_and_by_presses_on_a_phone(site, sandbox, whatsapp_events):
+    answer_two_by_their_links(site, sandbox)
+    with answering(site, whatsapp_events) as log:
+        answer_by_a_press(site, sandbox, whatsapp_events, log)
+
+
+def answer_two_by_their_links(site, sandbox):
     from playwright.sync_api import expect, sync_playwright
 
     body = {"dag_run_id": "manual+1", "logical_date": None}
@@ -178,3 +191,71 @@ def test_a_person_answers_two_questions_by_their_buttons(site, sandbox):
     assert "Reject" in str(found["value"]), found
     assert "ada" in str(found["value"]), found
     assert len(sandbox.messages) == 2
+
+
+@contextlib.contextmanager
+def answering(site, events):
+    """Run `answer` beside Airflow; give its log."""
+    env = os.environ | {
+        "WHATSAPP_EVENTS_URL": events.database,
+        "AIRFLOW_API_URL": site.url,
+        "AIRFLOW_API_USERNAME": "ada",
+        "AIRFLOW_API_PASSWORD": site.password,
+    }
+    log = site.home / "answer.log"
+    command = [sys.executable, "-m", "airflow_provider_whatsapp", "answer", "--interval", "0.5"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=env)
+    try:
+        yield log
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def answer_by_a_press(site, sandbox, events, log):
+    """Ask, be pressed by the wrong ones, be cleared, ask again, be pressed by the right one."""
+
+    def asked(number):
+        found = [message for message in sandbox.messages if "Delete July?" in json.dumps(message["payload"])]
+        return found[number - 1 :]
+
+    def press(message, who, text, place):
+        parts = message["payload"]["template"]["components"]
+        payload = [part["parameters"][0]["payload"] for part in parts if part["type"] == "button"][place]
+        events.deliver(60)
+        given = {"from": who, "text": text, "pressed": payload, "context": message["id"]}
+        sandbox.control("POST", "replies", **given)
+        events.deliver(1)
+
+    def logged(words, times=1):
+        until(lambda: log.read_text().count(words) >= times, words, log, seconds=60)
+
+    ada, eve = "+15550000001", "+15550000009"
+    assert site.ask("POST", "dags/tap/dagRuns", dag_run_id="tap+1", logical_date=None).ok
+    (first,) = until(lambda: asked(1), "the question", site.log)
+    press(first, eve, "Approve", 0)
+    logged(
+        "+15•••0009 pressed 'Approve' for tap.approve, run tap+1: not taken: the message went to somebody else"
+    )
+
+    body = {"dry_run": False, "dag_run_id": "tap+1", "task_ids": ["approve"], "only_failed": False}
+    waiting = ("deferred", "awaiting_input")
+    until(lambda: site.states("tap%2B1", "tap")["approve", -1] in waiting, "the task waits", site.log)
+    assert site.ask("POST", "dags/tap/clearTaskInstances", **body).ok
+    (second,) = until(lambda: asked(2), "the question of the cleared task", site.log)
+    press(first, ada, "Approve", 0)
+    logged("asks by other messages")
+    assert site.states("tap%2B1", "tap")["approve", -1] in ("running", *waiting), "nothing was answered"
+
+    press(second, ada, "Approve", 0)
+    until(lambda: site.states("tap%2B1", "tap").get(("go_on", -1)) == "success", "the run goes on", site.log)
+    press(second, ada, "Reject", 1)
+    logged("ada was first")
+    path = "dags/tap/dagRuns/tap%2B1/taskInstances/approve"
+    found = str(site.ask("GET", f"{path}/xcomEntries/return_value").json()["value"])
+    assert "Approve" in found
+    assert "+15•••0001 by WhatsApp" in found
+    shown = site.ask("GET", f"{path}/-1/hitlDetails").json()
+    assert shown["params_input"]["answered_by"].startswith("+15•••0001 by WhatsApp")
+    assert "answered_by" in shown["params"], "Airflow's page shows what is declared"
