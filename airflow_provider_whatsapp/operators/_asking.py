@@ -21,7 +21,7 @@ from airflow_provider_whatsapp.operators._replies import declare_presser, open_r
 from airflow_provider_whatsapp.operators.messages import _SendOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -132,6 +132,7 @@ class AskingOperator(_SendOperator, HITLOperator):
         self.notify_outcome: Any = notify_outcome
         self._question = Question("ask")
         self._asked_at = 0.0
+        self._reached = 0
         self._payloads: list[str] = []
         self._outcome: dict[str, str] = {}
 
@@ -172,6 +173,7 @@ class AskingOperator(_SendOperator, HITLOperator):
                 "reminded": 0,
                 "looked": False,
                 "question": self._question.number,
+                "reached": self._reached,
             }
             context["ti"].xcom_push(key=STATE, value=state)
             self._park(context, state, defaults)
@@ -230,7 +232,7 @@ class AskingOperator(_SendOperator, HITLOperator):
             return event if self.defaults is None else self._by_default()
         if due == "look":
             state["looked"] = True
-            self._check_delivered(context, reminded=state["reminded"])
+            self._check_delivered(context, state)
         elif due == "remind":
             state["reminded"] += 1
             self._remind(context, state["reminded"])
@@ -292,18 +294,18 @@ class AskingOperator(_SendOperator, HITLOperator):
         seconds: float | None = self.delivery_timeout
         return LEAST if seconds is None and self._needs_window else seconds
 
-    def _check_delivered(self, context: Context, *, reminded: int) -> None:
+    def _check_delivered(self, context: Context, state: Mapping[str, Any]) -> None:
         """Fail where the receipts say of nobody that the question was delivered, or that it failed for all."""
-        number = self._question.number
+        number, reminded = self._question.number, state["reminded"]
         asked = [self._question, *(Question("remind", number, each + 1) for each in range(reminded))]
         try:
             found = receipts_of(self._key(context, question) for question in asked)
         except WhatsAppError as error:
             self.log.warning("WhatsApp: not known whether the question was delivered: %s", error)
             return
-        if found.delivered + found.read or (self.delivery_timeout is None and found.failed < found.total):
-            return
-        if self.delivery_timeout is None and not found.failed:
+        overdue = self.delivery_timeout is not None and not found.delivered + found.read
+        failed = found.failed == found.total >= state.get("reached", 1)
+        if not overdue and not failed:
             return
         problem = f"WhatsApp delivered the question to nobody within {self._looks_after:g} s"
         problem += f" ({found.failed} failed)"
@@ -374,7 +376,7 @@ class AskingOperator(_SendOperator, HITLOperator):
         """Go on where somebody was asked: one person is enough for an answer."""
         result = report.to_dict() | extra
         self.log.info("WhatsApp: %s: %s", self._question.name, report.summary())
-        reached = report.count("sent") + report.count("unknown")
+        reached = self._reached = report.count("sent") + report.count("unknown")
         try:
             ledger.finish("success" if reached else "failed")
         except WhatsAppError as error:  # every result is written down already

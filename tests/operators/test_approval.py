@@ -15,7 +15,7 @@ from airflow_provider_whatsapp.approvals.link import Answer, parse_id
 from airflow_provider_whatsapp.approvals.question import Question
 from airflow_provider_whatsapp.client.errors import WhatsAppError
 from airflow_provider_whatsapp.operators import _parking
-from airflow_provider_whatsapp.operators.approval import WhatsAppApprovalOperator
+from airflow_provider_whatsapp.operators.approval import WhatsAppApprovalOperator, WhatsAppChoiceOperator
 
 hitl = pytest.importorskip("airflow.providers.standard.operators.hitl")
 BASE = "https://airflow.example.com/team"
@@ -57,6 +57,11 @@ def templates(sandbox):
 def task(to=ADA, **options):
     options = {"subject": "Backfill May?", "base_url": BASE} | options
     return WhatsAppApprovalOperator(task_id="ask", to=to, **options)
+
+
+def choice(to=ADA, **options):
+    options = {"subject": "What now?", "options": ["Load again", "Stop"]} | options
+    return WhatsAppChoiceOperator(task_id="ask", to=to, **options)
 
 
 @pytest.fixture
@@ -391,3 +396,194 @@ def test_the_same_address_may_be_written_otherwise(asked, ti, base):
 def test_another_place_is_not_the_template_s(asked, ti, base):
     with pytest.raises(AirflowFailException, match="leads to"):
         task(base_url=base).execute({"ti": ti, "task_instance": ti})
+
+
+@pytest.mark.usefixtures("templates")
+def test_an_answer_that_airflow_refuses_is_told_to_nobody(sandbox, asked, ti):
+    options = {"to": [ADA, BOB], "notify_outcome": True, "ledger_path": ti.ledger}
+    ask(task(**options), ti)
+    for wrong in ({"chosen_options": ["Perhaps"]}, {"params_input": {"limit": 7}}):
+        with pytest.raises(ValueError, match=r"Perhaps|limit"):
+            resume(task(**options, params={"other": 1}), ti, ANSWERED | wrong)
+    assert len(sandbox.messages) == 2
+
+
+@pytest.mark.usefixtures("templates")
+def test_the_outcome_of_a_rejection_is_told_before_the_task_ends(sandbox, asked, ti):
+    options = {"to": [ADA, BOB], "notify_outcome": True, "ledger_path": ti.ledger, "fail_on_reject": True}
+    ask(task(**options), ti)
+    with pytest.raises(Exception, match="Reject") as caught:
+        resume(task(**options), ti, ANSWERED | {"chosen_options": ["Reject"]})
+    assert type(caught.value).__name__ == "HITLRejectException"
+    assert len(sandbox.messages) == 4
+
+
+@pytest.mark.usefixtures("templates", "whatsapp_events")
+def test_reply_buttons_need_no_address_of_airflow_and_show_on_its_page_who_pressed(sandbox, asked, ti):
+    from airflow.sdk import Param
+
+    options = {
+        "to": [ADA, BOB],
+        "buttons": "reply",
+        "base_url": "http://localhost:8080",
+        "notify_outcome": True,
+    }
+    options |= {"ledger_path": ti.ledger, "params": {"limit": Param(5, type="integer")}}
+    ask(task(**options), ti)
+    assert told(sandbox) == [(ADA[1:], "airflow_approval_reply"), (BOB[1:], "airflow_approval_reply")]
+    assert set(asked.requests[0]["params"]) == {"limit", "answered_by"}
+
+    given = {"params_input": {"limit": 5, "answered_by": "+15•••0002 by WhatsApp"}}
+    assert resume(task(**options), ti, ANSWERED | given)["params_input"] == given["params_input"]
+    note = sandbox.messages[-1]["payload"]["template"]["components"][0]["parameters"]
+    assert {value["parameter_name"]: value["text"] for value in note}[
+        "by"
+    ] == "ada for +15•••0002 by WhatsApp"
+
+
+@pytest.mark.usefixtures("templates", "whatsapp_events")
+@pytest.mark.parametrize("value", ["", None], ids=["empty", "emptied"])
+def test_who_answers_on_the_page_leaves_the_presser_empty(asked, ti, value):
+    options = {"buttons": "reply", "ledger_path": ti.ledger}
+    ask(task(**options), ti)
+    given = {"params_input": {"answered_by": value}}
+    assert resume(task(**options), ti, ANSWERED | given)["chosen_options"] == ["Approve"]
+
+
+@pytest.mark.usefixtures("templates")
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({}, "a reply needs receipts"),
+        (
+            {"template_name": "airflow_approval", "events": True},
+            "buttons\\[0\\] is a url button, not quick_reply",
+        ),
+        ({"buttons": "both"}, "buttons"),
+    ],
+    ids=["no receipts", "a template with links", "another word"],
+)
+def test_reply_buttons_that_nobody_could_read_are_refused(
+    sandbox, asked, ti, request, monkeypatch, options, problem
+):
+    options = {"buttons": "reply"} | options
+    if options.pop("events", False):
+        request.getfixturevalue("whatsapp_events")
+    with pytest.raises((AirflowFailException, WhatsAppError), match=problem):
+        task(**options).execute({"ti": ti, "task_instance": ti})
+    assert sandbox.messages == []
+
+
+@pytest.mark.usefixtures("templates")
+def test_a_store_that_is_away_sends_no_button_that_is_dead(sandbox, asked, ti, monkeypatch):
+    away = json.dumps({"conn_type": "postgres", "host": "127.0.0.1", "port": 9, "schema": "events"})
+    monkeypatch.setenv("AIRFLOW_CONN_AWAY", away)
+    monkeypatch.setenv("AIRFLOW__WHATSAPP__EVENTS_CONN_ID", "away")
+    with pytest.raises(WhatsAppError) as caught:
+        task(buttons="reply").execute({"ti": ti, "task_instance": ti})
+    assert not caught.value.permanent, "a retry may cure it"
+    assert sandbox.messages == []
+
+
+@pytest.mark.usefixtures("templates")
+def test_reminders_have_buttons_of_their_own_for_the_same_wait(sandbox, asked, ti, whatsapp_events):
+    options = {"buttons": "reply", "remind_after": 600, "escalate_to": EVE, "ledger_path": ti.ledger}
+    options |= {"response_timeout": timedelta(hours=1)}
+    ask(task(**options), ti)
+    with pytest.raises(Parked):
+        resume(task(**options), ti, TIME_OVER, seconds=600)
+    first, second = whatsapp_events._rows("requests", "asked_at")
+    assert first["ti_id"] == second["ti_id"] == ti.id
+    assert first["send_hash"] != second["send_hash"]
+    assert first["request_hash"] != second["request_hash"]
+    left = second["expires_at"] - second["asked_at"]
+    assert timedelta(minutes=45) < left <= timedelta(minutes=50), "the reminder does not lengthen the wait"
+    assert len({str(ends_of(message)) for message in sandbox.messages}) == 2
+
+
+def ends_of(message):
+    """Return what stands behind the buttons of a message."""
+    components = message["payload"]["template"]["components"]
+    return [part["parameters"][0]["payload"] for part in components if part["type"] == "button"]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"options": [f"Option {number}" for number in range(11)]}, "11 are given, and a list holds 10"),
+        ({"options": ["x" * 25]}, "no text of 1 to 24 characters"),
+        ({"options": ["Yes", " "]}, "no text of 1 to 24 characters"),
+        ({"options": ["Yes", 7]}, "no text of 1 to 24 characters"),
+        ({"options": ["Yes", "Yes"]}, "two are the same"),
+        ({"options": []}, "empty"),
+        ({"multiple": True}, "takes one option"),
+        ({"wait_for": "read"}, "wait_for"),
+    ],
+    ids=["eleven", "too long", "blank", "a number", "twice", "none", "several", "no argument"],
+)
+def test_what_no_list_can_hold_is_refused_with_the_limit(options, problem):
+    with pytest.raises(ValueError, match=problem):
+        choice(**options)
+
+
+@pytest.mark.usefixtures("whatsapp_events")
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"descriptions": {"Stop": "x" * 73}}, "72"),
+        ({"descriptions": {"Wait": "A while"}}, "'Wait', which is none of the options"),
+        ({"button_text": "x" * 21}, "20"),
+        ({"subject": "x" * 4097}, "4096"),
+    ],
+    ids=["description", "of nothing", "button", "subject"],
+)
+def test_texts_that_no_list_can_hold_are_refused_before_anything_is_sent(
+    sandbox, asked, ti, options, problem
+):
+    with pytest.raises(AirflowFailException, match=problem):
+        choice(**options).execute({"ti": ti, "task_instance": ti})
+    assert sandbox.messages == []
+
+
+def test_a_list_that_found_the_window_closed_for_everybody_is_an_error(
+    sandbox, asked, ti, whatsapp_events, capsys
+):
+    options = {"to": [ADA, BOB], "ledger_path": ti.ledger}
+    ask(choice(**options), ti)
+    assert asked.waits == [(60, None)]
+    whatsapp_events.deliver(60)
+    with pytest.raises(
+        AirflowFailException, match=r"2 failed\); it reaches only those who have written within 24"
+    ):
+        resume(choice(**options), ti, TIME_OVER, seconds=60)
+    with pytest.raises(Parked):
+        resume(choice(**options, on_unsent="wait"), ti, TIME_OVER)
+    assert "waiting for an answer in Airflow" in capsys.readouterr().out
+    assert asked.waits[-1] == (None, None), "it is looked at once"
+
+
+@pytest.mark.parametrize("who", [ADA, BOB])
+def test_a_list_that_one_person_gets_is_waited_for(sandbox, asked, ti, whatsapp_events, who):
+    sandbox.reply(who, "Hello")
+    options = {"to": [ADA, BOB], "ledger_path": ti.ledger}
+    ask(choice(**options), ti)
+    whatsapp_events.deliver(60)
+    with pytest.raises(Parked):
+        resume(choice(**options), ti, TIME_OVER, seconds=60)
+
+
+def test_a_failure_of_one_says_nothing_while_the_other_has_no_receipt(sandbox, asked, ti, whatsapp_events):
+    from sqlalchemy import delete
+
+    from airflow_provider_whatsapp.events.engine import open_engine
+    from airflow_provider_whatsapp.events.tables import statuses
+
+    options = {"to": [ADA, BOB], "ledger_path": ti.ledger}
+    ask(choice(**options), ti)
+    whatsapp_events.deliver(60)
+    engine = open_engine(whatsapp_events.database)
+    with engine.begin() as connection:
+        connection.execute(delete(statuses).where(statuses.c.recipient == BOB[1:]))
+    engine.dispose()
+    with pytest.raises(Parked):
+        resume(choice(**options), ti, TIME_OVER, seconds=60)
