@@ -184,7 +184,7 @@ class Turns:
                 left = self.patience.left()
                 turn = self._ask(to, patient=left > 0)
                 if turn.wait:
-                    pause = min(pause, turn.wait, max(left, 0.01))
+                    pause = min(pause, turn.wait, left)
                     continue
                 waiting.remove(to)
                 yield turn if turn.handed_over else self._with_missed(turn)

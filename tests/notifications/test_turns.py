@@ -391,3 +391,32 @@ def test_the_gap_after_an_answer(free_at, then):
 
     assert done is True
     assert person.free_at == then
+
+
+class Away:
+    """A memory that cannot be reached."""
+
+    def change(self, *_, **__):
+        return None
+
+
+def test_where_the_memory_is_away_nobody_waits_and_what_the_other_remembers_is_told(tmp_path):
+    turns_in(tmp_path, name="crm.sync").leave(TO)
+    own = Turns(Away(), "1", caller(), Patience(time.monotonic() + 60), behind=Memory(Files(tmp_path)))
+    alone = Turns(Away(), "1", caller(), Patience(time.monotonic() + 60))
+
+    (turn,), (other,) = own.of([TO]), alone.of([TO])
+    assert (turn.wait, [entry.names for entry in turn.missed]) == (0.0, [("crm.sync",)])
+    assert other == Turn(TO)
+    assert not alone.leave(TO)
+
+
+@pytest.mark.parametrize(("left", "waits"), [(0.0, 0.0), (0.5, 0.5), (60.0, GAP)])
+def test_nobody_waits_for_longer_than_there_is_time(tmp_path, monkeypatch, left, waits):
+    monkeypatch.setattr("airflow_provider_whatsapp.notifications.turns.time.time", lambda: AT)
+    first, second = turns_in(tmp_path), turns_in(tmp_path)
+    (turn,) = first.of([TO])
+    first.answered(turn)
+    second.patience = SimpleNamespace(left=lambda: left, lasts=lambda: 30.0)
+
+    assert next(second.of([TO])).wait == waits
