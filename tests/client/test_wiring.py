@@ -19,13 +19,20 @@ import threading
 import time
 
 import pytest
+from requests.exceptions import InvalidSchema
 
+from airflow_provider_whatsapp.client import transport as transport_module
 from airflow_provider_whatsapp.client import wire
+from airflow_provider_whatsapp.client.bounds import AnswerError, LargeAnswerError
 from airflow_provider_whatsapp.client.config import ClientConfig
 from airflow_provider_whatsapp.client.errors import (
+    AnswerTooLargeError,
+    ConfigurationError,
     NotSentError,
     OutcomeUnknownError,
+    PayloadError,
     RateLimitError,
+    ServerError,
     WhatsAppError,
 )
 from airflow_provider_whatsapp.client.pace_board import Board, SharedBoard, open_board
@@ -544,4 +551,190 @@ def chained(outer, *, reason=None, cause=None, context=None, suppressed=False):
     ids=range(12),
 )
 def test_what_the_network_said_is_at_the_bottom_of_what_the_library_raises(error, words):
+    assert _reason(error) == words
+
+
+class TestFailures:
+    """What is said of a request that got no answer, and what it means."""
+
+    @pytest.fixture
+    def failure(self):
+        """Return what a transport makes of an error, before or after the first byte has left."""
+
+        def make(error, *, left, doubt=None, host="https://proxy.example"):
+            wire.start_record(Pacer(0).acquire(), patience=1.0)
+            wire._record.began = left
+            with contextlib.closing(Transport(ClientConfig(api_key="key-of-ours", host=host))) as transport:
+                found = transport._failure(
+                    error, Call(method="POST", url="https://x", json={"a": "b"}, doubt=doubt)
+                )
+            wire.end_record()
+            return found
+
+        return make
+
+    LOST = (
+        (OSError("reset"), None, ServerError, "no answer from the gateway: OSError: reset"),
+        (
+            OSError("reset"),
+            "look",
+            OutcomeUnknownError,
+            "the request left but its answer was lost: OSError: reset",
+        ),
+        (AnswerError("odd"), None, ServerError, "the gateway's answer cannot be used: odd"),
+        (
+            AnswerError("odd"),
+            "look",
+            OutcomeUnknownError,
+            "the request left but its answer cannot be used: odd",
+        ),
+        (LargeAnswerError("big"), None, AnswerTooLargeError, "the gateway's answer cannot be used: big"),
+        (
+            LargeAnswerError("big"),
+            "look",
+            OutcomeUnknownError,
+            "the request left but its answer cannot be used: big",
+        ),
+        (ValueError("odd"), None, ServerError, "no answer from the gateway: ValueError: odd"),
+    )
+
+    @pytest.mark.parametrize(("error", "doubt", "kind", "said"), LOST, ids=range(len(LOST)))
+    def test_after_the_first_byte(self, failure, error, doubt, kind, said):
+        found = failure(error, left=True, doubt=doubt)
+
+        assert type(found) is kind
+        assert found.message == said
+        assert found.advice == (
+            doubt or ("Ask for less." if kind is AnswerTooLargeError else "Try again later.")
+        )
+
+    NEVER_LEFT = (
+        (OSError("refused"), NotSentError, "no connection to the gateway: OSError: refused"),
+        (
+            OSError("no CA certificate there"),
+            ConfigurationError,
+            "the CA bundle of the connection's verify does not",
+        ),
+        (KeyError("CA certificate"), NotSentError, "no connection to the gateway: KeyError: CA certificate"),
+        (ValueError("user:secret@host"), ConfigurationError, "the request could not be made: ValueError"),
+        (
+            InvalidSchema("no adapter"),
+            ConfigurationError,
+            "the request could not be made: InvalidSchema: no adapter",
+        ),
+    )
+
+    @pytest.mark.parametrize("doubt", [None, "look"])
+    @pytest.mark.parametrize(("error", "kind", "said"), NEVER_LEFT, ids=range(len(NEVER_LEFT)))
+    def test_before_the_first_byte(self, failure, error, kind, said, doubt):
+        found = failure(error, left=False, doubt=doubt)
+
+        assert type(found) is kind
+        assert found.message.startswith(said)
+        assert "secret" not in str(found)
+        assert found.sent == "no"
+
+    def test_neither_the_key_nor_the_message_is_repeated(self, failure):
+        found = failure(OSError("key-of-ours"), left=True)
+
+        assert "key-of-ours" not in str(found)
+
+    @pytest.mark.parametrize(
+        ("host", "words"),
+        [("https://proxy.example", "that the server is running"), (None, "Maton's older hosts")],
+    )
+    def test_what_to_do_depends_on_whose_host_it_is(self, failure, host, words):
+        assert words in failure(OSError("refused"), left=False, host=host).advice
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_wait_is_ended_by_whoever_wants_no_more_of_it(monkeypatch, stopped):
+    slept, stop = [], threading.Event()
+    monkeypatch.setattr("airflow_provider_whatsapp.client.transport.time.sleep", slept.append)
+    if stopped:
+        stop.set()
+
+    assert transport_module._paused(0.001, stop) is stopped
+    assert slept == []
+    assert transport_module._paused(7.0, None) is False
+    assert slept == [7.0]
+
+
+QUERIES = {
+    "nothing": ({}, ""),
+    "none": ({"a": None}, ""),
+    "texts and numbers": ({"a": "x y", "b": 7, "c": None}, "?a=x%20y&b=7"),
+    "JSON": (
+        {"a": ["x", 1], "b": {"c": True}, "d": False},
+        "?a=%5B%22x%22%2C1%5D&b=%7B%22c%22%3Atrue%7D&d=false",
+    ),
+    "a tuple": ({"a": (1, 2)}, "?a=%5B1%2C2%5D"),
+}
+
+
+@pytest.mark.parametrize(("given", "query"), QUERIES.values(), ids=list(QUERIES))
+def test_a_query_as_graph_reads_it(given, query):
+    assert transport_module.encode_query(given) == query
+
+
+@pytest.mark.parametrize(
+    "given",
+    [float("nan"), [float("inf")], {"a": object()}, "\ud800"],
+    ids=["nan", "infinity", "object", "half"],
+)
+def test_what_json_cannot_hold_is_no_body(given):
+    with pytest.raises(PayloadError) as caught:
+        transport_module.encode_json({"x": given}, field="text.body")
+    assert caught.value.field == "text.body"
+
+
+def test_a_body_that_holds_itself_is_none():
+    body = []
+    body.append(body)
+    with pytest.raises(PayloadError, match="cannot be written as JSON"):
+        transport_module.encode_json(body)
+
+
+def test_a_body_is_as_short_as_json_can_be():
+    assert transport_module.encode_json({"a": ["Grüße", 1]}) == '{"a":["Grüße",1]}'.encode()
+
+
+class ReasonedError(OSError):
+    """An error of a library that names its reason."""
+
+    def __init__(self, words, reason=None):
+        super().__init__(words)
+        self.reason = reason
+
+
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+def hidden(error, context):
+    error.__context__, error.__suppress_context__ = context, True
+    return error
+
+
+def within(error, context):
+    error.__context__ = context
+    return error
+
+
+REASONS = {
+    "itself": (OSError("reset"), "OSError: reset"),
+    "its reason": (ReasonedError("outer", TimeoutError("inner")), "TimeoutError: inner"),
+    "a reason that is a text": (ReasonedError("outer", "inner"), "ReasonedError: outer"),
+    "its cause": (caused(OSError("outer"), KeyError("inner")), "KeyError: inner"),
+    "its context": (within(OSError("outer"), KeyError("inner")), "KeyError: inner"),
+    "a context that is hidden": (hidden(OSError("outer"), KeyError("inner")), "OSError: outer"),
+    "without words": (OSError(), "OSError"),
+    "an object's address": (OSError("<x object at 0x1>"), "OSError"),
+    "the last of its words": (OSError(111, "refused"), "ConnectionRefusedError: refused"),
+}
+
+
+@pytest.mark.parametrize(("error", "words"), REASONS.values(), ids=list(REASONS))
+def test_what_the_network_said_in_a_few_words(error, words):
     assert _reason(error) == words

@@ -294,3 +294,168 @@ def test_each_button_takes_what_it_is_made_for(given, problem):
         with pytest.raises(PayloadError) as caught:
             found.check({"components": components})
         assert str(caught.value).startswith(f"template: {problem}. The body")
+
+
+BASE = "https://airflow.example/af"
+LEADS = {
+    "below it": ("https://airflow.example/af/{{1}}", None),
+    "with the usual port": ("https://airflow.example:443/af/{{1}}", None),
+    "in capitals": ("HTTPS://Airflow.Example/af/{{1}}", None),
+    "with spaces around the name": ("https://airflow.example/af/{{ 1 }}", None),
+    "without a variable": ("https://elsewhere.example/", None),
+    "nothing": (None, None),
+    "to another host": ("https://elsewhere.example/af/{{1}}", "https://elsewhere.example/af/"),
+    "to another path": ("https://airflow.example/{{1}}", "https://airflow.example/"),
+    "by another port": ("https://airflow.example:8443/af/{{1}}", "https://airflow.example:8443/af/"),
+    "by another scheme": ("http://airflow.example/af/{{1}}", "http://airflow.example/af/"),
+}
+
+
+@pytest.mark.parametrize(("url", "start"), LEADS.values(), ids=list(LEADS))
+def test_a_button_leads_to_this_airflow(url, start):
+    buttons = [{"type": "QUICK_REPLY"}, {"type": "URL", "url": url}]
+    found = Approved({"components": [{"type": "BUTTONS", "buttons": buttons}]}, "order", "en_US")
+    if start is None:
+        found.check_base_url(BASE)
+    else:
+        with pytest.raises(PayloadError) as caught:
+            found.check_base_url(BASE)
+        assert caught.value.message == (
+            f"base_url: button 1 of order (en_US) leads to {start}, and Airflow is at {BASE}/."
+        )
+        assert caught.value.field == "base_url"
+
+
+def test_a_port_that_is_usual_for_its_scheme_is_none():
+    http = Approved(
+        {"components": [{"type": "BUTTONS", "buttons": [{"url": "http://a.example:80/{{1}}"}]}]}, "o", "en"
+    )
+    http.check_base_url("http://a.example")
+    for template in (None, {}, {"components": [{"type": "BUTTONS"}]}):
+        Approved(template, "o", "en").check_base_url(BASE)
+
+
+HEADERS = {
+    "none, and none given": (None, [], None),
+    "none, and one given": (None, [{"type": "image"}], "header is given, the template has none"),
+    "an image": ({"format": "IMAGE"}, [{"type": "image"}], None),
+    "an image, not given": ({"format": "image"}, [], "header must be of kind image, not nothing"),
+    "another file": ({"format": "VIDEO"}, [{"type": "image"}], "header must be of kind video, not image"),
+    "two": ({"format": "VIDEO"}, [{"type": "video"}] * 2, "header must be of kind video, not video, video"),
+    "a place": ({"format": "LOCATION"}, [{"type": "location"}], None),
+    "a new kind": ({"format": "GIF"}, [{"type": "gif"}], None),
+    "text": ({"text": "Order {{1}}"}, [{"type": "text", "text": "7"}], None),
+    "text that takes none": ({"format": "TEXT", "text": "Order"}, [], None),
+    "an image for text": ({"format": "TEXT"}, [{"type": "image"}], "header must be of kind text, not image"),
+    "no value for text": ({"text": "Order {{1}}"}, [], "header needs 1 values, not 0"),
+    "as long as may be": ({"text": "{{1}}"}, [{"type": "text", "text": "x" * 60}], None),
+    "longer": (
+        {"text": "{{1}}"},
+        [{"type": "text", "text": "x" * 61}],
+        "header has 61 characters filled (limit: 60)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("header", "values", "problem"), HEADERS.values(), ids=list(HEADERS))
+def test_each_header_takes_what_it_is_made_for(header, values, problem):
+    components = [] if header is None else [{"type": "HEADER", **header}]
+    found = Approved({"components": components}, "order", "en_US")
+    payload = {"components": [{"type": "header", "parameters": values}]}
+    found.check(payload, header=False)
+    if problem is None:
+        found.check(payload)
+    else:
+        with pytest.raises(PayloadError) as caught:
+            found.check(payload)
+        assert str(caught.value).startswith(f"template: {problem}. The body as far as it goes: ''")
+    if problem and "characters" in problem:
+        found.check(payload, lengths=False)
+
+
+@pytest.mark.parametrize(("length", "fits"), [(1_024, True), (1_025, False)])
+def test_a_body_is_as_long_as_whatsapp_takes_it(length, fits):
+    found = Approved({"components": [{"type": "BODY", "text": "{{1}}"}]}, "order", "en_US")
+    payload = {"components": [{"type": "body", "parameters": [{"text": "x" * length}]}]}
+    found.check(payload, lengths=False)
+    if fits:
+        found.check(payload)
+    else:
+        with pytest.raises(PayloadError, match=r"body has 1025 characters filled \(limit: 1024\)"):
+            found.check(payload)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"text": None}, {"text": "{{1}}", "with": {"type": "CAROUSEL"}}], ids=str
+)
+def test_a_body_that_is_not_known_or_lies_in_cards_is_not_looked_at(body):
+    more = [body["with"]] if "with" in body else []
+    Approved({"components": [{"type": "BODY", **body}, *more]}, "order", "en_US").check({})
+
+
+@pytest.mark.parametrize(("show", "shown"), [(True, "Dear Ann, {{2}}"), (False, "Dear •••, {{2}}")])
+def test_an_error_shows_the_values_where_that_is_wanted(show, shown):
+    template = {"components": [{"type": "BODY", "text": "Dear {{1}}, {{2}}"}]}
+    found = Approved(template, "order", "en_US", show_values=show)
+    with pytest.raises(PayloadError) as caught:
+        found.check(
+            {"template": {"components": [{"type": "BODY", "parameters": [{"type": "text", "text": "Ann"}]}]}}
+        )
+
+    assert f"body needs 2 values, not 1. The body as far as it goes: {shown!r}" in str(caught.value)
+    assert "template order (en_US)" in caught.value.advice
+
+
+def test_what_graph_s_other_values_look_like():
+    template = {"components": [{"type": "BODY", "text": "{{1}} {{2}} {{3}} {{name}}"}]}
+    values = [
+        {"type": "currency", "currency": {"fallback_value": "$7"}},
+        {"type": "date_time", "date_time": None},
+        {"type": "date_time", "date_time": {}},
+        {"text": "Ann", "parameter_name": "name"},
+    ]
+    found = Approved(template, "order", "en_US").render(
+        {"components": [{"type": "body", "parameters": values}]}
+    )
+
+    assert found == {"body": "$7   Ann"}
+
+
+HEADER_FORMS = {
+    "the account has none": (None, "report.pdf", "report.pdf"),
+    "none": ([], "report.pdf", {"type": "text", "text": "report.pdf"}),
+    "text": ([{"type": "HEADER", "format": "text"}], "report.pdf", {"type": "text", "text": "report.pdf"}),
+    "a file": ([{"type": "HEADER", "format": "DOCUMENT"}], "report.pdf", "report.pdf"),
+    "a place": ([{"type": "HEADER", "format": "LOCATION"}], {"latitude": 1}, {"latitude": 1}),
+    "nothing given": ([], None, None),
+    "media": ([], {"media": "report.pdf"}, "header must be of kind none, not media"),
+    "bytes": ([{"type": "HEADER"}], b"%PDF", "header must be of kind text, not media"),
+}
+
+
+@pytest.mark.parametrize(("components", "header", "taken"), HEADER_FORMS.values(), ids=list(HEADER_FORMS))
+def test_a_header_as_the_template_takes_it(components, header, taken):
+    found = Approved(None if components is None else {"components": components}, "order", "en_US")
+    if isinstance(taken, str) and taken.startswith("header must"):
+        with pytest.raises(PayloadError, match=taken):
+            found.as_header(header)
+    else:
+        assert found.as_header(header) == taken
+
+
+REFUSALS = {
+    "PAUSED": ("low quality", None, ""),
+    "REJECTED": ("answers Meta's reason", "SCAM", " (SCAM)"),
+    "DISABLED": ("disabled it for good", "NONE", ""),
+    "SOMETHING_NEW": ("WhatsApp Manager", None, ""),
+}
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_why_a_template_cannot_be_sent(status):
+    advice, reason, because = REFUSALS[status]
+    with pytest.raises(PayloadError) as caught:
+        Approved({"status": status.lower(), "rejected_reason": reason}, "order", "en_US").check_usable()
+
+    assert caught.value.message == f"template_name: order (en_US) is {status}{because}."
+    assert advice in caught.value.advice

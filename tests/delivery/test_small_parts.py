@@ -29,7 +29,7 @@ from airflow_provider_whatsapp.delivery import rows, seen, windows
 from airflow_provider_whatsapp.delivery.arrivals import STEPS, Arrival, arrivals_in_history
 from airflow_provider_whatsapp.delivery.causes import scope
 from airflow_provider_whatsapp.delivery.claims import threads_for
-from airflow_provider_whatsapp.delivery.cost import Estimate, estimate, plain
+from airflow_provider_whatsapp.delivery.cost import Estimate, Share, estimate, plain
 from airflow_provider_whatsapp.delivery.fill import columns, fill, literal_prefix
 from airflow_provider_whatsapp.delivery.places import Places
 from airflow_provider_whatsapp.delivery.preview import preview
@@ -463,3 +463,25 @@ def test_how_far_a_message_has_got(status, reached):
 )
 def test_what_a_results_file_can_hold(value, sound):
     assert rows._is_sound(value) is sound
+
+
+def test_an_estimate_as_json_has_the_dearest_country_first_and_exact_texts():
+    found = Estimate(
+        "USD",
+        "UTILITY",
+        {"US": Share(10, "North America", Decimal("0.0040")), "DE": Share(2, "Germany", Decimal("0.0550"))},
+        {"XX": 3},
+    )
+
+    assert list(found.to_dict()["countries"]) == ["DE", "US"]
+    assert found.to_dict() == {
+        "currency": "USD",
+        "category": "UTILITY",
+        "total": "0.15",
+        "countries": {
+            "DE": {"messages": 2, "market": "Germany", "rate": "0.055", "cost": "0.11"},
+            "US": {"messages": 10, "market": "North America", "rate": "0.004", "cost": "0.04"},
+        },
+        "missing": {"XX": 3},
+    }
+    assert Estimate("USD", "UTILITY").to_dict()["total"] == "0"
