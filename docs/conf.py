@@ -8,15 +8,19 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent / "_ext")]
 
+import reference_tables  # noqa: E402
+
 from airflow_provider_whatsapp import __version__  # noqa: E402
+from airflow_provider_whatsapp.client import error_codes  # noqa: E402
 
 project = "airflow-provider-whatsapp"
 author = "airflow-provider-whatsapp maintainers"
 project_copyright = author
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "whatsapp_reference"]
-exclude_patterns = ["_ext", "_static", "_generated"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "whatsapp_reference", "site_search"]
+exclude_patterns = ["_ext", "_static", "_templates", "_extra", "_generated"]
+templates_path = ["_templates"]
 needs_sphinx = "8.1"
 
 myst_enable_extensions = ["colon_fence", "html_image"]
@@ -53,6 +57,7 @@ html_use_index = False
 html_theme = "furo"
 html_title = "airflow-provider-whatsapp"
 html_static_path = ["_static"]
+html_extra_path = ["_extra"]
 html_css_files = ["extra.css"]
 html_copy_source = False
 html_show_sourcelink = False
@@ -62,3 +67,24 @@ html_theme_options = {
 }
 pygments_style = "friendly"
 pygments_dark_style = "github-dark"
+
+# What people type, and the page that has to come first: the build warns where another one does. Pages name what else
+# they are looked for by in `keywords`, at their top.
+search_leads_to = {
+    "alerts": "how-to/alerts.html",
+    "how do I test": "how-to/testing-your-dags.html",
+    "rate limit": "how-to/rate-limits.html",
+    "go live": "how-to/going-live.html",
+    "opt out": "how-to/replies.html",
+    "template not approved": "how-to/templates-as-code.html",
+    "not delivered": "how-to/waiting-for-delivery.html",
+    "receipts": "how-to/receipts.html",
+    "approval": "how-to/approvals.html",
+    **{name: f"reference/errors.html#{name}" for name in reference_tables.error_classes()},
+    **{
+        anchor: f"reference/errors.html#{anchor}"
+        for row in (*error_codes.TABLE, *(info for _, _, info in error_codes.RANGES))
+        if (anchor := error_codes.anchor_of(row.code, row.subcode))
+    },
+}
+search_comes_last = ["changelog", "benchmarks", "mutation-testing"]

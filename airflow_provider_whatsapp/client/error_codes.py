@@ -381,6 +381,20 @@ def look_up(
     return asked
 
 
+def anchor_of(code: int | None, subcode: int | None = None) -> str | None:
+    """
+    Return the anchor of an error's row in the documentation's page of errors; None for one that it does not have.
+
+    :param code: Graph's ``error.code``.
+    :param subcode: Graph's ``error.error_subcode``; problems with a template's definition have anchors of their own.
+    """
+    for problem in (subcode, code):
+        if problem in _BY_PROBLEM:
+            return str(problem)
+    found = _documented(code, subcode)
+    return None if found is None else str(found.code)
+
+
 def _documented(code: int | None, subcode: int | None) -> CodeInfo | None:
     exact = _BY_CODE.get((code, subcode))
     if exact is not None:

@@ -29,9 +29,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, Self
 
+from airflow_provider_whatsapp import DOCUMENTATION_URL
 from airflow_provider_whatsapp.client.masking import printable
 
 Sent = Literal["no", "unknown"]
+
+ERRORS_PAGE = f"{DOCUMENTATION_URL}/e.html"
+"""Leads to the page of errors, wherever later versions keep it; what follows ``#`` is a code or a class."""
 
 
 class WhatsAppError(Exception):
@@ -99,9 +103,18 @@ class WhatsAppError(Exception):
         text = f"{self.message} [{', '.join(facts)}]" if facts else self.message
         if self.details and self.details not in self.message:
             text = f"{text} {self.details.rstrip('.')}."
-        if not self.advice:
-            return text
-        return f"{text} {self.advice}" if text.endswith((".", "!", "?", "]")) else f"{text}. {self.advice}"
+        if self.advice:
+            text = f"{_sentence(text)} {self.advice}"
+        # An error that quotes another one ends with the other's link.
+        return text if ERRORS_PAGE in text else f"{_sentence(text)} See {self.link}"
+
+    @property
+    def link(self) -> str:
+        """The address of what the documentation says about this error: its code's row, else its class's."""
+        from airflow_provider_whatsapp.client.error_codes import anchor_of
+
+        own = (item.__name__ for item in type(self).__mro__ if item.__module__ == __name__)
+        return f"{ERRORS_PAGE}#{anchor_of(self.code, self.subcode) or next(own)}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only arguments do not survive Exception's own pickling (process pools, xdist).
@@ -123,6 +136,10 @@ class WhatsAppError(Exception):
             "permanent": self.permanent,
         }
         return {key: value for key, value in facts.items() if value is not None}
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "]")) else f"{text}."
 
 
 def _printable(text: str | None) -> str | None:

@@ -11,7 +11,7 @@ from sqlalchemy import Boolean, Integer
 
 from airflow_provider_whatsapp import cli
 from airflow_provider_whatsapp import get_provider_info as info
-from airflow_provider_whatsapp.client import error_codes
+from airflow_provider_whatsapp.client import error_codes, errors
 from airflow_provider_whatsapp.events import tables as event_tables
 from airflow_provider_whatsapp.sandbox.__main__ import parser as sandbox_parser
 
@@ -21,10 +21,35 @@ if TYPE_CHECKING:
 
 RETRY = {
     error_codes.Retry.NO: "no",
-    error_codes.Retry.AUTH: "no, until the log-in is mended",
+    error_codes.Retry.AUTH: "no, until you log in again",
     error_codes.Retry.WAIT: "after a wait",
     error_codes.Retry.AMBIGUOUS: "reads only; a send is unknown",
 }
+
+
+ADVICE = {
+    "WhatsAppError": "Read the message: it says what to set and where.",
+    "ConfigurationError": "Correct the field that the message names, in the connection or in the operator's arguments; "
+    "`doctor` checks all of them.",
+    "PayloadError": "Shorten or correct the field that the message names; nothing was sent.",
+    "NotSentError": "Check the network, the proxy and `host`; then run the task again.",
+    "OutcomeUnknownError": "Look whether the message arrived, then clear the task or leave it: "
+    "[why a send can be unknown](../explanation/unknown.md).",
+    "APIError": "Look the code up in the table above.",
+    "AuthenticationError": "Set a valid Maton key, or log in to WhatsApp again with `connect`.",
+    "PermissionDeniedError": "Log in again with `connect` and grant every permission; check `extra.waba_id`.",
+    "ConnectionMissingError": "Run `connect`, and put the connection's id into `extra.connection_id`.",
+    "NotFoundError": "Check `extra.phone_number_id` and `extra.waba_id`; they look alike.",
+    "RateLimitError": "Lower `extra.rate_limit`, or share the rate: [rate limits](../how-to/rate-limits.md).",
+    "InvalidRequestError": "Correct the parameter that the details name.",
+    "TemplateError": "Compare the task's values with the template, and its status: "
+    "[templates as code](../how-to/templates-as-code.md).",
+    "RecipientError": "Check the number with its owner, or send an approved template.",
+    "AccountError": "Settle it in WhatsApp Manager; `doctor` shows what Meta says of number and account.",
+    "ServerError": "Run it again later; metastatus.com shows disturbances.",
+    "AnswerTooLargeError": "Ask for less: fewer fields, or a shorter time.",
+}
+"""What to do about each class of error."""
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -43,27 +68,55 @@ def error_table() -> str:
     merged: dict[tuple[Any, ...], list[error_codes.CodeInfo]] = {}
     for row in sorted(error_codes.TABLE, key=lambda row: row.subcode or 0):
         merged.setdefault((row.code, row.meaning, row.advice, row.error, row.retry), []).append(row)
-    rows = [(_codes(same), same[0]) for same in merged.values()]
-    rows += [(f"`{first}` to `{last}`", row) for first, last, row in error_codes.RANGES]
-    rows.sort(key=lambda named: named[1].code or 0)
-    return table(
-        ["code", "meaning", "what to do", "again?", "error"],
-        (
+    rows = [(same, _codes(same)) for same in merged.values()]
+    rows += [([row], f"`{first}` to `{last}`") for first, last, row in error_codes.RANGES]
+    rows.sort(key=lambda named: named[0][0].code or 0)
+    anchored: set[str | None] = set()
+    lines = []
+    for same, name in rows:
+        row = same[0]
+        anchors = dict.fromkeys(error_codes.anchor_of(each.code, each.subcode) for each in same)
+        lines.append(
             [
-                name,
+                "".join(f'<a id="{anchor}"></a>' for anchor in anchors if anchor not in anchored) + name,
                 row.meaning + (" *(may come later, with the status)*" if row.asynchronous else ""),
                 row.advice,
                 RETRY[row.retry],
                 f"`{row.error.__name__}`",
             ]
-            for name, row in rows
-        ),
-    )
+        )
+        anchored |= {*anchors}
+    return table(["code", "meaning", "what to do", "again?", "error"], lines)
 
 
 def _codes(rows: Sequence[error_codes.CodeInfo]) -> str:
     subcodes = ", ".join(f"`{row.subcode}`" for row in rows if row.subcode is not None)
     return f"`{rows[0].code}`" + (f" / {subcodes}" if subcodes else "")
+
+
+def error_class_table() -> str:
+    """Return the errors that the package raises, each with the anchor that its link leads to."""
+    lines = []
+    for name, error in error_classes().items():
+        meaning = " ".join((error.__doc__ or "").strip().split("\n\n")[0].split()).replace("``", "`")
+        again = (
+            "no"
+            if error.default_permanent
+            else "look first: it may have been sent"
+            if error.default_sent != "no"
+            else "yes"
+        )
+        lines.append([f'<a id="{name}"></a>`{name}`', meaning, ADVICE[name], again])
+    return table(["error", "meaning", "what to do", "again?"], lines)
+
+
+def error_classes() -> dict[str, type[errors.WhatsAppError]]:
+    """Return the client's error classes by their names."""
+    return {
+        name: item
+        for name, item in vars(errors).items()
+        if isinstance(item, type) and issubclass(item, errors.WhatsAppError)
+    }
 
 
 def connection_table() -> str:

@@ -24,6 +24,7 @@ class Generated(SphinxDirective):
         what, *words = self.arguments[0].split()
         made = {
             "errors": tables.error_table,
+            "error-classes": tables.error_class_table,
             "connection": tables.connection_table,
             "options": tables.options_table,
             "schema": lambda: tables.schema_table(words[0]),

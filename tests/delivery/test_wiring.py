@@ -465,7 +465,7 @@ def test_a_list_that_can_no_longer_be_read_stops_the_delivery():
     report = delivery_of(begun(Kept(), 3), send := Sends()).run(Broken(), Report())
 
     assert send.to == ["15550000000"]
-    assert str(report.stopped) == "the list is another one now"
+    assert report.stopped.message == "the list is another one now"
     assert report.reasons == {"stopped": 1}
 
 

@@ -80,6 +80,7 @@ def test_every_table_that_is_made_of_the_code_is_in_the_reference():
         (page, f"{{from-code}} {what}")
         for page, what in [
             ("errors.md", "errors"),
+            ("errors.md", "error-classes"),
             ("connection.md", "connection"),
             ("notifier.md", "options"),
             ("template-file.md", "schema template"),
@@ -111,7 +112,7 @@ def made(monkeypatch):
 def test_the_error_table_has_every_code_and_what_to_do(made):
     from airflow_provider_whatsapp.client.error_codes import RANGES, TABLE
 
-    lines = made.error_table().splitlines()[2:]
+    lines = [re.sub(r'<a id="\d+"></a>', "", line) for line in made.error_table().splitlines()[2:]]
 
     for row in TABLE:
         code = f"| `{row.code}`"
@@ -127,6 +128,53 @@ def test_the_error_table_has_every_code_and_what_to_do(made):
     assert all(
         any(line.startswith(f"| `{first}` to `{last}`") for line in lines) for first, last, _ in RANGES
     )
+
+
+def test_every_error_ends_with_a_link_to_its_row(made):
+    from airflow_provider_whatsapp.client import error_codes, errors
+
+    rows = list(error_codes.TABLE) + [row for _, _, row in error_codes.RANGES]
+    anchors = re.findall(r'<a id="(\w+)">', made.error_table() + made.error_class_table())
+    assert len(anchors) == len({*anchors})
+
+    raised = [row.error("it failed", code=row.code, subcode=row.subcode) for row in rows]
+    raised += [errors.APIError("it failed", code=code) for code in (139005, 2388999, 987654)]
+    raised += [
+        error("it failed") for error in made.error_classes().values() if error is not errors.PayloadError
+    ]
+    raised += [errors.PayloadError("is too long", field="text.body", advice="Shorten it")]
+    for error in raised:
+        text, _, link = str(error).rpartition(" See ")
+        address, _, anchor = link.partition("#")
+        assert address == errors.ERRORS_PAGE
+        assert anchor in anchors
+        assert text.endswith((".", "]"))
+
+    leads = {(error.code, error.subcode): error.link.partition("#")[2] for error in raised}
+    assert leads[100, 2388024] == "2388024"
+    assert leads[190, 463] == "190"
+    assert leads[139005, None] == "139000"
+    assert leads[987654, None] == "APIError"
+
+
+def test_an_error_that_quotes_another_has_one_link():
+    from airflow_provider_whatsapp.client import errors
+
+    inner = errors.RecipientError("no", code=131026)
+    outer = errors.OutcomeUnknownError(f"nothing came back ({inner})", advice="Look.")
+
+    assert str(outer).count(errors.ERRORS_PAGE) == 1
+    assert inner.link in str(outer)
+
+
+def test_the_public_address_is_declared_once():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert project["urls"]["Documentation"] == airflow_provider_whatsapp.DOCUMENTATION_URL
+    assert project["urls"]["Changelog"].startswith(project["urls"]["Documentation"])
+    assert project["urls"]["Issues"].startswith(project["urls"]["Source"])
 
 
 def test_the_connection_and_its_options_are_whole(made):

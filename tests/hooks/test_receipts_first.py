@@ -86,7 +86,8 @@ def test_with_a_store_a_closed_history_is_asked_once_and_the_message_counts_as_a
 
 
 def test_a_store_that_is_away_costs_one_line_until_it_is_back(caplog):
-    answers = [StoreError("the event store does not answer"), StoreError("x"), None, ValueError("s3cret")]
+    gone = StoreError("the event store does not answer")
+    answers = [gone, StoreError("x"), None, ValueError("s3cret")]
 
     def find(names):
         answer = answers.pop(0)
@@ -99,7 +100,7 @@ def test_a_store_that_is_away_costs_one_line_until_it_is_back(caplog):
 
     assert said == ["sent"] * 4
     assert caplog.messages == [
-        "WhatsApp: no receipt could be looked up: the event store does not answer",
+        f"WhatsApp: no receipt could be looked up: {gone}",
         "WhatsApp: no receipt could be looked up: ValueError",
     ]
 
