@@ -82,6 +82,57 @@ def test_five_hundred_failures_on_two_machines_that_share_no_lock(sandbox, tmp_p
     assert all(re.fullmatch(r"DAG orders, run r1: \d+ more failures?: load\[.*", each) for each in summaries)
 
 
+def notify_by_redis(folder, indexes):
+    """Let some of the tasks fail on a machine that shares nothing with others but Redis."""
+    from airflow_provider_whatsapp.notifications.memory import Files
+    from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+
+    tempfile.tempdir = str(folder)
+
+    class Notifier(WhatsAppNotifier):
+        def _store(self, context):
+            return Files(folder)
+
+    notifier = Notifier(to="+15550001111", text="{{ ti.task_id }} failed", roll_up=4, gap=0)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda index: notifier(failed(index)), indexes))
+
+
+@pytest.mark.once
+@pytest.mark.timeout(300)
+def test_a_storm_on_two_machines_that_share_a_redis_alone(sandbox, redis_process, tmp_path, monkeypatch):
+    """Each machine's own store would send a message of its own; by Redis there is one, and each failure is counted."""
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+    from airflow_provider_whatsapp.notifications.redis_memory import redis_memory
+
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", f"http://{tmp_path.name}.example")
+    sandbox.connect(pace_redis=redis_process.url)
+    context, count = multiprocessing.get_context("spawn"), 40
+    machines = [tmp_path / name for name in ("one", "two")]
+    processes = [
+        context.Process(target=notify_by_redis, args=(folder, range(part * count, (part + 1) * count)))
+        for part, folder in enumerate(machines)
+    ]
+    for folder, process in zip(machines, processes, strict=True):
+        folder.mkdir()
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+
+    first, *summaries = (message["payload"]["text"]["body"] for message in sandbox.messages)
+    assert first == "load failed"
+    assert len(summaries) == 1
+    shared = redis_memory(MatonWhatsAppHook().client.config)
+    records = [json.loads(text) for _, text in shared.items()]
+    (later,) = (record["held"] for record in records if record["key"] == "orders.load")
+    told = re.fullmatch(r"DAG orders, run r1: (\d+) more failures?: load\[.*", summaries[0])
+    assert told
+    assert 1 + int(told[1]) + later == 2 * count
+    assert not [path for folder in machines for path in folder.rglob("whatsapp_alert_*.json")]
+
+
 def test_the_summary_counts_every_failure(sandbox, tmp_path, monkeypatch):
     """Five hundred fail within five seconds: the summary goes when ten are over, and names what came meanwhile."""
     from airflow_provider_whatsapp.notifications.alert import Alert
