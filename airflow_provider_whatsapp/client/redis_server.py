@@ -267,6 +267,22 @@ def find_server(setting: str | None, by_id: Callable[[str], RedisServer]) -> Red
     return by_id(setting)
 
 
+def load_client() -> None:
+    """
+    Import redis-py.
+
+    :raises ConfigurationError: It is not installed.
+    """
+    try:
+        import redis.cluster
+        import redis.sentinel  # noqa: F401
+    except ImportError:
+        raise ConfigurationError(
+            "extra.pace_redis is set, and the Python package redis is not installed",
+            advice='Install the extra: pip install "airflow-provider-whatsapp[redis]".',
+        ) from None
+
+
 def connect(server: RedisServer) -> Any:
     """
     Return a client of redis-py, which connects at its first use.
@@ -274,16 +290,12 @@ def connect(server: RedisServer) -> Any:
     :param server: Where Redis is.
     :raises ConfigurationError: redis-py is not installed.
     """
-    try:
-        import redis.cluster
-        import redis.sentinel
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-    except ImportError:
-        raise ConfigurationError(
-            "extra.pace_redis is set, and the Python package redis is not installed",
-            advice='Install the extra: pip install "airflow-provider-whatsapp[redis]".',
-        ) from None
+    load_client()
+    import redis.cluster
+    import redis.sentinel
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
     times = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
     tls = _client_tls(server)
     login = {"username": server.username, "password": server.password}

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
+from airflow_provider_whatsapp.client.redis_server import load_client
 from airflow_provider_whatsapp.client.redis_slots import RedisAwayError
 from airflow_provider_whatsapp.client.redis_texts import RedisTexts
 from airflow_provider_whatsapp.notifications.alert_stores import (
@@ -48,7 +49,7 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-SECONDS = 2.5
+SECONDS = 3.0
 """Seconds that one use takes at most; then Redis counts as away."""
 LIST_SECONDS = 5.0
 """Seconds that a list of the records takes at most."""
@@ -99,7 +100,9 @@ class RedisMemory(RedisTexts):
         :param act: Uses them.
         :raises Exception: They cannot be used.
         """
-        found = in_daemon(lambda: act(self), SECONDS)
+        load_client()  # which takes seconds on a busy machine, and says nothing of Redis
+        until = time.monotonic() + SECONDS
+        found = in_daemon(lambda: act(_InTime(self, until)), SECONDS)
         if self._away:
             self._away = False
             logger.info("Redis at %s is back and keeps the throttle state of alerts", self.server.name)
@@ -145,6 +148,31 @@ class RedisMemory(RedisTexts):
             return text_of(both, label, before, **{MOVED: mark}), None
 
         return revise
+
+
+class _InTime:
+    """The records, for a use that others may have given up: it must not change them any more."""
+
+    def __init__(self, kept: RedisMemory, until: float) -> None:
+        self._kept = kept
+        self._until = until
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._in_time().get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        self._in_time().set(key, value)
+
+    def delete(self, key: str) -> None:
+        self._in_time().delete(key)
+
+    def swap(self, key: str, before: str | None, after: str) -> bool:
+        return self._in_time().swap(key, before, after)
+
+    def _in_time(self) -> RedisMemory:
+        if time.monotonic() >= self._until:
+            raise TimeoutError
+        return self._kept
 
 
 _memories: dict[tuple[RedisServer, str], RedisMemory] = {}

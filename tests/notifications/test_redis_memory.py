@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import sys
 import threading
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_whatsapp.client import redis_slots, redis_texts
+from airflow_provider_whatsapp.client import redis_server, redis_slots, redis_texts
 from airflow_provider_whatsapp.client.config import ClientConfig
 from airflow_provider_whatsapp.client.redis_server import RedisServer, parse_redis_url
 from airflow_provider_whatsapp.notifications import alert as alert_module
@@ -30,6 +31,15 @@ from tests.notifications.test_alert_steps import Scene, failure, success
 from tests.redis_server import RedisProcess, free_port, need_redis
 
 SECRET = "a-secret-key"
+
+
+@pytest.fixture(autouse=True)
+def any_speed(monkeypatch):
+    """Take nothing for an outage that is a busy machine."""
+    monkeypatch.setattr(redis_memory, "SECONDS", 60.0)
+    monkeypatch.setattr(redis_memory, "LIST_SECONDS", 60.0)
+    monkeypatch.setattr(memory, "LONGEST_SWAP", 60.0)
+    monkeypatch.setattr(redis_server, "TIMEOUT", 60.0)
 
 
 def server_of(process):
@@ -259,6 +269,36 @@ class TestAway:
             hanging = RedisMemory(RedisServer(nodes=(silent.getsockname(),)), "silent")
             assert asked(hanging).change("key", Record, one_more) == 0
         assert "TimeoutError" in caplog.text
+
+    def test_without_the_package_one_line_says_what_to_install(self, asked, monkeypatch, shared, caplog):
+        monkeypatch.setitem(sys.modules, "redis.cluster", None)
+        assert [asked().change("key", Record, one_more) for _ in range(2)] == [0, 1]
+        assert "airflow-provider-whatsapp[redis]" in caplog.text
+        assert len(caplog.records) == 1
+
+    def test_whoever_was_given_up_changes_nothing_any_more(self, shared, monkeypatch):
+        monkeypatch.setattr(redis_memory, "SECONDS", 0.05)
+        given_up, tries = threading.Event(), []
+
+        def act(kept):
+            given_up.wait(60)
+            for use in (
+                lambda: kept.swap("key", None, "x"),
+                lambda: kept.set("key", "x"),
+                lambda: kept.get("key"),
+            ):
+                with pytest.raises(TimeoutError):
+                    use()
+                tries.append(use)
+
+        with pytest.raises(TimeoutError):
+            shared.reach(act)
+        given_up.set()
+        for thread in threading.enumerate():
+            if thread.name == "whatsapp-alert-memory":
+                thread.join(60)
+        assert len(tries) == 3
+        assert shared.get("key") is None
 
     @pytest.mark.parametrize(
         ("options", "said"),

@@ -84,10 +84,14 @@ def test_five_hundred_failures_on_two_machines_that_share_no_lock(sandbox, tmp_p
 
 def notify_by_redis(folder, indexes):
     """Let some of the tasks fail on a machine that shares nothing with others but Redis."""
+    from airflow_provider_whatsapp.client import redis_server
+    from airflow_provider_whatsapp.notifications import memory, redis_memory
     from airflow_provider_whatsapp.notifications.memory import Files
     from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 
     tempfile.tempdir = str(folder)
+    # The counting is tested, whatever else keeps the machine busy.
+    redis_memory.SECONDS = redis_server.TIMEOUT = memory.LONGEST_SWAP = 60.0
 
     class Notifier(WhatsAppNotifier):
         def _store(self, context):
