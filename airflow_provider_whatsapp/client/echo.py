@@ -30,9 +30,18 @@ _FORM = frozenset(
             "policy",
             "index",
         ),
-        *("id", "message_id", "format", "currency"),
+        *("id", "message_id", "format", "currency", "parameter_name"),
     }
 )
+
+_GRAPH_S = frozenset(
+    {
+        *("error", "message", "type", "code", "error_subcode", "error_data", "details", "fbtrace_id"),
+        *("error_user_title", "error_user_msg", "is_transient", "messaging_product", "messages", "contacts"),
+        *("id", "success", "detail"),
+    }
+)
+"""Names of fields in a refusal: a message may say the same word, and the refusal has to be read nevertheless."""
 
 
 class Echo:
@@ -51,7 +60,7 @@ class Echo:
 
         :param found: What was answered; it belongs to the caller alone.
         """
-        return each_text(found, self.text) if self._texts else found
+        return each_text(found, self.text, kept=_GRAPH_S) if self._texts else found
 
     def text(self, text: str) -> str:
         """

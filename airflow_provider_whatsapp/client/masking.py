@@ -16,7 +16,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 MAX_QUOTE = 300
 """Characters of a foreign text that are repeated in ours."""
@@ -209,12 +209,13 @@ def clean_line(text: object, *, limit: int = MAX_QUOTE, masked: bool = True) -> 
     return words if len(words) <= limit else f"{words[: limit - 1]}…"
 
 
-def each_text(value: Any, change: Callable[[str], str]) -> Any:
+def each_text(value: Any, change: Callable[[str], str], *, kept: Collection[str] = ()) -> Any:
     """
     Change all texts of parsed JSON, names of fields too, in place; however deep it is.
 
     :param value: What :func:`json.loads` returned; it belongs to the caller alone.
     :param change: Returns what a text becomes.
+    :param kept: Names of fields that stay.
     """
     root = [value]
     rest: list[Any] = [root]
@@ -226,7 +227,7 @@ def each_text(value: Any, change: Callable[[str], str]) -> Any:
                 node[place] = change(item)
             elif isinstance(item, dict | list):
                 rest.append(item)
-            if not isinstance(place, str):
+            if not isinstance(place, str) or place in kept:
                 continue
             name = names.get(place)
             if name is None:

@@ -44,6 +44,8 @@ CLOCKS = timedelta(minutes=10)
 MOST_ALERTS = 2_000
 """Alerts that are read at a time, the latest first."""
 MOST_PRESSES = 5_000
+PAGE = 500
+"""Presses that are read at a time by whoever reads on."""
 _FORM = re.compile(r"awa1\.([A-Za-z0-9_-]{32})\.(on-it|mute)", re.ASCII)
 
 UNSIGNED = "its delivery was not signed"
@@ -328,19 +330,18 @@ def judged_press(store: EventStore, press: Press) -> Judged:
     return next((one for one in found if one.press.id == press.id), Judged(press, alert, refusal=LATE))
 
 
-def presses_after(store: EventStore, after: int, *, most: int = 500) -> list[Press]:
+def presses_after(store: EventStore, after: int) -> list[Press]:
     """
-    Return presses of alerts' buttons in the order in which they were stored; unsigned ones too.
+    Return presses of alerts' buttons in the order in which they were stored, :data:`PAGE` at most; unsigned ones too.
 
     :param store: The event store.
     :param after: Number of the row after which they begin.
-    :param most: How many at most.
     :raises StoreError: The database cannot be reached, or refuses.
     """
     query = _of_alerts().where(messages.c.id > after)
     with store.reading() as connection:
         return [
-            Press(**row) for row in connection.execute(query.order_by(messages.c.id).limit(most)).mappings()
+            Press(**row) for row in connection.execute(query.order_by(messages.c.id).limit(PAGE)).mappings()
         ]
 
 
@@ -355,6 +356,7 @@ def others_of(store: EventStore, found: Judged) -> list[tuple[SentAlert, Notifie
     assert found.alert is not None  # noqa: S101  a press that counts has its alert
     with store.reading() as connection:
         query = select(alerts).where(alerts.c.key_hash == _key(found.alert.alert_key))
+        query = query.order_by(alerts.c.sent_at, alerts.c.alert_hash)
         same = [
             alert
             for alert in map(_alert, connection.execute(query).mappings())

@@ -9,13 +9,12 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.sdk import Variable
-
 from airflow_provider_whatsapp._compat import Stats, several_machines
-from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.hooks.event_store import send_recorder
 from airflow_provider_whatsapp.hooks.receipts_first import receipts_first
 from airflow_provider_whatsapp.notifications import memory, throttle
+from airflow_provider_whatsapp.notifications.acknowledge import Acknowledgement
+from airflow_provider_whatsapp.notifications.audience import Audience
 from airflow_provider_whatsapp.notifications.facts import (
     MISSING,
     attempt_of,
@@ -26,7 +25,6 @@ from airflow_provider_whatsapp.notifications.facts import (
 from airflow_provider_whatsapp.notifications.mute import who_muted
 from airflow_provider_whatsapp.notifications.records import PAUSE, Held, Sending
 from airflow_provider_whatsapp.notifications.redis_memory import redis_memory
-from airflow_provider_whatsapp.notifications.routes import choose, dag_tags, load_routes, usable
 from airflow_provider_whatsapp.notifications.turns import Turns
 from airflow_provider_whatsapp.notifications.window import Told, tell
 from airflow_provider_whatsapp.notifications.words import Words
@@ -85,7 +83,10 @@ class Alert:
         self._words = Words(notifier, context, hook)
         self._token = uuid.uuid4().hex[:12]
         self._bounded = bounded
-        self._routes: dict[str, list[str]] | None = None
+        self._audience = Audience(notifier, context, self._ask)
+        self._acknowledgement = Acknowledgement(
+            notifier, context, self._words.key(), ask=self._ask, seconds=patience.for_the_memory
+        )
         self.reached_nobody = True
         """Whether it certainly has not left for anybody; nobody suppressed it, and nobody else tells of it."""
 
@@ -96,6 +97,7 @@ class Alert:
         :raises WhatsAppError: It was not sent to everybody.
         """
         problem = self._prepare()
+        self._acknowledgement.look()
         decision = yield from self._decided()
         claims = not self._memory.is_exact and self._keeps_back() and several_machines()
         if decision is not None and decision.send and claims:
@@ -108,6 +110,9 @@ class Alert:
         elif decision.muted:
             _count("held", int(self._failed))
             logger.info("WhatsApp: suppressed, for %s", who_muted(decision.record))
+        elif decision.in_hand:
+            _count("held", 1)
+            logger.info("WhatsApp: suppressed, for %s has this run in hand", self._acknowledgement.in_hand)
         elif self._failed:
             _count("held", 1)
             logger.info("WhatsApp: suppressed, for the same was told less than %g s ago", self._is.cooldown)
@@ -122,7 +127,7 @@ class Alert:
         try:
             self._hook.get_conn()  # what is wrong with the connection is certain before anything is sent
             self._memory.share(redis_memory(self._hook.client.config))
-            self._routes = self._load_routes()
+            self._audience.load()
         except Exception as error:
             return error
         return None
@@ -144,7 +149,7 @@ class Alert:
         alert = self._is
         if alert.recovery:
             return self._remember(throttle.on_success, now=time.time(), sending=self._sending())
-        if not self._failed or (alert.cooldown <= 0 and not alert.escalate_to):
+        if not self._failed or not (alert.cooldown > 0 or alert.escalate_to or alert.acknowledge):
             return None
         return self._remember(
             throttle.on_failure,
@@ -158,6 +163,7 @@ class Alert:
             token=self._token,
             waits=min(alert.roll_up, self._patience.left()) if self._may_be_many() else 0.0,
             sending=self._sending(),
+            in_hand=bool(self._acknowledgement.in_hand),
         )
 
     def _sending(self) -> Sending:
@@ -168,7 +174,8 @@ class Alert:
 
     def _remember(self, rule: Callable[..., Decision], **values: Any) -> Decision | None:
         """Apply one of the memory's rules to what is remembered of this alert's key."""
-        return self._memory.decide(self._words.key(), functools.partial(rule, **values))
+        rule = functools.partial(rule, **values)
+        return self._memory.decide(self._words.key(), self._acknowledgement.with_mute(rule))
 
     def _claimed(self, decision: Decision) -> Generator[float, None, Decision]:
         """Return the decision, or another where a task on another machine has failed in the same moment."""
@@ -193,6 +200,7 @@ class Alert:
         :param moment: Unix time in seconds up to which to wait.
         """
         yield min(max(0.0, moment - time.time()), self._patience.left())
+        self._acknowledgement.look()
         decision = self._remember(
             throttle.on_summary,
             now=time.time(),
@@ -200,6 +208,7 @@ class Alert:
             failed=self._failed_by_airflow(),
             sending=self._sending(),
             alone=self._memory.is_exact or not several_machines(),
+            in_hand=bool(self._acknowledgement.in_hand),
         )
         if decision is None or not decision.send:
             return Told()
@@ -236,7 +245,9 @@ class Alert:
             if problem is not None:
                 raise problem
             recipients = self._recipients(escalated=row is not None and row.escalated)
-            send = self._words.sender(decision, summary=summary)
+            placed, config = self._words.place(recipients), self._hook.client.config
+            offer = self._acknowledgement.offer(placed, config, self._words.send_hash)
+            send = self._words.sender(decision, summary=summary, offer=offer)
             turns = self._turns(told_by_it, summary=summary)
         except Exception:
             self._take_back(decision, told_by_it)
@@ -263,7 +274,7 @@ class Alert:
             self._context,
             self._words.send_hash,
             self._hook.client.config,
-            self._is.template_name,
+            self._words.template_name,
             ask=self._ask,
         )
         if recorder is not None:
@@ -344,22 +355,8 @@ class Alert:
         return Turns(self._memory, sender, caller, self._patience, behind=self._behind)
 
     def _recipients(self, *, escalated: bool) -> list[str]:
-        named = [self._is.to, self._is.escalate_to if escalated else None]
-        if self._routes is not None:
-            named.append(choose(self._routes, severity=self._is.severity, tags=dag_tags(self._context)))
-        return usable(named, default_country=self._hook.client.config.default_country)
-
-    def _load_routes(self) -> dict[str, list[str]] | None:
-        if not self._is.routes:
-            return None
-        if not self._is.to:
-            return load_routes(self._is.routes, Variable)
-        try:
-            return self._ask(lambda: load_routes(self._is.routes, Variable))
-        except (ConfigurationError, TimeoutError) as error:
-            what = error if str(error) else "The routes were not there in time"
-            logger.error("WhatsApp: only those in `to` are told. %s", what)  # noqa: TRY400
-            return None
+        country = self._hook.client.config.default_country
+        return self._audience.recipients(escalated=escalated, default_country=country)
 
     def _ask(self, act: Callable[[], T]) -> T:
         """Ask Airflow for what the alert can do without, in a share of its time."""

@@ -10,7 +10,7 @@ from airflow_provider_whatsapp.client.resources.messages import MAX_CALLBACK_DAT
 from airflow_provider_whatsapp.delivery.callback_data import key_hash, make_callback_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from airflow_provider_whatsapp.client.resources.messages import SentMessage
 
@@ -33,6 +33,16 @@ class MarkedSend:
         """The hash in the callback data of all its messages."""
         self._places: dict[str, int] = {}
         self._epochs: Counter[int] = Counter()
+
+    def place(self, recipients: Iterable[str]) -> list[str]:
+        """
+        Give recipients their places, those after whom there are already ones before, and return all in their order.
+
+        :param recipients: As they are sent to.
+        """
+        for to in recipients:
+            self._places.setdefault(to, len(self._places))
+        return list(self._places)
 
     def __call__(self, to: str, message: Any) -> SentMessage:
         """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier
 
-from airflow_provider_whatsapp.notifications.wording import DEFAULT_TEXT, STOCK_TEMPLATE
+from airflow_provider_whatsapp.notifications.wording import ACK_TEMPLATE, DEFAULT_TEXT, STOCK_TEMPLATE
 from airflow_provider_whatsapp.rendering import TextFields
 
 if TYPE_CHECKING:
@@ -81,6 +81,14 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
     :param gap: Seconds between two messages to one person, whatever they are about; 0: none. WhatsApp wants six, the
         network's jitter some more.
     :param recovery: Send only at a success that follows told failures; for ``on_success_callback``.
+    :param acknowledge: Give the alert the quick replies "On it" and "Mute 1 h", by the stock template
+        ``airflow_alert_ack``. "On it" ends escalation and repetitions of the key in this run and, where ``answer``
+        runs, lets the other recipients know who has it in hand; "Mute 1 h" mutes the key. It needs signed receipts in
+        the event store (``[whatsapp] events_conn_id``); without them, or without the template, the alert goes as
+        ``airflow_alert``, with a warning in the log.
+    :param names: How the others know a recipient who presses "On it": a mapping of names to numbers, the name of an
+        Airflow Variable, or the path of a ``.json`` or ``.yaml`` file; whoever is not in it is known by the masked
+        number. (templated)
     :param strict: Raise where the message certainly reached nobody: in ``notifiers=`` of a human-in-the-loop operator,
         which would wait for an answer in silence otherwise. It is for synchronous callbacks.
     :param callback_data: Up to 512 characters that Meta repeats in every status of the alert's messages; None: a mark
@@ -88,7 +96,8 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
     :param kwargs: ``context``, which Airflow gives to asynchronous callbacks.
-    :raises ValueError: There is nobody to tell, or a severity without routes.
+    :raises ValueError: There is nobody to tell, a severity without routes, or ``acknowledge`` with what the buttons
+        cannot go with.
     """
 
     template_fields: Sequence[str] = (
@@ -102,6 +111,7 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
         "severity",
         "routes",
         "escalate_to",
+        "names",
         "dedupe_key",
         "callback_data",
         "maton_conn_id",
@@ -128,6 +138,8 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
         roll_up: float = 10.0,
         gap: float = 6.5,
         recovery: bool = False,
+        acknowledge: bool = False,
+        names: str | Mapping[str, Any] | None = None,
         strict: bool = False,
         callback_data: str | None = None,
         maton_conn_id: str = "maton_whatsapp_default",
@@ -139,6 +151,16 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
             raise ValueError("WhatsAppNotifier needs to or routes")
         if severity and not routes:
             raise ValueError("WhatsAppNotifier: severity chooses among routes, and there are none")
+        if acknowledge:
+            own = {
+                "header": header,
+                "body": body,
+                "buttons": buttons,
+                "text": text,
+                "callback_data": callback_data,
+            }
+            _check_acknowledge(template_name, recovery=recovery, own=own)
+            template_name = STOCK_TEMPLATE
         self.to = to
         self.template_name = template_name
         self.language = language
@@ -156,6 +178,8 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
         self.roll_up = roll_up
         self.gap = gap
         self.recovery = recovery
+        self.acknowledge = acknowledge
+        self.names = names
         self.strict = strict
         self._reached_nobody = True
         self.callback_data = callback_data
@@ -324,6 +348,20 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
 def _memory_pool() -> ThreadPoolExecutor:
     """Return threads of their own: those that wait for what alerts remember must not take each other's."""
     return ThreadPoolExecutor(8, thread_name_prefix="whatsapp-alert-memory")
+
+
+def _check_acknowledge(template_name: str | None, *, recovery: bool, own: Mapping[str, Any]) -> None:
+    """Refuse what the buttons cannot go with: their template is the stock one, and so are its values."""
+    given = [name for name, value in own.items() if value is not None]
+    if template_name not in (None, STOCK_TEMPLATE, ACK_TEMPLATE):
+        given.insert(0, "template_name")
+    if recovery:
+        given.append("recovery")
+    if given:
+        raise ValueError(
+            f"WhatsAppNotifier: acknowledge=True sends the stock template {ACK_TEMPLATE} with its own values and "
+            f"buttons. Leave {', '.join(given)} out, or send without acknowledge."
+        )
 
 
 def _as_task_failure(error: Exception, line: str) -> Exception:

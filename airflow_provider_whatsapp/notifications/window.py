@@ -13,15 +13,22 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, RecipientError, WhatsAppError
+from airflow_provider_whatsapp.client.errors import (
+    OutcomeUnknownError,
+    RecipientError,
+    TemplateError,
+    WhatsAppError,
+)
 from airflow_provider_whatsapp.client.masking import place_of
 from airflow_provider_whatsapp.client.phone import address
 from airflow_provider_whatsapp.delivery.causes import Runs, scope
 from airflow_provider_whatsapp.notifications.records import PAUSE
+from airflow_provider_whatsapp.notifications.wording import ACK_TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
+    from airflow_provider_whatsapp.client.messages import Message
     from airflow_provider_whatsapp.client.resources.messages import SentMessage
     from airflow_provider_whatsapp.notifications.turns import Turn, Turns
 
@@ -232,6 +239,62 @@ class TextFirst:
             [*told.errors, *failed, *again.errors],
             (*told.missed, *again.missed),
         )
+
+
+class ButtonsFirst:
+    """
+    Sends the template with the buttons, and the alert without them where the account's template is not fit for use.
+
+    :param send: Sends a message to somebody.
+    :param template: Makes the message with the buttons.
+    :param plain: Sends without them.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[str, Any], SentMessage],
+        template: Callable[[Turn], Message],
+        plain: TextFirst,
+    ) -> None:
+        self._send = send
+        self._template = template
+        self._plain = plain
+        self._refused = False
+
+    def __call__(self, turn: Turn) -> SentMessage:
+        """
+        Send to one recipient.
+
+        :param turn: Who, and the others to tell of.
+        :raises WhatsAppError: It was not sent, or it is not known.
+        """
+        if self._refused:
+            return self._plain(turn)
+        try:
+            return self._send(address(turn.to), self._template(turn))
+        except TemplateError as error:
+            if error.sent != "no":
+                raise
+            self._refused = True
+            logger.warning(
+                "WhatsApp: the alert goes without its buttons, for the template %s is refused: %s",
+                ACK_TEMPLATE,
+                error,
+            )
+        return self._plain(turn)
+
+    def follow_up(
+        self, told: Told, turns: Turns, status_of: Callable[[str], Mapping[str, Any]], *, seconds: float
+    ) -> Generator[float, None, Told]:
+        """
+        Look after what went without buttons, as :meth:`TextFirst.follow_up` does.
+
+        :param told: What became of the alert so far.
+        :param turns: Says when whom.
+        :param status_of: Asks the message history for one message.
+        :param seconds: How long to look at most.
+        """
+        return (yield from self._plain.follow_up(told, turns, status_of, seconds=seconds))
 
 
 def fates_of(

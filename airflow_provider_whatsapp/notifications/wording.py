@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 STOCK_TEMPLATE = "airflow_alert"
 """The template whose definition lies beside this module; its values are filled in from the context."""
+ACK_TEMPLATE = "airflow_alert_ack"
+"""The stock template with the quick replies "On it" and "Mute 1 h"."""
 
 MAX_VALUE = 300
 """Characters of one value of a template; a body holds 1,024 with all of them."""

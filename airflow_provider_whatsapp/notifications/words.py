@@ -6,13 +6,15 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.messages import Text
+from airflow_provider_whatsapp.client.phone import address
 from airflow_provider_whatsapp.delivery.routing import Router
 from airflow_provider_whatsapp.notifications.facts import MISSING, default_key, facts, is_failure, log_path
 from airflow_provider_whatsapp.notifications.marked import MarkedSend
 from airflow_provider_whatsapp.notifications.records import Held
 from airflow_provider_whatsapp.notifications.turns import Caller, Turn
-from airflow_provider_whatsapp.notifications.window import TextFirst
+from airflow_provider_whatsapp.notifications.window import ButtonsFirst, TextFirst
 from airflow_provider_whatsapp.notifications.wording import (
+    ACK_TEMPLATE,
     ROOM_OF_TEMPLATE,
     ROOM_OF_TEXT,
     STOCK_TEMPLATE,
@@ -25,9 +27,10 @@ from airflow_provider_whatsapp.notifications.wording import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from airflow_provider_whatsapp.client.messages import Message
+    from airflow_provider_whatsapp.events.alerts import AlertId
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
     from airflow_provider_whatsapp.notifications.missed import Missed
     from airflow_provider_whatsapp.notifications.records import Decision
@@ -51,6 +54,8 @@ class Words:
         self._hook = hook
         self._failed = is_failure(context)
         self._late = bool(context.get("deadline"))
+        self.template_name = notifier.template_name
+        """The template by which the alert goes, where it goes by one."""
         # A template that Meta has moved is refused by one endpoint, and goes by the other.
         self._send = MarkedSend(Router(hook.send), notifier.callback_data)
 
@@ -59,14 +64,43 @@ class Words:
         """The hash in the callback data of the alert's messages."""
         return self._send.key
 
-    def sender(self, decision: Decision | None, *, summary: bool) -> TextFirst:
+    def place(self, recipients: Iterable[str]) -> list[str]:
+        """
+        Give recipients their places in the callback data, and return the numbers or IDs of all who have one, in order.
+
+        :param recipients: As reports call them.
+        """
+        placed = self._send.place(map(address, recipients))
+        return [to.removeprefix("+") for to in placed]
+
+    def sender(
+        self, decision: Decision | None, *, summary: bool, offer: AlertId | None = None
+    ) -> TextFirst | ButtonsFirst:
         """
         Return what sends the alert to somebody.
 
         :param decision: The memory's; None: it knows nothing.
         :param summary: Tell of the others alone.
+        :param offer: The ID behind the quick replies; None: there are none.
         :raises WhatsAppError: The template's values do not fit, whoever is told.
         """
+        plain = self._without_buttons(decision, summary=summary)
+        if offer is None:
+            return plain
+        self.template_name = ACK_TEMPLATE
+        buttons = [
+            {"type": "quick_reply", "payload": offer.payload("on-it")},
+            {"type": "quick_reply", "payload": offer.payload("mute")},
+            log_path(self._context),
+        ]
+
+        def template(turn: Turn) -> Message:
+            more = self._others(decision, turn)
+            return self._stock(ACK_TEMPLATE, more, buttons, summary=summary)
+
+        return ButtonsFirst(self._send, template, plain)
+
+    def _without_buttons(self, decision: Decision | None, *, summary: bool) -> TextFirst:
 
         @functools.cache  # a file in the template's header is uploaded once for all to whom the same is said
         def template_saying(more: str) -> Message:
@@ -99,6 +133,13 @@ class Words:
             own = own.with_more(decision.record.sending, decision.record.sending_names)
             decision = None
         return others(decision, turn, own, other)
+
+    def _stock(self, name: str, more: str, buttons: list[Any], *, summary: bool) -> Message:
+        """Make the message of a stock template, all of which have the same variables."""
+        values = stock_values(self._context, more, summary=summary, recovered=self._is.recovery)
+        return self._hook.template_message(
+            name, self._is.language, header=None, body=fitted(values), buttons=fitted_buttons(buttons)
+        )
 
     def _template(self, more: str, *, summary: bool) -> Message:
         body, buttons = self._is.body, self._is.buttons

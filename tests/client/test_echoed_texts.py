@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_whatsapp.client.answers import Answer, read
 from airflow_provider_whatsapp.client.echo import Echo
-from airflow_provider_whatsapp.client.errors import APIError
+from airflow_provider_whatsapp.client.errors import APIError, TemplateError
 
 SENT = {
     "messaging_product": "whatsapp",
@@ -77,6 +77,23 @@ def test_a_refusal_is_read_without_them_and_a_success_as_it_is():
 
     accepted = {"messages": [{"id": "wamid.Anna"}], "said": "Anna"}
     assert read(Answer(200, {}, json.dumps(accepted).encode(), None, Echo(SENT)), doubt="Look.") == accepted
+
+
+@pytest.mark.parametrize("word", ["error", "code", "message", "error_data", "details", "error_subcode"])
+def test_a_message_that_says_a_word_of_graph_s_leaves_the_refusal_readable(word):
+    """The stock template of alerts has a parameter of the name ``error``."""
+    named = {"type": "text", "parameter_name": word, "text": "Anna"}
+    said = {"type": "text", "text": word}
+    parts = [{"type": "body", "parameters": [named, said]}]
+    sent = {**SENT, "template": {**SENT["template"], "components": parts}}
+    refused = {"code": 132015, "message": "paused for Anna", "error_data": {"details": "no Anna"}}
+    answer = Answer(400, {}, json.dumps({"error": refused}).encode(), None, Echo(sent))
+
+    with pytest.raises(TemplateError) as caught:
+        read(answer, doubt="Look.")
+
+    assert (caught.value.code, caught.value.details) == (132015, "no •••")
+    assert "Anna" not in str(caught.value)
 
 
 @pytest.mark.parametrize("payload", [None, [], {"name": "order_late", "components": []}, "Anna"])

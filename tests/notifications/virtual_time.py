@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-MODULES = ("alert", "memory", "patience", "turns", "whatsapp", "window")
+MODULES = ("acknowledge", "alert", "memory", "patience", "turns", "whatsapp", "window")
 """The modules of the package's notifications that read a clock."""
 
 

@@ -1,0 +1,202 @@
+"""
+Presses below alerts: each is a line in the log, and the first "On it" of a run lets the other recipients know.
+
+A press counts without this process: the next alert reads the same rows. What needs it is the message to the others.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func as sql
+from sqlalchemy import select
+
+from airflow_provider_whatsapp.client.errors import WhatsAppError
+from airflow_provider_whatsapp.client.masking import clean_line, mask
+from airflow_provider_whatsapp.client.messages import Template
+from airflow_provider_whatsapp.client.phone import address
+from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+from airflow_provider_whatsapp.delivery.callback_data import key_hash, make_callback_data
+from airflow_provider_whatsapp.events.alerts import (
+    PAGE,
+    UNRECEIPTED,
+    claim_note,
+    judged_press,
+    others_of,
+    presses_after,
+)
+from airflow_provider_whatsapp.events.cursors import position, put_position
+from airflow_provider_whatsapp.events.tables import messages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_whatsapp.client.config import ClientConfig
+    from airflow_provider_whatsapp.events.alerts import Judged, Notified, Press, SentAlert
+    from airflow_provider_whatsapp.events.store import EventStore
+
+logger = logging.getLogger(__name__)
+
+IN_HAND_TEMPLATE = "airflow_alert_in_hand"
+"""The stock template of the message to the others."""
+CURSOR = "answer/alerts"
+RECEIPT_WAIT = timedelta(minutes=10)
+"""How long a press waits for a receipt that says who got the message: webhooks do not arrive in order."""
+NEWS = timedelta(hours=1)
+"""How long after a press the others are sent who has it in hand; later it is no news."""
+NO_CONNECTION = (
+    "the others are not sent who has it in hand, for there is no connection to send with: set "
+    "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT, or MATON_API_KEY, where this process runs"
+)
+LABELS = {"on-it": "On it", "mute": "Mute 1 h"}
+
+
+class AlertPresses:
+    """
+    One reader of the presses below alerts; its position lies in the store.
+
+    :param store: The event store.
+    :param config: The connection that sends to the others; None: nobody is sent anything.
+    :param clock: Returns the time, in UTC.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        config: ClientConfig | None,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store = store
+        self._config = config
+        self._clock = clock
+        self._clients: dict[str | None, WhatsAppClient] = {}
+        self._place: int | None = None
+        self._done: set[int] = set()
+        """Presses behind the position that have been decided."""
+        self._logged: set[int] = set()
+
+    def close(self) -> None:
+        """Close the connections to the gateway."""
+        for client in self._clients.values():
+            client.close()
+
+    def look(self) -> int:
+        """
+        Decide all presses that can be decided now.
+
+        :return: How many have said who has a run in hand, or have muted a key.
+        :raises StoreError: The database cannot be reached, or refuses; the presses stay where they are.
+        """
+        if self._place is None:
+            self._place = self._begin()
+        counted, after, first_open = 0, self._place, None
+        while page := presses_after(self._store, after):
+            for press in page:
+                after = press.id
+                if press.id in self._done:
+                    continue
+                found = judged_press(self._store, press)
+                if self._decided(found):
+                    self._done.add(press.id)
+                    counted += not found.refusal
+                elif first_open is None:
+                    first_open = press.id
+            if len(page) < PAGE:
+                break
+        self._save(after if first_open is None else first_open - 1)
+        return counted
+
+    def _begin(self) -> int:
+        """Return where to read on; the first reader of all begins with what is news still."""
+        with self._store.reading() as connection:
+            found = position(connection, CURSOR)
+            if found is not None:
+                return found
+            old = select(sql.max(messages.c.id)).where(messages.c.received_at < self._clock() - NEWS)
+            place = int(connection.execute(old).scalar() or 0)
+        put_position(self._store, CURSOR, place, forward=True)
+        return place
+
+    def _save(self, place: int) -> None:
+        """Write up to where all presses are decided."""
+        if place != self._place:
+            put_position(self._store, CURSOR, place, forward=True)
+            self._place = place
+            self._done = {each for each in self._done if each > place}
+            self._logged &= self._done
+
+    def _decided(self, found: Judged) -> bool:
+        """Decide a press; False: later."""
+        age = self._clock() - found.press.received_at
+        if found.refusal == UNRECEIPTED and age < RECEIPT_WAIT:
+            return False
+        self._log(found)
+        if found.refusal or found.button != "on-it":
+            return True
+        if age >= NEWS:
+            logger.warning("WhatsApp: the press is older than an hour, so the others are not sent who has it")
+            return True
+        return self._let_others_know(found)
+
+    def _log(self, found: Judged) -> None:
+        if found.press.id in self._logged:
+            return
+        self._logged.add(found.press.id)
+        who, what = _who(found.press), f"{LABELS.get(found.button or '', 'a button')!r}"
+        where = f" for {_place(found.alert)}" if found.alert else ""
+        if found.refusal:
+            logger.warning("%s pressed %s%s: not taken: %s", who, what, where, found.refusal)
+        elif found.button == "mute":
+            until = datetime.fromtimestamp(found.muted_until, UTC)
+            logger.info("%s pressed %s%s: muted until %s UTC", who, what, where, f"{until:%Y-%m-%d %H:%M}")
+        else:
+            logger.info("%s pressed %s%s: the run is in hand", who, what, where)
+
+    def _let_others_know(self, found: Judged) -> bool:
+        """Send to each of the others once who has it in hand; False: some were certainly not sent it, and may be."""
+        again, sent = False, 0
+        if self._config is None:
+            logger.warning("WhatsApp: %s", NO_CONNECTION)
+            return True
+        for alert, one in others_of(self._store, found):
+            if not claim_note(self._store, alert, one.position):
+                continue
+            try:
+                self._send(found, alert, one)
+            except WhatsAppError as error:
+                logger.warning("WhatsApp: a recipient was not sent who has %s: %s", _place(alert), error)
+                if error.sent == "no" and not error.permanent:
+                    claim_note(self._store, alert, one.position, noted=False)
+                    again = True
+            else:
+                sent += 1
+        if sent:
+            logger.info("WhatsApp: %d others were sent who has it in hand", sent)
+        return not again
+
+    def _send(self, found: Judged, alert: SentAlert, one: Notified) -> None:
+        values = {"who": found.who, "dag": alert.dag_id, "task": alert.task, "run": alert.run_id}
+        message = Template(IN_HAND_TEMPLATE, alert.language, body=values)
+        carried = make_callback_data(key_hash("alert note", alert.alert_hash), 1, one.position)
+        to = address(one.number or one.user_id or "")
+        self._client(alert.phone_number_id).messages.send(to, message, callback_data=carried)
+
+    def _client(self, phone_number_id: str | None) -> WhatsAppClient:
+        """Return what sends from the number that sent the alert."""
+        assert self._config is not None  # noqa: S101  asked before
+        if phone_number_id not in self._clients:
+            number = phone_number_id or self._config.phone_number_id
+            self._clients[phone_number_id] = WhatsAppClient(replace(self._config, phone_number_id=number))
+        return self._clients[phone_number_id]
+
+
+def _who(press: Press) -> str:
+    return mask(f"+{press.sender}") if press.sender else mask(press.sender_user_id or "")
+
+
+def _place(alert: SentAlert) -> str:
+    return clean_line(f"{alert.alert_key}, run {alert.run_id}", masked=False)

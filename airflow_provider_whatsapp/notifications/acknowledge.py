@@ -1,0 +1,222 @@
+"""
+An alert with quick replies: "On it" ends what is repeated about its run, "Mute 1 h" mutes its key.
+
+Nothing waits for a press. Before an alert is sent, its notifier asks the event store what was pressed below the earlier
+ones. Whatever keeps it from the store, or the buttons from the message, costs the buttons and never the alert.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow.sdk import Variable
+
+from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
+from airflow_provider_whatsapp.client.phone import canonical
+from airflow_provider_whatsapp.hooks.event_store import event_store_url
+from airflow_provider_whatsapp.notifications.facts import facts, fit, is_failure
+from airflow_provider_whatsapp.notifications.memory import in_daemon
+from airflow_provider_whatsapp.notifications.routes import load_routes, usable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy.engine import URL
+
+    from airflow_provider_whatsapp.client.config import ClientConfig
+    from airflow_provider_whatsapp.events.alerts import AlertId, Judged
+    from airflow_provider_whatsapp.events.store import EventStore
+    from airflow_provider_whatsapp.notifications.records import Decision, Record
+    from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+MAX_NAME = 60
+"""Characters of a recipient's name."""
+SHARE = 0.5
+"""Share of the time for the memory of alerts that one use of the event store may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """
+    What the presses below earlier alerts of a key say.
+
+    :param in_hand: The press of who has this run in hand; None: nobody has.
+    :param mute: The press that mutes the key longest, and still does; None: there is none.
+    """
+
+    in_hand: Judged | None = None
+    mute: Judged | None = None
+
+    @classmethod
+    def of(cls, presses: Sequence[Judged], run: tuple[str, str, str], now: float) -> Pressed:
+        """
+        Return what presses say of a run.
+
+        :param presses: Those of its key, those that change nothing too.
+        :param run: Key, DAG and run.
+        :param now: Unix time in seconds.
+        """
+        counting = [one for one in presses if not one.refusal and one.alert is not None]
+        mutes = [one for one in counting if one.button == "mute" and one.muted_until > now]
+        taken = (one for one in counting if one.button == "on-it" and one.alert and one.alert.run == run)
+        return cls(next(taken, None), max(mutes, key=lambda one: one.muted_until, default=None))
+
+    def applied(self, record: Record) -> Record:
+        """
+        Return a key's record with the mute in it, unless somebody has muted or unmuted it since.
+
+        :param record: What is remembered.
+        """
+        if self.mute is None:
+            return record
+        at = self.mute.press.occurred_at.timestamp()
+        return record.with_mute(until=self.mute.muted_until, by=self.mute.who, at=at)
+
+
+NOTHING = Pressed()
+
+
+class Acknowledgement:
+    """
+    What one alert asks of the event store, and writes there; nothing where it is not to be acknowledged.
+
+    :param notifier: Its fields, already rendered.
+    :param context: The context of a callback.
+    :param key: What is alerted of.
+    :param ask: Asks Airflow for something, in a bounded time.
+    :param seconds: Says how long a use of the store may take.
+    """
+
+    def __init__(
+        self,
+        notifier: WhatsAppNotifier,
+        context: Mapping[str, Any],
+        key: str,
+        *,
+        ask: Callable[[Callable[[], Any]], Any],
+        seconds: Callable[[], float],
+    ) -> None:
+        self._is = notifier
+        self._facts = facts(context)
+        self._key = key
+        self._ask = ask
+        self._seconds = seconds
+        self._lost = not (notifier.acknowledge and is_failure(context))
+        self._pressed = NOTHING
+        self._url: URL | None = None
+
+    def look(self) -> None:
+        """Read what was pressed below earlier alerts of the key; where nobody can tell, nothing was."""
+
+        def read(store: EventStore) -> list[Judged]:
+            from airflow_provider_whatsapp.events.alerts import judged_presses
+
+            return judged_presses(store, key=self._key, now=_now())
+
+        run = (self._key, self._facts["dag"], self._facts["run"])
+        self._pressed = Pressed.of(self._reach(read) or (), run, time.time())
+
+    @property
+    def in_hand(self) -> str:
+        """Who has the run in hand, as the others know them; empty: nobody."""
+        return self._pressed.in_hand.who if self._pressed.in_hand else ""
+
+    def with_mute(self, rule: Callable[[Record], Decision]) -> Callable[[Record], Decision]:
+        """
+        Return a rule of the memory that knows of a mute by a button.
+
+        :param rule: The rule.
+        """
+        return lambda record: rule(self._pressed.applied(record))
+
+    def offer(self, recipients: Sequence[str], config: ClientConfig, send_hash: str) -> AlertId | None:
+        """
+        Write that the alert is about to be sent with buttons.
+
+        :param recipients: In the order in which their messages are marked.
+        :param config: The connection's.
+        :param send_hash: The hash in their callback data.
+        :return: The ID behind the buttons; None: presses could not be judged, so there are to be no buttons.
+        """
+        if self._lost:
+            return None
+        from airflow_provider_whatsapp.events.alerts import AlertId, SentAlert, record_alert
+
+        secret = AlertId.new()
+        names = self._names(config.default_country)
+        alert = SentAlert(
+            alert_hash=secret.hash,
+            send_hash=send_hash,
+            alert_key=self._key,
+            dag_id=self._facts["dag"],
+            run_id=self._facts["run"],
+            task=self._facts["task"],
+            names=tuple(names.get(canonical(to), "") for to in recipients),
+            language=self._is.language,
+            phone_number_id=config.phone_number_id,
+            sent_at=_now(),
+        )
+
+        def write(store: EventStore) -> bool:
+            record_alert(store, alert)
+            return True
+
+        return secret if self._reach(write) else None
+
+    def _names(self, default_country: str | None) -> dict[str, str]:
+        """Return the recipients' names by their numbers; without them people are known by masked numbers."""
+        if not self._is.names:
+            return {}
+        try:
+            found = self._ask(lambda: load_routes(self._is.names, Variable))
+            return {
+                canonical(number): fit(name, MAX_NAME)
+                for name, numbers in found.items()
+                for number in usable(numbers, default_country=default_country)
+            }
+        except (WhatsAppError, TimeoutError) as error:
+            what = str(error) or "They were not there in time"
+            logger.warning("WhatsApp: people are known by masked numbers, for want of `names`. %s", what)
+            return {}
+
+    def _reach(self, act: Callable[[EventStore], T]) -> T | None:
+        """Use the store; where it cannot be reached once, it is not asked again."""
+        if self._lost:
+            return None
+        try:
+            self._url = self._url or self._ask(event_store_url)
+            if self._url is None:
+                raise ConfigurationError(
+                    "[whatsapp] events_conn_id is empty",
+                    advice="Set up the receiver of receipts, or leave acknowledge=True away.",
+                )
+            return in_daemon(functools.partial(_in_store, self._url, act), SHARE * self._seconds())
+        except Exception as error:  # a database and a secrets backend have errors of their own
+            self._lost = True
+            why = str(error) if isinstance(error, WhatsAppError) else type(error).__name__
+            logger.warning("WhatsApp: the alert goes without its buttons, for they need receipts: %s", why)
+            return None
+
+
+def _now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+def _in_store(url: URL, act: Callable[[EventStore], T]) -> T:
+    from airflow_provider_whatsapp.events.store import EventStore
+
+    store = EventStore.open(url, pool_size=1)
+    try:
+        store.check()
+        return act(store)
+    finally:
+        store.close()

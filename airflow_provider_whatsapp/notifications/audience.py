@@ -1,0 +1,69 @@
+"""Who an alert goes to: those in ``to``, those of its routes, and those to whom it is escalated."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Variable
+
+from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.notifications.routes import choose, dag_tags, load_routes, usable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+
+logger = logging.getLogger(__name__)
+
+
+class Audience:
+    """
+    The recipients of one alert.
+
+    :param notifier: Its fields, already rendered.
+    :param context: The context of a callback.
+    :param ask: Asks Airflow for what the alert can do without, in a share of its time.
+    """
+
+    def __init__(
+        self,
+        notifier: WhatsAppNotifier,
+        context: Mapping[str, Any],
+        ask: Callable[[Callable[[], Any]], Any],
+    ) -> None:
+        self._is = notifier
+        self._context = context
+        self._ask = ask
+        self._routes: dict[str, list[str]] | None = None
+
+    def load(self) -> None:
+        """
+        Read the routes; what is wrong with them costs those in ``to`` nothing.
+
+        :raises ConfigurationError: They cannot be read, and there is nobody else.
+        """
+        if not self._is.routes:
+            return
+        if not self._is.to:
+            self._routes = load_routes(self._is.routes, Variable)
+            return
+        try:
+            self._routes = self._ask(lambda: load_routes(self._is.routes, Variable))
+        except (ConfigurationError, TimeoutError) as error:
+            what = error if str(error) else "The routes were not there in time"
+            logger.error("WhatsApp: only those in `to` are told. %s", what)  # noqa: TRY400
+
+    def recipients(self, *, escalated: bool, default_country: str | None) -> list[str]:
+        """
+        Return the recipients that can be sent to, each once.
+
+        :param escalated: Those of ``escalate_to`` as well.
+        :param default_country: ISO code of the country whose national numbers are read; None: none are.
+        :raises PayloadError: There is none.
+        """
+        named = [self._is.to, self._is.escalate_to if escalated else None]
+        if self._routes is not None:
+            named.append(choose(self._routes, severity=self._is.severity, tags=dag_tags(self._context)))
+        return usable(named, default_country=default_country)

@@ -1,0 +1,417 @@
+"""Acknowledged alerts: from the notifier by the sandbox's phone and the receiver to the next alert and the others."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_provider_whatsapp.answering.alert_presses import NEWS, RECEIPT_WAIT, AlertPresses
+from airflow_provider_whatsapp.client.connection import config_from_environment
+from airflow_provider_whatsapp.events.store import EventStore
+from airflow_provider_whatsapp.notifications import whatsapp
+from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+from tests.notifications.virtual_time import VirtualTime
+
+pytestmark = pytest.mark.airflow
+
+ANN, BOB, CAROL, EVE = "15550000001", "15550000002", "15550000003", "15550000009"
+TEMPLATES = Path(whatsapp.__file__).parent
+
+
+class Variables(dict):
+    """Airflow's Variables, in memory."""
+
+    def get(self, key, default=None):
+        return super().get(key, default)
+
+    def set(self, key, value):
+        self[key] = value
+
+
+class RunningTime(VirtualTime):
+    """Time that goes on while requests are made, so that a slow machine does not cut them off."""
+
+    def time(self):
+        return time.time() + self.passed
+
+    def monotonic(self):
+        return time.monotonic() + self.passed
+
+
+@pytest.fixture
+def clock(monkeypatch, tmp_path):
+    """Give alerts a clock that tests move, and keep Airflow's Variables in memory."""
+    from airflow.sdk import Variable
+
+    kept = Variables()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(Variable, "get", kept.get)
+    monkeypatch.setattr(Variable, "set", kept.set)
+    return RunningTime(monkeypatch)
+
+
+@pytest.fixture
+def account(sandbox):
+    """Give the sandbox with the stock templates."""
+    for name in ("airflow_alert", "airflow_alert_ack", "airflow_alert_in_hand"):
+        sandbox.templates.load(TEMPLATES / f"{name}.yaml", base_url="https://airflow.example.com")
+    return sandbox
+
+
+@pytest.fixture
+def answer(account, whatsapp_events):
+    """Give what ``answer`` does about alerts, over the receiver's store."""
+    config = replace(config_from_environment("maton_whatsapp_default", os.environ), max_retries=0)
+    store = EventStore.open(whatsapp_events.database)
+    made = AlertPresses(store, config)
+    yield made
+    made.close()
+    store.close()
+
+
+def fail(run="r1", task="load", **options):
+    ti = {"dag_id": "orders", "task_id": task, "run_id": run, "try_number": 1, "map_index": -1}
+    ti |= {"state": "failed", "start_date": 1, "log_url": ""}
+    context = {"ti": SimpleNamespace(**ti), "run_id": run, "exception": ValueError("no rows")}
+    options = {"to": [ANN, BOB], "acknowledge": True, "gap": 0, **options}
+    WhatsAppNotifier(**{key: value for key, value in options.items() if value != "left out"})(context)
+
+
+def buttons_of(message):
+    """Return the payloads of a message's quick replies."""
+    parts = message["payload"]["template"]["components"]
+    return [part["parameters"][0]["payload"] for part in parts if part.get("sub_type") == "quick_reply"]
+
+
+class Phone:
+    """The recipients' phones."""
+
+    def __init__(self, sandbox, events):
+        self.sandbox, self.events = sandbox, events
+        self.seen = 0
+
+    def new(self):
+        """Return what has come since: the recipient's last digit, the template's name and its values."""
+        found = self.sandbox.messages[self.seen :]
+        self.seen += len(found)
+        return [(each["to"][-1], each["payload"]["template"]["name"]) for each in found]
+
+    def values(self):
+        """Return the values of the last message."""
+        body = self.sandbox.messages[-1]["payload"]["template"]["components"]
+        return [value["text"] for part in body if part["type"] == "body" for value in part["parameters"]]
+
+    def press(self, who, button, *, message=0, payload=None):
+        """Press a button of a message that this or another person has, and wait for the receiver."""
+        self.events.deliver(10)  # so that the receipts are there
+        label, place = {"on-it": ("On it", 0), "mute": ("Mute 1 h", 1)}[button]
+        pressed = payload or buttons_of(self.sandbox.messages[message])[place]
+        self.sandbox.reply(who, label, pressed=pressed)
+        self.events.deliver()
+
+
+@pytest.fixture
+def phone(account, whatsapp_events):
+    return Phone(account, whatsapp_events)
+
+
+ALERT = [("1", "airflow_alert_ack"), ("2", "airflow_alert_ack")]
+PLAIN = [("1", "airflow_alert"), ("2", "airflow_alert")]
+
+
+def test_on_it_ends_what_is_repeated_of_the_run_and_the_others_get_to_know_who_has_it(
+    clock, phone, answer, caplog
+):
+    caplog.set_level(logging.INFO)
+    names = {"Ann Lee": f"+{ANN}"}
+    fail(names=names, escalate_to=CAROL, escalate_after=2)
+    assert phone.new() == ALERT
+    assert len(set(map(str, map(buttons_of, phone.sandbox.messages)))) == 1
+    phone.press(ANN, "on-it")
+    assert [row["template_name"] for row in phone.events.sends] == ["airflow_alert_ack"]
+
+    assert answer.look() == 1
+    assert phone.new() == [("2", "airflow_alert_in_hand")]
+    assert phone.values() == ["Ann Lee", "orders", "load", "r1"]
+    assert answer.look() == 0
+    clock.passed += 400
+    fail(names=names, escalate_to=CAROL, escalate_after=2)
+    fail(names=names, cooldown=0, escalate_to=CAROL, escalate_after=1)
+    assert phone.new() == []
+    assert "suppressed, for Ann Lee has this run in hand" in caplog.text
+    assert "pressed 'On it' for orders.load, run r1: the run is in hand" in caplog.text
+
+    fail("r2", names=names, escalate_to=CAROL, escalate_after=2)
+    assert phone.new() == [*ALERT, ("3", "airflow_alert_ack")]
+    assert "2 runs in a row have failed; 2 more failures: load, load" in " ".join(phone.values())
+    fail("r1", task="clean", names=names)
+    assert phone.new() == ALERT
+    assert not re.search(r"1555000000\d", caplog.text)
+
+
+def test_a_mute_holds_for_an_hour_and_an_unmute_on_the_page_ends_it(clock, phone, answer, caplog):
+    from airflow.sdk import Variable
+
+    from airflow_provider_whatsapp.notifications.mute import mute
+
+    caplog.set_level(logging.INFO)
+    fail()
+    assert phone.new() == ALERT
+    phone.press(BOB, "mute")
+    assert answer.look() == 1
+
+    for passed, sent in ((400, []), (3_000, []), (4_200, ALERT)):
+        clock.passed = passed
+        fail(f"r{passed}")
+        assert phone.new() == sent
+    assert "2 more failures: load, load" in " ".join(phone.values())
+    assert "suppressed, for +15•••0002 has muted this alert until" in caplog.text
+    assert "+15•••0002 pressed 'Mute 1 h' for orders.load, run r1: muted until" in caplog.text
+    clock.passed = 0
+    fail("r5")
+    assert phone.new() == []
+    mute(Variable, "orders.load", seconds=0, by="ann", sleep=clock.sleep)
+    clock.passed = 400
+    fail("r6")
+    assert phone.new() == ALERT
+    assert BOB not in caplog.text
+
+
+def forged(phone, clock):
+    phone.press(ANN, "on-it", payload=f"awa1.{'x' * 32}.on-it")
+
+
+def unasked(phone, clock):
+    phone.press(EVE, "on-it")
+
+
+def unsigned(phone, clock):
+    import requests
+
+    phone.events.deliver()
+    message = {"from": ANN, "id": "wamid.forged", "timestamp": "1", "type": "button"}
+    message["button"] = {"payload": buttons_of(phone.sandbox.messages[0])[0], "text": "On it"}
+    value = {"messaging_product": "whatsapp", "metadata": {"phone_number_id": "1"}, "messages": [message]}
+    body = {
+        "object": "whatsapp_business_account",
+        "entry": [{"id": "1", "changes": [{"field": "messages", "value": value}]}],
+    }
+    signature = {"X-Hub-Signature-256": f"sha256={'0' * 64}"}
+    requests.post(f"{phone.events.url}/whatsapp", json=body, headers=signature, timeout=30)
+
+
+def late(phone, clock):
+    phone.events.deliver()
+    phone.sandbox.clock.advance(24 * 3600 + 60)
+    phone.press(ANN, "on-it")
+
+
+REFUSED = {
+    "forged": (forged, "not taken: no alert has this ID"),
+    "unasked": (
+        unasked,
+        "+15•••0009 pressed 'On it' for orders.load, run r1: not taken: the alert did not go to",
+    ),
+    "unsigned": (unsigned, None),
+    "late": (late, "not taken: it came more than 24 hours after the alert"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_does_not_count_changes_nothing_and_is_logged(clock, phone, answer, caplog, kind):
+    press, line = REFUSED[kind]
+    fail()
+    phone.new()
+
+    press(phone, clock)
+
+    assert answer.look() == 0
+    assert line is None or line in caplog.text
+    clock.passed += 400
+    fail()
+    assert phone.new() == ALERT
+
+
+def test_a_second_press_changes_nothing_and_is_logged(clock, phone, answer, caplog):
+    fail()
+    phone.press(ANN, "on-it")
+    phone.press(BOB, "on-it")
+    phone.press(ANN, "on-it")
+    phone.new()
+
+    assert answer.look() == 1
+    assert phone.new() == [("2", "airflow_alert_in_hand")]
+    assert phone.values()[0] == "+15•••0001"
+    assert (
+        "+15•••0002 pressed 'On it' for orders.load, run r1: not taken: somebody has the run" in caplog.text
+    )
+    assert "the same button was pressed before" in caplog.text
+
+
+def test_the_others_of_a_later_alert_of_the_run_get_to_know_too_and_nobody_twice(clock, phone, answer):
+    fail()
+    clock.passed += 400
+    fail(to=[BOB, CAROL])
+    phone.new()
+    phone.press(ANN, "on-it")
+
+    assert answer.look() == 1
+
+    assert sorted(phone.new()) == [("2", "airflow_alert_in_hand"), ("3", "airflow_alert_in_hand")]
+
+
+def test_a_gateway_that_is_away_delays_the_message_to_the_others(clock, phone, answer, account):
+    fail(to=[ANN, BOB, CAROL])
+    phone.press(ANN, "on-it")
+    phone.new()
+    account.fail_next(kind="status", status=429, times=1, path="/messages")
+
+    for counted, sent in ((0, 1), (1, 1), (0, 0)):
+        assert (answer.look(), len(phone.new())) == (counted, sent)
+
+
+def test_a_message_whose_answer_was_lost_is_not_sent_again(clock, phone, answer, account):
+    fail()
+    phone.press(ANN, "on-it")
+    phone.new()
+    account.fail_next(kind="drop_after", times=1, path="/messages")
+
+    answer.look()
+    answer.look()
+
+    assert phone.new() == [("2", "airflow_alert_in_hand")]
+
+
+def test_what_is_no_news_is_not_sent_and_a_new_reader_begins_with_what_is(
+    clock, phone, account, whatsapp_events
+):
+    fail()
+    phone.press(ANN, "on-it")
+    phone.new()
+    store = EventStore.open(whatsapp_events.database)
+
+    def later():
+        return datetime.now(UTC) + NEWS + timedelta(minutes=1)
+
+    assert AlertPresses(store, None, clock=later).look() == 0  # what is older than an hour is behind it
+    phone.press(BOB, "mute")
+    assert AlertPresses(store, None).look() == 1
+    store.close()
+    assert phone.new() == []
+
+
+def test_a_press_waits_for_the_receipt_of_its_message(clock, phone, answer, whatsapp_events, caplog):
+    fail()
+    phone.press(ANN, "on-it")
+    store = EventStore.open(whatsapp_events.database)
+    with store.writing() as connection:
+        from sqlalchemy import text
+
+        connection.execute(text("UPDATE whatsapp_statuses SET verified = false"))
+    phone.new()
+
+    assert answer.look() == 0
+    assert "not taken" not in caplog.text
+    late = AlertPresses(store, None, clock=lambda: datetime.now(UTC) + RECEIPT_WAIT)
+    with store.writing() as connection:
+        connection.execute(text("UPDATE whatsapp_statuses SET verified = true"))
+    assert answer.look() == 1
+    assert phone.new() == [("2", "airflow_alert_in_hand")]
+    assert late.look() == 0
+    store.close()
+
+
+class TestWithoutButtons:
+    """An alert is not lost for want of its buttons."""
+
+    def test_without_a_store(self, clock, account, caplog):
+        phone = Phone(account, None)
+        fail(names={"Ann": ANN})
+
+        assert phone.new() == PLAIN
+        assert caplog.text.count("goes without its buttons") == 1
+        assert "[whatsapp] events_conn_id is empty" in caplog.text
+
+    def test_with_a_store_that_is_away(self, clock, phone, monkeypatch, caplog, tmp_path):
+        monkeypatch.setenv("AIRFLOW__WHATSAPP__EVENTS_CONN_ID", "away")
+        monkeypatch.setenv("AIRFLOW_CONN_AWAY", f"sqlite:///{tmp_path}/none.db")
+        fail()
+
+        assert phone.new() == PLAIN
+        assert "goes without its buttons, for they need receipts: the database holds no tables" in caplog.text
+
+    @pytest.mark.parametrize("status", ["PAUSED", "DELETED"])
+    def test_with_a_template_that_is_not_fit_for_use(self, clock, phone, account, caplog, status):
+        account.control("POST", "templates", name="airflow_alert_ack", language="en_US", status=status)
+        fail()
+
+        assert phone.new() == PLAIN
+        assert caplog.text.count("the template airflow_alert_ack is refused") == 1
+
+    def test_a_success_has_none(self, clock, phone):
+        notifier = WhatsAppNotifier(to=ANN, acknowledge=True, gap=0)
+        ti = {"dag_id": "orders", "task_id": "load", "run_id": "r1", "try_number": 1, "map_index": -1}
+        notifier({"ti": SimpleNamespace(**ti, state="success", start_date=1, log_url=""), "run_id": "r1"})
+
+        assert phone.new() == [("1", "airflow_alert")]
+
+    def test_names_that_cannot_be_read_cost_the_names(self, clock, phone, answer, caplog):
+        fail(names="nowhere")
+        phone.press(ANN, "on-it")
+        answer.look()
+
+        assert "people are known by masked numbers" in caplog.text
+        assert phone.values()[0] == "+15•••0001"
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"text": "x"}, "text"),
+        ({"header": "x", "body": ["x"], "buttons": ["x"]}, "header, body, buttons"),
+        ({"template_name": "mine"}, "template_name"),
+        ({"callback_data": "mine"}, "callback_data"),
+        ({"recovery": True}, "recovery"),
+    ],
+    ids=["text", "parts", "template", "callback data", "recovery"],
+)
+def test_what_the_buttons_cannot_go_with_is_refused_at_once(options, named):
+    with pytest.raises(ValueError, match=rf"Leave {named} out"):
+        WhatsAppNotifier(to=ANN, acknowledge=True, **options)
+
+
+@pytest.mark.parametrize("name", [None, "airflow_alert", "airflow_alert_ack"])
+def test_the_stock_templates_may_be_named(name):
+    assert WhatsAppNotifier(to=ANN, acknowledge=True, template_name=name).template_name == "airflow_alert"
+
+
+def test_a_press_ends_the_summary_that_an_alert_waits_for(clock, phone):
+    """Of two mapped tasks that fail, the first waits to tell of the second."""
+    waited = []
+
+    def sleep(seconds):
+        waited.append(seconds)
+        if len(waited) == 1:
+            fail_mapped(2)
+            phone.press(ANN, "on-it")
+        clock.passed += seconds
+
+    def fail_mapped(index):
+        ti = {"dag_id": "orders", "task_id": "load", "run_id": "r1", "try_number": 1, "map_index": index}
+        ti |= {"state": "failed", "start_date": 1, "log_url": ""}
+        context = {"ti": SimpleNamespace(**ti), "run_id": "r1", "exception": ValueError("no rows")}
+        WhatsAppNotifier(to=[ANN, BOB], acknowledge=True, gap=0)(context)
+
+    clock.sleep = sleep
+    fail_mapped(1)
+
+    assert waited
+    assert phone.new() == ALERT
