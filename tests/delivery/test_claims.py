@@ -109,3 +109,95 @@ def test_the_next_are_asked_for_once_in_each_group_and_when_nobody_is_left():
 
     assert asked == [False, False, False, True, False, True]
     assert window.waiting == 0
+
+
+@pytest.fixture
+def clock():
+    return [100.0]
+
+
+@pytest.fixture
+def ten(clock):
+    """A window for ten messages per second and four threads."""
+    return ClaimWindow(4, 10.0, clock=lambda: clock[0])
+
+
+def leave(window, clock, count, seconds):
+    window.claimed(count)
+    for _ in range(count):
+        clock[0] += seconds
+        window.left()
+
+
+@pytest.mark.parametrize(
+    ("room", "out", "wanted"),
+    [(8, 0, 3), (2, 0, 2), (3, 0, 3), (8, 1, 3), (3, 1, 3), (2, 1, 0), (0, 1, 0)],
+)
+def test_a_first_group_is_as_large_as_leaves_within_the_window(ten, room, out, wanted):
+    assert ten.next(room, out) == wanted
+
+
+def test_nobody_is_claimed_while_others_wait_to_leave(ten):
+    ten.claimed(1)
+
+    assert ten.next(8, 1) == 0
+    assert ten.next(8, 0) == 3, "unless nobody is out"
+
+
+@pytest.mark.parametrize(
+    ("writes", "wanted"), [((0.5,), 5), ((0.5, 1.5), 8), ((0.1,), 3), ((0.4,), 4), ((0.41,), 5)]
+)
+def test_a_group_lasts_as_long_as_a_write(ten, writes, wanted):
+    for seconds in writes:
+        ten.wrote(seconds)
+
+    assert ten.next(99, 0) == wanted
+
+
+@pytest.mark.parametrize(("waiting", "wanted"), [(2, 3), (3, 0)])
+def test_the_next_are_claimed_when_two_writes_worth_are_still_to_leave(ten, waiting, wanted):
+    ten.wrote(0.1)
+    ten.claimed(waiting)
+
+    assert ten.next(8, 8) == wanted
+
+
+@pytest.mark.parametrize(("waiting", "wanted"), [(4, 4), (5, 0)])
+def test_they_are_no_more_than_the_threads(ten, waiting, wanted):
+    ten.wrote(9.0)
+    ten.claimed(waiting)
+
+    assert ten.next(4, 8) == wanted
+
+
+@pytest.mark.parametrize(("seconds", "wanted"), [(0.01, 20), (0.1, 20), (0.5, 4), (1.0, 2), (10.0, 1)])
+def test_as_few_are_claimed_as_others_leave_of_the_rate(ten, clock, seconds, wanted):
+    ten.wrote(2.0)
+    leave(ten, clock, 3, seconds)
+
+    assert ten.next(99, 0) == wanted
+
+
+def test_without_a_limit_the_room_decides(clock):
+    window = ClaimWindow(4, clock=lambda: clock[0])
+
+    assert window.next(8, 0) == 8
+    assert [window.next(room, 1) for room in (3, 4, 8)] == [0, 4, 8]
+
+
+def test_what_left_long_ago_counts_no_more(ten, clock):
+    ten.wrote(2.0)
+    leave(ten, clock, 10, 1.0)
+    leave(ten, clock, 3, 0.1)  # six in 3.3 seconds, where all of them would be thirteen in 10.3
+
+    assert ten.next(99, 0) == 4
+
+
+def test_time_in_which_nobody_waits_is_not_counted(ten, clock):
+    ten.wrote(2.0)
+    leave(ten, clock, 3, 0.5)
+    clock[0] += 60
+    leave(ten, clock, 3, 0.5)
+
+    assert ten.next(99, 0) == 4
+    assert ten.waiting == 0

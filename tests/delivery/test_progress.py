@@ -103,3 +103,46 @@ def test_metrics_hear_what_is_new_since_the_last_time(progress, clock, told):
         ({"sent": 2, "failed": 1, "unknown": 0}, 0.1),
         ({"sent": 0, "failed": 0, "unknown": 1}, 4 / 30),
     ]
+
+
+@pytest.mark.parametrize(
+    ("total", "left"),
+    [(11, "1 s"), (99, "89 s"), (100, "2 min"), (130, "2 min"), (160, "2 min"), (190, "3 min")],
+)
+def test_the_time_left_is_told_in_minutes_from_ninety_seconds_on(total, left):
+    now = [0.0]
+    progress = Progress(total, clock=lambda: now[0], interval=1_000)
+    now[0] = 10.0
+    for _ in range(10):
+        progress.count(Outcome("15550000001", "sent"), now=True)
+
+    assert progress.line() == f"10 of {total} sent, 0 failed, 0 unknown; 1.0 per second, {left} left"
+
+
+def test_before_anything_was_sent_nothing_is_known_of_the_time_left():
+    progress = Progress(5, clock=lambda: 0.0)
+
+    assert progress.line() == "0 of 5 sent, 0 failed, 0 unknown; 0.0 per second, 0 s left"
+
+
+@pytest.mark.parametrize(("passed", "lines"), [(29.9, 0), (30.0, 1)])
+def test_a_line_is_due_when_the_interval_is_over(caplog, passed, lines):
+    caplog.set_level("INFO")
+    now, told = [0.0], []
+    progress = Progress(
+        5, interval=30.0, clock=lambda: now[0], observe=lambda news, rate: told.append((news, rate))
+    )
+    now[0] = passed
+    progress.tick()
+    progress.tick()
+
+    assert len(caplog.records) == len(told) == lines
+
+
+def test_what_was_skipped_is_no_outcome_of_a_message():
+    told = []
+    progress = Progress(5, clock=lambda: 0.0, observe=lambda news, rate: told.append((news, rate)))
+    progress.count(Outcome("15550000001", "skipped", reason="duplicate"), now=False)
+    progress.end()
+
+    assert told == [({"sent": 0, "failed": 0, "unknown": 0}, 0.0)]
