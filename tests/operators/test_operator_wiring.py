@@ -134,3 +134,16 @@ def test_a_trigger_has_what_airflow_looks_for_in_it(kind):
     made = kind(**{name: value for name, value in (usual | TRIGGERS[kind]).items() if name in wanted})
 
     assert vars(PlainTrigger()).keys() <= vars(made).keys()
+
+
+def test_without_a_sender_nothing_is_read_and_nothing_asked_for(sandbox, change_connection, tmp_path):
+    change_connection(drop=["phone_number_id"])
+    operator = BroadcastTemplateOperator(
+        task_id="send", template_name="hello_world", recipients=str(tmp_path / "nobody_reads_it.csv")
+    )
+    with pytest.raises(Exception, match="phone_number_id"):
+        operator._send(
+            {"ti": SimpleNamespace(dag_id="d", run_id="r", task_id="send", map_index=-1, try_number=1)}
+        )
+
+    assert sandbox.requests == []
