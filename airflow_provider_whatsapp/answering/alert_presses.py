@@ -78,6 +78,7 @@ class AlertPresses:
         self._done: set[int] = set()
         """Presses behind the position that have been decided."""
         self._logged: set[int] = set()
+        self._away: WhatsAppError | None = None
 
     def close(self) -> None:
         """Close the connections to the gateway."""
@@ -90,7 +91,9 @@ class AlertPresses:
 
         :return: How many have said who has a run in hand, or have muted a key.
         :raises StoreError: The database cannot be reached, or refuses; the presses stay where they are.
+        :raises WhatsAppError: Somebody was certainly not sent who has a run in hand, and may be later; as above.
         """
+        self._away = None
         if self._place is None:
             self._place = self._begin()
         counted, after, first_open = 0, self._place, None
@@ -108,6 +111,8 @@ class AlertPresses:
             if len(page) < PAGE:
                 break
         self._save(after if first_open is None else first_open - 1)
+        if self._away is not None:
+            raise self._away
         return counted
 
     def _begin(self) -> int:
@@ -158,7 +163,7 @@ class AlertPresses:
 
     def _let_others_know(self, found: Judged) -> bool:
         """Send to each of the others once who has it in hand; False: some were certainly not sent it, and may be."""
-        again, sent = False, 0
+        sent, away = 0, None
         if self._config is None:
             logger.warning("WhatsApp: %s", NO_CONNECTION)
             return True
@@ -168,15 +173,16 @@ class AlertPresses:
             try:
                 self._send(found, alert, one)
             except WhatsAppError as error:
-                logger.warning("WhatsApp: a recipient was not sent who has %s: %s", _place(alert), error)
                 if error.sent == "no" and not error.permanent:
                     claim_note(self._store, alert, one.position, noted=False)
-                    again = True
+                    away = self._away = error
+                else:
+                    logger.warning("WhatsApp: a recipient was not sent who has %s: %s", _place(alert), error)
             else:
                 sent += 1
         if sent:
             logger.info("WhatsApp: %d others were sent who has it in hand", sent)
-        return not again
+        return away is None
 
     def _send(self, found: Judged, alert: SentAlert, one: Notified) -> None:
         values = {"who": found.who, "dag": alert.dag_id, "task": alert.task, "run": alert.run_id}

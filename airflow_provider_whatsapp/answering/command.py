@@ -9,17 +9,21 @@ import os
 import signal
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from airflow_provider_whatsapp.answering.airflow_api import AirflowApi
-    from airflow_provider_whatsapp.events.store import EventStore
+    from airflow_provider_whatsapp.client.config import ClientConfig
 
 logger = logging.getLogger(__name__)
 
-HELP = "answer Airflow's approvals with the reply buttons that people press; runs until it is stopped"
+HELP = (
+    "answer Airflow's approvals with the reply buttons that people press, and let an alert's other recipients know who "
+    "has it in hand; runs until it is stopped"
+)
+DEFAULT_CONN_ID = "maton_whatsapp_default"
 DATABASE = "WHATSAPP_EVENTS_URL"
 API_URL, API_TOKEN = "AIRFLOW_API_URL", "AIRFLOW_API_TOKEN"
 API_USERNAME, API_PASSWORD = "AIRFLOW_API_USERNAME", "AIRFLOW_API_PASSWORD"
@@ -68,6 +72,21 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
             "help": f"time between two looks at the database (default {INTERVAL:g})",
         },
     ),
+    (
+        ("--alerts-only",),
+        {
+            "action": "store_true",
+            "help": "take presses below alerts alone; nothing of Airflow's is needed then",
+        },
+    ),
+    (
+        ("--conn-id",),
+        {
+            "metavar": "ID",
+            "help": "connection that sends who has an alert in hand, from AIRFLOW_CONN_<ID> (default "
+            f"{DEFAULT_CONN_ID}, or MATON_API_KEY alone)",
+        },
+    ),
     (("--once",), {"action": "store_true", "help": "take what is there, and end"}),
 ]
 
@@ -92,59 +111,118 @@ def answer_command(given: argparse.Namespace, environment: Mapping[str, str] = o
 
 def _answer(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
     from airflow_provider_whatsapp.answering.airflow_api import AirflowApi
+    from airflow_provider_whatsapp.answering.alert_presses import AlertPresses
     from airflow_provider_whatsapp.answering.answering import Answering
     from airflow_provider_whatsapp.client.errors import ConfigurationError
     from airflow_provider_whatsapp.events.log import log_to_stderr
     from airflow_provider_whatsapp.events.store import EventStore
 
-    url = _airflow_url(given, environment)
+    url = None if given.alerts_only else _airflow_url(given, environment)
     database = given.database or environment.get(DATABASE)
     if not database:
         raise ConfigurationError(
             "there is no database with the events", advice=f"Set {DATABASE} to the receiver's."
         )
-    api, store = AirflowApi(url, _credentials(environment)), EventStore.open(database, pool_size=1)
+    api = AirflowApi(url, _credentials(environment)) if url else None
+    config = _config(given, environment)
+    store = EventStore.open(database, pool_size=1)
+    alerts = AlertPresses(store, config)
     log_to_stderr()
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    try:
+    readers = [_Reader([store.check], alerts.look, given.interval)]
+    if api is not None and url is not None:
         name = hashlib.sha256(url.encode()).hexdigest()[:16]
-        return _run(store, api, Answering(store, api, name=name).look, given, stopped)
+        answering = Answering(store, api, name=name)
+        readers.insert(0, _Reader([store.check, api.check], answering.look, given.interval))
+    try:
+        return _run(readers, given, stopped)
     finally:
+        alerts.close()
         store.close()
-        api.close()
+        if api is not None:
+            api.close()
 
 
-def _run(
-    store: EventStore,
-    api: AirflowApi,
-    look: Callable[[], int],
-    given: argparse.Namespace,
-    stopped: threading.Event,
-) -> int:
-    """Look again and again; what waiting cures is waited for, and everything else is raised."""
-    from airflow_provider_whatsapp.client.errors import WhatsAppError
+class _Reader:
+    """
+    Somebody who reads presses, with pauses of its own while what it needs is away.
 
-    ready, pause = False, given.interval
-    while not stopped.is_set():
+    :param checks: What has to work before the first look.
+    :param look: Decides what can be decided now.
+    :param interval: Seconds between two looks.
+    """
+
+    def __init__(
+        self, checks: Sequence[Callable[[], object]], look: Callable[[], int], interval: float
+    ) -> None:
+        self._checks = checks
+        self._look = look
+        self._interval = self._pause = interval
+        self._due = 0.0
+        self.ready = False
+
+    def turn(self, *, once: bool) -> None:
+        """
+        Look, where it is time; what waiting cures is waited for.
+
+        :param once: There is no other turn.
+        :raises WhatsAppError: Waiting does not cure it, or there is no other turn.
+        """
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+
+        if time.monotonic() < self._due:
+            return
         try:
-            if not ready:
-                store.check()
-                api.check()
-                ready = True
-                _say("Answering by WhatsApp is ready")
-            look()
-            pause = given.interval
+            if not self.ready:
+                for check in self._checks:
+                    check()
+                self.ready = True
+            self._look()
+            self._pause = self._interval
         except WhatsAppError as error:
-            if error.permanent or given.once:
+            if error.permanent or once:
                 raise
-            pause = min(LONGEST_PAUSE, 2 * pause)
-            logger.warning("%s Trying again in %.3g s; no press is lost.", error, pause)
+            self._pause = min(LONGEST_PAUSE, 2 * self._pause)
+            self._due = time.monotonic() + self._pause
+            logger.warning("%s Trying again in %.3g s; no press is lost.", error, self._pause)
+
+
+def _run(readers: Sequence[_Reader], given: argparse.Namespace, stopped: threading.Event) -> int:
+    """Let each look again and again."""
+    said = False
+    while not stopped.is_set():
+        for reader in readers:
+            reader.turn(once=given.once)
+        if not said and all(reader.ready for reader in readers):
+            said = True
+            _say("Answering by WhatsApp is ready")
         if given.once:
             break
-        stopped.wait(pause)
+        stopped.wait(given.interval)
     return 0
+
+
+def _config(given: argparse.Namespace, environment: Mapping[str, str]) -> ClientConfig | None:
+    """Return the connection that sends to the other recipients of an alert; None: there is none."""
+    from airflow_provider_whatsapp.client.connection import (
+        API_KEY_VARIABLE,
+        client_config,
+        config_from_environment,
+    )
+    from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+    conn_id = given.conn_id or DEFAULT_CONN_ID
+    found = config_from_environment(conn_id, environment)
+    if found is None and given.conn_id:
+        raise ConfigurationError(
+            f"the environment has no AIRFLOW_CONN_{conn_id.upper()}",
+            advice="Set it to the connection as JSON, or leave --conn-id away.",
+        )
+    if found is None and environment.get(API_KEY_VARIABLE, "").strip():
+        found = client_config(conn_id, password=None, host=None, extra={})
+    return found
 
 
 def _airflow_url(given: argparse.Namespace, environment: Mapping[str, str]) -> str:

@@ -64,7 +64,8 @@ def template(
 
 
 def _alerts(folder: Path, dags: Path, sandbox: Any) -> None:
-    shutil.copy(ROOT / "airflow_provider_whatsapp" / "notifications" / "airflow_alert.yaml", folder)
+    for file in (ROOT / "airflow_provider_whatsapp" / "notifications").glob("airflow_alert*.yaml"):
+        shutil.copy(file, folder)
 
 
 def _approvals(folder: Path, dags: Path, sandbox: Any) -> None:

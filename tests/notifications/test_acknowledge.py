@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
+import signal
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +16,9 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_whatsapp.answering.alert_presses import NEWS, RECEIPT_WAIT, AlertPresses
+from airflow_provider_whatsapp.cli import main
 from airflow_provider_whatsapp.client.connection import config_from_environment
+from airflow_provider_whatsapp.client.errors import WhatsAppError
 from airflow_provider_whatsapp.events.store import EventStore
 from airflow_provider_whatsapp.notifications import whatsapp
 from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
@@ -274,7 +278,10 @@ def test_a_gateway_that_is_away_delays_the_message_to_the_others(clock, phone, a
     phone.new()
     account.fail_next(kind="status", status=429, times=1, path="/messages")
 
-    for counted, sent in ((0, 1), (1, 1), (0, 0)):
+    with pytest.raises(WhatsAppError, match="rate limit"):
+        answer.look()
+    assert len(phone.new()) == 1
+    for counted, sent in ((1, 1), (0, 0)):
         assert (answer.look(), len(phone.new())) == (counted, sent)
 
 
@@ -370,6 +377,56 @@ class TestWithoutButtons:
 
         assert "people are known by masked numbers" in caplog.text
         assert phone.values()[0] == "+15•••0001"
+
+
+class TestTheCommand:
+    """``answer`` as a process would run it."""
+
+    @pytest.fixture
+    def run(self, monkeypatch, whatsapp_events):
+        monkeypatch.setattr(signal, "signal", lambda *_: None)
+        for name in ("AIRFLOW_API_URL", "AIRFLOW_API_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("WHATSAPP_EVENTS_URL", whatsapp_events.database)
+        return lambda *arguments: main(["answer", "--once", "--alerts-only", *arguments])
+
+    def test_it_lets_the_others_know(self, clock, phone, run, capsys):
+        fail()
+        phone.press(ANN, "on-it")
+        phone.new()
+
+        assert (run(), run()) == (0, 0)
+
+        assert phone.new() == [("2", "airflow_alert_in_hand")]
+        assert capsys.readouterr().out == "Answering by WhatsApp is ready\n" * 2
+
+    def test_it_sends_by_the_connection_that_is_named(self, clock, phone, run, monkeypatch):
+        fail()
+        phone.press(ANN, "on-it")
+        phone.new()
+        connection = json.loads(os.environ["AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"])
+        monkeypatch.setenv("AIRFLOW_CONN_OPS", json.dumps(connection))
+        monkeypatch.delenv("AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT")
+
+        assert run("--conn-id", "ops") == 0
+        assert phone.new() == [("2", "airflow_alert_in_hand")]
+
+    def test_a_connection_that_is_not_there_is_refused(self, run, capsys):
+        assert run("--conn-id", "nowhere") == 1
+        assert "the environment has no AIRFLOW_CONN_NOWHERE" in capsys.readouterr().err
+
+    def test_without_a_connection_presses_count_and_nobody_is_sent_anything(
+        self, clock, phone, run, monkeypatch, caplog
+    ):
+        fail()
+        phone.press(ANN, "on-it")
+        phone.new()
+        monkeypatch.delenv("AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT")
+
+        assert run() == 0
+        assert "the run is in hand" in caplog.text
+        assert "for there is no connection to send with" in caplog.text
+        assert phone.new() == []
 
 
 @pytest.mark.parametrize(
