@@ -11,6 +11,7 @@ import pytest
 from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_whatsapp import _compat
+from airflow_provider_whatsapp.delivery.engine import Delivery
 from airflow_provider_whatsapp.delivery.ledger import Job, Note
 from airflow_provider_whatsapp.operators._database import database_hook
 from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
@@ -147,3 +148,34 @@ def test_without_a_sender_nothing_is_read_and_nothing_asked_for(sandbox, change_
         )
 
     assert sandbox.requests == []
+
+
+def test_a_broadcast_that_is_ended_early_tells_what_is_known_and_lets_go_of_its_part(
+    sandbox, monkeypatch, caplog
+):
+    heard = []
+    monkeypatch.setattr(BroadcastTemplateOperator, "log", logging.getLogger("task"))
+    operator = BroadcastTemplateOperator(
+        task_id="send", template_name="hello_world", recipients=["+15550001111"], check_template=False
+    )
+    operator._begin_part = heard.append
+    operator._end_part = lambda context, error: heard.append(type(error))
+
+    def ended(self, recipients, report):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Delivery, "run", ended)
+    ti = SimpleNamespace(
+        dag_id="d",
+        run_id="r",
+        task_id="send",
+        map_index=-1,
+        try_number=1,
+        max_tries=0,
+        xcom_push=lambda **_: None,
+    )
+    with pytest.raises(KeyboardInterrupt):
+        operator.execute({"ti": ti})
+
+    assert heard == ["first", KeyboardInterrupt]
+    assert "WhatsApp: ended by KeyboardInterrupt: none sent of 0" in caplog.text
