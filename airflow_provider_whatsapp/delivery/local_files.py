@@ -29,14 +29,35 @@ def create(path: Path, *, mode: int = PRIVATE) -> int:
     return os.open(path, flags, mode)
 
 
-def open_regular(path: Path) -> IO[bytes]:
+def open_resolved(path: Path) -> IO[bytes]:
+    """
+    Open a file by a path without links, to read it: a link that was put into any part of the path since is refused.
+
+    :param path: The file; absolute.
+    :raises OSError: It is not there, is no regular file, or a part of its path is no folder.
+    """
+    # A folder is only passed through, which needs no permission to list it.
+    flags = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    folder = os.open(path.anchor, flags)
+    try:
+        for part in path.parts[1:-1]:
+            inner = os.open(part, flags, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        return open_regular(path.name, folder=folder)
+    finally:
+        os.close(folder)
+
+
+def open_regular(path: Path | str, *, folder: int | None = None) -> IO[bytes]:
     """
     Open a file to read it; a link, a pipe or a device in its place is refused, and nothing hangs.
 
     :param path: The file.
+    :param folder: Descriptor of the folder that a relative path begins in; None: the working directory.
     :raises OSError: It is not there, or is no regular file.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, "is no regular file", str(path))

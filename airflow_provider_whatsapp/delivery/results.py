@@ -63,6 +63,7 @@ class Results:
     :param resumed: The file at ``path`` is an earlier try's of this task run.
     :param send_hash: What the messages' callback data begins with; None: they carry the user's own.
     :param keep_sent: Keep the values of those who were sent to, until a delivery report says that it arrived.
+    :param dag_id: The DAG, which each line names: Airflow's tab shows it to those who may see the DAG; None: no DAG.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Results:
         resumed: bool = False,
         send_hash: str | None = None,
         keep_sent: bool = False,
+        dag_id: str | None = None,
     ) -> None:
         local = local_path(path)
         self._local = local is not None
@@ -85,6 +87,7 @@ class Results:
         self._resumed = resumed
         self._send_hash = send_hash
         self._keep_sent = keep_sent
+        self._dag_id = dag_id
         self._token = uuid.uuid4().hex[:12]
         self._run = 0
         self._lines: list[bytes] = []
@@ -136,6 +139,8 @@ class Results:
             line["row"] = dict(row.values)
         if message is not None:
             line["message"] = message
+        if self._dag_id is not None:
+            line["dag_id"] = self._dag_id
         if self.failure is not None and len(self._lines) >= KEPT:
             self._dropped = True
         else:

@@ -9,6 +9,7 @@ that whoever reads on from an ``id`` meets it.
 from __future__ import annotations
 
 import contextlib
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from airflow_provider_whatsapp.client.errors import WhatsAppError
 from airflow_provider_whatsapp.client.masking import clean_line
 from airflow_provider_whatsapp.events import tables
-from airflow_provider_whatsapp.events.engine import READ_ONLY, open_engine
+from airflow_provider_whatsapp.events.engine import READ_ONLY, limited_time, open_engine
 from airflow_provider_whatsapp.events.rows import Row, Rows
 
 if TYPE_CHECKING:
@@ -47,22 +48,25 @@ class EventStore:
     Reads and writes the store's tables; may be used from many threads.
 
     :param engine: From :func:`~airflow_provider_whatsapp.events.engine.open_engine`.
+    :param read_seconds: Seconds from now that all reads together may take; None: each may take its own time.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, read_seconds: float | None = None) -> None:
         self._engine = engine
+        self._reads_until = None if read_seconds is None else time.monotonic() + read_seconds
         self._insert = _UPSERTS.get(engine.dialect.name)
 
     @classmethod
-    def open(cls, url: str | URL, *, pool_size: int = 3) -> EventStore:
+    def open(cls, url: str | URL, *, pool_size: int = 3, read_seconds: float | None = None) -> EventStore:
         """
         Open a store; nothing connects yet.
 
         :param url: As SQLAlchemy reads it.
         :param pool_size: Connections at a time.
+        :param read_seconds: Seconds from now that all reads together may take; None: each may take its own time.
         :raises ConfigurationError: The URL cannot be read, or its driver is not installed.
         """
-        return cls(open_engine(url, pool_size=pool_size))
+        return cls(open_engine(url, pool_size=pool_size), read_seconds=read_seconds)
 
     @property
     def kind(self) -> str:
@@ -286,8 +290,16 @@ class EventStore:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with _reported(), self._engine.connect() as connection:
-            yield connection.execution_options(**READ_ONLY)
+        with _reported(), self._engine.connect() as connected:
+            connection = connected.execution_options(**READ_ONLY)
+            if self._reads_until is None:
+                yield connection
+                return
+            rest = self._reads_until - time.monotonic()
+            if rest <= 0:
+                raise StoreError("the event store did not answer in time", advice="Try again in a moment.")
+            with limited_time(connection, rest):
+                yield connection
 
 
 _ONCE: dict[Table, tuple[str, ...]] = {

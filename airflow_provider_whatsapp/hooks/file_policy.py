@@ -34,7 +34,7 @@ class Place:
     Where a file or folder is, in a form that can be compared.
 
     :param store: Scheme, connection and bucket of an object store; None: this machine's disk.
-    :param parts: The path's parts, links resolved on a disk.
+    :param parts: The path's parts.
     """
 
     store: tuple[str, str, str] | None
@@ -48,6 +48,19 @@ class Place:
         """
         return self.store == other.store and other.parts[: len(self.parts)] == self.parts
 
+    def resolved(self) -> Place:
+        """
+        Return the place without links, which asks the disk.
+
+        :raises ValueError: The links run in a circle.
+        """
+        if self.store is not None:
+            return self
+        try:
+            return Place(None, Path(*self.parts).resolve().parts)
+        except (OSError, RuntimeError) as error:
+            raise ValueError(str(type(error).__name__)) from error
+
     @property
     def is_everything(self) -> bool:
         """Whether everything on a disk or in a store is below it."""
@@ -56,16 +69,26 @@ class Place:
 
 def place_of(source: Any) -> Place:
     """
-    Return where a source is.
+    Return where a source is, links on a disk resolved.
 
     :param source: A path, an ``ObjectStoragePath``, or the URL of an object store.
     :raises ValueError: It climbs out of where it seems to be, or is no path at all.
     """
+    return seeming_place(source).resolved()
+
+
+def seeming_place(source: Any) -> Place:
+    """
+    Return where a source is by its name alone, links on a disk unresolved: no disk and no store is asked for it.
+
+    :param source: A path, an ``ObjectStoragePath``, or the URL of an object store.
+    :raises ValueError: It climbs in a store, or is no path at all.
+    """
     store, path = _taken_apart(source)
     if store is None:
         try:
-            return Place(None, Path(path).expanduser().resolve().parts)
-        except (OSError, RuntimeError) as error:  # a loop of links, an unknown user
+            return Place(None, Path(path).expanduser().absolute().parts)
+        except (OSError, RuntimeError) as error:  # an unknown user
             raise ValueError(str(type(error).__name__)) from error
     segments = path.strip("/").split("/") if path.strip("/") else []
     for spelling in spellings(path):
@@ -120,11 +143,12 @@ def media_roots() -> list[Place] | None:
     return configured_folders("media_roots") or None
 
 
-def configured_folders(option: str) -> list[Place]:
+def configured_folders(option: str, *, resolve: bool = True) -> list[Place]:
     """
     Return the folders that an option of Airflow's configuration names.
 
     :param option: Of the section ``[whatsapp]``.
+    :param resolve: Resolve links on a disk, which asks the disk.
     :raises ConfigurationError: One of them is neither an absolute path nor the URL of an object store.
     """
     given = conf.get("whatsapp", option, fallback="") or ""
@@ -134,7 +158,7 @@ def configured_folders(option: str) -> list[Place]:
         try:
             if not (_URL.match(text) or text.startswith(("/", "~"))):
                 raise ValueError(text)
-            folders.append(place_of(text))
+            folders.append(place_of(text) if resolve else seeming_place(text))
         except ValueError as error:
             raise ConfigurationError(
                 f"[whatsapp] {option}: {text!r} is neither an absolute path nor the URL of an object store",

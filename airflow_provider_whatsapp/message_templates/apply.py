@@ -82,6 +82,7 @@ class Outcome:
             "status": self.status,
             "category": self.category,
             "id": self.template_id,
+            "diff": list(self.change.diff) or None,
         }
         return {name: value for name, value in facts.items() if value is not None}
 

@@ -74,6 +74,7 @@ def open_results(
         send_hash=carried.key if carried is not None and carried.given is None else None,
         # Where receipts come, a message may be known to have failed later, and is to be sent again with its values.
         keep_sent=carried is not None and events_conn_id() is not None,
+        dag_id=getattr(context.get("ti"), "dag_id", None),
     )
     results.begin(anew=begin in ("first", "fresh"))
     return results

@@ -1,7 +1,7 @@
 """
 What alerts remember, for those who may see their DAGs: what is suppressed, until when, and what is muted.
 
-These functions block: call them by ``in_thread``.
+These functions block: call them by ``with_records``.
 """
 
 from __future__ import annotations

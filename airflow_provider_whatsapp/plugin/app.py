@@ -16,7 +16,7 @@ from airflow_provider_whatsapp.plugin import browse, task
 from airflow_provider_whatsapp.plugin.access import get_user, same_origin
 from airflow_provider_whatsapp.plugin.answer import lead_on
 from airflow_provider_whatsapp.plugin.html import page
-from airflow_provider_whatsapp.plugin.sources import SlowDatabaseError
+from airflow_provider_whatsapp.plugin.sources import SlowAirflowError
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,6 @@ SENTENCES = {
     404: "There is no such page.",
     405: "There is no such page.",
     500: "The page could not be made. The log of the API server says where it failed.",
-    503: "Airflow's database did not answer in time. Look again in a moment.",
 }
 
 
@@ -48,7 +47,7 @@ def make_app() -> Any:
     app.add_api_route("/{path:path}", _nothing, methods=_METHODS)
     app.add_exception_handler(AnyHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
-    app.add_exception_handler(SlowDatabaseError, _refused)
+    app.add_exception_handler(SlowAirflowError, _refused)
     app.add_exception_handler(Exception, _refused)
     # Beside the app, because it is for everybody: Airflow's own page, to which it leads, asks for the user.
     public = Route("/a/{id}", lead_on, methods=["GET"])
@@ -60,8 +59,8 @@ async def _nothing() -> None:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    status = {RequestValidationError: 400, SlowDatabaseError: 503}.get(type(error))
-    said = ""
+    status = {RequestValidationError: 400, SlowAirflowError: 503}.get(type(error))
+    said = str(error) if isinstance(error, SlowAirflowError) else ""
     if isinstance(error, AnyHTTPException):
         status, said = error.status_code, str(error.detail)
     status = status or 500

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
@@ -30,22 +30,19 @@ from airflow_provider_whatsapp.plugin.deliveries import (
     duration,
     load_deliveries,
 )
+from airflow_provider_whatsapp.plugin.form import read_form
 from airflow_provider_whatsapp.plugin.health_view import load_health
 from airflow_provider_whatsapp.plugin.html import page
 from airflow_provider_whatsapp.plugin.permits import dag_permits
-from airflow_provider_whatsapp.plugin.sources import SOURCES, Sources, in_thread
+from airflow_provider_whatsapp.plugin.sources import SOURCES, STORE, in_thread, with_records
 
 logger = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/browse", dependencies=[Depends(sees_menu)])
 
-STORE = Sources(threads=2)
-"""Asks the event store, which a gateway that does not answer must not hold up."""
 SHEETS = ("deliveries", "templates", "alerts", "health")
 MUTES = {3_600: "1 hour", 4 * 3_600: "4 hours", 86_400: "1 day", 7 * 86_400: "1 week"}
 """Seconds for which an alert can be muted here."""
-MOST_BODY = 4_096
-"""Bytes of a form that are read."""
 
 
 @router.get("")
@@ -176,8 +173,8 @@ async def alerts(request: Request, user: GetUserDep, conn: str = "") -> Response
 async def _alerts(request: Request, user: Any, conn: str, problem: str = "") -> Response:
     bar = await _bar(user, "alerts", conn)
     permits = await in_thread(dag_permits, user)
-    kept = await in_thread(stores, conn)
-    rows, problems = await in_thread(alert_rows, kept, permits, time.time())
+    kept = await with_records(stores, conn)
+    rows, problems = await with_records(alert_rows, kept, permits, time.time())
     return page(
         request,
         "alerts.html",
@@ -198,35 +195,23 @@ async def mute_alert(request: Request, user: GetUserDep) -> Response:
     :param request: The form.
     :param user: Airflow's; may edit all DAGs whose failures the alert has counted.
     """
-    given = await _form(request)
+    given = await read_form(request)
     conn = given.get("conn", "")
     seen = conn if conn and await in_thread(may_see, user, conn) else ""
-    kept = (await in_thread(stores, seen)).get(given.get("store", ""))
+    kept = (await with_records(stores, seen)).get(given.get("store", ""))
     key, seconds = given.get("key", ""), given.get("seconds", "")
     if kept is None or seconds not in map(str, (0, *MUTES)):
         raise HTTPException(400, "This form is not of this page, so nothing was changed.")
     permits = await in_thread(dag_permits, user)
     try:
-        found = await in_thread(find_alert, kept, key)
+        found = await with_records(find_alert, kept, key)
         if found is None or not is_allowed(found.record, "PUT", permits):
             raise HTTPException(
                 403, "You have no permission to edit the DAGs of this alert, or there is none."
             )
-        await in_thread(lambda: mute(kept, key, seconds=float(seconds), by=user.get_name()))
+        await with_records(lambda: mute(kept, key, seconds=float(seconds), by=user.get_name()))
     except (StoreAwayError, WhatsAppError) as error:
         return await _alerts(request, user, conn, str(error))
     shown = clean_line(key, limit=300)
     logger.info("WhatsApp: %s: muted by %s for %s s", shown, clean_line(user.get_name(), limit=100), seconds)
     return RedirectResponse("../alerts?" + urlencode({"conn": conn}), 303)
-
-
-async def _form(request: Request) -> dict[str, str]:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BODY:
-            raise HTTPException(413, "This form is too long, so nothing was changed.")
-    try:
-        return {name: values[-1] for name, values in parse_qs(body.decode(), max_num_fields=10).items()}
-    except ValueError:
-        raise HTTPException(400, "This form cannot be read, so nothing was changed.") from None

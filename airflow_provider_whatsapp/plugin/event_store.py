@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.events.store import EventStore
 
 
+SECONDS = 8.0
+"""Seconds that all reads of one question together may take, once the database is connected."""
+
+
 @contextlib.contextmanager
 def opened_store() -> Iterator[EventStore]:
     """
     Give the event store, whose tables are those of this version.
 
     :raises ConfigurationError: There is none.
-    :raises StoreError: It cannot be reached, or refuses.
+    :raises StoreError: It cannot be reached, refuses, or takes longer than :data:`SECONDS`.
     """
     url = event_store_url()
     if url is None:
@@ -30,7 +34,7 @@ def opened_store() -> Iterator[EventStore]:
         )
     from airflow_provider_whatsapp.events.store import EventStore
 
-    store = EventStore.open(url, pool_size=1)
+    store = EventStore.open(url, pool_size=1, read_seconds=SECONDS)
     try:
         store.check()
         yield store

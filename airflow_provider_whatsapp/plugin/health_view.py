@@ -11,7 +11,6 @@ from sqlalchemy import select
 from airflow_provider_whatsapp.client.errors import WhatsAppError
 from airflow_provider_whatsapp.client.masking import mask_numbers
 from airflow_provider_whatsapp.events import tables
-from airflow_provider_whatsapp.events.engine import limited_time
 from airflow_provider_whatsapp.examination import Examination, Finding
 from airflow_provider_whatsapp.hooks.event_store import events_conn_id
 from airflow_provider_whatsapp.plugin.connections import open_client
@@ -24,8 +23,6 @@ LEFT_OUT = "message"
 """Of doctor's checks, the one that sends."""
 DUE = timedelta(minutes=10)
 """After so long without a receipt, though a task has sent, something is wrong."""
-SECONDS = 3.0
-"""Seconds for each question to the event store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +130,7 @@ def read_arrivals(store: EventStore, number: str) -> Receipts:
     for table, at in questions:
         # The latest of all numbers is the first that the index meets; of one that sends seldom it may be far.
         query = select(at).where(table.c.phone_number_id == number).order_by(at.desc()).limit(1)
-        with store.reading() as connection, limited_time(connection, SECONDS):
+        with store.reading() as connection:
             found.append(connection.execute(query).scalar())
     last, reply, send = found
     return Receipts(last, reply, send)

@@ -7,24 +7,54 @@ Their paths come from XCom, which anything that runs in a task can write, and th
 from __future__ import annotations
 
 import json
+import threading
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
-from airflow_provider_whatsapp.delivery.local_files import open_regular
+from airflow_provider_whatsapp.delivery.callback_data import parse_callback_data
+from airflow_provider_whatsapp.delivery.local_files import open_resolved
 from airflow_provider_whatsapp.delivery.result_lines import is_marked
-from airflow_provider_whatsapp.hooks.file_policy import configured_folders, place_of
+from airflow_provider_whatsapp.hooks.file_policy import Place, configured_folders, seeming_place
 from airflow_provider_whatsapp.hooks.object_stores import object_path
 from airflow_provider_whatsapp.plugin.recipients import Recipient, from_outcome
+from airflow_provider_whatsapp.plugin.sources import Answer, Sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OPTION = "[whatsapp] ui_results_roots"
+_NAME = "ui_results_roots"
+OPTION = f"[whatsapp] {_NAME}"
 MOST = 200_000
 """Recipients that are read of a file; the page says so where there are more."""
 LONGEST = 262_144
 """Bytes of a line; a longer one is no line of ours."""
+SECONDS = 30.0
+"""Seconds after which a file is read no further; the page says that there is more."""
+
+_threads: dict[str, Sources] = {}
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsFile:
+    """
+    What a results file holds.
+
+    :param recipients: In its order.
+    :param more: There are more than are read.
+    :param dags: The DAGs that its lines name.
+    :param sends: Hashes of the sends, as callback data begin with them.
+    :param unnamed: Some lines name no DAG: an earlier version wrote them.
+    """
+
+    recipients: list[Recipient] = field(default_factory=list)
+    more: bool = False
+    dags: frozenset[str] = frozenset()
+    sends: frozenset[str] = frozenset()
+    unnamed: bool = False
 
 
 class NotOpenedError(WhatsAppError):
@@ -33,39 +63,79 @@ class NotOpenedError(WhatsAppError):
     default_permanent = True
 
 
-def read_results(path: str) -> tuple[list[Recipient], bool]:
+async def results_of(path: str, *, share: float) -> Answer:
     """
-    Return the recipients in a results file, in its order, and whether there are more than are read.
+    Return what :func:`read_results` returns, as an answer, which is kept for a while.
+
+    Each folder of the option has threads of its own: a store or disk that hangs keeps none from the others.
+
+    :param path: What a task says that it has written.
+    :param share: Of the seconds that a page waits.
+    """
+    try:
+        with _lock:
+            threads = _threads.setdefault(_name_of_root(path), Sources(threads=2, most=2))
+    except WhatsAppError as error:
+        return Answer(problem=str(error))
+    return await threads.ask(path, read_results, path, share=share)
+
+
+def _name_of_root(path: str) -> str:
+    """Return what tells a folder of the option from the others; no disk and no store is asked for it."""
+    place = _seeming(path)
+    held = (root for root in configured_folders(_NAME, resolve=False) if root.holds(place))
+    return repr(next(held, None))
+
+
+def _seeming(path: str) -> Place:
+    try:
+        return seeming_place(path)
+    except ValueError:
+        raise NotOpenedError("The results file's path climbs, so it is not opened.") from None
+
+
+def read_results(path: str) -> ResultsFile:
+    """
+    Read a results file.
 
     :param path: What a task says that it has written; where it comes from decides nothing.
     :raises NotOpenedError: It is not below ``ui_results_roots``, not there, or no results file.
     """
-    found: list[Recipient] = []
+    recipients: list[Recipient] = []
+    dags: set[str] = set()
+    sends: set[str] = set()
+    unnamed = more = False
+    until = time.monotonic() + SECONDS
     with _opened(path) as file:
         for number, line in enumerate(_lines(file)):
-            if number == MOST:
-                return found, True
+            if number == MOST or time.monotonic() > until:
+                more = True
+                break
             recipient = None if line is None else from_outcome(line, line["n"])
-            if recipient is not None:
-                found.append(recipient)
-    return found, False
+            if line is not None and recipient is not None:
+                recipients.append(recipient)
+                sends.add(_send_of(line))
+                if isinstance(line.get("dag_id"), str):
+                    dags.add(line["dag_id"])
+                else:
+                    unnamed = True
+    return ResultsFile(recipients, more, frozenset(dags), frozenset(sends), unnamed)
+
+
+def _send_of(line: dict[str, Any]) -> str:
+    """Return the hash of the send that a line is of; "": it carried no callback data of ours."""
+    given, data = line.get("send_hash"), line.get("callback_data")
+    if isinstance(given, str):
+        return given
+    carried = parse_callback_data(data) if isinstance(data, str) else None
+    return "" if carried is None else carried[0]
 
 
 def _opened(path: str) -> Any:
-    try:
-        place = place_of(path)
-    except ValueError:
-        raise NotOpenedError("The results file's path climbs, so it is not opened.") from None
-    roots = configured_folders("ui_results_roots")
-    if not any(root.holds(place) for root in roots):
-        why = "names no folder" if not roots else "does not hold it"
-        raise NotOpenedError(
-            f"The results file is not opened, for {OPTION} {why}.",
-            advice="Add its folder to that option of Airflow's configuration, on the API server.",
-        )
+    place = _below_a_root(path)
     try:
         if place.store is None:
-            return open_regular(Path(*place.parts))
+            return open_resolved(Path(*place.parts))
         remote: Any = object_path(path)
         return remote.open("rb")
     except FileNotFoundError:
@@ -79,6 +149,27 @@ def _opened(path: str) -> Any:
         raise
     except Exception as error:  # what a store's client raises may quote its credentials
         raise NotOpenedError(f"The results file cannot be read ({type(error).__name__}).") from None
+
+
+def _below_a_root(path: str) -> Place:
+    """Return where a path leads, links resolved, if one of the roots holds that."""
+    seeming = _seeming(path)
+    roots = configured_folders(_NAME, resolve=False)
+    # Another disk, which may hang, is asked for its links only where the path's own folder does not settle it.
+    near = sorted(
+        (root for root in roots if root.store == seeming.store), key=lambda root: not root.holds(seeming)
+    )
+    try:
+        place = seeming.resolved()
+        if any(root.resolved().holds(place) for root in near):
+            return place
+    except ValueError:
+        raise NotOpenedError("The links in the results file's path lead nowhere.") from None
+    why = "names no folder" if not roots else "does not hold it"
+    raise NotOpenedError(
+        f"The results file is not opened, for {OPTION} {why}.",
+        advice="Add its folder to that option of Airflow's configuration, on the API server.",
+    )
 
 
 def _lines(file: Any) -> Iterator[dict[str, Any] | None]:

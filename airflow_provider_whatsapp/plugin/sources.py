@@ -1,4 +1,9 @@
-"""Threads of our own for whatever blocks, and what the gateway said half a minute ago: nobody waits long for either."""
+"""
+Threads of our own for whatever blocks, and what the gateway said half a minute ago: nobody waits long for either.
+
+No thread can be stopped, so each kind of source has its own: an object store that hangs takes none from the tables, and
+a secrets backend that hangs none from the permissions.
+"""
 
 from __future__ import annotations
 
@@ -22,31 +27,59 @@ WAIT = 3.0
 """Seconds that a page waits for a source; the answer is kept for the next look when it comes later."""
 KEPT = 30.0
 """Seconds that an answer is shown again, an error too."""
+GIVEN_UP = 60.0
+"""Seconds after which a question counts as one that is never answered."""
 QUEUE = 16
 """Questions that may wait or be asked at a time; one more is refused at once."""
 DATABASE_WAIT = 10.0
-"""Seconds that a page waits for Airflow's own database."""
-
-_database = ThreadPoolExecutor(8, thread_name_prefix="whatsapp-ui")
+"""Seconds that a page waits for Airflow itself: its database, its Variables."""
 
 
-class SlowDatabaseError(Exception):
-    """Airflow's database did not answer in time."""
+class SlowAirflowError(Exception):
+    """Airflow itself did not answer in time; the text is a sentence for the page."""
 
 
-async def in_thread(function: Callable[..., Any], *args: Any) -> Any:
+class Threads:
     """
-    Run what blocks for a moment, a query of Airflow's database say, in a thread of our own.
+    Threads for what blocks for a moment, and whose answer is not kept.
 
-    :param function: What to call.
-    :param args: Its arguments.
-    :raises SlowDatabaseError: It took longer than :data:`DATABASE_WAIT`.
+    :param source: What answers there, for the sentence when it does not.
+    :param threads: How many calls run at a time.
+    :param queue: How many more may wait.
     """
-    future = asyncio.wrap_future(_database.submit(function, *args))
-    done, _ = await asyncio.wait({future}, timeout=DATABASE_WAIT)
-    if not done:
-        raise SlowDatabaseError
-    return future.result()
+
+    def __init__(self, source: str, *, threads: int, queue: int) -> None:
+        self._source = source
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="whatsapp-ui")
+        self._free = threading.BoundedSemaphore(threads + queue)
+
+    async def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        """
+        Run a function.
+
+        :param function: What to call.
+        :param args: Its arguments.
+        :raises SlowAirflowError: It took longer than :data:`DATABASE_WAIT`, or too many calls are waiting already.
+        """
+        if not self._free.acquire(blocking=False):
+            raise SlowAirflowError(self._sentence())
+        submitted = self._pool.submit(function, *args)
+        submitted.add_done_callback(lambda _: self._free.release())
+        future = asyncio.wrap_future(submitted)
+        done, _ = await asyncio.wait({future}, timeout=DATABASE_WAIT)
+        if not done:
+            future.cancel()  # a call that has not begun yet is left out
+            raise SlowAirflowError(self._sentence())
+        return future.result()
+
+    def _sentence(self) -> str:
+        return f"{self._source} did not answer in time. Look again in a moment."
+
+
+in_thread = Threads("Airflow's database", threads=8, queue=64).run
+"""Runs a query of Airflow's database."""
+with_records = Threads("What holds the records of alerts", threads=4, queue=16).run
+"""Runs what reads or writes the records of alerts: Variables, which a secrets backend may hold, or Redis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +107,12 @@ class Answer:
 @dataclass(slots=True)
 class _Asked:
     future: Future[Answer]
+    began: float
     ended: float | None = None
+
+    def is_given_up(self, now: float) -> bool:
+        """Say whether nobody waits for it any longer."""
+        return self.ended is None and now - self.began >= GIVEN_UP
 
 
 class Sources:
@@ -86,28 +124,31 @@ class Sources:
     """
 
     def __init__(self, threads: int = 4, most: int = 256) -> None:
+        self._threads = threads
         self._most = most
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="whatsapp-ui-sources")
         self._asked: dict[Hashable, _Asked] = {}
         self._lock = threading.Lock()
 
-    async def ask(self, key: Hashable, function: Callable[..., Any], *args: Any) -> Answer:
+    async def ask(
+        self, key: Hashable, function: Callable[..., Any], *args: Any, share: float = 1.0
+    ) -> Answer:
         """
         Return an answer that is at most :data:`KEPT` seconds old, within :data:`WAIT` seconds.
 
         :param key: What is asked of whom; what differs between users belongs in it.
         :param function: Asks, and may block; a ``WhatsAppError`` becomes its sentence.
         :param args: Its arguments.
+        :param share: Of :data:`WAIT`, for one of several questions that are asked one after the other.
         """
         found = self._find(key, function, args)
-        if found is None:
-            return Answer(problem="Too many questions are waiting for an answer. Look again in a moment.")
+        if isinstance(found, Answer):
+            return found
         waiting = asyncio.wrap_future(found.future)
-        done, _ = await asyncio.wait({waiting}, timeout=WAIT)
+        done, _ = await asyncio.wait({waiting}, timeout=WAIT * share)
         if not done:
-            return Answer(
-                problem=f"There was no answer within {WAIT:.0f} s. Look again in a moment.", late=True
-            )
+            # Asked by others as well, so it is not cancelled.
+            return Answer(problem="There was no answer in time. Look again in a moment.", late=True)
         return waiting.result()
 
     def forget(self, key: Hashable) -> None:
@@ -119,15 +160,19 @@ class Sources:
         with self._lock:
             self._asked.pop(key, None)
 
-    def _find(self, key: Hashable, function: Callable[..., Any], args: tuple[Any, ...]) -> _Asked | None:
+    def _find(self, key: Hashable, function: Callable[..., Any], args: tuple[Any, ...]) -> _Asked | Answer:
         now = time.monotonic()
         with self._lock:
             self._drop_old(now)
-            if key in self._asked:
-                return self._asked[key]
+            known = self._asked.get(key)
+            given_up = sum(each.is_given_up(now) for each in self._asked.values())
+            if given_up and (known.is_given_up(now) if known else given_up >= self._threads):
+                return Answer(problem=f"There has been no answer for {GIVEN_UP:.0f} s. Look again later.")
+            if known is not None:
+                return known
             if sum(each.ended is None for each in self._asked.values()) >= QUEUE:
-                return None
-            made = self._asked[key] = _Asked(Future())
+                return Answer(problem="Too many questions are waiting for an answer. Look again in a moment.")
+            made = self._asked[key] = _Asked(Future(), now)
         self._pool.submit(_answer, made, function, args)
         return made
 
@@ -157,6 +202,12 @@ def _said(function: Callable[..., Any], args: tuple[Any, ...]) -> Answer:
 
 
 SOURCES = Sources()
-"""What all pages ask by."""
+"""Asks the gateway."""
+STORE = Sources(threads=2)
+"""Asks the event store, but for what holds every recipient of a task."""
+RECEIPTS = Sources(threads=2, most=4)
+"""Asks the event store for the receipts of a task, which may be many, and so are kept for few."""
 TABLES = Sources(threads=2, most=4)
-"""What holds every recipient of a task, and so is kept for few."""
+"""Puts together the recipients of a task; it asks nobody, and so never hangs."""
+RECORDS = Sources(threads=2)
+"""Asks what alerts remember of a task."""

@@ -11,7 +11,9 @@ from starlette.responses import Response
 
 from airflow_provider_whatsapp.client.masking import mask, mask_id
 from airflow_provider_whatsapp.plugin import task_facts, task_receipts
-from airflow_provider_whatsapp.plugin.access import sees_dag
+from airflow_provider_whatsapp.plugin.access import GetUserDep, sees_dag
+from airflow_provider_whatsapp.plugin.everybody import everybody, report_of
+from airflow_provider_whatsapp.plugin.form import read_form
 from airflow_provider_whatsapp.plugin.html import HEADERS, page
 from airflow_provider_whatsapp.plugin.metadata import TaskRun, read_task
 from airflow_provider_whatsapp.plugin.phone import shows_values
@@ -46,10 +48,13 @@ async def _asked_for(request: Request) -> tuple[str, str, int]:
     """
     Return outcome, text and page that are asked for.
 
-    They come by POST: a number that somebody looks for in an address would stand in the API server's log.
+    A text comes by POST alone: a number that somebody looks for in an address would stand in the API server's log, and
+    in the browser's history.
     """
-    form: Any = await request.form() if request.method == "POST" else request.query_params
-    outcome, find, number = (str(form.get(name, "")) for name in ("show", "find", "page"))
+    posted = request.method == "POST"
+    form: Any = await read_form(request) if posted else request.query_params
+    outcome, number = form.get("show", ""), form.get("page", "")
+    find = form.get("find", "") if posted else ""
     return outcome if outcome in OUTCOMES else "", find[:MOST_CHARACTERS], _number(number)
 
 
@@ -60,14 +65,15 @@ def _hide(run: TaskRun) -> tuple[Any, Any]:
 
 @router.get("/{run_id}/{task_id}/{map_index}")
 @router.post("/{run_id}/{task_id}/{map_index}")
-async def task(request: Request) -> Response:
+async def task(request: Request, user: GetUserDep) -> Response:
     """
     ``/task/{dag_id}/{run_id}/{task_id}/{map_index}``: the tab; ``show``, ``find`` and ``page`` choose recipients.
 
     :param request: Its path names the task instance; Airflow leaves ``{MAP_INDEX}`` as it is where there is none.
+    :param user: Airflow's.
     """
     run = await _task(request)
-    found = await task_facts.gather(run)
+    found = await task_facts.gather(run, user)
     outcome, find, number = await _asked_for(request)
     people = found["people"]
     shown, shown_id = _hide(run)
@@ -79,7 +85,7 @@ async def task(request: Request) -> Response:
         "task.html",
         title=f"WhatsApp · {run.task_id}",
         run=run,
-        report=task_facts.report_of(run),
+        report=report_of(run),
         nothing=not any(found[name] for name in ("people", "templates", "alerts", "record", "template"))
         and found["phone"].bubble is None
         and not (found["problems"] or found["late"]),
@@ -98,15 +104,18 @@ async def task(request: Request) -> Response:
 
 
 @router.post("/{run_id}/{task_id}/{map_index}/recipients.csv")
-async def download(request: Request) -> Response:
+async def download(request: Request, user: GetUserDep) -> Response:
     """
     ``POST .../recipients.csv``: the recipients that ``show`` and ``find`` choose, as on the page.
 
     :param request: As for the tab.
+    :param user: Airflow's.
     """
     run = await _task(request)
     outcome, find, _ = await _asked_for(request)
-    answer = await task_facts.everybody(run)
+    answer = await everybody(run, user)
+    if answer is not None and answer.late:
+        raise HTTPException(503, "The recipients have not all been read yet. Try again in a moment.")
     if answer is None or answer.value is None:
         raise HTTPException(
             404, answer.problem if answer is not None and answer.problem else "There is no table here."

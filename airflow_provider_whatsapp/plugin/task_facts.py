@@ -5,154 +5,24 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
+from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.get_provider_info import CONN_TYPE
 from airflow_provider_whatsapp.notifications.memory import Record, name_of, parsed
 from airflow_provider_whatsapp.plugin import metadata, task_receipts
 from airflow_provider_whatsapp.plugin.alerts_view import moment_of, record_text
+from airflow_provider_whatsapp.plugin.everybody import everybody
 from airflow_provider_whatsapp.plugin.phone import Phone, phone, template_of
-from airflow_provider_whatsapp.plugin.recipients import (
-    LEFT,
-    OUTCOMES,
-    Recipient,
-    count,
-    from_outcome,
-    from_receipt,
-    is_report,
-    merged,
-)
-from airflow_provider_whatsapp.plugin.results_files import read_results
-from airflow_provider_whatsapp.plugin.sources import SOURCES, TABLES, Answer, in_thread
+from airflow_provider_whatsapp.plugin.recipients import from_receipt, is_report
+from airflow_provider_whatsapp.plugin.sources import RECORDS, SOURCES, STORE, Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow_provider_whatsapp.plugin.metadata import TaskRun
 
 GATEWAY_SECONDS = 20.0
 """Seconds after which a question to the gateway is given up; the page itself waits for three."""
 MOST_TEMPLATES = 500
-MOST_IDS = 5_000
-"""Messages whose receipts are looked up by their IDs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Everybody:
-    """
-    The recipients of a task.
-
-    :param recipients: All that are known.
-    :param total: How many there are.
-    :param counts: How many ended how; over all of them, where not all are known.
-    :param notes: What is to be said of them.
-    """
-
-    recipients: list[Recipient]
-    total: int
-    counts: Mapping[str, int]
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def refused(self) -> int:
-        """How many failed after they were accepted."""
-        return sum(each.outcome == "failed" and each.failed_at is not None for each in self.recipients)
-
-    @property
-    def untried(self) -> int:
-        """How many a later try may send to: those who failed before anything was accepted, or were not tried."""
-        return self.counts.get("failed", 0) + self.counts.get("pending", 0) - self.refused
-
-    @property
-    def funnel(self) -> list[tuple[str, int]]:
-        """How many got how far, each count holding the next; then those who got nowhere."""
-        read, delivered = self.counts.get("read", 0), self.counts.get("delivered", 0)
-        way = [("accepted", sum(self.counts.get(name, 0) for name in LEFT)), ("delivered", delivered + read)]
-        others = [(name, self.counts.get(name, 0)) for name in OUTCOMES if name not in LEFT]
-        return [*way, ("read", read), *((name, number) for name, number in others if number)]
-
-
-def report_of(run: TaskRun) -> dict[str, Any] | None:
-    """
-    Return the report of a task that sent; None: it has none.
-
-    :param run: The task instance.
-    """
-    found = (run.xcoms.get(key) for key in ("return_value", "report"))
-    return next((value for value in found if is_report(value)), None)
-
-
-async def everybody(run: TaskRun) -> Answer | None:
-    """
-    Return the recipients of a task as an answer; None: nothing says that it has sent.
-
-    :param run: The task instance.
-    """
-    report = report_of(run)
-    if report is None and not task_receipts.store_is_named():
-        return None
-    return await TABLES.ask(("everybody", *run.names, run.ended), _everybody, run, report)
-
-
-def _everybody(run: TaskRun, report: dict[str, Any] | None) -> Everybody | None:
-    known, notes = ([], []) if report is None else _known(report)
-    by_position, by_id = {}, {}
-    try:
-        by_position = task_receipts.receipts_by_position(run)
-        if not by_position:
-            ids = [each.message_id for each in known if each.message_id]
-            by_id = task_receipts.receipts_by_id(ids[:MOST_IDS])
-    except WhatsAppError as error:
-        notes.append(f"The event store cannot be read: {error}")
-    if report is None and not by_position:
-        return None
-    recipients = merged(known, by_position, by_id)
-    total = len(recipients) if report is None else max(report["total"], len(known))
-    return Everybody(recipients, total, _counts(recipients, report, total), notes)
-
-
-def _known(report: Mapping[str, Any]) -> tuple[list[Recipient], list[str]]:
-    """Return the recipients that a report leads to: those in its results file, else those in itself."""
-    path, notes = report.get("results_path"), []
-    if isinstance(path, str):
-        try:
-            found, more = read_results(path)
-        except WhatsAppError as error:
-            notes.append(str(error))
-        else:
-            return found, [
-                f"The results file holds more; these are the first {len(found):,}."
-            ] if more else []
-    # A report of all names them in their order; one of many names failures, and not their places.
-    complete = len(report["results"]) == report["total"]
-    outcomes = (
-        from_outcome(outcome, place if complete else None)
-        for place, outcome in enumerate(report["results"])
-        if isinstance(outcome, dict)
-    )
-    return [each for each in outcomes if each is not None], notes
-
-
-def _counts(recipients: list[Recipient], report: Mapping[str, Any] | None, total: int) -> dict[str, int]:
-    counts = dict(count(recipients))
-    if report is None or len(recipients) >= total:
-        return counts
-    # What is not listed is known by the report's counts alone; the receipts say how far some of it got.
-    stopped = (report.get("skipped_because") or {}).get("stopped", 0)
-    stopped = stopped if type(stopped) is int else 0
-    further = counts.get("delivered", 0) + counts.get("read", 0)
-    refused = sum(each.outcome == "failed" and each.failed_at is not None for each in recipients)
-    return {
-        "accepted": max(0, report["sent"] - further - refused),
-        "delivered": counts.get("delivered", 0),
-        "read": counts.get("read", 0),
-        "failed": report["failed"] + refused,
-        "unknown": report["unknown"],
-        "skipped": max(0, report["skipped"] - stopped),
-        "pending": stopped,
-    }
 
 
 async def message(run: TaskRun) -> tuple[Phone, Answer | None]:
@@ -284,16 +154,16 @@ def _said(row: dict[Any, Any]) -> dict[str, Any]:
     return said
 
 
-async def alerts(run: TaskRun) -> tuple[list[dict[str, Any]], Record | None, Answer | None]:
+async def alerts(run: TaskRun) -> tuple[list[dict[str, Any]], Answer, Answer | None]:
     """
     Return the alerts that a task's callbacks have sent, and what is suppressed of its failures.
 
     :param run: The task instance.
     """
-    record = await in_thread(_alert_record, run)
+    record = await RECORDS.ask((run.dag_id, run.task_id), _alert_record, run)
     if not task_receipts.store_is_named():
         return [], record, None
-    answer = await SOURCES.ask(("alerts", *run.names, run.ended), task_receipts.alerts_of, run)
+    answer = await STORE.ask(("alerts", *run.names, run.ended), task_receipts.alerts_of, run)
     found = [
         {**row, "recipients": [from_receipt(receipt) for receipt in receipts]}
         for row, receipts in (answer.value if answer.ok else [])
@@ -314,16 +184,18 @@ def _alert_record(run: TaskRun) -> Record | None:
     )
 
 
-async def gather(run: TaskRun) -> dict[str, Any]:
+async def gather(run: TaskRun, user: Any) -> dict[str, Any]:
     """
     Return all that the tab shows of a task instance.
 
     :param run: The task instance.
+    :param user: Airflow's, who may see the task's DAG.
     """
-    people, (seen, template), (rows, account), (sent, record, store) = await asyncio.gather(
-        everybody(run), message(run), templates(run), alerts(run)
+    people, (seen, template), (rows, account), (sent, remembered, store) = await asyncio.gather(
+        everybody(run, user), message(run), templates(run), alerts(run)
     )
-    answers = [each for each in (people, template, account, store) if each is not None]
+    answers = [each for each in (people, template, account, remembered, store) if each is not None]
+    record: Record | None = remembered.value
     return {
         "people": people.value if people is not None and people.ok else None,
         "phone": seen,

@@ -1,10 +1,10 @@
-"""The receipts of a task's messages, and its alerts, from the event store: call these functions by ``SOURCES``."""
+"""The receipts of a task's messages, and its alerts, from the event store: call these functions by ``Sources``."""
 
 from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
 
@@ -44,34 +44,30 @@ def send_hash(run: TaskRun) -> str:
     return key_hash(run.dag_id, run.run_id, run.task_id, str(run.map_index))
 
 
-def receipts_by_position(run: TaskRun) -> dict[int, list[Receipt]]:
+class TaskReceipts(NamedTuple):
+    """The receipts of a task's messages, by the recipient's place in its list, or by the messages' IDs."""
+
+    by_position: dict[int, list[Receipt]]
+    by_id: dict[str, Receipt]
+
+
+def receipts_of_task(run: TaskRun, message_ids: Sequence[str]) -> TaskReceipts:
     """
     Return the receipts of a task's messages; nothing where there is no store.
 
     :param run: The task instance.
+    :param message_ids: Of its messages, for those that carry callback data of the user's own.
     :raises WhatsAppError: The store cannot be read.
     """
     found: dict[int, list[Receipt]] = {}
     if not store_is_named():
-        return found
+        return TaskReceipts(found, {})
     with opened_store() as store:
         for receipt in itertools.islice(receipts.read_receipts(store, send_hash(run)), MOST_RECEIPTS):
             if receipt.position is not None:
                 found.setdefault(receipt.position, []).append(receipt)
-    return found
-
-
-def receipts_by_id(message_ids: Sequence[str]) -> dict[str, Receipt]:
-    """
-    Return the receipts of some messages; nothing where there is no store.
-
-    :param message_ids: wamids.
-    :raises WhatsAppError: The store cannot be read.
-    """
-    if not message_ids or not store_is_named():
-        return {}
-    with opened_store() as store:
-        return receipts.receipts_of(store, message_ids)
+        by_id = receipts.receipts_of(store, message_ids) if message_ids and not found else {}
+    return TaskReceipts(found, by_id)
 
 
 def alerts_of(run: TaskRun) -> list[tuple[dict[str, Any], list[Receipt]]]:

@@ -7,6 +7,8 @@ import os
 
 import pytest
 
+from tests.plugin.reports import AT, PATH, RUN
+
 
 @pytest.fixture(scope="session")
 def airflow_users():
@@ -58,5 +60,30 @@ def look(app, airflow_users):
         return client.request(
             method, f"/airflow/whatsapp/{path}", headers=headers, data=body, follow_redirects=follow
         )
+
+    return ask
+
+
+@pytest.fixture
+def tab(monkeypatch, look):
+    """Open the tab of a task instance that Airflow's database would hold with these rendered fields and XComs."""
+    from airflow_provider_whatsapp.plugin import access, everybody, results_files, sources, task, task_facts
+    from airflow_provider_whatsapp.plugin.metadata import TaskRun
+    from airflow_provider_whatsapp.plugin.sources import Sources
+
+    monkeypatch.setattr(access, "dag_is_there", lambda _: True)
+    monkeypatch.setattr(sources, "WAIT", 60.0)  # a busy machine may take longer than a page waits
+
+    def ask(fields=None, value=None, path=PATH, state="success", **how):
+        kept = [(task_facts, name) for name in ("SOURCES", "STORE", "RECORDS")]
+        for module, name in [*kept, (everybody, "RECEIPTS"), (everybody, "TABLES")]:
+            monkeypatch.setattr(
+                module, name, Sources(threads=2)
+            )  # what was said a moment ago is kept otherwise
+        monkeypatch.setattr(results_files, "_threads", {})
+        xcoms = {} if value is None else {"return_value": value}
+        run = TaskRun(*RUN, state=state, started=AT, ended=AT, fields=fields or {}, xcoms=xcoms)
+        monkeypatch.setattr(task, "read_task", lambda *names: run if names == RUN else None)
+        return look(path, **how)
 
     return ask

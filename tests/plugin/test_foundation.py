@@ -179,6 +179,46 @@ def test_a_database_that_hangs_is_waited_for_in_threads_of_our_own(monkeypatch, 
     assert "did not answer in time" in answer.text
 
 
+def test_no_more_calls_wait_for_airflow_than_there_is_room_for(monkeypatch):
+    from airflow_provider_whatsapp.plugin import sources
+
+    threads, ended, ran = sources.Threads("The test", threads=1, queue=2), threading.Event(), []
+
+    async def run():
+        monkeypatch.setattr(sources, "DATABASE_WAIT", 0.05)
+        calls = (threads.run(ended.wait, 30), *(threads.run(ran.append, n) for n in range(3)))
+        late = await asyncio.gather(*calls, return_exceptions=True)
+        ended.set()
+        monkeypatch.setattr(sources, "DATABASE_WAIT", 60.0)
+        return late, await threads.run(str, 7)
+
+    late, after = asyncio.run(run())
+
+    assert [type(each) for each in late] == [sources.SlowAirflowError] * 4
+    assert str(late[0]) == "The test did not answer in time. Look again in a moment."
+    assert after == "7"
+    assert ran == []  # nobody waits for them any more
+
+
+@pytest.mark.parametrize(
+    ("sheet", "slow"),
+    [("alerts", "alert_rows"), ("alerts", "dag_permits"), ("health", "visible_connections")],
+)
+def test_what_hangs_behind_a_sheet_costs_that_sheet_a_sentence(look, monkeypatch, sheet, slow):
+    from airflow_provider_whatsapp.plugin import browse, sources
+
+    ended = threading.Event()
+    monkeypatch.setattr(sources, "DATABASE_WAIT", 0.05)
+    monkeypatch.setattr(browse, slow, lambda *_: ended.wait(30))
+    try:
+        answer = look(f"browse/{sheet}", "admin")
+    finally:
+        ended.set()
+
+    assert answer.status_code == 503
+    assert "did not answer in time" in answer.text
+
+
 class TestSources:
     @pytest.fixture
     def sources(self):
@@ -207,8 +247,7 @@ class TestSources:
         monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
 
         def ask():
-            future = sources._find("a", lambda: next(count), ()).future
-            return future.result(10).value
+            return sources._find("a", lambda: next(count), ()).future.result(10).value
 
         assert [ask(), ask()] == [0, 0]
         now[0] += module.KEPT - 0.1
@@ -234,7 +273,8 @@ class TestSources:
         second = asyncio.run(sources.ask("a", slow))
 
         assert (first.ok, first.value) == (False, None)
-        assert "no answer within" in first.problem
+        assert first.late
+        assert "no answer in time" in first.problem
         assert second.value == "late"
 
     def test_one_question_too_many_is_refused(self, sources, monkeypatch):
@@ -248,6 +288,25 @@ class TestSources:
         ready.set()
 
         assert refused.problem.startswith("Too many questions")
+
+    def test_what_hangs_is_given_up_and_its_threads_take_no_more_until_it_answers(self, sources, monkeypatch):
+        from airflow_provider_whatsapp.plugin import sources as module
+
+        now = [1_000.0]
+        monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+        ready = threading.Event()
+        stuck = [sources._find(key, ready.wait, (30,)).future for key in "ab"]
+        now[0] += module.GIVEN_UP
+        again, another = (asyncio.run(sources.ask(key, lambda: "yes")) for key in "ac")
+        ready.set()
+        assert all(future.result(30).value for future in stuck)
+        now[0] += module.KEPT
+        later = asyncio.run(sources.ask("c", lambda: "yes"))
+
+        for answer in (again, another):
+            assert (answer.ok, answer.late) == (False, False)  # the page need not look again in a moment
+            assert "no answer for 60 s" in answer.problem
+        assert later.value == "yes"
 
     def test_answers_do_not_pile_up(self, sources, monkeypatch):
         monkeypatch.setattr(sources, "_most", 3)

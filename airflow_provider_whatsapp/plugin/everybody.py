@@ -1,0 +1,194 @@
+"""The recipients of a task: from its report, its results file and the receipts, each of which may be away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow_provider_whatsapp.plugin import task_receipts
+from airflow_provider_whatsapp.plugin.permits import dag_permits
+from airflow_provider_whatsapp.plugin.recipients import (
+    LEFT,
+    OUTCOMES,
+    Recipient,
+    count,
+    from_outcome,
+    is_report,
+    merged,
+)
+from airflow_provider_whatsapp.plugin.results_files import results_of
+from airflow_provider_whatsapp.plugin.sources import RECEIPTS, TABLES, Answer, in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_whatsapp.plugin.metadata import TaskRun
+    from airflow_provider_whatsapp.plugin.results_files import ResultsFile
+    from airflow_provider_whatsapp.plugin.task_receipts import TaskReceipts
+
+MOST_IDS = 5_000
+"""Messages whose receipts are looked up by their IDs."""
+_HALF = 0.5
+"""Of the seconds that a page waits: the results file and the receipts are asked for one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Everybody:
+    """
+    The recipients of a task.
+
+    :param recipients: All that are known.
+    :param total: How many there are.
+    :param counts: How many ended how; over all of them, where not all are known.
+    :param notes: What is to be said of them.
+    """
+
+    recipients: list[Recipient]
+    total: int
+    counts: Mapping[str, int]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def refused(self) -> int:
+        """How many failed after they were accepted."""
+        return sum(each.outcome == "failed" and each.failed_at is not None for each in self.recipients)
+
+    @property
+    def untried(self) -> int:
+        """How many a later try may send to: those who failed before anything was accepted, or were not tried."""
+        return self.counts.get("failed", 0) + self.counts.get("pending", 0) - self.refused
+
+    @property
+    def funnel(self) -> list[tuple[str, int]]:
+        """How many got how far, each count holding the next; then those who got nowhere."""
+        read, delivered = self.counts.get("read", 0), self.counts.get("delivered", 0)
+        way = [("accepted", sum(self.counts.get(name, 0) for name in LEFT)), ("delivered", delivered + read)]
+        others = [(name, self.counts.get(name, 0)) for name in OUTCOMES if name not in LEFT]
+        return [*way, ("read", read), *((name, number) for name, number in others if number)]
+
+
+def report_of(run: TaskRun) -> dict[str, Any] | None:
+    """
+    Return the report of a task that sent; None: it has none.
+
+    :param run: The task instance.
+    """
+    found = (run.xcoms.get(key) for key in ("return_value", "report"))
+    return next((value for value in found if is_report(value)), None)
+
+
+async def everybody(run: TaskRun, user: Any) -> Answer | None:
+    """
+    Return the recipients of a task as an answer; None: nothing says that it has sent.
+
+    A results file and an event store that do not answer in time are left out; the answer is late then.
+
+    :param run: The task instance.
+    :param user: Airflow's, who may see the task's DAG.
+    """
+    report = report_of(run)
+    if report is None and not task_receipts.store_is_named():
+        return None
+    known = await _known(run, report, user)
+    ids = [each.message_id for each in known.recipients if each.message_id][:MOST_IDS]
+    names = (*run.names, run.ended, known.at, known.note)
+    sent = await RECEIPTS.ask(names, task_receipts.receipts_of_task, run, ids, share=_HALF)
+    notes = [each for each in (known.note, _note_on(sent)) if each]
+    made = await TABLES.ask(
+        (*names, sent.at, *notes), _everybody, known.recipients, sent.value, report, notes
+    )
+    return replace(made, late=made.late or known.late or sent.late)
+
+
+class _Known(NamedTuple):
+    """What the task itself says; ``at`` is when its results file was read."""
+
+    recipients: list[Recipient]
+    note: str = ""
+    at: float = 0.0
+    late: bool = False
+
+
+async def _known(run: TaskRun, report: Mapping[str, Any] | None, user: Any) -> _Known:
+    """Return the recipients that a report leads to: those in its results file, else those in itself."""
+    if report is None:
+        return _Known([])
+    path = report.get("results_path")
+    if not isinstance(path, str):
+        return _Known(_named_in(report))
+    answer = await results_of(path, share=_HALF)
+    if answer.late:
+        return _Known(_named_in(report), "The results file has not been read yet.", late=True)
+    if not answer.ok:
+        return _Known(_named_in(report), answer.problem)
+    if not await _may_see(run, answer.value, user):
+        note = (
+            "The results file is not shown: it holds recipients of another DAG that you may not see, or an earlier "
+            "version wrote it, which named no DAG."
+        )
+        return _Known(_named_in(report), note)
+    found = answer.value.recipients
+    note = f"The results file holds more; these are the first {len(found):,}." if answer.value.more else ""
+    return _Known(found, note, answer.at)
+
+
+async def _may_see(run: TaskRun, file: ResultsFile, user: Any) -> bool:
+    """
+    Say whether a user may see a results file: its path comes from XCom, so it may be that of another DAG.
+
+    One that names no DAG is for those who may see all of them, unless its messages carry this task's hash.
+    """
+    others = file.dags - {run.dag_id}
+    unnamed = file.unnamed and task_receipts.send_hash(run) not in file.sends
+    if not (others or unnamed):
+        return True
+    permits = await in_thread(dag_permits, user)
+    return all(permits.may("GET", each) for each in others) and (not unnamed or permits.may_all("GET"))
+
+
+def _note_on(sent: Answer) -> str:
+    if sent.late:
+        return "The receipts have not been read yet."
+    return "" if sent.ok else f"The event store cannot be read: {sent.problem}"
+
+
+def _named_in(report: Mapping[str, Any]) -> list[Recipient]:
+    # A report of all names them in their order; one of many names failures, and not their places.
+    complete = len(report["results"]) == report["total"]
+    outcomes = (
+        from_outcome(outcome, place if complete else None)
+        for place, outcome in enumerate(report["results"])
+        if isinstance(outcome, dict)
+    )
+    return [each for each in outcomes if each is not None]
+
+
+def _everybody(
+    known: list[Recipient], sent: TaskReceipts | None, report: Mapping[str, Any] | None, notes: list[str]
+) -> Everybody | None:
+    by_position, by_id = sent or ({}, {})
+    if report is None and not by_position:
+        return None
+    recipients = merged(known, by_position, by_id)
+    total = len(recipients) if report is None else max(report["total"], len(known))
+    return Everybody(recipients, total, _counts(recipients, report, total), notes)
+
+
+def _counts(recipients: list[Recipient], report: Mapping[str, Any] | None, total: int) -> dict[str, int]:
+    counts = dict(count(recipients))
+    if report is None or len(recipients) >= total:
+        return counts
+    # What is not listed is known by the report's counts alone; the receipts say how far some of it got.
+    stopped = (report.get("skipped_because") or {}).get("stopped", 0)
+    stopped = stopped if type(stopped) is int else 0
+    further = counts.get("delivered", 0) + counts.get("read", 0)
+    refused = sum(each.outcome == "failed" and each.failed_at is not None for each in recipients)
+    return {
+        "accepted": max(0, report["sent"] - further - refused),
+        "delivered": counts.get("delivered", 0),
+        "read": counts.get("read", 0),
+        "failed": report["failed"] + refused,
+        "unknown": report["unknown"],
+        "skipped": max(0, report["skipped"] - stopped),
+        "pending": stopped,
+    }

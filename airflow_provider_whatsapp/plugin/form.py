@@ -1,0 +1,34 @@
+"""A page's form, of which a bounded part is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from starlette.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+MOST_BODY = 4_096
+"""Bytes of a form that are read."""
+MOST_FIELDS = 10
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """
+    Return the fields of a form, the last value of each.
+
+    :param request: A POST, its body URL-encoded as browsers send forms.
+    :raises HTTPException: 413: it is longer than :data:`MOST_BODY`; 400: it cannot be read.
+    """
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_BODY:
+            raise HTTPException(413, "This form is too long, so nothing was done.")
+    try:
+        fields = parse_qs(body.decode(), max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise HTTPException(400, "This form cannot be read, so nothing was done.") from None
+    return {name: values[-1] for name, values in fields.items()}
