@@ -307,12 +307,14 @@ def test_a_plan_and_a_report_as_json():
         "status": "PENDING",
         "category": "UTILITY",
         "id": made["id"],
+        "diff": ["+category: UTILITY", "+body: It is very late."],
     }
     late = {
         "state": "postponed",
         "detail": str(account.before["new_b"]),
         "possible_at": "2027-01-15T08:01:00+00:00",
     }
+    assert [each.pop("diff") for each in listed[1:]] == [list(change.diff) for change in plan.changes[1:]]
     assert listed[1] == usual | {"action": "create", "name": "new_b"} | late
     assert listed[2] == usual | {"action": "edit", "name": "old_a", "status": "PENDING", "id": "1"}
     assert listed[4] == usual | {"action": "delete", "name": "gone_a", "status": "DELETED", "id": "3"}

@@ -58,6 +58,23 @@ def test_whatever_a_task_of_somebody_s_own_returns_the_tab_opens(tab, value):
     assert tab({}, value).status_code == 200
 
 
+@pytest.mark.parametrize("applied", [True, False], ids=["sync", "dry-run"])
+def test_a_sync_shows_what_it_has_changed_and_a_dry_run_what_it_would(tab, applied):
+    """Both from what XCom has: the operator's own report, and its own plan."""
+    from airflow_provider_whatsapp.message_templates.apply import ApplyReport, Outcome
+    from airflow_provider_whatsapp.message_templates.plan import Change, Plan
+
+    edit = Change("edit", "late", "en_US", diff=("-body: Late.", "+body: Very late."), status="APPROVED")
+    plan = Plan((edit,))
+    done = Outcome(change=edit, state="done", status="PENDING")
+    value = ApplyReport((done,), plan).to_dict() if applied else plan.to_dict()
+    text = tab({"templates": "templates"}, value).text
+
+    assert '<span class="minus">-body: Late.</span>' in text
+    assert '<span class="plus">+body: Very late.</span>' in text
+    assert ("edit, done, PENDING" in text) is applied
+
+
 def test_a_field_that_airflow_has_cut_names_no_templates(tab):
     answer = tab(
         {"template_name": None, "templates": "Truncated. You can change this behaviour in the configuration"}
