@@ -64,7 +64,7 @@ def test_a_sync_shows_what_it_has_changed_and_a_dry_run_what_it_would(tab, appli
     from airflow_provider_whatsapp.message_templates.apply import ApplyReport, Outcome
     from airflow_provider_whatsapp.message_templates.plan import Change, Plan
 
-    edit = Change("edit", "late", "en_US", diff=("-body: Late.", "+body: Very late."), status="APPROVED")
+    edit = Change(action="edit", name="late", language="en_US", diff=("-body: Late.", "+body: Very late."))
     plan = Plan((edit,))
     done = Outcome(change=edit, state="done", status="PENDING")
     value = ApplyReport((done,), plan).to_dict() if applied else plan.to_dict()
