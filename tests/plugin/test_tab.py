@@ -263,7 +263,7 @@ def test_a_task_that_waits_or_has_not_run_says_so(tab):
 
 SLOW = {
     "gateway": "task_facts.find_template",
-    "variables": "metadata.variable",
+    "records": "task_facts.record_text",
     "store": "task_receipts.receipts_of_task",
     "alerts": "task_receipts.alerts_of",
     "file": "results_files.read_results",
