@@ -1,22 +1,47 @@
-"""What every message model is."""
+"""What every message model is: a frozen dataclass that checks its declared fields, and becomes Graph's JSON."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
+
+from airflow_provider_whatsapp.client.messages import _fields
 
 if TYPE_CHECKING:
-    from dataclasses import Field
+    from collections.abc import Callable, Mapping
+
+    from airflow_provider_whatsapp.client.messages._fields import Check
+
+_Model = TypeVar("_Model", bound="Part")
 
 
 class Part:
-    """A frozen, checked piece of a message: every subclass is a dataclass."""
+    """A frozen, checked piece of a message: every subclass is a dataclass, made by :func:`model`."""
 
     __slots__ = ()
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    #: Title of Meta's document with its limits.
+    doc: ClassVar[str]
+    _checked: ClassVar[tuple[tuple[str, str, Check], ...]] = ()
+
+    def __post_init__(self) -> None:
+        for name, path, check in self._checked:
+            given = getattr(self, name)
+            value = check(given, path, self.doc)
+            if value is not given:
+                self._keep(name, value)
+        self.check()
+
+    def _keep(self, name: str, value: object) -> None:
+        """Set a field to its checked value while the piece is made; it is frozen from then on."""
+        object.__setattr__(self, name, value)
+
+    def check(self) -> None:
+        """Check what the fields have to be together."""
 
     def to_payload(self) -> dict[str, Any]:
         """Return the piece as Graph's JSON."""
-        raise NotImplementedError
+        return without_empty({name: graph(getattr(self, name)) for name, _, _ in self._checked})
 
 
 class Message(Part):
@@ -32,3 +57,65 @@ class Message(Part):
 
     #: The name of the type in ``parse_message``; for most also Graph's ``type`` or ``interactive.type``.
     kind: ClassVar[str]
+
+    def content(self) -> dict[str, Any]:
+        """Return the object of the type alone, without what was left out."""
+        return Part.to_payload(self)
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return the message as Graph's JSON."""
+        return {"type": self.kind, self.kind: self.content()}
+
+
+@dataclass_transform(
+    frozen_default=True,
+    field_specifiers=(
+        _fields.checked,
+        _fields.text,
+        _fields.identifier,
+        _fields.flag,
+        _fields.whole,
+        _fields.choice,
+        _fields.some,
+    ),
+)
+def model(kind: str = "", *, doc: str = "", kw_only: bool = False) -> Callable[[type[_Model]], type[_Model]]:
+    """
+    Make a class of declared fields a frozen dataclass.
+
+    :param kind: Of a message, its type, with which the paths of its fields begin; of a button, Graph's ``sub_type``.
+    :param doc: Title of Meta's document; empty: that of the class above.
+    :param kw_only: Fields are given by name alone.
+    """
+
+    def made(cls: type[_Model]) -> type[_Model]:
+        found = dataclass(frozen=True, slots=True, kw_only=kw_only)(cls)
+        if doc:
+            found.doc = doc
+        prefix = ""
+        if kind and issubclass(found, Message):
+            found.kind, prefix = kind, f"{kind}."
+        found._checked = tuple(  # noqa: SLF001
+            (spec.name, prefix * (spec.name != kind) + spec.name, spec.metadata["check"])
+            for spec in fields(found)  # type: ignore[arg-type]  # a dataclass since above
+        )
+        return found
+
+    return made
+
+
+def graph(value: Any) -> Any:
+    """Return a checked value as Graph's JSON: parts, lists of parts, and whatever is JSON already."""
+    if isinstance(value, Part):
+        return value.to_payload()
+    return [graph(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def numbered(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the cards of a carousel with their positions."""
+    return [{"card_index": index, **card} for index, card in enumerate(cards)]
+
+
+def without_empty(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that have a value: neither None, nor an empty text or list."""
+    return {name: value for name, value in given.items() if value is not None and value not in ("", [])}

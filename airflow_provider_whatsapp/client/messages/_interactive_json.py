@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import _checks
+from airflow_provider_whatsapp.client.messages._parts import without_null
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +25,7 @@ def flatten(content: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
     kind = content.get("type")
     if not isinstance(kind, str) or kind not in _ACTIONS:
         return None
-    content = _checks.without_null(content)
+    content = without_null(content)
     for name in content:
         if name not in {"type", "header", "body", "footer", "action"}:
             raise PayloadError(
@@ -44,8 +45,7 @@ def flatten(content: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
 
 
 def _object(value: object, field: str) -> Mapping[str, Any]:
-    _checks.mapping(value, field, doc=_DOC)
-    return _checks.without_null(value)  # type: ignore[arg-type]
+    return without_null(_checks.mapping(value, field, _DOC))
 
 
 def _parameters(action: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import _checks
-from airflow_provider_whatsapp.client.messages._base import Message
+from airflow_provider_whatsapp.client.messages import _fields as field
+from airflow_provider_whatsapp.client.messages._base import Message, model
 
 #: Characters of a text message.
 TEXT_LIMIT = 4096
@@ -21,7 +22,7 @@ _JOINED = f"{_SYMBOL}{_MARKS}(?:\u200d{_SYMBOL}{_MARKS}){{0,9}}"
 _ONE_EMOJI = f"[0-9#*]\ufe0f?\u20e3|[\U0001f1e6-\U0001f1ff]{{2}}|{_JOINED}"
 
 
-@dataclass(frozen=True, slots=True)
+@model("text", doc="Text messages")
 class Text(Message):
     """
     A text.
@@ -30,24 +31,26 @@ class Text(Message):
     :param preview_url: Show a preview of the first link in it.
     """
 
-    kind: ClassVar[str] = "text"
-    doc: ClassVar[str] = "Text messages"
-
-    body: str
-    preview_url: bool | None = False
-
-    def __post_init__(self) -> None:
-        _checks.required_text(self.body, "text.body", doc=self.doc, limit=TEXT_LIMIT)
-        if self.preview_url is None:
-            _checks.put(self, "preview_url", False)
-        _checks.put(self, "preview_url", _checks.flag(self.preview_url, "text.preview_url", doc=self.doc))
-
-    def to_payload(self) -> dict[str, Any]:
-        """Return the message as Graph's JSON."""
-        return {"type": "text", "text": {"body": self.body, "preview_url": self.preview_url}}
+    body: str = field.text(TEXT_LIMIT)
+    preview_url: bool | None = field.flag(default=False)
 
 
-@dataclass(frozen=True, slots=True)
+def _degrees(value: object, field: str, doc: str, *, most: int) -> float:
+    number = value
+    if isinstance(value, str):
+        try:
+            number = float(value)
+        except ValueError:
+            number = None
+    if not isinstance(number, (int, float)) or isinstance(number, bool):
+        raise _checks.wrong_type(value, field, "a number of decimal degrees", doc=doc)
+    if not -most <= number <= most:  # also false for NaN
+        advice = "Give decimal degrees (WGS 84)."
+        raise PayloadError("is out of range", field=field, limit=f"-{most} to {most}", doc=doc, advice=advice)
+    return number
+
+
+@model("location", doc="Location messages")
 class Location(Message):
     """
     A pin on the map.
@@ -58,51 +61,24 @@ class Location(Message):
     :param address: Address of the place; WhatsApp shows it only together with ``name``.
     """
 
-    kind: ClassVar[str] = "location"
-    doc: ClassVar[str] = "Location messages"
-
-    latitude: float | str
-    longitude: float | str
-    name: str | None = None
-    address: str | None = None
-
-    def __post_init__(self) -> None:
-        _checks.put(self, "latitude", _degrees(self.latitude, "location.latitude", 90, self.doc))
-        _checks.put(self, "longitude", _degrees(self.longitude, "location.longitude", 180, self.doc))
-        _checks.optional_text(self.name, "location.name", doc=self.doc)
-        _checks.optional_text(self.address, "location.address", doc=self.doc)
-
-    def content(self) -> dict[str, Any]:
-        """Return the location object alone."""
-        fields: dict[str, Any] = {"latitude": self.latitude, "longitude": self.longitude}
-        return fields | _checks.without_empty({"name": self.name, "address": self.address})
-
-    def to_payload(self) -> dict[str, Any]:
-        """Return the message as Graph's JSON."""
-        return {"type": "location", "location": self.content()}
+    latitude: float | str = field.checked(partial(_degrees, most=90))
+    longitude: float | str = field.checked(partial(_degrees, most=180))
+    name: str | None = field.text(default=None)
+    address: str | None = field.text(default=None)
 
 
-def _degrees(value: object, field: str, most: int, doc: str) -> float:
-    number = value
-    if isinstance(value, str):
-        try:
-            number = float(value)
-        except ValueError:
-            number = None
-    if not isinstance(number, (int, float)) or isinstance(number, bool):
-        raise _checks.wrong_type(value, field, "a number of decimal degrees", doc=doc)
-    if not -most <= number <= most:  # also false for NaN
-        raise PayloadError(
-            "is out of range",
-            field=field,
-            limit=f"-{most} to {most}",
-            doc=doc,
-            advice="Give decimal degrees (WGS 84).",
+def _one_emoji(value: object, field: str, doc: str) -> str:
+    emoji = _checks.string(value, field, doc)
+    if emoji and not re.fullmatch(_ONE_EMOJI, emoji):
+        problem, advice = (
+            f"is not one emoji ({len(emoji)} characters)",
+            'Give one emoji, or "" to take the reaction back.',
         )
-    return number
+        raise PayloadError(problem, field=field, limit="1 emoji", doc=doc, advice=advice)
+    return emoji
 
 
-@dataclass(frozen=True, slots=True)
+@model("reaction", doc="Reaction messages")
 class Reaction(Message):
     """
     An emoji on an earlier message.
@@ -111,30 +87,21 @@ class Reaction(Message):
     :param emoji: One emoji; an empty text takes the reaction back.
     """
 
-    kind: ClassVar[str] = "reaction"
-    doc: ClassVar[str] = "Reaction messages"
+    message_id: str = field.identifier()
+    emoji: str = field.checked(_one_emoji)
 
-    message_id: str
-    emoji: str
-
-    def __post_init__(self) -> None:
-        _checks.identifier(self.message_id, "reaction.message_id", doc=self.doc)
-        _checks.string(self.emoji, "reaction.emoji", doc=self.doc)
-        if self.emoji and not re.fullmatch(_ONE_EMOJI, self.emoji):
-            raise PayloadError(
-                f"is not one emoji ({len(self.emoji)} characters)",
-                field="reaction.emoji",
-                limit="1 emoji",
-                doc=self.doc,
-                advice='Give one emoji, or "" to take the reaction back.',
-            )
-
-    def to_payload(self) -> dict[str, Any]:
-        """Return the message as Graph's JSON."""
-        return {"type": "reaction", "reaction": {"message_id": self.message_id, "emoji": self.emoji}}
+    def content(self) -> dict[str, Any]:
+        """Return the reaction object alone."""
+        return {"message_id": self.message_id, "emoji": self.emoji}
 
 
-@dataclass(frozen=True, slots=True)
+def _graph_json(value: object, field: str, _doc: str) -> object:
+    if isinstance(value, (str, bytes)) or not isinstance(value, (Mapping, Sequence)):
+        raise _checks.wrong_type(value, field, "a dict or a list of Graph's JSON")
+    return value
+
+
+@model(doc="Messages API")
 class RawMessage(Message):
     """
     A message of a type that has no model here, or that a model refuses: sent as it is, nothing checked.
@@ -145,14 +112,8 @@ class RawMessage(Message):
 
     kind: ClassVar[str] = "raw"
 
-    type: str
-    content: Mapping[str, Any] | Sequence[Any]
-
-    def __post_init__(self) -> None:
-        _checks.required_text(self.type, "type", doc="Messages API")
-        content: object = self.content
-        if isinstance(content, (str, bytes)) or not isinstance(content, (Mapping, Sequence)):
-            raise _checks.wrong_type(self.content, "content", "a dict or a list of Graph's JSON")
+    type: str = field.text()
+    content: Mapping[str, Any] | Sequence[Any] = field.checked(_graph_json)  # type: ignore[assignment]  # no method here
 
     def to_payload(self) -> dict[str, Any]:
         """Return the message as Graph's JSON."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import _checks
-from airflow_provider_whatsapp.client.messages._base import Part
+from airflow_provider_whatsapp.client.messages import _fields as field
+from airflow_provider_whatsapp.client.messages._base import Part, graph, model, numbered
+from airflow_provider_whatsapp.client.messages._parts import parts, typed
 from airflow_provider_whatsapp.client.messages.interactive import (
     BODY_LIMIT,
     FOOTER_LIMIT,
@@ -21,10 +24,10 @@ from airflow_provider_whatsapp.client.messages.media import Image, Video
 from airflow_provider_whatsapp.client.messages.template_buttons import ProductSection, product_sections
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 
-@dataclass(frozen=True, slots=True)
+@model("product", doc="Single-product messages")
 class ProductMessage(Interactive):
     """
     One product of a catalogue; it has no header.
@@ -35,27 +38,21 @@ class ProductMessage(Interactive):
     :param footer: Up to 60 characters.
     """
 
-    kind: ClassVar[str] = "product"
-    doc: ClassVar[str] = "Single-product messages"
+    catalog_id: str = field.identifier()
+    product_retailer_id: str = field.text()
+    body: str | None = field.text(BODY_LIMIT, default=None)
+    footer: str | None = field.text(FOOTER_LIMIT, default=None)
 
-    catalog_id: str
-    product_retailer_id: str
-    body: str | None = None
-    footer: str | None = None
-
-    def __post_init__(self) -> None:
-        _checks.identifier(self.catalog_id, "product.catalog_id", doc=self.doc)
-        _checks.required_text(self.product_retailer_id, "product.product_retailer_id", doc=self.doc)
-        _checks.optional_text(self.body, "product.body", doc=self.doc, limit=BODY_LIMIT)
-        _checks.optional_text(self.footer, "product.footer", doc=self.doc, limit=FOOTER_LIMIT)
-
-    def to_payload(self) -> dict[str, Any]:
-        """Return the message as Graph's JSON."""
-        action = {"catalog_id": self.catalog_id, "product_retailer_id": self.product_retailer_id}
-        return self.wrap(action, body=self.body, footer=self.footer)
+    def action(self) -> dict[str, Any]:
+        """Return the action object."""
+        return {"catalog_id": self.catalog_id, "product_retailer_id": self.product_retailer_id}
 
 
-@dataclass(frozen=True, slots=True)
+def _list_header(value: object, path: str, doc: str) -> str:
+    return _checks.required_text(text_header(value, path, doc) or "", path, doc)
+
+
+@model("product_list", doc=ProductSection.doc)
 class ProductList(Interactive):
     """
     Several products of a catalogue, in sections.
@@ -67,31 +64,18 @@ class ProductList(Interactive):
     :param footer: Up to 60 characters.
     """
 
-    kind: ClassVar[str] = "product_list"
-    doc: ClassVar[str] = ProductSection.doc
+    header: str | Mapping[str, Any] = field.checked(_list_header)
+    body: str = field.text(BODY_LIMIT)
+    catalog_id: str = field.identifier()
+    sections: Sequence[ProductSection | Mapping[str, Any]] = field.checked(product_sections)
+    footer: str | None = field.text(FOOTER_LIMIT, default=None)
 
-    header: str | Mapping[str, Any]
-    body: str
-    catalog_id: str
-    sections: Sequence[ProductSection | Mapping[str, Any]]
-    footer: str | None = None
-
-    def __post_init__(self) -> None:
-        header = text_header(self.header, "product_list.header", doc=self.doc)
-        _checks.required_text("" if header is None else header, "product_list.header", doc=self.doc)
-        _checks.put(self, "header", header)
-        self.check_texts(self.body, self.footer)
-        _checks.identifier(self.catalog_id, "product_list.catalog_id", doc=self.doc)
-        _checks.put(self, "sections", product_sections(self.sections, "product_list.sections"))
-
-    def to_payload(self) -> dict[str, Any]:
-        """Return the message as Graph's JSON."""
-        sections = [section.to_payload() for section in cast("tuple[ProductSection, ...]", self.sections)]
-        action = {"catalog_id": self.catalog_id, "sections": sections}
-        return self.wrap(action, header=self.header, body=self.body, footer=self.footer)
+    def action(self) -> dict[str, Any]:
+        """Return the action object."""
+        return {"catalog_id": self.catalog_id, "sections": graph(self.sections)}
 
 
-@dataclass(frozen=True, slots=True)
+@model("catalog_message", doc="Catalog messages")
 class CatalogMessage(Interactive):
     """
     A text with a button that opens the catalogue.
@@ -102,27 +86,37 @@ class CatalogMessage(Interactive):
     :param footer: Up to 60 characters.
     """
 
-    kind: ClassVar[str] = "catalog_message"
-    doc: ClassVar[str] = "Catalog messages"
+    body: str = field.text(BODY_LIMIT)
+    thumbnail_product_retailer_id: str | None = field.text(default=None)
+    footer: str | None = field.text(FOOTER_LIMIT, default=None)
 
-    body: str
-    thumbnail_product_retailer_id: str | None = None
-    footer: str | None = None
-
-    def __post_init__(self) -> None:
-        self.check_texts(self.body, self.footer)
-        field = "catalog_message.thumbnail_product_retailer_id"
-        _checks.optional_text(self.thumbnail_product_retailer_id, field, doc=self.doc)
-
-    def to_payload(self) -> dict[str, Any]:
-        """Return the message as Graph's JSON."""
+    def action(self) -> dict[str, Any]:
+        """Return the action object."""
         action: dict[str, Any] = {"name": "catalog_message"}
         if self.thumbnail_product_retailer_id:
             action["parameters"] = {"thumbnail_product_retailer_id": self.thumbnail_product_retailer_id}
-        return self.wrap(action, body=self.body, footer=self.footer)
+        return action
 
 
-@dataclass(frozen=True, slots=True)
+def _card_header(value: object, path: str, doc: str) -> Image | Video:
+    if isinstance(value, Mapping):
+        value = typed(value, path, doc, {"image": Image, "video": Video})
+    header = header_part(value, path, doc)
+    if not isinstance(header, (Image, Video)):
+        raise _checks.wrong_type(header, path, "an image or a video", doc=doc)
+    return header
+
+
+def _card_body(value: object, path: str, doc: str) -> str | None:
+    body = _checks.optional_text(value, path, doc, limit=160)
+    breaks = (body or "").count("\n")
+    if breaks > 2:
+        advice = "Join some of the lines."
+        raise PayloadError(f"has {breaks} line breaks", field=path, limit="2", doc=doc, advice=advice)
+    return body
+
+
+@model(doc="Interactive media carousel messages")
 class MediaCard(Part):
     """
     A card of a media carousel: with a link, or with quick replies.
@@ -135,22 +129,19 @@ class MediaCard(Part):
         the id is the title). Older pages of Meta allow an id 20 characters.
     """
 
-    doc: ClassVar[str] = "Interactive media carousel messages"
+    header: Image | Video | Mapping[str, Any] = field.checked(_card_header)
+    display_text: str | None = field.text(20, default=None)
+    url: str | None = field.text(default=None)
+    body: str | None = field.checked(_card_body, default=None)
+    buttons: Sequence[ReplyButton | Mapping[str, Any] | str] | None = field.checked(
+        reply_buttons, default=None, none=None
+    )
 
-    header: Image | Video | Mapping[str, Any]
-    display_text: str | None = None
-    url: str | None = None
-    body: str | None = None
-    buttons: Sequence[ReplyButton | Mapping[str, Any] | str] | None = None
-
-    def __post_init__(self) -> None:
-        header = header_part(self.header, "header", doc=self.doc)
-        if not isinstance(header, (Image, Video)):
-            raise _checks.wrong_type(header, "header", "an image or a video", doc=self.doc)
-        _checks.put(self, "header", header)
+    def check(self) -> None:
+        """Check that there is a link, or quick replies."""
         if self.buttons is None:
-            _checks.required_text(self.display_text, "display_text", doc=self.doc, limit=20)
-            _checks.http_url(self.url, "url", doc=self.doc)
+            _checks.required_text(self.display_text, "display_text", self.doc, limit=20)
+            _checks.http_url(self.url, "url", self.doc)
         elif self.display_text or self.url:
             raise PayloadError(
                 "cannot stand beside display_text and url",
@@ -159,36 +150,37 @@ class MediaCard(Part):
                 doc=self.doc,
                 advice="Leave one of them out.",
             )
-        else:
-            _checks.put(self, "buttons", reply_buttons(self.buttons, "buttons", doc=self.doc))
-        _checks.optional_text(self.body, "body", doc=self.doc, limit=160)
-        breaks = (self.body or "").count("\n")
-        if breaks > 2:
-            raise PayloadError(
-                f"has {breaks} line breaks",
-                field="body",
-                limit="2",
-                doc=self.doc,
-                advice="Join some of the lines.",
-            )
 
     def to_payload(self) -> dict[str, Any]:
         """Return the card as Graph's JSON, without its position."""
-        header = cast("Image | Video", self.header).to_payload()
-        card: dict[str, Any] = {"type": "cta_url", "header": header}
+        card: dict[str, Any] = {"type": "cta_url", "header": graph(self.header)}
         if self.body:
             card["body"] = {"text": self.body}
         if self.buttons is None:
             parameters = {"display_text": self.display_text, "url": self.url}
             return {**card, "action": {"name": "cta_url", "parameters": parameters}}
-        replies = [
-            {"type": "quick_reply", "quick_reply": {"id": button.id, "title": button.title}}
-            for button in cast("tuple[ReplyButton, ...]", self.buttons)
-        ]
-        return {**card, "action": {"buttons": replies}}
+        replies = [button["reply"] for button in graph(self.buttons)]
+        buttons = [{"type": "quick_reply", "quick_reply": reply} for reply in replies]
+        return {**card, "action": {"buttons": buttons}}
 
 
-@dataclass(frozen=True, slots=True)
+def _media_cards(value: object, path: str, doc: str) -> tuple[MediaCard, ...]:
+    cards = parts(MediaCard, value, path, doc, low=2, high=10)
+    if len({type(card.header) for card in cards}) > 1:
+        problem, limit = "has cards with images and cards with videos", "the same kind on every card"
+        advice = "Give every card an image, or every card a video."
+        raise PayloadError(problem, field=path, limit=limit, doc=doc, advice=advice)
+    if len({len(card.buttons or ()) for card in cards}) > 1:
+        problem, limit = (
+            "has cards with other buttons than the rest",
+            "the same kind and number of buttons on every card",
+        )
+        advice = "Give every card a link, or every card as many quick replies."
+        raise PayloadError(problem, field=path, limit=limit, doc=doc, advice=advice)
+    return cards
+
+
+@model("media_carousel", doc=MediaCard.doc)
 class MediaCarousel(Interactive):
     """
     A text over 2 to 10 cards with pictures (or videos), and links or quick replies.
@@ -198,43 +190,17 @@ class MediaCarousel(Interactive):
         same kind and number of buttons.
     """
 
-    kind: ClassVar[str] = "media_carousel"
     graph_type: ClassVar[str | None] = "carousel"
-    doc: ClassVar[str] = MediaCard.doc
 
-    body: str
-    cards: Sequence[MediaCard | Mapping[str, Any]]
+    body: str = field.text(BODY_LIMIT)
+    cards: Sequence[MediaCard | Mapping[str, Any]] = field.checked(_media_cards)
 
-    def __post_init__(self) -> None:
-        self.check_texts(self.body, None)
-        cards = _checks.parts(MediaCard, self.cards, "media_carousel.cards", doc=self.doc, low=2, high=10)
-        if len({type(card.header) for card in cards}) > 1:
-            raise PayloadError(
-                "has cards with images and cards with videos",
-                field="media_carousel.cards",
-                limit="the same kind on every card",
-                doc=self.doc,
-                advice="Give every card an image, or every card a video.",
-            )
-        if len({len(card.buttons or ()) for card in cards}) > 1:
-            raise PayloadError(
-                "has cards with other buttons than the rest",
-                field="media_carousel.cards",
-                limit="the same kind and number of buttons on every card",
-                doc=self.doc,
-                advice="Give every card a link, or every card as many quick replies.",
-            )
-        _checks.put(self, "cards", cards)
-
-    def to_payload(self) -> dict[str, Any]:
-        """Return the message as Graph's JSON."""
-        cards = enumerate(cast("tuple[MediaCard, ...]", self.cards))
-        return self.wrap(
-            {"cards": [{"card_index": i, **card.to_payload()} for i, card in cards]}, body=self.body
-        )
+    def action(self) -> dict[str, Any]:
+        """Return the action object."""
+        return {"cards": numbered(graph(self.cards))}
 
 
-@dataclass(frozen=True, slots=True)
+@model("product_carousel", doc="Interactive product carousel messages")
 class ProductCarousel(Interactive):
     """
     A text over 2 to 10 products of one catalogue.
@@ -244,31 +210,13 @@ class ProductCarousel(Interactive):
     :param products: The products' ids in it.
     """
 
-    kind: ClassVar[str] = "product_carousel"
     graph_type: ClassVar[str | None] = "carousel"
-    doc: ClassVar[str] = "Interactive product carousel messages"
 
-    body: str
-    catalog_id: str
-    products: Sequence[str]
+    body: str = field.text(BODY_LIMIT)
+    catalog_id: str = field.identifier()
+    products: Sequence[str] = field.checked(partial(_checks.texts, low=2, high=10))
 
-    def __post_init__(self) -> None:
-        self.check_texts(self.body, None)
-        _checks.identifier(self.catalog_id, "product_carousel.catalog_id", doc=self.doc)
-        field = "product_carousel.products"
-        products = _checks.items(self.products, field, doc=self.doc, low=2, high=10)
-        for position, product in enumerate(products):
-            _checks.required_text(product, f"{field}[{position}]", doc=self.doc)
-        _checks.put(self, "products", products)
-
-    def to_payload(self) -> dict[str, Any]:
-        """Return the message as Graph's JSON."""
-        cards = [
-            {
-                "card_index": index,
-                "type": "product",
-                "action": {"product_retailer_id": product, "catalog_id": self.catalog_id},
-            }
-            for index, product in enumerate(self.products)
-        ]
-        return self.wrap({"cards": cards}, body=self.body)
+    def action(self) -> dict[str, Any]:
+        """Return the action object."""
+        actions = [{"product_retailer_id": each, "catalog_id": self.catalog_id} for each in self.products]
+        return {"cards": numbered([{"type": "product", "action": action} for action in actions])}

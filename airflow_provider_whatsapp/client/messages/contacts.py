@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import _checks
-from airflow_provider_whatsapp.client.messages._base import Message, Part
+from airflow_provider_whatsapp.client.messages import _fields as field
+from airflow_provider_whatsapp.client.messages._base import Message, Part, graph, model
+from airflow_provider_whatsapp.client.messages._parts import part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,24 +20,8 @@ DOC = "Contacts messages"
 CONTACTS_LIMIT = 257
 
 
-@dataclass(frozen=True, slots=True)
-class _Texts(Part):
-    """A part whose fields are all texts; the first of ``needed`` may be given alone, as a plain string."""
-
-    needed: ClassVar[tuple[str, ...]] = ()
-
-    def __post_init__(self) -> None:
-        for spec in fields(self):
-            check = _checks.required_text if spec.name in self.needed else _checks.optional_text
-            check(getattr(self, spec.name), spec.name, doc=DOC)
-
-    def to_payload(self) -> dict[str, Any]:
-        """Return the part as Graph's JSON, without what was left out."""
-        return _checks.without_empty({spec.name: getattr(self, spec.name) for spec in fields(self)})
-
-
-@dataclass(frozen=True, slots=True)
-class ContactName(_Texts):
+@model(doc=DOC)
+class ContactName(Part):
     """
     A name.
 
@@ -47,18 +33,16 @@ class ContactName(_Texts):
     :param prefix: What stands before the name.
     """
 
-    needed: ClassVar[tuple[str, ...]] = ("formatted_name",)
-
-    formatted_name: str
-    first_name: str | None = None
-    last_name: str | None = None
-    middle_name: str | None = None
-    suffix: str | None = None
-    prefix: str | None = None
+    formatted_name: str = field.text()
+    first_name: str | None = field.text(default=None)
+    last_name: str | None = field.text(default=None)
+    middle_name: str | None = field.text(default=None)
+    suffix: str | None = field.text(default=None)
+    prefix: str | None = field.text(default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class ContactPhone(_Texts):
+@model(doc=DOC)
+class ContactPhone(Part):
     """
     A phone number on a card.
 
@@ -67,15 +51,13 @@ class ContactPhone(_Texts):
     :param wa_id: The number's WhatsApp id; with it the card offers "Message", without it "Invite".
     """
 
-    needed: ClassVar[tuple[str, ...]] = ("phone",)
-
-    phone: str
-    type: str | None = None
-    wa_id: str | None = None
+    phone: str = field.text()
+    type: str | None = field.text(default=None)
+    wa_id: str | None = field.text(default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class ContactEmail(_Texts):
+@model(doc=DOC)
+class ContactEmail(Part):
     """
     An email address on a card.
 
@@ -83,14 +65,12 @@ class ContactEmail(_Texts):
     :param type: ``HOME``, ``WORK`` or any other word.
     """
 
-    needed: ClassVar[tuple[str, ...]] = ("email",)
-
-    email: str
-    type: str | None = None
+    email: str = field.text()
+    type: str | None = field.text(default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class ContactUrl(_Texts):
+@model(doc=DOC)
+class ContactUrl(Part):
     """
     A web address on a card.
 
@@ -98,14 +78,12 @@ class ContactUrl(_Texts):
     :param type: ``HOME``, ``WORK`` or any other word.
     """
 
-    needed: ClassVar[tuple[str, ...]] = ("url",)
-
-    url: str
-    type: str | None = None
+    url: str = field.text()
+    type: str | None = field.text(default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class ContactAddress(_Texts):
+@model(doc=DOC)
+class ContactAddress(Part):
     """
     A postal address on a card; every part may be left out.
 
@@ -118,17 +96,17 @@ class ContactAddress(_Texts):
     :param type: ``HOME``, ``WORK`` or any other word.
     """
 
-    street: str | None = None
-    city: str | None = None
-    state: str | None = None
-    zip: str | None = None
-    country: str | None = None
-    country_code: str | None = None
-    type: str | None = None
+    street: str | None = field.text(default=None)
+    city: str | None = field.text(default=None)
+    state: str | None = field.text(default=None)
+    zip: str | None = field.text(default=None)
+    country: str | None = field.text(default=None)
+    country_code: str | None = field.text(default=None)
+    type: str | None = field.text(default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class ContactOrg(_Texts):
+@model(doc=DOC)
+class ContactOrg(Part):
     """
     Where someone works.
 
@@ -137,20 +115,38 @@ class ContactOrg(_Texts):
     :param title: Job title.
     """
 
-    company: str | None = None
-    department: str | None = None
-    title: str | None = None
+    company: str | None = field.text(default=None)
+    department: str | None = field.text(default=None)
+    title: str | None = field.text(default=None)
 
 
-_LISTS: dict[str, type[_Texts]] = {
-    "phones": ContactPhone,
-    "emails": ContactEmail,
-    "urls": ContactUrl,
-    "addresses": ContactAddress,
-}
+def _name(value: object, path: str, doc: str) -> ContactName:
+    if isinstance(value, str):
+        value = {"formatted_name": value, "first_name": value}
+    return part(ContactName, value, path, doc)
 
 
-@dataclass(frozen=True, slots=True)
+def _named(value: object, path: str, doc: str, *, of: type[Part], first: str) -> tuple[Part, ...]:
+    """Return a list of parts, of which a plain text is the first field."""
+    given = [{first: item} if isinstance(item, str) else item for item in _checks.items(value, path, doc)]
+    return tuple(part(of, item, f"{path}[{position}]") for position, item in enumerate(given))
+
+
+def _birthday(value: object, path: str, doc: str) -> str:
+    if isinstance(value, date):
+        return (value.date() if isinstance(value, datetime) else value).isoformat()
+    text = _checks.string(value, path, doc)
+    try:
+        found = date.fromisoformat(text).isoformat()
+    except ValueError:
+        found = ""
+    if found != text:  # fromisoformat also reads 20120818 and 2012-W33-6
+        problem, advice = f"is not a date ({len(text)} characters)", "Write it as 2012-08-18."
+        raise PayloadError(problem, field=path, limit="YYYY-MM-DD", doc=doc, advice=advice)
+    return text
+
+
+@model(doc=DOC)
 class Contact(Part):
     """
     One contact. Parts may be given as dicts of their fields; a name, phone, email or url also as a plain
@@ -165,69 +161,24 @@ class Contact(Part):
     :param birthday: ``YYYY-MM-DD``, or a date.
     """
 
-    name: ContactName | Mapping[str, Any] | str
-    phones: Sequence[ContactPhone | Mapping[str, Any] | str] = ()
-    emails: Sequence[ContactEmail | Mapping[str, Any] | str] = ()
-    urls: Sequence[ContactUrl | Mapping[str, Any] | str] = ()
-    addresses: Sequence[ContactAddress | Mapping[str, Any]] = ()
-    org: ContactOrg | Mapping[str, Any] | None = None
-    birthday: str | date | None = None
-
-    def __post_init__(self) -> None:
-        name: Any = self.name
-        if isinstance(name, str):
-            name = {"formatted_name": name, "first_name": name}
-        _checks.put(self, "name", _checks.part(ContactName, name, "name"))
-        for field, model in _LISTS.items():
-            given = _checks.items(getattr(self, field), field, doc=DOC)
-            made = [_one(model, item, f"{field}[{position}]") for position, item in enumerate(given)]
-            _checks.put(self, field, tuple(made))
-        if self.org is not None:
-            _checks.put(self, "org", _checks.part(ContactOrg, self.org, "org"))
-        if self.birthday is not None:
-            _checks.put(self, "birthday", _birthday(self.birthday))
-
-    def to_payload(self) -> dict[str, Any]:
-        """Return the contact as Graph's JSON, without what was left out."""
-        payload: dict[str, Any] = {"name": cast("ContactName", self.name).to_payload()}
-        for field in _LISTS:
-            made = [item.to_payload() for item in getattr(self, field)]
-            if made:
-                payload[field] = made
-        if self.org is not None:
-            payload["org"] = cast("ContactOrg", self.org).to_payload()
-        if self.birthday is not None:
-            payload["birthday"] = self.birthday
-        return payload
+    name: ContactName | Mapping[str, Any] | str = field.checked(_name)
+    phones: Sequence[ContactPhone | Mapping[str, Any] | str] = field.checked(
+        partial(_named, of=ContactPhone, first="phone"), default=()
+    )
+    emails: Sequence[ContactEmail | Mapping[str, Any] | str] = field.checked(
+        partial(_named, of=ContactEmail, first="email"), default=()
+    )
+    urls: Sequence[ContactUrl | Mapping[str, Any] | str] = field.checked(
+        partial(_named, of=ContactUrl, first="url"), default=()
+    )
+    addresses: Sequence[ContactAddress | Mapping[str, Any]] = field.some(ContactAddress, low=0, default=())
+    org: ContactOrg | Mapping[str, Any] | None = field.checked(
+        partial(part, ContactOrg), default=None, none=None
+    )
+    birthday: str | date | None = field.checked(_birthday, default=None, none=None)
 
 
-def _one(model: type[_Texts], item: object, path: str) -> _Texts:
-    if isinstance(item, str) and model.needed:
-        item = {model.needed[0]: item}
-    return _checks.part(model, item, path)
-
-
-def _birthday(value: object) -> str:
-    if isinstance(value, date):
-        return (value.date() if isinstance(value, datetime) else value).isoformat()
-    _checks.string(value, "birthday", doc=DOC)
-    text = str(value)
-    try:
-        found = date.fromisoformat(text).isoformat()
-    except ValueError:
-        found = ""
-    if found != text:  # fromisoformat also reads 20120818 and 2012-W33-6
-        raise PayloadError(
-            f"is not a date ({len(text)} characters)",
-            field="birthday",
-            limit="YYYY-MM-DD",
-            doc=DOC,
-            advice="Write it as 2012-08-18.",
-        )
-    return text
-
-
-@dataclass(frozen=True, slots=True)
+@model("contacts", doc=DOC)
 class Contacts(Message):
     """
     One or more contact cards.
@@ -235,16 +186,8 @@ class Contacts(Message):
     :param contacts: 1 to 257 ``Contact``, or dicts of their fields.
     """
 
-    kind: ClassVar[str] = "contacts"
-    doc: ClassVar[str] = DOC
-
-    contacts: Sequence[Contact | Mapping[str, Any]]
-
-    def __post_init__(self) -> None:
-        made = _checks.parts(Contact, self.contacts, "contacts", doc=DOC, high=CONTACTS_LIMIT)
-        _checks.put(self, "contacts", made)
+    contacts: Sequence[Contact | Mapping[str, Any]] = field.some(Contact, CONTACTS_LIMIT)
 
     def to_payload(self) -> dict[str, Any]:
         """Return the message as Graph's JSON."""
-        cards = cast("tuple[Contact, ...]", self.contacts)
-        return {"type": "contacts", "contacts": [card.to_payload() for card in cards]}
+        return {"type": "contacts", "contacts": graph(self.contacts)}

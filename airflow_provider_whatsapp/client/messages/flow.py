@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import _checks
-from airflow_provider_whatsapp.client.messages.interactive import Interactive, header_part
+from airflow_provider_whatsapp.client.messages import _fields as field
+from airflow_provider_whatsapp.client.messages._base import model, without_empty
+from airflow_provider_whatsapp.client.messages.interactive import (
+    BODY_LIMIT,
+    FOOTER_LIMIT,
+    Interactive,
+    header_part,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +21,14 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.messages.interactive import Header
 
 
-@dataclass(frozen=True, slots=True)
+def _data(value: object, path: str, doc: str) -> Mapping[str, Any]:
+    found = _checks.mapping(value, path, doc)
+    if not found:
+        raise PayloadError("is empty", field=path, doc=doc, advice="Fill it or leave it out.")
+    return found
+
+
+@model("flow", doc="Sending flows")
 class Flow(Interactive):
     """
     A text with a button that opens a flow.
@@ -33,25 +46,20 @@ class Flow(Interactive):
     :param footer: Up to 60 characters.
     """
 
-    kind: ClassVar[str] = "flow"
-    doc: ClassVar[str] = "Sending flows"
+    body: str = field.text(BODY_LIMIT)
+    flow_cta: str = field.text()
+    flow_id: str | None = field.text(default=None)
+    flow_name: str | None = field.text(default=None)
+    mode: str = field.choice("published", "draft", default="published")
+    flow_token: str | None = field.text(default=None)
+    flow_action: str = field.choice("navigate", "data_exchange", default="navigate")
+    screen: str | None = field.text(default=None)
+    data: Mapping[str, Any] | None = field.checked(_data, default=None, none=None)
+    header: Header | None = field.checked(header_part, default=None)
+    footer: str | None = field.text(FOOTER_LIMIT, default=None)
 
-    body: str
-    flow_cta: str
-    flow_id: str | None = None
-    flow_name: str | None = None
-    mode: str = "published"
-    flow_token: str | None = None
-    flow_action: str = "navigate"
-    screen: str | None = None
-    data: Mapping[str, Any] | None = None
-    header: Header | None = None
-    footer: str | None = None
-
-    def __post_init__(self) -> None:
-        self.check_texts(self.body, self.footer)
-        _checks.put(self, "header", header_part(self.header, "flow.header", doc=self.doc))
-        _checks.required_text(self.flow_cta, "flow.flow_cta", doc=self.doc)
+    def check(self) -> None:
+        """Check that one flow is named, and that nothing is given which its endpoint gives."""
         if bool(self.flow_id) == bool(self.flow_name):
             raise PayloadError(
                 "has both flow_id and flow_name" if self.flow_id else "needs flow_id or flow_name",
@@ -60,19 +68,6 @@ class Flow(Interactive):
                 doc=self.doc,
                 advice="Give the one that WhatsApp Manager shows for the flow.",
             )
-        for name in ("flow_id", "flow_name", "flow_token", "screen"):
-            _checks.optional_text(getattr(self, name), f"flow.{name}", doc=self.doc)
-        _checks.choice(self.mode, "flow.mode", ("published", "draft"), doc=self.doc)
-        _checks.choice(self.flow_action, "flow.flow_action", ("navigate", "data_exchange"), doc=self.doc)
-        self._check_payload()
-
-    def _check_payload(self) -> None:
-        if self.data is not None:
-            _checks.mapping(self.data, "flow.data", doc=self.doc)
-            if not self.data:
-                raise PayloadError(
-                    "is empty", field="flow.data", doc=self.doc, advice="Fill it or leave it out."
-                )
         if self.flow_action == "data_exchange" and (self.screen or self.data):
             raise PayloadError(
                 "cannot go with data_exchange",
@@ -82,22 +77,17 @@ class Flow(Interactive):
                 advice="Leave screen and data out: the flow's endpoint gives them.",
             )
 
-    def to_payload(self) -> dict[str, Any]:
-        """Return the message as Graph's JSON."""
-        parameters = _checks.without_empty(
-            {
-                "flow_message_version": "3",
-                "flow_id": self.flow_id,
-                "flow_name": self.flow_name,
-                "flow_cta": self.flow_cta,
-                "mode": None if self.mode == "published" else self.mode,
-                "flow_token": self.flow_token,
-            }
-        )
-        payload = _checks.without_empty({"screen": self.screen, "data": self.data})
-        if payload or self.flow_action != "navigate":
-            parameters["flow_action"] = self.flow_action
-        if payload:
-            parameters["flow_action_payload"] = payload
-        action = {"name": "flow", "parameters": parameters}
-        return self.wrap(action, header=self.header, body=self.body, footer=self.footer)
+    def action(self) -> dict[str, Any]:
+        """Return the action object."""
+        payload = without_empty({"screen": self.screen, "data": self.data})
+        parameters = {
+            "flow_message_version": "3",
+            "flow_id": self.flow_id,
+            "flow_name": self.flow_name,
+            "flow_cta": self.flow_cta,
+            "mode": None if self.mode == "published" else self.mode,
+            "flow_token": self.flow_token,
+            "flow_action": self.flow_action if payload or self.flow_action != "navigate" else None,
+            "flow_action_payload": payload or None,
+        }
+        return {"name": "flow", "parameters": without_empty(parameters)}

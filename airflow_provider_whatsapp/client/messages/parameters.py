@@ -4,49 +4,67 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import _checks
-from airflow_provider_whatsapp.client.messages._base import Part
+from airflow_provider_whatsapp.client.messages import _fields as field
+from airflow_provider_whatsapp.client.messages._base import Part, model
+from airflow_provider_whatsapp.client.messages._parts import lower, typed
 from airflow_provider_whatsapp.client.messages.basic import Location
-from airflow_provider_whatsapp.client.messages.media import Document, Image, Media, Video
+from airflow_provider_whatsapp.client.messages.media import Document, Image, Media, Video, without_caption
 from airflow_provider_whatsapp.client.messages.texts import text_of
 
 #: Title of the document that the rules of values come from.
 DOC = "Template components"
+#: Characters of a body, with its values.
+BODY_LIMIT = 1024
+#: Characters of a header's text, with its value.
+HEADER_LIMIT = 60
 
 _FORBIDDEN = re.compile(r"[\n\r\t]| {5}")
 _PARAMETER_NAME = re.compile(r"[a-z0-9_]{1,512}")
 _CURRENCY_CODE = re.compile(r"[A-Z]{3}")
 
 
-def value_text(value: object, field: str, *, limit: int) -> str:
+def value_text(value: object, path: str, doc: str = DOC, *, limit: int) -> str:
     """
     Return the text for a variable, checked by Meta's rules for values.
 
     :param value: A text, number, date, switch or UUID, as :func:`~.texts.text_of` writes it.
-    :param field: Path of the value.
+    :param path: Path of the value.
+    :param doc: Title of Meta's document.
     :param limit: Most characters that the filled part may have.
     :raises PayloadError: It is no value for people, empty, too long, holds a newline, a tab or more than four spaces in
         a row.
     """
-    value = text_of(value, field, doc=DOC)
-    _checks.required_text(value, field, doc=DOC, limit=limit)
-    if _FORBIDDEN.search(value):
+    text = _checks.required_text(text_of(value, path, doc=doc), path, doc, limit=limit)
+    if _FORBIDDEN.search(text):
         raise PayloadError(
-            f"holds a newline, a tab or more than four spaces in a row ({len(value)} characters)",
-            field=field,
+            f"holds a newline, a tab or more than four spaces in a row ({len(text)} characters)",
+            field=path,
             limit="none of these in a template's value",
-            doc=DOC,
+            doc=doc,
             advice='Join lines by ", " or " | " and single spaces: " ".join(text.split()).',
         )
-    return value
+    return text
 
 
-@dataclass(frozen=True, slots=True)
-class TextValue(Part):
+class _Parameter(Part):
+    """A parameter of its own type: ``{"type": "currency", "currency": {...}}``."""
+
+    __slots__ = ()
+
+    type: ClassVar[str]
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return the parameter as Graph's JSON."""
+        return {"type": self.type, self.type: Part.to_payload(self)}
+
+
+@model(doc=DOC)
+class TextValue(_Parameter):
     """
     A text for a variable; a plain string or number does the same.
 
@@ -55,18 +73,23 @@ class TextValue(Part):
 
     type: ClassVar[str] = "text"
 
-    text: str
-
-    def __post_init__(self) -> None:
-        _checks.put(self, "text", value_text(self.text, "text", limit=1024))
+    text: str = field.checked(partial(value_text, limit=BODY_LIMIT))
 
     def to_payload(self) -> dict[str, Any]:
         """Return the parameter as Graph's JSON."""
         return {"type": "text", "text": self.text}
 
 
-@dataclass(frozen=True, slots=True)
-class Currency(Part):
+def _currency_code(value: object, path: str, doc: str) -> str:
+    code = _checks.string(value, path, doc)
+    if not _CURRENCY_CODE.fullmatch(code):
+        limit, advice = "3 capital letters", "Give ISO 4217: USD."
+        raise PayloadError("is not a currency code", field=path, limit=limit, doc=doc, advice=advice)
+    return code
+
+
+@model(doc=DOC)
+class Currency(_Parameter):
     """
     An amount of money; Cloud API shows ``fallback_value`` as it is.
 
@@ -77,32 +100,13 @@ class Currency(Part):
 
     type: ClassVar[str] = "currency"
 
-    fallback_value: str
-    code: str
-    amount_1000: int
-
-    def __post_init__(self) -> None:
-        _checks.put(self, "fallback_value", value_text(self.fallback_value, "fallback_value", limit=1024))
-        _checks.string(self.code, "code", doc=DOC)
-        if not _CURRENCY_CODE.fullmatch(self.code):
-            raise PayloadError(
-                "is not a currency code",
-                field="code",
-                limit="3 capital letters",
-                doc=DOC,
-                advice="Give ISO 4217: USD.",
-            )
-        amount = _checks.integer(self.amount_1000, "amount_1000", doc=DOC, low=-(10**15), high=10**15)
-        _checks.put(self, "amount_1000", amount)
-
-    def to_payload(self) -> dict[str, Any]:
-        """Return the parameter as Graph's JSON."""
-        fields = {"fallback_value": self.fallback_value, "code": self.code, "amount_1000": self.amount_1000}
-        return {"type": "currency", "currency": fields}
+    fallback_value: str = field.checked(partial(value_text, limit=BODY_LIMIT))
+    code: str = field.checked(_currency_code)
+    amount_1000: int = field.whole(-(10**15), 10**15)
 
 
-@dataclass(frozen=True, slots=True)
-class DateTime(Part):
+@model(doc=DOC)
+class DateTime(_Parameter):
     """
     A date or time; Cloud API shows ``fallback_value`` as it is, so write it for the reader.
 
@@ -111,18 +115,11 @@ class DateTime(Part):
 
     type: ClassVar[str] = "date_time"
 
-    fallback_value: str
-
-    def __post_init__(self) -> None:
-        _checks.put(self, "fallback_value", value_text(self.fallback_value, "fallback_value", limit=1024))
-
-    def to_payload(self) -> dict[str, Any]:
-        """Return the parameter as Graph's JSON."""
-        return {"type": "date_time", "date_time": {"fallback_value": self.fallback_value}}
+    fallback_value: str = field.checked(partial(value_text, limit=BODY_LIMIT))
 
 
-@dataclass(frozen=True, slots=True)
-class Product(Part):
+@model(doc=DOC)
+class Product(_Parameter):
     """
     A product of a catalogue, shown in the header of a template or of a carousel's card.
 
@@ -132,20 +129,11 @@ class Product(Part):
 
     type: ClassVar[str] = "product"
 
-    product_retailer_id: str
-    catalog_id: str
-
-    def __post_init__(self) -> None:
-        _checks.required_text(self.product_retailer_id, "product_retailer_id", doc=DOC)
-        _checks.identifier(self.catalog_id, "catalog_id", doc=DOC)
-
-    def to_payload(self) -> dict[str, Any]:
-        """Return the parameter as Graph's JSON."""
-        fields = {"product_retailer_id": self.product_retailer_id, "catalog_id": self.catalog_id}
-        return {"type": "product", "product": fields}
+    product_retailer_id: str = field.text()
+    catalog_id: str = field.identifier()
 
 
-@dataclass(frozen=True, slots=True)
+@model(doc=DOC)
 class RawParameter(Part):
     """
     A parameter as Graph's own JSON, for types that have no class here (``gif``, ``order_status``).
@@ -153,10 +141,7 @@ class RawParameter(Part):
     :param fields: The parameter, its ``type`` included.
     """
 
-    fields: Mapping[str, Any]
-
-    def __post_init__(self) -> None:
-        _checks.mapping(self.fields, "fields", doc=DOC)
+    fields: Mapping[str, Any] = field.checked(_checks.mapping)
 
     @property
     def type(self) -> str:
@@ -182,71 +167,53 @@ _HEADER: dict[str, type[Part]] = {
 }
 
 
-def body_parameter(value: object, field: str, *, limit: int) -> TextParameter:
-    """
-    Return the parameter for a variable of the body.
-
-    :param value: A value as for :func:`value_text`, a typed parameter, or a dict of one (``{"type": "currency"}``).
-    :param field: Path of the value.
-    :param limit: Most characters that the filled body may have.
-    """
+def body_parameter(value: object, path: str, *, limit: int) -> TextParameter:
+    """Return the parameter for a variable of the body: of a value, a typed parameter, or a dict of one."""
     if isinstance(value, Mapping):
-        value = _checks.typed(value, field, _BODY, doc=DOC)
+        value = typed(value, path, DOC, _BODY)
     if isinstance(value, (Currency, DateTime)):
         return value
-    return _text_value(value.text if isinstance(value, TextValue) else value, field, limit)
+    return _text_value(value, path, limit)
 
 
-def _text_value(value: object, field: str, limit: int) -> TextValue:
-    made = object.__new__(TextValue)
-    _checks.put(made, "text", value_text(value, field, limit=limit))
-    return made
-
-
-def header_parameter(value: object, field: str) -> HeaderParameter:
+def header_parameter(value: object, path: str) -> HeaderParameter:
     """
     Return the parameter for a header.
 
     :param value: A text or number (up to 60 characters), an ``Image``, ``Video`` or ``Document`` without
         caption, a ``Location``, a ``Product``, or a dict of one (``{"type": "image", "link": ...}``).
-    :param field: Path of the header.
+    :param path: Path of the header.
     """
     if isinstance(value, Mapping):
-        value = RawParameter(value) if _is_raw(value) else _checks.typed(value, field, _HEADER, doc=DOC)
+        value = RawParameter(value) if _is_raw(value) else typed(value, path, DOC, _HEADER)
     if isinstance(value, (Image, Video, Document)):
-        if value.caption:
-            raise PayloadError(
-                "cannot have a caption here",
-                field=f"{field}.caption",
-                doc=DOC,
-                advice="Put the text into the body.",
-            )
+        without_caption(value, path, DOC)
         return value
     if isinstance(value, (Location, Product, RawParameter)):
         return value
     if isinstance(value, Media):
         wanted = "a text, image, video, document, location or product"
-        raise _checks.wrong_type(value, field, wanted, doc=DOC)
-    return _text_value(value.text if isinstance(value, TextValue) else value, field, 60)
+        raise _checks.wrong_type(value, path, wanted, doc=DOC)
+    return _text_value(value, path, HEADER_LIMIT)
+
+
+def _text_value(value: object, path: str, limit: int) -> TextValue:
+    given = value.text if isinstance(value, TextValue) else value
+    return TextValue(value_text(given, path, limit=limit))
 
 
 def _is_raw(value: Mapping[Any, Any]) -> bool:
     """Say whether a dict is a parameter in Graph's nested form, of a type that has no class here."""
     name = value.get("type")
-    return isinstance(name, str) and name.lower() not in _HEADER and isinstance(value.get(name), Mapping)
+    return isinstance(name, str) and lower(name) not in _HEADER and isinstance(value.get(name), Mapping)
 
 
-def parameter_name(name: object, field: str) -> None:
-    """
-    Check the name of a variable.
-
-    :param name: The name, as the template has it.
-    :param field: Path of the mapping that holds it.
-    """
+def parameter_name(name: object, path: str) -> None:
+    """Check the name of a variable, as the template has it."""
     if not isinstance(name, str) or not _PARAMETER_NAME.fullmatch(name):
         raise PayloadError(
             f"has a variable named {_checks.shown(name)}",
-            field=field,
+            field=path,
             limit="lower-case letters, digits and underscores",
             doc=DOC,
             advice="Give the names that the template has; positional variables are a list.",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import _checks
 from airflow_provider_whatsapp.client.messages._interactive_json import flatten
+from airflow_provider_whatsapp.client.messages._parts import check_names, without_null
 from airflow_provider_whatsapp.client.messages.basic import RawMessage
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def parse_message(fields: Mapping[str, Any]) -> Message:
             doc=_DOC,
             advice=f"Types: {', '.join(MESSAGE_TYPES)}.",
         )
-    rest = {name: value for name, value in _checks.without_null(fields).items() if name != "type"}
+    rest = {name: value for name, value in without_null(fields).items() if name != "type"}
     _refuse_envelope(rest)
     nested = rest.get(kind) if len(rest) == 1 else None
     if kind == "interactive" and isinstance(nested, Mapping):
@@ -105,10 +106,10 @@ def _model(kind: str) -> type[Message]:
 
 
 def _built(kind: str, fields: Mapping[str, Any]) -> Message:
-    flat = _checks.without_null(fields)
+    flat = without_null(fields)
     language = flat.get("language")
     if kind == "template" and isinstance(language, Mapping):
         flat["language"] = language.get("code")
     model = _model(kind)
-    _checks.check_names(model, flat, kind)
+    check_names(model, flat, kind)
     return model(**flat)

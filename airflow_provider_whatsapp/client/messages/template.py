@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Self, cast
+from functools import partial
+from typing import Any, Self
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import _checks
-from airflow_provider_whatsapp.client.messages._base import Message, Part
+from airflow_provider_whatsapp.client.messages import _fields as field
+from airflow_provider_whatsapp.client.messages._base import Message, Part, graph, model, numbered
+from airflow_provider_whatsapp.client.messages._parts import lower, parts
 from airflow_provider_whatsapp.client.messages.parameters import (
+    BODY_LIMIT,
     DOC,
     HeaderParameter,
     RawParameter,
@@ -27,8 +30,7 @@ from airflow_provider_whatsapp.client.messages.template_buttons import (
     template_buttons,
 )
 
-#: Characters of a body, of a body with a limited-time offer, of a carousel card's body, all filled.
-BODY_LIMIT = 1024
+#: Characters of a body with a limited-time offer, and of a carousel card's body, both filled.
 OFFER_BODY_LIMIT = 600
 CARD_BODY_LIMIT = 160
 #: Characters of a one-time code.
@@ -44,7 +46,97 @@ Header = str | int | float | HeaderParameter | Mapping[str, Any]
 Button = TemplateButton | str | int | Mapping[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
+def _name(value: object, path: str, doc: str) -> str:
+    name = _checks.string(value, path, doc)
+    if not _NAME.fullmatch(name):
+        raise PayloadError(
+            f"{_checks.shown(name)} is not a template's name ({len(name)} characters)",
+            field=path,
+            limit="1-512 lower-case letters, digits and underscores",
+            doc=doc,
+            advice="Give the name as WhatsApp Manager shows it.",
+        )
+    return name
+
+
+def _language(value: object, path: str, doc: str) -> str:
+    code = _checks.string(value, path, doc)
+    if not _LANGUAGE.fullmatch(code):
+        raise PayloadError(
+            f"{_checks.shown(code)} is not a language code",
+            field=path,
+            limit="ll or ll_CC",
+            doc="Supported languages",
+            advice="Write it as en or en_US: an underscore, the country in capitals.",
+        )
+    return code
+
+
+def _header(value: object, path: str, doc: str) -> HeaderParameter | dict[str, HeaderParameter]:
+    if not isinstance(value, Mapping) or "type" in value:
+        return header_parameter(value, path)
+    if len(value) != 1:
+        problem, advice = (
+            f"has {len(value)} variables",
+            'Give {"variable": "text"}, or {"type": "image", "link": ...} for media.',
+        )
+        raise PayloadError(problem, field=path, limit="1", doc=doc, advice=advice)
+    ((name, text),) = value.items()
+    parameter_name(name, path)
+    made = header_parameter(text, f"{path}.{name}")
+    if not isinstance(made, TextValue):
+        raise _checks.wrong_type(text, f"{path}.{name}", "a text", doc=doc)
+    return {name: made}
+
+
+def _body(value: object, path: str, _doc: str, *, limit: int) -> tuple[Any, ...] | dict[str, Any]:
+    """Return the values of a body, a list or a mapping by name, checked one by one and together."""
+    if isinstance(value, Mapping):
+        value = _by_position(value) or value
+    made: tuple[Any, ...] | dict[str, Any]
+    if isinstance(value, Mapping):
+        for name in value:
+            parameter_name(name, path)
+        made = {name: body_parameter(item, f"{path}.{name}", limit=limit) for name, item in value.items()}
+    elif isinstance(value, str):
+        raise _checks.wrong_type(value, path, "a list of values, or a dict of them by name", doc=DOC)
+    else:
+        found = enumerate(_checks.items(value, path, DOC))
+        made = tuple(body_parameter(item, f"{path}[{place}]", limit=limit) for place, item in found)
+    values = made.values() if isinstance(made, dict) else made
+    size = sum(len(item.text if isinstance(item, TextValue) else item.fallback_value) for item in values)
+    if size > limit:
+        advice = f"Shorten the values by {size - limit} and what the template's own text needs."
+        problem, filled = f"has values of {size} characters together", f"{limit} characters filled"
+        raise PayloadError(problem, field=path, limit=filled, doc=DOC, advice=advice)
+    return made
+
+
+def _any_value(value: object, _path: str, _doc: str) -> object:
+    return value
+
+
+def _by_position(value: Mapping[Any, Any]) -> list[Any]:
+    """Return the values of a mapping from ``"1"``, ``"2"``... in their order; an empty list where names are names."""
+    places = [int(name) for name in value if _PLACE.fullmatch(str(name))]
+    if not places or sorted(places) != list(range(1, len(value) + 1)):
+        return []
+    return [item for _, item in sorted(zip(places, value.values(), strict=True))]
+
+
+def _card_header(value: object, path: str, doc: str) -> HeaderParameter:
+    header = header_parameter(value, path)
+    if _kind(header) not in {"image", "video", "product"} and not isinstance(header, RawParameter):
+        raise _checks.wrong_type(value, path, "an image, a video or a product", doc=doc)
+    return header
+
+
+def _kind(header: object) -> str:
+    """Return Graph's name of a header's type."""
+    return str(getattr(header, "kind", None) or getattr(header, "type", None))
+
+
+@model(doc="Media card carousel templates")
 class Card(Part):
     """
     A card of a carousel template.
@@ -54,28 +146,59 @@ class Card(Part):
     :param buttons: Up to two, as in :class:`Template`.
     """
 
-    doc: ClassVar[str] = "Media card carousel templates"
-
-    header: Header
-    body: Body | None = None
-    buttons: Sequence[Button] | None = None
-
-    def __post_init__(self) -> None:
-        header = header_parameter(self.header, "header")
-        if header_kind(header) not in {"image", "video", "product"} and not isinstance(header, RawParameter):
-            raise _checks.wrong_type(self.header, "header", "an image, a video or a product", doc=self.doc)
-        _checks.put(self, "header", header)
-        if self.body is not None:
-            _checks.put(self, "body", body_values(self.body, "body", limit=CARD_BODY_LIMIT))
-        if self.buttons is not None:
-            _checks.put(self, "buttons", template_buttons(self.buttons, "buttons", high=2))
+    header: Header = field.checked(_card_header)
+    body: Body | None = field.checked(partial(_body, limit=CARD_BODY_LIMIT), default=None, none=None)
+    buttons: Sequence[Button] | None = field.checked(
+        partial(template_buttons, high=2), default=None, none=None
+    )
 
     def to_payload(self) -> dict[str, Any]:
         """Return the card as Graph's JSON, without its position."""
         return {"components": _components(self.header, self.body, self.buttons)}
 
 
-@dataclass(frozen=True, slots=True)
+def _cards(value: object, path: str, _doc: str) -> tuple[Card, ...]:
+    cards = parts(Card, value, path, Card.doc, low=2, high=10)
+    if len({_kind(card.header) for card in cards}) > 1:
+        problem, limit = "has cards with headers of different kinds", "the same kind on every card"
+        advice = "Give every card an image, or every card a video, or every card a product."
+        raise PayloadError(problem, field=path, limit=limit, doc=Card.doc, advice=advice)
+    return cards
+
+
+def _graph_components(value: object, path: str, doc: str) -> tuple[Any, ...]:
+    """Return Graph's own JSON, looked at as far as every component is alike."""
+    found = tuple(_without_nulls(item) for item in _checks.items(value, path, doc))
+    for position, item in enumerate(found):
+        place = f"{path}[{position}]"
+        _checks.mapping(item, place, doc)
+        if lower(_checks.required_text(item.get("type"), f"{place}.type", doc)) == "button":
+            _checks.required_text(item.get("sub_type"), f"{place}.sub_type", doc)
+            _checks.integer(item.get("index"), f"{place}.index", doc, low=0, high=9)
+        parameters = item.get("parameters")
+        for number, parameter in enumerate(parameters if isinstance(parameters, list) else ()):
+            text = parameter.get("text") if isinstance(parameter, Mapping) else None
+            if isinstance(text, str):
+                _checks.required_text(text, f"{place}.parameters[{number}].text", doc)
+    return found
+
+
+def _without_nulls(value: Any) -> Any:
+    """Leave the null keys of Graph's JSON out, but for a flow's data, which is the caller's own."""
+    if isinstance(value, Mapping):
+        return {
+            key: item if key == "flow_action_data" else _without_nulls(item)
+            for key, item in value.items()
+            if item is not None
+        }
+    return [_without_nulls(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _offer(value: object, path: str, _doc: str) -> int:
+    return _checks.integer(value, path, "Limited-time offer templates", low=1)
+
+
+@model("template", doc=DOC)
 class Template(Message):
     """
     An approved template, its variables filled.
@@ -99,34 +222,14 @@ class Template(Message):
     :param limited_time_offer: When the offer ends, in milliseconds since 1970 (UTC).
     """
 
-    kind: ClassVar[str] = "template"
-    doc: ClassVar[str] = DOC
-
-    name: str
-    language: str = "en_US"
-    header: Header | None = None
-    body: Body | None = None
-    buttons: Sequence[Button] | None = None
-    components: Sequence[Mapping[str, Any]] | None = None
-    carousel: Sequence[Card | Mapping[str, Any]] | None = None
-    limited_time_offer: int | None = None
-
-    def __post_init__(self) -> None:
-        self._check_name()
-        if self.components is not None:
-            self._check_components()
-            return
-        if self.header is not None:
-            _checks.put(self, "header", _header(self.header))
-        if self.body is not None:
-            limit = BODY_LIMIT if self.limited_time_offer is None else OFFER_BODY_LIMIT
-            _checks.put(self, "body", body_values(self.body, "template.body", limit=limit))
-        if self.buttons is not None:
-            _checks.put(self, "buttons", template_buttons(self.buttons, "template.buttons"))
-        if self.limited_time_offer is not None:
-            self._check_offer()
-        if self.carousel is not None:
-            self._check_carousel()
+    name: str = field.checked(_name)
+    language: str = field.checked(_language, default="en_US")
+    header: Header | None = field.checked(_header, default=None, none=None)
+    body: Body | None = field.checked(_any_value, default=None)  # by a limit that depends on the offer
+    buttons: Sequence[Button] | None = field.checked(template_buttons, default=None, none=None)
+    components: Sequence[Mapping[str, Any]] | None = field.checked(_graph_components, default=None, none=None)
+    carousel: Sequence[Card | Mapping[str, Any]] | None = field.checked(_cards, default=None, none=None)
+    limited_time_offer: int | None = field.checked(_offer, default=None, none=None)
 
     @classmethod
     def authentication(cls, name: str, language: str, code: str) -> Self:
@@ -140,7 +243,7 @@ class Template(Message):
             id.
         """
         doc = "Authentication templates"
-        _checks.required_text(code, "template.code", doc=doc, limit=OTP_LIMIT)
+        _checks.required_text(code, "template.code", doc, limit=OTP_LIMIT)
         if not all(char.isalnum() or char in " -_" for char in code):
             raise PayloadError(
                 f"holds more than letters, digits and dashes ({len(code)} characters)",
@@ -150,6 +253,43 @@ class Template(Message):
                 advice="Give the bare code.",
             )
         return cls(name, language, body=[code], buttons=[UrlButton(0, code)])
+
+    def check(self) -> None:
+        """Check what cannot stand beside each other."""
+        if self.components is not None:
+            for name in ("header", "body", "buttons", "carousel", "limited_time_offer"):
+                if getattr(self, name) is not None:
+                    raise PayloadError(
+                        f"cannot stand beside {name}",
+                        field="template.components",
+                        limit="components alone, or the others",
+                        doc=DOC,
+                        advice=f"Leave components or {name} out.",
+                    )
+        if self.body is not None:
+            limit = BODY_LIMIT if self.limited_time_offer is None else OFFER_BODY_LIMIT
+            self._keep("body", _body(self.body, "template.body", DOC, limit=limit))
+        if self.limited_time_offer is not None:
+            self._check_offer()
+        for name in ("header", "buttons"):
+            if self.carousel is not None and getattr(self, name):
+                raise PayloadError(
+                    "cannot stand beside a carousel",
+                    field=f"template.{name}",
+                    doc=Card.doc,
+                    advice=f"Give each card its {name}; above the cards there is only a body.",
+                )
+
+    def _check_offer(self) -> None:
+        for button in self.buttons or ():
+            if isinstance(button, CopyCodeButton) and button.index != 0:
+                raise PayloadError(
+                    "must be the first button of an offer",
+                    field="template.buttons",
+                    limit="copy-code at index 0",
+                    doc="Limited-time offer templates",
+                    advice="Give the copy-code button index 0 and the URL button index 1.",
+                )
 
     def to_payload(self) -> dict[str, Any]:
         """Return the message as Graph's JSON."""
@@ -162,178 +302,8 @@ class Template(Message):
     def _built(self) -> list[Any]:
         built = _components(self.header, self.body, self.buttons, offer=self.limited_time_offer)
         if self.carousel is not None:
-            cards = cast("tuple[Card, ...]", self.carousel)
-            numbered = [{"card_index": index, **card.to_payload()} for index, card in enumerate(cards)]
-            built.append({"type": "carousel", "cards": numbered})
+            built.append({"type": "carousel", "cards": numbered(graph(self.carousel))})
         return built
-
-    def _check_name(self) -> None:
-        _checks.string(self.name, "template.name", doc=DOC)
-        if not _NAME.fullmatch(self.name):
-            raise PayloadError(
-                f"{_checks.shown(self.name)} is not a template's name ({len(self.name)} characters)",
-                field="template.name",
-                limit="1-512 lower-case letters, digits and underscores",
-                doc=DOC,
-                advice="Give the name as WhatsApp Manager shows it.",
-            )
-        _checks.string(self.language, "template.language", doc=DOC)
-        if not _LANGUAGE.fullmatch(self.language):
-            raise PayloadError(
-                f"{_checks.shown(self.language)} is not a language code",
-                field="template.language",
-                limit="ll or ll_CC",
-                doc="Supported languages",
-                advice="Write it as en or en_US: an underscore, the country in capitals.",
-            )
-
-    def _check_components(self) -> None:
-        others = ("header", "body", "buttons", "carousel", "limited_time_offer")
-        for name in others:
-            if getattr(self, name) is not None:
-                raise PayloadError(
-                    f"cannot stand beside {name}",
-                    field="template.components",
-                    limit="components alone, or the others",
-                    doc=DOC,
-                    advice=f"Leave components or {name} out.",
-                )
-        found = _checks.items(self.components, "template.components", doc=DOC)
-        found = tuple(_without_nulls(item) for item in found)
-        for position, item in enumerate(found):
-            path = f"template.components[{position}]"
-            _checks.mapping(item, path, doc=DOC)
-            _checks.required_text(item.get("type"), f"{path}.type", doc=DOC)
-            if str(item["type"]).lower() == "button":
-                _checks.required_text(item.get("sub_type"), f"{path}.sub_type", doc=DOC)
-                _checks.integer(item.get("index"), f"{path}.index", doc=DOC, low=0, high=9)
-            _check_texts(item.get("parameters"), f"{path}.parameters")
-        _checks.put(self, "components", found)
-
-    def _check_offer(self) -> None:
-        field = "template.limited_time_offer"
-        ends = _checks.integer(self.limited_time_offer, field, doc="Limited-time offer templates", low=1)
-        _checks.put(self, "limited_time_offer", ends)
-        for button in self.buttons or ():
-            if isinstance(button, CopyCodeButton) and button.index != 0:
-                raise PayloadError(
-                    "must be the first button of an offer",
-                    field="template.buttons",
-                    limit="copy-code at index 0",
-                    doc="Limited-time offer templates",
-                    advice="Give the copy-code button index 0 and the URL button index 1.",
-                )
-
-    def _check_carousel(self) -> None:
-        for name in ("header", "buttons"):
-            if getattr(self, name):
-                raise PayloadError(
-                    "cannot stand beside a carousel",
-                    field=f"template.{name}",
-                    doc=Card.doc,
-                    advice=f"Give each card its {name}; above the cards there is only a body.",
-                )
-        cards = _checks.parts(Card, self.carousel, "template.carousel", doc=Card.doc, low=2, high=10)
-        if len({header_kind(card.header) for card in cards}) > 1:
-            raise PayloadError(
-                "has cards with headers of different kinds",
-                field="template.carousel",
-                limit="the same kind on every card",
-                doc=Card.doc,
-                advice="Give every card an image, or every card a video, or every card a product.",
-            )
-        _checks.put(self, "carousel", cards)
-
-
-def _without_nulls(value: Any) -> Any:
-    """Leave the null keys of Graph's JSON out, but for a flow's data, which is the caller's own."""
-    if isinstance(value, Mapping):
-        return {
-            key: item if key == "flow_action_data" else _without_nulls(item)
-            for key, item in value.items()
-            if item is not None
-        }
-    return [_without_nulls(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _check_texts(parameters: object, field: str) -> None:
-    """Refuse texts of white space alone in Graph's own JSON."""
-    for position, item in enumerate(parameters if isinstance(parameters, list) else ()):
-        text = item.get("text") if isinstance(item, Mapping) else None
-        if isinstance(text, str):
-            _checks.required_text(text, f"{field}[{position}].text", doc=DOC)
-
-
-def header_kind(header: object) -> str:
-    """
-    Return Graph's name of a header's type.
-
-    :param header: A header's parameter.
-    """
-    return str(getattr(header, "kind", None) or getattr(header, "type", None))
-
-
-def _header(value: object) -> HeaderParameter | dict[str, HeaderParameter]:
-    if isinstance(value, Mapping) and "type" not in value:
-        if len(value) != 1:
-            raise PayloadError(
-                f"has {len(value)} variables",
-                field="template.header",
-                limit="1",
-                doc=DOC,
-                advice='Give {"variable": "text"}, or {"type": "image", "link": ...} for media.',
-            )
-        ((name, text),) = value.items()
-        parameter_name(name, "template.header")
-        made = header_parameter(text, f"template.header.{name}")
-        if not isinstance(made, TextValue):
-            raise _checks.wrong_type(text, f"template.header.{name}", "a text", doc=DOC)
-        return {name: made}
-    return header_parameter(value, "template.header")
-
-
-def body_values(value: object, field: str, *, limit: int) -> tuple[Any, ...] | dict[str, Any]:
-    """
-    Return the values of a body, checked one by one and together.
-
-    :param value: A list (positional) or a mapping (named).
-    :param field: Path of the body.
-    :param limit: Most characters that the filled body may have; the values alone cannot be more.
-    """
-    made: tuple[Any, ...] | dict[str, Any]
-    if isinstance(value, Mapping):
-        value = _by_position(value) or value
-    if isinstance(value, Mapping):
-        for name in value:
-            parameter_name(name, field)
-        made = {name: body_parameter(item, f"{field}.{name}", limit=limit) for name, item in value.items()}
-        values = list(made.values())
-    else:
-        if isinstance(value, str):
-            raise _checks.wrong_type(value, field, "a list of values, or a dict of them by name", doc=DOC)
-        found = _checks.items(value, field, doc=DOC)
-        made = tuple(
-            [body_parameter(item, f"{field}[{position}]", limit=limit) for position, item in enumerate(found)]
-        )
-        values = list(made)
-    size = sum([len(item.text if isinstance(item, TextValue) else item.fallback_value) for item in values])
-    if size > limit:
-        raise PayloadError(
-            f"has values of {size} characters together",
-            field=field,
-            limit=f"{limit} characters filled",
-            doc=DOC,
-            advice=f"Shorten the values by {size - limit} and what the template's own text needs.",
-        )
-    return made
-
-
-def _by_position(value: Mapping[Any, Any]) -> list[Any]:
-    """Return the values of a mapping from ``"1"``, ``"2"``... in their order; an empty list where names are names."""
-    places = [int(name) for name in value if _PLACE.fullmatch(str(name))]
-    if not places or sorted(places) != list(range(1, len(value) + 1)):
-        return []
-    return [item for _, item in sorted(zip(places, value.values(), strict=True))]
 
 
 def _components(
@@ -342,20 +312,17 @@ def _components(
     """Return the components for parts that their model has checked and converted."""
     built: list[dict[str, Any]] = []
     if header is not None:
-        built.append(
-            {"type": "header", "parameters": _parameters(header if isinstance(header, dict) else (header,))}
-        )
+        built.append({"type": "header", "parameters": _parameters(header)})
     if offer is not None:
         value = {"type": "limited_time_offer", "limited_time_offer": {"expiration_time_ms": offer}}
         built.append({"type": "limited_time_offer", "parameters": [value]})
     if body:
         built.append({"type": "body", "parameters": _parameters(body)})
-    if buttons:
-        built.extend([button.to_payload() for button in cast("tuple[TemplateButton, ...]", buttons)])
-    return built
+    return [*built, *(graph(buttons) if buttons else ())]
 
 
 def _parameters(values: object) -> list[dict[str, Any]]:
+    """Return one parameter, some, or some by their names, as Graph's JSON."""
     if isinstance(values, dict):
         return [{**value.to_payload(), "parameter_name": name} for name, value in values.items()]
-    return [value.to_payload() for value in cast("tuple[Part, ...]", values)]
+    return [graph(value) for value in (values if isinstance(values, tuple) else (values,))]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import _checks
-from airflow_provider_whatsapp.client.messages._base import Part
+from airflow_provider_whatsapp.client.messages import _fields as field
+from airflow_provider_whatsapp.client.messages._base import Part, model, without_empty
+from airflow_provider_whatsapp.client.messages._parts import lower, part, parts, without_null
 from airflow_provider_whatsapp.client.messages.parameters import DOC, value_text
 from airflow_provider_whatsapp.client.messages.texts import text_of
 
@@ -18,9 +20,11 @@ COUPON_LIMIT = 20
 PAYLOAD_LIMIT = 256
 #: Characters of a button's URL; a suffix cannot be longer than the whole.
 URL_LIMIT = 2000
+#: Products of a list, over all sections.
+PRODUCTS_LIMIT = 30
 
 
-@dataclass(frozen=True, slots=True)
+@model(doc=DOC)
 class TemplateButton(Part):
     """
     What template buttons share.
@@ -30,14 +34,7 @@ class TemplateButton(Part):
 
     sub_type: ClassVar[str]
 
-    index: int | str
-
-    def __post_init__(self) -> None:
-        _checks.put(self, "index", _checks.integer(self.index, "index", doc=DOC, low=0, high=9))
-        self.check_more()
-
-    def check_more(self) -> None:
-        """Check what one kind has beyond its position."""
+    index: int | str = field.whole(0, 9)
 
     def parameters(self) -> list[dict[str, Any]]:
         """Return the button's parameters as Graph's JSON."""
@@ -45,12 +42,12 @@ class TemplateButton(Part):
 
     def to_payload(self) -> dict[str, Any]:
         """Return the button as Graph's JSON."""
-        parameters = self.parameters()
         made = {"type": "button", "sub_type": self.sub_type, "index": str(self.index)}
+        parameters = self.parameters()
         return {**made, "parameters": parameters} if parameters else made
 
 
-@dataclass(frozen=True, slots=True)
+@model()
 class UrlButton(TemplateButton):
     """
     A link whose last part varies.
@@ -61,18 +58,22 @@ class UrlButton(TemplateButton):
 
     sub_type: ClassVar[str] = "url"
 
-    text: str
-
-    def check_more(self) -> None:
-        """Check what this kind has beyond its position."""
-        _checks.put(self, "text", value_text(self.text, "text", limit=URL_LIMIT))
+    text: str = field.checked(partial(value_text, limit=URL_LIMIT))
 
     def parameters(self) -> list[dict[str, Any]]:
         """Return the button's parameters as Graph's JSON."""
         return [{"type": "text", "text": self.text}]
 
 
-@dataclass(frozen=True, slots=True)
+def _written(value: object, path: str, doc: str) -> str:
+    return value if isinstance(value, str) else text_of(value, path, doc=doc)
+
+
+def _payload(value: object, path: str, doc: str) -> str:
+    return _checks.required_text(_written(value, path, doc), path, doc, limit=PAYLOAD_LIMIT)
+
+
+@model()
 class QuickReplyButton(TemplateButton):
     """
     A quick reply with a payload of its own, which comes back in the webhook.
@@ -83,21 +84,28 @@ class QuickReplyButton(TemplateButton):
 
     sub_type: ClassVar[str] = "quick_reply"
 
-    payload: str
-
-    def check_more(self) -> None:
-        """Check what this kind has beyond its position."""
-        given: object = self.payload
-        if not isinstance(given, str):
-            _checks.put(self, "payload", text_of(given, "payload", doc=DOC))
-        _checks.required_text(self.payload, "payload", doc=DOC, limit=PAYLOAD_LIMIT)
+    payload: str = field.checked(_payload)
 
     def parameters(self) -> list[dict[str, Any]]:
         """Return the button's parameters as Graph's JSON."""
         return [{"type": "payload", "payload": self.payload}]
 
 
-@dataclass(frozen=True, slots=True)
+def _coupon(value: object, path: str, doc: str) -> str:
+    coupons = "Coupon code templates"
+    code = _checks.required_text(_written(value, path, doc), path, coupons, limit=COUPON_LIMIT)
+    if not (code.isascii() and code.isalnum()):
+        raise PayloadError(
+            f"holds more than letters and digits ({len(code)} characters)",
+            field=path,
+            limit=f"1-{COUPON_LIMIT} letters and digits",
+            doc=coupons,
+            advice="Leave out spaces, dashes and other signs.",
+        )
+    return code
+
+
+@model()
 class CopyCodeButton(TemplateButton):
     """
     A button that copies a coupon code.
@@ -108,41 +116,25 @@ class CopyCodeButton(TemplateButton):
 
     sub_type: ClassVar[str] = "copy_code"
 
-    code: str
-
-    def check_more(self) -> None:
-        """Check what this kind has beyond its position."""
-        given: object = self.code
-        if not isinstance(given, str):
-            _checks.put(self, "code", text_of(given, "code", doc=DOC))
-        _checks.required_text(self.code, "code", doc="Coupon code templates", limit=COUPON_LIMIT)
-        if not (self.code.isascii() and self.code.isalnum()):
-            raise PayloadError(
-                f"holds more than letters and digits ({len(self.code)} characters)",
-                field="code",
-                limit=f"1-{COUPON_LIMIT} letters and digits",
-                doc="Coupon code templates",
-                advice="Leave out spaces, dashes and other signs.",
-            )
+    code: str = field.checked(_coupon)
 
     def parameters(self) -> list[dict[str, Any]]:
         """Return the button's parameters as Graph's JSON."""
         return [{"type": "coupon_code", "coupon_code": self.code}]
 
 
-@dataclass(frozen=True, slots=True)
 class _ActionButton(TemplateButton):
-    def action(self) -> dict[str, Any]:
-        """Return the action object."""
-        raise NotImplementedError
+    """A button whose fields make an action object; without any, it is sent without parameters."""
+
+    __slots__ = ()
 
     def parameters(self) -> list[dict[str, Any]]:
         """Return the button's parameters as Graph's JSON."""
-        action = self.action()
+        action = {name: value for name, value in Part.to_payload(self).items() if name != "index"}
         return [{"type": "action", "action": action}] if action else []
 
 
-@dataclass(frozen=True, slots=True)
+@model()
 class FlowButton(_ActionButton):
     """
     A button that opens a flow.
@@ -154,22 +146,11 @@ class FlowButton(_ActionButton):
 
     sub_type: ClassVar[str] = "flow"
 
-    flow_token: str | None = None
-    flow_action_data: Mapping[str, Any] | None = None
-
-    def check_more(self) -> None:
-        """Check what this kind has beyond its position."""
-        _checks.optional_text(self.flow_token, "flow_token", doc=DOC)
-        if self.flow_action_data is not None:
-            _checks.mapping(self.flow_action_data, "flow_action_data", doc=DOC)
-
-    def action(self) -> dict[str, Any]:
-        """Return the action object."""
-        fields = {"flow_token": self.flow_token, "flow_action_data": self.flow_action_data}
-        return _checks.without_empty(fields)
+    flow_token: str | None = field.text(default=None)
+    flow_action_data: Mapping[str, Any] | None = field.checked(_checks.mapping, default=None, none=None)
 
 
-@dataclass(frozen=True, slots=True)
+@model()
 class CatalogButton(_ActionButton):
     """
     A button that opens the catalogue.
@@ -181,18 +162,16 @@ class CatalogButton(_ActionButton):
 
     sub_type: ClassVar[str] = "catalog"
 
-    thumbnail_product_retailer_id: str | None = None
-
-    def check_more(self) -> None:
-        """Check what this kind has beyond its position."""
-        _checks.optional_text(self.thumbnail_product_retailer_id, "thumbnail_product_retailer_id", doc=DOC)
-
-    def action(self) -> dict[str, Any]:
-        """Return the action object."""
-        return _checks.without_empty({"thumbnail_product_retailer_id": self.thumbnail_product_retailer_id})
+    thumbnail_product_retailer_id: str | None = field.text(default=None)
 
 
-@dataclass(frozen=True, slots=True)
+def _products(value: object, path: str, doc: str) -> tuple[str, ...]:
+    found = _checks.items(value, path, doc, low=1, high=PRODUCTS_LIMIT)
+    ids = [item.get("product_retailer_id") if isinstance(item, Mapping) else item for item in found]
+    return _checks.texts(ids, path, doc)
+
+
+@model(doc="Multi-product messages")
 class ProductSection(Part):
     """
     A section of a list of products.
@@ -202,65 +181,42 @@ class ProductSection(Part):
     :param title: Up to 24 characters; needed when there is more than one section.
     """
 
-    doc: ClassVar[str] = "Multi-product messages"
-
-    products: Sequence[str | Mapping[str, Any]]
-    title: str | None = None
-
-    def __post_init__(self) -> None:
-        found = _checks.items(self.products, "products", doc=self.doc, low=1, high=30)
-        ids = [item.get("product_retailer_id") if isinstance(item, Mapping) else item for item in found]
-        for position, product in enumerate(ids):
-            _checks.required_text(product, f"products[{position}]", doc=self.doc)
-        _checks.put(self, "products", tuple(ids))
-        _checks.optional_text(self.title, "title", doc=self.doc, limit=24)
+    products: Sequence[str | Mapping[str, Any]] = field.checked(_products)
+    title: str | None = field.text(24, default=None)
 
     def to_payload(self) -> dict[str, Any]:
         """Return the section as Graph's JSON."""
         products = [{"product_retailer_id": product} for product in self.products]
-        return {**({"title": self.title} if self.title else {}), "product_items": products}
+        return without_empty({"title": self.title, "product_items": products})
 
 
-def product_sections(value: object, field: str) -> tuple[ProductSection, ...]:
-    """
-    Return sections of products, checked together: 1 to 10 of them, 30 products at most, titles if several.
-
-    :param value: A list of sections, or of dicts of their fields.
-    :param field: Path of the list.
-    """
+def product_sections(value: object, path: str, _doc: str = "") -> tuple[ProductSection, ...]:
+    """Return sections of products, checked together: 1 to 10 of them, 30 products at most, titles if several."""
     doc = ProductSection.doc
-    sections = _checks.parts(ProductSection, value, field, doc=doc, high=10)
+    sections = parts(ProductSection, value, path, doc, high=10)
     total = sum(len(section.products) for section in sections)
-    if total > 30:
-        advice = f"Leave {total - 30} out, or send several messages."
-        raise PayloadError(
-            f"has {total} products", field=field, limit="30 over all sections", doc=doc, advice=advice
-        )
-    section_titles([section.title for section in sections], field, doc=doc)
+    if total > PRODUCTS_LIMIT:
+        advice = f"Leave {total - PRODUCTS_LIMIT} out, or send several messages."
+        limit = f"{PRODUCTS_LIMIT} over all sections"
+        raise PayloadError(f"has {total} products", field=path, limit=limit, doc=doc, advice=advice)
+    section_titles([section.title for section in sections], path, doc)
     return sections
 
 
-def section_titles(titles: Sequence[str | None], field: str, *, doc: str) -> None:
-    """
-    Check that every section has a title where there is more than one.
-
-    :param titles: The titles, in order.
-    :param field: Path of the list of sections.
-    :param doc: Title of Meta's document.
-    """
+def section_titles(titles: Sequence[str | None], path: str, doc: str) -> None:
+    """Check that every section has a title where there is more than one."""
     for position, title in enumerate(titles):
         if len(titles) > 1 and not title:
-            path = f"{field}[{position}].title"
             raise PayloadError(
                 "is missing",
-                field=path,
+                field=f"{path}[{position}].title",
                 limit="needed with 2 or more sections",
                 doc=doc,
                 advice="Give it a title.",
             )
 
 
-@dataclass(frozen=True, slots=True)
+@model()
 class MpmButton(_ActionButton):
     """
     A button that opens a list of products.
@@ -272,21 +228,17 @@ class MpmButton(_ActionButton):
 
     sub_type: ClassVar[str] = "mpm"
 
-    thumbnail_product_retailer_id: str
-    sections: Sequence[ProductSection | Mapping[str, Any]]
-
-    def check_more(self) -> None:
-        """Check what this kind has beyond its position."""
-        _checks.required_text(self.thumbnail_product_retailer_id, "thumbnail_product_retailer_id", doc=DOC)
-        _checks.put(self, "sections", product_sections(self.sections, "sections"))
-
-    def action(self) -> dict[str, Any]:
-        """Return the action object."""
-        sections = [section.to_payload() for section in self.sections if isinstance(section, ProductSection)]
-        return {"thumbnail_product_retailer_id": self.thumbnail_product_retailer_id, "sections": sections}
+    thumbnail_product_retailer_id: str = field.text()
+    sections: Sequence[ProductSection | Mapping[str, Any]] = field.checked(product_sections)
 
 
-@dataclass(frozen=True, slots=True)
+def _component(value: object, path: str, doc: str) -> Mapping[str, Any]:
+    found = _checks.mapping(value, path, doc)
+    _checks.required_text(found.get("sub_type"), "sub_type", doc)
+    return found
+
+
+@model()
 class RawButton(TemplateButton):
     """
     A button as Graph's own JSON, for kinds that have no class here.
@@ -297,12 +249,7 @@ class RawButton(TemplateButton):
 
     sub_type: ClassVar[str] = "raw"
 
-    fields: Mapping[str, Any]
-
-    def check_more(self) -> None:
-        """Check what this kind has beyond its position."""
-        _checks.mapping(self.fields, "fields", doc=DOC)
-        _checks.required_text(self.fields.get("sub_type"), "sub_type", doc=DOC)
+    fields: Mapping[str, Any] = field.checked(_component)
 
     def to_payload(self) -> dict[str, Any]:
         """Return the button as Graph's JSON."""
@@ -315,23 +262,19 @@ _KINDS: dict[str, type[TemplateButton]] = {
 }
 
 
-def template_buttons(value: object, field: str, *, high: int = 10) -> tuple[TemplateButton, ...]:
+def template_buttons(
+    value: object, path: str, _doc: str = DOC, *, high: int = 10
+) -> tuple[TemplateButton, ...]:
     """
     Return the buttons of a template.
 
     An item may be a button, a dict of one (``{"type": "url", "index": 0, "text": "77"}``; ``index`` left out:
     the item's position), Graph's own component (``{"type": "button", "sub_type": ...}``), a text (the suffix
     of the URL button at this position), or None (nothing to send for this position).
-
-    :param value: The list.
-    :param field: Path of the list.
-    :param high: Most buttons.
     """
-    made = []
-    for position, item in enumerate(_checks.items(value, field, doc=DOC, high=high)):
-        if item is not None:
-            made.append(_button(item, position, f"{field}[{position}]"))
-    _checks.unique([str(button.index) for button in made], field, "index", doc=DOC)
+    found = enumerate(_checks.items(value, path, DOC, high=high))
+    made = [_button(item, place, f"{path}[{place}]") for place, item in found if item is not None]
+    _checks.unique([str(button.index) for button in made], path, DOC, what="index")
     return tuple(made)
 
 
@@ -343,15 +286,13 @@ def _button(item: object, position: int, path: str) -> TemplateButton:
             return UrlButton(position, text_of(item, "text", doc=DOC))
         except PayloadError as error:
             raise error.at(path) from None
-    name = item.get("type")
-    if isinstance(name, str) and name.lower() == "button":
-        return _checks.part(RawButton, {"index": item.get("index", position), "fields": item}, path)
-    kind = _KINDS.get(name.lower()) if isinstance(name, str) else None
+    name = lower(item.get("type"))
+    if name == "button":
+        return part(RawButton, {"index": item.get("index", position), "fields": item}, path)
+    kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
+        shown = _checks.shown(item.get("type"))
         advice = f"Types: {', '.join(_KINDS)}; or Graph's own component with type button and a sub_type."
-        raise PayloadError(f"has an unknown type {_checks.shown(name)}", field=path, doc=DOC, advice=advice)
-    fields = {
-        "index": position,
-        **{key: value for key, value in _checks.without_null(item).items() if key != "type"},
-    }
-    return _checks.part(kind, fields, path)
+        raise PayloadError(f"has an unknown type {shown}", field=path, doc=DOC, advice=advice)
+    given = {key: value for key, value in without_null(item).items() if key != "type"}
+    return part(kind, {"index": position, **given}, path)

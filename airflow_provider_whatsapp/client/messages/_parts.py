@@ -1,0 +1,80 @@
+"""Parts of a message out of plain fields: what an operator's argument, a YAML file or an XCom holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.client.messages import _checks
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.client.messages._base import Part
+
+_Model = TypeVar("_Model", bound="Part")
+
+
+def check_names(model: type[Part], given: Mapping[Any, Any], path: str) -> None:
+    """Check that a mapping names fields of a model, and all that it needs; the advice of an error lists them."""
+    known = {spec.name: spec for spec in fields(model)}  # type: ignore[arg-type]  # made by `model`
+    needed = [name for name, spec in known.items() if spec.default is MISSING]
+    advice = f"Fields: {', '.join(known)}; required: {', '.join(needed) or 'none'}."
+    for name in given:
+        if name not in known:
+            raise PayloadError(f"has an unknown field {_checks.shown(name)}", field=path, advice=advice)
+    for name in needed:
+        if name not in given:
+            raise PayloadError("is missing", field=f"{path}.{name}", advice=advice)
+
+
+def part(model: type[_Model], value: object, path: str, _doc: str = "") -> _Model:
+    """Return a part of a message: the part itself, or made of a mapping of its fields; errors begin with its path."""
+    if isinstance(value, model):
+        return value
+    if not isinstance(value, Mapping):
+        raise _checks.wrong_type(value, path, f"{model.__name__} or a dict of its fields")
+    given = without_null(value)
+    check_names(model, given, path)
+    try:
+        return model(**given)
+    except PayloadError as error:
+        raise error.at(path) from None
+
+
+def parts(
+    model: type[_Model], value: object, path: str, doc: str, *, low: int = 1, high: int | None = None
+) -> tuple[_Model, ...]:
+    """Return a list of parts, each made by :func:`part`."""
+    found = _checks.items(value, path, doc, low=low, high=high)
+    return tuple(part(model, item, f"{path}[{position}]") for position, item in enumerate(found))
+
+
+def typed(value: Mapping[Any, Any], path: str, doc: str, known: Mapping[str, type[Part]]) -> Part:
+    """
+    Return the part that a mapping with a ``type`` describes: by its own fields, or in Graph's nested form.
+
+    :param value: ``{"type": "image", "link": ...}`` or ``{"type": "image", "image": {"link": ...}}``.
+    :param path: Path of the mapping.
+    :param doc: Title of Meta's document.
+    :param known: The models by their type.
+    """
+    name = lower(value.get("type"))
+    if not isinstance(name, str) or name not in known:
+        shown = _checks.shown(value.get("type"))
+        raise PayloadError(
+            f"has an unknown type {shown}", field=path, doc=doc, advice=f"Types: {', '.join(known)}."
+        )
+    given = {key: item for key, item in without_null(value).items() if key != "type"}
+    nested = given.get(name)
+    return part(known[name], nested if len(given) == 1 and isinstance(nested, Mapping) else given, path)
+
+
+def lower(value: object) -> object:
+    """Return a text in lower case, and anything else as it is."""
+    return value.lower() if isinstance(value, str) else value
+
+
+def without_null(given: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return the fields that are not None, which stands for one that is left out."""
+    return {name: value for name, value in given.items() if value is not None}
