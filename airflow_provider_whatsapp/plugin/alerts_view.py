@@ -10,6 +10,7 @@ import contextlib
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow.models.variable import Variable
@@ -23,6 +24,7 @@ from airflow_provider_whatsapp.notifications.mute import alert_states
 from airflow_provider_whatsapp.notifications.records import ALL_DAGS, Record
 from airflow_provider_whatsapp.notifications.redis_memory import RedisMemory, redis_memory
 from airflow_provider_whatsapp.plugin import metadata
+from airflow_provider_whatsapp.plugin.alert_presses import KeyPresses
 from airflow_provider_whatsapp.plugin.connections import configs_with_redis
 
 if TYPE_CHECKING:
@@ -111,6 +113,7 @@ class AlertRow:
     :param held: Failures that no message has told yet.
     :param names: The first few names among them.
     :param may_mute: The user may mute it.
+    :param in_hand: Who has which run in hand; empty: nobody has any.
     """
 
     store: str
@@ -125,6 +128,7 @@ class AlertRow:
     held: int
     names: tuple[str, ...]
     may_mute: bool
+    in_hand: str = ""
 
 
 def is_allowed(record: Record, method: Method, permits: DagPermits) -> bool:
@@ -141,7 +145,10 @@ def is_allowed(record: Record, method: Method, permits: DagPermits) -> bool:
 
 
 def alert_rows(
-    listed: Mapping[str, ListedStore], permits: DagPermits, now: float
+    listed: Mapping[str, ListedStore],
+    permits: DagPermits,
+    now: float,
+    pressed: Mapping[str, KeyPresses] = MappingProxyType({}),
 ) -> tuple[list[AlertRow], list[str]]:
     """
     Return the alerts that a user may see, what is muted, suppressed or failing first, and which stores do not answer.
@@ -149,6 +156,7 @@ def alert_rows(
     :param listed: The stores.
     :param permits: What the user may do.
     :param now: Unix time in seconds.
+    :param pressed: What was pressed below them, by their keys.
     """
     rows, problems = [], []
     for name, store in listed.items():
@@ -158,7 +166,13 @@ def alert_rows(
             problems.append(str(error))
             continue
         rows += [
-            _row(name, state, now, may_mute=is_allowed(state.record, "PUT", permits))
+            _row(
+                name,
+                state,
+                now,
+                pressed.get(state.key, KeyPresses()),
+                may_mute=is_allowed(state.record, "PUT", permits),
+            )
             for state in states
             if is_allowed(state.record, "GET", permits)
         ]
@@ -199,8 +213,8 @@ def _states(store: ListedStore) -> list[AlertState]:
         raise StoreAwayError from None
 
 
-def _row(store: str, found: AlertState, now: float, *, may_mute: bool) -> AlertRow:
-    record = found.record
+def _row(store: str, found: AlertState, now: float, pressed: KeyPresses, *, may_mute: bool) -> AlertRow:
+    record = pressed.applied(found.record, now)
     state, until = _state(record, now)
     return AlertRow(
         store=store,
@@ -215,6 +229,7 @@ def _row(store: str, found: AlertState, now: float, *, may_mute: bool) -> AlertR
         held=record.held,
         names=tuple(clean_line(name, limit=120) for name in list(dict.fromkeys(record.names))[:MAX_NAMES]),
         may_mute=may_mute,
+        in_hand=pressed.in_hand,
     )
 
 

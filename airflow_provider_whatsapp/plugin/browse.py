@@ -15,6 +15,7 @@ from airflow_provider_whatsapp.client.masking import clean_line
 from airflow_provider_whatsapp.notifications.mute import mute
 from airflow_provider_whatsapp.plugin import templates_view
 from airflow_provider_whatsapp.plugin.access import GetUserDep, sees_menu
+from airflow_provider_whatsapp.plugin.alert_presses import load_presses
 from airflow_provider_whatsapp.plugin.alerts_view import (
     StoreAwayError,
     alert_rows,
@@ -174,7 +175,10 @@ async def _alerts(request: Request, user: Any, conn: str, problem: str = "") -> 
     bar = await _bar(user, "alerts", conn)
     permits = await in_thread(dag_permits, user)
     kept = await with_records(stores, conn)
-    rows, problems = await with_records(alert_rows, kept, permits, time.time())
+    answer = await STORE.ask(("presses",), load_presses)
+    rows, problems = await with_records(alert_rows, kept, permits, time.time(), answer.value or {})
+    if not answer.ok:
+        problems.append(f"What was pressed below alerts cannot be shown. {answer.problem}")
     return page(
         request,
         "alerts.html",

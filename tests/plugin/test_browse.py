@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import re
 import socket
@@ -13,10 +14,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from airflow_provider_whatsapp.events.alerts import record_alert
 from airflow_provider_whatsapp.events.parse import parse
 from airflow_provider_whatsapp.notifications import throttle
 from airflow_provider_whatsapp.notifications.memory import Memory
 from airflow_provider_whatsapp.notifications.records import Sending
+from tests.events import test_alerts as pressing
 from tests.events.bodies import body
 from tests.events.test_daily import fill, receipt, send
 from tests.plugin.test_browse_data import status_update
@@ -400,6 +403,36 @@ class TestAlerts:
         (row,) = cells(answer.text)
         assert re.fullmatch(r"muted until .* UTC by u", row[1])
         assert cells(self.mute(look_form, "sales.load", seconds="0").text)[0][1].startswith("suppressed")
+
+    def test_what_was_pressed_below_an_alert_until_it_is_ended_here(self, look_form, look, alerts, store):
+        alerts("sales.load")
+        now = datetime.now(UTC)
+        one = dataclasses.replace(pressing.ALERT, alert_key="sales.load", names=("", EVIL), sent_at=now)
+        record_alert(store, one)
+        presses = [pressing.inbound(1), pressing.inbound(2, pressing.BOB, "mute")]
+        at = {"occurred_at": now - timedelta(seconds=5)}
+        presses = [dataclasses.replace(each, **at) for each in presses]
+        store.write([([pressing.status(), pressing.status(place=1, to=pressing.BOB), *presses], True)])
+
+        answer = look("browse/alerts")
+
+        (row,) = cells(answer.text)
+        assert re.fullmatch(r"muted until .* UTC by .* \+15•••0001 has run r1 in hand", row[1])
+        assert "by &lt;script&gt;alert(1)" in answer.text
+        assert "<script>alert" not in answer.text
+        assert pressing.ANN not in answer.text
+        unmuted = cells(self.mute(look_form, "sales.load", seconds="0").text)[0][1]
+        assert re.fullmatch(r"suppressed until .* UTC \+15•••0001 has run r1 in hand", unmuted)
+
+    def test_an_event_store_that_is_away_hides_no_alert(self, look, alerts, monkeypatch, tmp_path):
+        monkeypatch.setenv("AIRFLOW__WHATSAPP__EVENTS_CONN_ID", "away")
+        monkeypatch.setenv("AIRFLOW_CONN_AWAY", f"sqlite:///{tmp_path}/none.db")
+        alerts("sales.load")
+
+        found = look("browse/alerts").text
+
+        assert [row[0] for row in cells(found)] == ["sales.load"]
+        assert "What was pressed below alerts cannot be shown" in found
 
     @pytest.mark.parametrize(
         ("change", "status"),
