@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from itertools import pairwise
 
 from tests.docs.pages import ROOT, Block, PageError
 
@@ -36,7 +37,8 @@ def _is_there(words: list[str]) -> bool:
     if program == "make":
         return all(re.search(rf"(?m)^{word}:.*## ", MAKEFILE) for word in rest if "=" not in word)
     if program == "pip":
-        return all(_can_be_installed(word) for word in rest[1:] if not word.startswith("-"))
+        named = [word for before, word in pairwise(rest) if before != "--constraint"]
+        return all(_can_be_installed(word) for word in named if not word.startswith("-"))
     if program.endswith(("python", "python3")) and rest[:1] == ["-m"]:
         return _module(rest[1:])
     if program == "airflow":
@@ -54,7 +56,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 def _can_be_installed(word: str) -> bool:
     name, _, extras = word.partition("[")
-    ours = name.startswith(".") or name.rpartition("/")[2] == PROJECT["name"]
+    ours = name.startswith(".") or name.endswith(".whl") or name.rpartition("/")[2] == PROJECT["name"]
     wanted = {each for each in extras.rstrip("]").split(",") if each}
     if not ours:
         return name.startswith("apache-airflow") and not wanted

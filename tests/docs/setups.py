@@ -119,12 +119,12 @@ def _broadcast(folder: Path, dags: Path, sandbox: Any) -> None:
     # The price is invented.
     (folder / "rates-usd.csv").write_text("Market,Currency,Marketing,Utility\nNorth America,$US,0.03,0.01\n")
     template(sandbox, "invitation", "Dear {{1}}, we are in {{2}} next week.")
-    for name in ("people.csv", "invited.jsonl"):
-        (folder / name).write_text("phone,name,city\n+1 555 010 0101,Ana,Lisbon\n")
+    (folder / "people.csv").write_text("phone,name,city\n+1 555 010 0101,Ana,Lisbon\n")
     line = {"format": "whatsapp-results/1", "n": 0, "to": "15550100101", "status": "failed"}
     line |= {"given": "+1 555 010 0101", "where": "people.csv:2"}
     line["row"] = {"phone": "+1 555 010 0101", "name": "Ana", "city": "Lisbon"}
-    (folder / "invited.jsonl").write_text(f"{json.dumps(line)}\n")
+    (folder / "invited").mkdir(exist_ok=True)
+    (folder / "invited" / "2026-01-31.jsonl").write_text(f"{json.dumps(line)}\n")
     (folder / "from-0.1.jsonl").write_text(
         json.dumps(line | {"format": None}).replace('"format": null, ', "")
     )

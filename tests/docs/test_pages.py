@@ -77,6 +77,22 @@ def test_links_lead_somewhere(page):
 
 
 @pytest.mark.parametrize(
+    "page", [page for page in PAGES if "results_path=" in page.read_text("utf-8")], ids=name_of
+)
+def test_a_run_reads_the_results_that_another_one_on_the_page_writes(page):
+    """With the date of a run in place of ``{{ ds }}``, which the page may write out."""
+    code = "\n".join(block.text for block in read(page) if block.language == "python")
+    written = {
+        re.escape(path).replace(re.escape("{{ ds }}"), r"(\d{4}-\d\d-\d\d|\{\{ ds \}\})")
+        for path in re.findall(r'results_path=f?"([^"]+)"', code)
+    }
+    again = re.findall(r'recipients="([^"]+)",\s*scope=', code)
+
+    for path in again:
+        assert any(re.fullmatch(each, path) for each in written), f"{name_of(page)}: nothing writes {path}"
+
+
+@pytest.mark.parametrize(
     ("page", "words"),
     [
         ("```cobol\nSTOP RUN.\n```", "nothing runs 'cobol'"),
