@@ -137,8 +137,8 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
         "default": "",
     },
     "alert_to": {
-        "description": "Who gets an alert for every task that fails, by the cluster policy: one number or several, separated by commas. "
-        "Without it and alert_routes the policy does nothing.",
+        "description": "Who gets an alert for every task that fails, by the cluster policy: one number or several, "
+        "separated by commas. Without it and alert_routes the policy does nothing.",
         "version_added": "0.1.0",
         "type": "string",
         "example": "+15550001111,+15550002222",
