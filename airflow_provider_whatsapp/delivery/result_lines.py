@@ -124,7 +124,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
             return {str(name): _plain(each, depth + 1) for name, each in value.items()}
         return [_plain(each, depth + 1) for each in value]
     try:
-        json.dumps(value, default=str)
+        json.dumps(value, default=str, allow_nan=False)
     except (ValueError, TypeError, RecursionError):
         return None
     return value

@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.delivery.recipients import Recipients
 from airflow_provider_whatsapp.delivery.report import Outcome
-from airflow_provider_whatsapp.delivery.result_lines import FORMAT, MOST, has_shape
+from airflow_provider_whatsapp.delivery.result_lines import FORMAT, MOST, dump, has_shape
 from airflow_provider_whatsapp.delivery.results import Results
 
 ROOT = Path(__file__).parents[2]
@@ -211,3 +211,33 @@ def test_what_a_task_writes_is_marked_and_holds_values_only_of_those_who_may_be_
 def test_a_place_in_a_list_costs_a_bit_and_all_of_them_sixteen_mebibytes():
     assert MOST / 8 == 16 * 2**20
     assert [has_shape({**LINE, "n": place}) for place in (0, MOST - 1, MOST)] == [True, True, False]
+
+
+def nest(levels, inside, of=list):
+    for _ in range(levels):
+        inside = [inside] if of is list else {"a": inside}
+    return inside
+
+
+ROWS = {
+    "sound": ({"a": [1, "Grüße", None]}, {"a": [1, "Grüße", None]}),
+    "half a character": ("\ud800", "\ud800"),
+    "not a number": ([float("nan"), 1.5], [None, 1.5]),
+    "infinity": ({"a": float("-inf")}, {"a": None}),
+    "names that are no texts": ({(1, 2): 3, None: 4}, {"(1, 2)": 3, "None": 4}),
+    "a tuple": (("x", float("nan")), ["x", None]),
+    "a thing": ({"a": Path("/x"), "b": float("nan")}, {"a": "/x", "b": None}),
+    "as deep as is kept": (nest(20, float("nan")), nest(20, None)),
+    "objects as deep": (nest(20, float("nan"), dict), nest(20, None, dict)),
+    "deeper, and sound": ([nest(25, 1), float("nan")], [nest(25, 1), None]),
+    "deeper, and not": (nest(21, float("nan")), nest(20, None)),
+}
+
+
+@pytest.mark.parametrize(("given", "kept"), ROWS.values(), ids=list(ROWS))
+def test_what_is_kept_of_a_row_that_strict_json_cannot_hold(given, kept):
+    line = dump({"n": 0, "row": given})
+
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert json.loads(line, parse_constant=pytest.fail) == {"n": 0, "row": kept}

@@ -194,6 +194,15 @@ HEADERS = {
     "a name of two lines": ('to,"first\r\n  name"\nx', (["to", "first name"], ",", 1, 2)),
     "the delimiter that gives what is needed": ("a;to;c,b\n", (["a", "to", "c,b"], ";", 1, 1)),
     "nothing needed, the one that is there most": ("a;b;c,d\n", (["a", "b", "c,d"], ";", 1, 1)),
+    "what Excel writes first, whatever is there more often": (
+        "sep=;\na,b,c,d;d\n",
+        (["a,b,c,d", "d"], ";", 2, 2),
+    ),
+    "a name that looks like what Excel writes": (
+        'to,"first\nsep=;\nlast"\n',
+        (["to", "first sep=; last"], ",", 1, 3),
+    ),
+    "quotation marks that only one delimiter allows": ('a;"b"c,d;d\n', (['a;"b"c', "d;d"], ",", 1, 1)),
     "one name": ("to\n", (["to"], ",", 1, 1)),
     "nothing": ("", ([], ",", 1, 0)),
     "empty lines": ("\n\n", ([], ",", 1, 2)),
@@ -279,3 +288,7 @@ LIKE = {
 @pytest.mark.parametrize(("cell", "found"), LIKE.items(), ids=lambda value: str(value)[:24])
 def test_what_looks_like_a_recipient(cell, found):
     assert csv_rows.like_a_recipient(cell) is found
+
+
+def test_the_delimiter_that_gives_exactly_what_is_needed_is_the_right_one():
+    assert header_of("to;a,b,c\n", ("to", "a,b,c")).names == ["to", "a,b,c"]
