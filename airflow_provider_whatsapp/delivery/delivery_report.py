@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 BATCH = 500
 """Lines that are looked up together."""
+_WORD = re.compile("[a-z_]{1,40}")
 LONGEST = 1 << 20
 """Bytes of one line; a recipient's row is far smaller, and a file without line breaks must not fill the memory."""
 
@@ -167,9 +169,11 @@ class DeliveryCounts:
             self.late += late
             self.steps["accepted"] += late
             error = line.get("error")
-            self.reasons[str(error.get("code", "none")) if isinstance(error, dict) else "none"] += 1
+            code = error.get("code") if isinstance(error, dict) else None
+            self.reasons[str(code) if isinstance(code, int) else "none"] += 1
+        # These go to the log and to XCom, and whoever may write the file may write anything.
         if isinstance(category := line.get("price_category"), str):
-            self.categories[category] += 1
+            self.categories[category if _WORD.fullmatch(category) else "other"] += 1
         if self._is_pending(status, step):
             self.pending += 1
             message_id, sent = id_of(line), send_of(line)

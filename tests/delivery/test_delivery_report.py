@@ -474,6 +474,28 @@ def test_the_ids_of_the_pending_are_kept_up_to_one_more_than_can_be_asked_for():
     assert counts.pending_ids == [f"wamid.{n}" for n in range(101)]
 
 
+@pytest.mark.parametrize(
+    ("fields", "reasons", "categories"),
+    [
+        ({"error": {"code": 131047}}, {"131047": 1}, {}),
+        ({"error": {"code": "call +15550001111\n"}}, {"none": 1}, {}),
+        ({"error": {"code": ["x"]}}, {"none": 1}, {}),
+        ({"error": "x"}, {"none": 1}, {}),
+        ({"price_category": "marketing_lite"}, {"none": 1}, {"marketing_lite": 1}),
+        ({"price_category": "call +15550001111\n"}, {"none": 1}, {"other": 1}),
+        ({"price_category": "x" * 41}, {"none": 1}, {"other": 1}),
+        ({"price_category": ["marketing"]}, {"none": 1}, {}),
+    ],
+    ids=range(8),
+)
+def test_no_text_of_a_file_s_own_becomes_the_name_of_a_count(fields, reasons, categories):
+    counts = DeliveryCounts()
+    counts.add(line(status="failed", **fields))
+
+    found = counts.to_dict()
+    assert (found["failed_because"], found["price_categories"]) == (reasons, categories)
+
+
 def test_the_counts_in_words():
     counts = DeliveryCounts()
     for each in (
