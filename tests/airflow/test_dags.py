@@ -278,3 +278,12 @@ def test_failure_alert(run_dag, sandbox, stock):
     }
     assert (values["dag"], values["task"]) == ("failure_alert", "load_orders")
     assert values["error"] == "works again"
+
+
+def test_nobody_is_asked_about_a_load_that_succeeds(run_dag, sandbox):
+    """The example: without a failure nobody is asked, and nothing waits."""
+    state, tasks = run_dag("failed_load", fail=False)
+
+    assert (state, tasks.pop("load"), set(tasks.values())) == ("success", "success", {"skipped"})
+    assert set(tasks) == {"choose", "decide", "load_again", "skip_the_day", "stop"}
+    assert sandbox.messages == []
