@@ -20,7 +20,7 @@ SETUP_TOOLS = @PYTHON="$(PYTHON)" AIRFLOW_VERSION= TOOLS_ONLY=yes scripts/setup.
 WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(TOOLS)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test campaign receiver-kills mutants lint format types bench scale-out storm docs ui-check build package matrix audit release-check clean
+.PHONY: help demo sandbox test campaign receiver-kills mutants lint format types bench scale-out storm docs ui-check build package matrix audit sbom release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,10 +52,13 @@ receiver-kills: ## kill the receiver fifty times under load, with SQLite and wit
 	@$(RUN) tests/campaigns/receiver_kills.py $(ARGS)
 	@$(RUN) tests/campaigns/receiver_kills.py --postgresql $(ARGS)
 
-lint: ## ruff: rules and format
+lint: ## ruff: rules and format; zizmor and the schemas: the code host's workflows
 	$(SETUP) lint
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
+	@"$(VENV)/bin/zizmor" --offline --quiet --no-progress .github
+	@$(RUN) -m check_jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(RUN) -m check_jsonschema --quiet --builtin-schema vendor.readthedocs .readthedocs.yaml
 
 format: ## ruff: put right what it can
 	$(SETUP) lint
@@ -111,6 +114,10 @@ matrix: ## all tests on every Airflow and Python (hours); SESSION="tests(3.1.8, 
 audit: ## known vulnerabilities of what the package brings with it
 	$(SETUP_TOOLS)
 	@$(WITH_TOOLS) scripts/audit.py
+
+sbom: ## what comes with the package, for other programs: build/sbom.cdx.json (CycloneDX)
+	$(SETUP_TOOLS)
+	@$(WITH_TOOLS) scripts/sbom.py build/sbom.cdx.json
 
 release-check: ## everything short of uploading (hours; ARGS=--fast: minutes, without the gate and the matrix)
 	$(SETUP_TOOLS)

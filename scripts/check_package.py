@@ -51,7 +51,7 @@ REQUIRED = {
 """What nobody would miss before a user does."""
 
 METADATA = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
-LEFT_OUT = {".gitattributes", ".github", ".gitlab-ci.yml"}
+LEFT_OUT = {".gitattributes", ".github", ".gitlab-ci.yml", ".readthedocs.yaml"}
 """Tracked files that the source archive does not carry."""
 
 

@@ -258,6 +258,9 @@ def steps() -> dict[str, Callable[[], str]]:
         "addresses": check_urls,
         "wheel in an empty environment": lambda: last(run(ROOT / "scripts/check_wheel.sh", python, wheel())),
         "known vulnerabilities": check_vulnerabilities,
+        "bill of materials": lambda: last(
+            run(python, ROOT / "scripts/sbom.py", ROOT / "build" / "sbom.cdx.json")
+        ),
         "gate": lambda: last(run(ROOT / ".ci/run")),
         "matrix": check_matrix,
     }

@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 import airflow_provider_whatsapp
@@ -34,6 +35,7 @@ def script(name):
 
 
 check_package, audit, release_check = script("check_package"), script("audit"), script("release_check")
+sbom = script("sbom")
 SOURCES = check_package.REQUIRED | {"airflow_provider_whatsapp/__init__.py"}
 
 
@@ -416,3 +418,65 @@ def test_the_day_of_the_index_for_an_airflow(asked, day):
     )
 
     assert (done.returncode, done.stdout.strip()) == (0, day)
+
+
+def workflow(name):
+    return yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text())
+
+
+def test_the_workflow_tests_what_is_supported():
+    lines = (ROOT / "scripts" / "airflow-versions.txt").read_text().splitlines()
+    _, *tested = [line.split()[0] for line in lines if line and not line.startswith("#")]
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
+    pythons = re.findall(r"Python :: (3\.\d+)", "\n".join(classifiers))
+    jobs = workflow("tests")["jobs"]
+
+    assert jobs["tests"]["strategy"]["matrix"] == {"airflow": [*tested, "newest"], "python": pythons}
+    assert jobs["others"]["strategy"]["matrix"] == {"session": ["lowest", "prerelease"]}
+    targets = jobs["checks"]["strategy"]["matrix"]["target"]
+    makefile = (ROOT / "Makefile").read_text()
+    assert {"lint", "types", "docs", "package"} <= {*targets}
+    assert all(re.search(rf"(?m)^{target}:.*## ", makefile) for target in targets)
+
+
+def test_a_release_is_attested_and_uses_no_stored_key():
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text()
+    jobs = workflow("release")["jobs"]
+
+    assert jobs["build"]["permissions"] == {
+        "contents": "read",
+        "id-token": "write",
+        "attestations": "write",
+    }
+    assert jobs["publish"]["permissions"] == {"id-token": "write"}
+    assert jobs["publish"]["environment"] == "pypi"
+    assert jobs["publish"]["needs"] == "build"
+    assert jobs["publish"]["steps"][-1]["with"]["attestations"] is True
+    assert "secrets." not in text
+    actions = re.findall(r"uses: (\S+)", text)
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action) for action in actions)
+
+
+def part(name, version="1"):
+    return {"name": name, "version": version}
+
+
+@pytest.mark.parametrize(
+    ("parts", "outcome"),
+    [
+        ([part("Apache_Airflow"), part("requests"), part("rich")], "3 components (CycloneDX 1.6)"),
+        ([part("requests")], "lacks apache-airflow"),
+        ([part("apache-airflow", None), part("requests")], "lacks apache-airflow"),
+        ([], "lacks apache-airflow, requests"),
+    ],
+    ids=["whole", "missing", "no-version", "empty"],
+)
+def test_a_bill_of_materials_names_every_dependency(parts, outcome):
+    bill = {"bomFormat": "CycloneDX", "specVersion": "1.6", "components": parts}
+    wanted = sbom.declared({"dependencies": ["apache-airflow>=3.1,<4", "Requests[socks]>=2"]})
+
+    try:
+        said = sbom.judge(bill, wanted)
+    except sbom.SbomError as error:
+        said = str(error)
+    assert outcome in said

@@ -31,6 +31,7 @@ for name in ("{WHEEL}", "{SDIST}"):
 print("They come out the same.")
 """,
     "scripts/audit.py": "print('118 packages audited, 0 known vulnerabilities.')\n",
+    "scripts/sbom.py": "print('build/sbom.cdx.json: 132 components (CycloneDX 1.6)')\n",
     "scripts/check_wheel.sh": '#!/bin/sh\necho "$(basename "$2"): no complaint."\n',
     ".ci/run": "#!/bin/sh\necho '== 900 passed in 600s =='\n",
 }
@@ -152,11 +153,13 @@ def test_everything_passes(run, repository):
         "addresses",
         "wheel in an empty environment",
         "known vulnerabilities",
+        "bill of materials",
         "gate",
         "matrix",
     ]
     assert {word for word, _ in rows.values()} == {"ok"}
     assert rows["metadata and README"][1] == f"dist/{WHEEL}: PASSED, dist/{SDIST}: PASSED"
+    assert rows["bill of materials"][1] == "build/sbom.cdx.json: 132 components (CycloneDX 1.6)"
     assert rows["gate"][1] == "== 900 passed in 600s =="
     assert rows["matrix"][1] == "all 3 sessions succeeded"
     assert json.loads((repository.root / "seen-by-nox.json").read_text()) == {
