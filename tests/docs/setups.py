@@ -124,7 +124,8 @@ def _broadcast(folder: Path, dags: Path, sandbox: Any) -> None:
     line |= {"given": "+1 555 010 0101", "where": "people.csv:2"}
     line["row"] = {"phone": "+1 555 010 0101", "name": "Ana", "city": "Lisbon"}
     (folder / "invited").mkdir(exist_ok=True)
-    (folder / "invited" / "2026-01-31.jsonl").write_text(f"{json.dumps(line)}\n")
+    for name in ("invited.jsonl", "invited/2026-01-31.jsonl"):
+        (folder / name).write_text(f"{json.dumps(line)}\n")
     (folder / "from-0.1.jsonl").write_text(
         json.dumps(line | {"format": None}).replace('"format": null, ', "")
     )
