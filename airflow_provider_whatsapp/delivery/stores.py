@@ -125,11 +125,13 @@ class MarkedMemory(MemoryStore):
             return False
         if resend_on_clear and f'"max_tries": {max_tries}}}' not in str(found):
             return True
+        # Where a clear sends again anyway, the task may not even take the argument: a question does not.
+        clear = "Clear the task" if resend_on_clear else "Clear the task with resend_on_clear=True"
         raise LedgerError(
             "an earlier try of this task had begun to send when it ended, and no ledger says to whom",
             permanent=True,
-            advice="Clear the task with resend_on_clear=True to send to everybody again. With ledger_path=, or on "
-            f"Airflow 3.3, a later try knows whom to leave out. (The sign of it is the Variable {self.key}.)",
+            advice=f"{clear} to send to everybody again. With ledger_path=, or on Airflow 3.3, a later try knows whom "
+            f"to leave out. (The sign of it is the Variable {self.key}.)",
         )
 
     def set(self, key: str, value: Any) -> None:

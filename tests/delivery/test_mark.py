@@ -64,6 +64,24 @@ def test_a_process_that_dies_while_it_sends_stops_the_next_try(variables):
     assert json.loads(variables.values[key])["task_id"] == "task"
 
 
+@pytest.mark.parametrize(
+    ("resend", "advice"),
+    [
+        (True, "Clear the task to send to everybody again."),
+        (False, "Clear the task with resend_on_clear=True to send to everybody again."),
+    ],
+    ids=["a clear sends again", "a clear does not"],
+)
+def test_the_advice_names_no_argument_that_is_not_needed(variables, resend, advice):
+    """Questions ask again after a clear, and do not take ``resend_on_clear``."""
+    sending(variables, resend=resend)
+
+    with pytest.raises(LedgerError) as caught:
+        begun(variables, 2, resend=resend)
+
+    assert advice in str(caught.value)
+
+
 def test_before_anything_is_claimed_there_is_no_mark(variables):
     ledger, _ = begun(variables)
     ledger.keep("media", "1")
