@@ -58,7 +58,7 @@ def read_header(text: Iterable[str], name: str, needed: Collection[str], *, fiel
     lines: list[str] = []
     first, number, given = 1, 0, ""
     for number, line in enumerate(text, 1):
-        if not lines and not line.strip():
+        if not line.strip():
             continue
         if not lines and not given and (found := _SEP_LINE.fullmatch(line)):
             given = found[1]
@@ -126,7 +126,7 @@ def read_records(
             if len(lines) > 1 and _swallowed(lines, cells, header, place):
                 raise _stray(name, line, field)
             # A sheet's last rows, and its blank ones, are delimiters alone.
-            if cells and (cells[0].strip() or any(map(str.strip, cells))):
+            if any(map(str.strip, cells)):
                 yield line, cells
             line += len(lines)
             lines.clear()
@@ -160,7 +160,7 @@ def _possible(parts: Sequence[str], width: int, place: int) -> Iterator[str]:
     a row only where it is as wide as the header: a letter's lines, a number among them, are no rows.
     """
     surplus = len(parts) - width
-    if surplus < 0 or (surplus and not _holds_quoted(parts)):
+    if surplus and not _holds_quoted(parts):
         return
     for moved in range(surplus + 1):
         if not moved or _holds_quoted(parts[: place + moved]):

@@ -292,3 +292,21 @@ def test_what_looks_like_a_recipient(cell, found):
 
 def test_the_delimiter_that_gives_exactly_what_is_needed_is_the_right_one():
     assert header_of("to;a,b,c\n", ("to", "a,b,c")).names == ["to", "a,b,c"]
+
+
+POSSIBLE = {
+    "as wide as the header": ("a,1,b", 1, ["1"]),
+    "too short": ("a,1", 1, []),
+    "too wide, without quotation marks": ("a,b,1,c", 1, []),
+    "a cell before it in quotation marks": ('"a,b",1,c', 1, ["b", "1"]),
+    "a cell behind it in quotation marks": ('a,1,"b,c"', 1, ["1"]),
+    "one of three parts before it": ('"a,b,c",1,d', 1, ["b", "1"]),
+    "too short, with quotation marks": ('"a",1', 1, []),
+    "spaces and marks around it": ("a, '1' ,b", 1, ["1"]),
+    "the first cell": ('1,"b,c",d', 0, ["1"]),
+}
+
+
+@pytest.mark.parametrize(("line", "place", "found"), POSSIBLE.values(), ids=list(POSSIBLE))
+def test_which_parts_of_a_line_may_be_the_recipient(line, place, found):
+    assert list(csv_rows._possible(line.split(","), 3, place)) == found
