@@ -190,8 +190,7 @@ def _stray(name: str, line: int, field: str) -> PayloadError:
 
 def _allow_long_cells() -> None:
     # The limit is the process's; it is only ever raised here, so readers in other threads keep what they need.
-    if csv.field_size_limit() < LONGEST_CELL:
-        csv.field_size_limit(LONGEST_CELL)
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
 
 
 def as_columns(header: Header, cells: Sequence[str]) -> dict[str, Any]:

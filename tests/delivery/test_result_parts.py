@@ -21,7 +21,13 @@ from airflow_provider_whatsapp.delivery import result_parts
 from airflow_provider_whatsapp.delivery.recipients import Recipients, Row
 from airflow_provider_whatsapp.delivery.report import Outcome
 from airflow_provider_whatsapp.delivery.result_lines import dump, is_unmarked, marked
-from airflow_provider_whatsapp.delivery.result_parts import ResultsError, left_beside, parts_in, with_parts
+from airflow_provider_whatsapp.delivery.result_parts import (
+    ResultsError,
+    header,
+    left_beside,
+    parts_in,
+    with_parts,
+)
 from airflow_provider_whatsapp.delivery.results import Results, assemble
 
 ROOT = Path(__file__).parents[2]
@@ -394,3 +400,165 @@ def test_a_line_of_another_version_is_not_marked(path):
 
     with pytest.raises(PayloadError, match=r":1 is no line of a results file"):
         assemble(path)
+
+
+NAMES = {
+    "0002-0003-000004-0123456789ab.jsonl": (2, 3, 4),
+    "0002-0003-000004.jsonl": (2, 3, 4),
+    "12-7.jsonl": (12, 0, 7),
+    "12.jsonl": (12, 0, 0),
+    "0002-0003-000004-xyz.jsonl": None,
+    "0002-0003-000004-0123456789ab.jsonl.new": None,
+    "results.jsonl": None,
+    "-1.jsonl": None,
+}
+
+
+@pytest.mark.parametrize(("name", "place"), NAMES.items(), ids=list(NAMES))
+def test_the_place_of_a_part_by_its_name(name, place):
+    assert result_parts.place_of(name) == place
+
+
+def test_a_part_s_name_says_its_place_and_sorts_by_it():
+    name = result_parts.part_name(2, 3, 4, "0123456789ab")
+
+    assert name == "0002-0003-000004-0123456789ab.jsonl"
+    assert result_parts.place_of(name) == (2, 3, 4)
+
+
+SAID = {
+    (3, None): "They name 3 recipients; whoever had no outcome yet is not among them.",
+    (3, 3): "They name all 3 recipients.",
+    (4, 3): "They name all 3 recipients.",
+    (
+        2,
+        3,
+    ): "They name 2 of 3 recipients; 1 had no outcome when it ended. Retry or clear that task: it sends to them, "
+    "and to nobody twice.",
+    (0, 0): "They name all 0 recipients.",
+}
+
+
+@pytest.mark.parametrize("given", SAID, ids=str)
+def test_how_whole_the_parts_are(given):
+    assert result_parts.said_of(*given) == SAID[given]
+
+
+def part(folder, name, *lines, raw=()):
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = b"".join(
+        dump(marked({"to": "1", "given": "1", "where": "w", **line}, keep_sent=True)) for line in lines
+    )
+    (folder / name).write_bytes(b"".join(raw) + whole)
+    return folder / name
+
+
+def states(*files, base=None):
+    return {
+        line["n"]: line["status"] + line.get("message_id", "")
+        for line in map(json.loads, result_parts.merged(list(files), base))
+    }
+
+
+BARE = {"earlier": True, "status": "sent"}
+MERGED = {
+    "the newest word": ([{"n": 0, "status": "failed"}], [{"n": 0, "status": "unknown"}], {0: "failed"}),
+    "of different people": (
+        [{"n": 0, "status": "failed"}],
+        [{"n": 1, "status": "sent"}],
+        {0: "failed", 1: "sent"},
+    ),
+    "an ID of an earlier try": (
+        [{"n": 0, **BARE}],
+        [{"n": 0, "status": "sent", "message_id": "a"}],
+        {0: "senta"},
+    ),
+    "no ID at all": ([{"n": 0, **BARE}], [], {0: "sent"}),
+    "a failure before it was sent": ([{"n": 0, **BARE}], [{"n": 0, "status": "failed"}], {0: "sent"}),
+    "sent without an ID before": ([{"n": 0, **BARE}], [{"n": 0, "status": "sent"}], {0: "sent"}),
+    "an ID of an unknown one": (
+        [{"n": 0, **BARE}],
+        [{"n": 0, "status": "unknown", "message_id": "b"}],
+        {0: "unknownb"},
+    ),
+    "twice without an ID": ([{"n": 0, **BARE}], [{"n": 0, **BARE}], {0: "sent"}),
+}
+
+
+@pytest.mark.parametrize(("newer", "older", "found"), MERGED.values(), ids=list(MERGED))
+@pytest.mark.parametrize("as_base", [False, True], ids=["part", "file"])
+def test_whose_word_counts(tmp_path, newer, older, found, as_base):
+    new, old = part(tmp_path, "2.jsonl", *newer), part(tmp_path, "1.jsonl", *older)
+
+    assert (states(new, base=old) if as_base else states(new, old)) == found
+
+
+def test_each_recipient_has_one_line(tmp_path):
+    files = [part(tmp_path, f"{n}.jsonl", {"n": 0, **BARE}, {"n": 1, "status": "sent"}) for n in (1, 2)]
+
+    assert len(list(result_parts.merged(files))) == 2
+
+
+def test_what_is_no_line_of_a_part_is_passed_by(tmp_path):
+    raw = [
+        header(9, resumed=True),
+        b"\n",
+        b'{"n": 5, "stat\n',
+        dump(
+            {"n": 1, "to": "1", "given": "1", "where": "w", "status": "sent", "format": "whatsapp-results/9"}
+        ),
+    ]
+    unmarked = dump({"n": 2, "to": "1", "given": "1", "where": "w", "status": "failed"})
+    file = part(tmp_path, "1.jsonl", {"n": 3, "status": "failed"}, raw=[*raw, unmarked])
+
+    assert states(file) == {2: "failed", 3: "failed"}
+    assert all(b'"format": "whatsapp-results/1"' in line for line in result_parts.merged([file]))
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        (header(9, resumed=True), (True, 9)),
+        (header(9, resumed=False), (False, 9)),
+        (b'{"format": "whatsapp-results-part/1", "total": "9"}\n', (False, None)),
+        (b'{"format": "another", "total": 9}\n', (None, None)),
+        (b"[]\n", (None, None)),
+        (b"", (None, None)),
+    ],
+    ids=["resumed", "not", "no total", "another", "no object", "empty"],
+)
+def test_what_a_part_s_header_says(tmp_path, raw, found):
+    without = part(tmp_path, "2.jsonl", {"n": 0, "status": "sent"})
+    assert result_parts._header([without, part(tmp_path, "1.jsonl", raw=[raw])]) == found
+
+
+class Bucket:
+    """A path on a store that does not say when a file was written, or says it in its own way."""
+
+    protocol = "memory"
+
+    def __init__(self, answer):
+        self.fs, self.path = SimpleNamespace(modified=answer), "x"
+
+
+def test_when_a_file_was_written(tmp_path):
+    def fails(error):
+        def ask(path):
+            raise error
+
+        return ask
+
+    at = SimpleNamespace(timestamp=lambda: 7)
+    assert result_parts.modified(Bucket(lambda path: at)) == 7.0
+    for error in (FileNotFoundError(), NotImplementedError(), AttributeError()):
+        assert result_parts.modified(Bucket(fails(error))) is None
+    assert result_parts.modified(tmp_path / "none") is None
+    (tmp_path / "here").touch()
+    os.utime(tmp_path / "here", (1, 5))
+    assert result_parts.modified(tmp_path / "here") == 5.0
+
+
+def test_parts_whose_store_does_not_say_when_are_news():
+    left = result_parts.Left("folder", [Bucket(lambda path: (_ for _ in ()).throw(FileNotFoundError))])
+
+    assert result_parts._newest(left) == float("inf")
