@@ -93,7 +93,6 @@ class Results:
         self._lines: list[bytes] = []
         self._parts = 0
         self._handle: int | None = None
-        self._size = 0
         self._dropped = False
         self._first: str | None = None
         self.failure: ResultsError | None = None

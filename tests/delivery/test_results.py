@@ -547,5 +547,39 @@ def test_each_execution_of_a_try_counts_on_from_its_own_last(tmp_path):
         results = Results(tmp_path / "results.jsonl", key="run", number=number)
         results.begin(anew=False)
 
-    names = sorted(part.name.rpartition("-")[0] for part in (tmp_path / "results.jsonl.run.parts").iterdir())
+    parts = [part.stem.rpartition("-") for part in (tmp_path / "results.jsonl.run.parts").iterdir()]
+    assert {len(token) for _, _, token in parts} == {12}
+    names = sorted(place for place, _, _ in parts)
     assert names == ["0001-0001-000000", "0001-0002-000000", "0001-0003-000000", "0002-0001-000000"]
+
+
+def test_what_comes_after_the_file_was_put_together_has_a_part_of_its_own(tmp_path):
+    results = Results(tmp_path / "results.jsonl", key="run", number=1)
+    results.begin(anew=True)
+    for place in (0, 1):
+        results.take(row(place), sent(place, f"id-{place}"))
+        assert results.finish() == place + 1
+
+    names = sorted(part.name for part in (tmp_path / "results.jsonl.run.parts").iterdir())
+    assert [name.split("-")[2] for name in names] == ["000000", "000001"]
+
+
+@pytest.mark.parametrize("keep_sent", [True, False])
+def test_whose_values_are_kept(tmp_path, keep_sent):
+    results = Results(tmp_path / "results.jsonl", key="run", number=1, keep_sent=keep_sent)
+    results.begin(anew=True)
+    for place, outcome in enumerate(
+        (
+            sent(0, "a"),
+            Outcome("1", "sent", sent=sent(1, "b").sent, reached="read"),
+            Outcome("2", "failed"),
+            Outcome("3", "unknown"),
+            Outcome("4", "skipped", reason="stopped"),
+            Outcome("5", "skipped", reason="duplicate"),
+        )
+    ):
+        results.take(row(place), outcome)
+    results.finish()
+
+    kept = [place for place, line in read(tmp_path / "results.jsonl").items() if "row" in line]
+    assert kept == ([0] if keep_sent else []) + [2, 3, 4]
