@@ -25,7 +25,7 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["tests", "lowest", "prerelease"]
+nox.options.sessions = ["tests", "fab", "lowest", "prerelease"]
 
 ROOT = Path(__file__).parent
 PYTHONS = ("3.11", "3.12", "3.13")
@@ -78,14 +78,15 @@ def wheel() -> str:
     return str(built)
 
 
-def install(session: nox.Session, airflow: str) -> None:
-    """Install an Airflow, what the examples import, our wheel and the tools of the tests."""
+def install(session: nox.Session, airflow: str, *more: str) -> None:
+    """Install an Airflow, what the examples import, ``more`` groups, our wheel and the tools of the tests."""
+    groups = [word for name in more for word in ("--group", name)]
     if airflow == NEWEST:
-        session.install("apache-airflow", wheel(), *GROUPS)
+        session.install("apache-airflow", wheel(), *groups, *GROUPS)
         return
     pinned = f"apache-airflow=={airflow}"
     younger = [f"--exclude-newer-package={name}={YOUNGEST}" for name in YOUNGER]
-    session.install("--exclude-newer", DAYS[airflow], *younger, pinned, "--group", "examples")
+    session.install("--exclude-newer", DAYS[airflow], *younger, pinned, *groups, "--group", "examples")
     session.install(pinned, wheel(), *GROUPS)
 
 
@@ -126,6 +127,14 @@ def airflow(session: nox.Session, airflow: str) -> None:
     """The tests that Airflow's version can matter to, on each Airflow and Python."""
     install(session, airflow)
     run_tests(session, *WITH_AIRFLOW)
+
+
+@nox.session(python=FIRST)
+@nox.parametrize("airflow", [nox.param(airflow, id=airflow) for airflow in (*TESTED, NEWEST)])
+def fab(session: nox.Session, airflow: str) -> None:
+    """The page and the tab in Airflow with FAB's auth manager, which nothing else installs."""
+    install(session, airflow, "fab")
+    run_tests(session, "tests/plugin/test_fab.py")
 
 
 @nox.session(python=FIRST)

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from tests.plugin.reports import AT, PATH, RUN
+from tests.plugin.reports import AT, EVIL, PATH, RUN
 
 
 @pytest.fixture(scope="session")
@@ -87,3 +87,23 @@ def tab(monkeypatch, look):
         return look(path, **how)
 
     return ask
+
+
+@pytest.fixture
+def dags(airflow_users):
+    """Let Airflow know some DAGs."""
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    names = ["sales", "stock", EVIL]
+    with create_session() as session:
+        session.merge(DagBundleModel(name="browse-test"))
+        session.flush()
+        for name in names:
+            session.merge(DagModel(dag_id=name, bundle_name="browse-test", fileloc="x"))
+    yield names
+    with create_session() as session:
+        session.execute(delete(DagModel).where(DagModel.dag_id.in_(names)))
+        session.execute(delete(DagBundleModel).where(DagBundleModel.name == "browse-test"))

@@ -17,6 +17,7 @@ ERROR = {
     "advice": "Ask.",
     "code": 131026,
 }
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
 
 def outcome(status="sent", to="15550001111", **more):

@@ -22,10 +22,10 @@ from airflow_provider_whatsapp.notifications.records import Sending
 from tests.events import test_alerts as pressing
 from tests.events.bodies import body
 from tests.events.test_daily import fill, receipt, send
+from tests.plugin.reports import EVIL
 from tests.plugin.test_browse_data import status_update
 
 SAME = {"sec_fetch_site": "same-origin", "origin": "http://airflow.example"}
-EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 WORKING = (200, 303)
 
 
@@ -51,26 +51,6 @@ def store(monkeypatch, tmp_path):
     made.create_or_upgrade()
     yield made
     made.close()
-
-
-@pytest.fixture
-def dags(airflow_users):
-    """Let Airflow know some DAGs."""
-    from airflow.models.dag import DagModel
-    from airflow.models.dagbundle import DagBundleModel
-    from airflow.utils.session import create_session
-    from sqlalchemy import delete
-
-    names = ["sales", "stock", EVIL]
-    with create_session() as session:
-        session.merge(DagBundleModel(name="browse-test"))
-        session.flush()
-        for name in names:
-            session.merge(DagModel(dag_id=name, bundle_name="browse-test", fileloc="x"))
-    yield names
-    with create_session() as session:
-        session.execute(delete(DagModel).where(DagModel.dag_id.in_(names)))
-        session.execute(delete(DagBundleModel).where(DagBundleModel.name == "browse-test"))
 
 
 @pytest.fixture

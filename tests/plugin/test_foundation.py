@@ -84,6 +84,31 @@ def test_a_dag_that_is_not_there_is_refused_like_one_that_may_not_be_seen(look):
         assert "no_such_dag" not in answer.text
 
 
+@pytest.mark.parametrize("denied", [("stock", None), ("sales", "TASK_INSTANCE"), ("sales", "XCOM")], ids=str)
+def test_the_tab_is_for_those_who_may_see_the_dag_its_tasks_and_its_xcoms(look, dags, monkeypatch, denied):
+    """SimpleAuthManager has no permissions for one DAG, as others have; FAB is asked in test_fab.py."""
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+
+    allowed = SimpleAuthManager.is_authorized_dag
+
+    def but_one(manager, *, access_entity=None, details=None, **about):
+        named = (details.id if details else None, access_entity and access_entity.name)
+        refused = named[0] == denied[0] and denied[1] in (None, named[1])
+        return not refused and allowed(manager, access_entity=access_entity, details=details, **about)
+
+    monkeypatch.setattr(SimpleAuthManager, "is_authorized_dag", but_one)
+    run = "manual__2026-11-28T00:00:00+00:00/send/-1"
+    statuses = {
+        dag_id: look(f"task/{dag_id}/{run}").status_code for dag_id in ("sales", "stock", "no_such_dag")
+    }
+
+    # Whoever may see it is told that there is no such run.
+    assert statuses == {"sales": 404, "stock": 404} | {denied[0]: 403, "no_such_dag": 403}
+    for path in (f"task/{denied[0]}/{run}", f"task/{denied[0]}/{run}/recipients.csv"):
+        assert look(path, method="POST", sec_fetch_site="same-origin").status_code == 403
+        assert look(path, role=None, method="POST", sec_fetch_site="same-origin").status_code == 401
+
+
 def test_a_wrong_token_and_a_wrong_address(look, app):
     from fastapi.testclient import TestClient
 
