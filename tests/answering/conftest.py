@@ -59,7 +59,12 @@ def asks(monkeypatch, airflow, ti, templates, whatsapp_events):
 
     def upsert(*, ti_id, options, params, **_):
         assert str(ti_id) == str(ti.id)
-        airflow.ask(ti, options, {name: {"value": value["value"]} for name, value in params.items()})
+        # Airflow 3.1.0 writes values alone, and its API makes descriptions of them.
+        shown = {
+            name: {"value": value["value"] if isinstance(value, dict) else value}
+            for name, value in params.items()
+        }
+        airflow.ask(ti, options, shown)
 
     monkeypatch.setattr(hitl, "upsert_hitl_detail", upsert)
     monkeypatch.setattr("airflow_provider_whatsapp.operators._asking.park", park)
