@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import html
+import json
 import re
 
 import pytest
@@ -113,6 +115,20 @@ def test_each_conversation_can_be_opened(sandbox):
     assert '<div class="text" dir="auto">for one</div>' in chosen
     assert '<div class="text" dir="auto">for two</div>' not in chosen
     assert "Reply as +15550001111" in chosen
+
+
+def test_a_button_is_pressed_below_its_own_message(sandbox):
+    """The labels, and even the payloads, are the same on both."""
+    buttons = [{"type": "QUICK_REPLY", "text": "Yes"}]
+    parts = [{"type": "BODY", "text": "Go on?"}, {"type": "BUTTONS", "buttons": buttons}]
+    sandbox.control("PUT", "templates", name="ask", components=parts)
+    sandbox.send_template("ask")
+    sandbox.send_template("ask")
+    found = re.findall(r"data-body='([^']*pressed[^']*)'", sandbox.page())
+    bodies = [json.loads(html.unescape(body)) for body in found]
+    assert [body["context"] for body in bodies] == [sent["id"] for sent in sandbox.messages]
+    for body in bodies:
+        assert sandbox.control("POST", "replies", **body)["text"] == "Yes"
 
 
 def test_the_page_tells_when_something_is_new(sandbox):
