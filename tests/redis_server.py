@@ -41,6 +41,14 @@ class RedisProcess:
             assert time.monotonic() < until, "Redis does not answer"
             time.sleep(0.01)
 
+    def pause(self) -> None:
+        """Let it answer nobody, and forget nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it answer again."""
+        self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """Kill it."""
         if self._process is not None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.client.pace_board import own_folder
-from airflow_provider_whatsapp.client.pace_model import SIZE, PaceModel
+from airflow_provider_whatsapp.client.pace_model import SIZE, SLOWEST, PaceModel
 from airflow_provider_whatsapp.client.rate_limit import (
     MOST_SLACK,
     SLACK,
@@ -30,10 +30,11 @@ from airflow_provider_whatsapp.client.rate_limit import (
     Departure,
     SlowPaceLog,
 )
+from airflow_provider_whatsapp.client.redis_clock import Clocks
 from airflow_provider_whatsapp.client.redis_slots import AHEAD, RedisAwayError, Slots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from airflow_provider_whatsapp.client.rate_limit import Limiter
@@ -61,6 +62,8 @@ LATE_MATTERS = 2.0
 MOST_ROUND_TRIP = 0.5
 """Seconds before its moment at which the next request of the machine may ask, at most."""
 LEARN_TRIES = 5
+AHEAD_OF_US = 3_600.0
+"""Seconds from now beyond which no moment of a state lies that a pacer has written."""
 
 _SLACK, _REFUSED_AT = 0, 1
 """Places of the state in Redis; those of the pace's model come further behind."""
@@ -119,7 +122,7 @@ class RedisPacer:
         self._front = _Front(identity, clock)
         self._lock = threading.Lock()
         self._stamp, self._state = "", [0.0] * SIZE
-        self._count, self._clocks = 0, _Clocks()
+        self._count, self._clocks = 0, Clocks()
         self._late: deque[tuple[int, float]] = deque(maxlen=2 * self._ring)
         self._away, self._look_at = False, 0.0
 
@@ -207,7 +210,15 @@ class RedisPacer:
                 rate, window = self._pace(self._clocks.there(now))
                 late = self._late_ones(now)
             reach = min(AHEAD, max(0.0, last - now))
-            reply = self._slots.reserve(stamp, spacing=1.0 / rate, window=window, reach=reach, late=late)
+            reply = self._slots.reserve(
+                stamp,
+                spacing=1.0 / rate,
+                window=window,
+                reach=reach,
+                late=late,
+                expected=self._clocks.expected(now),
+                back=self._away,
+            )
             self._hear(reply)
             if reply.kind == "granted":
                 return reply
@@ -225,14 +236,15 @@ class RedisPacer:
             self._count = reply.count
             if reply.kind in ("stale", "learnt"):
                 self._stamp = reply.stamp
-                self._state = list(reply.state) if len(reply.state) == SIZE else [0.0] * SIZE
+                self._state = list(reply.state) if _is_sound(reply.state, reply.now) else [0.0] * SIZE
         return reply
 
     def _pace(self, there: float) -> tuple[float, float]:
         """Return the requests per second, and the seconds that the limit's window lasts."""
         slow = self._model.slowness(self._state, there, self._count)
         self._log.tell(slow, self._clock())
-        return slow.pace, self._ring / self._rate + self._slack(self._state, there)
+        pace = max(slow.pace, self._rate * SLOWEST)
+        return pace, self._ring / self._rate + self._slack(self._state, there)
 
     def _learnt(self, departure: _Slot) -> list[float]:
         state, now = list(self._state), self._clocks.there(self._clock())
@@ -244,7 +256,7 @@ class RedisPacer:
 
     @staticmethod
     def _slack(state: list[float], now: float) -> float:
-        return state[_SLACK] * 0.5 ** ((now - state[_REFUSED_AT]) / SLACK_HALVES) if state[_SLACK] else 0.0
+        return min(MOST_SLACK, state[_SLACK] * math.exp2((state[_REFUSED_AT] - now) / SLACK_HALVES))
 
     def _late_ones(self, now: float) -> list[tuple[int, float]]:
         found = [each for each in self._late if each[1] > self._clocks.there(now) - LATE_MATTERS]
@@ -282,45 +294,6 @@ class RedisPacer:
         seconds = moment - self._clock()
         if seconds > 0:
             _pause(seconds, stop)
-
-
-class _Clocks:
-    """Redis' clock beside this machine's: each answer says between which two moments of ours Redis' own lies."""
-
-    def __init__(self) -> None:
-        self._offset: float | None = None
-        self.round_trip = 0.0
-
-    def hear(self, reply: Reply) -> None:
-        """
-        Learn from an answer.
-
-        :param reply: The answer.
-        """
-        lowest, highest = reply.now - reply.answered, reply.now - reply.asked
-        took = highest - lowest
-        if self._offset is None:
-            self._offset = (lowest + highest) / 2
-            self.round_trip = took
-        # What was known stays as long as it can be true: a slow answer says little, a quick one much.
-        self._offset = min(max(self._offset, lowest), highest)
-        self.round_trip += 0.2 * (took - self.round_trip)
-
-    def there(self, here: float) -> float:
-        """
-        Return Redis' time.
-
-        :param here: The time of this machine's clock.
-        """
-        return here + (self._offset or 0.0)
-
-    def here(self, there: float) -> float:
-        """
-        Return the time of this machine's clock.
-
-        :param there: Redis' time.
-        """
-        return there - (self._offset or 0.0)
 
 
 class _Front:
@@ -370,6 +343,11 @@ class _Front:
                 pause = min(1.5 * pause, 0.02)
             else:
                 return
+
+
+def _is_sound(state: Sequence[float], now: float) -> bool:
+    """Say whether a state can be one: all of its numbers are counts, shares or moments."""
+    return len(state) == SIZE and all(0.0 <= each <= now + AHEAD_OF_US for each in state)
 
 
 def _is_set(stop: threading.Event | None) -> bool:

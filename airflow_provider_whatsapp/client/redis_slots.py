@@ -34,19 +34,35 @@ COMMANDS = "+eval +evalsha +info +time +hmget +hget +hset +del +expire"
 """What the script calls, as Redis' ACL writes it."""
 
 # A stamp tells the state that a caller knows from another: it holds the server's run, and how often the state changed.
+# Whoever may write to Redis may have written what no script does: that counts as forgotten. So does what is known of a
+# time in which nobody asked, where the caller has sent without asking, or Redis' clock has been put forward since.
 SCRIPT = """
 local info = redis.pcall('INFO', 'server')
 if type(info) == 'table' then return redis.error_reply('NOPERM INFO: ' .. tostring(info['err'])) end
 local key, ring, spacing, window = KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local ahead, reach, stamp, state = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
+local expected = tonumber(ARGV[10])
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local function text(number) return string.format('%.0f', number) end
 
 local run = string.sub(string.match(info, 'run_id:(%w+)'), 1, 12)
-local found = redis.call('HMGET', key, 'run', 'next', 'count', 'floor', 'at', 'stamp', 'state')
-local next, count, floor = tonumber(found[2]), tonumber(found[3]), tonumber(found[4])
-if found[1] ~= run or now + 100000 < tonumber(found[5]) then
+local found = redis.pcall('HMGET', key, 'run', 'next', 'count', 'floor', 'at', 'stamp', 'state')
+if found['err'] then
+  if not string.find(found['err'], 'WRONGTYPE') then return found end
+  found = {}
+end
+
+local far = now + 3600000000 + 100 * math.max(spacing, window)
+local function number(value, most)
+  local read = tonumber(value or '')
+  if read and read >= 0 and read <= most and read == math.floor(read) then return read end
+end
+local next, count, floor = number(found[2], far), number(found[3], 1e15), number(found[4], far)
+local at = number(found[5], now + 100000)
+local sound = next and count and floor and at and string.match(found[6] or '', '^' .. run .. ':%d+$')
+local unseen = ARGV[1] == 'back' or (expected > 0 and now - expected > 1500000)
+if found[1] ~= run or not sound or (unseen and now - at > 3 * ahead + window) then
   next, count, floor = 0, 0, now + ahead
   found[6], found[7] = run .. ':0', ''
   redis.call('DEL', key)
@@ -63,12 +79,13 @@ if ARGV[1] == 'learn' then
   return {'learnt', text(now), '0', count, stamp, state}
 end
 
-for i = 10, #ARGV, 2 do
+for i = 11, #ARGV, 2 do
   local seq, left = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
   if seq < count and count - seq <= ring then redis.call('HSET', key, 's' .. seq % ring, text(left)) end
 end
 local place = 's' .. count % ring
-local before = tonumber(redis.call('HGET', key, place) or floor)
+local before = redis.call('HGET', key, place)
+before = before and (number(before, far) or now) or floor
 local slot = math.max(now, next, before + window)
 if slot - now > reach then return {'later', text(now), text(slot), count, stamp, ''} end
 redis.call('HSET', key, place, text(slot), 'next', text(slot + spacing), 'count', text(count + 1), 'at', text(now))
@@ -133,6 +150,8 @@ class Slots:
         window: float,
         reach: float,
         late: Sequence[tuple[int, float]] = (),
+        expected: float = 0.0,
+        back: bool = False,
     ) -> Reply:
         """
         Reserve the next moment, if it is near enough.
@@ -142,12 +161,14 @@ class Slots:
         :param window: Seconds that as many requests as the ring has take at least.
         :param reach: Seconds from now in which the moment has to lie.
         :param late: Requests that left later than their moments, by their numbers, with Redis' time of leaving.
+        :param expected: Redis' clock at present, as the caller knows it, in seconds; 0: it does not.
+        :param back: The caller has sent requests without asking.
         :raises RedisAwayError: There is no answer.
         :raises ConfigurationError: Redis refuses what waiting does not change.
         """
         told = [word for seq, left in late for word in (seq, _micros(left))]
         times = map(_micros, (spacing, window, AHEAD, reach))
-        return self._ask("reserve", *times, stamp, "", KEPT, *told)
+        return self._ask("back" if back else "reserve", *times, stamp, "", KEPT, _micros(expected), *told)
 
     def look(self) -> None:
         """
@@ -167,23 +188,18 @@ class Slots:
         :raises RedisAwayError: There is no answer.
         :raises ConfigurationError: Redis refuses what waiting does not change.
         """
-        return self._ask("learn", 0, 0, _micros(AHEAD), 0, stamp, json.dumps(list(state)), KEPT)
+        return self._ask("learn", 0, 0, _micros(AHEAD), 0, stamp, json.dumps(list(state)), KEPT, 0)
 
     def _ask(self, act: str, *arguments: Any) -> Reply:
         asked = self._clock()
         found = self._client.run(SCRIPT, _SHA, (self.key,), act, self._ring, *arguments)
         answered = self._clock()
-        kind, now, slot, count, new, text = (_text(each) for each in found)
-        return Reply(
-            kind,
-            int(now) / 1e6,
-            int(slot) / 1e6,
-            int(count),
-            new,
-            tuple(json.loads(text or "[]")),
-            asked,
-            answered,
-        )
+        try:
+            kind, now, slot, count, new, text = (_text(each) for each in found)
+            times = int(now) / 1e6, int(slot) / 1e6
+            return Reply(kind, *times, int(count), new, _numbers(text), asked, answered)
+        except (TypeError, ValueError):
+            raise RedisAwayError("an answer that is none of the script's") from None
 
 
 class Client:
@@ -220,7 +236,7 @@ class Client:
                 found = client.evalsha(sha, len(keys), *keys, *arguments)
             except redis.exceptions.NoScriptError:
                 found = client.eval(script, len(keys), *keys, *arguments)
-        except (redis.exceptions.RedisError, OSError) as error:
+        except (redis.exceptions.RedisError, redis.exceptions.RedisClusterException, OSError) as error:
             raise self._fault(error) from None
         self._worked = True
         return found
@@ -262,6 +278,8 @@ def _advice(error: Exception, commands: str) -> str | None:
     # Redis 7, of what a script calls: "The user executing the script can't run this command".
     if kind == "NoPermissionError" or "unknown command" in said or "executing the script" in said:
         return f"Its user needs {commands}, on the keys ~wa:*."
+    if kind == "MovedError":
+        return 'It is a node of a cluster: add ?cluster=true to the URL, or "cluster": true to the connection\'s extra.'
     if "CERTIFICATE_VERIFY_FAILED" in said:
         return "Its certificate is not trusted: set ssl_ca_certs to the CA bundle that has signed it."
     # Whoever has not logged in is refused the script for its length, where redis-py sends nothing before it.
@@ -278,6 +296,16 @@ def key_of(what: str, identity: str) -> str:
     :param identity: Whose it is; only its hash is shown.
     """
     return f"wa:{what}:{{{hashlib.sha256(identity.encode()).hexdigest()[:16]}}}"
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    """Read a state; what somebody else has written there is none."""
+    try:
+        found = json.loads(text) if text else []
+    except (ValueError, RecursionError):
+        return ()
+    right = isinstance(found, list) and all(type(each) in (int, float) for each in found)
+    return tuple(found) if right else ()
 
 
 def _micros(seconds: float) -> str:

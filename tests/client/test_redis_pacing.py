@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import json
 import socket
 import subprocess
 import threading
 
 import pytest
 import redis
+from hypothesis import given
+from hypothesis import strategies as st
 
-from airflow_provider_whatsapp.client import rate_limit, redis_pacing
+from airflow_provider_whatsapp.client import rate_limit, redis_pacing, redis_slots
+from airflow_provider_whatsapp.client import redis_server as redis_server_module
 from airflow_provider_whatsapp.client.config import ClientConfig
 from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.client.pace_model import SIZE
 from airflow_provider_whatsapp.client.rate_limit import Departure, Pacer, limiter
 from airflow_provider_whatsapp.client.redis_pacing import MARGIN, RedisPacer
 from airflow_provider_whatsapp.client.redis_server import (
@@ -52,9 +57,9 @@ class Machine:
     def __init__(self, server, account, ring=10):
         self.slots, self.stamp = Slots(parse_redis_url(server.url), account, ring), ""
 
-    def reserve(self, *, spacing=0.1, window=1.0, reach=AHEAD, late=()):
+    def reserve(self, *, spacing=0.1, window=1.0, reach=AHEAD, **told):
         for _ in range(2):
-            found = self.slots.reserve(self.stamp, spacing=spacing, window=window, reach=reach, late=late)
+            found = self.slots.reserve(self.stamp, spacing=spacing, window=window, reach=reach, **told)
             if found.kind != "stale":
                 break
             self.stamp = found.stamp
@@ -146,6 +151,134 @@ class TestSlots:
 
 
 @pytest.fixture
+def raw_redis(server):
+    client = redis.Redis.from_url(server.url)
+    yield client
+    client.close()
+
+
+def forgets(found):
+    """Say whether a moment is as after a restart: a second for what was granted, and a window."""
+    return found.now + AHEAD + 0.99 <= found.slot <= found.now + AHEAD + 1.01
+
+
+class TestForgotten:
+    """What Redis may have lost, or holds by somebody else's hand."""
+
+    HUGE = ("-1", "1e999", "nan", "inf", "0x10000000000000000", "9" * 30, "1.5", "word", "", "\x00")
+
+    @pytest.mark.parametrize("value", HUGE, ids=ascii)
+    @pytest.mark.parametrize("name", ["run", "next", "count", "floor", "at", "stamp"])
+    def test_a_field_that_no_script_has_written(self, server, raw_redis, name, value):
+        one = settled(server, next(names))
+        raw_redis.hset(one.slots.key, name, value)
+
+        assert forgets(one.reserve(reach=10))
+        assert one.reserve(reach=10).kind == "granted"
+        assert one.slots.learn(one.stamp, [1.0]).kind == "learnt"
+
+    @pytest.mark.parametrize("value", HUGE, ids=ascii)
+    def test_a_moment_that_no_script_has_written_is_as_if_it_were_now(self, server, raw_redis, value):
+        one = settled(server, next(names), ring=2)
+        raw_redis.hset(one.slots.key, mapping={"s0": value, "s1": value})
+        found = one.reserve(reach=10)
+
+        assert (found.kind, found.slot) == ("granted", pytest.approx(found.now + 1.0, abs=1e-3))
+
+    @pytest.mark.parametrize(
+        "how",
+        [
+            pytest.param(lambda client, key: client.delete(key), id="evicted"),
+            pytest.param(lambda client, key: client.set(key, "x"), id="a text"),
+            pytest.param(lambda client, key: (client.delete(key), client.rpush(key, "x")), id="a list"),
+        ],
+    )
+    def test_a_key_that_is_gone_or_another_s(self, server, raw_redis, how):
+        one = settled(server, next(names))
+        one.reserve()
+        how(raw_redis, one.slots.key)
+        assert forgets(one.reserve(reach=10))
+
+    def test_a_script_that_redis_has_forgotten_is_given_again(self, server, raw_redis):
+        one = settled(server, next(names))
+        before = one.reserve()
+        raw_redis.script_flush()
+        assert one.reserve().count == before.count + 1
+
+    @pytest.mark.parametrize("quiet", [0, 60], ids=["others asked", "nobody asked"])
+    @pytest.mark.parametrize("why", ["back", "a clock put forward", "neither"])
+    def test_what_was_sent_without_asking(self, server, raw_redis, why, quiet):
+        """Where others have asked meanwhile it is a machine's own share; where nobody has, all were away."""
+        one = settled(server, next(names))
+        one.reserve()
+        now = raw_redis.time()[0]
+        raw_redis.hset(one.slots.key, "at", (now - quiet) * 10**6)
+        told = {"back": True} if why == "back" else {"expected": now - (9.0 if "forward" in why else 0.5)}
+        found = one.reserve(reach=10, **told)
+
+        assert forgets(found) is (quiet > 0 and why != "neither")
+        assert one.reserve(reach=10, **told).count == found.count + 1, "it is forgotten once"
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            "return 1",
+            "return {}",
+            "return 'text'",
+            "return {'granted'}",
+            "return {'granted', 'x', '1', 0, 's', ''}",
+            "return {'granted', '1', '1', false, 's', ''}",
+            "return {'a', 'b', {}, 1, 2, 3}",
+        ],
+    )
+    def test_an_answer_that_is_none_of_the_script_s(self, server, monkeypatch, answer):
+        one = Machine(server, next(names))
+        monkeypatch.setattr(redis_slots, "SCRIPT", answer)
+        monkeypatch.setattr(redis_slots, "_SHA", "0" * 40)
+        with pytest.raises(RedisAwayError):
+            one.reserve()
+
+    @pytest.mark.parametrize(
+        "state",
+        [
+            "[",
+            "7",
+            "null",
+            '["x"]',
+            "[true]",
+            "[" * 5_000,
+            json.dumps([1e300] * SIZE),
+            json.dumps([-1.0] * SIZE),
+            json.dumps([float("nan")] * SIZE),
+            json.dumps([float("inf")] * SIZE),
+            json.dumps([0.0] * 3),
+        ],
+        ids=lambda state: f"{len(state)}-{state[:5]}",  # the whole of it would be the test's name
+    )
+    def test_a_state_that_no_pacer_has_written_is_none(self, server, raw_redis, folder, state):
+        account = next(names)
+        key = settled(server, account, 50).slots.key
+        raw_redis.hset(key, "state", state)
+        pacer = machine(server, account, 50)
+        departure = pacer.acquire(patience=30.0)
+        departure.left()
+        pacer.refused(departure)
+
+        assert pacer.rate() == pytest.approx(50 * (1 - MARGIN))
+        assert len(json.loads(raw_redis.hget(key, "state"))) == SIZE
+
+    @given(st.lists(st.floats(0, 1.7e9 + 3600), min_size=SIZE, max_size=SIZE))
+    def test_whatever_the_state_is_the_pace_stays_in_its_bounds(self, state):
+        pacer = RedisPacer(
+            10, RedisServer(nodes=(("127.0.0.1", 9),)), "state", alone=Pacer(1), clock=lambda: 1.7e9
+        )
+        pacer._state = state
+        rate, window = pacer._pace(1.7e9)
+        assert 0.02 * 9 < rate <= 10
+        assert 1.0 <= window <= 1.1
+
+
+@pytest.fixture
 def paced(server, folder):
     """Give two machines, whose account was first used long ago."""
     account = next(names)
@@ -195,6 +328,22 @@ class TestPacer:
         assert one.rate() < 0.9 * full
         assert other.rate() == pytest.approx(one.rate(), rel=0.05)
 
+    def test_redis_is_told_what_time_it_should_be(self, paced, monkeypatch):
+        told = []
+        reserve = paced[0]._slots.reserve
+
+        def heard(stamp, **given):
+            told.append((given["expected"], reserve(stamp, **given)))
+            return told[-1][1]
+
+        monkeypatch.setattr(paced[0]._slots, "reserve", heard)
+        for _ in range(2):
+            paced[0].acquire()
+
+        assert told[0][0] == 0.0, "nobody has heard Redis yet"
+        expected, reply = told[-1]
+        assert abs(reply.now - expected) <= reply.answered - reply.asked + 0.01
+
     def test_a_late_departure_is_said(self, paced, monkeypatch):
         told = []
         reserve = paced[0]._slots.reserve
@@ -223,12 +372,22 @@ class TestAway:
         monkeypatch.setattr(redis_pacing, "LOOK_EVERY", 0.05)
         monkeypatch.setattr(redis_pacing, "PAUSES", (0.01, 0.02))
 
-    def test_the_machine_goes_alone_and_comes_back(self, folder, quick, caplog):
+    def test_the_machine_goes_alone_and_comes_back(self, folder, quick, caplog, monkeypatch):
         need_redis()
         process = RedisProcess()
         try:
-            pacer = machine(process, next(names), 40)
+            pacer, told = machine(process, next(names), 40), []
+            reserve = pacer._slots.reserve
+
+            def heard(stamp, **given):
+                reply = reserve(stamp, **given)
+                told.append(given["back"])
+                return reply
+
+            monkeypatch.setattr(pacer._slots, "reserve", heard)
             assert type(pacer.acquire()) is not Departure
+            assert set(told) == {False}
+            told.clear()
             process.kill()
             with caplog.at_level("INFO"):
                 alone = [pacer.acquire() for _ in range(2)]
@@ -237,6 +396,9 @@ class TestAway:
                 process.start()
                 while type(pacer.acquire()) is Departure:
                     pass
+            assert set(told) == {True}
+            pacer.acquire()
+            assert told[-1] is False
             assert pacer.rate() == pytest.approx(40, rel=0.05)
             said = [record.message for record in caplog.records]
             assert len([line for line in said if "is away" in line]) == 1
@@ -253,6 +415,66 @@ class TestAway:
         own.refused = heard.append
         pacer.refused(departure)
         assert heard == [departure]
+
+    def test_after_an_outage_of_which_redis_knows_nothing_nobody_goes_at_once(
+        self, folder, quick, monkeypatch
+    ):
+        """The network was away, so machines went alone, and Redis remembers what was long ago."""
+        need_redis()
+        monkeypatch.setattr(redis_server_module, "TIMEOUT", 0.3)
+        process, account = RedisProcess(), next(names)
+        try:
+            key = settled(process, account, 40).slots.key
+            pacer = machine(process, account, 40)
+            pacer.acquire()
+            with redis.Redis.from_url(process.url) as client:
+                client.hset(key, "at", int(client.hget(key, "at")) - 60 * 10**6)
+            process.pause()
+            assert type(pacer.acquire()) is Departure
+            # What was asked meanwhile is answered when it goes on: an outage that matters has lasted longer than that.
+            threading.Event().wait(1.6)
+            process.go_on()
+            with redis.Redis.from_url(process.url) as client:
+                there_again = client.time()[0]
+            while type(departure := pacer.acquire()) is Departure:
+                pass
+            assert departure.planned >= there_again + AHEAD + 0.99
+        finally:
+            process.go_on()
+            process.kill()
+
+    def test_one_that_never_answers_is_waited_for_in_bounds(self, folder, quick, monkeypatch):
+        monkeypatch.setattr(redis_server_module, "TIMEOUT", 0.1)
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            pacer = RedisPacer(10, RedisServer(nodes=(silent.getsockname(),)), "silent", alone=Pacer(10))
+            assert type(pacer.acquire()) is Departure
+
+    def test_a_login_that_has_worked_and_is_taken_away_stops_nobody(self, folder, quick, caplog):
+        need_redis()
+        process = RedisProcess()
+        try:
+            pacer = machine(process, next(names), 40)
+            pacer.acquire()
+            with redis.Redis.from_url(process.url) as client:
+                client.config_set("requirepass", "new")
+                client.client_kill_filter(_type="normal", skipme=True)
+            assert type(pacer.acquire()) is Departure
+        finally:
+            process.kill()
+        assert "Check login and password" in caplog.text
+
+    def test_a_replica_is_no_master(self, folder, quick):
+        need_redis()
+        process = RedisProcess("--replicaof", "127.0.0.1", str(free_port()))
+        try:
+            assert type(machine(process, next(names), 40).acquire()) is Departure
+        finally:
+            process.kill()
+
+    def test_a_share_may_be_less_than_one_a_second(self, folder):
+        pacer = limiter(next(names), "h", 1, redis=RedisServer(nodes=(("h", 1),)), share=0.1)
+        assert pacer._alone.acquire(patience=0) is not None
+        assert pacer._alone.acquire(patience=5) is None
 
     def test_where_time_is_short_a_share_of_it_is_waited(self, folder):
         pacer = RedisPacer(10, RedisServer(nodes=(("127.0.0.1", free_port()),)), "short", alone=Pacer(1))
@@ -324,6 +546,32 @@ class TestConnecting:
             slots = Slots(parse_redis_url(f"{process.url}?cluster=true"), next(names), 10)
             first = slots.reserve("", spacing=0.1, window=1, reach=5)
             assert slots.reserve(first.stamp, spacing=0.1, window=1, reach=5).kind == "granted"
+            client = redis.Redis.from_url(process.url)
+            client.execute_command("CLUSTER", "DELSLOTSRANGE", 0, 16383)
+            client.close()
+            with pytest.raises(RedisAwayError):
+                slots.reserve(first.stamp, spacing=0.1, window=1, reach=5)
+        finally:
+            process.kill()
+
+    def test_a_node_of_a_cluster_that_is_not_called_one(self, folder, tmp_path):
+        need_redis()
+        process = RedisProcess("--cluster-enabled", "yes", "--dir", str(tmp_path), port=free_port(55_000))
+        try:
+            with redis.Redis.from_url(process.url) as client:
+                here = client.execute_command("CLUSTER", "MYID")
+                other = f"127.0.0.1 {free_port(55_000)}"
+                client.execute_command("CLUSTER", "MEET", *other.split())
+                client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+                until(lambda: b"cluster_state:ok" in raw(process.port, "CLUSTER INFO"))
+                slots = Slots(parse_redis_url(process.url), next(names), 10)
+                slot = client.execute_command("CLUSTER", "KEYSLOT", slots.key)
+                assert here
+                nodes = raw(process.port, "CLUSTER NODES").decode().split("\n")
+                (there,) = (line.split()[0] for line in nodes if len(line) > 60 and "myself" not in line)
+                client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", there)
+            with pytest.raises((ConfigurationError, RedisAwayError), match="cluster"):
+                slots.reserve("", spacing=0.1, window=1, reach=5)
         finally:
             process.kill()
 

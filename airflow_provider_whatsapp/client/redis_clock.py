@@ -1,0 +1,61 @@
+"""Redis' clock, as a machine knows it by the answers that it gets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_whatsapp.client.redis_slots import Reply
+
+HEARD = 5.0
+"""Seconds for which what was heard of Redis' clock tells a jump of it from the drift of two clocks."""
+
+
+class Clocks:
+    """Redis' clock beside this machine's: each answer says between which two moments of ours Redis' own lies."""
+
+    def __init__(self) -> None:
+        self._offset: float | None = None
+        self._heard_at = 0.0
+        self.round_trip = 0.0
+
+    def hear(self, reply: Reply) -> None:
+        """
+        Learn from an answer.
+
+        :param reply: The answer.
+        """
+        self._heard_at = reply.answered
+        lowest, highest = reply.now - reply.answered, reply.now - reply.asked
+        took = highest - lowest
+        if self._offset is None:
+            self._offset = (lowest + highest) / 2
+            self.round_trip = took
+        # What was known stays as long as it can be true: a slow answer says little, a quick one much.
+        self._offset = min(max(self._offset, lowest), highest)
+        self.round_trip += 0.2 * (took - self.round_trip)
+
+    def there(self, here: float) -> float:
+        """
+        Return Redis' time.
+
+        :param here: The time of this machine's clock.
+        """
+        return here + (self._offset or 0.0)
+
+    def expected(self, here: float) -> float:
+        """
+        Return Redis' time where it was heard a moment ago, so that it can have jumped alone; else 0.
+
+        :param here: The time of this machine's clock.
+        """
+        known = self._offset is not None and here - self._heard_at < HEARD
+        return self.there(here) if known else 0.0
+
+    def here(self, there: float) -> float:
+        """
+        Return the time of this machine's clock.
+
+        :param there: Redis' time.
+        """
+        return there - (self._offset or 0.0)
