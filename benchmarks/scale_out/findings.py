@@ -72,7 +72,7 @@ class _Sides:
 def judge(facts: Facts) -> list[Finding]:
     """Return the table of a run."""
     sides = _Sides(facts)
-    findings = [_ended(facts), _twice(sides), _lost(sides), _agree(sides), _unknown(sides)]
+    findings = [_ended(facts), _twice(facts), _lost(facts), _agree(sides), _unknown(sides)]
     if facts.killed:
         findings.append(_retried(facts))
     return [*findings, _refused(facts), _rate(facts)]
@@ -82,19 +82,28 @@ def _ended(facts: Facts) -> Finding:
     return Finding("the DAG run ends well", facts.state, facts.state == "success")
 
 
-def _twice(sides: _Sides) -> Finding:
-    twice = sum(count > 1 for count in sides.arrived.values())
-    return Finding("nobody is sent to twice", f"{twice} of {len(sides.facts.recipients)}", not twice)
+def twice(facts: Facts) -> int:
+    """Return how many recipients have more than one message."""
+    return sum(count > 1 for count in _Sides(facts).arrived.values())
 
 
-def _lost(sides: _Sides) -> Finding:
-    """Lost is who has neither a message nor an `unknown` in the results, and whoever the results leave out."""
-    lost = {
-        to
-        for to in sides.facts.recipients
-        if to not in sides.said or (to not in sides.arrived and sides.said[to] != "unknown")
-    }
-    return Finding("nobody is lost", f"{len(lost)} of {len(sides.facts.recipients)}", not lost)
+def lost(facts: Facts) -> int:
+    """Return how many have neither a message nor an `unknown` in the results, or are left out of these."""
+    sides = _Sides(facts)
+    return sum(
+        to not in sides.said or (to not in sides.arrived and sides.said[to] != "unknown")
+        for to in set(facts.recipients)
+    )
+
+
+def _twice(facts: Facts) -> Finding:
+    found = twice(facts)
+    return Finding("nobody is sent to twice", f"{found} of {len(facts.recipients)}", not found)
+
+
+def _lost(facts: Facts) -> Finding:
+    found = lost(facts)
+    return Finding("nobody is lost", f"{found} of {len(facts.recipients)}", not found)
 
 
 def _agree(sides: _Sides) -> Finding:

@@ -40,7 +40,8 @@ def measure(
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, _interrupt)
     signal.alarm(LONGEST)
-    folder = Path(tempfile.mkdtemp(prefix="scale-out-"))
+    # Not below /tmp, which each machine has of its own: this folder is what they share.
+    folder = Path(tempfile.mkdtemp(prefix="scale-out-", dir="/var/tmp"))  # noqa: S108
     try:
         programs = own.Programs.find()
         with own.Services(folder, out=say) as services:

@@ -18,11 +18,16 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
+
+if TYPE_CHECKING:
+    from machines import Machine
 
 ROOT = Path(__file__).parents[2]
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -99,14 +104,22 @@ class Services:
         """Return the file with a process's output."""
         return self.folder / "logs" / f"{name}.log"
 
-    def start(self, name: str, command: list[str], env: dict[str, str] | None = None, **options) -> None:
-        """Start a process in a session of its own."""
+    def start(
+        self,
+        name: str,
+        command: list[str],
+        env: dict[str, str] | None = None,
+        machine: Machine | None = None,
+        **options,
+    ) -> None:
+        """Start a process in a session of its own; on the hub, unless a machine is named."""
         log = self.log(name)
         log.parent.mkdir(exist_ok=True)
+        env = self.env if env is None else env
         with log.open("ab") as file:
             self._processes[name] = subprocess.Popen(
-                command,
-                env=self.env if env is None else env,
+                command if machine is None else machine.command(command),
+                env=env if machine is None else machine.environment(env),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -121,6 +134,14 @@ class Services:
         :raises ScaleOutError: It failed, or took longer.
         """
         self.start(name, command, **options)
+        self.finish(name, seconds)
+
+    def finish(self, name: str, seconds: float) -> None:
+        """
+        Wait for a process's own end.
+
+        :raises ScaleOutError: It failed, or took longer.
+        """
         process = self._processes[name]
         try:
             code = process.wait(seconds)
@@ -223,17 +244,51 @@ def _somebody() -> pwd.struct_passwd:
     raise ScaleOutError("PostgreSQL refuses to be run by root, and there is no user postgres or nobody")
 
 
-def start_redis(services: Services, programs: Programs) -> str:
-    """Start Redis, which writes nothing to the disk; return its URL."""
-    port, password = free_port(), secrets.token_hex(16)
-    config = services.folder / "redis.conf"
-    config.touch(0o600)
-    config.write_text(
-        f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\nappendonly no\ndaemonize no\n'
-    )
-    services.start("redis", [programs.redis, str(config)], env={"PATH": os.defpath}, cwd=services.folder)
-    services.wait(lambda: listens(port), "Redis answers", 30)
-    return f"redis://:{password}@127.0.0.1:{port}/0"
+@dataclass(frozen=True)
+class Redis:
+    """
+    A Redis server that writes nothing to the disk.
+
+    :param name: Of its process.
+    :param program: Where it is.
+    :param port: On loopback.
+    :param password: Its password.
+    """
+
+    name: str
+    program: str
+    port: int
+    password: str
+
+    @property
+    def url(self) -> str:
+        """Its URL, with the password."""
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+
+    @property
+    def connection(self) -> str:
+        """Airflow's connection to it, as JSON."""
+        fields = {"host": "127.0.0.1", "port": self.port, "password": self.password}
+        return json.dumps({"conn_type": "redis"} | fields)
+
+    def start(self, services: Services) -> None:
+        """Start it, empty, and wait until it answers."""
+        config = services.folder / f"{self.name}.conf"
+        config.touch(0o600)
+        config.write_text(
+            f'bind 127.0.0.1\nport {self.port}\nrequirepass {self.password}\nsave ""\nappendonly no\ndaemonize no\n'
+        )
+        services.start(
+            self.name, [self.program, str(config)], env={"PATH": os.defpath}, cwd=services.folder
+        )
+        services.wait(lambda: listens(self.port), f"{self.name} answers", 30)
+
+
+def start_redis(services: Services, programs: Programs, name: str = "redis") -> Redis:
+    """Start a Redis server of its own."""
+    redis = Redis(name, programs.redis, free_port(), secrets.token_hex(16))
+    redis.start(services)
+    return redis
 
 
 def start_sandbox(services: Services, rate: int, latency: float) -> dict:
@@ -299,6 +354,28 @@ def airflow_environment(
     }
 
 
+def connections(connection: dict, pacing: Redis, *, paced: bool) -> dict[str, str]:
+    """
+    Return the connections by which tasks send: by the account's Redis, and each machine for itself.
+
+    :param connection: The sandbox's.
+    :param pacing: The Redis server that paces.
+    :param paced: Whether the default connection names it.
+    """
+    extra = connection["extra"] | ({"pace_redis": "whatsapp_pace"} if paced else {})
+    return {
+        "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT": json.dumps(connection | {"extra": extra}),
+        "AIRFLOW_CONN_WHATSAPP_ALONE": json.dumps(connection),
+        "AIRFLOW_CONN_WHATSAPP_PACE": pacing.connection,
+    }
+
+
+def ports_of(services: Services, database: str, broker: Redis, pacing: Redis, connection: dict) -> list[int]:
+    """Return the ports of the hub's loopback that a worker on a machine of its own needs."""
+    urls = (f"//{database}", connection["host"], services.env["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"])
+    return [*(int(urllib.parse.urlsplit(url).port or 80) for url in urls), broker.port, pacing.port]
+
+
 HEARTBEAT_TIMEOUT = 12
 """Seconds of silence after which Airflow takes a task for dead and tries it again."""
 
@@ -318,19 +395,22 @@ def start_airflow(services: Services) -> None:
     )
 
 
-def start_worker(services: Services, name: str, concurrency: int, *, apart: bool) -> None:
+def start_worker(
+    services: Services, name: str, concurrency: int, *, machine: Machine | None = None, queues: str = "default"
+) -> None:
     """
     Start a Celery worker.
 
-    :param apart: With a temporary folder of its own, so that it sees no other worker, as on a machine of its own.
+    :param machine: On a machine of its own; None: on the hub.
+    :param queues: The queues that it takes tasks from, separated by commas.
     """
     env = dict(services.env)
-    if apart:
-        env["TMPDIR"] = str(services.folder / name)
-        Path(env["TMPDIR"]).mkdir()
+    if machine is not None:
+        env["AIRFLOW_HOME"] = str(services.folder / f"airflow-{name}")
+        Path(env["AIRFLOW_HOME"]).mkdir()
     flags = ["--celery-hostname", f"{name}@%h", "--concurrency", str(concurrency), "--skip-serve-logs"]
-    pid = ["--pid", str(services.folder / f"{name}.pid")]
-    services.start(name, airflow("celery", "worker", *flags, *pid), env=env)
+    pid = ["--queues", queues, "--pid", str(services.folder / f"{name}.pid")]
+    services.start(name, airflow("celery", "worker", *flags, *pid), env=env, machine=machine)
     log = services.log(name)
     services.wait(lambda: " ready." in log.read_text(errors="replace"), f"{name} is ready", 90)
 
