@@ -20,7 +20,7 @@ SETUP_TOOLS = @PYTHON="$(PYTHON)" AIRFLOW_VERSION= TOOLS_ONLY=yes scripts/setup.
 WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(TOOLS)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test campaign receiver-kills mutants lint format types bench scale-out storm docs ui-check build package matrix audit sbom release-check clean
+.PHONY: help demo sandbox test campaign receiver-kills mutants lint format types bench scale-out scale-out-rate storm docs ui-check build package matrix audit sbom release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,12 +74,17 @@ bench: ## measure sends, pacing, memory, imports, into build/benchmarks; ARGS="-
 	@$(RUN) benchmarks/run.py $(ARGS)
 
 scale-out: VENV = .venv-scale-out
-scale-out: ## measure a broadcast on Celery with two workers, one of them killed (needs PostgreSQL and Redis; minutes)
+scale-out: ## measure a broadcast on Celery with four machines, one of them killed (needs root, PostgreSQL and Redis; minutes)
 	$(SETUP) scale-out
 	@$(RUN) benchmarks/scale_out/run.py $(ARGS)
 
+scale-out-rate: VENV = .venv-scale-out
+scale-out-rate: ## measure how four machines keep one account's limit, with Redis and without (needs root and Redis; minutes)
+	$(SETUP) scale-out
+	@$(RUN) benchmarks/scale_out/rate.py $(ARGS)
+
 storm: VENV = .venv-scale-out
-storm: ## let 500 mapped tasks fail on Celery with two workers, and count the alerts (needs PostgreSQL and Redis; minutes)
+storm: ## let 500 mapped tasks fail on Celery with two machines, and count the alerts (needs root, PostgreSQL and Redis; minutes)
 	$(SETUP) scale-out
 	@$(RUN) benchmarks/scale_out/storm.py $(ARGS)
 

@@ -41,7 +41,7 @@ def measure(
         signal.signal(number, _interrupt)
     signal.alarm(LONGEST)
     # Not below /tmp, which each machine has of its own: this folder is what they share.
-    folder = Path(tempfile.mkdtemp(prefix="scale-out-", dir="/var/tmp"))  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="scale-out-", dir="/var/tmp"))
     try:
         programs = own.Programs.find()
         with own.Services(folder, out=say) as services:

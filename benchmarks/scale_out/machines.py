@@ -105,7 +105,9 @@ def machines(services: own.Services, count: int, ports: list[int], delay: float)
                 command = [sys.executable, str(RELAY), listen, target, str(seconds), *map(str, ports)]
                 services.start(name, command, env={"PATH": os.environ["PATH"]}, machine=where)
         for machine in made:
-            services.wait(lambda machine=machine: _reaches(machine, ports[0]), f"{machine.name} is connected", 30)
+            services.wait(
+                lambda machine=machine: _reaches(machine, ports[0]), f"{machine.name} is connected", 30
+            )
         yield made
     finally:
         for machine in made:
@@ -133,7 +135,9 @@ def _make(machine: Machine, number: int) -> None:
     ):
         done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
         if done.returncode:
-            raise own.ScaleOutError(f"{command}: {done.stderr.strip() or 'failed'}. Machines want a Linux kernel with veth")
+            raise own.ScaleOutError(
+                f"{command}: {done.stderr.strip() or 'failed'}. Machines want a Linux kernel with veth"
+            )
 
 
 def _reaches(machine: Machine, port: int) -> bool:
@@ -153,10 +157,12 @@ def _check() -> None:
             f"{' and '.join(missing)} not found. On Debian and Ubuntu: sudo apt-get install iproute2 util-linux"
         )
     if os.geteuid() != 0:
-        raise own.ScaleOutError("Network namespaces want root: run it by sudo, or with --machines 0 on one machine")
+        raise own.ScaleOutError(
+            "Network namespaces want root: run it by sudo, or with --machines 0 on one machine"
+        )
 
 
 def _tmp_can_be_hidden() -> bool:
     """Say whether nothing that the programs need lies below ``/tmp``."""
     needed = (own.ROOT, Path(sys.prefix), Path(sys.base_prefix))
-    return not any(path.resolve().is_relative_to("/tmp") for path in needed)  # noqa: S108
+    return not any(path.resolve().is_relative_to("/tmp") for path in needed)

@@ -2,10 +2,11 @@
 One account's limit, kept by several machines: with Redis, with Redis killed in the middle, and without.
 
     make scale-out-rate                             # sets up an environment of its own
-    python benchmarks/scale_out/rate.py [--seconds 60] [--times 3] [--only redis killed] [--write docs/scale-out.md]
+    python benchmarks/scale_out/rate.py [--seconds 60] [--times 3] [--only redis killed] [--write FILE]
 
-Every machine is a network namespace of its own (machines.py), and a process on each sends as fast as it may. Wants root,
-and Debian's packages `iproute2`, `postgresql` and `redis-server`. Takes eight minutes. The sandbox's log judges: no second, wherever it begins, may hold more than the limit.
+Every machine is a network namespace of its own (machines.py), and a process on each sends as fast as it may. Wants
+root, and Debian's packages `iproute2`, `postgresql` and `redis-server`. Takes eight minutes. The sandbox's log judges:
+no second, wherever it begins, may hold more than the limit.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ SENDER = Path(__file__).with_name("sender.py")
 MARKS = "<!-- rate: begin -->", "<!-- rate: end -->"
 AWAY = 2.0
 """Seconds for which Redis is away."""
+HEAD = "| | of the limit | 429 | slowest/fastest | failed | fullest second: accepted, arrived | as wanted |"
 FAR = 0.1
 """Seconds by which what the far machine sends arrives later."""
 KINDS = {
@@ -128,8 +130,7 @@ def campaign(services: own.Services, programs: own.Programs, options: argparse.N
                 good = good and not faults
                 rows.append(row(title, one, faults))
                 say(rows[-1])
-    head = ["| | rate, of the limit | answered 429 | slowest/fastest | failed | fullest second: accepted, arrived | as wanted |"]
-    text = "\n".join([*head, "| --- | --- | --- | --- | --- | --- | --- |", *rows])
+    text = "\n".join([HEAD, "| --- | --- | --- | --- | --- | --- | --- |", *rows])
     sizes = (
         f"{options.machines} machines with one process and two threads each, {options.rate} requests a second, "
         f"{options.seconds:g} s, {options.latency * 1e3:.0f} ms per answer; "

@@ -2,13 +2,13 @@
 A broadcast in shards on a real CeleryExecutor: several machines, one limit; then again, and one machine is killed.
 
     make scale-out                                  # sets up an environment of its own
-    python benchmarks/scale_out/run.py [--machines 4] [--recipients 1200] [--rate 10] [--write docs/scale-out.md]
-    python benchmarks/scale_out/run.py --without-redis [--write docs/scale-out.md]
+    python benchmarks/scale_out/run.py [--machines 4] [--recipients 1200] [--rate 10] [--write FILE]
+    python benchmarks/scale_out/run.py --without-redis [--write FILE]
 
-Every machine is a network namespace of its own (machines.py) with one Celery worker, and what the first one sends arrives
-0.1 seconds later. Redis paces them; with `--without-redis` the same broadcast goes by one queue, by a pool, and by
-machines that do not know of each other. `--machines 0` is two workers on one machine, which need no Redis to keep the
-limit. Machines want root; all wants Debian's packages `iproute2`, `postgresql` and `redis-server`, which it starts by
+Every machine is a network namespace of its own (machines.py) with one Celery worker, and what the first one sends
+arrives 0.1 seconds later. Redis paces them; with `--without-redis` the same broadcast goes by one queue, by a pool, and
+by machines that do not know of each other. `--machines 0` is two workers on one machine, which need no Redis to keep the
+limit. Machines want root; all wants Debian's packages `iproute2`, `postgresql` and `redis-server`, which it starts
 itself on free ports of loopback, with all their files in a temporary folder. Everything is stopped at the end, by Ctrl-C
 too. Takes about six minutes.
 """
@@ -87,6 +87,7 @@ class Campaign:
             queues = "default,whatsapp" if number == len(where) else "default"
             own.start_worker(self.services, name, tasks, machine=machine, queues=queues)
             self.workers[name] = machine
+        own.await_workers(self.services, self.workers)
 
     def query(self, sql: str, *values: object) -> list[tuple]:
         """Ask Airflow's database."""
@@ -213,7 +214,11 @@ def _with_a_kill(found: Campaign) -> tuple[bool, str]:
 
 
 def _without_redis(found: Campaign) -> tuple[bool, str]:
-    lines, good = ["| | rate, of the limit | answered 429 | sent to twice | lost |", "| --- | --- | --- | --- | --- |"], True
+    lines = [
+        "| | rate, of the limit | answered 429 | sent to twice | lost |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    good = True
     for dag, heading in WITHOUT_REDIS.items():
         facts = found.measure(dag, dag=dag)
         again, missing = twice(facts), lost(facts)

@@ -33,7 +33,9 @@ def client(connection: dict) -> WhatsAppClient:
         host=connection["host"],
         phone_number_id=connection["extra"]["phone_number_id"],
         rate_limit=connection["extra"]["rate_limit"],
-        pace_redis=RedisServer(nodes=(("127.0.0.1", redis["port"]),), password=redis["password"]) if redis else None,
+        pace_redis=RedisServer(nodes=(("127.0.0.1", redis["port"]),), password=redis["password"])
+        if redis
+        else None,
     )
     return WhatsAppClient(config)
 

@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from machines import Machine
 
 ROOT = Path(__file__).parents[2]
@@ -278,9 +280,7 @@ class Redis:
         config.write_text(
             f'bind 127.0.0.1\nport {self.port}\nrequirepass {self.password}\nsave ""\nappendonly no\ndaemonize no\n'
         )
-        services.start(
-            self.name, [self.program, str(config)], env={"PATH": os.defpath}, cwd=services.folder
-        )
+        services.start(self.name, [self.program, str(config)], env={"PATH": os.defpath}, cwd=services.folder)
         services.wait(lambda: listens(self.port), f"{self.name} answers", 30)
 
 
@@ -396,10 +396,15 @@ def start_airflow(services: Services) -> None:
 
 
 def start_worker(
-    services: Services, name: str, concurrency: int, *, machine: Machine | None = None, queues: str = "default"
+    services: Services,
+    name: str,
+    concurrency: int,
+    *,
+    machine: Machine | None = None,
+    queues: str = "default",
 ) -> None:
     """
-    Start a Celery worker.
+    Start a Celery worker; it is ready later (:func:`await_workers`).
 
     :param machine: On a machine of its own; None: on the hub.
     :param queues: The queues that it takes tasks from, separated by commas.
@@ -411,8 +416,13 @@ def start_worker(
     flags = ["--celery-hostname", f"{name}@%h", "--concurrency", str(concurrency), "--skip-serve-logs"]
     pid = ["--queues", queues, "--pid", str(services.folder / f"{name}.pid")]
     services.start(name, airflow("celery", "worker", *flags, *pid), env=env, machine=machine)
-    log = services.log(name)
-    services.wait(lambda: " ready." in log.read_text(errors="replace"), f"{name} is ready", 90)
+
+
+def await_workers(services: Services, names: Iterable[str]) -> None:
+    """Wait until Celery's workers are ready."""
+    for name in names:
+        log = services.log(name)
+        services.wait(lambda log=log: " ready." in log.read_text(errors="replace"), f"{name} is ready", 240)
 
 
 def airflow(*arguments: str) -> list[str]:
