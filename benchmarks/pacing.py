@@ -5,6 +5,10 @@ The sandbox counts as strictly as can be: no second, wherever it begins, may hol
 Processes on several machines are stood in for by processes that cannot see each other's temporary folder. With
 redis-server installed, four such machines are measured with `extra.pace_redis` too: undisturbed, and with Redis killed
 after a third of the messages and started again, empty, two seconds later.
+
+``--against CHECKOUT`` asks instead whether one process alone, without Redis, is slower than in another checkout of this
+repository: two processes send in turn, some messages each, and the median of the ratios is told. Machines with an
+address of their own are measured by ``scale_out/rate.py``.
 """
 
 from __future__ import annotations
@@ -23,13 +27,35 @@ import time
 import urllib.request
 from pathlib import Path
 
-from common import sandbox
-from rows import Row, add_option, hand_over
+from common import ROOT, in_turn, sandbox, stub_server
+from rows import Row, add_option, against, hand_over
 
 LIMIT = 10.0
 NEAR = 0.95
 REFUSED = 1.0
 """Percent of the requests."""
+ALONE_AT_MOST = {"time": 1.02, "process_time": 1.05}
+"""A paced message may take so much more time, and processor time, than in another checkout."""
+# Reads how many messages to send, and prints the seconds that each took. Its key is its own, and so is its pace.
+ALONE = """
+import os, sys, time
+from concurrent.futures import ThreadPoolExecutor
+import airflow_provider_whatsapp as package
+from airflow_provider_whatsapp.client.config import ClientConfig
+from airflow_provider_whatsapp.client.messages import Text
+from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+
+host, rate, clock = sys.argv[1], float(sys.argv[2]), getattr(time, sys.argv[3])
+config = ClientConfig(api_key=f"key-{os.getpid()}", host=host, phone_number_id="106540352242922", rate_limit=rate)
+client = WhatsAppClient(config)
+send = lambda number: client.messages.send(f"+1555{number:07}", Text("A line of a broadcast."))
+print(package.__file__, flush=True)
+with ThreadPoolExecutor(2) as threads:
+    for line in sys.stdin:
+        started = clock()
+        list(threads.map(send, range(int(line))))
+        print((clock() - started) / int(line), flush=True)
+"""
 REDIS_NEAR, REDIS_REFUSED, KILLED_REFUSED = 0.96, 0.5, 3.0
 
 
@@ -168,13 +194,33 @@ def measure(name, processes, count, *, apart=False, redis=None, kill=False):
     ], text
 
 
+def compare(checkout, *, rounds=9):
+    """Return the rows and the text of a comparison of one process alone with another checkout."""
+    measured = []
+    with stub_server() as url:
+        for name, rate, clock, repeats in (
+            ("one process alone at 10/s, a message", LIMIT, "time", 25),
+            ("one process alone at 500/s, a message's CPU", 500, "process_time", 300),
+        ):
+            checkouts = [ROOT, Path(checkout).resolve()]
+            found = in_turn(ALONE, checkouts, url, str(rate), clock, rounds=rounds, repeats=repeats, warm=15)
+            bound = ALONE_AT_MOST[clock]
+            measured.append(against(name, found, checkout=str(checkout), at_most=bound, unit="ms", scale=1e3))
+    return [row for row, _ in measured], "\n".join(text for _, text in measured)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--sends", type=int, default=1000, help="messages per measurement")
     parser.add_argument("--send", type=int)
     parser.add_argument("--connection", type=json.loads)
+    parser.add_argument(
+        "--against", metavar="CHECKOUT", help="compare one process alone with another checkout"
+    )
     add_option(parser)
     options = parser.parse_args()
+    if options.against:
+        return hand_over(*compare(options.against), as_json=options.json)
     if options.send:
         send(options.connection, options.send)
         return 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import importlib.util
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -195,6 +197,7 @@ RATE = "combined rate within 5% of the limit, 10/s"
         ({"accepted": at(10.6)}, [RATE]),
         ({"accepted": [(to, 0) for to in PEOPLE]}, [RATE]),
         ({"refused": 3}, ["refused for coming too fast (429)"]),
+        ({"refused": 7, "far": True}, ["refused for coming too fast (429)"]),
         ({"tries": [1, 1]}, ["Airflow tries the killed worker's tasks again"]),
         ({"state": "failed"}, ["the DAG run ends well"]),
     ],
@@ -212,7 +215,114 @@ def test_what_is_wrong_with_a_run_is_found(findings, changes, wrong):
         {"accepted": at(10)[1:]},
         {"results": [*((to, "unknown") for to in PEOPLE[:2]), *((to, "sent") for to in PEOPLE[2:])]},
         {"killed": 0, "tries": [1, 1], "results": [(to, "sent") for to in PEOPLE]},
+        {"refused": 6, "far": True},
     ],
 )
 def test_what_may_be_is_not_found_wrong(findings, changes):
     assert not_good(findings.judge(facts(findings, **changes))) == []
+
+
+@pytest.fixture
+def limits(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS / "scale_out"))
+    import limits
+
+    return limits
+
+
+@pytest.mark.parametrize(
+    ("times", "most"),
+    [
+        ([], 0),
+        ([5.0], 1),
+        ([0.0, 1.0], 1),
+        ([0.0, 0.999], 2),
+        ([0.0, 0.5, 0.9, 1.0, 1.4], 4),
+        ([n / 8 for n in range(50)], 8),
+        ([*(n / 8 for n in range(20)), 2.4], 9),
+    ],
+    ids=["none", "one", "a second apart", "just within", "across the clock's second", "even", "one too many"],
+)
+def test_the_fullest_second_may_begin_anywhere(limits, times, most):
+    assert limits.fullest(times) == most
+
+
+def kept(
+    limits, times=tuple(n / 8 for n in range(100)), *, refused=0, failed=0, machines=4, share=(1, 1, 1, 1)
+):
+    path = "/whatsapp-business/v25.0/1/messages"
+    requests = [{"method": "POST", "path": path, "status": 200, "at": at} for at in times]
+    requests += [{"method": "POST", "path": path, "status": 429, "at": 200.0 + n} for n in range(refused)]
+    requests.append({"method": "GET", "path": path, "status": 200, "at": 0.01})
+    senders = [number for number, times_each in enumerate(share) for _ in range(times_each)]
+    messages = [{"to": f"1555{number:02}00000"} for number in senders]
+    return limits.kept(requests, messages, machines=machines, limit=8, failed=failed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "faults"),
+    [
+        ({}, []),
+        ({"times": [n / 7.75 for n in range(100)]}, []),
+        ({"times": [n / 7.6 for n in range(100)]}, ["rate below 0.96"]),
+        ({"times": [*(n / 8 for n in range(100)), 12.4]}, ["9 in a second"]),
+        ({"times": [0.0, 0.5]}, ["rate below 0.96"]),
+        ({"refused": 1}, ["429: 0.5% or more"]),
+        ({"failed": 1}, ["1 failed"]),
+        ({"share": (10, 10, 10, 9)}, []),
+        ({"share": (10, 10, 10, 8)}, ["slowest/fastest below 0.9"]),
+        ({"share": (10, 10, 10)}, ["slowest/fastest below 0.9"]),
+    ],
+    ids=[
+        "good",
+        "just good",
+        "slow",
+        "burst",
+        "hardly any",
+        "refused",
+        "failed",
+        "fair",
+        "unfair",
+        "one has none",
+    ],
+)
+def test_how_a_limit_was_kept_is_judged_by_what_the_sandbox_saw(limits, changes, faults):
+    bounds = limits.Bounds(rate=0.96, refused=0.005, fair=0.9)
+    assert kept(limits, **changes).faults(bounds) == faults
+    if faults != ["1 failed"] and faults != ["9 in a second"]:
+        assert kept(limits, **changes).faults(limits.Bounds()) == []
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05])
+def test_a_relay_hands_on_all_bytes_and_both_ends_and_no_connection_to_nobody(monkeypatch, seconds):
+    monkeypatch.syspath_prepend(str(BENCHMARKS / "scale_out"))
+    import relay
+
+    content = bytes(range(256)) * 4_096
+
+    async def upper(reader, writer):
+        writer.write((await reader.read()).upper())  # all of it, once the caller has ended
+        writer.close()
+
+    async def scene():
+        server = await asyncio.start_server(upper, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        handle = partial(relay.relay, target="127.0.0.1", port=port, seconds=seconds)
+        cable = await asyncio.start_server(handle, "127.0.0.1", 0)
+        address = cable.sockets[0].getsockname()
+        began = asyncio.get_running_loop().time()
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(content)
+        writer.write_eof()
+        assert await reader.read() == content.upper()
+        assert asyncio.get_running_loop().time() - began >= 2 * seconds, "the connection, and what is sent"
+        writer.close()
+        server.close()
+        await server.wait_closed()
+        reader, writer = await asyncio.open_connection(*address)
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+        writer.close()
+        cable.close()
+
+    asyncio.run(scene())

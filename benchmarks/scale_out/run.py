@@ -6,11 +6,11 @@ A broadcast in shards on a real CeleryExecutor: several machines, one limit; the
     python benchmarks/scale_out/run.py --without-redis [--write FILE]
 
 Every machine is a network namespace of its own (machines.py) with one Celery worker, and what the first one sends
-arrives 0.1 seconds later. Redis paces them; with `--without-redis` the same broadcast goes by one queue, by a pool, and
-by machines that do not know of each other. `--machines 0` is two workers on one machine, which need no Redis to keep the
-limit. Machines want root; all wants Debian's packages `iproute2`, `postgresql` and `redis-server`, which it starts
-itself on free ports of loopback, with all their files in a temporary folder. Everything is stopped at the end, by Ctrl-C
-too. Takes about six minutes.
+arrives 0.1 seconds later. Redis paces them; with `--without-redis` the same broadcast goes by one queue, by a pool,
+and by machines that do not know of each other. `--machines 0` is two workers on one machine, which need no Redis to
+keep the limit. Machines want root; all wants Debian's packages `iproute2`, `postgresql` and `redis-server`, which it
+starts itself on free ports of loopback, with all their files in a temporary folder. Everything is stopped at the end,
+by Ctrl-C too. Takes about six minutes.
 """
 
 from __future__ import annotations
@@ -162,6 +162,7 @@ class Campaign:
             rate=self.options.rate,
             killed=killed,
             in_flight=Rules(threads=threads_for(self.options.rate, per_shard, self.options.shards)).in_flight,
+            far=self.options.machines > 0,
         )
         (self.services.folder / f"{run}.json").write_text(json.dumps(asdict(facts)))
         return facts
