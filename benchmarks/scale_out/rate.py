@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from machines import Machine
 
 SENDER = Path(__file__).with_name("sender.py")
-MARKS = "<!-- rate: begin -->", "<!-- rate: end -->"
+MARKS = "<!-- scale-out-rate: begin -->", "<!-- scale-out-rate: end -->"
 AWAY = 2.0
 """Seconds for which Redis is away."""
 HEAD = "| | of the limit | 429 | slowest/fastest | failed | fullest second: accepted, arrived | as wanted |"
