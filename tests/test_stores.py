@@ -468,6 +468,17 @@ class TestMark:
 
         assert bool(place.variables.kept) is left
 
+    def test_it_says_of_which_try_it_is_and_comes_again_with_a_later_claim(self, place):
+        store = LEDGER_STORES["mark"](place, TASK)
+        assert store.key in store.name
+        assert store.admit(2, 3, resend_on_clear=False) is False, "there is none yet"
+        for _ in range(2):
+            self.claimed(store)
+            found = json.loads(place.variables.kept[store.key])
+            assert (found["try_number"], found["max_tries"]) == (2, 3)
+            self.claimed(store, claimed=[], finished="success")
+            assert not place.variables.kept
+
     def test_a_mark_that_cannot_be_written_stops_the_claim(self, place):
         place.variables.deaf = True
         with pytest.raises(OSError, match="not there when it was read again"):

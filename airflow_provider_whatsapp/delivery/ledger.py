@@ -80,7 +80,6 @@ class Ledger:
         self._claimed: set[int] = set()
         self._earlier: dict[int, Note] = {}
         self._notes: list[list[Any]] = []
-        self._size = 0
 
     @property
     def durable(self) -> bool:
@@ -139,7 +138,7 @@ class Ledger:
             self._start(job, this)
             return "fresh"
         if (job.source, job.message) != (self._head["source"], self._head["message"]):
-            self._refuse_change(job)
+            self._refuse_change(job.source)
             self._start(job, this)
             return "first"
         self._head |= {
@@ -163,7 +162,7 @@ class Ledger:
         if not self._load():
             raise LedgerError(f"{self.store.name} has nothing of this try: another took over", permanent=True)
         if source != self._head["source"]:
-            self._refuse_change(Job(source, self._head["message"], 0))
+            self._refuse_change(source)
 
     def note_failure(self, position: int, epoch: int, note: Note) -> bool:
         """
@@ -264,11 +263,11 @@ class Ledger:
             self._earlier[position] = lost
             self._keep(position, lost)
 
-    def _refuse_change(self, job: Job) -> None:
+    def _refuse_change(self, source: str) -> None:
         """Let another list or message pass only where nothing of the first has left."""
         if not (self.sent or self.unknown):
             return
-        what = "message" if job.source == self._head["source"] else "list of recipients"
+        what = "message" if source == self._head["source"] else "list of recipients"
         raise SourceChangedError(
             f"the {what} is not the one that an earlier try began to send: {self.sent} of {self._head['total']} have "
             f"been sent, {self.unknown} are unknown",

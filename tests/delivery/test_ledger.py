@@ -398,3 +398,164 @@ def test_a_path_of_any_form_is_a_folder_on_the_disk(tmp_path, form):
     FileStore(made[form](), "task").set("head", {"v": 1})
 
     assert (Path(folder) / "task" / "head.json").read_text() == '{"v":1}'
+
+
+def lasting(number=1, max_tries=0, *, store, **options):
+    made = Ledger(store, pauses=(), **options)
+    made.begin(Job("source", "message", 9), Try(number, max_tries))
+    return made
+
+
+class Lasts(MemoryStore):
+    """Outlives the tries of a test."""
+
+    durable = True
+
+
+def test_each_try_has_an_epoch_of_its_own_that_only_rises():
+    store, found = Lasts(), []
+    for number in (1, 1, 2, 7, 7):
+        ledger = lasting(number, store=store)
+        ledger.flush()
+        found.append(ledger.epoch)
+        assert store.get("head")["epoch"] == ledger.epoch
+        assert store.get("head")["try"] == number
+        assert ledger.since == 1
+
+    assert found == [1, 2, 3, 7, 8]
+
+
+def test_a_ledger_that_forgets_takes_its_epoch_from_the_try():
+    assert [lasting(number, store=Lasts()).epoch for number in (1, 4)] == [1, 4]
+    assert [lasting(number, store=Lasts()).since for number in (1, 4)] == [1, 4]
+
+
+def test_of_an_earlier_version_s_ledger_no_epoch_is_known():
+    store = Lasts()
+    first = lasting(store=store)
+    first.claim([(0, "")])
+    first.flush()
+    head = store.get("head")
+    del head["epoch"], head["since"]
+    store.set("head", head)
+    again = Ledger(store, pauses=())
+    again.reopen("source")
+
+    assert (again.epoch, again.since) == (0, 0)
+    assert again.look_up(0).facts == ledger_module.LOST.facts, "nor for whom its answer was lost"
+
+
+def test_before_it_is_begun_nothing_is_known():
+    made = Ledger(Lasts(), pauses=())
+
+    assert (made.epoch, made.since, made.sent, made.unknown, made.claimed) == (0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_an_end_that_could_not_be_written_is_remembered(away):
+    store = Unreliable()
+    ledger = lasting(store=store)
+    store.mode = "refuses" if away else "well"
+    if away:
+        with pytest.raises(LedgerError):
+            ledger.finish("success")
+    else:
+        ledger.finish("success")
+        assert store.get("head")["finished"] == "success"
+
+    assert ledger.behind is away
+
+
+def test_a_later_try_has_not_finished():
+    store = Lasts()
+    lasting(store=store).finish("failed")
+    lasting(2, store=store).flush()
+
+    assert store.get("head")["finished"] is None
+
+
+NOTED = {
+    "sent, of whom nothing else is known": (0, 1, True, 1),
+    "sent, in the same epoch": (1, 1, True, 1),
+    "sent, in a later one": (1, 0, False, 2),
+    "failed": (2, 9, False, 2),
+    "unknown": (3, 9, False, 2),
+}
+
+
+@pytest.mark.parametrize(("position", "epoch", "news", "left"), NOTED.values(), ids=list(NOTED))
+def test_when_a_late_failure_is_news(position, epoch, news, left):
+    store = Lasts()
+    first = lasting(store=store)
+    first.claim((position, "") for position in range(4))
+    first.record(0, Note("sent"))
+    first.record(1, Note("unknown"))
+    first.record(1, Note("sent"))
+    first.record(2, Note("failed"))
+    first.flush()
+    again = Ledger(store, pauses=())
+    again.reopen("source")
+    if position == 1:
+        again._earlier[1] = Note("sent", {"epoch": 1})
+    why = Note("failed", {"code": 131047})
+
+    assert again.note_failure(position, epoch, why) is news
+    assert again.sent == left
+    assert (again.look_up(position) == why) is news
+    again.flush()
+    assert (
+        store.get("head")["sent"],
+        store.get("head")["notes"][-1] == [position, "failed", why.facts, False],
+    ) == (
+        left,
+        news,
+    )
+
+
+def test_more_cannot_have_failed_than_were_sent_to():
+    again = lasting(store=Lasts())
+
+    assert again.note_failure(0, 1, Note("failed"))
+    assert again.sent == 0
+
+
+@pytest.mark.parametrize(("size", "moved"), [(11_000, 0), (13_000, 1), (90_000, 3)])
+def test_notes_move_out_of_the_head_where_they_are_many(size, moved):
+    store = Lasts()
+    ledger = lasting(store=store)
+    for position in range(size // 1_000):
+        ledger.record(position, Note("failed", {"message": "x" * 950}))
+    ledger.flush()
+    head = store.get("head")
+
+    assert head["chunks"] == moved
+    assert bool(head["notes"]) is (moved == 0)
+    again = lasting(2, store=store)
+    assert all(again.look_up(position) for position in range(size // 1_000))
+    ledger.record(999, Note("failed"))
+    ledger.flush()
+    assert store.get("head")["chunks"] == moved, "what is few goes into the head again"
+
+
+@pytest.mark.parametrize("remember", [True, False])
+def test_who_was_sent_to_is_noted_only_where_that_is_wanted_or_something_else_was_noted(remember):
+    store = Lasts()
+    ledger = lasting(store=store, remember_sent=remember)
+    ledger.record(0, Note("sent", {"message_id": "a"}))
+    ledger.record(1, Note("skipped", {"reason": "stopped"}))
+    ledger.record(2, Note("unknown"))
+    ledger.flush()
+
+    expected = [[1, "skipped", {"reason": "stopped"}, False], [2, "unknown", {"epoch": 1}, False]]
+    own = [[0, "sent", {"epoch": 1, "message_id": "a"}, False]] if remember else []
+    assert store.get("head")["notes"] == own + expected
+
+
+@pytest.mark.parametrize(("age", "known"), [(25 * 86_400 - 1, "id"), (25 * 86_400, None)])
+def test_what_was_kept_is_used_for_so_long(age, known):
+    now = [1_000_000.0]
+    ledger = lasting(store=Lasts(), clock=lambda: now[0])
+    ledger.keep("upload", "id")
+    now[0] += age
+
+    assert (ledger.memo("upload"), ledger.memo("another")) == (known, None)
