@@ -18,6 +18,10 @@ SOURCE_REFUSED = f"error_{OPTED_OUT_OF_MARKETING}"
 """The source of an opt-out that this error reports."""
 
 
+OWN_BUTTONS = ("awa1.", "awr1.")
+"""What the payload behind a button of this package begins with: an alert's, or a question's."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """

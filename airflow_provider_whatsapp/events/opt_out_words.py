@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
-from airflow_provider_whatsapp.events.kinds import Preference
+from airflow_provider_whatsapp.events.kinds import OWN_BUTTONS, Preference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -127,13 +127,14 @@ class OptOutWords:
         Return what a message means; None: nothing of this kind.
 
         A button counts by its label and by what stands behind it. Words such as "Cancel" and "Start" count where they
-        are typed alone: pressed, they end an appointment or begin a survey.
+        are typed alone: pressed, they end an appointment or begin a survey. What is pressed below a question or an
+        alert of this package is its answer, whatever the label: "Stop" may stop a run.
 
         :param message: An :class:`~airflow_provider_whatsapp.events.kinds.Inbound`, or a row of ``whatsapp_messages``.
         """
-        if message.kind not in KINDS:
-            return None
         typed = message.kind == "text"
+        if message.kind not in KINDS or (not typed and (message.payload or "").startswith(OWN_BUTTONS)):
+            return None
         for text in (message.text,) if typed else (message.text, message.payload):
             word = bare(text) if text and len(text) <= LONGEST else ""
             if word and (typed or word not in _typed_only):

@@ -13,9 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, inspect, select, text
 
+from airflow_provider_whatsapp.answering.request_id import RequestId
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.events import opt_outs as module
 from airflow_provider_whatsapp.events import tables
+from airflow_provider_whatsapp.events.alerts import AlertId
 from airflow_provider_whatsapp.events.cursors import position, put_position
 from airflow_provider_whatsapp.events.opt_out_words import START_WORDS, STOP_WORDS, bare, opt_out_words
 from airflow_provider_whatsapp.events.opt_outs import CURSOR, look_through, opted_out
@@ -170,6 +172,9 @@ BUTTONS = {
     "survey": ("interactive", "Start", "START", None),
     "caption": ("image", "STOP", None, None),
     "another": ("button", "Yes", "yes", None),
+    "a choice of a task's": ("interactive", "Stop", RequestId.new().payload(2), None),
+    "an approval of a task's": ("button", "Stop", RequestId.new().payload(1), None),
+    "an alert's": ("button", "Stop", AlertId.new().payload("mute"), None),
     "flow": ("interactive", "Sent", "{}" * 400, None),
 }
 
@@ -319,6 +324,7 @@ OF_VERSION_1 = (
     "DROP TABLE whatsapp_opt_out_wishes",
     "DROP TABLE whatsapp_cursors",
     "DROP TABLE whatsapp_alerts",
+    "DROP TABLE whatsapp_requests",
     "DROP INDEX whatsapp_messages_first",
     "ALTER TABLE whatsapp_messages DROP COLUMN first_id",
     "UPDATE whatsapp_schema SET version = 1",
