@@ -48,7 +48,11 @@ class Account:
         node = call.url.rsplit("/", 1)[1]
         if call.method == "GET":
             self.fields.add(call.query.get("fields"))
-            found = [one for one in self.rows.values() if call.query.get("name") in (None, one["name"])]
+            found = [
+                one
+                for one in self.rows.values()
+                if all(call.query.get(name) in (None, one[name]) for name in ("name", "language"))
+            ]
             return {"data": found} if node == "message_templates" else self.rows[node]
         name = call.query.get("name") or (call.json or {}).get("name") or self.rows[node]["name"]
         kind = "delete" if call.method == "DELETE" else "create" if node == "message_templates" else "edit"
@@ -197,6 +201,7 @@ def test_a_limit_ends_the_changes_of_its_kind_alone(error, state, possible_at, k
     assert account.asked == [asked for asked in ALL if asked != f"{kind} {second}"]
     assert states(report) == dict.fromkeys((*NEW, *EDITED, *GONE), "done") | {first: state, second: state}
     assert {outcome.possible_at for outcome in report.of(state)} == {possible_at}
+    assert {outcome.detail for outcome in report.of(state)} == {str(error)}
     assert not report.failed
     assert not report.complete
 
@@ -208,6 +213,7 @@ def test_no_more_are_created_than_the_hour_allows():
     assert account.asked == [asked for asked in ALL if asked != "create new_b"]
     assert states(report)["new_b"] == "postponed"
     assert report.of("postponed")[0].possible_at == NOW + 3600
+    assert report.of("postponed")[0].detail == "Meta allows 1 new templates in an hour: run it again then"
 
 
 def test_what_every_change_would_meet_ends_them_all():
@@ -371,6 +377,7 @@ def test_a_category_that_meta_gives_instead_is_told(category, asked, drift):
 def test_a_template_that_another_apply_has_created_meanwhile(now, state, words):
     account = Account()
     client, plan = changes(account)
+    account.rows["76"] = row(76, "new_a", "REJECTED", body="Es ist spät.") | {"language": "de"}
     if now is not None:
         account.rows["77"] = row(77, "new_a", "PENDING", **now)
     account.before["new_a"] = InvalidRequestError("it exists", permanent=True, subcode=apply.EXISTS)
@@ -476,3 +483,21 @@ def test_what_the_client_has_looked_for_in_vain_stays_unknown_and_is_not_looked_
     (found,) = report.of("unknown")
     assert (found.change.name, found.template_id) == (name, number)
     assert "the answer was lost" in found.detail
+
+
+def test_a_creation_that_is_refused_for_another_reason_is_not_looked_for():
+    account = Account()
+    client, plan = changes(account)
+    account.rows["77"] = row(77, "new_a", "PENDING", body="It is very late.")
+    account.before["new_a"] = InvalidRequestError("no", permanent=True, subcode=1)
+    report = Applier(client, now=lambda: NOW).apply(plan)
+
+    (found,) = [outcome for outcome in report.outcomes if outcome.change.name == "new_a"]
+    assert (found.state, found.template_id) == ("failed", None)
+
+
+def test_without_a_change_there_is_nothing_to_do():
+    _, plan = changes(Account())
+
+    assert apply.ApplyReport((), plan).summary() == "nothing to do"
+    assert apply.ApplyReport((), plan).complete
