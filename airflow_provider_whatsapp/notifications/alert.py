@@ -248,7 +248,8 @@ class Alert:
             placed, config = self._words.place(recipients), self._hook.client.config
             offer = self._acknowledgement.offer(placed, config, self._words.send_hash)
             send = self._words.sender(decision, summary=summary, offer=offer)
-            turns = self._turns(told_by_it, summary=summary)
+            # What the message has left to its recipients must not be overwritten by what the summary leaves.
+            turns = self._turns(told_by_it, f"{self._token}.summary" if summary else self._token)
         except Exception:
             self._take_back(decision, told_by_it)
             raise
@@ -325,7 +326,7 @@ class Alert:
         left = problem is None
         try:
             recipients = self._recipients(escalated=decision.escalated) if left else []
-            turns = self._turns(own)
+            turns = self._turns(own, self._token)
             for to in recipients:
                 left = turns.leave(to) and left
         except Exception:
@@ -348,10 +349,9 @@ class Alert:
                 pause=pause,
             )
 
-    def _turns(self, held: Held, *, summary: bool = False) -> Turns:
+    def _turns(self, held: Held, token: str) -> Turns:
         sender = self._hook.client.config.phone_number_id or ""
-        # What the message has left to its recipients must not be overwritten by what the summary leaves.
-        caller = self._words.caller(held, f"{self._token}.summary" if summary else self._token)
+        caller = self._words.caller(held, token)
         return Turns(self._memory, sender, caller, self._patience, behind=self._behind)
 
     def _recipients(self, *, escalated: bool) -> list[str]:
