@@ -16,7 +16,7 @@ from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.delivery import seen
 from airflow_provider_whatsapp.delivery.fill import columns, fill
 from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
-from airflow_provider_whatsapp.delivery.recipients import Recipients
+from airflow_provider_whatsapp.delivery.recipients import Recipients, read_recipients
 from airflow_provider_whatsapp.delivery.seen import Seen
 from airflow_provider_whatsapp.delivery.suppression import read_suppressed
 
@@ -318,3 +318,105 @@ def test_a_number_of_thousands_of_digits_is_a_text(tmp_path, form):
     (found,) = Recipients(tmp_path / "people.json", columns=("id",))
 
     assert found.values["id"] == "7" * 5000
+
+
+@pytest.mark.parametrize(
+    ("shard", "shards", "good"), [(0, 1, True), (2, 3, True), (3, 3, False), (-1, 3, False)]
+)
+def test_shards_are_counted_from_nought(shard, shards, good):
+    if good:
+        Recipients([], shard=shard, shards=shards)
+    else:
+        with pytest.raises(PayloadError, match=f"{shard} of {shards}"):
+            Recipients([], shard=shard, shards=shards)
+
+
+@pytest.mark.parametrize(("length", "shown"), [(60, "x" * 60), (61, f"{'x' * 60}... (61 characters)")])
+def test_a_cell_that_is_no_number_is_shown_as_far_as_the_report_keeps_it(length, shown):
+    (row,) = Recipients(["x" * length])
+
+    assert (row.to, row.given) == (shown, shown)
+    assert row.error.message.startswith("to: recipients[0]: ")
+
+
+def test_what_a_survey_counts():
+    rows = ["+15550000001", "15550000002", "4915550000001", "15550000002", "x", "y", "+15550000003"]
+    found = Recipients(rows, suppressed={"15550000003"}, group=lambda to: to[-1]).survey()
+
+    assert (found.total, found.open, found.malformed) == (7, 3, 2)
+    assert found.groups == {"1": 2, "2": 1}
+    assert found.bare == {"US": 1, "DE": 1}
+    assert "recipients[4]" in found.first_error.message
+
+
+def test_a_list_of_malformed_rows_is_refused_with_the_first():
+    with pytest.raises(PayloadError, match=r"all 2 rows are malformed; the first: to: recipients\[0\]"):
+        Recipients(["x", "y"]).survey()
+    assert Recipients([]).survey().total == 0
+
+
+def test_rows_that_are_marked_are_marked_at_each_reading():
+    asked = []
+
+    def marks(rows):
+        asked.append(1)
+        yield from rows
+
+    recipients = Recipients(["15550000001"], marks=marks)
+    recipients.survey()
+    list(recipients)
+
+    assert len(asked) == 2
+
+
+def test_all_rows_with_their_shards():
+    recipients = Recipients(["15550000001", "x", "+5215512345678"], shards=4)
+    found = list(recipients.by_shard())
+
+    assert [who for _, _, who in found] == [
+        ("15550000001", "15550000001"),
+        None,
+        ("5215512345678", "525512345678"),
+    ]
+    assert [where for _, (where, _), _ in found] == [f"recipients[{n}]" for n in range(3)]
+    assert all(0 <= shard < 4 for shard, _, _ in found)
+    with_reader = [[row.to for row in Recipients(["15550000001", "x"], shard=n, shards=4)] for n in range(4)]
+    assert with_reader[found[0][0]][:1] == ["15550000001"]
+
+
+@pytest.mark.parametrize(
+    ("to", "found"),
+    [
+        ("15550000001, +15550000002;15550000001", ["15550000001", "15550000002"]),
+        (" 15550000001 ;; ", ["15550000001"]),
+        (' ["15550000001"]', ["15550000001"]),
+        (15550000001, ["15550000001"]),
+        (("15550000001", "US.13491208655302741918"), ["15550000001", "US.13491208655302741918"]),
+        (["+5215512345678", "+525512345678"], ["5215512345678"]),
+    ],
+    ids=["texts", "spaces", "JSON", "a number", "a tuple", "two spellings"],
+)
+def test_who_is_named_in_an_argument(to, found):
+    assert read_recipients(to) == found
+
+
+WRONG = {
+    "none": (None, "is None"),
+    "empty": ("", "is empty"),
+    "separators": (" ;, ", "is empty"),
+    "a mapping": ({"a": 1}, "to: "),
+    "bytes": (b"15550000001", "to: "),
+    "one": (["x"], "to: "),
+    "one of two": (["15550000001", "x"], r"1 of 2 recipients are malformed \(to\[1\]\); the first: "),
+    "five": (
+        ["x"] * 5 + ["15550000001"],
+        r"5 of 6 .*\(to\[0\], to\[1\], to\[2\], to\[3\], to\[4\]\); the first",
+    ),
+    "six": (["x"] * 6, r"6 of 6 .*to\[3\], to\[4\], \.\.\.\); the first"),
+}
+
+
+@pytest.mark.parametrize(("to", "words"), WRONG.values(), ids=list(WRONG))
+def test_an_argument_that_names_nobody_or_somebody_wrongly(to, words):
+    with pytest.raises(PayloadError, match=words):
+        read_recipients(to)
