@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 import pytest
 from hypothesis import assume, given
@@ -298,3 +299,117 @@ def test_is_user_id_takes_anything():
 )
 def test_a_number_has_one_form_to_compare_by(key, same):
     assert canonical(key) == same
+
+
+DROPPED = [0xFEFF, 0x2060, 0x061C, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+SEPARATING = [*map(ord, " \t\r-./"), 0xA0, 0x2007, 0x2009, 0x202F, 0x3000, *range(0x2010, 0x2016), 0x2212]
+
+
+@pytest.mark.parametrize("code", [*DROPPED, *SEPARATING], ids="{:04X}".format)
+def test_what_stands_between_the_digits_is_no_part_of_the_number(code):
+    assert normalise(f"+1555{chr(code)}0001111") == DIGITS
+
+
+@pytest.mark.parametrize(
+    "code",
+    [0x061B, 0x2016, 0x2030, 0x2061, 0x2065, 0x206A, 0xFF00, 0x2213, 0x3001, ord("_")],
+    ids="{:04X}".format,
+)
+def test_what_else_stands_there_makes_it_none(code):
+    with pytest.raises(PayloadError):
+        normalise(f"+1555{chr(code)}0001111")
+
+
+@pytest.mark.parametrize("plus", ["+", "\uff0b", "\ufe62"])
+def test_each_plus_is_one(plus):
+    assert normalise(f"{plus}1 (555) 000 1111") == DIGITS
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        15550001111,
+        15550001111.0,
+        Decimal(15550001111),
+        Decimal("15550001111.0"),
+        "15550001111.0",
+        "+15550001111.00",
+    ],
+    ids=repr,
+)
+def test_a_number_that_was_an_int_or_a_whole_float(given):
+    assert normalise(given) == DIGITS
+
+
+NO_NUMBERS = {
+    "a fraction": (15550001111.5, "is a decimal"),
+    "negative": (-15550001111, "is a decimal, a negative number"),
+    "nought": (0, "is a decimal, a negative number"),
+    "nan": (float("nan"), "or nan"),
+    "infinity": (float("inf"), "or nan"),
+    "a large float": (1e15, "is a decimal"),
+    "a large int": (10**15, "too long: 16 digits"),
+    "forty digits": (10**40 - 1, "too long: 40 digits"),
+    "forty-one digits": (10**40, "has more than 40 digits"),
+    "a float in a text with six digits": ("155500.0", "is a decimal or an amount"),
+}
+
+
+@pytest.mark.parametrize(("given", "words"), NO_NUMBERS.values(), ids=list(NO_NUMBERS))
+def test_a_number_that_is_no_phone_number(given, words):
+    with pytest.raises(PayloadError) as caught:
+        normalise(given)
+    assert words in str(caught.value)
+
+
+IMPOSSIBLE = {
+    "+": "is empty",
+    "+0": "starts with a zero",
+    "+155500": "is too short: 6 digits",
+    "+1555000": "no number of",
+    "+1555000111122223": "is too long: 16 digits",
+    "+999123456789": "begins with a country code that no country has",
+    "+155500011112": "no number of",
+    "1555000111122223": "is too long: 16 digits",
+    "155500": "is too short: 6 digits",
+}
+
+
+@pytest.mark.parametrize(("given", "words"), IMPOSSIBLE.items(), ids=list(IMPOSSIBLE))
+def test_why_a_number_is_impossible(given, words):
+    with pytest.raises(PayloadError) as caught:
+        normalise(given)
+    assert words in str(caught.value)
+
+
+def test_how_many_digits_its_country_allows_is_told():
+    with pytest.raises(PayloadError) as caught:
+        normalise("+155500011112")
+    assert caught.value.limit == "11 digits"
+    with pytest.raises(PayloadError) as caught:
+        normalise("+155500")
+    assert caught.value.limit == "7-15 digits"
+
+
+NATIONAL = {
+    "of the country that is set": ("(11) 98765-4321", "BR", "5511987654321"),
+    "with its code": ("5511987654321", "BR", "5511987654321"),
+    "with a plus, of another": ("+15550001111", "BR", DIGITS),
+    "with double zero, of another": ("0015550001111", "BR", DIGITS),
+}
+
+
+@pytest.mark.parametrize(("given", "country", "found"), NATIONAL.values(), ids=list(NATIONAL))
+def test_national_numbers_of_a_country_that_is_set(given, country, found):
+    assert normalise(given, default_country=country) == found
+
+
+@pytest.mark.parametrize(
+    ("country", "words"),
+    [(None, "there is no such number; "), ("BR", "there is no such number, nor is it a number of Brazil; ")],
+)
+def test_digits_that_go_nowhere_may_lack_their_country_code(country, words):
+    with pytest.raises(PayloadError) as caught:
+        normalise("1234567", default_country=country)
+    assert words in str(caught.value)
+    assert "default_country" in caught.value.advice
