@@ -20,5 +20,17 @@ def _open_database(conn_id: str) -> Any:
     return database_hook(conn_id)
 
 
+def _airflow_connections() -> Any:
+    from airflow_provider_whatsapp.airflow_cli import AirflowConnections
+
+    return AirflowConnections()
+
+
 if __name__ == "__main__":
-    sys.exit(main(open_url=_open_url, open_database=_open_database))
+    sys.exit(
+        main(
+            open_url=_open_url,
+            open_database=_open_database,
+            airflow_connections=_airflow_connections,
+        )
+    )

@@ -58,6 +58,43 @@ def get_cli_commands() -> list[Any]:
     return [GroupCommand(name="whatsapp", help="WhatsApp through Maton", subcommands=[*groups, *alone])]
 
 
+class AirflowConnections:
+    """The connections in Airflow's own database, as ``airflow connections`` reads and writes them."""
+
+    def has(self, conn_id: str) -> bool:
+        """
+        Return whether there is a connection of this name.
+
+        :param conn_id: The name.
+        """
+        from airflow.models.connection import Connection
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        with create_session() as session:
+            return session.scalar(select(Connection.id).where(Connection.conn_id == conn_id)) is not None
+
+    def save(self, conn_id: str, text: str) -> None:
+        """
+        Store a connection in place of the one of the same name; Airflow encrypts its password and its extras.
+
+        :param conn_id: The name.
+        :param text: The connection as JSON.
+        """
+        from airflow.models.connection import Connection
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        made = Connection.from_json(text, conn_id=conn_id)
+        with create_session() as session:
+            found = session.scalar(select(Connection).where(Connection.conn_id == conn_id))
+            if found is None:
+                session.add(made)
+                return
+            for name in ("conn_type", "description", "host", "login", "password", "schema", "port", "extra"):
+                setattr(found, name, getattr(made, name))
+
+
 def connect(given: argparse.Namespace) -> None:
     """
     Run ``airflow whatsapp connect``.
@@ -66,6 +103,7 @@ def connect(given: argparse.Namespace) -> None:
     """
     from airflow_provider_whatsapp.connect import connect_command
 
+    given.airflow_connections = AirflowConnections
     sys.exit(connect_command(given))
 
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp import __version__, doctor, webhook
+from airflow_provider_whatsapp import DOCUMENTATION_URL, __version__, doctor, webhook
 from airflow_provider_whatsapp.answering import command as answer
 from airflow_provider_whatsapp.events import command as receiver
 from airflow_provider_whatsapp.reports import command as report
@@ -36,6 +36,15 @@ _DESCRIPTION = """\
 Message templates as code. The connection is read from AIRFLOW_CONN_<ID> (JSON), else the key from MATON_API_KEY and
 the rest from options. Exit status: 0 no change or all applied, 2 changes (or some that have to wait), 1 an error, a
 wrong command line among them."""
+
+_EPILOG = f"""\
+first steps:
+  python -m airflow_provider_whatsapp.sandbox   stands in for WhatsApp on this machine: no account is needed
+  python -m airflow_provider_whatsapp connect   makes the connection to a real account
+  python -m airflow_provider_whatsapp doctor    says what of the connection works
+  python -m airflow_provider_whatsapp receiver  stores receipts and replies in a database of yours
+
+Documentation: {DOCUMENTATION_URL}"""
 
 Option = tuple[tuple[str, ...], dict[str, Any]]
 
@@ -73,11 +82,39 @@ TEMPLATE_COMMANDS = {
     "pull": ("write the account's templates to files", [*TEMPLATE_OPTIONS, *PULL_OPTIONS]),
 }
 
-CONNECT_HELP = "from a Maton API key to a connection for Airflow: asks, waits for the log-in, and prints it"
+CONNECT_HELP = (
+    "from a Maton API key to a connection for Airflow: asks, waits for the log-in, stores or prints it, and offers a "
+    "first message to your own phone; the key is asked for, or taken from MATON_API_KEY"
+)
 CONNECT_OPTIONS: list[Option] = [
     (
         ("--conn-id",),
         {"default": DEFAULT_CONN_ID, "help": f"name of the connection (default {DEFAULT_CONN_ID})"},
+    ),
+    (("--save",), {"action": "store_true", "help": "store it among Airflow's connections, and print no key"}),
+    (("--force",), {"action": "store_true", "help": "with --save: replace the connection of that name"}),
+    (
+        ("--env-file",),
+        {"metavar": "FILE", "help": "set AIRFLOW_CONN_<ID> in this file (.env, say), and print no key"},
+    ),
+    (("--waba-id",), {"metavar": "ID", "help": "WhatsApp Business Account (default: asked for)"}),
+    (
+        ("--phone-number-id",),
+        {
+            "metavar": "ID",
+            "help": "sender (default: the account's number, asked for where there are several)",
+        },
+    ),
+    (
+        ("--connection-id",),
+        {"metavar": "ID", "help": "Maton's connection (default: asked for where there are several)"},
+    ),
+    (
+        ("--to",),
+        {
+            "metavar": "NUMBER",
+            "help": "your own phone, for a first message; '' for none (default: asked for)",
+        },
     ),
     (("--host",), {"help": "base URL of the gateway, the sandbox's say (default: Maton's)"}),
     (
@@ -111,7 +148,12 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line; its subparsers are of the same class."""
-    made = _Parser(prog="python -m airflow_provider_whatsapp")
+    made = _Parser(
+        prog="python -m airflow_provider_whatsapp",
+        description="WhatsApp through Maton, from a shell.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     made.add_argument("--version", action="version", version=__version__)
     groups = made.add_subparsers(dest="group", required=True, metavar="COMMAND")
     templates = groups.add_parser("templates", help="message templates as code", description=_DESCRIPTION)
@@ -178,6 +220,7 @@ def main(
     *,
     open_url: Callable[[str], Any] = Path,
     open_database: Callable[[str], Any] | None = None,
+    airflow_connections: Callable[[], Any] | None = None,
 ) -> int:
     """
     Run a command and return the exit status.
@@ -185,9 +228,11 @@ def main(
     :param arguments: The command line; None: this process's.
     :param open_url: Returns the path of a file in an object store, by means of Airflow.
     :param open_database: Returns the hook of a database's connection, by means of Airflow.
+    :param airflow_connections: Returns Airflow's own store of connections.
     """
     given = parser().parse_args(arguments)
     given.open_url, given.open_database = open_url, open_database
+    given.airflow_connections = airflow_connections
     status: int = given.run(given)
     return status
 
@@ -271,7 +316,7 @@ def with_options(config: ClientConfig, given: argparse.Namespace) -> ClientConfi
 
 def _plan(given: argparse.Namespace, client: WhatsAppClient) -> int:
     from airflow_provider_whatsapp.message_templates.record import Record
-    from airflow_provider_whatsapp.message_templates.render import render_plan
+    from airflow_provider_whatsapp.message_templates.render import coloured, render_plan
     from airflow_provider_whatsapp.message_templates.sync import plan_templates, record_path
 
     record = Record.read(record_path(given.path))
@@ -279,21 +324,21 @@ def _plan(given: argparse.Namespace, client: WhatsAppClient) -> int:
     if given.json:
         _show_json(plan.to_dict())
     else:
-        _show(render_plan(plan))
+        _show(render_plan(plan), paint=coloured)
     return CHANGES if plan.has_changes else NO_CHANGE
 
 
 def _apply(given: argparse.Namespace, client: WhatsAppClient) -> int:
     from airflow_provider_whatsapp.message_templates.apply import Applier
     from airflow_provider_whatsapp.message_templates.record import Record
-    from airflow_provider_whatsapp.message_templates.render import render_plan, render_report
+    from airflow_provider_whatsapp.message_templates.render import coloured, render_plan, render_report
     from airflow_provider_whatsapp.message_templates.sync import plan_templates, record_path
 
     path = record_path(given.path)
     record = Record.read(path)
     plan = plan_templates(client, given.wanted, prune=given.prune, record=record)
     if not given.json:
-        _show(render_plan(plan))
+        _show(render_plan(plan), paint=coloured)
 
     def keep() -> None:
         try:
@@ -335,10 +380,14 @@ def _pull(given: argparse.Namespace, client: WhatsAppClient) -> int:
 
 
 # What is printed holds texts of the account, of files and of the gateway, and none of it commands the terminal.
-def _show(text: str) -> None:
+def _show(text: str, paint: Callable[[str], str] | None = None) -> None:
     from airflow_provider_whatsapp.client.masking import printable
 
-    sys.stdout.write(printable(text) + "\n")
+    text = printable(text)
+    # https://no-color.org: any value but an empty one.
+    if paint and sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
+        text = paint(text)
+    sys.stdout.write(text + "\n")
 
 
 def _show_json(value: Any) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import re
 import shlex
 import sys
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.config import ClientConfig
@@ -33,10 +36,12 @@ NUMBER_SHOWN = "id,display_phone_number,verified_name,quality_rating"
 
 def connect_command(given: argparse.Namespace) -> int:
     """
-    Ask, try, and print the connection.
+    Ask, try, and store or print the connection; then offer a message to the user's own phone.
 
-    :param given: ``conn_id``, ``host`` and ``timeout`` (seconds to wait for the log-in).
-    :return: The exit status: 0 when a connection was printed, 1 when not.
+    :param given: ``conn_id``, ``host``, ``timeout`` (seconds to wait for the log-in), ``waba_id``, ``phone_number_id``,
+        ``connection_id`` and ``to`` (None: asked for), ``env_file``, ``save`` and ``force``; ``airflow_connections``
+        returns Airflow's own store of connections.
+    :return: The exit status: 0 when a connection was stored or printed, 1 when not.
     """
     if sys.stdin is None or not sys.stdin.isatty():
         sys.stderr.write(
@@ -45,25 +50,72 @@ def connect_command(given: argparse.Namespace) -> int:
         )
         return 1
     try:
-        _say(_connection_lines(given.conn_id, _talk(given.host, given.timeout)))
+        _check_target(given)
+        config = _talk(given)
+        _say(_stored(given, config))
     except WhatsAppError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except (EOFError, KeyboardInterrupt):
-        sys.stderr.write("\nStopped: no connection is printed.\n")
+        sys.stderr.write("\nStopped: no connection is stored or printed.\n")
         return 1
+    try:
+        _offer_a_message(given, config)
+    except WhatsAppError as error:  # the number that --to gives
+        sys.stderr.write(f"{error}\n")
+    except (EOFError, KeyboardInterrupt):
+        sys.stderr.write("\nStopped: the connection is stored or printed above.\n")
     return 0
 
 
-def _talk(host: str | None, timeout: float) -> ClientConfig:
-    config, active = _key(host)
-    with WhatsAppClient(config) as client:
-        connection_id = _maton_connection(client, active, timeout)
+def _check_target(given: argparse.Namespace) -> None:
+    """Refuse, before anything is asked, what could not be stored at the end."""
+    if given.env_file and _variable(given.conn_id) is None:
+        raise ConfigurationError(
+            f"--env-file: {given.conn_id!r} makes no name of a variable",
+            advice="Choose a --conn-id of letters, digits and underscores, or use --save.",
+        )
+    if given.env_file and not Path(given.env_file).absolute().parent.is_dir():
+        raise ConfigurationError(f"--env-file {given.env_file}: its folder does not exist")
+    if given.save and not given.force and given.airflow_connections().has(given.conn_id):
+        raise ConfigurationError(
+            f"Airflow has a connection {given.conn_id!r} already",
+            advice="Add --force to replace it, or choose another --conn-id.",
+        )
+
+
+def _talk(given: argparse.Namespace) -> ClientConfig:
+    config, active = _key(given.host)
+    connection_id = given.connection_id
+    if not connection_id:
+        with WhatsAppClient(config) as client:
+            connection_id = _maton_connection(client, active, given.timeout)
     config = replace(config, connection_id=connection_id)
-    config, numbers = _account(config)
-    config = replace(config, phone_number_id=_choose_number(numbers))
+    config, numbers = _account(config, given.waba_id)
+    config = replace(config, phone_number_id=_choose_number(numbers, given.phone_number_id))
     _say_where_receipts_go(config)
     return config
+
+
+def _offer_a_message(given: argparse.Namespace, config: ClientConfig) -> None:
+    """Send hello_world to the user's own phone, if wanted, and say what of the connection works."""
+    from airflow_provider_whatsapp import doctor
+    from airflow_provider_whatsapp.client.phone import recipient_key
+
+    to = given.to
+    while to is None:
+        try:
+            to = input(
+                "Your own phone, for a first message (hello_world), with + (Enter: no message): "
+            ).strip()
+            recipient_key(to or "+15550001111")
+        except WhatsAppError as error:
+            _say(f"  {error.message}")
+            to = None
+    if to:
+        doctor.examine(config, to, doctor.WAIT, doctor.Screen())
+    else:
+        _say("`python -m airflow_provider_whatsapp doctor` says what of the connection works.")
 
 
 def _say_where_receipts_go(config: ClientConfig) -> None:
@@ -105,8 +157,9 @@ def _active(config: ClientConfig) -> list[dict[str, Any]]:
 def _maton_connection(client: WhatsAppClient, active: Sequence[dict[str, Any]], timeout: float) -> str:
     """Return the id of an active WhatsApp connection at Maton, made now if there is none."""
     if len(active) > 1:
-        _say(f"The key has {len(active)} active WhatsApp connections:")
-        return _id_of(_choose(active, _connection_line, "Connection"))
+        _say(f"The key has {len(active)} active WhatsApp connections, the oldest first:")
+        oldest = sorted(active, key=lambda row: str(row.get("creation_time", "")))
+        return _id_of(_choose(oldest, _connection_line, "Connection", default=True))
     if active:
         _say(f"WhatsApp connection at Maton: {_id_of(active[0])}, active.")
         return _id_of(active[0])
@@ -129,10 +182,12 @@ def _id_of(connection: dict[str, Any]) -> str:
     return found
 
 
-def _account(config: ClientConfig) -> tuple[ClientConfig, list[dict[str, Any]]]:
+def _account(config: ClientConfig, waba_id: str | None) -> tuple[ClientConfig, list[dict[str, Any]]]:
     """Ask for the account until it is one that the connection may see; return it with its numbers."""
     while True:
-        answer = input("WhatsApp Business Account ID (WhatsApp Manager shows it under Account): ").strip()
+        answer, waba_id = waba_id, None
+        if answer is None:
+            answer = input("WhatsApp Business Account ID (WhatsApp Manager shows it under Account): ").strip()
         try:
             config = replace(config, waba_id=answer)
             with WhatsAppClient(config) as client:
@@ -148,18 +203,28 @@ def _account(config: ClientConfig) -> tuple[ClientConfig, list[dict[str, Any]]]:
         _say("  This account has no phone number yet. Add one in WhatsApp Manager, or give another account.")
 
 
-def _choose_number(numbers: Sequence[dict[str, Any]]) -> str:
+def _choose_number(numbers: Sequence[dict[str, Any]], phone_number_id: str | None) -> str:
+    if any(str(number.get("id")) == phone_number_id for number in numbers):
+        return str(phone_number_id)
+    if phone_number_id:
+        _say(f"The account has no phone number with the ID {clean_line(phone_number_id, limit=40)}.")
     _say(f"Phone number{'s' if len(numbers) > 1 else ''} of the account:")
     return str(_choose(numbers, _number_line, "Sender")["id"])
 
 
 def _choose(
-    items: Sequence[dict[str, Any]], line: Callable[[dict[str, Any]], str], what: str
+    items: Sequence[dict[str, Any]],
+    line: Callable[[dict[str, Any]], str],
+    what: str,
+    *,
+    default: bool = False,
 ) -> dict[str, Any]:
     for place, item in enumerate(items, 1):
         _say(f"  {place}. {line(item)}")
     while len(items) > 1:
-        answer = input(f"{what} [1-{len(items)}]: ").strip()
+        answer = input(f"{what} [1-{len(items)}{', Enter: 1' if default else ''}]: ").strip()
+        if default and not answer:
+            return items[0]
         if answer.isdecimal() and 1 <= int(answer) <= len(items):
             return items[int(answer) - 1]
         _say(f"  Give a number from 1 to {len(items)}.")
@@ -186,7 +251,39 @@ def _line(said: object, limit: int = 100) -> str:
     return clean_line(said, limit=limit, masked=False)
 
 
-def _connection_lines(conn_id: str, config: ClientConfig) -> str:
+def _stored(given: argparse.Namespace, config: ClientConfig) -> str:
+    """Store the connection where the options say, and return what to say of it; else return it to be printed."""
+    text = _connection_json(config)
+    variable = _variable(given.conn_id)
+    done = []
+    if given.save:
+        given.airflow_connections().save(given.conn_id, text)
+        done.append(f"Airflow has the connection {given.conn_id} now.")
+    if given.env_file:
+        set_variable(Path(given.env_file), str(variable), text)
+        done.append(
+            f"{given.env_file} sets {variable} now; the file holds your key, and only you may read it."
+        )
+    if done:
+        return "\n".join(done)
+    if variable is None:
+        return f"\nThe connection {given.conn_id}, with your key in it, for a file or a secret:\n\n  {text}\n\n{_HINT}"
+    return (
+        "\nThe connection, with your key in it. For Airflow's environment (all components):\n\n"
+        f"  export {variable}={shlex.quote(text)}\n\n{_HINT}"
+    )
+
+
+_HINT = "connect --save stores it in Airflow instead, connect --env-file FILE in a file."
+
+
+def _variable(conn_id: str) -> str | None:
+    """Return the variable of a connection's ID; None where a shell takes no such name."""
+    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+    return variable if re.fullmatch(r"\w+", variable, re.ASCII) else None
+
+
+def _connection_json(config: ClientConfig) -> str:
     connection: dict[str, Any] = {"conn_type": CONN_TYPE, "password": config.api_key}
     if config.host:
         connection["host"] = config.host
@@ -195,17 +292,40 @@ def _connection_lines(conn_id: str, config: ClientConfig) -> str:
         "waba_id": config.waba_id,
         "connection_id": config.connection_id,
     }
-    text = shlex.quote(json.dumps(connection))
-    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
-    if re.fullmatch(r"\w+", variable, re.ASCII):
-        environment = "For Airflow's environment (all components):\n\n"
-        environment += f"  export {variable}={text}\n\nor for Airflow's database:"
-    else:
-        environment = f"For Airflow's database (a shell takes no variable named {variable}):"
-    return (
-        f"\nThe connection, with your key in it. {environment}\n\n"
-        f"  airflow connections add {shlex.quote(conn_id)} --conn-json {text}"
-    )
+    return json.dumps(connection)
+
+
+def set_variable(path: Path, name: str, value: str) -> None:
+    """
+    Set a variable in a file of lines ``NAME='value'``, as shells, Docker Compose, systemd and Astro read them.
+
+    The other lines stay. The file is replaced in one step, and is readable by its owner alone.
+
+    :param path: The file; made where there is none.
+    :param name: The variable.
+    :param value: JSON.
+    :raises ConfigurationError: The file cannot be read or written.
+    """
+    # In JSON an apostrophe may be written as its code, and then no reader of such files can misunderstand it.
+    line = f"{name}='{value.replace(chr(39), chr(92) + 'u0027')}'"
+    own = re.compile(rf"\s*(?:export\s+)?{re.escape(name)}\s*=")
+    try:
+        path = path.resolve()
+        before = path.read_text("utf-8").splitlines() if path.exists() else []
+        kept = [each for each in before if not own.match(each)]
+        handle, temporary = tempfile.mkstemp(
+            prefix=".connect-", dir=path.parent
+        )  # readable by its owner alone
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write("\n".join([*kept, line]) + "\n")
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ConfigurationError(f"--env-file {path}: {reason}") from error
 
 
 def _say(text: str) -> None:

@@ -104,11 +104,9 @@ def _examined(
 ) -> tuple[list[Finding], RecordingTransport | None]:
     """Make all checks and print each one's line."""
     from airflow_provider_whatsapp.client.errors import WhatsAppError
-    from airflow_provider_whatsapp.client.shapes import RecordingTransport
-    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
-    from airflow_provider_whatsapp.examination import Examination, Finding
+    from airflow_provider_whatsapp.examination import Finding
 
-    show = _Screen()
+    show = Screen()
     try:
         config = find_config(given)
         if given.to:
@@ -118,12 +116,31 @@ def _examined(
     except WhatsAppError as error:
         show(finding := Finding("settings", "FAIL", str(error)))
         return [finding], None
+    return examine(config, given.to, given.wait, show)
+
+
+def examine(
+    config: ClientConfig, to: str | None, wait: float, show: Screen
+) -> tuple[list[Finding], RecordingTransport]:
+    """
+    Make all checks of a connection, and print each one's line as soon as it is known.
+
+    :param config: The connection.
+    :param to: Number to send hello_world to; None: nothing is sent.
+    :param wait: Seconds to wait for that message's status.
+    :param show: Prints the lines.
+    :return: What the checks found, and what has recorded the shapes of the answers.
+    """
+    from airflow_provider_whatsapp.client.shapes import RecordingTransport
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+    from airflow_provider_whatsapp.examination import Examination
+
     # It reads what it may read again; once is enough, for its user is waiting.
     config = replace(config, max_retries=min(1, config.max_retries))
-    transport = RecordingTransport(config, until=time.monotonic() + LIMIT + given.wait)
+    transport = RecordingTransport(config, until=time.monotonic() + LIMIT + wait)
     findings = []
     with WhatsAppClient(config, transport=transport) as client, show.waiting() as started:
-        for finding in Examination(client, given.to, given.wait, started).run():
+        for finding in Examination(client, to, wait, started).run():
             show(finding)
             findings.append(finding)
     return findings, transport
@@ -138,7 +155,7 @@ def _shapes(findings: list[Finding], transport: RecordingTransport | None) -> di
     }
 
 
-class _Screen:
+class Screen:
     """Lines in colour, and a spinner while a check runs; plain where the output is no terminal."""
 
     def __init__(self) -> None:

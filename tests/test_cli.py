@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -9,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from airflow_provider_whatsapp import cli
+from airflow_provider_whatsapp.message_templates.render import coloured
 
 ROOT = Path(__file__).parents[1]
 GOOD = "name: late\ncategory: UTILITY\nlanguages:\n  en_US: {body: It is late.}\n"
@@ -176,3 +180,58 @@ print(status, sorted({name.split(".")[0] for name in sys.modules if name.startsw
         env=environment,
     ).stdout
     assert printed.splitlines()[-1] == "2 ['airflow_provider_whatsapp']"
+
+
+class Tty(io.StringIO):
+    """Output that says that it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+PLAN = "+ create  late (en_US)\n      - old\n      + new\n~ edit  report (en_US)\n2 create.\nx-ray: none"
+IN_COLOUR = (
+    "\x1b[32m+ create  late (en_US)\x1b[0m\n\x1b[31m      - old\x1b[0m\n\x1b[32m      + new\x1b[0m\n"
+    "\x1b[33m~ edit  report (en_US)\x1b[0m\n2 create.\nx-ray: none"
+)
+
+
+@pytest.mark.parametrize(
+    ("output", "environment", "expected"),
+    [
+        (Tty, {}, IN_COLOUR),
+        (Tty, {"NO_COLOR": ""}, IN_COLOUR),
+        (Tty, {"NO_COLOR": "1"}, PLAN),
+        (Tty, {"TERM": "dumb"}, PLAN),
+        (io.StringIO, {}, PLAN),
+    ],
+    ids=["terminal", "empty", "no-colour", "dumb", "pipe"],
+)
+def test_a_plan_has_colours_on_a_terminal_that_wants_them(output, environment, expected, monkeypatch):
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdout", output())
+
+    cli._show(PLAN, paint=coloured)
+
+    assert sys.stdout.getvalue() == f"{expected}\n"
+
+
+def test_what_a_plan_quotes_commands_no_terminal(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys, "stdout", Tty())
+
+    cli._show("+ create \x1b[2J", paint=coloured)
+
+    assert sys.stdout.getvalue() == "\x1b[32m+ create \x1b[0m\n"
+
+
+def test_help_names_where_to_begin():
+    said = cli.parser().format_help()
+
+    assert all(
+        f"airflow_provider_whatsapp{name} " in said
+        for name in (".sandbox", " connect", " doctor", " receiver")
+    )

@@ -80,7 +80,10 @@ class Terminal:
         os.write(self._master, f"{line}\n".encode())
 
     def end(self):
-        """Read to the end and return the exit status."""
+        """Want no message to a phone, read to the end, and return the exit status."""
+        with contextlib.suppress(AssertionError):
+            self.wait_for("(Enter: no message): ")
+            self.type("")
         with contextlib.suppress(AssertionError):
             self.wait_for("\0")
         return self.process.wait(timeout=PATIENCE)
@@ -151,11 +154,9 @@ def connection_of(text):
     return name, json.loads(value)
 
 
-def added_connection_of(text):
-    """Return the ID and the connection that the line for Airflow's own command adds."""
-    *command, conn_id, option, value = line_of(text, "airflow ")
-    assert (command, option) == (["airflow", "connections", "add"], "--conn-json")
-    return conn_id, json.loads(value)
+def shown_once(text, key):
+    """Whether the key stands in what is to be exported, and in no other line."""
+    return [line.strip()[:7] for line in text.splitlines() if key in line] == ["export "]
 
 
 def connection_to(sandbox, **extra):
@@ -198,12 +199,13 @@ def test_from_the_key_to_the_connection(terminal, sandbox):
         connection_id=maton["connection_id"],
     )
     assert connection_of(printed) == ("AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT", expected)
-    assert added_connection_of(printed) == ("maton_whatsapp_default", expected)
+    assert shown_once(talk.text, sandbox.connection["password"])
+    assert "airflow connections add" not in talk.text
     assert re.search(r"Receipts and replies:\s+No app is subscribed to this account", shown)
 
 
 @pytest.mark.parametrize(
-    ("place", "waba_id", "other", "sender"), [(1, "100", "200", 2), (2, "200", "100", 1)]
+    ("place", "waba_id", "other", "sender"), [("", "100", "200", 2), (2, "200", "100", 1)]
 )
 def test_of_two_connections_and_two_numbers_the_chosen_ones(
     terminal, two_accounts, place, waba_id, other, sender
@@ -213,14 +215,14 @@ def test_of_two_connections_and_two_numbers_the_chosen_ones(
     talk = terminal(*COMMAND, "--host", two_accounts.url, MATON_API_KEY=KEY)
     assert talk.wait_for("]: ") == (
         "Maton API key: taken from MATON_API_KEY.\n"
-        "The key has 2 active WhatsApp connections:\n"
+        "The key has 2 active WhatsApp connections, the oldest first:\n"
         f"  1. {there[0][0]}, made {there[0][1]}\n"
         f"  2. {there[1][0]}, made {there[1][1]}\n"
-        "Connection [1-2]: "
+        "Connection [1-2, Enter: 1]: "
     )
-    for wrong in ("3", "0", "both", ""):
+    for wrong in ("3", "0", "both"):
         talk.type(wrong)
-        assert talk.wait_for("]: ") == f"{wrong}\n  Give a number from 1 to 2.\nConnection [1-2]: "
+        assert talk.wait_for("]: ") == f"{wrong}\n  Give a number from 1 to 2.\nConnection [1-2, Enter: 1]: "
     talk.type(place)
     talk.wait_for("Account): ")
     talk.type(other)  # which only the connection that was not chosen may see
@@ -242,10 +244,9 @@ def test_of_two_connections_and_two_numbers_the_chosen_ones(
         two_accounts,
         phone_number_id=numbers[sender - 1][1],
         waba_id=waba_id,
-        connection_id=there[place - 1][0],
+        connection_id=there[(place or 1) - 1][0],
     )
     assert connection_of(talk.text) == ("AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT", expected)
-    assert added_connection_of(talk.text) == ("maton_whatsapp_default", expected)
 
 
 def test_what_it_prints_works(terminal, sandbox, monkeypatch):
@@ -353,9 +354,9 @@ def test_an_id_that_no_shell_takes_as_a_variable_s_name(terminal, sandbox):
 
     assert talk.end() == 0
     assert "export " not in talk.text
-    assert "a shell takes no variable named AIRFLOW_CONN_SALES-TEAM" in talk.text
-    conn_id, connection = added_connection_of(talk.text)
-    assert (conn_id, connection["password"]) == ("sales-team", key)
+    (line,) = [line for line in talk.text.splitlines() if key in line]
+    assert json.loads(line)["password"] == key
+    assert "The connection sales-team" in talk.text
 
 
 def test_an_end_of_input_is_an_end(terminal, sandbox):
@@ -366,6 +367,104 @@ def test_an_end_of_input_is_an_end(terminal, sandbox):
     assert talk.end() == 1
     assert "Stopped" in talk.text
     assert "Traceback" not in talk.text
+
+
+def test_what_is_given_is_not_asked_for_and_the_key_goes_into_a_file_of_one_s_own(
+    terminal, two_accounts, tmp_path
+):
+    first, second = (row["connection_id"] for row in maton_connections(two_accounts))
+    file = tmp_path / ".env"
+    file.write_text("# mine\nA=1\nexport AIRFLOW_CONN_SALES = old\nB='2'\n")
+    file.chmod(0o644)
+    given = ("--connection-id", second, "--waba-id", "200", "--phone-number-id", "202", "--to", "")
+    stored = ("--conn-id", "sales", "--env-file", str(file))
+    talk = terminal(*COMMAND, "--host", two_accounts.url, *given, *stored, MATON_API_KEY=KEY)
+
+    assert talk.end() == 0
+    assert "]: " not in talk.text
+    assert "Account): " not in talk.text
+    assert KEY not in talk.text
+    assert f"{file} sets AIRFLOW_CONN_SALES now" in talk.text
+    kept, line = file.read_text().rstrip("\n").rsplit("\n", 1)
+    assert kept == "# mine\nA=1\nB='2'"
+    assert file.stat().st_mode & 0o777 == 0o600
+    name, _, value = shlex.split(line)[0].partition("=")
+    assert (name, json.loads(value)) == (
+        "AIRFLOW_CONN_SALES",
+        connection_to(two_accounts, phone_number_id="202", waba_id="200", connection_id=second),
+    )
+    assert first not in line
+
+
+def test_a_first_message_goes_to_the_user_s_own_phone(terminal, sandbox):
+    talk = terminal(*COMMAND, "--host", sandbox.url, MATON_API_KEY=sandbox.connection["password"])
+    talk.wait_for("Account): ")
+    talk.type(sandbox.extra["waba_id"])
+    talk.wait_for("(Enter: no message): ")
+    talk.type("12")
+    talk.wait_for("(Enter: no message): ")
+    talk.type("+1 555 010 0199")
+
+    assert talk.end() == 0
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", talk.text)
+    assert re.search(r"OK +key ", plain)
+    assert re.search(r"OK +message +accepted as ", plain)
+    (message,) = sandbox.messages
+    assert message["payload"]["template"]["name"] == "hello_world"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--env-file", "x", "--conn-id", "sales-team"), "makes no name of a variable"),
+        (("--env-file", "/nowhere/at/all"), "its folder does not exist"),
+    ],
+    ids=["name", "folder"],
+)
+def test_what_could_not_be_stored_is_refused_before_a_question(terminal, options, words):
+    talk = terminal(*COMMAND, *options)
+
+    assert talk.end() == 1
+    assert words in talk.text
+    assert "API key" not in talk.text
+
+
+def test_a_file_that_cannot_be_written_is_an_error_in_a_sentence(tmp_path):
+    from airflow_provider_whatsapp.client.errors import ConfigurationError
+    from airflow_provider_whatsapp.connect import set_variable
+
+    file = tmp_path / ".env"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigurationError, match="it is not UTF-8"):
+        set_variable(file, "A", "{}")
+    assert file.read_bytes() == b"\xff\xfe"
+    with pytest.raises(ConfigurationError, match="Is a directory"):
+        set_variable(tmp_path, "A", "{}")
+    assert [path.name for path in tmp_path.iterdir()] == [".env"]
+
+
+@pytest.mark.airflow
+def test_airflow_keeps_the_connection_and_another_one_is_replaced_by_force_alone(terminal, sandbox):
+    from airflow.models.connection import Connection
+    from airflow.utils.db import initdb
+    from airflow.utils.session import create_session
+
+    initdb()
+    key = sandbox.connection["password"]
+    given = ("--waba-id", sandbox.extra["waba_id"], "--to", "", "--conn-id", "stored_by_connect", "--save")
+    command = (*COMMAND, "--host", sandbox.url, *given)
+    for place, (more, status) in enumerate([((), 0), ((), 1), (("--force",), 0)]):
+        talk = terminal(*command, *more, MATON_API_KEY=key)
+        assert talk.end() == status, talk.text
+        assert key not in talk.text
+        said = "Airflow has the connection stored_by_connect now." if not status else "Add --force"
+        assert said in talk.text, place
+
+    found = Connection.get_connection_from_secrets("stored_by_connect")
+    assert (found.conn_type, found.password, found.host) == ("maton_whatsapp", key, sandbox.url)
+    assert found.extra_dejson["waba_id"] == sandbox.extra["waba_id"]
+    with create_session() as session:
+        session.query(Connection).filter(Connection.conn_id == "stored_by_connect").delete()
 
 
 @pytest.mark.airflow
@@ -386,7 +485,6 @@ def test_airflow_s_own_command_asks_the_same(terminal, sandbox):
         connection_id=maton["connection_id"],
     )
     assert connection_of(talk.text) == ("AIRFLOW_CONN_ORDERS", expected)
-    assert added_connection_of(talk.text) == ("orders", expected)
 
 
 @pytest.mark.airflow

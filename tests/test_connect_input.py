@@ -95,4 +95,16 @@ def test_an_end_in_the_middle_says_what_there_is_not(terminal, sandbox):  # noqa
     os.write(talk._master, b"\x04")
 
     assert talk.end() == 1
-    assert "Stopped: no connection is printed.\n" in talk.text
+    assert "Stopped: no connection is stored or printed.\n" in talk.text
+
+
+def test_an_end_at_the_offer_keeps_the_connection(terminal, sandbox):  # noqa: F811
+    talk = terminal(*COMMAND, "--host", sandbox.url, MATON_API_KEY=sandbox.connection["password"])
+    talk.wait_for("Account): ")
+    talk.type(sandbox.extra["waba_id"])
+    talk.wait_for("(Enter: no message): ")
+    os.write(talk._master, b"\x04")
+
+    assert talk.end() == 0
+    assert "Stopped: the connection is stored or printed above.\n" in talk.text
+    assert connection_of(talk.text)[1]["extra"]["waba_id"] == sandbox.extra["waba_id"]

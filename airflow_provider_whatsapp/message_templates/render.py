@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _MARKS = {"create": "+", "edit": "~", "delete": "-", "blocked": "x", "drifted": "!"}
 
+_COLOURS = {"+": "32", "-": "31", "~": "33", "x": "31", "!": "33"}
+
 
 def render_plan(plan: Plan) -> str:
     """
@@ -29,6 +31,19 @@ def render_plan(plan: Plan) -> str:
         names = ", ".join(f"{one_line(name)} ({one_line(language)})" for name, language in plan.leftover)
         lines.append(f"Not in the files any more; --prune would delete: {names}.")
     lines += [f"! {one_line(warning)}" for warning in plan.warnings]
+    return "\n".join(lines)
+
+
+def coloured(text: str) -> str:
+    """
+    Return a plan for a terminal: what is created in green, what is edited in yellow, what is deleted or blocked in red.
+
+    :param text: The plan as text.
+    """
+    lines = []
+    for line in text.split("\n"):
+        mark, _, rest = line.lstrip().partition(" ")
+        lines.append(f"\x1b[{_COLOURS[mark]}m{line}\x1b[0m" if mark in _COLOURS and rest else line)
     return "\n".join(lines)
 
 
