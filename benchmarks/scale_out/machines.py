@@ -83,7 +83,7 @@ def machines(services: own.Services, count: int, ports: list[int], delay: float)
     :param delay: Seconds by which what the first one sends arrives later.
     :raises ScaleOutError: This computer or user cannot have any.
     """
-    _check()
+    check()
     made: list[Machine] = []
     try:
         for number in range(1, count + 1):
@@ -150,7 +150,12 @@ def _reaches(machine: Machine, port: int) -> bool:
     return subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0
 
 
-def _check() -> None:
+def check() -> None:
+    """
+    See whether this computer and user can have machines.
+
+    :raises ScaleOutError: They cannot; the text says why.
+    """
     missing = [name for name in ("ip", "unshare") if shutil.which(name) is None]
     if missing:
         raise own.ScaleOutError(
@@ -158,7 +163,7 @@ def _check() -> None:
         )
     if os.geteuid() != 0:
         raise own.ScaleOutError(
-            "Network namespaces want root: run it by sudo, or with --machines 0 on one machine"
+            "Network namespaces want root: run it by sudo; run.py measures one machine with --machines 0"
         )
 
 

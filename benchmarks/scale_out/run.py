@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 import services as own
 from findings import Facts, judge, lost, rate, twice
 from harness import ask, conditions, measure, say, table
-from machines import cable, machines
+from machines import cable, check, machines
 
 if TYPE_CHECKING:
     from machines import Machine
@@ -178,6 +178,8 @@ def main() -> int:
 def campaign(services: own.Services, programs: own.Programs, options: argparse.Namespace) -> tuple[bool, str]:
     """Start everything, measure, and return whether all is well, with the tables."""
     began = time.monotonic()
+    if options.machines:
+        check()
     database = own.start_postgresql(services, programs)
     broker = own.start_redis(services, programs)
     pacing = own.start_redis(services, programs, "pacing-redis")

@@ -21,7 +21,7 @@ from pathlib import Path
 import services as own
 from findings import Finding
 from harness import ask, conditions, measure, say, table
-from machines import machines
+from machines import check, machines
 
 CONCURRENCY = 8
 DAG = "storm"
@@ -51,6 +51,7 @@ def main() -> int:
 
 def campaign(services: own.Services, programs: own.Programs, options: argparse.Namespace) -> tuple[bool, str]:
     """Start everything, let the tasks fail, and return whether all is well, with the table."""
+    check()
     tasks = options.tasks
     database = own.start_postgresql(services, programs)
     broker = own.start_redis(services, programs)
