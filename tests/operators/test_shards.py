@@ -260,7 +260,7 @@ def test_a_dry_run_needs_its_part_no_more(sandbox, people, send, tmp_path):
 def test_a_part_is_kept_as_long_as_a_retry_may_need_it(
     sandbox, people, send, tmp_path, monkeypatch, broken, max_tries, kept
 ):
-    people()
+    people(3)
     if broken == "all are refused":
         sandbox.fail_next("status", status=429, times=50)
     else:
@@ -271,7 +271,7 @@ def test_a_part_is_kept_as_long_as_a_retry_may_need_it(
 
         monkeypatch.setattr("airflow_provider_whatsapp.delivery.engine.Delivery.run", run)
     with pytest.raises(Exception, match=rf"First error|{broken}") as caught:
-        send(0, max_failed=0, max_tries=max_tries)
+        send(0, max_failed=0, max_tries=max_tries, check_template=False, check_health=False)
     if broken == "all are refused":
         assert not isinstance(caught.value, AirflowFailException), "Airflow decides whether there is a retry"
     assert bool(list(folders(tmp_path)[0].glob("*-0.jsonl"))) is kept
