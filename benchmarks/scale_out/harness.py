@@ -89,7 +89,7 @@ def conditions(programs: own.Programs, sizes: str) -> str:
     shown = ", ".join(f"{name} {number}" for name, number in versions.items())
     return (
         f"Measured on {date.today().isoformat()} with {shown}, Python {platform.python_version()}, "  # noqa: DTZ011
-        f"{os.cpu_count()} cores; {sizes}."
+        f"{os.cpu_count()} cores with a load of {os.getloadavg()[1]:.0f}; {sizes}."
     )
 
 

@@ -133,8 +133,7 @@ def campaign(services: own.Services, programs: own.Programs, options: argparse.N
     text = "\n".join([HEAD, "| --- | --- | --- | --- | --- | --- | --- |", *rows])
     sizes = (
         f"{options.machines} machines with one process and two threads each, {options.rate} requests a second, "
-        f"{options.seconds:g} s, {options.latency * 1e3:.0f} ms per answer; "
-        f"load of the computer {os.getloadavg()[1]:.0f}"
+        f"{options.seconds:g} s, {options.latency * 1e3:.0f} ms per answer"
     )
     return good, f"{text}\n\n{conditions(programs, sizes)}"
 
