@@ -12,6 +12,7 @@ import airflow_provider_whatsapp.notifications
 
 pytestmark = pytest.mark.airflow
 
+STOCK = Path(airflow_provider_whatsapp.notifications.__file__).parent
 BODY = [{"type": "BODY", "text": "No variables here."}]
 
 
@@ -56,8 +57,7 @@ def stock(sandbox):
     """Create the stock template as the guide says, and let WhatsApp approve it."""
     from airflow_provider_whatsapp.cli import main
 
-    folder = Path(airflow_provider_whatsapp.notifications.__file__).parent
-    assert main(["templates", "apply", str(folder / "airflow_alert.yaml")]) == 0
+    assert main(["templates", "apply", str(STOCK / "airflow_alert.yaml")]) == 0
     sandbox.control("POST", "templates", name="airflow_alert", language="en_US", status="APPROVED")
 
 
@@ -278,6 +278,29 @@ def test_failure_alert(run_dag, sandbox, stock):
     }
     assert (values["dag"], values["task"]) == ("failure_alert", "load_orders")
     assert values["error"] == "works again"
+
+
+def test_a_press_below_an_alert_mutes_the_next_run_s(run_dag, sandbox, whatsapp_events):
+    """A task's process has the event store's connection and the names from Airflow, and the mute is in its Variable."""
+    from airflow.models.variable import Variable
+
+    from airflow_provider_whatsapp.notifications.mute import alert_states
+    from airflow_provider_whatsapp.plugin.alerts_view import Variables
+
+    sandbox.templates.load(STOCK / "airflow_alert_ack.yaml", base_url="https://airflow.example.com")
+    Variable.set("people", '{"Ann": "+15550001111"}')
+    assert run_dag("acknowledge")[0] == "failed"
+    (message,) = sandbox.messages
+    mute = message["payload"]["template"]["components"][2]["parameters"][0]["payload"]
+    whatsapp_events.deliver(60)
+    sandbox.reply("+15550001111", "Mute 1 h", pressed=mute)
+    whatsapp_events.deliver()
+
+    assert run_dag("acknowledge")[0] == "failed"
+
+    assert len(sandbox.messages) == 1
+    (state,) = alert_states(Variables())
+    assert (state.key, state.record.held, state.record.muted_by) == ("acknowledge.load", 1, "Ann")
 
 
 def test_nobody_is_asked_about_a_load_that_succeeds(run_dag, sandbox):

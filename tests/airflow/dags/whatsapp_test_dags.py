@@ -110,6 +110,17 @@ def notify_with_long_words():
 notify_with_long_words()
 
 
+@dag("acknowledge", **OPTIONS)
+def acknowledge():
+    @task(on_failure_callback=WhatsAppNotifier(to=TO, acknowledge=True, names="people", cooldown=0))
+    def load():
+        raise ValueError("no rows")
+
+    load()
+
+
+acknowledge()
+
 WATCHED = WhatsAppNotifier(to=TO, text="{{ ti.task_id }} failed")
 RECOVERED = WhatsAppNotifier(to=TO, text="{{ ti.task_id }} is well again", recovery=True)
 
