@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import time
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,9 +20,12 @@ from airflow_provider_whatsapp.answering.alert_presses import NEWS, RECEIPT_WAIT
 from airflow_provider_whatsapp.cli import main
 from airflow_provider_whatsapp.client.connection import config_from_environment
 from airflow_provider_whatsapp.client.errors import WhatsAppError
+from airflow_provider_whatsapp.events.alerts import Judged
 from airflow_provider_whatsapp.events.store import EventStore
 from airflow_provider_whatsapp.notifications import whatsapp
+from airflow_provider_whatsapp.notifications.acknowledge import Acknowledgement, Pressed
 from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+from tests.events import test_alerts as presses
 from tests.notifications.virtual_time import VirtualTime
 
 pytestmark = [pytest.mark.airflow, pytest.mark.once]
@@ -63,6 +67,16 @@ def clock(monkeypatch, tmp_path):
 
 
 @pytest.fixture
+def counts(monkeypatch):
+    """Count what is told to Airflow's metrics."""
+    from airflow_provider_whatsapp.notifications import alert
+
+    found = Counter()
+    monkeypatch.setattr(alert.Stats, "incr", lambda name, count=1: found.update({name: count}))
+    return found
+
+
+@pytest.fixture
 def account(sandbox):
     """Give the sandbox with the stock templates."""
     for name in ("airflow_alert", "airflow_alert_ack", "airflow_alert_in_hand"):
@@ -73,7 +87,9 @@ def account(sandbox):
 @pytest.fixture
 def answer(account, whatsapp_events):
     """Give what ``answer`` does about alerts, over the receiver's store."""
-    config = replace(config_from_environment("maton_whatsapp_default", os.environ), max_retries=0)
+    config = config_from_environment("maton_whatsapp_default", os.environ)
+    # It sends from the number that the alert came from.
+    config = replace(config, phone_number_id=None, max_retries=0)
     store = EventStore.open(whatsapp_events.database)
     made = AlertPresses(store, config)
     yield made
@@ -132,10 +148,10 @@ PLAIN = [("1", "airflow_alert"), ("2", "airflow_alert")]
 
 
 def test_on_it_ends_what_is_repeated_of_the_run_and_the_others_get_to_know_who_has_it(
-    clock, phone, answer, caplog
+    clock, phone, answer, caplog, counts
 ):
     caplog.set_level(logging.INFO)
-    names = {"Ann Lee": f"+{ANN}"}
+    names = {"Ann\n Lee": f"+{ANN}"}
     fail(names=names, escalate_to=CAROL, escalate_after=2)
     assert phone.new() == ALERT
     assert len(set(map(str, map(buttons_of, phone.sandbox.messages)))) == 1
@@ -149,14 +165,19 @@ def test_on_it_ends_what_is_repeated_of_the_run_and_the_others_get_to_know_who_h
     clock.passed += 400
     fail(names=names, escalate_to=CAROL, escalate_after=2)
     fail(names=names, cooldown=0, escalate_to=CAROL, escalate_after=1)
+    fail(names=names, cooldown=0)
     assert phone.new() == []
+    assert counts == {"whatsapp.alerts.sent": 2, "whatsapp.alerts.held": 3}
     assert "suppressed, for Ann Lee has this run in hand" in caplog.text
     assert "pressed 'On it' for orders.load, run r1: the run is in hand" in caplog.text
 
     fail("r2", names=names, escalate_to=CAROL, escalate_after=2)
     assert phone.new() == [*ALERT, ("3", "airflow_alert_ack")]
-    assert "2 runs in a row have failed; 2 more failures: load, load" in " ".join(phone.values())
+    assert "2 runs in a row have failed; 3 more failures: load, load, load" in " ".join(phone.values())
     fail("r1", task="clean", names=names)
+    assert phone.new() == ALERT
+    clock.passed += 26 * 3600
+    fail("r1", names=names)
     assert phone.new() == ALERT
     assert not re.search(r"1555000000\d", caplog.text)
 
@@ -377,6 +398,47 @@ class TestWithoutButtons:
 
         assert "people are known by masked numbers" in caplog.text
         assert phone.values()[0] == "+15•••0001"
+
+
+def test_what_is_written_before_an_alert_leaves(whatsapp_events):
+    notifier = WhatsAppNotifier(to=ANN, acknowledge=True, language="pt_BR", names={"Bob": f"+{BOB}"})
+    ti = {"dag_id": "orders", "task_id": "load", "run_id": "r1", "map_index": 3, "state": "failed"}
+    context = {"ti": SimpleNamespace(**ti), "run_id": "r1"}
+    config = SimpleNamespace(phone_number_id="77", default_country=None)
+    one = Acknowledgement(notifier, context, "finance", ask=lambda find: find(), seconds=lambda: 60)
+
+    secret = one.offer([ANN, BOB], config, "h" * 22)
+
+    (row,) = whatsapp_events._rows("alerts", "sent_at")
+    assert (row.pop("alert_hash"), row.pop("sent_at") <= datetime.now(UTC)) == (secret.hash, True)
+    assert row == {
+        "send_hash": "h" * 22,
+        "key_hash": row["key_hash"],
+        "alert_key": "finance",
+        "dag_id": "orders",
+        "run_id": "r1",
+        "task": "load[3]",
+        "names": '["", "Bob"]',
+        "language": "pt_BR",
+        "phone_number_id": "77",
+        "noted": "[]",
+    }
+
+
+def test_of_several_mutes_the_longest_counts_while_it_lasts():
+    def press(minutes, button="mute", run="r1", refusal=""):
+        alert = replace(presses.ALERT, run_id=run)
+        return Judged(presses.press(button=button, minutes=minutes), alert, button, None, refusal)
+
+    short, long, refused = press(1), press(9), press(99, refusal="late")
+    taken, other = press(2, "on-it"), press(1, "on-it", run="r2")
+    now = presses.SENT.timestamp()
+
+    def found(seconds):
+        return Pressed.of([other, short, long, refused, taken], presses.ALERT.run, now + seconds)
+
+    assert found(0) == found(69 * 60 - 1) == Pressed(taken, long)
+    assert found(69 * 60) == Pressed(taken, None)
 
 
 class TestTheCommand:
