@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
+import time
 
 import pytest
 
-from tests.plugin.reports import AT, EVIL, PATH, RUN
+from airflow_provider_whatsapp.notifications import throttle
+from airflow_provider_whatsapp.notifications.memory import Memory
+from airflow_provider_whatsapp.notifications.records import Sending
+from tests.plugin.reports import AT, EVIL, NOW_FAILURE, PATH, RUN
 
 
 @pytest.fixture(scope="session")
@@ -107,3 +112,45 @@ def dags(airflow_users):
     with create_session() as session:
         session.execute(delete(DagModel).where(DagModel.dag_id.in_(names)))
         session.execute(delete(DagBundleModel).where(DagBundleModel.name == "browse-test"))
+
+
+@pytest.fixture
+def store(monkeypatch, tmp_path):
+    """Give an event store that Airflow's configuration names."""
+    from airflow_provider_whatsapp.events.store import EventStore
+
+    url = f"{tmp_path}/events.db"
+    monkeypatch.setenv("AIRFLOW_CONN_EVENTS", json.dumps({"conn_type": "sqlite", "host": url}))
+    monkeypatch.setenv("AIRFLOW__WHATSAPP__EVENTS_CONN_ID", "events")
+    made = EventStore.open(f"sqlite:///{url}")
+    made.create_or_upgrade()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def alerts(dags, monkeypatch, tmp_path):
+    """Keep alerts' records in Airflow's Variables, and the machine's files elsewhere."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    from airflow_provider_whatsapp.notifications import mute
+    from airflow_provider_whatsapp.plugin.alerts_view import Variables
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(mute, "SETTLING", 0.0)
+    kept = Variables()
+
+    def fail(key, dag="sales", name="load", now=None):
+        Memory(kept).decide(
+            key,
+            lambda record: throttle.on_failure(
+                record, name=name, now=now or time.time(), dag=dag, sending=Sending(), **NOW_FAILURE
+            ),
+        )
+        return kept
+
+    yield fail
+    with create_session() as session:
+        session.execute(delete(Variable).where(Variable.key.like("whatsapp_alert_%")))

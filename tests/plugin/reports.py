@@ -18,6 +18,7 @@ ERROR = {
     "code": 131026,
 }
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+NOW_FAILURE = {"cooldown": 300.0, "run": "r1", "token": "me"}
 
 
 def outcome(status="sent", to="15550001111", **more):

@@ -22,7 +22,7 @@ from airflow_provider_whatsapp.notifications.records import Sending
 from tests.events import test_alerts as pressing
 from tests.events.bodies import body
 from tests.events.test_daily import fill, receipt, send
-from tests.plugin.reports import EVIL
+from tests.plugin.reports import EVIL, NOW_FAILURE
 from tests.plugin.test_browse_data import status_update
 
 SAME = {"sec_fetch_site": "same-origin", "origin": "http://airflow.example"}
@@ -37,20 +37,6 @@ def asked_now(monkeypatch):
 
     for name in ("SOURCES", "STORE"):
         monkeypatch.setattr(browse, name, Sources(threads=2))
-
-
-@pytest.fixture
-def store(monkeypatch, tmp_path):
-    """Give an event store that Airflow's configuration names."""
-    from airflow_provider_whatsapp.events.store import EventStore
-
-    url = f"{tmp_path}/events.db"
-    monkeypatch.setenv("AIRFLOW_CONN_EVENTS", json.dumps({"conn_type": "sqlite", "host": url}))
-    monkeypatch.setenv("AIRFLOW__WHATSAPP__EVENTS_CONN_ID", "events")
-    made = EventStore.open(f"sqlite:///{url}")
-    made.create_or_upgrade()
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -301,37 +287,6 @@ def test_a_gateway_that_never_answers_holds_up_nothing_but_its_own_sheets(
     for sheet, answer in zip(sheets, slow, strict=True):
         assert answer.status_code == 200
         assert ("note bad" if sheet == "templates" else "chip failed") in answer.text
-
-
-NOW_FAILURE = {"cooldown": 300.0, "run": "r1", "token": "me"}
-
-
-@pytest.fixture
-def alerts(dags, monkeypatch, tmp_path):
-    """Keep alerts' records in Airflow's Variables, and the machine's files elsewhere."""
-    from airflow.models.variable import Variable
-    from airflow.utils.session import create_session
-    from sqlalchemy import delete
-
-    from airflow_provider_whatsapp.notifications import mute
-    from airflow_provider_whatsapp.plugin.alerts_view import Variables
-
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(mute, "SETTLING", 0.0)
-    kept = Variables()
-
-    def fail(key, dag="sales", name="load", now=None):
-        Memory(kept).decide(
-            key,
-            lambda record: throttle.on_failure(
-                record, name=name, now=now or time.time(), dag=dag, sending=Sending(), **NOW_FAILURE
-            ),
-        )
-        return kept
-
-    yield fail
-    with create_session() as session:
-        session.execute(delete(Variable).where(Variable.key.like("whatsapp_alert_%")))
 
 
 class TestAlerts:

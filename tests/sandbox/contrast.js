@@ -16,10 +16,10 @@
   const poor = [];
   for (const element of document.querySelectorAll("body *")) {
     const own = [...element.childNodes].some((each) => each.nodeType === 3 && each.textContent.trim());
-    if (!own || !element.getClientRects().length || element.closest("[disabled], .skip, option, svg, script, style")) continue;
+    if (!own || !element.getClientRects().length || element.closest("[disabled], .skip, option, script, style, svg title")) continue;
     let opacity = 1;
     for (let each = element; each; each = each.parentElement) opacity *= Number(getComputedStyle(each).opacity);
-    const under = ground(element), ink = number(getComputedStyle(element).color);
+    const under = ground(element), ink = number(getComputedStyle(element)[element.closest("svg") ? "fill" : "color"]);
     const seen = over([...ink.slice(0, 3), (ink[3] ?? 1) * opacity], under);
     const [high, low] = [light(seen), light(under)].sort((a, b) => b - a);
     const ratio = (high + .05) / (low + .05);
