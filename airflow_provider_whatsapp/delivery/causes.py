@@ -56,14 +56,13 @@ class Runs:
     def __init__(self, limit: int, *, varied: bool) -> None:
         self._limit = limit
         self._varied = varied
-        self._cause: tuple[str, int | None] | None = None
-        self._length = 0
+        self._run: list[tuple[str, int | None]] = []
         self._accepted = False
 
     def accepted(self) -> None:
         """Take note of a message that WhatsApp accepted."""
         self._accepted = True
-        self._length = 0
+        self._run.clear()
 
     def ends_with(self, error: WhatsAppError) -> bool:
         """
@@ -73,11 +72,12 @@ class Runs:
         """
         found = scope(error, varied=self._varied)
         if found != "perhaps":
-            self._length = 0
+            self._run.clear()
             return found == "all"
         cause = (type(error).__name__, error.code)
-        self._length = self._length + 1 if cause == self._cause else 1
-        self._cause = cause
+        if cause not in self._run:
+            self._run.clear()
+        self._run.append(cause)
         # Where nothing has worked yet, what was certainly refused will be refused again.
         first = not self._accepted and not isinstance(error, OutcomeUnknownError)
-        return first or self._length >= self._limit
+        return first or len(self._run) >= self._limit
