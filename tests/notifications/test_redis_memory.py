@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import redis
@@ -512,6 +513,20 @@ class TestStorm:
         one, other = machines
         sent = one.run((0, one.begin(failure(), gap=0)), (9, other.begin(success(), gap=0, recovery=True)))
         assert [second for second, _, _ in sent] == [0, 9]
+
+    def test_that_an_alert_of_another_machine_is_sending_is_true(self, machines):
+        """Variables may have lost that it has ended, so a summary goes in any case there."""
+        one, other = machines
+        shared = redis_memory.redis_memory(one.hook.client.config)
+
+        def begins():
+            until = one.clock.time() + 60
+            rule = partial(replace, sender="another", sends_until=until)
+            Memory(shared).change("orders.load", Record, lambda record: (rule(record), 0))
+            yield from ()
+
+        mapped = [(second, other.begin(failure(index=second), gap=0)) for second in (0, 3)]
+        assert [second for second, _, _ in one.run(*mapped, (9, begins))] == [0]
 
     def outage(self, machines, tmp_path, *, empties):
         """Kill Redis five seconds after a storm has begun, and start it again in the twentieth."""
