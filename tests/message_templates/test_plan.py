@@ -257,3 +257,110 @@ def test_two_records_of_one_file_both_stay(tmp_path):
 
     assert Record.read(path) == Record({"1": [NOW, NOW + 5], "2": [NOW + 5]}, {"late": NOW})
     assert [file.name for file in tmp_path.iterdir()] == ["r.json"]
+
+
+def test_a_change_as_json_has_all_that_is_known_and_nothing_empty():
+    from airflow_provider_whatsapp.message_templates.plan import Change
+
+    assert Change(action="create", name="late", language="en").to_dict() == {
+        "action": "create",
+        "name": "late",
+        "language": "en",
+    }
+    whole = Change(
+        action="blocked",
+        name="late",
+        language="en",
+        definition=next(iter(wanted().definitions.values())),
+        wanted="edit",
+        reason="too early",
+        possible_at=0.0,
+        status="APPROVED",
+        drift=("a",),
+        fields=("components",),
+        diff=("+x",),
+    ).to_dict()
+    assert whole.pop("where")
+    assert whole == {
+        "action": "blocked",
+        "name": "late",
+        "language": "en",
+        "wanted": "edit",
+        "reason": "too early",
+        "possible_at": "1970-01-01T00:00:00+00:00",
+        "status": "APPROVED",
+        "drift": ["a"],
+        "fields": ["components"],
+        "diff": ["+x"],
+    }
+
+
+def covered(*languages):
+    return TemplateSet(wanted(*languages).definitions, prefixes=frozenset({"old_"}))
+
+
+@pytest.mark.parametrize("prune", [True, False])
+def test_what_is_covered_is_deleted_or_named_and_what_is_not_is_counted(prune):
+    listed = [
+        row(),
+        row("old_a"),
+        row("old_b", status="PENDING_DELETION"),
+        row("other"),
+        row("another", "de"),
+    ]
+    plan = make_plan(covered(), listed, now=NOW, prune=prune)
+
+    assert plan.others == 2
+    assert plan.leftover == (() if prune else (("old_a", "en"),))
+    deleted = plan.of("delete")
+    assert [(change.key, change.template_id, change.status) for change in deleted] == (
+        [(("old_a", "en"), "old_a-en", "APPROVED")] if prune else []
+    )
+    assert plan.has_changes is prune
+    assert plan.counts() == {
+        "create": 0,
+        "edit": 0,
+        "delete": int(prune),
+        "blocked": 0,
+        "drifted": 0,
+        "unchanged": 1,
+    }
+    if prune:
+        assert deleted[0].diff
+
+
+def test_a_deletion_that_is_blocked_says_what_was_wanted():
+    (_, change) = make_plan(covered(), [row(), row("old_a", status="disabled")], now=NOW, prune=True).changes
+
+    assert (change.action, change.wanted, change.key, change.status) == (
+        "blocked",
+        "delete",
+        ("old_a", "en"),
+        "DISABLED",
+    )
+    assert "cannot be deleted" in change.reason
+
+
+def test_where_a_category_is_another_one_is_named_for_each_template():
+    plan = make_plan(
+        wanted("en", "de"),
+        [
+            row(category="MARKETING", previous_category="UTILITY"),
+            row(language="de", quality_score={"score": "RED"}),
+        ],
+        now=NOW,
+    )
+
+    (line,) = plan.category_drift()
+    assert line.startswith("late (en): ")
+    assert "MARKETING" in line
+    assert [change.action for change in plan.changes] == ["drifted", "drifted"]
+
+
+def test_a_template_that_is_made_again_knows_the_one_that_was_there():
+    change = only(wanted(), [row(status="DELETED", id=None)])
+    assert change.template_id is None
+    assert change.status == "DELETED"
+    other = only(wanted(), [])
+    assert (other.action, other.template_id, other.status) == ("create", None, None)
+    assert other.diff
