@@ -583,3 +583,29 @@ def test_whose_values_are_kept(tmp_path, keep_sent):
 
     kept = [place for place, line in read(tmp_path / "results.jsonl").items() if "row" in line]
     assert kept == ([0] if keep_sent else []) + [2, 3, 4]
+
+
+def test_a_store_that_has_failed_is_tried_again_at_the_end_and_not_with_each_outcome(tmp_path, monkeypatch):
+    results = Results(tmp_path / "results.jsonl", key="run", number=1)
+    results.begin(anew=True)
+    tried = []
+    monkeypatch.setattr(results, "_write", lambda content: tried.append(1) or 1 / 0)
+    for place in range(3):
+        results.take(row(place), sent(place, f"id-{place}"))
+    assert len(tried) == 1
+    assert not results.flush()
+    assert len(tried) == 2
+    assert "ZeroDivisionError" in results.failure.message
+
+
+@pytest.mark.parametrize("path", ["object store"], indirect=True)
+def test_a_part_of_an_object_store_holds_so_many_outcomes(path, monkeypatch):
+    monkeypatch.setattr(module, "PART", 2)
+    results = Results(path, key="run", number=1)
+    results.begin(anew=True)
+    for place in range(5):
+        results.take(row(place), sent(place, f"id-{place}"))
+    parts = module.parts_in(results._folder)
+
+    assert [len(part.read_bytes().splitlines()) for part in parts] == [2, 2, 1], "the first is the header's"
+    assert results.finish() == 5
