@@ -120,7 +120,7 @@ def error_classes() -> dict[str, type[errors.WhatsAppError]]:
 
 
 def connection_table() -> str:
-    """Return the connection's fields as Airflow is told of them."""
+    """Return the connection's fields as Airflow gets them."""
     own = [(f"`{name}`", label) for name, label in info.RELABELING.items()]
     rows = [[name, label, info.PLACEHOLDERS[name.strip("`")]] for name, label in own]
     for name, field in info.CONNECTION_FIELDS.items():

@@ -39,8 +39,8 @@ function ask(index, query) {
 
 function show(root, index, place, query) {
   const results = query.trim() ? ask(index, query) : [];
-  const told = document.createElement("p");
-  told.textContent = !query.trim() ? "Type a question, a name or an error code."
+  const summary = document.createElement("p");
+  summary.textContent = !query.trim() ? "Type a question, a name or an error code."
     : results.length ? `${results.length} results for “${query}”` : `Nothing matches “${query}”.`;
   const list = document.createElement("ol");
   list.className = "site-search-results";
@@ -61,7 +61,7 @@ function show(root, index, place, query) {
     item.append(said);
     list.append(item);
   }
-  place.replaceChildren(told, list);
+  place.replaceChildren(summary, list);
 }
 
 document.addEventListener("DOMContentLoaded", () => {

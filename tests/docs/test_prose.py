@@ -1,0 +1,73 @@
+"""The words that the documentation does not use any more, each with the one that stands in its place."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.docs.pages import PAGES, ROOT
+
+RETIRED = {
+    r"by (itself|themselves)": "automatically, without a setting; or name who does it",
+    r"anew": "again",
+    r"(is|are|be|been|was|were|being) (kept|held) back|keeps? back": "suppressed",
+    r"told": "notified, reported, said; an alert goes to somebody",
+    r"in earnest": "in production, with a real account",
+    r"whoever": "people who, anyone who, the person who",
+    r"patience": "time budget",
+    r"mend(s|ed|ing)?": "fix, correct, put right",
+    r"until the log-in": "until you log in again",
+    r"is no window": "is not a window",
+    r"parted by": "separated by",
+}
+WORD = re.compile(rf"\b({'|'.join(f'(?:{word})' for word in RETIRED)})\b", re.IGNORECASE)
+
+
+def prose(text):
+    """Return a page without code, comments and addresses, its lines where they were."""
+
+    def blank(found):
+        return re.sub(r"[^\n]", " ", found[0])
+
+    for unread in (
+        r"(?ms)^ *(`{3,}|~{3,}).*?^ *\1 *$",
+        r"(?s)<!--.*?-->",
+        r"`[^`]+`",
+        r"(?<=\])\([^)\s]*\)",
+    ):
+        text = re.sub(unread, blank, text)
+    return text
+
+
+def retired(text):
+    """Return each retired word with its line, in a paragraph that may break it."""
+    text = prose(text)
+    joined = re.sub(r"\n(?=\S)", " ", text)
+    return [(text.count("\n", 0, found.start()) + 1, found[0]) for found in WORD.finditer(joined)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_page_uses_a_retired_word(page):
+    found = retired(page.read_text("utf-8"))
+
+    words = {
+        word: next(RETIRED[each] for each in RETIRED if re.fullmatch(each, word, re.IGNORECASE))
+        for _, word in found
+    }
+    assert found == [], f"say instead: {words}"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Alerts are kept back.", [(1, "are kept back")]),
+        ("One line.\nIt is sent anew, by\nitself.", [(2, "anew"), (2, "by itself")]),
+        ("`told` and\n```text\ntold 1 of 1\n```\n<!-- whoever -->\n[x](#who-is-told)", []),
+        ("**Whoever** mends it", [(1, "Whoever"), (1, "mends")]),
+        ("The recommended, foretold way; back is kept.", []),
+    ],
+    ids=["phrase", "lines", "code", "emphasis", "parts"],
+)
+def test_the_check_reads_prose_alone(text, found):
+    assert retired(text) == found
