@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_whatsapp.notifications import wording
 from airflow_provider_whatsapp.notifications.memory import Decision, Record
 from airflow_provider_whatsapp.notifications.turns import Turn
 from airflow_provider_whatsapp.notifications.wording import (
@@ -150,3 +151,20 @@ def test_buttons_are_made_to_fit(buttons, fit):
 )
 def test_what_was_given_and_is_nothing_is_a_dash(given, rendered, found):
     assert without_gaps(given, rendered) == found
+
+
+@pytest.mark.parametrize(
+    ("count", "names", "text"),
+    [
+        (0, 0, ""),
+        (3, 0, ""),
+        (1, 1, "a"),
+        (3, 1, "a, ..."),
+        (5, 5, "a, a, a, a, a"),
+        (6, 5, "a, a, a, a, a, ..."),
+        (6, 6, "a (6 times)"),
+        (7, 6, "a (6 times), ..."),
+    ],
+)
+def test_few_names_are_listed_one_by_one_and_many_briefly(count, names, text):
+    assert wording._listed(count, ["a"] * names) == text
