@@ -587,3 +587,12 @@ def test_of_two_shards_that_end_at_once_one_deletes_the_rest(index, monkeypatch)
     monkeypatch.setattr(index, "_names", listed_before_the_other_ends)
     index.clean(1)
     assert not index.folder.exists()
+
+
+def test_a_survey_that_was_silent_for_just_a_minute_is_not_taken_over(index):
+    world = World(*[lambda: None] * int(STALE / POLL), lambda: index.write(HEAD, json.dumps(GOOD).encode()))
+    claim(index, "another")
+
+    assert SharedSurvey(index, sleep=world.sleep, clock=world.clock).head().digest == "ab12"
+    assert world.slept == [POLL] * (int(STALE / POLL) + 1)
+    assert index.source.opened == 0

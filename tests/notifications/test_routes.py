@@ -156,3 +156,83 @@ def test_the_routes_of_a_float_column():
         "15550100123",
         "15550100124",
     ]
+
+
+ANN, BOB = "15550001111", "15550002222"
+NAMED = {
+    "one": ([f"+{ANN}"], [ANN]),
+    "a number": ([int(ANN)], [ANN]),
+    "parted by anything": ([f"+{ANN}, +{BOB};\n+{ANN}"], [ANN, BOB]),
+    "lists": ([[f"+{ANN}"], None, (f"+{BOB}",)], [ANN, BOB]),
+    "a list in a list": ([[f"+{ANN}; +{BOB}"]], [ANN, BOB]),
+    "empty parts": ([f" ;+{ANN}, "], [ANN]),
+}
+
+
+@pytest.mark.parametrize(("named", "found"), NAMED.values(), ids=list(NAMED))
+def test_who_can_be_sent_to(named, found, caplog):
+    assert usable(named) == found
+    assert not caplog.records
+
+
+def test_a_national_number_is_good_where_its_country_is_set(caplog):
+    national = "(11) 98765-4321"
+    assert usable([national], default_country="BR") == ["5511987654321"]
+    assert usable([national, "x"], default_country="BR") == ["5511987654321"]
+    assert len(caplog.records) == 1
+    with pytest.raises(PayloadError):
+        usable([national])
+
+
+SOURCES = {
+    "a mapping": ({"default": ANN, "high": [ANN, f"{BOB},{ANN}"], 7: int(BOB)}, None),
+    "a text in a Variable": ("routes", json.dumps({"default": ANN, "high": [ANN, f"{BOB},{ANN}"], "7": BOB})),
+}
+
+
+@pytest.mark.parametrize(("source", "text"), SOURCES.values(), ids=list(SOURCES))
+def test_routes_are_lists_of_numbers(source, text):
+    found = load_routes(source, SimpleNamespace(get=lambda name: text))
+
+    assert found == {"default": [ANN], "high": [ANN, BOB, ANN], "7": [BOB]}
+
+
+@pytest.mark.parametrize("text", ["[]", "1", "null", "--- {a: b}\n--- {c: d}\n"])
+def test_what_is_no_mapping_is_refused(text):
+    with pytest.raises(ConfigurationError, match=r"are no mapping|cannot be read"):
+        load_routes("routes", SimpleNamespace(get=lambda name: text))
+
+
+@pytest.mark.parametrize("numbers", [None, {"a": 1}, {ANN}], ids=["none", "a mapping", "a set"])
+def test_a_route_that_is_no_list_is_refused(numbers):
+    with pytest.raises(ConfigurationError, match="The alert route 'high' in routes is no list of numbers"):
+        load_routes({"high": numbers}, None)
+
+
+CHOICES = {
+    "nothing matches": ({}, ["d"]),
+    "a severity": ({"severity": "high"}, ["h"]),
+    "tags in their order": ({"tags": ["b", "a"]}, ["ta", "tb"]),
+    "both": ({"severity": "high", "tags": ["a"]}, ["h", "ta"]),
+    "an unknown severity": ({"severity": "low"}, ["d"]),
+    "an unknown severity with a tag": ({"severity": "low", "tags": ["a"]}, ["ta"]),
+    "an unknown tag": ({"tags": ["z"]}, ["d"]),
+}
+
+
+@pytest.mark.parametrize(("asked", "numbers"), CHOICES.values(), ids=list(CHOICES))
+def test_whom_a_route_names(asked, numbers, caplog):
+    routes = {"default": ["d"], "high": ["h"], "tag:a": ["ta"], "tag:b": ["tb"]}
+
+    assert choose(routes, **asked) == numbers
+    unknown = [
+        record
+        for record in caplog.records
+        if "no alert route for severity 'low' (there are: high)" in record.getMessage()
+    ]
+    assert len(caplog.records) == len(unknown) == (asked.get("severity") == "low")
+
+
+def test_without_any_severity_none_is_named(caplog):
+    assert choose({"tag:a": ["x"]}, severity="low") == []
+    assert "(there are: none)" in caplog.text
