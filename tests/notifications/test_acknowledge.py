@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import update
 
 from airflow_provider_whatsapp.answering.alert_presses import NEWS, RECEIPT_WAIT, AlertPresses
 from airflow_provider_whatsapp.cli import main
@@ -22,6 +23,7 @@ from airflow_provider_whatsapp.client.connection import config_from_environment
 from airflow_provider_whatsapp.client.errors import WhatsAppError
 from airflow_provider_whatsapp.events.alerts import Judged
 from airflow_provider_whatsapp.events.store import EventStore
+from airflow_provider_whatsapp.events.tables import statuses
 from airflow_provider_whatsapp.notifications import whatsapp
 from airflow_provider_whatsapp.notifications.acknowledge import Acknowledgement, Pressed
 from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
@@ -337,23 +339,26 @@ def test_what_is_no_news_is_not_sent_and_a_new_reader_begins_with_what_is(
 
 
 def test_a_press_waits_for_the_receipt_of_its_message(clock, phone, answer, whatsapp_events, caplog):
+    def receipts(verified):
+        with store.writing() as connection:
+            connection.execute(update(statuses).values(verified=verified))
+
     fail()
     phone.press(ANN, "on-it")
     store = EventStore.open(whatsapp_events.database)
-    with store.writing() as connection:
-        from sqlalchemy import text
-
-        connection.execute(text("UPDATE whatsapp_statuses SET verified = false"))
+    receipts(False)
+    fail(task="clean")
+    phone.press(ANN, "mute", message=2)
     phone.new()
 
-    assert answer.look() == 0
+    assert (answer.look(), answer.look()) == (1, 0)  # the mute of the other alert, once
     assert "not taken" not in caplog.text
     late = AlertPresses(store, None, clock=lambda: datetime.now(UTC) + RECEIPT_WAIT)
-    with store.writing() as connection:
-        connection.execute(text("UPDATE whatsapp_statuses SET verified = true"))
+    assert late.look() == 1  # the mute again, for it is a reader of its own
+    assert "not taken: no signed receipt says yet whom the alert went to" in caplog.text
+    receipts(True)
     assert answer.look() == 1
     assert phone.new() == [("2", "airflow_alert_in_hand")]
-    assert late.look() == 0
     store.close()
 
 

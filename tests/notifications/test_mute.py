@@ -79,6 +79,26 @@ def test_how_long_a_mute_lasts(until, muted):
     assert Record(muted_until=until).is_muted(NOW) is muted
 
 
+@pytest.mark.parametrize(
+    ("at", "until", "by"),
+    [(NOW - 1, NOW + 60, "ann"), (NOW, NOW + 60, "ann"), (NOW + 1, NOW + 99, "bob")],
+    ids=["earlier", "at once", "later"],
+)
+def test_of_two_wishes_the_later_one_counts(at, until, by):
+    muted = throttle.on_mute(Record(), until=NOW + 60, by="ann", at=NOW).record
+
+    found = muted.with_mute(until=NOW + 99, by="bob", at=at)
+
+    assert (found.muted_until, found.muted_by) == (until, by)
+
+
+def test_a_wish_outlives_the_row_of_failures_and_an_earlier_clock():
+    unmuted = throttle.on_mute(Record(failures=1), until=0.0, by="ann", at=NOW).record
+
+    assert unmuted.emptied().mute_set_at == NOW
+    assert throttle.on_mute(unmuted, until=NOW + 9, by="bob", at=NOW - 5).record.mute_set_at == NOW
+
+
 def test_a_record_names_its_dags_and_of_too_many_all():
     record = Record()
     for number in range(MAX_DAGS):
@@ -156,6 +176,7 @@ def test_a_mute_is_written_once_and_ended(store):
 
     (state,) = alert_states(store)
     assert (state.record.muted_until, state.record.muted_by, state.record.failures) == (until, "ann", 1)
+    assert state.record.mute_set_at == until - 3600
     assert fail(store, "sales.load", now=until - 1).muted
     assert mute(store, "sales.load", seconds=0, by="bob", sleep=pauses.append) == 0
     assert fail(store, "sales.load", now=until - 1).send
