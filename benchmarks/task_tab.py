@@ -2,8 +2,8 @@
 How long the tab on a task instance takes for a broadcast of 10,000 that was delivered and read, against one second.
 
 ``python benchmarks/task_tab.py``: the whole answer of each view, from the results file and the event store (SQLite),
-nothing kept from an earlier look, in seconds of CPU; and what an import of the plugin costs the components that never
-open a page.
+nothing kept from an earlier look, in seconds on the clock and of CPU; and what an import of the plugin costs the
+components that never open a page.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -61,6 +60,7 @@ def fill(folder: Path, count: int) -> None:
                 "to": to,
                 "status": "sent",
                 "message_id": f"wamid.{n:024}",
+                "dag_id": RUN[0],
             }
             file.write(json.dumps(line | {"given": f"+{to}", "where": f"rows[{n}]"}) + "\n")
     database = f"sqlite:///{folder / 'events.db'}"
@@ -81,8 +81,8 @@ def fill(folder: Path, count: int) -> None:
     engine.dispose()
 
 
-def answers(folder: Path, count: int, times: int) -> dict[str, float]:
-    """Seconds of each view, the median of some; who asks and Airflow's database are left out."""
+def answers(folder: Path, count: int, times: int) -> dict[str, tuple[float, float]]:
+    """Seconds on the clock and of CPU of each view, the least of some; Airflow's database is left out."""
     os.environ |= {
         "AIRFLOW__WHATSAPP__UI_RESULTS_ROOTS": str(folder),
         "AIRFLOW__WHATSAPP__EVENTS_CONN_ID": "events",
@@ -90,7 +90,7 @@ def answers(folder: Path, count: int, times: int) -> dict[str, float]:
     }
     from starlette.requests import Request
 
-    from airflow_provider_whatsapp.plugin import sources, task, task_facts
+    from airflow_provider_whatsapp.plugin import everybody, results_files, sources, task, task_facts
     from airflow_provider_whatsapp.plugin.metadata import TaskRun
     from airflow_provider_whatsapp.plugin.sources import Sources
 
@@ -101,10 +101,13 @@ def answers(folder: Path, count: int, times: int) -> dict[str, float]:
     )
     sources.WAIT = 120.0  # a busy machine may take longer than a page waits
     task.read_task = lambda *_: run
-    task_facts.metadata.variable = lambda _: None
+    task_facts.record_text = lambda _: None
 
     async def ask(method: str, form: dict[str, str]) -> str:
-        task_facts.TABLES = Sources(threads=2, most=4)
+        everybody.RECEIPTS, everybody.TABLES, task_facts.STORE = (
+            Sources(threads=2, most=4) for _ in range(3)
+        )
+        results_files.THREADS.clear()
         names = dict(zip(("dag_id", "run_id", "task_id", "map_index"), map(str, RUN), strict=True))
         body = urlencode(form).encode()
         headers = [(b"content-type", b"application/x-www-form-urlencoded")]
@@ -114,18 +117,19 @@ def answers(folder: Path, count: int, times: int) -> dict[str, float]:
             return {"type": "http.request", "body": body, "more_body": False}
 
         request = Request(scope | {"headers": headers}, receive)
-        return (await task.task(request)).body.decode()
+        return (await task.task(request, user=None)).body.decode()
 
     found = {}
     for name, (method, form) in VIEWS.items():
-        seconds = []
+        clocks, seconds = [], []
         for _ in range(times):
-            began = time.process_time()
+            began, spent = time.perf_counter(), time.process_time()
             html = asyncio.run(ask(method, form))
-            seconds.append(time.process_time() - began)
+            clocks.append(time.perf_counter() - began)
+            seconds.append(time.process_time() - spent)
             assert f"{count:,} recipients" in html, html[-2000:]
             assert "has not answered yet" not in html
-        found[name] = statistics.median(seconds)
+        found[name] = min(clocks), min(seconds)
     return found
 
 
@@ -152,16 +156,23 @@ def main() -> int:
         cost = import_cost(options.times)
         fill(folder, options.recipients)
         found = answers(folder, options.recipients, options.times)
-    shown = ", ".join(f"{name} {seconds * 1_000:.0f} ms" for name, seconds in found.items())
-    text = f"task_tab: {options.recipients:,} recipients: {shown}; import {cost * 1_000:.1f} ms (all of CPU)"
+    shown = ", ".join(
+        f"{name} {clock * 1_000:.0f} ms, {seconds * 1_000:.0f} ms of CPU"
+        for name, (clock, seconds) in found.items()
+    )
+    text = f"task_tab: {options.recipients:,} recipients: {shown}; import {cost * 1_000:.1f} ms of CPU"
     rows = [
-        Row(
-            name=f"tab of a broadcast of {options.recipients:,}, CPU",
-            value=max(found.values()),
-            unit="s",
-            against="what is promised of it",
-            reference=PROMISED,
-            at_most=1,
+        *(
+            Row(
+                name=f"tab of a broadcast of {options.recipients:,}, {what}",
+                value=max(view[number] for view in found.values()),
+                unit="s",
+                against="what is promised of it",
+                reference=PROMISED,
+                at_most=most,
+            )
+            # On a machine that does other things the clock says how busy it is.
+            for number, (what, most) in enumerate((("on the clock", None), ("CPU", 1)))
         ),
         Row(
             name="import of Airflow's plugin, CPU",

@@ -34,7 +34,8 @@ LONGEST = 262_144
 SECONDS = 30.0
 """Seconds after which a file is read no further; the page says that there is more."""
 
-_threads: dict[str, Sources] = {}
+THREADS: dict[str, Sources] = {}
+"""What reads the files of each folder of the option."""
 _lock = threading.Lock()
 
 
@@ -74,7 +75,7 @@ async def results_of(path: str, *, share: float) -> Answer:
     """
     try:
         with _lock:
-            threads = _threads.setdefault(_name_of_root(path), Sources(threads=2, most=2))
+            threads = THREADS.setdefault(_name_of_root(path), Sources(threads=2, most=2))
     except WhatsAppError as error:
         return Answer(problem=str(error))
     return await threads.ask(path, read_results, path, share=share)

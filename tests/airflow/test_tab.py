@@ -99,8 +99,13 @@ class Site:
         self.url, self.token = url, token
 
     def get(self, path, role="viewer"):
-        cookies = {"_token": self.token(role)} if role else {}
-        return requests.get(f"{self.url}/{path}", cookies=cookies, timeout=60, allow_redirects=False)
+        """Open a page, again for as long as it says that something has not answered yet: the machine may be busy."""
+        cookies, end = {"_token": self.token(role)} if role else {}, time.monotonic() + 120
+        while True:
+            answer = requests.get(f"{self.url}/{path}", cookies=cookies, timeout=60, allow_redirects=False)
+            if " data-again>" not in answer.text or time.monotonic() > end:
+                return answer
+            time.sleep(0.5)
 
 
 def words(html):

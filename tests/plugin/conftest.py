@@ -85,7 +85,7 @@ def tab(monkeypatch, look):
             monkeypatch.setattr(
                 module, name, Sources(threads=2)
             )  # what was said a moment ago is kept otherwise
-        monkeypatch.setattr(results_files, "_threads", {})
+        monkeypatch.setattr(results_files, "THREADS", {})
         xcoms = {} if value is None else {"return_value": value}
         run = TaskRun(*RUN, state=state, started=AT, ended=AT, fields=fields or {}, xcoms=xcoms)
         monkeypatch.setattr(task, "read_task", lambda *names: run if names == RUN else None)

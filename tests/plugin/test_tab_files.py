@@ -202,7 +202,7 @@ class TestResultsFiles:
         attach("memory", fs=Hangs())
         roots = f"{folder}, memory://bucket/results, memory://other/results"
         monkeypatch.setenv("AIRFLOW__WHATSAPP__UI_RESULTS_ROOTS", roots)
-        monkeypatch.setattr(results_files, "_threads", {})
+        monkeypatch.setattr(results_files, "THREADS", {})
         monkeypatch.setattr(sources, "WAIT", 60.0)
 
         def ask(path, share=1.0):
