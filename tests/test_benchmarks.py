@@ -222,6 +222,46 @@ def test_what_may_be_is_not_found_wrong(findings, changes):
     assert not_good(findings.judge(facts(findings, **changes))) == []
 
 
+FIRST, LAST = "load: no rows in part 3", "load: no rows in part 9"
+MESSAGES = "one message, and one more for each 300 s of the storm, which lasted {} s"
+SUMMARY = "a summary when it is over, and at most one for each message"
+COUNTED = "messages and summaries count each failure once"
+
+
+def summary(count):
+    return f"DAG storm, run storm: {count} more failure{'s' * (count > 1)}: load[0-2, 4], ..."
+
+
+@pytest.mark.parametrize(
+    ("bodies", "lasted", "wrong"),
+    [
+        ([FIRST, summary(9)], 40, []),
+        ([FIRST, summary(4), f"{LAST} (3 more failures: load[5], ...)", summary(1)], 310, []),
+        ([FIRST, summary(4), f"{LAST} (4 more failures: load[5], ...)"], 310, []),
+        ([FIRST, summary(8)], 40, [COUNTED]),
+        ([FIRST, summary(10)], 40, [COUNTED]),
+        ([FIRST, LAST, summary(8)], 40, [MESSAGES]),
+        ([FIRST, summary(9)], 310, [MESSAGES]),
+        ([FIRST, summary(4), summary(5)], 40, [SUMMARY]),
+        ([FIRST], 40, [SUMMARY, COUNTED]),
+    ],
+    ids=[
+        "short",
+        "long",
+        "long, told by the last",
+        "one less",
+        "one more",
+        "two at once",
+        "none later",
+        "two summaries",
+        "no summary",
+    ],
+)
+def test_a_storm_s_messages_are_judged(findings, bodies, lasted, wrong):
+    found = findings.judge_alerts(bodies, tasks=10, lasted=lasted, cooldown=300)
+    assert not_good(found) == [each.format(lasted) for each in wrong]
+
+
 @pytest.fixture
 def limits(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS / "scale_out"))

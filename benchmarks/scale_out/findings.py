@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 
 RATE_TOLERANCE = 0.05
 REFUSED_TOLERANCE = 0.01
+_SUMMARY = re.compile(r"DAG .*?: (\d+) more failures?: ")
+_ALONG = re.compile(r"\((\d+) more failures?: ")
 FAR_REFUSED_TOLERANCE = 0.03
 """Where one machine is further away than the others: what it sends arrives closer to what they send."""
 
@@ -168,3 +171,32 @@ def rate(accepted: list[tuple[str, float]]) -> float:
     if len(times) < 2 or times[-1] == times[0]:
         return 0.0
     return (len(times) - 1) / (times[-1] - times[0])
+
+
+def judge_alerts(bodies: list[str], *, tasks: int, lasted: float, cooldown: float) -> list[Finding]:
+    """
+    Return what the messages of a storm come to.
+
+    :param bodies: Their texts, in their order.
+    :param tasks: Tasks that have failed.
+    :param lasted: Seconds from the first failure to the last.
+    :param cooldown: Seconds after which a further failure is told.
+    """
+    summaries = [int(found[1]) for body in bodies if (found := _SUMMARY.match(body))]
+    messages = [body for body in bodies if not _SUMMARY.match(body)]
+    along = [int(found[1]) for body in messages if (found := _ALONG.search(body))]
+    allowed = 1 + int(lasted // cooldown)
+    known = len(messages) + sum(along) + sum(summaries)
+    return [
+        Finding(
+            f"one message, and one more for each {cooldown:g} s of the storm, which lasted {lasted:.0f} s: {allowed}",
+            str(len(messages)),
+            len(messages) == allowed,
+        ),
+        Finding(
+            f"a summary when it is over, and at most one for each message: {allowed}",
+            str(len(summaries)),
+            1 <= len(summaries) <= allowed,
+        ),
+        Finding("messages and summaries count each failure once", f"{known} of {tasks}", known == tasks),
+    ]

@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections import Counter
 from pathlib import Path
 
 import services as own
-from findings import Finding
+from findings import Finding, judge_alerts
 from harness import ask, conditions, measure, say, table
 from machines import check, machines
 
@@ -100,11 +99,6 @@ def judge(database: str, sandbox: str, tasks: int) -> list[Finding]:
     bodies = [message["payload"]["text"]["body"] for message in messages]
     for message, body in zip(messages, bodies, strict=True):
         say(f"  {message['accepted_at'] - messages[0]['accepted_at']:6.1f} s  {body}")
-    summaries = [
-        int(found[1]) for body in bodies if (found := re.match(r"DAG .*: (\d+) more failures?: ", body))
-    ]
-    told = len(bodies) - len(summaries)
-    allowed = 1 + int(lasted // COOLDOWN)
     return [
         Finding("every task has failed, at its first try", f"{failed} of {tasks}", failed == tasks),
         Finding(
@@ -112,17 +106,7 @@ def judge(database: str, sandbox: str, tasks: int) -> list[Finding]:
             ", ".join(f"{host}: {count}" for host, count in sorted(hosts.items())),
             len(hosts) > 1,
         ),
-        Finding(
-            f"one message, and one more for each {COOLDOWN} s of the storm, which lasted {lasted:.0f} s: {allowed}",
-            str(told),
-            told == allowed,
-        ),
-        Finding("one summary, when it is over", str(len(summaries)), len(summaries) == 1),
-        Finding(
-            "the summary tells of all the others",
-            f"{max(summaries, default=0)} of {tasks - 1}",
-            summaries == [tasks - 1],
-        ),
+        *judge_alerts(bodies, tasks=tasks, lasted=lasted, cooldown=COOLDOWN),
     ]
 
 
