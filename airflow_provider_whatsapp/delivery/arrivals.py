@@ -38,12 +38,14 @@ class Arrival:
     :param message_id: Its wamid.
     :param error: Why it failed.
     :param clears_up: It ends the doubt about a message whose answer was lost; an unsigned failure does not.
+    :param certain: A receipt that says so was signed, or WhatsApp's message history says so.
     """
 
     status: str
     message_id: str
     error: WhatsAppError | None = None
     clears_up: bool = True
+    certain: bool = True
 
     def is_settled(self, wait_for: str) -> bool:
         """
@@ -131,7 +133,7 @@ def _of_receipt(receipt: Receipt) -> Arrival:
     error = None
     if receipt.status == "failed":
         error = error_of(receipt)
-    return Arrival(receipt.status, receipt.message_id, error, proves(receipt))
+    return Arrival(receipt.status, receipt.message_id, error, proves(receipt), receipt.verified)
 
 
 class KnownArrivals:
@@ -222,6 +224,22 @@ def late_failures(store: EventStore, send_hash: str, since: int) -> Iterator[tup
         found = _furthest(receipts, since)
         if found is not None and found.status == "failed" and found.verified:
             yield position, found.epoch or 0, Outcome("", "failed", error=error_of(found)).to_note()
+
+
+def late_failures_by_id(
+    found: Mapping[str, Arrival], sent: Mapping[str, tuple[int, int]]
+) -> Iterator[tuple[int, int, Note]]:
+    """
+    Yield the same as :func:`late_failures`, of messages that are known by their IDs.
+
+    :param found: What was asked for them, by their IDs.
+    :param sent: Position and epoch of each.
+    """
+    for message_id, arrival in found.items():
+        if arrival.status == "failed" and arrival.certain:
+            position, epoch = sent[message_id]
+            error = arrival.error or _of_history(None)
+            yield position, epoch, Outcome("", "failed", error=error).to_note()
 
 
 @dataclass(slots=True)

@@ -164,6 +164,14 @@ class Ledger:
         if source != self._head["source"]:
             self._refuse_change(source)
 
+    def sent_messages(self) -> dict[str, tuple[int, int]]:
+        """Return position and epoch of each message whose ID is known, by that ID."""
+        return {
+            note.facts["message_id"]: (position, note.facts.get("epoch", 0))
+            for position, note in self._earlier.items()
+            if note.status == "sent" and "message_id" in note.facts
+        }
+
     def note_failure(self, position: int, epoch: int, note: Note) -> bool:
         """
         Note that a message which WhatsApp had accepted failed later, and return whether that was news.

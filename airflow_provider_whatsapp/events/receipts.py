@@ -150,13 +150,8 @@ def count_receipts(
         (arrived, _ABOVE_EPOCHS + table.status_rank),
         else_=cast(table.send_epoch, BigInteger) * 100 + table.status_rank,
     )
-    for some in _chunks(list(found), SENDS):
-        by_first: dict[int, list[str]] = {}
-        for each in some:
-            by_first.setdefault(firsts.get(each, 0), []).append(each)
-        chosen = or_(
-            *(and_(table.send_epoch >= first, _is_one_of(own)) for first, own in sorted(by_first.items()))
-        )
+    for some in _by_first(list(found), firsts):
+        chosen = or_(*(and_(table.send_epoch >= first, _is_one_of(own)) for first, own in some))
         best = (
             select(table.send_hash, table.send_position, sql.max(order).label("best"))
             .where(chosen)
@@ -229,6 +224,16 @@ def receipts_of(store: EventStore, message_ids: Sequence[str]) -> dict[str, Rece
             for message_id, own in itertools.groupby(rows, key=lambda row: str(row["message_id"])):
                 found[message_id] = _fold(own)[0]
     return found
+
+
+def _by_first(send_hashes: Sequence[str], firsts: Mapping[str, int]) -> Iterator[list[tuple[int, list[str]]]]:
+    """Yield for each query its sends by the first epoch that counts; SQLite takes 1,000 conditions at most."""
+    for some in _chunks(send_hashes, SENDS):
+        by_first: dict[int, list[str]] = {}
+        for each in some:
+            by_first.setdefault(firsts.get(each, 0), []).append(each)
+        for own in _chunks(sorted(by_first.items()), CHUNK):
+            yield list(own)
 
 
 def _is_one_of(send_hashes: list[str]) -> Any:

@@ -286,7 +286,7 @@ class DeliveringOperator(TextFields, WaitsForDelivery):
         begin = ledger.begin(job, this, resend_on_clear=self.resend_on_clear)
         begin = "fresh" if again else begin
         if begin == "cleared":
-            self._note_late_failures(ledger, self._carried(context).key)
+            self._note_late_failures(ledger, self._carried(context))
         say_how(begin, this, ledger, job.total, self.log)
         return ledger, begin
 

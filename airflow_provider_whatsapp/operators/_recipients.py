@@ -34,12 +34,22 @@ class ReadsRecipients(TakesColumns):
     _part: Part | None = None
     _left_out: Suppression | None = None
 
-    def _recipients(self, context: Context, window: Window | None, *, whole: bool = False) -> Recipients:
+    def _recipients(
+        self, context: Context, window: Window | None, *, whole: bool = False, recall: bool = False
+    ) -> Recipients:
+        """
+        Return the recipients.
+
+        :param context: Airflow's context.
+        :param window: The hours in which they may be sent to.
+        :param whole: All of the list, not this shard's part.
+        :param recall: They were sent to: the ledger knows who was left out, and nothing else is asked for that.
+        """
         from airflow_provider_whatsapp.delivery.recipients import Recipients
         from airflow_provider_whatsapp.operators._lists import recipient_source
         from airflow_provider_whatsapp.operators._results import run_key
 
-        suppression = self._suppression()
+        suppression = None if recall else self._suppression()
         source = recipient_source(self.recipients, scope=self.scope, own=run_key(context))
         options = {
             "to_field": self.to_field,

@@ -313,7 +313,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
                 results.clean()
 
     def _recalled(self, context: Context) -> tuple[Ledger, CallbackData, Iterable[Row]]:
-        recipients = self._recipients(context, self._window(context))
+        recipients = self._recipients(context, self._window(context), recall=True)
         ledger = self._reopen_ledger(context, recipients.survey().digest)
         return ledger, self._carried(context, varies=True), recipients
 

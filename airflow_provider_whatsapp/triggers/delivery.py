@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_whatsapp.triggers.polls import Account, Poll, Subscriber, subscription
+from airflow_provider_whatsapp.triggers.polls import Account, Poll, Subscriber, said, subscription
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
@@ -111,7 +111,7 @@ class _PatientPoll(Poll):
         for subscriber in subscribers:
             if isinstance(subscriber, _Waiting) and not subscriber.away:
                 subscriber.away = True
-                news.append((subscriber, _Away(_said(error))))
+                news.append((subscriber, _Away(said(error))))
         return news
 
 
@@ -180,13 +180,6 @@ class HistoryPoll(_PatientPoll):
             if item is not None:
                 news.append((each, item))
         return news
-
-
-def _said(error: Exception) -> str:
-    """Return what an error says where it is one of ours: others may show a URL with its password."""
-    from airflow_provider_whatsapp.client.errors import WhatsAppError
-
-    return str(error) if isinstance(error, WhatsAppError) else type(error).__name__
 
 
 class DeliveryTrigger(BaseTrigger):
@@ -289,7 +282,7 @@ class DeliveryTrigger(BaseTrigger):
                         self._say(news)
                     return
             except Exception as error:  # the connection cannot be looked up just now
-                self._say(_Away(_said(error)))
+                self._say(_Away(said(error)))
                 await asyncio.sleep(self.poke_interval)
 
     def _say(self, news: Any) -> None:

@@ -169,7 +169,7 @@ class InboundMessageTrigger(BaseEventTrigger):
                 pause = min(LONGEST_PAUSE, self.poke_interval * 2 ** min(failures, 16))
                 told = isinstance(error, WhatsAppError | AirflowNotFoundException)
                 why = str(error) if told else type(error).__name__
-                self._say(f"WhatsApp's messages are not read, which will be tried again: {why}")
+                self._say("away", f"WhatsApp's messages are not read, which will be tried again: {why}")
             await asyncio.sleep(pause)
 
     async def _watch(self) -> AsyncGenerator[TriggerEvent, None]:
@@ -222,14 +222,14 @@ class InboundMessageTrigger(BaseEventTrigger):
     def _warn(self, found: Found) -> None:
         if found.unsigned:
             self._say(
+                "unsigned",
                 f"WhatsApp: {found.unsigned} messages match and make no event, for their signature could not be "
                 "checked. Give the receiver the secret of your Meta app; or set verified_only=False, where a forged "
-                "message may start the DAG."
+                "message may start the DAG.",
             )
 
-    def _say(self, line: str) -> None:
+    def _say(self, kind: str, line: str) -> None:
         """Log a warning, of each kind one in five minutes."""
-        kind = line[:20]
         if time.monotonic() - self._said.get(kind, float("-inf")) >= SAY_EVERY:
             self._said[kind] = time.monotonic()
             self.log.warning("%s", line)

@@ -140,7 +140,7 @@ class Poll(abc.ABC):
                 pause = self._back_off(failures, error)
                 news = self.failed(error, waiting)
                 for subscriber in waiting:
-                    subscriber.last = str(error)
+                    subscriber.last = said(error)
             await _deliver(news)
             await asyncio.sleep(max(0.0, self.began + pause - time.monotonic()))
 
@@ -162,6 +162,17 @@ class Poll(abc.ABC):
     def _back_off(self, failures: int, error: Exception) -> float:
         doubled: float = self.interval * min(2**failures, MAX_BACK_OFF)
         return max(doubled, float(getattr(error, "retry_after", None) or 0.0))
+
+
+def said(error: Exception) -> str:
+    """
+    Return what an error says where it is one of ours; others may show a URL with its password.
+
+    :param error: What was raised.
+    """
+    from airflow_provider_whatsapp.client.errors import WhatsAppError
+
+    return str(error) if isinstance(error, WhatsAppError) else type(error).__name__
 
 
 async def _deliver(news: list[tuple[Subscriber, Any]]) -> None:

@@ -88,6 +88,16 @@ async def positions(store, count):
         await asyncio.sleep(0.02)
 
 
+async def last(store):
+    """Return the number of the newest message."""
+    from sqlalchemy import func, select
+
+    from airflow_provider_whatsapp.events.tables import messages
+
+    with store.reading() as connection:
+        return connection.execute(select(func.max(messages.c.id))).scalar()
+
+
 async def written(store, position):
     while await positions(store, 1) != [position]:
         await asyncio.sleep(0.02)
@@ -162,6 +172,20 @@ def test_what_is_not_signed_makes_no_event_unless_that_is_allowed(store, capsys)
 
     asyncio.run(run())
     assert "1 messages match and make no event" in capsys.readouterr().out
+
+
+def test_a_flood_of_forged_messages_is_one_line_of_the_log(store, capsys):
+    async def run():
+        async with Running(trigger()) as strict:
+            await positions(store, 1)
+            for count in (1, 2, 10, 100):
+                say(store, *(f"forged-{count}-{number}" for number in range(count)), verified=False)
+                await written(store, await last(store))
+            say(store, "signed")
+            await strict.saw("signed")
+
+    asyncio.run(run())
+    assert capsys.readouterr().out.count("match and make no event") == 1
 
 
 def test_filters_reach_the_store(store):

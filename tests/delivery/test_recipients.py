@@ -141,6 +141,30 @@ def test_the_digest_tells_lists_apart_and_nothing_else():
     assert digest(["15550000001"]) != digest(["15550000002"])
 
 
+CELLS = [
+    "2025550123",
+    "030 123456",
+    "0151 23456789",
+    "4930123456",
+    "525512345678",
+    "5550100199",
+    "202-555-0123",
+]
+COUNTRIES = [None, "US", "DE", "MX", "BR", "AR", "GB", "IN", "EG"]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_number_that_another_country_makes_valid_is_another_list(cell):
+    """The ledger notes no malformed row, so what was refused in one try must not count as sent in a later one."""
+    digests = {True: set(), False: set()}
+    for country in COUNTRIES:
+        source = Recipients(["+15550000001", cell], default_country=country)
+        found = source.survey()
+        digests[found.malformed == 1].add(found.digest)
+
+    assert digests[True].isdisjoint(digests[False])
+
+
 def test_suppressed_numbers_are_left_alone(tmp_path):
     path = tmp_path / "out.txt"
     path.write_text("number\n+1 555 000 0001\n")

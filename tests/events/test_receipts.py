@@ -112,15 +112,16 @@ def statements(store):
 
 
 @pytest.mark.parametrize(
-    ("sends", "queries"), [(1, 1), (1_000, 1), (receipts.SENDS, 1), (receipts.SENDS + 1, 2)]
+    ("sends", "epochs", "queries"),
+    [(1, 9, 1), (1_000, 9, 1), (receipts.SENDS, 9, 1), (receipts.SENDS + 1, 9, 2), (1_200, 1_200, 3)],
 )
-def test_so_many_sends_are_counted_by_so_many_queries(store, sends, queries):
+def test_so_many_sends_are_counted_by_so_many_queries(store, sends, epochs, queries):
     many = [key_hash(str(number)) for number in range(sends)]
     write(store, *(said(0, "failed", send_hash=each) for each in {many[0], many[-1]}))
-    write(store, *(said(0, "read", send_hash=each, epoch=7) for each in {many[0], many[-1]}))
+    write(store, *(said(0, "read", send_hash=each, epoch=epochs) for each in {many[0], many[-1]}))
     asked = statements(store)
 
-    found = count_receipts(store, many, since={each: number % 9 for number, each in enumerate(many)})
+    found = count_receipts(store, many, since={each: number % epochs for number, each in enumerate(many)})
 
     assert len([text for text in asked if "whatsapp_statuses" in text]) == queries
     assert list(found) == many

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +19,7 @@ from airflow_provider_whatsapp.operators.messages import (
     SendTextOperator,
 )
 from airflow_provider_whatsapp.operators.sql import SqlToWhatsAppOperator
-from airflow_provider_whatsapp.triggers.delivery import StorePoll
+from airflow_provider_whatsapp.triggers.delivery import HistoryPoll, StorePoll
 
 try:
     from airflow.sdk.exceptions import TaskDeferred
@@ -187,25 +188,85 @@ def test_a_clear_sends_to_those_whose_message_failed_later(sandbox, arrives, mad
     assert (report["sent"], report["delivered"], report["failed"]) == (5, 5, 0)
 
 
-def test_an_unsigned_failure_makes_nobody_sendable(sandbox, arrives, made, task):
+def rewrite(database, **values):
+    """Change all receipts of a store."""
     from sqlalchemy import update
 
     from airflow_provider_whatsapp.events import tables
     from airflow_provider_whatsapp.events.store import EventStore
 
-    arguments = managers(sandbox)
+    store = EventStore.open(database)
+    with store.writing() as connection:
+        connection.execute(update(tables.statuses).values(**values))
+    store.close()
+
+
+@pytest.mark.parametrize("callback_data", [None, "mine"], ids=["ours", "own"])
+def test_an_unsigned_failure_makes_nobody_sendable(sandbox, arrives, made, task, callback_data):
+    arguments = managers(sandbox) | {"callback_data": callback_data}
     with pytest.raises(AirflowFailException, match="131047"):
         made("sql", **arguments).execute(task.context)
-    store = EventStore.open(arrives.database)
-    with store._writing() as connection:
-        connection.execute(update(tables.statuses).values(verified=False))
-    store.close()
+    rewrite(arrives.database, verified=False)
     task.ti.try_number, task.ti.max_tries = 2, 2
 
     with pytest.raises(AirflowFailException, match="131047"):
         made("sql", **arguments).execute(task.context)
 
     assert len(sandbox.messages) == 5
+
+
+@pytest.fixture
+def history(sandbox, monkeypatch):
+    """Let the sandbox deliver whenever a task asks the message history."""
+    ask = HistoryPoll.ask
+    monkeypatch.setattr(
+        HistoryPoll, "ask", lambda poll, waiting: (sandbox.clock.advance(60), ask(poll, waiting))[1]
+    )
+
+
+LEARNS = {"history": ("history", {}), "own-callback-data": ("arrives", {"callback_data": "order 7"})}
+
+
+@pytest.mark.parametrize("by", LEARNS)
+@pytest.mark.parametrize("name", ["template", "broadcast"])
+def test_a_clear_sends_again_where_messages_are_known_by_their_ids(sandbox, request, made, task, by, name):
+    fixture, options = LEARNS[by]
+    request.getfixturevalue(fixture)
+    sandbox.recipient(TO[1].lstrip("+"), error=131026)
+    for number in (1, 2):
+        task.ti.try_number = number
+        with pytest.raises(AirflowFailException, match="131026"):
+            made(name, **options).execute(task.context)
+    assert len(sandbox.messages) == 3, "a retry sends to nobody"
+    sandbox.recipient(TO[1].lstrip("+"), error=0)
+    task.ti.try_number, task.ti.max_tries = 3, 3
+
+    report = made(name, **options).execute(task.context)
+
+    assert [message["to"] for message in sandbox.messages[3:]] == [TO[1].lstrip("+")]
+    assert (report["total"], report["delivered"], report["failed"]) == (3, 3, 0)
+
+
+def test_a_clear_that_waits_for_nothing_does_not_ask_the_history(sandbox, made, task):
+    made("template", wait_for="accepted").execute(task.context)
+    task.ti.try_number, task.ti.max_tries = 2, 2
+
+    made("template", wait_for="accepted").execute(task.context)
+
+    assert sandbox.requests_to("message_history") == []
+
+
+def test_a_connection_that_is_missing_at_a_clear_costs_one_line(
+    sandbox, whatsapp_events, made, task, monkeypatch, logged
+):
+    made("template", wait_for="accepted").execute(task.context)
+    task.ti.try_number, task.ti.max_tries = 2, 2
+    monkeypatch.delenv("AIRFLOW_CONN_WHATSAPP_EVENTS")
+
+    report = made("template", wait_for="accepted").execute(task.context)
+
+    assert (report["sent"], len(sandbox.messages)) == (3, 3)
+    assert logged("not known whose accepted message failed later")
 
 
 def deferred(operator, task):
@@ -351,13 +412,16 @@ def test_a_count_that_was_ahead_of_the_messages_waits_on(sandbox, whatsapp_event
 def test_a_count_that_stays_ahead_of_the_messages_deepens_no_stack(
     sandbox, whatsapp_events, made, task, monkeypatch
 ):
-    """Receipts that name other people count, and settle nobody: a wait of a day looks 2,880 times."""
+    """Receipts that name other people count, and settle nobody: a long wait looks many times."""
     depths = []
+    for to in TO:
+        sandbox.recipient(to.lstrip("+"), reaches="sent")
 
     def ahead(poll, subscribers):
         depths.append(len(inspect.stack(0)))
         if len(depths) == 5:
             whatsapp_events.deliver(60)
+            rewrite(whatsapp_events.database, status="delivered", status_rank=30)
         return [(each, "settled") for each in subscribers]
 
     monkeypatch.setattr(StorePoll, "ask", ahead)
@@ -375,15 +439,27 @@ def test_the_trigger_s_row_is_small_for_100_000_messages(made, task, sandbox, wh
     assert left.trigger.message_ids == []
 
 
+def test_the_longer_a_count_stays_ahead_the_fewer_looks_there_are(sandbox, whatsapp_events, made, task):
+    """Each look reads the whole list, in a worker: whoever forges receipts must not make it a busy one."""
+    options = {"deferrable": True, "wait_timeout": "1 day, 0:00:00", "poke_interval": 30}
+    left = deferred(made("template", **options), task)
+    hours_later = left.kwargs["until"] - 10 * 3600
+
+    with pytest.raises(TaskDeferred) as again:
+        made("template", **options).delivery_complete(task.context, {"state": "settled"}, until=hours_later)
+
+    assert again.value.trigger.not_before > time.time() + 3000, "a tenth of ten hours"
+
+
+@pytest.mark.parametrize("name", ["template", "broadcast"])
 def test_a_store_that_is_away_at_the_end_leaves_everybody_pending(
-    sandbox, whatsapp_events, made, task, monkeypatch, logged
+    sandbox, whatsapp_events, made, task, monkeypatch, logged, name
 ):
-    left = deferred(made("template", deferrable=True), task)
+    options = {"deferrable": True, "suppression": "events"}
+    left = deferred(made(name, **options), task)
     monkeypatch.setenv("AIRFLOW_CONN_WHATSAPP_EVENTS", "postgresql://me:s3cret@127.0.0.1:1/events")
 
-    report = made("template", deferrable=True).delivery_complete(
-        task.context, {"state": "timeout"}, **left.kwargs
-    )
+    report = made(name, **options).delivery_complete(task.context, {"state": "timeout"}, **left.kwargs)
 
     assert (report["accepted"], report["delivered"], report["pending"]) == (3, 0, 3)
     (line,) = logged("not known how far the messages got")
@@ -448,13 +524,7 @@ def test_more_than_a_hundred_need_the_package_s_callback_data(sandbox, request, 
 
 
 @pytest.mark.parametrize("name", ["text", "broadcast"])
-def test_without_a_store_the_message_history_is_asked(sandbox, made, task, monkeypatch, name):
-    from airflow_provider_whatsapp.triggers.delivery import HistoryPoll
-
-    ask = HistoryPoll.ask
-    monkeypatch.setattr(
-        HistoryPoll, "ask", lambda poll, waiting: (sandbox.clock.advance(60), ask(poll, waiting))[1]
-    )
+def test_without_a_store_the_message_history_is_asked(sandbox, history, made, task, name):
     sandbox.reply(TO[0], "hello")
 
     report = made(name, max_failed=2).execute(task.context)

@@ -15,6 +15,7 @@ from airflow_provider_whatsapp.events.kinds import Status
 from airflow_provider_whatsapp.events.store import EventStore
 from airflow_provider_whatsapp.hooks import event_store
 from airflow_provider_whatsapp.triggers import delivery as module
+from airflow_provider_whatsapp.triggers import polls
 from airflow_provider_whatsapp.triggers.delivery import DeliveryTrigger
 from tests.time_limits import timeout_after_a_poll
 
@@ -358,8 +359,21 @@ def test_an_error_that_is_not_ours_is_said_by_its_kind_alone():
     """What a library says may hold the URL of a database with its password."""
     from airflow_provider_whatsapp.client.errors import NotSentError
 
-    assert module._said(ValueError("postgresql://user:secret@host")) == "ValueError"
-    assert module._said(NotSentError("no connection")).startswith("no connection")
+    assert polls.said(ValueError("postgresql://user:secret@host")) == "ValueError"
+    assert polls.said(NotSentError("no connection")).startswith("no connection")
+
+
+def test_an_event_shows_no_error_that_is_not_ours(store, monkeypatch):
+    """Airflow keeps and logs a trigger's event."""
+
+    def broken(*_):
+        raise ValueError("postgresql://user:s3cret@host")
+
+    monkeypatch.setattr(module.StorePoll, "ask", broken)
+
+    event = timeout_after_a_poll(lambda seconds: trigger(seconds=seconds))
+
+    assert event == {"state": "timeout", "message": "ValueError"}
 
 
 def test_one_poll_asks_for_each_send_and_each_message_once(store, monkeypatch):
