@@ -137,7 +137,7 @@ class Ledger:
         if cleared and resend_on_clear:
             self._start(job, this)
             return "fresh"
-        if (job.source, job.message) != (self._head["source"], self._head["message"]):
+        if not self._is_same_list(job.source) or job.message != self._head["message"]:
             self._refuse_change(job.source)
             self._start(job, this)
             return "first"
@@ -161,7 +161,7 @@ class Ledger:
             self._take_turn()
         if not self._load():
             raise LedgerError(f"{self.store.name} has nothing of this try: another took over", permanent=True)
-        if source != self._head["source"]:
+        if not self._is_same_list(source):
             self._refuse_change(source)
 
     def sent_messages(self) -> dict[str, tuple[int, int]]:
@@ -271,11 +271,16 @@ class Ledger:
             self._earlier[position] = lost
             self._keep(position, lost)
 
+    def _is_same_list(self, source: str) -> bool:
+        """Compare with the list that was begun; earlier versions did not write down which rows were malformed."""
+        begun = self._head["source"]
+        return bool(begun == source or begun == source.partition(".")[0])
+
     def _refuse_change(self, source: str) -> None:
         """Let another list or message pass only where nothing of the first has left."""
         if not (self.sent or self.unknown):
             return
-        what = "message" if source == self._head["source"] else "list of recipients"
+        what = "message" if self._is_same_list(source) else "list of recipients"
         raise SourceChangedError(
             f"the {what} is not the one that an earlier try began to send: {self.sent} of {self._head['total']} have "
             f"been sent, {self.unknown} are unknown",

@@ -262,6 +262,7 @@ class Recipients:
         :raises PayloadError: The source cannot be read, is empty, or has no good row at all.
         """
         found, digest, surveyed, mark = Survey(), hashlib.sha256(), array("I"), 0
+        malformed = hashlib.sha256()
         for row in self._marked():
             found.total += 1
             values = self._counting(row)
@@ -270,13 +271,16 @@ class Recipients:
             surveyed.append(mark)
             if row.error is not None:
                 found.malformed += 1
+                malformed.update(f"{row.position} ".encode())
                 found.first_error = found.first_error or row.error
             elif row.skip is None:
                 found.open += 1
                 found.groups[row.group] += 1
                 if not row.given.startswith("+") and is_bare(row.given):
                     found.bare[country(row.to)] += 1
-        found.digest, self._surveyed = digest.hexdigest(), surveyed
+        # Which rows are malformed is part of it: another version's rules may take a row that was never sent to.
+        refused = malformed.hexdigest()[:16] if found.malformed else ""
+        found.digest, self._surveyed = f"{digest.hexdigest()}.{refused}", surveyed
         if found.total and found.malformed == found.total and found.first_error is not None:
             raise PayloadError(
                 f"all {found.total} rows are malformed; the first: {found.first_error.message}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 
 import pytest
@@ -236,6 +237,33 @@ def test_a_late_failure_is_noted_where_nothing_newer_is_known():
     assert (third.sent, third.look_up(0)) == (0, why)
     third.flush()
     assert ledger(store, number=4, max_tries=3).look_up(1) == why
+
+
+LISTS = {
+    "same": ("ab.12", "ab.12", True),
+    "none-malformed": ("ab.", "ab.", True),
+    "an-earlier-version's": ("ab", "ab.12", True),
+    "another-malformed": ("ab.12", "ab.34", False),
+    "one-malformed-now": ("ab.", "ab.12", False),
+    "none-malformed-now": ("ab.12", "ab.", False),
+    "another-list": ("ab", "cd.12", False),
+}
+
+
+@pytest.mark.parametrize("case", LISTS)
+@pytest.mark.parametrize("again", ["begin", "reopen"])
+def test_which_list_is_the_one_that_was_begun(case, again):
+    begun, found, same = LISTS[case]
+    store = MemoryStore()
+    first = Ledger(store)
+    first.begin(Job(begun, "message", 2), Try(1))
+    first.claim([(0, "")])
+    first.record(0, Note("sent"))
+    first.flush()
+    second = Ledger(store)
+
+    with contextlib.nullcontext() if same else pytest.raises(SourceChangedError, match="list of recipients"):
+        second.begin(Job(found, "message", 2), Try(2)) if again == "begin" else second.reopen(found)
 
 
 def test_a_ledger_is_opened_again_only_for_the_same_list():

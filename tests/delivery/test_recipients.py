@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client.errors import PayloadError
-from airflow_provider_whatsapp.delivery import seen
+from airflow_provider_whatsapp.delivery import recipients, seen
 from airflow_provider_whatsapp.delivery.fill import columns, fill
 from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
 from airflow_provider_whatsapp.delivery.recipients import Recipients, read_recipients
@@ -139,6 +139,24 @@ def test_the_digest_tells_lists_apart_and_nothing_else():
     assert digest(rows) == digest([{"to": "1 555 000 0001", "name": "Bob"}]), "columns that are not used"
     assert digest(rows, columns=["name"]) != digest([{"to": "15550000001", "name": "Bob"}], columns=["name"])
     assert digest(["15550000001"]) != digest(["15550000002"])
+
+
+def test_which_rows_are_malformed_is_part_of_the_digest(monkeypatch):
+    """Another version of the rules takes a row that was never sent to: it must not count as sent."""
+    rows, found, read = (
+        ["15550000001", "2025550123", "15550000002", "2025550124"],
+        [],
+        recipients.recipient_key,
+    )
+    for taken in ((), rows[1:2], rows[3:], rows):
+        rules = dict.fromkeys(taken, lambda to, **_: to)
+        monkeypatch.setattr(
+            recipients, "recipient_key", lambda to, rules=rules, **_: rules.get(to, read)(to, **_)
+        )
+        found.append(Recipients(rows).survey().digest)
+
+    assert len(set(found)) == 4
+    assert len({digest.partition(".")[0] for digest in found}) == 1, "what earlier versions wrote"
 
 
 CELLS = [
