@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import threading
 from typing import ClassVar
 
@@ -199,6 +200,8 @@ class TestResultsFiles:
                 return super()._open(path, *args, **kwargs)
 
         memory.pipe("/other/results/a.jsonl", json.dumps(self.LINE).encode())
+        # Airflow keeps a store that was attached once; other tests have one of this name.
+        monkeypatch.setattr(sys.modules[attach.__module__], "_STORE_CACHE", {})
         attach("memory", fs=Hangs())
         roots = f"{folder}, memory://bucket/results, memory://other/results"
         monkeypatch.setenv("AIRFLOW__WHATSAPP__UI_RESULTS_ROOTS", roots)
@@ -214,7 +217,6 @@ class TestResultsFiles:
             others = [ask(self.write(folder / "a.jsonl", self.LINE)), ask("memory://other/results/a.jsonl")]
         finally:
             ended.set()
-            attach("memory", fs=memory)
             memory.rm("/other", recursive=True)
 
         assert [each.late for each in hung] == [True] * sources.QUEUE + [False]
