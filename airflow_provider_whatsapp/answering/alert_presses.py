@@ -46,9 +46,9 @@ CURSOR = "answer/alerts"
 RECEIPT_WAIT = timedelta(minutes=10)
 """How long a press waits for a receipt that says who got the message: webhooks do not arrive in order."""
 NEWS = timedelta(hours=1)
-"""How long after a press the others are sent who has it in hand; later it is no news."""
+"""How long after a press the other recipients are notified; later it is no news."""
 NO_CONNECTION = (
-    "the others are not sent who has it in hand, for there is no connection to send with: set "
+    "the other recipients are not notified, for there is no connection to send with: set "
     "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT, or MATON_API_KEY, where this process runs"
 )
 LABELS = {"on-it": "On it", "mute": "Mute 1 h"}
@@ -59,7 +59,7 @@ class AlertPresses:
     One reader of the presses below alerts; its position lies in the store.
 
     :param store: The event store.
-    :param config: The connection that sends to the others; None: nobody is sent anything.
+    :param config: The connection that sends to the others; None: nobody is notified.
     :param clock: Returns the time, in UTC.
     """
 
@@ -91,7 +91,7 @@ class AlertPresses:
 
         :return: How many have said who has a run in hand, or have muted a key.
         :raises StoreError: The database cannot be reached, or refuses; the presses stay where they are.
-        :raises WhatsAppError: Somebody was certainly not sent who has a run in hand, and may be later; as above.
+        :raises WhatsAppError: A recipient was certainly not notified, and may be later; as above.
         """
         self._away = None
         if self._place is None:
@@ -143,7 +143,9 @@ class AlertPresses:
         if found.refusal or found.button != "on-it":
             return True
         if age >= NEWS:
-            logger.warning("WhatsApp: the press is older than an hour, so the others are not sent who has it")
+            logger.warning(
+                "WhatsApp: the press is older than an hour, so the other recipients are not notified"
+            )
             return True
         return self._let_others_know(found)
 
@@ -162,7 +164,7 @@ class AlertPresses:
             logger.info("%s pressed %s%s: the run is in hand", who, what, where)
 
     def _let_others_know(self, found: Judged) -> bool:
-        """Send to each of the others once who has it in hand; False: some were certainly not sent it, and may be."""
+        """Notify each other recipient once of who has it in hand; False: some certainly were not, and may be later."""
         sent, away = 0, None
         if self._config is None:
             logger.warning("WhatsApp: %s", NO_CONNECTION)
@@ -177,11 +179,13 @@ class AlertPresses:
                     claim_note(self._store, alert, one.position, noted=False)
                     away = self._away = error
                 else:
-                    logger.warning("WhatsApp: a recipient was not sent who has %s: %s", _place(alert), error)
+                    logger.warning(
+                        "WhatsApp: a recipient was not notified who has %s in hand: %s", _place(alert), error
+                    )
             else:
                 sent += 1
         if sent:
-            logger.info("WhatsApp: %d others were sent who has it in hand", sent)
+            logger.info("WhatsApp: other recipients notified who has the run in hand: %d", sent)
         return away is None
 
     def _send(self, found: Judged, alert: SentAlert, one: Notified) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HELP = (
-    "answer Airflow's approvals with the reply buttons that people press, and let an alert's other recipients know who "
+    "answer Airflow's approvals with the reply buttons that people press, and notify an alert's other recipients who "
     "has it in hand; runs until it is stopped"
 )
 DEFAULT_CONN_ID = "maton_whatsapp_default"
@@ -83,7 +83,7 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
         ("--conn-id",),
         {
             "metavar": "ID",
-            "help": "connection that sends who has an alert in hand, from AIRFLOW_CONN_<ID> (default "
+            "help": "connection that notifies an alert's other recipients, from AIRFLOW_CONN_<ID> (default "
             f"{DEFAULT_CONN_ID}, or MATON_API_KEY alone)",
         },
     ),
@@ -205,7 +205,7 @@ def _run(readers: Sequence[_Reader], given: argparse.Namespace, stopped: threadi
 
 
 def _config(given: argparse.Namespace, environment: Mapping[str, str]) -> ClientConfig | None:
-    """Return the connection that sends to the other recipients of an alert; None: there is none."""
+    """Return the connection that notifies an alert's other recipients; None: there is none."""
     from airflow_provider_whatsapp.client.connection import (
         API_KEY_VARIABLE,
         client_config,

@@ -111,7 +111,7 @@ class SentAlert:
     :param language: Of the alert's template.
     :param phone_number_id: The sending number's ID.
     :param sent_at: When it began to be sent.
-    :param noted: Places in the list of those who were sent who has the run in hand.
+    :param noted: Places in the list of the recipients who were notified who has the run in hand.
     """
 
     alert_hash: str = field(repr=False)
@@ -347,7 +347,7 @@ def presses_after(store: EventStore, after: int) -> list[Press]:
 
 def others_of(store: EventStore, found: Judged) -> list[tuple[SentAlert, Notified]]:
     """
-    Return the others to whom alerts of a press' key and run went, each person once, whom nobody has sent a note yet.
+    Return the others to whom alerts of a press' key and run went, each person once, whom nobody has notified yet.
 
     :param store: The event store.
     :param found: The press that counts.
@@ -371,7 +371,7 @@ def others_of(store: EventStore, found: Judged) -> list[tuple[SentAlert, Notifie
 
 def claim_note(store: EventStore, alert: SentAlert, position: int, *, noted: bool = True) -> bool:
     """
-    Write that a recipient is sent who has the run in hand, or that it was certainly not sent after all.
+    Write that a recipient is being notified who has the run in hand, or was certainly not notified after all.
 
     :param store: The event store.
     :param alert: The alert.

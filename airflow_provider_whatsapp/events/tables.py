@@ -277,7 +277,10 @@ alerts = Table(
     Column("phone_number_id", _number, doc="the sending number's ID"),
     Column("sent_at", Moment, nullable=False, doc="when it began to be sent"),
     Column(
-        "noted", Text, nullable=False, doc="places in the list, as JSON, of those who were sent who has it"
+        "noted",
+        Text,
+        nullable=False,
+        doc="places in the list, as JSON, of the recipients who were notified who has it",
     ),
     Index("whatsapp_alerts_key", "key_hash"),
     Index("whatsapp_alerts_send", "send_hash"),
