@@ -56,8 +56,8 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "pace_redis": {
         "label": "Redis that paces all machines",
-        "description": "redis://host:6379/0 without a password, or the ID of a connection of type redis. Empty: each "
-        "machine paces itself.",
+        "description": "redis://host:6379/0 without a password, or the ID of a connection of type redis. It keeps "
+        "what alerts remember as well. Empty: each machine paces itself.",
         "schema": {"type": ["string", "null"]},
     },
     "pace_share": {

@@ -64,7 +64,7 @@ class ClientConfig:
     :param plus_prefix: Send numbers with ``+``. Without it Meta may put the sender's own country code in front.
     :param default_country: ISO code of the country whose national numbers are read, ``"BR"`` say; None: none are.
     :param pace_redis: The Redis by which all machines that name it share the account's rate; None: the processes of
-        one machine share it.
+        one machine share it. It keeps the throttle state of alerts as well.
     :param pace_share: The part of the rate that a machine takes by itself while Redis is away.
     :raises ConfigurationError: A value is missing or malformed.
     """
