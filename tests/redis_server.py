@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from tests.ports import free_port
+
 
 class RedisProcess:
     """
@@ -61,16 +63,6 @@ def need_redis() -> None:
     """Skip a test where there is no Redis."""
     if shutil.which("redis-server") is None:
         pytest.skip("Redis is not installed: apt-get install redis-server")
-
-
-def free_port(highest: int = 65_535) -> int:
-    """Return a port of loopback that nobody listens on; a node of a cluster takes a second one 10,000 higher."""
-    for _ in range(10_000):
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            if listener.getsockname()[1] <= highest:
-                return listener.getsockname()[1]
-    pytest.fail("no port is free")
 
 
 def listens(port: int) -> bool:

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import sqlite3
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ import requests
 from airflow_provider_whatsapp.pytest_events import receiving
 from airflow_provider_whatsapp.pytest_plugin import WhatsAppSandbox
 from tests.airflow.components import Components
+from tests.ports import free_port
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -35,12 +35,6 @@ COMPONENTS = {
 }
 HAS_SYNC_DEADLINES = importlib.metadata.version("apache-airflow-core") >= "3.2"
 BODY = [{"type": "BODY", "text": "Something is wrong."}]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def environment(home, connection):

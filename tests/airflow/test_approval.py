@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.ports import free_port
 from tests.sandbox.test_browser import CHROMIUM, OPTIONS
 
 pytestmark = [
@@ -43,12 +43,6 @@ with DAG("tap", schedule=None, catchup=False, is_paused_upon_creation=False):
         task_id="approve", to="+15550000001", subject="Delete July?", buttons="reply", ledger_path="file://{ledger}"
     ) >> go_on()
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def until(found, what, log, seconds=240):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import requests
 
 from tests.airflow.browse_walk import assert_an_alert_is_muted_by_hand, assert_browse_shows_the_run
 from tests.airflow.running import refusal
+from tests.ports import free_port
 from tests.sandbox.test_browser import CHROMIUM, OPTIONS
 
 DAG = "whatsapp_tab"
@@ -44,12 +44,6 @@ def changed_environment(settings):
         for name, value in settings.items():
             patch.setenv(name, value)
         yield
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

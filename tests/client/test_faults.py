@@ -24,6 +24,7 @@ from airflow_provider_whatsapp.client.messages import Text
 from airflow_provider_whatsapp.client.rate_limit import Pacer
 from airflow_provider_whatsapp.client.transport import Transport
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+from tests.ports import free_port
 from tests.time_limits import wait_for
 
 TO = "+15550001111"
@@ -188,8 +189,7 @@ def test_a_read_that_keeps_failing_ends(client, sandbox):
 
 @pytest.fixture
 def closed_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    return free_port()
 
 
 def test_a_refused_connection_means_not_sent(make_client, closed_port):

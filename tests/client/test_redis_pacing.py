@@ -29,7 +29,8 @@ from airflow_provider_whatsapp.client.redis_server import (
 )
 from airflow_provider_whatsapp.client.redis_slots import AHEAD, COMMANDS, RedisAwayError, Slots
 from airflow_provider_whatsapp.client.transport import Transport
-from tests.redis_server import RedisProcess, free_port, need_redis
+from tests.ports import free_port
+from tests.redis_server import RedisProcess, need_redis
 
 names = (f"account {number}" for number in itertools.count())
 
@@ -538,7 +539,7 @@ class TestConnecting:
 
     def test_a_cluster(self, folder, tmp_path):
         need_redis()
-        process = RedisProcess("--cluster-enabled", "yes", "--dir", str(tmp_path), port=free_port(55_000))
+        process = RedisProcess("--cluster-enabled", "yes", "--dir", str(tmp_path), port=free_port())
         try:
             client = redis.Redis.from_url(process.url)
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
@@ -557,11 +558,11 @@ class TestConnecting:
 
     def test_a_node_of_a_cluster_that_is_not_called_one(self, folder, tmp_path):
         need_redis()
-        process = RedisProcess("--cluster-enabled", "yes", "--dir", str(tmp_path), port=free_port(55_000))
+        process = RedisProcess("--cluster-enabled", "yes", "--dir", str(tmp_path), port=free_port())
         try:
             with redis.Redis.from_url(process.url) as client:
                 here = client.execute_command("CLUSTER", "MYID")
-                other = f"127.0.0.1 {free_port(55_000)}"
+                other = f"127.0.0.1 {free_port()}"
                 client.execute_command("CLUSTER", "MEET", *other.split())
                 client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
                 until(lambda: b"cluster_state:ok" in raw(process.port, "CLUSTER INFO"))

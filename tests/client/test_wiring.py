@@ -40,6 +40,7 @@ from airflow_provider_whatsapp.client.rate_limit import Departure, Pacer
 from airflow_provider_whatsapp.client.retry import RequestRetry
 from airflow_provider_whatsapp.client.transport import Call, Transport, _reason
 from tests.hostile import read_request
+from tests.ports import free_port
 
 OK = (200, {"done": True})
 TOO_FAST = (429, {"message": "Too Many Requests"})
@@ -170,8 +171,7 @@ def test_each_request_has_a_leave_and_says_when_it_goes(start):
 
 def test_a_connection_that_is_refused_uses_no_leave_up(start):
     gateway, transport, pacer, _ = start(max_retries=0)
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        gateway.url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    gateway.url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(NotSentError):
         transport.request(post(gateway))
 

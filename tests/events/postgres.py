@@ -6,11 +6,12 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+from tests.ports import free_port
 
 
 def programs() -> dict[str, str] | None:
@@ -42,9 +43,7 @@ class Postgres:
             self._account = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
             os.chown(self._folder, user.pw_uid, user.pw_gid)
         self._process: subprocess.Popen | None = None
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = listener.getsockname()[1]
+        self.port = free_port()
         data = str(self._folder / "data")
         init = [
             found["initdb"],

@@ -29,7 +29,8 @@ from airflow_provider_whatsapp.notifications.redis_memory import RedisMemory, jo
 from airflow_provider_whatsapp.notifications.turns import Person
 from tests.conftest import ROOT
 from tests.notifications.test_alert_steps import Scene, failure, success
-from tests.redis_server import RedisProcess, free_port, need_redis
+from tests.ports import free_port
+from tests.redis_server import RedisProcess, need_redis
 
 SECRET = "a-secret-key"
 
