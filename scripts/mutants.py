@@ -310,9 +310,9 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Take a sample, judge it, and print the score and whatever survived."""
+    """Take a sample, judge it, and print what survived, the score, and its row for the docs."""
     options = arguments()
-    began = time.monotonic()
+    began, commit = time.monotonic(), commit_here()
     everything = population(options.within, wires=options.wires)
     everything = [it for it in everything if options.kind in it.kind]
     sample = [it for it in everything if not options.line or it.line in options.line]
@@ -347,7 +347,21 @@ def main() -> int:
         finally:
             for worker in workers:
                 worker.end()
-    return summary(results, len(everything), len(sample), options, time.monotonic() - began)
+    late = "" if len(results) == len(sample) else f" ({len(sample) - len(results)} were not reached in time)"
+    code = summary(results, len(everything), len(sample), options, time.monotonic() - began)
+    if results:
+        killed = sum(found.status == "killed" for found in results)
+        judged = f"{len(results)} of {len(everything)}{late}"
+        print(
+            f"\n| {options.seed} | `{commit}` | {judged} | {killed} | {100 * killed / len(results):.1f} % | |"
+        )
+    return code
+
+
+def commit_here() -> str:
+    """Return the commit that is judged, as the copies are made now."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout.strip()
 
 
 def kept_in(options: argparse.Namespace, more: str = "") -> Path:
@@ -379,7 +393,7 @@ def summary(
     options: argparse.Namespace,
     seconds: float,
 ) -> int:
-    """Print the score and its row for the docs, write it into `build/mutants`, and return the exit code."""
+    """Print the score, write it into `build/mutants`, and return the exit code."""
     if not results:
         print("No mutant was judged.")
         return 1
@@ -405,16 +419,7 @@ def summary(
         f"killed {counts['killed']} ({late} of them because tests never ended), survived {counts['survived']}, "
         f"unreached {counts['unreached']}: {share:.1%}"
     )
-    print(f"\n{row_of(options.seed, len(results), known, counts['killed'])}")
     return int(share < options.least)
-
-
-def row_of(seed: int, judged: int, known: int, killed: int) -> str:
-    """Return a run's row for the table in `docs/mutation-testing.md`."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, check=True, text=True
-    ).stdout.strip()
-    return f"| {seed} | `{commit}` | {judged} of {known} | {killed} | {killed / judged:.1%} | |"
 
 
 if __name__ == "__main__":

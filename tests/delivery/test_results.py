@@ -581,8 +581,18 @@ def test_whose_values_are_kept(tmp_path, keep_sent):
         results.take(row(place), outcome)
     results.finish()
 
-    kept = [place for place, line in read(tmp_path / "results.jsonl").items() if "row" in line]
-    assert kept == ([0] if keep_sent else []) + [2, 3, 4]
+    results = Results(
+        tmp_path / "results.jsonl", key="run", number=2, resumed=True, send_hash="h", keep_sent=keep_sent
+    )
+    results.begin(anew=False)
+    results.take(row(6), Outcome("6", "sent"))
+    results.finish()
+
+    lines = read(tmp_path / "results.jsonl")
+    assert [place for place, line in lines.items() if "row" in line and place < 6] == (
+        ([0] if keep_sent else []) + [2, 3, 4]
+    )
+    assert {place: line.get("send_hash") for place, line in lines.items() if "earlier" in line} == {6: "h"}
 
 
 def test_a_store_that_has_failed_is_tried_again_at_the_end_and_not_with_each_outcome(tmp_path, monkeypatch):
