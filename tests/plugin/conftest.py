@@ -48,6 +48,16 @@ def app():
     return outer
 
 
+def forget_alerts():
+    """Delete what alerts of this test, or of another one before, have left in Airflow's Variables."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    with create_session() as session:
+        session.execute(delete(Variable).where(Variable.key.like("whatsapp_alert_%")))
+
+
 @pytest.fixture
 def look(app, airflow_users):
     """Open a page as a user with a role, or as nobody: None."""
@@ -56,6 +66,7 @@ def look(app, airflow_users):
 
     if "request" not in inspect.signature(get_user).parameters:
         pytest.skip("The API server of Airflow 3.1.0 reads no cookie: a plugin's page has no user there.")
+    forget_alerts()
 
     def ask(path, role="viewer", method="GET", *, body=None, follow=True, **headers):
         client = TestClient(app, base_url="http://airflow.example", raise_server_exceptions=True)
@@ -131,10 +142,6 @@ def store(monkeypatch, tmp_path):
 @pytest.fixture
 def alerts(dags, monkeypatch, tmp_path):
     """Keep alerts' records in Airflow's Variables, and the machine's files elsewhere."""
-    from airflow.models.variable import Variable
-    from airflow.utils.session import create_session
-    from sqlalchemy import delete
-
     from airflow_provider_whatsapp.notifications import mute
     from airflow_provider_whatsapp.plugin.alerts_view import Variables
 
@@ -152,5 +159,4 @@ def alerts(dags, monkeypatch, tmp_path):
         return kept
 
     yield fail
-    with create_session() as session:
-        session.execute(delete(Variable).where(Variable.key.like("whatsapp_alert_%")))
+    forget_alerts()

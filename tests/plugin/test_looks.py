@@ -115,9 +115,24 @@ def open_page(browser, html, width, scheme):
     page, nonce = context.new_page(), re.search(r'nonce="([^"]+)"', html)[1]
     policy = f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src data:"
     headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy}
-    page.route("**/*", lambda route: route.fulfill(body=html, headers=headers))
+    page.route("**/whatsapp/page", lambda route: route.fulfill(body=html, headers=headers))
     page.goto("http://airflow.example/whatsapp/page")
     return page
+
+
+@pytest.mark.parametrize("allowed", [True, False], ids=["allowed", "not-allowed"])
+def test_there_is_a_download_where_the_frame_allows_it(chromium, views, allowed):  # noqa: F811
+    """Airflow's frame has a sandbox, in 3.1 without downloads: there the button would do nothing."""
+    page = open_page(chromium, views["tab"], 1280, "light")
+    rights = f"allow-scripts allow-same-origin allow-forms{' allow-downloads' if allowed else ''}"
+    frame = f'<iframe sandbox="{rights}" src="whatsapp/page"></iframe>'
+    page.route("**/airflow", lambda route: route.fulfill(body=frame, content_type="text/html"))
+    page.goto("http://airflow.example/airflow")
+    button = page.frame_locator("iframe").get_by_role("button", name="Download as CSV", include_hidden=True)
+    button.wait_for(state="visible" if allowed else "attached")
+
+    assert button.is_visible() is allowed
+    page.context.close()
 
 
 def test_an_entry_of_the_tab_is_as_wide_as_the_page(chromium, views):  # noqa: F811

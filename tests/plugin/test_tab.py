@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
 
-from tests.plugin.reports import ERROR, PATH, SAME, outcome, report
+from tests.plugin.reports import AT, ERROR, PATH, SAME, outcome, report
 from tests.sandbox.test_browser import ATTACKS
 
 
@@ -56,6 +57,28 @@ def test_neither_the_page_nor_its_file_tells_a_hidden_number_by_a_search(tab):
 )  # fmt: skip
 def test_whatever_a_task_of_somebody_s_own_returns_the_tab_opens(tab, value):
     assert tab({}, value).status_code == 200
+
+
+def test_who_was_notified_and_what_was_suppressed(tab, monkeypatch):
+    from airflow_provider_whatsapp.notifications.records import Record
+    from airflow_provider_whatsapp.plugin import task_facts, task_receipts
+    from tests.plugin.reports import receipt
+
+    now = datetime.now(UTC).timestamp()
+    record = Record(
+        sent_at=now, held=2, failures=3, names=("load", "clean"), muted_until=now + 99, muted_by="ana"
+    )
+    sent = {"sent_at": AT, "template_name": "airflow_alert"}
+    monkeypatch.setattr(task_facts, "_alert_record", lambda _: record)
+    monkeypatch.setattr(task_receipts, "store_is_named", lambda: True)
+    monkeypatch.setattr(task_receipts, "receipts_of_task", lambda *_: task_receipts.TaskReceipts({}, {}))
+    monkeypatch.setattr(task_receipts, "alerts_of", lambda _: [(sent, [receipt("read"), receipt("failed")])])
+    text = " ".join(re.sub(r"<[^>]+>", " ", tab({}).text.partition("<main")[2]).split())
+
+    assert "Failures in a row 3 Suppressed since 2 Muted by ana" in text
+    assert "Suppressed: load, clean" in text
+    assert "2026-11-28 09:00:00 UTC airflow_alert 15•••1111 read" in text
+    assert "15•••1111 failed" in text
 
 
 @pytest.mark.parametrize("applied", [True, False], ids=["sync", "dry-run"])

@@ -288,8 +288,17 @@ class TestResultsFiles:
         assert ("15•••3330" in answer.text) is seen
         assert ("holds recipients of another DAG" in answer.text) is not seen
 
-    def test_whoever_may_see_another_dag_may_see_its_file_by_airflow_s_own_permissions(self, tab, folder):
-        path = self.write(folder / "a.jsonl", self.LINE | {"dag_id": "no_such_dag"})
-        answer = tab({"recipients": "•••"}, report(total=9, results_path=path) | {"sent": 9})
+    def test_whoever_may_see_another_dag_may_see_its_file_by_airflow_s_own_permissions(
+        self, tab, folder, dags, monkeypatch
+    ):
+        from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 
-        assert "holds recipients of another DAG" in answer.text
+        path = self.write(folder / "a.jsonl", self.LINE | {"dag_id": "stock", "to": "15550003330"})
+        for allowed in ({"sales"}, {"sales", "stock"}):
+            monkeypatch.setattr(
+                SimpleAuthManager, "get_authorized_dag_ids", lambda *_, seen=allowed, **__: seen
+            )
+            answer = tab({"recipients": "•••"}, report(total=9, results_path=path) | {"sent": 9})
+
+            assert ("15•••3330" in answer.text) is ("stock" in allowed)
+            assert ("holds recipients of another DAG" in answer.text) is ("stock" not in allowed)
