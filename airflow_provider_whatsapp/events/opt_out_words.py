@@ -79,7 +79,12 @@ _TYPED_ONLY = (
     "CANCEL, END, QUIT, CANCELAR, ANNULER, ABBRECHEN, ANNULLA, CANCELLA, ANNULEREN, ANULUJ, İPTAL, "
     "ÇIK, ÇIKIŞ, ОТМЕНА, СКАСУВАТИ, إلغاء, الغاء, BATAL, 解除, SAIR, VOLTAR, REMOVER"
 )
-_ACCENTS = re.compile("[\u0300-\u036f]")
+_ACCENTS = re.compile(
+    "[\u0300-\u036f"  # Latin, Greek, Cyrillic
+    "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"  # the points of Hebrew
+    "\u0610-\u061a\u0640\u064b-\u065f\u0670]"  # the vowels of Arabic, its hamza, and the line that stretches a word
+)
+_DASH = re.compile("[ ]?[\u2010-\u2015\u2212-][ ]?")
 _ADVICE = (
     'It is a JSON object of "all", "marketing" and "start", each with a list of words, or with lists by language: '
     '{"all": {"de": ["STOPP", "ABMELDEN"]}}.'
@@ -100,7 +105,7 @@ def bare(text: str) -> str:
         start += 1
     while end > start and _around(kept[end - 1]):
         end -= 1
-    return " ".join(kept[start:end].split())
+    return _DASH.sub("-", " ".join(kept[start:end].split()))
 
 
 def _around(char: str) -> bool:
