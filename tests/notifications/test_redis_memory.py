@@ -461,6 +461,35 @@ class TestJoined:
         here, there = (Record(failures=1, dags=tuple(f"{side}{n}" for n in range(15))) for side in "ab")
         assert joined(here, there, 0.0).dags == (ALL_DAGS,)
 
+    @pytest.mark.parametrize("swapped", [False, True])
+    @pytest.mark.parametrize(
+        ("run", "told", "runs"), [("r", 5, 2), ("another", 2, 3), ("", 2, 3)], ids=["same", "another", "none"]
+    )
+    def test_what_was_told_counts_for_its_run_alone(self, run, told, runs, swapped):
+        last = Record(sent_at=60.0, failures=1, runs=2, run="r", told=2)
+        first = Record(sent_at=50.0, runs=1, run=run, told=3)
+        both = joined(first, last, 100.0) if swapped else joined(last, first, 100.0)
+
+        assert (both.told, both.runs, both.run, both.sent_at) == (told, runs, "r", 60.0)
+
+    def test_without_a_run_none_counts_twice(self):
+        assert joined(Record(runs=1, sent_at=1.0), Record(runs=2, sent_at=2.0), 9.0).runs == 3
+        assert joined(Record(runs=1, sent_at=1.0), Record(sent_at=2.0), 9.0).first_failed_at == 0.0
+
+    @pytest.mark.parametrize(("count", "every"), [(20, False), (21, True)])
+    def test_so_many_dags_are_named(self, count, every):
+        names = tuple(f"d{n}" for n in range(count))
+        found = joined(Record(failures=1, dags=names[:10]), Record(failures=1, dags=names[5:]), 0.0).dags
+
+        assert found == ((ALL_DAGS,) if every else names)
+        assert joined(Record(failures=1, dags=(ALL_DAGS,)), Record(failures=1, dags=("a",)), 0.0).dags == (
+            ALL_DAGS,
+        )
+
+    def test_who_knows_nothing_adds_nothing(self):
+        known = Record(failures=1, told=2, run="r")
+        assert joined(Record(), known, 0.0) is known
+
     def test_a_person_is_free_when_both_say_so(self):
         both = joined(Person(free_at=9.0, held=1, names=("a",)), Person(free_at=5.0, held=2), 0.0)
         assert both == Person(free_at=9.0, held=3, names=("a",))
