@@ -162,6 +162,18 @@ def test_a_gateway_that_is_down_is_an_error_that_a_retry_may_cure(asked, ti, cha
 
 
 @pytest.mark.usefixtures("templates")
+@pytest.mark.parametrize(
+    ("refused", "outcome"), [(1, "success"), (0, "failed")], ids=["one of two", "nobody"]
+)
+def test_the_ledger_says_how_the_asking_ended(sandbox, asked, ti, tmp_path, refused, outcome):
+    no = {"error": {"message": "no", "type": "OAuthException", "code": 131026}}
+    sandbox.fail_next("status", status=400, body=no, path="/messages", times=refused)
+    ask(task([ADA, BOB], ledger_path=ti.ledger, on_unsent="wait"), ti)
+    heads = [json.loads(file.read_text()) for file in tmp_path.rglob("*") if file.is_file()]
+    assert [head["finished"] for head in heads if isinstance(head, dict) and "finished" in head] == [outcome]
+
+
+@pytest.mark.usefixtures("templates")
 def test_a_retry_of_a_task_that_had_asked_asks_again(sandbox, asked, ti):
     people = {"to": [ADA, BOB], "ledger_path": ti.ledger}
     ask(task(**people), ti)
