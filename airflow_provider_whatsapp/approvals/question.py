@@ -24,7 +24,11 @@ OUTCOME_TEMPLATE = "airflow_approval_outcome"
 MAX_VALUE = 300
 """Characters of one value; a body holds 1,024 with all of them (Meta, template components)."""
 KEY = "asking"
-"""Name under which a task's store holds how often the question was asked, and whether all of that was sent."""
+"""
+Name under which a task's store holds how often the question was asked.
+
+``complete`` says that all of that was sent; it is False where an earlier version was ended in the midst of it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +55,7 @@ class Question:
         """
         found = attempt(lambda: store.get(KEY), f"{store.name} could not be read")
         number, complete = (found["number"], found["complete"]) if isinstance(found, dict) else (1, False)
-        question = cls("ask", int(number) + bool(complete))
-        question._keep(store, complete=False)
-        return question
+        return cls("ask", int(number) + bool(complete))
 
     def close(self, store: Store) -> None:
         """
@@ -62,10 +64,7 @@ class Question:
         :param store: The task's.
         :raises LedgerError: The store failed.
         """
-        self._keep(store, complete=True)
-
-    def _keep(self, store: Store, *, complete: bool) -> None:
-        value = {"number": self.number, "complete": complete}
+        value = {"number": self.number, "complete": True}
         attempt(lambda: store.set(KEY, value), f"{store.name} could not be written")
 
     @property

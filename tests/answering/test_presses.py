@@ -280,7 +280,9 @@ def test_the_request_s_own_parameters_are_sent_as_they_stand(sandbox, airflow, t
     assert "answered_by" in airflow.request(ti)["params_input"]
 
 
-def test_an_answer_that_was_lost_is_found_again(sandbox, airflow, ti, asks, press, answering, caplog):
+def test_an_answer_that_was_lost_is_found_again(
+    sandbox, airflow, ti, asks, press, answering, whatsapp_events, caplog
+):
     from airflow_provider_whatsapp.answering.airflow_api import AirflowAwayError
 
     asks(approval(ti))
@@ -291,6 +293,8 @@ def test_an_answer_that_was_lost_is_found_again(sandbox, airflow, ti, asks, pres
     airflow.lose_answer = False
     assert answering.look() == 1
     assert said(caplog)[-1].endswith("Airflow has the answer.")
+    (row,) = whatsapp_events._rows("requests", "asked_at")
+    assert row["answered_by"] == whatsapp_events.messages[0]["message_id"]
 
 
 AWAY = {
