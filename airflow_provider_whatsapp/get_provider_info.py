@@ -62,7 +62,7 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "pace_share": {
         "label": "Share while Redis is away",
-        "description": "The part of the rate that a machine takes by itself then; empty: 0.1.",
+        "description": "The part of the rate that a machine takes alone then; empty: 0.1.",
         "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
     },
     "timeout": {
@@ -190,7 +190,7 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
         "default": "maton_whatsapp_default",
     },
     "alert_cooldown": {
-        "description": "Seconds after a message in which failures of the same task are kept back.",
+        "description": "Seconds after a message in which failures of the same task are suppressed.",
         "version_added": "0.1.0",
         "type": "float",
         "example": None,

@@ -29,7 +29,7 @@ class Retry(Enum):
 
     #: Fail again, or it must not be tried (the recipient opted out).
     NO = "no"
-    #: Fail again until the credentials are mended.
+    #: Fail again until the credentials are replaced.
     AUTH = "auth"
     #: Work after a wait: it was refused before anything was done, a send too.
     WAIT = "wait"
@@ -75,10 +75,8 @@ class CodeInfo:
         return self.retry in {Retry.NO, Retry.AUTH}
 
 
-_RECONNECT = "Authorise WhatsApp anew in Maton and set the new connection's id in extra.connection_id."
-_SCOPES = (
-    "Authorise WhatsApp anew in Maton with every permission, and check extra.waba_id and extra.connection_id."
-)
+_RECONNECT = "Authorise WhatsApp again in Maton and set the new connection's id in extra.connection_id."
+_SCOPES = "Authorise WhatsApp again in Maton with every permission, and check extra.waba_id and extra.connection_id."
 _SLOWER = "Send more slowly: lower extra.rate_limit, or share an Airflow pool between the tasks."
 _STATUS = "Look at metastatus.com. Check whether the message arrived before you clear the task."
 _PAYLOAD = "Correct the field that the details name; the message is built from the operator's arguments."
@@ -209,7 +207,7 @@ _RECIPIENT = [
     _rows(131062, "a business-scoped user id is not allowed for this message", "Give the phone number in to.",
           RecipientError),
     _rows(137000, "the recipient's identity key does not match",
-          "Confirm the recipient anew, or leave the identity check out.", RecipientError, asynchronous=True),
+          "Confirm the recipient again, or leave the identity check out.", RecipientError, asynchronous=True),
     _rows(131041, "the group does not exist, or this number is not in it", "Check the group id.", NotFoundError),
     _rows(131020, "the group has no other member", "Invite someone before you send.", RecipientError),
     _rows(131207, "the group is suspended", "Use another group.", RecipientError, http=403),
@@ -260,8 +258,8 @@ _TEMPLATES = [
           f"{_MANAGER} and improve it; the first pause ends after 3 hours, the second after 6.", TemplateError,
           asynchronous=True),
     _rows(132016, "the template is disabled for good", "Make a new template with other content.", TemplateError),
-    _rows(132068, "the flow is blocked", "Mend the flow in WhatsApp Manager.", InvalidRequestError),
-    _rows(132069, "the flow is throttled: 10 messages an hour", "Mend the flow in WhatsApp Manager.",
+    _rows(132068, "the flow is blocked", "Correct the flow in WhatsApp Manager.", InvalidRequestError),
+    _rows(132069, "the flow is throttled: 10 messages an hour", "Correct the flow in WhatsApp Manager.",
           InvalidRequestError),
     _rows((131055, 134100), "only marketing templates can be sent here", _ROUTE, TemplateError),
     _rows(131061, "the template has a max price: it goes by the Marketing Messages API", _ROUTE, TemplateError),

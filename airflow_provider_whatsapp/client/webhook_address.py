@@ -110,7 +110,7 @@ def subscribe(
     if current is not None and not force:
         raise ConfigurationError(
             f"the events of this {address.what} go to {shown(current)}",
-            advice="There is one address: to replace it takes the events from whoever receives them there. Give "
+            advice="There is one address: to replace it takes the events from the receiver there. Give "
             "--force if that is what you want.",
         )
     address.ensure_subscribed()
@@ -155,7 +155,7 @@ def unsubscribe(
     if not own and not force:
         raise ConfigurationError(
             f"the events of this {address.what} go to {shown(current)}",
-            advice="Give it as --url, or --force, to remove it: whoever receives them there gets none any more.",
+            advice="Give it as --url, or --force, to remove it: the receiver there gets none any more.",
         )
     address.clear()
     if _read_again(client, of_number=of_number).stands(current):

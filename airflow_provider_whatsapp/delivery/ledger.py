@@ -284,7 +284,7 @@ class Ledger:
         raise SourceChangedError(
             f"the {what} is not the one that an earlier try began to send: {self.sent} of {self._head['total']} have "
             f"been sent, {self.unknown} are unknown",
-            advice="Put it back as it was, or clear the task with resend_on_clear=True to begin anew. Arguments that "
+            advice="Put it back as it was, or clear the task with resend_on_clear=True to start over. Arguments that "
             "change from try to try (the present time, the try's number) do this as well.",
         )
 

@@ -320,7 +320,7 @@ def said_of(count: int, total: int | None) -> str:
     :param total: Of so many; None: not known.
     """
     if total is None:
-        return f"They name {count} recipients; whoever had no outcome yet is not among them."
+        return f"They name {count} recipients; recipients without an outcome are not among them."
     if count >= total:
         return f"They name all {total} recipients."
     return (

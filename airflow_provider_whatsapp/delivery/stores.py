@@ -349,7 +349,7 @@ def attempt(action: Callable[[], Any], what: str, pauses: Sequence[float] = PAUS
                 raise LedgerError(
                     f"{what}: {type(error).__name__}: {str(error)[:200]}",
                     advice="Nothing was sent that is not in the ledger. When the store works again, retry or clear the "
-                    "task: whoever has a message is left out.",
+                    "task: recipients who have a message are left out.",
                 ) from error
         time.sleep(pause)
     return None

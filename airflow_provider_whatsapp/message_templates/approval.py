@@ -16,7 +16,7 @@ FIELDS = "id,name,language,status,category,rejected_reason"
 
 REFUSED = {
     "REJECTED": "Change the template so that it answers Meta's reason, and submit it again.",
-    "PAUSED": "Meta paused it for low quality (3 hours, then 6): wait, and improve it. It comes back by itself.",
+    "PAUSED": "Meta paused it for low quality (3 hours, then 6): wait, and improve it. It then comes back.",
     "DISABLED": "Meta has disabled it for good: create another template under a new name.",
     "PENDING_DELETION": "It is being deleted: create another one, under a new name or in 30 days.",
     "DELETED": "It was deleted: create another one, under a new name or in 30 days.",

@@ -26,7 +26,7 @@ _NOT_EDITABLE = {
     "LIMIT_EXCEEDED": "the account holds as many templates as Meta allows it: delete some",
 }
 _DRIFTED = {
-    "PAUSED": "Meta has paused it for low quality (3 hours, then 6); it comes back by itself",
+    "PAUSED": "Meta has paused it for low quality (3 hours, then 6); it then comes back",
     "DISABLED": "Meta has disabled it for good",
     "ARCHIVED": "it is archived, and will be removed 28 days after that",
     "LIMIT_EXCEEDED": "the account holds as many templates as Meta allows it",

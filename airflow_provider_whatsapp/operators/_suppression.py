@@ -88,7 +88,7 @@ class Suppression:
         category = approved.known_category if approved is not None else None
         if category is None:
             self._log.warning(
-                "WhatsApp: the template's category is not known, so whoever has opted out of marketing is left out too"
+                "WhatsApp: the template's category is not known, so people who opted out of marketing are left out too"
             )
         self.opt_outs.scopes = scopes_of(category)
 

@@ -227,7 +227,7 @@ def test_what_version_0_1_left_of_a_killed_task(tmp_path):
         3: "skipped",
     }
     assert found[0]["message_id"].startswith("wamid.")
-    assert "They name 4 recipients; whoever had no outcome yet is not among them." in said
+    assert "They name 4 recipients; recipients without an outcome are not among them." in said
     assert "Opted out" not in path.read_text()
 
     (tmp_path / "killed.jsonl.0123456789ab.parts").rename(tmp_path / "results.jsonl.0123456789ab.parts")
@@ -432,7 +432,7 @@ def test_a_part_s_name_says_its_place_and_sorts_by_it():
 
 
 SAID = {
-    (3, None): "They name 3 recipients; whoever had no outcome yet is not among them.",
+    (3, None): "They name 3 recipients; recipients without an outcome are not among them.",
     (3, 3): "They name all 3 recipients.",
     (4, 3): "They name all 3 recipients.",
     (

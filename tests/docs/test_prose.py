@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import pytest
@@ -71,3 +72,28 @@ def test_no_page_uses_a_retired_word(page):
 )
 def test_the_check_reads_prose_alone(text, found):
     assert retired(text) == found
+
+
+SPOKEN = re.compile(
+    r"\b(anew|kept back|keeps back|in earnest|mended|until the log-in|parted by)\b", re.IGNORECASE
+)
+"""Of the retired words, those that no text of the package uses any more."""
+
+
+def test_no_text_of_the_package_uses_them():
+    """Errors, log lines, options and help; docstrings and comments are for those who work on it."""
+    found = []
+    for path in sorted((ROOT / "airflow_provider_whatsapp").rglob("*.py")):
+        text = path.read_text("utf-8")
+        if not SPOKEN.search(text):  # most modules need no parsing
+            continue
+        tree = ast.parse(text)
+        unread = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        found += [
+            (path.name, node.lineno, node.value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in unread
+            if SPOKEN.search(node.value)
+        ]
+
+    assert found == []
