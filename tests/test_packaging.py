@@ -432,7 +432,7 @@ def test_the_workflow_tests_what_is_supported():
     jobs = workflow("tests")["jobs"]
 
     assert jobs["tests"]["strategy"]["matrix"] == {"airflow": [*tested, "newest"], "python": pythons}
-    assert jobs["others"]["strategy"]["matrix"] == {"session": ["lowest", "prerelease"]}
+    assert jobs["others"]["strategy"]["matrix"] == {"session": ["lowest", "prerelease", "fab(newest)"]}
     targets = jobs["checks"]["strategy"]["matrix"]["target"]
     makefile = (ROOT / "Makefile").read_text()
     assert {"lint", "types", "docs", "package"} <= {*targets}
