@@ -29,6 +29,7 @@ from airflow_provider_whatsapp.delivery.result_parts import (
     with_parts,
 )
 from airflow_provider_whatsapp.delivery.results import Results, assemble
+from airflow_provider_whatsapp.delivery.stores import local_path
 
 ROOT = Path(__file__).parents[2]
 OLD = ROOT / "tests" / "data" / "written_by_0_1" / "results"
@@ -369,7 +370,7 @@ def test_a_file_without_parts_is_marked_where_a_line_of_it_has_no_mark(path, mar
     before = path.stat()
     assert assemble(path) == f"{path}: 2 recipients, marked as a results file."
     found = path.read_bytes()
-    if hasattr(before, "st_ino") and isinstance(path, Path):
+    if local_path(path) is not None:
         assert (path.stat().st_ino == before.st_ino) is all(marks), (
             "one that has them all is not written again"
         )
