@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import inspect, select, update
+from sqlalchemy import text as sql
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.delivery.callback_data import key_hash, make_callback_data
@@ -427,3 +428,23 @@ def test_a_reader_waits_for_no_writer(tmp_path):
         store.ping()
         assert store.furthest(["wamid.A"]) == {}
     store.close()
+
+
+FOR_EVER = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+
+
+def test_all_reads_of_a_store_with_a_limit_end_together(store, database):
+    """What a page asks for in many queries, as it does for a broadcast's receipts, has one time budget."""
+    limited = EventStore.open(database, read_seconds=0.3)
+    try:
+        with (
+            pytest.raises(StoreError, match=r"interrupted|statement timeout|in time"),
+            limited.reading() as connection,
+        ):
+            connection.execute(sql(FOR_EVER))
+        with pytest.raises(StoreError, match="did not answer in time"), limited.reading():
+            pass
+    finally:
+        limited.close()
+    with store.reading() as connection:  # and without one each query has its own time
+        assert connection.execute(sql("SELECT 1")).scalar() == 1

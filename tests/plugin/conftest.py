@@ -59,7 +59,7 @@ def forget_alerts():
 
 
 @pytest.fixture
-def look(app, airflow_users):
+def look(app, airflow_users, monkeypatch):
     """Open a page as a user with a role, or as nobody: None."""
     from airflow.api_fastapi.core_api.security import get_user
     from fastapi.testclient import TestClient
@@ -67,6 +67,11 @@ def look(app, airflow_users):
     if "request" not in inspect.signature(get_user).parameters:
         pytest.skip("The API server of Airflow 3.1.0 reads no cookie: a plugin's page has no user there.")
     forget_alerts()
+    from airflow_provider_whatsapp.plugin import browse
+    from airflow_provider_whatsapp.plugin.sources import Sources
+
+    for name in ("SOURCES", "STORE"):  # what another test was told is kept for half a minute
+        monkeypatch.setattr(browse, name, Sources(threads=2))
 
     def ask(path, role="viewer", method="GET", *, body=None, follow=True, **headers):
         client = TestClient(app, base_url="http://airflow.example", raise_server_exceptions=True)

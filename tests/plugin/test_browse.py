@@ -29,16 +29,6 @@ SAME = {"sec_fetch_site": "same-origin", "origin": "http://airflow.example"}
 WORKING = (200, 303)
 
 
-@pytest.fixture(autouse=True)
-def asked_now(monkeypatch):
-    """Let each test ask by itself: what another one was told is kept for half a minute."""
-    from airflow_provider_whatsapp.plugin import browse
-    from airflow_provider_whatsapp.plugin.sources import Sources
-
-    for name in ("SOURCES", "STORE"):
-        monkeypatch.setattr(browse, name, Sources(threads=2))
-
-
 @pytest.fixture
 def only(monkeypatch, dags):
     """Let users do things with some DAGs alone, as FAB's roles can."""

@@ -284,6 +284,19 @@ def test_a_task_that_waits_or_has_not_run_says_so(tab):
     assert tab(path=PATH.replace("{MAP_INDEX}", "7")).status_code == 404
 
 
+@pytest.mark.parametrize("seconds", [8.0, 0.0], ids=["in-time", "too-late"])
+def test_the_event_store_has_seconds_for_all_that_the_tab_asks(tab, store, monkeypatch, seconds):
+    from airflow_provider_whatsapp.plugin import event_store
+
+    monkeypatch.setattr(event_store, "SECONDS", seconds)
+    text = tab({"to": "•••"}, report(outcome())).text
+
+    assert ("The event store cannot be read: the event store did not answer in time" in text) is (
+        seconds == 0
+    )
+    assert "1 recipient" in text
+
+
 SLOW = {
     "gateway": "task_facts.find_template",
     "records": "task_facts.record_text",
