@@ -138,22 +138,25 @@ class DeliveryReportOperator(TextFields, BaseOperator):
         try:
             for name, read in self.readers.items():
                 setattr(self, name, read(name, getattr(self, name)))
-            return self._run(time.time() + self.wait_timeout if until is None else until)
+            return self._run(
+                time.time() + self.wait_timeout if until is None else until, again=until is not None
+            )
         except WhatsAppError as error:
             raise _translated(error) from None if isinstance(error, ValueError) else error
 
-    def _run(self, until: float) -> dict[str, Any]:
+    def _run(self, until: float, *, again: bool) -> dict[str, Any]:
         """Write what is known; as long as somebody is pending and there is time, wait and write again."""
-        not_before = 0.0
         while True:
             found, counts = self._update()
             self.log.info("WhatsApp: %s; in %s", counts.summary(), self.results_path)
+            # A count may be ahead of what the lines believe: no unsigned failure makes an unknown failed.
+            waited = time.time() - until + self.wait_timeout
+            not_before = time.time() + max(self.poke_interval, waited / 10) if again else 0.0
             trigger = self._trigger(found, counts, until, not_before) if time.time() < until else None
             if trigger is None:
                 return self._conclude(counts)
             self._wait(trigger, until)
-            # A count may be ahead of what the lines believe: no unsigned failure makes an unknown failed.
-            not_before = time.time() + max(self.poke_interval, (until - time.time()) / 10)
+            again = True
 
     def _update(self) -> tuple[Survey, DeliveryCounts]:
         """Read the file, ask how far its messages got, and write it."""

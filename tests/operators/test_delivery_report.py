@@ -174,6 +174,11 @@ def test_it_waits_in_the_triggerer_for_the_count_of_its_send(deferred, whatsapp_
         operator.report_complete(context("arrived"), {"state": "settled"}, **wait.kwargs)
     assert again.value.kwargs == wait.kwargs
     assert again.value.trigger.serialize()[1]["end_time"] == kwargs["end_time"]
+    began = kwargs["end_time"] - 3600
+    assert (kwargs["not_before"], again.value.trigger.not_before >= began + 30) == (0, True), "no busy loop"
+    with pytest.raises(TaskDeferred) as later:  # as if it had begun half an hour before
+        operator.report_complete(context("arrived"), {"state": "settled"}, until=began + 1800)
+    assert later.value.trigger.not_before >= began + 180, "a tenth of that"
 
 
 def test_at_the_time_out_the_file_is_written_and_the_task_fails_where_it_is_asked_to(
