@@ -51,7 +51,7 @@ def _log(caplog):
 
 
 def test_a_press_answers_the_request_and_airflow_shows_who_pressed(
-    sandbox, airflow, ti, asks, press, answering, whatsapp_events, caplog
+    sandbox, airflow, ti, asks, press, answering, store, api, whatsapp_events, caplog
 ):
     asks(approval(ti, [ADA, BOB]))
     approve, _ = payloads(sandbox.messages[1])
@@ -76,7 +76,9 @@ def test_a_press_answers_the_request_and_airflow_shows_who_pressed(
     )
     calls = len(airflow.calls)
     assert answering.look() == 0
-    assert len(airflow.calls) == calls, "it is looked at once"
+    assert Answering(store, api, name="tests").look() == 0
+    assert len(airflow.calls) == calls, "it is looked at once, by the next process too"
+    assert answering._done == set(), "nothing is kept of what lies before the position"
 
 
 def test_the_secret_is_in_the_message_alone(sandbox, ti, asks, whatsapp_events, caplog, capsys, tmp_path):
@@ -157,7 +159,7 @@ def test_what_was_not_signed_counts_for_nothing(sandbox, airflow, ti, asks, pres
 
 
 def test_a_press_waits_for_the_receipt_and_holds_up_no_other(
-    sandbox, airflow, ti, asks, press, answering, store
+    sandbox, airflow, ti, asks, press, answering, store, caplog
 ):
     asks(approval(ti, [ADA, BOB]))
     with store.reading() as connection:
@@ -166,8 +168,9 @@ def test_a_press_waits_for_the_receipt_and_holds_up_no_other(
     with store.writing() as connection:
         connection.execute(delete(tables.statuses).where(tables.statuses.c.message_id == of_ada))
     press(ADA, "Approve", payloads(sandbox.messages[0])[0])
-    press(BOB, "Reject", payloads(sandbox.messages[1])[1], context="wamid.of_nobody")
-    assert answering.look() == 0
+    press(EVE, "Reject", payloads(sandbox.messages[1])[1], context=sandbox.messages[1]["id"])
+    assert answering.look() == answering.look() == 0
+    assert ["somebody else" in line for line in said(caplog)] == [True], "what is decided is decided once"
     with store.writing() as connection:
         connection.execute(tables.statuses.insert(), [row for row in kept if row["message_id"] == of_ada])
     again = Answering(store, answering._api, name="tests")
