@@ -9,9 +9,6 @@ import time
 
 import pytest
 
-from airflow_provider_whatsapp.notifications import throttle
-from airflow_provider_whatsapp.notifications.memory import Memory
-from airflow_provider_whatsapp.notifications.records import Sending
 from tests.plugin.reports import AT, EVIL, NOW_FAILURE, PATH, RUN
 
 
@@ -147,7 +144,9 @@ def store(monkeypatch, tmp_path):
 @pytest.fixture
 def alerts(dags, monkeypatch, tmp_path):
     """Keep alerts' records in Airflow's Variables, and the machine's files elsewhere."""
-    from airflow_provider_whatsapp.notifications import mute
+    from airflow_provider_whatsapp.notifications import mute, throttle
+    from airflow_provider_whatsapp.notifications.memory import Memory
+    from airflow_provider_whatsapp.notifications.records import Sending
     from airflow_provider_whatsapp.plugin.alerts_view import Variables
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
