@@ -164,6 +164,7 @@ class WhatsAppChoiceOperator(AskingOperator):
     :raises ValueError: A list cannot hold these options, or there is an argument that means nothing here.
     """
 
+    operator_extra_links: tuple[BaseOperatorLink, ...] = ()  # no template, and no file of results
     content_fields: ClassVar[tuple[str, ...]] = ("subject", "descriptions", "button_text")
     template_fields: Sequence[str] = (*AskingOperator.template_fields, *content_fields[1:], "language")
     shown_fields: ClassVar[frozenset[str]] = AskingOperator.shown_fields | {"button_text"}

@@ -33,6 +33,7 @@ LINKS = {
     "MessageStatusSensor": set(),
     "DeliveryReportOperator": {ResultsLink},
     "WhatsAppApprovalOperator": {WhatsAppManagerLink},
+    "WhatsAppChoiceOperator": set(),
     "WhatsAppAnalyticsOperator": set(),
     "WhatsAppHealthSensor": set(),
 }
