@@ -14,28 +14,30 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func as sql
 from sqlalchemy import select
 
+from airflow_provider_whatsapp.answering.press_reader import RECEIPT_WAIT, PressReader
 from airflow_provider_whatsapp.client.errors import WhatsAppError
-from airflow_provider_whatsapp.client.masking import clean_line, mask
+from airflow_provider_whatsapp.client.masking import clean_line
 from airflow_provider_whatsapp.client.messages import Template
 from airflow_provider_whatsapp.client.phone import address
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 from airflow_provider_whatsapp.delivery.callback_data import key_hash, make_callback_data
 from airflow_provider_whatsapp.events.alerts import (
-    PAGE,
     UNRECEIPTED,
     claim_note,
     judged_press,
     others_of,
-    presses_after,
 )
-from airflow_provider_whatsapp.events.cursors import position, put_position
+from airflow_provider_whatsapp.events.kinds import ALERT_BUTTON
 from airflow_provider_whatsapp.events.tables import messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlalchemy.engine import Connection
+
     from airflow_provider_whatsapp.client.config import ClientConfig
-    from airflow_provider_whatsapp.events.alerts import Judged, Notified, Press, SentAlert
+    from airflow_provider_whatsapp.events.alerts import Judged, Notified, SentAlert
+    from airflow_provider_whatsapp.events.presses import Press
     from airflow_provider_whatsapp.events.store import EventStore
 
 logger = logging.getLogger(__name__)
@@ -43,8 +45,6 @@ logger = logging.getLogger(__name__)
 IN_HAND_TEMPLATE = "airflow_alert_in_hand"
 """The stock template of the message to the others."""
 CURSOR = "answer/alerts"
-RECEIPT_WAIT = timedelta(minutes=10)
-"""How long a press waits for a receipt that says who got the message: webhooks do not arrive in order."""
 NEWS = timedelta(hours=1)
 """How long after a press the other recipients are notified; later it is no news."""
 NO_CONNECTION = (
@@ -74,10 +74,9 @@ class AlertPresses:
         self._config = config
         self._clock = clock
         self._clients: dict[str | None, WhatsAppClient] = {}
-        self._place: int | None = None
-        self._done: set[int] = set()
-        """Presses behind the position that have been decided."""
+        self._reader = PressReader(store, prefix=ALERT_BUTTON, name=CURSOR, first=self._first)
         self._logged: set[int] = set()
+        """Presses that are to be decided later, and have their line already."""
         self._away: WhatsAppError | None = None
 
     def close(self) -> None:
@@ -94,45 +93,23 @@ class AlertPresses:
         :raises WhatsAppError: A recipient was certainly not notified, and may be later; as above.
         """
         self._away = None
-        if self._place is None:
-            self._place = self._begin()
-        counted, after, first_open = 0, self._place, None
-        while page := presses_after(self._store, after):
-            for press in page:
-                after = press.id
-                if press.id in self._done:
-                    continue
-                found = judged_press(self._store, press)
-                if self._decided(found):
-                    self._done.add(press.id)
-                    counted += not found.refusal
-                elif first_open is None:
-                    first_open = press.id
-            if len(page) < PAGE:
-                break
-        self._save(after if first_open is None else first_open - 1)
+        counted = self._reader.look(self._decide)
         if self._away is not None:
             raise self._away
         return counted
 
-    def _begin(self) -> int:
-        """Return where to read on; the first reader of all begins with what is news still."""
-        with self._store.reading() as connection:
-            found = position(connection, CURSOR)
-            if found is not None:
-                return found
-            old = select(sql.max(messages.c.id)).where(messages.c.received_at < self._clock() - NEWS)
-            place = int(connection.execute(old).scalar() or 0)
-        put_position(self._store, CURSOR, place, forward=True)
-        return place
+    def _first(self, connection: Connection) -> int:
+        """Return where the first reader of all begins: with what is news still."""
+        old = select(sql.max(messages.c.id)).where(messages.c.received_at < self._clock() - NEWS)
+        return int(connection.execute(old).scalar() or 0)
 
-    def _save(self, place: int) -> None:
-        """Write up to where all presses are decided."""
-        if place != self._place:
-            put_position(self._store, CURSOR, place, forward=True)
-            self._place = place
-            self._done = {each for each in self._done if each > place}
-            self._logged &= self._done
+    def _decide(self, press: Press) -> int | None:
+        """Return whether a press counts; None: later."""
+        found = judged_press(self._store, press)
+        if not self._decided(found):
+            return None
+        self._logged.discard(press.id)
+        return int(not found.refusal)
 
     def _decided(self, found: Judged) -> bool:
         """Decide a press; False: later."""
@@ -153,7 +130,7 @@ class AlertPresses:
         if found.press.id in self._logged:
             return
         self._logged.add(found.press.id)
-        who, what = _who(found.press), f"{LABELS.get(found.button or '', 'a button')!r}"
+        who, what = found.press.who, f"{LABELS.get(found.button or '', 'a button')!r}"
         where = f" for {_place(found.alert)}" if found.alert else ""
         if found.refusal:
             logger.warning("%s pressed %s%s: not taken: %s", who, what, where, found.refusal)
@@ -202,10 +179,6 @@ class AlertPresses:
             number = phone_number_id or self._config.phone_number_id
             self._clients[phone_number_id] = WhatsAppClient(replace(self._config, phone_number_id=number))
         return self._clients[phone_number_id]
-
-
-def _who(press: Press) -> str:
-    return mask(f"+{press.sender}") if press.sender else mask(press.sender_user_id or "")
 
 
 def _place(alert: SentAlert) -> str:

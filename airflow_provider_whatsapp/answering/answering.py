@@ -1,7 +1,7 @@
 """
 Takes presses out of the event store, and answers Airflow's requests with those that count.
 
-A press counts once: when its delivery was signed, whoever pressed is who the message went to, the message is one of
+A press counts once: when its delivery was signed, the message went to the presser, the message is one of
 the task's, the ID behind the button is the request's, the task still waits, and the time is not over. Everything else
 changes nothing, and is a line in the log.
 """
@@ -9,32 +9,26 @@ changes nothing, and is a line in the log.
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.answering.airflow_api import RefusedError
-from airflow_provider_whatsapp.answering.request_id import ANSWERED_BY, PREFIX, parse_payload
-from airflow_provider_whatsapp.client.masking import clean_line, mask, mask_id
-from airflow_provider_whatsapp.events.cursors import position, put_position
-from airflow_provider_whatsapp.events.requests import (
-    PAGE,
-    close_request,
-    find_request,
-    presses,
-    recipients_of,
-)
+from airflow_provider_whatsapp.answering.press_reader import RECEIPT_WAIT, PressReader
+from airflow_provider_whatsapp.answering.request_id import ANSWERED_BY, parse_payload
+from airflow_provider_whatsapp.client.masking import clean_line, mask_id
+from airflow_provider_whatsapp.events.kinds import QUESTION_BUTTON
+from airflow_provider_whatsapp.events.requests import close_request, find_request, recipients_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_provider_whatsapp.answering.airflow_api import AirflowApi
-    from airflow_provider_whatsapp.events.requests import Press, Request
+    from airflow_provider_whatsapp.events.presses import Press
+    from airflow_provider_whatsapp.events.requests import Request
     from airflow_provider_whatsapp.events.store import EventStore
 
 logger = logging.getLogger(__name__)
 
-RECEIPT_WAIT = timedelta(minutes=10)
-"""How long a press waits for a receipt that says who got the message: webhooks do not arrive in order."""
 WAITING = ("running", "deferred", "awaiting_input", "scheduled", "queued")
 """States of a task instance that an answer can still reach: it asks, it waits, or it wakes up to remind people."""
 
@@ -67,11 +61,8 @@ class Answering:
     ) -> None:
         self._store = store
         self._api = api
-        self._name = f"answer/{name}"
         self._clock = clock
-        self._place: int | None = None
-        self._done: set[int] = set()
-        """Presses behind the position that have been decided."""
+        self._reader = PressReader(store, prefix=QUESTION_BUTTON, name=f"answer/{name}")
 
     def look(self) -> int:
         """
@@ -84,46 +75,23 @@ class Answering:
         :raises TokenRefusedError: Airflow does not take the credentials; as above.
         :raises StoreError: The database cannot be reached, or refuses; as above.
         """
-        if self._place is None:
-            with self._store.reading() as connection:
-                self._place = position(connection, self._name) or 0
-        answered, after, first_open = 0, self._place, None
-        try:
-            while page := presses(self._store, PREFIX, after):
-                for press in page:
-                    after = press.id
-                    first_open = press.id if first_open is None else first_open
-                    try:
-                        answered += press.id not in self._done and self._decide(press)
-                    except Later:
-                        continue
-                    self._done.add(press.id)
-                    first_open = None if first_open == press.id else first_open
-                if len(page) < PAGE:
-                    break
-        finally:
-            self._save(after if first_open is None else first_open - 1)
-        return answered
+        return self._reader.look(self._decide)
 
-    def _save(self, place: int) -> None:
-        """Write up to where all presses are decided."""
-        if place != self._place:
-            put_position(self._store, self._name, place, forward=True)
-            self._place = place
-            self._done = {each for each in self._done if each > place}
-
-    def _decide(self, press: Press) -> bool:
-        who = f"{_who(press)} pressed a button"
+    def _decide(self, press: Press) -> int | None:
+        """Return whether a press answers its request; None: that is not known yet."""
+        who = f"{press.who} pressed a button"
         try:
             request, option = self._question(press)
-            who = f"{_who(press)} pressed {clean_line(option)!r} for {_place(request)}"
+            who = f"{press.who} pressed {clean_line(option)!r} for {_place(request)}"
             self._check_presser(press, request)
             self._answer(press, request, option)
+        except Later:
+            return None
         except (NotTakenError, RefusedError) as error:
             logger.warning("%s: not taken: %s", who, error)
-            return False
+            return 0
         logger.info("%s: Airflow has the answer.", who)
-        return True
+        return 1
 
     def _question(self, press: Press) -> tuple[Request, str]:
         """Return what a press answers, and with which option."""
@@ -151,7 +119,7 @@ class Answering:
         ours = [each for each in known if each.send_hash == request.send_hash]
         if not ours:
             raise NotTakenError("it belongs to a message that did not ask this")
-        if not any(each.is_presser(press) for each in ours):
+        if not any(press.is_by(each.number, each.user_id) for each in ours):
             raise NotTakenError("the message went to somebody else")
 
     def _answer(self, press: Press, request: Request, option: str) -> None:
@@ -182,17 +150,13 @@ def _params(found: Mapping[str, Any], press: Press) -> dict[str, Any]:
     params = declared if isinstance(declared, dict) else {}
     given = {name: value.get("value") if isinstance(value, dict) else value for name, value in params.items()}
     if not given or ANSWERED_BY in given:
-        given[ANSWERED_BY] = f"{_who(press)} by WhatsApp ({mask_id(press.message_id)})"
+        given[ANSWERED_BY] = f"{press.who} by WhatsApp ({mask_id(press.message_id)})"
     return given
 
 
 def _responder(found: Mapping[str, Any]) -> str:
     user = found.get("responded_by_user")
     return clean_line(user.get("name") or "somebody", limit=100) if isinstance(user, dict) else "a time-out"
-
-
-def _who(press: Press) -> str:
-    return mask(f"+{press.sender}") if press.sender else mask(press.sender_user_id or "")
 
 
 def _place(request: Request) -> str:

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
-import secrets
-from dataclasses import dataclass, field
 
-PREFIX = "awr1."
-"""Begins the payload of every reply button of this package, and of nothing else."""
+from airflow_provider_whatsapp.events.kinds import QUESTION_BUTTON
+from airflow_provider_whatsapp.events.presses import SECRET, SecretId
+
 ANSWERED_BY = "answered_by"
 """Parameter of a request in which Airflow's page shows who pressed."""
 MAX_OPTIONS = 10
 """Options of a request: rows of a list (Meta, interactive lists); a template has up to ten buttons as well."""
-_FORM = re.compile(r"awr1\.([A-Za-z0-9_-]{32})\.([0-9])", re.ASCII)
+_FORM = re.compile(rf"{re.escape(QUESTION_BUTTON)}({SECRET})\.([0-9])", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class RequestId:
-    """
-    The ID of one message's question. It is a secret: only the message holds it, and the event store its hash.
+class RequestId(SecretId):
+    """The ID behind the buttons of one message's question."""
 
-    :param secret: 192 random bits.
-    """
-
-    secret: str = field(repr=False)
-
-    @classmethod
-    def new(cls) -> RequestId:
-        """Return one that nobody has had before."""
-        return cls(secrets.token_urlsafe(24))
-
-    @property
-    def hash(self) -> str:
-        """What the event store knows it by: 43 characters."""
-        return base64.urlsafe_b64encode(hashlib.sha256(self.secret.encode()).digest()).decode().rstrip("=")
+    __slots__ = ()
 
     def payload(self, option: int) -> str:
         """
@@ -43,7 +25,7 @@ class RequestId:
 
         :param option: Its place among the options, from 0 to 9.
         """
-        return f"{PREFIX}{self.secret}.{option}"
+        return f"{QUESTION_BUTTON}{self.secret}.{option}"
 
 
 def parse_payload(text: str) -> tuple[RequestId, int] | None:

@@ -7,34 +7,30 @@ rows and gets the same outcome, so no process has to run for a press to count.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
-import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import select, update
 
 from airflow_provider_whatsapp.client.masking import mask
 from airflow_provider_whatsapp.client.phone import address, canonical
 from airflow_provider_whatsapp.delivery.callback_data import key_hash
+from airflow_provider_whatsapp.events.kinds import ALERT_BUTTON
+from airflow_provider_whatsapp.events.presses import SECRET, Press, SecretId, select_presses
 from airflow_provider_whatsapp.events.tables import alerts, messages, statuses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import Select
     from sqlalchemy.engine import Connection, RowMapping
 
     from airflow_provider_whatsapp.events.store import EventStore
 
 Button = Literal["on-it", "mute"]
 
-PREFIX = "awa1."
-"""Begins the payload of every alert's button, and of nothing else."""
 IN_TIME = timedelta(hours=24)
 """How long after its alert a press counts."""
 MUTED_FOR = timedelta(hours=1)
@@ -44,38 +40,21 @@ CLOCKS = timedelta(minutes=10)
 MOST_ALERTS = 2_000
 """Alerts that are read at a time, the latest first."""
 MOST_PRESSES = 5_000
-PAGE = 500
-"""Presses that are read at a time by whoever reads on."""
-_FORM = re.compile(r"awa1\.([A-Za-z0-9_-]{32})\.(on-it|mute)", re.ASCII)
+_FORM = re.compile(rf"{re.escape(ALERT_BUTTON)}({SECRET})\.(on-it|mute)", re.ASCII)
 
 UNSIGNED = "its delivery was not signed"
 UNKNOWN = "no alert has this ID"
 UNRECEIPTED = "no signed receipt says yet whom the alert went to"
-UNASKED = "the alert did not go to whoever pressed"
+UNASKED = "the alert did not go to the presser"
 LATE = f"it came more than {IN_TIME.total_seconds() / 3600:g} hours after the alert"
 SECOND = "somebody has the run in hand already"
 REPEATED = "the same button was pressed before"
 
 
-@dataclass(frozen=True, slots=True)
-class AlertId:
-    """
-    The ID behind the buttons of one alert. It is a secret: only the messages hold it, and the event store its hash.
+class AlertId(SecretId):
+    """The ID behind the buttons of one alert."""
 
-    :param secret: 192 random bits.
-    """
-
-    secret: str = field(repr=False)
-
-    @classmethod
-    def new(cls) -> AlertId:
-        """Return one that no alert has had before."""
-        return cls(secrets.token_urlsafe(24))
-
-    @property
-    def hash(self) -> str:
-        """What the event store knows it by: 43 characters."""
-        return base64.urlsafe_b64encode(hashlib.sha256(self.secret.encode()).digest()).decode().rstrip("=")
+    __slots__ = ()
 
     def payload(self, button: Button) -> str:
         """
@@ -83,7 +62,7 @@ class AlertId:
 
         :param button: Which one.
         """
-        return f"{PREFIX}{self.secret}.{button}"
+        return f"{ALERT_BUTTON}{self.secret}.{button}"
 
 
 def parse_payload(text: str) -> tuple[AlertId, Button] | None:
@@ -132,29 +111,6 @@ class SentAlert:
         return self.alert_key, self.dag_id, self.run_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Press:
-    """
-    A button of an alert that somebody pressed.
-
-    :param id: Of the row, by which presses are in order.
-    :param sender: Digits of the presser's number; None where WhatsApp does not show it.
-    :param sender_user_id: The presser's business-scoped user ID.
-    :param payload: What stands behind the button.
-    :param occurred_at: When it was pressed.
-    :param received_at: When it was stored.
-    :param verified: The delivery's signature was checked.
-    """
-
-    id: int
-    sender: str | None = field(repr=False)
-    sender_user_id: str | None = field(repr=False)
-    payload: str = field(repr=False)
-    occurred_at: datetime
-    received_at: datetime
-    verified: bool
-
-
 @dataclass(frozen=True, slots=True)
 class Notified:
     """
@@ -173,16 +129,6 @@ class Notified:
     def person(self) -> str:
         """What is the same for all ways in which the number is written."""
         return canonical(self.number) if self.number else self.user_id or ""
-
-    def is_presser(self, press: Press) -> bool:
-        """
-        Say whether the message went to whoever pressed.
-
-        :param press: The press.
-        """
-        if self.number and press.sender:
-            return canonical(self.number) == canonical(press.sender)
-        return bool(self.user_id) and self.user_id == press.sender_user_id
 
     def name(self, alert: SentAlert) -> str:
         """
@@ -259,7 +205,7 @@ def _judged(
     if parsed is None or alert is None:
         return Judged(press, refusal=UNKNOWN if press.verified else UNSIGNED)
     people = notified.get(alert.send_hash, ())
-    by = next((each for each in people if each.is_presser(press)), None)
+    by = next((each for each in people if press.is_by(each.number, each.user_id)), None)
     if not press.verified:
         refusal = UNSIGNED
     elif press.occurred_at > alert.sent_at + IN_TIME:
@@ -330,21 +276,6 @@ def judged_press(store: EventStore, press: Press) -> Judged:
     return next((one for one in found if one.press.id == press.id), Judged(press, alert, refusal=LATE))
 
 
-def presses_after(store: EventStore, after: int) -> list[Press]:
-    """
-    Return presses of alerts' buttons in the order in which they were stored, :data:`PAGE` at most; unsigned ones too.
-
-    :param store: The event store.
-    :param after: Number of the row after which they begin.
-    :raises StoreError: The database cannot be reached, or refuses.
-    """
-    query = _of_alerts().where(messages.c.id > after)
-    with store.reading() as connection:
-        return [
-            Press(**row) for row in connection.execute(query.order_by(messages.c.id).limit(PAGE)).mappings()
-        ]
-
-
 def others_of(store: EventStore, found: Judged) -> list[tuple[SentAlert, Notified]]:
     """
     Return the others to whom alerts of a press' key and run went, each person once, whom nobody has notified yet.
@@ -364,7 +295,11 @@ def others_of(store: EventStore, found: Judged) -> list[tuple[SentAlert, Notifie
         ]
         people = _notified(connection, {alert.send_hash for alert in same})
     pairs = [(alert, one) for alert in same for one in people.get(alert.send_hash, ())]
-    done = {one.person for alert, one in pairs if one.position in alert.noted or one.is_presser(found.press)}
+    done = {
+        one.person
+        for alert, one in pairs
+        if one.position in alert.noted or found.press.is_by(one.number, one.user_id)
+    }
     each = {one.person: (alert, one) for alert, one in reversed(pairs)}
     return [pair for person, pair in each.items() if person not in done]
 
@@ -407,13 +342,8 @@ def _alert(row: RowMapping) -> SentAlert:
     )
 
 
-def _of_alerts() -> Select[Any]:
-    columns = [messages.c[name] for name in Press.__slots__]
-    return select(*columns).where(messages.c.payload.startswith(PREFIX, autoescape=True))
-
-
 def _presses(connection: Connection, since: datetime) -> list[Press]:
-    signed = _of_alerts().where(messages.c.received_at > since, messages.c.verified.is_(True))
+    signed = select_presses(ALERT_BUTTON).where(messages.c.received_at > since, messages.c.verified.is_(True))
     query = signed.order_by(messages.c.id).limit(MOST_PRESSES)
     return [Press(**row) for row in connection.execute(query).mappings()]
 

@@ -18,8 +18,11 @@ SOURCE_REFUSED = f"error_{OPTED_OUT_OF_MARKETING}"
 """The source of an opt-out that this error reports."""
 
 
-OWN_BUTTONS = ("awa1.", "awr1.")
-"""What the payload behind a button of this package begins with: an alert's, or a question's."""
+ALERT_BUTTON = "awa1."
+"""Begins the payload of every alert's button, and of nothing else."""
+QUESTION_BUTTON = "awr1."
+"""Begins the payload of every button and list entry that answers a question, and of nothing else."""
+OWN_BUTTONS = (ALERT_BUTTON, QUESTION_BUTTON)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

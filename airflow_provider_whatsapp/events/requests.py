@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
-from airflow_provider_whatsapp.client.phone import canonical
-from airflow_provider_whatsapp.events.tables import messages, requests, statuses
+from airflow_provider_whatsapp.events.tables import requests, statuses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from airflow_provider_whatsapp.events.presses import Press
     from airflow_provider_whatsapp.events.store import EventStore
-
-PAGE = 500
-"""Presses that are read at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,31 +50,6 @@ class Request:
     answered_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Press:
-    """
-    A button or list entry that somebody pressed.
-
-    :param id: Of the row, by which presses are in order.
-    :param message_id: The press as a message.
-    :param sender: Digits of the presser's number; None where WhatsApp does not show it.
-    :param sender_user_id: The presser's business-scoped user ID.
-    :param payload: What stands behind the button.
-    :param context_id: The message that it belongs to.
-    :param received_at: When it was stored.
-    :param verified: The delivery's signature was checked.
-    """
-
-    id: int
-    message_id: str
-    sender: str | None = field(repr=False)
-    sender_user_id: str | None = field(repr=False)
-    payload: str = field(repr=False)
-    context_id: str | None
-    received_at: datetime
-    verified: bool
-
-
 @dataclass(frozen=True, slots=True)
 class Recipient:
     """
@@ -91,16 +63,6 @@ class Recipient:
     send_hash: str | None
     number: str | None = field(repr=False)
     user_id: str | None = field(repr=False)
-
-    def is_presser(self, press: Press) -> bool:
-        """
-        Say whether the message went to whoever pressed.
-
-        :param press: The press.
-        """
-        if self.number and press.sender:
-            return canonical(self.number) == canonical(press.sender)
-        return bool(self.user_id) and self.user_id == press.sender_user_id
 
 
 def open_request(store: EventStore, request: Request, *, resumed: bool) -> None:
@@ -150,24 +112,6 @@ def close_request(store: EventStore, request: Request, press: Press) -> None:
     with store.writing() as connection:
         unanswered = update(requests).where(this, requests.c.answered_by.is_(None))
         connection.execute(unanswered.values(answered_by=press.message_id))
-
-
-def presses(store: EventStore, prefix: str, after: int) -> list[Press]:
-    """
-    Return presses in the order in which they were stored, :data:`PAGE` at most; unsigned ones too.
-
-    :param store: The event store.
-    :param prefix: What the payloads begin with; letters and digits.
-    :param after: Number of the row after which they begin.
-    :raises StoreError: The database cannot be reached, or refuses.
-    """
-    columns = [messages.c[name] for name in Press.__slots__]
-    query = select(*columns).where(
-        messages.c.id > after, messages.c.payload.startswith(prefix, autoescape=True)
-    )
-    with store.reading() as connection:
-        rows = connection.execute(query.order_by(messages.c.id).limit(PAGE)).mappings()
-        return [Press(**row) for row in rows]
 
 
 def recipients_of(store: EventStore, message_id: str) -> Iterable[Recipient]:

@@ -78,7 +78,7 @@ def test_a_press_answers_the_request_and_airflow_shows_who_pressed(
     assert answering.look() == 0
     assert Answering(store, api, name="tests").look() == 0
     assert len(airflow.calls) == calls, "it is looked at once, by the next process too"
-    assert answering._done == set(), "nothing is kept of what lies before the position"
+    assert answering._reader.done == set(), "nothing is kept of what lies before the position"
 
 
 def test_the_secret_is_in_the_message_alone(sandbox, ti, asks, whatsapp_events, caplog, capsys, tmp_path):

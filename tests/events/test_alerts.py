@@ -11,8 +11,9 @@ import pytest
 
 from airflow_provider_whatsapp.delivery.callback_data import make_callback_data
 from airflow_provider_whatsapp.events import alerts
-from airflow_provider_whatsapp.events.alerts import AlertId, Judged, Notified, Press, SentAlert, judge
-from airflow_provider_whatsapp.events.kinds import Inbound, Status
+from airflow_provider_whatsapp.events.alerts import AlertId, Judged, Notified, SentAlert, judge
+from airflow_provider_whatsapp.events.kinds import ALERT_BUTTON, Inbound, Status
+from airflow_provider_whatsapp.events.presses import Press, presses_after
 from airflow_provider_whatsapp.events.tables import alerts as table
 
 SENT = datetime(2026, 11, 2, 8, tzinfo=UTC)
@@ -41,6 +42,7 @@ NOTIFIED = {
 def press(number=1, sender=ANN, button="on-it", *, alert=ID, minutes=1.0, **more):
     at = SENT + timedelta(minutes=minutes)
     given = {"id": number, "sender": sender, "sender_user_id": None, "payload": alert.payload(button)}
+    given |= {"message_id": "wamid.1", "context_id": None}
     given |= {"occurred_at": at, "received_at": at, "verified": True}
     return Press(**given | more)
 
@@ -175,19 +177,19 @@ class TestInTheStore:
     def test_an_unsigned_press_is_read_by_whoever_logs_it_alone(self, sent):
         sent.write([([inbound(1)], False)])
 
-        (one,) = alerts.presses_after(sent, 0)
+        (one,) = presses_after(sent, ALERT_BUTTON, 0)
         assert (alerts.judged_press(sent, one).refusal, self.judged(sent)) == (alerts.UNSIGNED, [])
         sent.write([([inbound(1)], True)])
-        (one,) = alerts.presses_after(sent, 0)
+        (one,) = presses_after(sent, ALERT_BUTTON, 0)
         assert alerts.judged_press(sent, one).who == "Ann"
-        assert alerts.presses_after(sent, one.id) == []
+        assert presses_after(sent, ALERT_BUTTON, one.id) == []
 
     def test_a_late_press_and_one_of_no_alert_say_so(self, sent):
         late = inbound(1, minutes=24 * 60 + 1)
         later, nobody_s = inbound(2, minutes=48 * 60), inbound(3, alert=AlertId("c" * 32))
         sent.write([([late, later, nobody_s], True)])
 
-        found = [alerts.judged_press(sent, one).refusal for one in alerts.presses_after(sent, 0)]
+        found = [alerts.judged_press(sent, one).refusal for one in presses_after(sent, ALERT_BUTTON, 0)]
         assert found == [alerts.LATE, alerts.LATE, alerts.UNKNOWN]
 
     def test_alerts_count_for_a_day_and_a_mute_of_the_last_minute_for_its_hour(self, sent):
