@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import re
 import shlex
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +23,7 @@ from airflow_provider_whatsapp.client.errors import (
 from airflow_provider_whatsapp.client.masking import clean_line, printable
 from airflow_provider_whatsapp.client.webhook_address import status
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+from airflow_provider_whatsapp.delivery.local_files import PRIVATE, replacing
 
 if TYPE_CHECKING:
     import argparse
@@ -313,16 +312,8 @@ def set_variable(path: Path, name: str, value: str) -> None:
         path = path.resolve()
         before = path.read_text("utf-8").splitlines() if path.exists() else []
         kept = [each for each in before if not own.match(each)]
-        handle, temporary = tempfile.mkstemp(
-            prefix=".connect-", dir=path.parent
-        )  # readable by its owner alone
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write("\n".join([*kept, line]) + "\n")
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with replacing(path, mode=PRIVATE) as file:
+            file.write("".join(f"{each}\n" for each in [*kept, line]).encode())
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise ConfigurationError(f"--env-file {path}: {reason}") from error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from airflow_provider_whatsapp.delivery.local_files import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,9 +108,5 @@ class Record:
             name: max(record.deletions.get(name, 0.0) for record in (before, self))
             for name in {**before.deletions, **self.deletions}
         }
-        made = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
-            made.write_text(json.dumps({"edits": edits, "deletions": deletions}, indent=1) + "\n")
-            made.replace(path)
-        finally:
-            made.unlink(missing_ok=True)
+        with replacing(path, mode=0o666) as file:
+            file.write(json.dumps({"edits": edits, "deletions": deletions}, indent=1).encode() + b"\n")
