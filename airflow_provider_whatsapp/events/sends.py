@@ -92,12 +92,8 @@ class SendRecorder:
         from airflow_provider_whatsapp.events.store import EventStore
 
         try:
-            store = EventStore.open(self._url, pool_size=1)
-            try:
-                store.check()
+            with EventStore.checked(self._url) as store:
                 store.record_sends([asdict(send) for send in self._sends])
-            finally:
-                store.close()
         except WhatsAppError as error:
             self._report(str(error))
         except Exception as error:

@@ -68,6 +68,24 @@ class EventStore:
         """
         return cls(open_engine(url, pool_size=pool_size), read_seconds=read_seconds)
 
+    @classmethod
+    @contextlib.contextmanager
+    def checked(cls, url: str | URL, *, read_seconds: float | None = None) -> Iterator[EventStore]:
+        """
+        Open a store whose tables are those of this version, for one use by one thread, and close it at the end.
+
+        :param url: As for :meth:`open`.
+        :param read_seconds: As for :meth:`open`.
+        :raises ConfigurationError: As :meth:`open` and :meth:`check` raise it.
+        :raises StoreError: It cannot be reached, or refuses.
+        """
+        store = cls.open(url, pool_size=1, read_seconds=read_seconds)
+        try:
+            store.check()
+            yield store
+        finally:
+            store.close()
+
     @property
     def kind(self) -> str:
         """The database's kind: ``sqlite``, ``postgresql`` and so on."""

@@ -67,12 +67,8 @@ def opened_event_store() -> Iterator[EventStore | None]:
         return
     from airflow_provider_whatsapp.events.store import EventStore
 
-    store = EventStore.open(url, pool_size=1)
-    try:
-        store.check()
+    with EventStore.checked(url) as store:
         yield store
-    finally:
-        store.close()
 
 
 async def aevent_store_url(conn_id: str) -> URL:

@@ -143,9 +143,5 @@ def receipts_in(url: URL | None, message_ids: Sequence[str]) -> dict[str, Receip
     from airflow_provider_whatsapp.events.receipts import receipts_of
     from airflow_provider_whatsapp.events.store import EventStore
 
-    store = EventStore.open(url, pool_size=1)
-    try:
-        store.check()
+    with EventStore.checked(url) as store:
         return receipts_of(store, message_ids)
-    finally:
-        store.close()

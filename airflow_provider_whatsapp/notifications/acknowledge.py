@@ -214,9 +214,5 @@ def _now() -> datetime:
 def _in_store(url: URL, act: Callable[[EventStore], T]) -> T:
     from airflow_provider_whatsapp.events.store import EventStore
 
-    store = EventStore.open(url, pool_size=1)
-    try:
-        store.check()
+    with EventStore.checked(url) as store:
         return act(store)
-    finally:
-        store.close()

@@ -34,9 +34,5 @@ def opened_store() -> Iterator[EventStore]:
         )
     from airflow_provider_whatsapp.events.store import EventStore
 
-    store = EventStore.open(url, pool_size=1, read_seconds=SECONDS)
-    try:
-        store.check()
+    with EventStore.checked(url, read_seconds=SECONDS) as store:
         yield store
-    finally:
-        store.close()
