@@ -275,29 +275,19 @@ def config_of(given: argparse.Namespace) -> ClientConfig:
     :param given: The parsed command line.
     :raises ConfigurationError: There is none, or a value in it is missing or malformed.
     """
-    from airflow_provider_whatsapp.client.connection import (
-        API_KEY_VARIABLE,
-        client_config,
-        config_from_environment,
-    )
+    from airflow_provider_whatsapp.client.connection import API_KEY_VARIABLE, config_or_key
     from airflow_provider_whatsapp.client.errors import ConfigurationError
 
-    conn_id = given.conn_id or DEFAULT_CONN_ID
-    # The host comes first: it decides whether a key of the environment may be used.
-    own = {"host": given.host} if given.host else {}
-    found = config_from_environment(conn_id, os.environ, **own)
+    found = config_or_key(given.conn_id, os.environ, default=DEFAULT_CONN_ID, host=given.host)
     if found is None:
-        # Whoever names a connection means it; without a name the key alone will do.
-        if given.conn_id or not os.environ.get(API_KEY_VARIABLE, "").strip():
-            msg = f"the environment has no AIRFLOW_CONN_{conn_id.upper()}"
-            alone = "leave --conn-id away, and set" if given.conn_id else "set"
-            advice = (
-                f"Set it to the connection as JSON, or {alone} {API_KEY_VARIABLE} and give --waba-id. This command "
-                f"reads the environment alone; `airflow whatsapp {given.group}` (Airflow 3.2 and later) reads "
-                "Airflow's connections."
-            )
-            raise ConfigurationError(msg, advice=advice)
-        found = client_config(conn_id, password=None, host=given.host, extra={})
+        msg = f"the environment has no AIRFLOW_CONN_{(given.conn_id or DEFAULT_CONN_ID).upper()}"
+        alone = "leave --conn-id away, and set" if given.conn_id else "set"
+        advice = (
+            f"Set it to the connection as JSON, or {alone} {API_KEY_VARIABLE} and give --waba-id. This command "
+            f"reads the environment alone; `airflow whatsapp {given.group}` (Airflow 3.2 and later) reads "
+            "Airflow's connections."
+        )
+        raise ConfigurationError(msg, advice=advice)
     return with_options(found, given)
 
 

@@ -206,22 +206,15 @@ def _run(readers: Sequence[_Reader], given: argparse.Namespace, stopped: threadi
 
 def _config(given: argparse.Namespace, environment: Mapping[str, str]) -> ClientConfig | None:
     """Return the connection that notifies an alert's other recipients; None: there is none."""
-    from airflow_provider_whatsapp.client.connection import (
-        API_KEY_VARIABLE,
-        client_config,
-        config_from_environment,
-    )
+    from airflow_provider_whatsapp.client.connection import config_or_key
     from airflow_provider_whatsapp.client.errors import ConfigurationError
 
-    conn_id = given.conn_id or DEFAULT_CONN_ID
-    found = config_from_environment(conn_id, environment)
+    found = config_or_key(given.conn_id, environment, default=DEFAULT_CONN_ID)
     if found is None and given.conn_id:
         raise ConfigurationError(
-            f"the environment has no AIRFLOW_CONN_{conn_id.upper()}",
+            f"the environment has no AIRFLOW_CONN_{given.conn_id.upper()}",
             advice="Set it to the connection as JSON, or leave --conn-id away.",
         )
-    if found is None and environment.get(API_KEY_VARIABLE, "").strip():
-        found = client_config(conn_id, password=None, host=None, extra={})
     return found
 
 

@@ -181,6 +181,27 @@ def config_from_environment(conn_id: str, environment: Mapping[str, str], **own:
     return client_config(conn_id, **{**given, **own})
 
 
+def config_or_key(
+    conn_id: str | None, environment: Mapping[str, str], *, default: str, host: str | None = None
+) -> ClientConfig | None:
+    """
+    Build the configuration of a command; None when the environment has neither the connection nor what replaces it.
+
+    A connection that is named is meant. Where none is, ``MATON_API_KEY`` alone replaces the default one.
+
+    :param conn_id: The connection's id; None: nobody named one.
+    :param environment: As for :func:`config_from_environment`.
+    :param default: The connection's id where nobody named one.
+    :param host: Wins over the connection's, and decides whether a key of the environment may be used.
+    :raises ConfigurationError: As :func:`config_from_environment` raises it.
+    """
+    own = {"host": host} if host else {}
+    found = config_from_environment(conn_id or default, environment, **own)
+    if found is None and not conn_id and environment.get(API_KEY_VARIABLE, "").strip():
+        found = client_config(default, password=None, host=host, extra={})
+    return found
+
+
 def read_extra(conn_id: str, extra: str | None) -> dict[str, Any]:
     """
     Read a connection's extra.
