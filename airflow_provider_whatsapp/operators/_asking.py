@@ -52,21 +52,7 @@ class AskingOperator(_SendOperator, HITLOperator):
     Asks people, and waits until one of them has answered; mixed into one of Airflow's human-in-the-loop operators.
 
     A question that reached nobody is an error: without an answer the task would wait in silence.
-
-    :param to: One recipient or a list. (templated)
-    :param on_unsent: What follows when nobody was reached: ``fail``, or ``wait`` for an answer in Airflow all the same.
-        (templated)
-    :param delivery_timeout: Where receipts are set up, how long the question may take to be delivered to anybody: a
-        ``timedelta``, or seconds; a minute to 30 days. None: it is not looked at. (templated)
-    :param remind_after: How long to wait for an answer before everybody is asked once more, and those in
-        ``escalate_to`` too. None: nobody is. (templated)
-    :param reminders: How often, each ``remind_after`` later. (templated)
-    :param escalate_to: Whom to ask as well with the first reminder. (templated)
-    :param notify_outcome: Tell everybody who was asked how it was answered, once, where several were; the template
-        ``airflow_approval_outcome`` does so. (templated)
-    :param response_timeout: How long to wait for an answer: Airflow's. Then ``defaults`` answer, or the task fails.
-    :param kwargs: As for Airflow's operator and for the sending operators.
-    :raises ValueError: There is an argument that means nothing here.
+    Its arguments are documented where users meet them, by the operators that are made of it.
     """
 
     asks: ClassVar[type[HITLOperator]] = HITLOperator

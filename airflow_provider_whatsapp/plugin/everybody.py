@@ -51,7 +51,7 @@ class Everybody:
     @property
     def refused(self) -> int:
         """How many failed after they were accepted."""
-        return sum(each.outcome == "failed" and each.failed_at is not None for each in self.recipients)
+        return _refused(self.recipients)
 
     @property
     def untried(self) -> int:
@@ -174,6 +174,10 @@ def _everybody(
     return Everybody(recipients, total, _counts(recipients, report, total), notes)
 
 
+def _refused(recipients: list[Recipient]) -> int:
+    return sum(each.outcome == "failed" and each.failed_at is not None for each in recipients)
+
+
 def _counts(recipients: list[Recipient], report: Mapping[str, Any] | None, total: int) -> dict[str, int]:
     counts = dict(count(recipients))
     if report is None or len(recipients) >= total:
@@ -182,7 +186,7 @@ def _counts(recipients: list[Recipient], report: Mapping[str, Any] | None, total
     stopped = (report.get("skipped_because") or {}).get("stopped", 0)
     stopped = stopped if type(stopped) is int else 0
     further = counts.get("delivered", 0) + counts.get("read", 0)
-    refused = sum(each.outcome == "failed" and each.failed_at is not None for each in recipients)
+    refused = _refused(recipients)
     return {
         "accepted": max(0, report["sent"] - further - refused),
         "delivered": counts.get("delivered", 0),

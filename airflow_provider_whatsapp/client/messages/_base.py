@@ -83,7 +83,7 @@ def model(kind: str = "", *, doc: str = "", kw_only: bool = False) -> Callable[[
     """
     Make a class of declared fields a frozen dataclass.
 
-    :param kind: Of a message, its type, with which the paths of its fields begin; of a button, Graph's ``sub_type``.
+    :param kind: Of a message, its type, with which the paths of its fields begin; empty: it has none of its own.
     :param doc: Title of Meta's document; empty: that of the class above.
     :param kw_only: Fields are given by name alone.
     """

@@ -76,10 +76,8 @@ def _header(value: object, path: str, doc: str) -> HeaderParameter | dict[str, H
     if not isinstance(value, Mapping) or "type" in value:
         return header_parameter(value, path)
     if len(value) != 1:
-        problem, advice = (
-            f"has {len(value)} variables",
-            'Give {"variable": "text"}, or {"type": "image", "link": ...} for media.',
-        )
+        advice = 'Give {"variable": "text"}, or {"type": "image", "link": ...} for media.'
+        problem = f"has {len(value)} variables"
         raise PayloadError(problem, field=path, limit="1", doc=doc, advice=advice)
     ((name, text),) = value.items()
     parameter_name(name, path)
