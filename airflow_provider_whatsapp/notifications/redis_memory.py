@@ -239,7 +239,7 @@ def _(here: Record, there: Record, now: float) -> Record:
     last, first = sorted((here, there), key=lambda each: (each.sent_at, each.first_failed_at), reverse=True)
     first = without_the_dead(first, now)
     both = last.with_more(first.held, first.names)
-    muted = max(here, there, key=lambda each: each.muted_until)
+    muted = max(here, there, key=lambda each: (each.mute_set_at, each.muted_until))
     began = [each.first_failed_at for each in (here, there) if each.failures]
     dags = tuple(dict.fromkeys((*here.dags, *there.dags)))
     return replace(
@@ -250,6 +250,7 @@ def _(here: Record, there: Record, now: float) -> Record:
         told=last.told + first.told if last.run == first.run else last.told,
         muted_until=muted.muted_until,
         muted_by=muted.muted_by,
+        mute_set_at=muted.mute_set_at,
         dags=(ALL_DAGS,) if ALL_DAGS in dags or len(dags) > MAX_DAGS else dags,
     )
 

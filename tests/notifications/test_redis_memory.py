@@ -453,6 +453,19 @@ class TestJoined:
         assert (both.sent_at, both.cooldown, both.muted_until, both.muted_by) == (60.0, 300.0, 99.0, "ann")
         assert set(both.dags) == {"a", "b"}
 
+    @pytest.mark.parametrize("swapped", [False, True])
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [((99.0, "ann"), (0.0, "")), ((0.0, ""), (99.0, "ann")), ((99.0, "ann"), (70.0, "bob"))],
+    )
+    def test_of_two_wishes_about_a_mute_the_later_one_counts(self, first, second, swapped):
+        """Whichever message went last, and however long each lasts."""
+        early = Record(sent_at=60.0, muted_until=first[0], muted_by=first[1], mute_set_at=10.0)
+        late = Record(sent_at=50.0, muted_until=second[0], muted_by=second[1], mute_set_at=20.0)
+        both = joined(late, early, 30.0) if swapped else joined(early, late, 30.0)
+
+        assert (both.muted_until, both.muted_by, both.mute_set_at) == (*second, 20.0)
+
     def test_what_a_dead_alert_was_sending_is_told_by_the_next(self):
         dead = Record(sent_at=10.0, sender="t", sends_until=40.0, sending=2, sending_names=("a", "b"))
         assert joined(Record(sent_at=50.0, held=1), dead, 100.0).held == 3
