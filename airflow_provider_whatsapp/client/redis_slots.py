@@ -34,8 +34,8 @@ COMMANDS = "+eval +evalsha +info +time +hmget +hget +hset +del +expire"
 """What the script calls, as Redis' ACL writes it."""
 
 # A stamp tells the state that a caller knows from another: it holds the server's run, and how often the state changed.
-# Whoever may write to Redis may have written what no script does: that counts as forgotten. So does what is known of a
-# time in which nobody asked, where the caller has sent without asking, or Redis' clock has been put forward since.
+# Others may have written to Redis what no script does: that counts as forgotten. So does what is known of a time in
+# which nobody asked, where the caller has sent without asking, or Redis' clock has been put forward since.
 SCRIPT = """
 local info = redis.pcall('INFO', 'server')
 if type(info) == 'table' then return redis.error_reply('NOPERM INFO: ' .. tostring(info['err'])) end
@@ -207,7 +207,7 @@ class Client:
     A client of redis-py that says in two words what went wrong; a fork makes one of its own.
 
     :param server: Where Redis is.
-    :param commands: What its scripts call, as Redis' ACL writes it, for whoever may not.
+    :param commands: What its scripts call, as Redis' ACL writes it, for the advice where it may not.
     """
 
     def __init__(self, server: RedisServer, commands: str) -> None:
@@ -236,9 +236,7 @@ class Client:
                 found = client.evalsha(sha, len(keys), *keys, *arguments)
             except redis.exceptions.NoScriptError:
                 found = client.eval(script, len(keys), *keys, *arguments)
-        except (
-            Exception
-        ) as error:  # a cluster without some of its slots raises what is no error of redis-py's
+        except Exception as error:  # a cluster without some of its slots has errors of its own
             raise self._fault(error) from None
         self._worked = True
         return found

@@ -171,7 +171,7 @@ class DeliveryCounts:
             error = line.get("error")
             code = error.get("code") if isinstance(error, dict) else None
             self.reasons[str(code) if isinstance(code, int) else "none"] += 1
-        # These go to the log and to XCom, and whoever may write the file may write anything.
+        # These go to the log and to XCom, and those who may write the file may write anything.
         if isinstance(category := line.get("price_category"), str):
             self.categories[category if _WORD.fullmatch(category) else "other"] += 1
         if self._is_pending(status, step):

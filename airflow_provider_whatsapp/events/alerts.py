@@ -1,8 +1,8 @@
 """
 Alerts with quick replies, and what their recipients have pressed: who has a run in hand, and who mutes a key.
 
-Nothing is written when a press is judged. Whoever asks (the next alert, the page of alerts, ``answer``) reads the same
-rows and gets the same outcome, so no process has to run for a press to count.
+Nothing is written when a press is judged. All who ask (the next alert, the page of alerts, ``answer``) read the same
+rows and get the same outcome, so no process has to run for a press to count.
 """
 
 from __future__ import annotations

@@ -32,12 +32,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from airflow_provider_whatsapp.client.pace_board import own_folder
 from airflow_provider_whatsapp.notifications.alert_stores import (
     CLAIM,
-    MOST_LISTED,
-    PREFIX,
     Files,
     Store,
     SwapStore,
-    is_name_of,
     name_of,
     parsed,
     text_of,
@@ -68,15 +65,12 @@ logger = logging.getLogger(__name__)
 __all__ = [
     "CLAIM",
     "MAX_NAMES",
-    "MOST_LISTED",
-    "PREFIX",
     "Decision",
     "Files",
     "Held",
     "Memory",
     "Record",
     "Store",
-    "is_name_of",
     "name_of",
     "on_claimed",
     "on_failure",

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_whatsapp.client.errors import PayloadError, WhatsAppError
 from airflow_provider_whatsapp.client.masking import clean_line
-from airflow_provider_whatsapp.notifications.alert_stores import SwapStore, label_of
-from airflow_provider_whatsapp.notifications.memory import (
-    LONGEST,
-    SETTLING,
-    Memory,
+from airflow_provider_whatsapp.notifications.alert_stores import (
     Store,
+    SwapStore,
     is_name_of,
+    label_of,
     parsed,
 )
+from airflow_provider_whatsapp.notifications.memory import LONGEST, SETTLING, Memory
 from airflow_provider_whatsapp.notifications.records import LONGEST_MUTE, Record
 from airflow_provider_whatsapp.notifications.throttle import on_mute
 

@@ -87,7 +87,7 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
         the event store (``[whatsapp] events_conn_id``); without them, or without the template, the alert goes as
         ``airflow_alert``, with a warning in the log.
     :param names: How the others know a recipient who presses "On it": a mapping of names to numbers, the name of an
-        Airflow Variable, or the path of a ``.json`` or ``.yaml`` file; whoever is not in it is known by the masked
+        Airflow Variable, or the path of a ``.json`` or ``.yaml`` file; others are known by the masked
         number. (templated)
     :param strict: Raise where the message certainly reached nobody: in ``notifiers=`` of a human-in-the-loop operator,
         which would wait for an answer in silence otherwise. It is for synchronous callbacks.

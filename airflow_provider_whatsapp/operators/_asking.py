@@ -240,7 +240,7 @@ class AskingOperator(_SendOperator, HITLOperator):
         self._send(context)
 
     def _remind(self, context: Context, number: int) -> None:
-        """Ask once more, and others too; whoever cannot be reached keeps nobody from answering."""
+        """Ask once more, and others too; a person who cannot be reached keeps nobody from answering."""
         self._question = Question("remind", self._question.number, number)
         self.to = self._everybody(escalated=True)
         self._try_to_send(context, "the reminder")

@@ -201,7 +201,7 @@ class WaitsForDelivery(BaseOperator):
                 yield from late_failures(store, waiting.send_hash, ledger.since)
             return
         sent = ledger.sent_messages()
-        # The history is one request for each message, so only whoever waits for it asks it.
+        # The history is one request for each message, so only a task that waits asks it.
         if sent and (waiting.url is not None or self.wait_for != "accepted"):
             yield from late_failures_by_id(self._ask(waiting, [*sent][:BY_ID]), sent)
 

@@ -39,9 +39,9 @@ class WhatsAppApprovalOperator(AskingOperator, ApprovalOperator):
 
     The message has two buttons. With ``buttons="link"`` they open Airflow's page for this request with one answer
     preselected: opening it answers nothing, and Airflow's login and permissions hold. With ``buttons="reply"`` a press
-    answers at once and without a login: whoever holds the phone answers. It needs the receiver, with the app's secret,
-    and ``python -m airflow_provider_whatsapp answer``. The stock templates are ``approvals/airflow_approval.yaml`` and
-    ``approvals/airflow_approval_reply.yaml``.
+    answers at once and without a login: anyone who holds the phone answers. It needs the receiver, with the app's
+    secret, and ``python -m airflow_provider_whatsapp answer``. The stock templates are
+    ``approvals/airflow_approval.yaml`` and ``approvals/airflow_approval_reply.yaml``.
 
     A question that reached nobody is an error: without an answer the task would wait in silence.
 

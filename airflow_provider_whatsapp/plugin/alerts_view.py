@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from airflow_provider_whatsapp.client.errors import WhatsAppError
 from airflow_provider_whatsapp.client.masking import clean_line
-from airflow_provider_whatsapp.notifications.memory import CLAIM, MOST_LISTED, PREFIX, Files
+from airflow_provider_whatsapp.notifications.alert_stores import CLAIM, MOST_LISTED, PREFIX, Files
 from airflow_provider_whatsapp.notifications.mute import alert_states
 from airflow_provider_whatsapp.notifications.records import ALL_DAGS, Record
 from airflow_provider_whatsapp.notifications.redis_memory import RedisMemory, redis_memory

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.get_provider_info import CONN_TYPE
-from airflow_provider_whatsapp.notifications.memory import Record, name_of, parsed
+from airflow_provider_whatsapp.notifications.alert_stores import name_of, parsed
+from airflow_provider_whatsapp.notifications.records import Record
 from airflow_provider_whatsapp.plugin import metadata, task_receipts
 from airflow_provider_whatsapp.plugin.alerts_view import moment_of, record_text
 from airflow_provider_whatsapp.plugin.everybody import everybody
