@@ -34,7 +34,7 @@ sandbox: ## start the sandbox and print the connection to paste
 	@$(RUN) -m airflow_provider_whatsapp.sandbox $(ARGS)
 
 test: ## run the whole test suite
-	$(SETUP) examples tests
+	$(SETUP) docs examples tests
 	@# In their own order: by default the files with few tests come last, and those are the long ones.
 	@$(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 

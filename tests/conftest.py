@@ -55,6 +55,9 @@ def pytest_collection_modifyitems(items):
     for item in items:
         # Processes that share the tests have to collect the same names.
         assert " at 0x" not in item.nodeid, f"an address is in the name of {item.nodeid}: give it an id"
+        for value in item.callspec.params.values() if hasattr(item, "callspec") else ():
+            several = isinstance(value, set | frozenset) and len(value) > 1
+            assert not (several and str(value) in item.nodeid), f"a set is in the name of {item.nodeid}"
         place = (
             item.path.relative_to(ROOT / "tests").parts[0] if item.path.is_relative_to(ROOT / "tests") else ""
         )

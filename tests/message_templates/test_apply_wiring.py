@@ -399,7 +399,7 @@ def test_a_template_that_another_apply_has_created_meanwhile(now, state, words):
         (("message_send_ttl_seconds",), {"message_send_ttl_seconds"}),
         (("category", "parameter_format"), {"category", "parameter_format"}),
     ],
-    ids=str,
+    ids=lambda value: "+".join(sorted(value)) or "nothing",
 )
 def test_an_edit_asks_for_what_has_changed_and_for_nothing_else(fields, names):
     """Meta refuses the category of an approved template, also where it is the one that the template has."""
