@@ -15,6 +15,11 @@ OWN = "recipient"
 """In place of a time zone: each recipient's own, by the calling code."""
 
 
+def present() -> datetime:
+    """Return the present time: the one clock of all windows."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """
@@ -58,17 +63,21 @@ class Window:
         :param now: The present time, with a time zone.
         """
         names = group.split("|")
-        for ahead in range(-1, 8):
-            spans = [self._span(name, now, ahead) for name in names]
-            begin, end = max(span[0] for span in spans), min(span[1] for span in spans)
-            if begin < end and now < end:
-                return max(begin, now.astimezone(UTC))
+        moment = now.astimezone(UTC)
+        # The present hours of a western zone may have begun on the day before yesterday, as UTC counts the days.
+        spans = [
+            [self._span(name, moment.date() + timedelta(days=ahead)) for ahead in range(-2, 8)]
+            for name in names
+        ]
+        begins = {begin for each in spans for begin, _ in each if begin > moment}
+        for opens in sorted({moment, *begins}):
+            if all(any(begin <= opens < end for begin, end in each) for each in spans):
+                return opens
         # Too wide a country for so short a window: its most eastern part alone decides.
-        return self.opens(names[0], now)
+        return self.opens(names[0], moment)
 
-    def _span(self, name: str, now: datetime, ahead: int) -> tuple[datetime, datetime]:
+    def _span(self, name: str, day: date) -> tuple[datetime, datetime]:
         zone = ZoneInfo(name)
-        day: date = now.astimezone(UTC).date() + timedelta(days=ahead)
         begin = datetime.combine(day, self.start, zone)
         last = day if self.start < self.end else day + timedelta(days=1)
         return begin.astimezone(UTC), datetime.combine(last, self.end, zone).astimezone(UTC)
@@ -122,12 +131,12 @@ class Gate:
             if now - self._looked.get(group, float("-inf")) < 1.0:
                 return False
             self._looked[group] = now
-            if self._window.is_open(group, datetime.now(UTC)):
+            if self._window.is_open(group, present()):
                 return False
         self.closed[group] += 1
         return True
 
     def opens(self) -> datetime:
         """Return when the first of those who wait can be written to."""
-        now = datetime.now(UTC)
+        now = present()
         return min(self._window.opens(group, now) for group in self.closed)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.operators._columns import TakesColumns
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow.sdk import Context
 
     from airflow_provider_whatsapp.delivery.ledger import Ledger
@@ -41,7 +42,9 @@ class WaitsForWindow(TakesColumns):
 
     def _wait_before(self, context: Context, window: Window, survey: Survey) -> None:
         """Wait without a worker where nobody can be written to now."""
-        now = datetime.now(UTC)
+        from airflow_provider_whatsapp.delivery.windows import present
+
+        now = present()
         opens = [window.opens(group, now) for group in survey.groups]
         if opens and min(opens) > now:
             self._wait_until(min(opens), survey.open)

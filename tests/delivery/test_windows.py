@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
@@ -77,6 +77,45 @@ def test_it_opens_within_the_hours_of_every_zone(now, to):
     assert own.is_open(group, opens)
     for name in group.split("|"):
         assert 9 <= opens.astimezone(ZoneInfo(name)).hour < 20
+
+
+MINUTES = st.integers(0, 24 * 60 - 1).map(lambda minute: time(minute // 60, minute % 60))
+WIDE = ["15550000001", "79991234567", "6281234567890", "5511987654321"]
+
+
+@given(MOMENTS, st.tuples(MINUTES, MINUTES).filter(lambda hours: hours[0] != hours[1]), st.sampled_from(WIDE))
+@settings(max_examples=300, deadline=None)
+def test_it_is_open_whenever_every_zone_s_clock_is_within_the_hours(now, hours, to):
+    """Also where it is tomorrow in the east and today in the west, and where the hours span midnight."""
+    start, end = hours
+    own = window((start.isoformat(), end.isoformat()), "recipient")
+    group = own.group(to)
+
+    def within(clock):
+        return start <= clock < end if start < end else clock >= start or clock < end
+
+    clocks = [now.astimezone(ZoneInfo(name)) for name in group.split("|")]
+    night = timedelta(hours=12)
+    # On the day of a change of clocks an hour is missing or comes twice.
+    assume(all((clock - night).utcoffset() == (clock + night).utcoffset() for clock in clocks))
+    if all(within(clock.time()) for clock in clocks):
+        assert own.opens(group, now) == now
+
+
+@pytest.mark.parametrize("hour", range(24))
+def test_a_window_of_all_day_is_open_all_day(hour):
+    """In each hour: Moscow and Vladivostok, or New York and Los Angeles, have different dates in some of them."""
+    own = window(("00:00", "23:59"), "recipient")
+    for to in WIDE:
+        assert own.is_open(own.group(to), at(f"2026-11-29T{hour:02}:30"))
+
+
+def test_hours_that_began_two_days_ago_as_utc_counts():
+    """Honolulu's 22:00 of the 30th until its 16:00 of the 31st."""
+    late = window(("22:00", "16:00"), "Pacific/Honolulu")
+
+    assert late.is_open("Pacific/Honolulu", at("2026-02-01T01:59"))
+    assert not late.is_open("Pacific/Honolulu", at("2026-02-01T02:00"))
 
 
 def test_every_country_has_zones_that_exist():

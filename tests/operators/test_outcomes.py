@@ -44,13 +44,10 @@ def test_the_report_of_a_broadcast_names_a_hundred_failures_and_the_file_all(san
 def evening(sandbox, monkeypatch):
     """It is 19:00, and 21:00 as soon as somebody has got a message."""
 
-    class Moving(datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return datetime(2026, 7, 1, 21 if sandbox.messages else 19, tzinfo=UTC)
+    def present():
+        return datetime(2026, 7, 1, 21 if sandbox.messages else 19, tzinfo=UTC)
 
-    monkeypatch.setattr("airflow_provider_whatsapp.operators._window.datetime", Moving)
-    monkeypatch.setattr("airflow_provider_whatsapp.delivery.windows.datetime", Moving)
+    monkeypatch.setattr("airflow_provider_whatsapp.delivery.windows.present", present)
     monkeypatch.setattr(
         "airflow_provider_whatsapp.delivery.windows.monotonic", itertools.count(0, 2).__next__
     )
