@@ -101,6 +101,13 @@ class Watched:
         return self.page.evaluate("window.mark === 1")
 
 
+def place(page, selector):
+    """Where the first match stands, measured at one go: an update may replace an element that was found before."""
+    return page.evaluate(
+        "(selector) => document.querySelector(selector).getBoundingClientRect().toJSON()", selector
+    )
+
+
 @pytest.fixture
 def browse(chromium, sandbox):
     contexts = []
@@ -314,7 +321,7 @@ def test_the_table_of_faults_and_its_form_keep_their_lines(browse, sandbox, font
     sandbox.control("POST", "faults", kind="status", path="/messages", to=USER)
     page = browse(viewport={"width": width, "height": 860}).open("/faults")
     page.add_style_tag(content=font)
-    remove = page.get_by_role("button", name="Remove fault 1").bounding_box()
+    remove = place(page, "button[aria-label='Remove fault 1']")
     assert remove["width"] > remove["height"]
     for kind, fields in (("drop_after", 8), ("status", 9), ("slow", 9)):
         page.get_by_label("What happens").select_option(kind)
@@ -469,7 +476,7 @@ def test_a_saved_phone_opens_on_the_message_and_its_report_opens(browse, sandbox
 
     assert watched.page.locator(".msg .text").is_visible()
     if width == 360:
-        phone = watched.page.locator(".phone").bounding_box()
+        phone = place(watched.page, ".phone")
         assert phone["y"] + phone["height"] == 740  # down to the window's end
     report = watched.page.locator("a.file")
     assert (tmp_path / report.get_attribute("href")).read_bytes() == tools.pdf
@@ -621,7 +628,7 @@ def test_at_a_narrow_width_the_part_that_differs_is_seen(browse, sandbox):
     sandbox.send_template("hello_world")
     page = browse(viewport={"width": 360, "height": 720}).open("/requests")
     for part in (".what", ".to", ".status"):
-        box = page.locator(f".log summary {part}").bounding_box()
+        box = place(page, f".log summary {part}")
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 360
     assert page.locator(".log .path").inner_text() == "messages"
@@ -685,13 +692,31 @@ def test_text_from_right_to_left_stands_on_its_side(watched, sandbox):
 def test_a_long_text_is_folded_and_unfolds(watched, sandbox):
     sandbox.send_text("A line of a long report.\n" * 60)
     page = watched.open()
-    text = page.locator(".msg .text")
-    folded = text.bounding_box()["height"]
+    folded = place(page, ".msg .text")["height"]
     page.get_by_text("Read more").or_(page.locator(".long summary")).first.click()
-    assert text.bounding_box()["height"] > 2 * folded
+    assert place(page, ".msg .text")["height"] > 2 * folded
     sandbox.clock.advance(10)
     page.get_by_label("failed", exact=True).first.wait_for()
-    assert text.bounding_box()["height"] > 2 * folded  # an update leaves it unfolded
+    assert place(page, ".msg .text")["height"] > 2 * folded  # an update leaves it unfolded
+
+
+def test_an_update_in_the_middle_of_a_press_does_not_swallow_it(watched, sandbox):
+    sandbox.send_text("A line of a long report.\n" * 60)
+    page = watched.open()
+    page.get_by_text("live", exact=True).wait_for()
+    page.locator(".long summary").hover()
+
+    page.mouse.down()
+    with page.expect_response(lambda answer: answer.request.resource_type == "fetch"):
+        sandbox.clock.advance(10)
+    # A later answer is here: the page has read the earlier one.
+    page.evaluate(
+        "fetch(location.href).then((answer) => answer.text()).then(() => new Promise(requestAnimationFrame))"
+    )
+    page.mouse.up()
+
+    page.get_by_label("failed", exact=True).first.wait_for()
+    page.locator(".long[open]").wait_for()
 
 
 def test_a_reaction_stands_on_its_message(watched, sandbox):

@@ -72,8 +72,17 @@
     return new DOMParser().parseFromString(await answer.text(), "text/html");
   }
 
+  // A button that is replaced between the press and the release of the pointer would never hear of the click.
+  let released = Promise.resolve(), release = () => {};
+  document.addEventListener("pointerdown", () => {
+    release();
+    released = new Promise((resolve) => { release = resolve; setTimeout(resolve, 2000); });
+  });
+  for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(release));
+
   async function refresh() {
     const fresh = await fetched(location.href);
+    await released;
     const armed = document.querySelector("[data-live=armed]"), nowArmed = fresh.querySelector("[data-live=armed]");
     if (armed && nowArmed) armed.innerHTML = nowArmed.innerHTML;
     const now = document.querySelector("[data-live=main]");
