@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from airflow_provider_whatsapp._compat import AirflowFailException
-from airflow_provider_whatsapp.rendering import TextFields
+from airflow_provider_whatsapp.operators._declare import Argument, DeclaresArguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+    from airflow_provider_whatsapp.operators._declare import Arguments
 
 
-class WhatsAppAnalyticsOperator(TextFields, BaseOperator):
+class WhatsAppAnalyticsOperator(DeclaresArguments, BaseOperator):
     """
     Load the account's analytics into files: JSON lines, CSV or Parquet, one row per data point.
 
@@ -59,22 +60,19 @@ class WhatsAppAnalyticsOperator(TextFields, BaseOperator):
     :param waba_id: WhatsApp Business Account; None: the connection's. (templated)
     """
 
-    template_fields: Sequence[str] = (
-        "kind",
-        "start",
-        "end",
-        "destination",
-        "granularity",
-        "timezone",
-        "templates",
-        "phone_numbers",
-        "country_codes",
-        "maton_conn_id",
-        "waba_id",
-    )
-    asked_for: ClassVar[tuple[str, ...]] = (
-        *("kind", "start", "end", "granularity", "timezone", "templates", "phone_numbers", "country_codes"),
-    )
+    declared_arguments: ClassVar[Arguments] = {
+        "kind": Argument(),
+        "start": Argument(),
+        "end": Argument(),
+        "destination": Argument(),
+        "granularity": Argument(),
+        "timezone": Argument(),
+        "templates": Argument(),
+        "phone_numbers": Argument(),
+        "country_codes": Argument(),
+        "maton_conn_id": Argument(),
+        "waba_id": Argument(),
+    }
     ui_color = "#d9fdd3"
 
     def __init__(
@@ -157,8 +155,16 @@ class WhatsAppAnalyticsOperator(TextFields, BaseOperator):
         return {"kind": kind.name, "start": _shown(span.start), "end": _shown(span.end), **counts}
 
     def _rows(self) -> Iterator[dict[str, Any]]:
-        options = {name: getattr(self, name) for name in self.asked_for}
-        return self.hook.analytics(options.pop("kind"), options.pop("start"), options.pop("end"), **options)
+        return self.hook.analytics(
+            self.kind,
+            self.start,
+            self.end,
+            granularity=self.granularity,
+            timezone=self.timezone,
+            templates=self.templates,
+            phone_numbers=self.phone_numbers,
+            country_codes=self.country_codes,
+        )
 
 
 def _opened(path: str) -> Any:

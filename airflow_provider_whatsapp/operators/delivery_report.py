@@ -13,16 +13,17 @@ from airflow.sdk import BaseOperator
 from airflow_provider_whatsapp._compat import conf
 from airflow_provider_whatsapp.links import ResultsLink
 from airflow_provider_whatsapp.operators._arguments import duration, one_of, seconds
-from airflow_provider_whatsapp.rendering import TextFields
+from airflow_provider_whatsapp.operators._declare import Argument, DeclaresArguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
     from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_whatsapp.delivery.delivery_report import DeliveryCounts, Survey
     from airflow_provider_whatsapp.delivery.report_sources import Source
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+    from airflow_provider_whatsapp.operators._declare import Arguments
     from airflow_provider_whatsapp.triggers.delivery import DeliveryTrigger
 
 LEAST, MOST = 60.0, 30 * 86_400.0
@@ -31,7 +32,7 @@ MARGIN = timedelta(minutes=5)
 """How long after its end Airflow gives a trigger up that has not ended."""
 
 
-class DeliveryReportOperator(TextFields, BaseOperator):
+class DeliveryReportOperator(DeclaresArguments, BaseOperator):
     """
     Bring a results file up to date: who got the message, who has read it, who got nothing, and why.
 
@@ -62,15 +63,15 @@ class DeliveryReportOperator(TextFields, BaseOperator):
         default_deferrable``.
     """
 
-    template_fields: Sequence[str] = (
-        *("results_path", "wait_for", "wait_timeout", "on_timeout", "poke_interval"),
-        *("maton_conn_id", "phone_number_id"),
-    )
-    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
-        "wait_for": one_of("accepted", "sent", "delivered", "read"),
-        "wait_timeout": duration(LEAST, MOST),
-        "on_timeout": one_of("report", "fail"),
-        "poke_interval": seconds,
+    declared_arguments: ClassVar[Arguments] = {
+        "results_path": Argument(),
+        "wait_for": Argument(one_of("accepted", "sent", "delivered", "read")),
+        "wait_timeout": Argument(duration(LEAST, MOST)),
+        "on_timeout": Argument(one_of("report", "fail")),
+        "poke_interval": Argument(seconds),
+        "maton_conn_id": Argument(),
+        "phone_number_id": Argument(),
+        "deferrable": Argument(templated=False),
     }
     operator_extra_links: tuple[BaseOperatorLink, ...] = (ResultsLink(),)
     ui_color = "#d9fdd3"
@@ -136,8 +137,7 @@ class DeliveryReportOperator(TextFields, BaseOperator):
         from airflow_provider_whatsapp.operators._delivery import _translated
 
         try:
-            for name, read in self.readers.items():
-                setattr(self, name, read(name, getattr(self, name)))
+            self._read_arguments()
             return self._run(
                 time.time() + self.wait_timeout if until is None else until, again=until is not None
             )

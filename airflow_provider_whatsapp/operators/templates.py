@@ -15,10 +15,10 @@ from airflow_provider_whatsapp._compat import AirflowFailException, conf
 from airflow_provider_whatsapp.assets import emit_templates
 from airflow_provider_whatsapp.links import WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._arguments import flag, one_of, optional, seconds, text, whole
-from airflow_provider_whatsapp.rendering import TextFields
+from airflow_provider_whatsapp.operators._declare import Argument, DeclaresArguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.message_templates.apply import ApplyReport
     from airflow_provider_whatsapp.message_templates.plan import Plan
     from airflow_provider_whatsapp.message_templates.yamlfile import TemplateSet
+    from airflow_provider_whatsapp.operators._declare import Arguments
 
 
-class SyncTemplatesOperator(TextFields, BaseOperator):
+class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
     """
     Make the account hold the message templates that files define, or write the account's to files.
 
@@ -45,8 +46,8 @@ class SyncTemplatesOperator(TextFields, BaseOperator):
     :param dry_run: Plan, and change nothing. (templated)
     :param wait_for_approval: Wait until every template that is defined is approved. (templated)
     :param direction: ``"push"``, or ``"pull"``: write the account's templates to the file or folder ``templates``.
-    :param force: A pull replaces files that no pull wrote, or that were edited since.
         (templated)
+    :param force: A pull replaces files that no pull wrote, or that were edited since. (templated)
     :param on_drift: What to do when Meta has changed a category: ``"fail"`` (at the end, without retries) or
         ``"warn"``. (templated)
     :param max_deletions: More deletions than this are refused before anything is done. (templated)
@@ -61,20 +62,22 @@ class SyncTemplatesOperator(TextFields, BaseOperator):
         default_deferrable``.
     """
 
-    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
-        "prune": flag,
-        "dry_run": flag,
-        "wait_for_approval": flag,
-        "direction": one_of("push", "pull"),
-        "force": flag,
-        "on_drift": one_of("fail", "warn"),
-        "max_deletions": whole,
-        "approval_timeout": seconds,
-        "poke_interval": seconds,
-        "base_url": optional(text),
+    declared_arguments: ClassVar[Arguments] = {
+        "templates": Argument(templated=False),  # Jinja would empty WhatsApp's {{1}}
+        "maton_conn_id": Argument(),
+        "waba_id": Argument(),
+        "prune": Argument(flag),
+        "dry_run": Argument(flag),
+        "wait_for_approval": Argument(flag),
+        "direction": Argument(one_of("push", "pull")),
+        "force": Argument(flag),
+        "on_drift": Argument(one_of("fail", "warn")),
+        "max_deletions": Argument(whole),
+        "approval_timeout": Argument(seconds),
+        "poke_interval": Argument(seconds),
+        "base_url": Argument(optional(text)),
+        "deferrable": Argument(templated=False),
     }
-    """What makes of a rendered argument, a text maybe, what it stands for."""
-    template_fields: Sequence[str] = ("maton_conn_id", "waba_id", *readers)
     operator_extra_links = (WhatsAppManagerLink(),)
     ui_color = "#d9fdd3"
 
@@ -132,8 +135,7 @@ class SyncTemplatesOperator(TextFields, BaseOperator):
         from airflow_provider_whatsapp.client.errors import WhatsAppError
 
         try:
-            for name, read in self.readers.items():
-                setattr(self, name, read(name, getattr(self, name)))
+            self._read_arguments()
             if self.direction == "pull":
                 return self._pull()
             wanted = self._wanted()
