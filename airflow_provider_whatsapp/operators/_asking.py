@@ -14,6 +14,7 @@ from airflow_provider_whatsapp.approvals.schedule import Schedule
 from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
 from airflow_provider_whatsapp.hooks.event_store import events_conn_id
 from airflow_provider_whatsapp.operators._arguments import duration, flag, one_of, optional, text, whole
+from airflow_provider_whatsapp.operators._declare import Argument
 from airflow_provider_whatsapp.operators._ledgers import names_of, store_of
 from airflow_provider_whatsapp.operators._parking import PARKED, TAKES_RESPONSE_TIMEOUT, park
 from airflow_provider_whatsapp.operators._private import hidden_recipients
@@ -21,7 +22,7 @@ from airflow_provider_whatsapp.operators._replies import declare_presser, open_r
 from airflow_provider_whatsapp.operators.messages import _SendOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.ledger import Ledger
     from airflow_provider_whatsapp.delivery.report import Report
     from airflow_provider_whatsapp.delivery.stores import Store
+    from airflow_provider_whatsapp.operators._declare import Arguments
 
 LEAST, MOST = 60.0, 30 * 86_400.0
 """Seconds of each of the times: Airflow looks at them in rounds, and WhatsApp keeps a message for 30 days."""
@@ -58,31 +60,17 @@ class AskingOperator(_SendOperator, HITLOperator):
     asks: ClassVar[type[HITLOperator]] = HITLOperator
     """Airflow's operator that this one is mixed into."""
     language: str
-    timing_fields: ClassVar[tuple[str, ...]] = (
-        "on_unsent",
-        "delivery_timeout",
-        "remind_after",
-        "reminders",
-        "notify_outcome",
-    )
-    template_fields: Sequence[str] = (
-        *(name for name in _SendOperator.template_fields if name not in NOT_TAKEN),
-        *("body", "escalate_to", "subject"),
-        *timing_fields,
-    )
-    shown_fields: ClassVar[frozenset[str]] = _SendOperator.shown_fields | {"subject", "body", *timing_fields}
-    hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {
-        **_SendOperator.hidden_by,
-        "escalate_to": hidden_recipients,
-    }
-    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
-        **{name: read for name, read in _SendOperator.readers.items() if name not in NOT_TAKEN},
-        "subject": text,
-        "on_unsent": one_of("fail", "wait"),
-        "delivery_timeout": optional(duration(LEAST, MOST)),
-        "remind_after": optional(duration(LEAST, MOST)),
-        "reminders": whole,
-        "notify_outcome": flag,
+    declared_arguments: ClassVar[Arguments] = {
+        **{name: each for name, each in _SendOperator.declared_arguments.items() if name not in NOT_TAKEN},
+        "body": Argument(shown=True),
+        "escalate_to": Argument(hide=hidden_recipients),
+        "subject": Argument(text, shown=True, content=True),
+        "on_unsent": Argument(one_of("fail", "wait"), shown=True),
+        "delivery_timeout": Argument(optional(duration(LEAST, MOST)), shown=True),
+        "remind_after": Argument(optional(duration(LEAST, MOST)), shown=True),
+        "reminders": Argument(whole, shown=True),
+        "notify_outcome": Argument(flag, shown=True),
+        "response_timeout": Argument(templated=False),
     }
 
     def __init__(

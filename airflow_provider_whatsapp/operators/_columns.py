@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.operators._delivery import DeliveringOperator
 
@@ -79,10 +79,6 @@ class AuthorsColumns:
 
 class TakesColumns(DeliveringOperator):
     """A task whose arguments take values from the rows of a list."""
-
-    filled_fields: ClassVar[tuple[str, ...]] = (
-        *("header", "header_filename", "body", "buttons", "components", "callback_data"),
-    )
 
     def _columns(self) -> set[str]:
         from airflow_provider_whatsapp.delivery.fill import columns

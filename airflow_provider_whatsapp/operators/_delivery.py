@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_whatsapp._suggest import refuse_unknown
 from airflow_provider_whatsapp.links import ResultsLink
 from airflow_provider_whatsapp.operators._arguments import count_or_share, flag, one_of, optional, text
+from airflow_provider_whatsapp.operators._declare import Argument, DeclaresArguments
 from airflow_provider_whatsapp.operators._ledgers import names_of, say_how, store_of
 from airflow_provider_whatsapp.operators._private import hidden
 from airflow_provider_whatsapp.operators._receipts import asks_receipts
 from airflow_provider_whatsapp.operators._suppression import OptOutsHeard
 from airflow_provider_whatsapp.operators._template_check import look_up
-from airflow_provider_whatsapp.operators._waiting import WaitsForDelivery
+from airflow_provider_whatsapp.operators._waiting import WAITING, WaitsForDelivery
 from airflow_provider_whatsapp.policies import partial_with_policy, with_policy
-from airflow_provider_whatsapp.rendering import TextFields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from airflow.sdk import BaseOperatorLink, Context
 
@@ -36,11 +36,12 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.routing import Router
     from airflow_provider_whatsapp.delivery.stores import Store
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+    from airflow_provider_whatsapp.operators._declare import Arguments
 
 DEFAULT_CONN_ID = "maton_whatsapp_default"
 
 
-class DeliveringOperator(TextFields, WaitsForDelivery):
+class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
     """
     A task that sends, each recipient at most once over all its tries.
 
@@ -60,36 +61,18 @@ class DeliveringOperator(TextFields, WaitsForDelivery):
     :param log_pii: Show numbers and values in logs and rendered fields. (templated)
     """
 
-    template_fields: Sequence[str] = (
-        "maton_conn_id",
-        "phone_number_id",
-        "waba_id",
-        "ledger_path",
-        "on_unknown",
-        "resend_on_clear",
-        "max_failed",
-        "callback_data",
-        "log_pii",
-        *WaitsForDelivery.waiting_fields,
-    )
-    shown_fields: ClassVar[frozenset[str]] = (frozenset(template_fields) - {"callback_data"}) | frozenset(
-        (
-            *("template_name", "language", "check_template", "check_health", "skip_if_empty"),
-            *("marketing", "message_activity_sharing", "expect_category"),
-        )
-    )
-    """Template fields that say nothing about anybody. All others of this package are hidden unless ``log_pii``."""
-    hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {}
-    """How a field is hidden, where it is not done as usual."""
-    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
-        "on_unknown": one_of("report", "resend"),
-        "resend_on_clear": flag,
-        "max_failed": count_or_share,
-        "callback_data": optional(text),
-        "log_pii": flag,
-        **WaitsForDelivery.waiting_readers,
+    declared_arguments: ClassVar[Arguments] = {
+        "maton_conn_id": Argument(shown=True),
+        "phone_number_id": Argument(shown=True),
+        "waba_id": Argument(shown=True),
+        "ledger_path": Argument(shown=True),
+        "on_unknown": Argument(one_of("report", "resend"), shown=True),
+        "resend_on_clear": Argument(flag, shown=True),
+        "max_failed": Argument(count_or_share, shown=True),
+        "callback_data": Argument(optional(text), columns=True),
+        "log_pii": Argument(flag, shown=True),
+        **WAITING,
     }
-    """What makes of a rendered argument, a text maybe, what it stands for; or refuses it before any request."""
     operator_extra_links: tuple[BaseOperatorLink, ...] = (ResultsLink(),)
     template_id: str | None = None
     """Meta's id of the template, once it has been looked up: for the link to it."""
@@ -158,8 +141,10 @@ class DeliveringOperator(TextFields, WaitsForDelivery):
     def _hidden_fields(self) -> set[str]:
         """Return the fields that are hidden; what a subclass of a user's own adds is left to it."""
         package = __name__.partition(".")[0]
-        ours = (kind for kind in type(self).__mro__ if kind.__module__.partition(".")[0] == package)
-        return {name for kind in ours for name in getattr(kind, "template_fields", ())} - self.shown_fields
+        ours = (vars(kind) for kind in type(self).__mro__ if kind.__module__.partition(".")[0] == package)
+        declared = (each for kind in ours for each in kind.get("declared_arguments", {}).items())
+        private = {name for name, argument in declared if argument.templated and not argument.shown}
+        return private - self.shown_fields
 
     def _render_own(self, *args: Any, **kwargs: Any) -> None:
         """Render this task's own fields; before anything of them is hidden."""
@@ -178,7 +163,7 @@ class DeliveringOperator(TextFields, WaitsForDelivery):
         hidden = {name: getattr(self, name) for name in self._revealed or ()}
         self._set(self._revealed or {})
         try:
-            self._set({name: read(name, getattr(self, name)) for name, read in self.readers.items()})
+            self._read_arguments()
             yield
         finally:
             self._set(hidden)
@@ -212,6 +197,10 @@ class DeliveringOperator(TextFields, WaitsForDelivery):
 
     def _send(self, context: Context) -> dict[str, Any]:
         raise NotImplementedError
+
+    def _content(self) -> dict[str, Any]:
+        """Return the arguments that a message is made of, and its sender: what a retry has to find the same."""
+        return {name: getattr(self, name) for name in (*self.content_fields, "phone_number_id")}
 
     def _send_to(self, key: str, message: Message, **options: Any) -> SentMessage:
         """Send to a recipient that has been read: digits alone might be read again, as a national number."""

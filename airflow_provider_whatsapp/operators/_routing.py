@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.operators._arguments import flag, one_of, optional
+from airflow_provider_whatsapp.operators._declare import Argument
 from airflow_provider_whatsapp.operators._delivery import DeliveringOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow.sdk import Context
 
     from airflow_provider_whatsapp.client.resources.accounts import MarketingStatus
     from airflow_provider_whatsapp.delivery.approved import Approved
     from airflow_provider_whatsapp.delivery.routing import Router
+    from airflow_provider_whatsapp.operators._declare import Arguments
 
 _SECONDS = 5.0
 """Seconds after which the account's onboarding is given up; what is not known goes by ``/messages``."""
@@ -23,6 +23,14 @@ _SECONDS = 5.0
 def _category(name: str, value: Any) -> str:
     word = value.strip().upper() if isinstance(value, str) else value
     return one_of("AUTHENTICATION", "MARKETING", "UTILITY")(name, word)
+
+
+ROUTING: Arguments = {
+    "marketing": Argument(one_of("auto", "cloud_api", "strict"), shown=True),
+    "message_activity_sharing": Argument(optional(flag), shown=True),
+    "expect_category": Argument(optional(_category), shown=True),
+}
+"""The arguments of :class:`RoutesTemplates`, which stand where each operator wants them among its own."""
 
 
 class RoutesTemplates(DeliveringOperator):
@@ -37,12 +45,6 @@ class RoutesTemplates(DeliveringOperator):
         template to another one. None: any. (templated)
     """
 
-    routing_fields: ClassVar[tuple[str, ...]] = ("marketing", "message_activity_sharing", "expect_category")
-    routing_readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
-        "marketing": one_of("auto", "cloud_api", "strict"),
-        "message_activity_sharing": optional(flag),
-        "expect_category": optional(_category),
-    }
     template_name: Any
     language: Any
     check_template: Any
@@ -69,9 +71,7 @@ class RoutesTemplates(DeliveringOperator):
         """Refuse arguments that contradict each other, before any request."""
         from airflow_provider_whatsapp.client.errors import PayloadError
 
-        given = [
-            name for name in self.routing_fields if getattr(self, name) not in (None, "auto", "cloud_api")
-        ]
+        given = [name for name in ROUTING if getattr(self, name) not in (None, "auto", "cloud_api")]
         if given and not self.template_name:
             raise PayloadError("goes with a template only", field=given[0], advice="Give template_name.")
         if self.marketing == "cloud_api" and self.message_activity_sharing is not None:

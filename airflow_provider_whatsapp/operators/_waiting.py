@@ -14,6 +14,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_whatsapp._compat import conf
 from airflow_provider_whatsapp.operators._arguments import duration, one_of, seconds
+from airflow_provider_whatsapp.operators._declare import Argument
 from airflow_provider_whatsapp.operators._results import write_what_arrived
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.routing import Router
     from airflow_provider_whatsapp.events.store import EventStore
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+    from airflow_provider_whatsapp.operators._declare import Arguments
 
 LEAST = 60.0
 MOST = 30 * 86_400.0
@@ -39,6 +41,15 @@ BY_ID = 100
 """Messages that can be waited for by their IDs, where no hash of the send leads to their receipts."""
 MARGIN = timedelta(minutes=5)
 """How long after its end Airflow gives a trigger up that has not ended."""
+
+WAITING: Arguments = {
+    "wait_for": Argument(one_of("accepted", "sent", "delivered", "read"), shown=True),
+    "wait_timeout": Argument(duration(LEAST, MOST), shown=True),
+    "on_timeout": Argument(one_of("report", "fail"), shown=True),
+    "poke_interval": Argument(seconds, shown=True),
+    "deferrable": Argument(templated=False),
+}
+"""The arguments of :class:`WaitsForDelivery`."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +96,6 @@ class WaitsForDelivery(BaseOperator):
     :param deferrable: Wait in the triggerer, without a worker slot; the default is Airflow's ``[operators]
         default_deferrable``.
     """
-
-    waiting_fields: ClassVar[tuple[str, ...]] = ("wait_for", "wait_timeout", "on_timeout", "poke_interval")
-    waiting_readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
-        "wait_for": one_of("accepted", "sent", "delivered", "read"),
-        "wait_timeout": duration(LEAST, MOST),
-        "on_timeout": one_of("report", "fail"),
-        "poke_interval": seconds,
-    }
 
     shown_outcomes: ClassVar[int | None] = None
     """How many outcomes a report names, of those who were not sent to; None: every outcome."""

@@ -18,13 +18,15 @@ from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.links import WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._arguments import one_of, optional, text
 from airflow_provider_whatsapp.operators._asking import AskingOperator
+from airflow_provider_whatsapp.operators._declare import Argument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_whatsapp.client.messages import Message
+    from airflow_provider_whatsapp.operators._declare import Arguments
 
 MAX_TITLE = 24
 """Characters of a list's entry (Meta, interactive list messages)."""
@@ -68,28 +70,20 @@ class WhatsAppApprovalOperator(AskingOperator, ApprovalOperator):
         ``airflow_approval_outcome`` does so. (templated)
     :param response_timeout: How long to wait for an answer: Airflow's. Then ``defaults`` answer, or the task fails.
     :param kwargs: As for Airflow's ``ApprovalOperator``, and ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
-        ``ledger_path``, ``on_unknown`` and ``log_pii`` as for
+        ``ledger_path``, ``on_unknown``, ``suppression`` and ``log_pii`` as for
         :class:`~airflow_provider_whatsapp.operators.messages.SendTemplateOperator`.
     :raises ValueError: There is an argument that means nothing here.
     """
 
     asks = ApprovalOperator
     operator_extra_links: tuple[BaseOperatorLink, ...] = (WhatsAppManagerLink(),)
-    content_fields: ClassVar[tuple[str, ...]] = (
-        "subject",
-        "template_name",
-        "language",
-        "template_body",
-        "base_url",
-    )
-    template_fields: Sequence[str] = (*AskingOperator.template_fields, *content_fields[1:], "buttons")
-    shown_fields: ClassVar[frozenset[str]] = AskingOperator.shown_fields | {"base_url", "buttons"}
-    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
-        **AskingOperator.readers,
-        "language": text,
-        "template_name": optional(text),
-        "base_url": optional(text),
-        "buttons": one_of("link", "reply"),
+    declared_arguments: ClassVar[Arguments] = {
+        **AskingOperator.declared_arguments,
+        "template_name": Argument(optional(text), shown=True, content=True),
+        "language": Argument(text, shown=True, content=True),
+        "template_body": Argument(content=True),
+        "base_url": Argument(optional(text), shown=True, content=True),
+        "buttons": Argument(one_of("link", "reply"), shown=True),
     }
 
     def __init__(
@@ -165,13 +159,12 @@ class WhatsAppChoiceOperator(AskingOperator):
     """
 
     operator_extra_links: tuple[BaseOperatorLink, ...] = ()  # no template, and no file of results
-    content_fields: ClassVar[tuple[str, ...]] = ("subject", "descriptions", "button_text")
-    template_fields: Sequence[str] = (*AskingOperator.template_fields, *content_fields[1:], "language")
-    shown_fields: ClassVar[frozenset[str]] = AskingOperator.shown_fields | {"button_text"}
-    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
-        **AskingOperator.readers,
-        "button_text": text,
-        "language": text,
+    declared_arguments: ClassVar[Arguments] = {
+        **AskingOperator.declared_arguments,
+        "options": Argument(templated=False),
+        "descriptions": Argument(content=True),
+        "button_text": Argument(text, shown=True, content=True),
+        "language": Argument(text, shown=True),
     }
     _by_reply = True
     _needs_window = True

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._arguments import amount, flag, hours, one_of, optional, text, whole
+from airflow_provider_whatsapp.operators._declare import Argument
 from airflow_provider_whatsapp.operators._delivery import DeliveringOperator, digest, opened
 from airflow_provider_whatsapp.operators._health import check_health
 from airflow_provider_whatsapp.operators._private import hidden_recipients
@@ -17,7 +18,7 @@ from airflow_provider_whatsapp.operators._results import (
     shard_file,
     tell_of_early_end,
 )
-from airflow_provider_whatsapp.operators._routing import RoutesTemplates
+from airflow_provider_whatsapp.operators._routing import ROUTING, RoutesTemplates
 from airflow_provider_whatsapp.operators._suppression import hidden_suppression
 from airflow_provider_whatsapp.operators._template_check import Preparer
 from airflow_provider_whatsapp.operators._window import WaitsForWindow
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.report import Outcome
     from airflow_provider_whatsapp.delivery.results import Results
     from airflow_provider_whatsapp.delivery.windows import Window
+    from airflow_provider_whatsapp.operators._declare import Arguments
     from airflow_provider_whatsapp.operators._waiting import Waiting
 
 
@@ -104,56 +106,30 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
     operator_extra_links: tuple[BaseOperatorLink, ...] = (WhatsAppManagerLink(), ResultsLink())
     shown_outcomes: ClassVar[int | None] = 100
 
-    template_fields: Sequence[str] = (
-        "recipients",
-        "template_name",
-        "language",
-        "to_field",
-        "header",
-        "header_filename",
-        "body",
-        "buttons",
-        "components",
-        "shard",
-        "shards",
-        "scope",
-        "suppression",
-        "results_path",
-        "check_template",
-        "check_health",
-        "dry_run",
-        "send_window",
-        "timezone",
-        *RoutesTemplates.routing_fields,
-        "rates",
-        "max_cost",
-        *DeliveringOperator.template_fields,
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {
-        "body": "json",
-        "buttons": "json",
-        "components": "json",
-    }
-    shown_fields: ClassVar[frozenset[str]] = DeliveringOperator.shown_fields | {
-        *("to_field", "shard", "shards", "scope", "results_path", "dry_run", "send_window", "timezone"),
-        *("rates", "max_cost"),
-    }
-    hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {
-        "recipients": hidden_recipients,
-        "suppression": hidden_suppression,
-    }
-    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
-        **DeliveringOperator.readers,
-        **RoutesTemplates.routing_readers,
-        **dict.fromkeys(("template_name", "language", "to_field", "header_filename"), text),
-        "shard": whole,
-        "shards": whole,
-        "scope": one_of("all", "failed", "unknown"),
-        "check_template": flag,
-        "check_health": flag,
-        "dry_run": flag,
-        "send_window": optional(hours),
-        "max_cost": optional(amount),
+    declared_arguments: ClassVar[Arguments] = {
+        "recipients": Argument(hide=hidden_recipients),
+        "template_name": Argument(text, shown=True, content=True),
+        "language": Argument(text, shown=True, content=True),
+        "to_field": Argument(text, shown=True),
+        "header": Argument(content=True, columns=True),
+        "header_filename": Argument(text, content=True, columns=True),
+        "body": Argument(content=True, columns=True, renderer="json"),
+        "buttons": Argument(content=True, columns=True, renderer="json"),
+        "components": Argument(content=True, columns=True, renderer="json"),
+        "shard": Argument(whole, shown=True),
+        "shards": Argument(whole, shown=True),
+        "scope": Argument(one_of("all", "failed", "unknown"), shown=True),
+        "suppression": Argument(hide=hidden_suppression),
+        "results_path": Argument(shown=True),
+        "check_template": Argument(flag, shown=True),
+        "check_health": Argument(flag, shown=True),
+        "dry_run": Argument(flag, shown=True),
+        "send_window": Argument(optional(hours), shown=True),
+        "timezone": Argument(shown=True),
+        **ROUTING,
+        "rates": Argument(shown=True),
+        "max_cost": Argument(optional(amount), shown=True),
+        **DeliveringOperator.declared_arguments,
     }
 
     def __init__(
@@ -329,9 +305,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
             return super().delivery_complete(context, event, until)
 
     def _message_digest(self) -> str:
-        names = ("template_name", "language", "header", "header_filename", "body", "buttons", "components")
-        values = {name: getattr(self, name) for name in (*names, "phone_number_id")}
-        return digest(values, self.shard, self.shards)
+        return digest(self._content(), self.shard, self.shards)
 
     def _preparer(
         self, ledger: Ledger | None, recipients: Iterable[Row], approved: Approved | None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._arguments import flag, text
+from airflow_provider_whatsapp.operators._declare import Argument
 from airflow_provider_whatsapp.operators._delivery import (
     DEFAULT_CONN_ID,
     DeliveringOperator,
@@ -14,11 +15,11 @@ from airflow_provider_whatsapp.operators._delivery import (
 )
 from airflow_provider_whatsapp.operators._private import hidden_recipients
 from airflow_provider_whatsapp.operators._receipts import log_cleared_up, lost_answers
-from airflow_provider_whatsapp.operators._routing import RoutesTemplates
+from airflow_provider_whatsapp.operators._routing import ROUTING, RoutesTemplates
 from airflow_provider_whatsapp.operators._suppression import hidden_suppression, rows_of, suppression_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from airflow.sdk import BaseOperatorLink, Context
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.callback_data import CallbackData
     from airflow_provider_whatsapp.delivery.ledger import Ledger
     from airflow_provider_whatsapp.delivery.recipients import Row
+    from airflow_provider_whatsapp.operators._declare import Arguments
 
 __all__ = [
     "DEFAULT_CONN_ID",
@@ -47,13 +49,11 @@ class _SendOperator(DeliveringOperator):
     :param suppression: Those who opted out and are left out, as for ``BroadcastTemplateOperator``. (templated)
     """
 
-    template_fields: Sequence[str] = ("to", "suppression", *DeliveringOperator.template_fields)
-    hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {
-        "to": hidden_recipients,
-        "suppression": hidden_suppression,
+    declared_arguments: ClassVar[Arguments] = {
+        "to": Argument(hide=hidden_recipients),
+        "suppression": Argument(hide=hidden_suppression),
+        **DeliveringOperator.declared_arguments,
     }
-    content_fields: ClassVar[tuple[str, ...]] = ()
-    """What the message is made of, to be recognised by a retry."""
 
     def __init__(self, *, to: str | Sequence[str], suppression: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -134,8 +134,7 @@ class _SendOperator(DeliveringOperator):
         return ledger, self._carried(context), [Row(place, to) for place, to in enumerate(recipients)]
 
     def _message_digest(self) -> str:
-        names = [*self.content_fields, "phone_number_id"]
-        return digest({name: getattr(self, name) for name in names})
+        return digest(self._content())
 
     def _message(self, ledger: Ledger) -> Message:
         """Build the message, with the file that an earlier try has uploaded."""
@@ -205,33 +204,18 @@ class SendTemplateOperator(RoutesTemplates, _SendOperator):
 
     operator_extra_links: tuple[BaseOperatorLink, ...] = (WhatsAppManagerLink(), ResultsLink())
 
-    content_fields: ClassVar[tuple[str, ...]] = (
-        "template_name",
-        "language",
-        "header",
-        "header_filename",
-        "body",
-        "buttons",
-        "components",
-    )
-    template_fields: Sequence[str] = (
-        *_SendOperator.template_fields,
-        *content_fields,
-        "skip_if_empty",
-        "check_template",
-        *RoutesTemplates.routing_fields,
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {
-        "body": "json",
-        "buttons": "json",
-        "components": "json",
-    }
-    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
-        **_SendOperator.readers,
-        **RoutesTemplates.routing_readers,
-        **dict.fromkeys(("template_name", "language", "header_filename"), text),
-        "skip_if_empty": flag,
-        "check_template": flag,
+    declared_arguments: ClassVar[Arguments] = {
+        **_SendOperator.declared_arguments,
+        "template_name": Argument(text, shown=True, content=True),
+        "language": Argument(text, shown=True, content=True),
+        "header": Argument(content=True),
+        "header_filename": Argument(text, content=True),
+        "body": Argument(content=True, renderer="json"),
+        "buttons": Argument(content=True, renderer="json"),
+        "components": Argument(content=True, renderer="json"),
+        "skip_if_empty": Argument(flag, shown=True),
+        "check_template": Argument(flag, shown=True),
+        **ROUTING,
     }
 
     def __init__(
@@ -304,13 +288,13 @@ class SendMediaOperator(_SendOperator):
         ``suppression``, ``wait_for``, ``wait_timeout``, ``on_timeout``, ``poke_interval``, ``deferrable``.
     """
 
-    content_fields: ClassVar[tuple[str, ...]] = ("media", "kind", "caption", "filename")
-    shown_fields: ClassVar[frozenset[str]] = _SendOperator.shown_fields | {"kind"}
-    template_fields: Sequence[str] = (*_SendOperator.template_fields, *content_fields, "skip_if_empty")
-    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
-        **_SendOperator.readers,
-        **dict.fromkeys(("caption", "filename"), text),
-        "skip_if_empty": flag,
+    declared_arguments: ClassVar[Arguments] = {
+        **_SendOperator.declared_arguments,
+        "media": Argument(content=True),
+        "kind": Argument(shown=True, content=True),
+        "caption": Argument(text, content=True),
+        "filename": Argument(text, content=True),
+        "skip_if_empty": Argument(flag, shown=True),
     }
 
     def __init__(
@@ -354,13 +338,10 @@ class SendTextOperator(_SendOperator):
         ``suppression``, ``wait_for``, ``wait_timeout``, ``on_timeout``, ``poke_interval``, ``deferrable``.
     """
 
-    content_fields: ClassVar[tuple[str, ...]] = ("text", "preview_url")
-    shown_fields: ClassVar[frozenset[str]] = _SendOperator.shown_fields | {"preview_url"}
-    template_fields: Sequence[str] = (*_SendOperator.template_fields, *content_fields)
-    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
-        **_SendOperator.readers,
-        "text": text,
-        "preview_url": flag,
+    declared_arguments: ClassVar[Arguments] = {
+        **_SendOperator.declared_arguments,
+        "text": Argument(text, content=True),
+        "preview_url": Argument(flag, shown=True, content=True),
     }
 
     def __init__(self, *, text: str, preview_url: bool | str = False, **kwargs: Any) -> None:
@@ -386,9 +367,10 @@ class SendMessageOperator(_SendOperator):
         ``suppression``, ``wait_for``, ``wait_timeout``, ``on_timeout``, ``poke_interval``, ``deferrable``.
     """
 
-    content_fields: ClassVar[tuple[str, ...]] = ("message",)
-    template_fields: Sequence[str] = (*_SendOperator.template_fields, *content_fields)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"message": "json"}
+    declared_arguments: ClassVar[Arguments] = {
+        **_SendOperator.declared_arguments,
+        "message": Argument(content=True, renderer="json"),
+    }
 
     def __init__(self, *, message: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._arguments import flag, optional, text, whole
+from airflow_provider_whatsapp.operators._declare import Argument
 from airflow_provider_whatsapp.operators._private import masked_numbers
-from airflow_provider_whatsapp.operators._routing import RoutesTemplates
+from airflow_provider_whatsapp.operators._routing import ROUTING, RoutesTemplates
 from airflow_provider_whatsapp.operators.messages import _SendOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_whatsapp.client.messages import Message
+    from airflow_provider_whatsapp.operators._declare import Arguments
     from airflow_provider_whatsapp.reports.options import ReportOptions
     from airflow_provider_whatsapp.tables.rows import Rows, Written
 
 __all__ = ["SqlToWhatsAppOperator"]
-
-CHART_FIELDS = ("chart", "x", "y", "series", "unit", "compare", "top", "locale", "figures")
 
 
 class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
@@ -92,62 +92,44 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
         ``on_timeout``, ``suppression``, ``poke_interval``, ``deferrable``.
     """
 
-    content_fields: ClassVar[tuple[str, ...]] = (
-        "sql",
-        "conn_id",
-        "rows",
-        "format",
-        "template_name",
-        "language",
-        "body",
-        "buttons",
-        "filename",
-        "caption",
-        "title",
-        "parameters",
-        "max_rows",
-        "database",
-        *CHART_FIELDS,
-        "rest_at",
-    )
     operator_extra_links: tuple[BaseOperatorLink, ...] = (WhatsAppManagerLink(), ResultsLink())
 
-    template_fields: Sequence[str] = (
-        *_SendOperator.template_fields,
-        *content_fields,
-        "skip_if_empty",
-        "csv_formulas",
-        "font",
-        "hook_params",
-        "check_template",
-        *RoutesTemplates.routing_fields,
-        "dry_run",
-        "preview_path",
-    )
     template_ext: Sequence[str] = (".sql",)
-    native_fields: ClassVar[frozenset[str]] = frozenset({"parameters", "hook_params", "rows"})
-    file_fields: ClassVar[frozenset[str]] = frozenset({"sql"})
-    template_fields_renderers: ClassVar[dict[str, str]] = {
-        "sql": "sql",
-        "parameters": "json",
-        "body": "json",
-        "buttons": "json",
-        "hook_params": "json",
-    }
-    shown_fields: ClassVar[frozenset[str]] = _SendOperator.shown_fields | {
-        *("conn_id", "format", "max_rows", "csv_formulas", "database", "dry_run", *CHART_FIELDS),
-    }
-    hidden_by: ClassVar[dict[str, Callable[[Any], Any]]] = {**_SendOperator.hidden_by, "sql": masked_numbers}
-    readers: ClassVar[dict[str, Callable[[str, Any], Any]]] = {
-        **_SendOperator.readers,
-        **RoutesTemplates.routing_readers,
-        **dict.fromkeys(("template_name", "language", "filename", "caption", "title", "rest_at"), text),
-        **dict.fromkeys(("chart", "x", "series", "unit", "locale"), optional(text)),
-        **dict.fromkeys(("max_rows", "top"), optional(whole)),
-        "dry_run": flag,
-        "skip_if_empty": flag,
-        "csv_formulas": flag,
-        "check_template": flag,
+    declared_arguments: ClassVar[Arguments] = {
+        **_SendOperator.declared_arguments,
+        "sql": Argument(content=True, renderer="sql", hide=masked_numbers, file=True),
+        "conn_id": Argument(shown=True, content=True),
+        "rows": Argument(content=True, native=True),
+        "format": Argument(shown=True, content=True),
+        "template_name": Argument(text, shown=True, content=True),
+        "language": Argument(text, shown=True, content=True),
+        "body": Argument(content=True, renderer="json"),
+        "buttons": Argument(content=True, renderer="json"),
+        "filename": Argument(text, content=True),
+        "caption": Argument(text, content=True),
+        "title": Argument(text, content=True),
+        "parameters": Argument(content=True, renderer="json", native=True),
+        "max_rows": Argument(optional(whole), shown=True, content=True),
+        "database": Argument(shown=True, content=True),
+        "chart": Argument(optional(text), shown=True, content=True),
+        "x": Argument(optional(text), shown=True, content=True),
+        "y": Argument(shown=True, content=True),
+        "series": Argument(optional(text), shown=True, content=True),
+        "unit": Argument(optional(text), shown=True, content=True),
+        "compare": Argument(shown=True, content=True),
+        "top": Argument(optional(whole), shown=True, content=True),
+        "locale": Argument(optional(text), shown=True, content=True),
+        "figures": Argument(shown=True, content=True),
+        "rest_at": Argument(text, content=True),
+        "skip_if_empty": Argument(flag, shown=True),
+        "csv_formulas": Argument(flag, shown=True),
+        "font": Argument(),
+        "hook_params": Argument(renderer="json", native=True),
+        "check_template": Argument(flag, shown=True),
+        **ROUTING,
+        "dry_run": Argument(flag, shown=True),
+        "preview_path": Argument(),
+        "only_if": Argument(templated=False),  # about rows that rendering does not have yet
     }
 
     def __init__(
