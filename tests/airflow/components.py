@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 SHARED = (
     "airflow.jobs.scheduler_job_runner",
@@ -24,6 +25,8 @@ SHARED = (
 """What several parts import; where a version has no such module, its part imports what it needs."""
 SECONDS = 5
 """A part that is asked to end is killed after so many."""
+RESTARTS = 3
+"""A part that ends is started again so often, as a service manager would: a scheduler ends if SQLite stays locked."""
 
 
 class Components:
@@ -35,7 +38,10 @@ class Components:
     """
 
     def __init__(self, environment, folder):
-        self._folder = folder
+        self.folder = folder
+        self._begun = {}
+        self.ends = Counter()
+        self.is_late = False
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             env=environment,
@@ -54,18 +60,33 @@ class Components:
 
     def start(self, name, *options):
         """Start a part, named as its command."""
-        self._order(name, [name, *options], wait=False)
+        self._begun[name] = options
+        self._order("start", arguments=[name, *options], log=self._log(name))
 
     def run(self, *arguments):
         """Run a command to its end, which has to be a good one."""
-        code = self._order(arguments[0], arguments, wait=True)
-        assert code == 0, (self._folder / f"{arguments[0]}.log").read_text()[-3000:]
+        code = self._order("run", arguments=arguments, log=self._log(arguments[0]))
+        assert code == 0, self._end_of_log(arguments[0])
 
-    def _order(self, name, arguments, *, wait):
-        order = {"arguments": arguments, "log": str(self._folder / f"{name}.log"), "wait": wait}
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+    def look_after(self):
+        """Start again what has ended, and print what it said last; complain where it ends time and again."""
+        for name in self._order("ended"):
+            self.ends[name] += 1
+            said = f"--- {name} ended ({self.ends[name]}):\n{self._end_of_log(name)}"
+            assert self.ends[name] <= RESTARTS, said
+            print(said)
+            self.start(name, *self._begun[name])
+
+    def _log(self, name):
+        return str(self.folder / f"{name}.log")
+
+    def _end_of_log(self, name):
+        return (self.folder / f"{name}.log").read_text()[-3000:]
+
+    def _order(self, what, **order):
+        self._process.stdin.write(json.dumps({"what": what, **order}).encode() + b"\n")
         self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        return json.loads(self._process.stdout.readline())
 
 
 def serve():
@@ -78,22 +99,30 @@ def serve():
     for name in SHARED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    parts = []
+    parts, gone = {}, []
     for line in sys.stdin:
         order = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            become(main, **order)
-        if order["wait"]:
-            _, status = os.waitpid(pid, 0)
+        if order["what"] == "ended":
+            ended = [pid for pid in parts if os.waitpid(pid, os.WNOHANG) != (0, 0)]
+            gone += ended
+            answer = [parts.pop(pid) for pid in ended]
         else:
-            parts.append(pid)
-            status = 0
-        print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
-    end(parts)
+            pid = os.fork()
+            if pid == 0:
+                become(main, order["arguments"], order["log"])
+            if order["what"] == "run":
+                answer = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            else:
+                parts[pid] = order["arguments"][0]
+                answer = None
+        print(json.dumps(answer), file=answers, flush=True)
+    end(list(parts))
+    for pid in gone:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
 
 
-def become(main, arguments, log, wait):
+def become(main, arguments, log):
     """Be a command from now on."""
     os.setsid()
     nothing, output = (

@@ -528,7 +528,8 @@ def refuses(url):
 
 
 def _waits(connection):
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    """Say whether somebody waits for a lock in this database; other tests share the server."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     return connection.exec_driver_sql(waiting).scalar()
 
 
