@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from airflow_provider_whatsapp.message_templates.components import VARIABLE, emojis, first_example, type_of
 from airflow_provider_whatsapp.message_templates.problems import under
-from airflow_provider_whatsapp.message_templates.texts import VARIABLE, emojis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +70,7 @@ def check(buttons: Any, note: Note) -> None:
         return
     if not 1 <= len(buttons) <= MAX_BUTTONS:
         note(("buttons",), f"{len(buttons)} buttons; a template has 1 to {MAX_BUTTONS}")
-    kinds = [str(button.get("type", "")).upper() for button in buttons]
+    kinds = [type_of(button) for button in buttons]
     for index, (kind, button) in enumerate(zip(kinds, buttons, strict=True)):
         _check_one(kind, button, under(note, "buttons", index))
         form = FORMS.get(kind)
@@ -103,7 +103,7 @@ def _check_one(kind: str, button: Mapping[str, Any], note: Note) -> None:
     if kind == "URL":
         _check_url(button, note)
     elif kind == "COPY_CODE":
-        _check_code(_first(button.get("example")), note)
+        _check_code(first_example(button.get("example")), note)
     elif kind == "FLOW" and sum(bool(button.get(key)) for key in ("flow_id", "flow_name", "flow_json")) != 1:
         note((), "a FLOW button has exactly one of flow_id, flow_name and flow_json")
 
@@ -137,7 +137,7 @@ def _check_url(button: Mapping[str, Any], note: Note) -> None:
     found = VARIABLE.findall(url)
     if found and (len(found) > 1 or not url.endswith("{{1}}")):
         note(("url",), "a url has one variable, {{1}}, at its end")
-    if found and not _first(button.get("example")):
+    if found and not first_example(button.get("example")):
         note(("url",), "a url with {{1}} needs an example: what it may end in, or a whole url")
 
 
@@ -149,7 +149,7 @@ def check_otp(button: Mapping[str, Any], note: Note) -> None:
     :param note: Takes the place of each mistake within the button, and what is wrong.
     """
     kind = str(button.get("otp_type", "")).upper()
-    if str(button.get("type", "")).upper() != "OTP" or kind not in OTP_TYPES:
+    if type_of(button) != "OTP" or kind not in OTP_TYPES:
         wanted = ", ".join(OTP_TYPES).lower()
         note((), f"an AUTHENTICATION template has one button of type otp with an otp_type of {wanted}")
         return
@@ -184,7 +184,3 @@ def _host(url: str) -> str | None:
     except ValueError:
         return None
     return None if not host or "{" in host or "}" in host else host
-
-
-def _first(example: Any) -> Any:
-    return example[0] if isinstance(example, list) and example else example

@@ -6,11 +6,15 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.message_templates.canonical import canonical
+from airflow_provider_whatsapp.message_templates.components import (
+    MEDIA_FORMATS,
+    canonical,
+    parameter_format,
+    walk,
+)
 from airflow_provider_whatsapp.message_templates.limits import FIXED_TEXT
 from airflow_provider_whatsapp.message_templates.reading import OPTION_TYPES
 from airflow_provider_whatsapp.message_templates.shortform import shorten
-from airflow_provider_whatsapp.message_templates.texts import MEDIA_FORMATS, parameter_format, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -10,17 +10,19 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.message_templates import button_limits
-from airflow_provider_whatsapp.message_templates.problems import under
-from airflow_provider_whatsapp.message_templates.texts import (
+from airflow_provider_whatsapp.message_templates.components import (
     MEDIA_FORMATS,
     NAMED,
     NUMBERED,
     VARIABLE,
     component,
     emojis,
+    examples,
     lines_as_meta_counts,
+    type_of,
     variables,
 )
+from airflow_provider_whatsapp.message_templates.problems import under
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +51,7 @@ def check(components: Sequence[Mapping[str, Any]], category: str, note: Note) ->
     :param category: The template's.
     :param note: Takes the place of each mistake within ``components``, and what is wrong.
     """
-    kinds = [str(part.get("type", "")).upper() for part in components]
+    kinds = [type_of(part) for part in components]
     for index, kind in enumerate(kinds):
         if kind in kinds[:index]:
             note((index,), f"a template has one {kind}")
@@ -82,7 +84,7 @@ def check_ttl(seconds: int, category: str) -> str | None:
 def _check_part(part: Mapping[str, Any], index: int, category: str, note: Note) -> None:
     here = under(note, index)
 
-    kind = str(part.get("type", "")).upper()
+    kind = type_of(part)
     if kind == "HEADER":
         _check_header(part, category, here)
     elif kind == "BODY":
@@ -167,36 +169,11 @@ def _check_examples(part: Mapping[str, Any], names: list[str], key: str, note: N
             note(("text",), f"{{{{{name}}}}} has no example; Meta's review needs one for each variable")
 
 
-def examples(part: Mapping[str, Any], key: str, names: Sequence[str]) -> dict[str, str]:
-    """
-    Return a component's examples by variable; malformed ones are left out.
-
-    :param part: A header or a body.
-    :param key: ``header_text`` or ``body_text``.
-    :param names: The text's variables.
-    """
-    example = part.get("example")
-    if not isinstance(example, dict):
-        return {}
-    pairs = example.get(f"{key}_named_params")
-    if isinstance(pairs, list):
-        return {
-            str(each.get("param_name")): str(each.get("example")) for each in pairs if isinstance(each, dict)
-        }
-    row = example.get(key)
-    if key == "body_text" and isinstance(row, list) and row:
-        row = row[0]
-    if not isinstance(row, list):
-        return {}
-    numbers = sorted(names, key=lambda name: int(name) if name.isdigit() else 0)
-    return {name: str(value) for name, value in zip(numbers, row, strict=False)}
-
-
 def _check_variables(components: Sequence[Mapping[str, Any]], note: Note) -> None:
     """Names and numbers: their form, no gaps, no mixing within one template."""
     kinds: set[bool] = set()
     for index, part in enumerate(components):
-        if str(part.get("type", "")).upper() not in ("HEADER", "BODY"):
+        if type_of(part) not in ("HEADER", "BODY"):
             continue
         text = part.get("text")
         names = variables(text)
@@ -216,7 +193,7 @@ def _check_variables(components: Sequence[Mapping[str, Any]], note: Note) -> Non
 
 def _check_authentication(components: Sequence[Mapping[str, Any]], note: Note) -> None:
     for index, part in enumerate(components):
-        kind = str(part.get("type", "")).upper()
+        kind = type_of(part)
         if kind not in ("BODY", "FOOTER", "BUTTONS") or ("text" in part and not FIXED_TEXT & set(part)):
             note((index,), "an AUTHENTICATION template has Meta's own texts and no header")
         minutes = part.get("code_expiration_minutes")
@@ -249,7 +226,7 @@ def _check_carousel(cards: Any, note: Note) -> None:
 def _check_card(inner: list[Mapping[str, Any]], note: Note) -> tuple[Any, ...]:
     shape: list[Any] = []
     for index, part in enumerate(inner):
-        kind = str(part.get("type", "")).upper()
+        kind = type_of(part)
         if kind not in ("HEADER", "BODY", "BUTTONS"):
             note(("components", index), "a card has a header, a body and one or two buttons")
         if kind == "BODY":
@@ -260,6 +237,6 @@ def _check_card(inner: list[Mapping[str, Any]], note: Note) -> tuple[Any, ...]:
         listed = buttons if kind == "BUTTONS" and isinstance(buttons, list) else []
         if len(listed) > 2:
             note(("components", index), "a card has one or two buttons")
-        types = tuple(str(each.get("type", "")).upper() for each in listed if isinstance(each, dict))
+        types = tuple(type_of(each) for each in listed if isinstance(each, dict))
         shape.append((kind, str(part.get("format", "")).upper(), types))
     return tuple(shape)

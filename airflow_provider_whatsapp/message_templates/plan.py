@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_whatsapp.message_templates import blocks
-from airflow_provider_whatsapp.message_templates.canonical import canonical, equal, same_format
+from airflow_provider_whatsapp.message_templates.components import canonical, equal, same_format
 from airflow_provider_whatsapp.message_templates.definition import listed_components
 from airflow_provider_whatsapp.message_templates.diff import diff
 from airflow_provider_whatsapp.message_templates.record import Record

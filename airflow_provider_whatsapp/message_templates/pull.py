@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.message_templates.blocks import is_gone
+from airflow_provider_whatsapp.message_templates.components import MEDIA_FORMATS
 from airflow_provider_whatsapp.message_templates.definition import TemplateDefinition
 from airflow_provider_whatsapp.message_templates.dumping import dump, template_data
 from airflow_provider_whatsapp.message_templates.plan import changed_fields
 from airflow_provider_whatsapp.message_templates.problems import TemplateFileError, one_line
-from airflow_provider_whatsapp.message_templates.texts import MEDIA_FORMATS
 from airflow_provider_whatsapp.message_templates.yamlfile import (
     SUFFIXES,
     TemplateSet,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.message_templates.button_limits import FORMS
+from airflow_provider_whatsapp.message_templates.components import MEDIA_FORMATS
 from airflow_provider_whatsapp.message_templates.problems import kind_of, nearest
-from airflow_provider_whatsapp.message_templates.texts import MEDIA_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.message_templates.canonical import canonical, otp_type
-from airflow_provider_whatsapp.message_templates.limits import examples
-from airflow_provider_whatsapp.message_templates.texts import MEDIA_FORMATS, NUMBERED, component, variables
+from airflow_provider_whatsapp.message_templates.components import (
+    MEDIA_FORMATS,
+    NUMBERED,
+    canonical,
+    component,
+    examples,
+    otp_type,
+    type_of,
+    variables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,7 +70,7 @@ def _footer(value: Any, parameters: Mapping[str, str]) -> dict[str, Any]:  # noq
 def _buttons(value: Any, parameters: Mapping[str, str]) -> dict[str, Any]:  # noqa: ARG001
     made = []
     for button in value:
-        fields = {**button, "type": str(button.get("type", "")).upper()}
+        fields = {**button, "type": type_of(button)}
         if fields["type"] == "URL" and isinstance(fields.get("example"), str):
             fields["example"] = [fields["example"]]
         if type(fields.get("flow_id")) is int:
@@ -103,7 +110,7 @@ def shorten(
 def _shortened(
     components: Sequence[Mapping[str, Any]], category: str
 ) -> tuple[dict[str, Any], dict[str, str]] | None:
-    kinds = [str(part.get("type", "")).upper() for part in components]
+    kinds = [type_of(part) for part in components]
     if not set(kinds) <= {"HEADER", "BODY", "FOOTER", "BUTTONS"} or len(set(kinds)) != len(kinds):
         return None
     header, body = component(components, "HEADER"), component(components, "BODY")
@@ -153,7 +160,7 @@ def _short_text(part: Mapping[str, Any], category: str, key: str) -> Any:
 
 
 def _short_button(button: Mapping[str, Any], category: str) -> dict[str, Any]:
-    kind = str(button.get("type", "")).upper()
+    kind = type_of(button)
     if category == "AUTHENTICATION" and kind in ("URL", "OTP"):
         kept = {
             key: value for key, value in button.items() if key not in ("type", "otp_type", "url", "example")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp import message_templates
-from airflow_provider_whatsapp.message_templates.canonical import equal
+from airflow_provider_whatsapp.message_templates.components import equal
 from airflow_provider_whatsapp.message_templates.definition import TemplateDefinition
 from airflow_provider_whatsapp.message_templates.dumping import dump, template_data
 from airflow_provider_whatsapp.message_templates.plan import make_plan

@@ -1,8 +1,8 @@
 """
-One form for what a file says and what Meta lists, so that they can be compared.
+Graph's components of a template: their variables and examples, and one form in which two templates are compared.
 
 Meta reorders components, adds fields of its own, gives a sample's address for its handle, writes an authentication
-template's texts itself and reports its button as a URL.
+template's texts itself and reports its button as a URL. None of that is a difference.
 """
 
 from __future__ import annotations
@@ -11,15 +11,135 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from airflow_provider_whatsapp.message_templates.limits import examples
-from airflow_provider_whatsapp.message_templates.texts import parameter_format, variables
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+VARIABLE = re.compile(r"\{\{([^{}]*)\}\}")
+NAMED = re.compile(r"[a-z0-9_]*[a-z_][a-z0-9_]*", re.ASCII)
+NUMBERED = re.compile(r"[1-9][0-9]*", re.ASCII)
+MEDIA_FORMATS = ("IMAGE", "VIDEO", "DOCUMENT", "GIF")
 _ORDER = ("HEADER", "BODY", "LIMITED_TIME_OFFER", "FOOTER", "BUTTONS", "CAROUSEL")
 _FILLED_IN = {"otp_text", "fixed_text", "flow_action", "flow_id", "navigate_screen"}
 _END_OF_SENTENCE = re.compile(r"[.!?。।؟]")
+
+
+def variables(text: Any) -> list[str]:
+    """
+    Return the names of a text's variables, each once, in order of appearance.
+
+    :param text: With ``{{1}}`` or ``{{name}}`` in it; anything but a text has none.
+    """
+    found = VARIABLE.findall(text) if isinstance(text, str) else []
+    return list(dict.fromkeys(name.strip() for name in found))
+
+
+def emojis(text: str) -> int:
+    """
+    Return how many emojis a text has, as readers count them: a flag, a family or a thumb of some colour is one.
+
+    :param text: Any text; signs that are shown as text, a check mark say, do not count.
+    """
+    if text.isascii():
+        return 0
+    import regex  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+    shown = regex.compile(r"[\p{Emoji_Presentation}\uFE0F]")
+    return sum(1 for cluster in regex.findall(r"\X", text) if shown.search(cluster))
+
+
+def lines_as_meta_counts(text: str) -> str:
+    """
+    Return a text with one character for each line break.
+
+    :param text: From a file of any system.
+    """
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def type_of(part: Mapping[str, Any]) -> str:
+    """
+    Return the type of a component or a button, in capitals; empty if it has none.
+
+    :param part: As a file or Graph holds it.
+    """
+    return str(part.get("type", "")).upper()
+
+
+def component(components: Iterable[Mapping[str, Any]], kind: str) -> Mapping[str, Any] | None:
+    """
+    Return the component of a type, or None.
+
+    :param components: Graph's components.
+    :param kind: ``BODY`` say.
+    """
+    return next((part for part in components if type_of(part) == kind), None)
+
+
+def walk(components: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """
+    Yield all components, those of a carousel's cards as well.
+
+    :param components: Graph's components.
+    """
+    for part in components:
+        if not isinstance(part, dict):
+            continue
+        yield part
+        cards = part.get("cards")
+        for card in cards if isinstance(cards, list) else ():
+            inner = card.get("components") if isinstance(card, dict) else None
+            yield from walk(inner if isinstance(inner, list) else ())
+
+
+def parameter_format(components: Iterable[Mapping[str, Any]]) -> str | None:
+    """
+    Return ``NAMED`` or ``POSITIONAL`` as the texts' variables demand, or None when there are none.
+
+    :param components: Graph's components.
+    """
+    names = [
+        name
+        for part in walk(components)
+        if type_of(part) in ("HEADER", "BODY")
+        for name in variables(part.get("text"))
+    ]
+    if not names:
+        return None
+    return "POSITIONAL" if all(NUMBERED.fullmatch(name) for name in names) else "NAMED"
+
+
+def examples(part: Mapping[str, Any], key: str, names: Sequence[str]) -> dict[str, str]:
+    """
+    Return a component's examples by variable; malformed ones are left out.
+
+    :param part: A header or a body.
+    :param key: ``header_text`` or ``body_text``.
+    :param names: The text's variables.
+    """
+    example = part.get("example")
+    if not isinstance(example, dict):
+        return {}
+    pairs = example.get(f"{key}_named_params")
+    if isinstance(pairs, list):
+        return {
+            str(each.get("param_name")): str(each.get("example")) for each in pairs if isinstance(each, dict)
+        }
+    row = example.get(key)
+    if key == "body_text" and isinstance(row, list) and row:
+        row = row[0]
+    if not isinstance(row, list):
+        return {}
+    numbers = sorted(names, key=lambda name: int(name) if name.isdigit() else 0)
+    return {name: str(value) for name, value in zip(numbers, row, strict=False)}
+
+
+def first_example(example: Any) -> Any:
+    """
+    Return a button's example, which Graph lists alone or as a list of one.
+
+    :param example: The value of its field ``example``.
+    """
+    return example[0] if isinstance(example, list) and example else example
 
 
 def canonical(components: Sequence[Mapping[str, Any]], category: str) -> list[dict[str, Any]]:
@@ -42,11 +162,11 @@ def _part(part: Mapping[str, Any], category: str) -> dict[str, Any]:
         return _read(part, category)
     except (AttributeError, TypeError, ValueError, KeyError, IndexError):
         # It is not of the form that Meta documents, so it is compared as it is.
-        return {**part, "type": str(part.get("type", "")).upper()}
+        return {**part, "type": type_of(part)}
 
 
 def _read(part: Mapping[str, Any], category: str) -> dict[str, Any]:
-    kind = str(part.get("type", "")).upper()
+    kind = type_of(part)
     if kind == "BUTTONS":
         return {"type": kind, "buttons": [_button(button, category) for button in part.get("buttons") or []]}
     fixed = category == "AUTHENTICATION" and kind in ("BODY", "FOOTER")
@@ -93,7 +213,7 @@ def _clean(text: Any) -> str:
 def _fixed(part: Mapping[str, Any]) -> dict[str, Any]:
     """Meta words these itself, in the template's language; what was asked for shows in the sentences."""
     text = _clean(part.get("text"))
-    if str(part.get("type", "")).upper() == "BODY":
+    if type_of(part) == "BODY":
         stated = part.get("add_security_recommendation")
         sentences = [piece for piece in _END_OF_SENTENCE.split(text) if piece.strip()]
         return {"add_security_recommendation": len(sentences) > 1 if stated is None else bool(stated)}
@@ -112,13 +232,13 @@ _READERS = {
 
 
 def _button(button: Mapping[str, Any], category: str) -> dict[str, Any]:
-    kind = str(button.get("type", "")).upper()
+    kind = type_of(button)
     if category == "AUTHENTICATION" and kind in ("OTP", "URL"):
         # Its apps are not told again.
         return {"type": "OTP", "otp_type": otp_type(button), "otp_text": button.get("text")}
     made: dict[str, Any] = {"type": kind}
     if kind == "COPY_CODE":
-        return made | {"example": _first(button.get("example"))}
+        return made | {"example": first_example(button.get("example"))}
     made["text"] = button.get("text")
     if kind == "URL":
         url = str(button.get("url", ""))
@@ -137,15 +257,11 @@ def _button(button: Mapping[str, Any], category: str) -> dict[str, Any]:
 
 
 def _url_example(url: str, example: Any) -> str | None:
-    first = _first(example)
+    first = first_example(example)
     if "{{" not in url or not first:
         return None
     whole = str(first).lower().startswith(("https://", "http://"))
     return str(first) if whole else url.partition("{{")[0] + str(first)
-
-
-def _first(example: Any) -> Any:
-    return example[0] if isinstance(example, list) and example else example
 
 
 def otp_type(button: Mapping[str, Any]) -> str:
