@@ -18,6 +18,8 @@ VARIABLE = re.compile(r"\{\{([^{}]*)\}\}")
 NAMED = re.compile(r"[a-z0-9_]*[a-z_][a-z0-9_]*", re.ASCII)
 NUMBERED = re.compile(r"[1-9][0-9]*", re.ASCII)
 MEDIA_FORMATS = ("IMAGE", "VIDEO", "DOCUMENT", "GIF")
+FIXED_TEXT = {"add_security_recommendation", "code_expiration_minutes"}
+"""What asks for a text of Meta's own; ``text`` beside it is what Meta made of it, kept for whoever reads the file."""
 _ORDER = ("HEADER", "BODY", "LIMITED_TIME_OFFER", "FOOTER", "BUTTONS", "CAROUSEL")
 _FILLED_IN = {"otp_text", "fixed_text", "flow_action", "flow_id", "navigate_screen"}
 _END_OF_SENTENCE = re.compile(r"[.!?。।؟]")
@@ -131,6 +133,16 @@ def examples(part: Mapping[str, Any], key: str, names: Sequence[str]) -> dict[st
         return {}
     numbers = sorted(names, key=lambda name: int(name) if name.isdigit() else 0)
     return {name: str(value) for name, value in zip(numbers, row, strict=False)}
+
+
+def header_handles(part: Mapping[str, Any]) -> Any:
+    """
+    Return what stands in place of a media header's list of samples, or None.
+
+    :param part: Any component.
+    """
+    example = part.get("example")
+    return example.get("header_handle") if isinstance(example, dict) else None
 
 
 def first_example(example: Any) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.message_templates.definition import TemplateDefinition
-from airflow_provider_whatsapp.message_templates.dumping import content_data, dump
+from airflow_provider_whatsapp.message_templates.definition import TemplateDefinition, content_data
+from airflow_provider_whatsapp.message_templates.dumping import dump
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

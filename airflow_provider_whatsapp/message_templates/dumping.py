@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from airflow_provider_whatsapp.message_templates.shortform import shorten
+from airflow_provider_whatsapp.message_templates.definition import content_data
 from airflow_provider_whatsapp.message_templates.yamltree import NUMBER
 
 if TYPE_CHECKING:
@@ -43,21 +43,6 @@ def _number(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
 
 _Dumper.add_representer(str, _text)
 _Dumper.add_representer(float, _number)
-
-
-def content_data(definition: TemplateDefinition) -> tuple[dict[str, Any], dict[str, str]]:
-    """
-    Return a definition's content in the short form where that says it all, and the examples of its variables.
-
-    :param definition: The template.
-    """
-    short = None if definition.as_is else shorten(definition.components, definition.category)
-    content, parameters = (
-        short if short is not None else ({"components": definition.payload_components()}, {})
-    )
-    if definition.as_is:
-        content["as_is"] = True
-    return content, parameters
 
 
 def template_data(definitions: Iterable[TemplateDefinition]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.message_templates import button_limits
 from airflow_provider_whatsapp.message_templates.components import (
+    FIXED_TEXT,
     MEDIA_FORMATS,
     NAMED,
     NUMBERED,
@@ -36,8 +37,6 @@ TTL = {"AUTHENTICATION": (30, 900), "UTILITY": (30, 43_200), "MARKETING": (43_20
 """Category: least and most seconds of ``message_send_ttl_seconds``; -1 (30 days) also does, save for MARKETING."""
 
 MAX_HEADER, MAX_BODY, MAX_FOOTER, MAX_CARD_BODY, MAX_OFFER, MAX_EMOJIS = 60, 1024, 60, 160, 16, 10
-FIXED_TEXT = {"add_security_recommendation", "code_expiration_minutes"}
-"""What asks for a text of Meta's own; ``text`` beside it is what Meta made of it, kept for whoever reads the file."""
 FORMATS = ("TEXT", *MEDIA_FORMATS, "LOCATION", "PRODUCT")
 _FORMATTING = re.compile(r"[\r\n*_~`]")
 _BRACE = re.compile(r"\{\{|\}\}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_whatsapp.message_templates import limits
 from airflow_provider_whatsapp.message_templates.base_url import put_base_url
 from airflow_provider_whatsapp.message_templates.components import variables, walk
-from airflow_provider_whatsapp.message_templates.definition import OPTIONS, Key, TemplateDefinition
+from airflow_provider_whatsapp.message_templates.definition import OPTIONS, Key, TemplateDefinition, expand
 from airflow_provider_whatsapp.message_templates.problems import (
     Notes,
     Problem,
@@ -21,7 +21,6 @@ from airflow_provider_whatsapp.message_templates.problems import (
     one_line,
 )
 from airflow_provider_whatsapp.message_templates.reading import FILE_KEYS, check_prune, check_template
-from airflow_provider_whatsapp.message_templates.shortform import expand
 from airflow_provider_whatsapp.message_templates.yamltree import parse
 
 if TYPE_CHECKING:
