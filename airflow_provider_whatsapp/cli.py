@@ -351,7 +351,7 @@ def _apply(given: argparse.Namespace, client: WhatsAppClient) -> int:
 
 def _pull(given: argparse.Namespace, client: WhatsAppClient) -> int:
     from airflow_provider_whatsapp.message_templates.account import read_account
-    from airflow_provider_whatsapp.message_templates.problems import one_line
+    from airflow_provider_whatsapp.message_templates.documents import one_line
     from airflow_provider_whatsapp.message_templates.pull import pull
 
     result = pull(read_account(client), given.path, force=given.force)

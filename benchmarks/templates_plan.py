@@ -51,7 +51,7 @@ def main():
     from airflow_provider_whatsapp.client.connection import config_from_environment
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
     from airflow_provider_whatsapp.message_templates.account import PAGE_SIZE
-    from airflow_provider_whatsapp.message_templates.dumping import dump
+    from airflow_provider_whatsapp.message_templates.documents import dump
     from airflow_provider_whatsapp.message_templates.sync import plan_templates, read_templates
 
     parser = argparse.ArgumentParser()

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from airflow_provider_whatsapp.message_templates.problems import KeyPath, Notes
+    from airflow_provider_whatsapp.message_templates.documents import KeyPath, Notes
 
 PLACEHOLDER = "{base_url}"
 

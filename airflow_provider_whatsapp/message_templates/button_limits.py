@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_whatsapp.message_templates.components import VARIABLE, emojis, first_example, type_of
-from airflow_provider_whatsapp.message_templates.problems import under
+from airflow_provider_whatsapp.message_templates.documents import under
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_whatsapp.message_templates.problems import Note
+    from airflow_provider_whatsapp.message_templates.documents import Note
 
 MAX_BUTTONS, MAX_LABEL, MAX_URL, MAX_PHONE, MAX_CODE = 10, 25, 2000, 20, 20
 MAX_APPS, MAX_PACKAGE, HASH_LENGTH = 5, 224, 11

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Self
 
-    from airflow_provider_whatsapp.message_templates.problems import KeyPath
+    from airflow_provider_whatsapp.message_templates.documents import KeyPath
 
 Key = tuple[str, str]
 """A template's name and language."""

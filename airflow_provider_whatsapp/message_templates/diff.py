@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.message_templates.definition import TemplateDefinition, content_data
-from airflow_provider_whatsapp.message_templates.dumping import dump
+from airflow_provider_whatsapp.message_templates.documents import dump
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

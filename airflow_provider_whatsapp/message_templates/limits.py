@@ -23,12 +23,12 @@ from airflow_provider_whatsapp.message_templates.components import (
     type_of,
     variables,
 )
-from airflow_provider_whatsapp.message_templates.problems import under
+from airflow_provider_whatsapp.message_templates.documents import under
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_provider_whatsapp.message_templates.problems import KeyPath, Note
+    from airflow_provider_whatsapp.message_templates.documents import KeyPath, Note
 
 CATEGORIES = ("AUTHENTICATION", "MARKETING", "UTILITY")
 NAME = re.compile(r"[a-z0-9_]{1,512}", re.ASCII)

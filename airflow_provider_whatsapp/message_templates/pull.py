@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.message_templates.blocks import is_gone
 from airflow_provider_whatsapp.message_templates.components import MEDIA_FORMATS
-from airflow_provider_whatsapp.message_templates.definition import TemplateDefinition
-from airflow_provider_whatsapp.message_templates.dumping import dump, template_data
+from airflow_provider_whatsapp.message_templates.definition import TemplateDefinition, content_data
+from airflow_provider_whatsapp.message_templates.documents import TemplateFileError, dump, one_line
 from airflow_provider_whatsapp.message_templates.plan import changed_fields
-from airflow_provider_whatsapp.message_templates.problems import TemplateFileError, one_line
 from airflow_provider_whatsapp.message_templates.yamlfile import (
     SUFFIXES,
     TemplateSet,
@@ -189,6 +188,31 @@ def _templates(definitions: Iterable[TemplateDefinition]) -> list[dict[str, Any]
         key = each.name, each.category, tuple(sorted(each.options.items()))
         groups.setdefault(key, []).append(each)
     return [template_data(group) for group in groups.values()]
+
+
+def template_data(definitions: Iterable[TemplateDefinition]) -> dict[str, Any]:
+    """
+    Return one template's languages as a file's data.
+
+    :param definitions: Of one name, one category and the same options.
+    """
+    languages = sorted(definitions, key=lambda definition: definition.language)
+    contents = {definition.language: content_data(definition) for definition in languages}
+    first = languages[0]
+    data: dict[str, Any] = {"name": first.name, "category": first.category, **first.options}
+    examples = [parameters for _, parameters in contents.values() if parameters]
+    shared = bool(examples) and all(parameters == examples[0] for parameters in examples)
+    if shared:
+        data["parameters"] = _parameters(examples[0])
+    data["languages"] = {}
+    for language, (content, parameters) in contents.items():
+        own = {"parameters": _parameters(parameters)} if parameters and not shared else {}
+        data["languages"][language] = {**content, **own}
+    return data
+
+
+def _parameters(examples: Mapping[str, str]) -> dict[str, Any]:
+    return {name: {"example": example} for name, example in examples.items()}
 
 
 def _files(known: TemplateSet) -> dict[str, dict[str, Path]]:

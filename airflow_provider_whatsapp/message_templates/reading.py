@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.message_templates.button_limits import FORMS
 from airflow_provider_whatsapp.message_templates.components import MEDIA_FORMATS
-from airflow_provider_whatsapp.message_templates.problems import kind_of, nearest
+from airflow_provider_whatsapp.message_templates.documents import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_provider_whatsapp.message_templates.problems import KeyPath, Notes
+    from airflow_provider_whatsapp.message_templates.documents import KeyPath, Notes
 
 FILE_KEYS = ("$schema", "$comment", "templates", "prune")
 TEMPLATE_KEYS = (
@@ -69,7 +69,9 @@ def check_parameters(value: Any, path: KeyPath, notes: Notes) -> None:
     if value is None:
         return
     if not isinstance(value, dict):
-        notes.shape(path, f"parameters must be a mapping from name to {{example: ...}}, not {kind_of(value)}")
+        notes.shape(
+            path, f"parameters must be a mapping from name to {{example: ...}}, not {_kind_of(value)}"
+        )
         return
     for name, fields in value.items():
         here = (*path, name)
@@ -101,7 +103,7 @@ def _check_components(value: dict[str, Any], path: KeyPath, notes: Notes, *, kep
         notes.shape((*path, beside[0]), f"components stand in place of {beside[0]}: give one of them")
     components = value["components"]
     if not isinstance(components, list) or not (components or kept):
-        notes.shape(here, f"components must be a list as Graph takes it, not {kind_of(components)}")
+        notes.shape(here, f"components must be a list as Graph takes it, not {_kind_of(components)}")
         return
     for index, part in enumerate(components):
         if not isinstance(part, dict) or not (kept or isinstance(part.get("type"), str)):
@@ -141,7 +143,7 @@ def _check_text(
     name, kind = fixed
     if not isinstance(item, dict):
         hint = _QUOTE + f'"{item}"' if isinstance(item, int | float) else ""
-        notes.shape(here, f"must be a text, not {kind_of(item)}{hint}")
+        notes.shape(here, f"must be a text, not {_kind_of(item)}{hint}")
     elif _mapping(item, here, notes, ("text", name)):
         if not item:
             notes.shape(here, f"has text or {name}")
@@ -154,7 +156,7 @@ def _check_buttons(value: dict[str, Any], path: KeyPath, notes: Notes, *, kept: 
     if "buttons" not in value:
         return
     if not isinstance(buttons, list) or not buttons:
-        notes.shape(here, f"buttons must be a list, not {kind_of(buttons)}")
+        notes.shape(here, f"buttons must be a list, not {_kind_of(buttons)}")
         return
     for index, button in enumerate(buttons):
         # Meta has types and fields that are not known here; what it holds is kept all the same.
@@ -209,7 +211,7 @@ def _mapping(
     value: Any, path: KeyPath, notes: Notes, known: Iterable[str], required: Iterable[str] = ()
 ) -> bool:
     if not isinstance(value, dict):
-        notes.shape(path, f"must be a mapping, not {kind_of(value)}")
+        notes.shape(path, f"must be a mapping, not {_kind_of(value)}")
         return False
     known = tuple(known)
     for key in value:
@@ -228,9 +230,15 @@ def _typed(value: dict[str, Any], key: str, kind: type, path: KeyPath, notes: No
     if isinstance(item, kind) and not (kind is int and isinstance(item, bool)):
         return
     hint = _QUOTE + f'"{item}"' if kind is str and isinstance(item, int | float) else ""
-    notes.shape((*path, key), f"{key} must be {_NAMES[kind]}, not {kind_of(item)}{hint}")
+    notes.shape((*path, key), f"{key} must be {_NAMES[kind]}, not {_kind_of(item)}{hint}")
 
 
 def _example(value: Any, path: KeyPath, notes: Notes) -> None:
     if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
-        notes.shape(path, f"an example is a text, not {kind_of(value) if value != '' else 'an empty one'}")
+        notes.shape(path, f"an example is a text, not {_kind_of(value) if value != '' else 'an empty one'}")
+
+
+def _kind_of(value: Any) -> str:
+    """Name a value's type as a writer of YAML knows it."""
+    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list"}
+    return "nothing" if value is None else names.get(type(value), "a mapping")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_whatsapp.message_templates.documents import one_line
 from airflow_provider_whatsapp.message_templates.plan import iso
-from airflow_provider_whatsapp.message_templates.problems import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

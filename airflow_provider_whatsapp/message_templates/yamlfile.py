@@ -12,21 +12,21 @@ from airflow_provider_whatsapp.message_templates import limits
 from airflow_provider_whatsapp.message_templates.base_url import put_base_url
 from airflow_provider_whatsapp.message_templates.components import variables, walk
 from airflow_provider_whatsapp.message_templates.definition import OPTIONS, Key, TemplateDefinition, expand
-from airflow_provider_whatsapp.message_templates.problems import (
+from airflow_provider_whatsapp.message_templates.documents import (
     Notes,
     Problem,
     Source,
     TemplateFileError,
     nearest,
     one_line,
+    parse,
 )
 from airflow_provider_whatsapp.message_templates.reading import FILE_KEYS, check_prune, check_template
-from airflow_provider_whatsapp.message_templates.yamltree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from airflow_provider_whatsapp.message_templates.problems import KeyPath
+    from airflow_provider_whatsapp.message_templates.documents import KeyPath
 
 SUFFIXES = (".yaml", ".yml", ".json")
 

@@ -34,7 +34,7 @@ def load_routes(source: Any, variable: Any) -> dict[str, list[str]]:
     """
     from airflow_provider_whatsapp.client.errors import ConfigurationError
     from airflow_provider_whatsapp.client.phone import mask_numbers
-    from airflow_provider_whatsapp.message_templates.problems import TemplateFileError
+    from airflow_provider_whatsapp.message_templates.documents import TemplateFileError
 
     if isinstance(source, Mapping):
         return _checked(source, "routes")
@@ -131,7 +131,7 @@ def _parsed(text: Any, name: str) -> Any:
     """Read routes as template files are read: names and numbers stay as they are written, and each name stands once."""
     if not isinstance(text, str):
         return text
-    from airflow_provider_whatsapp.message_templates.yamltree import parse
+    from airflow_provider_whatsapp.message_templates.documents import parse
 
     documents = parse(text.removeprefix("\ufeff"), name)
     # Several documents are no mapping.

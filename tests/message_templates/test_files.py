@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from airflow_provider_whatsapp.message_templates.dumping import dump, template_data
-from airflow_provider_whatsapp.message_templates.problems import TemplateFileError
+from airflow_provider_whatsapp.message_templates.documents import TemplateFileError, dump
+from airflow_provider_whatsapp.message_templates.pull import template_data
 from airflow_provider_whatsapp.message_templates.yamlfile import load, load_data
 
 GOOD = """\
