@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.message_templates.definition import OPTIONS
+from airflow_provider_whatsapp.message_templates.shape import OPTION_TYPES
 
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
@@ -15,7 +15,7 @@ PAGE_SIZE = 250
 FIELDS = ",".join(
     (
         "id", "name", "language", "status", "category", "previous_category", "correct_category", "components",
-        "parameter_format", "quality_score", "rejected_reason", "last_updated_time", "source", *OPTIONS,
+        "parameter_format", "quality_score", "rejected_reason", "last_updated_time", "source", *OPTION_TYPES,
     )
 )  # fmt: skip
 """What a comparison needs."""

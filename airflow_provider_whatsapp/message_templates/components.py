@@ -35,29 +35,6 @@ def variables(text: Any) -> list[str]:
     return list(dict.fromkeys(name.strip() for name in found))
 
 
-def emojis(text: str) -> int:
-    """
-    Return how many emojis a text has, as readers count them: a flag, a family or a thumb of some colour is one.
-
-    :param text: Any text; signs that are shown as text, a check mark say, do not count.
-    """
-    if text.isascii():
-        return 0
-    import regex  # type: ignore[import-untyped,import-not-found,unused-ignore]
-
-    shown = regex.compile(r"[\p{Emoji_Presentation}\uFE0F]")
-    return sum(1 for cluster in regex.findall(r"\X", text) if shown.search(cluster))
-
-
-def lines_as_meta_counts(text: str) -> str:
-    """
-    Return a text with one character for each line break.
-
-    :param text: From a file of any system.
-    """
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
 def type_of(part: Mapping[str, Any]) -> str:
     """
     Return the type of a component or a button, in capitals; empty if it has none.

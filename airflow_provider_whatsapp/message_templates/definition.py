@@ -24,7 +24,7 @@ from airflow_provider_whatsapp.message_templates.components import (
     variables,
     walk,
 )
-from airflow_provider_whatsapp.message_templates.reading import OPTION_TYPES
+from airflow_provider_whatsapp.message_templates.shape import OPTION_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]
 """A template's name and language."""
-
-OPTIONS = tuple(OPTION_TYPES)
-"""Graph's further fields that a file may set."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +46,7 @@ class TemplateDefinition:
     :param category: ``AUTHENTICATION``, ``MARKETING`` or ``UTILITY``.
     :param components: Graph's components; a media header's ``header_handle`` holds the path of its sample, a handle
         (``4::...``), or is missing.
-    :param options: Graph's further fields, of :data:`OPTIONS`.
+    :param options: Graph's further fields, of :data:`OPTION_TYPES`.
     :param folder: Folder that paths of samples start from.
     :param as_is: It is kept as Meta holds it, though today's rules refuse it; it is not submitted.
     :param where: ``file:line``, for whoever reads a plan.

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.message_templates import limits
+from airflow_provider_whatsapp.message_templates import rules
 from airflow_provider_whatsapp.message_templates.base_url import put_base_url
 from airflow_provider_whatsapp.message_templates.components import variables, walk
-from airflow_provider_whatsapp.message_templates.definition import OPTIONS, Key, TemplateDefinition, expand
+from airflow_provider_whatsapp.message_templates.definition import Key, TemplateDefinition, expand
 from airflow_provider_whatsapp.message_templates.documents import (
     Notes,
     Problem,
@@ -21,7 +21,12 @@ from airflow_provider_whatsapp.message_templates.documents import (
     one_line,
     parse,
 )
-from airflow_provider_whatsapp.message_templates.reading import FILE_KEYS, check_prune, check_template
+from airflow_provider_whatsapp.message_templates.shape import (
+    FILE_KEYS,
+    OPTION_TYPES,
+    check_prune,
+    check_template,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -195,11 +200,11 @@ class _Found:
         return []
 
     def _template(self, item: dict[str, Any], path: KeyPath, notes: Notes, folder: str | None) -> None:
-        # What is kept as Meta holds it is never submitted, so that nothing of it has to keep today's limits.
+        # What is kept as Meta holds it is never submitted, so that nothing of it has to keep today's rules.
         kept = all(content.get("as_is") for content in item["languages"].values())
         if not kept and not _check_identity(item, path, notes):
             return
-        options = {key: item[key] for key in OPTIONS if key in item}
+        options = {key: item[key] for key in OPTION_TYPES if key in item}
         used: set[str] = set()
         for language in item["languages"]:
             definition = _definition(item, language, (*path, "languages", language), notes)
@@ -222,24 +227,24 @@ class _Found:
 def _check_identity(item: dict[str, Any], path: KeyPath, notes: Notes) -> bool:
     """Check a template's name, category and lifetime; False: its category is none, so that nothing else can be said."""
     category = item["category"]
-    if not limits.NAME.fullmatch(item["name"]):
+    if not rules.NAME.fullmatch(item["name"]):
         wanted = "lower-case letters, digits and underscores, 512 at most"
         notes.limit((*path, "name"), f"a name has {wanted} (Meta: 2388046)")
-    if category not in limits.CATEGORIES:
-        hint = nearest(category, limits.CATEGORIES)
+    if category not in rules.CATEGORIES:
+        hint = nearest(category, rules.CATEGORIES)
         notes.limit((*path, "category"), f"{category!r} is not a category{hint}")
         return False
     ttl = item.get("message_send_ttl_seconds")
-    wrong = limits.check_ttl(ttl, category) if ttl is not None else None
+    wrong = rules.check_ttl(ttl, category) if ttl is not None else None
     if wrong:
         notes.limit((*path, "message_send_ttl_seconds"), wrong)
     return True
 
 
 def _definition(item: dict[str, Any], language: str, here: KeyPath, notes: Notes) -> TemplateDefinition:
-    """Read a language's content, well formed, and check it against Meta's limits."""
+    """Read a language's content, well formed, and check it against Meta's rules."""
     content = item["languages"][language]
-    if not content.get("as_is") and not limits.LANGUAGE.fullmatch(language):
+    if not content.get("as_is") and not rules.LANGUAGE.fullmatch(language):
         notes.limit(here, f"{language!r} is not a language code; write en or en_US")
     if "components" in content:
         components = [dict(part) for part in content["components"]]
@@ -259,7 +264,7 @@ def _definition(item: dict[str, Any], language: str, here: KeyPath, notes: Notes
         take((*here, *place, *rest), message)
 
     if not content.get("as_is"):
-        limits.check(components, item["category"], note)
+        rules.check(components, item["category"], note)
     return TemplateDefinition(
         name=item["name"],
         language=language,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.message_templates.button_limits import FORMS
 from airflow_provider_whatsapp.message_templates.components import MEDIA_FORMATS
 from airflow_provider_whatsapp.message_templates.documents import nearest
 
@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.message_templates.documents import KeyPath, Notes
 
 FILE_KEYS = ("$schema", "$comment", "templates", "prune")
-TEMPLATE_KEYS = (
-    "$schema", "name", "category", "parameters", "languages", "message_send_ttl_seconds", "sub_category",
-    "display_format", "cta_url_link_tracking_opted_out", "is_primary_device_delivery_only",
-)  # fmt: skip
 OPTION_TYPES = {
     "message_send_ttl_seconds": int,
     "sub_category": str,
@@ -25,11 +21,49 @@ OPTION_TYPES = {
     "cta_url_link_tracking_opted_out": bool,
     "is_primary_device_delivery_only": bool,
 }
-CONTENT_KEYS = ("header", "body", "footer", "buttons", "components", "parameters", "as_is")
+"""Graph's further fields that a file may set."""
+TEMPLATE_KEYS = ("$schema", "name", "category", "parameters", "languages", *OPTION_TYPES)
 SHORT_KEYS = ("header", "body", "footer", "buttons")
+CONTENT_KEYS = (*SHORT_KEYS, "components", "parameters", "as_is")
 TYPED_FIELDS = {"supported_apps": list, "zero_tap_terms_accepted": bool}
 _NAMES = {str: "a text", int: "a whole number", bool: "true or false", list: "a list", dict: "a mapping"}
 _QUOTE = "; quote it: "
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """
+    A type of button.
+
+    :param most: How many a template may have.
+    :param required: Fields that it needs.
+    :param optional: Fields that it may have.
+    """
+
+    most: int
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """All fields, the type apart."""
+        return self.required + self.optional
+
+
+_FLOW = ("flow_id", "flow_name", "flow_json", "flow_action", "navigate_screen", "icon")
+FORMS = {
+    "QUICK_REPLY": Form(10, ("text",)),
+    "URL": Form(2, ("text", "url"), ("example", "app_deep_link")),
+    "PHONE_NUMBER": Form(1, ("text", "phone_number")),
+    "COPY_CODE": Form(1, ("example",), ("text",)),
+    "FLOW": Form(1, ("text",), _FLOW),
+    "OTP": Form(1, ("otp_type",), ("text", "autofill_text", "zero_tap_terms_accepted", "supported_apps")),
+    **dict.fromkeys(
+        ("CATALOG", "MPM", "SPM", "VOICE_CALL", "CALL_PERMISSION_REQUEST", "REQUEST_CONTACT_INFO", "APP"),
+        Form(1, (), ("text", "ttl_minutes")),
+    ),
+}
+"""Meta's types of buttons. ``autofill_text`` and ``supported_apps`` belong to one-tap and zero-tap codes."""
 
 
 def check_template(value: Any, path: KeyPath, notes: Notes) -> bool:

@@ -1,5 +1,5 @@
 """
-What Meta refuses in a template, told before any request.
+What Meta refuses in a template, checked before any request.
 
 Source: Meta's "Template components", "Template management" and "Configure message time-to-live" pages.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from airflow_provider_whatsapp.message_templates import button_limits
 from airflow_provider_whatsapp.message_templates.components import (
     FIXED_TEXT,
     MEDIA_FORMATS,
@@ -17,13 +17,13 @@ from airflow_provider_whatsapp.message_templates.components import (
     NUMBERED,
     VARIABLE,
     component,
-    emojis,
     examples,
-    lines_as_meta_counts,
+    first_example,
     type_of,
     variables,
 )
 from airflow_provider_whatsapp.message_templates.documents import under
+from airflow_provider_whatsapp.message_templates.shape import FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +38,11 @@ TTL = {"AUTHENTICATION": (30, 900), "UTILITY": (30, 43_200), "MARKETING": (43_20
 
 MAX_HEADER, MAX_BODY, MAX_FOOTER, MAX_CARD_BODY, MAX_OFFER, MAX_EMOJIS = 60, 1024, 60, 160, 16, 10
 FORMATS = ("TEXT", *MEDIA_FORMATS, "LOCATION", "PRODUCT")
+MAX_BUTTONS, MAX_LABEL, MAX_URL, MAX_PHONE, MAX_CODE = 10, 25, 2000, 20, 20
+MAX_APPS, MAX_PACKAGE, HASH_LENGTH = 5, 224, 11
+LINKS_TO_WHATSAPP = ("wa.me", "api.whatsapp.com")
+_NOT_IN_LABEL = re.compile(r"[\r\n*_~`]|\{\{|\}\}")
+OTP_TYPES = ("COPY_CODE", "ONE_TAP", "ZERO_TAP")
 _FORMATTING = re.compile(r"[\r\n*_~`]")
 _BRACE = re.compile(r"\{\{|\}\}")
 
@@ -98,7 +103,7 @@ def _check_part(part: Mapping[str, Any], index: int, category: str, note: Note) 
         if isinstance(text, str) and (_FORMATTING.search(text) or emojis(text)):
             here(("text",), "Meta was seen to refuse footers with new lines, emojis or * _ ~ `", warn=True)
     elif kind == "BUTTONS":
-        button_limits.check(part.get("buttons"), here)
+        _check_buttons(part.get("buttons"), here)
     elif kind == "CAROUSEL":
         _check_carousel(part.get("cards"), here)
     elif kind == "LIMITED_TIME_OFFER":
@@ -143,7 +148,7 @@ def _check_header(part: Mapping[str, Any], category: str, note: Note) -> None:
 def _check_body(part: Mapping[str, Any], most: int, note: Note) -> None:
     if not _check_length(part.get("text"), most, "body", note):
         return
-    text = lines_as_meta_counts(str(part["text"]))
+    text = _lines_as_meta_counts(str(part["text"]))
     names, bare = variables(text), text.strip()
     first, last = VARIABLE.match(bare), bare.endswith("}}")
     if names and (first or last):
@@ -204,7 +209,7 @@ def _check_authentication(components: Sequence[Mapping[str, Any]], note: Note) -
         note((), "an AUTHENTICATION template has one button, of type otp")
     else:
         index = next(place for place, part in enumerate(components) if part is buttons)
-        button_limits.check_otp(listed[0], under(note, index, "buttons", 0))
+        _check_otp(listed[0], under(note, index, "buttons", 0))
 
 
 def _check_carousel(cards: Any, note: Note) -> None:
@@ -239,3 +244,139 @@ def _check_card(inner: list[Mapping[str, Any]], note: Note) -> tuple[Any, ...]:
         types = tuple(type_of(each) for each in listed if isinstance(each, dict))
         shape.append((kind, str(part.get("format", "")).upper(), types))
     return tuple(shape)
+
+
+def _check_buttons(buttons: Any, note: Note) -> None:
+    if not isinstance(buttons, list) or not all(isinstance(button, dict) for button in buttons):
+        note(("buttons",), "buttons must be a list of mappings")
+        return
+    if not 1 <= len(buttons) <= MAX_BUTTONS:
+        note(("buttons",), f"{len(buttons)} buttons; a template has 1 to {MAX_BUTTONS}")
+    kinds = [type_of(button) for button in buttons]
+    for index, (kind, button) in enumerate(zip(kinds, buttons, strict=True)):
+        _check_button(kind, button, under(note, "buttons", index))
+        form = FORMS.get(kind)
+        if form and kinds[: index + 1].count(kind) == form.most + 1:
+            note(
+                ("buttons", index), f"a template has {form.most} {kind} button{'s' * (form.most > 1)} at most"
+            )
+    labels = [button.get("text") for button in buttons]
+    for index, label in enumerate(labels):
+        if label and label in labels[:index]:
+            note(("buttons", index, "text"), f"two buttons have the same text {label!r}", warn=True)
+    order = "".join("q" if kind == "QUICK_REPLY" else "o" for kind in kinds)
+    if re.search("oq+o|qo+q", order):
+        note(("buttons",), "quick replies stand together, before or after all other buttons")
+
+
+def _check_button(kind: str, button: Mapping[str, Any], note: Note) -> None:
+    if kind not in FORMS:
+        note(("type",), f"{kind or 'nothing'} is not a type of button; there are {', '.join(FORMS)}")
+        return
+    if kind == "OTP":
+        note((), "an otp button belongs to an AUTHENTICATION template")
+    for field in FORMS[kind].required:
+        if not button.get(field):
+            note((), f"a {kind} button needs {field}")
+    _at_most(button, "text", MAX_LABEL, note)
+    _check_label(button.get("text"), note)
+    _at_most(button, "url", MAX_URL, note)
+    _at_most(button, "phone_number", MAX_PHONE, note)
+    if kind == "URL":
+        _check_url(button, note)
+    elif kind == "COPY_CODE":
+        _check_code(first_example(button.get("example")), note)
+    elif kind == "FLOW" and sum(bool(button.get(key)) for key in ("flow_id", "flow_name", "flow_json")) != 1:
+        note((), "a FLOW button has exactly one of flow_id, flow_name and flow_json")
+
+
+def _check_label(text: Any, note: Note) -> None:
+    if isinstance(text, str) and (_NOT_IN_LABEL.search(text) or emojis(text)):
+        note(("text",), "a button's text has no variables, new lines, emojis and none of * _ ~ `")
+
+
+def _check_code(code: Any, note: Note) -> None:
+    _at_most({"example": code}, "example", MAX_CODE, note)
+    if isinstance(code, str) and code and not (code.isascii() and code.isalnum()):
+        note(("example",), "a code to copy has letters and digits alone")
+
+
+def _check_url(button: Mapping[str, Any], note: Note) -> None:
+    url = button.get("url")
+    if not isinstance(url, str):
+        return
+    fixed = VARIABLE.sub("", url)
+    if not url.lower().startswith(("https://", "http://")):
+        note(("url",), "a url begins with https:// or http://")
+    elif not _host(url):
+        note(("url",), "a url names a host, x.example in https://x.example/a")
+    elif _host(url) in LINKS_TO_WHATSAPP:
+        note(("url",), f"Meta was seen to refuse buttons that link to {_host(url)}", warn=True)
+    if not fixed.isprintable() or any(char.isspace() for char in fixed):
+        note(("url",), "a url has no spaces and no line breaks; write %20")
+    if "{{" in fixed or "}}" in fixed:
+        note(("url",), "a url's variable is written {{1}}; these braces do not close")
+    found = VARIABLE.findall(url)
+    if found and (len(found) > 1 or not url.endswith("{{1}}")):
+        note(("url",), "a url has one variable, {{1}}, at its end")
+    if found and not first_example(button.get("example")):
+        note(("url",), "a url with {{1}} needs an example: what it may end in, or a whole url")
+
+
+def _check_otp(button: Mapping[str, Any], note: Note) -> None:
+    """Check an authentication template's button; a listed one-tap code has no apps, since Meta leaves them out."""
+    kind = str(button.get("otp_type", "")).upper()
+    if type_of(button) != "OTP" or kind not in OTP_TYPES:
+        wanted = ", ".join(OTP_TYPES).lower()
+        note((), f"an AUTHENTICATION template has one button of type otp with an otp_type of {wanted}")
+        return
+    _at_most(button, "text", MAX_LABEL, note)
+    _at_most(button, "autofill_text", MAX_LABEL, note)
+    if kind == "ZERO_TAP" and button.get("zero_tap_terms_accepted") is False:
+        note(("zero_tap_terms_accepted",), "zero-tap codes need zero_tap_terms_accepted: true")
+    apps = button.get("supported_apps")
+    if apps is not None and not (isinstance(apps, list) and 1 <= len(apps) <= MAX_APPS):
+        note(("supported_apps",), f"supported_apps are 1 to {MAX_APPS}")
+        return
+    for index, app in enumerate(apps or []):
+        package = app.get("package_name") if isinstance(app, dict) else None
+        signature = app.get("signature_hash") if isinstance(app, dict) else None
+        if not isinstance(package, str) or not 0 < len(package) <= MAX_PACKAGE:
+            note(("supported_apps", index), f"an app has a package_name of up to {MAX_PACKAGE} characters")
+        if not isinstance(signature, str) or len(signature) != HASH_LENGTH:
+            note(("supported_apps", index), f"an app has a signature_hash of {HASH_LENGTH} characters")
+
+
+def _at_most(button: Mapping[str, Any], field: str, most: int, note: Note) -> None:
+    value = button.get(field)
+    if isinstance(value, str) and len(value) > most:
+        note((field,), f"{field} has {len(value)} characters, {most} are allowed (Meta: 2388040)")
+    elif value is not None and not isinstance(value, str):
+        note((field,), f"{field} must be a text")
+
+
+def _host(url: str) -> str | None:
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        return None
+    return None if not host or "{" in host or "}" in host else host
+
+
+def emojis(text: str) -> int:
+    """
+    Return how many emojis a text has, as readers count them: a flag, a family or a thumb of some colour is one.
+
+    :param text: Any text; signs that are shown as text, a check mark say, do not count.
+    """
+    if text.isascii():
+        return 0
+    import regex  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+    shown = regex.compile(r"[\p{Emoji_Presentation}\uFE0F]")
+    return sum(1 for cluster in regex.findall(r"\X", text) if shown.search(cluster))
+
+
+def _lines_as_meta_counts(text: str) -> str:
+    """Return a text with one character for each line break."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
