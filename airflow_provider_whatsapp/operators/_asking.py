@@ -19,7 +19,8 @@ from airflow_provider_whatsapp.operators._ledgers import names_of, store_of
 from airflow_provider_whatsapp.operators._parking import PARKED, TAKES_RESPONSE_TIMEOUT, park
 from airflow_provider_whatsapp.operators._private import hidden_recipients
 from airflow_provider_whatsapp.operators._replies import declare_presser, open_replies, receipts_of
-from airflow_provider_whatsapp.operators.messages import _SendOperator
+from airflow_provider_whatsapp.operators._sending import MessageOperator
+from airflow_provider_whatsapp.operators._waits import LEAST, MOST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.stores import Store
     from airflow_provider_whatsapp.operators._declare import Arguments
 
-LEAST, MOST = 60.0, 30 * 86_400.0
-"""Seconds of each of the times: Airflow looks at them in rounds, and WhatsApp keeps a message for 30 days."""
 STATE = "approval"
 """The XCom that holds how far a question has got."""
 NOT_TAKEN = (
@@ -49,7 +48,7 @@ NOT_TAKEN = (
 """Arguments of the sending operators that mean nothing here: one person who was asked is enough."""
 
 
-class AskingOperator(_SendOperator, HITLOperator):
+class AskingOperator(MessageOperator, HITLOperator):
     """
     Asks people, and waits until one of them has answered; mixed into one of Airflow's human-in-the-loop operators.
 
@@ -61,7 +60,7 @@ class AskingOperator(_SendOperator, HITLOperator):
     """Airflow's operator that this one is mixed into."""
     language: str
     declared_arguments: ClassVar[Arguments] = {
-        **{name: each for name, each in _SendOperator.declared_arguments.items() if name not in NOT_TAKEN},
+        **{name: each for name, each in MessageOperator.declared_arguments.items() if name not in NOT_TAKEN},
         "body": Argument(shown=True),
         "escalate_to": Argument(hide=hidden_recipients),
         "subject": Argument(text, shown=True, content=True),

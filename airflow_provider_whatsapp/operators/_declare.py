@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from airflow_provider_whatsapp.rendering import TextFields
 
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     Arguments = Mapping[str, "Argument"]
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """
     One argument of an operator; the name, type and default stand in the signature of ``__init__``.
 
@@ -32,7 +30,6 @@ class Argument:
     """
 
     read: Reader | None = None
-    _: KW_ONLY
     templated: bool = True
     renderer: str | None = None
     shown: bool = False

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.report import Outcome
     from airflow_provider_whatsapp.delivery.results import Results
     from airflow_provider_whatsapp.delivery.windows import Window
+    from airflow_provider_whatsapp.operators._arrivals import Waiting
     from airflow_provider_whatsapp.operators._declare import Arguments
-    from airflow_provider_whatsapp.operators._waiting import Waiting
 
 
 class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow):

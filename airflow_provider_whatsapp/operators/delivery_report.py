@@ -12,8 +12,8 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_whatsapp._compat import conf
 from airflow_provider_whatsapp.links import ResultsLink
-from airflow_provider_whatsapp.operators._arguments import duration, one_of, seconds
 from airflow_provider_whatsapp.operators._declare import Argument, DeclaresArguments
+from airflow_provider_whatsapp.operators._waits import MARGIN, WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
     from airflow_provider_whatsapp.operators._declare import Arguments
     from airflow_provider_whatsapp.triggers.delivery import DeliveryTrigger
-
-LEAST, MOST = 60.0, 30 * 86_400.0
-"""Seconds that the task may wait: receipts take some, and WhatsApp keeps a message for 30 days."""
-MARGIN = timedelta(minutes=5)
-"""How long after its end Airflow gives a trigger up that has not ended."""
 
 
 class DeliveryReportOperator(DeclaresArguments, BaseOperator):
@@ -65,13 +60,9 @@ class DeliveryReportOperator(DeclaresArguments, BaseOperator):
 
     declared_arguments: ClassVar[Arguments] = {
         "results_path": Argument(),
-        "wait_for": Argument(one_of("accepted", "sent", "delivered", "read")),
-        "wait_timeout": Argument(duration(LEAST, MOST)),
-        "on_timeout": Argument(one_of("report", "fail")),
-        "poke_interval": Argument(seconds),
+        **WAITING,
         "maton_conn_id": Argument(),
         "phone_number_id": Argument(),
-        "deferrable": Argument(templated=False),
     }
     operator_extra_links: tuple[BaseOperatorLink, ...] = (ResultsLink(),)
     ui_color = "#d9fdd3"

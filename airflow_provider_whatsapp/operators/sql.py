@@ -12,7 +12,7 @@ from airflow_provider_whatsapp.operators._arguments import flag, optional, text,
 from airflow_provider_whatsapp.operators._declare import Argument
 from airflow_provider_whatsapp.operators._private import masked_numbers
 from airflow_provider_whatsapp.operators._routing import ROUTING, RoutesTemplates
-from airflow_provider_whatsapp.operators.messages import _SendOperator
+from airflow_provider_whatsapp.operators._sending import MessageOperator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["SqlToWhatsAppOperator"]
 
 
-class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
+class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
     """
     Run a query, or take rows, and send them as a file, a picture of the table, a chart or a PDF.
 
@@ -96,7 +96,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, _SendOperator):
 
     template_ext: Sequence[str] = (".sql",)
     declared_arguments: ClassVar[Arguments] = {
-        **_SendOperator.declared_arguments,
+        **MessageOperator.declared_arguments,
         "sql": Argument(content=True, renderer="sql", hide=masked_numbers, file=True),
         "conn_id": Argument(shown=True, content=True),
         "rows": Argument(content=True, native=True),

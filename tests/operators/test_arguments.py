@@ -35,7 +35,8 @@ def arguments(operator):
     """Return the names of all arguments that an operator adds to Airflow's."""
     names = set()
     for base in operator.__mro__[: operator.__mro__.index(BaseOperator)]:
-        names |= set(inspect.signature(base.__init__).parameters) - {"self", "args", "kwargs"}
+        if "__init__" in vars(base):
+            names |= set(inspect.signature(base.__init__).parameters) - {"self", "args", "kwargs"}
     return names
 
 

@@ -1,0 +1,221 @@
+"""How a task learns how far its messages got: from the event store, or from WhatsApp's message history."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from airflow.sdk import Context
+    from sqlalchemy.engine import URL
+
+    from airflow_provider_whatsapp.delivery.arrivals import ArrivalReport, Arrivals
+    from airflow_provider_whatsapp.delivery.callback_data import CallbackData
+    from airflow_provider_whatsapp.delivery.ledger import Ledger, Note
+    from airflow_provider_whatsapp.delivery.recipients import Row
+    from airflow_provider_whatsapp.delivery.routing import Router
+    from airflow_provider_whatsapp.events.store import EventStore
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+BY_ID = 100
+"""Messages that can be waited for by their IDs, where no hash of the send leads to their receipts."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """
+    How a task learns how far its messages got.
+
+    :param send_hash: The send; empty: its messages are known by their IDs.
+    :param conn_id: Connection of the event store; None: the message history is asked.
+    :param url: The store's.
+    """
+
+    send_hash: str
+    conn_id: str | None = None
+    url: URL | None = None
+
+    @property
+    def by_id(self) -> bool:
+        """Whether messages are known by their IDs alone."""
+        return not self.send_hash
+
+    @contextlib.contextmanager
+    def store(self) -> Iterator[EventStore]:
+        """Open the event store."""
+        from airflow_provider_whatsapp.events.store import EventStore
+
+        store = EventStore.open(self.url or "", pool_size=1)
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+class LearnsArrivals(BaseOperator):
+    """A task that can learn how far the messages of this and of earlier tries got."""
+
+    shown_outcomes: ClassVar[int | None] = None
+    """How many outcomes a report names, of those who were not sent to; None: every outcome."""
+    wait_for: Any
+    ledger_path: Any
+
+    def _plan_wait(self, context: Context, carried: CallbackData, total: int) -> Waiting | None:
+        """Find out before anything is sent how it can be known what arrives; None: nothing is waited for."""
+        from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+        if self.wait_for == "accepted":
+            return None
+        if not (self.ledger_path or context.get("task_state_store") is not None):
+            raise ConfigurationError(
+                f'wait_for="{self.wait_for}" needs a ledger that outlives the task\'s process',
+                advice="Give ledger_path=, or use Airflow 3.3. Nothing was sent.",
+            )
+        waiting = self._known_by(carried)
+        if waiting.by_id and total > BY_ID:
+            why = "there is no event store ([whatsapp] events_conn_id is empty)"
+            advice = "Set up the receiver of receipts"
+            if waiting.url is not None:
+                why, advice = "callback_data is your own", "Leave callback_data out"
+            raise ConfigurationError(
+                f'wait_for="{self.wait_for}": {why}, so messages are known by their IDs alone, and {total} are too '
+                f"many (limit: {BY_ID})",
+                advice=f"{advice}, or leave wait_for out. Nothing was sent.",
+            )
+        self._check_can_learn(waiting)
+        return waiting
+
+    def _known_by(self, carried: CallbackData) -> Waiting:
+        from airflow_provider_whatsapp.hooks.event_store import event_store_url, events_conn_id
+
+        url = event_store_url()
+        send_hash = carried.key if url is not None and carried.given is None else ""
+        return Waiting(send_hash, events_conn_id() if url is not None else None, url)
+
+    def _check_can_learn(self, waiting: Waiting) -> None:
+        """Refuse to send where nobody could say what became of it."""
+        from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
+
+        if waiting.url is not None:
+            with waiting.store() as store:
+                store.check()
+            return
+        try:
+            self.hook.graph("GET", "{phone_number_id}/message_history", params={"limit": 1})
+        except WhatsAppError as error:
+            if not error.permanent:
+                raise
+            raise ConfigurationError(
+                f'wait_for="{self.wait_for}": nothing tells this task what arrives. There is no event store '
+                f"([whatsapp] events_conn_id is empty), and WhatsApp's message history is closed to this connection "
+                f"({error.message})",
+                advice="Set up the receiver of receipts, or leave wait_for out. Nothing was sent.",
+            ) from error
+
+    def _warn_of_free_form(self, total: int) -> None:
+        """Say what becomes of a message that is no template, where the task does not learn of it."""
+        self.log.warning(
+            "WhatsApp: %d %s a message that is no template. WhatsApp accepts it, and drops it (131047) for whoever has "
+            'not written to this number in the last 24 hours; this task does not learn of it. wait_for="delivered" '
+            "reports who did not get it; an approved template (SendTemplateOperator) arrives at any time.",
+            total,
+            "recipient gets" if total == 1 else "recipients get",
+        )
+
+    def _note_late_failures(self, ledger: Ledger, carried: CallbackData) -> None:
+        """Let a task that was cleared send again to whom WhatsApp certainly delivered nothing."""
+        from airflow_provider_whatsapp.triggers.polls import said
+
+        try:
+            found = sum(ledger.note_failure(*each) for each in self._late_failures(ledger, carried))
+        except Exception as error:  # a secrets backend has errors of its own
+            self.log.warning("WhatsApp: not known whose accepted message failed later: %s", said(error))
+            return
+        if found:
+            self.log.info("WhatsApp: %d accepted messages failed later; this clear sends them again.", found)
+
+    def _late_failures(self, ledger: Ledger, carried: CallbackData) -> Iterator[tuple[int, int, Note]]:
+        from airflow_provider_whatsapp.delivery.arrivals import late_failures, late_failures_by_id
+
+        waiting = self._known_by(carried)
+        if not waiting.by_id:
+            with waiting.store() as store:
+                yield from late_failures(store, waiting.send_hash, ledger.since)
+            return
+        sent = ledger.sent_messages()
+        # The history is one request for each message, so only a task that waits asks it.
+        if sent and (waiting.url is not None or self.wait_for != "accepted"):
+            yield from late_failures_by_id(self._ask(waiting, [*sent][:BY_ID]), sent)
+
+    def _recall(
+        self, ledger: Ledger, carried: CallbackData, rows: Iterable[Row], waiting: Waiting
+    ) -> ArrivalReport:
+        """Go through all recipients once more, sending to nobody, with what is known of their messages."""
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+        from airflow_provider_whatsapp.delivery.arrivals import KnownArrivals, StoreArrivals
+        from airflow_provider_whatsapp.delivery.stores import LedgerError
+
+        try:
+            if waiting.by_id:
+                ids = self._read_ledger(ledger, carried, rows, waiting).ids
+                return self._read_ledger(
+                    ledger, carried, rows, waiting, KnownArrivals(self._ask(waiting, ids))
+                )
+            with waiting.store() as store:
+                arrivals = StoreArrivals(store, waiting.send_hash, ledger.since)
+                return self._read_ledger(ledger, carried, rows, waiting, arrivals)
+        except LedgerError:
+            raise
+        except WhatsAppError as error:
+            self.log.warning("WhatsApp: not known how far the messages got: %s", error)
+            return self._read_ledger(ledger, carried, rows, waiting)
+
+    def _ask(self, waiting: Waiting, ids: list[str]) -> Any:
+        from airflow_provider_whatsapp.delivery.arrivals import arrivals_in_history, arrivals_in_store
+
+        if waiting.url is None:
+            return arrivals_in_history(self.hook.get_message_status, ids)
+        with waiting.store() as store:
+            return arrivals_in_store(store, ids)
+
+    def _read_ledger(
+        self,
+        ledger: Ledger,
+        carried: CallbackData,
+        rows: Iterable[Row],
+        waiting: Waiting,
+        arrivals: Arrivals | None = None,
+    ) -> ArrivalReport:
+        from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
+
+        report: ArrivalReport = self._new_report(waiting)
+        report.arrivals = arrivals
+        delivery = Delivery(ledger, _nothing, _nothing, rules=Rules(recall=True), callback_data=carried)
+        delivery.run(rows, report)
+        return report
+
+    @cached_property
+    def hook(self) -> MatonWhatsAppHook:
+        """The hook of the operator's connection."""
+        raise NotImplementedError
+
+    def _new_report(self, waiting: Waiting | None, route: Router | None = None) -> Any:
+        """Return what counts the outcomes; with a wait it counts what arrives, too."""
+        from airflow_provider_whatsapp.delivery.arrivals import ArrivalReport
+        from airflow_provider_whatsapp.delivery.report import Report
+
+        if waiting is None:
+            return Report(limit=self.shown_outcomes, route=route)
+        return ArrivalReport(
+            limit=self.shown_outcomes, route=route, wait_for=self.wait_for, by_id=waiting.by_id
+        )
+
+
+def _nothing(*_: Any, **__: Any) -> Any:
+    raise AssertionError
