@@ -48,8 +48,8 @@ class Delivery:
     :param send: Sends it.
     :param rules: How.
     :param permit: Waits until the rate limit lets one message go, or until the event is set (None then); ``send`` is
-        handed what it returns as ``permit=``. None: ``send`` waits by itself, and nobody who waits can be unclaimed.
-    :param progress: Told of every outcome; None: nobody.
+        handed what it returns as ``permit=``. None: ``send`` does the waiting, and nobody who waits can be unclaimed.
+    :param progress: Receives every outcome; None: nothing does.
     :param take: Takes each outcome with its row, for a file of results; None: nobody.
     :param later: Says of a group whether its recipients are to wait for a later pass; once it does, it stays so.
     :param callback_data: Makes what a message carries and Meta repeats in its statuses, of its row and the ledger's
@@ -323,7 +323,7 @@ class Delivery:
             self._limit = min(self._rules.in_flight, self._limit + 1)
 
     def _tell_of_others(self, rows: Iterable[Row], report: Report) -> None:
-        """Read anew after an end from outside, which may have struck in the middle of a row, and leave out nobody."""
+        """Read again from the start after an end from outside, which may have struck in the middle of a row."""
         try:
             self._pass_by_rest((row for row in rows if row.position not in self._told), report)
         except Exception as error:

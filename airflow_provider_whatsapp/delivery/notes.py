@@ -1,4 +1,4 @@
-"""What a ledger is told and keeps: which job, which try, and what became of a recipient."""
+"""What a ledger records: the job, the try, and the outcome of each recipient."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Progress:
     :param interval: Seconds between two lines.
     :param each: Name every recipient in the log, for a short list.
     :param show: How a recipient is written in the log; the middle of a number is hidden.
-    :param observe: Told at each line, and at the end, the counts since the last and the messages per second.
+    :param observe: Receives, at each line and at the end, the counts since the last and the messages per second.
     :param clock: Monotonic seconds.
     """
 
@@ -89,7 +89,7 @@ class Progress:
             self._tell()
 
     def end(self) -> None:
-        """Tell what has not been told yet."""
+        """Report what has not been reported yet."""
         self._tell()
 
     def line(self) -> str:

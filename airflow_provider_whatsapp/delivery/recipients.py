@@ -97,7 +97,7 @@ def _mark(before: int, values: list[Any]) -> int:
 
 class Recipients:
     """
-    The recipients of a broadcast, read anew each time they are iterated over.
+    The recipients of a broadcast, read from the start each time they are iterated over.
 
     After a :meth:`survey` each reading is held against it: who is not, in this place, who was there at the survey, is
     not handed out.
@@ -107,7 +107,7 @@ class Recipients:
     :param columns: Other columns that the message takes values from.
     :param shard: Which part of them, from 0.
     :param shards: In how many parts they are divided, by number: a number is in one part only.
-    :param suppressed: Numbers that are left alone.
+    :param suppressed: Numbers on the suppression list.
     :param scope: Of a results file, only those who ``failed`` (or were never tried), or are ``unknown``.
     :param group: Gives the group of a recipient.
     :param default_country: ISO code of the country whose national numbers are read; None: none are.

@@ -16,7 +16,7 @@ class Rules:
     How to deliver.
 
     :param on_unknown: What to do with those whose answer an earlier try has lost.
-    :param retry_refused: Send also to those whom an earlier try found refused for good; what refused may be mended.
+    :param retry_refused: Send also to those whom an earlier try found refused for good; what refused them may be fixed.
     :param varied: The messages differ from recipient to recipient.
     :param threads: Requests at a time.
     :param rate: Messages per second that the account allows; 0: no limit.

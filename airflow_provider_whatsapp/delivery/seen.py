@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     import sqlite3
 
 IN_MEMORY = 20_000
-"""Recipients kept in memory; more move to a temporary file, which SQLite deletes by itself."""
+"""Recipients kept in memory; more move to a temporary file, which SQLite deletes on close."""
 
 
 class Seen:
-    """Recipients that have come by. Numbers are kept exactly, ids by a hash of 60 bits."""
+    """Recipients seen so far. Numbers are kept exactly, IDs by a hash of 60 bits."""
 
     def __init__(self) -> None:
         self._keys: set[int] = set()

@@ -208,7 +208,7 @@ class StateStore:
                 ) from error
             if os.getppid() != self._supervisor:
                 raise LedgerError(
-                    "the process that supervises this task has died, so Airflow can be told nothing more",
+                    "the process that supervises this task has died, so the task can no longer reach Airflow",
                     permanent=True,
                 ) from error
             raise

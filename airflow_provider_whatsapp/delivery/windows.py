@@ -69,8 +69,7 @@ class Window:
             [self._span(name, moment.date() + timedelta(days=ahead)) for ahead in range(-2, 8)]
             for name in names
         ]
-        begins = {begin for each in spans for begin, _ in each if begin > moment}
-        for opens in sorted({moment, *begins}):
+        for opens in sorted({max(begin, moment) for each in spans for begin, _ in each}):
             if all(any(begin <= opens < end for begin, end in each) for each in spans):
                 return opens
         # Too wide a country for so short a window: its most eastern part alone decides.
@@ -110,7 +109,7 @@ def window(hours: object, zone: str, *, fallback: str = "UTC") -> Window:
 
 class Gate:
     """
-    Holds back recipients whose window is closed; one that was held back is so until the end of the pass.
+    Makes recipients whose send hours are closed wait; a group that waits does so until the end of the pass.
 
     :param window: The hours.
     """
