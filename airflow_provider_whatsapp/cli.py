@@ -253,7 +253,7 @@ def templates_command(
     actions = {"plan": _plan, "apply": _apply, "pull": _pull}
     try:
         if given.command != "pull":
-            from airflow_provider_whatsapp.message_templates.yamlfile import load
+            from airflow_provider_whatsapp.message_templates.files import load
 
             given.wanted = load(given.path, base_url=given.base_url)
             for warning in given.wanted.warnings:

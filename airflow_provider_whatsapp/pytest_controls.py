@@ -70,7 +70,7 @@ class Templates:
         :raises ValueError: A file is wrong; the error says file and line.
         :raises SandboxError: WhatsApp would refuse one of them.
         """
-        from airflow_provider_whatsapp.message_templates.yamlfile import load
+        from airflow_provider_whatsapp.message_templates.files import load
 
         definitions = load(path, base_url=base_url).definitions.values()
         for each in definitions:

@@ -52,7 +52,8 @@ def main():
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
     from airflow_provider_whatsapp.message_templates.account import PAGE_SIZE
     from airflow_provider_whatsapp.message_templates.documents import dump
-    from airflow_provider_whatsapp.message_templates.sync import plan_templates, read_templates
+    from airflow_provider_whatsapp.message_templates.files import read_templates
+    from airflow_provider_whatsapp.message_templates.sync import plan_templates
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--templates", type=int, default=500)

@@ -19,7 +19,7 @@ from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 from airflow_provider_whatsapp.delivery.ledger import Note
 from airflow_provider_whatsapp.delivery.recipients import Row
 from airflow_provider_whatsapp.delivery.report import Outcome
-from airflow_provider_whatsapp.message_templates.yamlfile import load
+from airflow_provider_whatsapp.message_templates.files import load
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "SECURITY.md").read_text("utf-8")

@@ -220,8 +220,7 @@ def _config(given: argparse.Namespace, environment: Mapping[str, str]) -> Client
 
 def _airflow_url(given: argparse.Namespace, environment: Mapping[str, str]) -> str:
     from airflow_provider_whatsapp.client.errors import ConfigurationError
-    from airflow_provider_whatsapp.client.hosts import is_loopback
-    from airflow_provider_whatsapp.message_templates.base_url import read_base_url
+    from airflow_provider_whatsapp.client.hosts import is_loopback, read_base_url
 
     raw = given.airflow_url or environment.get(API_URL, "")
     if not raw.strip():

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_whatsapp.answering.request_id import ANSWERED_BY
 from airflow_provider_whatsapp.approvals.link import PREFIX, Answer
 from airflow_provider_whatsapp.client.errors import ConfigurationError
-from airflow_provider_whatsapp.client.hosts import is_loopback
+from airflow_provider_whatsapp.client.hosts import is_loopback, read_base_url
 from airflow_provider_whatsapp.delivery.stores import MarkedMemory, attempt
-from airflow_provider_whatsapp.message_templates.base_url import read_base_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

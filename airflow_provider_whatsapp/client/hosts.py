@@ -1,4 +1,4 @@
-"""The address that the API key is sent to: whether it is one, whose it is, and whether the way there is safe."""
+"""Base URLs: the one that the API key is sent to (whose it is, whether the way there is safe), and Airflow's."""
 
 from __future__ import annotations
 
@@ -62,6 +62,34 @@ def is_maton_s(host: str | None) -> bool:
         return True
     parts = _split(host)
     return parts is not None and parts.scheme == "https" and bool(_MATON.fullmatch(parts.hostname or ""))
+
+
+def read_base_url(text: str, *, field: str = "base_url") -> str:
+    """
+    Return an address that paths are added to, without a slash at its end.
+
+    :param text: What a user gave.
+    :param field: Its name there.
+    :raises ConfigurationError: It is not the address of a server.
+    """
+    found = text.strip().rstrip("/")
+    try:
+        parts = urlsplit(found)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not found.isprintable() or {*" {}\\"} & {*found}:
+        problem = "is not the address of a server"
+    elif parts.username or parts.password:
+        problem = "carries a user name or a password"
+    elif parts.query or parts.fragment:
+        problem = "carries a query or a fragment"
+    else:
+        return found
+    raise ConfigurationError(
+        f"{field} {problem}",
+        advice="Write it as https://airflow.example.com, with the path that Airflow is served at.",
+    )
 
 
 def _split(host: str) -> SplitResult | None:

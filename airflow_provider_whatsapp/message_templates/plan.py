@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from airflow_provider_whatsapp.message_templates.definition import Key, TemplateDefinition
-    from airflow_provider_whatsapp.message_templates.yamlfile import TemplateSet
+    from airflow_provider_whatsapp.message_templates.files import TemplateSet
 
 Action = Literal["create", "edit", "delete", "unchanged", "drifted", "blocked"]
 ACTIONS: tuple[Action, ...] = ("create", "edit", "delete", "blocked", "drifted", "unchanged")

@@ -15,14 +15,14 @@ from airflow_provider_whatsapp.message_templates.blocks import is_gone
 from airflow_provider_whatsapp.message_templates.components import MEDIA_FORMATS
 from airflow_provider_whatsapp.message_templates.definition import TemplateDefinition, content_data
 from airflow_provider_whatsapp.message_templates.documents import TemplateFileError, dump, one_line
-from airflow_provider_whatsapp.message_templates.plan import changed_fields
-from airflow_provider_whatsapp.message_templates.yamlfile import (
+from airflow_provider_whatsapp.message_templates.files import (
     SUFFIXES,
     TemplateSet,
     load,
     load_data,
     template_files,
 )
+from airflow_provider_whatsapp.message_templates.plan import changed_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

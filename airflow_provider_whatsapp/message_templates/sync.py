@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
-from airflow_provider_whatsapp.message_templates import yamlfile
+from airflow_provider_whatsapp.client.errors import WhatsAppError
 from airflow_provider_whatsapp.message_templates.account import read_account
 from airflow_provider_whatsapp.message_templates.plan import make_plan
 from airflow_provider_whatsapp.message_templates.record import FILE_NAME, Record
@@ -17,35 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+    from airflow_provider_whatsapp.message_templates.files import TemplateSet
     from airflow_provider_whatsapp.message_templates.plan import Plan
-    from airflow_provider_whatsapp.message_templates.yamlfile import TemplateSet
 
 
 MARKETING = "MARKETING"
 SHOWN = 10
 """Templates that a warning names."""
-
-
-def read_templates(templates: Any, *, folder: str | None = None, base_url: str | None = None) -> TemplateSet:
-    """
-    Read definitions from wherever they are.
-
-    :param templates: A file, a folder, or a list of mappings in the form of the files.
-    :param folder: Folder that a relative path, and paths of samples in a list, start from.
-    :param base_url: What ``{base_url}`` in the URLs of buttons stands for.
-    :raises TemplateFileError: They hold mistakes; each is told with file and line.
-    :raises ConfigurationError: It is neither a path nor a list.
-    """
-    if isinstance(templates, str | Path):
-        return yamlfile.load(Path(folder or "", templates), base_url=base_url)
-    if isinstance(templates, dict):
-        templates = [templates]
-    if isinstance(templates, list | tuple):
-        return yamlfile.load_data(templates, folder=folder, base_url=base_url)
-    msg = f"templates is {type(templates).__name__}"
-    raise ConfigurationError(
-        msg, advice="Give a file, a folder, or a list of mappings in the form of the files."
-    )
 
 
 def plan_templates(

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
     from airflow_provider_whatsapp.message_templates.apply import ApplyReport
+    from airflow_provider_whatsapp.message_templates.files import TemplateSet
     from airflow_provider_whatsapp.message_templates.plan import Plan
-    from airflow_provider_whatsapp.message_templates.yamlfile import TemplateSet
     from airflow_provider_whatsapp.operators._declare import Arguments
 
 
@@ -160,7 +160,7 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
 
     def _wanted(self) -> TemplateSet:
         from airflow_provider_whatsapp.hooks.file_policy import readable
-        from airflow_provider_whatsapp.message_templates.sync import read_templates
+        from airflow_provider_whatsapp.message_templates.files import read_templates
 
         folder = self._folder()
         if isinstance(self.templates, str | Path):

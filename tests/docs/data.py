@@ -17,7 +17,7 @@ from airflow_provider_whatsapp.delivery.delivery_report import DeliveryCounts
 from airflow_provider_whatsapp.events import command as receiver
 from airflow_provider_whatsapp.events.opt_out_words import MEANINGS, opt_out_words
 from airflow_provider_whatsapp.get_provider_info import CONFIG_OPTIONS, CONN_TYPE, CONNECTION_FIELDS
-from airflow_provider_whatsapp.message_templates.sync import read_templates
+from airflow_provider_whatsapp.message_templates.files import read_templates
 from airflow_provider_whatsapp.notifications.routes import load_routes
 from tests.docs.pages import ROOT, Block, PageError
 

@@ -7,9 +7,9 @@ import copy
 import pytest
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
-from airflow_provider_whatsapp.message_templates.base_url import read_base_url
+from airflow_provider_whatsapp.client.hosts import read_base_url
 from airflow_provider_whatsapp.message_templates.documents import TemplateFileError
-from airflow_provider_whatsapp.message_templates.sync import read_templates
+from airflow_provider_whatsapp.message_templates.files import read_templates
 
 FILE = """\
 name: question

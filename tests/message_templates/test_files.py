@@ -6,8 +6,8 @@ import re
 import pytest
 
 from airflow_provider_whatsapp.message_templates.documents import TemplateFileError, dump
+from airflow_provider_whatsapp.message_templates.files import load, load_data
 from airflow_provider_whatsapp.message_templates.pull import template_data
-from airflow_provider_whatsapp.message_templates.yamlfile import load, load_data
 
 GOOD = """\
 name: pipeline_late

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.message_templates.files import load
 from airflow_provider_whatsapp.message_templates.plan import make_plan
 from airflow_provider_whatsapp.message_templates.pull import file_stem, is_own, pull
 from airflow_provider_whatsapp.message_templates.render import render_plan
-from airflow_provider_whatsapp.message_templates.yamlfile import load
 
 BODY = {"type": "BODY", "text": "It is late."}
 BUTTONS = [

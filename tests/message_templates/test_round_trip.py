@@ -13,9 +13,9 @@ from airflow_provider_whatsapp import message_templates
 from airflow_provider_whatsapp.message_templates.components import equal
 from airflow_provider_whatsapp.message_templates.definition import TemplateDefinition
 from airflow_provider_whatsapp.message_templates.documents import TemplateFileError, dump, parse
+from airflow_provider_whatsapp.message_templates.files import TemplateSet, _Found, load_data
 from airflow_provider_whatsapp.message_templates.plan import make_plan
 from airflow_provider_whatsapp.message_templates.pull import template_data
-from airflow_provider_whatsapp.message_templates.yamlfile import TemplateSet, _Found, load_data
 from tests.message_templates.strategies import as_graph_lists, authentication, templates
 
 SCHEMA = json.loads((Path(message_templates.__file__).parent / "template.schema.json").read_text())

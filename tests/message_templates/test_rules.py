@@ -9,8 +9,8 @@ import pytest
 from airflow_provider_whatsapp.client.errors import APIError
 from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 from airflow_provider_whatsapp.message_templates.documents import TemplateFileError
+from airflow_provider_whatsapp.message_templates.files import load, load_data
 from airflow_provider_whatsapp.message_templates.rules import emojis
-from airflow_provider_whatsapp.message_templates.yamlfile import load, load_data
 
 FAMILY, FLAG = "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f1e9\U0001f1ea"
 THUMB, HEART = "\U0001f44d\U0001f3fd", "\u2764\ufe0f"

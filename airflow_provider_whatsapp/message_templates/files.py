@@ -1,4 +1,4 @@
-"""Template files: from YAML or JSON to definitions, and back."""
+"""Template files: which there are, and what they define."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.client.hosts import read_base_url
 from airflow_provider_whatsapp.message_templates import rules
-from airflow_provider_whatsapp.message_templates.base_url import put_base_url
 from airflow_provider_whatsapp.message_templates.components import variables, walk
 from airflow_provider_whatsapp.message_templates.definition import Key, TemplateDefinition, expand
 from airflow_provider_whatsapp.message_templates.documents import (
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.message_templates.documents import KeyPath
 
 SUFFIXES = (".yaml", ".yml", ".json")
+BASE_URL = "{base_url}"
+"""What the URLs of buttons may hold for an address that is not the same everywhere, Airflow's own say."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def load(path: str | Path, *, base_url: str | None = None) -> TemplateSet:
 
     :param path: File or folder.
     :param base_url: What ``{base_url}`` in the URLs of buttons stands for.
-    :raises TemplateFileError: Files hold mistakes; all are told, each with file and line.
+    :raises TemplateFileError: Files hold mistakes; the error names all of them, each with file and line.
     """
     found = _Found(base_url)
     for file in template_files(path):
@@ -99,11 +102,33 @@ def load_data(
     :param folder: Folder that paths of samples start from.
     :param name: What the user knows them by.
     :param base_url: What ``{base_url}`` in the URLs of buttons stands for.
-    :raises TemplateFileError: They hold mistakes; all are told, each with its keys.
+    :raises TemplateFileError: They hold mistakes; the error names all of them, each with its keys.
     """
     found = _Found(base_url)
     found.read(copy.deepcopy(list(templates)), Source(name), folder)
     return found.result(name)
+
+
+def read_templates(templates: Any, *, folder: str | None = None, base_url: str | None = None) -> TemplateSet:
+    """
+    Read definitions from wherever they are.
+
+    :param templates: A file, a folder, or a list of mappings in the form of the files.
+    :param folder: Folder that a relative path, and paths of samples in a list, start from.
+    :param base_url: What ``{base_url}`` in the URLs of buttons stands for.
+    :raises TemplateFileError: They hold mistakes; the error names each with file and line.
+    :raises ConfigurationError: It is neither a path nor a list.
+    """
+    if isinstance(templates, str | Path):
+        return load(Path(folder or "", templates), base_url=base_url)
+    if isinstance(templates, dict):
+        templates = [templates]
+    if isinstance(templates, list | tuple):
+        return load_data(templates, folder=folder, base_url=base_url)
+    msg = f"templates is {type(templates).__name__}"
+    raise ConfigurationError(
+        msg, advice="Give a file, a folder, or a list of mappings in the form of the files."
+    )
 
 
 def template_files(path: str | Path) -> list[Path]:
@@ -177,7 +202,7 @@ class _Found:
         for index, item in enumerate(items):
             here = (*path, index) if path or isinstance(data, list) else ()
             self.empty = False
-            put_base_url(item, self._base_url, here, notes)
+            _put_base_url(item, self._base_url, here, notes)
             if check_template(item, here, notes):
                 self._template(item, here, notes, folder)
         self.problems += notes.problems
@@ -222,6 +247,22 @@ class _Found:
             if name not in used:
                 message = f"{name!r} is declared, but no text uses {{{{{name}}}}}"
                 notes.limit((*path, "parameters", name), message)
+
+
+def _put_base_url(item: Any, base_url: str | None, path: KeyPath, notes: Notes) -> None:
+    """Replace ``{base_url}`` in the URLs of a template's buttons; an address is only parsed where a button needs it."""
+    languages = item.get("languages") if isinstance(item, dict) else None
+    for code, content in languages.items() if isinstance(languages, dict) else ():
+        buttons = content.get("buttons") if isinstance(content, dict) else None
+        for index, button in enumerate(buttons if isinstance(buttons, list) else ()):
+            url = button.get("url") if isinstance(button, dict) else None
+            if not isinstance(url, str) or BASE_URL not in url:
+                continue
+            if base_url is None:
+                where = (*path, "languages", code, "buttons", index, "url")
+                notes.shape(where, f"{BASE_URL} has no value: give --base-url (base_url= in Python)")
+            else:
+                button["url"] = url.replace(BASE_URL, read_base_url(base_url))
 
 
 def _check_identity(item: dict[str, Any], path: KeyPath, notes: Notes) -> bool:
