@@ -305,9 +305,9 @@ def with_options(config: ClientConfig, given: argparse.Namespace) -> ClientConfi
 
 
 def _plan(given: argparse.Namespace, client: WhatsAppClient) -> int:
-    from airflow_provider_whatsapp.message_templates.record import Record
+    from airflow_provider_whatsapp.message_templates.blocks import Record, record_path
     from airflow_provider_whatsapp.message_templates.render import coloured, render_plan
-    from airflow_provider_whatsapp.message_templates.sync import plan_templates, record_path
+    from airflow_provider_whatsapp.message_templates.sync import plan_templates
 
     record = Record.read(record_path(given.path))
     plan = plan_templates(client, given.wanted, prune=given.prune, record=record)
@@ -320,9 +320,9 @@ def _plan(given: argparse.Namespace, client: WhatsAppClient) -> int:
 
 def _apply(given: argparse.Namespace, client: WhatsAppClient) -> int:
     from airflow_provider_whatsapp.message_templates.apply import Applier
-    from airflow_provider_whatsapp.message_templates.record import Record
+    from airflow_provider_whatsapp.message_templates.blocks import Record, record_path
     from airflow_provider_whatsapp.message_templates.render import coloured, render_plan, render_report
-    from airflow_provider_whatsapp.message_templates.sync import plan_templates, record_path
+    from airflow_provider_whatsapp.message_templates.sync import plan_templates
 
     path = record_path(given.path)
     record = Record.read(path)

@@ -22,8 +22,8 @@ from airflow_provider_whatsapp.client.errors import (
 from airflow_provider_whatsapp.client.resources.media import SAMPLE_TYPES, as_media_file
 from airflow_provider_whatsapp.message_templates import blocks
 from airflow_provider_whatsapp.message_templates.account import FIELDS
+from airflow_provider_whatsapp.message_templates.blocks import Record
 from airflow_provider_whatsapp.message_templates.plan import changed_fields, in_order, iso
-from airflow_provider_whatsapp.message_templates.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -321,7 +321,7 @@ class Applier:
         if not _differs(change, row):
             detail = "the account holds this already: it was changed since the plan, by another apply maybe"
             return Outcome(change=change, state="done", detail=detail, **facts)
-        if not created and str(row.get("status")).upper() == change.status:
+        if not created and blocks.status_of(row) == change.status:
             return None
         now = f"Since the plan it was {'created' if created else 'changed'} with other content: plan again."
         return Outcome(change=change, state="failed", detail=f"{error} {now}", **facts)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_whatsapp.message_templates.blocks import rejection, status_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -63,9 +65,9 @@ def judge(listed: Iterable[Mapping[str, Any]], wanted: Sequence[Wanted]) -> Verd
             for row in others
         ]
     for called, row in found.items():
-        status = str(row.get("status") or "").upper()
+        status = status_of(row)
         if status in REFUSED:
-            refused.append(f"{called} is {status}{_reason(row)}. {REFUSED[status]}")
+            refused.append(f"{called} is {status}{rejection(row)}. {REFUSED[status]}")
         elif status != "APPROVED":
             waiting.append(f"{called} is {status or 'without status'}")
     templates = list(found.values())
@@ -88,8 +90,3 @@ def _three(wanted: Wanted) -> tuple[str, str | None, str | None]:
 
 def _called(name: str, language: Any) -> str:
     return f"{name} ({language})" if language else name
-
-
-def _reason(row: Mapping[str, Any]) -> str:
-    reason = row.get("rejected_reason")
-    return f" ({reason})" if reason and reason != "NONE" else ""

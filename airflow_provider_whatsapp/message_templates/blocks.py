@@ -1,18 +1,31 @@
-"""What stands in the way of a change, and what Meta changed by itself."""
+"""
+What stands in the way of a change, and what Meta changed itself.
+
+Meta's limits hang on when a template was edited or deleted. Graph does not say that; a record beside the files does.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.message_templates.record import DAY, MONTH
+from airflow_provider_whatsapp.delivery.local_files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Self
 
     from airflow_provider_whatsapp.message_templates.definition import TemplateDefinition
-    from airflow_provider_whatsapp.message_templates.record import Record
+
+DAY = 86_400.0
+MONTH = 30 * DAY
+EDITS_PER_MONTH = 10
+
+FILE_NAME = ".whatsapp-templates.json"
+"""Beside the template files, hidden; whoever keeps it gets exact times from later plans. It holds no secrets."""
 
 EDITABLE = ("APPROVED", "REJECTED", "PAUSED")
 GONE = ("PENDING_DELETION", "DELETED")
@@ -33,6 +46,108 @@ _DRIFTED = {
 }
 
 
+@dataclass
+class Record:
+    """
+    Edits of approved templates, and deletions.
+
+    :param edits: Unix times in seconds, by template id.
+    :param deletions: Unix time in seconds of the last deletion of an approved template, by name.
+    """
+
+    edits: dict[str, list[float]] = field(default_factory=dict)
+    deletions: dict[str, float] = field(default_factory=dict)
+
+    def edit_possible_at(self, template_id: str, now: float) -> float | None:
+        """
+        Return when an approved template can be edited again, or None when it can be now.
+
+        :param template_id: Its id.
+        :param now: The present Unix time in seconds.
+        """
+        recent = sorted(at for at in self.edits.get(template_id, ()) if now - at < MONTH)
+        moments = []
+        if recent and now - recent[-1] < DAY:
+            moments.append(recent[-1] + DAY)
+        if len(recent) >= EDITS_PER_MONTH:
+            moments.append(recent[-EDITS_PER_MONTH] + MONTH)
+        return max(moments, default=None)
+
+    def name_free_at(self, name: str, now: float) -> float | None:
+        """
+        Return when a deleted name can be used again, or None when it can be now.
+
+        :param name: The name.
+        :param now: The present Unix time in seconds.
+        """
+        at = self.deletions.get(name)
+        return at + MONTH if at is not None and now - at < MONTH else None
+
+    def edited(self, template_id: str, now: float) -> None:
+        """
+        Note an edit of an approved template.
+
+        :param template_id: Its id.
+        :param now: The present Unix time in seconds.
+        """
+        kept = [at for at in self.edits.get(template_id, ()) if now - at < MONTH]
+        self.edits[template_id] = [*kept, now]
+
+    def deleted(self, name: str, now: float) -> None:
+        """
+        Note the deletion of an approved template.
+
+        :param name: Its name.
+        :param now: The present Unix time in seconds.
+        """
+        self.deletions[name] = now
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """
+        Read a record; a missing or broken file is an empty one, since it only sharpens what a plan says.
+
+        :param path: The file.
+        """
+        try:
+            data = json.loads(path.read_text())
+            edits = {str(key): [float(at) for at in times] for key, times in data["edits"].items()}
+            return cls(edits, {str(name): float(at) for name, at in data["deletions"].items()})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return cls()
+
+    def write(self, path: Path) -> None:
+        """
+        Add the record to what the file holds by now, another apply's entries maybe, in one step.
+
+        :param path: The file.
+        :raises OSError: It cannot be written.
+        """
+        if not (self.edits or self.deletions):
+            return
+        before = self.read(path)
+        edits = {
+            key: sorted({*before.edits.get(key, ()), *self.edits.get(key, ())})
+            for key in {**before.edits, **self.edits}
+        }
+        deletions = {
+            name: max(record.deletions.get(name, 0.0) for record in (before, self))
+            for name in {**before.deletions, **self.deletions}
+        }
+        with replacing(path, mode=0o666) as file:
+            file.write(json.dumps({"edits": edits, "deletions": deletions}, indent=1).encode() + b"\n")
+
+
+def record_path(path: str | Path) -> Path:
+    """
+    Return where the record of edits and deletions is kept: hidden, beside the files.
+
+    :param path: The template files.
+    """
+    root = Path(path)
+    return (root if root.is_dir() else root.parent) / FILE_NAME
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """
@@ -46,13 +161,32 @@ class Block:
     until: float | None = None
 
 
+def status_of(row: Mapping[str, Any]) -> str:
+    """
+    Return a template's status in capitals; empty if Graph does not list it.
+
+    :param row: The template as Graph lists it.
+    """
+    return str(row.get("status") or "").upper()
+
+
+def rejection(row: Mapping[str, Any]) -> str:
+    """
+    Return Meta's reason for a rejection in brackets, after a space; empty if there is none.
+
+    :param row: The template as Graph lists it.
+    """
+    reason = row.get("rejected_reason")
+    return f" ({reason})" if reason and reason != "NONE" else ""
+
+
 def is_gone(row: Mapping[str, Any]) -> bool:
     """
     Tell whether the account lists a template that is being deleted.
 
     :param row: The template as Graph lists it.
     """
-    return _status(row) in GONE
+    return status_of(row) in GONE
 
 
 def of_creation(
@@ -108,7 +242,7 @@ def of_edit(
     :param now: The present Unix time in seconds.
     :param record: Earlier edits.
     """
-    status = _status(row)
+    status = status_of(row)
     if is_of_meta(row):
         return Block("Meta made this template itself: it cannot be edited")
     if status not in EDITABLE:
@@ -134,7 +268,7 @@ def of_deletion(row: Mapping[str, Any]) -> Block | None:
     """
     if is_of_meta(row):
         return Block("Meta made this template itself: it is left alone")
-    if _status(row) == "DISABLED":
+    if status_of(row) == "DISABLED":
         return Block("Meta has disabled it, and a disabled template cannot be deleted")
     return None
 
@@ -147,7 +281,7 @@ def caution(row: Mapping[str, Any], now: float) -> Block | None:
     :param now: The present Unix time in seconds.
     """
     changed = updated_at(row)
-    if _status(row) != "APPROVED" or changed is None or not 0 <= now - changed < DAY:
+    if status_of(row) != "APPROVED" or changed is None or not 0 <= now - changed < DAY:
         return None
     return Block(
         "it changed within the last 24 hours; if that was an edit, Meta refuses another until they have passed",
@@ -194,10 +328,9 @@ def other_drift(row: Mapping[str, Any]) -> Iterator[str]:
 
     :param row: The template as Graph lists it.
     """
-    status = _status(row)
+    status = status_of(row)
     if status == "REJECTED":
-        reason = row.get("rejected_reason")
-        yield f"Meta has rejected it{f' ({reason})' if reason and reason != 'NONE' else ''}: change it, and apply"
+        yield f"Meta has rejected it{rejection(row)}: change it, and apply"
     elif status in _DRIFTED:
         yield _DRIFTED[status]
     quality = row.get("quality_score")
@@ -224,7 +357,3 @@ def updated_at(row: Mapping[str, Any]) -> float | None:
 def _gap(definition: TemplateDefinition) -> Block | None:
     gaps = definition.gaps()
     return Block("; ".join(gaps)) if gaps else None
-
-
-def _status(row: Mapping[str, Any]) -> str:
-    return str(row.get("status") or "").upper()

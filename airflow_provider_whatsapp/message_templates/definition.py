@@ -88,9 +88,10 @@ class TemplateDefinition:
             for key, kind in OPTION_TYPES.items()
             if type(row.get(key)) is kind and row[key] is not False
         }
+        name, language = listed_key(row)
         return cls(
-            name=str(row.get("name")),
-            language=str(row.get("language")),
+            name=name,
+            language=language,
             category=category,
             components=tuple(_without_addresses(part) for part in components),
             options=options,
@@ -151,6 +152,15 @@ class TemplateDefinition:
                 for part in made
             ]
         return made
+
+
+def listed_key(row: Mapping[str, Any]) -> Key:
+    """
+    Return a listed template's name and language.
+
+    :param row: One template of the account's list.
+    """
+    return str(row.get("name")), str(row.get("language"))
 
 
 def listed_components(row: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_whatsapp.message_templates import blocks
+from airflow_provider_whatsapp.message_templates.blocks import Record
 from airflow_provider_whatsapp.message_templates.components import canonical, equal, same_format
-from airflow_provider_whatsapp.message_templates.definition import listed_components
+from airflow_provider_whatsapp.message_templates.definition import listed_components, listed_key
 from airflow_provider_whatsapp.message_templates.diff import diff
-from airflow_provider_whatsapp.message_templates.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -152,7 +152,7 @@ def make_plan(
     :param record: What is known of earlier edits and deletions, which Graph does not tell.
     """
     record = record or Record()
-    rows = {(str(row.get("name")), str(row.get("language"))): row for row in listed}
+    rows = {listed_key(row): row for row in listed}
     changes = []
     for key, definition in wanted.definitions.items():
         row = rows.get(key)
@@ -225,8 +225,13 @@ def changed_fields(definition: TemplateDefinition, row: Mapping[str, Any]) -> tu
 
 
 def _delete(row: Mapping[str, Any]) -> Change:
-    identity = {"name": str(row.get("name")), "language": str(row.get("language"))}
-    facts = {"template_id": str(row.get("id")), "status": _status(row), "diff": tuple(diff(row, None))}
+    name, language = listed_key(row)
+    identity = {"name": name, "language": language}
+    facts = {
+        "template_id": str(row.get("id")),
+        "status": blocks.status_of(row),
+        "diff": tuple(diff(row, None)),
+    }
     block = blocks.of_deletion(row)
     if block is None:
         return Change(action="delete", **identity, **facts)  # type: ignore[arg-type]
@@ -242,13 +247,9 @@ def _change(
         language=definition.language,
         definition=definition,
         template_id=str(row["id"]) if row is not None and row.get("id") else None,
-        status=_status(row) if row is not None else None,
+        status=blocks.status_of(row) if row is not None else None,
         **facts,
     )
-
-
-def _status(row: Mapping[str, Any]) -> str:
-    return str(row.get("status") or "").upper()
 
 
 def iso(moment: float | None) -> str | None:

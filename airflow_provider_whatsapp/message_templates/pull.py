@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.message_templates.blocks import is_gone
 from airflow_provider_whatsapp.message_templates.components import MEDIA_FORMATS
-from airflow_provider_whatsapp.message_templates.definition import TemplateDefinition, content_data
+from airflow_provider_whatsapp.message_templates.definition import (
+    TemplateDefinition,
+    content_data,
+    listed_key,
+)
 from airflow_provider_whatsapp.message_templates.documents import TemplateFileError, dump, one_line
 from airflow_provider_whatsapp.message_templates.files import (
     SUFFIXES,
@@ -57,9 +61,7 @@ def pull(listed: Iterable[Mapping[str, Any]], path: str | Path, *, force: bool =
     target = Path(path)
     known = _known(target, force=force)
     rows = {
-        (str(row.get("name")), str(row.get("language"))): row
-        for row in listed
-        if row.get("name") and row.get("language") and not is_gone(row)
+        listed_key(row): row for row in listed if row.get("name") and row.get("language") and not is_gone(row)
     }
     definitions = [
         _usable(_with_sample(TemplateDefinition.from_graph(row), known), row) for row in rows.values()
@@ -140,7 +142,7 @@ def _with_sample(definition: TemplateDefinition, known: TemplateSet) -> Template
 
 
 def _differs(row: Mapping[str, Any], known: TemplateSet) -> bool:
-    definition = known.definitions.get((str(row.get("name")), str(row.get("language"))))
+    definition = known.definitions.get(listed_key(row))
     if definition is None or definition.category != (row.get("category") or ""):
         return True
     return bool(changed_fields(definition, row))

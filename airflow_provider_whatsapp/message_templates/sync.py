@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import WhatsAppError
 from airflow_provider_whatsapp.message_templates.account import read_account
+from airflow_provider_whatsapp.message_templates.definition import listed_key
 from airflow_provider_whatsapp.message_templates.plan import make_plan
-from airflow_provider_whatsapp.message_templates.record import FILE_NAME, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+    from airflow_provider_whatsapp.message_templates.blocks import Record
     from airflow_provider_whatsapp.message_templates.files import TemplateSet
     from airflow_provider_whatsapp.message_templates.plan import Plan
 
@@ -57,8 +57,7 @@ def _marketing_warnings(
     found = {key for key, definition in wanted.definitions.items() if definition.category == MARKETING} | {
         key
         for row in listed
-        if row.get("category") == MARKETING
-        and (key := (str(row.get("name")), str(row.get("language")))) in wanted.definitions
+        if row.get("category") == MARKETING and (key := listed_key(row)) in wanted.definitions
     }
     if not found:
         return ()
@@ -76,13 +75,3 @@ def _marketing_warnings(
         "terms in WhatsApp Manager."
     )
     return (warning,)
-
-
-def record_path(path: str | Path) -> Path:
-    """
-    Return where the record of edits and deletions is kept: hidden, beside the files.
-
-    :param path: The template files.
-    """
-    root = Path(path)
-    return (root if root.is_dir() else root.parent) / FILE_NAME

@@ -20,9 +20,9 @@ from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 from airflow_provider_whatsapp.message_templates import apply
 from airflow_provider_whatsapp.message_templates.account import FIELDS
 from airflow_provider_whatsapp.message_templates.apply import Applier
+from airflow_provider_whatsapp.message_templates.blocks import Record
 from airflow_provider_whatsapp.message_templates.files import TemplateSet, read_templates
 from airflow_provider_whatsapp.message_templates.plan import Change
-from airflow_provider_whatsapp.message_templates.record import Record
 from airflow_provider_whatsapp.message_templates.sync import plan_templates
 
 NOW = 1_800_000_000.0

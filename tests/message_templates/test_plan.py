@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from airflow_provider_whatsapp.message_templates.blocks import DAY, MONTH, Record
 from airflow_provider_whatsapp.message_templates.files import TemplateSet, load_data
 from airflow_provider_whatsapp.message_templates.plan import make_plan
-from airflow_provider_whatsapp.message_templates.record import DAY, MONTH, Record
 from airflow_provider_whatsapp.message_templates.render import render_plan
 
 NOW = 1_800_000_000.0
