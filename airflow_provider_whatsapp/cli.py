@@ -33,16 +33,16 @@ NO_CHANGE, ERROR, CHANGES = 0, 1, 2
 MAX_DELETIONS = 10
 
 _DESCRIPTION = """\
-Message templates as code. The connection is read from AIRFLOW_CONN_<ID> (JSON), else the key from MATON_API_KEY and
-the rest from options. Exit status: 0 no change or all applied, 2 changes (or some that have to wait), 1 an error, a
-wrong command line among them."""
+Message templates as code. The command reads the connection from AIRFLOW_CONN_<ID> (JSON), or else the key from
+MATON_API_KEY and the rest from options. Exit status: 0 no change or all applied, 2 changes (or some that have to
+wait), 1 an error or a wrong command line."""
 
 _EPILOG = f"""\
 first steps:
   python -m airflow_provider_whatsapp.sandbox   stands in for WhatsApp on this machine: no account is needed
   python -m airflow_provider_whatsapp connect   makes the connection to a real account
-  python -m airflow_provider_whatsapp doctor    says what of the connection works
-  python -m airflow_provider_whatsapp receiver  stores receipts and replies in a database of yours
+  python -m airflow_provider_whatsapp doctor    checks each part of the connection
+  python -m airflow_provider_whatsapp receiver  stores receipts and replies in your database
 
 Documentation: {DOCUMENTATION_URL}"""
 
@@ -83,8 +83,8 @@ TEMPLATE_COMMANDS = {
 }
 
 CONNECT_HELP = (
-    "from a Maton API key to a connection for Airflow: asks, waits for the log-in, stores or prints it, and offers a "
-    "first message to your own phone; the key is asked for, or taken from MATON_API_KEY"
+    "make Airflow's connection from a Maton API key (MATON_API_KEY, or asked for): waits for the WhatsApp log-in, "
+    "prints or stores the connection, and offers a first message to your own phone"
 )
 CONNECT_OPTIONS: list[Option] = [
     (
@@ -129,7 +129,7 @@ CONNECT_OPTIONS: list[Option] = [
 ]
 
 
-RESULTS_HELP = "put a results file together from the parts of a killed task; mark one that version 0.1 wrote"
+RESULTS_HELP = "assemble the results file of a killed task from its parts; mark a file that version 0.1 wrote"
 RESULTS_OPTIONS: list[Option] = [
     (
         ("path",),
@@ -156,7 +156,11 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--version", action="version", version=__version__)
     groups = made.add_subparsers(dest="group", required=True, metavar="COMMAND")
-    templates = groups.add_parser("templates", help="message templates as code", description=_DESCRIPTION)
+    templates = groups.add_parser(
+        "templates",
+        help="keep message templates in files: plan, apply or pull them",
+        description=_DESCRIPTION,
+    )
     commands = templates.add_subparsers(dest="command", required=True, metavar="plan|apply|pull")
     for name, (text, options) in TEMPLATE_COMMANDS.items():
         command = commands.add_parser(name, help=text, description=_DESCRIPTION)
@@ -230,7 +234,11 @@ def main(
     :param open_database: Returns the hook of a database's connection, by means of Airflow.
     :param airflow_connections: Returns Airflow's own store of connections.
     """
-    given = parser().parse_args(arguments)
+    made = parser()
+    if not (sys.argv[1:] if arguments is None else arguments):
+        made.print_help(sys.stderr)
+        return ERROR
+    given = made.parse_args(arguments)
     given.open_url, given.open_database = open_url, open_database
     given.airflow_connections = airflow_connections
     status: int = given.run(given)
@@ -281,7 +289,7 @@ def config_of(given: argparse.Namespace) -> ClientConfig:
     found = config_or_key(given.conn_id, os.environ, default=DEFAULT_CONN_ID, host=given.host)
     if found is None:
         msg = f"the environment has no AIRFLOW_CONN_{(given.conn_id or DEFAULT_CONN_ID).upper()}"
-        alone = "leave --conn-id away, and set" if given.conn_id else "set"
+        alone = "leave out --conn-id, and set" if given.conn_id else "set"
         advice = (
             f"Set it to the connection as JSON, or {alone} {API_KEY_VARIABLE} and give --waba-id. This command "
             f"reads the environment alone; `airflow whatsapp {given.group}` (Airflow 3.2 and later) reads "

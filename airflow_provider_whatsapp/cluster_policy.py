@@ -88,5 +88,5 @@ def _number(option: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        logger.error("WhatsApp: [whatsapp] %s is no number; its default is taken", option)  # noqa: TRY400
+        logger.error("WhatsApp: [whatsapp] %s is not a number; the default is used", option)  # noqa: TRY400
         return None

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.shapes import RecordingTransport
     from airflow_provider_whatsapp.examination import Finding
 
-HELP = (
-    "check what of a connection works, from the key to receipts: reads only, and sends one message with --to"
-)
+HELP = "check each part of a connection, from the key to receipts; sends nothing, unless --to names your own phone"
 WAIT = 30.0
 LONGEST = 600.0
 

@@ -248,7 +248,7 @@ class Examination:
                 found = self.client.history.status(message_id)
             except WhatsAppError as error:
                 if not isinstance(error, NotFoundError) or error.http_status is not None:
-                    return f"whether it arrived is not told to this connection ({error.message}): look at the phone."
+                    return f"this connection cannot read whether it arrived ({error.message}): look at the phone."
                 found = {"status": "accepted"}
             status = str(found["status"])
             if status == "failed":

@@ -146,8 +146,8 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
         "sensitive": True,
     },
     "alert_routes": {
-        "description": "Who is told, by severity and DAG tag: name of an Airflow Variable, or path of a JSON or YAML "
-        "file.",
+        "description": "Who gets the alerts, by severity and DAG tag: name of an Airflow Variable, or path of a JSON "
+        "or YAML file.",
         "version_added": "0.1.0",
         "type": "string",
         "example": "whatsapp_oncall",
@@ -197,7 +197,7 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
         "default": "300",
     },
     "alert_escalate_to": {
-        "description": "Who is told as well once alert_escalate_after runs in a row have failed.",
+        "description": "Who gets the alert as well once alert_escalate_after runs in a row have failed.",
         "version_added": "0.1.0",
         "type": "string",
         "example": "+15550003333",
@@ -205,7 +205,7 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
         "sensitive": True,
     },
     "alert_escalate_after": {
-        "description": "After how many failed runs in a row alert_escalate_to is told.",
+        "description": "After how many failed runs in a row alert_escalate_to gets the alert.",
         "version_added": "0.1.0",
         "type": "integer",
         "example": None,

@@ -29,7 +29,7 @@ _SHARED: list[Option] = [
 ]
 _LEVEL: Option = (
     ("--phone-number",),
-    {"action": "store_true", "help": "of the number alone, not of the account"},
+    {"action": "store_true", "help": "the address of this number alone, not of the whole account"},
 )
 COMMANDS: dict[str, tuple[str, list[Option]]] = {
     "subscribe": (
@@ -39,7 +39,10 @@ COMMANDS: dict[str, tuple[str, list[Option]]] = {
                 ("--url",),
                 {"required": True, "help": "the receiver's address, as the Internet reaches it (https)"},
             ),
-            (("--verify-token",), {"metavar": "T", "help": f"the receiver's (or {VERIFY_TOKEN})"}),
+            (
+                ("--verify-token",),
+                {"metavar": "T", "help": f"the receiver's verify token (or {VERIFY_TOKEN})"},
+            ),
             _LEVEL,
             (("--force",), {"action": "store_true", "help": "replace an address that somebody else has set"}),
             *_SHARED,
@@ -57,12 +60,12 @@ COMMANDS: dict[str, tuple[str, list[Option]]] = {
                 },
             ),
             _LEVEL,
-            (("--force",), {"action": "store_true", "help": "remove it whatever it is"}),
+            (("--force",), {"action": "store_true", "help": "remove the address, whichever it is"}),
             *_SHARED,
         ],
     ),
 }
-HELP = "where WhatsApp posts receipts and replies: show it, set it, remove it"
+HELP = "show, set or remove the address that WhatsApp posts receipts and replies to"
 
 
 def webhook_command(

@@ -140,7 +140,7 @@ def test_without_a_connection_it_says_what_it_reads(run, named):
     assert (found.returncode, found.stderr.count("\n")) == (1, 1)
     assert found.stderr.startswith("the environment has no AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT.")
     assert "MATON_API_KEY" in found.stderr
-    assert ("leave --conn-id away" in found.stderr) == bool(named)
+    assert ("leave out --conn-id" in found.stderr) == bool(named)
     assert "`airflow whatsapp templates` (Airflow 3.2 and later)" in found.stderr
 
 
@@ -235,3 +235,11 @@ def test_help_names_where_to_begin():
         f"airflow_provider_whatsapp{name} " in said
         for name in (".sandbox", " connect", " doctor", " receiver")
     )
+
+
+def test_without_a_command_it_shows_the_help(run):
+    found = run()
+
+    assert (found.returncode, found.stdout) == (1, "")
+    assert "first steps:" in found.stderr
+    assert "error:" not in found.stderr

@@ -152,7 +152,7 @@ def test_a_history_that_is_closed_is_said(examine, sandbox):
     found = examine()["message"]
 
     assert found.outcome == "OK"
-    assert "whether it arrived is not told to this connection" in found.said
+    assert "this connection cannot read whether it arrived" in found.said
     assert len(sandbox.requests_to("message_history")) == 1
 
 

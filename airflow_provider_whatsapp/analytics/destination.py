@@ -116,7 +116,7 @@ class Destination:
         except OSError as error:
             raise ConfigurationError(
                 f"destination: {path} cannot be written: {type(error).__name__}",
-                advice="Nothing was asked of WhatsApp. Give a path in a folder that the worker may write to.",
+                advice="No request was sent. Give a path in a folder that the worker may write to.",
             ) from None
 
     def read(self, part: str) -> Iterator[Row]:

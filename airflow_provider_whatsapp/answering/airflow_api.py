@@ -117,7 +117,7 @@ class AirflowApi:
         task = found.get("task_instance")
         if not isinstance(task, dict) or not isinstance(found.get("options"), list):
             raise AirflowAwayError(
-                f"Airflow's API answers with something else than a request (HTTP {status})"
+                f"Airflow's API answers with something other than a request (HTTP {status})"
             )
         return found
 
@@ -149,7 +149,7 @@ class AirflowApi:
             status, found = self._exchange(method, f"api/v2/{path}", body, self._token)
         if _is_no_token(status, found):
             raise TokenRefusedError(
-                f"Airflow does not take the token (HTTP {status}: {_detail(found)})",
+                f"Airflow does not accept the token (HTTP {status}: {_detail(found)})",
                 advice="It may have expired ([api_auth] jwt_expiration_time): set a new AIRFLOW_API_TOKEN, or "
                 "AIRFLOW_API_USERNAME and AIRFLOW_API_PASSWORD, with which new ones are fetched.",
             )
@@ -194,8 +194,9 @@ class AirflowApi:
             raise AirflowAwayError(f"Airflow's API does not answer ({type(error).__name__})") from None
         if 300 <= answer.status_code < 400:
             raise ConfigurationError(
-                f"{self._base} leads on to another address (HTTP {answer.status_code}), and no token follows it",
-                advice="Set AIRFLOW_API_URL to the address that it leads to.",
+                f"{self._base} redirects to another address (HTTP {answer.status_code}), which does not get "
+                "the token",
+                advice="Set AIRFLOW_API_URL to the address that it redirects to.",
             )
         found = _parsed(raw)
         # Whatever stands in front of Airflow answers too while Airflow is away, and not as Airflow does.

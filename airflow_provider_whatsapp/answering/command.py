@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HELP = (
-    "answer Airflow's approvals with the reply buttons that people press, and notify an alert's other recipients who "
-    "has it in hand; runs until it is stopped"
+    "pass presses on reply buttons to Airflow's approvals, and notify an alert's other recipients who has it in hand; "
+    "runs until it is stopped"
 )
 DEFAULT_CONN_ID = "maton_whatsapp_default"
 DATABASE = "WHATSAPP_EVENTS_URL"
@@ -121,7 +121,7 @@ def _answer(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
     database = given.database or environment.get(DATABASE)
     if not database:
         raise ConfigurationError(
-            "there is no database with the events", advice=f"Set {DATABASE} to the receiver's."
+            "there is no database with the events", advice=f"Set {DATABASE} to the receiver's database."
         )
     api = AirflowApi(url, _credentials(environment)) if url else None
     config = _config(given, environment)
@@ -213,7 +213,7 @@ def _config(given: argparse.Namespace, environment: Mapping[str, str]) -> Client
     if found is None and given.conn_id:
         raise ConfigurationError(
             f"the environment has no AIRFLOW_CONN_{given.conn_id.upper()}",
-            advice="Set it to the connection as JSON, or leave --conn-id away.",
+            advice="Set it to the connection as JSON, or leave out --conn-id.",
         )
     return found
 
@@ -225,13 +225,15 @@ def _airflow_url(given: argparse.Namespace, environment: Mapping[str, str]) -> s
     raw = given.airflow_url or environment.get(API_URL, "")
     if not raw.strip():
         raise ConfigurationError(
-            "Airflow's address is missing", advice=f"Set {API_URL} to it: https://airflow.example.com, say."
+            "Airflow's address is missing",
+            advice=f"Set {API_URL} to it, for example https://airflow.example.com. The command also needs {DATABASE} "
+            f"(the receiver's database), and {API_TOKEN} or {API_USERNAME} and {API_PASSWORD}.",
         )
     found = read_base_url(raw, field=API_URL)
     if found.startswith("http:") and not is_loopback(found) and not given.allow_http:
         raise ConfigurationError(
             f"plain http to {found} would send the token unencrypted",
-            advice="Use https. Inside of a network that is yours alone, --allow-http allows it.",
+            advice="Use https. In a private network, --allow-http allows plain http.",
         )
     return found
 
@@ -244,13 +246,13 @@ def _credentials(environment: Mapping[str, str]) -> Any:
     token, username, password = (environment.get(name, "").strip() or None for name in names)
     if token is None and (username is None or password is None):
         raise ConfigurationError(
-            "there is no user of Airflow's to answer as",
-            advice=f"Set {API_TOKEN}, or {API_USERNAME} and {API_PASSWORD}; a user of its own, which may answer "
-            "requests and nothing more.",
+            "no Airflow user is named to answer as",
+            advice=f"Set {API_TOKEN}, or {API_USERNAME} and {API_PASSWORD}; a user of its own that may answer "
+            "requests and nothing else.",
         )
     if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
         raise ConfigurationError(
-            f"{API_TOKEN} is no token", advice="It has letters, digits, dots and dashes."
+            f"{API_TOKEN} is not a token", advice="It has letters, digits, dots and dashes."
         )
     return Credentials(token=token, username=username, password=password if username else None)
 

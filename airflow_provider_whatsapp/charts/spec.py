@@ -107,7 +107,7 @@ class ChartSpec:
                 advice="Name one column in y, or leave series out.",
             )
         if len(self.y) > MOST_SERIES:
-            raise PayloadError(f"{len(self.y)} series cannot be told apart", field="y", limit=MOST_SERIES)
+            raise PayloadError(f"{len(self.y)} series cannot be distinguished", field="y", limit=MOST_SERIES)
         if not self.compare:
             return
         if (

@@ -78,7 +78,7 @@ class _Raw(io.RawIOBase):
             return None
         left = self._until - time.monotonic()
         if left <= 0:
-            raise TimeoutError("the answer did not end in its time")
+            raise TimeoutError("the answer did not end in time")
         _set_timeout(self._sock, min(left, _MAX_WAIT))
         count: int = self._file.readinto(buffer) or 0
         self._room -= count
@@ -189,7 +189,7 @@ def unpack(body: bytes, encoding: str) -> bytes:
         return body
     ways = _WINDOW_BITS.get(layers[0])
     if ways is None or len(layers) > 1:
-        raise AnswerError("the answer is compressed in a way that was not asked for")
+        raise AnswerError("the answer is compressed in a way that the request did not allow")
     for window_bits in ways:
         try:
             return _inflated(body, window_bits)
@@ -330,5 +330,5 @@ def _set_timeout(sock: socket.socket, seconds: float) -> None:
 def _slice(patience: float, until: float) -> float:
     left = math.inf if until == math.inf else until - time.monotonic()
     if left <= 0:
-        raise TimeoutError("the time of the request is over")
+        raise TimeoutError("the request's time is over")
     return min(patience, left, _MAX_WAIT)

@@ -135,7 +135,7 @@ class SharedBoard(Board):
         if self._own is None:
             self._own = array.array("d", self._numbers)
             logger.warning(
-                "Another process has held the machine's pace for %g s: pacing this one alone until it lets go",
+                "Another process has held the machine's pace for %g s: this process paces itself until it lets go",
                 LONGEST_HOLD,
             )
 
@@ -170,7 +170,7 @@ def open_board(identity: str, size: int, *, more: int = 0) -> Board:
     try:
         return SharedBoard(own_folder() / f"{name}.pace", size + more)
     except (OSError, ValueError) as error:
-        logger.warning("Pacing this process alone, for its machine offers no common place: %s", error)
+        logger.warning("Pacing this process alone, because its machine offers no common place: %s", error)
         return Board(size + more)
 
 

@@ -176,7 +176,7 @@ class RedisPacer:
                 if self._hear(self._slots.learn(stamp, state)).kind == "learnt":
                     return
         except (RedisAwayError, ConfigurationError) as error:
-            logger.debug("Redis does not learn of a refusal: %s", error)
+            logger.debug("Redis could not be notified of a refusal: %s", error)
 
     def slot_left(self, number: int, planned: float) -> float:
         """

@@ -199,7 +199,7 @@ class Slots:
             times = int(now) / 1e6, int(slot) / 1e6
             return Reply(kind, *times, int(count), new, _numbers(text), asked, answered)
         except (TypeError, ValueError):
-            raise RedisAwayError("an answer that is none of the script's") from None
+            raise RedisAwayError("an answer that the script does not give") from None
 
 
 class Client:

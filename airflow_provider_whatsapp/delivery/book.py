@@ -106,7 +106,7 @@ class Book:
 
     def _warn(self, error: LedgerError) -> None:
         logger.warning(
-            "%s. Nothing new is sent until it can be written again, for %.0f s at most; %d answers wait for it.",
+            "%s. Nothing new is sent until the ledger is back, for %.0f s at most; %d answers wait for it.",
             error.message,
             self._away,
             len(self._unwritten),

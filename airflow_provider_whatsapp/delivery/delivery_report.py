@@ -73,7 +73,7 @@ def _checked(raw: bytes, number: int, source: Any) -> Line:
     if number == 1:
         refuse_unmarked(line, source, field="results_path")
     raise PayloadError(
-        f"{source.name}:{number} is no line of a results file",
+        f"{source.name}:{number} is not a line of a results file",
         field="results_path",
         advice="Nothing was changed. Name the file that a task's results_path has written.",
     )

@@ -169,7 +169,7 @@ class Delivery:
         try:
             return next(source, None)
         except WhatsAppError as error:
-            logger.error("Nobody else is sent to: %s", error)  # noqa: TRY400
+            logger.error("No further message is sent: %s", error)  # noqa: TRY400
             report.stopped = report.stopped or error
             self._stop.set()
             return None
@@ -327,7 +327,7 @@ class Delivery:
         try:
             self._pass_by_rest((row for row in rows if row.position not in self._told), report)
         except Exception as error:
-            logger.error("Not everybody is in the report: %s", place_of(error))  # noqa: TRY400
+            logger.error("The report is incomplete: %s", place_of(error))  # noqa: TRY400
 
     def _tell(self, row: Row, outcome: Outcome, report: Report, *, now: bool) -> None:
         self._told.add(row.position)

@@ -79,7 +79,7 @@ class OptOuts:
             if not self._complete:
                 raise
             if not self._away:
-                logger.warning("Opt-outs from now on are not heard: %s", error)
+                logger.warning("New opt-outs are not read any more: %s", error)
             self._away = True
         else:
             for name, scopes in found.items():

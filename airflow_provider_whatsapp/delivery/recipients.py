@@ -180,8 +180,9 @@ class Recipients:
         return SourceChangedError(
             f"{self._name} was changed while it was being sent: from {where} on it is not what it was when the task "
             f"began ({self._so_far(count)})",
-            advice="Nobody after that place was sent to. Put the list back as it was and clear the task: whoever has "
-            "a message is left out. Write a new list to a file of its own, and rename it when it is whole.",
+            advice="Nothing was sent to the recipients after that place. Put the list back as it was and clear the "
+            "task: recipients who have a message are left out. Write a new list to a file of its own, and rename "
+            "it when it is complete.",
         )
 
     def _unreadable(self, error: Exception, count: int) -> SourceChangedError:
@@ -189,8 +190,8 @@ class Recipients:
         return SourceChangedError(
             f"{self._name} could be read when the task began, and cannot be read any more ({self._so_far(count)}): "
             f"{reason.removeprefix('recipients: ')}",
-            advice="Nobody after that place was sent to. A retry goes on where the list is as it was: whoever has a "
-            "message is left out.",
+            advice="Nothing was sent to the recipients after that place. Put the list back as it was: a retry goes on "
+            "there, and leaves out recipients who have a message.",
             permanent=False,
         )
 

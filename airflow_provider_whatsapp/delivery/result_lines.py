@@ -189,7 +189,7 @@ def _taken_apart(rows: Iterator[Raw], scope: Scope, to_field: str) -> Iterator[R
         if isinstance(line, PayloadError):
             yield where, line
         elif not is_marked(line):
-            problem = f"{where} is no line of a results file, although the first one is"
+            problem = f"{where} is not a line of a results file, although the first one is"
             yield where, PayloadError(problem, field="recipients", advice="Correct this row.")
         elif scope == "all" or _asked_for(line, scope):
             yield where, {**line.get("row", {}), to_field: line["given"] or line["to"]}

@@ -117,7 +117,7 @@ class Results:
             self._run = 1 + max((run for number, run, _ in places if number == self._number), default=0)
             self._write(header(self._total, resumed=self._resumed))
         except Exception as error:
-            raise self._failed(error, "Nobody was sent to.") from error
+            raise self._failed(error, "Nothing was sent.") from error
 
     def take(self, row: Row, outcome: Outcome, message: dict[str, Any] | None = None) -> None:
         """
@@ -155,7 +155,7 @@ class Results:
                 self._lines = []
         except Exception as error:
             first = self.failure is None
-            self.failure = self._failed(error, "Nobody else was sent to; the ledger knows who has a message.")
+            self.failure = self._failed(error, "No further message was sent; the ledger knows who has one.")
             if first and self.on_failure is not None:
                 logger.error("%s", self.failure)  # noqa: TRY400
                 self.on_failure()
@@ -297,7 +297,7 @@ def _checked(path: Any) -> Iterator[dict[str, Any]]:
                 line = None
             if not has_shape(line) or line.get("format", FORMAT) != FORMAT:
                 raise PayloadError(
-                    f"{path.name}:{number} is no line of a results file",
+                    f"{path.name}:{number} is not a line of a results file",
                     field="PATH",
                     advice="Nothing was changed. Name a file that a task with results_path has written.",
                 )

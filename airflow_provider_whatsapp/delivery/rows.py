@@ -206,7 +206,7 @@ def _array(lines: list[str], name: str, pairs: Any, field: str) -> Any:
         raise PayloadError(
             f"{name}{at} is not a valid JSON array ({_why(error)})",
             field=field,
-            advice="Nobody was sent to. Correct it, or write JSON lines: there one bad row is one failure.",
+            advice="Nothing was sent. Correct it, or write JSON lines: there one bad row is one failure.",
         ) from None
 
 

@@ -192,7 +192,7 @@ class ShardIndex:
             if stamp(self.source) != before:
                 raise SourceChangedError(
                     f"{self.source.name} was changed while it was being read",
-                    advice="Nobody was sent to by this try. Write a new list to a file of its own, and rename it when "
+                    advice="This try sent nothing. Write a new list to a file of its own, and rename it when "
                     "it is whole.",
                     permanent=False,
                 )

@@ -21,7 +21,7 @@ SEPARATORS = re.compile(r"[,;\r\n]")
 _A_PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|/|\.{1,2}/|~")
 _A_FILE = re.compile(r"[^,;\r\n]*[A-Za-z_/\\-][^,;\r\n]*\.[A-Za-z][A-Za-z0-9]{1,9}")
 _PLAIN = "(numbers)"
-_STOPPED = "Nobody was sent to."
+_STOPPED = "Nothing was sent."
 
 
 def is_path(text: str) -> bool:
@@ -78,7 +78,7 @@ def read_suppressed(source: Any, *, to_field: str = "to", default_country: str |
             seen.add(canonical(recipient_key(entry, default_country=default_country)))
         except PayloadError as error:
             raise PayloadError(
-                f"{where} {_shown(entry)} is no number or ID",
+                f"{where} {_shown(entry)} is neither a number nor an ID",
                 field=FIELD,
                 advice=f"{_STOPPED} {error.advice or ''}",
             ) from error

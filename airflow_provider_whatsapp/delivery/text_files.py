@@ -68,7 +68,7 @@ def open_text(path: Any, *, field: str) -> Iterator[io.TextIOWrapper]:
         raise PayloadError(
             f"{name} is damaged: its gzip compression is broken",
             field=field,
-            advice="Nobody was sent to. Write the file again; it may have been copied while it was written.",
+            advice="Nothing was sent. Write the file again; it may have been copied while it was written.",
         ) from error
     except UnicodeError as error:
         raise PayloadError(f"{name} is not UTF-8 text", field=field, advice=_NOT_UTF8) from error

@@ -89,7 +89,7 @@ def window(hours: object, zone: str, *, fallback: str = "UTC") -> Window:
     :param hours: Two texts: ``("09:00", "20:00")``.
     :param zone: Name of a time zone, or ``recipient``.
     :param fallback: Time zone of recipients whose own is not known.
-    :raises ConfigurationError: It is no window, or there is no such time zone.
+    :raises ConfigurationError: It is not a window, or there is no such time zone.
     """
     try:
         start, end = (time.fromisoformat(str(hour)) for hour in hours)  # type: ignore[attr-defined]
@@ -97,7 +97,7 @@ def window(hours: object, zone: str, *, fallback: str = "UTC") -> Window:
             ZoneInfo(name)
     except (TypeError, ValueError, OSError, KeyError) as error:
         raise ConfigurationError(
-            f"send_window {hours!r} in {zone!r} is no window",
+            f"send_window {hours!r} in {zone!r} is not a window",
             advice='Write it as ("09:00", "20:00"), and the time zone as "Europe/Berlin" or "recipient".',
         ) from error
     if start == end:

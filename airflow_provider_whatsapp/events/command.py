@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-HELP = "receive WhatsApp's webhooks and store receipts and replies in a database; runs until it is stopped"
+HELP = "store the receipts and replies that WhatsApp posts in a database; runs until it is stopped"
 DATABASE, VERIFY_TOKEN = "WHATSAPP_EVENTS_URL", "WHATSAPP_VERIFY_TOKEN"
 APP_SECRET, PATH_SECRET = "WHATSAPP_APP_SECRET", "WHATSAPP_PATH_SECRET"
 WORDS = "WHATSAPP_OPT_OUT_WORDS"

@@ -218,7 +218,7 @@ def _load(file: Path) -> dict[str, Any]:
             f"the opt-out words cannot be read from {file.name} ({error.strerror})", advice="Check the path."
         ) from None
     except (ValueError, RecursionError):
-        raise ConfigurationError(f"{file.name} is no JSON in UTF-8", advice=_ADVICE) from None
+        raise ConfigurationError(f"{file.name} is not JSON in UTF-8", advice=_ADVICE) from None
     if not isinstance(found, dict) or not found.keys() <= set(MEANINGS):
         raise ConfigurationError(f"{file.name} holds no opt-out words", advice=_ADVICE)
     for kind, lists in found.items():
@@ -231,11 +231,12 @@ def _load(file: Path) -> dict[str, Any]:
 
 def _check(name: str, kind: str, words: Any) -> None:
     if not isinstance(words, list) or len(words) > MOST:
-        raise ConfigurationError(f"{name}: {kind!r} is no list of at most {MOST:,} words", advice=_ADVICE)
+        raise ConfigurationError(f"{name}: {kind!r} is not a list of at most {MOST:,} words", advice=_ADVICE)
     for word in words:
         if not isinstance(word, str) or not bare(word) or len(word) > LONGEST:
             raise ConfigurationError(
-                f"{name}: {kind!r} holds what is no word of 1 to {LONGEST} characters", advice=_ADVICE
+                f"{name}: {kind!r} holds something that is not a word of 1 to {LONGEST} characters",
+                advice=_ADVICE,
             )
 
 

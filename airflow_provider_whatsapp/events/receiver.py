@@ -146,8 +146,8 @@ class Receiver:
         try:
             return await self._deliver(request)
         except Exception as error:
-            logger.error("A delivery met an error of this program: %s", place_of(error))  # noqa: TRY400
-            return self._unavailable("an error of this program")
+            logger.error("A delivery met a bug in this program: %s", place_of(error))  # noqa: TRY400
+            return self._unavailable("a bug in this program")
 
     async def _deliver(self, request: Request) -> Response:
         settings = self._settings

@@ -86,7 +86,7 @@ class SendRecorder:
         """Log one line, however many things go wrong: the thread may fail after the task has stopped waiting."""
         if not self._reported:
             self._reported = True
-            logger.warning("The event store does not know of this task: %s", why)
+            logger.warning("The event store could not record this task: %s", why)
 
     def _run(self) -> None:
         from airflow_provider_whatsapp.events.store import EventStore

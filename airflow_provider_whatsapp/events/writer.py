@@ -149,10 +149,10 @@ class Writer:
         try:
             count = self._store.delete_older(self._keep_days)
         except StoreError as error:
-            logger.warning("Nothing too old was deleted: %s", error)
+            logger.warning("Old events could not be deleted: %s", error)
             count = 0
         except Exception as error:  # the thread has to go on writing
-            logger.error("Nothing too old was deleted: %s", place_of(error))  # noqa: TRY400
+            logger.error("Old events could not be deleted: %s", place_of(error))  # noqa: TRY400
             count = 0
         if count:
             logger.info("Deleted %d rows older than %g days", count, self._keep_days)

@@ -195,7 +195,7 @@ def _url_or_warning(ask: Callable[[Callable[[], URL | None]], URL | None]) -> UR
     try:
         return ask(event_store_url)
     except WhatsAppError as error:
-        logger.warning("The event store does not know of this task: %s", error)
+        logger.warning("The event store could not record this task: %s", error)
     except Exception as error:  # a secrets backend has errors of its own
-        logger.warning("The event store does not know of this task (%s)", type(error).__name__)
+        logger.warning("The event store could not record this task (%s)", type(error).__name__)
     return None

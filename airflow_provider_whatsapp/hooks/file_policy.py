@@ -93,7 +93,7 @@ def seeming_place(source: Any) -> Place:
     segments = path.strip("/").split("/") if path.strip("/") else []
     for spelling in spellings(path):
         if climbs(spelling) or "::" in spelling:
-            msg = "the path climbs"
+            msg = "the path contains '..'"
             raise ValueError(msg)
     return Place(store, tuple(segments))
 

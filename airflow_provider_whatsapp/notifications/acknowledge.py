@@ -185,7 +185,9 @@ class Acknowledgement:
             }
         except (WhatsAppError, TimeoutError) as error:
             what = str(error) or "They were not there in time"
-            logger.warning("WhatsApp: people are known by masked numbers, for want of `names`. %s", what)
+            logger.warning(
+                "WhatsApp: the message shows masked numbers, because `names` cannot be read. %s", what
+            )
             return {}
 
     def _reach(self, act: Callable[[EventStore], T]) -> T | None:
@@ -197,13 +199,13 @@ class Acknowledgement:
             if self._url is None:
                 raise ConfigurationError(
                     "[whatsapp] events_conn_id is empty",
-                    advice="Set up the receiver of receipts, or leave acknowledge=True away.",
+                    advice="Set up the receiver of receipts, or remove acknowledge=True.",
                 )
             return in_daemon(functools.partial(_in_store, self._url, act), SHARE * self._seconds())
         except Exception as error:  # a database and a secrets backend have errors of their own
             self._lost = True
             why = str(error) if isinstance(error, WhatsAppError) else type(error).__name__
-            logger.warning("WhatsApp: the alert goes without its buttons, for they need receipts: %s", why)
+            logger.warning("WhatsApp: the alert goes without its buttons, which need receipts: %s", why)
             return None
 
 

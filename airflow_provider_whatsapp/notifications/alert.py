@@ -109,13 +109,17 @@ class Alert:
             self._pause(decision, problem)
         elif decision.muted:
             _count("held", int(self._failed))
-            logger.info("WhatsApp: suppressed, for %s", who_muted(decision.record))
+            logger.info("WhatsApp: suppressed, because %s", who_muted(decision.record))
         elif decision.in_hand:
             _count("held", 1)
-            logger.info("WhatsApp: suppressed, for %s has this run in hand", self._acknowledgement.in_hand)
+            logger.info(
+                "WhatsApp: suppressed, because %s has this run in hand", self._acknowledgement.in_hand
+            )
         elif self._failed:
             _count("held", 1)
-            logger.info("WhatsApp: suppressed, for the same was told less than %g s ago", self._is.cooldown)
+            logger.info(
+                "WhatsApp: suppressed, because the same alert went out less than %g s ago", self._is.cooldown
+            )
         self.reached_nobody = told.failed and not told.doubtful
         if decision is not None and decision.waits and not told.failed:
             summary = yield from self._summarise(decision.record.waits_until)
@@ -140,7 +144,7 @@ class Alert:
                 return decision
             pause = decision.record.paused_until - time.time() if decision.paused else 1.0
             if pause > self._patience.left():
-                logger.info("WhatsApp: the next success tells of this one, for a message is on its way")
+                logger.info("WhatsApp: a message is in flight; the next success reports this one")
                 return decision
             yield pause
 
@@ -261,9 +265,11 @@ class Alert:
             seconds=min(self._is.text_wait, self._patience.left()),
         )
         self._settle(decision, told, turns, told_by_it, recipients)
-        logger.info("WhatsApp: told %d of %d", told.sent, len(recipients))
+        logger.info("WhatsApp: alert sent to %d of %d", told.sent, len(recipients))
         if told.handed_over:
-            logger.info("WhatsApp: %d are told by the message that waits for them", told.handed_over)
+            logger.info(
+                "WhatsApp: %d recipients get it in the message that already waits for them", told.handed_over
+            )
         _count("sent", told.sent)
         _count("held", told.handed_over)
         self._note()
@@ -321,7 +327,9 @@ class Alert:
     def _pause(self, decision: Decision, problem: Exception | None) -> None:
         """Leave a failure to the next message, for the last one may have arrived a moment ago."""
         _count("held", 1)
-        logger.info("WhatsApp: not sent, for the last message may have arrived; the next one tells of it")
+        logger.info(
+            "WhatsApp: not sent, because the last message may have arrived; the next message reports this failure"
+        )
         own = Held(held=1, names=(self._words.name(),))
         left = problem is None
         try:

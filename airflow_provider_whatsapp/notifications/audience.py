@@ -53,7 +53,7 @@ class Audience:
             self._routes = self._ask(lambda: load_routes(self._is.routes, Variable))
         except (ConfigurationError, TimeoutError) as error:
             what = error if str(error) else "The routes were not there in time"
-            logger.error("WhatsApp: only those in `to` are told. %s", what)  # noqa: TRY400
+            logger.error("WhatsApp: only the recipients in `to` get the alert. %s", what)  # noqa: TRY400
 
     def recipients(self, *, escalated: bool, default_country: str | None) -> list[str]:
         """

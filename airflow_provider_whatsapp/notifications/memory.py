@@ -160,7 +160,7 @@ class Memory:
     ) -> None:
         self._store = store
         self._level = logging.INFO if extra else logging.WARNING
-        self._what = "What alerts in Variables have not told" if extra else "The memory of alerts"
+        self._what = "What alerts in Variables have not reported" if extra else "The memory of alerts"
         self._left = seconds
         self._bounded = bounded
         self._lost = False
@@ -302,7 +302,7 @@ class Memory:
         except TimeoutError as error:
             self._lost = True
             logger.warning(
-                "The memory of alerts is slow; going on without it (%s)", str(error) or "no answer"
+                "The throttle state of alerts is slow; going on without it (%s)", str(error) or "no answer"
             )
             return None
         except Exception as error:  # whatever keeps the memory away must not keep the alert away

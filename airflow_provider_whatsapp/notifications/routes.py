@@ -134,7 +134,7 @@ def _parsed(text: Any, name: str) -> Any:
     from airflow_provider_whatsapp.message_templates.documents import parse
 
     documents = parse(text.removeprefix("\ufeff"), name)
-    # Several documents are no mapping.
+    # Several documents are not a mapping.
     return documents[0][0] if len(documents) == 1 else [data for data, _ in documents]
 
 
@@ -143,7 +143,7 @@ def _checked(found: Any, where: str) -> dict[str, list[str]]:
 
     if not isinstance(found, Mapping):
         raise ConfigurationError(
-            f"The alert routes in {where} are no mapping",
+            f"The alert routes in {where} are not a mapping",
             advice='Write {"high": ["+1..."], "tag:finance": ["+1..."], "default": ["+1..."]}.',
         )
     routes = {}
@@ -151,7 +151,7 @@ def _checked(found: Any, where: str) -> dict[str, list[str]]:
         several = [numbers] if isinstance(numbers, str | int | float) else numbers
         if not isinstance(several, list | tuple):
             raise ConfigurationError(
-                f"The alert route {name!r} in {where} is no list of numbers",
+                f"The alert route {name!r} in {where} is not a list of numbers",
                 advice='Write each number in quotes: ["+1..."].',
             )
         routes[str(name)] = [part for each in several for part in str(each).split(",")]

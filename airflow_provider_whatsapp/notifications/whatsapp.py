@@ -67,8 +67,8 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
     :param text_wait: Seconds in which to look, where there are text and template, whether WhatsApp could not deliver
         the text; 0: only a text that is refused at once is followed by the template.
     :param severity: The alert's severity, a name among the routes. (templated)
-    :param routes: Who is told, by severity and DAG tag: a mapping, the name of an Airflow Variable, or the path of a
-        ``.json`` or ``.yaml`` file. (templated)
+    :param routes: Who gets the alerts, by severity and DAG tag: a mapping, the name of an Airflow Variable, or the path
+        of a ``.json`` or ``.yaml`` file. (templated)
     :param escalate_to: Whom to tell as well once ``escalate_after`` runs in a row have failed. (templated)
     :param escalate_after: After how many; a success in between begins anew.
     :param dedupe_key: What failures are the same, of several tasks or DAGs perhaps; None: those of one task of one

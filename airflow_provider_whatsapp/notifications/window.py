@@ -277,7 +277,7 @@ class ButtonsFirst:
                 raise
             self._refused = True
             logger.warning(
-                "WhatsApp: the alert goes without its buttons, for the template %s is refused: %s",
+                "WhatsApp: the alert goes without its buttons, because WhatsApp refuses the template %s: %s",
                 ACK_TEMPLATE,
                 error,
             )

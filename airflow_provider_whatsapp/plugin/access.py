@@ -35,7 +35,7 @@ async def dag_exists(dag_id: str) -> None:
     :raises HTTPException: 403.
     """
     if not await in_thread(dag_is_there, dag_id):
-        raise HTTPException(403, "You have no permission to see this DAG, or there is none of this name.")
+        raise HTTPException(403, "You have no permission to see this DAG, or there is no DAG of this name.")
 
 
 sees_dag = [

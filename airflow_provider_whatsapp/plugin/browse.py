@@ -205,7 +205,7 @@ async def mute_alert(request: Request, user: GetUserDep) -> Response:
     kept = (await with_records(stores, seen)).get(given.get("store", ""))
     key, seconds = given.get("key", ""), given.get("seconds", "")
     if kept is None or seconds not in map(str, (0, *MUTES)):
-        raise HTTPException(400, "This form is not of this page, so nothing was changed.")
+        raise HTTPException(400, "This form does not belong to this page, so nothing was changed.")
     permits = await in_thread(dag_permits, user)
     try:
         found = await with_records(find_alert, kept, key)

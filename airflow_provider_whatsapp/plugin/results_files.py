@@ -92,7 +92,7 @@ def _seeming(path: str) -> Place:
     try:
         return seeming_place(path)
     except ValueError:
-        raise NotOpenedError("The results file's path climbs, so it is not opened.") from None
+        raise NotOpenedError("The results file's path contains '..', so it is not opened.") from None
 
 
 def read_results(path: str) -> ResultsFile:
@@ -187,7 +187,7 @@ def _lines(file: Any) -> Iterator[dict[str, Any] | None]:
             yield None
         else:
             raise NotOpenedError(
-                "The file is no results file of this version, so nothing of it is shown.",
+                "The file is not a results file of this version, so nothing of it is shown.",
                 advice="If version 0.1 wrote it, mark it with: python -m airflow_provider_whatsapp results PATH.",
             )
         first = False

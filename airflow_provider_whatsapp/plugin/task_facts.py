@@ -71,7 +71,7 @@ def _client(conn_id: str, waba_id: str | None) -> Any:
     if kind != CONN_TYPE:
         problem = "is not one to WhatsApp" if kind else "is not known to the API server"
         raise ConfigurationError(
-            f"The template is not looked up, for the connection {conn_id!r} {problem}",
+            f"The template is not looked up, because the connection {conn_id!r} {problem}",
             advice="Give the API server the connections that the tasks have.",
         )
     client = MatonWhatsAppHook(conn_id, waba_id=waba_id, until=time.monotonic() + GATEWAY_SECONDS).client

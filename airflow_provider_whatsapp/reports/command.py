@@ -11,7 +11,7 @@ from airflow_provider_whatsapp.reports.options import CHART_OPTIONS, KINDS, opti
 if TYPE_CHECKING:
     import argparse
 
-HELP = "write the chart, PDF or table of a query or a file, and send nothing"
+HELP = "write a chart, PDF or table from a query or a file; sends nothing"
 OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("output",), {"metavar": "FILE", "help": "the file to write"}),
     (("--rows",), {"metavar": "PATH", "help": "a CSV, JSON lines or Parquet file"}),

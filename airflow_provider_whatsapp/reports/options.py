@@ -77,7 +77,7 @@ def options_of(
         raise PayloadError(f"{format!r} is not known", field="format", advice=f"One of {', '.join(KINDS)}.")
     max_rows = options.get("max_rows")
     if max_rows is not None and max_rows < 1:
-        raise PayloadError(f"{max_rows!r} is no number of rows", field="max_rows", advice="1 or more.")
+        raise PayloadError(f"{max_rows!r} is not a number of rows", field="max_rows", advice="1 or more.")
     if figures:
         if format != "pdf":
             raise PayloadError(

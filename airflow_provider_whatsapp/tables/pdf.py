@@ -100,7 +100,7 @@ def checked_limit(max_rows: int | None) -> int:
     """
     if max_rows is not None and max_rows > MOST_ROWS:
         raise PayloadError(
-            f"nobody turns the pages of {max_rows:,} rows",
+            f"a PDF of {max_rows:,} rows is too long to read",
             field="max_rows",
             limit=MOST_ROWS,
             advice="Leave it out, or give format='xlsx' or 'csv'.",

@@ -289,10 +289,12 @@ class DeliveryTrigger(BaseTrigger):
         """Log once that what is asked is away, and once that it is back."""
         if isinstance(news, _Away) and not self._away:
             self._away = True
-            self.log.warning("WhatsApp: not known how far the messages got, the task waits on: %s", news.why)
+            self.log.warning(
+                "WhatsApp: the state of the messages cannot be read; the task keeps waiting: %s", news.why
+            )
         elif news == _BACK and self._away:
             self._away = False
-            self.log.info("WhatsApp: it can be asked again how far the messages got.")
+            self.log.info("WhatsApp: the state of the messages can be read again.")
 
     def wait_here(self, client: Any, *, once: bool = False) -> bool:
         """

@@ -169,7 +169,7 @@ class InboundMessageTrigger(BaseEventTrigger):
                 pause = min(LONGEST_PAUSE, self.poke_interval * 2 ** min(failures, 16))
                 told = isinstance(error, WhatsAppError | AirflowNotFoundException)
                 why = str(error) if told else type(error).__name__
-                self._say("away", f"WhatsApp's messages are not read, which will be tried again: {why}")
+                self._say("away", f"WhatsApp's messages cannot be read; the trigger tries again: {why}")
             await asyncio.sleep(pause)
 
     async def _watch(self) -> AsyncGenerator[TriggerEvent, None]:

@@ -234,7 +234,7 @@ class TemplateStatusTrigger(BaseEventTrigger):
                         if event is not None:
                             yield event
             except Exception as error:
-                self.log.warning("Watching %s will be tried again: %s", self.template_name, error)
+                self.log.warning("Watching %s failed and will be retried: %s", self.template_name, error)
             await asyncio.sleep(self.poke_interval * MAX_BACK_OFF)
 
     def _event(self, news: dict[str, Any], previous: str | None) -> TriggerEvent | None:

@@ -48,7 +48,7 @@ def test_a_token_that_has_expired_is_fetched_again_once(airflow, client):
 @pytest.mark.parametrize(
     ("who", "complaint"),
     [
-        ({"token": "token-0"}, "does not take the token"),
+        ({"token": "token-0"}, "does not accept the token"),
         ({"username": USER, "password": "wrong"}, "gives no token to AIRFLOW_API_USERNAME"),
         ({"token": "token-0", "username": USER, "password": "wrong"}, "gives no token"),
     ],
@@ -79,7 +79,7 @@ def test_a_user_who_may_not_see_all_dags_may_begin(airflow, client):
 @pytest.mark.parametrize(
     ("answer", "complaint"),
     [
-        ((302, {}), "leads on to another address"),
+        ((302, {}), "redirects to another address"),
         ((404, {"detail": "Not Found"}), "no API of Airflow 3.1"),
         ((405, {"detail": "Method Not Allowed"}), "no API of Airflow 3.1"),
     ],

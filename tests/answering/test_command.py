@@ -52,9 +52,9 @@ def run(monkeypatch):
         ({"AIRFLOW_API_URL": "https://u:p@airflow.example.com"}, "carries a user name or a password"),
         ({"AIRFLOW_API_URL": "http://airflow.example.com"}, "would send the token unencrypted"),
         ({"AIRFLOW_API_URL": "https://airflow.example.com"}, "there is no database"),
-        ({"WHATSAPP_EVENTS_URL": "sqlite:///x.db"}, "there is no user of Airflow's"),
-        ({"AIRFLOW_API_USERNAME": "u"}, "there is no user of Airflow's"),
-        ({"AIRFLOW_API_TOKEN": "two words"}, "AIRFLOW_API_TOKEN is no token"),
+        ({"WHATSAPP_EVENTS_URL": "sqlite:///x.db"}, "no Airflow user is named"),
+        ({"AIRFLOW_API_USERNAME": "u"}, "no Airflow user is named"),
+        ({"AIRFLOW_API_TOKEN": "two words"}, "AIRFLOW_API_TOKEN is not a token"),
         ({"AIRFLOW_API_TOKEN": "t"}, "no tables of WhatsApp's events"),
     ],
     ids=[
@@ -89,7 +89,7 @@ def test_plain_http_is_taken_where_it_is_asked_for(run, capsys, database):
 def test_a_refused_token_ends_it(run, capsys, airflow, database):
     assert run("--database", database, AIRFLOW_API_URL=airflow.url, AIRFLOW_API_TOKEN="old") == 1
     said = capsys.readouterr()
-    assert "does not take the token (HTTP 401" in said.err
+    assert "does not accept the token (HTTP 401" in said.err
     assert "ready" not in said.out
 
 

@@ -278,13 +278,13 @@ def test_a_history_that_is_closed_changes_nothing(tmp_path):
 
 UNMARKED = {name: value for name, value in line().items() if name != "format"}
 REFUSED = {
-    "another table": (b'{"name": "Ada"}\n', "results.jsonl:1 is no line of a results file"),
-    "a CSV": (b"to,name\n+15550001111,Ada\n", "results.jsonl:1 is no line"),
+    "another table": (b'{"name": "Ada"}\n', "results.jsonl:1 is not a line of a results file"),
+    "a CSV": (b"to,name\n+15550001111,Ada\n", "results.jsonl:1 is not a line"),
     "version 0.1": (dump(UNMARKED), "airflow_provider_whatsapp results "),
     "another version": (dump({**line(), "format": "whatsapp-results/9"}), "results file of another version"),
-    "a line of another table": (dump(line()) + b'{"name": "Ada"}\n', "results.jsonl:2 is no line"),
-    "a line that is cut off": (dump(line()) + dump(line(1))[:-20], "results.jsonl:2 is no line"),
-    "a line without an end": (dump(line())[:-1] + b" " * LONGEST, "results.jsonl:1 is no line"),
+    "a line of another table": (dump(line()) + b'{"name": "Ada"}\n', "results.jsonl:2 is not a line"),
+    "a line that is cut off": (dump(line()) + dump(line(1))[:-20], "results.jsonl:2 is not a line"),
+    "a line without an end": (dump(line())[:-1] + b" " * LONGEST, "results.jsonl:1 is not a line"),
     "an ID that is no text": (
         dump(
             line(message_id=["x"]),

@@ -367,7 +367,7 @@ def test_a_flush_costs_one_write_and_one_look_at_the_owner(tmp_path):
 def test_what_is_no_ledger_is_refused(store, rubbish):
     store.set("head", rubbish)
 
-    with pytest.raises(LedgerError, match="no ledger of this version") as caught:
+    with pytest.raises(LedgerError, match="not a ledger of this version") as caught:
         opened(store)
     assert caught.value.permanent
 

@@ -327,7 +327,7 @@ def test_a_list_that_can_no_longer_be_read_says_how_far_it_went_and_may_be_tried
     assert [row.to for row in read] == numbers[: len(read)]
     said = str(caught.value)
     assert f"({len(read)} of {len(numbers)} recipients had been read): {reason}" in said
-    assert "Nobody was sent to" not in said
+    assert "Nothing was sent." not in said
     assert "15550001111" not in said
     assert not caught.value.permanent
 

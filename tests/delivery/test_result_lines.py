@@ -94,7 +94,7 @@ def test_the_command_leaves_other_files_as_they_are(tmp_path, content):
     done = command(path.name, cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert "is no line of a results file" in done.stderr
+    assert "is not a line of a results file" in done.stderr
     assert done.stderr.count("\n") == 1
     assert path.read_text() == content
     assert command("absent.jsonl", cwd=tmp_path).returncode == 1
@@ -142,7 +142,7 @@ def test_a_first_row_that_imitates_a_result_sends_nobody_else_s_message_astray(w
     first, *others = Recipients(path)
 
     assert first.to == "15550999999"
-    assert all("no line of a results file, although the first one is" in str(row.error) for row in others)
+    assert all("is not a line of a results file, although the first one is" in str(row.error) for row in others)
     assert Recipients(path).survey().total == 3, "each is counted"
 
 

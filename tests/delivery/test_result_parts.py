@@ -208,7 +208,7 @@ def test_nothing_of_somebody_else_s_is_written_over(path):
     make_older(path)
     leave(path, {0: ended(0, "failed")})
 
-    with pytest.raises(PayloadError, match="is no line of a results file"):
+    with pytest.raises(PayloadError, match="is not a line of a results file"):
         assemble(path)
     assert path.read_bytes() == b"to\n15550100100\n"
 
@@ -392,7 +392,7 @@ def test_a_file_with_a_foreign_line_is_not_marked(path, line):
     path.write_bytes(content)
 
     if line:
-        with pytest.raises(PayloadError, match=r":2 is no line of a results file"):
+        with pytest.raises(PayloadError, match=r":2 is not a line of a results file"):
             assemble(path)
         assert path.read_bytes() == content
     else:
@@ -404,7 +404,7 @@ def test_a_line_of_another_version_is_not_marked(path):
     own = {"n": 0, "to": "15550100100", "given": "x", "where": "y", "status": "sent"}
     path.write_bytes(dump({**own, "format": "whatsapp-results/9"}))
 
-    with pytest.raises(PayloadError, match=r":1 is no line of a results file"):
+    with pytest.raises(PayloadError, match=r":1 is not a line of a results file"):
         assemble(path)
 
 

@@ -209,7 +209,7 @@ def test_what_somebody_has_planted_is_not_followed_and_does_not_hang(tmp_path, p
         except PermissionError:
             pytest.skip("only root can make somebody else's folder")
 
-    with pytest.raises(ResultsError, match=rf"the results cannot be written to {path}: .*Nobody was sent to"):
+    with pytest.raises(ResultsError, match=rf"the results cannot be written to {path}: .*Nothing was sent"):
         Results(path, key="run", number=1).begin(anew=True)
     assert [each.name for each in victim.iterdir()] == ["file"]
 
@@ -316,7 +316,7 @@ def test_a_full_disk_before_the_first_message_is_told_before_it(small_disk):
     fill(small_disk)
     results = Results(small_disk / "results.jsonl", key="run", number=1)
 
-    with pytest.raises(ResultsError, match=r"No space left on device\. Nobody was sent to\."):
+    with pytest.raises(ResultsError, match=r"No space left on device\. Nothing was sent\."):
         results.begin(anew=True)
 
 

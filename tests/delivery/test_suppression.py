@@ -220,7 +220,7 @@ def test_what_is_no_number_is_shown_masked(entry):
     with pytest.raises(PayloadError) as caught:
         read_suppressed([OUT, entry])
 
-    assert caught.value.message == f"suppression: suppression[1] {shown} is no number or ID."
+    assert caught.value.message == f"suppression: suppression[1] {shown} is neither a number nor an ID."
 
 
 PATHS = [

@@ -19,7 +19,7 @@ RETIRED = {
     r"patience": "time budget",
     r"mend(s|ed|ing)?": "fix, correct, put right",
     r"until the log-in": "until you log in again",
-    r"is no window": "is not a window",
+    r"is no (window|results file|source|token)": "is not a ...",
     r"parted by": "separated by",
 }
 WORD = re.compile(rf"\b({'|'.join(f'(?:{word})' for word in RETIRED)})\b", re.IGNORECASE)

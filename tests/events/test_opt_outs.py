@@ -232,14 +232,14 @@ def test_words_are_changed_by_language_or_altogether(tmp_path):
 
 
 REFUSED = {
-    "no JSON": ("{", "is no JSON"),
+    "no JSON": ("{", "is not JSON"),
     "a list": ("[]", "holds no opt-out words"),
     "another kind": ({"stop": ["x"]}, "holds no opt-out words"),
-    "a text": ({"all": "stop"}, "'all' is no list"),
-    "a number": ({"all": [7]}, "holds what is no word"),
-    "no word": ({"start": {"en": ["!"]}}, "'start' holds what is no word"),
-    "long": ({"start": ["x" * 65]}, "holds what is no word"),
-    "deep": ({"all": {"en": {"us": ["x"]}}}, "'all' is no list"),
+    "a text": ({"all": "stop"}, "'all' is not a list"),
+    "a number": ({"all": [7]}, "holds something that is not a word"),
+    "no word": ({"start": {"en": ["!"]}}, "'start' holds something that is not a word"),
+    "long": ({"start": ["x" * 65]}, "holds something that is not a word"),
+    "deep": ({"all": {"en": {"us": ["x"]}}}, "'all' is not a list"),
     "large": ('"' + "x" * 1_000_000 + '"', "holds no opt-out words"),
 }
 

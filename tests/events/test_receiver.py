@@ -542,7 +542,7 @@ def test_a_fault_of_this_program_is_5xx_and_shows_nothing(file_store, web, monke
         answer = web.post(f"{url}/", data=GOOD, headers=signed(GOOD))
     assert answer.status_code == 503
     assert "15550100123" not in answer.text + caplog.text
-    assert "an error of this program" in caplog.text
+    assert "a bug in this program" in caplog.text
 
 
 def test_old_events_go_while_it_runs(tmp_path):

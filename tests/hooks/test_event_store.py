@@ -214,7 +214,7 @@ def test_a_store_that_is_slow_holds_a_task_up_a_little(sandbox, configured, tmp_
     (line,) = [
         text for text in caplog.messages if "event store" in text
     ]  # of the thread's failure there is none
-    assert line == "The event store does not know of this task: it took longer than 0.05 s"
+    assert line == "The event store could not record this task: it took longer than 0.05 s"
 
 
 def test_a_process_without_room_for_a_thread_sends_all_the_same(
@@ -232,7 +232,7 @@ def test_a_process_without_room_for_a_thread_sends_all_the_same(
 
     assert operator(SendTextOperator, tmp_path, to=TO, text="hello").execute(context())["sent"] == 2
     (line,) = [text for text in caplog.messages if "event store" in text]
-    assert line == "The event store does not know of this task: no thread could be started"
+    assert line == "The event store could not record this task: no thread could be started"
 
 
 def test_without_a_store_nothing_is_noted(sandbox, tmp_path, monkeypatch, caplog):

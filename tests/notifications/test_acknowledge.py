@@ -170,7 +170,7 @@ def test_on_it_ends_what_is_repeated_of_the_run_and_the_others_get_to_know_who_h
     fail(names=names, cooldown=0)
     assert phone.new() == []
     assert counts == {"whatsapp.alerts.sent": 2, "whatsapp.alerts.held": 3}
-    assert "suppressed, for Ann Lee has this run in hand" in caplog.text
+    assert "suppressed, because Ann Lee has this run in hand" in caplog.text
     assert "pressed 'On it' for orders.load, run r1: the run is in hand" in caplog.text
 
     fail("r2", names=names, escalate_to=CAROL, escalate_after=2)
@@ -200,7 +200,7 @@ def test_a_mute_holds_for_an_hour_and_an_unmute_on_the_page_ends_it(clock, phone
         fail(f"r{passed}")
         assert phone.new() == sent
     assert "2 more failures: load, load" in " ".join(phone.values())
-    assert "suppressed, for Bob has muted this alert until" in caplog.text
+    assert "suppressed, because Bob has muted this alert until" in caplog.text
     assert "+15•••0002 pressed 'Mute 1 h' for orders.load, run r1: muted until" in caplog.text
     clock.passed = 0
     fail("r5")
@@ -379,7 +379,7 @@ class TestWithoutButtons:
         fail()
 
         assert phone.new() == PLAIN
-        assert "goes without its buttons, for they need receipts: the database holds no tables" in caplog.text
+        assert "goes without its buttons, which need receipts: the database holds no tables" in caplog.text
 
     @pytest.mark.parametrize("status", ["PAUSED", "DELETED"])
     def test_with_a_template_that_is_not_fit_for_use(self, clock, phone, account, caplog, status):
@@ -387,7 +387,7 @@ class TestWithoutButtons:
         fail()
 
         assert phone.new() == PLAIN
-        assert caplog.text.count("the template airflow_alert_ack is refused") == 1
+        assert caplog.text.count("WhatsApp refuses the template airflow_alert_ack") == 1
 
     def test_a_success_has_none(self, clock, phone):
         notifier = WhatsAppNotifier(to=ANN, acknowledge=True, gap=0)
@@ -401,7 +401,7 @@ class TestWithoutButtons:
         phone.press(ANN, "on-it")
         answer.look()
 
-        assert "people are known by masked numbers" in caplog.text
+        assert "the message shows masked numbers" in caplog.text
         assert phone.values()[0] == "+15•••0001"
 
 

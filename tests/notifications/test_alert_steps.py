@@ -560,7 +560,7 @@ def test_the_event_store_is_looked_up_in_that_share_of_the_time_too(scene, monke
     monkeypatch.setenv("AIRFLOW_CONN_EVENTS", '{"conn_type": "sqlite"}')
     scene.run((1, scene.begin(failure("b"), gap=0, roll_up=0)))
 
-    assert "The event store does not know of this task" in caplog.text
+    assert "The event store could not record this task" in caplog.text
     assert len(scene.asked) == 2 * without + 1
 
 

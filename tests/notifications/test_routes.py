@@ -199,13 +199,13 @@ def test_routes_are_lists_of_numbers(source, text):
 
 @pytest.mark.parametrize("text", ["[]", "1", "null", "--- {a: b}\n--- {c: d}\n"])
 def test_what_is_no_mapping_is_refused(text):
-    with pytest.raises(ConfigurationError, match=r"are no mapping|cannot be read"):
+    with pytest.raises(ConfigurationError, match=r"are not a mapping|cannot be read"):
         load_routes("routes", SimpleNamespace(get=lambda name: text))
 
 
 @pytest.mark.parametrize("numbers", [None, {"a": 1}, {ANN}], ids=["none", "a mapping", "a set"])
 def test_a_route_that_is_no_list_is_refused(numbers):
-    with pytest.raises(ConfigurationError, match="The alert route 'high' in routes is no list of numbers"):
+    with pytest.raises(ConfigurationError, match="The alert route 'high' in routes is not a list of numbers"):
         load_routes({"high": numbers}, None)
 
 

@@ -127,7 +127,7 @@ REFUSED = [
     (broadcast.BroadcastTemplateOperator, "dry_run", "perhaps", "neither true nor false"),
     (broadcast.BroadcastTemplateOperator, "send_window", "at night", "no window"),
     (broadcast.BroadcastTemplateOperator, "send_window", "09:00-20:00-22:00", "no window"),
-    (broadcast.BroadcastTemplateOperator, "send_window", "25:00-26:00", "is no window"),
+    (broadcast.BroadcastTemplateOperator, "send_window", "25:00-26:00", "is not a window"),
     (sql.SqlToWhatsAppOperator, "max_rows", "many", "no whole number"),
     (templates.SyncTemplatesOperator, "direction", "sideways", "One of push, pull"),
     (templates.SyncTemplatesOperator, "on_drift", "ignore", "One of fail, warn"),

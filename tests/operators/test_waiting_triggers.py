@@ -174,7 +174,7 @@ def test_a_store_that_goes_away_is_waited_for_and_said_once(store, monkeypatch, 
 
     assert asyncio.run(run())["state"] == "settled"
     written = capfd.readouterr()[0]
-    for text in ("the task waits on: the event store does not answer: gone", "can be asked again"):
+    for text in ("the task keeps waiting: the event store does not answer: gone", "can be read again"):
         assert max(written.count(text), caplog.text.count(text)) == 1
 
 
@@ -202,7 +202,7 @@ def test_a_connection_that_is_not_found_for_a_while_is_waited_for(store, monkeyp
 
     assert asyncio.run(run())["state"] == "settled"
     written = capfd.readouterr()[0]
-    said = "not known how far the messages got, the task waits on"
+    said = "the state of the messages cannot be read; the task keeps waiting"
     assert max(written.count(said), caplog.text.count(said)) == 1
 
 
@@ -343,7 +343,7 @@ def test_a_thread_says_once_that_the_store_is_away_and_once_that_it_is_back(
 
     assert waiting_here(monkeypatch, clock).wait_here(url_of(store)) is False
     written = capfd.readouterr()[0]
-    for text in ("the task waits on: the event store does not answer: gone", "can be asked again"):
+    for text in ("the task keeps waiting: the event store does not answer: gone", "can be read again"):
         assert max(written.count(text), caplog.text.count(text)) == 1
 
 

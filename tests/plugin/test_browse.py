@@ -289,7 +289,7 @@ class TestAlerts:
 
         assert [row[0] for row in rows] == ["sales.load", "stock.count"]
         assert re.fullmatch(r"suppressed until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", rows[0][1])
-        assert rows[0][2] == "3 in a row, 1 run 2 not told yet: clean"
+        assert rows[0][2] == "3 in a row, 1 run 2 not reported yet: clean"
         assert rows[1][1] == "failing"
 
     def test_without_alerts_it_says_what_to_do(self, look, dags):

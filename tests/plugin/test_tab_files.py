@@ -106,7 +106,7 @@ class TestResultsFiles:
     def test_only_marked_files_are_shown(self, folder, first):
         said = self.refused(self.write(folder / "a.jsonl", first, self.LINE))
 
-        assert "no results file of this version" in said
+        assert "not a results file of this version" in said
         assert "x" not in said.replace("exit", "").split("version")[0].replace("nothing", "")
 
     def test_a_pipe_holds_up_nobody(self, folder):

@@ -166,7 +166,7 @@ def test_a_condition_that_cannot_be_evaluated_is_an_error(condition):
             id="figures",
         ),
         pytest.param({"format": "docx"}, "'docx' is not known", id="format"),
-        pytest.param({"format": "pdf", "max_rows": 0}, "0 is no number of rows", id="rows"),
+        pytest.param({"format": "pdf", "max_rows": 0}, "0 is not a number of rows", id="rows"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(options, said):

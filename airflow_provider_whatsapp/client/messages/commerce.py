@@ -144,7 +144,7 @@ class MediaCard(Part):
             _checks.http_url(self.url, "url", self.doc)
         elif self.display_text or self.url:
             raise PayloadError(
-                "cannot stand beside display_text and url",
+                "cannot be combined with display_text and url",
                 field="buttons",
                 limit="one link, or quick replies",
                 doc=self.doc,

@@ -258,7 +258,7 @@ class Template(Message):
             for name in ("header", "body", "buttons", "carousel", "limited_time_offer"):
                 if getattr(self, name) is not None:
                     raise PayloadError(
-                        f"cannot stand beside {name}",
+                        f"cannot be combined with {name}",
                         field="template.components",
                         limit="components alone, or the others",
                         doc=DOC,
@@ -272,7 +272,7 @@ class Template(Message):
         for name in ("header", "buttons"):
             if self.carousel is not None and getattr(self, name):
                 raise PayloadError(
-                    "cannot stand beside a carousel",
+                    "cannot be combined with a carousel",
                     field=f"template.{name}",
                     doc=Card.doc,
                     advice=f"Give each card its {name}; above the cards there is only a body.",
