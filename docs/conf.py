@@ -78,6 +78,7 @@ search_leads_to = {
     "opt out": "how-to/replies.html",
     "template not approved": "how-to/templates-as-code.html",
     "not delivered": "how-to/waiting-for-delivery.html",
+    "broadcast": "how-to/broadcast.html",
     "receipts": "how-to/receipts.html",
     "approval": "how-to/approvals.html",
     **{name: f"reference/errors.html#{name}" for name in reference_tables.error_classes()},

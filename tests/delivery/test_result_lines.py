@@ -142,7 +142,9 @@ def test_a_first_row_that_imitates_a_result_sends_nobody_else_s_message_astray(w
     first, *others = Recipients(path)
 
     assert first.to == "15550999999"
-    assert all("is not a line of a results file, although the first one is" in str(row.error) for row in others)
+    assert all(
+        "is not a line of a results file, although the first one is" in str(row.error) for row in others
+    )
     assert Recipients(path).survey().total == 3, "each is counted"
 
 

@@ -180,6 +180,7 @@ SETUPS: dict[str, Setup] = {
     ),
     "docs/how-to/testing-your-dags.md": Setup(make=_tests),
     "docs/how-to/broadcast.md": Setup(make=_broadcast, places={"s3://marketing": "{folder}"}),
+    "docs/reference/broadcast.md": Setup(make=_broadcast),
     "docs/how-to/analytics.md": Setup(make=_analytics, places={"s3://warehouse": "{folder}"}),
     "docs/how-to/templates-as-code.md": Setup(
         places={"/opt/airflow/dags/templates": "{folder}/templates"},
