@@ -23,7 +23,8 @@ from airflow_provider_whatsapp.client.resources.media import SAMPLE_TYPES, as_me
 from airflow_provider_whatsapp.message_templates import blocks
 from airflow_provider_whatsapp.message_templates.account import FIELDS
 from airflow_provider_whatsapp.message_templates.blocks import Record
-from airflow_provider_whatsapp.message_templates.plan import changed_fields, in_order, iso
+from airflow_provider_whatsapp.message_templates.plan import changed_fields, in_order
+from airflow_provider_whatsapp.message_templates.render import iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_whatsapp.message_templates import blocks
 from airflow_provider_whatsapp.message_templates.blocks import Record
 from airflow_provider_whatsapp.message_templates.components import canonical, equal, same_format
 from airflow_provider_whatsapp.message_templates.definition import listed_components, listed_key
-from airflow_provider_whatsapp.message_templates.diff import diff
+from airflow_provider_whatsapp.message_templates.render import diff, iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -250,15 +249,6 @@ def _change(
         status=blocks.status_of(row) if row is not None else None,
         **facts,
     )
-
-
-def iso(moment: float | None) -> str | None:
-    """
-    Return a time as ISO 8601 in UTC, or None.
-
-    :param moment: Unix time in seconds.
-    """
-    return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
 
 
 def in_order(changes: Sequence[Change]) -> list[Change]:
