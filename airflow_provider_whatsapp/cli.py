@@ -314,8 +314,8 @@ def with_options(config: ClientConfig, given: argparse.Namespace) -> ClientConfi
 
 def _plan(given: argparse.Namespace, client: WhatsAppClient) -> int:
     from airflow_provider_whatsapp.message_templates.blocks import Record, record_path
+    from airflow_provider_whatsapp.message_templates.plan import plan_templates
     from airflow_provider_whatsapp.message_templates.render import coloured, render_plan
-    from airflow_provider_whatsapp.message_templates.sync import plan_templates
 
     record = Record.read(record_path(given.path))
     plan = plan_templates(client, given.wanted, prune=given.prune, record=record)
@@ -329,8 +329,8 @@ def _plan(given: argparse.Namespace, client: WhatsAppClient) -> int:
 def _apply(given: argparse.Namespace, client: WhatsAppClient) -> int:
     from airflow_provider_whatsapp.message_templates.apply import Applier
     from airflow_provider_whatsapp.message_templates.blocks import Record, record_path
+    from airflow_provider_whatsapp.message_templates.plan import plan_templates
     from airflow_provider_whatsapp.message_templates.render import coloured, render_plan, render_report
-    from airflow_provider_whatsapp.message_templates.sync import plan_templates
 
     path = record_path(given.path)
     record = Record.read(path)
@@ -358,8 +358,8 @@ def _apply(given: argparse.Namespace, client: WhatsAppClient) -> int:
 
 
 def _pull(given: argparse.Namespace, client: WhatsAppClient) -> int:
-    from airflow_provider_whatsapp.message_templates.account import read_account
     from airflow_provider_whatsapp.message_templates.documents import one_line
+    from airflow_provider_whatsapp.message_templates.plan import read_account
     from airflow_provider_whatsapp.message_templates.pull import pull
 
     result = pull(read_account(client), given.path, force=given.force)

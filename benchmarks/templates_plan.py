@@ -50,10 +50,9 @@ def fill(connection, definitions):
 def main():
     from airflow_provider_whatsapp.client.connection import config_from_environment
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
-    from airflow_provider_whatsapp.message_templates.account import PAGE_SIZE
     from airflow_provider_whatsapp.message_templates.documents import dump
     from airflow_provider_whatsapp.message_templates.files import read_templates
-    from airflow_provider_whatsapp.message_templates.sync import plan_templates
+    from airflow_provider_whatsapp.message_templates.plan import PAGE_SIZE, plan_templates
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--templates", type=int, default=500)

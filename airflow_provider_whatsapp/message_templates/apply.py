@@ -21,9 +21,8 @@ from airflow_provider_whatsapp.client.errors import (
 )
 from airflow_provider_whatsapp.client.resources.media import SAMPLE_TYPES, as_media_file
 from airflow_provider_whatsapp.message_templates import blocks
-from airflow_provider_whatsapp.message_templates.account import FIELDS
 from airflow_provider_whatsapp.message_templates.blocks import Record
-from airflow_provider_whatsapp.message_templates.plan import changed_fields, in_order
+from airflow_provider_whatsapp.message_templates.plan import FIELDS, changed_fields, in_order
 from airflow_provider_whatsapp.message_templates.render import iso
 
 if TYPE_CHECKING:

@@ -1,25 +1,42 @@
-"""What has to be done so that the account holds what the files define. Pure: no files, no requests, no clock."""
+"""What has to be done so that the account holds what the files define: list the account, compare it with them."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_whatsapp.client.errors import WhatsAppError
 from airflow_provider_whatsapp.message_templates import blocks
 from airflow_provider_whatsapp.message_templates.blocks import Record
 from airflow_provider_whatsapp.message_templates.components import canonical, equal, same_format
 from airflow_provider_whatsapp.message_templates.definition import listed_components, listed_key
 from airflow_provider_whatsapp.message_templates.render import diff, iso
+from airflow_provider_whatsapp.message_templates.shape import OPTION_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
     from airflow_provider_whatsapp.message_templates.definition import Key, TemplateDefinition
     from airflow_provider_whatsapp.message_templates.files import TemplateSet
 
 Action = Literal["create", "edit", "delete", "unchanged", "drifted", "blocked"]
 ACTIONS: tuple[Action, ...] = ("create", "edit", "delete", "blocked", "drifted", "unchanged")
+PAGE_SIZE = 250
+"""Templates per request: 1,500 come in 6 requests of some hundred kilobytes each."""
+
+FIELDS = ",".join(
+    (
+        "id", "name", "language", "status", "category", "previous_category", "correct_category", "components",
+        "parameter_format", "quality_score", "rejected_reason", "last_updated_time", "source", *OPTION_TYPES,
+    )
+)  # fmt: skip
+"""What a comparison needs."""
+MARKETING = "MARKETING"
+SHOWN = 10
+"""Templates that a warning names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +150,69 @@ class Plan:
         }
 
 
+def read_account(client: WhatsAppClient, *, page_size: int = PAGE_SIZE) -> list[dict[str, Any]]:
+    """
+    Return all templates of the account.
+
+    :param client: The account's client.
+    :param page_size: Templates per request.
+    :raises APIError: WhatsApp or the gateway refused.
+    """
+    return list(client.templates.list(fields=FIELDS, page_size=page_size))
+
+
+def plan_templates(
+    client: WhatsAppClient,
+    wanted: TemplateSet,
+    *,
+    prune: bool = False,
+    record: Record | None = None,
+    now: float | None = None,
+) -> Plan:
+    """
+    Read the account once and compare it with the files.
+
+    :param client: The account's client.
+    :param wanted: What the files define.
+    :param prune: Plan the deletion of what the files cover and no longer define.
+    :param record: Earlier edits and deletions.
+    :param now: Unix time in seconds; None: the machine's clock.
+    :raises APIError: WhatsApp or the gateway refused; a refusal to say whether the account is onboarded for marketing
+        only leaves its warning out.
+    """
+    moment = time.time() if now is None else now
+    listed = read_account(client)
+    plan = make_plan(wanted, listed, now=moment, prune=prune, record=record)
+    return replace(plan, warnings=_marketing_warnings(client, wanted, listed))
+
+
+def _marketing_warnings(
+    client: WhatsAppClient, wanted: TemplateSet, listed: Iterable[Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """Say of marketing templates that the account is not onboarded for them; one request, where there are any."""
+    found = {key for key, definition in wanted.definitions.items() if definition.category == MARKETING} | {
+        key
+        for row in listed
+        if row.get("category") == MARKETING and (key := listed_key(row)) in wanted.definitions
+    }
+    if not found:
+        return ()
+    try:
+        status = client.account.marketing_status()
+    except WhatsAppError:  # it is no part of the plan
+        return ()
+    if status.onboarded or status.onboarding is None:
+        return ()
+    names = ", ".join(f"{name} ({language})" for name, language in sorted(found)[:SHOWN])
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    warning = (
+        "marketing goes by /messages, since the account is not onboarded to the Marketing Messages API "
+        f"({status.onboarding}): {names}{more}. From October 2027 on /messages is expected to refuse it: accept the "
+        "terms in WhatsApp Manager."
+    )
+    return (warning,)
+
+
 def make_plan(
     wanted: TemplateSet,
     listed: Iterable[Mapping[str, Any]],
@@ -142,7 +222,7 @@ def make_plan(
     record: Record | None = None,
 ) -> Plan:
     """
-    Compare the files with the account.
+    Compare the files with the account; pure: no files, no requests, no clock.
 
     :param wanted: What the files define.
     :param listed: All templates of the account, as Graph lists them.

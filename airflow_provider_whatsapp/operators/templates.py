@@ -179,8 +179,8 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
         return str(Path(dag.fileloc).parent) if dag is not None else "."
 
     def _plan(self, wanted: TemplateSet) -> Plan:
+        from airflow_provider_whatsapp.message_templates.plan import plan_templates
         from airflow_provider_whatsapp.message_templates.render import render_plan
-        from airflow_provider_whatsapp.message_templates.sync import plan_templates
 
         plan = plan_templates(self.hook.client, wanted, prune=self.prune)
         self.log.info("%s", render_plan(plan))
@@ -214,7 +214,7 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
     def _pull(self) -> dict[str, Any]:
         from airflow_provider_whatsapp.client.errors import ConfigurationError
         from airflow_provider_whatsapp.hooks.file_policy import readable
-        from airflow_provider_whatsapp.message_templates.account import read_account
+        from airflow_provider_whatsapp.message_templates.plan import read_account
         from airflow_provider_whatsapp.message_templates.pull import pull
 
         if not isinstance(self.templates, str | Path):

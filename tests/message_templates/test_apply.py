@@ -24,11 +24,14 @@ from airflow_provider_whatsapp.client.errors import (
     ServerError,
 )
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
-from airflow_provider_whatsapp.message_templates.account import read_account
 from airflow_provider_whatsapp.message_templates.apply import Applier
 from airflow_provider_whatsapp.message_templates.files import TemplateSet, read_templates
-from airflow_provider_whatsapp.message_templates.plan import changed_fields, in_order
-from airflow_provider_whatsapp.message_templates.sync import plan_templates
+from airflow_provider_whatsapp.message_templates.plan import (
+    changed_fields,
+    in_order,
+    plan_templates,
+    read_account,
+)
 
 OK, BEFORE, AFTER, NOT_SENT, TOO_FAST, REFUSED = "ok", "lost before", "lost after", "not sent", "429", "400"
 FORBIDDEN, SAYS_NOTHING = "403", "{}"

@@ -18,12 +18,10 @@ from airflow_provider_whatsapp.client.errors import (
 )
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 from airflow_provider_whatsapp.message_templates import apply
-from airflow_provider_whatsapp.message_templates.account import FIELDS
 from airflow_provider_whatsapp.message_templates.apply import Applier
 from airflow_provider_whatsapp.message_templates.blocks import Record
 from airflow_provider_whatsapp.message_templates.files import TemplateSet, read_templates
-from airflow_provider_whatsapp.message_templates.plan import Change
-from airflow_provider_whatsapp.message_templates.sync import plan_templates
+from airflow_provider_whatsapp.message_templates.plan import FIELDS, Change, plan_templates
 
 NOW = 1_800_000_000.0
 

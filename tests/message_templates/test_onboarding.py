@@ -6,8 +6,8 @@ import pytest
 
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 from airflow_provider_whatsapp.message_templates.files import read_templates
+from airflow_provider_whatsapp.message_templates.plan import plan_templates
 from airflow_provider_whatsapp.message_templates.render import render_plan
-from airflow_provider_whatsapp.message_templates.sync import plan_templates
 
 
 def definition(category="MARKETING", name="sale"):

@@ -9,13 +9,12 @@ import pytest
 from airflow_provider_whatsapp.client.connection import config_from_environment
 from airflow_provider_whatsapp.client.errors import APIError, ConfigurationError, PayloadError
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
-from airflow_provider_whatsapp.message_templates.account import read_account
 from airflow_provider_whatsapp.message_templates.apply import Applier
 from airflow_provider_whatsapp.message_templates.blocks import DAY, Record
 from airflow_provider_whatsapp.message_templates.documents import TemplateFileError
 from airflow_provider_whatsapp.message_templates.files import TemplateSet, read_templates
+from airflow_provider_whatsapp.message_templates.plan import plan_templates, read_account
 from airflow_provider_whatsapp.message_templates.pull import pull
-from airflow_provider_whatsapp.message_templates.sync import plan_templates
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
