@@ -142,7 +142,8 @@ def _graph_error(answer: Answer, error: dict[str, Any], doubt: str | None) -> Wh
     }
     message = f"WhatsApp refused: {_text(error.get('message')) or info.meaning}"
     # Refused is what Meta documents to come so; of any other 5xx nobody knows what was done before it.
-    certain = answer.status < HTTPStatus.INTERNAL_SERVER_ERROR or (info.http_status or 0) >= 500
+    documented = info.http_status is not None and info.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    certain = answer.status < HTTPStatus.INTERNAL_SERVER_ERROR or documented
     if info.retry is Retry.AMBIGUOUS or (doubt is not None and not certain):
         if doubt is not None:
             return OutcomeUnknownError(message, advice=doubt, **facts)
@@ -150,7 +151,7 @@ def _graph_error(answer: Answer, error: dict[str, Any], doubt: str | None) -> Wh
     if info.retry is Retry.WAIT:
         wait = stated if stated is not None else info.wait
         return RateLimitError(message, advice=info.advice, retry_after=wait, **facts)
-    return info.error(message, advice=info.advice, permanent=True, **facts)
+    return info.error(message, advice=info.advice, **facts)
 
 
 def _gateway_error(answer: Answer, text: str, doubt: str | None) -> WhatsAppError:
@@ -173,7 +174,7 @@ def _gateway_error(answer: Answer, text: str, doubt: str | None) -> WhatsAppErro
     if status in _NOT_CARRIED_OUT:
         problem = "the gateway redirected; the API key is not sent to another address"
         advice = "Check host in the connection."
-    return cls(_said(problem, text), advice=advice, permanent=True, **facts)
+    return cls(_said(problem, text), advice=advice, **facts)
 
 
 _CONNECT = (
@@ -237,7 +238,7 @@ def _details(error: dict[str, Any]) -> str | None:
     data = error.get("error_data")
     parts = [data.get("details") if isinstance(data, dict) else data]
     parts += [error.get("error_user_title"), error.get("error_user_msg")]
-    return " ".join(_text(part) for part in parts if isinstance(part, str) and part) or None
+    return " ".join(filter(None, map(_text, parts))) or None
 
 
 def _said(problem: str, text: str) -> str:

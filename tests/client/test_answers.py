@@ -421,6 +421,8 @@ DETAILS = {
     "all": ({"error_data": {"details": "d"}, "error_user_title": "t", "error_user_msg": "m"}, "d t m"),
     "empty": ({"error_data": {"details": ""}, "error_user_title": 7}, None),
     "nothing": ({}, None),
+    "an empty one before another": ({"error_data": "", "error_user_title": "t"}, "t"),
+    "a number before a text": ({"error_data": {"details": 7}, "error_user_msg": "m"}, "m"),
 }
 
 
@@ -470,3 +472,50 @@ def test_a_refusal_without_words_has_the_table_s():
     assert caught.value.message.startswith("WhatsApp refused: ")
     assert len(caught.value.message) > len("WhatsApp refused: ")
     assert caught.value.fbtrace_id == "trace"
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "words"),
+    [
+        pytest.param(b"", OutcomeUnknownError, "success without a readable body", id="empty"),
+        pytest.param(b"<html>", OutcomeUnknownError, "success without a readable body", id="HTML"),
+        pytest.param({"error": {"code": 100}}, InvalidRequestError, "WhatsApp refused", id="only a code"),
+    ],
+)
+def test_a_success_without_words_is_in_doubt_unless_graph_refused(body, error, words):
+    with pytest.raises(error, match=words):
+        sending(200, body)
+
+
+UNDOCUMENTED = {
+    401: (AuthenticationError, AuthenticationError),
+    403: (PermissionDeniedError, PermissionDeniedError),
+    404: (NotFoundError, NotFoundError),
+    418: (APIError, APIError),
+    429: (RateLimitError, RateLimitError),
+    500: (OutcomeUnknownError, ServerError),
+    503: (OutcomeUnknownError, ServerError),
+}
+
+
+@pytest.mark.parametrize("status", UNDOCUMENTED)
+def test_the_status_decides_for_an_undocumented_code(status):
+    for call, error in zip((sending, reading), UNDOCUMENTED[status], strict=True):
+        with pytest.raises(WhatsAppError) as caught:
+            call(status, graph(987_654))
+
+        assert type(caught.value) is error
+        assert caught.value.fbtrace_id is None
+
+
+@pytest.mark.parametrize("code", [100, 131043], ids=["documented as a 400", "without a documented status"])
+@pytest.mark.parametrize(("status", "doubted"), [(499, False), (500, True), (503, True)])
+def test_a_send_that_ends_in_an_undocumented_5xx_is_in_doubt_whatever_its_code(code, status, doubted):
+    with pytest.raises(WhatsAppError) as refused:
+        reading(status, graph(code))
+    with pytest.raises(WhatsAppError) as caught:
+        sending(status, graph(code))
+
+    assert refused.value.permanent
+    assert type(caught.value) is (OutcomeUnknownError if doubted else type(refused.value))
+    assert not isinstance(refused.value, OutcomeUnknownError | ServerError)
