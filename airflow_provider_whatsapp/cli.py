@@ -317,7 +317,7 @@ def _plan(given: argparse.Namespace, client: WhatsAppClient) -> int:
     from airflow_provider_whatsapp.message_templates.plan import plan_templates
     from airflow_provider_whatsapp.message_templates.render import coloured, render_plan
 
-    record = Record.read(record_path(given.path))
+    record = Record.load(record_path(given.path))
     plan = plan_templates(client, given.wanted, prune=given.prune, record=record)
     if given.json:
         _show_json(plan.to_dict())
@@ -333,14 +333,14 @@ def _apply(given: argparse.Namespace, client: WhatsAppClient) -> int:
     from airflow_provider_whatsapp.message_templates.render import coloured, render_plan, render_report
 
     path = record_path(given.path)
-    record = Record.read(path)
+    record = Record.load(path)
     plan = plan_templates(client, given.wanted, prune=given.prune, record=record)
     if not given.json:
         _show(render_plan(plan), paint=coloured)
 
     def keep() -> None:
         try:
-            record.write(path)
+            record.save(path)
         except (
             OSError
         ) as error:  # it only sharpens later plans, and the report of what was done must not be lost
@@ -359,10 +359,10 @@ def _apply(given: argparse.Namespace, client: WhatsAppClient) -> int:
 
 def _pull(given: argparse.Namespace, client: WhatsAppClient) -> int:
     from airflow_provider_whatsapp.message_templates.documents import one_line
-    from airflow_provider_whatsapp.message_templates.plan import read_account
+    from airflow_provider_whatsapp.message_templates.plan import fetch_account
     from airflow_provider_whatsapp.message_templates.pull import pull
 
-    result = pull(read_account(client), given.path, force=given.force)
+    result = pull(fetch_account(client), given.path, force=given.force)
     if given.json:
         _show_json(result)
         return NO_CHANGE

@@ -51,7 +51,7 @@ def main():
     from airflow_provider_whatsapp.client.connection import config_from_environment
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
     from airflow_provider_whatsapp.message_templates.documents import dump
-    from airflow_provider_whatsapp.message_templates.files import read_templates
+    from airflow_provider_whatsapp.message_templates.files import load_templates
     from airflow_provider_whatsapp.message_templates.plan import PAGE_SIZE, plan_templates
 
     parser = argparse.ArgumentParser()
@@ -63,7 +63,7 @@ def main():
         for number in range(count):
             Path(folder, f"{number}.yaml").write_text(dump(definition(number)))
         began = time.perf_counter()
-        wanted = read_templates(folder)
+        wanted = load_templates(folder)
         read = time.perf_counter() - began
         fill(connection, wanted.definitions.values())
         environment = {"AIRFLOW_CONN_BENCH": json.dumps(connection)}

@@ -220,7 +220,7 @@ def _config(given: argparse.Namespace, environment: Mapping[str, str]) -> Client
 
 def _airflow_url(given: argparse.Namespace, environment: Mapping[str, str]) -> str:
     from airflow_provider_whatsapp.client.errors import ConfigurationError
-    from airflow_provider_whatsapp.client.hosts import is_loopback, read_base_url
+    from airflow_provider_whatsapp.client.hosts import is_loopback, parse_base_url
 
     raw = given.airflow_url or environment.get(API_URL, "")
     if not raw.strip():
@@ -229,7 +229,7 @@ def _airflow_url(given: argparse.Namespace, environment: Mapping[str, str]) -> s
             advice=f"Set {API_URL} to it, for example https://airflow.example.com. The command also needs {DATABASE} "
             f"(the receiver's database), and {API_TOKEN} or {API_USERNAME} and {API_PASSWORD}.",
         )
-    found = read_base_url(raw, field=API_URL)
+    found = parse_base_url(raw, field=API_URL)
     if found.startswith("http:") and not is_loopback(found) and not given.allow_http:
         raise ConfigurationError(
             f"plain http to {found} would send the token unencrypted",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_whatsapp.answering.request_id import ANSWERED_BY
 from airflow_provider_whatsapp.approvals.link import PREFIX, Answer
 from airflow_provider_whatsapp.client.errors import ConfigurationError
-from airflow_provider_whatsapp.client.hosts import is_loopback, read_base_url
+from airflow_provider_whatsapp.client.hosts import is_loopback, parse_base_url
 from airflow_provider_whatsapp.delivery.stores import MarkedMemory, attempt
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def check_base_url(given: str, *, sandbox: str | None) -> str:
             "the buttons need Airflow's public address, and [api] base_url is empty",
             advice="Set [api] base_url, or give base_url=.",
         )
-    found = read_base_url(given)
+    found = parse_base_url(given)
     if is_loopback(found) and not is_loopback(sandbox):
         raise ConfigurationError(
             f"no phone reaches {found}, where the buttons would lead",

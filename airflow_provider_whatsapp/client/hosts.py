@@ -64,7 +64,7 @@ def is_maton_s(host: str | None) -> bool:
     return parts is not None and parts.scheme == "https" and bool(_MATON.fullmatch(parts.hostname or ""))
 
 
-def read_base_url(text: str, *, field: str = "base_url") -> str:
+def parse_base_url(text: str, *, field: str = "base_url") -> str:
     """
     Return an address that paths are added to, without a slash at its end.
 

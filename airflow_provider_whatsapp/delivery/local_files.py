@@ -95,24 +95,27 @@ def check_private_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, mode: int) -> Iterator[IO[bytes]]:
+def replacing(path: Path, *, mode: int, durable: bool = True) -> Iterator[IO[bytes]]:
     """
     Write a file so that a crash leaves the old content or the new, whole, and so do two writers at once.
 
-    :param path: The file; its folder exists.
+    :param path: The file; its folder exists. A link in its place is replaced, never followed.
     :param mode: Who may read and write it, less what the process's umask takes.
+    :param durable: Wait until the disk holds it, so that it outlives a loss of power too.
     """
     fresh = path.with_name(f"{path.name}.{uuid.uuid4().hex}.new")
     try:
         with os.fdopen(create(fresh, mode=mode), "wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         fresh.replace(path)
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

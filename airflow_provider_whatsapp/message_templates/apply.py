@@ -49,7 +49,7 @@ _ENDS_ALL = ("failed", "unknown")
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """
-    What became of one change.
+    How one change ended.
 
     :param change: The change.
     :param state: ``done``; ``failed`` (nothing was changed: it was refused, or the account still holds what it held);
@@ -201,7 +201,7 @@ class Applier:
         return Outcome(change=change, state="postponed", detail=detail, possible_at=self.now() + HOUR)
 
     def _try(self, change: Change) -> tuple[Outcome, bool]:
-        """Make one change; the second value tells whether the run ends with it."""
+        """Make one change; the second value says whether the run ends with it."""
         try:
             return self._make(change), False
         except RateLimitError as error:

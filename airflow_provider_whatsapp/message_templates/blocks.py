@@ -103,7 +103,7 @@ class Record:
         self.deletions[name] = now
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def load(cls, path: Path) -> Self:
         """
         Read a record; a missing or broken file is an empty one, since it only sharpens what a plan says.
 
@@ -116,7 +116,7 @@ class Record:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return cls()
 
-    def write(self, path: Path) -> None:
+    def save(self, path: Path) -> None:
         """
         Add the record to what the file holds by now, another apply's entries maybe, in one step.
 
@@ -125,7 +125,7 @@ class Record:
         """
         if not (self.edits or self.deletions):
             return
-        before = self.read(path)
+        before = self.load(path)
         edits = {
             key: sorted({*before.edits.get(key, ()), *self.edits.get(key, ())})
             for key in {**before.edits, **self.edits}
@@ -182,7 +182,7 @@ def rejection(row: Mapping[str, Any]) -> str:
 
 def is_gone(row: Mapping[str, Any]) -> bool:
     """
-    Tell whether the account lists a template that is being deleted.
+    Return whether the account lists a template that is being deleted.
 
     :param row: The template as Graph lists it.
     """
@@ -246,7 +246,7 @@ def of_edit(
     if is_of_meta(row):
         return Block("Meta made this template itself: it cannot be edited")
     if status not in EDITABLE:
-        unknown = f"its status is {status}" if status else "Meta does not tell its status"
+        unknown = f"its status is {status}" if status else "Graph does not list its status"
         return Block(_NOT_EDITABLE.get(status, f"{unknown}, and only {', '.join(EDITABLE)} can be edited"))
     if status == "APPROVED":
         if "category" in fields:
@@ -275,7 +275,7 @@ def of_deletion(row: Mapping[str, Any]) -> Block | None:
 
 def caution(row: Mapping[str, Any], now: float) -> Block | None:
     """
-    Return what may stand in the way of an edit; Graph does not tell whether the last change was an edit.
+    Return what may stand in the way of an edit; Graph does not say whether the last change was an edit.
 
     :param row: The template as Graph lists it.
     :param now: The present Unix time in seconds.
@@ -291,7 +291,7 @@ def caution(row: Mapping[str, Any], now: float) -> Block | None:
 
 def is_of_meta(row: Mapping[str, Any]) -> bool:
     """
-    Tell whether Meta made a template by itself.
+    Return whether Meta made a template itself.
 
     :param row: The template as Graph lists it.
     """
@@ -300,7 +300,7 @@ def is_of_meta(row: Mapping[str, Any]) -> bool:
 
 def is_category_drift(definition: TemplateDefinition, row: Mapping[str, Any]) -> bool:
     """
-    Tell whether the category differs because Meta changed it.
+    Return whether the category differs because Meta changed it.
 
     :param definition: What the files say.
     :param row: The template as Graph lists it.

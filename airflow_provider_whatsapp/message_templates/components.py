@@ -133,7 +133,7 @@ def first_example(example: Any) -> Any:
 
 def canonical(components: Sequence[Mapping[str, Any]], category: str) -> list[dict[str, Any]]:
     """
-    Return components as they are compared: in one order, without what Meta adds or does not tell.
+    Return components as they are compared: in one order, without what Meta adds or does not list.
 
     :param components: Graph's, as they would be created or as they are listed.
     :param category: The template's.
@@ -223,7 +223,7 @@ _READERS = {
 def _button(button: Mapping[str, Any], category: str) -> dict[str, Any]:
     kind = type_of(button)
     if category == "AUTHENTICATION" and kind in ("OTP", "URL"):
-        # Its apps are not told again.
+        # Graph does not list its apps.
         return {"type": "OTP", "otp_type": otp_type(button), "otp_text": button.get("text")}
     made: dict[str, Any] = {"type": kind}
     if kind == "COPY_CODE":
@@ -249,8 +249,8 @@ def _url_example(url: str, example: Any) -> str | None:
     first = first_example(example)
     if "{{" not in url or not first:
         return None
-    whole = str(first).lower().startswith(("https://", "http://"))
-    return str(first) if whole else url.partition("{{")[0] + str(first)
+    is_url = str(first).lower().startswith(("https://", "http://"))
+    return str(first) if is_url else url.partition("{{")[0] + str(first)
 
 
 def otp_type(button: Mapping[str, Any]) -> str:
@@ -267,7 +267,7 @@ def otp_type(button: Mapping[str, Any]) -> str:
 
 def equal(mine: Any, theirs: Any) -> bool:
     """
-    Compare two canonical forms; what only one side states of the fields that Meta fills in by itself is no difference.
+    Compare two canonical forms; what only one side states of the fields that Meta fills in itself is no difference.
 
     :param mine: One, or a part of it.
     :param theirs: The other.
@@ -293,7 +293,7 @@ def _is_number(*values: Any) -> bool:
 
 def same_format(components: Sequence[Mapping[str, Any]], first: str | None, second: str | None) -> bool:
     """
-    Tell whether two parameter formats mean the same for these texts.
+    Return whether two parameter formats mean the same for these texts.
 
     :param components: The template's.
     :param first: ``NAMED``, ``POSITIONAL`` or None.

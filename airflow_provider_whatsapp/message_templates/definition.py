@@ -106,7 +106,7 @@ class TemplateDefinition:
         return [sample for sample in _samples(self.components) if not sample.startswith("4:")]
 
     def gaps(self) -> list[str]:
-        """Return what is missing before it can be submitted; Meta does not tell these again, so a pull lacks them."""
+        """Return what is missing before it can be submitted; Graph does not list these, so a pull lacks them."""
         found = []
         if self.as_is:
             return ["it is marked as_is: mend what today's rules refuse, and take the mark away"]

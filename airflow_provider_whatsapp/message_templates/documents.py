@@ -166,7 +166,7 @@ def under(note: Note, *prefix: str | int) -> Note:
     """
     Return a function that notes mistakes of a part, its place put before them.
 
-    :param note: Takes the mistakes of the whole.
+    :param note: Takes the mistakes of the document.
     :param prefix: Where the part stands.
     """
 
@@ -247,7 +247,7 @@ class _Tree:
 
 
 def _is_text(node: yaml.ScalarNode) -> bool:
-    """Tell whether a scalar stands for its own characters: it has quotes, or a tag that says so."""
+    """Return whether a scalar stands for its own characters: it has quotes, or a tag that says so."""
     kind = node.tag.rpartition(":")[2]
     if node.style:
         return kind not in ("int", "float", "bool", "null")

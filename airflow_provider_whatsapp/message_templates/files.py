@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
-from airflow_provider_whatsapp.client.hosts import read_base_url
+from airflow_provider_whatsapp.client.hosts import parse_base_url
 from airflow_provider_whatsapp.message_templates import rules
 from airflow_provider_whatsapp.message_templates.components import variables, walk
 from airflow_provider_whatsapp.message_templates.definition import Key, TemplateDefinition, expand
@@ -57,7 +57,7 @@ class TemplateSet:
 
     def covers(self, name: str) -> bool:
         """
-        Tell whether a template of this name belongs to the files.
+        Return whether a template of this name belongs to the files.
 
         :param name: Its name.
         """
@@ -109,7 +109,7 @@ def load_data(
     return found.result(name)
 
 
-def read_templates(templates: Any, *, folder: str | None = None, base_url: str | None = None) -> TemplateSet:
+def load_templates(templates: Any, *, folder: str | None = None, base_url: str | None = None) -> TemplateSet:
     """
     Read definitions from wherever they are.
 
@@ -262,7 +262,7 @@ def _put_base_url(item: Any, base_url: str | None, path: KeyPath, notes: Notes) 
                 where = (*path, "languages", code, "buttons", index, "url")
                 notes.shape(where, f"{BASE_URL} has no value: give --base-url (base_url= in Python)")
             else:
-                button["url"] = url.replace(BASE_URL, read_base_url(base_url))
+                button["url"] = url.replace(BASE_URL, parse_base_url(base_url))
 
 
 def _check_identity(item: dict[str, Any], path: KeyPath, notes: Notes) -> bool:

@@ -150,7 +150,7 @@ class Plan:
         }
 
 
-def read_account(client: WhatsAppClient, *, page_size: int = PAGE_SIZE) -> list[dict[str, Any]]:
+def fetch_account(client: WhatsAppClient, *, page_size: int = PAGE_SIZE) -> list[dict[str, Any]]:
     """
     Return all templates of the account.
 
@@ -181,7 +181,7 @@ def plan_templates(
         only leaves its warning out.
     """
     moment = time.time() if now is None else now
-    listed = read_account(client)
+    listed = fetch_account(client)
     plan = make_plan(wanted, listed, now=moment, prune=prune, record=record)
     return replace(plan, warnings=_marketing_warnings(client, wanted, listed))
 
@@ -228,7 +228,7 @@ def make_plan(
     :param listed: All templates of the account, as Graph lists them.
     :param now: The present Unix time in seconds.
     :param prune: Plan the deletion of what the files cover and no longer define.
-    :param record: What is known of earlier edits and deletions, which Graph does not tell.
+    :param record: What is known of earlier edits and deletions, which Graph does not list.
     """
     record = record or Record()
     rows = {listed_key(row): row for row in listed}

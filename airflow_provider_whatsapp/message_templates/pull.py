@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.delivery.local_files import replacing
 from airflow_provider_whatsapp.message_templates.blocks import is_gone
 from airflow_provider_whatsapp.message_templates.components import MEDIA_FORMATS
 from airflow_provider_whatsapp.message_templates.definition import (
@@ -46,8 +47,8 @@ def pull(listed: Iterable[Mapping[str, Any]], path: str | Path, *, force: bool =
     """
     Write templates to a folder, one file for each name, or all to one file.
 
-    What the files define already in the same way is left as it is, comments included. A header's sample is not told
-    by Meta: the path in the file stays, and a new file has none. What the files' form cannot say is kept as Graph's
+    What the files define already in the same way is left as it is, comments included. Graph does not list a header's
+    sample: the path in the file stays, and a new file has none. What the files' form cannot say is kept as Graph's
     components, marked ``as_is``. Nothing is written unless all can be, and nothing outside the folder.
 
     :param listed: All templates of the account, as Graph lists them.
@@ -80,7 +81,7 @@ def file_stem(name: str) -> str:
     Return a file name, without suffix, for a text that may come from outside.
 
     It holds lower-case letters, digits, ``_`` and ``-`` alone, so that it is one part of a path on every system. A
-    template's name by Meta's rules is its own; any other text is told from its likes by a piece of its hash.
+    template's name by Meta's rules is its own; any other text gets a piece of its hash, which sets it apart.
 
     :param name: A template's name or category.
     """
@@ -92,7 +93,7 @@ def file_stem(name: str) -> str:
 
 def is_own(text: str) -> bool:
     """
-    Tell whether a pull wrote a file and nobody has edited it since.
+    Return whether a pull wrote a file and nobody has edited it since.
 
     :param text: The file's text, which says so itself in one of its first two lines.
     """
@@ -243,7 +244,8 @@ def _write(files: Mapping[Path, Any], target: Path, *, force: bool) -> None:
         raise ConfigurationError(msg, advice=advice)
     for file, text in texts.items():
         file.parent.mkdir(parents=True, exist_ok=True)
-        _replace(file, text)
+        with replacing(file, mode=0o666, durable=False) as stream:  # a lost pull is made again
+            stream.write(text)
 
 
 def _is_own_file(file: Path) -> bool:
@@ -253,20 +255,8 @@ def _is_own_file(file: Path) -> bool:
         return False
 
 
-def _replace(file: Path, content: bytes) -> None:
-    """Put a file in its place in one step; a link in that place is replaced, never followed."""
-    made = file.with_name(f".{file.name}.{os.getpid()}.part")
-    made.unlink(missing_ok=True)
-    try:
-        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as stream:
-            stream.write(content)
-        made.replace(file)
-    finally:
-        made.unlink(missing_ok=True)
-
-
 def _text(data: dict[str, Any], *, as_json: bool) -> str:
-    """Return a file's text, with a line that tells later pulls that they may replace it."""
+    """Return a file's text, with a line by which later pulls know that they may replace it."""
     mark = "Pulled by airflow-provider-whatsapp ({}). Once edited, it is replaced with --force only."
     if as_json:
         data = {"$comment": mark, **data}

@@ -160,13 +160,13 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
 
     def _wanted(self) -> TemplateSet:
         from airflow_provider_whatsapp.hooks.file_policy import readable
-        from airflow_provider_whatsapp.message_templates.files import read_templates
+        from airflow_provider_whatsapp.message_templates.files import load_templates
 
         folder = self._folder()
         if isinstance(self.templates, str | Path):
             readable(Path(folder, self.templates), field="templates")
         base_url = self.base_url or conf.get("api", "base_url", fallback=None)
-        found = read_templates(self.templates, folder=folder, base_url=base_url)
+        found = load_templates(self.templates, folder=folder, base_url=base_url)
         for definition in found.definitions.values():
             for sample in definition.samples():
                 readable(Path(definition.folder or ".", sample), field="templates")
@@ -214,7 +214,7 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
     def _pull(self) -> dict[str, Any]:
         from airflow_provider_whatsapp.client.errors import ConfigurationError
         from airflow_provider_whatsapp.hooks.file_policy import readable
-        from airflow_provider_whatsapp.message_templates.plan import read_account
+        from airflow_provider_whatsapp.message_templates.plan import fetch_account
         from airflow_provider_whatsapp.message_templates.pull import pull
 
         if not isinstance(self.templates, str | Path):
@@ -223,7 +223,7 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
             )
         target = Path(self._folder(), self.templates)
         readable(target, field="templates")
-        result = pull(read_account(self.hook.client), target, force=self.force)
+        result = pull(fetch_account(self.hook.client), target, force=self.force)
         self.log.info(
             "%s templates; wrote %s", result["templates"], ", ".join(result["written"]) or "nothing"
         )

@@ -17,7 +17,7 @@ from airflow_provider_whatsapp.delivery.delivery_report import DeliveryCounts
 from airflow_provider_whatsapp.events import command as receiver
 from airflow_provider_whatsapp.events.opt_out_words import MEANINGS, opt_out_words
 from airflow_provider_whatsapp.get_provider_info import CONFIG_OPTIONS, CONN_TYPE, CONNECTION_FIELDS
-from airflow_provider_whatsapp.message_templates.files import read_templates
+from airflow_provider_whatsapp.message_templates.files import load_templates
 from airflow_provider_whatsapp.notifications.routes import load_routes
 from tests.docs.pages import ROOT, Block, PageError
 
@@ -85,7 +85,7 @@ def _yaml(block: Block, folder: Path) -> None:
     for value in yaml.safe_load_all(block.text):
         if isinstance(value, dict) and "languages" in value:
             jsonschema.validate(value, SCHEMA)
-            read_templates(folder / block.file if block.file else value, folder=str(folder))
+            load_templates(folder / block.file if block.file else value, folder=str(folder))
         elif isinstance(value, dict) and set(value) <= {"templates", "prune"}:
             jsonschema.validate({"templates": [], **value}, SCHEMA)
         elif isinstance(value, dict) and "env" in value:

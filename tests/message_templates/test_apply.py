@@ -25,12 +25,12 @@ from airflow_provider_whatsapp.client.errors import (
 )
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 from airflow_provider_whatsapp.message_templates.apply import Applier
-from airflow_provider_whatsapp.message_templates.files import TemplateSet, read_templates
+from airflow_provider_whatsapp.message_templates.files import TemplateSet, load_templates
 from airflow_provider_whatsapp.message_templates.plan import (
     changed_fields,
+    fetch_account,
     in_order,
     plan_templates,
-    read_account,
 )
 
 OK, BEFORE, AFTER, NOT_SENT, TOO_FAST, REFUSED = "ok", "lost before", "lost after", "not sent", "429", "400"
@@ -50,7 +50,7 @@ def definition(name, body, category="UTILITY"):
 
 
 WANTED = TemplateSet(
-    read_templates(
+    load_templates(
         [*(definition(name, "It is very late.") for name in LATER), definition(MOVED, "It is late.")]
     ).definitions,
     prefixes=frozenset({"delete_"}),
@@ -62,7 +62,7 @@ BEFORE_ALL = [
         **each.create_payload({}),
     }
     for number, each in enumerate(
-        read_templates(
+        load_templates(
             [
                 *(definition(name, "It is late.") for name in EARLIER),
                 definition(MOVED, "It is late.", "MARKETING"),
@@ -215,7 +215,7 @@ DONE, NOT_TRIED = "done", "not tried"
 
 def account():
     with WhatsAppClient(config_from_environment("maton_whatsapp_default", os.environ)) as client:
-        return read_account(client)
+        return fetch_account(client)
 
 
 @pytest.mark.parametrize(

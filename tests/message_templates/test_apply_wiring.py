@@ -20,7 +20,7 @@ from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 from airflow_provider_whatsapp.message_templates import apply
 from airflow_provider_whatsapp.message_templates.apply import Applier
 from airflow_provider_whatsapp.message_templates.blocks import Record
-from airflow_provider_whatsapp.message_templates.files import TemplateSet, read_templates
+from airflow_provider_whatsapp.message_templates.files import TemplateSet, load_templates
 from airflow_provider_whatsapp.message_templates.plan import FIELDS, Change, plan_templates
 
 NOW = 1_800_000_000.0
@@ -31,7 +31,7 @@ def definition(name, body, category="UTILITY", **more):
 
 
 def row(number, name, status="APPROVED", body="It is late."):
-    made = next(iter(read_templates([definition(name, body)]).definitions.values()))
+    made = next(iter(load_templates([definition(name, body)]).definitions.values()))
     return {"id": str(number), "status": status, **made.create_payload({})}
 
 
@@ -83,7 +83,7 @@ def changes(account, *, status="APPROVED"):
     for number, name in enumerate((*EDITED, *GONE), 1):
         account.rows[str(number)] = row(number, name, status)
     wanted = TemplateSet(
-        read_templates([definition(name, "It is very late.") for name in (*NEW, *EDITED)]).definitions,
+        load_templates([definition(name, "It is very late.") for name in (*NEW, *EDITED)]).definitions,
         prefixes=frozenset({"gone_"}),
     )
     client = WhatsAppClient(ClientConfig(api_key="k", waba_id="1"), transport=account)
@@ -238,7 +238,7 @@ def test_more_deletions_than_allowed_are_refused_before_anything_is_done(allowed
 def test_a_sample_that_is_none_is_refused_before_anything_is_done(tmp_path):
     (tmp_path / "page.html").write_text("<p>")
     account = Account()
-    wanted = read_templates(
+    wanted = load_templates(
         [definition("new", "Here it is."), definition("other", "Here.", header={"document": "page.html"})],
         folder=str(tmp_path),
     )
@@ -251,7 +251,7 @@ def test_a_sample_that_is_none_is_refused_before_anything_is_done(tmp_path):
 def test_a_sample_of_several_templates_goes_up_once_and_each_names_it(tmp_path):
     (tmp_path / "report.pdf").write_bytes(b"%PDF-1.7\n")
     account, uploads = Account(), []
-    wanted = read_templates(
+    wanted = load_templates(
         [definition(name, "Here it is.", header={"document": "report.pdf"}) for name in NEW],
         folder=str(tmp_path),
     )
@@ -328,7 +328,7 @@ def test_what_is_left_over_is_named_where_it_is_not_deleted():
     account = Account()
     client, _ = changes(account)
     wanted = TemplateSet(
-        read_templates([definition("new", "It is late.")]).definitions, prefixes=frozenset({"gone_"})
+        load_templates([definition("new", "It is late.")]).definitions, prefixes=frozenset({"gone_"})
     )
     plan = plan_templates(client, wanted, now=NOW)
 
@@ -348,7 +348,7 @@ def test_what_is_left_over_is_named_where_it_is_not_deleted():
 def test_a_category_that_meta_gives_instead_is_told(category, asked, drift):
     account = Account()
     client = WhatsAppClient(ClientConfig(api_key="k", waba_id="1"), transport=account)
-    plan = plan_templates(client, read_templates([definition("new", "It is late.", asked)]), now=NOW)
+    plan = plan_templates(client, load_templates([definition("new", "It is late.", asked)]), now=NOW)
     answer = account.request
 
     def request(call):
@@ -402,7 +402,7 @@ def test_a_template_that_another_apply_has_created_meanwhile(now, state, words):
 def test_an_edit_asks_for_what_has_changed_and_for_nothing_else(fields, names):
     """Meta refuses the category of an approved template, also where it is the one that the template has."""
     wanted = {**definition("late", "It is late."), "message_send_ttl_seconds": 60}
-    made = next(iter(read_templates([wanted]).definitions.values()))
+    made = next(iter(load_templates([wanted]).definitions.values()))
     payload = Applier._edit_payload(SimpleNamespace(fields=fields), made, {})
 
     assert set(payload) == {"components", *names}
@@ -415,7 +415,7 @@ def test_an_edit_asks_for_what_has_changed_and_for_nothing_else(fields, names):
 
 def test_what_meta_does_not_allow_yet_is_told_with_its_reason_and_not_asked_for():
     account = Account(row(1, "late", body="It was late."))
-    wanted = read_templates([definition("late", "It is late.")])
+    wanted = load_templates([definition("late", "It is late.")])
     client = WhatsAppClient(ClientConfig(api_key="k", waba_id="1"), transport=account)
     record = Record()
     record.edited("1", NOW - 60)
@@ -429,7 +429,7 @@ def test_what_meta_does_not_allow_yet_is_told_with_its_reason_and_not_asked_for(
 
 
 def test_a_change_as_json_leaves_out_what_is_empty():
-    made = next(iter(read_templates([definition("late", "It is late.")]).definitions.values()))
+    made = next(iter(load_templates([definition("late", "It is late.")]).definitions.values()))
     whole = Change(
         action="blocked",
         name="late",

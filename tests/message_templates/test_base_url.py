@@ -7,9 +7,9 @@ import copy
 import pytest
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
-from airflow_provider_whatsapp.client.hosts import read_base_url
+from airflow_provider_whatsapp.client.hosts import parse_base_url
 from airflow_provider_whatsapp.message_templates.documents import TemplateFileError
-from airflow_provider_whatsapp.message_templates.files import read_templates
+from airflow_provider_whatsapp.message_templates.files import load_templates
 
 FILE = """\
 name: question
@@ -44,13 +44,13 @@ def urls(found):
 def test_a_file_s_buttons_get_the_address(tmp_path, given):
     file = tmp_path / "question.yaml"
     file.write_text(FILE)
-    found = urls(read_templates(file, base_url=given))
+    found = urls(load_templates(file, base_url=given))
     assert found == ["https://airflow.example.com/team/{{1}}", "https://help.example.com/"]
 
 
 def test_data_get_it_too_and_stay_as_they_were():
     data = copy.deepcopy(TEMPLATE)
-    assert urls(read_templates([data], base_url="http://10.0.0.7:8080")) == ["http://10.0.0.7:8080/{{1}}"]
+    assert urls(load_templates([data], base_url="http://10.0.0.7:8080")) == ["http://10.0.0.7:8080/{{1}}"]
     assert data == TEMPLATE
 
 
@@ -60,13 +60,13 @@ def test_without_an_address_the_button_is_named(tmp_path):
     with pytest.raises(
         TemplateFileError, match=r"question\.yaml:7: \{base_url\} has no value: give --base-url"
     ):
-        read_templates(file)
+        load_templates(file)
 
 
 def test_an_address_that_no_button_needs_is_not_looked_at():
     data = copy.deepcopy(TEMPLATE)
     del data["languages"]["en_US"]["buttons"]
-    assert read_templates([data], base_url="none").definitions
+    assert load_templates([data], base_url="none").definitions
 
 
 @pytest.mark.parametrize(
@@ -86,5 +86,5 @@ def test_an_address_that_no_button_needs_is_not_looked_at():
 )
 def test_what_is_not_an_address_is_refused(given, problem):
     with pytest.raises(ConfigurationError, match=problem) as caught:
-        read_base_url(given)
+        parse_base_url(given)
     assert "secret" not in str(caught.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
-from airflow_provider_whatsapp.message_templates.files import read_templates
+from airflow_provider_whatsapp.message_templates.files import load_templates
 from airflow_provider_whatsapp.message_templates.plan import plan_templates
 from airflow_provider_whatsapp.message_templates.render import render_plan
 
@@ -22,7 +22,7 @@ def client(sandbox):
 
 
 def plan(client, *definitions):
-    return plan_templates(client, read_templates(list(definitions)))
+    return plan_templates(client, load_templates(list(definitions)))
 
 
 def asked(sandbox):

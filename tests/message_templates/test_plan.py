@@ -234,28 +234,28 @@ def test_the_text_of_a_plan():
 def test_a_record_survives_writing_and_is_empty_when_broken(tmp_path):
     path = tmp_path / "r.json"
     record = Record()
-    record.write(path)
+    record.save(path)
     assert not path.exists()
     record.edited("1", NOW)
     record.deleted("late", NOW)
-    record.write(path)
-    assert Record.read(path) == record
+    record.save(path)
+    assert Record.load(path) == record
     for text in ("[", "[]", '{"edits": {"a": 1}, "deletions": {}}'):
         path.write_text(text)
-        assert Record.read(path) == Record()
+        assert Record.load(path) == Record()
 
 
 def test_two_records_of_one_file_both_stay(tmp_path):
     path = tmp_path / "r.json"
-    first, second = Record.read(path), Record.read(path)
+    first, second = Record.load(path), Record.load(path)
     first.edited("1", NOW)
     first.deleted("late", NOW)
-    first.write(path)
+    first.save(path)
     second.edited("1", NOW + 5)
     second.edited("2", NOW + 5)
-    second.write(path)
+    second.save(path)
 
-    assert Record.read(path) == Record({"1": [NOW, NOW + 5], "2": [NOW + 5]}, {"late": NOW})
+    assert Record.load(path) == Record({"1": [NOW, NOW + 5], "2": [NOW + 5]}, {"late": NOW})
     assert [file.name for file in tmp_path.iterdir()] == ["r.json"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -182,7 +183,7 @@ def test_a_plan_never_prints_an_empty_status(tmp_path):
     pull([row(components=[{"type": "BODY", "text": "Other."}])], tmp_path)
 
     said = render_plan(make_plan(load(tmp_path), [row(status=None)], now=0))
-    assert "Meta does not tell its status" in said
+    assert "Graph does not list its status" in said
     assert "(en_US)" in said
 
 
@@ -260,6 +261,17 @@ def test_whatever_is_listed_plans_clean(tmp_path, components, category, as_json)
 
 
 CHANGED = [{"type": "BODY", "text": "It is very late."}]
+
+
+def test_many_files_do_not_wait_for_the_disk_one_by_one(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+
+    pull([row(f"late_{number}") for number in range(3)], tmp_path)
+    assert (sorted(file.name for file in tmp_path.iterdir()), synced) == (
+        ["late_0.yaml", "late_1.yaml", "late_2.yaml"],
+        [],
+    )
 
 
 def test_a_file_that_no_pull_wrote_is_replaced_by_force_alone(tmp_path):

@@ -12,8 +12,8 @@ from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 from airflow_provider_whatsapp.message_templates.apply import Applier
 from airflow_provider_whatsapp.message_templates.blocks import DAY, Record
 from airflow_provider_whatsapp.message_templates.documents import TemplateFileError
-from airflow_provider_whatsapp.message_templates.files import TemplateSet, read_templates
-from airflow_provider_whatsapp.message_templates.plan import plan_templates, read_account
+from airflow_provider_whatsapp.message_templates.files import TemplateSet, load_templates
+from airflow_provider_whatsapp.message_templates.plan import fetch_account, plan_templates
 from airflow_provider_whatsapp.message_templates.pull import pull
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
@@ -35,7 +35,7 @@ def client(sandbox, change_connection):
 
 
 def sync(client, *templates, prune=False, folder=None, record=None, **options):
-    wanted = read_templates(list(templates), folder=folder)
+    wanted = load_templates(list(templates), folder=folder)
     plan = plan_templates(client, wanted, prune=prune, record=record)
     return Applier(client, record=record or Record(), **options).apply(plan)
 
@@ -45,7 +45,7 @@ def states(report):
 
 
 def actions(client, *templates, **options):
-    plan = plan_templates(client, read_templates(list(templates)), **options)
+    plan = plan_templates(client, load_templates(list(templates)), **options)
     return [change.action for change in plan.changes]
 
 
@@ -69,7 +69,7 @@ def test_create_edit_delete_and_nothing_the_second_time(client, sandbox):
     before = len(written(sandbox))
     assert sync(client, wanted, prune=True).outcomes == ()
     assert len(written(sandbox)) == before
-    assert [row["name"] for row in read_account(client)] == ["hello_world", "late", "old"]
+    assert [row["name"] for row in fetch_account(client)] == ["hello_world", "late", "old"]
 
 
 def test_named_and_numbered_variables_and_buttons_come_back_unchanged(client):
@@ -108,7 +108,7 @@ def test_a_media_header_s_sample_is_uploaded_once(client, sandbox, tmp_path):
 
     assert sync(client, wanted, folder=str(tmp_path)).complete
     assert len(sandbox.requests_to("/uploads")) == 1
-    plan = plan_templates(client, read_templates([wanted], folder=str(tmp_path)))
+    plan = plan_templates(client, load_templates([wanted], folder=str(tmp_path)))
     assert plan.counts()["unchanged"] == 2
 
 
@@ -176,7 +176,7 @@ def test_a_failure_half_way_is_told_truly_and_made_good_by_the_next_run(client, 
 
     report = sync(client, *wanted)
     assert states(report) == expected
-    there = {row["name"] for row in read_account(client)} - {"hello_world"}
+    there = {row["name"] for row in fetch_account(client)} - {"hello_world"}
     assert there == {outcome.change.name for outcome in report.of("done")}
     assert sync(client, *wanted).complete
     assert actions(client, *wanted) == ["unchanged"] * 3
@@ -219,7 +219,7 @@ def test_the_second_edit_within_a_day_is_blocked_by_the_record_or_by_meta(client
     approve(sandbox)
 
     again = template(body="It is much too late.")
-    (change,) = plan_templates(client, read_templates([again]), record=record).changes
+    (change,) = plan_templates(client, load_templates([again]), record=record).changes
     assert (change.action, change.wanted) == ("blocked", "edit")
     assert 0 < change.possible_at - record.edits[change.template_id][0] <= DAY
     report = sync(client, again)  # without the record Meta is asked, and refuses
@@ -268,12 +268,12 @@ def test_a_pull_followed_by_a_plan_shows_no_change(client, sandbox, tmp_path, ta
     )
     path = tmp_path / target
 
-    result = pull(read_account(client), path)
+    result = pull(fetch_account(client), path)
     assert result["templates"] == 5
     assert len(result["written"]) == (4 if target == "folder" else 1)
-    plan = plan_templates(client, read_templates(path))
+    plan = plan_templates(client, load_templates(path))
     assert plan.counts()["unchanged"] == 5
-    assert pull(read_account(client), path)["written"] == []
+    assert pull(fetch_account(client), path)["written"] == []
 
 
 def test_a_pull_keeps_what_is_the_same_and_the_path_of_a_sample(client, sandbox, tmp_path):
@@ -281,20 +281,20 @@ def test_a_pull_keeps_what_is_the_same_and_the_path_of_a_sample(client, sandbox,
     content = "{header: {image: sample.png}, body: It is late.}"
     text = f"# ours\nname: late\ncategory: UTILITY\nlanguages: {{en_US: {content}}}\n"
     (tmp_path / "ours.yaml").write_text(text)
-    plan = plan_templates(client, read_templates(tmp_path))
+    plan = plan_templates(client, load_templates(tmp_path))
     assert Applier(client).apply(plan).complete
 
-    assert pull(read_account(client), tmp_path)["written"] == [str(tmp_path / "hello_world.yaml")]
+    assert pull(fetch_account(client), tmp_path)["written"] == [str(tmp_path / "hello_world.yaml")]
     assert (tmp_path / "ours.yaml").read_text() == text
     approve(sandbox)
     made = client.templates.find("late", "en_US")
     client.templates.edit(made["id"], components=_edited(client, plan))
     with pytest.raises(ConfigurationError, match=r"no pull wrote .*ours\.yaml"):
-        pull(read_account(client), tmp_path)
+        pull(fetch_account(client), tmp_path)
     assert (tmp_path / "ours.yaml").read_text() == text
-    assert pull(read_account(client), tmp_path, force=True)["written"] == [str(tmp_path / "ours.yaml")]
+    assert pull(fetch_account(client), tmp_path, force=True)["written"] == [str(tmp_path / "ours.yaml")]
     assert "image: sample.png" in (tmp_path / "ours.yaml").read_text()
-    assert plan_templates(client, read_templates(tmp_path)).counts()["unchanged"] == 2
+    assert plan_templates(client, load_templates(tmp_path)).counts()["unchanged"] == 2
 
 
 def _edited(client, plan):
@@ -304,7 +304,7 @@ def _edited(client, plan):
 
 
 def test_what_today_s_rules_refuse_is_pulled_as_it_is(client, sandbox, tmp_path, monkeypatch):
-    rows = read_account(client)
+    rows = fetch_account(client)
     old = {
         **rows[0],
         "name": "old",
@@ -312,15 +312,15 @@ def test_what_today_s_rules_refuse_is_pulled_as_it_is(client, sandbox, tmp_path,
     }
 
     assert pull([*rows, old], tmp_path)["as_is"] == ["old (en_US)"]
-    found = read_templates(tmp_path)
+    found = load_templates(tmp_path)
     assert found.definitions["old", "en_US"].as_is
     (tmp_path / "old.yaml").write_text((tmp_path / "old.yaml").read_text().replace("as_is: true", ""))
     with pytest.raises(TemplateFileError):
-        read_templates(tmp_path)
+        load_templates(tmp_path)
 
 
 def planned(client, *templates, **options):
-    return plan_templates(client, read_templates(list(templates)), **options)
+    return plan_templates(client, load_templates(list(templates)), **options)
 
 
 def test_the_second_of_two_applies_says_what_the_account_holds(client, sandbox):
@@ -352,7 +352,7 @@ def test_the_second_of_two_applies_does_not_take_other_content_for_its_own(clien
 
 def test_two_applies_that_delete(client, sandbox):
     sync(client, template("late_old"), template("late"))
-    found = read_templates([template("late")])
+    found = load_templates([template("late")])
     plan = plan_templates(client, TemplateSet(found.definitions, frozenset(["late"])), prune=True)
 
     assert states(Applier(client).apply(plan)) == ["done"]
