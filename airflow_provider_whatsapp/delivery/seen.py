@@ -49,10 +49,8 @@ class Seen:
     def _spill(self) -> None:
         import sqlite3
 
-        self._database = sqlite3.connect("", isolation_level=None)
-        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database = sqlite3.connect("")
         self._database.execute("CREATE TABLE seen (key INTEGER PRIMARY KEY)")
-        self._database.execute("BEGIN")
         self._database.executemany("INSERT INTO seen VALUES (?)", ((key,) for key in sorted(self._keys)))
         self._keys = set()
 

@@ -65,10 +65,9 @@ class Window:
         names = group.split("|")
         moment = now.astimezone(UTC)
         # The present hours of a western zone may have begun on the day before yesterday, as UTC counts the days.
-        spans = [
-            [self._span(name, moment.date() + timedelta(days=ahead)) for ahead in range(-2, 8)]
-            for name in names
-        ]
+        first = moment.date() - timedelta(days=2)
+        days = [first + timedelta(days=number) for number in range(10)]
+        spans = [[self._span(name, day) for day in days] for name in names]
         for opens in sorted({max(begin, moment) for each in spans for begin, _ in each}):
             if all(any(begin <= opens < end for begin, end in each) for each in spans):
                 return opens

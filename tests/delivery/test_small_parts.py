@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -106,6 +107,22 @@ def test_who_has_come_by_is_known_in_memory_and_in_a_file(monkeypatch, in_memory
         assert known.add(to) is False
         assert len(known) == place + 1
     assert all(to in known for to in PEOPLE)
+
+
+def test_a_long_list_of_recipients_takes_no_memory(monkeypatch):
+    monkeypatch.setattr(seen, "IN_MEMORY", 5000)
+    known = Seen()
+    tracemalloc.start()
+    try:
+        for number in range(15_550_000_000, 15_550_010_000):
+            known.add(str(number))
+        traces = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, seen.__file__)])
+        taken = sum(each.size for each in traces.statistics("filename"))
+    finally:
+        tracemalloc.stop()
+
+    assert len(known) == 10_000
+    assert taken < 100_000, "5000 numbers in a set take 400 kB"
 
 
 CARD = SimpleNamespace(

@@ -110,6 +110,23 @@ def test_a_window_of_all_day_is_open_all_day(hour):
         assert own.is_open(own.group(to), at(f"2026-11-29T{hour:02}:30"))
 
 
+@pytest.mark.parametrize(
+    ("to", "now", "opens"),
+    [
+        ("15550000001", "2026-01-15T13:59", "2026-01-15T14:00"),
+        ("15550000001", "2026-01-15T15:59", "2026-01-15T15:59"),
+        ("15550000001", "2026-01-15T16:00", "2026-01-16T14:00"),
+        ("79991234567", "2026-01-15T00:30", "2026-01-15T00:30"),
+    ],
+    ids=["before", "the last minute", "after", "Vladivostok at half past ten"],
+)
+def test_where_a_country_is_too_wide_for_the_hours_its_east_decides(to, now, opens):
+    """Between 9 and 11 no moment suits both New York and Los Angeles, or Moscow and Vladivostok."""
+    own = window(("09:00", "11:00"), "recipient")
+
+    assert own.opens(own.group(to), at(now)) == at(opens)
+
+
 def test_hours_that_began_two_days_ago_as_utc_counts():
     """Honolulu's 22:00 of the 30th until its 16:00 of the 31st."""
     late = window(("22:00", "16:00"), "Pacific/Honolulu")
