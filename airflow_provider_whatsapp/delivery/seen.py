@@ -13,7 +13,7 @@ IN_MEMORY = 20_000
 
 
 class Seen:
-    """Recipients seen so far. Numbers are kept exactly, IDs by a hash of 60 bits."""
+    """Recipients seen so far. Numbers are kept exactly, IDs by a hash of 63 bits."""
 
     def __init__(self) -> None:
         self._keys: set[int] = set()
@@ -58,5 +58,5 @@ class Seen:
 def _key(to: str) -> int:
     if to.isascii() and to.isdigit() and len(to) <= 15:
         return int(to)
-    # Above every number of 15 digits, below SQLite's largest integer.
-    return (1 << 60) + int.from_bytes(hashlib.blake2b(to.encode(), digest_size=8).digest()) % (1 << 60)
+    # Below zero, where no number is, and within SQLite's integers.
+    return ~(int.from_bytes(hashlib.blake2b(to.encode(), digest_size=8).digest()) >> 1)

@@ -61,7 +61,7 @@ def open_text(path: Any, *, field: str) -> Iterator[io.TextIOWrapper]:
         _check_regular(path, name, field)
         with path.open("rb") as file:
             raw = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file, HEAD)
-            if raw.peek(2)[:2] == _GZIP:
+            if raw.peek(HEAD).startswith(_GZIP):
                 raw = io.BufferedReader(gzip.GzipFile(fileobj=raw), HEAD)
             yield io.TextIOWrapper(raw, encoding=_encoding(raw.peek(HEAD), name, field), newline="")
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
