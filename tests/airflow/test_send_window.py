@@ -10,7 +10,6 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 
 from airflow_provider_whatsapp.delivery import windows
-from airflow_provider_whatsapp.operators import _window
 from tests.airflow.running import lines, reached, state, xcom
 
 pytestmark = pytest.mark.airflow
@@ -44,11 +43,6 @@ def clock(monkeypatch, dag_bag, sandbox):
 
     clock = Clock(datetime(2026, 7, 1, 12, 0, tzinfo=UTC))
 
-    class Stopped(datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return clock.now
-
     class Moves(temporal.DateTimeTrigger):
         async def run(self):
             with create_session() as session:
@@ -60,8 +54,7 @@ def clock(monkeypatch, dag_bag, sandbox):
             clock.now = max(clock.now, self.moment)
             yield TriggerEvent(self.moment)
 
-    monkeypatch.setattr(windows, "datetime", Stopped)
-    monkeypatch.setattr(_window, "datetime", Stopped)
+    monkeypatch.setattr(windows, "present", lambda: clock.now)
     monkeypatch.setattr(temporal, "DateTimeTrigger", Moves)
     return clock
 
