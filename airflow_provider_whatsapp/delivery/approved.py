@@ -9,13 +9,12 @@ from urllib.parse import urlsplit
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.media import looks_like_media
+from airflow_provider_whatsapp.client.template_limits import BODY_LIMIT, HEADER_LIMIT
 
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.resources.health import Health
 
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
-BODY_LIMIT = 1024
-HEADER_LIMIT = 60
 HIDDEN = "•••"
 _FILES = ("IMAGE", "VIDEO", "DOCUMENT")
 _MEDIA = (*_FILES, "LOCATION")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
-from airflow_provider_whatsapp.client.hosts import parse_base_url
+from airflow_provider_whatsapp.client.template_limits import LANGUAGE, NAME
 from airflow_provider_whatsapp.message_templates import rules
 from airflow_provider_whatsapp.message_templates.components import variables, walk
 from airflow_provider_whatsapp.message_templates.definition import Key, TemplateDefinition, expand
@@ -262,13 +262,15 @@ def _put_base_url(item: Any, base_url: str | None, path: KeyPath, notes: Notes) 
                 where = (*path, "languages", code, "buttons", index, "url")
                 notes.shape(where, f"{BASE_URL} has no value: give --base-url (base_url= in Python)")
             else:
+                from airflow_provider_whatsapp.client.hosts import parse_base_url
+
                 button["url"] = url.replace(BASE_URL, parse_base_url(base_url))
 
 
 def _check_identity(item: dict[str, Any], path: KeyPath, notes: Notes) -> bool:
     """Check a template's name, category and lifetime; False: its category is none, so that nothing else can be said."""
     category = item["category"]
-    if not rules.NAME.fullmatch(item["name"]):
+    if not NAME.fullmatch(item["name"]):
         wanted = "lower-case letters, digits and underscores, 512 at most"
         notes.limit((*path, "name"), f"a name has {wanted} (Meta: 2388046)")
     if category not in rules.CATEGORIES:
@@ -285,7 +287,7 @@ def _check_identity(item: dict[str, Any], path: KeyPath, notes: Notes) -> bool:
 def _definition(item: dict[str, Any], language: str, here: KeyPath, notes: Notes) -> TemplateDefinition:
     """Read a language's content, well formed, and check it against Meta's rules."""
     content = item["languages"][language]
-    if not content.get("as_is") and not rules.LANGUAGE.fullmatch(language):
+    if not content.get("as_is") and not LANGUAGE.fullmatch(language):
         notes.limit(here, f"{language!r} is not a language code; write en or en_US")
     if "components" in content:
         components = [dict(part) for part in content["components"]]

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from airflow_provider_whatsapp.client.template_limits import BODY_LIMIT, CARD_BODY_LIMIT, HEADER_LIMIT
 from airflow_provider_whatsapp.message_templates.components import (
     FIXED_TEXT,
     MEDIA_FORMATS,
@@ -31,12 +32,10 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.message_templates.documents import KeyPath, Note
 
 CATEGORIES = ("AUTHENTICATION", "MARKETING", "UTILITY")
-NAME = re.compile(r"[a-z0-9_]{1,512}", re.ASCII)
-LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Z]{2})?", re.ASCII)
 TTL = {"AUTHENTICATION": (30, 900), "UTILITY": (30, 43_200), "MARKETING": (43_200, 2_592_000)}
 """Category: least and most seconds of ``message_send_ttl_seconds``; -1 (30 days) also does, save for MARKETING."""
 
-MAX_HEADER, MAX_BODY, MAX_FOOTER, MAX_CARD_BODY, MAX_OFFER, MAX_EMOJIS = 60, 1024, 60, 160, 16, 10
+MAX_FOOTER, MAX_OFFER, MAX_EMOJIS = 60, 16, 10
 FORMATS = ("TEXT", *MEDIA_FORMATS, "LOCATION", "PRODUCT")
 MAX_BUTTONS, MAX_LABEL, MAX_URL, MAX_PHONE, MAX_CODE = 10, 25, 2000, 20, 20
 MAX_APPS, MAX_PACKAGE, HASH_LENGTH = 5, 224, 11
@@ -92,7 +91,7 @@ def _check_part(part: Mapping[str, Any], index: int, category: str, note: Note) 
     if kind == "HEADER":
         _check_header(part, category, here)
     elif kind == "BODY":
-        _check_body(part, MAX_BODY, here)
+        _check_body(part, BODY_LIMIT, here)
         if FIXED_TEXT & set(part):
             here((), "a text of Meta's own belongs to an AUTHENTICATION template")
     elif kind == "FOOTER":
@@ -134,7 +133,7 @@ def _check_header(part: Mapping[str, Any], category: str, note: Note) -> None:
         note(("format",), f"format must be one of {', '.join(FORMATS)}")
     elif form == "LOCATION" and category == "AUTHENTICATION":
         note(("format",), "a location header goes with UTILITY and MARKETING")
-    elif form == "TEXT" and _check_length(part.get("text"), MAX_HEADER, "header", note):
+    elif form == "TEXT" and _check_length(part.get("text"), HEADER_LIMIT, "header", note):
         names = variables(part["text"])
         if len(names) > 1:
             note(("text",), "a header has one variable at most (Meta: 2388047)")
@@ -234,7 +233,7 @@ def _check_card(inner: list[Mapping[str, Any]], note: Note) -> tuple[Any, ...]:
         if kind not in ("HEADER", "BODY", "BUTTONS"):
             note(("components", index), "a card has a header, a body and one or two buttons")
         if kind == "BODY":
-            _check_body(part, MAX_CARD_BODY, under(note, "components", index))
+            _check_body(part, CARD_BODY_LIMIT, under(note, "components", index))
         else:
             _check_part(part, index, "MARKETING", under(note, "components"))
         buttons = part.get("buttons")

@@ -15,13 +15,10 @@ from airflow_provider_whatsapp.client.messages._parts import lower, typed
 from airflow_provider_whatsapp.client.messages.basic import Location
 from airflow_provider_whatsapp.client.messages.media import Document, Image, Media, Video, without_caption
 from airflow_provider_whatsapp.client.messages.texts import text_of
+from airflow_provider_whatsapp.client.template_limits import BODY_LIMIT, HEADER_LIMIT
 
 #: Title of the document that the rules of values come from.
 DOC = "Template components"
-#: Characters of a body, with its values.
-BODY_LIMIT = 1024
-#: Characters of a header's text, with its value.
-HEADER_LIMIT = 60
 
 _FORBIDDEN = re.compile(r"[\n\r\t]| {5}")
 _PARAMETER_NAME = re.compile(r"[a-z0-9_]{1,512}")

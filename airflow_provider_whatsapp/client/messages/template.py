@@ -13,7 +13,6 @@ from airflow_provider_whatsapp.client.messages import _fields as field
 from airflow_provider_whatsapp.client.messages._base import Message, Part, graph, model, numbered
 from airflow_provider_whatsapp.client.messages._parts import lower, parts
 from airflow_provider_whatsapp.client.messages.parameters import (
-    BODY_LIMIT,
     DOC,
     HeaderParameter,
     RawParameter,
@@ -29,16 +28,14 @@ from airflow_provider_whatsapp.client.messages.template_buttons import (
     UrlButton,
     template_buttons,
 )
+from airflow_provider_whatsapp.client.template_limits import BODY_LIMIT, CARD_BODY_LIMIT, LANGUAGE, NAME
 
-#: Characters of a body with a limited-time offer, and of a carousel card's body, both filled.
+#: Characters of a body with a limited-time offer, filled.
 OFFER_BODY_LIMIT = 600
-CARD_BODY_LIMIT = 160
 #: Characters of a one-time code.
 OTP_LIMIT = 15
 
-_NAME = re.compile(r"[a-z0-9_]{1,512}")
 _PLACE = re.compile(r"[1-9][0-9]{0,2}")
-_LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Z]{2})?")
 
 Value = str | int | float | TextParameter | Mapping[str, Any]
 Body = Sequence[Value] | Mapping[str, Value]
@@ -48,7 +45,7 @@ Button = TemplateButton | str | int | Mapping[str, Any] | None
 
 def _name(value: object, path: str, doc: str) -> str:
     name = _checks.string(value, path, doc)
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise PayloadError(
             f"{_checks.shown(name)} is not a template's name ({len(name)} characters)",
             field=path,
@@ -61,7 +58,7 @@ def _name(value: object, path: str, doc: str) -> str:
 
 def _language(value: object, path: str, doc: str) -> str:
     code = _checks.string(value, path, doc)
-    if not _LANGUAGE.fullmatch(code):
+    if not LANGUAGE.fullmatch(code):
         raise PayloadError(
             f"{_checks.shown(code)} is not a language code",
             field=path,
