@@ -1,8 +1,10 @@
-"""The floors of the house: imports point downwards only, and the sandbox stands apart."""
+"""The floors of the house: imports point downwards only and in no circle, and the sandbox stands apart."""
 
 from __future__ import annotations
 
 import ast
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -50,15 +52,36 @@ GROUND = {"get_provider_info"}  # plain data, which any floor may read
 MODULES = sorted(ROOT.rglob("*.py"))
 
 
-def imports(path):
-    """Return the absolute names of all modules that a file imports, inside functions too."""
+@cache
+def tree(path):
+    return ast.parse(path.read_text())
+
+
+def named_in(nodes):
+    """Return the absolute names of all that import statements name."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
+
+
+def imports(path):
+    """Return the absolute names of all modules that a file imports, inside functions too."""
+    return named_in(ast.walk(tree(path)))
+
+
+def at_load(node):
+    """Yield what runs when a module is loaded: nothing inside functions, nothing for type checkers alone."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
+        yield child
+        yield from at_load(child)
 
 
 def room(name):
@@ -96,3 +119,26 @@ def test_every_room_has_a_floor():
     rooms = {own_room(path) for path in MODULES}
 
     assert rooms - {"__init__", "get_provider_info", "sandbox"} == set(FLOORS)
+
+
+def circle(graph):
+    """Return modules of which each imports the next and the last the first, or None."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return None
+
+
+def test_modules_load_in_no_circle():
+    modules = {
+        ".".join((PACKAGE, *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
+        for path in MODULES
+    }
+    graph = {}
+    for name, path in modules.items():
+        found = named_in(at_load(tree(path)))
+        graph[name] = {part if part in modules else part.rpartition(".")[0] for part in found} & set(modules)
+    assert circle(graph) is None
+    lower, upper = f"{PACKAGE}.client.errors", f"{PACKAGE}.client.transport"
+    assert circle({**graph, lower: {upper}}), "a circle is found"
