@@ -68,7 +68,8 @@ INNER = (
 WIRES = ("call left out", "statement left out", "argument left out", "result not returned")
 TESTS = (
     *("client", "delivery", "message_templates", "notifications", "operators", "hooks"),
-    *("airflow/test_triggers.py", "airflow/test_health.py", "test_cli.py", "test_stores.py"),
+    *(f"airflow/test_{name}.py" for name in ("triggers", "health", "sensor_wiring", "inbound_trigger")),
+    *("test_cli.py", "test_stores.py"),
 )
 SLOW = 8.0
 """Seconds of a test that no mutant meets: what only such a test notices, nobody notices while working."""

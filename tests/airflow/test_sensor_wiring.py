@@ -7,8 +7,11 @@ import time
 from datetime import timedelta
 
 import pytest
+from airflow.sdk import AssetAlias, PokeReturnValue
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_provider_whatsapp._compat import AirflowFailException, AirflowSensorTimeout
+from airflow_provider_whatsapp.sensors._deferring import DeferringSensor
 from airflow_provider_whatsapp.sensors.health import WhatsAppHealthSensor
 from airflow_provider_whatsapp.sensors.messages import MessageStatusSensor
 from airflow_provider_whatsapp.sensors.templates import TemplateApprovalSensor
@@ -88,6 +91,57 @@ def test_what_a_trigger_found_is_what_the_sensor_ends_with(kind, state, error):
     else:
         with pytest.raises(error, match="what it says"):
             sensor.execute_complete({}, {**event, "state": state, "message": "what it says"})
+
+
+class Asks(DeferringSensor):
+    """Finds what it is given, once."""
+
+    found = PokeReturnValue(is_done=False)
+    deferrable = True
+
+    def poke(self, context):
+        return self.found
+
+    def _wait_in_triggerer(self):
+        raise TaskDeferred(trigger=None, method_name="execute_complete")
+
+
+def test_a_sensor_leaves_its_worker_where_the_first_look_finds_nothing():
+    sensor = Asks(task_id="wait")
+
+    with pytest.raises(TaskDeferred):
+        sensor.execute({})
+    sensor.found = PokeReturnValue(is_done=True, xcom_value="found")
+    assert sensor.execute({}) == "found"
+
+
+@pytest.mark.parametrize("way", ["poke", "event"])
+def test_the_health_sensor_s_task_log_says_what_was_found(sandbox, caplog, capfd, way):
+    caplog.set_level("INFO")
+    sensor = WhatsAppHealthSensor(task_id="wait", maton_conn_id="maton_whatsapp_default")
+    if way == "poke":
+        assert sensor.poke({}).is_done
+        said = "AVAILABLE"
+    else:
+        said = "what the trigger found"
+        sensor.execute_complete({}, {**EVENTS["health"][0], "message": said})
+
+    assert said in caplog.text + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("way", ["poke", "event"])
+def test_an_approved_template_is_an_event_of_the_sensor_s_outlets(sandbox, way):
+    alias, events = AssetAlias("approved"), OutletEventAccessors()
+    sensor = TemplateApprovalSensor(task_id="wait", template_name="hello_world", outlets=[alias])
+    if way == "poke":
+        assert sensor.poke({"outlet_events": events}).is_done
+    else:
+        row = {"name": "hello_world", "language": "en_US", "status": "APPROVED"}
+        event = {**EVENTS["templates"][0], "templates": [row]}
+        assert sensor.execute_complete({"outlet_events": events}, event) == [row]
+
+    (event,) = events[alias].asset_alias_events
+    assert event.extra["status"] == "APPROVED"
 
 
 @pytest.mark.parametrize("kind", SENSORS)

@@ -130,6 +130,21 @@ def test_the_sensor_reads_the_store_first(sandbox, whatsapp_events, message_id, 
         sensor(message_id).poke({})
 
 
+def test_the_sensor_asks_the_store_once_for_all_its_messages(sandbox, monkeypatch):
+    asked = []
+
+    def find(names):
+        asked.append(list(names))
+        return dict.fromkeys(names, receipt("delivered", delivered_at=AT))
+
+    store = ReceiptsFirst(lambda name: 1 / 0, find)
+    monkeypatch.setattr("airflow_provider_whatsapp.hooks.receipts_first.receipts_first", lambda history: store)
+    names = ["wamid.A", "wamid.B", "wamid.C"]
+
+    assert MessageStatusSensor(task_id="wait", message_ids=names, deferrable=False).poke({}).is_done
+    assert asked == [names]
+
+
 def test_the_sensor_s_trigger_reads_the_store_first(sandbox, whatsapp_events, message_id):
     trigger = MessageStatusTrigger(
         message_ids=[message_id],
