@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -28,7 +29,7 @@ from airflow_provider_whatsapp.delivery import engine, writer
 from airflow_provider_whatsapp.delivery.book import Book
 from airflow_provider_whatsapp.delivery.causes import Runs
 from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
-from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Try
+from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Note, Try
 from airflow_provider_whatsapp.delivery.recipients import Row
 from airflow_provider_whatsapp.delivery.report import Outcome, Report
 from airflow_provider_whatsapp.delivery.stores import LedgerError, MemoryStore
@@ -594,7 +595,8 @@ def test_a_write_that_has_not_ended_when_all_ends_is_said_with_whom_it_concerns(
     store, goes_on = Kept(), threading.Event()
     book = Book(begun(store, 12), away=0)
     store.fails = lambda value: not goes_on.wait(60)
-    for row in rows(12):
+    first, *others = rows(12)
+    for row in (replace(first, where="list.csv:2"), *others):
         book.record(row, Outcome(row.to, "sent"))
     book.hurry(0.02)
     with pytest.raises(LedgerError):
@@ -603,5 +605,26 @@ def test_a_write_that_has_not_ended_when_all_ends_is_said_with_whom_it_concerns(
     goes_on.set()
     book.dismiss()
 
-    assert "(a write has not ended). A later try counts as unknown: 12 sent (recipient 1, " in caplog.text
+    assert (
+        "(a write has not ended). A later try counts as unknown: 12 sent (list.csv:2, recipient 2, "
+        in caplog.text
+    )
     assert "recipient 10 and 2 more)" in caplog.text
+
+
+def test_the_last_write_has_its_time_though_none_is_left_and_gives_claims_back(monkeypatch):
+    monkeypatch.setattr("airflow_provider_whatsapp.delivery.book.LEAST", 60)
+    store = Kept()
+    book = Book(begun(store, 3), away=0)
+    book.claim(rows(3))
+    book.commit(lambda seconds: None)
+    book.hand_out(rows(3)[0])
+    book.record(rows(3)[0], Outcome("15550000000", "sent"))
+    book.hurry(-1)
+    store.fails = lambda value: time.sleep(0.05)  # longer than the other thread needs to look
+
+    assert book.close({1: None}) == [rows(3)[2]]
+    book.dismiss()
+
+    assert (store.head["sent"], store.head["claimed"]) == (1, [1])
+    assert begun(store, 3, number=2).look_up(2) == Note("skipped", {"reason": "stopped"}, again=True)

@@ -138,7 +138,9 @@ def test_the_sensor_asks_the_store_once_for_all_its_messages(sandbox, monkeypatc
         return dict.fromkeys(names, receipt("delivered", delivered_at=AT))
 
     store = ReceiptsFirst(lambda name: 1 / 0, find)
-    monkeypatch.setattr("airflow_provider_whatsapp.hooks.receipts_first.receipts_first", lambda history: store)
+    monkeypatch.setattr(
+        "airflow_provider_whatsapp.hooks.receipts_first.receipts_first", lambda history: store
+    )
     names = ["wamid.A", "wamid.B", "wamid.C"]
 
     assert MessageStatusSensor(task_id="wait", message_ids=names, deferrable=False).poke({}).is_done
