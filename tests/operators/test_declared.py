@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -269,3 +270,87 @@ def test_the_digest_is_of_what_the_message_is_made_of(name):
         makes_another = task._message_digest() not in known
         setattr(task, field, given)
         assert makes_another == (field in others or task.declared_arguments[field].content), field
+
+
+NUMBER = "+15550001111"
+PEOPLE = [
+    (kind, name)
+    for kind in REQUIRED
+    for name in ("to", "recipients", "suppression", "escalate_to")
+    if name in OPERATORS[kind].template_fields
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), PEOPLE)
+def test_people_are_shown_by_their_masked_numbers(kind, name):
+    task = OPERATORS[kind](task_id="send", **REQUIRED[kind] | {name: [NUMBER, "events"]})
+    task.render_template_fields({})
+
+    assert getattr(task, name)[0] == "+15•••1111"
+    # Of suppression alone the word stands for the opt-outs of the event store.
+    assert (getattr(task, name)[1] == "events") == (name == "suppression")
+
+
+def defaults(operator):
+    """Return the default of each argument that an operator adds to those of Airflow's."""
+    return {
+        name: parameter.default
+        for kind in reversed(operator.__mro__)
+        if ours(kind)
+        for name, parameter in inspect.signature(kind.__init__).parameters.items()
+        if name in operator.declared_arguments
+    }
+
+
+def test_a_default_is_read_from_its_text_as_itself(operator):
+    """Jinja makes texts of switches, numbers and times: an argument that nobody reads would stay one."""
+    for name, value in defaults(operator).items():
+        if name in operator.template_fields and isinstance(value, bool | int | float | timedelta):
+            seconds = value.total_seconds() if isinstance(value, timedelta) else value
+            assert operator.readers[name](name, str(value)) == seconds, name
+
+
+RENDERERS = {
+    "SendTemplateOperator": {"body": "json", "buttons": "json", "components": "json"},
+    "BroadcastTemplateOperator": {"body": "json", "buttons": "json", "components": "json"},
+    "SendMessageOperator": {"message": "json"},
+    "SqlToWhatsAppOperator": {
+        "sql": "sql",
+        **dict.fromkeys(("parameters", "body", "buttons", "hook_params"), "json"),
+    },
+}
+
+
+def test_airflow_s_page_shows_what_has_a_structure_with_it(operator):
+    assert operator.template_fields_renderers == RENDERERS.get(operator.__name__, {})
+
+
+def test_what_is_native_or_a_file_is_so_in_the_report_of_a_query_alone(operator):
+    of_a_query = operator.__name__ == "SqlToWhatsAppOperator"
+
+    assert operator.native_fields == ({"parameters", "hook_params", "rows"} if of_a_query else set())
+    assert operator.file_fields == ({"sql"} if of_a_query else set())
+
+
+def test_a_broadcast_takes_columns_in_what_differs_by_person():
+    parts = ("header", "header_filename", "body", "buttons", "components", "callback_data")
+
+    assert OPERATORS["BroadcastTemplateOperator"].filled_fields == parts
+
+
+def test_a_question_is_shown_and_who_is_asked_and_its_values_are_not():
+    """Airflow's page shows the question in any case; see the list of what the other operators show."""
+    hidden = {
+        kind: set(OPERATORS[kind].template_fields) - OPERATORS[kind].shown_fields
+        for kind in ("WhatsAppApprovalOperator", "WhatsAppChoiceOperator")
+    }
+
+    assert hidden == {
+        "WhatsAppApprovalOperator": {"to", "suppression", "escalate_to", "template_body"},
+        "WhatsAppChoiceOperator": {"to", "suppression", "escalate_to", "descriptions"},
+    }
+
+
+@pytest.mark.parametrize("name", ["language", "button_text", "subject"])
+def test_a_text_that_an_xcom_brings_as_a_number_is_text(name):
+    assert OPERATORS["WhatsAppChoiceOperator"].readers[name](name, 3) == "3"
