@@ -47,6 +47,12 @@ def trigger(**arguments):
     return InboundMessageTrigger(poke_interval=0.1, **arguments)
 
 
+def test_the_triggerer_finds_what_it_keeps_of_each_trigger():
+    made = trigger()
+
+    assert (made.trigger_id, made.task_instance) == (None, None)
+
+
 class Running:
     """A trigger that runs as in a triggerer, and the messages of its events."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -9,6 +10,7 @@ import threading
 
 import pytest
 
+from airflow_provider_whatsapp.delivery import local_files
 from airflow_provider_whatsapp.delivery.stores import FileStore
 
 
@@ -107,3 +109,52 @@ def test_only_a_file_system_that_cannot_sync_folders_is_let_off(tmp_path, on_syn
     else:
         FileStore(tmp_path).set("head", 1)
     assert FileStore(tmp_path).get("head") == 1
+
+
+def read(file):
+    with file:
+        return file.read()
+
+
+def replace_and_fail(path):
+    with local_files.replacing(path, mode=0o600):
+        raise OSError("refused")
+
+
+HANDLES = {
+    "opened by a path without links": (lambda top: read(local_files.open_resolved(top / "a" / "file")), b"x"),
+    "not there": (lambda top: local_files.open_resolved(top / "a" / "nothing"), FileNotFoundError),
+    "a folder not there": (lambda top: local_files.open_resolved(top / "b" / "file"), FileNotFoundError),
+    "a folder in its place": (lambda top: local_files.open_regular(top / "a"), OSError),
+    "replaced": (lambda top: FileStore(top).set("head", 1), None),
+    "not replaced": (lambda top: replace_and_fail(top / "new"), OSError),
+    "folder synchronised": (local_files.sync_folder, None),
+}
+
+
+@pytest.mark.parametrize("case", HANDLES)
+def test_no_handle_stays_open_whatever_becomes_of_a_file(tmp_path, monkeypatch, case):
+    act, expected = HANDLES[case]
+    top = tmp_path.resolve()
+    (top / "a").mkdir()
+    (top / "a" / "file").write_bytes(b"x")
+    opened, open_ = [], os.open
+
+    def noted(*args, **options):
+        handle = open_(*args, **options)
+        found = os.fstat(handle)
+        opened.append((handle, found.st_dev, found.st_ino))
+        return handle
+
+    monkeypatch.setattr(os, "open", noted)
+    if isinstance(expected, type):
+        with pytest.raises(expected):
+            act(top)
+    else:
+        assert act(top) == expected
+    monkeypatch.undo()
+
+    assert opened
+    for handle, device, number in opened:
+        with contextlib.suppress(OSError):  # it is closed, or somebody else's by now
+            assert (os.fstat(handle).st_dev, os.fstat(handle).st_ino) != (device, number)

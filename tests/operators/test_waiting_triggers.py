@@ -7,6 +7,7 @@ import json
 import os
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -409,6 +410,31 @@ def test_one_poll_asks_for_each_send_and_each_message_once(store, monkeypatch):
         "1 of 1 are known",
     ]
     assert waiting[4].open_ids == ids[1:]
+
+
+def test_one_look_into_the_history_asks_for_each_message_once():
+    asked, far = [], {"a": "delivered", "b": "read", "c": "sent"}
+
+    def status(name):
+        asked.append(name)
+        return {"status": far[name], "timestamp": None, "error": None}
+
+    waiting = [
+        trigger(send_hash="", message_ids=["a", "b"], target=2)._waiting(),
+        trigger(send_hash="", message_ids=["b"])._waiting(),
+        trigger(send_hash="", message_ids=["b", "c"], target=2)._waiting(),
+    ]
+    waiting[2].away = True
+    client = SimpleNamespace(history=SimpleNamespace(status=status))
+    news = module.HistoryPoll(client, 1.0).ask(waiting)
+
+    assert asked == ["a", "b", "c"]
+    assert [(waiting.index(each), item) for each, item in news] == [
+        (0, "settled"),
+        (1, "settled"),
+        (2, "back"),
+    ]
+    assert [each.open_ids for each in waiting] == [[], [], ["c"]]
 
 
 def test_without_ids_no_message_is_asked_for_one_by_one(store, monkeypatch):
