@@ -119,7 +119,7 @@ def parser() -> argparse.ArgumentParser:
     )
     text = "/messages refuses marketing templates, as is expected from October 2027 on"
     made.add_argument("--refuse-marketing", action="store_true", help=text)
-    text = "tell each message and each refused request (default: where the output is a terminal)"
+    text = "print each message and each refused request (default: where the output is a terminal)"
     made.add_argument("--log", action=argparse.BooleanOptionalAction, default=sys.stdout.isatty(), help=text)
     text = "stop when standard input closes, as it does when the process that started this one is gone"
     made.add_argument("--stop-with-stdin", action="store_true", help=text)

@@ -19,7 +19,7 @@ RETIRED = {
     r"patience": "time budget",
     r"mend(s|ed|ing)?": "fix, correct, put right",
     r"until the log-in": "until you log in again",
-    r"is no (window|results file|source|token)": "is not a ...",
+    r"(is|are) no (window|mapping|results file|source|token)": "is not a ..., are not a ...",
     r"parted by": "separated by",
 }
 WORD = re.compile(rf"\b({'|'.join(f'(?:{word})' for word in RETIRED)})\b", re.IGNORECASE)
@@ -75,7 +75,9 @@ def test_the_check_reads_prose_alone(text, found):
 
 
 SPOKEN = re.compile(
-    r"\b(anew|kept back|keeps back|in earnest|mended|until the log-in|parted by)\b", re.IGNORECASE
+    r"\b(anew|kept back|keeps back|in earnest|mended|until the log-in|parted by|told|(is|are) no (window|mapping|"
+    r"results file|token|source))\b",
+    re.IGNORECASE,
 )
 """Of the retired words, those that no text of the package uses any more."""
 
