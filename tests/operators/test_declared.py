@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import re
@@ -138,8 +139,13 @@ def assignments(body):
             yield node.target.id, node.value
 
 
+@functools.cache
 def written():
     """Return what the modules and classes of the operators assign: owner, name, value."""
+    return list(_written())
+
+
+def _written():
     for path in sorted(FOLDER.glob("*.py")):
         module = ast.parse(path.read_text(encoding="utf-8"))
         yield from ((None, *each) for each in assignments(module.body))
