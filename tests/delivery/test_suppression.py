@@ -232,7 +232,7 @@ PATHS = [
     "~/out.jsonl",
     "out.csv.gz",
 ]
-PATHS += ["data/opt-outs.json", "gs://bucket/x", "FILE:///x"]
+PATHS += ["data/opt-outs.json", "gs://bucket/x", "FILE:///x", "/" + "x" * 4095]
 TEXTS = [
     OUT,
     f"+{OUT}",
@@ -242,16 +242,18 @@ TEXTS = [
     f"{ID};{OUT}",
     "+1 555/000-0001",
     "1.555.000.0001",
+    f"/data/out\n{OUT}",
+    "/" + "x" * 4096,
     "",
 ]
 
 
-@pytest.mark.parametrize("text", PATHS)
+@pytest.mark.parametrize("text", PATHS, ids=range(len(PATHS)))
 def test_a_path_is_a_path(text):
     assert is_path(text)
 
 
-@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
 def test_numbers_are_no_path(text):
     assert not is_path(text)
 

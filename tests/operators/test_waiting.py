@@ -401,6 +401,7 @@ def test_a_retry_that_has_nothing_to_wait_for_does_not_leave_its_worker(sandbox,
 
 def test_a_count_that_was_ahead_of_the_messages_waits_on(sandbox, whatsapp_events, made, task):
     left = deferred(made("template", deferrable=True), task)
+    assert left.trigger.not_before == 0, "the first look is at once"
 
     with pytest.raises(TaskDeferred) as again:
         made("template", deferrable=True).delivery_complete(task.context, {"state": "settled"}, **left.kwargs)
