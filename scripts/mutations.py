@@ -25,7 +25,7 @@ TEXT_ARGUMENTS = {
     *("daemon", "exc_info", "stacklevel", "strict"),
 }
 """Keyword arguments that change a text, a thread's label, or what only a fault in our own code would show."""
-TUNED = re.compile(r"_?(BATCH|AT_ONCE|BLOCK|BUFFER|CHUNK|PIECE|IN_MEMORY|UNWATCHED)")
+TUNED = re.compile(r"_?(BATCH|AT_ONCE|BLOCK|BUFFER|CHUNK|PIECE|PAGE_SIZE|IN_MEMORY|UNWATCHED)")
 """Names of sizes that only say how much is done at once: with any other the same comes out, faster or slower."""
 IDENTIFIER = re.compile(r"[a-z][a-z_]*")
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {

@@ -109,7 +109,7 @@ class TemplateDefinition:
         """Return what is missing before it can be submitted; Graph does not list these, so a pull lacks them."""
         found = []
         if self.as_is:
-            return ["it is marked as_is: mend what today's rules refuse, and take the mark away"]
+            return ["it is marked as_is: change what today's rules refuse, and remove the mark"]
         for part in walk(self.components):
             form = str(part.get("format", "")).upper()
             if form in MEDIA_FORMATS and not list(_samples([part])):

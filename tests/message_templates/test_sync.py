@@ -357,3 +357,11 @@ def test_two_applies_that_delete(client, sandbox):
 
     assert states(Applier(client).apply(plan)) == ["done"]
     assert states(Applier(client).apply(plan)) == ["done"]
+
+
+def test_the_account_comes_in_pages_of_the_size_that_was_asked_for(client, sandbox):
+    sync(client, template("late"), template("later"))
+    before = len(sandbox.requests_to("message_templates"))
+
+    assert [row["name"] for row in fetch_account(client, page_size=1)] == ["hello_world", "late", "later"]
+    assert len(sandbox.requests_to("message_templates")) - before == 3
