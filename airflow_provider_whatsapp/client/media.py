@@ -139,7 +139,7 @@ def _head(source: Any, open_: Callable[[], BinaryIO]) -> bytes:
     """Return a file's first bytes; of an object store no more than these, where a file object reads far ahead."""
     store = getattr(source, "fs", None)
     try:
-        if store is not None and hasattr(source, "path"):
+        if store is not None:
             return bytes(store.cat_file(source.path, start=0, end=HEAD))
         with open_() as stream:
             return stream.read(HEAD)
@@ -158,7 +158,8 @@ def _mime_type(name: str, own_name: str, head: bytes, stated: str | None, kind: 
     except ValueError as error:
         what = str(error)
     else:
-        if not stated or stated not in KIND_OF or KIND_OF.get(found) in (None, KIND_OF[stated], kind):
+        wanted = KIND_OF.get(stated) if stated else None
+        if wanted is None or KIND_OF.get(found) in (None, wanted, kind):
             return found
         what = found
     said = "is said to be" if stated else "is named as"
@@ -255,7 +256,7 @@ class _Borrowed:
 
 def _check_size(name: str, kind: str, size: int, head: bytes) -> None:
     limit = KINDS[kind][0]
-    animated = head[12:16] == b"VP8X" and len(head) > 20 and bool(head[20] & 0x02)
+    animated = head[12:16] == b"VP8X" and int.from_bytes(head[20:21]) & 0x02
     if kind == "sticker" and not animated:
         limit = STATIC_STICKER_LIMIT
     if size > limit:

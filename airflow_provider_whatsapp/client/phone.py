@@ -114,14 +114,12 @@ def _as_text(number: object) -> str:
 
 def _whole(number: Any) -> str:
     """Return the digits of an int, or of the float or Decimal that a column of ints becomes by an empty cell."""
+    if isinstance(number, Integral) and number >= 10**LONGEST_INTEGER:  # Python does not write 5,000 digits
+        raise _refused(f"has more than {LONGEST_INTEGER} digits", limit=f"{MIN_DIGITS}-{MAX_DIGITS} digits")
     try:
         whole = number == int(number) and number > 0
     except (ValueError, OverflowError):  # nan, inf
         whole = False
-    if (
-        whole and isinstance(number, Integral) and number >= 10**LONGEST_INTEGER
-    ):  # Python does not write 5,000 digits
-        raise _refused(f"has more than {LONGEST_INTEGER} digits", limit=f"{MIN_DIGITS}-{MAX_DIGITS} digits")
     if not whole or (not isinstance(number, Integral) and number >= 10**MAX_DIGITS):
         raise _refused(
             "is a decimal, a negative number or nan, no phone number",
@@ -135,15 +133,11 @@ def _ascii_digit(char: str) -> str:
 
 
 def _international(digits: str) -> str:
-    found = numbering.read(digits) if _plausible(digits) else None
+    # A trunk prefix may make it longer than E.164 allows.
+    found = numbering.read(digits) if 0 < len(digits) <= MAX_DIGITS + 3 else None
     if found is None or not _NUMBER.fullmatch(found):
         raise _impossible(digits)
     return found
-
-
-def _plausible(digits: str) -> bool:
-    # A trunk prefix may make it longer than E.164 allows.
-    return MIN_DIGITS <= len(digits) <= MAX_DIGITS + 3 and digits[0] != "0"
 
 
 def _bare(digits: str, default_country: str | None) -> str:

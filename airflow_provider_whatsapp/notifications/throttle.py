@@ -62,7 +62,7 @@ def on_failure(
     if row.is_paused(now):
         # It is left to its recipients, which is as good as told: no summary counts it again.
         return Decision(False, replace(row, told=row.told + 1), escalated=escalated, paused=True)
-    crossed = escalated and another and row.runs == escalate_after
+    crossed = another and row.runs == escalate_after
     busy = row.is_sending(now)
     # A machine whose clock is ahead may have written a moment that is yet to come.
     if busy or (record.sent_at and abs(now - record.sent_at) < cooldown and not crossed):

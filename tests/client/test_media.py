@@ -207,6 +207,7 @@ def test_a_file_that_shrinks_is_told(tmp_path):
         pytest.param("/tmp/a.pdf", "file", id="path"),
         pytest.param("2024.pdf", "file", id="relative path"),
         pytest.param(b"bytes", "file", id="bytes"),
+        pytest.param(True, "file", id="switch"),
     ],
 )
 def test_source_form(source, form):
@@ -226,6 +227,9 @@ def test_source_form(source, form):
         ("https://x.example/a.png", True),
         ("4490709327384033", True),
         (b"bytes", True),
+        ("see report.pdf ", False),
+        pytest.param(io.BytesIO(b"bytes"), True, id="stream"),
+        (7.5, False),
     ],
 )
 def test_a_header_is_text_unless_it_looks_like_media(header, media):
@@ -250,6 +254,7 @@ def test_a_stream_is_left_where_it_was():
     stream = io.BytesIO(b"skip" + PDF)
     stream.name = "/some/where/report.pdf"
     stream.seek(4)
+    assert (file_size(stream), stream.tell()) == (len(PDF), 4)
     file = media_file(stream)
     assert (file.name, file.size, stream.tell()) == ("report.pdf", len(PDF), 4)
     opened = file.open()
@@ -282,3 +287,22 @@ def test_an_entry_of_a_folder_is_a_path_too(tmp_path):
     (tmp_path / "a.pdf").write_bytes(PDF)
     (entry,) = os.scandir(tmp_path)
     assert media_file(entry).size == file_size(entry) == len(PDF)
+
+
+def test_a_stream_without_a_name_is_a_file():
+    assert media_file(io.BytesIO(PDF)).name == "file.pdf"
+
+
+WITHOUT_MARK, WITHOUT_CHUNK = bytearray(ANIMATED_WEBP), bytearray(ANIMATED_WEBP)
+WITHOUT_MARK[20] &= 0xFD
+WITHOUT_CHUNK[12:16] = b"VP8 "
+
+
+@pytest.mark.parametrize("head", [WITHOUT_MARK, WITHOUT_CHUNK], ids=["without the mark", "of another kind"])
+def test_a_sticker_that_does_not_say_that_it_moves_is_a_static_one(head):
+    with pytest.raises(PayloadError, match="too large for a sticker"):
+        media_file(bytes(head) + b"\0" * 100 * 1024, filename="a.webp", kind="sticker")
+
+
+def test_a_sticker_that_says_no_more_than_its_kind_is_a_static_one():
+    assert media_file(ANIMATED_WEBP[:20], filename="a.webp", kind="sticker").size == 20

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.phone import (
     canonical,
+    is_bare,
     is_user_id,
     mask,
     mask_numbers,
@@ -351,6 +352,8 @@ NO_NUMBERS = {
     "a large int": (10**15, "too long: 16 digits"),
     "forty digits": (10**40 - 1, "too long: 40 digits"),
     "forty-one digits": (10**40, "has more than 40 digits"),
+    "a float of forty-two digits": (1e41, "is a decimal"),
+    "one": (1, "too short: 1 digits"),
     "a float in a text with six digits": ("155500.0", "is a decimal or an amount"),
 }
 
@@ -371,11 +374,17 @@ IMPOSSIBLE = {
     "+999123456789": "begins with a country code that no country has",
     "+155500011112": "no number of",
     "1555000111122223": "is too long: 16 digits",
+    "1555000": "where there is no such number",
+    "00": "is empty",
+    "+015550001111": "starts with a zero",
+    "+8112345678901234": "is too long: 16 digits",
+    "+4301234": "no number of",
+    "+15550001111" + "0" * 1000: "is too long: 1011 digits",
     "155500": "is too short: 6 digits",
 }
 
 
-@pytest.mark.parametrize(("given", "words"), IMPOSSIBLE.items(), ids=list(IMPOSSIBLE))
+@pytest.mark.parametrize(("given", "words"), IMPOSSIBLE.items(), ids=lambda text: text[:20])
 def test_why_a_number_is_impossible(given, words):
     with pytest.raises(PayloadError) as caught:
         normalise(given)
@@ -396,12 +405,40 @@ NATIONAL = {
     "with its code": ("5511987654321", "BR", "5511987654321"),
     "with a plus, of another": ("+15550001111", "BR", DIGITS),
     "with double zero, of another": ("0015550001111", "BR", DIGITS),
+    "with a double zero that dials another country there": ("0011442079460000", "AU", "442079460000"),
+    "with seven digits in all": ("+2902345", None, "2902345"),
 }
 
 
 @pytest.mark.parametrize(("given", "country", "found"), NATIONAL.values(), ids=list(NATIONAL))
 def test_national_numbers_of_a_country_that_is_set(given, country, found):
     assert normalise(given, default_country=country) == found
+    assert recipient_key(given, default_country=country) == found
+    assert recipient_fields(given, default_country=country)["to"] == f"+{found}"
+
+
+@pytest.mark.parametrize("country", [None, "AU"])
+def test_a_double_zero_that_dials_nobody_is_refused(country):
+    with pytest.raises(PayloadError, match="too short: 2 digits"):
+        normalise("0011", default_country=country)
+
+
+BARE = {
+    "digits": ("15550001111", True),
+    "with a space after the first": ("1 555 000 1111", True),
+    "in a parenthesis": ("(1) 555 000 1111", True),
+    "with a plus": ("+15550001111", False),
+    "with a double zero": ("0015550001111", False),
+    "a number": (15550001111, True),
+    "nothing": ("", False),
+    "an ID": ("US.1", False),
+    "None": (None, False),
+}
+
+
+@pytest.mark.parametrize(("given", "bare"), BARE.values(), ids=list(BARE))
+def test_what_was_given_without_a_plus(given, bare):
+    assert is_bare(given) is bare
 
 
 @pytest.mark.parametrize(

@@ -691,8 +691,9 @@ def test_what_json_cannot_hold_is_no_body(given):
 def test_a_body_that_holds_itself_is_none():
     body = []
     body.append(body)
-    with pytest.raises(PayloadError, match="cannot be written as JSON"):
+    with pytest.raises(PayloadError, match="cannot be written as JSON") as caught:
         transport_module.encode_json(body)
+    assert caught.value.field == "message"
 
 
 def test_a_body_is_as_short_as_json_can_be():

@@ -311,6 +311,32 @@ def test_a_coroutine_raises_nothing_either(sandbox, caplog, counts):
     assert len(errors(caplog)) == 1
 
 
+def test_what_a_coroutine_asks_of_airflow_is_asked_on_behalf_of_its_loop(sandbox, variables, monkeypatch):
+    """Airflow 3.1 answers a thread that does not know the triggerer's loop with somebody else's answer."""
+    from airflow.sdk import Variable
+    from asgiref.sync import async_to_sync
+
+    async def loop_of_this():
+        return asyncio.get_running_loop()
+
+    def get(key, default=None):
+        asked_for.append(async_to_sync(loop_of_this)())
+        return variables.get(key, default)
+
+    async def miss():
+        deadline = {"deadline_time": "2026-01-02"}
+        context = {"dag_run": {"dag_id": "orders", "run_id": "r1"}, "deadline": deadline}
+        return await make(context=context), asyncio.get_running_loop()
+
+    asked_for = []
+    monkeypatch.setattr(Variable, "get", get)
+    said, loop = asyncio.run(miss())
+
+    assert said == "sent"
+    assert asked_for
+    assert set(asked_for) == {loop}
+
+
 def test_routes_by_severity_and_tag(sandbox, variables):
     variables.set(
         "oncall", json.dumps({"high": [TO], "tag:finance": [TO, OTHER], "default": ["+15550009999"]})

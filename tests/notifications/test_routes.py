@@ -95,6 +95,7 @@ def test_routes_that_cannot_be_read_say_so_without_a_number(source):
         ({"dag": SimpleNamespace(tags={"finance"})}, {"finance"}),
         ({"dag": SimpleNamespace(tags=[SimpleNamespace(name="finance")])}, {"finance"}),
         ({"dag": SimpleNamespace(tags=None)}, set()),
+        ({"dag": {"tags": ["finance"]}}, {"finance"}),
         ({"dag_run": {"dag_id": "orders"}}, set()),
     ],
 )
@@ -236,3 +237,9 @@ def test_whom_a_route_names(asked, numbers, caplog):
 def test_without_any_severity_none_is_named(caplog):
     assert choose({"tag:a": ["x"]}, severity="low") == []
     assert "(there are: none)" in caplog.text
+
+
+def test_where_no_number_is_good_the_first_fault_is_said_and_nobody_is_left_out(caplog):
+    with pytest.raises(PayloadError, match="too short: 2 digits"):
+        usable(["+12, +13"])
+    assert not caplog.records

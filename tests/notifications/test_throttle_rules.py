@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
 from airflow_provider_whatsapp.notifications import throttle
-from airflow_provider_whatsapp.notifications.records import Decision, Record, Sending
+from airflow_provider_whatsapp.notifications.records import Decision, Held, Record, Sending, is_sound
 from airflow_provider_whatsapp.notifications.routes import choose, usable
 
 NOW = 1_000_000.0
@@ -443,3 +443,163 @@ def test_after_a_success_the_run_that_had_failed_before_it_counts_again():
     assert (found.record.first_failed_at, found.escalated) == (30.0, False)
     earlier = throttle.on_failure(before, name="load", now=30.0, cooldown=0, succeeded_at=10.0, run="r1")
     assert (earlier.record.runs, earlier.record.failures) == (2, 5), "a success before the row ends nothing"
+
+
+def failed(record, **more):
+    return throttle.on_failure(record, **{"name": "a", "now": NOW, "cooldown": 300.0, "run": "r2"} | more)
+
+
+SENT = replace(HELD, sent_at=NOW - 10)
+COOLDOWNS = {
+    "within": (NOW - 299, NOW, False),
+    "at its end": (NOW - 300, NOW, True),
+    "of a clock that is ahead": (NOW + 299, NOW, False),
+    "of a clock that is too far ahead": (NOW + 300, NOW, True),
+    "before any message, soon after the epoch": (0.0, 100.0, True),
+}
+
+
+@pytest.mark.parametrize(("sent_at", "now", "sends"), COOLDOWNS.values(), ids=list(COOLDOWNS))
+def test_no_message_follows_another_within_the_cooldown(sent_at, now, sends):
+    assert failed(replace(HELD, sent_at=sent_at), now=now).send is sends
+
+
+TWO_RUNS = replace(SENT, runs=2, run="r2")
+ESCALATIONS = {
+    "one run too few": (TWO_RUNS, {"run": "r3", "escalate_after": 4}, False),
+    "the run that escalates": (TWO_RUNS, {"run": "r3", "escalate_after": 3}, True),
+    "another task of it": (replace(TWO_RUNS, runs=3), {"run": "r2", "escalate_after": 3}, False),
+    "a later run": (replace(TWO_RUNS, runs=3), {"run": "r4", "escalate_after": 3}, False),
+    "never": (TWO_RUNS, {"run": "r3", "escalate_after": 0}, False),
+    "the first run after a success": (
+        SENT,
+        {"run": "r2", "escalate_after": 1, "succeeded_at": NOW - 5},
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize(("record", "more", "sends"), ESCALATIONS.values(), ids=list(ESCALATIONS))
+def test_only_the_run_that_escalates_ends_the_cooldown(record, more, sends):
+    decision = failed(record, **more)
+
+    assert (decision.send, decision.escalated) == (sends, sends)
+
+
+TAKE_OVERS = {
+    "in the second half": ({"waits_until": NOW + 10}, 20.0, True),
+    "in the first half": ({"waits_until": NOW + 10.1}, 20.0, False),
+    "after it": ({"waits_until": NOW - 5}, 20.0, True),
+    "with one second": ({"waits_until": NOW}, 1.0, True),
+    "who cannot wait": ({"waits_until": NOW - 5}, 0.0, False),
+    "after a summary": ({"waits_until": NOW - 5, "summed_up": True}, 20.0, False),
+}
+
+
+@pytest.mark.parametrize(("fields_", "waits", "takes"), TAKE_OVERS.values(), ids=list(TAKE_OVERS))
+def test_who_waits_in_the_place_of_another(fields_, waits, takes):
+    decision = failed(replace(SENT, waiter="other", **fields_), waits=waits, token="me")
+
+    assert (decision.send, decision.waits) == (False, takes)
+    assert (decision.record.waiter, decision.record.held) == ("me" if takes else "other", 3)
+    assert not takes or decision.record.waits_until == NOW + waits
+
+
+@pytest.mark.parametrize("waits", [0.0, 1.0])
+def test_a_message_begins_another_time_of_waiting(waits):
+    record = replace(HELD, summed_up=True, paused_until=NOW - 1)
+    decision = failed(record, waits=waits, token="me")
+
+    assert (decision.send, decision.waits) == (True, waits > 0)
+    assert (decision.record.summed_up, decision.record.paused_until) == (False, 0.0)
+
+
+def test_who_has_a_run_in_hand_is_not_told_of_it():
+    decision = failed(HELD, in_hand=True)
+
+    assert (decision.send, decision.in_hand, decision.muted) == (False, True, False)
+    assert (decision.record.held, decision.record.names) == (3, ("b", "c", "a"))
+
+
+def test_a_success_ends_what_was_named():
+    named = replace(HELD, named=("x",))
+
+    assert failed(named).record.named == ("x", "b", "c", "a")
+    assert failed(named, succeeded_at=NOW - 1).record.named == ("b", "c", "a")
+
+
+@pytest.mark.parametrize(
+    ("run", "runs", "told"), [("r1", 1, 1), ("r2", 2, -2), ("", 2, -2)], ids=["same", "another", "unknown"]
+)
+def test_what_was_told_is_counted_for_each_run(run, runs, told):
+    record = failed(SENT, run=run).record
+
+    assert (record.runs, record.run, record.told) == (runs, run, told)
+
+
+def test_a_failure_of_no_run_is_a_run_of_its_own_each_time():
+    assert failed(failed(QUIET, run="").record, run="").record.runs == 2
+
+
+@pytest.mark.parametrize(("attempt", "left"), [("try 7", ("x",)), ("try 8", ("x", "y"))])
+def test_a_dead_sender_s_own_failure_is_told_by_its_own_try(attempt, left):
+    record = throttle.without_the_dead(
+        replace(DEAD, held=0, names=()), NOW, Sending(attempt=attempt), name="y"
+    )
+
+    assert (record.names, record.held) == (left, len(left))
+
+
+WEEK = 7 * 86_400.0
+MOMENTS = {
+    "sending": ("is_sending", {"sender": "me"}, "sends_until", 3600.0),
+    "paused": ("is_paused", {}, "paused_until", 31.0),
+    "muted": ("is_muted", {}, "muted_until", WEEK + 60.0),
+}
+
+
+@pytest.mark.parametrize(("asks", "more", "field", "longest"), MOMENTS.values(), ids=list(MOMENTS))
+def test_what_lasts_up_to_a_moment_and_no_longer_than_it_can(asks, more, field, longest):
+    lasts = {left: getattr(Record(**more, **{field: NOW + left}), asks)(NOW) for left in (0.0, 0.5, longest)}
+
+    assert lasts == {0.0: False, 0.5: True, longest: True}
+    assert not getattr(Record(**more, **{field: NOW + longest + 0.5}), asks)(NOW)
+
+
+def test_without_a_sender_nobody_sends():
+    assert not Record(sends_until=NOW + 10).is_sending(NOW)
+
+
+def test_a_mute_knows_when_it_was_wished():
+    assert QUIET.with_mute(until=5.0, by="x", at=3.0).mute_set_at == 3.0
+
+
+@pytest.mark.parametrize(
+    ("values", "sound"),
+    [
+        ({"summed_up": True}, True),
+        ({"failures": True}, False),
+        ({"sent_at": True}, False),
+        ({"sent_at": 5}, True),
+        ({"failures": 5.0}, False),
+        ({"names": ("a", 7)}, False),
+    ],
+    ids=str,
+)
+def test_which_records_are_sound(values, sound):
+    assert is_sound(replace(QUIET, **values)) is sound
+
+
+def test_a_hundred_names_are_kept():
+    kept = Held().with_more(101, tuple(map(str, range(101))))
+
+    assert (kept.held, len(kept.names)) == (101, 100)
+
+
+@pytest.mark.parametrize(
+    "made", [Record(), Decision(False, QUIET), Sending()], ids=lambda it: type(it).__name__
+)
+def test_nothing_is_so_unless_it_is_said(made):
+    said = {each.name: getattr(made, each.name) for each in fields(made) if each.name != "record"}
+
+    assert not any(said.values())
