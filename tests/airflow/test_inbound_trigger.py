@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,7 @@ from airflow_provider_whatsapp.client.errors import WhatsAppError
 from airflow_provider_whatsapp.events.store import EventStore
 from airflow_provider_whatsapp.triggers import inbound as module
 from airflow_provider_whatsapp.triggers.messages import InboundMessageTrigger
+from airflow_provider_whatsapp.triggers.templates import TemplateStatusTrigger
 from tests.events.bodies import body, change
 from tests.events.bodies import text as reply
 from tests.events.test_store import write
@@ -47,8 +49,13 @@ def trigger(**arguments):
     return InboundMessageTrigger(poke_interval=0.1, **arguments)
 
 
-def test_the_triggerer_finds_what_it_keeps_of_each_trigger():
-    made = trigger()
+@pytest.mark.parametrize(
+    "made",
+    [InboundMessageTrigger, partial(TemplateStatusTrigger, template_name="sale")],
+    ids=["inbound", "template"],
+)
+def test_the_triggerer_finds_what_it_keeps_of_each_trigger(made):
+    made = made()
 
     assert (made.trigger_id, made.task_instance) == (None, None)
 

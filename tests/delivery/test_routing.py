@@ -184,7 +184,7 @@ def test_what_comes_after_a_message_that_went_by_the_other_endpoint_goes_there_a
     }
 
 
-def test_several_threads_whose_messages_are_on_their_way_count_each_of_them():
+def test_several_threads_whose_messages_are_on_their_way_count_each_of_them(caplog):
     barrier = threading.Barrier(4)
     wire = Wire(marketing_messages=134100)
 
@@ -202,6 +202,9 @@ def test_several_threads_whose_messages_are_on_their_way_count_each_of_them():
 
     assert router.to_dict() == {"endpoints": {"messages": 4}, "rerouted": {"134100": 4}}
     assert router.endpoint == "messages", "not back and forth with each of them"
+    (said,) = caplog.messages
+    assert "on /marketing_messages" in said
+    assert "its messages go by /messages" in said
 
 
 def test_the_second_request_waits_for_a_permit_of_its_own_and_carries_the_same():
