@@ -603,3 +603,21 @@ def test_nothing_is_so_unless_it_is_said(made):
     said = {each.name: getattr(made, each.name) for each in fields(made) if each.name != "record"}
 
     assert not any(said.values())
+
+
+def test_no_summary_of_a_run_that_somebody_has_in_hand():
+    decision = throttle.on_summary(WAITING, now=NOW, token="me", in_hand=True)
+
+    assert decision == Decision(False, HELD, in_hand=True)
+
+
+def test_without_a_failure_there_is_no_summary():
+    record = Record(waiter="me", waits_until=NOW)
+
+    assert throttle.on_summary(record, now=NOW, token="me") == Decision(False, QUIET)
+
+
+def test_a_success_without_a_token_leaves_what_is_held_where_it_is():
+    decision = throttle.on_untold_success(HELD, failures=2, now=NOW, pause=30.0)
+
+    assert decision == Decision(False, replace(HELD, failures=5))
