@@ -60,6 +60,8 @@ def test_many_are_counted(sandbox, client):
 
     assert "sale_09 (en_US) and 2 more" in warning
     assert "sale_10" not in warning
+    (warning,) = plan(client, *(definition(name=f"sale_{place:02}") for place in range(10))).warnings
+    assert "sale_09 (en_US). " in warning, "all are named"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,13 @@ def test_where_all_is_well_nothing_is_said(sandbox, client, category, onboarding
 
 
 @pytest.mark.parametrize(
-    "answer", [{"status": 400, "body": {"error": {"code": 100}}}, {"status": 503}], ids=range(2)
+    "answer",
+    [
+        {"status": 400, "body": {"error": {"code": 100}}},
+        {"status": 503},
+        {"status": 200, "body": {"id": "1"}},
+    ],
+    ids=["refused", "unavailable", "not_in_the_answer"],
 )
 def test_an_account_that_does_not_say_is_planned_for_all_the_same(sandbox, client, answer):
     sandbox.control("POST", "accounts", onboarding="ELIGIBLE")
