@@ -209,7 +209,7 @@ def test_answers_wait_for_a_store_that_is_away_and_nothing_new_is_sent(store, pe
     assert sent == dict.fromkeys(people(60), 1)
     assert len(sent_while_away) == 12
     assert set(sent_while_away[-1]) <= claimed_before, "nobody but those who were claimed before"
-    assert "Nothing new is sent until it can be written again" in caplog.text
+    assert "Nothing new is sent until the ledger is back" in caplog.text
     assert "The ledger is back" in caplog.text
 
 

@@ -122,7 +122,7 @@ def test_a_mistake_in_the_configuration_is_one_line_and_stops_no_dag(monkeypatch
 
     assert notifier.cooldown == 300
     (record,) = caplog.records
-    assert "alert_cooldown is no number" in record.getMessage()
+    assert "alert_cooldown is not a number" in record.getMessage()
 
 
 def test_airflow_knows_every_option_that_is_read():

@@ -25,7 +25,7 @@ def messages_to(sandbox):
 @pytest.mark.parametrize(
     ("arguments", "rendered", "words"),
     [
-        ({"suppression": "{{ none_given }}"}, None, r"suppression\[0\].*is no number"),
+        ({"suppression": "{{ none_given }}"}, None, r"suppression\[0\].*is neither a number"),
         ({"suppression": "{{ var_given }}"}, None, "suppression: is an empty text"),
         ({"suppression": "gone.csv"}, None, "gone.csv cannot be read"),
         ({"suppression": "given"}, ("suppression", None), "suppression: is None"),
