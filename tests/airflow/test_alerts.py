@@ -67,8 +67,6 @@ def environment(home, connection):
         # On a busy machine a part may hold the lock for longer than the default, 5 s.
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=60",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
-        # A scheduler that had to be started again takes over what its predecessor has left.
-        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "20",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
         "AIRFLOW_CONN_EVENTS": json.dumps({"conn_type": "sqlite", "host": f"{home}/events.db"}),
@@ -153,6 +151,8 @@ def wait_for(condition, airflow):
     while not (found := condition()):
         if time.monotonic() > until:
             airflow.is_late = True
+            print(rows(airflow, "SELECT dag_id, state, last_scheduling_decision FROM dag_run"))
+            print(rows(airflow, "SELECT dag_id, task_id, map_index, try_number, state FROM task_instance"))
             for log in airflow.folder.rglob("*.log"):
                 print(f"--- {log.relative_to(airflow.folder)}", log.read_text()[-3000:])
             pytest.fail("Airflow did not come so far")
