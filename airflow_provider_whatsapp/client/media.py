@@ -139,7 +139,7 @@ def _head(source: Any, open_: Callable[[], BinaryIO]) -> bytes:
     """Return a file's first bytes; of an object store no more than these, where a file object reads far ahead."""
     store = getattr(source, "fs", None)
     try:
-        if store is not None:
+        if store is not None and hasattr(source, "path"):
             return bytes(store.cat_file(source.path, start=0, end=HEAD))
         with open_() as stream:
             return stream.read(HEAD)

@@ -293,6 +293,13 @@ def test_a_stream_without_a_name_is_a_file():
     assert media_file(io.BytesIO(PDF)).name == "file.pdf"
 
 
+def test_a_stream_with_a_file_system_and_no_path_is_read_as_a_stream():
+    class Archived(io.BytesIO):
+        fs = object()
+
+    assert media_file(Archived(PDF)).size == len(PDF)
+
+
 WITHOUT_MARK, WITHOUT_CHUNK = bytearray(ANIMATED_WEBP), bytearray(ANIMATED_WEBP)
 WITHOUT_MARK[20] &= 0xFD
 WITHOUT_CHUNK[12:16] = b"VP8 "
