@@ -11,6 +11,8 @@ AIRFLOW_VERSION ?=
 VENV ?= .venv$(if $(AIRFLOW_VERSION),-airflow-$(AIRFLOW_VERSION))
 ARGS ?=
 JOBS ?= 2
+# Some shells and images set it; then every process compiles all of Airflow again, which doubles the cost of each start.
+unexport PYTHONDONTWRITEBYTECODE
 
 SETUP = @PYTHON="$(PYTHON)" AIRFLOW_VERSION="$(AIRFLOW_VERSION)" scripts/setup.sh "$(VENV)"
 RUN = "$(VENV)/bin/python"

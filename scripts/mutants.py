@@ -91,7 +91,13 @@ class Worker:
         copy_project(self.copy)
         scratch = folder / "tmp"
         scratch.mkdir()
-        environment = {**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(self.copy)}
+        environment = {
+            **os.environ,
+            "TMPDIR": str(scratch),
+            "PYTHONPATH": str(self.copy),
+            # A compiled file counts as current by second and size, and a mutant may share both with the original.
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         command = [sys.executable, str(Path(__file__).with_name("mutant_worker.py")), str(self.copy)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=self.copy
