@@ -647,6 +647,6 @@ def test_a_recorded_text_has_what_others_moved_there(shared):
 
 
 def test_the_guide_names_every_command():
-    guide = (ROOT / "docs/how-to/rate-limits.md").read_text("utf-8")
+    guide = (ROOT / "docs/reference/rate-limiter.md").read_text("utf-8")
     for commands in (redis_slots.COMMANDS, redis_texts.COMMANDS):
         assert {each for each in commands.split() if each not in guide} == set()
