@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
+from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import _fields
 
 if TYPE_CHECKING:
@@ -39,9 +40,15 @@ class Part:
     def check(self) -> None:
         """Check what the fields have to be together."""
 
+    def _graph_fields(self, *besides: str) -> dict[str, Any]:
+        """Return the declared fields besides these as Graph's JSON, without the empty ones."""
+        return without_empty(
+            {name: graph(getattr(self, name)) for name, _, _ in self._checked if name not in besides}
+        )
+
     def to_payload(self) -> dict[str, Any]:
         """Return the piece as Graph's JSON."""
-        return without_empty({name: graph(getattr(self, name)) for name, _, _ in self._checked})
+        return self._graph_fields()
 
 
 class Message(Part):
@@ -60,7 +67,18 @@ class Message(Part):
 
     def content(self) -> dict[str, Any]:
         """Return the object of the type alone, without what was left out."""
-        return Part.to_payload(self)
+        return self._graph_fields()
+
+    def _exactly_one(self, first: str, second: str, *, advice: str) -> None:
+        """Check that one of two fields is given, and not both."""
+        if bool(getattr(self, first)) == bool(getattr(self, second)):
+            raise PayloadError(
+                f"has both {first} and {second}" if getattr(self, first) else f"needs {first} or {second}",
+                field=self.kind,
+                limit=f"exactly one of {first}, {second}",
+                doc=self.doc,
+                advice=advice,
+            )
 
     def to_payload(self) -> dict[str, Any]:
         """Return the message as Graph's JSON."""

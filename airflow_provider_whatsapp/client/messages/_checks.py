@@ -133,6 +133,13 @@ def items(value: object, field: str, doc: str, *, low: int = 0, high: int | None
     return found
 
 
+def in_all(count: int, field: str, doc: str, *, high: int, what: str, limit: str) -> None:
+    """Check how many rows or products, ``what``, all sections have together."""
+    if count > high:
+        advice = f"Leave {count - high} out, or send several messages."
+        raise PayloadError(f"has {count} {what}", field=field, limit=limit, doc=doc, advice=advice)
+
+
 def texts(value: object, field: str, doc: str, *, low: int = 1, high: int | None = None) -> tuple[str, ...]:
     """Return a list of texts as a tuple."""
     found = items(value, field, doc, low=low, high=high)

@@ -23,7 +23,7 @@ def flatten(content: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
     :raises PayloadError: A part of it has the wrong shape.
     """
     kind = content.get("type")
-    if not isinstance(kind, str) or kind not in _ACTIONS:
+    if not isinstance(kind, str) or (kind not in _READERS and kind != "carousel"):
         return None
     content = without_null(content)
     for name in content:
@@ -40,8 +40,9 @@ def flatten(content: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
     for name in ("body", "footer"):
         if name in content:
             fields[name] = _object(content[name], f"interactive.{name}").get("text")
-    found, more = _ACTIONS[kind](_object(content.get("action"), _ACTION))
-    return found, fields | more
+    action = _object(content.get("action"), _ACTION)
+    kind, own = _carousel(action) if kind == "carousel" else (kind, _READERS[kind](action))
+    return kind, fields | own
 
 
 def _object(value: object, field: str) -> Mapping[str, Any]:
@@ -52,48 +53,28 @@ def _parameters(action: Mapping[str, Any]) -> dict[str, Any]:
     return dict(_object(action.get("parameters", {}), f"{_ACTION}.parameters"))
 
 
-def _buttons(action: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def _buttons(action: Mapping[str, Any]) -> dict[str, Any]:
     found = _checks.items(action.get("buttons"), f"{_ACTION}.buttons", doc=_DOC)
-    buttons = [_object(item, f"{_ACTION}.buttons[{i}]").get("reply") for i, item in enumerate(found)]
-    return "button", {"buttons": buttons}
+    replies = [_object(item, f"{_ACTION}.buttons[{i}]").get("reply") for i, item in enumerate(found)]
+    return {"buttons": replies}
 
 
-def _list(action: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "list", dict(action)
-
-
-def _cta_url(action: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "cta_url", _parameters(action)
-
-
-def _location_request(_action: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "location_request_message", {}
-
-
-def _flow(action: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def _flow(action: Mapping[str, Any]) -> dict[str, Any]:
     fields = _parameters(action)
     fields.pop("flow_message_version", None)
     payload = fields.pop("flow_action_payload", None)
     if payload is not None:
         fields |= _object(payload, f"{_ACTION}.parameters.flow_action_payload")
-    return "flow", fields
+    return fields
 
 
-def _product(action: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "product", dict(action)
-
-
-def _product_list(action: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def _product_list(action: Mapping[str, Any]) -> dict[str, Any]:
     found = _checks.items(action.get("sections"), f"{_ACTION}.sections", doc=_DOC)
     sections = []
     for position, item in enumerate(found):
         section = dict(_object(item, f"{_ACTION}.sections[{position}]"))
         sections.append({"products": section.pop("product_items", None), **section})
-    return "product_list", {**action, "sections": sections}
-
-
-def _catalog(action: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "catalog_message", _parameters(action)
+    return {**action, "sections": sections}
 
 
 def _carousel(action: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -130,14 +111,14 @@ def _card_buttons(action: Mapping[str, Any], position: int) -> dict[str, Any]:
     return {"buttons": [_object(item, f"{field}[{i}]").get("quick_reply") for i, item in enumerate(found)]}
 
 
-_ACTIONS: dict[str, Callable[[Mapping[str, Any]], tuple[str, dict[str, Any]]]] = {
+# How the fields of each type are read out of its action; a carousel has two types of ours.
+_READERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "button": _buttons,
-    "list": _list,
-    "cta_url": _cta_url,
-    "location_request_message": _location_request,
+    "list": dict,
+    "cta_url": _parameters,
+    "location_request_message": lambda _action: {},
     "flow": _flow,
-    "product": _product,
+    "product": dict,
     "product_list": _product_list,
-    "catalog_message": _catalog,
-    "carousel": _carousel,
+    "catalog_message": _parameters,
 }

@@ -14,6 +14,7 @@ from airflow_provider_whatsapp.client.messages._parts import parts, typed
 from airflow_provider_whatsapp.client.messages.interactive import (
     BODY_LIMIT,
     FOOTER_LIMIT,
+    LABEL_LIMIT,
     Interactive,
     ReplyButton,
     header_part,
@@ -43,10 +44,6 @@ class ProductMessage(Interactive):
     body: str | None = field.text(BODY_LIMIT, default=None)
     footer: str | None = field.text(FOOTER_LIMIT, default=None)
 
-    def action(self) -> dict[str, Any]:
-        """Return the action object."""
-        return {"catalog_id": self.catalog_id, "product_retailer_id": self.product_retailer_id}
-
 
 def _list_header(value: object, path: str, doc: str) -> str:
     return _checks.required_text(text_header(value, path, doc) or "", path, doc)
@@ -70,10 +67,6 @@ class ProductList(Interactive):
     sections: Sequence[ProductSection | Mapping[str, Any]] = field.checked(product_sections)
     footer: str | None = field.text(FOOTER_LIMIT, default=None)
 
-    def action(self) -> dict[str, Any]:
-        """Return the action object."""
-        return {"catalog_id": self.catalog_id, "sections": graph(self.sections)}
-
 
 @model("catalog_message", doc="Catalog messages")
 class CatalogMessage(Interactive):
@@ -86,16 +79,11 @@ class CatalogMessage(Interactive):
     :param footer: Up to 60 characters.
     """
 
+    _action_name: ClassVar[str | None] = "catalog_message"
+
     body: str = field.text(BODY_LIMIT)
     thumbnail_product_retailer_id: str | None = field.text(default=None)
     footer: str | None = field.text(FOOTER_LIMIT, default=None)
-
-    def action(self) -> dict[str, Any]:
-        """Return the action object."""
-        action: dict[str, Any] = {"name": "catalog_message"}
-        if self.thumbnail_product_retailer_id:
-            action["parameters"] = {"thumbnail_product_retailer_id": self.thumbnail_product_retailer_id}
-        return action
 
 
 def _card_header(value: object, path: str, doc: str) -> Image | Video:
@@ -130,7 +118,7 @@ class MediaCard(Part):
     """
 
     header: Image | Video | Mapping[str, Any] = field.checked(_card_header)
-    display_text: str | None = field.text(20, default=None)
+    display_text: str | None = field.text(LABEL_LIMIT, default=None)
     url: str | None = field.text(default=None)
     body: str | None = field.checked(_card_body, default=None)
     buttons: Sequence[ReplyButton | Mapping[str, Any] | str] | None = field.checked(
@@ -140,7 +128,7 @@ class MediaCard(Part):
     def check(self) -> None:
         """Check that there is a link, or quick replies."""
         if self.buttons is None:
-            _checks.required_text(self.display_text, "display_text", self.doc, limit=20)
+            _checks.required_text(self.display_text, "display_text", self.doc, limit=LABEL_LIMIT)
             _checks.http_url(self.url, "url", self.doc)
         elif self.display_text or self.url:
             raise PayloadError(

@@ -60,14 +60,8 @@ class Flow(Interactive):
 
     def check(self) -> None:
         """Check that one flow is named, and that nothing is given which its endpoint gives."""
-        if bool(self.flow_id) == bool(self.flow_name):
-            raise PayloadError(
-                "has both flow_id and flow_name" if self.flow_id else "needs flow_id or flow_name",
-                field="flow",
-                limit="exactly one of flow_id, flow_name",
-                doc=self.doc,
-                advice="Give the one that WhatsApp Manager shows for the flow.",
-            )
+        advice = "Give the one that WhatsApp Manager shows for the flow."
+        self._exactly_one("flow_id", "flow_name", advice=advice)
         if self.flow_action == "data_exchange" and (self.screen or self.data):
             raise PayloadError(
                 "cannot go with data_exchange",

@@ -19,6 +19,8 @@ HEADER_LIMIT = 60
 BODY_LIMIT = 1024
 LIST_BODY_LIMIT = 4096
 FOOTER_LIMIT = 60
+#: Characters of the label on a button.
+LABEL_LIMIT = 20
 #: Rows of a list, over all sections.
 ROWS_LIMIT = 10
 
@@ -27,14 +29,19 @@ Header = str | Image | Video | Document | Mapping[str, Any]
 
 @model()
 class Interactive(Message):
-    """What interactive messages share: header, body and footer around an action."""
+    """What interactive messages share: header, body and footer around an action, which holds the other fields."""
 
     #: Graph's ``interactive.type``, where it is not ``kind``.
     graph_type: ClassVar[str | None] = None
+    #: The action's ``name``, in types that have one: there its ``parameters`` hold the fields, else the action itself.
+    _action_name: ClassVar[str | None] = None
 
     def action(self) -> dict[str, Any]:
         """Return the action object."""
-        raise NotImplementedError
+        fields = self._graph_fields("header", "body", "footer")
+        if self._action_name is None:
+            return fields
+        return without_empty({"name": self._action_name, "parameters": fields or None})
 
     def to_payload(self) -> dict[str, Any]:
         """Return the message as Graph's JSON."""
@@ -90,7 +97,7 @@ class ReplyButton(Part):
     """
 
     id: str = field.text(256)
-    title: str = field.text(20)
+    title: str = field.text(LABEL_LIMIT)
 
     def check(self) -> None:
         """Check the ends of the ID."""
@@ -128,10 +135,6 @@ class ReplyButtons(Interactive):
     header: Header | None = field.checked(header_part, default=None)
     footer: str | None = field.text(FOOTER_LIMIT, default=None)
 
-    def action(self) -> dict[str, Any]:
-        """Return the action object."""
-        return {"buttons": graph(self.buttons)}
-
 
 @model(doc="Interactive list messages")
 class Row(Part):
@@ -168,10 +171,8 @@ class Section(Part):
 def _sections(value: object, path: str, doc: str) -> tuple[Section, ...]:
     sections = parts(Section, value, path, doc, high=10)
     rows = [row for section in sections for row in section.rows if isinstance(row, Row)]
-    if len(rows) > ROWS_LIMIT:
-        problem, limit = f"has {len(rows)} rows", f"{ROWS_LIMIT} rows over all sections"
-        advice = f"Leave {len(rows) - ROWS_LIMIT} out, or send several messages."
-        raise PayloadError(problem, field=path, limit=limit, doc=doc, advice=advice)
+    limit = f"{ROWS_LIMIT} rows over all sections"
+    _checks.in_all(len(rows), path, doc, high=ROWS_LIMIT, what="rows", limit=limit)
     _checks.unique([row.id for row in rows], path, doc, what="row id")
     section_titles([section.title for section in sections], path, doc)
     return sections
@@ -190,14 +191,10 @@ class ListMessage(Interactive):
     """
 
     body: str = field.text(LIST_BODY_LIMIT)
-    button: str = field.text(20)
+    button: str = field.text(LABEL_LIMIT)
     sections: Sequence[Section | Mapping[str, Any]] = field.checked(_sections)
     header: str | Mapping[str, Any] | None = field.checked(text_header, default=None)
     footer: str | None = field.text(FOOTER_LIMIT, default=None)
-
-    def action(self) -> dict[str, Any]:
-        """Return the action object."""
-        return {"button": self.button, "sections": graph(self.sections)}
 
 
 @model("cta_url", doc="Interactive call-to-action URL button messages")
@@ -212,15 +209,13 @@ class CtaUrl(Interactive):
     :param footer: Up to 60 characters.
     """
 
+    _action_name: ClassVar[str | None] = "cta_url"
+
     body: str = field.text(BODY_LIMIT)
-    display_text: str = field.text(20)
+    display_text: str = field.text(LABEL_LIMIT)
     url: str = field.checked(_checks.http_url)
     header: Header | None = field.checked(header_part, default=None)
     footer: str | None = field.text(FOOTER_LIMIT, default=None)
-
-    def action(self) -> dict[str, Any]:
-        """Return the action object."""
-        return {"name": "cta_url", "parameters": {"display_text": self.display_text, "url": self.url}}
 
 
 @model("location_request_message", doc="Location request messages")
@@ -231,8 +226,6 @@ class LocationRequest(Interactive):
     :param body: 1 to 1024 characters.
     """
 
-    body: str = field.text(BODY_LIMIT)
+    _action_name: ClassVar[str | None] = "send_location"
 
-    def action(self) -> dict[str, Any]:
-        """Return the action object."""
-        return {"name": "send_location"}
+    body: str = field.text(BODY_LIMIT)

@@ -28,14 +28,7 @@ class Media(Message):
 
     def check(self) -> None:
         """Check that the file is given, and in one way."""
-        if (self.id is None) == (self.link is None):
-            raise PayloadError(
-                "needs id or link" if self.id is None else "has both id and link",
-                field=self.kind,
-                limit="exactly one of id, link",
-                doc=self.doc,
-                advice="Give id for uploaded media or link for a public URL.",
-            )
+        self._exactly_one("id", "link", advice="Give id for uploaded media or link for a public URL.")
 
     def content(self) -> dict[str, Any]:
         """Return the media object alone: ``{"id": ...}`` or ``{"link": ...}`` with what belongs to it."""

@@ -195,10 +195,8 @@ def product_sections(value: object, path: str, _doc: str = "") -> tuple[ProductS
     doc = ProductSection.doc
     sections = parts(ProductSection, value, path, doc, high=10)
     total = sum(len(section.products) for section in sections)
-    if total > PRODUCTS_LIMIT:
-        advice = f"Leave {total - PRODUCTS_LIMIT} out, or send several messages."
-        limit = f"{PRODUCTS_LIMIT} over all sections"
-        raise PayloadError(f"has {total} products", field=path, limit=limit, doc=doc, advice=advice)
+    limit = f"{PRODUCTS_LIMIT} over all sections"
+    _checks.in_all(total, path, doc, high=PRODUCTS_LIMIT, what="products", limit=limit)
     section_titles([section.title for section in sections], path, doc)
     return sections
 
