@@ -171,10 +171,9 @@ class Applier:
         stop: Outcome | None = None
         for change in todo:
             outcome = _not_tried(stop, change)
-            if outcome is None and change.action == "create" and created >= self.max_creations:
-                outcome = stop = self._too_many(change)
             if outcome is None:
-                outcome, ends = self._try(change)
+                full = change.action == "create" and created >= self.max_creations
+                outcome, ends = (self._too_many(change), True) if full else self._try(change)
                 stop = outcome if ends else stop
                 created += change.action == "create" and outcome.state == "done"
             outcomes.append(outcome)
@@ -192,9 +191,9 @@ class Applier:
             raise ConfigurationError(
                 msg, advice="Nothing was changed. Look at the plan, and raise max_deletions if it is right."
             )
-        for change in todo:
-            for sample in change.definition.samples() if change.definition else ():
-                _check_sample(_sample_path(change.definition, sample))
+        for definition in filter(None, (change.definition for change in todo)):
+            for sample in definition.samples():
+                _check_sample(_sample_path(definition, sample))
 
     def _too_many(self, change: Change) -> Outcome:
         detail = f"Meta allows {self.max_creations} new templates in an hour: run it again then"
@@ -278,7 +277,7 @@ class Applier:
     def _settle(self, change: Change, error: OutcomeUnknownError) -> Outcome:
         """No answer came: look what the account holds of an edit. A creation and a deletion have been looked for."""
         unknown = Outcome(change=change, state="unknown", detail=str(error), template_id=change.template_id)
-        if change.action != "edit" or change.definition is None:
+        if change.action != "edit":
             return unknown
         try:
             row = self.client.templates.get(str(change.template_id), fields=FIELDS)
@@ -298,7 +297,7 @@ class Applier:
         found = self._found_since(change, error)
         if found is not None:
             return found, False
-        if change.action == "edit" and change.reason and change.possible_at:
+        if change.possible_at:  # only an edit is tried with a reason why it may be too early
             detail = f"{error} Meta allows one edit of an approved template in 24 hours and 10 in 30 days."
             return Outcome(
                 change=change, state="blocked", detail=detail, possible_at=change.possible_at
@@ -321,8 +320,8 @@ class Applier:
         if not _differs(change, row):
             detail = "the account holds this already: it was changed since the plan, by another apply maybe"
             return Outcome(change=change, state="done", detail=detail, **facts)
-        if not created and blocks.status_of(row) == change.status:
-            return None
+        if not created and blocks.status_of(row) in ("", change.status):
+            return None  # nor does a row without a status say that anything has changed
         now = f"Since the plan it was {'created' if created else 'changed'} with other content: plan again."
         return Outcome(change=change, state="failed", detail=f"{error} {now}", **facts)
 
@@ -344,8 +343,8 @@ def _check_sample(path: str) -> None:
         )
 
 
-def _sample_path(definition: TemplateDefinition | None, sample: str) -> str:
-    return str(Path((definition and definition.folder) or ".", sample))
+def _sample_path(definition: TemplateDefinition, sample: str) -> str:
+    return str(Path(definition.folder or "", sample))
 
 
 def _not_tried(stop: Outcome | None, change: Change) -> Outcome | None:

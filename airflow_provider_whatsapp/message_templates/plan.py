@@ -254,7 +254,7 @@ def _create(
     now: float,
     record: Record,
 ) -> Change:
-    siblings = [other for key, other in rows.items() if key[0] == definition.name and other is not row]
+    siblings = [other for key, other in rows.items() if key[0] == definition.name]
     block = blocks.of_creation(definition, row, siblings, now=now, record=record)
     lines = tuple(diff(None, definition))
     if block is None:
@@ -290,7 +290,7 @@ def changed_fields(definition: TemplateDefinition, row: Mapping[str, Any]) -> tu
     """
     theirs = listed_components(row)
     fields = []
-    if not equal(definition.canonical(), canonical(theirs, str(row.get("category") or ""))):
+    if not equal(definition.canonical(), canonical(theirs, str(row.get("category")))):
         fields.append("components")
     # Files have no word for it: it follows from the texts, but need not in what is kept as it is.
     if not definition.as_is and not same_format(

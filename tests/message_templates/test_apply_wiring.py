@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,13 +16,14 @@ from airflow_provider_whatsapp.client.errors import (
     OutcomeUnknownError,
     PayloadError,
     RateLimitError,
+    ServerError,
 )
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 from airflow_provider_whatsapp.message_templates import apply
 from airflow_provider_whatsapp.message_templates.apply import Applier
 from airflow_provider_whatsapp.message_templates.blocks import Record
 from airflow_provider_whatsapp.message_templates.files import TemplateSet, load_templates
-from airflow_provider_whatsapp.message_templates.plan import FIELDS, Change, plan_templates
+from airflow_provider_whatsapp.message_templates.plan import FIELDS, Change, Plan, plan_templates
 
 NOW = 1_800_000_000.0
 
@@ -178,7 +180,9 @@ def test_whoever_keeps_the_record_is_called_after_each_change_that_was_made():
     assert called == [1, 2, 4, 5, 6]
 
 
-LIMIT = InvalidRequestError("no more", permanent=True, subcode=apply.TEMPLATE_LIMIT)
+# Meta's subcodes, as it documents them.
+BEING_DELETED, TEMPLATE_LIMIT, EXISTS = 2388023, 2388019, 2388024
+LIMIT = InvalidRequestError("no more", permanent=True, subcode=TEMPLATE_LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -221,6 +225,8 @@ def test_what_every_change_would_meet_ends_them_all():
 
     assert account.asked == ALL[:2]
     assert list(states(report).values()) == ["done", "failed", *["not tried"] * 4]
+    assert report.of("failed")[0].detail == str(account.before["new_b"])
+    assert {outcome.detail for outcome in report.of("not tried")} == {"the run ended with an earlier failure"}
     assert report.failed
 
 
@@ -378,7 +384,7 @@ def test_a_template_that_another_apply_has_created_meanwhile(now, state, words):
     account.rows["76"] = row(76, "new_a", "REJECTED", body="Es ist spät.") | {"language": "de"}
     if now is not None:
         account.rows["77"] = row(77, "new_a", "PENDING", **now)
-    account.before["new_a"] = InvalidRequestError("it exists", permanent=True, subcode=apply.EXISTS)
+    account.before["new_a"] = InvalidRequestError("it exists", permanent=True, subcode=EXISTS)
     report = Applier(client, now=lambda: NOW).apply(plan)
 
     (found,) = [outcome for outcome in report.outcomes if outcome.change.name == "new_a"]
@@ -499,3 +505,238 @@ def test_without_a_change_there_is_nothing_to_do():
 
     assert apply.ApplyReport((), plan).summary() == "nothing to do"
     assert apply.ApplyReport((), plan).complete
+
+
+def test_meta_s_limits_hold_where_no_others_are_given():
+    client = WhatsAppClient(ClientConfig(api_key="k", waba_id="1"), transport=Account())
+    (made,) = load_templates([definition("new", "It is late.")]).definitions.values()
+    gone = Change(action="delete", name="old", language="en_US", template_id="1")
+    with pytest.raises(ConfigurationError, match=r"11 templates, more than max_deletions \(10\)"):
+        Applier(client).apply(Plan((gone,) * 11))
+    creations = Plan((Change(action="create", name="new", language="en_US", definition=made),) * 101)
+    report = Applier(client).apply(creations)
+
+    assert report.summary() == "100 done, 1 postponed"
+
+
+def test_a_creation_that_failed_is_none_of_the_hour_s():
+    account = Account()
+    account.before["new_a"] = InvalidRequestError("no", permanent=True)
+    report, _ = applied(account, max_creations=1)
+
+    assert (states(report)["new_a"], states(report)["new_b"]) == ("failed", "done")
+
+
+@pytest.mark.parametrize("name", ["new_a", "old_a", "gone_a"])
+def test_a_name_that_is_being_deleted_blocks_its_own_change_alone(name):
+    account = Account()
+    account.before[name] = InvalidRequestError("still there", permanent=True, subcode=BEING_DELETED)
+    report, _ = applied(account)
+
+    assert account.asked == ALL
+    (found,) = report.of("blocked")
+    assert (found.change.name, found.detail) == (name, str(account.before[name]))
+    assert len(report.of("done")) == 5
+
+
+def test_a_deletion_that_the_service_does_not_answer_has_failed_alone():
+    account = Account()
+    account.before["gone_a"] = ServerError("down")
+    report, record = applied(account)
+
+    (found,) = report.of("failed")
+    assert (found.change.name, found.detail, found.template_id) == (
+        "gone_a",
+        str(account.before["gone_a"]),
+        "3",
+    )
+    assert (len(report.of("done")), list(record.deletions)) == (5, ["gone_b"])
+
+
+def after(account, name, change):
+    """Let a change of a template be refused, for somebody else has changed it a moment ago."""
+
+    error = InvalidRequestError("refused", permanent=True, subcode=EXISTS if name in NEW else None)
+    client, plan = changes(account)
+    answer = account.request
+
+    def request(call):
+        if call.method != "GET":
+            node = call.url.rsplit("/", 1)[1]
+            asked = call.query.get("name") or (call.json or {}).get("name") or account.rows[node]["name"]
+            if asked == name:
+                change(account)
+                raise error
+        return answer(call)
+
+    account.request = request
+    report = Applier(client, record=Record(), now=lambda: NOW).apply(plan)
+    (found,) = [outcome for outcome in report.outcomes if outcome.change.name == name]
+    assert all(outcome.state == "done" for outcome in report.outcomes if outcome is not found)
+    return found, report, str(error)
+
+
+def with_row(number, **facts):
+    return lambda account: account.rows[number].update(facts)
+
+
+def created(**facts):
+    return lambda account: account.rows.update(
+        {"77": row(77, "new_a", "PENDING", "It is very late.") | facts}
+    )
+
+
+WANTED = {"components": [{"type": "BODY", "text": "It is very late."}]}
+CHANGED_SINCE = "Since the plan it was changed with other content: plan again."
+REFUSALS = {
+    "nothing has changed": ("old_a", with_row("1"), "failed", "refused"),
+    "another status": (
+        "old_a",
+        with_row("1", status="PAUSED"),
+        "failed",
+        CHANGED_SINCE,
+    ),
+    "no status": ("old_a", with_row("1", status=None), "failed", "refused"),
+    "the wanted content": ("old_a", with_row("1", **WANTED), "done", "holds this already"),
+    "the wanted content in another category": (
+        "old_a",
+        with_row("1", **WANTED, category="MARKETING"),
+        "done",
+        "holds this already",
+    ),
+    "an edited one is gone": ("old_a", with_row("1", status="DELETED"), "failed", "refused"),
+    "a created one is gone": ("new_a", created(status="PENDING_DELETION"), "failed", "refused"),
+    "a created one is of another category": ("new_a", created(category="MARKETING"), "done", "holds this"),
+    "a deleted one is being deleted": ("gone_a", with_row("3", status="PENDING_DELETION"), "done", None),
+    "a deleted one is there": ("gone_a", with_row("3"), "failed", "refused"),
+}
+
+
+@pytest.mark.parametrize(("name", "change", "state", "words"), REFUSALS.values(), ids=list(REFUSALS))
+def test_a_refusal_is_held_against_what_the_account_holds_by_now(name, change, state, words):
+    account = Account()
+    found, report, error = after(account, name, change)
+
+    assert found.state == state
+    if words == "refused":
+        assert found.detail == error, "WhatsApp's own error, and nothing that was not looked up"
+        assert (found.status, found.category) == (None, None)
+    elif words is not None:
+        assert words in found.detail
+        now = account.rows["77" if name in NEW else "1"]
+        assert (found.status, found.category, found.template_id) == (
+            now["status"],
+            now["category"],
+            now["id"],
+        )
+        if state == "done" and found.category == "MARKETING":
+            assert len(report.drift) == 1
+
+
+def test_what_has_failed_is_no_drift():
+    found, report, _ = after(Account(), "old_a", with_row("1", status="PAUSED", category="MARKETING"))
+
+    assert (found.state, found.category, report.drift) == ("failed", "MARKETING", ())
+
+
+@pytest.mark.parametrize(("name", "subcode"), [("old_a", None), ("new_a", EXISTS)])
+def test_a_look_that_fails_leaves_the_refusal_as_it_is(name, subcode):
+    account = Account()
+    client, plan = changes(account)
+    account.before[name] = InvalidRequestError("refused", permanent=True, subcode=subcode)
+    answer = account.request
+
+    def request(call):
+        if call.method == "GET":
+            raise ServerError("down")
+        return answer(call)
+
+    account.request = request
+    report = Applier(client, now=lambda: NOW).apply(plan)
+    (found,) = report.of("failed")
+    assert (found.change.name, found.detail) == (name, str(account.before[name]))
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_an_edit_that_may_have_been_too_early_is_blocked_until_it_is_not(early):
+    changed = {"last_updated_time": "2027-01-15T07:59:00+0000"} if early else {}
+    account = Account(row(1, "late", body="It was late.") | changed)
+    client = WhatsAppClient(ClientConfig(api_key="k", waba_id="1"), transport=account)
+    plan = plan_templates(client, load_templates([definition("late", "It is late.")]), now=NOW)
+    account.before["late"] = InvalidRequestError("no", permanent=True)
+    (found,) = Applier(client, now=lambda: NOW).apply(plan).outcomes
+
+    said = str(account.before["late"])
+    limit = " Meta allows one edit of an approved template in 24 hours and 10 in 30 days."
+    assert (found.state, found.detail, found.possible_at) == (
+        ("blocked", said + limit, NOW - 60 + 86_400) if early else ("failed", said, None)
+    )
+
+
+CATEGORIES = {
+    "asked for, and not answered": ("MARKETING", "It is late.", None, "UTILITY", 0),
+    "asked for, and answered": ("MARKETING", "It is late.", "UTILITY", "UTILITY", 0),
+    "asked for, and refused": ("MARKETING", "It is late.", "MARKETING", "MARKETING", 1),
+    "not asked for": ("UTILITY", "It was late.", None, None, 0),
+}
+
+
+@pytest.mark.parametrize(
+    ("was", "body", "given", "found", "drifts"), CATEGORIES.values(), ids=list(CATEGORIES)
+)
+def test_the_category_of_an_edit_is_what_meta_answers_or_what_was_asked_for(was, body, given, found, drifts):
+    account = Account(row(1, "late", "REJECTED", body) | {"category": was})
+    client = WhatsAppClient(ClientConfig(api_key="k", waba_id="1"), transport=account)
+    plan = plan_templates(client, load_templates([definition("late", "It is late.")]), now=NOW)
+    answer = account.request
+    account.request = lambda call: (
+        answer(call) | ({"category": given} if given and call.method == "POST" else {})
+    )
+    report = Applier(client, now=lambda: NOW).apply(plan)
+
+    assert (report.outcomes[0].category, len(report.drift)) == (found, drifts)
+
+
+@pytest.mark.parametrize(
+    ("body", "category", "lacks"),
+    [
+        ("It was late.", "UTILITY", True),
+        ("It is late.", "UTILITY", False),
+        ("It is late.", "MARKETING", False),
+    ],
+)
+def test_meta_may_give_an_edited_template_another_category_than_was_asked_for(body, category, lacks):
+    (made,) = load_templates([definition("late", "It is late.")]).definitions.values()
+    now = row(1, "late", "PENDING", body) | {"category": category}
+    for fields in (("components",), ("components", "category")):
+        change = Change(action="edit", name="late", language="en_US", definition=made, fields=fields)
+        assert apply._differs(change, now) is lacks
+    change = replace(change, fields=("category",))
+    assert apply._differs(change, now) is (lacks or category == "MARKETING"), "nothing else was asked for"
+
+
+@pytest.mark.parametrize(("wanted", "action"), [("edit", "edit"), (None, "blocked")])
+def test_an_outcome_as_json_says_what_was_wanted_and_nothing_empty(wanted, action):
+    change = Change(action="blocked", wanted=wanted, name="late", language="en_US")
+
+    assert apply.Outcome(change=change, state="blocked").to_dict() == {
+        "action": action,
+        "name": "late",
+        "language": "en_US",
+        "state": "blocked",
+    }
+
+
+def test_the_account_is_listed_in_large_pages_and_planned_for_by_the_machine_s_clock():
+    account = Account(row(1, "late", body="It was late."))
+    client = WhatsAppClient(ClientConfig(api_key="k", waba_id="1"), transport=account)
+    asked, answer = [], account.request
+    account.request = lambda call: asked.append(call.query) or answer(call)
+    record = Record()
+    record.edited("1", time.time() - 60)
+    (change,) = plan_templates(
+        client, load_templates([definition("late", "It is late.")]), record=record
+    ).changes
+
+    assert [query["limit"] for query in asked] == [250]
+    assert (change.action, change.wanted) == ("blocked", "edit")

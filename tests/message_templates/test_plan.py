@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from airflow_provider_whatsapp.message_templates.blocks import DAY, MONTH, Record
+from airflow_provider_whatsapp.message_templates.definition import TemplateDefinition
 from airflow_provider_whatsapp.message_templates.files import TemplateSet, load_data
-from airflow_provider_whatsapp.message_templates.plan import make_plan
+from airflow_provider_whatsapp.message_templates.plan import changed_fields, make_plan
 from airflow_provider_whatsapp.message_templates.render import render_plan
 
 NOW = 1_800_000_000.0
@@ -364,3 +366,69 @@ def test_a_template_that_is_made_again_knows_the_one_that_was_there():
     other = only(wanted(), [])
     assert (other.action, other.template_id, other.status) == ("create", None, None)
     assert other.diff
+
+
+def test_a_name_of_another_template_and_one_that_is_gone_stand_in_nobody_s_way():
+    listed = [
+        row("other", "de", category="MARKETING"),
+        row("late", "de", category="MARKETING", status="DELETED"),
+        row("late", "fr"),
+    ]
+
+    assert only(wanted("en"), listed).action == "create"
+
+
+def test_a_creation_that_is_blocked_says_what_was_wanted_and_shows_it():
+    change = only(wanted("de"), [row(category="MARKETING")])
+
+    assert (change.action, change.wanted, change.possible_at) == ("blocked", "create", None)
+    assert [line for line in change.diff if line[0] in "+-"] == ["+category: UTILITY", "+body: It is late."]
+    assert (change.key, change.template_id, change.status) == (("late", "de"), None, None)
+    (made,) = wanted("de").definitions.values()
+    assert change.definition == made
+
+
+def test_what_drifts_is_named_beside_an_edit_and_a_block_too():
+    facts = {**CHANGED, "quality_score": {"score": "RED"}, "correct_category": "MARKETING"}
+    for status, action in (("APPROVED", "edit"), ("PENDING", "blocked")):
+        change = only(wanted(), [row(**facts, status=status)])
+        assert (change.action, len(change.drift), len(change.category_drift)) == (action, 2, 1)
+        assert (change.fields, change.template_id, change.status) == (("components",), "late-en", status)
+        assert change.diff
+
+
+def listed(*, category="UTILITY", ttl=None, form="NAMED", **more):
+    example = {"body_text_named_params": [{"param_name": "name", "example": "Ann"}]}
+    body = {"type": "BODY", "text": "Late, {{name}}.", "example": example}
+    return row(
+        components=[body], category=category, message_send_ttl_seconds=ttl, parameter_format=form, **more
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "now", "as_is", "fields"),
+    [
+        (listed(), listed(), False, ()),
+        (listed(), listed(form="named"), False, ()),
+        (listed(), listed(form=None), False, ("parameter_format",)),
+        (listed(), listed(form=None), True, ()),
+        (listed(category="MARKETING"), listed(), False, ("category",)),
+        (listed(), listed(category=None), False, ("category",)),
+        (listed(category=None), listed(category=None), False, ()),
+        (listed(), listed(category="MARKETING", previous_category="UTILITY"), False, ()),
+        (listed(ttl=60), listed(), False, ("message_send_ttl_seconds",)),
+        (listed(ttl=60), listed(ttl=60), False, ()),
+        (listed(), listed(ttl=60), False, ()),
+        (
+            listed(category="MARKETING", ttl=60),
+            row(),
+            False,
+            ("components", "parameter_format", "category", "message_send_ttl_seconds"),
+        ),
+    ],
+    ids=range(12),
+)
+def test_which_fields_an_edit_has_to_change(wanted, now, as_is, fields):
+    definition = replace(TemplateDefinition.from_graph(wanted), as_is=as_is)
+
+    assert changed_fields(definition, now) == fields
