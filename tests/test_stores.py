@@ -7,7 +7,9 @@ Whoever writes another store adds a line to a table here.
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -213,6 +215,52 @@ class TestFiles:
     @pytest.mark.parametrize("part", ["dag", "a-b_c.d~e", "manual__2026-01-01T00:00:00+00:00", "x=1"])
     def test_a_usual_name_is_its_own(self, part):
         assert stores._folder_name(part) == part, "an earlier version's ledgers are found"
+
+    @pytest.mark.parametrize(
+        ("part", "name"),
+        [
+            ("", "%"),
+            (".", "%2E"),
+            ("..", "%2E%2E"),
+            ("...", "..."),
+            ("a/b", "a%2Fb"),
+            ("x" * 150, "x" * 150),
+            ("x" * 151, "x" * 150 + "-8eb827e6964d"),
+        ],
+        ids=["none", "dot", "dots", "three", "slash", "as long as may be", "longer"],
+    )
+    def test_a_name_stays_what_it_is(self, part, name):
+        assert stores._folder_name(part) == name, "a later version finds the ledger"
+
+    def test_a_value_is_a_small_file_that_the_umask_alone_closes(self, tmp_path):
+        before = os.umask(0o027)
+        try:
+            FileStore(tmp_path).set("1/note", {"a": [1, 2]})
+        finally:
+            os.umask(before)
+        (file,) = tmp_path.iterdir()
+
+        assert (file.name, file.read_bytes()) == ("1-note.json", b'{"a":[1,2]}')
+        assert stat.S_IMODE(file.stat().st_mode) == 0o640
+
+    def test_a_folder_that_another_makes_just_then_is_there(self, tmp_path, monkeypatch):
+        mkdir = Path.mkdir
+
+        def just_before(self, *args, **options):
+            mkdir(self)
+            mkdir(self, *args, **options)
+
+        monkeypatch.setattr(Path, "mkdir", just_before)
+        store = FileStore(tmp_path / "ledgers", "dag")
+        store.set("note", 1)
+
+        assert store.get("note") == 1
+
+    @pytest.mark.parametrize(
+        "path", [Path("x"), SimpleNamespace(fs=SimpleNamespace())], ids=["disk", "bucket"]
+    )
+    def test_a_file_system_that_remembers_nothing_has_nothing_to_forget(self, path):
+        stores.forget_listing(path)
 
     def test_a_listing_that_a_file_system_remembers_is_not_trusted(self):
         forgotten = []

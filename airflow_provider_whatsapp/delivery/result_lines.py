@@ -148,7 +148,7 @@ def in_scope(rows: Iterator[Raw], source: Any, scope: Scope, to_field: str) -> I
     is_file = hasattr(source, "open")
     if is_file and is_marked(first[1]):
         return _taken_apart(everything, scope, to_field)
-    if is_file and has_shape(first[1]):
+    if is_file:
         refuse_unmarked(first[1], source)
     if scope != "all":
         raise PayloadError(

@@ -272,7 +272,7 @@ class Unfinished:
     def __str__(self) -> str:
         return str(self._path)
 
-    def open(self, mode: str = "rb") -> IO[bytes]:
+    def open(self, mode: str) -> IO[bytes]:
         """
         Open the lines of all as one file.
 

@@ -140,7 +140,7 @@ class Results:
             line["message"] = message
         if self._dag_id is not None:
             line["dag_id"] = self._dag_id
-        if self.failure is not None and len(self._lines) >= KEPT:
+        if len(self._lines) >= KEPT:  # so many wait only where the store has failed
             self._dropped = True
         else:
             self._lines.append(dump(marked(line, keep_sent=self._keep_sent)))

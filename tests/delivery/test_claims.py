@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from airflow_provider_whatsapp.delivery.claims import WINDOW, ClaimWindow, threads_for
@@ -201,3 +203,29 @@ def test_time_in_which_nobody_waits_is_not_counted(ten, clock):
 
     assert ten.next(99, 0) == 4
     assert ten.waiting == 0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [lambda it: it.claimed(1), lambda it: it.left(), lambda it: it.wrote(1.0), lambda it: it.next(8, 0)],
+    ids=["claimed", "left", "wrote", "next"],
+)
+@pytest.mark.parametrize("first", [lambda it: it.claimed(1), lambda it: it.left()], ids=["claims", "leaves"])
+def test_no_two_threads_are_in_it_at_once(first, other):
+    """While one looks at the clock, another comes: it has to wait until the first has gone."""
+    came, waited = [], []
+
+    def clock():
+        if not came:
+            came.append(threading.Thread(target=lambda: other(window)))
+            came[0].start()
+            came[0].join(0.02)
+            waited.append(came[0].is_alive())
+        return 100.0
+
+    window = ClaimWindow(4, 10.0, clock=clock)
+    first(window)
+    came[0].join(60)
+
+    assert waited == [True]
+    assert not came[0].is_alive()

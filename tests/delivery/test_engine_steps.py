@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from airflow_provider_whatsapp.client.errors import (
@@ -324,7 +326,11 @@ def test_who_is_left_after_a_stop_is_told_so_and_who_needs_nothing_is_told_that(
 
 
 def test_who_was_claimed_and_not_handed_out_is_given_back_when_it_ends(made):
-    delivery, report = made(), Report()
+    counted = []
+    progress = SimpleNamespace(
+        count=lambda outcome, now: counted.append((outcome.status, now)), tick=lambda: None
+    )
+    delivery, report = made(progress=progress), Report()
     first, second = Row(0, TO), Row(1, TO)
     delivery._book.claim([first, second])
     delivery._out[0] = first
@@ -337,6 +343,7 @@ def test_who_was_claimed_and_not_handed_out_is_given_back_when_it_ends(made):
         ("skipped", "stopped"),
     ]
     assert delivery._out == {}
+    assert counted == [("skipped", False), ("unknown", True)], "the rate is of those who were sent to"
     assert delivery._ledger.claimed == 1
     assert [note[:2] for note in delivery._ledger._notes] == [[1, "skipped"]]
 

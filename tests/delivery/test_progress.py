@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, RecipientError
+from airflow_provider_whatsapp.client.resources.messages import SentMessage
 from airflow_provider_whatsapp.delivery.progress import INTERVAL, Progress
 from airflow_provider_whatsapp.delivery.report import Outcome
 
@@ -146,3 +147,20 @@ def test_what_was_skipped_is_no_outcome_of_a_message():
     progress.end()
 
     assert told == [({"sent": 0, "failed": 0, "unknown": 0}, 0.0)]
+
+
+def test_whose_message_was_accepted_is_named_only_where_that_is_wanted(caplog):
+    caplog.set_level("INFO")
+    accepted = SentMessage(message_id="wamid.HBgLMTU1NTAw", wa_id=None, to="15550000001")
+    Progress(5, clock=lambda: 0.0).count(Outcome("15550000001", "sent", sent=accepted), now=True)
+
+    assert not caplog.records
+
+
+def test_the_rate_is_known_in_the_first_second():
+    now = [0.0]
+    progress = Progress(8, clock=lambda: now[0])
+    now[0] = 0.5
+    progress.count(SENT, now=True)
+
+    assert progress.line().endswith("2.0 per second, 4 s left")

@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.delivery.recipients import Recipients
 from airflow_provider_whatsapp.delivery.report import Outcome
-from airflow_provider_whatsapp.delivery.result_lines import FORMAT, MOST, dump, has_shape
+from airflow_provider_whatsapp.delivery.result_lines import FORMAT, MOST, dump, has_shape, refuse_unmarked
 from airflow_provider_whatsapp.delivery.results import Results
 
 ROOT = Path(__file__).parents[2]
@@ -243,3 +243,40 @@ def test_what_is_kept_of_a_row_that_strict_json_cannot_hold(given, kept):
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     assert json.loads(line, parse_constant=pytest.fail) == {"n": 0, "row": kept}
+
+
+def test_a_line_is_utf_8_whatever_stands_in_it():
+    """What JSON can hold is not escaped, and a thing that it cannot hold changes nothing of that."""
+    assert dump({"a": "Grüße", "b": Path("/x")}) == '{"a": "Grüße", "b": "/x"}\n'.encode()
+
+
+@pytest.mark.parametrize("mark", ["x/1", "whatsapp-results", 7, None], ids=repr)
+def test_a_column_that_has_the_mark_s_name_makes_no_results_file(write, mark):
+    (row,) = Recipients(write({**LINE, "format": mark}))
+
+    assert (row.to, row.values["status"]) == ("15550100100", "failed")
+
+
+def test_a_list_of_what_looks_like_results_is_a_list():
+    old = {name: value for name, value in LINE.items() if name != "format"}
+    for line in (LINE, old):
+        (row,) = Recipients([line])
+        assert (row.to, row.values["given"]) == ("15550100100", LINE["given"])
+
+
+@pytest.mark.parametrize(
+    "change", [{"format": "whatsapp-results/2"}, {"format": None}], ids=["newer", "older"]
+)
+@pytest.mark.parametrize("options", [{}, {"field": "PATH"}], ids=["recipients", "path"])
+def test_the_refusal_of_another_version_s_file_names_the_argument(tmp_path, change, options):
+    line = {name: value for name, value in (LINE | change).items() if value is not None}
+    with pytest.raises(PayloadError) as caught:
+        refuse_unmarked(line, tmp_path / "people.jsonl", **options)
+
+    assert caught.value.field == options.get("field", "recipients")
+
+
+def test_who_was_given_nothing_to_be_found_by_is_sent_to_by_the_number(write):
+    (row,) = Recipients(write({**LINE, "given": ""}), scope="failed")
+
+    assert row.to == "15550100100"

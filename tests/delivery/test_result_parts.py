@@ -568,3 +568,101 @@ def test_parts_whose_store_does_not_say_when_are_news():
     left = result_parts.Left("folder", [Bucket(lambda path: (_ for _ in ()).throw(FileNotFoundError))])
 
     assert result_parts._newest(left) == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("results.jsonl.0123456789ab.parts", None),
+        ("results.jsonl.0123456789ab.parts", "note.txt"),
+        ("results.jsonl.bak", "0001.jsonl"),
+        ("other.jsonl.0123456789ab.parts", "0001.jsonl"),
+        ("xresults.jsonl.0123456789ab.parts", "0001.jsonl"),
+        ("resultsxjsonl.0123456789ab.parts", "0001.jsonl"),
+        ("results.jsonl.0123456789ab.parts.old", "0001.jsonl"),
+    ],
+)
+def test_what_lies_beside_a_file_and_is_not_its_parts(tmp_path, name, file):
+    folder = tmp_path / name
+    folder.mkdir()
+    if file:
+        part(folder, file, {"n": 0, "status": "sent"})
+
+    assert left_beside(tmp_path / "results.jsonl") is None
+
+
+@pytest.mark.parametrize(("age", "news"), [(0, False), (-1, False), (1, True)], ids=str)
+def test_parts_are_news_where_they_are_newer_than_the_file(tmp_path, age, news):
+    path = tmp_path / "results.jsonl"
+    path.write_text("")
+    os.utime(path, (100, 100))
+    os.utime(
+        part(tmp_path / "results.jsonl.ab.parts", "0001.jsonl", {"n": 0, "status": "sent"}), (9, 100 + age)
+    )
+
+    assert (left_beside(path) is not None) is news
+
+
+def test_a_file_in_the_place_of_a_folder_holds_no_parts(tmp_path):
+    (tmp_path / "results.jsonl.ab.parts").write_text("")
+
+    assert parts_in(tmp_path / "results.jsonl.ab.parts") == []
+    assert left_beside(tmp_path / "results.jsonl") is None
+    assert left_beside(tmp_path / "results.jsonl.ab.parts" / "results.jsonl") is None
+    assert left_beside(tmp_path / "nowhere" / "results.jsonl") is None
+
+
+class Remote:
+    """A file of a store that keeps folders, as SFTP does."""
+
+    protocol = "sftp"
+
+    def __init__(self, path):
+        self.parent, self.open = path.parent, path.open
+
+
+@pytest.mark.parametrize("kind", [Path, Remote], ids=["disk", "server"])
+def test_a_file_gets_the_folders_that_are_not_there(tmp_path, kind):
+    path = tmp_path / "a" / "b" / "results.jsonl"
+    for lines in ([b"1\n", b"22\n", b"333\n"], [b"4\n"]):
+        assert result_parts.write_whole(kind(path), iter(lines)) == len(lines)
+        assert path.read_bytes() == b"".join(lines)
+
+
+def test_a_file_that_cannot_be_read_with_its_parts_leaves_nothing_open(tmp_path, monkeypatch):
+    path, opened = tmp_path / "results.jsonl", []
+    temporary = result_parts.tempfile.TemporaryFile
+    monkeypatch.setattr(
+        result_parts.tempfile, "TemporaryFile", lambda: (opened.append(temporary()), opened[-1])[1]
+    )
+    left = result_parts.Left(
+        tmp_path, [part(tmp_path, "0001.jsonl", {"n": 0, "status": "sent"})], resumed=False
+    )
+    unfinished = result_parts.Unfinished(path, left)
+    with unfinished.open("rb") as lines:
+        assert [json.loads(line)["n"] for line in lines] == [0]
+    assert (unfinished.name, str(unfinished)) == ("results.jsonl", str(path))
+    left.parts.append(tmp_path / "0002.jsonl")
+    with pytest.raises(FileNotFoundError):
+        unfinished.open("rb")
+
+    assert [file.closed for file in opened] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(5, "Input/output error"), "Input/output error"),
+        (ValueError("x" * 300), "ValueError: " + "x" * 200),
+    ],
+    ids=["of the system", "of a library"],
+)
+def test_parts_that_cannot_be_read_are_refused_with_the_reason(error, reason):
+    def listing():
+        raise error
+
+    folder = SimpleNamespace(fs=SimpleNamespace(), iterdir=listing)
+    with pytest.raises(ResultsError) as caught:
+        with_parts(SimpleNamespace(name="results.jsonl", parent=folder, protocol="s3"))
+
+    assert caught.value.message.endswith(f"cannot be read: {reason}")

@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,8 +144,9 @@ def test_a_try_that_was_given_up_writes_nothing_over_what_the_next_has_put_toget
     following.clean()
 
     slow.take(row(2), sent(2, "c"))
-    with pytest.raises(ResultsError, match="another try of this task has written"):
+    with pytest.raises(ResultsError, match="another try of this task has written") as caught:
         slow.finish()
+    assert caught.value.permanent, "a retry would find the same"
     assert read(path).keys() == {0, 1}
 
 
@@ -618,4 +620,107 @@ def test_a_part_of_an_object_store_holds_so_many_outcomes(path, monkeypatch):
     parts = module.parts_in(results._folder)
 
     assert [len(part.read_bytes().splitlines()) for part in parts] == [2, 2, 1], "the first is the header's"
+    assert [str(part.name)[:16] for part in parts] == [f"0001-0001-00000{place}" for place in (2, 1, 0)]
     assert results.finish() == 5
+
+
+@pytest.mark.parametrize("path", ["object store"], indirect=True)
+@pytest.mark.parametrize(("taken", "parts"), [(499, [1]), (500, [500, 1]), (501, [500, 1])], ids=str)
+def test_a_worker_that_is_killed_loses_less_than_five_hundred_outcomes(path, taken, parts):
+    results = Results(path, key="run", number=1)
+    results.begin(anew=True)
+    for place in range(taken):
+        results.take(row(place), sent(place, "id"))
+
+    assert [len(part.read_bytes().splitlines()) for part in module.parts_in(results._folder)] == parts
+
+
+@pytest.mark.parametrize(("taken", "whole"), [(1000, True), (1001, False)])
+def test_a_thousand_outcomes_wait_for_a_store_that_is_away(tmp_path, monkeypatch, taken, whole):
+    results = Results(tmp_path / "results.jsonl", key="run", number=1)
+    results.begin(anew=True)
+    with monkeypatch.context() as away:
+        away.setattr(results, "_write", lambda content: (_ for _ in ()).throw(OSError(28, "No space left")))
+        for place in range(taken):
+            results.take(row(place), sent(place, "id"))
+    with contextlib.nullcontext() if whole else pytest.raises(ResultsError, match="No space left"):
+        results.finish()
+    assert len(read(tmp_path / "results.jsonl")) == 1000
+
+
+def test_a_disk_that_takes_a_line_in_pieces_or_half_of_it_leaves_whole_lines(tmp_path, monkeypatch):
+    write, room = os.write, [10**6]
+
+    def in_pieces(handle, content):
+        if not room[0]:
+            raise OSError(28, "No space left")
+        written = write(handle, content[: min(7, room[0])])
+        room[0] -= written
+        return written
+
+    results = Results(tmp_path / "results.jsonl", key="run", number=1)
+    results.begin(anew=True)
+    results.take(row(0), sent(0, "a"))
+    with monkeypatch.context() as small:
+        small.setattr(module.os, "write", in_pieces)
+        results.take(row(1), sent(1, "b"))
+        room[0] = 20
+        results.take(row(2), sent(2, "c"))
+        assert results.failure is not None
+        (part,) = module.parts_in(results._folder)
+        assert [json.loads(line).get("n") for line in part.read_text().splitlines()] == [None, 0, 1]
+
+    assert results.finish() == 3
+    assert [line["message_id"] for line in read(tmp_path / "results.jsonl").values()] == ["a", "b", "c"]
+
+
+def test_what_stands_in_a_line_beside_the_outcome(tmp_path):
+    """Each fact only where it is known; what a try takes for granted is said to keep nothing."""
+    path = tmp_path / "results.jsonl"
+    for number, options in ((1, {}), (2, {"dag_id": "dag", "total": 2, "resumed": True})):
+        results = Results(path, key="run", number=number, **options)
+        results.begin(anew=False)
+        carried = None if number == 1 else "mark"
+        results.take(row(number), replace(sent(number, "a"), callback_data=carried))
+        (part, *_) = module.parts_in(results._folder)
+        head = json.loads(part.read_text().splitlines()[0])
+        assert (head["total"], head["resumed"]) == ((0, False) if number == 1 else (2, True))
+        assert results.finish() == number
+
+    bare, full = read(path)[1], read(path)[2]
+    assert not {"dag_id", "callback_data", "row", "message", "earlier", "send_hash"} & bare.keys()
+    assert (bare["given"], bare["where"]) == ("+1", "")
+    assert (full["dag_id"], full["callback_data"]) == ("dag", "mark")
+
+
+def test_an_earlier_try_s_file_that_is_gone_is_gone(tmp_path):
+    results = Results(tmp_path / "results.jsonl", key="run", number=2, resumed=True)
+    results.begin(anew=False)
+    results.take(row(0), sent(0, "a"))
+
+    assert results.finish() == 1
+
+
+def test_what_an_earlier_task_has_put_together_is_not_this_ones(tmp_path):
+    path = tmp_path / "results.jsonl"
+    for key, place in (("monday", 0), ("tuesday", 1)):
+        results = Results(path, key=key, number=1)
+        results.begin(anew=False)
+        results.take(row(place), sent(place, "a"))
+        results.finish()
+
+    assert read(path).keys() == {1}
+
+
+def test_parts_are_deleted_without_a_word_and_what_keeps_them_is_said(path, caplog, monkeypatch):
+    results = Results(path, key="run", number=1)
+    results.begin(anew=True)
+    results.finish()
+    for _ in range(2):  # the second time there are none
+        results.clean()
+    assert not caplog.text
+    assert module.parts_in(results._folder) == []
+
+    monkeypatch.setattr(module, "parts_in", lambda folder: 1 / 0)
+    results.clean()
+    assert f"The parts in {results._folder} could not be deleted: division by zero" in caplog.text

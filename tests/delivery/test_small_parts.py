@@ -32,11 +32,12 @@ from airflow_provider_whatsapp.delivery.causes import scope
 from airflow_provider_whatsapp.delivery.claims import threads_for
 from airflow_provider_whatsapp.delivery.cost import Estimate, Share, estimate, plain
 from airflow_provider_whatsapp.delivery.fill import columns, fill, literal_prefix
+from airflow_provider_whatsapp.delivery.notes import Note, Try
 from airflow_provider_whatsapp.delivery.places import Places
 from airflow_provider_whatsapp.delivery.preview import preview
 from airflow_provider_whatsapp.delivery.progress import Progress
 from airflow_provider_whatsapp.delivery.recipients import Row
-from airflow_provider_whatsapp.delivery.report import Outcome, Report, from_note
+from airflow_provider_whatsapp.delivery.report import SHOWN_FAILURES, Outcome, Report, from_note
 from airflow_provider_whatsapp.delivery.seen import Seen
 from airflow_provider_whatsapp.delivery.windows import Gate, window
 
@@ -385,6 +386,7 @@ def test_what_an_earlier_try_has_noted_is_what_a_later_one_reports(outcome, agai
             row["error"] = {name: value for name, value in row["error"].items() if value is not None}
     assert kept == told
     assert "to" not in note.facts
+    assert all(len(text) <= 300 for text in note.facts.values() if isinstance(text, str))
 
 
 def test_a_report_counts_and_shows_what_became_of_all():
@@ -504,3 +506,33 @@ def test_an_estimate_as_json_has_the_dearest_country_first_and_exact_texts():
         "missing": {"XX": 3},
     }
     assert Estimate("USD", "UTILITY").to_dict()["total"] == "0"
+
+
+@pytest.mark.parametrize("limit", range(1, 6))
+def test_a_report_names_the_first_who_failed_or_are_unknown(limit):
+    report = Report(limit=limit)
+    for place, outcome in enumerate([*OUTCOMES, OUTCOMES[4]]):
+        report.add(outcome, place)
+
+    assert [outcome.status for outcome in report.outcomes] == ["failed", "failed", "unknown", "unknown"][
+        :limit
+    ]
+
+
+def test_outcomes_at_one_place_stay_in_the_order_in_which_they_came():
+    report = Report()
+    for outcome in (OUTCOMES[3], OUTCOMES[0]):
+        report.add(outcome, 0)
+
+    assert report.outcomes == [OUTCOMES[3], OUTCOMES[0]]
+
+
+def test_a_failure_that_nobody_explains_is_not_worth_another_try():
+    assert not Outcome("1", "failed").again
+    assert not Outcome("1", "unknown", error=NotSentError("x")).again
+
+
+def test_what_goes_without_saying_in_a_ledger():
+    assert (Note("failed").again, Note("failed").facts) == (False, {})
+    assert Try() == Try(number=1, max_tries=0)
+    assert SHOWN_FAILURES == 100, "as the operator's reference says"
