@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -10,11 +9,11 @@ from urllib.parse import urlsplit
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.media import looks_like_media
 from airflow_provider_whatsapp.client.template_limits import BODY_LIMIT, HEADER_LIMIT
+from airflow_provider_whatsapp.message_templates.components import VARIABLE, variables
 
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.resources.health import Health
 
-_VARIABLE = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
 HIDDEN = "•••"
 _FILES = ("IMAGE", "VIDEO", "DOCUMENT")
 _MEDIA = (*_FILES, "LOCATION")
@@ -125,7 +124,7 @@ class Approved:
         :raises PayloadError: It is media, and the template has no header for it; no file was opened.
         """
         form = str((self._parts.get("HEADER") or {"format": "none"}).get("format", "TEXT")).upper()
-        if self._template is None or header is None or form in _FILES:
+        if self._template is None or form in _FILES:
             return header
         if isinstance(header, str):
             return {"type": "text", "text": header}
@@ -188,7 +187,7 @@ class Approved:
         text = self._parts.get("BODY", {}).get("text")
         if not isinstance(text, str) or "CAROUSEL" in self._parts:
             return []
-        wrong = _values_fit("body", _names(text), given["body"])
+        wrong = _values_fit("body", variables(text), given["body"])
         filled = _fill(text, given["body"])
         if lengths and not wrong and len(filled) > BODY_LIMIT:
             wrong.append(f"body has {len(filled)} characters filled (limit: {BODY_LIMIT})")
@@ -207,7 +206,7 @@ class Approved:
         if kinds and kinds != ["TEXT"]:
             return [f"header must be of kind text, not {_kinds(kinds)}"]
         text = str(header.get("text") or "")
-        wrong = _values_fit("header", _names(text), values)
+        wrong = _values_fit("header", variables(text), values)
         if lengths and not wrong and len(_fill(text, values)) > HEADER_LIMIT:
             wrong.append(f"header has {len(_fill(text, values))} characters filled (limit: {HEADER_LIMIT})")
         return wrong
@@ -221,7 +220,7 @@ class Approved:
         ]
         for index, button in enumerate(buttons):
             kind = str(button.get("type", "")).upper()
-            open_url = kind == "URL" and bool(_names(str(button.get("url") or "")))
+            open_url = kind == "URL" and bool(variables(button.get("url")))
             sub_type = given["buttons"].get(index)
             if sub_type is None and (open_url or kind in _NEEDS_VALUE):
                 wrong.append(f"buttons[{index}] needs {_NEEDS_VALUE.get(kind, 'the end of its URL')}")
@@ -247,7 +246,7 @@ class Approved:
         shown["body"] = _fill(str(self._parts.get("BODY", {}).get("text") or ""), given["body"])
         if "FOOTER" in self._parts:
             shown["footer"] = self._parts["FOOTER"].get("text")
-        buttons = self._parts.get("BUTTONS", {}).get("buttons") or []
+        buttons = self._parts.get("BUTTONS", {}).get("buttons")
         if buttons:
             shown["buttons"] = [button.get("text") or button.get("type") for button in buttons]
         return shown
@@ -270,10 +269,6 @@ def _given(payload: Payload) -> dict[str, Any]:
         elif kind == "button":
             found["buttons"][int(component["index"])] = str(component.get("sub_type", "")).upper()
     return found
-
-
-def _names(text: str) -> list[str]:
-    return list(dict.fromkeys(_VARIABLE.findall(text)))
 
 
 def _values_fit(where: str, names: list[str], values: list[Any]) -> list[str]:
@@ -299,7 +294,7 @@ def _fill(text: str, values: list[Any], *, hide: bool = False) -> str:
         kind = value.get("type", "text")
         shown = value.get("text") if kind == "text" else (value.get(kind) or {}).get("fallback_value", "")
         known[value.get("parameter_name") or str(position)] = HIDDEN if hide else str(shown)
-    return _VARIABLE.sub(lambda match: known.get(match[1], match[0]), text)
+    return VARIABLE.sub(lambda match: known.get(match[1].strip(), match[0]), text)
 
 
 def _kinds(kinds: list[str]) -> str:

@@ -118,15 +118,19 @@ def _by_position(store: EventStore, send_hash: str) -> Iterator[tuple[int, list[
         yield position, list(own)
 
 
+def _epoch(receipt: Receipt) -> int:
+    return receipt.epoch or 0  # what is found by a send has one
+
+
 def _furthest(receipts: Sequence[Receipt], since: int) -> Receipt | None:
     """Return what says most of a position, of the epochs that count."""
-    own = (receipt for receipt in receipts if (receipt.epoch or 0) >= since)
+    own = (receipt for receipt in receipts if _epoch(receipt) >= since)
     return max(own, key=lambda receipt: receipt.order, default=None)
 
 
 def _is_older(receipt: Receipt, epoch: int) -> bool:
     """Say whether a receipt speaks of an earlier message that did not arrive."""
-    return (receipt.epoch or 0) < epoch and receipt.status not in ("delivered", "read")
+    return _epoch(receipt) < epoch and receipt.status not in ("delivered", "read")
 
 
 def _of_receipt(receipt: Receipt) -> Arrival:
@@ -223,7 +227,7 @@ def late_failures(store: EventStore, send_hash: str, since: int) -> Iterator[tup
     for position, receipts in _by_position(store, send_hash):
         found = _furthest(receipts, since)
         if found is not None and found.status == "failed" and found.verified:
-            yield position, found.epoch or 0, Outcome("", "failed", error=error_of(found)).to_note()
+            yield position, _epoch(found), Outcome("", "failed", error=error_of(found)).to_note()
 
 
 def late_failures_by_id(

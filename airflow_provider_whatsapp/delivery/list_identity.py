@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from typing import Any
+from typing import IO, Any
 
 from airflow_provider_whatsapp.delivery.stores import forget_listing, local_path
 
@@ -57,10 +57,20 @@ def digest_of(path: Any) -> str:
     :param path: A path with ``open``.
     :raises OSError: It cannot be read.
     """
-    found = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            found.update(block)
+        return digest_of_rest(file)
+
+
+def digest_of_rest(file: IO[bytes]) -> str:
+    """
+    Return the SHA-256 of all that an open file still holds.
+
+    :param file: Any that can be read: those of some object stores can nothing else.
+    :raises OSError: It cannot be read.
+    """
+    found = hashlib.sha256()
+    while block := file.read(_BLOCK):
+        found.update(block)
     return found.hexdigest()
 
 

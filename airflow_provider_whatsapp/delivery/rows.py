@@ -45,7 +45,7 @@ _LEFT_OUT = "(left out: no value that can be written down)"
 
 
 def read_rows(
-    source: Any, *, needed: Iterable[str] = (), value_field: str = "to", field: str = "recipients"
+    source: Any, *, value_field: str, needed: Iterable[str] = (), field: str = "recipients"
 ) -> Iterator[Raw]:
     """
     Yield the rows of a source, one at a time.

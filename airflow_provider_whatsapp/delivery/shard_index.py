@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections import Counter
@@ -22,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.delivery.countries import country
 from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
-from airflow_provider_whatsapp.delivery.list_identity import Watched, digest_of, stamp
+from airflow_provider_whatsapp.delivery.list_identity import Watched, digest_of, digest_of_rest, stamp
 from airflow_provider_whatsapp.delivery.local_files import (
     PRIVATE,
     check_private_folder,
@@ -151,14 +150,11 @@ class ShardIndex:
         :param head: Of the index.
         :param shard: The shard.
         """
-        found = hashlib.sha256()
         try:
             with self._open(self._part(head, shard)) as file:
-                while block := file.read(1 << 16):
-                    found.update(block)
+                return digest_of_rest(file) == head.parts[shard]
         except OSError:
             return False
-        return found.hexdigest() == head.parts[shard]
 
     def rows(self, head: Head, shard: int) -> Iterator[Raw]:
         """
@@ -343,7 +339,7 @@ class ShardIndex:
             return
         with tempfile.TemporaryFile() as whole:
             yield whole
-            whole.seek(0, os.SEEK_SET)
+            whole.seek(0)
             with path.open("wb") as file:
                 shutil.copyfileobj(whole, file)
 

@@ -459,3 +459,12 @@ def test_why_a_template_cannot_be_sent(status):
 
     assert caught.value.message == f"template_name: order (en_US) is {status}{because}."
     assert advice in caught.value.advice
+
+
+def test_spaces_around_a_variable_s_name_are_none_of_its_name():
+    template = {"components": [{"type": "BODY", "text": "Dear {{ name }}, {{day }}."}]}
+    payload = Template("order", "en_US", body={"name": "Ann", "day": "Monday"}).to_payload()
+    found = Approved(template, "order", "en_US")
+
+    found.check(payload)
+    assert found.render(payload) == {"body": "Dear Ann, Monday."}

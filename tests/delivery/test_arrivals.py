@@ -67,6 +67,9 @@ FOUND = {
     "after-it": ([("read", {"epoch": 2})], {"since": 2}, sent(), "read"),
     "failed-before-it-was-sent-again": ([("failed", {"epoch": 1})], {}, sent(epoch=3), None),
     "delivered-before-it-was-sent-again": ([("delivered", {"epoch": 1})], {}, sent(epoch=3), "delivered"),
+    "by-a-ledger-without-an-epoch": ([("failed", {"epoch": 0})], {}, sent(epoch=0), "failed"),
+    "before-the-first-epoch": ([("failed", {"epoch": 0})], {}, sent(epoch=1), None),
+    "before-the-first-clear-to-everybody": ([("read", {"epoch": 0})], {"since": 1}, sent(), None),
     "failed-then-sent-again": ([("failed", {"epoch": 1}), ("sent", {"epoch": 3})], {}, sent(epoch=3), "sent"),
 }
 
@@ -108,6 +111,9 @@ def test_late_failures_are_the_signed_ones_that_nothing_later_denies(store):
     ]
     assert {(note.status, note.again) for _, _, note in found} == {("failed", False)}
     assert [position for position, _, _ in late_failures(store, HASH, 2)] == [5]
+    arrive(store, "failed", 7, epoch=0)
+    assert [(position, epoch) for position, epoch, _ in late_failures(store, HASH, 0)][-1] == (7, 0)
+    assert [position for position, _, _ in late_failures(store, HASH, 1)] == [0, 5]
 
 
 def message(message_id):
@@ -174,15 +180,23 @@ def test_many_who_got_nothing_are_counted_and_some_named():
 def test_messages_without_an_id_are_not_waited_for_where_only_ids_are_known():
     report = ArrivalReport(arrivals=Known(), by_id=True)
     report.add(Outcome(TO, "sent", sent=message("m")), 0)
-    report.add(Outcome(TO, "unknown"), 1)
+    report.add(Outcome(TO, "sent", sent=message("n")), 1)
+    report.add(Outcome(TO, "unknown"), 2)
 
-    assert (report.awaited, report.unsettled, report.ids) == (1, 1, ["m"])
+    assert (report.awaited, report.unsettled, report.ids) == (2, 2, ["m", "n"])
 
 
 @pytest.mark.parametrize(
     ("said", "code"),
-    [("(#131047) Re-engagement", 131047), ("(#x) no", None), ("gone", None), (None, None), ("(#) ", None)],
-    ids=["code", "word", "text", "nothing", "empty"],
+    [
+        ("(#131047) Re-engagement", 131047),
+        ("(#130429) Rate limit hit", 130429),
+        ("(#x) no", None),
+        ("gone", None),
+        (None, None),
+        ("(#) ", None),
+    ],
+    ids=["code", "a code that a retry helps against", "word", "text", "nothing", "empty"],
 )
 def test_the_history_s_words_for_an_error(said, code):
     error = arrivals._of_history(said)
@@ -313,9 +327,11 @@ def test_single_messages_are_known_by_their_ids(store):
     arrive(store, "failed", 1, code=131047, verified=False)
     found = arrivals.arrivals_in_store(store, ["wamid.0.1", "wamid.1.1", "wamid.2.1"])
 
-    assert {name: (each.status, each.message_id, each.clears_up) for name, each in found.items()} == {
-        "wamid.0.1": ("read", "wamid.0.1", True),
-        "wamid.1.1": ("failed", "wamid.1.1", False),
+    assert {
+        name: (each.status, each.message_id, each.clears_up, each.certain) for name, each in found.items()
+    } == {
+        "wamid.0.1": ("read", "wamid.0.1", True, True),
+        "wamid.1.1": ("failed", "wamid.1.1", False, False),
     }
     assert found["wamid.0.1"].error is None
     assert found["wamid.1.1"].error.code == 131047
@@ -345,8 +361,8 @@ def test_the_history_s_error_counts_only_with_a_failure():
         "deleted": 131026,
         "delivered": None,
     }
-    assert {(each.message_id, each.clears_up) for each in found.values()} == {
-        (name, True) for name in ("failed", "deleted", "delivered")
+    assert {(each.message_id, each.clears_up, each.certain) for each in found.values()} == {
+        (name, True, True) for name in ("failed", "deleted", "delivered")
     }
     assert "could not deliver it: (#131026) gone" in str(found["failed"].error)
     assert "no reason was given" in str(arrivals._of_history(None))
@@ -447,3 +463,38 @@ def test_a_later_position_is_found_after_many_without_a_message_of_their_own(sto
 
     assert known.find(sent(), 3).status == "read"
     assert known.find(sent(), 4) is None
+
+
+def test_a_late_failure_is_reported_with_its_reason():
+    why = arrivals._of_history("(#131026) no")
+    report = ArrivalReport(arrivals=Known(p0=Arrival("failed", "r", why), p1=Arrival("failed", "s")))
+    for position in range(2):
+        report.add(Outcome(TO, "sent", sent=message(f"m{position}")), position)
+
+    assert [(each.status, each.sent.message_id) for each in report.outcomes] == [
+        ("failed", "m0"),
+        ("failed", "m1"),
+    ]
+    first, second = (each.error for each in report.outcomes)
+    assert first is why
+    assert "no reason was given" in str(second)
+    assert report.late == [(TO, first), (TO, second)]
+
+
+def test_late_failures_of_single_messages_are_those_that_are_certain():
+    why = arrivals._of_history("(#131026) no")
+    found = {
+        "a": Arrival("failed", "a", why),
+        "b": Arrival("failed", "b", why, certain=False),
+        "c": Arrival("delivered", "c"),
+        "d": Arrival("failed", "d"),
+    }
+    sent = {"a": (4, 1), "b": (5, 1), "c": (6, 1), "d": (7, 2), "e": (8, 1)}
+
+    noted = list(arrivals.late_failures_by_id(found, sent))
+
+    assert [(position, epoch, note.status, note.again) for position, epoch, note in noted] == [
+        (4, 1, "failed", False),
+        (7, 2, "failed", False),
+    ]
+    assert [note.facts.get("code") for _, _, note in noted] == [131026, None]

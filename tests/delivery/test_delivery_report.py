@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import insert
 
 from airflow_provider_whatsapp.client.errors import NotFoundError, PayloadError, PermissionDeniedError
+from airflow_provider_whatsapp.delivery import delivery_report
 from airflow_provider_whatsapp.delivery.callback_data import make_callback_data
 from airflow_provider_whatsapp.delivery.delivery_report import (
     LONGEST,
@@ -231,10 +232,12 @@ def test_the_messages_of_a_file_are_counted_by_their_sends(tmp_path):
     lines += [
         line(0, status="unknown", callback_data=make_callback_data(OTHER, 2, 0)),
         line(5, callback_data="x"),
+        {**line(6, callback_data=""), "earlier": True, "send_hash": "e" * 22},
     ]
     found = survey_of(write(tmp_path / "results.jsonl", *lines))
 
-    assert (found.sends, found.with_id) == ({KEY: Send(2, 1), OTHER: Send(1, 2)}, 3)
+    assert found.sends == {KEY: Send(2, 1), OTHER: Send(1, 2), "e" * 22: Send(1, 1)}
+    assert found.with_id == 4
 
 
 HISTORY = {
@@ -559,3 +562,25 @@ def test_more_lines_than_are_looked_up_together_keep_their_order_and_their_recei
     assert [each["n"] for each in found] == list(range(1_001))
     assert [each["status"] for each in found] == ["sent", "read"] * 500 + ["sent"]
     assert counts.news == 500
+
+
+@pytest.mark.parametrize(("longer", "good"), [(0, True), (1, False)])
+def test_a_line_has_so_many_bytes_at_most(tmp_path, monkeypatch, longer, good):
+    whole = dump(marked(line(), keep_sent=True))
+    monkeypatch.setattr(delivery_report, "LONGEST", len(whole) - longer)
+    path = write(tmp_path / "results.jsonl", line())
+    if good:
+        assert survey_of(path).with_id == 1
+    else:
+        with pytest.raises(PayloadError, match=r"results\.jsonl:1 is not a line"):
+            survey_of(path)
+
+
+def test_what_could_not_be_done_is_named(tmp_path):
+    class Broken:
+        def look_up(self, lines):
+            raise OSError(28, "No space left on device")
+
+    path = write(tmp_path / "results.jsonl", line())
+    with pytest.raises(ResultsError, match=r"results\.jsonl cannot be written: No space left on device"):
+        rewrite(path, Broken(), DeliveryCounts())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -138,6 +139,18 @@ REFUSED = {
         "card.csv:3 has the currency EUR.*before it USD",
     ),
     "no currency": ("Market,Marketing\nGermany,1\n", "does not say its currency"),
+    "twice on one day": (
+        TIDY + "2026-10-01,EUR,Other,utility,0.0071\n",
+        "card.csv:8 gives Other a second rate",
+    ),
+    "a currency that is a story": (
+        HEAD + "Germany,abcdefghij,1\nIndia,USD,1\n",
+        r"card.csv:3 has the currency USD, and lines before it ABCDEFGH\.",
+    ),
+    "a second one that is longer": (
+        HEAD + "Germany,$,1\nIndia,abcdefghij,1\n",
+        "has the currency ABCDEFGH, and",
+    ),
     "twice": (HEAD + "Germany,EUR,1\nGermany,EUR,2\n", "card.csv:3 gives Germany a second rate"),
     "no market": (HEAD + ",EUR,1\n", "card.csv:2 names no market"),
     "a category": (TIDY + "2026-10-01,EUR,Other,voice,1\n", "card.csv:8 holds the category 'voice'"),
@@ -163,6 +176,25 @@ def test_a_card_of_any_size_is_bounded(tmp_path, monkeypatch):
     assert card(tmp_path, TIDY).currency == "EUR"
     with pytest.raises(PayloadError, match="larger than 4 MiB"):
         card(tmp_path, TIDY + "\n")
+
+
+@pytest.mark.parametrize(("before", "found"), [(49, True), (50, False)])
+def test_the_line_of_names_is_one_of_the_first_fifty(tmp_path, before, found):
+    text = "a note\n" * before + HEAD + "Germany,USD,1\n"
+    if found:
+        assert card(tmp_path, text).currency == "USD"
+    else:
+        with pytest.raises(PayloadError, match="holds no line that names the columns"):
+            card(tmp_path, text)
+
+
+def test_rows_behind_the_last_that_a_card_may_have_are_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(rates, "MAX_ROWS", 2)
+    found = card(tmp_path, HEAD + "Germany,USD,1\nIndia,USD,2\nSpain,USD,3\nItaly,USD,4\n")
+    assert found.rates == {
+        ("germany", "MARKETING"): Decimal(1),
+        ("india", "MARKETING"): Decimal(2),
+    }
 
 
 def test_of_two_rows_of_one_country_the_higher_rate_counts(tmp_path):
@@ -219,3 +251,37 @@ def test_every_country_of_the_table_is_one_and_stands_in_one_market():
 def test_a_card_says_nothing_of_a_country_that_it_does_not_know():
     assert Card("card.csv").rate("DE", "MARKETING") is None
     assert markets.rows_for("??") == ["", "other"]
+
+
+def test_a_rate_counts_from_its_own_day_on(tmp_path):
+    today = datetime.now(UTC).date()
+    text = f"{TIDY}{today},EUR,Germany,marketing,0.5\n{today + timedelta(days=2)},EUR,Germany,marketing,0.6\n"
+    assert card(tmp_path, text).rate("DE", "MARKETING") == ("Germany", Decimal("0.5"))
+
+
+def test_lines_without_a_date_are_older_than_any_other(tmp_path):
+    text = TIDY.splitlines()[0] + "\n,EUR,Germany,utility,0.1\n2020-01-01,EUR,Germany,utility,0.2\n"
+    found = card(tmp_path, text + ",EUR,Germany,utility,0.3\n,EUR,India,utility,0.4\n")
+    assert found.rate("DE", "UTILITY") == ("Germany", Decimal("0.2"))
+    assert found.rate("IN", "UTILITY") == ("India", Decimal("0.4"))
+
+
+def test_a_market_is_called_as_the_card_calls_it_as_far_as_a_report_can_show_it(tmp_path):
+    text = f'{HEAD}"Rest of\nAfrica",USD,1\n{"x" * 81},USD,2\n{"y" * 80},USD,3\n'
+    assert list(card(tmp_path, text).markets.values()) == ["Rest of Africa", "x" * 80, "y" * 80]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("in EUR\nMarket,Marketing\nGermany,1\n", {"MARKETING": Decimal(1)}),
+        ("in EUR\nMarket,Marketing,Currency\nGermany,1\n", {"MARKETING": Decimal(1)}),
+        ("in EUR\nMarket,Marketing,Utility\nGermany,1\n", {"MARKETING": Decimal(1)}),
+        ("in EUR\nMarket,Marketing,Utility\nGermany,,2\n", {"UTILITY": Decimal(2)}),
+    ],
+    ids=["one rate", "no cell for the currency", "no cell for a rate", "an empty cell"],
+)
+def test_a_line_may_end_before_the_last_column(tmp_path, text, found):
+    read = card(tmp_path, text)
+    assert read.currency == "EUR"
+    assert read.rates == {("germany", category): rate for category, rate in found.items()}

@@ -446,6 +446,7 @@ WRONG = {
     "none": (None, "is None"),
     "empty": ("", "is empty"),
     "separators": (" ;, ", "is empty"),
+    "half a list": ("[15550000001", "begins like a list and is none"),
     "a mapping": ({"a": 1}, "to: "),
     "bytes": (b"15550000001", "to: "),
     "one": (["x"], "to: "),
@@ -460,5 +461,19 @@ WRONG = {
 
 @pytest.mark.parametrize(("to", "words"), WRONG.values(), ids=list(WRONG))
 def test_an_argument_that_names_nobody_or_somebody_wrongly(to, words):
-    with pytest.raises(PayloadError, match=words):
+    with pytest.raises(PayloadError, match=words) as caught:
         read_recipients(to)
+    assert caught.value.field == "to"
+
+
+def test_a_change_of_a_list_s_own_lists_is_noticed_in_its_place():
+    people = [{"to": f"1555000{n:04}", "tags": [n, {"old": True}]} for n in range(40)]
+    recipients = Recipients(people, columns=["tags"])
+    recipients.survey()
+    assert len(list(recipients)) == 40
+
+    people[25]["tags"] = [25, {"old": False}]
+    with pytest.raises(
+        SourceChangedError, match=r"recipients\[25\] on .*\(25 of 40 recipients had been read\)"
+    ):
+        list(recipients)

@@ -146,6 +146,12 @@ def test_rows_of_a_list_are_called_by_the_argument_that_gave_it():
     assert found == [("suppression[0]", {"to": "1"}), ("suppression[1]", {"phone": "2"})]
 
 
+@pytest.mark.parametrize("line", ["[7]", "[\n7\n]"], ids=["on one line", "on several"])
+def test_numbers_of_an_array_stand_in_the_column_of_the_numbers(line):
+    found = json_of(*line.splitlines(keepends=True), value_field="phone", field="suppression")
+    assert found == [("suppression[0]", {"phone": 7})]
+
+
 HINTS = {
     "nothing alike": (["a", "b"], ["x"], "; it has 2 columns"),
     "one column": (["a"], ["x"], "; it has 1 column"),

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import signal
+import tempfile
 import threading
 from collections import Counter
 from itertools import count
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.delivery import shard_index
 from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
+from airflow_provider_whatsapp.delivery.list_identity import Watched
 from airflow_provider_whatsapp.delivery.recipients import Recipients
 from airflow_provider_whatsapp.delivery.shard_index import BEGUN, CLAIM, HEAD, Head, ShardIndex
 from airflow_provider_whatsapp.delivery.shard_survey import BEAT, POLL, SETTLE, STALE, SharedSurvey
@@ -311,7 +313,9 @@ def test_a_head_that_is_too_long_is_not_read(tmp_path, monkeypatch):
     index = index_of(people(tmp_path / "people.csv"), tmp_path / "index")
     index.write(HEAD, json.dumps(GOOD).encode())
     assert index.load() == Head("ab12", None, ["x"] * 3, {"US": 1})
-    monkeypatch.setattr(shard_index, "LARGEST_HEAD", 50)
+    monkeypatch.setattr(shard_index, "LARGEST_HEAD", len(json.dumps(GOOD)))
+    assert index.load() is not None
+    monkeypatch.setattr(shard_index, "LARGEST_HEAD", len(json.dumps(GOOD)) - 1)
     with pytest.raises(ValueError, match="too long"):
         index.load()
 
@@ -596,3 +600,38 @@ def test_a_survey_that_was_silent_for_just_a_minute_is_not_taken_over(index):
     assert SharedSurvey(index, sleep=world.sleep, clock=world.clock).head().digest == "ab12"
     assert world.slept == [POLL] * (int(STALE / POLL) + 1)
     assert index.source.opened == 0
+
+
+LINE = b'["people.csv:2",{"to":"+15550000000","name":"Ann"}]\n'
+
+
+@pytest.mark.parametrize(("size", "together"), [(4 * len(LINE), 4), (4 * len(LINE) + 1, 5), (1, 1)])
+def test_no_more_rows_than_a_buffer_holds_wait_in_memory(tmp_path, monkeypatch, size, together):
+    monkeypatch.setattr(shard_index, "BUFFER", size)
+    path = tmp_path / "people.csv"
+    path.write_text("to,name\n" + "+15550000000,Ann\n" * 8)
+    index = index_of(path, tmp_path / "index", shards=1)
+    with tempfile.TemporaryFile() as spool:
+        ((*blocks,),), _ = index._divide(Watched(path), spool, lambda: None)
+        spool.seek(0)
+        assert spool.read(len(LINE)) == LINE, "as short as JSON can be"
+
+    lengths = [min(together, 8 - start) * len(LINE) for start in range(0, 8, together)]
+    assert blocks == [(sum(lengths[:place]), length) for place, length in enumerate(lengths)]
+
+
+@pytest.mark.parametrize(("total", "signs"), [(1, 1), (1_000, 1), (1_001, 2)])
+def test_a_sign_of_life_comes_with_each_thousand_rows_and_each_part(tmp_path, total, signs):
+    beats = []
+    index_of(people(tmp_path / "people.csv", total), tmp_path / "index").build(lambda: beats.append(1))
+    assert len(beats) == signs + 3
+
+
+def test_what_is_gone_already_can_be_cleaned(index):
+    index.delete("none")
+    index.clean(0)
+    index.build(lambda: None)
+    for _ in range(2):
+        for shard in range(3):
+            index.clean(shard)
+    assert not index.folder.exists()
