@@ -29,7 +29,7 @@ DEFAULT_API_VERSION = "v25.0"
 DEFAULT_RATE_LIMIT = 10.0
 """Requests per second that Maton allows one account, over all its apps and connections."""
 DEFAULT_PACE_SHARE = 0.1
-"""Part of the rate that a machine takes by itself while Redis is away: ten machines then keep the limit."""
+"""Part of the rate that each machine uses while Redis is away: ten machines then keep the limit."""
 DEFAULT_TIMEOUT = (5.0, 30.0)
 DEFAULT_MAX_RETRIES = 4
 MAX_RATE_LIMIT = 10_000.0
@@ -65,7 +65,7 @@ class ClientConfig:
     :param default_country: ISO code of the country whose national numbers are read, ``"BR"`` say; None: none are.
     :param pace_redis: The Redis by which all machines that name it share the account's rate; None: the processes of
         one machine share it. It keeps the throttle state of alerts as well.
-    :param pace_share: The part of the rate that a machine takes by itself while Redis is away.
+    :param pace_share: The part of the rate that each machine uses while Redis is away.
     :raises ConfigurationError: A value is missing or malformed.
     """
 

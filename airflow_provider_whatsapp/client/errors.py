@@ -214,7 +214,7 @@ class OutcomeUnknownError(WhatsAppError):
     """
     The request left, but no usable answer came back: a lost connection, a time-out, a 5xx, a broken body.
 
-    The message may or may not have been sent. It is never repeated by itself.
+    The message may or may not have been sent. This package never repeats it.
     """
 
     default_sent = "unknown"

@@ -309,8 +309,8 @@ def limiter(api_key: str, host: str, rate: float, *, redis: RedisServer | None, 
     :param api_key: The account's key; only a hash of it is kept.
     :param host: Base URL of the data plane.
     :param rate: Requests per second; 0 for no limit.
-    :param redis: Paces all machines that name it; None: the machine goes by itself.
-    :param share: The part of the rate that a machine takes by itself while Redis is away.
+    :param redis: Paces all machines that name it; None: this machine alone.
+    :param share: The part of the rate that each machine uses while Redis is away.
     """
     if redis is None or not rate:
         return shared_pacer(api_key, host, rate)

@@ -25,7 +25,7 @@ MAX_ID = 512
 _WORD = re.compile(rf"[!-~]{{1,{MAX_ID}}}")
 
 DOUBT = (
-    "The message may have been sent. WhatsApp has no idempotency key, so it is not repeated by itself: check the "
+    "The message may have been sent. WhatsApp has no idempotency key, so this package does not repeat it: check the "
     "recipient's phone before you send it again."
 )
 
