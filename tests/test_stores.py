@@ -29,12 +29,12 @@ from airflow_provider_whatsapp.delivery.stores import (
     attempt,
     local_path,
 )
-from airflow_provider_whatsapp.notifications import memory
-from airflow_provider_whatsapp.notifications.alert_stores import SwapStore
-from airflow_provider_whatsapp.notifications.memory import Files, Memory
+from airflow_provider_whatsapp.notifications import alert_stores, throttle_state
+from airflow_provider_whatsapp.notifications.alert_stores import Files, SwapStore
+from airflow_provider_whatsapp.notifications.recipient_gap import Person
 from airflow_provider_whatsapp.notifications.records import Held
-from airflow_provider_whatsapp.notifications.redis_memory import RedisMemory
-from airflow_provider_whatsapp.notifications.turns import Person
+from airflow_provider_whatsapp.notifications.redis_state import RedisState
+from airflow_provider_whatsapp.notifications.throttle_state import ThrottleState
 
 TASK = ("dag", "run/2026-01-01T00:00:00+00:00", "task", "-1")
 OTHER = (*TASK[:3], "0")
@@ -107,7 +107,7 @@ SHARED = ("files", "bucket")
 ALERT_STORES = {
     "Variables": lambda place: place.variables,
     "files": lambda place: Files(place.folder),
-    "Redis": lambda place: RedisMemory(parse_redis_url(place.redis().url), f"key {place.folder}"),
+    "Redis": lambda place: RedisState(parse_redis_url(place.redis().url), f"key {place.folder}"),
 }
 
 
@@ -427,24 +427,26 @@ class TestAlertStores:
 
     def test_a_record_comes_back_as_it_was(self, alert_store):
         for number in range(3):
-            assert Memory(alert_store).change("key", Person, with_one_more) == number
+            assert ThrottleState(alert_store).change("key", Person, with_one_more) == number
 
-        assert Memory(alert_store).read("key", Person) == Person(held=3, names=(WORST,) * 3, free_at=1.5)
-        assert Memory(alert_store).read("another", Person) == Person()
+        assert ThrottleState(alert_store).read("key", Person) == Person(
+            held=3, names=(WORST,) * 3, free_at=1.5
+        )
+        assert ThrottleState(alert_store).read("another", Person) == Person()
 
     def test_a_record_that_stays_is_not_written(self, alert_store, monkeypatch):
         monkeypatch.setattr(alert_store, writes(alert_store), None)
-        assert Memory(alert_store).change("key", Person, lambda found: (found, 7)) == 7
+        assert ThrottleState(alert_store).change("key", Person, lambda found: (found, 7)) == 7
 
     @pytest.mark.parametrize("text", ["", "no JSON", "[]", "7", '{"held": 1, "of a later version": 2}'])
     def test_a_record_that_is_damaged_or_of_a_later_version_stops_no_alert(self, alert_store, text):
-        alert_store.set(memory.name_of("key"), text)
-        found = Memory(alert_store).read("key", Held)
+        alert_store.set(alert_stores.name_of("key"), text)
+        found = ThrottleState(alert_store).read("key", Held)
 
         assert found == (Held(held=1) if "later" in text else Held())
 
     def test_a_claim_stands_until_another_is_made(self, alert_store):
-        one, other = Memory(alert_store), Memory(alert_store)
+        one, other = ThrottleState(alert_store), ThrottleState(alert_store)
         assert one.is_claimed_by("key", "one"), "nobody has claimed it"
         one.claim("key", "one")
         assert one.is_claimed_by("key", "one")
@@ -455,23 +457,23 @@ class TestAlertStores:
 
     def test_a_write_that_is_not_there_afterwards_is_one_that_failed(self, alert_store, monkeypatch):
         monkeypatch.setattr(alert_store, writes(alert_store), lambda *given: None)
-        monkeypatch.setattr(memory, "LONGEST_SWAP", 0.05)
-        known = Memory(alert_store)
+        monkeypatch.setattr(throttle_state, "LONGEST_SWAP", 0.05)
+        known = ThrottleState(alert_store)
 
         assert known.change("key", Person, with_one_more) is None
         assert known.change("key", Person, lambda found: (found, 7)) is None, "it is not asked again"
 
     def test_the_label_is_beside_the_record_and_the_key_is_not_in_its_name(self, alert_store, place):
-        Memory(alert_store).change("person 15550001111", Person, with_one_more, label="1555…11")
-        if isinstance(alert_store, RedisMemory):
+        ThrottleState(alert_store).change("person 15550001111", Person, with_one_more, label="1555…11")
+        if isinstance(alert_store, RedisState):
             ((key, _),) = alert_store.kept(10)
             assert re.fullmatch(r"wa:alerts:\{[0-9a-f]{16}\}:[0-9a-f]{32}", key)
             assert list(alert_store.items()) == [], "the page lists no people"
             return
         names = [*place.variables.kept, *(path.name for path in place.folder.glob("*.json"))]
 
-        assert [name.partition(".")[0] for name in names] == [memory.name_of("person 15550001111")]
-        assert json.loads(alert_store.get(memory.name_of("person 15550001111")))["key"] == "1555…11"
+        assert [name.partition(".")[0] for name in names] == [alert_stores.name_of("person 15550001111")]
+        assert json.loads(alert_store.get(alert_stores.name_of("person 15550001111")))["key"] == "1555…11"
 
 
 class TestMark:

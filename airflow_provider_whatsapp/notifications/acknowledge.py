@@ -20,8 +20,8 @@ from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsApp
 from airflow_provider_whatsapp.client.phone import canonical
 from airflow_provider_whatsapp.hooks.event_store import event_store_url
 from airflow_provider_whatsapp.notifications.facts import facts, fit, is_failure
-from airflow_provider_whatsapp.notifications.memory import in_daemon
 from airflow_provider_whatsapp.notifications.routes import load_routes, usable
+from airflow_provider_whatsapp.notifications.throttle_state import in_daemon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

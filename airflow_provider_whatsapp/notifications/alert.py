@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_whatsapp._compat import Stats, several_machines
 from airflow_provider_whatsapp.hooks.event_store import send_recorder
 from airflow_provider_whatsapp.hooks.receipts_first import receipts_first
-from airflow_provider_whatsapp.notifications import memory, throttle
+from airflow_provider_whatsapp.notifications import throttle, throttle_state
 from airflow_provider_whatsapp.notifications.acknowledge import Acknowledgement
 from airflow_provider_whatsapp.notifications.audience import Audience
 from airflow_provider_whatsapp.notifications.facts import (
@@ -23,19 +23,20 @@ from airflow_provider_whatsapp.notifications.facts import (
     is_lost,
 )
 from airflow_provider_whatsapp.notifications.mute import who_muted
+from airflow_provider_whatsapp.notifications.recipient_gap import RecipientGaps
 from airflow_provider_whatsapp.notifications.records import PAUSE, Held, Sending
-from airflow_provider_whatsapp.notifications.redis_memory import redis_memory
-from airflow_provider_whatsapp.notifications.turns import Turns
-from airflow_provider_whatsapp.notifications.window import Told, tell
+from airflow_provider_whatsapp.notifications.redis_state import redis_state
+from airflow_provider_whatsapp.notifications.window import Delivery, deliver
 from airflow_provider_whatsapp.notifications.words import Words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
-    from airflow_provider_whatsapp.notifications.memory import Bounded, Store
-    from airflow_provider_whatsapp.notifications.patience import Patience
+    from airflow_provider_whatsapp.notifications.alert_stores import Store
     from airflow_provider_whatsapp.notifications.records import Decision
+    from airflow_provider_whatsapp.notifications.throttle_state import Bounded
+    from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
     from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class Alert:
     :param context: The context of a callback.
     :param hook: Sends.
     :param store: Where what alerts remember lives.
-    :param patience: The time that it has.
+    :param budget: The time that it has.
     :param behind: A store that can be read alone, for what its recipients have missed; None: there is no other.
     :param bounded: Keeps a use of the stores to its time.
     """
@@ -62,19 +63,19 @@ class Alert:
         context: Mapping[str, Any],
         hook: MatonWhatsAppHook,
         store: Store,
-        patience: Patience,
+        budget: TimeBudget,
         *,
         behind: Store | None = None,
-        bounded: Bounded = memory.in_daemon,
+        bounded: Bounded = throttle_state.in_daemon,
     ) -> None:
         self._is = notifier
         self._context = context
         self._hook = hook
-        self._patience = patience
-        seconds = patience.for_the_memory()
-        self._memory = memory.Memory(store, seconds=seconds, bounded=bounded)
+        self._budget = budget
+        seconds = budget.for_throttle_state()
+        self._state = throttle_state.ThrottleState(store, seconds=seconds, bounded=bounded)
         self._behind = (
-            memory.Memory(behind, seconds=seconds / 2, bounded=bounded, extra=True)
+            throttle_state.ThrottleState(behind, seconds=seconds / 2, bounded=bounded, extra=True)
             if behind is not None
             else None
         )
@@ -85,7 +86,7 @@ class Alert:
         self._bounded = bounded
         self._audience = Audience(notifier, context, self._ask)
         self._acknowledgement = Acknowledgement(
-            notifier, context, self._words.key(), ask=self._ask, seconds=patience.for_the_memory
+            notifier, context, self._words.key(), ask=self._ask, seconds=budget.for_throttle_state
         )
         self.reached_nobody = True
         """Whether it certainly has not left for anybody; nobody suppressed it, and nobody else tells of it."""
@@ -99,12 +100,12 @@ class Alert:
         problem = self._prepare()
         self._acknowledgement.look()
         decision = yield from self._decided()
-        claims = not self._memory.is_exact and self._keeps_back() and several_machines()
+        claims = not self._state.is_exact and self._may_suppress() and several_machines()
         if decision is not None and decision.send and claims:
             decision = yield from self._claimed(decision)
-        told = summary = Told()
+        delivery = summary = Delivery()
         if decision is None or decision.send:
-            told = yield from self._deliver(decision, problem)
+            delivery = yield from self._deliver(decision, problem)
         elif decision.paused and self._failed:
             self._pause(decision, problem)
         elif decision.muted:
@@ -120,17 +121,17 @@ class Alert:
             logger.info(
                 "WhatsApp: suppressed, because the same alert went out less than %g s ago", self._is.cooldown
             )
-        self.reached_nobody = told.failed and not told.doubtful
-        if decision is not None and decision.waits and not told.failed:
+        self.reached_nobody = delivery.failed and not delivery.doubtful
+        if decision is not None and decision.waits and not delivery.failed:
             summary = yield from self._summarise(decision.record.waits_until)
-        for error in (*told.errors, *summary.errors):
+        for error in (*delivery.errors, *summary.errors):
             raise error
 
     def _prepare(self) -> Exception | None:
         """Ask Airflow for what the message needs, before the memory, which may be slow; return what went wrong."""
         try:
             self._hook.get_conn()  # what is wrong with the connection is certain before anything is sent
-            self._memory.share(redis_memory(self._hook.client.config))
+            self._state.share(redis_state(self._hook.client.config))
             self._audience.load()
         except Exception as error:
             return error
@@ -143,7 +144,7 @@ class Alert:
             if decision is None or self._failed or not (decision.busy or decision.paused):
                 return decision
             pause = decision.record.paused_until - time.time() if decision.paused else 1.0
-            if pause > self._patience.left():
+            if pause > self._budget.left():
                 logger.info("WhatsApp: a message is in flight; the next success reports this one")
                 return decision
             yield pause
@@ -165,7 +166,7 @@ class Alert:
             dag=self._dag(),
             escalate_after=alert.escalate_after if alert.escalate_to else 0,
             token=self._token,
-            waits=min(alert.roll_up, self._patience.left()) if self._may_be_many() else 0.0,
+            waits=min(alert.roll_up, self._budget.left()) if self._may_be_many() else 0.0,
             sending=self._sending(),
             in_hand=bool(self._acknowledgement.in_hand),
         )
@@ -173,21 +174,21 @@ class Alert:
     def _sending(self) -> Sending:
         lost = is_lost(self._context.get("ti"))
         # Without a cooldown each failure is told by a message of its own, and several may go at once.
-        lasts = self._patience.lasts() if self._is.recovery or self._keeps_back() else 0.0
+        lasts = self._budget.lasts() if self._is.recovery or self._may_suppress() else 0.0
         return Sending(token=self._token, lasts=lasts, attempt=attempt_of(self._context), lost=lost)
 
     def _remember(self, rule: Callable[..., Decision], **values: Any) -> Decision | None:
         """Apply one of the memory's rules to what is remembered of this alert's key."""
         rule = functools.partial(rule, **values)
-        return self._memory.decide(self._words.key(), self._acknowledgement.with_mute(rule))
+        return self._state.decide(self._words.key(), self._acknowledgement.with_mute(rule))
 
     def _claimed(self, decision: Decision) -> Generator[float, None, Decision]:
         """Return the decision, or another where a task on another machine has failed in the same moment."""
-        self._memory.claim(self._words.key(), self._token)
-        yield memory.SETTLING
-        if not self._memory.is_claimed_by(self._words.key(), self._token):
+        self._state.claim(self._words.key(), self._token)
+        yield throttle_state.SETTLING
+        if not self._state.is_claimed_by(self._words.key(), self._token):
             # The winner writes at this very moment; a pause lets each see what the other has written.
-            yield random.uniform(0, memory.SETTLING)  # noqa: S311  (nothing here is a secret)
+            yield random.uniform(0, throttle_state.SETTLING)  # noqa: S311  (nothing here is a secret)
             held, names = decision.held, decision.names
             return (
                 self._remember(throttle.on_overtaken, name=self._words.name(), held=held, names=names)
@@ -197,13 +198,13 @@ class Alert:
         self._remember(throttle.on_claimed, token=self._token, waits_until=until)
         return decision
 
-    def _summarise(self, moment: float) -> Generator[float, None, Told]:
+    def _summarise(self, moment: float) -> Generator[float, None, Delivery]:
         """
         Wait for others to fail, and tell of them unless one of them waits in its turn.
 
         :param moment: Unix time in seconds up to which to wait.
         """
-        yield min(max(0.0, moment - time.time()), self._patience.left())
+        yield min(max(0.0, moment - time.time()), self._budget.left())
         self._acknowledgement.look()
         decision = self._remember(
             throttle.on_summary,
@@ -211,11 +212,11 @@ class Alert:
             token=self._token,
             failed=self._failed_by_airflow(),
             sending=self._sending(),
-            alone=self._memory.is_exact or not several_machines(),
+            alone=self._state.is_exact or not several_machines(),
             in_hand=bool(self._acknowledgement.in_hand),
         )
         if decision is None or not decision.send:
-            return Told()
+            return Delivery()
         return (yield from self._deliver(decision, summary=True))
 
     def _failed_by_airflow(self) -> int:
@@ -234,7 +235,7 @@ class Alert:
 
     def _deliver(
         self, decision: Decision | None, problem: Exception | None = None, *, summary: bool = False
-    ) -> Generator[float, None, Told]:
+    ) -> Generator[float, None, Delivery]:
         """
         Deliver, and leave to the next message what nobody knows to have arrived.
 
@@ -244,7 +245,7 @@ class Alert:
         """
         row = decision if self._failed else None
         own = () if summary else (self._words.name(),)
-        told_by_it = Held(held=(row.held if row else 0) + len(own), names=(*own, *(row.names if row else ())))
+        reported = Held(held=(row.held if row else 0) + len(own), names=(*own, *(row.names if row else ())))
         try:
             if problem is not None:
                 raise problem
@@ -253,27 +254,28 @@ class Alert:
             offer = self._acknowledgement.offer(placed, config, self._words.send_hash)
             send = self._words.sender(decision, summary=summary, offer=offer)
             # What the message has left to its recipients must not be overwritten by what the summary leaves.
-            turns = self._turns(told_by_it, f"{self._token}.summary" if summary else self._token)
+            gaps = self._gaps(reported, f"{self._token}.summary" if summary else self._token)
         except Exception:
-            self._take_back(decision, told_by_it)
+            self._take_back(decision, reported)
             raise
-        told = yield from tell(turns, recipients, send)
-        told = yield from send.follow_up(
-            told,
-            turns,
+        delivery = yield from deliver(gaps, recipients, send)
+        delivery = yield from send.follow_up(
+            delivery,
+            gaps,
             receipts_first(self._hook.get_message_status, ask=self._ask),
-            seconds=min(self._is.text_wait, self._patience.left()),
+            seconds=min(self._is.text_wait, self._budget.left()),
         )
-        self._settle(decision, told, turns, told_by_it, recipients)
-        logger.info("WhatsApp: alert sent to %d of %d", told.sent, len(recipients))
-        if told.handed_over:
+        self._settle(decision, delivery, gaps, reported, recipients)
+        logger.info("WhatsApp: alert sent to %d of %d", delivery.sent, len(recipients))
+        if delivery.handed_over:
             logger.info(
-                "WhatsApp: %d recipients get it in the message that already waits for them", told.handed_over
+                "WhatsApp: %d recipients get it in the message that already waits for them",
+                delivery.handed_over,
             )
-        _count("sent", told.sent)
-        _count("held", told.handed_over)
+        _count("sent", delivery.sent)
+        _count("held", delivery.handed_over)
         self._note()
-        return told
+        return delivery
 
     def _note(self) -> None:
         """Note in the event store, where there is one, whose messages these were; they have left, and wait no more."""
@@ -286,33 +288,38 @@ class Alert:
         )
         if recorder is not None:
             recorder.start()
-            recorder.finish(self._patience.left())
+            recorder.finish(self._budget.left())
 
     def _settle(
-        self, decision: Decision | None, told: Told, turns: Turns, held: Held, recipients: list[str]
+        self,
+        decision: Decision | None,
+        delivery: Delivery,
+        gaps: RecipientGaps,
+        held: Held,
+        recipients: list[str],
     ) -> None:
         """Remember the outcome, and leave to those whom it has not reached what they are to be told."""
         left = True
         if self._failed or self._late:
-            for to in recipients if told.failed else told.missed:
-                left = turns.leave(to) and left
-        if not (told.failed or (self._failed and told.waits)):
+            for to in recipients if delivery.failed else delivery.missed:
+                left = gaps.leave(to) and left
+        if not (delivery.failed or (self._failed and delivery.waits)):
             self._answered(decision)
         elif self._failed and left:
-            self._leave_the_rest(decision, turns, recipients, pause=PAUSE if told.doubtful else 0.0)
+            self._leave_the_rest(decision, gaps, recipients, pause=PAUSE if delivery.doubtful else 0.0)
         else:
-            self._take_back(decision, held, pause=PAUSE if told.doubtful else 0.0)
+            self._take_back(decision, held, pause=PAUSE if delivery.doubtful else 0.0)
 
     def _answered(self, decision: Decision | None) -> None:
         if decision is None:
             return
         if self._failed:
-            self._remember(throttle.on_told, now=time.time(), token=self._token)
+            self._remember(throttle.on_sent, now=time.time(), token=self._token)
         else:
             self._remember(throttle.on_recovered, failures=decision.held, token=self._token)
 
     def _leave_the_rest(
-        self, decision: Decision | None, turns: Turns, recipients: list[str], *, pause: float
+        self, decision: Decision | None, gaps: RecipientGaps, recipients: list[str], *, pause: float
     ) -> None:
         """Begin a pause where the message may have arrived, and leave what failed meanwhile to its recipients too."""
         if decision is None:
@@ -322,7 +329,7 @@ class Alert:
             return
         names = tuple(map(self._words.full_name, rest.names))
         for to in recipients:
-            turns.leave(to, Held(held=rest.held, names=names))
+            gaps.leave(to, Held(held=rest.held, names=names))
 
     def _pause(self, decision: Decision, problem: Exception | None) -> None:
         """Leave a failure to the next message, for the last one may have arrived a moment ago."""
@@ -334,9 +341,9 @@ class Alert:
         left = problem is None
         try:
             recipients = self._recipients(escalated=decision.escalated) if left else []
-            turns = self._turns(own, self._token)
+            gaps = self._gaps(own, self._token)
             for to in recipients:
-                left = turns.leave(to) and left
+                left = gaps.leave(to) and left
         except Exception:
             left = False
         if not left:
@@ -350,17 +357,17 @@ class Alert:
             self._remember(throttle.on_unsent, held=held.held, names=held.names, token=self._token)
         else:
             self._remember(
-                throttle.on_untold_success,
+                throttle.on_unsent_success,
                 failures=decision.held,
                 token=self._token,
                 now=time.time(),
                 pause=pause,
             )
 
-    def _turns(self, held: Held, token: str) -> Turns:
+    def _gaps(self, held: Held, token: str) -> RecipientGaps:
         sender = self._hook.client.config.phone_number_id or ""
         caller = self._words.caller(held, token)
-        return Turns(self._memory, sender, caller, self._patience, behind=self._behind)
+        return RecipientGaps(self._state, sender, caller, self._budget, behind=self._behind)
 
     def _recipients(self, *, escalated: bool) -> list[str]:
         country = self._hook.client.config.default_country
@@ -368,17 +375,17 @@ class Alert:
 
     def _ask(self, act: Callable[[], T]) -> T:
         """Ask Airflow for what the alert can do without, in a share of its time."""
-        return self._bounded(act, self._patience.for_the_memory())
+        return self._bounded(act, self._budget.for_throttle_state())
 
-    def _keeps_back(self) -> bool:
+    def _may_suppress(self) -> bool:
         """Say whether failures may be kept back: without a cooldown every one is told, by a message of its own."""
         return self._failed and self._is.cooldown > 0
 
     def _may_be_many(self) -> bool:
         index = getattr(self._context.get("ti"), "map_index", -1)
         several = self._is.dedupe_key or (isinstance(index, int) and index >= 0)
-        able = self._is.roll_up > 0 and self._words.tells_several()
-        return self._keeps_back() and able and bool(several)
+        able = self._is.roll_up > 0 and self._words.names_others()
+        return self._may_suppress() and able and bool(several)
 
     def _run(self) -> str:
         """Return the run: its mapped tasks, its tries and, if it is cleared, its failing anew count once."""

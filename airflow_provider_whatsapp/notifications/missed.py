@@ -47,7 +47,7 @@ class Missed(Held):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Untold:
+class Undelivered:
     """
     What is remembered of one person.
 
@@ -87,15 +87,15 @@ def entries_of(token: str, key: str, held: Held, *, now: float) -> Iterator[Miss
             yield Missed(held=count, names=tuple(portion), token=f"{token}.{number}", key=key, at=now)
 
 
-def on_leave(untold: Untold, entries: Iterable[Missed]) -> tuple[Untold, bool]:
+def on_leave(undelivered: Undelivered, entries: Iterable[Missed]) -> tuple[Undelivered, bool]:
     """
     Remember what a person has not been told.
 
-    :param untold: What is remembered.
+    :param undelivered: What is remembered.
     :param entries: More of it; what is there already is not written twice.
     """
     new = {entry.token: replace(entry, until=0.0) for entry in entries}
-    kept = [entry for entry in untold.entries if entry.token not in new]
+    kept = [entry for entry in undelivered.entries if entry.token not in new]
     several = [*kept, *new.values()]
     while len(several) > MAX_ENTRIES:
         first, second, *others = several
@@ -103,20 +103,22 @@ def on_leave(untold: Untold, entries: Iterable[Missed]) -> tuple[Untold, bool]:
         # A message that names one of them is on its way perhaps, and must not strike off both.
         token, key = f"{second.token}+", first.key if first.key == second.key else ""
         several = [replace(both, token=token, key=key), *others]
-    return Untold(entries=tuple(several)), True
+    return Undelivered(entries=tuple(several)), True
 
 
-def on_take(untold: Untold, *, now: float, lasts: float, room: int) -> tuple[Untold, tuple[Missed, ...]]:
+def on_take(
+    undelivered: Undelivered, *, now: float, lasts: float, room: int
+) -> tuple[Undelivered, tuple[Missed, ...]]:
     """
     Take what a message is to name: as much as it holds, the oldest first.
 
-    :param untold: What is remembered.
+    :param undelivered: What is remembered.
     :param now: Unix time in seconds.
     :param lasts: Seconds after which the message counts as dead.
     :param room: Characters for the names; one portion is taken in any case.
     """
     taken: list[Missed] = []
-    recent = [entry for entry in untold.entries if now - entry.at < MAX_AGE]
+    recent = [entry for entry in undelivered.entries if now - entry.at < MAX_AGE]
     for entry in recent:
         if 0 < entry.until - now <= LONGEST_SENDING:
             continue
@@ -126,17 +128,19 @@ def on_take(untold: Untold, *, now: float, lasts: float, room: int) -> tuple[Unt
         taken.append(entry)
     tokens = {entry.token for entry in taken}
     marked = (replace(entry, until=now + lasts) if entry.token in tokens else entry for entry in recent)
-    return Untold(entries=tuple(marked)), tuple(taken)
+    return Undelivered(entries=tuple(marked)), tuple(taken)
 
 
-def on_strike(untold: Untold, tokens: Collection[str]) -> tuple[Untold, bool]:
+def on_strike(undelivered: Undelivered, tokens: Collection[str]) -> tuple[Undelivered, bool]:
     """
     Forget what a person has been told.
 
-    :param untold: What is remembered.
+    :param undelivered: What is remembered.
     :param tokens: Of what.
     """
-    return Untold(entries=tuple(entry for entry in untold.entries if entry.token not in tokens)), True
+    return Undelivered(
+        entries=tuple(entry for entry in undelivered.entries if entry.token not in tokens)
+    ), True
 
 
 def listed(names: Iterable[str]) -> str:

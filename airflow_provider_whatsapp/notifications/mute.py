@@ -19,9 +19,9 @@ from airflow_provider_whatsapp.notifications.alert_stores import (
     label_of,
     parsed,
 )
-from airflow_provider_whatsapp.notifications.memory import LONGEST, SETTLING, Memory
 from airflow_provider_whatsapp.notifications.records import LONGEST_MUTE, Record
 from airflow_provider_whatsapp.notifications.throttle import on_mute
+from airflow_provider_whatsapp.notifications.throttle_state import LONGEST, SETTLING, ThrottleState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -124,13 +124,13 @@ def mute(
     until = now + seconds if seconds else 0.0
     rule = functools.partial(on_mute, until=until, by=by, at=now)
     for _ in range(ROUNDS):
-        memory = Memory(store, seconds=LONGEST)
-        if memory.decide(key, rule) is None:
+        state = ThrottleState(store, seconds=LONGEST)
+        if state.decide(key, rule) is None:
             raise MuteError("the records of alerts cannot be reached", advice="Try again in a moment.")
         if isinstance(store, SwapStore):
             return until
         sleep(SETTLING)
-        found = memory.read(key, Record)
+        found = state.read(key, Record)
         if found is not None and found.muted_until == until:
             return until
     raise MuteError("alerts on other machines write at the same time", advice="Try again in a moment.")

@@ -129,7 +129,7 @@ def without_the_dead(record: Record, now: float, sending: Sending = AT_ONCE, nam
     )
 
 
-def on_told(record: Record, *, now: float, token: str) -> Decision:
+def on_sent(record: Record, *, now: float, token: str) -> Decision:
     """
     Note that an alert's message was accepted.
 
@@ -264,8 +264,8 @@ def on_success(record: Record, *, now: float = 0.0, sending: Sending = AT_ONCE) 
         return Decision(False, record, busy=True)
     if record.is_paused(now):
         return Decision(False, record, paused=True)
-    untold = record.unnamed()
-    begun = _begun(record, now, sending, held=untold.held, names=untold.names)
+    undelivered = record.unnamed()
+    begun = _begun(record, now, sending, held=undelivered.held, names=undelivered.names)
     return Decision(True, begun, record.failures)
 
 
@@ -285,7 +285,7 @@ def on_recovered(record: Record, *, failures: int, token: str) -> Decision:
     return Decision(False, replace(_ended(record), failures=since, sent_at=0.0))
 
 
-def on_untold_success(
+def on_unsent_success(
     record: Record, *, failures: int, token: str = "", now: float = 0.0, pause: float = 0.0
 ) -> Decision:
     """

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
-    from airflow_provider_whatsapp.notifications.memory import Store
-    from airflow_provider_whatsapp.notifications.patience import Patience
+    from airflow_provider_whatsapp.notifications.alert_stores import Store
+    from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
     their number with the next one. Many mapped tasks that fail at once give one message and, when no more of them have
     failed for a while, one summary. Messages to one person keep the distance that WhatsApp wants: an alert waits for
     it, and where several come together one of them tells of the others. What is remembered for that, and where, is told
-    in :mod:`~airflow_provider_whatsapp.notifications.memory`; when it cannot be reached, the message is sent.
+    in :mod:`~airflow_provider_whatsapp.notifications.throttle_state`; when it cannot be reached, the message is sent.
 
     Contexts differ: after a lost worker there is no ``exception``, for a DAG perhaps no ``ti``. A name that is missing
     is a dash in what is sent.
@@ -193,13 +193,13 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
         :param args: Airflow's context.
         """
         # Rendering replaces the templates by their results, so a notifier that serves twice would repeat itself.
-        WhatsAppNotifier._tell(copy.copy(self), args[0])
+        WhatsAppNotifier._report(copy.copy(self), args[0])
 
     def __await__(self) -> Generator[Any, None, str]:  # type: ignore[override]
         """Send from a coroutine; the context was given to the constructor."""
-        return WhatsAppNotifier._atell(copy.copy(self)).__await__()
+        return WhatsAppNotifier._areport(copy.copy(self)).__await__()
 
-    def _tell(self, context: Context) -> None:
+    def _report(self, context: Context) -> None:
         try:
             self._fill_in(context)
             self.notify(context)
@@ -208,7 +208,7 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
             if self.strict and self._reached_nobody:
                 raise _as_task_failure(error, line) from None
 
-    async def _atell(self) -> str:
+    async def _areport(self) -> str:
         # Airflow writes the arguments of a callback that raises, numbers and all, into the triggerer's log; what is
         # returned it keeps with the callback.
         try:
@@ -251,10 +251,10 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
 
         :param dag: The context's DAG; ``airflow dags test`` gives DAG callbacks one that has no environment.
         """
-        from airflow_provider_whatsapp.notifications.lenient import Missing
+        from airflow_provider_whatsapp.notifications.undefined import Dash
 
         env = super().get_template_env(dag if hasattr(dag, "get_template_env") else None)
-        env.undefined = Missing
+        env.undefined = Dash
         return env
 
     def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
@@ -280,13 +280,13 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
         """
         from airflow_provider_whatsapp._compat import can_give_up_asking
         from airflow_provider_whatsapp.notifications.alert import Alert
-        from airflow_provider_whatsapp.notifications.memory import directly, in_daemon
-        from airflow_provider_whatsapp.notifications.patience import Patience
+        from airflow_provider_whatsapp.notifications.throttle_state import directly, in_daemon
+        from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
 
-        patience = Patience.of(context)
+        budget = TimeBudget.of(context)
         store, behind = self._stores(context)
         bounded = in_daemon if can_give_up_asking() else directly
-        alert = Alert(self, context, self._hook(patience), store, patience, behind=behind, bounded=bounded)
+        alert = Alert(self, context, self._hook(budget), store, budget, behind=behind, bounded=bounded)
         try:
             for pause in alert.steps():
                 time.sleep(pause)
@@ -305,28 +305,26 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
         from airflow_provider_whatsapp._compat import ask_airflow
         from airflow_provider_whatsapp.hooks.maton_whatsapp import _pool
         from airflow_provider_whatsapp.notifications.alert import Alert
-        from airflow_provider_whatsapp.notifications.patience import Patience
+        from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
 
-        patience = Patience.of(context)
-        hook = self._hook(patience)
+        budget = TimeBudget.of(context)
+        hook = self._hook(budget)
         await hook.aclient()
         loop = asyncio.get_running_loop()
 
         def bounded(act: Callable[[], Any], seconds: float) -> Any:
             # Airflow 3.1 can be asked in threads alone that know its loop.
-            asked = asyncio.run_coroutine_threadsafe(ask_airflow(_memory_pool(), act), loop)
+            asked = asyncio.run_coroutine_threadsafe(ask_airflow(_state_pool(), act), loop)
             return asked.result(seconds)
 
-        steps = Alert(self, context, hook, Variable, patience, bounded=bounded).steps()
+        steps = Alert(self, context, hook, Variable, budget, bounded=bounded).steps()
         while (pause := await ask_airflow(_pool(), next, steps, None)) is not None:  # noqa: ASYNC110
             await asyncio.sleep(pause)
 
-    def _hook(self, patience: Patience) -> MatonWhatsAppHook:
+    def _hook(self, budget: TimeBudget) -> MatonWhatsAppHook:
         from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
-        return MatonWhatsAppHook(
-            self.maton_conn_id, phone_number_id=self.phone_number_id, until=patience.until
-        )
+        return MatonWhatsAppHook(self.maton_conn_id, phone_number_id=self.phone_number_id, until=budget.until)
 
     def _stores(self, context: Context) -> tuple[Store, Store | None]:
         """Return what can be written here, and what can be read alone where that is not all there is."""
@@ -339,13 +337,13 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
         """Return what can be written here; in a synchronous deadline, Airflow 3.3 would never answer a write."""
         from airflow.sdk import Variable
 
-        from airflow_provider_whatsapp.notifications.memory import Files
+        from airflow_provider_whatsapp.notifications.alert_stores import Files
 
         return Files() if context.get("deadline") else Variable
 
 
 @functools.cache
-def _memory_pool() -> ThreadPoolExecutor:
+def _state_pool() -> ThreadPoolExecutor:
     """Return threads of their own: those that wait for what alerts remember must not take each other's."""
     return ThreadPoolExecutor(8, thread_name_prefix="whatsapp-alert-memory")
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_whatsapp.client.messages import Message
     from airflow_provider_whatsapp.client.resources.messages import SentMessage
-    from airflow_provider_whatsapp.notifications.turns import Turn, Turns
+    from airflow_provider_whatsapp.notifications.recipient_gap import RecipientGaps, Slot
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ _SAYS_CLOSED = re.compile(r"\b131047\b|re-?engagement", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Delivery:
     """
     What became of an alert.
 
@@ -80,86 +80,88 @@ class Told:
         return any(error.sent != "no" for error in self.errors)
 
 
-def tell(
-    turns: Turns, recipients: Sequence[str], send: Callable[[Turn], SentMessage]
-) -> Generator[float, None, Told]:
+def deliver(
+    gaps: RecipientGaps, recipients: Sequence[str], send: Callable[[Slot], SentMessage]
+) -> Generator[float, None, Delivery]:
     """
     Send to each recipient, and go on where one of them cannot be reached, but not where nobody can be.
 
     Yields the seconds to wait before it goes on.
 
-    :param turns: Says when whom.
+    :param gaps: Says when whom.
     :param recipients: Each once.
     :param send: Sends to one of them.
     """
     sent, handed_over, errors = 0, 0, []
     missed = list(recipients)
     runs = Runs(SAME_FAILURES, varied=False)
-    for turn in turns.of(recipients):
-        if turn.wait:
-            yield turn.wait
+    for slot in gaps.of(recipients):
+        if slot.wait:
+            yield slot.wait
             continue
-        if turn.handed_over:
+        if slot.handed_over:
             handed_over += 1
-            missed.remove(turn.to)
+            missed.remove(slot.to)
             continue
         try:
-            yield from _attempts(turns, turn, send)
+            yield from _attempts(gaps, slot, send)
         except WhatsAppError as error:
             errors.append(error)
             if error.permanent and error.sent == "no" and scope(error, varied=False) == "one":
-                missed.remove(turn.to)
+                missed.remove(slot.to)
             if runs.ends_with(error):
                 break
         else:
             sent += 1
-            missed.remove(turn.to)
+            missed.remove(slot.to)
             runs.accepted()
-    return Told(sent, handed_over, errors, tuple(missed))
+    return Delivery(sent, handed_over, errors, tuple(missed))
 
 
-def _attempts(turns: Turns, turn: Turn, send: Callable[[Turn], SentMessage]) -> Generator[float, None, None]:
+def _attempts(
+    gaps: RecipientGaps, slot: Slot, send: Callable[[Slot], SentMessage]
+) -> Generator[float, None, None]:
     """
     Send to one recipient, and again after an outcome that is not known, while the alert has time.
 
     Yields the seconds to wait before it goes on.
 
-    :param turns: Remember what the message names besides.
-    :param turn: Who.
+    :param gaps: Remember what the message names besides.
+    :param slot: Who.
     :param send: Sends.
     :raises WhatsAppError: It was not sent, or it is not known.
     """
     pause = FIRST_PAUSE
     while True:
         try:
-            _send(turns, turn, send)
+            _send(gaps, slot, send)
         except OutcomeUnknownError as error:
             # What may be there already is not followed by another at once.
             wait = pause if error.http_status in _FAILED_BY_THE_GATEWAY else PAUSE
-            if wait > turns.patience.left():
-                turns.give_back(turn)
+            if wait > gaps.budget.left():
+                gaps.give_back(slot)
                 raise
             logger.warning("WhatsApp: %s; sending the alert again in %g s", error.message, wait)
         except WhatsAppError:
-            turns.give_back(turn)
+            gaps.give_back(slot)
             raise
         except Exception as error:
             logger.error("WhatsApp: not known whether the alert was sent: %s", place_of(error))  # noqa: TRY400
-            turns.give_back(turn)
+            gaps.give_back(slot)
             raise OutcomeUnknownError(f"an unexpected {type(error).__name__}") from error
         else:
-            turns.accepted(turn)
+            gaps.accepted(slot)
             return
         yield wait
         pause *= 2
 
 
-def _send(turns: Turns, turn: Turn, send: Callable[[Turn], SentMessage]) -> None:
+def _send(gaps: RecipientGaps, slot: Slot, send: Callable[[Slot], SentMessage]) -> None:
     """Send once, and begin the recipient's gap where it ends."""
     try:
-        send(turn)
+        send(slot)
     finally:
-        turns.answered(turn)
+        gaps.answered(slot)
 
 
 class TextFirst:
@@ -174,70 +176,75 @@ class TextFirst:
     def __init__(
         self,
         send: Callable[[str, Any], SentMessage],
-        text: Callable[[Turn], Any] | None,
-        template: Callable[[Turn], Any] | None,
+        text: Callable[[Slot], Any] | None,
+        template: Callable[[Slot], Any] | None,
     ) -> None:
         self._send = send
         self._first = text or template
         self._template = template if text else None
-        self._texts: dict[str, tuple[str, Turn]] = {}
+        self._texts: dict[str, tuple[str, Slot]] = {}
 
-    def __call__(self, turn: Turn) -> SentMessage:
+    def __call__(self, slot: Slot) -> SentMessage:
         """
         Send to one recipient.
 
-        :param turn: Who, and the others to tell of.
+        :param slot: Who, and the others to tell of.
         :raises WhatsAppError: Neither was sent, or it is not known.
         """
         assert self._first is not None  # noqa: S101  one of the two is always there
         try:
-            sent = self._send(address(turn.to), self._first(turn))
+            sent = self._send(address(slot.to), self._first(slot))
         except WhatsAppError as error:
             if self._template is None or error.code != WINDOW_CLOSED or error.sent != "no":
                 raise
             logger.info("WhatsApp: the 24-hour window of a recipient is closed; sending the template")
-            return self._send(address(turn.to), self._template(turn))
-        self._texts[turn.to] = (sent.message_id, turn)
+            return self._send(address(slot.to), self._template(slot))
+        self._texts[slot.to] = (sent.message_id, slot)
         return sent
 
     def follow_up(
-        self, told: Told, turns: Turns, status_of: Callable[[str], Mapping[str, Any]], *, seconds: float
-    ) -> Generator[float, None, Told]:
+        self,
+        delivery: Delivery,
+        gaps: RecipientGaps,
+        status_of: Callable[[str], Mapping[str, Any]],
+        *,
+        seconds: float,
+    ) -> Generator[float, None, Delivery]:
         """
         Look what became of the texts, and send the template to those whose window is closed.
 
         Yields the seconds to wait before it goes on.
 
-        :param told: What became of the alert so far.
-        :param turns: Says when whom: the text was a message to them as well.
+        :param delivery: What became of the alert so far.
+        :param gaps: Says when whom: the text was a message to them as well.
         :param status_of: Asks the message history for one message.
         :param seconds: How long to look at most; 0: not at all.
         """
         template = self._template
         if template is None or seconds <= 0 or not self._texts:
-            return told
+            return delivery
         texts = {to: message_id for to, (message_id, _) in self._texts.items()}
-        fates = yield from fates_of(texts, status_of, seconds=seconds)
+        fates = yield from failures_of(texts, status_of, seconds=seconds)
         failed = [error for error in fates.values() if error.code != WINDOW_CLOSED]
         closed = [to for to, error in fates.items() if error.code == WINDOW_CLOSED]
         if closed:
             logger.info("WhatsApp: the 24-hour window of %d is closed; sending the template", len(closed))
 
-        def send(turn: Turn) -> SentMessage:
-            _, before = self._texts[turn.to]
-            whole = replace(turn.with_more(before.held, before.names), missed=(*before.missed, *turn.missed))
+        def send(slot: Slot) -> SentMessage:
+            _, before = self._texts[slot.to]
+            whole = replace(slot.with_more(before.held, before.names), missed=(*before.missed, *slot.missed))
             try:
-                return self._send(address(turn.to), template(whole))
+                return self._send(address(slot.to), template(whole))
             except WhatsAppError:
-                turns.give_back(before)  # the text has told nobody after all
+                gaps.give_back(before)  # the text has told nobody after all
                 raise
 
-        again = yield from tell(turns, closed, send)
-        return Told(
-            told.sent - len(fates) + again.sent,
-            told.handed_over + again.handed_over,
-            [*told.errors, *failed, *again.errors],
-            (*told.missed, *again.missed),
+        again = yield from deliver(gaps, closed, send)
+        return Delivery(
+            delivery.sent - len(fates) + again.sent,
+            delivery.handed_over + again.handed_over,
+            [*delivery.errors, *failed, *again.errors],
+            (*delivery.missed, *again.missed),
         )
 
 
@@ -253,7 +260,7 @@ class ButtonsFirst:
     def __init__(
         self,
         send: Callable[[str, Any], SentMessage],
-        template: Callable[[Turn], Message],
+        template: Callable[[Slot], Message],
         plain: TextFirst,
     ) -> None:
         self._send = send
@@ -261,17 +268,17 @@ class ButtonsFirst:
         self._plain = plain
         self._refused = False
 
-    def __call__(self, turn: Turn) -> SentMessage:
+    def __call__(self, slot: Slot) -> SentMessage:
         """
         Send to one recipient.
 
-        :param turn: Who, and the others to tell of.
+        :param slot: Who, and the others to tell of.
         :raises WhatsAppError: It was not sent, or it is not known.
         """
         if self._refused:
-            return self._plain(turn)
+            return self._plain(slot)
         try:
-            return self._send(address(turn.to), self._template(turn))
+            return self._send(address(slot.to), self._template(slot))
         except TemplateError as error:
             if error.sent != "no":
                 raise
@@ -281,23 +288,28 @@ class ButtonsFirst:
                 ACK_TEMPLATE,
                 error,
             )
-        return self._plain(turn)
+        return self._plain(slot)
 
     def follow_up(
-        self, told: Told, turns: Turns, status_of: Callable[[str], Mapping[str, Any]], *, seconds: float
-    ) -> Generator[float, None, Told]:
+        self,
+        delivery: Delivery,
+        gaps: RecipientGaps,
+        status_of: Callable[[str], Mapping[str, Any]],
+        *,
+        seconds: float,
+    ) -> Generator[float, None, Delivery]:
         """
         Look after what went without buttons, as :meth:`TextFirst.follow_up` does.
 
-        :param told: What became of the alert so far.
-        :param turns: Says when whom.
+        :param delivery: What became of the alert so far.
+        :param gaps: Says when whom.
         :param status_of: Asks the message history for one message.
         :param seconds: How long to look at most.
         """
-        return (yield from self._plain.follow_up(told, turns, status_of, seconds=seconds))
+        return (yield from self._plain.follow_up(delivery, gaps, status_of, seconds=seconds))
 
 
-def fates_of(
+def failures_of(
     texts: Mapping[str, str], status_of: Callable[[str], Mapping[str, Any]], *, seconds: float
 ) -> Generator[float, None, dict[str, WhatsAppError]]:
     """

@@ -14,8 +14,8 @@ from airflow_provider_whatsapp.notifications.records import Held
 from airflow_provider_whatsapp.notifications.secrets import hidden
 
 if TYPE_CHECKING:
+    from airflow_provider_whatsapp.notifications.recipient_gap import Slot
     from airflow_provider_whatsapp.notifications.records import Decision
-    from airflow_provider_whatsapp.notifications.turns import Turn
 
 STOCK_TEMPLATE = "airflow_alert"
 """The template whose definition lies beside this module; its values are filled in from the context."""
@@ -54,12 +54,12 @@ DEFAULT_TEXT = (
 )
 
 
-def others(decision: Decision | None, turn: Turn, own: Held = NOTHING, other: Held = NOTHING) -> str:
+def others(decision: Decision | None, slot: Slot, own: Held = NOTHING, other: Held = NOTHING) -> str:
     """
     Tell how long a row of failures is and how many were not told yet, with their names last: they may be cut.
 
     :param decision: The memory's about the same task; None: it knows nothing.
-    :param turn: What other alerts to the same person have handed over.
+    :param slot: What other alerts to the same person have handed over.
     :param own: What the person has missed of the same.
     :param other: What the person has missed of others.
     """
@@ -69,7 +69,7 @@ def others(decision: Decision | None, turn: Turn, own: Held = NOTHING, other: He
     before = (decision.held, decision.names) if decision is not None else (0, ())
     for (count, names), missed, what in (
         (before, own, "more failure"),
-        ((turn.held, turn.names), other, "other alert"),
+        ((slot.held, slot.names), other, "other alert"),
     ):
         if count + missed.held:
             counts.append(_counted(count + missed.held, what))

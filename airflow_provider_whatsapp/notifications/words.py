@@ -10,8 +10,8 @@ from airflow_provider_whatsapp.client.phone import address
 from airflow_provider_whatsapp.delivery.routing import Router
 from airflow_provider_whatsapp.notifications.facts import MISSING, default_key, facts, is_failure, log_path
 from airflow_provider_whatsapp.notifications.marked import MarkedSend
+from airflow_provider_whatsapp.notifications.recipient_gap import Caller, Slot
 from airflow_provider_whatsapp.notifications.records import Held
-from airflow_provider_whatsapp.notifications.turns import Caller, Turn
 from airflow_provider_whatsapp.notifications.window import ButtonsFirst, TextFirst
 from airflow_provider_whatsapp.notifications.wording import (
     ACK_TEMPLATE,
@@ -94,8 +94,8 @@ class Words:
             log_path(self._context),
         ]
 
-        def template(turn: Turn) -> Message:
-            more = self._others(decision, turn)
+        def template(slot: Slot) -> Message:
+            more = self._others(decision, slot)
             return self._stock(ACK_TEMPLATE, more, buttons, summary=summary)
 
         return ButtonsFirst(self._send, template, plain)
@@ -106,23 +106,23 @@ class Words:
         def template_saying(more: str) -> Message:
             return self._template(more, summary=summary)
 
-        def template(turn: Turn) -> Message:
-            return template_saying(self._others(decision, turn))
+        def template(slot: Slot) -> Message:
+            return template_saying(self._others(decision, slot))
 
-        def text(turn: Turn) -> Text:
-            more = self._others(decision, turn)
+        def text(slot: Slot) -> Text:
+            more = self._others(decision, slot)
             return Text(text_body(str(self._is.text), self._context, more, summary=summary))
 
         if not self._is.text:
-            template(Turn())  # what is wrong with it is certain before anything is sent
+            template(Slot())  # what is wrong with it is certain before anything is sent
             return TextFirst(self._send, None, template)
         usual = self._is.template_name and (not summary or self._is.template_name == STOCK_TEMPLATE)
         return TextFirst(self._send, text, template if usual else None)
 
-    def _others(self, decision: Decision | None, turn: Turn) -> str:
+    def _others(self, decision: Decision | None, slot: Slot) -> str:
         key, dag = self.key(), facts(self._context)["dag"]
         own, other = Held(), Held()
-        for entry in turn.missed:
+        for entry in slot.missed:
             if entry.key == key:
                 names = entry.names if self._is.dedupe_key else _within(dag, entry)
                 own = own.with_more(entry.held, names, most=len(own.names) + len(names))
@@ -132,7 +132,7 @@ class Words:
             # A success tells what of its failures nobody was told.
             own = own.with_more(decision.record.sending, decision.record.sending_names)
             decision = None
-        return others(decision, turn, own, other)
+        return others(decision, slot, own, other)
 
     def _stock(self, name: str, more: str, buttons: list[Any], *, summary: bool) -> Message:
         """Make the message of a stock template, all of which have the same variables."""
@@ -165,8 +165,8 @@ class Words:
         return Caller(
             held=held.held,
             names=tuple(self.full_name(name) + said for name in held.names),
-            tells_several=self.tells_several(),
-            may_be_told=self._failed or self._late,
+            names_others=self.names_others(),
+            may_be_handed_over=self._failed or self._late,
             gap=self._is.gap,
             token=token,
             key=self.key(),
@@ -181,7 +181,7 @@ class Words:
         """
         return name if self._is.dedupe_key else self._in_full(name)
 
-    def tells_several(self) -> bool:
+    def names_others(self) -> bool:
         """Say whether the message can name others; a template of one's own cannot."""
         stock = self._is.template_name == STOCK_TEMPLATE and self._is.body is None
         return stock or bool(self._is.text)

@@ -22,7 +22,7 @@ from airflow_provider_whatsapp.client.masking import clean_line
 from airflow_provider_whatsapp.notifications.alert_stores import CLAIM, MOST_LISTED, PREFIX, Files
 from airflow_provider_whatsapp.notifications.mute import alert_states
 from airflow_provider_whatsapp.notifications.records import ALL_DAGS, Record
-from airflow_provider_whatsapp.notifications.redis_memory import RedisMemory, redis_memory
+from airflow_provider_whatsapp.notifications.redis_state import RedisState, redis_state
 from airflow_provider_whatsapp.plugin import metadata
 from airflow_provider_whatsapp.plugin.alert_presses import KeyPresses
 from airflow_provider_whatsapp.plugin.connections import configs_with_redis
@@ -92,7 +92,7 @@ def stores(conn: str = "") -> Mapping[str, ListedStore]:
 
     :param conn: A connection that may be listed nowhere, and that the user may see.
     """
-    shared = {found.index: found for config in configs_with_redis(conn) if (found := redis_memory(config))}
+    shared = {found.index: found for config in configs_with_redis(conn) if (found := redis_state(config))}
     return {"variables": Variables(), "files": Files(), **shared}
 
 
@@ -197,7 +197,7 @@ def record_text(name: str) -> str | None:
     :param name: The record's name.
     """
     for store in stores().values():
-        if isinstance(store, RedisMemory):
+        if isinstance(store, RedisState):
             with contextlib.suppress(Exception):  # the sheet of alerts says that Redis is away
                 if found := store.reach(lambda kept: kept.get(name, default=None)):
                     return str(found)

@@ -58,13 +58,13 @@ PLANTED = [
 
 @pytest.mark.parametrize("plant", PLANTED)
 def test_a_planted_folder_switches_nothing_off(places, caplog, plant):
-    from airflow_provider_whatsapp.notifications.memory import _turn
+    from airflow_provider_whatsapp.notifications.throttle_state import _locked
 
     planted = places / "tmp" / NAME
     plant(planted)
 
     board = open_board("account", SIZE)
-    with _turn("an_alert"):
+    with _locked("an_alert"):
         pass
 
     found = places / "run" / "airflow-provider-whatsapp"

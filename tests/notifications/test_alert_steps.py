@@ -22,7 +22,7 @@ from airflow_provider_whatsapp.client.messages import Text
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
 from airflow_provider_whatsapp.notifications import alert as module
 from airflow_provider_whatsapp.notifications.alert import Alert
-from airflow_provider_whatsapp.notifications.patience import Patience
+from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
 from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 from tests.notifications.virtual_time import VirtualTime
 
@@ -92,7 +92,7 @@ class Scene:
         notifier = WhatsAppNotifier(**{"to": ANN, "text": "it happened", "text_wait": 0, **options})
 
         def steps():
-            patience = Patience(self.clock.monotonic() + seconds)
+            patience = TimeBudget(self.clock.monotonic() + seconds)
             options = {"behind": self.behind, "bounded": self.bounded}
             one = Alert(notifier, context, self.hook, self.store, patience, **options)
             try:

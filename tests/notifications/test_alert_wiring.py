@@ -15,16 +15,17 @@ from airflow_provider_whatsapp.client.errors import (
 )
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
 from airflow_provider_whatsapp.notifications import window
+from airflow_provider_whatsapp.notifications.alert_stores import Files
 from airflow_provider_whatsapp.notifications.facts import default_key
-from airflow_provider_whatsapp.notifications.memory import Files, Memory
-from airflow_provider_whatsapp.notifications.missed import Missed, Untold
-from airflow_provider_whatsapp.notifications.turns import Caller, Person, Turn, Turns
-from airflow_provider_whatsapp.notifications.window import Told, tell
+from airflow_provider_whatsapp.notifications.missed import Missed, Undelivered
+from airflow_provider_whatsapp.notifications.recipient_gap import Caller, Person, RecipientGaps, Slot
+from airflow_provider_whatsapp.notifications.throttle_state import ThrottleState
+from airflow_provider_whatsapp.notifications.window import Delivery, deliver
 
 ANN, BOB, CAT = "15550000001", "15550000002", "15550000003"
 
 
-class Patience:
+class TimeBudget:
     """So much time is left."""
 
     def __init__(self, left=1000.0):
@@ -41,7 +42,7 @@ class Asked:
     """In the turns' place: gives these, and keeps what it hears."""
 
     def __init__(self, *turns, left=1000.0):
-        self.turns, self.heard, self.patience = turns, [], Patience(left)
+        self.turns, self.heard, self.budget = turns, [], TimeBudget(left)
 
     def of(self, recipients):
         yield from self.turns
@@ -65,7 +66,7 @@ def told(turns, recipients, *outcomes):
         if error is not None:
             raise error
 
-    steps = tell(turns, recipients, send)
+    steps = deliver(turns, recipients, send)
     while True:
         try:
             waits.append(next(steps))
@@ -85,57 +86,57 @@ FAILED_500 = OutcomeUnknownError("500", http_status=500)
     ("turns", "outcomes", "found", "heard", "waits"),
     [
         pytest.param(
-            [Turn(ANN), Turn(BOB)],
+            [Slot(ANN), Slot(BOB)],
             [None, None],
-            Told(2),
+            Delivery(2),
             ["answered 1", "accepted 1", "answered 2", "accepted 2"],
             [],
             id="both are told",
         ),
         pytest.param(
-            [Turn(ANN, handed_over=True), Turn(wait=3.0), Turn(BOB)],
+            [Slot(ANN, handed_over=True), Slot(wait=3.0), Slot(BOB)],
             [None],
-            Told(1, 1),
+            Delivery(1, 1),
             ["answered 2", "accepted 2"],
             [3.0],
             id="one is told by another alert, one after a wait",
         ),
         pytest.param(
-            [Turn(ANN), Turn(BOB)],
+            [Slot(ANN), Slot(BOB)],
             [REFUSED, None],
-            Told(1, errors=[REFUSED]),
+            Delivery(1, errors=[REFUSED]),
             ["answered 1", "given back 1", "answered 2", "accepted 2"],
             [],
             id="one can never be told",
         ),
         pytest.param(
-            [Turn(ANN), Turn(BOB)],
+            [Slot(ANN), Slot(BOB)],
             [AWAY],
-            Told(errors=[AWAY], missed=(ANN, BOB)),
+            Delivery(errors=[AWAY], missed=(ANN, BOB)),
             ["answered 1", "given back 1"],
             [],
             id="what all would meet is met once",
         ),
         pytest.param(
-            [Turn(ANN), Turn(BOB)],
+            [Slot(ANN), Slot(BOB)],
             [None, AWAY],
-            Told(1, errors=[AWAY], missed=(BOB,)),
+            Delivery(1, errors=[AWAY], missed=(BOB,)),
             ["answered 1", "accepted 1", "answered 2", "given back 2"],
             [],
             id="one is left to the next message",
         ),
         pytest.param(
-            [Turn(ANN), Turn(BOB)],
+            [Slot(ANN), Slot(BOB)],
             [LOST, None, None],
-            Told(2),
+            Delivery(2),
             ["answered 1", "answered 1", "accepted 1", "answered 2", "accepted 2"],
             [30.0],
             id="a lost answer is followed by another try, later",
         ),
         pytest.param(
-            [Turn(ANN), Turn(BOB)],
+            [Slot(ANN), Slot(BOB)],
             [FAILED_500, FAILED_500, None, None],
-            Told(2),
+            Delivery(2),
             ["answered 1", "answered 1", "answered 1", "accepted 1", "answered 2", "accepted 2"],
             [1.0, 2.0],
             id="what the gateway failed to pass on is tried at once, and then later",
@@ -150,7 +151,7 @@ def test_what_a_send_meets_is_what_its_turn_hears(turns, outcomes, found, heard,
 
 
 def test_without_time_a_lost_answer_is_left_to_the_next_message():
-    asked = Asked(Turn(ANN), Turn(BOB), left=29.0)
+    asked = Asked(Slot(ANN), Slot(BOB), left=29.0)
     found, waits = told(asked, [ANN, BOB], LOST, None)
 
     assert (found.sent, found.errors, found.missed) == (1, [LOST], (ANN,))
@@ -160,7 +161,7 @@ def test_without_time_a_lost_answer_is_left_to_the_next_message():
 
 def test_a_run_of_the_same_failure_ends_it():
     people = [f"1555000000{number}" for number in range(9)]
-    asked = Asked(*map(Turn, people), left=0.0)
+    asked = Asked(*map(Slot, people), left=0.0)
     found, _ = told(asked, people, *[None, *[ServerError("x")] * 9])
 
     assert len(found.errors) == 5
@@ -168,7 +169,7 @@ def test_a_run_of_the_same_failure_ends_it():
 
 
 def test_an_unexpected_error_may_have_sent(caplog):
-    asked = Asked(Turn(ANN))
+    asked = Asked(Slot(ANN))
     found, _ = told(asked, [ANN], KeyError(ANN))
 
     assert [error.sent for error in found.errors] == ["unknown"]
@@ -180,11 +181,11 @@ def test_an_unexpected_error_may_have_sent(caplog):
 @pytest.mark.parametrize(
     ("found", "failed", "doubtful"),
     [
-        (Told(), False, False),
-        (Told(1, errors=[LOST]), False, True),
-        (Told(0, 1, errors=[AWAY]), False, False),
-        (Told(errors=[AWAY]), True, False),
-        (Told(errors=[AWAY, LOST]), True, True),
+        (Delivery(), False, False),
+        (Delivery(1, errors=[LOST]), False, True),
+        (Delivery(0, 1, errors=[AWAY]), False, False),
+        (Delivery(errors=[AWAY]), True, False),
+        (Delivery(errors=[AWAY, LOST]), True, True),
     ],
     ids=["nobody", "one of two", "handed over", "not sent", "doubt"],
 )
@@ -195,12 +196,18 @@ def test_what_counts_as_failed(found, failed, doubtful):
 @pytest.fixture
 def known(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    return Memory(Files(tmp_path))
+    return ThrottleState(Files(tmp_path))
 
 
 def turns_of(known, token, *, left=1000.0, gap=6.0, **options):
-    usual = {"tells_several": True, "may_be_told": True, "gap": gap, "token": token, "key": "orders.load"}
-    return Turns(known, "sender", Caller(held=1, names=(token,), **usual | options), Patience(left))
+    usual = {
+        "names_others": True,
+        "may_be_handed_over": True,
+        "gap": gap,
+        "token": token,
+        "key": "orders.load",
+    }
+    return RecipientGaps(known, "sender", Caller(held=1, names=(token,), **usual | options), TimeBudget(left))
 
 
 class TestTurns:
@@ -253,22 +260,22 @@ class TestTurns:
         following = turns_of(known, "b", gap=0.0)
         (turn,) = following.of([ANN])
         assert [(entry.names, entry.key) for entry in turn.missed] == [(("a",), "orders.load")]
-        assert known.read(f"missed {ANN}", Untold).entries[0].until > 0, (
+        assert known.read(f"missed {ANN}", Undelivered).entries[0].until > 0, (
             "a message that names it is on its way"
         )
 
         following.give_back(turn)
-        assert known.read(f"missed {ANN}", Untold).entries[0].until == 0
+        assert known.read(f"missed {ANN}", Undelivered).entries[0].until == 0
         (turn,) = turns_of(known, "c", gap=0.0).of([ANN])
         following.accepted(turn)
-        assert known.read(f"missed {ANN}", Untold).entries == ()
+        assert known.read(f"missed {ANN}", Undelivered).entries == ()
 
     def test_a_message_that_cannot_tell_of_others_leaves_them(self, known):
         turns_of(known, "a").leave(ANN)
-        (turn,) = turns_of(known, "b", gap=0.0, tells_several=False).of([ANN])
+        (turn,) = turns_of(known, "b", gap=0.0, names_others=False).of([ANN])
 
         assert turn.missed == ()
-        assert len(known.read(f"missed {ANN}", Untold).entries) == 1
+        assert len(known.read(f"missed {ANN}", Undelivered).entries) == 1
 
 
 @pytest.mark.parametrize(
@@ -306,7 +313,7 @@ def looked(monkeypatch, seconds, facts):
             raise found
         return found
 
-    steps = window.fates_of({name: name for name in facts}, status_of, seconds=seconds)
+    steps = window.failures_of({name: name for name in facts}, status_of, seconds=seconds)
     while True:
         try:
             waits.append(next(steps))
@@ -364,14 +371,14 @@ def test_what_the_history_says_of_texts(monkeypatch, seconds, facts, found, wait
 @pytest.mark.parametrize(
     ("errors", "found"),
     [
-        pytest.param([], Told(1, 1, [], (BOB,)), id="the template arrives"),
-        pytest.param([REFUSED], Told(0, 1, [REFUSED], (BOB,)), id="it is refused for good"),
-        pytest.param([AWAY], Told(0, 1, [AWAY], (BOB, ANN)), id="it may go with the next message"),
+        pytest.param([], Delivery(1, 1, [], (BOB,)), id="the template arrives"),
+        pytest.param([REFUSED], Delivery(0, 1, [REFUSED], (BOB,)), id="it is refused for good"),
+        pytest.param([AWAY], Delivery(0, 1, [AWAY], (BOB, ANN)), id="it may go with the next message"),
     ],
 )
 def test_a_text_whose_window_was_closed_counts_as_its_template_does(errors, found):
     """What the text told of others is told by the template, or given back with what the template was to tell."""
-    turns = Asked(Turn(ANN, held=1, names=("y",)))
+    turns = Asked(Slot(ANN, held=1, names=("y",)))
     sent, meets = [], iter([None, *errors, None])
 
     def send(to, message):
@@ -385,10 +392,10 @@ def test_a_text_whose_window_was_closed_counts_as_its_template_does(errors, foun
         send, lambda turn: "text", lambda turn: (turn.held, turn.names, turn.missed)
     )
     before, after = Missed(held=1, names=("m",)), Missed(held=1, names=("n",))
-    text_first(Turn(ANN, held=2, names=("x",), missed=(before,)))
-    turns.turns = [Turn(ANN, held=1, names=("y",), missed=(after,))]
+    text_first(Slot(ANN, held=2, names=("x",), missed=(before,)))
+    turns.turns = [Slot(ANN, held=1, names=("y",), missed=(after,))]
     steps = text_first.follow_up(
-        Told(1, 1, [], (BOB,)), turns, lambda name: {"status": "failed", "error": "131047"}, seconds=1.0
+        Delivery(1, 1, [], (BOB,)), turns, lambda name: {"status": "failed", "error": "131047"}, seconds=1.0
     )
     with pytest.raises(StopIteration) as ended:
         next(steps)
@@ -410,9 +417,9 @@ def test_where_nothing_can_follow_nobody_looks(template, seconds, told):
         lambda to, message: SentMessage(message_id="w", wa_id=None, to=to), lambda turn: "text", template
     )
     if told:
-        text_first(Turn(ANN))
-    steps = text_first.follow_up(Told(1), Asked(), lambda name: 1 / 0, seconds=seconds)
+        text_first(Slot(ANN))
+    steps = text_first.follow_up(Delivery(1), Asked(), lambda name: 1 / 0, seconds=seconds)
     with pytest.raises(StopIteration) as ended:
         next(steps)
 
-    assert ended.value.value == Told(1)
+    assert ended.value.value == Delivery(1)

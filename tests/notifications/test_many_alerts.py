@@ -15,7 +15,7 @@ from tests.notifications.test_outages import bodies, failure, named, success
 pytestmark = pytest.mark.airflow
 
 PEOPLE = ["+15550001111", "+15550002222"]
-MODULES = ("alert", "patience", "turns", "whatsapp", "window")
+MODULES = ("alert", "time_budget", "recipient_gap", "whatsapp", "window")
 OUTAGES = {
     "no answer": {"kind": "drop_before"},
     "503": {"kind": "status", "status": 503},
@@ -77,13 +77,13 @@ class Machine:
         from airflow_provider_whatsapp.client.errors import WhatsAppError
         from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
         from airflow_provider_whatsapp.notifications.alert import Alert
-        from airflow_provider_whatsapp.notifications.memory import directly
-        from airflow_provider_whatsapp.notifications.patience import Patience
+        from airflow_provider_whatsapp.notifications.throttle_state import directly
+        from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
         from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 
         notifier = WhatsAppNotifier(**{"text": "it happened", **options})
         store = SimpleNamespace(get=self.store.read, set=self.store.write)
-        patience = Patience.of(context)
+        patience = TimeBudget.of(context)
         steps = Alert(notifier, context, MatonWhatsAppHook(), store, patience, bounded=directly).steps()
         waits = self.chance.randrange(3) if dies == "while it waits" else 1_000
 

@@ -10,7 +10,7 @@ from airflow_provider_whatsapp.notifications.missed import (
     MAX_AGE,
     MAX_ENTRIES,
     Missed,
-    Untold,
+    Undelivered,
     entries_of,
     listed,
     on_leave,
@@ -36,7 +36,7 @@ def taken(untold, now=1000.0, lasts=30.0):
 )
 def test_every_failure_is_named_until_a_message_arrives_with_it(alerts, fates):
     """Whatever becomes of the messages: nothing is lost, and what has arrived is not named again."""
-    untold, expected = Untold(), 0
+    untold, expected = Undelivered(), 0
     for number, (named, unnamed) in enumerate(alerts):
         names = [f"dag{number}.task_with_a_name_{index}" for index in range(named)]
         untold = left(untold, str(number), named + unnamed, names)
@@ -54,11 +54,11 @@ def test_every_failure_is_named_until_a_message_arrives_with_it(alerts, fates):
             untold, _ = on_leave(untold, entries)
 
     assert told == expected
-    assert untold == Untold()
+    assert untold == Undelivered()
 
 
 def test_two_messages_at_a_time_name_different_failures():
-    untold = left(Untold(), "a", 2, ["orders.load", "orders.check"])
+    untold = left(Undelivered(), "a", 2, ["orders.load", "orders.check"])
     untold, first = taken(untold)
     untold = left(untold, "b", 1, ["crm.sync"])
     _, second = taken(untold, now=1010)
@@ -67,7 +67,7 @@ def test_two_messages_at_a_time_name_different_failures():
 
 
 def test_what_is_remembered_is_bounded_and_the_number_stays_right():
-    untold = Untold()
+    untold = Undelivered()
     for number in range(3 * MAX_ENTRIES):
         untold = left(untold, str(number), 1, [f"dag.task{number}"])
 
@@ -76,9 +76,9 @@ def test_what_is_remembered_is_bounded_and_the_number_stays_right():
 
 
 def test_old_news_is_forgotten():
-    untold = left(Untold(), "a", 1, ["orders.load"])
+    untold = left(Undelivered(), "a", 1, ["orders.load"])
 
-    assert taken(untold, now=1000 + MAX_AGE) == (Untold(), ())
+    assert taken(untold, now=1000 + MAX_AGE) == (Undelivered(), ())
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_long_name_is_cut(length):
 
 
 def test_of_too_many_the_oldest_are_counted_together_under_a_name_of_their_own():
-    untold = Untold(
+    untold = Undelivered(
         entries=tuple(Missed(held=1, names=(str(n),), token=str(n), key="k") for n in range(MAX_ENTRIES))
     )
     same, _ = on_leave(untold, [Missed(held=2, token="new", key="k")])
@@ -136,14 +136,16 @@ def test_of_too_many_the_oldest_are_counted_together_under_a_name_of_their_own()
     assert (other.entries[0].token, other.entries[0].held) == ("2+", 3)
     assert [entry.token for entry in other.entries[-2:]] == ["new", "newer"]
     mixed, _ = on_leave(
-        Untold(entries=(Missed(token="a", key="x"), *untold.entries[1:])),
+        Undelivered(entries=(Missed(token="a", key="x"), *untold.entries[1:])),
         [Missed(held=2, token="new", key="k")],
     )
     assert mixed.entries[0].key == "", "failures of several keys have none"
 
 
 def test_what_is_left_again_stands_once_and_is_on_no_message_s_way():
-    untold = Untold(entries=(Missed(held=1, token="a", until=99.0), Missed(held=1, token="b", until=99.0)))
+    untold = Undelivered(
+        entries=(Missed(held=1, token="a", until=99.0), Missed(held=1, token="b", until=99.0))
+    )
     found, remembered = on_leave(untold, [Missed(held=1, token="a", until=99.0)])
 
     assert remembered is True
@@ -161,7 +163,9 @@ ON_THE_WAY = {
 
 @pytest.mark.parametrize(("until", "named"), ON_THE_WAY.values(), ids=list(ON_THE_WAY))
 def test_what_a_message_on_its_way_names_no_other_does(until, named):
-    untold, entries = taken(Untold(entries=(Missed(held=1, names=("a",), token="a", at=999.0, until=until),)))
+    untold, entries = taken(
+        Undelivered(entries=(Missed(held=1, names=("a",), token="a", at=999.0, until=until),))
+    )
 
     assert [entry.token for entry in entries] == (["a"] if named else [])
     assert untold.entries[0].until == (1_030.0 if named else until)
@@ -169,7 +173,7 @@ def test_what_a_message_on_its_way_names_no_other_does(until, named):
 
 @pytest.mark.parametrize(("age", "known"), [(MAX_AGE - 1, True), (MAX_AGE, False)])
 def test_how_old_news_may_be(age, known):
-    untold, entries = taken(Untold(entries=(Missed(held=1, token="a", at=1_000.0 - age),)))
+    untold, entries = taken(Undelivered(entries=(Missed(held=1, token="a", at=1_000.0 - age),)))
 
     assert len(untold.entries) == len(entries) == known
 
@@ -178,17 +182,17 @@ def test_how_old_news_may_be(age, known):
 def test_a_message_names_what_it_holds_and_one_portion_in_any_case(room, count):
     entries = tuple(Missed(held=1, names=(f"task{n}"[-4:],), token=str(n), at=999.0) for n in range(3))
     assert len(listed(["ask0", "ask1"])) == 10
-    untold, found = on_take(Untold(entries=entries), now=1_000.0, lasts=30.0, room=room)
+    untold, found = on_take(Undelivered(entries=entries), now=1_000.0, lasts=30.0, room=room)
 
     assert len(found) == count
     assert [entry.until for entry in untold.entries] == [1_030.0] * count + [0.0] * (3 - count)
 
 
 def test_entries_of_another_version_are_read_without_what_is_not_known():
-    (entry,) = Untold(entries=({"held": 2, "names": ["a", "b"], "token": "t", "colour": "red"},)).entries
+    (entry,) = Undelivered(entries=({"held": 2, "names": ["a", "b"], "token": "t", "colour": "red"},)).entries
 
     assert entry == Missed(held=2, names=("a", "b"), token="t")
-    assert Untold(entries=({"held": 1},)).entries == (Missed(held=1),)
+    assert Undelivered(entries=({"held": 1},)).entries == (Missed(held=1),)
 
 
 @pytest.mark.parametrize(

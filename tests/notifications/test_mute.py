@@ -9,10 +9,11 @@ import pytest
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.notifications import throttle
-from airflow_provider_whatsapp.notifications.memory import Files, Memory
+from airflow_provider_whatsapp.notifications.alert_stores import Files
 from airflow_provider_whatsapp.notifications.mute import ROUNDS, MuteError, alert_states, mute
+from airflow_provider_whatsapp.notifications.recipient_gap import Person
 from airflow_provider_whatsapp.notifications.records import ALL_DAGS, LONGEST_MUTE, MAX_DAGS, Record, Sending
-from airflow_provider_whatsapp.notifications.turns import Person
+from airflow_provider_whatsapp.notifications.throttle_state import ThrottleState
 
 NOW = 1_000_000.0
 SENDING = Sending(token="me", lasts=60.0)
@@ -119,7 +120,7 @@ def store(tmp_path, monkeypatch):
 
 
 def fail(store, key, dag="sales", now=NOW):
-    return Memory(store).decide(
+    return ThrottleState(store).decide(
         key, lambda record: throttle.on_failure(record, **{**FAILURE, "now": now}, dag=dag)
     )
 
@@ -127,8 +128,8 @@ def fail(store, key, dag="sales", now=NOW):
 def test_the_list_holds_the_throttle_s_records_and_nothing_else(store, tmp_path):
     fail(store, "sales.load")
     fail(store, "stock.count", dag="stock", now=NOW + 5)
-    Memory(store).claim("sales.load", "me")
-    Memory(store).change(
+    ThrottleState(store).claim("sales.load", "me")
+    ThrottleState(store).change(
         "person 1 15550001111", Person, lambda it: (replace(it, free_at=1.0), 1), label="+15•••1111"
     )
     name = next(tmp_path.glob("whatsapp_alert_*.json")).stem

@@ -111,7 +111,7 @@ def failure(run="r1", **fields):
 def several_machines(monkeypatch):
     """Let tasks run on several machines, whose alerts look after their claims a moment later."""
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
-    monkeypatch.setattr("airflow_provider_whatsapp.notifications.memory.SETTLING", 0.1)
+    monkeypatch.setattr("airflow_provider_whatsapp.notifications.throttle_state.SETTLING", 0.1)
 
 
 def mapped(index=0, **fields):
@@ -641,14 +641,14 @@ def test_no_alert_tells_what_airflow_masks(sandbox, variables, options):
 
 def test_an_alert_ends_in_its_time_however_the_gateway_drips(variables, monkeypatch):
     """No byte of an answer that drips moves the end: Airflow would kill the callback."""
-    from airflow_provider_whatsapp.notifications import patience
+    from airflow_provider_whatsapp.notifications import time_budget
     from tests.hostile import HostileGateway, dripping, ok
 
     gateway = HostileGateway(dripping(ok(b"{", length=False), b" "))
     extra = {"phone_number_id": "1", "rate_limit": 0, "timeout": [2, 600], "max_retries": 0}
     connection = {"conn_type": "maton_whatsapp", "password": "key-of-the-test", "host": gateway.url}
     monkeypatch.setenv("AIRFLOW_CONN_DRIPPING", json.dumps({**connection, "extra": extra}))
-    monkeypatch.setattr(patience, "OF_A_DAG", patience.MARGIN + 2)
+    monkeypatch.setattr(time_budget, "OF_A_DAG", time_budget.MARGIN + 2)
     notifier = make(template_name="hello_world", maton_conn_id="dripping")
 
     with ThreadPoolExecutor(1) as pool:

@@ -17,7 +17,7 @@ import pytest
 pytestmark = [pytest.mark.airflow, pytest.mark.once]
 
 TO = "+15550001111"
-MODULES = ("alert", "patience", "turns", "whatsapp", "window")
+MODULES = ("alert", "time_budget", "recipient_gap", "whatsapp", "window")
 
 
 class Clock:
@@ -379,7 +379,7 @@ def test_a_locked_store_costs_a_share_of_the_time(sandbox, variables, monkeypatc
 
     released = threading.Event()
     monkeypatch.setattr(Variable, "get", lambda key, default=None: released.wait(60) and default)
-    monkeypatch.setattr("airflow_provider_whatsapp.notifications.patience.FOR_THE_MEMORY", 0.005)
+    monkeypatch.setattr("airflow_provider_whatsapp.notifications.time_budget.FOR_THROTTLE_STATE", 0.005)
     notify(failure())
     assert bodies(sandbox) == ["it happened"], "while the store is locked"
     released.set()
@@ -392,7 +392,7 @@ def test_a_locked_store_costs_a_deadline_in_a_triggerer_a_share_of_its_time(sand
 
     released = threading.Event()
     monkeypatch.setattr(Variable, "get", lambda key, default=None: released.wait(60) and default)
-    monkeypatch.setattr("airflow_provider_whatsapp.notifications.patience.FOR_THE_MEMORY", 0.005)
+    monkeypatch.setattr("airflow_provider_whatsapp.notifications.time_budget.FOR_THROTTLE_STATE", 0.005)
 
     async def miss():
         said = await WhatsAppNotifier(to=TO, text="too late", context=DEADLINE)

@@ -31,7 +31,7 @@ def failed(index):
 
 def notify(folder, indexes, locks):
     """Let some of the tasks fail, in a process that shares its locks with those of its machine."""
-    from airflow_provider_whatsapp.notifications.memory import Files
+    from airflow_provider_whatsapp.notifications.alert_stores import Files
     from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 
     tempfile.tempdir = str(locks)
@@ -85,13 +85,13 @@ def test_five_hundred_failures_on_two_machines_that_share_no_lock(sandbox, tmp_p
 def notify_by_redis(folder, indexes):
     """Let some of the tasks fail on a machine that shares nothing with others but Redis."""
     from airflow_provider_whatsapp.client import redis_server
-    from airflow_provider_whatsapp.notifications import memory, redis_memory
-    from airflow_provider_whatsapp.notifications.memory import Files
+    from airflow_provider_whatsapp.notifications import redis_state, throttle_state
+    from airflow_provider_whatsapp.notifications.alert_stores import Files
     from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 
     tempfile.tempdir = str(folder)
     # The counting is tested, whatever else keeps the machine busy.
-    redis_memory.SECONDS = redis_server.TIMEOUT = memory.LONGEST_SWAP = 60.0
+    redis_state.SECONDS = redis_server.TIMEOUT = throttle_state.LONGEST_SWAP = 60.0
 
     class Notifier(WhatsAppNotifier):
         def _store(self, context):
@@ -107,7 +107,7 @@ def notify_by_redis(folder, indexes):
 def test_a_storm_on_two_machines_that_share_a_redis_alone(sandbox, redis_process, tmp_path, monkeypatch):
     """Each machine's own store would send a message of its own; by Redis there is one, and each failure is counted."""
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
-    from airflow_provider_whatsapp.notifications.redis_memory import redis_memory
+    from airflow_provider_whatsapp.notifications.redis_state import redis_state
 
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", f"http://{tmp_path.name}.example")
@@ -128,7 +128,7 @@ def test_a_storm_on_two_machines_that_share_a_redis_alone(sandbox, redis_process
     first, *summaries = (message["payload"]["text"]["body"] for message in sandbox.messages)
     assert first == "load failed"
     assert len(summaries) == 1
-    shared = redis_memory(MatonWhatsAppHook().client.config)
+    shared = redis_state(MatonWhatsAppHook().client.config)
     records = [json.loads(text) for _, text in shared.items()]
     (later,) = (record["held"] for record in records if record["key"] == "orders.load")
     told = re.fullmatch(r"DAG orders, run r1: (\d+) more failures?: load\[.*", summaries[0])
@@ -140,8 +140,9 @@ def test_a_storm_on_two_machines_that_share_a_redis_alone(sandbox, redis_process
 def test_the_summary_counts_every_failure(sandbox, tmp_path, monkeypatch):
     """Five hundred fail within five seconds: the summary goes when ten are over, and names what came meanwhile."""
     from airflow_provider_whatsapp.notifications.alert import Alert
-    from airflow_provider_whatsapp.notifications.memory import Files, directly
-    from airflow_provider_whatsapp.notifications.patience import Patience
+    from airflow_provider_whatsapp.notifications.alert_stores import Files
+    from airflow_provider_whatsapp.notifications.throttle_state import directly
+    from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
     from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -152,7 +153,7 @@ def test_the_summary_counts_every_failure(sandbox, tmp_path, monkeypatch):
         context = failed(index)
         one = copy.copy(notifier)
         one._fill_in(context)
-        patience = Patience.of(context)
+        patience = TimeBudget.of(context)
         return Alert(one, context, one._hook(patience), Files(tmp_path), patience, bounded=directly).steps()
 
     moments = random.Random(20)

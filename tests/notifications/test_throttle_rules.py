@@ -179,14 +179,14 @@ def test_a_success_without_a_recovery_message_forgets_all():
     ("rule", "record", "values", "expected"),
     [
         pytest.param(
-            "on_told",
+            "on_sent",
             MINE,
             {"now": NOW},
             Decision(False, replace(MINE, **NOT_SENDING, sent_at=NOW, named=("x", "y"))),
             id="told",
         ),
         pytest.param(
-            "on_told", BUSY, {"now": NOW}, Decision(False, BUSY), id="told, after another took over"
+            "on_sent", BUSY, {"now": NOW}, Decision(False, BUSY), id="told, after another took over"
         ),
         pytest.param(
             "on_recovered", BUSY, {"failures": 3}, Decision(False, BUSY), id="recovered, another took over"
@@ -236,7 +236,7 @@ def test_a_success_without_a_recovery_message_forgets_all():
             id="unsent, after another took over",
         ),
         pytest.param(
-            "on_untold_success",
+            "on_unsent_success",
             MINE,
             {"failures": 3, "now": NOW, "pause": 30.0},
             Decision(
@@ -246,14 +246,14 @@ def test_a_success_without_a_recovery_message_forgets_all():
             id="untold success, doubtful",
         ),
         pytest.param(
-            "on_untold_success",
+            "on_unsent_success",
             MINE,
             {"failures": 3, "now": NOW},
             Decision(False, replace(MINE, **NOT_SENDING, held=4, names=("x", "y", "b", "c"))),
             id="untold success",
         ),
         pytest.param(
-            "on_untold_success",
+            "on_unsent_success",
             BUSY,
             {"failures": 3, "now": NOW},
             Decision(False, replace(BUSY, failures=6)),
@@ -618,6 +618,6 @@ def test_without_a_failure_there_is_no_summary():
 
 
 def test_a_success_without_a_token_leaves_what_is_held_where_it_is():
-    decision = throttle.on_untold_success(HELD, failures=2, now=NOW, pause=30.0)
+    decision = throttle.on_unsent_success(HELD, failures=2, now=NOW, pause=30.0)
 
     assert decision == Decision(False, replace(HELD, failures=5))

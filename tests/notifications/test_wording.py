@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_whatsapp.notifications import wording
-from airflow_provider_whatsapp.notifications.memory import Decision, Record
-from airflow_provider_whatsapp.notifications.turns import Turn
+from airflow_provider_whatsapp.notifications.recipient_gap import Slot
+from airflow_provider_whatsapp.notifications.records import Decision, Record
 from airflow_provider_whatsapp.notifications.wording import (
     MAX_TEXT,
     MAX_URL,
@@ -26,7 +26,7 @@ def kept_back(held, names):
 
 
 def test_the_counts_survive_long_names_and_errors():
-    more = others(kept_back(120, NAMES), Turn(held=40, names=NAMES))
+    more = others(kept_back(120, NAMES), Slot(held=40, names=NAMES))
     context = {"exception": ValueError("no rows " * 40)}
     said = fitted(stock_values(context, more, summary=False))["error"]
 
@@ -45,11 +45,11 @@ def test_the_counts_survive_long_names_and_errors():
 def test_those_that_are_counted_are_named_as_far_as_their_names_are_known(held, names, words):
     decision = Decision(send=True, record=Record(), held=held, names=names)
 
-    assert others(decision, Turn(held=1, names=("crm.sync",))) == words
+    assert others(decision, Slot(held=1, names=("crm.sync",))) == words
 
 
 def test_failures_without_names_are_a_number():
-    assert others(Decision(send=True, record=Record(), held=2), Turn()) == "2 more failures"
+    assert others(Decision(send=True, record=Record(), held=2), Slot()) == "2 more failures"
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from airflow_provider_whatsapp.client.messages import Text
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
 from airflow_provider_whatsapp.notifications.missed import Missed
+from airflow_provider_whatsapp.notifications.recipient_gap import Slot
 from airflow_provider_whatsapp.notifications.records import Decision, Held, Record
-from airflow_provider_whatsapp.notifications.turns import Turn
 from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 from airflow_provider_whatsapp.notifications.words import Words
 
@@ -68,11 +68,11 @@ STOCK, OWN = {"template_name": "airflow_alert"}, {"template_name": "mine", "body
 def test_how_much_a_message_can_tell_of_others(options, several, room):
     found = words(**options).caller(Held(), "a")
 
-    assert (found.tells_several, found.room) == (several, room)
+    assert (found.names_others, found.room) == (several, room)
 
 
 @pytest.mark.parametrize(
-    ("context", "names", "may_be_told"),
+    ("context", "names", "may_be_handed_over"),
     [
         (FAILED, ("orders.load", "orders.load[2]"), True),
         (WORKED, ("orders.load", "orders.load[2]"), False),
@@ -80,12 +80,12 @@ def test_how_much_a_message_can_tell_of_others(options, several, room):
     ],
     ids=["failed", "worked", "late"],
 )
-def test_how_a_turn_knows_an_alert(context, names, may_be_told):
+def test_how_a_turn_knows_an_alert(context, names, may_be_handed_over):
     found = words(context, gap=3.5, dedupe_key=None).caller(
         Held(held=5, names=("load", "load[2]")), "a token"
     )
 
-    assert (found.names, found.held, found.may_be_told) == (names, 5, may_be_told)
+    assert (found.names, found.held, found.may_be_handed_over) == (names, 5, may_be_handed_over)
     assert (found.token, found.gap) == ("a token", 3.5)
     assert found.key == ("orders.load" if context is not LATE else "orders")
 
@@ -162,7 +162,7 @@ OTHER = Missed(held=3, names=("crm.sync",), key="crm.sync")
     ids=["alone", "the same", "others", "both", "kept back", "a success", "a key"],
 )
 def test_what_a_message_tells_of_others(context, decision, missed, options, text):
-    assert said(context, decision, Turn(ANN, missed=missed), **options) == text
+    assert said(context, decision, Slot(ANN, missed=missed), **options) == text
 
 
 @pytest.mark.parametrize(
@@ -182,10 +182,10 @@ def test_what_a_message_tells_of_others(context, decision, missed, options, text
 def test_which_message_goes_first_and_which_where_it_cannot_arrive(options, summary, first, then):
     """A template of the user's own cannot tell of others, so it follows no summary's text."""
     sender = words(**options).sender(None, summary=summary)
-    made = sender._first(Turn(ANN))
+    made = sender._first(Slot(ANN))
 
     assert ("text" if isinstance(made, Text) else made.name) == first
-    assert (sender._template and sender._template(Turn(ANN)).name) == then
+    assert (sender._template and sender._template(Slot(ANN)).name) == then
 
 
 def test_a_template_is_made_once_for_all_to_whom_the_same_is_said():
@@ -193,7 +193,7 @@ def test_a_template_is_made_once_for_all_to_whom_the_same_is_said():
     sender = words(hook=hook, header="h" * 70, buttons=["b", None], language="de", **OWN).sender(
         None, summary=False
     )
-    for turn in (Turn(ANN), Turn("15550000002"), Turn(ANN, held=1, names=("x",))):
+    for turn in (Slot(ANN), Slot("15550000002"), Slot(ANN, held=1, names=("x",))):
         sender(turn)
 
     assert [(to, options["callback_data"] is not None) for to, _, options in hook.sent] == [
@@ -225,6 +225,6 @@ def test_the_stock_template_s_values_fill_themselves_in(options, error, buttons)
 
 def test_a_summary_by_the_stock_template_tells_of_the_others_alone():
     hook = Hook()
-    words(hook=hook, **STOCK).sender(None, summary=True)(Turn(ANN, missed=(SAME,)))
+    words(hook=hook, **STOCK).sender(None, summary=True)(Slot(ANN, missed=(SAME,)))
 
     assert hook.made[-1][2]["body"]["error"] == "2 more failures: load, load[2]"

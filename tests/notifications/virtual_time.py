@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-MODULES = ("acknowledge", "alert", "memory", "patience", "turns", "whatsapp", "window")
+MODULES = ("acknowledge", "alert", "throttle_state", "time_budget", "recipient_gap", "whatsapp", "window")
 """The modules of the package's notifications that read a clock."""
 
 

@@ -145,8 +145,8 @@ def store(monkeypatch, tmp_path):
 def alerts(dags, monkeypatch, tmp_path):
     """Keep alerts' records in Airflow's Variables, and the machine's files elsewhere."""
     from airflow_provider_whatsapp.notifications import mute, throttle
-    from airflow_provider_whatsapp.notifications.memory import Memory
     from airflow_provider_whatsapp.notifications.records import Sending
+    from airflow_provider_whatsapp.notifications.throttle_state import ThrottleState
     from airflow_provider_whatsapp.plugin.alerts_view import Variables
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -154,7 +154,7 @@ def alerts(dags, monkeypatch, tmp_path):
     kept = Variables()
 
     def fail(key, dag="sales", name="load", now=None):
-        Memory(kept).decide(
+        ThrottleState(kept).decide(
             key,
             lambda record: throttle.on_failure(
                 record, name=name, now=now or time.time(), dag=dag, sending=Sending(), **NOW_FAILURE

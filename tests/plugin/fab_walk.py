@@ -69,7 +69,7 @@ def add_alerts() -> None:
     """Leave what an alert of each DAG would."""
     from airflow.models.variable import Variable
 
-    from airflow_provider_whatsapp.notifications.memory import name_of
+    from airflow_provider_whatsapp.notifications.alert_stores import name_of
 
     for dag_id in DAGS:
         record = {

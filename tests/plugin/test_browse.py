@@ -17,8 +17,8 @@ import pytest
 from airflow_provider_whatsapp.events.alerts import record_alert
 from airflow_provider_whatsapp.events.parse import parse
 from airflow_provider_whatsapp.notifications import throttle
-from airflow_provider_whatsapp.notifications.memory import Memory
 from airflow_provider_whatsapp.notifications.records import Sending
+from airflow_provider_whatsapp.notifications.throttle_state import ThrottleState
 from tests.events import test_alerts as pressing
 from tests.events.bodies import body
 from tests.events.test_daily import fill, receipt, send
@@ -397,7 +397,7 @@ class TestAlertsInRedis:
 
     @pytest.fixture
     def shared(self, alerts, redis_process, monkeypatch, tmp_path):
-        from airflow_provider_whatsapp.notifications.redis_memory import redis_memory
+        from airflow_provider_whatsapp.notifications.redis_state import redis_state
         from airflow_provider_whatsapp.plugin.connections import configs_with_redis
 
         known = {"conn_type": "maton_whatsapp", "password": tmp_path.name.replace("_", "-")}
@@ -405,16 +405,16 @@ class TestAlertsInRedis:
         monkeypatch.setenv("AIRFLOW_CONN_PACED", json.dumps(known))
         monkeypatch.setenv("AIRFLOW_CONN_TWIN", json.dumps(known))
         monkeypatch.setenv("AIRFLOW_CONN_BROKEN", json.dumps(known | {"password": ""}))
-        memories = {id(redis_memory(config)): redis_memory(config) for config in configs_with_redis()}
+        memories = {id(redis_state(config)): redis_state(config) for config in configs_with_redis()}
         (made,) = memories.values()
         return made
 
     def fail(self, shared, key, dag):
         rule = {"name": "load", "now": time.time(), "dag": dag, "sending": Sending(), **NOW_FAILURE}
-        Memory(shared).decide(key, lambda record: throttle.on_failure(record, **rule))
+        ThrottleState(shared).decide(key, lambda record: throttle.on_failure(record, **rule))
 
     def test_they_are_listed_muted_and_shown_as_others_are(self, look, look_form, alerts, shared, only):
-        from airflow_provider_whatsapp.notifications.memory import name_of
+        from airflow_provider_whatsapp.notifications.alert_stores import name_of
         from airflow_provider_whatsapp.plugin.alerts_view import record_text
 
         alerts("sales.other")
@@ -473,7 +473,7 @@ def test_whatever_stands_in_a_field_is_text(look, sandbox, store, alerts):
     now = datetime.now(UTC)
     fill(store, [send(1, EVIL, now)], [receipt(1, "a", "sent", now)])
     alerts(EVIL, dag=EVIL, name=EVIL)
-    Memory(alerts("named")).decide(
+    ThrottleState(alerts("named")).decide(
         "named", lambda record: throttle.on_mute(record, until=now.timestamp() + 99, by=EVIL)
     )
     sandbox.templates.create("evil", category="UTILITY", body=EVIL)

@@ -29,11 +29,11 @@ from airflow_provider_whatsapp.notifications.alert_stores import (
     parsed,
     text_of,
 )
-from airflow_provider_whatsapp.notifications.memory import in_daemon
-from airflow_provider_whatsapp.notifications.missed import Untold, on_leave
+from airflow_provider_whatsapp.notifications.missed import Undelivered, on_leave
+from airflow_provider_whatsapp.notifications.recipient_gap import Person
 from airflow_provider_whatsapp.notifications.records import ALL_DAGS, MAX_DAGS, Record
 from airflow_provider_whatsapp.notifications.throttle import without_the_dead
-from airflow_provider_whatsapp.notifications.turns import Person
+from airflow_provider_whatsapp.notifications.throttle_state import in_daemon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,7 +59,7 @@ HANDED_OVER = 60.0
 """Seconds after a person's next turn up to which an alert may still wait for it."""
 
 
-class RedisMemory(RedisTexts):
+class RedisState(RedisTexts):
     """
     Records in Redis, as alerts and the page in Airflow read them; one for a process.
 
@@ -153,7 +153,7 @@ class RedisMemory(RedisTexts):
 class _InTime:
     """The records, for a use that others may have given up: it must not change them any more."""
 
-    def __init__(self, kept: RedisMemory, until: float) -> None:
+    def __init__(self, kept: RedisState, until: float) -> None:
         self._kept = kept
         self._until = until
 
@@ -169,17 +169,17 @@ class _InTime:
     def swap(self, key: str, before: str | None, after: str) -> bool:
         return self._in_time().swap(key, before, after)
 
-    def _in_time(self) -> RedisMemory:
+    def _in_time(self) -> RedisState:
         if time.monotonic() >= self._until:
             raise TimeoutError
         return self._kept
 
 
-_memories: dict[tuple[RedisServer, str], RedisMemory] = {}
+_states: dict[tuple[RedisServer, str], RedisState] = {}
 _lock = threading.Lock()
 
 
-def redis_memory(config: ClientConfig) -> RedisMemory | None:
+def redis_state(config: ClientConfig) -> RedisState | None:
     """
     Return where alerts of a connection keep what they remember, in Redis; None: it names no Redis.
 
@@ -194,9 +194,9 @@ def redis_memory(config: ClientConfig) -> RedisMemory | None:
     airflow = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
     key = config.pace_redis, f"{config.api_key} {config.data_url} {airflow}"
     with _lock:
-        if key not in _memories:
-            _memories[key] = RedisMemory(*key)
-        return _memories[key]
+        if key not in _states:
+            _states[key] = RedisState(*key)
+        return _states[key]
 
 
 @functools.singledispatch
@@ -261,5 +261,5 @@ def _(here: Person, there: Person, now: float) -> Person:  # noqa: ARG001
 
 
 @_joined.register
-def _(here: Untold, there: Untold, now: float) -> Untold:  # noqa: ARG001
+def _(here: Undelivered, there: Undelivered, now: float) -> Undelivered:  # noqa: ARG001
     return on_leave(here, there.entries)[0]

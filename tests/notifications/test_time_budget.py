@@ -13,15 +13,17 @@ pytestmark = pytest.mark.airflow
 
 @pytest.fixture
 def in_a_task(monkeypatch):
-    monkeypatch.setattr("airflow_provider_whatsapp.notifications.patience.in_task", lambda: True)
-    monkeypatch.setattr("airflow_provider_whatsapp.notifications.patience._first_of_the_file", time.monotonic)
+    monkeypatch.setattr("airflow_provider_whatsapp.notifications.time_budget.in_task", lambda: True)
+    monkeypatch.setattr(
+        "airflow_provider_whatsapp.notifications.time_budget._first_of_the_file", time.monotonic
+    )
 
 
 def left(**context):
     """Return the seconds that a callback with this context has for its last request."""
-    from airflow_provider_whatsapp.notifications.patience import Patience
+    from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
 
-    return Patience.of(context).until - time.monotonic()
+    return TimeBudget.of(context).until - time.monotonic()
 
 
 def task(*, ended):
@@ -54,7 +56,9 @@ def test_the_time_of_a_callback(in_a_task, ended, context, seconds):
 @pytest.mark.parametrize(("spent", "seconds"), [(5, 22), (30, 7), (39, 2), (3600, 22)])
 def test_all_callbacks_of_a_file_share_the_dag_processor_s_time(in_a_task, monkeypatch, spent, seconds):
     began = time.monotonic() - spent
-    monkeypatch.setattr("airflow_provider_whatsapp.notifications.patience._first_of_the_file", lambda: began)
+    monkeypatch.setattr(
+        "airflow_provider_whatsapp.notifications.time_budget._first_of_the_file", lambda: began
+    )
 
     assert left(ti=LOST) == pytest.approx(seconds, abs=0.9)
     assert left(ti=task(ended=0), reason="task_failure") == pytest.approx(seconds, abs=0.9)
@@ -67,7 +71,7 @@ def test_the_time_that_airflow_is_configured_to_leave(in_a_task, monkeypatch):
 
 
 def test_waiting_leaves_time_for_a_request():
-    from airflow_provider_whatsapp.notifications.patience import Patience
+    from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
 
-    assert Patience(time.monotonic() + 17).left() == pytest.approx(12, abs=0.9)
-    assert Patience(time.monotonic() + 1).left() == 0
+    assert TimeBudget(time.monotonic() + 17).left() == pytest.approx(12, abs=0.9)
+    assert TimeBudget(time.monotonic() + 1).left() == 0

@@ -32,59 +32,29 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from airflow_provider_whatsapp.client.pace_board import own_folder
 from airflow_provider_whatsapp.notifications.alert_stores import (
     CLAIM,
-    Files,
     Store,
     SwapStore,
     name_of,
     parsed,
     text_of,
 )
-from airflow_provider_whatsapp.notifications.records import MAX_NAMES, Decision, Held, Record
-from airflow_provider_whatsapp.notifications.throttle import (
-    on_claimed,
-    on_failure,
-    on_overtaken,
-    on_success,
-    on_summary,
-    on_unsent,
-    on_untold_success,
-)
+from airflow_provider_whatsapp.notifications.records import Decision, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from _typeshed import DataclassInstance
 
-    from airflow_provider_whatsapp.notifications.redis_memory import RedisMemory
+    from airflow_provider_whatsapp.notifications.redis_state import RedisState
 
 K = TypeVar("K", bound="DataclassInstance")
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-__all__ = [
-    "CLAIM",
-    "MAX_NAMES",
-    "Decision",
-    "Files",
-    "Held",
-    "Memory",
-    "Record",
-    "Store",
-    "name_of",
-    "on_claimed",
-    "on_failure",
-    "on_overtaken",
-    "on_success",
-    "on_summary",
-    "on_unsent",
-    "on_untold_success",
-    "parsed",
-]
-
 SETTLING = 1.0
 """Seconds after which a claim is looked at again; all who read the record before it was made have claimed by then."""
-LONGEST_TURN = 5.0
+LONGEST_LOCK = 5.0
 """Seconds for which another process of this machine is waited for; an alert has 12 to wait with in all."""
 LONGEST = 10.0
 """Seconds that all uses of the memory take at most, where nobody says otherwise."""
@@ -92,7 +62,7 @@ LONGEST_SWAP = 2.0
 """Seconds for which a text is tried to be changed that others change as well."""
 FOR_MOVING = 2.0
 """Seconds that each question takes at most about what is to be moved to Redis."""
-TURN_EVERY = 0.01
+LOOK_EVERY = 0.01
 """Seconds between two looks whether the other is done."""
 
 
@@ -139,7 +109,7 @@ def in_daemon(act: Callable[[], T], seconds: float) -> T:
     return done.result(seconds)
 
 
-class Memory:
+class ThrottleState:
     """
     Records by their keys, for one alert: where it cannot be reached once, or not in time, it is not asked again.
 
@@ -164,7 +134,7 @@ class Memory:
         self._left = seconds
         self._bounded = bounded
         self._lost = False
-        self._shared: RedisMemory | None = None
+        self._shared: RedisState | None = None
         self._known: dict[str, str] | None = None
         self._moved: set[str] = set()
         self._moves = True
@@ -174,7 +144,7 @@ class Memory:
         """Whether what several machines write in the same moment is all counted, so that nobody needs to claim."""
         return self._shared is not None
 
-    def share(self, shared: RedisMemory | None) -> None:
+    def share(self, shared: RedisState | None) -> None:
         """
         Keep the records in Redis from now on, and in the store where Redis is away.
 
@@ -311,7 +281,7 @@ class Memory:
             return None
         took = time.monotonic() - began
         self._left -= took
-        if took > LONGEST_TURN:
+        if took > LONGEST_LOCK:
             self._lost = True  # asking once more would take the time that the message needs
             logger.log(self._level, "%s is slow; going on without it", self._what)
         return found
@@ -336,9 +306,9 @@ def revised(
             after, decided = revise(before)
             if after is None or store.swap(name, before, after):
                 return after, decided
-            time.sleep(random.uniform(0, TURN_EVERY))  # noqa: S311  (nothing here is a secret)
+            time.sleep(random.uniform(0, LOOK_EVERY))  # noqa: S311  (nothing here is a secret)
         raise TimeoutError(f"others have changed it for {LONGEST_SWAP:g} s")
-    with _turn(name):
+    with _locked(name):
         before = store.get(name, default=None)
         after, decided = revise(before)
         if after is None:
@@ -356,7 +326,7 @@ def forget(store: Store, name: str, text: str) -> None:
     :param name: Its name.
     :param text: What was moved.
     """
-    with _turn(name):
+    with _locked(name):
         if store.get(name, default=None) == text:
             store.delete(name)
 
@@ -368,7 +338,7 @@ def _check(store: Store, name: str, before: str | None) -> None:
 
 
 @contextlib.contextmanager
-def _turn(name: str) -> Iterator[None]:
+def _locked(name: str) -> Iterator[None]:
     handle = os.open(own_folder() / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _lock(handle)
@@ -379,14 +349,14 @@ def _turn(name: str) -> Iterator[None]:
 
 def _lock(handle: int) -> None:
     """Lock a file; whoever holds it may hang, and Airflow kills callbacks that wait for too long."""
-    until = time.monotonic() + LONGEST_TURN
+    until = time.monotonic() + LONGEST_LOCK
     while True:
         try:
             # A lock of this kind belongs to the open file, so it parts threads as well as processes.
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > until:
-                raise TimeoutError(f"another alert holds it for more than {LONGEST_TURN:g} s") from None
-            time.sleep(TURN_EVERY)
+                raise TimeoutError(f"another alert holds it for more than {LONGEST_LOCK:g} s") from None
+            time.sleep(LOOK_EVERY)
         else:
             return

@@ -38,12 +38,12 @@ MARGIN = 3.0
 FOR_A_REQUEST = 5.0
 """Seconds that waiting leaves for the request that it waits for."""
 LEAST = 2.0
-FOR_THE_MEMORY = 0.3
+FOR_THROTTLE_STATE = 0.3
 """Share of the time that what alerts remember may take: a locked or slow store must not cost the message."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class TimeBudget:
     """
     The time that one alert has.
 
@@ -65,9 +65,9 @@ class Patience:
         """Return the seconds for which the alert may still wait before it sends."""
         return max(0.0, self.until - FOR_A_REQUEST - time.monotonic())
 
-    def for_the_memory(self) -> float:
+    def for_throttle_state(self) -> float:
         """Return the seconds that all uses of the memory may take together."""
-        return FOR_THE_MEMORY * max(0.0, self.until - time.monotonic())
+        return FOR_THROTTLE_STATE * max(0.0, self.until - time.monotonic())
 
     def lasts(self) -> float:
         """Return the seconds after which an alert that has not ended has died, and may be followed by another."""

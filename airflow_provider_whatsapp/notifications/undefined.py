@@ -7,7 +7,7 @@ from jinja2 import ChainableUndefined
 from airflow_provider_whatsapp.notifications.facts import MISSING
 
 
-class Missing(ChainableUndefined):
+class Dash(ChainableUndefined):
     """A name that is not there: a dash, and so is whatever is looked for in it."""
 
     __slots__ = ()

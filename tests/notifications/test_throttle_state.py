@@ -12,20 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_whatsapp.notifications.memory import (
-    MAX_NAMES,
-    Files,
-    Memory,
-    Record,
+from airflow_provider_whatsapp.notifications import throttle_state
+from airflow_provider_whatsapp.notifications.alert_stores import Files
+from airflow_provider_whatsapp.notifications.records import MAX_NAMES, Record, Sending
+from airflow_provider_whatsapp.notifications.throttle import (
     on_claimed,
     on_failure,
     on_overtaken,
     on_success,
     on_summary,
     on_unsent,
-    on_untold_success,
+    on_unsent_success,
 )
-from airflow_provider_whatsapp.notifications.records import Sending
+from airflow_provider_whatsapp.notifications.throttle_state import ThrottleState
 
 
 class Broken:
@@ -184,7 +183,7 @@ def test_a_success_is_told_only_after_failures():
 
 def test_a_success_that_could_not_be_told_is_told_by_the_next():
     recovered = on_success(fail(fail(Record()).record, now=1001.0).record)
-    again = on_success(on_untold_success(recovered.record, failures=recovered.held).record)
+    again = on_success(on_unsent_success(recovered.record, failures=recovered.held).record)
 
     assert (again.send, again.held) == (True, 2)
 
@@ -242,13 +241,13 @@ def _own_locks(tmp_path, monkeypatch):
 def test_keys_do_not_meet(tmp_path):
     store = Files(tmp_path)
 
-    assert Memory(store).decide("a", fail).send
-    assert Memory(store).decide("b", fail).send
-    assert not Memory(store).decide("a", fail).send
+    assert ThrottleState(store).decide("a", fail).send
+    assert ThrottleState(store).decide("b", fail).send
+    assert not ThrottleState(store).decide("a", fail).send
 
 
 def test_an_unreachable_memory_says_so_and_leaves_the_decision():
-    assert Memory(Broken()).decide("a", fail) is None
+    assert ThrottleState(Broken()).decide("a", fail) is None
 
 
 class Deaf(Files):
@@ -259,17 +258,19 @@ class Deaf(Files):
 
 
 def test_a_write_that_fails_in_silence_leaves_the_decision(tmp_path):
-    Memory(Files(tmp_path)).decide("a", fail)
+    ThrottleState(Files(tmp_path)).decide("a", fail)
 
-    assert Memory(Deaf(tmp_path)).decide("a", fail) is None
-    assert Memory(Deaf(tmp_path)).decide("b", fail) is None
+    assert ThrottleState(Deaf(tmp_path)).decide("a", fail) is None
+    assert ThrottleState(Deaf(tmp_path)).decide("b", fail) is None
 
 
 def test_a_write_that_another_machine_overwrites_with_the_numbers_of_before_is_no_failure(
     tmp_path, monkeypatch
 ):
     """That machine has read what was there two failures ago, and counts one more."""
-    monkeypatch.setattr("airflow_provider_whatsapp.notifications.memory._turn", lambda name: nullcontext())
+    monkeypatch.setattr(
+        "airflow_provider_whatsapp.notifications.throttle_state._locked", lambda name: nullcontext()
+    )
     first = []
 
     class Behind(Files):
@@ -279,38 +280,38 @@ def test_a_write_that_another_machine_overwrites_with_the_numbers_of_before_is_n
     class Overwritten(Files):
         def set(self, key, value):
             super().set(key, value)
-            assert not Memory(Behind(tmp_path)).decide("a", fail).send
+            assert not ThrottleState(Behind(tmp_path)).decide("a", fail).send
 
-    Memory(Files(tmp_path)).decide("a", fail)
+    ThrottleState(Files(tmp_path)).decide("a", fail)
     first += [path.read_text() for path in tmp_path.glob("whatsapp_alert_*.json")]
-    Memory(Files(tmp_path)).decide("a", fail)
+    ThrottleState(Files(tmp_path)).decide("a", fail)
 
-    assert not Memory(Overwritten(tmp_path)).decide("a", fail).send
+    assert not ThrottleState(Overwritten(tmp_path)).decide("a", fail).send
 
 
 def test_an_older_claim_that_cannot_be_overwritten_does_not_stand(tmp_path):
-    Memory(Files(tmp_path)).claim("a", "older")
-    memory = Memory(Deaf(tmp_path))
+    ThrottleState(Files(tmp_path)).claim("a", "older")
+    memory = ThrottleState(Deaf(tmp_path))
     memory.claim("a", "mine")
 
     assert memory.is_claimed_by("a", "mine")
 
 
 def test_a_process_that_hangs_in_its_turn_keeps_nobody_waiting_for_long(tmp_path, monkeypatch):
-    monkeypatch.setattr("airflow_provider_whatsapp.notifications.memory.LONGEST_TURN", 0.1)
-    memory = Memory(Files(tmp_path))
+    monkeypatch.setattr("airflow_provider_whatsapp.notifications.throttle_state.LONGEST_LOCK", 0.1)
+    memory = ThrottleState(Files(tmp_path))
     memory.decide("a", fail)
     (path,) = tmp_path.rglob("whatsapp_alert_*.lock")
     with path.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert memory.decide("a", fail) is None
 
-    assert not Memory(Files(tmp_path)).decide("a", fail).send
+    assert not ThrottleState(Files(tmp_path)).decide("a", fail).send
 
 
 def test_a_slow_memory_is_asked_once(tmp_path, monkeypatch):
     """An API server that is ill may take ten seconds for each answer, and Airflow kills callbacks after twenty."""
-    monkeypatch.setattr("airflow_provider_whatsapp.notifications.memory.LONGEST_TURN", 0.05)
+    monkeypatch.setattr("airflow_provider_whatsapp.notifications.throttle_state.LONGEST_LOCK", 0.05)
     asked = []
 
     class Slow(Files):
@@ -319,7 +320,7 @@ def test_a_slow_memory_is_asked_once(tmp_path, monkeypatch):
             threading.Event().wait(0.06)
             return super().get(key, default)
 
-    memory = Memory(Slow(tmp_path))
+    memory = ThrottleState(Slow(tmp_path))
 
     assert memory.decide("a", fail).send, "what was found is gone by"
     count = len(asked)
@@ -330,11 +331,11 @@ def test_a_slow_memory_is_asked_once(tmp_path, monkeypatch):
 
 def test_a_damaged_record_is_begun_anew(tmp_path):
     store = Files(tmp_path)
-    Memory(store).decide("a", fail)
+    ThrottleState(store).decide("a", fail)
     (record,) = [path for path in tmp_path.iterdir() if path.name.startswith("whatsapp_alert_")]
     record.write_text("{broken")
 
-    assert Memory(store).decide("a", fail).send
+    assert ThrottleState(store).decide("a", fail).send
 
 
 @pytest.mark.parametrize(
@@ -348,38 +349,36 @@ def test_a_damaged_record_is_begun_anew(tmp_path):
 )  # fmt: skip
 def test_a_record_that_somebody_has_edited_is_begun_again(tmp_path, damage):
     store = Files(tmp_path)
-    Memory(store).decide("a", fail)
+    ThrottleState(store).decide("a", fail)
     (record,) = [path for path in tmp_path.iterdir() if path.name.startswith("whatsapp_alert_")]
     if isinstance(damage, dict):
         damage = json.loads(record.read_text()) | damage
     record.write_text(json.dumps(damage))
 
-    assert Memory(store).decide("a", fail).send
+    assert ThrottleState(store).decide("a", fail).send
 
 
 @pytest.mark.parametrize("entries", [7, [7], [{"names": 1}], [{"at": "now"}], [{"token": None}]], ids=repr)
 def test_what_a_person_has_missed_is_read_or_begun_again(entries):
-    from airflow_provider_whatsapp.notifications.memory import parsed
-    from airflow_provider_whatsapp.notifications.missed import Missed, Untold
+    from airflow_provider_whatsapp.notifications.alert_stores import parsed
+    from airflow_provider_whatsapp.notifications.missed import Missed, Undelivered
 
     kept = {"entries": [{"token": "t", "key": "k", "at": 1, "until": 2.5, "held": 1, "names": ["a"]}]}
-    assert parsed(json.dumps(kept), Untold).entries == (
+    assert parsed(json.dumps(kept), Undelivered).entries == (
         Missed(token="t", key="k", at=1, until=2.5, held=1, names=("a",)),
     )
-    assert parsed(json.dumps({"entries": entries}), Untold) == Untold()
+    assert parsed(json.dumps({"entries": entries}), Undelivered) == Undelivered()
 
 
 def _storm(folder, count, results):
     import tempfile
 
-    from airflow_provider_whatsapp.notifications import memory
-
     tempfile.tempdir = str(folder)
-    memory.LONGEST_TURN = 60.0  # the counting is tested, whatever else keeps the machine busy
+    throttle_state.LONGEST_LOCK = 60.0  # the counting is tested, whatever else keeps the machine busy
     sent = []
 
     def one():
-        sent.append(Memory(Files(folder), seconds=60.0).decide("storm", fail).send)
+        sent.append(ThrottleState(Files(folder), seconds=60.0).decide("storm", fail).send)
 
     threads = [threading.Thread(target=one) for _ in range(count)]
     for thread in threads:
@@ -401,7 +400,9 @@ def test_of_many_failures_at_once_in_several_processes_one_is_told(tmp_path):
         process.join()
 
     assert sum(sent) == 1
-    summary = Memory(Files(tmp_path)).decide("storm", lambda record: on_summary(record, now=1020.0, token=""))
+    summary = ThrottleState(Files(tmp_path)).decide(
+        "storm", lambda record: on_summary(record, now=1020.0, token="")
+    )
     assert summary.held == 499
 
 
@@ -462,21 +463,25 @@ def test_of_many_machines_whose_tasks_fail_together_one_tells(tmp_path, monkeypa
                 together.wait()
             return found
 
-    monkeypatch.setattr("airflow_provider_whatsapp.notifications.memory._turn", lambda name: nullcontext())
+    monkeypatch.setattr(
+        "airflow_provider_whatsapp.notifications.throttle_state._locked", lambda name: nullcontext()
+    )
 
     def first_half(token):
-        memory = Memory(Slow(tmp_path / "store"))
+        memory = ThrottleState(Slow(tmp_path / "store"))
         assert memory.decide("storm", lambda record: fail(record, token=token)).send
         memory.claim("storm", token)
 
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(first_half, map(str, range(20))))
-    claims = [Memory(Apart(tmp_path / "store")).is_claimed_by("storm", str(token)) for token in range(20)]
+    claims = [
+        ThrottleState(Apart(tmp_path / "store")).is_claimed_by("storm", str(token)) for token in range(20)
+    ]
     assert sum(claims) == 1
 
 
 def test_an_unreachable_memory_leaves_every_claim():
-    memory = Memory(Broken())
+    memory = ThrottleState(Broken())
     memory.claim("storm", "a")
 
     assert memory.is_claimed_by("storm", "a")

@@ -19,14 +19,14 @@ from airflow_provider_whatsapp.client import redis_server, redis_slots, redis_te
 from airflow_provider_whatsapp.client.config import ClientConfig
 from airflow_provider_whatsapp.client.redis_server import RedisServer, parse_redis_url
 from airflow_provider_whatsapp.notifications import alert as alert_module
-from airflow_provider_whatsapp.notifications import memory, redis_memory
+from airflow_provider_whatsapp.notifications import redis_state, throttle_state
 from airflow_provider_whatsapp.notifications.alert_stores import Files, name_of, text_of
-from airflow_provider_whatsapp.notifications.memory import Memory
-from airflow_provider_whatsapp.notifications.missed import Missed, Untold
+from airflow_provider_whatsapp.notifications.missed import Missed, Undelivered
 from airflow_provider_whatsapp.notifications.mute import alert_states, mute
+from airflow_provider_whatsapp.notifications.recipient_gap import Person
 from airflow_provider_whatsapp.notifications.records import ALL_DAGS, Record
-from airflow_provider_whatsapp.notifications.redis_memory import RedisMemory, joined
-from airflow_provider_whatsapp.notifications.turns import Person
+from airflow_provider_whatsapp.notifications.redis_state import RedisState, joined
+from airflow_provider_whatsapp.notifications.throttle_state import ThrottleState
 from tests.conftest import ROOT
 from tests.notifications.test_alert_steps import Scene, failure, success
 from tests.ports import free_port
@@ -38,9 +38,9 @@ SECRET = "a-secret-key"
 @pytest.fixture(autouse=True)
 def any_speed(monkeypatch):
     """Take nothing for an outage that is a busy machine."""
-    monkeypatch.setattr(redis_memory, "SECONDS", 60.0)
-    monkeypatch.setattr(redis_memory, "LIST_SECONDS", 60.0)
-    monkeypatch.setattr(memory, "LONGEST_SWAP", 60.0)
+    monkeypatch.setattr(redis_state, "SECONDS", 60.0)
+    monkeypatch.setattr(redis_state, "LIST_SECONDS", 60.0)
+    monkeypatch.setattr(throttle_state, "LONGEST_SWAP", 60.0)
     monkeypatch.setattr(redis_server, "TIMEOUT", 60.0)
 
 
@@ -59,7 +59,7 @@ def owner(tmp_path):
 
 @pytest.fixture
 def shared(redis_process, owner):
-    return RedisMemory(server_of(redis_process), owner)
+    return RedisState(server_of(redis_process), owner)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def asked(files, shared):
     """Return a memory as an alert has it."""
 
     def make(shared=shared, store=files):
-        made = Memory(store)
+        made = ThrottleState(store)
         made.share(shared)
         return made
 
@@ -83,7 +83,7 @@ def asked(files, shared):
 @pytest.fixture
 def away():
     """Give where no Redis is."""
-    return RedisMemory(RedisServer(nodes=(("127.0.0.1", free_port()),)), "away")
+    return RedisState(RedisServer(nodes=(("127.0.0.1", free_port()),)), "away")
 
 
 class TestShared:
@@ -93,7 +93,7 @@ class TestShared:
         assert [known.change("key", Record, one_more) for _ in range(2)] == [0, 1]
 
         assert not list(files.items())
-        assert Memory(shared).read("key", Record) == Record(held=2)
+        assert ThrottleState(shared).read("key", Record) == Record(held=2)
         assert asked().read("key", Record) == Record(held=2)
 
     def test_what_another_machine_writes_between_is_not_lost(self, asked):
@@ -133,7 +133,7 @@ class TestShared:
         def records(airflow="https://prod.example", **more):
             monkeypatch.setenv("AIRFLOW__API__BASE_URL", airflow)
             known = {"api_key": f"k-{tmp_path.name}", "pace_redis": server_of(redis_process), **more}
-            return redis_memory.redis_memory(ClientConfig(**known))
+            return redis_state.redis_state(ClientConfig(**known))
 
         one = records()
         one.set("key", "x")
@@ -141,7 +141,7 @@ class TestShared:
         assert records() is one
         assert records(airflow="https://prod.example/") is one
         assert records(**other).get("key") is None
-        assert redis_memory.redis_memory(ClientConfig(api_key="k")) is None
+        assert redis_state.redis_state(ClientConfig(api_key="k")) is None
 
     def test_no_key_and_no_number_is_in_a_name_and_all_expires(self, asked, redis_process, shared):
         client = redis.Redis.from_url(redis_process.url)
@@ -239,7 +239,7 @@ class TestAway:
             assert known.change("key", Record, one_more) == number
             assert not known.is_exact
 
-        assert Memory(files).read("key", Record).held == 4
+        assert ThrottleState(files).read("key", Record).held == 4
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         assert "ConnectionError" in caplog.text
         assert "Variables" in caplog.text
@@ -249,7 +249,7 @@ class TestAway:
         process = RedisProcess()
         process.kill()
         caplog.set_level(logging.INFO)
-        shared = RedisMemory(server_of(process), owner)
+        shared = RedisState(server_of(process), owner)
         try:
             assert asked(shared).change("key", Record, one_more) == 0
             assert not asked(shared).is_exact, "it has been away a moment ago"
@@ -266,9 +266,9 @@ class TestAway:
     def test_one_that_takes_connections_and_never_answers_is_waited_for_in_bounds(
         self, asked, monkeypatch, caplog
     ):
-        monkeypatch.setattr(redis_memory, "SECONDS", 0.2)
+        monkeypatch.setattr(redis_state, "SECONDS", 0.2)
         with socket.create_server(("127.0.0.1", 0)) as silent:
-            hanging = RedisMemory(RedisServer(nodes=(silent.getsockname(),)), "silent")
+            hanging = RedisState(RedisServer(nodes=(silent.getsockname(),)), "silent")
             assert asked(hanging).change("key", Record, one_more) == 0
         assert "TimeoutError" in caplog.text
 
@@ -279,7 +279,7 @@ class TestAway:
         assert len(caplog.records) == 1
 
     def test_whoever_was_given_up_changes_nothing_any_more(self, shared, monkeypatch):
-        monkeypatch.setattr(redis_memory, "SECONDS", 0.05)
+        monkeypatch.setattr(redis_state, "SECONDS", 0.05)
         given_up, tries = threading.Event(), []
 
         def act(kept):
@@ -316,7 +316,7 @@ class TestAway:
             client = redis.Redis(port=process.port, password="right")
             client.execute_command("ACL", "SETUSER", "few", "on", ">hunter2", "~wa:*", "+@all", "-zadd")
             client.close()
-            refusing = RedisMemory(RedisServer(nodes=(("127.0.0.1", process.port),), **options), "o")
+            refusing = RedisState(RedisServer(nodes=(("127.0.0.1", process.port),), **options), "o")
             assert asked(refusing).change("key", Record, one_more) == 0
         finally:
             process.kill()
@@ -330,7 +330,7 @@ class TestAway:
         client.execute_command("ACL", "SETUSER", "alerts", "reset", "on", ">pw", "~wa:*", *commands)
         client.close()
         node = RedisServer(nodes=(("127.0.0.1", redis_process.port),), username="alerts", password="pw")
-        shared = RedisMemory(node, "acl")
+        shared = RedisState(node, "acl")
         shared.set("key", "x")
         shared.swap("key", "x", "y")
         shared.delete("key")
@@ -344,14 +344,14 @@ class TestAway:
         need_redis()
         process = RedisProcess("--maxmemory", "1", "--maxmemory-policy", "noeviction")
         try:
-            full = asked(RedisMemory(server_of(process), "full"))
+            full = asked(RedisState(server_of(process), "full"))
             assert full.change("key", Record, one_more) == 0
             assert not full.is_exact
             client = redis.Redis.from_url(process.url)
             client.config_set("maxmemory", 0)
             client.execute_command("REPLICAOF", "127.0.0.1", str(free_port()))
             client.close()
-            replica = asked(RedisMemory(server_of(process), "replica"))
+            replica = asked(RedisState(server_of(process), "replica"))
             assert replica.change("key", Record, one_more) == 1
             assert not replica.is_exact
         finally:
@@ -404,7 +404,7 @@ class TestMoving:
 
     def test_what_is_written_while_it_moves_stays(self, files):
         files.set("key", "later")
-        memory.forget(files, "key", "what was moved")
+        throttle_state.forget(files, "key", "what was moved")
         assert files.get("key") == "later"
 
     @pytest.mark.parametrize(
@@ -421,7 +421,7 @@ class TestMoving:
         record = used(time.time())
         files.set(name_of("key"), text_of(record, "key", None))
         asked().change("key", type(record), one_more)
-        assert Memory(files).read("key", type(record)) == record
+        assert ThrottleState(files).read("key", type(record)) == record
 
         over = replace(
             record, **{name: "" for name in ("sender", "waiter", "teller") if hasattr(record, name)}
@@ -431,7 +431,7 @@ class TestMoving:
 
     def test_each_kind_moves(self, asked, files):
         entry = Missed(held=1, names=("a",), token="t", key="k", at=1.0)
-        for key, record in (("u", Untold(entries=(entry,))), ("p", Person(held=2, free_at=7.0))):
+        for key, record in (("u", Undelivered(entries=(entry,))), ("p", Person(held=2, free_at=7.0))):
             files.set(name_of(key), text_of(record, key, None))
             asked().change(key, type(record), lambda found: (found, 0))
             assert asked().read(key, type(record)) == record
@@ -509,14 +509,17 @@ class TestJoined:
 
     def test_what_was_missed_is_missed_once(self):
         one, other = (Missed(held=1, token=token) for token in ("t1", "t2"))
-        assert joined(Untold(entries=(one,)), Untold(entries=(one, other)), 0.0).entries == (one, other)
+        assert joined(Undelivered(entries=(one,)), Undelivered(entries=(one, other)), 0.0).entries == (
+            one,
+            other,
+        )
 
 
 @pytest.fixture
 def machines(monkeypatch, tmp_path, redis_process):
     """Give two machines with stores of their own, whose alerts share one Redis alone."""
     monkeypatch.setattr(alert_module, "several_machines", lambda: True)
-    monkeypatch.setattr(redis_memory, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(redis_state, "LOOK_EVERY", 0.0)
     one, other = Scene(monkeypatch, tmp_path), Scene(monkeypatch, tmp_path)
     one.clock = one.hook.clock = other.clock
     other.hook = one.hook
@@ -560,12 +563,12 @@ class TestStorm:
     def test_that_an_alert_of_another_machine_is_sending_is_true(self, machines):
         """Variables may have lost that it has ended, so a summary goes in any case there."""
         one, other = machines
-        shared = redis_memory.redis_memory(one.hook.client.config)
+        shared = redis_state.redis_state(one.hook.client.config)
 
         def begins():
             until = one.clock.time() + 60
             rule = partial(replace, sender="another", sends_until=until)
-            Memory(shared).change("orders.load", Record, lambda record: (rule(record), 0))
+            ThrottleState(shared).change("orders.load", Record, lambda record: (rule(record), 0))
             yield from ()
 
         mapped = [(second, other.begin(failure(index=second), gap=0)) for second in (0, 3)]
@@ -607,7 +610,7 @@ class TestStorm:
         caplog.set_level(logging.INFO)
         sent = self.outage(machines, tmp_path, empties=empties)
         seconds = [second for second, _, _ in sent]
-        notes = [record.levelname for record in caplog.records if record.name == redis_memory.__name__]
+        notes = [record.levelname for record in caplog.records if record.name == redis_state.__name__]
 
         assert seconds == [0, 6.1, 15.1, 800], "one more alert and its summary, after a claim"
         assert "48 more failures" in sent[2][2]

@@ -17,18 +17,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_whatsapp.notifications.memory import Files, Memory
-from airflow_provider_whatsapp.notifications.patience import Patience
-from airflow_provider_whatsapp.notifications.turns import (
+from airflow_provider_whatsapp.notifications.alert_stores import Files
+from airflow_provider_whatsapp.notifications.recipient_gap import (
     Caller,
     Person,
-    Turn,
-    Turns,
+    RecipientGaps,
+    Slot,
     on_answer,
+    on_slot,
     on_taken,
-    on_turn,
 )
-from airflow_provider_whatsapp.notifications.window import tell
+from airflow_provider_whatsapp.notifications.throttle_state import ThrottleState
+from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
+from airflow_provider_whatsapp.notifications.window import deliver
 
 pytestmark = pytest.mark.airflow
 
@@ -38,23 +39,25 @@ PROCESSES, ALERTS = 2, 20
 
 
 def caller(name="orders.load", **options):
-    defaults = {"tells_several": True, "may_be_told": True, "gap": GAP, "token": uuid.uuid4().hex}
+    defaults = {"names_others": True, "may_be_handed_over": True, "gap": GAP, "token": uuid.uuid4().hex}
     return Caller(**{"held": 1, "names": (name,), **defaults, **options})
 
 
 def turns_in(folder, sender="1", **options):
-    return Turns(Memory(Files(folder)), sender, caller(**options), Patience(time.monotonic() + 60))
+    return RecipientGaps(
+        ThrottleState(Files(folder)), sender, caller(**options), TimeBudget(time.monotonic() + 60)
+    )
 
 
 def asked(person, who, now, **options):
-    return on_turn(person, who, TO, now=now, **options)
+    return on_slot(person, who, TO, now=now, **options)
 
 
 def test_the_first_goes_at_once_and_the_second_waits():
     person, first = asked(Person(), caller(), 1000.0)
     person, second = asked(person, caller("crm.sync"), 1002.0)
 
-    assert first == Turn(TO, holds_until=1013.0)
+    assert first == Slot(TO, holds_until=1013.0)
     assert second.wait == GAP
     assert person.free_at == 1013.0, "the first is in flight"
 
@@ -78,7 +81,7 @@ def test_a_message_whose_process_died_holds_its_recipient_for_one_gap_more():
 
 def test_an_answer_leaves_the_gap_of_a_later_message_as_it_is():
     person, first = asked(Person(), caller(), 1000.0)
-    person, second = asked(person, caller(), 1005.0, patient=False)
+    person, second = asked(person, caller(), 1005.0, may_wait=False)
     person, _ = on_answer(person, first, GAP, now=1006.0)
 
     assert person.free_at == second.holds_until == 1018.0
@@ -120,20 +123,20 @@ def test_it_does_not_hand_itself_over_to_itself():
     assert asked(person, waiting, 1005.9)[1].wait == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("option", ["tells_several", "may_be_told"])
+@pytest.mark.parametrize("option", ["names_others", "may_be_handed_over"])
 def test_a_message_that_cannot_tell_of_others_or_says_something_else_waits_for_a_turn_of_its_own(option):
-    person, _ = asked(Person(free_at=1006.0), caller(**{option: option == "may_be_told"}), 1000.0)
+    person, _ = asked(Person(free_at=1006.0), caller(**{option: option == "may_be_handed_over"}), 1000.0)
     person, turn = asked(person, caller("crm.sync", **{option: False}), 1001.0)
     assert turn.wait == 5
 
-    person, turn = asked(replace(person, held=1, names=("a.b",)), caller(tells_several=False), 1006.0)
+    person, turn = asked(replace(person, held=1, names=("a.b",)), caller(names_others=False), 1006.0)
     assert not turn.wait
     assert (turn.held, turn.names) == (0, ())
     assert (person.held, person.names) == (1, ("a.b",)), "left to one that can tell"
 
 
 def test_who_has_waited_long_enough_goes():
-    person, turn = asked(Person(free_at=1006.0, teller="another"), caller(), 1000.0, patient=False)
+    person, turn = asked(Person(free_at=1006.0, teller="another"), caller(), 1000.0, may_wait=False)
 
     assert not turn.wait
     assert person == Person(free_at=1000.0 + 2 * GAP)
@@ -149,7 +152,14 @@ def test_who_has_waited_long_enough_goes():
 def test_nobody_is_lost_and_messages_keep_their_distance(alerts):
     """Whoever comes whenever, and however late a message arrives: each is told once, and the gap lies between two."""
     events = [
-        (moment, number, "asks", caller(str(number), tells_several=several, may_be_told=told), flight, part)
+        (
+            moment,
+            number,
+            "asks",
+            caller(str(number), names_others=several, may_be_handed_over=told),
+            flight,
+            part,
+        )
         for number, (moment, several, told, flight, part) in enumerate(alerts)
     ]
     person, arrivals, told = Person(), [], 0
@@ -197,25 +207,25 @@ def test_each_sender_has_a_distance_of_its_own(tmp_path):
 def test_an_alert_that_was_slow_to_leave_keeps_the_next_one_waiting(tmp_path, monkeypatch):
     """The message's answer comes five seconds after its turn; the gap is counted from there."""
     now = time.time()
-    monkeypatch.setattr("airflow_provider_whatsapp.notifications.turns.time.time", lambda: now)
+    monkeypatch.setattr("airflow_provider_whatsapp.notifications.recipient_gap.time.time", lambda: now)
 
     def send(turn):
         nonlocal now
         now += 5.0
 
-    assert list(tell(turns_in(tmp_path), [TO], send)) == []
+    assert list(deliver(turns_in(tmp_path), [TO], send)) == []
     now += GAP - 1.0
     assert next(turns_in(tmp_path).of([TO])).wait == pytest.approx(1.0)
 
 
 def test_what_was_not_sent_is_told_by_the_next(tmp_path):
     turns = turns_in(tmp_path, gap=0.01)
-    turns.give_back(Turn(TO, held=2, names=("a.b", "c.d")))
+    turns.give_back(Slot(TO, held=2, names=("a.b", "c.d")))
 
     turn = next(turns.of([TO]))
     assert [(entry.held, entry.names) for entry in turn.missed] == [(2, ("a.b", "c.d"))]
     turns.accepted(turn)
-    assert next(turns_in(tmp_path, gap=0).of([TO])) == Turn(TO)
+    assert next(turns_in(tmp_path, gap=0).of([TO])) == Slot(TO)
 
 
 def test_the_records_name_nobody(tmp_path):
@@ -331,34 +341,34 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize(("free_in", "goes"), MOMENTS.values(), ids=list(MOMENTS))
-@pytest.mark.parametrize("patient", [True, False])
-def test_when_a_message_goes(free_in, goes, patient):
+@pytest.mark.parametrize("may_wait", [True, False])
+def test_when_a_message_goes(free_in, goes, may_wait):
     before = Person(free_at=AT + free_in, teller="another", held=2, names=("a", "b"))
-    who = caller(may_be_told=False)
-    person, turn = asked(before, who, AT, patient=patient)
+    who = caller(may_be_handed_over=False)
+    person, turn = asked(before, who, AT, may_wait=may_wait)
 
-    if goes or not patient:
-        assert turn == Turn(TO, held=2, names=("a", "b"), holds_until=AT + 2 * GAP)
+    if goes or not may_wait:
+        assert turn == Slot(TO, held=2, names=("a", "b"), holds_until=AT + 2 * GAP)
         assert person == replace(before, free_at=AT + 2 * GAP, teller="")
     else:
-        assert turn == Turn(TO, wait=min(free_in, GAP))
+        assert turn == Slot(TO, wait=min(free_in, GAP))
         assert person == before
 
 
 def test_a_message_that_tells_of_nobody_else_leaves_what_was_handed_over():
     before = Person(free_at=AT, teller="another", held=2, names=("a",))
-    person, turn = asked(before, caller(tells_several=False), AT)
+    person, turn = asked(before, caller(names_others=False), AT)
 
-    assert turn == Turn(TO, holds_until=AT + 2 * GAP)
+    assert turn == Slot(TO, holds_until=AT + 2 * GAP)
     assert (person.held, person.names, person.teller) == (2, ("a",), "")
 
 
 TELLERS = {
     "nobody": ("", {}, False, "me"),
-    "nobody, and it tells of itself alone": ("", {"tells_several": False}, False, ""),
+    "nobody, and it tells of itself alone": ("", {"names_others": False}, False, ""),
     "itself": ("me", {}, False, "me"),
     "another": ("another", {}, True, "another"),
-    "another, who must not tell of it": ("another", {"may_be_told": False}, False, "another"),
+    "another, who must not tell of it": ("another", {"may_be_handed_over": False}, False, "another"),
 }
 
 
@@ -367,7 +377,7 @@ def test_who_tells_while_all_wait(teller, options, over, then):
     before = Person(free_at=AT + 1, teller=teller, held=1, names=("x",))
     person, turn = asked(before, caller("mine", token="me", **options), AT)
 
-    assert turn == (Turn(TO, handed_over=True) if over else Turn(TO, wait=1.0))
+    assert turn == (Slot(TO, handed_over=True) if over else Slot(TO, wait=1.0))
     assert person.teller == then
     assert (person.held, person.names) == ((2, ("x", "mine")) if over else (1, ("x",)))
 
@@ -375,7 +385,7 @@ def test_who_tells_while_all_wait(teller, options, over, then):
 @pytest.mark.parametrize(("held", "left"), [(2, 3), (5, 0), (7, 0)])
 def test_what_a_message_has_taken_over_is_forgotten_and_what_came_since_stays(held, left):
     person = Person(held=5, names=("a", "b", "c"))
-    rest, done = on_taken(person, Turn(TO, held=held, names=("a", "b")))
+    rest, done = on_taken(person, Slot(TO, held=held, names=("a", "b")))
 
     assert done is True
     assert (rest.held, rest.names) == (left, ("c",))
@@ -387,7 +397,7 @@ def test_what_a_message_has_taken_over_is_forgotten_and_what_came_since_stays(he
     ids=["its own hold", "a later message's", "an earlier one's"],
 )
 def test_the_gap_after_an_answer(free_at, then):
-    person, done = on_answer(Person(free_at=free_at), Turn(TO, holds_until=1_013.0), GAP, now=1_002.0)
+    person, done = on_answer(Person(free_at=free_at), Slot(TO, holds_until=1_013.0), GAP, now=1_002.0)
 
     assert done is True
     assert person.free_at == then
@@ -402,21 +412,23 @@ class Away:
 
 def test_where_the_memory_is_away_nobody_waits_and_what_the_other_remembers_is_told(tmp_path):
     turns_in(tmp_path, name="crm.sync").leave(TO)
-    own = Turns(Away(), "1", caller(), Patience(time.monotonic() + 60), behind=Memory(Files(tmp_path)))
-    alone = Turns(Away(), "1", caller(), Patience(time.monotonic() + 60))
+    own = RecipientGaps(
+        Away(), "1", caller(), TimeBudget(time.monotonic() + 60), behind=ThrottleState(Files(tmp_path))
+    )
+    alone = RecipientGaps(Away(), "1", caller(), TimeBudget(time.monotonic() + 60))
 
     (turn,), (other,) = own.of([TO]), alone.of([TO])
     assert (turn.wait, [entry.names for entry in turn.missed]) == (0.0, [("crm.sync",)])
-    assert other == Turn(TO)
+    assert other == Slot(TO)
     assert not alone.leave(TO)
 
 
 @pytest.mark.parametrize(("left", "waits"), [(0.0, 0.0), (0.5, 0.5), (60.0, GAP)])
 def test_nobody_waits_for_longer_than_there_is_time(tmp_path, monkeypatch, left, waits):
-    monkeypatch.setattr("airflow_provider_whatsapp.notifications.turns.time.time", lambda: AT)
+    monkeypatch.setattr("airflow_provider_whatsapp.notifications.recipient_gap.time.time", lambda: AT)
     first, second = turns_in(tmp_path), turns_in(tmp_path)
     (turn,) = first.of([TO])
     first.answered(turn)
-    second.patience = SimpleNamespace(left=lambda: left, lasts=lambda: 30.0)
+    second.budget = SimpleNamespace(left=lambda: left, lasts=lambda: 30.0)
 
     assert next(second.of([TO])).wait == waits

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 from airflow_provider_whatsapp.client.phone import mask
 from airflow_provider_whatsapp.notifications.missed import (
     Missed,
-    Untold,
+    Undelivered,
     entries_of,
     on_leave,
     on_strike,
@@ -30,8 +30,8 @@ from airflow_provider_whatsapp.notifications.records import Held
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from airflow_provider_whatsapp.notifications.memory import Memory
-    from airflow_provider_whatsapp.notifications.patience import Patience
+    from airflow_provider_whatsapp.notifications.throttle_state import ThrottleState
+    from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
 
 T = TypeVar("T")
 
@@ -59,16 +59,16 @@ class Caller(Held):
     """
     An alert that wants to be sent; held are the failures that its message tells, for another alert's message.
 
-    :param tells_several: Its message can tell of others.
-    :param may_be_told: It may be told by another alert's message.
+    :param names_others: Its message can tell of others.
+    :param may_be_handed_over: It may be told by another alert's message.
     :param gap: Seconds between two messages to one person; 0: none.
     :param token: Tells it from all others.
     :param key: What it alerts of.
     :param room: Characters that its message has for the names of others.
     """
 
-    tells_several: bool
-    may_be_told: bool
+    names_others: bool
+    may_be_handed_over: bool
     gap: float
     token: str
     key: str = ""
@@ -76,7 +76,7 @@ class Caller(Held):
 
 
 @dataclass(frozen=True, slots=True)
-class Turn(Held):
+class Slot(Held):
     """
     What an alert is to do about one person; held are failures of others that its message should tell.
 
@@ -94,9 +94,9 @@ class Turn(Held):
     holds_until: float = 0.0
 
 
-def on_turn(
-    person: Person, caller: Caller, to: str, *, now: float, patient: bool = True
-) -> tuple[Person, Turn]:
+def on_slot(
+    person: Person, caller: Caller, to: str, *, now: float, may_wait: bool = True
+) -> tuple[Person, Slot]:
     """
     Decide about a message to a person.
 
@@ -104,74 +104,74 @@ def on_turn(
     :param caller: The alert.
     :param to: The person.
     :param now: Unix time in seconds.
-    :param patient: It may wait; otherwise it goes.
+    :param may_wait: It may wait; otherwise it goes.
     """
     wait = person.free_at - now
-    if not 0 < wait <= (1.0 + IN_FLIGHT + CLOCKS) * caller.gap or not patient:
+    if not 0 < wait <= (1.0 + IN_FLIGHT + CLOCKS) * caller.gap or not may_wait:
         until = now + (1.0 + IN_FLIGHT) * caller.gap
         gone = replace(person, free_at=until, teller="")
-        if not caller.tells_several:
-            return gone, Turn(to, holds_until=until)
-        return gone, Turn(to, held=person.held, names=person.names, holds_until=until)
-    if caller.may_be_told and person.teller not in ("", caller.token):
-        return person.with_more(caller.held, caller.names), Turn(to, handed_over=True)
-    teller = person.teller or (caller.token if caller.tells_several else "")
+        if not caller.names_others:
+            return gone, Slot(to, holds_until=until)
+        return gone, Slot(to, held=person.held, names=person.names, holds_until=until)
+    if caller.may_be_handed_over and person.teller not in ("", caller.token):
+        return person.with_more(caller.held, caller.names), Slot(to, handed_over=True)
+    teller = person.teller or (caller.token if caller.names_others else "")
     # A message in flight is answered long before its hold ends, as a rule, so nobody sleeps to that end.
-    return replace(person, teller=teller), Turn(to, wait=min(wait, caller.gap))
+    return replace(person, teller=teller), Slot(to, wait=min(wait, caller.gap))
 
 
-def on_taken(person: Person, turn: Turn) -> tuple[Person, bool]:
+def on_taken(person: Person, slot: Slot) -> tuple[Person, bool]:
     """
     Forget the failures that were handed over to a message, once they are written down as what it names.
 
     :param person: What is remembered; others may have been handed over since.
-    :param turn: The message's.
+    :param slot: The message's.
     """
-    rest = max(0, person.held - turn.held)
-    return replace(person, held=rest, names=person.names[len(turn.names) :]), True
+    rest = max(0, person.held - slot.held)
+    return replace(person, held=rest, names=person.names[len(slot.names) :]), True
 
 
-def on_answer(person: Person, turn: Turn, gap: float, *, now: float) -> tuple[Person, bool]:
+def on_answer(person: Person, slot: Slot, gap: float, *, now: float) -> tuple[Person, bool]:
     """
     Begin the gap after a message: it has arrived by now, if it ever does.
 
     :param person: What is remembered.
-    :param turn: The message's.
+    :param slot: The message's.
     :param gap: Seconds between two messages to one person.
     :param now: Unix time in seconds.
     """
     # A later moment than the turn's own is that of another message, which did not wait.
-    others = 0.0 if person.free_at == turn.holds_until else person.free_at
+    others = 0.0 if person.free_at == slot.holds_until else person.free_at
     return replace(person, free_at=max(others, now + gap)), True
 
 
-class Turns:
+class RecipientGaps:
     """
     The turns of one alert with its recipients, and what they have missed.
 
-    :param memory: What is remembered of people; where it cannot be reached, nobody waits.
+    :param state: What is remembered of people; where it cannot be reached, nobody waits.
     :param sender: The sending number: the gap is between one sender and one person.
     :param caller: The alert.
-    :param patience: The time that it has.
+    :param budget: The time that it has.
     :param behind: Another memory, which can be read alone: what it says that people have missed is told as well.
     """
 
     def __init__(
         self,
-        memory: Memory,
+        state: ThrottleState,
         sender: str,
         caller: Caller,
-        patience: Patience,
+        budget: TimeBudget,
         *,
-        behind: Memory | None = None,
+        behind: ThrottleState | None = None,
     ) -> None:
-        self._memory = memory
+        self._state = state
         self._sender = sender
         self._caller = caller
         self._behind = behind
-        self.patience = patience
+        self.budget = budget
 
-    def of(self, recipients: Sequence[str]) -> Iterator[Turn]:
+    def of(self, recipients: Sequence[str]) -> Iterator[Slot]:
         """
         Give each recipient's turn, those first who need not wait; a turn with ``wait`` asks to wait, and others follow.
 
@@ -181,45 +181,45 @@ class Turns:
         while waiting:
             pause = math.inf
             for to in tuple(waiting):
-                left = self.patience.left()
-                turn = self._ask(to, patient=left > 0)
-                if turn.wait:
-                    pause = min(pause, turn.wait, left)
+                left = self.budget.left()
+                slot = self._ask(to, may_wait=left > 0)
+                if slot.wait:
+                    pause = min(pause, slot.wait, left)
                     continue
                 waiting.remove(to)
-                yield turn if turn.handed_over else self._with_missed(turn)
+                yield slot if slot.handed_over else self._with_missed(slot)
             if waiting:
-                yield Turn(wait=pause)
+                yield Slot(wait=pause)
 
-    def answered(self, turn: Turn) -> None:
+    def answered(self, slot: Slot) -> None:
         """
         Begin the gap after a message that was answered, or whose answer is not waited for any longer.
 
-        :param turn: The message's.
+        :param slot: The message's.
         """
         if self._caller.gap > 0:
-            self._change(turn.to, lambda person: on_answer(person, turn, self._caller.gap, now=time.time()))
+            self._change(slot.to, lambda person: on_answer(person, slot, self._caller.gap, now=time.time()))
 
-    def accepted(self, turn: Turn) -> None:
+    def accepted(self, slot: Slot) -> None:
         """
         Forget what a message has told that was accepted.
 
-        :param turn: The message's.
+        :param slot: The message's.
         """
-        if turn.missed:
-            tokens = {entry.token for entry in turn.missed}
-            self._of_missed(turn.to, lambda untold: on_strike(untold, tokens))
+        if slot.missed:
+            tokens = {entry.token for entry in slot.missed}
+            self._of_missed(slot.to, lambda undelivered: on_strike(undelivered, tokens))
 
-    def give_back(self, turn: Turn) -> None:
+    def give_back(self, slot: Slot) -> None:
         """
         Leave to the next message what this one should have told besides its own: nobody knows that it arrived.
 
-        :param turn: The message's.
+        :param slot: The message's.
         """
-        others = entries_of(f"{self._caller.token}.others", "", turn, now=time.time())
-        entries = (*turn.missed, *others)
+        others = entries_of(f"{self._caller.token}.others", "", slot, now=time.time())
+        entries = (*slot.missed, *others)
         if entries:
-            self._of_missed(turn.to, lambda untold: on_leave(untold, entries))
+            self._of_missed(slot.to, lambda undelivered: on_leave(undelivered, entries))
 
     def leave(self, to: str, more: Held | None = None) -> bool:
         """
@@ -231,41 +231,41 @@ class Turns:
         """
         token = self._caller.token if more is None else f"{self._caller.token}.more"
         entries = tuple(entries_of(token, self._caller.key, more or self._caller, now=time.time()))
-        return bool(self._of_missed(to, lambda untold: on_leave(untold, entries)))
+        return bool(self._of_missed(to, lambda undelivered: on_leave(undelivered, entries)))
 
-    def _ask(self, to: str, *, patient: bool) -> Turn:
+    def _ask(self, to: str, *, may_wait: bool) -> Slot:
         if self._caller.gap <= 0:
-            return Turn(to)
+            return Slot(to)
         decided = self._change(
-            to, lambda person: on_turn(person, self._caller, to, now=time.time(), patient=patient)
+            to, lambda person: on_slot(person, self._caller, to, now=time.time(), may_wait=may_wait)
         )
-        return decided or Turn(to)
+        return decided or Slot(to)
 
-    def _with_missed(self, turn: Turn) -> Turn:
+    def _with_missed(self, slot: Slot) -> Slot:
         """Add what the person has missed, where the message can tell it; what others hand over must not die with it."""
-        if not self._caller.tells_several:
-            return turn
-        lasts = self.patience.lasts()
+        if not self._caller.names_others:
+            return slot
+        lasts = self.budget.lasts()
 
-        def rule(untold: Untold) -> tuple[Untold, tuple[Missed, ...]]:
-            kept, taken = on_take(untold, now=time.time(), lasts=lasts, room=self._caller.room)
-            others = tuple(entries_of(f"{self._caller.token}.others", "", turn, now=time.time()))
+        def rule(undelivered: Undelivered) -> tuple[Undelivered, tuple[Missed, ...]]:
+            kept, taken = on_take(undelivered, now=time.time(), lasts=lasts, room=self._caller.room)
+            others = tuple(entries_of(f"{self._caller.token}.others", "", slot, now=time.time()))
             marked = (replace(entry, until=time.time() + lasts) for entry in others)
-            return Untold(entries=(*kept.entries, *marked)), taken + others
+            return Undelivered(entries=(*kept.entries, *marked)), taken + others
 
-        taken = self._of_missed(turn.to, rule) or ()
-        if turn.held:
-            self._change(turn.to, lambda person: on_taken(person, turn))
+        taken = self._of_missed(slot.to, rule) or ()
+        if slot.held:
+            self._change(slot.to, lambda person: on_taken(person, slot))
         if self._behind is not None:
-            found = self._behind.read(_missed_by(turn.to), Untold)
+            found = self._behind.read(_missed_by(slot.to), Undelivered)
             taken += found.entries if found else ()
-        return replace(turn, missed=taken, held=0, names=()) if taken else turn
+        return replace(slot, missed=taken, held=0, names=()) if taken else slot
 
-    def _of_missed(self, to: str, rule: Callable[[Untold], tuple[Untold, T]]) -> T | None:
-        return self._memory.change(_missed_by(to), Untold, rule, label=mask(to))
+    def _of_missed(self, to: str, rule: Callable[[Undelivered], tuple[Undelivered, T]]) -> T | None:
+        return self._state.change(_missed_by(to), Undelivered, rule, label=mask(to))
 
     def _change(self, to: str, rule: Callable[[Person], tuple[Person, T]]) -> T | None:
-        return self._memory.change(f"person {self._sender} {to}", Person, rule, label=mask(to))
+        return self._state.change(f"person {self._sender} {to}", Person, rule, label=mask(to))
 
 
 def _missed_by(to: str) -> str:
