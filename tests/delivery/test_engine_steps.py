@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +17,7 @@ from airflow_provider_whatsapp.client.errors import (
     WhatsAppError,
 )
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
+from airflow_provider_whatsapp.delivery import engine
 from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
 from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Try
 from airflow_provider_whatsapp.delivery.notes import Note
@@ -379,3 +382,87 @@ def test_progress_ticks_where_nothing_has_come(made, answers, ticks):
     assert delivery._collect(report, 0.0) is bool(answers)
     assert (progress.ticks, progress.counted) == (ticks, [True] * answers)
     assert not delivery._done
+
+
+def within(act):
+    """Return what something gives, in a thread of its own: where it does not end, the test fails and goes on."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(act()), daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive(), "it does not end"
+    assert found, "it raised an error"
+    return found[0]
+
+
+def test_a_thread_takes_one_after_the_other_until_it_is_let_go(made):
+    """It says when the next are to be claimed, and that an answer has come."""
+    delivery = made()
+    rows = [Row(place, TO) for place in range(3)]
+    delivery._window.claimed(len(rows))
+    for row in (*rows, None):
+        delivery._todo.put(row)
+    within(lambda: delivery._work() or True)
+
+    assert list(delivery._done) == [(row, Outcome(TO, "sent", sent=sent())) for row in rows]
+    assert delivery._news.qsize() == 4, "one for each, and one for the last of those who left"
+    assert delivery._window.waiting == 0
+
+
+def test_a_thread_sends_nothing_for_whom_there_is_no_message(made):
+    delivery = made(prepare=fails(PayloadError("bad", field="x")), send=fails(AssertionError("it is sent")))
+    delivery._window.claimed(1)
+    for row in (Row(0, TO), None):
+        delivery._todo.put(row)
+    within(lambda: delivery._work() or True)
+
+    assert [(row.position, outcome.status) for row, outcome in delivery._done] == [(0, "failed")]
+
+
+@pytest.mark.parametrize(("threads", "count", "started"), [(2, 1, 1), (2, 2, 2), (2, 3, 2)], ids=str)
+def test_who_is_claimed_goes_to_the_threads_of_which_there_are_no_more_than_needed(
+    made, threads, count, started
+):
+    goes_on, running = threading.Event(), set()
+
+    def send(to, message, **_):
+        running.add(threading.current_thread())
+        goes_on.wait(60)
+        return sent(to)
+
+    delivery = made(send=send, rules={"threads": threads})
+    rows = [Row(place, TO) for place in range(count)]
+    delivery._book.claim(rows)
+    delivery._dispatch(rows)
+    try:
+        assert delivery._out == {row.position: row for row in rows}
+        assert delivery._book.close({}) == [], "each was handed out"
+        assert delivery._workers == started
+    finally:
+        goes_on.set()
+
+    def wait():
+        until = time.monotonic() + 20
+        while len(delivery._done) < count and time.monotonic() < until:
+            time.sleep(0.005)
+        return len(delivery._done)
+
+    assert within(wait) == count
+    assert 1 <= len(running) <= started
+    assert delivery._window.waiting == 0
+
+
+def test_nothing_that_has_come_is_nothing(made):
+    delivery = made()
+
+    assert within(lambda: delivery._collect(Report(), 0.0)) is False
+
+
+def test_whoever_ends_it_waits_a_little_for_answers_and_no_longer(made, monkeypatch):
+    monkeypatch.setattr(engine, "GRACE", 0.02)
+    delivery, report = made(), Report()
+    delivery._book.claim([Row(0, TO)])
+    delivery._out[0] = Row(0, TO)
+    within(lambda: delivery._wind_up(report) or True)
+
+    assert [outcome.status for outcome in report.outcomes] == ["unknown"]

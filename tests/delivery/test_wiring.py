@@ -78,16 +78,18 @@ class Sends:
 
 
 class Bounded(Delivery):
-    """A delivery that ends where no answer ever comes, so that its test fails instead of waiting for ever."""
+    """A delivery that is stopped where it does not end, so that its test fails instead of waiting for ever."""
 
     def run(self, rows, report):
-        end = threading.Timer(30, self.stop)
+        late = []
+        end = threading.Timer(30, lambda: late.append(self.stop()))
         end.daemon = True
         end.start()
         try:
             return super().run(rows, report)
         finally:
             end.cancel()
+            assert not late, "it did not end by itself"
 
 
 def delivery_of(ledger, send, **options):
@@ -123,6 +125,22 @@ def test_a_result_is_written_though_the_next_answer_takes_its_time(monkeypatch):
     delivery_of(begun(store, 3), Sends(look)).run(rows(3), Report())
 
     assert seen == [2]
+
+
+def test_results_wait_for_each_other_before_they_are_written(monkeypatch):
+    """Each write costs a request; the last one takes along what has come since the last claim."""
+    monkeypatch.setattr(engine, "COMMIT_AFTER", 60.0)
+    store, writes, told = Kept(), [], threading.Event()
+    store.fails = lambda value: writes.append((value["claimed"], value["sent"]))
+
+    def hold(to):
+        assert to != rows(3)[2].to or told.wait(60)
+
+    delivery_of(begun(store, 3), Sends(hold), take=lambda row, outcome: row.position == 1 and told.set()).run(
+        rows(3), Report()
+    )
+
+    assert writes == [([0], 0), ([1, 2], 1), ([], 3)]
 
 
 @pytest.mark.parametrize("way", ["halt", "stop"])
