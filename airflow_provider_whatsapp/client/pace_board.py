@@ -95,7 +95,7 @@ class SharedBoard(Board):
         """
         with self._lock:
             if not self._lock_file():
-                yield self._own or self._numbers
+                yield self._present()
                 return
             try:
                 self._clear_if_stale()
@@ -110,7 +110,11 @@ class SharedBoard(Board):
         :param place: Which.
         :param number: What.
         """
-        (self._own or self._numbers)[place] = number
+        self._present()[place] = number
+
+    def _present(self) -> MutableSequence[float]:
+        """Return this process's own numbers, while it has any, or the common ones."""
+        return self._own or self._numbers
 
     def _lock_file(self) -> bool:
         """Lock the file; whoever holds it for too long is not waited for again before it has let go."""

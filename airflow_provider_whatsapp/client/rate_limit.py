@@ -226,7 +226,7 @@ class Pacer:
         if moment - now > AHEAD:
             return moment - AHEAD, None
         slow = self._model.slowness(numbers, now, numbers[_COUNT])
-        self._slow = slow if slow.pace < self._rate else None
+        self._slow = slow
         numbers[_NEXT] = moment + 1.0 / slow.pace
         numbers[place] = moment
         numbers[_COUNT] += 1
@@ -246,7 +246,7 @@ class Pacer:
     def rate(self) -> float:
         """Return the requests per second at which this process and its machine go at present; 0 for no limit."""
         with self._board.locked() as numbers:
-            return self._model.pace(numbers, self._clock(), numbers[_COUNT]) if self._rate else 0.0
+            return self._model.pace(numbers, self._clock(), numbers[_COUNT])
 
     def refused(self, departure: Departure) -> None:
         """
@@ -254,7 +254,7 @@ class Pacer:
 
         :param departure: The leave of the request that was refused.
         """
-        if not self._rate or departure.at is None:
+        if departure.at is None:
             return
         now = self._clock()
         with self._board.locked() as numbers:

@@ -198,7 +198,7 @@ class Transport:
         )
         try:
             response = self._adapter.send(
-                request, stream=True, timeout=timeout, verify=self._verify, proxies=self._proxies
+                request, timeout=timeout, verify=self._verify, proxies=self._proxies
             )
             body = read_body(response.raw, response.headers)
             if call.on_size is not None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -208,15 +211,16 @@ def test_each_account_has_a_file_of_its_own_that_says_nothing_of_it(places):
 
 
 @pytest.mark.parametrize(
-    ("off", "kept"), [(0.0, True), (59.0, True), (-59.0, True), (61.0, False), (-61.0, False)]
+    ("off", "kept"), [(0.0, True), (60.0, True), (-60.0, True), (60.5, False), (-60.5, False)]
 )
 def test_numbers_of_an_earlier_start_of_the_machine_are_forgotten(places, monkeypatch, off, kept):
     """Their clock began again with it; the wall clock may have been corrected a little meanwhile."""
+    clocks = SimpleNamespace(time=lambda: 5000.0, monotonic=lambda: 100.0)
+    monkeypatch.setattr(pace_board, "time", clocks)
     board = SharedBoard(places / "tmp" / "x.pace", SIZE)
     with board.locked() as numbers:
         numbers[0], numbers[2] = 1.0, 3.0
-    now = time.time()
-    monkeypatch.setattr(pace_board.time, "time", lambda: now + off)
+    clocks.time = lambda: 5000.0 + off
     with board.locked() as numbers:
         assert list(numbers) == ([1.0, 0.0, 3.0] if kept else [0.0, 0.0, 0.0])
         numbers[1] = 2.0
@@ -243,6 +247,9 @@ def test_a_file_is_as_long_as_is_asked_for_and_never_cut(places, monkeypatch, ha
     path.write_bytes(b"\1" * earlier)
     with path.open("r+b") as file:
         pace_board._allocate(file.fileno(), 32)
+        monkeypatch.setattr(pace_board.os, "posix_fallocate", None, raising=False)
+        if has:
+            pace_board._allocate(file.fileno(), 32)  # what has its room is left alone
 
     assert path.read_bytes()[:earlier] == b"\1" * earlier
     assert path.stat().st_size == max(32, earlier)
@@ -262,3 +269,125 @@ def test_a_lock_that_is_refused_is_asked_for_again_after_pauses_that_grow(places
         assert numbers is board._numbers
 
     assert slept == [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.02, 0.02]
+
+
+LOCKED = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+"""
+
+
+class TestBoard:
+    """Who may change the numbers, and when."""
+
+    @pytest.fixture(params=["process", "machine"])
+    def board(self, request, tmp_path):
+        return Board(3) if request.param == "process" else SharedBoard(tmp_path / "x.pace", 3)
+
+    def test_one_thread_at_a_time(self, board):
+        inside = threading.Event()
+
+        def enter():
+            with board.locked():
+                inside.set()
+
+        with board.locked():
+            other = threading.Thread(target=enter)
+            other.start()
+            assert not inside.wait(0.05)
+        assert inside.wait(30)
+        other.join()
+
+    def test_an_error_lets_go_of_it(self, board):
+        with pytest.raises(KeyError), board.locked():
+            raise KeyError
+        with board.locked() as numbers:
+            assert list(numbers) == [0, 0, 0]
+
+    def test_one_process_at_a_time(self, tmp_path):
+        path = tmp_path / "x.pace"
+        board = SharedBoard(path, 3)
+
+        def locked():
+            done = subprocess.run([sys.executable, "-c", LOCKED, path], capture_output=True, check=False)
+            return done.returncode != 0
+
+        with board.locked():
+            assert locked()
+        assert not locked()
+
+    def test_two_boards_of_one_file_have_the_same_numbers(self, tmp_path):
+        one, two = (SharedBoard(tmp_path / "x.pace", 3) for _ in range(2))
+        with one.locked() as numbers:
+            numbers[0] = 1.0
+        one.put(2, 3.0)
+        with two.locked() as numbers:
+            assert list(numbers) == [1.0, 0.0, 3.0]
+
+
+@pytest.fixture(params=["machine", "process"])
+def folder(request, tmp_path, monkeypatch):
+    """Where boards are; in the second case there is no such place."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    if request.param == "process":
+        monkeypatch.setattr(
+            "airflow_provider_whatsapp.client.pace_board.own_folder", lambda: tmp_path / "none"
+        )
+    return request.param
+
+
+@pytest.mark.parametrize("more", [0, 5])
+def test_a_board_has_room_for_all_that_it_is_asked_for(folder, more):
+    board = open_board("account", 3, more=more)
+    with board.locked() as numbers:
+        assert list(numbers) == [0.0] * (3 + more)
+    assert isinstance(board, SharedBoard) is (folder == "machine")
+
+
+def test_a_version_that_knows_less_of_a_board_shares_what_it_knows(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    older, newer = open_board("account", 3), open_board("account", 3, more=5)
+    with newer.locked() as numbers:
+        numbers[2], numbers[7] = 2.0, 7.0
+    with older.locked() as numbers:
+        assert list(numbers) == [0.0, 0.0, 2.0]
+    with open_board("account", 4).locked() as numbers:
+        assert list(numbers) == [0.0] * 4, "another size is another rate"
+
+
+def test_a_lock_of_a_board_is_asked_for_without_waiting(tmp_path, monkeypatch):
+    """A process that is stopped while it holds the lock must not stop the others in the kernel."""
+    board = SharedBoard(tmp_path / "x.pace", 3)
+    asked = []
+    monkeypatch.setattr(fcntl, "lockf", lambda file, how: asked.append(how))
+    with board.locked():
+        pass
+
+    assert asked == [fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN]
+    os.close(board._file)
+
+
+def test_where_a_file_cannot_be_locked_a_process_paces_itself(places, monkeypatch):
+    def lockf(file, how):
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(pace_board.fcntl, "lockf", lockf)
+    assert type(open_board("account", SIZE)) is Board
+
+
+def test_the_places_of_a_user_without_a_home_or_a_runtime_directory(places, monkeypatch):
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    first, *between, last = pace_board._folders()
+    usual = Path(f"/run/user/{os.getuid()}")
+    assert (first, last) == (
+        places / "tmp" / NAME,
+        places / "home" / ".cache" / "airflow-provider-whatsapp",
+    )
+    assert between == ([usual / "airflow-provider-whatsapp"] if usual.is_dir() else [])
+
+    def home():
+        raise RuntimeError("no home")
+
+    monkeypatch.setattr(pace_board.Path, "home", home)
+    assert list(pace_board._folders()) == [first, *between]

@@ -10,10 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_whatsapp.client import rate_limit
+from airflow_provider_whatsapp.client import pace_model, rate_limit
 from airflow_provider_whatsapp.client.pace_board import Board, SharedBoard, open_board
 from airflow_provider_whatsapp.client.pace_model import Slowness
-from airflow_provider_whatsapp.client.rate_limit import Pacer, SlowPaceLog, board_size, shared_pacer
+from airflow_provider_whatsapp.client.rate_limit import (
+    Departure,
+    Pacer,
+    SlowPaceLog,
+    board_size,
+    limiter,
+    shared_pacer,
+)
+from airflow_provider_whatsapp.client.redis_pacing import RedisPacer
+from airflow_provider_whatsapp.client.redis_server import RedisServer
 
 
 class Clock:
@@ -365,3 +374,239 @@ def test_a_board_of_an_earlier_start_of_the_machine_is_cleared(folder):
 
     with SharedBoard(path, 3).locked() as numbers:
         assert list(numbers) == [0, 0, 0]
+
+
+class TestPacer:
+    """What the pacer keeps on its board."""
+
+    def test_a_departure_is_noted_where_its_moment_is_kept(self):
+        board = Board(20 + 200)
+        now = [100.0]
+        pacer = Pacer(2, board=board, clock=lambda: now[0], sleep=lambda seconds: None)
+        _, departure = pacer.take(100.0)
+        now[0] = 100.4
+        departure.left()
+        now[0] = 100.9
+        departure.left()
+
+        with board.locked() as numbers:
+            assert numbers[8] == 100.4, "the first byte counts, and nothing after it"
+        assert departure.at == 100.4
+
+    def test_the_second_begins_where_the_request_left(self):
+        """With two a second, the third waits for a second since the first one left, however late that was."""
+        now = [100.0]
+        pacer = Pacer(2, clock=lambda: now[0], sleep=lambda seconds: None)
+        for late in (0.4, 0.6):
+            _, departure = pacer.take(now[0])
+            now[0] += late
+            departure.left()
+        moment, departure = pacer.take(now[0])
+
+        assert moment == pytest.approx(100.4 + 2 / (2 * 0.993))
+        assert departure is not None
+
+    def test_a_refusal_is_kept_for_all_who_share_the_board(self):
+        now = [100.0]
+        one, other = (
+            # At 100.0 of the wall's clock all machines try the full rate again.
+            Pacer(10, board=board, clock=lambda: now[0], sleep=lambda _: None, wall=lambda: now[0] + 10.0)
+            for board in [Board(300)] * 2
+        )
+        before = other.rate()
+        for _ in range(60):
+            moment, departure = one.take(now[0])
+            now[0] = max(now[0], moment) + 0.01
+            if departure is not None:
+                departure.left()
+                one.refused(departure)
+
+        assert other.rate() < 0.9 * before
+
+
+def test_the_places_of_the_board_are_those_of_0_1():
+    """A process of another version may share the file."""
+    clock, board = Clock(), Board(board_size(2))
+    paced = pacer(2, clock, board)
+    go(paced, 0.1)
+    paced.refused(go(paced, 0.1))
+    with board.locked() as numbers:
+        found = list(numbers)
+
+    first, second = 100.1, found[2]
+    assert second == pytest.approx(100 + 1 / (2 * 0.993) + 0.1)
+    assert found[:10] == [
+        pytest.approx(second - 0.1 + 1 / (2 * 0.993)),
+        2,
+        second,
+        *[0] * 4,
+        rate_limit.SLACK,
+        first,
+        second,
+    ]
+    assert len(found) == 10 + pace_model.SIZE
+    assert found[10 + 17] > 0, "the evidence of the model comes first in what follows"
+
+
+@pytest.mark.parametrize(("rate", "ring"), [(0.5, 1), (1, 1), (1.9, 1), (2, 2), (10, 10)])
+def test_a_board_has_a_place_for_each_request_of_a_second(rate, ring):
+    assert board_size(rate) == 8 + ring + pace_model.SIZE
+    clock, board = Clock(), Board(board_size(rate))
+    paced = pacer(rate, clock, board)
+    for _ in range(2 * ring):
+        go(paced)
+    with board.locked() as numbers:
+        assert all(numbers[8 : 8 + ring])
+        assert not any(numbers[8 + ring :])
+
+
+def test_slack_halves_and_has_an_end():
+    clock, board = Clock(), Board(board_size(10))
+    paced = pacer(10, clock, board)
+    found = []
+    for pause in (0.0, 0.0, 0.0, rate_limit.SLACK_HALVES):
+        clock.sleep(pause)
+        departure = Departure(paced, 8)
+        departure.left()
+        paced.refused(departure)
+        found.append(board._numbers[7])
+
+    assert found == [pytest.approx(slack) for slack in (0.005, 0.010, 0.015, 0.0125)]
+    for _ in range(9):
+        paced.refused(departure)
+    assert board._numbers[7] == rate_limit.MOST_SLACK
+
+
+def test_what_left_before_a_refusal_was_known_is_one_event_with_it():
+    clock = Clock()
+    paced = pacer(10, clock)
+    for _ in range(8):
+        departure = Departure(paced, 8)
+        departure.left()
+        paced.refused(departure)
+
+    assert paced.rate() == pytest.approx(FULL)
+
+
+@pytest.mark.parametrize("rate", [0, 10])
+def test_a_refusal_of_what_never_left_says_nothing(rate):
+    paced = pacer(rate, Clock())
+    paced.refused(paced.acquire())
+
+    assert paced.rate() == pytest.approx(rate * 0.993)
+    with paced._board.locked() as numbers:
+        assert (numbers[2], numbers[7]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "patience", "given"),
+    [
+        pytest.param(0.25, 0.125, True, id="a moment that is near is waited for"),
+        pytest.param(0.5, 0.125, True, id="at the edge"),
+        pytest.param(2.0, 1.5, True, id="another look at the end of the time"),
+        pytest.param(2.0, 1.25, False, id="a look that comes too late"),
+        pytest.param(2.0, None, True, id="without end"),
+    ],
+)
+def test_who_has_no_time_for_a_moment_gets_none_at_once(ahead, patience, given):
+    clock, board = Clock(), Board(board_size(10))
+    board.put(rate_limit._NEXT, clock.now + ahead)
+    departure = pacer(10, clock, board).acquire(*([] if patience is None else [patience]))
+
+    assert (departure is not None) is given
+    assert clock.now == (100 + ahead if given else 100)
+
+
+def test_whoever_need_not_wait_does_not_sleep():
+    slept = []
+    assert Pacer(10, clock=Clock(), sleep=slept.append).acquire() is not None
+    assert slept == []
+
+
+class Stopping(threading.Event):
+    """A stop that comes during the first wait, or not at all; keeps how long it was waited for."""
+
+    def __init__(self, *, comes):
+        super().__init__()
+        self.comes, self.waits = comes, []
+
+    def wait(self, timeout=None):
+        self.waits.append(timeout)
+        if self.comes:
+            self.set()
+        return self.is_set()
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_leave_that_is_stopped_while_it_is_waited_for_is_none(comes):
+    clock, board, stop = Clock(), Board(board_size(10)), Stopping(comes=comes)
+    board.put(rate_limit._NEXT, clock.now + 0.25)
+    departure = pacer(10, clock, board).acquire(stop=stop)
+
+    assert stop.waits == [0.25]
+    assert (departure is None) is comes
+    if departure is not None:
+        assert departure.stop is stop
+    assert Pacer(0).acquire(stop=Stopping(comes=False)).stop is not None
+
+
+@pytest.mark.parametrize(("rate", "few"), [(1, 1), (10, 1), (19, 1), (20, 2), (100, 10)])
+def test_a_tenth_of_a_second_s_requests_waits_with_a_moment_and_one_at_least(rate, few):
+    turn = Pacer(rate)._waiting()
+
+    assert [turn.acquire(blocking=False) for _ in range(few + 1)] == [True] * few + [False]
+
+
+def test_a_fork_does_not_wait_for_its_parent_s_threads():
+    paced = Pacer(10)
+    before = paced._waiting()
+    assert paced._waiting() is before
+    paced._process = -1  # as it is in a fork: another process' number
+    after = paced._waiting()
+
+    assert after is not before
+    assert paced._waiting() is after
+
+
+SERVER = RedisServer(nodes=(("127.0.0.1", 9),))
+
+
+@pytest.mark.parametrize("redis", [None, SERVER], ids=["machine", "redis"])
+def test_two_threads_that_begin_at_once_have_one_pacer(folder, redis):
+    found = []
+
+    def begin():
+        found.append(limiter("key of threads", "https://a.example", 10, redis=redis, share=0.5))
+
+    with rate_limit._pacers_lock:
+        thread = threading.Thread(target=begin)
+        thread.start()
+        thread.join(0.05)
+        assert found == [], "one is made at a time"
+        begin()
+    thread.join(60)
+
+    assert found[0] is found[1]
+    assert isinstance(found[0], Pacer if redis is None else RedisPacer)
+
+
+def test_the_machine_s_pacer_is_on_a_file_with_room_for_the_model(folder):
+    paced = shared_pacer("key", "https://room.example", 3)
+
+    assert isinstance(paced._board, SharedBoard)
+    with paced._board.locked() as numbers:
+        assert len(numbers) == board_size(3)
+    assert type(shared_pacer("key", "https://room.example", 0)._board) is Board, (
+        "no file where nothing is paced"
+    )
+
+
+def test_by_redis_a_machine_has_its_share_for_itself(folder):
+    asked = {"redis": SERVER, "share": 0.25}
+    paced = limiter("key", "https://share.example", 20, **asked)
+
+    assert paced._alone is shared_pacer("key", "https://share.example", 5.0)
+    assert limiter("key", "https://share.example", 20, **asked) is paced
+    assert limiter("key", "https://share.example", 0, **asked) is shared_pacer(
+        "key", "https://share.example", 0
+    )

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_whatsapp.message_templates.blocks import DAY, MONTH, Record
 from airflow_provider_whatsapp.message_templates.definition import TemplateDefinition
 from airflow_provider_whatsapp.message_templates.files import TemplateSet, load_data
-from airflow_provider_whatsapp.message_templates.plan import changed_fields, make_plan
+from airflow_provider_whatsapp.message_templates.plan import ACTIONS, Change, Plan, changed_fields, make_plan
 from airflow_provider_whatsapp.message_templates.render import render_plan
 
 NOW = 1_800_000_000.0
@@ -262,8 +262,6 @@ def test_two_records_of_one_file_both_stay(tmp_path):
 
 
 def test_a_change_as_json_has_all_that_is_known_and_nothing_empty():
-    from airflow_provider_whatsapp.message_templates.plan import Change
-
     assert Change(action="create", name="late", language="en").to_dict() == {
         "action": "create",
         "name": "late",
@@ -432,3 +430,22 @@ def test_which_fields_an_edit_has_to_change(wanted, now, as_is, fields):
     definition = replace(TemplateDefinition.from_graph(wanted), as_is=as_is)
 
     assert changed_fields(definition, now) == fields
+
+
+@pytest.mark.parametrize(
+    ("action", "differs"),
+    [
+        ("create", True),
+        ("edit", True),
+        ("delete", True),
+        ("blocked", True),
+        ("drifted", False),
+        ("unchanged", False),
+    ],
+)
+def test_an_account_differs_by_what_is_to_do_or_blocked(action, differs):
+    plan = Plan((Change(action=action, name="late", language="en"),))
+
+    assert plan.has_changes is differs
+    assert plan.counts() == {**dict.fromkeys(ACTIONS, 0), action: 1}
+    assert plan.others == 0

@@ -1,5 +1,5 @@
 """
-What passes between transport, pacer, retry rule and wire: each test fails when its call is left out.
+The transport, and what passes between it and pacer, retry rule and wire: each test fails when its call is left out.
 
 The gateway is a socket of the test's own that keeps its connections, so that what each request used can be counted.
 """
@@ -7,16 +7,14 @@ The gateway is a socket of the test's own that keeps its connections, so that wh
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import itertools
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
+from dataclasses import replace
+from datetime import date
 
 import pytest
 from requests.exceptions import InvalidSchema
@@ -35,8 +33,9 @@ from airflow_provider_whatsapp.client.errors import (
     ServerError,
     WhatsAppError,
 )
-from airflow_provider_whatsapp.client.pace_board import Board, SharedBoard, open_board
 from airflow_provider_whatsapp.client.rate_limit import Departure, Pacer
+from airflow_provider_whatsapp.client.redis_pacing import RedisPacer
+from airflow_provider_whatsapp.client.redis_server import RedisServer
 from airflow_provider_whatsapp.client.retry import RequestRetry
 from airflow_provider_whatsapp.client.transport import Call, Transport, _reason
 from tests.hostile import read_request
@@ -238,12 +237,13 @@ def test_the_configuration_s_rate_is_the_pacer_s(monkeypatch, tmp_path):
 
 def test_the_first_try_goes_with_the_leave_that_was_taken_before(start):
     gateway, transport, pacer, _ = start(TOO_FAST, OK)
-    permit = transport.permit(threading.Event())
+    stop = threading.Event()
+    permit = transport.permit(stop)
     transport.request(post(gateway, permit=permit))
 
     assert pacer.refused_ones == [permit]
     assert len(pacer.given) == 2
-    assert pacer.given[1].stop is permit.stop, "its repetition is stopped by the same"
+    assert permit.stop is pacer.given[1].stop is stop, "its repetition is stopped by the same"
 
 
 class Body(io.BytesIO):
@@ -368,151 +368,6 @@ class TestIdle:
         assert connection.sock is None
         transport.request(post(gateway))
         assert gateway.connections == 2
-
-
-LOCKED = """
-import fcntl, sys
-with open(sys.argv[1], "r+b") as file:
-    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-"""
-
-
-class TestBoard:
-    """Who may change the numbers, and when."""
-
-    @pytest.fixture(params=["process", "machine"])
-    def board(self, request, tmp_path):
-        return Board(3) if request.param == "process" else SharedBoard(tmp_path / "x.pace", 3)
-
-    def test_one_thread_at_a_time(self, board):
-        inside = threading.Event()
-
-        def enter():
-            with board.locked():
-                inside.set()
-
-        with board.locked():
-            other = threading.Thread(target=enter)
-            other.start()
-            assert not inside.wait(0.05)
-        assert inside.wait(30)
-        other.join()
-
-    def test_an_error_lets_go_of_it(self, board):
-        with pytest.raises(KeyError), board.locked():
-            raise KeyError
-        with board.locked() as numbers:
-            assert list(numbers) == [0, 0, 0]
-
-    def test_one_process_at_a_time(self, tmp_path):
-        path = tmp_path / "x.pace"
-        board = SharedBoard(path, 3)
-
-        def locked():
-            done = subprocess.run([sys.executable, "-c", LOCKED, path], capture_output=True, check=False)
-            return done.returncode != 0
-
-        with board.locked():
-            assert locked()
-        assert not locked()
-
-    def test_two_boards_of_one_file_have_the_same_numbers(self, tmp_path):
-        one, two = (SharedBoard(tmp_path / "x.pace", 3) for _ in range(2))
-        with one.locked() as numbers:
-            numbers[0] = 1.0
-        one.put(2, 3.0)
-        with two.locked() as numbers:
-            assert list(numbers) == [1.0, 0.0, 3.0]
-
-
-@pytest.fixture(params=["machine", "process"])
-def folder(request, tmp_path, monkeypatch):
-    """Where boards are; in the second case there is no such place."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    if request.param == "process":
-        monkeypatch.setattr(
-            "airflow_provider_whatsapp.client.pace_board.own_folder", lambda: tmp_path / "none"
-        )
-    return request.param
-
-
-@pytest.mark.parametrize("more", [0, 5])
-def test_a_board_has_room_for_all_that_it_is_asked_for(folder, more):
-    board = open_board("account", 3, more=more)
-    with board.locked() as numbers:
-        assert list(numbers) == [0.0] * (3 + more)
-    assert isinstance(board, SharedBoard) is (folder == "machine")
-
-
-def test_a_version_that_knows_less_of_a_board_shares_what_it_knows(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    older, newer = open_board("account", 3), open_board("account", 3, more=5)
-    with newer.locked() as numbers:
-        numbers[2], numbers[7] = 2.0, 7.0
-    with older.locked() as numbers:
-        assert list(numbers) == [0.0, 0.0, 2.0]
-    with open_board("account", 4).locked() as numbers:
-        assert list(numbers) == [0.0] * 4, "another size is another rate"
-
-
-def test_a_lock_of_a_board_is_asked_for_without_waiting(tmp_path, monkeypatch):
-    """A process that is stopped while it holds the lock must not stop the others in the kernel."""
-    board = SharedBoard(tmp_path / "x.pace", 3)
-    asked = []
-    monkeypatch.setattr(fcntl, "lockf", lambda file, how: asked.append(how))
-    with board.locked():
-        pass
-
-    assert asked == [fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN]
-    os.close(board._file)
-
-
-class TestPacer:
-    """What the pacer keeps on its board."""
-
-    def test_a_departure_is_noted_where_its_moment_is_kept(self):
-        board = Board(20 + 200)
-        now = [100.0]
-        pacer = Pacer(2, board=board, clock=lambda: now[0], sleep=lambda seconds: None)
-        _, departure = pacer.take(100.0)
-        now[0] = 100.4
-        departure.left()
-        now[0] = 100.9
-        departure.left()
-
-        with board.locked() as numbers:
-            assert numbers[8] == 100.4, "the first byte counts, and nothing after it"
-        assert departure.at == 100.4
-
-    def test_the_second_begins_where_the_request_left(self):
-        """With two a second, the third waits for a second since the first one left, however late that was."""
-        now = [100.0]
-        pacer = Pacer(2, clock=lambda: now[0], sleep=lambda seconds: None)
-        for late in (0.4, 0.6):
-            _, departure = pacer.take(now[0])
-            now[0] += late
-            departure.left()
-        moment, departure = pacer.take(now[0])
-
-        assert moment == pytest.approx(100.4 + 2 / (2 * 0.993))
-        assert departure is not None
-
-    def test_a_refusal_is_kept_for_all_who_share_the_board(self):
-        now = [100.0]
-        one, other = (
-            # At 100.0 of the wall's clock all machines try the full rate again.
-            Pacer(10, board=board, clock=lambda: now[0], sleep=lambda _: None, wall=lambda: now[0] + 10.0)
-            for board in [Board(300)] * 2
-        )
-        before = other.rate()
-        for _ in range(60):
-            moment, departure = one.take(now[0])
-            now[0] = max(now[0], moment) + 0.01
-            if departure is not None:
-                departure.left()
-                one.refused(departure)
-
-        assert other.rate() < 0.9 * before
 
 
 def test_a_repetition_waits_for_as_long_as_the_rule_says(start, monkeypatch):
@@ -669,6 +524,7 @@ QUERIES = {
         "?a=%5B%22x%22%2C1%5D&b=%7B%22c%22%3Atrue%7D&d=false",
     ),
     "a tuple": ({"a": (1, 2)}, "?a=%5B1%2C2%5D"),
+    "a date": ({"a": [date(2026, 1, 2)]}, "?a=%5B%222026-01-02%22%5D"),
 }
 
 
@@ -739,3 +595,132 @@ REASONS = {
 @pytest.mark.parametrize(("error", "words"), REASONS.values(), ids=list(REASONS))
 def test_what_the_network_said_in_a_few_words(error, words):
     assert _reason(error) == words
+
+
+def test_what_no_query_can_hold_is_named():
+    with pytest.raises(PayloadError) as caught:
+        transport_module.encode_query({"fields": "id", "tags": [object()]})
+    assert caught.value.field == "tags"
+
+
+PROXY = {"https": "http://proxy.example:3128"}
+MADE = {
+    "usual": ({}, {}, True),
+    "by a proxy": ({"proxies": PROXY}, PROXY, True),
+    "this machine, by no proxy": ({"proxies": PROXY, "host": "http://127.0.0.1:9"}, {}, True),
+    "not verified": ({"verify": False}, {}, False),
+    "another bundle": ({"verify": "/ca.pem"}, {}, "/ca.pem"),
+}
+
+
+@pytest.mark.parametrize(("given", "proxies", "verify"), MADE.values(), ids=list(MADE))
+def test_the_configuration_s_ways_are_the_connections(monkeypatch, given, proxies, verify):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    transport = Transport(
+        ClientConfig(api_key="key", **{"host": "https://a.example", **given}), pacer=Paced()
+    )
+
+    assert {name: url for name, url in transport._proxies.items() if name != "no"} == proxies
+    assert transport._verify == verify
+    assert transport._headers["Accept-Encoding"] == "identity", "nothing is unpacked beyond its bounds"
+
+
+def test_a_proxy_that_cannot_be_read_is_refused_before_a_request(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:p ss@:x")
+    with pytest.raises(ConfigurationError, match="the address of the proxy cannot be read"):
+        Transport(ClientConfig(api_key="key", host="https://a.example"), pacer=Paced())
+
+
+def test_redis_and_the_share_of_the_configuration_are_the_pacer_s(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    server = RedisServer(nodes=(("127.0.0.1", 9),))
+    config = ClientConfig(
+        api_key="key", host="http://127.0.0.1:9", rate_limit=10, pace_redis=server, pace_share=0.5
+    )
+    pacer = Transport(config)._pacer
+
+    assert isinstance(pacer, RedisPacer)
+    assert pacer._alone.rate() == pytest.approx(5, rel=0.01)
+    assert type(Transport(replace(config, rate_limit=0))._pacer) is Pacer, "without a limit nothing is asked"
+
+
+def test_a_message_that_is_stopped_while_it_waits_ends_with_its_refusal(start):
+    gateway, transport, _, rule = start(TOO_FAST, OK)
+    stop = threading.Event()
+    object.__setattr__(rule, "delay", lambda error, **asked: stop.set() or 30.0)
+    with pytest.raises(RateLimitError):
+        transport.request(post(gateway, permit=transport.permit(stop)))
+
+    assert len(gateway.bodies) == 1
+
+
+def test_the_time_of_all_tries_is_counted_from_the_first_one(start):
+    gateway, transport, _, rule = start(TOO_FAST, TOO_FAST, OK)
+    elapsed = []
+    object.__setattr__(rule, "delay", lambda error, **asked: elapsed.append(asked["elapsed"]) or 0.05)
+    transport.request(post(gateway))
+
+    assert elapsed[1] >= elapsed[0] + 0.05
+
+
+@pytest.mark.parametrize(("wait", "requests"), [(19.9, 2), (20.0, 1)])
+def test_a_wait_has_to_end_before_the_time_does(start, monkeypatch, wait, requests):
+    gateway, transport, _, rule = start(TOO_FAST, OK)
+    transport._left = lambda: 20.0
+    object.__setattr__(rule, "delay", lambda error, **asked: wait)
+    monkeypatch.setattr(transport_module, "_paused", lambda seconds, stop: False)
+    with contextlib.suppress(RateLimitError):
+        transport.request(post(gateway))
+
+    assert len(gateway.bodies) == requests
+
+
+@pytest.mark.parametrize(("left", "asked"), [(0.0, []), (0.5, [0.5])])
+def test_a_moment_is_asked_for_while_there_is_time(start, left, asked):
+    _, transport, pacer, _ = start()
+    transport._left = lambda: left
+    with contextlib.suppress(NotSentError):
+        transport._leave(None)
+
+    assert pacer.patience == asked
+
+
+@pytest.mark.parametrize("stopped", [True, False, None])
+def test_it_says_why_a_request_had_no_leave(start, monkeypatch, stopped):
+    _, transport, pacer, _ = start()
+    stop = None if stopped is None else threading.Event()
+    if stopped:
+        stop.set()
+    monkeypatch.setattr(pacer, "acquire", lambda patience, stop: None)
+    with pytest.raises(NotSentError) as caught:
+        transport._leave(stop)
+
+    assert ("the task was stopped" in str(caught.value)) is bool(stopped)
+    assert ("no time was left" in str(caught.value)) is not bool(stopped)
+
+
+@pytest.mark.parametrize("left", [None, 20.0, 0.0])
+def test_what_is_begun_late_has_a_little_time(start, left):
+    until = None if left is None else time.monotonic() + left
+    _, transport, _, _ = start(until=until)
+    before = time.monotonic()
+    found = transport._given_up()
+
+    if left == 0.0:
+        assert before + 0.5 <= found <= time.monotonic() + 0.5
+    else:
+        assert found == (until or float("inf"))
+
+
+def test_the_connection_knows_the_time_and_what_to_clean_while_the_request_lasts(start):
+    until = time.monotonic() + 60
+    gateway, transport, _, _ = start(OK, until=until, timeout=(2, 5))
+    during = []
+    transport.request(post(gateway, on_size=lambda size: during.append(vars(wire._record).copy())))
+
+    (record,) = during
+    assert (record["patience"], record["until"]) == (5, until)
+    assert record["cleaner"] is transport._cleaner
+    assert wire._record.cleaner is None
