@@ -64,7 +64,7 @@ def one(folder, shard, shards, *, by_index):
     )
     total = recipients.survey().total
     results = Results(shard_file(path, shard, shards), key="x", number=1, total=total)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     template = lambda row: Template("hello", body=[fill("{name}", row.values)])  # noqa: E731
     report = preview(recipients, template, None, rate=10, take=results.take)
     results.finish()

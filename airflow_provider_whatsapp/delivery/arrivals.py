@@ -11,7 +11,7 @@ from airflow_provider_whatsapp.client.error_codes import look_up
 from airflow_provider_whatsapp.client.masking import clean_line, mask_numbers
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
 from airflow_provider_whatsapp.delivery.callback_data import parse_callback_data
-from airflow_provider_whatsapp.delivery.evidence import error_of, names, proves
+from airflow_provider_whatsapp.delivery.evidence import error_of, has_failed, names, proves
 from airflow_provider_whatsapp.delivery.report import SHOWN_FAILURES, Outcome, Report
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def late_failures(store: EventStore, send_hash: str, since: int) -> Iterator[tup
     """
     for position, receipts in _by_position(store, send_hash):
         found = _furthest(receipts, since)
-        if found is not None and found.status == "failed" and found.verified:
+        if found is not None and has_failed(found):
             yield position, _epoch(found), Outcome("", "failed", error=error_of(found)).to_note()
 
 

@@ -17,15 +17,17 @@ from airflow_provider_whatsapp.client.resources.messages import DOUBT
 from airflow_provider_whatsapp.delivery.book import Book
 from airflow_provider_whatsapp.delivery.causes import Runs
 from airflow_provider_whatsapp.delivery.claims import ClaimWindow
+from airflow_provider_whatsapp.delivery.notes import Note
 from airflow_provider_whatsapp.delivery.places import Places
 from airflow_provider_whatsapp.delivery.report import Outcome, Report, from_note
-from airflow_provider_whatsapp.delivery.rules import OnUnknown, Rules
+from airflow_provider_whatsapp.delivery.retry_policy import OnUnknown, state_of
+from airflow_provider_whatsapp.delivery.rules import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from airflow_provider_whatsapp.client.resources.messages import SentMessage
-    from airflow_provider_whatsapp.delivery.ledger import Ledger, Note
+    from airflow_provider_whatsapp.delivery.ledger import Ledger
     from airflow_provider_whatsapp.delivery.progress import Progress
     from airflow_provider_whatsapp.delivery.recipients import Row
 
@@ -76,6 +78,7 @@ class Delivery:
         self._prepare = prepare
         self._send = send
         self._rules = rules
+        self._sendable = rules.sendable
         self._permit = permit
         self._progress = progress
         self._take = take
@@ -193,20 +196,18 @@ class Delivery:
         if row.error is not None:
             return Outcome(row.to, "failed", error=row.error)
         known = self._ledger.look_up(row.position, row.group)
-        if known is None:
-            if row.skip is None:
-                return None
+        if row.skip is not None and (known is None or row.skip == "duplicate"):
             outcome = Outcome(row.to, "skipped", reason=row.skip)
             if row.skip == "suppressed":  # the list may be another one at the next try
                 self._ledger.record(row.position, outcome.to_note())
             return outcome
-        if row.skip == "duplicate":
-            return Outcome(row.to, "skipped", reason=row.skip)
-        if known == "sent":
-            return Outcome(row.to, "sent")
-        if known.status == "unknown" and self._clear_up is not None:
+        if isinstance(known, Note) and known.status == "unknown" and self._clear_up is not None:
             known = self._clear_up(row, known)
-        return None if self._wanted(row, known) else self._of_note(row, known)
+        if row.skip is None and state_of(known) in self._sendable:
+            return None
+        if known is None:
+            return Outcome(row.to, "skipped", reason="stopped")
+        return self._of_note(row, known) if isinstance(known, Note) else Outcome(row.to, "sent")
 
     def _of_note(self, row: Row, note: Note) -> Outcome:
         """Return the outcome that an earlier try has noted, with what its message carries where that is known."""
@@ -218,13 +219,6 @@ class Delivery:
         with contextlib.suppress(WhatsAppError):
             return None if self._callback_data is None else self._callback_data(row, epoch)
         return None
-
-    def _wanted(self, row: Row, note: Note) -> bool:
-        if row.skip is not None or self._rules.recall:
-            return False
-        if note.status == "unknown":
-            return self._rules.on_unknown == "resend"
-        return note.again or (note.status == "failed" and self._rules.retry_refused)
 
     def _pass_by_rest(self, source: Iterator[Row], report: Report) -> None:
         """Tell what became of all others after the delivery has stopped; the marks stay where they are."""

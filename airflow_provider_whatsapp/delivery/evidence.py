@@ -14,6 +14,7 @@ from airflow_provider_whatsapp.client.error_codes import look_up
 from airflow_provider_whatsapp.client.phone import canonical
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
 from airflow_provider_whatsapp.delivery.report import Outcome
+from airflow_provider_whatsapp.delivery.retry_policy import proven
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.ledger import Ledger
     from airflow_provider_whatsapp.delivery.notes import Note
     from airflow_provider_whatsapp.delivery.recipients import Row
+    from airflow_provider_whatsapp.delivery.retry_policy import State
     from airflow_provider_whatsapp.events.receipts import Receipt
 
 
@@ -56,7 +58,7 @@ def proves(receipt: Receipt) -> bool:
 
     :param receipt: The receipt.
     """
-    return receipt.status != "failed" or receipt.verified or receipt.sent_at is not None
+    return _proven(receipt) is not None
 
 
 def has_failed(receipt: Receipt) -> bool:
@@ -65,7 +67,11 @@ def has_failed(receipt: Receipt) -> bool:
 
     :param receipt: The receipt.
     """
-    return receipt.status == "failed" and receipt.verified
+    return _proven(receipt) == "permanent"
+
+
+def _proven(receipt: Receipt) -> State | None:
+    return proven(receipt.status, signed=receipt.verified, accepted=receipt.sent_at is not None)
 
 
 def error_of(receipt: Receipt) -> APIError:

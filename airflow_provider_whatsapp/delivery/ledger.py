@@ -24,6 +24,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_whatsapp.delivery.notes import LOST, Job, Note, Try
+from airflow_provider_whatsapp.delivery.retry_policy import BEGINS, STARTS_OVER, Begin, Found, cause_of
 from airflow_provider_whatsapp.delivery.stores import PAUSES, LedgerError, Store, attempt
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ CHUNK = 40_000
 """Bytes of notes in a record; stores hold 64 kB per value."""
 MEMO_DAYS = 25
 """How long the id of an upload is used again; WhatsApp keeps it for 30 days."""
-
-Begin = Literal["first", "again", "cleared", "fresh"]
 
 
 class SourceChangedError(LedgerError):
@@ -130,24 +129,32 @@ class Ledger:
         """
         if not self.store.exclusive:
             self._take_turn()
-        if not self._load():
+        found = self._find(job)
+        cleared = found != "nothing" and this.max_tries != self._head["max_tries"]
+        begin = BEGINS[found][cause_of(cleared=cleared, resend_on_clear=resend_on_clear)]
+        if begin == "refuse":
+            raise self._changed(job.source)
+        if begin in STARTS_OVER:
             self._start(job, this)
-            return "first"
-        cleared = this.max_tries != self._head["max_tries"]
-        if cleared and resend_on_clear:
-            self._start(job, this)
-            return "fresh"
-        if not self._is_same_list(job.source) or job.message != self._head["message"]:
-            self._refuse_change(job.source)
-            self._start(job, this)
-            return "first"
+            return begin
         self._head |= {
             "epoch": self._next_epoch(this),
             "try": this.number,
             "max_tries": this.max_tries,
             "finished": None,
         }
-        return "cleared" if cleared else "again"
+        return begin
+
+    def _find(self, job: Job) -> Found:
+        """Load what earlier tries have left, and say what it is."""
+        if not self._load():
+            return "nothing"
+        if self._is_same_list(job.source) and job.message == self._head["message"]:
+            return "same"
+        return "changed_after_sends" if self._may_have_sent() else "changed"
+
+    def _may_have_sent(self) -> bool:
+        return bool(self.sent or self.unknown)
 
     def reopen(self, source: str) -> None:
         """
@@ -161,8 +168,8 @@ class Ledger:
             self._take_turn()
         if not self._load():
             raise LedgerError(f"{self.store.name} has nothing of this try: another took over", permanent=True)
-        if not self._is_same_list(source):
-            self._refuse_change(source)
+        if not self._is_same_list(source) and self._may_have_sent():
+            raise self._changed(source)
 
     def sent_messages(self) -> dict[str, tuple[int, int]]:
         """Return position and epoch of each message whose ID is known, by that ID."""
@@ -276,12 +283,9 @@ class Ledger:
         begun = self._head["source"]
         return bool(begun == source or begun == source.partition(".")[0])
 
-    def _refuse_change(self, source: str) -> None:
-        """Let another list or message pass only where nothing of the first has left."""
-        if not (self.sent or self.unknown):
-            return
+    def _changed(self, source: str) -> SourceChangedError:
         what = "message" if self._is_same_list(source) else "list of recipients"
-        raise SourceChangedError(
+        return SourceChangedError(
             f"the {what} is not the one that an earlier try began to send: {self.sent} of {self._head['total']} have "
             f"been sent, {self.unknown} are unknown",
             advice="Put it back as it was, or clear the task with resend_on_clear=True to start over. Arguments that "

@@ -100,16 +100,16 @@ class Results:
         self.on_failure: Callable[[], None] | None = None
         """Called once when an outcome cannot be written: what ends the delivery."""
 
-    def begin(self, *, anew: bool) -> None:
+    def begin(self, *, start_over: bool) -> None:
         """
         Make the first part, so that a path that cannot be written is known before anybody is sent to.
 
-        :param anew: Forget what earlier tries have left: everybody is sent to again.
+        :param start_over: Forget what earlier tries have left: everybody is sent to again.
         :raises ResultsError: It cannot be written.
         """
         try:
             earlier = parts_in(self._folder)
-            if anew:
+            if start_over:
                 self._resumed = False
                 for part in earlier:
                     part.unlink()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-OnUnknown = Literal["report", "resend"]
+from airflow_provider_whatsapp.delivery.retry_policy import Begin, OnUnknown, State, sendable
+
 AWAY = 300.0
 """Seconds that answers wait in memory for a ledger that cannot be written."""
 
@@ -16,7 +16,7 @@ class Rules:
     How to deliver.
 
     :param on_unknown: What to do with those whose answer an earlier try has lost.
-    :param retry_refused: Send also to those whom an earlier try found refused for good; what refused them may be fixed.
+    :param begin: How the try begins, as the ledger returns it.
     :param varied: The messages differ from recipient to recipient.
     :param threads: Requests at a time.
     :param rate: Messages per second that the account allows; 0: no limit.
@@ -26,13 +26,18 @@ class Rules:
     """
 
     on_unknown: OnUnknown = "report"
-    retry_refused: bool = False
+    begin: Begin = "again"
     varied: bool = False
     threads: int = 8
     rate: float = 0.0
     run: int = 5
     away: float = AWAY
     recall: bool = False
+
+    @property
+    def sendable(self) -> frozenset[State]:
+        """States of those who are sent to."""
+        return frozenset() if self.recall else sendable(self.begin, self.on_unknown)
 
     @property
     def in_flight(self) -> int:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from airflow_provider_whatsapp.client.errors import WhatsAppError
 from airflow_provider_whatsapp.delivery.local_files import replacing, sync_folder
+from airflow_provider_whatsapp.delivery.retry_policy import BEGINS, cause_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -123,7 +124,8 @@ class MarkedMemory(MemoryStore):
         found = attempt(lambda: self._mark.get(self.key, None), f"{self.name} could not be read")
         if found is None:
             return False
-        if resend_on_clear and f'"max_tries": {max_tries}}}' not in str(found):
+        cleared = f'"max_tries": {max_tries}}}' not in str(found)
+        if BEGINS["mark"][cause_of(cleared=cleared, resend_on_clear=resend_on_clear)] != "refuse":
             return True
         # Where a clear sends again anyway, the task may not even take the argument: a question does not.
         clear = "Clear the task" if resend_on_clear else "Clear the task with resend_on_clear=True"

@@ -258,6 +258,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
     def _open_ledger(self, context: Context, job: Job, *, remember_sent: bool) -> tuple[Ledger, Begin]:
         """Find out what earlier tries have done, and say what follows from it."""
         from airflow_provider_whatsapp.delivery.ledger import Ledger, Try
+        from airflow_provider_whatsapp.delivery.retry_policy import sends_late_failures
         from airflow_provider_whatsapp.delivery.stores import MarkedMemory
 
         ti: Any = context.get("ti")
@@ -275,7 +276,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         ledger = Ledger(store, remember_sent=remember_sent)
         begin = ledger.begin(job, this, resend_on_clear=self.resend_on_clear)
         begin = "fresh" if again else begin
-        if begin == "cleared":
+        if sends_late_failures(begin):
             self._note_late_failures(ledger, self._carried(context))
         say_how(begin, this, ledger, job.total, self.log)
         return ledger, begin
@@ -334,6 +335,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         from airflow_provider_whatsapp.client.errors import WhatsAppError
         from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
         from airflow_provider_whatsapp.delivery.result_parts import ResultsError
+        from airflow_provider_whatsapp.delivery.retry_policy import can_retry_help
 
         first = report.stopped or report.first_again or report.first_error
         first = first or WhatsAppError("the task was ended from outside before everybody was sent to")
@@ -342,8 +344,12 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         if report.total > 1:
             why = report.named(self._show) or f"First error: {first}"
             msg = f"{report.summary()}; the XCom 'report' holds the outcomes. {why}"
-        may_end = self.on_unknown == "resend" or asks_receipts(self.callback_data)
-        worth_it = report.again or (report.count("unknown") and may_end)
+        worth_it = can_retry_help(
+            retryable=report.again,
+            unknown=report.count("unknown"),
+            on_unknown=self.on_unknown,
+            has_receipts=asks_receipts(self.callback_data),
+        )
         # A retry writes the results down, and reads the list whose end the report does not hold.
         worth_it = worth_it or isinstance(report.stopped, ResultsError | SourceChangedError)
         hopeless = report.stopped is not None and report.stopped.permanent

@@ -80,6 +80,7 @@ class ReadsRecipients(TakesColumns):
 
     def _own_part(self, context: Context, source: Any, options: dict[str, Any]) -> Part | None:
         """Return the shard's part of the list's index; None: it reads the list."""
+        from airflow_provider_whatsapp.delivery.retry_policy import cause_of
         from airflow_provider_whatsapp.operators._delivery import opened
         from airflow_provider_whatsapp.operators._shards import shard_part
 
@@ -87,14 +88,15 @@ class ReadsRecipients(TakesColumns):
             return None
         ti: Any = context.get("ti")
         # Airflow raises the count when a task is cleared.
-        cleared = self.resend_on_clear and getattr(ti, "max_tries", self.retries) != self.retries
+        cleared = getattr(ti, "max_tries", self.retries) != self.retries
+        cause = cause_of(cleared=cleared, resend_on_clear=bool(self.resend_on_clear))
         return shard_part(
             context,
             source,
             results_path=opened(self.results_path),
             shard=self.shard,
             shards=self.shards,
-            cleared=cleared,
+            cleared=cause == "resend",
             log=self.log,
             **options,
         )

@@ -63,6 +63,7 @@ def open_results(
     :raises ResultsError: It cannot be written; nobody was sent to.
     """
     from airflow_provider_whatsapp.delivery.results import Results
+    from airflow_provider_whatsapp.delivery.retry_policy import STARTS_OVER
     from airflow_provider_whatsapp.hooks.event_store import events_conn_id
 
     results = Results(
@@ -76,7 +77,7 @@ def open_results(
         keep_sent=carried is not None and events_conn_id() is not None,
         dag_id=getattr(context.get("ti"), "dag_id", None),
     )
-    results.begin(anew=begin in ("first", "fresh"))
+    results.begin(start_over=begin in STARTS_OVER)
     return results
 
 

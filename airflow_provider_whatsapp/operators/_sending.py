@@ -93,7 +93,7 @@ class MessageOperator(DeliveringOperator):
             route or self._send_to,
             rules=Rules(
                 on_unknown=self.on_unknown,
-                retry_refused=begin == "cleared",
+                begin=begin,
                 threads=threads_for(self.hook.client.config.rate_limit, total),
                 rate=self.hook.client.config.rate_limit,
             ),

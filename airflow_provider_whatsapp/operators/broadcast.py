@@ -247,7 +247,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
             route or self._send_to,
             rules=Rules(
                 on_unknown=self.on_unknown,
-                retry_refused=begin == "cleared",
+                begin=begin,
                 varied=bool(self._columns()),
                 threads=threads_for(rate, survey.total, self.shards),
                 rate=rate,

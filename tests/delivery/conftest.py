@@ -59,7 +59,7 @@ def deliver(client, store):
         recipients = source if isinstance(source, Recipients) else Recipients(source)
         survey = recipients.survey()
         ledger = Ledger(store, pauses=())
-        ledger.begin(
+        begin = ledger.begin(
             Job(survey.digest, "message", survey.total),
             Try(number, max_tries),
             resend_on_clear=resend_on_clear,
@@ -68,7 +68,7 @@ def deliver(client, store):
             ledger,
             prepare or (lambda row: Text("hello")),
             send or client.messages.send,
-            rules=Rules(**rules),
+            rules=Rules(**({"begin": begin} | rules)),
             take=take,
             permit=permit,
             callback_data=callback_data,

@@ -276,7 +276,7 @@ def test_every_outcome_of_the_results_file_that_may_have_left_has_it(tmp_path):
     from airflow_provider_whatsapp.delivery.results import Results
 
     results = Results(tmp_path / "r.jsonl", key="k", number=1, total=2)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     row = SimpleNamespace(position=0, given="1", where="list:1", values={})
     results.take(row, Outcome("1", "unknown", error=OutcomeUnknownError("lost"), callback_data="awp1"))
     results.take(

@@ -122,7 +122,7 @@ def test_after_a_clear_those_who_were_refused_are_tried_again(deliver, sandbox, 
     sandbox.fail_next("status", **refusal(131026, to=people(9)[0]))
     deliver(people(9))
     assert deliver(people(9), number=2).count("failed") == 1
-    assert deliver(people(9), number=3, max_tries=2, retry_refused=True).count("sent") == 9
+    assert deliver(people(9), number=3, max_tries=2, begin="cleared").count("sent") == 9
     assert reached(sandbox) == dict.fromkeys(people(9), 1)
 
 

@@ -91,9 +91,9 @@ SETTLED = {
     "nothing left": (AGAIN, {}, {}, None),
     "nothing left, and nobody is sent to": (AGAIN, {}, {"recall": True}, ("failed", None)),
     "refused": (REFUSED, {}, {}, ("failed", None)),
-    "refused, after a clear": (REFUSED, {}, {"retry_refused": True}, None),
+    "refused, after a clear": (REFUSED, {}, {"begin": "cleared"}, None),
     "skipped": (SKIPPED, {}, {}, ("skipped", "suppressed")),
-    "skipped, after a clear": (SKIPPED, {}, {"retry_refused": True}, ("skipped", "suppressed")),
+    "skipped, after a clear": (SKIPPED, {}, {"begin": "cleared"}, ("skipped", "suppressed")),
     "stopped": (STOPPED, {}, {}, None),
     "unknown": (CLAIMED, {}, {}, ("unknown", None)),
     "unknown, to be sent to again": (CLAIMED, {}, {"on_unknown": "resend"}, None),
@@ -103,7 +103,7 @@ SETTLED = {
         {"on_unknown": "resend"},
         ("unknown", None),
     ),
-    "unknown, after a clear": (CLAIMED, {}, {"retry_refused": True}, ("unknown", None)),
+    "unknown, after a clear": (CLAIMED, {}, {"begin": "cleared"}, ("unknown", None)),
 }
 
 

@@ -122,7 +122,7 @@ def test_a_clear_sends_to_whom_a_signed_failure_names_and_to_nobody_else(found, 
     task = Lasting()
     task.run(1, lose)
     outcome, _ = task.run(
-        2, accept if sent else never, receipts=[found] if found else (), max_tries=1, retry_refused=True
+        2, accept if sent else never, receipts=[found] if found else (), max_tries=1, begin="cleared"
     )
 
     assert (outcome.sent is not None and outcome.sent.message_id == "wamid.second") is sent

@@ -53,7 +53,7 @@ def test_whatever_row_is_being_read(client, sandbox, store, tmp_path, place):
         ledger = Ledger(store, pauses=())
         ledger.begin(Job(survey.digest, "message", survey.total), Try(number))
         results = Results(tmp_path / "results.jsonl", key="run", number=number, total=survey.total)
-        results.begin(anew=number == 1)
+        results.begin(start_over=number == 1)
         delivery = Delivery(
             ledger,
             lambda row: Text("hello"),

@@ -190,7 +190,7 @@ def test_what_a_task_writes_is_marked_and_holds_values_only_of_those_who_may_be_
     path = tmp_path / "results.jsonl"
     people = [{"to": f"1555010{place:04}", "name": f"P{place}"} for place in range(6)]
     results = Results(path, key="run", number=1)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     ends = [
         ("failed", None),
         ("unknown", None),

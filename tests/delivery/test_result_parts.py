@@ -52,7 +52,7 @@ survey = recipients.survey()
 ledger = Ledger(FileStore(folder + "/ledger"))
 ledger.begin(Job(survey.digest, "message", survey.total), Try(1))
 results = Results(Path(folder) / "results.jsonl", key="0123456789ab", number=1, total=survey.total)
-results.begin(anew=True)
+results.begin(start_over=True)
 config = ClientConfig(api_key=key, host=url, phone_number_id=number, rate_limit=0)
 send = WhatsAppClient(config).messages.send
 Delivery(ledger, lambda row: Text("hello"), send, rules=Rules(), take=results.take).run(recipients, Report())
@@ -71,10 +71,10 @@ def path(request, tmp_path):
     return ObjectStoragePath(f"memory://bucket{tmp_path}/results.jsonl")
 
 
-def leave(path, outcomes, *, key="0123456789ab", number=1, total=4, resumed=False, anew=False):
+def leave(path, outcomes, *, key="0123456789ab", number=1, total=4, resumed=False, start_over=False):
     """Leave the parts of a try that is killed."""
     results = Results(path, key=key, number=number, total=total, resumed=resumed)
-    results.begin(anew=anew)
+    results.begin(start_over=start_over)
     for place, outcome in outcomes.items():
         given = f"+1555010{place:04}"
         results.take(Row(place, outcome.to, {"to": given, "name": f"P{place}"}, given=given), outcome)

@@ -54,14 +54,14 @@ def read(path):
 
 def test_a_killed_try_s_message_ids_are_kept_and_the_newest_word_counts(path):
     first = Results(path, key="run", number=1)
-    first.begin(anew=True)
+    first.begin(start_over=True)
     first.take(row(0), sent(0, "a"))
     first.take(row(1), Outcome("1", "failed", error=RecipientError("no")))
     first.take(row(2), Outcome("2", "skipped", reason="stopped"))
     first.flush()  # and then the worker is killed
 
     second = Results(path, key="run", number=2)
-    second.begin(anew=False)
+    second.begin(start_over=False)
     second.take(row(0), Outcome("0", "sent"))
     second.take(row(1), sent(1, "b"))
     second.take(row(2), Outcome("2", "sent"))
@@ -76,7 +76,7 @@ def test_a_killed_try_s_message_ids_are_kept_and_the_newest_word_counts(path):
     second.clean()
 
     third = Results(path, key="run", number=3, resumed=True)
-    third.begin(anew=False)
+    third.begin(start_over=False)
     for place in range(3):
         third.take(row(place), Outcome(str(place), "sent"))
     third.take(row(3), sent(3, "c"))
@@ -87,7 +87,7 @@ def test_a_killed_try_s_message_ids_are_kept_and_the_newest_word_counts(path):
 def test_another_run_s_file_is_replaced(path):
     for key, message_id in (("monday", "a"), ("tuesday", "b")):
         results = Results(path, key=key, number=1)
-        results.begin(anew=True)
+        results.begin(start_over=True)
         results.take(row(0), sent(0, message_id))
         results.finish()
         results.clean()
@@ -100,7 +100,7 @@ def test_a_try_that_waits_for_its_hours_loses_no_message_id(path, monkeypatch):
     monkeypatch.setattr(module, "PART", 2)
     for execution in range(3):  # the task is deferred in between, and comes back as the same try
         results = Results(path, key="run", number=1)
-        results.begin(anew=execution == 0)
+        results.begin(start_over=execution == 0)
         for place in range(execution * 5, execution * 5 + 5):
             results.take(row(place), sent(place, f"id-{place}"))
         for place in range(execution * 5):
@@ -124,7 +124,7 @@ def test_two_processes_that_both_take_themselves_for_the_try_write_over_nothing(
         both_look_first.setattr(module, "parts_in", lambda folder: [])
         tries = [Results(path, key="run", number=1) for _ in range(2)]
         for results in tries:
-            results.begin(anew=False)
+            results.begin(start_over=False)
     for place, results in enumerate(tries):
         results.take(row(place), sent(place, f"id-{place}"))
         results.flush()
@@ -134,11 +134,11 @@ def test_two_processes_that_both_take_themselves_for_the_try_write_over_nothing(
 
 def test_a_try_that_was_given_up_writes_nothing_over_what_the_next_has_put_together(path):
     slow = Results(path, key="run", number=1)
-    slow.begin(anew=True)
+    slow.begin(start_over=True)
     slow.take(row(0), sent(0, "a"))
     slow.flush()
     following = Results(path, key="run", number=2)
-    following.begin(anew=False)
+    following.begin(start_over=False)
     following.take(row(1), sent(1, "b"))
     assert following.finish() == 2
     following.clean()
@@ -178,7 +178,7 @@ def test_results_and_parts_are_their_owner_s_alone(tmp_path):
     before = os.umask(0)
     try:
         results = Results(path, key="run", number=1)
-        results.begin(anew=True)
+        results.begin(start_over=True)
         results.take(row(0), sent(0, "a"))
         (folder,) = tmp_path.glob("*.parts")
         (part,) = folder.iterdir()
@@ -212,14 +212,14 @@ def test_what_somebody_has_planted_is_not_followed_and_does_not_hang(tmp_path, p
             pytest.skip("only root can make somebody else's folder")
 
     with pytest.raises(ResultsError, match=rf"the results cannot be written to {path}: .*Nothing was sent"):
-        Results(path, key="run", number=1).begin(anew=True)
+        Results(path, key="run", number=1).begin(start_over=True)
     assert [each.name for each in victim.iterdir()] == ["file"]
 
     path = shared / "others.jsonl"
     for name in ("others.jsonl.new", "others.jsonl"):
         (shared / name).symlink_to(victim / "file")
     results = Results(path, key="run", number=1, resumed=True)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     results.take(row(0), sent(0, "a"))
     results.finish()
     assert (victim / "file").read_text() == "precious"
@@ -238,7 +238,7 @@ def test_a_link_in_the_place_of_an_earlier_file_or_a_part_is_not_read(tmp_path):
     path = tmp_path / "results.jsonl"
     path.symlink_to(secret)
     results = Results(path, key="run", number=1, resumed=True)
-    results.begin(anew=False)
+    results.begin(start_over=False)
     results.take(row(0), sent(0, "a"))
     with pytest.raises(ResultsError, match="symbolic links"):
         results.finish()
@@ -252,7 +252,7 @@ def test_a_pipe_in_the_place_of_the_file_or_a_part_does_not_hang(tmp_path):
     path = tmp_path / "results.jsonl"
     os.mkfifo(path)
     results = Results(path, key="run", number=1, resumed=True)
-    results.begin(anew=False)
+    results.begin(start_over=False)
     results.take(row(0), sent(0, "a"))
     with pytest.raises(ResultsError, match="is no regular file"):
         results.finish()
@@ -275,7 +275,7 @@ def test_a_full_disk_stops_the_delivery_and_throws_no_answer_away(small_disk, de
     """The disk fills up in the middle: nobody else is sent to, all answers are in the ledger, a retry goes on."""
     path = small_disk / "results.jsonl"
     results = Results(path, key="run", number=1, total=400)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     sandbox.fail_next("slow", seconds=0.05, times=0, path="/messages")
 
     def stop(delivery):
@@ -303,7 +303,7 @@ def test_a_full_disk_stops_the_delivery_and_throws_no_answer_away(small_disk, de
     make_room(small_disk)
     second = Results(small_disk.parent / "elsewhere.jsonl", key="run", number=2)
     shutil.move(small_disk / "results.jsonl.run.parts", small_disk.parent / "elsewhere.jsonl.run.parts")
-    second.begin(anew=False)
+    second.begin(start_over=False)
     report = deliver(people(400), number=2, take=second.take)
 
     assert (report.count("sent"), len(sandbox.messages)) == (400, 400)
@@ -319,12 +319,12 @@ def test_a_full_disk_before_the_first_message_is_told_before_it(small_disk):
     results = Results(small_disk / "results.jsonl", key="run", number=1)
 
     with pytest.raises(ResultsError, match=r"No space left on device\. Nothing was sent\."):
-        results.begin(anew=True)
+        results.begin(start_over=True)
 
 
 def test_half_a_line_of_a_full_disk_spoils_no_other(small_disk):
     results = Results(small_disk / "results.jsonl", key="run", number=1)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     for place in range(150):
         results.take(row(place), Outcome(str(place), "failed", error=RecipientError("no" * 300)))
     assert results.failure is not None
@@ -337,7 +337,7 @@ def test_half_a_line_of_a_full_disk_spoils_no_other(small_disk):
 def test_what_waits_in_memory_is_written_when_there_is_room_again(small_disk):
     path = small_disk / "results.jsonl"
     results = Results(path, key="run", number=1)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     fill(small_disk)
     calls = []
     results.on_failure = lambda: calls.append(1)
@@ -357,7 +357,7 @@ def test_an_object_store_that_fails_for_a_moment_stops_nothing(path, monkeypatch
     monkeypatch.setattr(module, "PAUSES", (0.0, 0.0))
     monkeypatch.setattr(module, "PART", 1)
     results = Results(path, key="run", number=1)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     failures = iter([True, False, True, True, True])
     write = type(path).write_bytes
 
@@ -435,7 +435,7 @@ def test_what_a_store_that_was_away_for_too_long_has_cost_is_said(tmp_path, monk
     """Three lines wait in memory at most; the file without the others is no whole one, though the store is back."""
     monkeypatch.setattr(module, "KEPT", 3)
     results = Results(tmp_path / "results.jsonl", key="run", number=1)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     ended = []
     results.on_failure = lambda: ended.append(1)
     assert results.flush() is True
@@ -455,19 +455,19 @@ def test_what_a_store_that_was_away_for_too_long_has_cost_is_said(tmp_path, monk
     assert list(read(tmp_path / "results.jsonl")) == list(range(min(taken, 3)))
 
 
-@pytest.mark.parametrize(("anew", "places"), [(True, {1}), (False, {0, 1, 7})])
-def test_what_earlier_tries_have_left_is_forgotten_where_everybody_is_sent_to_again(path, anew, places):
+@pytest.mark.parametrize(("start_over", "places"), [(True, {1}), (False, {0, 1, 7})])
+def test_what_earlier_tries_have_left_is_forgotten_where_everybody_is_sent_to_again(path, start_over, places):
     before = Results(path, key="run", number=1)
-    before.begin(anew=True)
+    before.begin(start_over=True)
     before.take(row(7), sent(7, "a"))
     before.finish()
     before.clean()
     killed = Results(path, key="run", number=2, resumed=True)
-    killed.begin(anew=False)
+    killed.begin(start_over=False)
     killed.take(row(0), sent(0, "b"))
     killed.flush()
     following = Results(path, key="run", number=3, resumed=True)
-    following.begin(anew=anew)
+    following.begin(start_over=start_over)
     following.take(row(1), sent(1, "c"))
 
     assert following.finish() == len(places)
@@ -485,7 +485,7 @@ def open_files_of_this_process():
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only /proc tells what is open")
 def test_nothing_is_left_open_or_lying_about(tmp_path):
     results = Results(tmp_path / "results.jsonl", key="run", number=1)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     results.take(row(0), sent(0, "a"))
     assert any(str(tmp_path) in name for name in open_files_of_this_process())
     results.finish()
@@ -502,14 +502,14 @@ def test_a_store_that_fails_is_given_a_moment_before_each_further_try(path, monk
     results = Results(path, key="run", number=1)
     monkeypatch.setattr(type(path), "write_bytes", lambda self, content: 1 / 0)
     with pytest.raises(ResultsError, match="ZeroDivisionError"):
-        results.begin(anew=True)
+        results.begin(start_over=True)
 
     assert pauses == list(module.PAUSES)
 
 
 def test_what_a_dry_run_would_have_sent_stands_in_its_line(tmp_path):
     results = Results(tmp_path / "results.jsonl", key="run", number=1)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     results.take(row(0), Outcome("0", "skipped", reason="dry_run"), {"body": "Hello."})
     results.take(row(1), Outcome("1", "skipped", reason="dry_run"))
     results.finish()
@@ -522,7 +522,7 @@ def test_what_a_dry_run_would_have_sent_stands_in_its_line(tmp_path):
 
 def test_a_path_whose_folders_are_not_there_yet_gets_them(tmp_path):
     path = tmp_path / "a" / "b" / "results.jsonl"
-    Results(path, key="run", number=1).begin(anew=True)
+    Results(path, key="run", number=1).begin(start_over=True)
 
     assert (path.parent / "results.jsonl.run.parts").is_dir()
 
@@ -532,7 +532,7 @@ def test_a_store_that_is_still_away_at_the_end_has_cost_what_waits_in_memory(
     tmp_path, monkeypatch, lost, said
 ):
     results = Results(tmp_path / "results.jsonl", key="run", number=1)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     results.take(row(0), sent(0, "id-0"))
     assert results.flush()
     with monkeypatch.context() as away:
@@ -547,7 +547,7 @@ def test_a_store_that_is_still_away_at_the_end_has_cost_what_waits_in_memory(
 def test_each_execution_of_a_try_counts_on_from_its_own_last(tmp_path):
     for number in (1, 1, 2, 1):
         results = Results(tmp_path / "results.jsonl", key="run", number=number)
-        results.begin(anew=False)
+        results.begin(start_over=False)
 
     parts = [part.stem.rpartition("-") for part in (tmp_path / "results.jsonl.run.parts").iterdir()]
     assert {len(token) for _, _, token in parts} == {12}
@@ -557,7 +557,7 @@ def test_each_execution_of_a_try_counts_on_from_its_own_last(tmp_path):
 
 def test_what_comes_after_the_file_was_put_together_has_a_part_of_its_own(tmp_path):
     results = Results(tmp_path / "results.jsonl", key="run", number=1)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     for place in (0, 1):
         results.take(row(place), sent(place, f"id-{place}"))
         assert results.finish() == place + 1
@@ -569,7 +569,7 @@ def test_what_comes_after_the_file_was_put_together_has_a_part_of_its_own(tmp_pa
 @pytest.mark.parametrize("keep_sent", [True, False])
 def test_whose_values_are_kept(tmp_path, keep_sent):
     results = Results(tmp_path / "results.jsonl", key="run", number=1, keep_sent=keep_sent)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     for place, outcome in enumerate(
         (
             sent(0, "a"),
@@ -586,7 +586,7 @@ def test_whose_values_are_kept(tmp_path, keep_sent):
     results = Results(
         tmp_path / "results.jsonl", key="run", number=2, resumed=True, send_hash="h", keep_sent=keep_sent
     )
-    results.begin(anew=False)
+    results.begin(start_over=False)
     results.take(row(6), Outcome("6", "sent"))
     results.finish()
 
@@ -599,7 +599,7 @@ def test_whose_values_are_kept(tmp_path, keep_sent):
 
 def test_a_store_that_has_failed_is_tried_again_at_the_end_and_not_with_each_outcome(tmp_path, monkeypatch):
     results = Results(tmp_path / "results.jsonl", key="run", number=1)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     tried = []
     monkeypatch.setattr(results, "_write", lambda content: tried.append(1) or 1 / 0)
     for place in range(3):
@@ -614,7 +614,7 @@ def test_a_store_that_has_failed_is_tried_again_at_the_end_and_not_with_each_out
 def test_a_part_of_an_object_store_holds_so_many_outcomes(path, monkeypatch):
     monkeypatch.setattr(module, "PART", 2)
     results = Results(path, key="run", number=1)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     for place in range(5):
         results.take(row(place), sent(place, f"id-{place}"))
     parts = module.parts_in(results._folder)
@@ -628,7 +628,7 @@ def test_a_part_of_an_object_store_holds_so_many_outcomes(path, monkeypatch):
 @pytest.mark.parametrize(("taken", "parts"), [(499, [1]), (500, [500, 1]), (501, [500, 1])], ids=str)
 def test_a_worker_that_is_killed_loses_less_than_five_hundred_outcomes(path, taken, parts):
     results = Results(path, key="run", number=1)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     for place in range(taken):
         results.take(row(place), sent(place, "id"))
 
@@ -638,7 +638,7 @@ def test_a_worker_that_is_killed_loses_less_than_five_hundred_outcomes(path, tak
 @pytest.mark.parametrize(("taken", "whole"), [(1000, True), (1001, False)])
 def test_a_thousand_outcomes_wait_for_a_store_that_is_away(tmp_path, monkeypatch, taken, whole):
     results = Results(tmp_path / "results.jsonl", key="run", number=1)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     with monkeypatch.context() as away:
         away.setattr(results, "_write", lambda content: (_ for _ in ()).throw(OSError(28, "No space left")))
         for place in range(taken):
@@ -659,7 +659,7 @@ def test_a_disk_that_takes_a_line_in_pieces_or_half_of_it_leaves_whole_lines(tmp
         return written
 
     results = Results(tmp_path / "results.jsonl", key="run", number=1)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     results.take(row(0), sent(0, "a"))
     with monkeypatch.context() as small:
         small.setattr(module.os, "write", in_pieces)
@@ -679,7 +679,7 @@ def test_what_stands_in_a_line_beside_the_outcome(tmp_path):
     path = tmp_path / "results.jsonl"
     for number, options in ((1, {}), (2, {"dag_id": "dag", "total": 2, "resumed": True})):
         results = Results(path, key="run", number=number, **options)
-        results.begin(anew=False)
+        results.begin(start_over=False)
         carried = None if number == 1 else "mark"
         results.take(row(number), replace(sent(number, "a"), callback_data=carried))
         (part, *_) = module.parts_in(results._folder)
@@ -695,7 +695,7 @@ def test_what_stands_in_a_line_beside_the_outcome(tmp_path):
 
 def test_an_earlier_try_s_file_that_is_gone_is_gone(tmp_path):
     results = Results(tmp_path / "results.jsonl", key="run", number=2, resumed=True)
-    results.begin(anew=False)
+    results.begin(start_over=False)
     results.take(row(0), sent(0, "a"))
 
     assert results.finish() == 1
@@ -705,7 +705,7 @@ def test_what_an_earlier_task_has_put_together_is_not_this_ones(tmp_path):
     path = tmp_path / "results.jsonl"
     for key, place in (("monday", 0), ("tuesday", 1)):
         results = Results(path, key=key, number=1)
-        results.begin(anew=False)
+        results.begin(start_over=False)
         results.take(row(place), sent(place, "a"))
         results.finish()
 
@@ -714,7 +714,7 @@ def test_what_an_earlier_task_has_put_together_is_not_this_ones(tmp_path):
 
 def test_parts_are_deleted_without_a_word_and_what_keeps_them_is_said(path, caplog, monkeypatch):
     results = Results(path, key="run", number=1)
-    results.begin(anew=True)
+    results.begin(start_over=True)
     results.finish()
     for _ in range(2):  # the second time there are none
         results.clean()

@@ -31,7 +31,7 @@ class Pushed:
 @pytest.mark.parametrize("moment", ["at its beginning", "in the middle", "at its end"])
 def test_the_file_and_the_report_are_there_all_the_same(tmp_path, monkeypatch, moment):
     results, report, ti = Results(tmp_path / "results.jsonl", key="run", number=1), Report(), Pushed()
-    results.begin(anew=True)
+    results.begin(start_over=True)
     for place in range(3):
         outcome = Outcome(f"1555000000{place}", "skipped", reason="stopped")
         results.take(Row(place, outcome.to, given=outcome.to), outcome)
