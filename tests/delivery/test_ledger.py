@@ -283,8 +283,9 @@ def test_a_try_that_was_given_up_cannot_claim_any_more(tmp_path):
     new.flush()
     old.claim([(0, "")])
 
-    with pytest.raises(LedgerError, match="another try of this task has taken over"):
+    with pytest.raises(LedgerError, match="another try of this task has taken over") as caught:
         old.flush()
+    assert caught.value.permanent
 
 
 def test_what_was_kept_is_found_by_the_next_try_until_it_is_old(store):
@@ -379,8 +380,9 @@ def test_a_lost_part_is_refused(store):
     ledger.flush()
     store.set("head" if store.exclusive else "1/head", written(store, "head") | {"chunks": 2})
 
-    with pytest.raises(LedgerError, match="lost a part"):
+    with pytest.raises(LedgerError, match="lost a part") as caught:
         opened(store)
+    assert caught.value.permanent
 
 
 @pytest.mark.parametrize("form", ["plain", "file", "path"])
@@ -455,6 +457,7 @@ def test_before_it_is_begun_nothing_is_known():
 def test_an_end_that_could_not_be_written_is_remembered(away):
     store = Unreliable()
     ledger = lasting(store=store)
+    assert not ledger.behind
     store.mode = "refuses" if away else "well"
     if away:
         with pytest.raises(LedgerError):
@@ -559,3 +562,98 @@ def test_what_was_kept_is_used_for_so_long(age, known):
     now[0] += age
 
     assert (ledger.memo("upload"), ledger.memo("another")) == (known, None)
+
+
+def note_of(size):
+    """Return a note whose record, at place 0, is JSON of so many bytes."""
+    empty = len(json.dumps([0, "failed", {"message": ""}, False]))
+    return Note("failed", {"message": "x" * (size - empty)})
+
+
+@pytest.mark.parametrize("moved_before", [False, True], ids=["at first", "after others have moved"])
+@pytest.mark.parametrize(("size", "moves"), [(11_998, False), (11_999, True)], ids=str)
+def test_notes_of_twelve_thousand_bytes_stay_in_the_head(size, moves, moved_before):
+    """Each costs two bytes more than its JSON: a comma and a blank."""
+    store = Lasts()
+    ledger = lasting(store=store)
+    if moved_before:
+        ledger.record(0, note_of(13_000))
+        ledger.flush()
+    before = store.get("head")["chunks"] if moved_before else 0
+    ledger.record(0, note_of(size))
+    ledger.flush()
+
+    assert store.get("head")["chunks"] - before == moves
+
+
+@pytest.mark.parametrize(("size", "records"), [(39_999, [2]), (40_000, [1, 1])], ids=str)
+def test_a_record_of_notes_is_full_at_forty_thousand_bytes(size, records):
+    store = Lasts()
+    ledger = lasting(store=store)
+    ledger.record(0, note_of(size))
+    ledger.record(0, note_of(100))
+    ledger.flush()
+
+    head = store.get("head")
+    assert [len(store.get(f"notes/{number}")) for number in range(head["chunks"])] == records
+
+
+@pytest.mark.parametrize(
+    ("note", "refused"),
+    [(Note("sent"), True), (Note("unknown"), True), (Note("failed"), False), (Note("skipped"), False)],
+    ids=lambda value: value.status if isinstance(value, Note) else "",
+)
+@pytest.mark.parametrize("change", ["source", "message"])
+def test_another_list_or_message_is_refused_where_anything_may_have_left(note, refused, change):
+    store = Lasts()
+    first = lasting(store=store)
+    first.claim([(0, "")])
+    first.record(0, note)
+    first.flush()
+    given = {"source": "source", "message": "message", change: "another"}
+    again = Ledger(store, pauses=())
+    if not refused:
+        assert again.begin(Job(**given, total=9), Try(2)) == "first"
+        return
+    with pytest.raises(SourceChangedError, match="is not the one that an earlier try began") as caught:
+        again.begin(Job(**given, total=9), Try(2))
+    assert caught.value.permanent
+
+
+def test_what_is_opened_to_be_read_is_the_same_list_s(store):
+    with pytest.raises(LedgerError, match="has nothing of this try: another took over") as caught:
+        Ledger(store, pauses=()).reopen("source")
+    assert caught.value.permanent
+    ledger, _ = opened(store)
+    ledger.claim([(0, "")])
+    ledger.record(0, Note("sent"))
+    ledger.flush()
+    Ledger(store, pauses=()).reopen(JOB.source)
+    with pytest.raises(SourceChangedError, match="list of recipients"):
+        Ledger(store, pauses=()).reopen("another")
+
+
+def test_the_messages_whose_id_is_known_are_found_by_it():
+    again = lasting(store=Lasts())
+    again._earlier = {
+        0: Note("sent", {"message_id": "a", "epoch": 3}),
+        1: Note("sent", {"message_id": "b"}),
+        2: Note("sent", {}),
+        3: Note("failed", {"message_id": "c"}),
+    }
+
+    assert again.sent_messages() == {"a": (0, 3), "b": (1, 0)}
+    assert again.note_failure(1, 0, Note("failed")), "of no epoch is of the first"
+
+
+def test_whose_turn_it_is_stands_where_another_version_looks_for_it(tmp_path):
+    store = FileStore(tmp_path)
+    for turn in (1, 2, 3):
+        ledger, _ = opened(store, Try(turn))
+        ledger.flush()
+        owner = store.get("owner")
+
+        assert owner.keys() == {"name", "turn"}
+        assert (owner["turn"], len(owner["name"])) == (turn, 32)
+        assert store.get(f"{turn}/taken") is True
+        assert store.get(f"{turn}/head")["v"] == 1
