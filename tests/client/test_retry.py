@@ -134,6 +134,7 @@ def test_a_wait_that_ends_with_the_total_time_is_waited_for(elapsed, waits):
 STATED = {
     "no jitter": (10.0, 0.0, 1, 10.0),
     "jitter adds a tenth at most": (10.0, 1.0, 1, 11.0),
+    "a tenth, where the back-off is longer": (10.0, 1.0, 3, 11.0),
     "or the back-off, where that is less": (100.0, 1.0, 1, 101.0),
     "a share of it": (100.0, 0.5, 2, 101.0),
     "without a code nothing grows": (10.0, 0.0, 3, 10.0),

@@ -573,6 +573,7 @@ def after(account, name, change):
     report = Applier(client, record=Record(), now=lambda: NOW).apply(plan)
     (found,) = [outcome for outcome in report.outcomes if outcome.change.name == name]
     assert all(outcome.state == "done" for outcome in report.outcomes if outcome is not found)
+    assert name in GONE or account.fields == {FIELDS}, "what is compared has to be asked for"
     return found, report, str(error)
 
 
