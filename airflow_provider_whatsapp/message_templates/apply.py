@@ -170,10 +170,10 @@ class Applier:
         created = 0
         stop: Outcome | None = None
         for change in todo:
-            outcome = _not_tried(stop, change)
+            full = change.action == "create" and created >= self.max_creations
+            outcome = self._too_many(change) if full else _not_tried(stop, change)
             if outcome is None:
-                full = change.action == "create" and created >= self.max_creations
-                outcome, ends = (self._too_many(change), True) if full else self._try(change)
+                outcome, ends = self._try(change)
                 stop = outcome if ends else stop
                 created += change.action == "create" and outcome.state == "done"
             outcomes.append(outcome)
