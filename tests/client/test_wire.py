@@ -259,7 +259,7 @@ def test_each_host_has_one_pool_of_connections_that_record(adapter):
     assert pool("https://a.example/another/path?x=1") is first
     others = [pool(url) for url in ("https://b.example/x", "http://a.example/x", "https://a.example:8443/x")]
     assert len({id(each) for each in (first, *others)}) == 4
-    assert first.pool.maxsize == wire.MAX_CONNECTIONS
+    assert first.pool.maxsize == 32
     assert first.conn_kw["blocksize"] == wire.PIECE
     adapter.close()
     assert pool("https://a.example/x") is not first
