@@ -11,7 +11,7 @@ from airflow_provider_whatsapp.client.error_codes import look_up
 from airflow_provider_whatsapp.client.masking import clean_line, mask_numbers
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
 from airflow_provider_whatsapp.delivery.callback_data import parse_callback_data
-from airflow_provider_whatsapp.delivery.evidence import error_of, has_failed, names, proves
+from airflow_provider_whatsapp.delivery.evidence import code_in, error_of, has_failed, names, proves
 from airflow_provider_whatsapp.delivery.report import SHOWN_FAILURES, Outcome, Report
 
 if TYPE_CHECKING:
@@ -202,8 +202,7 @@ def arrivals_in_history(
 def _of_history(said: Any) -> WhatsAppError:
     """Return the error of a text that begins with WhatsApp's code in brackets, or has none."""
     text = str(said or "no reason was given")
-    number = text.removeprefix("(#").partition(")")[0] if text.startswith("(#") else ""
-    code = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
+    code = code_in(text)
     known = look_up(code)
     return known.error(
         f"WhatsApp accepted the message and could not deliver it: {clean_line(text)}",

@@ -91,6 +91,16 @@ def error_of(receipt: Receipt) -> APIError:
     )
 
 
+def code_in(said: str) -> int | None:
+    """
+    Return WhatsApp's code of a text that begins with it, as the message history's errors do; None: it has none.
+
+    :param said: ``(#131047) Message failed``.
+    """
+    number = said.removeprefix("(#").partition(")")[0] if said.startswith("(#") else ""
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
+
+
 class LostAnswers:
     """
     Clears up, by receipts, those whose answer an earlier try has lost: sent, failed, or still unknown.

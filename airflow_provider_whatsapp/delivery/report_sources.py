@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_whatsapp.client.errors import NotFoundError
-from airflow_provider_whatsapp.delivery.evidence import proof
+from airflow_provider_whatsapp.delivery.evidence import code_in, proof
 from airflow_provider_whatsapp.delivery.reported_lines import STEPS, id_of, send_of
 from airflow_provider_whatsapp.events.receipts import Receipt, receipts_at, receipts_of
 
@@ -89,20 +89,19 @@ class HistorySource:
             return None
         status = {"deleted": "failed"}.get(str(fact.get("status")), str(fact.get("status")))
         known: Any = status if status in (*STEPS, "failed") else "accepted"
-        said = str(fact.get("error") or "") or None
-        code = _code_in(said) if known == "failed" and said else None
+        said = str(fact.get("error") or "")
+        code = code_in(said) if known == "failed" else None
         facts: dict[str, Any] = dict.fromkeys(("send_hash", "epoch", "position", "recipient"))
         if known != "accepted":
             facts[f"{known}_at"] = _moment(fact.get("timestamp"))
         return Receipt(
-            **facts, message_id=message_id, status=known, verified=True, error_code=code, error_title=said
+            **facts,
+            message_id=message_id,
+            status=known,
+            verified=True,
+            error_code=code,
+            error_title=said or None,
         )
-
-
-def _code_in(text: str) -> int | None:
-    """Return WhatsApp's code of a text that begins with it: ``(#131047) Message failed``."""
-    number = text.removeprefix("(#").partition(")")[0] if text.startswith("(#") else ""
-    return int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
 
 
 def _moment(said: Any) -> datetime | None:

@@ -17,6 +17,8 @@ STEPS = ("accepted", "sent", "delivered", "read")
 """How far a message gets; one that got to one has got to all before it."""
 LEFT = ("sent", "delivered", "read")
 """Statuses of a line whose message WhatsApp accepted, and that has not failed."""
+_ORDER = ("unknown", "accepted", *sorted(RANKS, key=RANKS.__getitem__))
+"""What says more comes later."""
 _TIMES = ("sent_at", "delivered_at", "read_at", "failed_at")
 
 
@@ -64,11 +66,6 @@ def reached(line: Line) -> str | None:
     return line["status"] if line["status"] in LEFT else None
 
 
-def _rank(line: Line) -> int:
-    step = reached(line) or line["status"]
-    return {"unknown": -1, "accepted": 0}.get(step, RANKS.get(step, 0))
-
-
 def updated(line: Line, receipt: Receipt) -> Line:
     """
     Return a line with what a receipt says of its message, unless it says as much already.
@@ -79,7 +76,7 @@ def updated(line: Line, receipt: Receipt) -> Line:
     status = receipt.status
     if status == "failed" and line["status"] == "unknown" and not receipt.verified:
         status = "accepted"  # it certainly left; nobody signed that it failed
-    if (RANKS[status] if status != "accepted" else 0) < _rank(line):
+    if _ORDER.index(status) < _ORDER.index(reached(line) or line["status"]):
         return line
     now = {name: value for name, value in line.items() if name not in ("error", "earlier")}
     now["status"] = "sent" if status in ("accepted", "sent") else status

@@ -100,7 +100,7 @@ class Router:
         self._permit = permit
         self._lock = threading.Lock()
         self._endpoints: Counter[str] = Counter()
-        self._rerouted: Counter[int] = Counter()
+        self._rerouted: Counter[int | None] = Counter()
 
     @property
     def endpoint(self) -> Endpoint:
@@ -152,7 +152,7 @@ class Router:
     def _learn(self, endpoint: Endpoint, error: WhatsAppError) -> None:
         """Send what comes after it by the other endpoint, now that that one has taken a message."""
         with self._lock:
-            self._rerouted[error.code or 0] += 1
+            self._rerouted[error.code] += 1
             news = self._endpoint == endpoint
             self._endpoint = _OTHER[endpoint]
         if news:

@@ -73,10 +73,8 @@ class SharedSurvey:
             claim = self._index.read(CLAIM)
             if claim != last:
                 last, since = claim, self._clock()
-            if claim is None or self._clock() - since > STALE:
-                if self._take():
-                    return self._build()
-                last, since = self._index.read(CLAIM), self._clock()
+            if (claim is None or self._clock() - since > STALE) and self._take():
+                return self._build()
             self._sleep(POLL)
         return head
 

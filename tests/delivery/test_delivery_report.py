@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import insert
 
 from airflow_provider_whatsapp.client.errors import NotFoundError, PayloadError, PermissionDeniedError
-from airflow_provider_whatsapp.delivery import delivery_report
+from airflow_provider_whatsapp.delivery import delivery_report, report_sources
 from airflow_provider_whatsapp.delivery.callback_data import make_callback_data
 from airflow_provider_whatsapp.delivery.delivery_report import (
     LONGEST,
@@ -22,7 +22,7 @@ from airflow_provider_whatsapp.delivery.delivery_report import (
     survey_of,
 )
 from airflow_provider_whatsapp.delivery.report_sources import HistorySource, StoreSource
-from airflow_provider_whatsapp.delivery.reported_lines import reached, send_of, updated
+from airflow_provider_whatsapp.delivery.reported_lines import has_left, reached, send_of, updated
 from airflow_provider_whatsapp.delivery.result_lines import FORMAT, dump, marked
 from airflow_provider_whatsapp.delivery.result_parts import ResultsError
 from airflow_provider_whatsapp.events import tables
@@ -67,7 +67,7 @@ def test_a_line_never_says_less_than_before(known, said):
 
 
 def test_a_line_holds_times_price_and_why_it_failed():
-    price = {"price_category": "marketing", "billable": True, "sent_at": AT}
+    price = {"price_category": "marketing", "billable": True, "sent_at": AT.replace(microsecond=7)}
     now = updated(line(), receipt("failed", error_code=131026, error_title="Undeliverable", **price))
 
     assert (
@@ -105,6 +105,7 @@ SENDS = {
     "the user's own": (line(3, callback_data="order 3"), None),
     "none": ({**line(3), "callback_data": None}, None),
     "no text": (line(3, callback_data=[1]), None),
+    "of no earlier try": ({**line(3, callback_data=""), "send_hash": KEY}, None),
     "of an earlier try": ({**line(3, callback_data=""), "earlier": True, "send_hash": KEY}, (KEY, None)),
     "of an earlier try, no text": ({**line(3, callback_data=""), "earlier": True, "send_hash": 7}, None),
 }
@@ -584,3 +585,31 @@ def test_what_could_not_be_done_is_named(tmp_path):
     path = write(tmp_path / "results.jsonl", line())
     with pytest.raises(ResultsError, match=r"results\.jsonl cannot be written: No space left on device"):
         rewrite(path, Broken(), DeliveryCounts())
+
+
+LEFT = {
+    "sent": (line(), True, "accepted"),
+    "sent on": (line(sent_at=AT.isoformat()), True, "sent"),
+    "delivered": (line(status="delivered"), True, "delivered"),
+    "read": (line(status="read"), True, "read"),
+    "unknown": (line(status="unknown"), True, None),
+    "failed later": (line(status="failed"), True, None),
+    "failed at once": (line(status="failed", message_id=None), False, None),
+    "failed with an empty ID": (line(status="failed", message_id=""), False, None),
+    "skipped": (line(status="skipped"), False, None),
+}
+
+
+@pytest.mark.parametrize(("given", "left", "far"), LEFT.values(), ids=list(LEFT))
+def test_which_messages_left_and_how_far_they_got(given, left, far):
+    assert (has_left(given), reached(given)) == (left, far)
+
+
+def test_messages_of_known_ids_are_not_looked_up_by_their_places(store, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        report_sources, "receipts_at", lambda store, send, places: asked.append(list(places)) or {}
+    )
+    StoreSource(store).look_up([line(0), line(1, status="unknown"), line(2), line(3, status="unknown")])
+
+    assert asked == [[1, 3]]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_whatsapp.client.error_codes import look_up
 from airflow_provider_whatsapp.client.errors import OutcomeUnknownError, RecipientError
 from airflow_provider_whatsapp.client.messages import Text
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
 from airflow_provider_whatsapp.delivery.callback_data import make_callback_data
 from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
 from airflow_provider_whatsapp.delivery.evidence import LostAnswers, error_of, names, proof
-from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Try
+from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Note, Try
 from airflow_provider_whatsapp.delivery.recipients import Row
 from airflow_provider_whatsapp.delivery.report import Report
+from airflow_provider_whatsapp.delivery.stores import MemoryStore
 from airflow_provider_whatsapp.events.receipts import Receipt
 
 KEY, TO = "k" * 22, "15550001111"
@@ -51,8 +53,6 @@ class Lasting:
     """A ledger's store that outlives the tries of a test."""
 
     def __init__(self):
-        from airflow_provider_whatsapp.delivery.stores import MemoryStore
-
         self.store = MemoryStore()
         self.store.durable = True
 
@@ -180,4 +180,34 @@ def test_a_late_failure_is_the_error_that_its_code_is_on_a_refusal():
     assert str(known).startswith(
         "WhatsApp accepted the message and could not deliver it: Undeliverable [code 131026] Not there."
     )
+    assert known.advice
+    assert known.details == "Not there."
     assert (bare.code, bare.permanent, "no reason was given" in str(bare)) == (None, True, True)
+    later = error_of(receipt("failed", error_code=130429))
+    assert later.permanent, "no retry repeats a message that was accepted"
+    assert f"could not deliver it: {look_up(130429).meaning}" in str(later)
+
+
+@pytest.mark.parametrize(("epoch", "found"), [(None, 2), (1, 1), (2, 2), (3, None)])
+def test_where_the_epoch_is_not_known_any_counts(epoch, found):
+    receipts = [receipt("sent", epoch=1), receipt("read", epoch=2)]
+    proven = proof(receipts, epoch=epoch, to=TO)
+    assert (proven and proven.epoch) == found
+
+
+def test_those_who_are_cleared_up_are_counted():
+    ledger = Ledger(MemoryStore())
+    ledger.begin(Job("source", "message", 4), Try(1))
+    receipts = {
+        0: [receipt("read", epoch=0)],
+        1: [receipt("failed", epoch=3, error_code=131026)],
+        2: [receipt("sent", epoch=1)],
+    }
+    answers = LostAnswers(ledger, lambda positions: receipts)
+    facts = [{}, {"epoch": 3}, {}, {"epoch": 1}]
+    notes = [answers(Row(n, TO), Note("unknown", facts[n])) for n in range(4)]
+
+    assert [note.status for note in notes] == ["sent", "failed", "unknown", "unknown"]
+    assert [note.facts.get("epoch") for note in notes] == [0, 3, None, 1]
+    assert (answers.accepted, answers.failed) == (1, 1)
+    assert (notes[0].facts["wa_id"], notes[0].facts["message_id"]) == (TO, "wamid.late")

@@ -123,3 +123,11 @@ def test_a_list_that_changes_is_still_noticed():
 
     with pytest.raises(SourceChangedError):
         list(recipients)
+
+
+def test_each_reading_counts_those_who_are_left_out_from_the_start():
+    opt_outs = OptOuts(Store(n15550000001={"all"}))
+    recipients = Recipients(["+15550000001", "+15550000002"], marks=opt_outs.mark)
+    for _ in range(2):
+        list(recipients)
+        assert opt_outs.left_out == 1

@@ -432,11 +432,12 @@ def test_all_rows_with_their_shards():
         ("15550000001, +15550000002;15550000001", ["15550000001", "15550000002"]),
         (" 15550000001 ;; ", ["15550000001"]),
         (' ["15550000001"]', ["15550000001"]),
+        (" ['15550000001']", ["15550000001"]),
         (15550000001, ["15550000001"]),
         (("15550000001", "US.13491208655302741918"), ["15550000001", "US.13491208655302741918"]),
         (["+5215512345678", "+525512345678"], ["5215512345678"]),
     ],
-    ids=["texts", "spaces", "JSON", "a number", "a tuple", "two spellings"],
+    ids=["texts", "spaces", "JSON", "a list as Python writes it", "a number", "a tuple", "two spellings"],
 )
 def test_who_is_named_in_an_argument(to, found):
     assert read_recipients(to) == found

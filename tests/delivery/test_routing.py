@@ -304,3 +304,24 @@ def test_the_report_names_the_endpoints():
     assert report.to_dict()["category"] == "MARKETING"
     assert report.summary().endswith("(1 by /marketing_messages)")
     assert "endpoints" not in Report().to_dict()
+
+
+def test_threads_count_one_after_the_other():
+    class Lock:
+        """Notes what is counted when it is taken and when it is given back."""
+
+        def __init__(self):
+            self.seen = []
+
+        def __enter__(self):
+            self.seen.append(router.to_dict())
+
+        def __exit__(self, *error):
+            self.seen.append(router.to_dict())
+
+    router = Router(Wire(messages=131061))
+    lock = router._lock = Lock()
+    router(TO, "message")
+
+    rerouted = {"rerouted": {"131061": 1}}
+    assert lock.seen == [{}, rerouted, rerouted, {**rerouted, "endpoints": {"marketing_messages": 1}}]

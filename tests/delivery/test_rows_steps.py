@@ -209,6 +209,8 @@ HEADERS = {
         (["to", "first sep=; last"], ",", 1, 3),
     ),
     "quotation marks that only one delimiter allows": ('a;"b"c,d;d\n', (['a;"b"c', "d;d"], ",", 1, 1)),
+    "what Excel writes first, once": ("sep=;\nsep=,\n", (["sep=,"], ";", 2, 2)),
+    "a quotation mark that another delimiter would open": ('a,b,c;"d\n', (["a", "b", 'c;"d'], ",", 1, 1)),
     "one name": ("to\n", (["to"], ",", 1, 1)),
     "nothing": ("", ([], ",", 1, 0)),
     "empty lines": ("\n\n", ([], ",", 1, 2)),

@@ -635,3 +635,22 @@ def test_what_is_gone_already_can_be_cleaned(index):
         for shard in range(3):
             index.clean(shard)
     assert not index.folder.exists()
+
+
+def test_a_claim_that_is_deleted_before_it_is_read_again_is_made_again(index):
+    world = World(lambda: index.delete(CLAIM))
+    SharedSurvey(index, sleep=world.sleep, clock=world.clock).head()
+    assert world.slept == [SETTLE, POLL, SETTLE]
+
+
+def test_whoever_has_taken_a_survey_over_keeps_its_claim(index):
+    build = index.build
+
+    def slow(beat):
+        claim(index, "another")
+        return build(beat)
+
+    index.build = slow
+    world = World()
+    SharedSurvey(index, sleep=world.sleep, clock=world.clock).head()
+    assert b"another" in index.read(CLAIM)

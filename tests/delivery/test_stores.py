@@ -158,3 +158,46 @@ def test_no_handle_stays_open_whatever_becomes_of_a_file(tmp_path, monkeypatch, 
     for handle, device, number in opened:
         with contextlib.suppress(OSError):  # it is closed, or somebody else's by now
             assert (os.fstat(handle).st_dev, os.fstat(handle).st_ino) != (device, number)
+
+
+def test_what_goes_wrong_while_a_file_is_written_is_what_is_raised(tmp_path):
+    def write():
+        with local_files.replacing(tmp_path / "new", mode=0o600):
+            next(tmp_path.glob("new.*.new")).unlink()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("durable", "synced"), [(True, [4, None]), (False, [])])
+def test_a_file_s_content_is_on_the_disk_before_its_name_is(tmp_path, monkeypatch, durable, synced):
+    sizes = []
+
+    def note(handle):
+        found = os.fstat(handle)
+        sizes.append(None if stat.S_ISDIR(found.st_mode) else found.st_size)
+
+    monkeypatch.setattr(os, "fsync", note)
+    with local_files.replacing(tmp_path / "new", mode=0o640, durable=durable) as file:
+        file.write(b"text")
+    assert sizes == synced
+    assert (tmp_path / "new").read_bytes() == b"text"
+
+
+def test_a_folder_that_may_not_be_listed_is_let_off(tmp_path, monkeypatch):
+    def refuse(*args, **options):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "open", refuse)
+    local_files.sync_folder(tmp_path)
+
+
+def test_a_folder_of_one_s_own_is_one_s_own(tmp_path):
+    for _ in range(2):
+        local_files.make_private_folder(tmp_path / "a" / "b")
+    assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o700
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    with pytest.raises(NotADirectoryError):
+        local_files.make_private_folder(tmp_path / "link")

@@ -27,6 +27,11 @@ FILES = {
     "numbers alone": f"+{OUT}\n{OTHER}\n",
     "numbers alone, one line": f"+{OUT},{OTHER}",
     "numbers alone, an empty cell between them": f"+{OUT},,{OTHER}\n",
+    "numbers alone, an empty cell on a later line": f"{OUT},{OTHER}\n+{OUT},\n",
+    "numbers alone, one in quotation marks with its line's end": f'+{OUT}\n"{OTHER}\n"\n',
+    "numbers alone, copied with marks of direction": f"\u202a+{OUT}\u202c\n{OTHER}\n",
+    "columns of JSON lines that change": f'{{"phone": "{OUT}"}}\n{{"mobile": "{OTHER}"}}\n',
+    "a column of JSON lines that comes later": f'{{"phone": "{OUT}"}}\n{{"phone": "{OTHER}", "mobile": "1"}}\n',
     "several on a line": f"{OTHER};+1 555 000 0001\n;\n",
     "a header of one column": f"number\n+1 (555) 000-0001\n{OTHER}\n",
     "a header of any name": f"opted out\n{OUT}\n{OTHER}\n",
@@ -57,6 +62,8 @@ VALUES = [
     (int(OUT), f"+{OTHER}"),
     {OUT, OTHER},
     [{"date": "2024-01-31", "phone": OUT}, {"date": None, "phone": OTHER}],
+    [{"phone": OUT}, {"mobile": OTHER}, OUT],
+    [{"phone": OUT}, {"phone": OTHER, "mobile": "1"}],
     f"{OUT},+{OTHER}",
     f"{OUT};\n {OTHER} \r\n",
     f'["{OUT}", {OTHER}]',
@@ -65,7 +72,7 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("value", VALUES, ids=range(len(VALUES)))
 def test_every_form_of_a_value_keeps_them_out(value):
     found = read_suppressed(value)
 
@@ -148,6 +155,7 @@ REFUSED = {
     "the wrong column filled": (f"to,phone\n,{OUT}\n", "out.csv:2"),
     "a date beside each number, no header": (f"2024-01-31,{OUT}\n2024-01-31,{OTHER}\n", "out.csv:1"),
     "a short number first": (f"1234\n{OUT}\n", "out.csv:1"),
+    "a number without its country first": (f"030 1234567\n{OUT}\n", "is neither a number nor an ID"),
     "Excel's number first": (f"4.9E+11\n{OUT}\n", "out.csv:1"),
     "two columns that may be meant": (
         f"phone,mobile\n{OUT},{OTHER}\n",
@@ -317,3 +325,30 @@ def test_a_damaged_list_holds_everybody_or_is_refused(tmp_path_factory, cells, p
         return
     assert len(found) == len(cells), text
     assert all(f"1555{count:07}" in found for count in range(len(cells))), text
+
+
+def test_the_recipients_column_is_found_however_it_is_written(tmp_path):
+    path = written(tmp_path, f"Kunden-Nr.,KUNDE Mobil\n1,{OUT}\n")
+    assert OUT in read_suppressed(path, to_field="kunde_mobil")
+    with pytest.raises(PayloadError, match="has no column of numbers"):
+        read_suppressed(path)
+
+
+def test_the_errors_name_the_argument_that_gave_the_list(tmp_path):
+    for source in (
+        written(tmp_path, f"id,phone\n{OUT}\n"),
+        [OUT, "x"],
+        [{"who": 1}],
+        None,
+        "",
+        "[1,",
+        tmp_path / "nothing.csv",
+    ):
+        with pytest.raises(PayloadError) as caught:
+            read_suppressed(source)
+        assert caught.value.field == "suppression"
+
+
+@pytest.mark.parametrize(("length", "path"), [(4_096, True), (4_097, False)])
+def test_a_path_has_so_many_characters_at_most(length, path):
+    assert is_path("/" + "x" * (length - 1)) is path
