@@ -23,12 +23,14 @@ class Part:
 
     #: Title of Meta's document with its limits.
     doc: ClassVar[str]
+    #: Of each field its name, its path in errors and its check.
     _checked: ClassVar[tuple[tuple[str, str, Check], ...]] = ()
 
     def __post_init__(self) -> None:
+        doc = self.doc
         for name, path, check in self._checked:
             given = getattr(self, name)
-            value = check(given, path, self.doc)
+            value = check(given, path, doc)
             if value is not given:
                 self._keep(name, value)
         self.check()
@@ -126,7 +128,7 @@ def graph(value: Any) -> Any:
     """Return a checked value as Graph's JSON: parts, lists of parts, and whatever is JSON already."""
     if isinstance(value, Part):
         return value.to_payload()
-    return [graph(item) for item in value] if isinstance(value, tuple | list) else value
+    return [graph(item) for item in value] if isinstance(value, (tuple, list)) else value
 
 
 def numbered(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_whatsapp.client.errors import PayloadError
@@ -17,15 +18,22 @@ _Model = TypeVar("_Model", bound="Part")
 
 def check_names(model: type[Part], given: Mapping[Any, Any], path: str) -> None:
     """Check that a mapping names fields of a model, and all that it needs; the advice of an error lists them."""
-    known = {spec.name: spec for spec in fields(model)}  # type: ignore[arg-type]  # made by `model`
-    needed = [name for name, spec in known.items() if spec.default is MISSING]
-    advice = f"Fields: {', '.join(known)}; required: {', '.join(needed) or 'none'}."
+    known, needed, advice = _names(model)  # type: ignore[arg-type]  # a class has a hash
     for name in given:
         if name not in known:
             raise PayloadError(f"has an unknown field {_checks.shown(name)}", field=path, advice=advice)
     for name in needed:
         if name not in given:
             raise PayloadError("is missing", field=f"{path}.{name}", advice=advice)
+
+
+@cache
+def _names(model: type[Part]) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """Return the names of a model's fields, those that it needs, and both in a sentence."""
+    specs = fields(model)  # type: ignore[arg-type]  # made by `model`
+    known = tuple(spec.name for spec in specs)
+    needed = tuple(spec.name for spec in specs if spec.default is MISSING)
+    return known, needed, f"Fields: {', '.join(known)}; required: {', '.join(needed) or 'none'}."
 
 
 def part(model: type[_Model], value: object, path: str, _doc: str = "") -> _Model:

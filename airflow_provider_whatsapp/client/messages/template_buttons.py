@@ -37,8 +37,8 @@ class TemplateButton(Part):
     index: int | str = field.whole(0, 9)
 
     def parameters(self) -> list[dict[str, Any]]:
-        """Return the button's parameters as Graph's JSON."""
-        raise NotImplementedError
+        """Return the button's parameters as Graph's JSON: each field is one of the type that it is named like."""
+        return [{"type": name, name: value} for name, value in self._graph_fields("index").items()]
 
     def to_payload(self) -> dict[str, Any]:
         """Return the button as Graph's JSON."""
@@ -59,10 +59,6 @@ class UrlButton(TemplateButton):
     sub_type: ClassVar[str] = "url"
 
     text: str = field.checked(partial(value_text, limit=URL_LIMIT))
-
-    def parameters(self) -> list[dict[str, Any]]:
-        """Return the button's parameters as Graph's JSON."""
-        return [{"type": "text", "text": self.text}]
 
 
 def _written(value: object, path: str, doc: str) -> str:
@@ -85,10 +81,6 @@ class QuickReplyButton(TemplateButton):
     sub_type: ClassVar[str] = "quick_reply"
 
     payload: str = field.checked(_payload)
-
-    def parameters(self) -> list[dict[str, Any]]:
-        """Return the button's parameters as Graph's JSON."""
-        return [{"type": "payload", "payload": self.payload}]
 
 
 def _coupon(value: object, path: str, doc: str) -> str:
@@ -130,7 +122,7 @@ class _ActionButton(TemplateButton):
 
     def parameters(self) -> list[dict[str, Any]]:
         """Return the button's parameters as Graph's JSON."""
-        action = {name: value for name, value in Part.to_payload(self).items() if name != "index"}
+        action = self._graph_fields("index")
         return [{"type": "action", "action": action}] if action else []
 
 

@@ -51,29 +51,17 @@ def text_of(value: object, field: str, *, doc: str | None = None) -> str:
 
 
 def says_nothing(text: str) -> bool:
-    """
-    Say whether a text is what programs write for a value that is not there.
-
-    :param text: Any text.
-    """
+    """Say whether a text is what programs write for a value that is not there."""
     return text in _NOTHING
 
 
 def whole_characters(text: str) -> str:
-    """
-    Return a text with a replacement character for each half of one.
-
-    :param text: Any text.
-    """
+    """Return a text with a replacement character for each half of one."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def half_of_a_character(field: str) -> PayloadError:
-    """
-    Return the error for a text that cannot be encoded.
-
-    :param field: Path of the text.
-    """
+    """Return the error for a text that cannot be encoded; ``field`` is its path."""
     return PayloadError(
         "holds half of a character (a lone surrogate), which cannot be sent",
         field=field,
@@ -82,11 +70,7 @@ def half_of_a_character(field: str) -> PayloadError:
 
 
 def has_half_of_a_character(text: str) -> bool:
-    """
-    Say whether a text holds a lone surrogate.
-
-    :param text: Any text.
-    """
+    """Say whether a text holds a lone surrogate."""
     return not text.isascii() and _SURROGATE.search(text) is not None
 
 
