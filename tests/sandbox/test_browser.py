@@ -85,10 +85,23 @@ class Watched:
     def __init__(self, page, url):
         self.page, self.url = page, url
         self.hosts, self.problems = set(), []
-        page.on("request", lambda request: self.hosts.add(urlsplit(request.url)[:2]))
-        page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("dialog", lambda dialog: self.problems.append(dialog.message))
-        page.on("console", lambda line: self.problems.append(line.text) if line.type == "error" else None)
+        self._listeners = {
+            "request": lambda request: self.hosts.add(urlsplit(request.url)[:2]),
+            "pageerror": lambda error: self.problems.append(str(error)),
+            "dialog": lambda dialog: self.problems.append(dialog.message),
+            "console": lambda line: self.problems.append(line.text) if line.type == "error" else None,
+        }
+        for event, listener in self._listeners.items():
+            page.on(event, listener)
+
+    def leave(self):
+        """Watch no longer, and leave the page as a new one is."""
+        self.page.goto("about:blank")
+        self.page.mouse.move(0, 0)
+        for event, listener in self._listeners.items():
+            self.page.remove_listener(event, listener)
+        self.page.context.clear_cookies()
+        self.page.context.clear_permissions()
 
     def open(self, path="/"):
         """Go there, and wait until live updates arrive; leave a mark that a reload would wipe."""
@@ -108,19 +121,46 @@ def place(page, selector):
     )
 
 
+USUAL = {"viewport": {"width": 1280, "height": 860}}
+
+
+def begin(chromium, **options):
+    page = chromium.new_context(**(USUAL | options)).new_page()
+    page.set_default_timeout(10_000)
+    return page
+
+
+@pytest.fixture(scope="module")
+def pages(chromium):
+    """Pages that no test uses at the moment: to start a new one, a process with an empty cache, is half of a test's cost."""
+    kept = []
+    yield kept
+    for page in kept:
+        page.context.close()
+
+
 @pytest.fixture
-def browse(chromium, sandbox):
-    contexts = []
+def browse(chromium, sandbox, pages):
+    used, other = [], []
 
-    def begin(**options):
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 860}, **options})
-        context.set_default_timeout(10_000)
-        contexts.append(context)
-        return Watched(context.new_page(), sandbox.url)
+    def open_one(*, color_scheme="light", viewport=USUAL["viewport"], **options):
+        """Give a page of this size; one that differs in more than size and colours is a new one."""
+        if options:
+            page = begin(chromium, color_scheme=color_scheme, viewport=viewport, **options)
+            other.append(page.context)
+            return Watched(page, sandbox.url)
+        page = pages.pop() if pages else begin(chromium)
+        page.emulate_media(color_scheme=color_scheme)
+        page.set_viewport_size(viewport)
+        used.append(Watched(page, sandbox.url))
+        return used[-1]
 
-    yield begin
-    for context in contexts:
+    yield open_one
+    for context in other:
         context.close()
+    for watched in used:
+        watched.leave()
+        pages.append(watched.page)
 
 
 @pytest.fixture
