@@ -132,7 +132,7 @@ def begin(chromium, **options):
 
 @pytest.fixture(scope="module")
 def pages(chromium):
-    """Pages that no test uses at the moment: to start a new one, a process with an empty cache, is half of a test's cost."""
+    """Pages that no test uses at the moment: a new one, a process with an empty cache, is half of a test's cost."""
     kept = []
     yield kept
     for page in kept:
