@@ -37,7 +37,7 @@ def run_pytest(folder, *arguments, **variables):
         env={**mine, "AIRFLOW_HOME": str(folder / "airflow"), **variables},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=300,
         check=False,
     )
 
@@ -49,6 +49,7 @@ def blocks(page):
 
 @pytest.mark.airflow
 @pytest.mark.once
+@pytest.mark.timeout(330)
 def test_the_guide_s_own_examples_pass_and_can_fail(tmp_path):
     files = blocks(GUIDE)
     assert len(files) == 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import re
 import textwrap
@@ -132,11 +133,12 @@ def docstring_blocks_of(code: str, page: str) -> list[Block]:
     return sorted(found, key=lambda block: block.line)
 
 
-def read(path: Path) -> list[Block]:
+@functools.cache
+def read(path: Path) -> tuple[Block, ...]:
     """
     Return the blocks of a page, or of a module's docstrings.
 
-    :param path: The page or module.
+    :param path: The page or module, which is read once: each process of a run of tests collects them all.
     """
     blocks = docstring_blocks_of if path.suffix == ".py" else blocks_of
-    return blocks(path.read_text("utf-8"), str(path.relative_to(ROOT)))
+    return tuple(blocks(path.read_text("utf-8"), str(path.relative_to(ROOT))))
