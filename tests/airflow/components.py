@@ -2,12 +2,14 @@
 Start the parts of a real Airflow (scheduler, API server...) by one process, which imports Airflow once for all of them.
 
 Each part is what its own command runs, in a process and a group of its own; by itself each would spend seconds of CPU
-on the same import. Whatever was started ends with the pipe of this process, so also when the tests are killed.
+on the same import. Whatever was started ends with the pipe of this process, so also when the tests are killed, and
+where this process itself is killed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import json
 import os
@@ -15,14 +17,30 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections import Counter
 
 SHARED = (
     "airflow.jobs.scheduler_job_runner",
     "airflow.jobs.triggerer_job_runner",
     "airflow.dag_processing.manager",
+    "airflow.dag_processing.processor",
+    "airflow.executors.local_executor",
+    "airflow.providers_manager",
+    "airflow.sdk.execution_time.supervisor",
+    "airflow.sdk.execution_time.task_runner",
+    "airflow.serialization.serialized_objects",
+    "requests",
 )
-"""What several parts import; where a version has no such module, its part imports what it needs."""
+"""What several parts import, and each task again; where a version has no such module, a part imports what it needs."""
+COMPONENTS = {
+    # Without this option logs would be served to other machines too.
+    "scheduler": ["--skip-serve-logs"],
+    "triggerer": ["--skip-serve-logs"],
+    "dag-processor": [],
+}
+"""The parts beside the API server."""
+PR_SET_PDEATHSIG = 1
 SECONDS = 5
 """A part that is asked to end is killed after so many."""
 RESTARTS = 3
@@ -99,7 +117,20 @@ def serve():
     for name in SHARED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parts, gone = {}, []
+    try:
+        follow(main, answers, parts, gone)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        end(list(parts))
+        for pid in gone:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+
+
+def follow(main, answers, parts, gone):
+    """Do what is ordered; keep the processes of the parts, and of those that have ended."""
     for line in sys.stdin:
         order = json.loads(line)
         if order["what"] == "ended":
@@ -116,28 +147,36 @@ def serve():
                 parts[pid] = order["arguments"][0]
                 answer = None
         print(json.dumps(answer), file=answers, flush=True)
-    end(list(parts))
-    for pid in gone:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
+
+
+def end_with_the_parent():
+    """Ask the kernel for a SIGTERM when the process that has forked this one is killed and can end nothing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def become(main, arguments, log):
     """Be a command from now on."""
-    os.setsid()
-    nothing, output = (
-        os.open(os.devnull, os.O_RDONLY),
-        os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-    )
-    for there, here in ((nothing, 0), (output, 1), (output, 2)):
-        os.dup2(there, here)
-    sys.argv = ["airflow", *arguments]
     code = 1
     try:
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        end_with_the_parent()
+        nothing, output = (
+            os.open(os.devnull, os.O_RDONLY),
+            os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+        )
+        for there, here in ((nothing, 0), (output, 1), (output, 2)):
+            os.dup2(there, here)
+        sys.argv = ["airflow", *arguments]
         main()
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -19,7 +19,7 @@ import requests
 
 from airflow_provider_whatsapp.pytest_events import receiving
 from airflow_provider_whatsapp.pytest_plugin import WhatsAppSandbox
-from tests.airflow.components import Components
+from tests.airflow.components import COMPONENTS, Components
 from tests.ports import free_port
 
 HERE = Path(__file__).parent
@@ -29,12 +29,6 @@ DEADLINE = 180
 """Seconds after which a running Airflow is given up; it takes 30 to 60 to be ready on two cores."""
 LATER_DEADLINE = 20
 """The same once it has been given up: by then it has done what it can do."""
-COMPONENTS = {
-    # Without this option logs would be served to other machines too.
-    "scheduler": ["--skip-serve-logs"],
-    "triggerer": ["--skip-serve-logs"],
-    "dag-processor": [],
-}
 HAS_SYNC_DEADLINES = importlib.metadata.version("apache-airflow-core") >= "3.2"
 BODY = [{"type": "BODY", "text": "Something is wrong."}]
 

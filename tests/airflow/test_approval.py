@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.airflow.components import COMPONENTS, Components
 from tests.ports import free_port
 from tests.sandbox.test_browser import CHROMIUM, OPTIONS
 
@@ -45,21 +46,25 @@ with DAG("tap", schedule=None, catchup=False, is_paused_upon_creation=False):
 """
 
 
-def until(found, what, log, seconds=240):
-    """Return what is found, as soon as it is something."""
-    end = time.monotonic() + seconds
-    while not (it := found()):
-        said = [line for line in log.read_text().splitlines() if "http.access" not in line]
-        assert time.monotonic() < end, "\n".join([f"not within {seconds} s: {what}", *said[-100:]])
-        time.sleep(0.5)
-    return it
-
-
 class Site:
     """A running Airflow, below a base path, with users that log in."""
 
-    def __init__(self, url, home):
-        self.url, self.home = url, home
+    def __init__(self, url, home, airflow):
+        self.url, self.home, self.airflow = url, home, airflow
+
+    def until(self, found, what, seconds=240):
+        """Return what is found, as soon as it is something."""
+        end = time.monotonic() + seconds
+        while not (it := found()):
+            if time.monotonic() > end:
+                logs = [
+                    line for log in self.home.glob("*.log") for line in log.read_text().splitlines()[-100:]
+                ]
+                said = [line for line in logs if "http.access" not in line]
+                raise AssertionError("\n".join([f"not within {seconds} s: {what}", *said]))
+            self.airflow.look_after()
+            time.sleep(0.5)
+        return it
 
     def answers(self):
         try:
@@ -106,6 +111,7 @@ def site(tmp_path, sandbox, whatsapp_events):
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API_AUTH__JWT_SECRET": "s" * 64,
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": "2",
@@ -117,27 +123,15 @@ def site(tmp_path, sandbox, whatsapp_events):
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    log = home / "standalone.log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "airflow", "standalone"],
-            stdout=output,
-            stderr=output,
-            env=env,
-            start_new_session=True,
-        )
-        try:
-            found = Site(url, home)
-            until(found.answers, "Airflow answers", log)
-            until(lambda: found.has("ask") and found.has("tap"), "the DAGs are there", log)
-            found.log = log
-            yield found
-        finally:
-            os.killpg(server.pid, 15)
-            try:
-                server.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(server.pid, 9)
+    with Components(env, home) as airflow:
+        airflow.run("db", "migrate")
+        airflow.start("api-server")
+        found = Site(url, home, airflow)
+        found.until(found.answers, "Airflow answers")
+        for name, options in COMPONENTS.items():
+            airflow.start(name, *options)
+        found.until(lambda: found.has("ask") and found.has("tap"), "the DAGs are there")
+        yield found
 
 
 def buttons(sandbox, subject):
@@ -173,8 +167,8 @@ def answer_two_by_their_links(site, sandbox):
 
     body = {"dag_run_id": "manual+1", "logical_date": None}
     assert site.ask("POST", "dags/ask/dagRuns", **body).ok
-    approve, _ = until(lambda: buttons(sandbox, "Delete May?"), "the first question", site.log)
-    _, reject = until(lambda: buttons(sandbox, "Delete June?"), "the second question", site.log)
+    approve, _ = site.until(lambda: buttons(sandbox, "Delete May?"), "the first question")
+    _, reject = site.until(lambda: buttons(sandbox, "Delete June?"), "the second question")
     run = "manual%2B1"
     with chromium_page() as page:
         expect.set_options(timeout=60_000)
@@ -185,13 +179,13 @@ def answer_two_by_their_links(site, sandbox):
         expect(page.get_by_text("Delete May?").first).to_be_visible()
         assert site.states(run)["approve", 0] in ("deferred", "awaiting_input"), "opening it answers nothing"
         page.get_by_role("button", name="Approve").click()
-        until(lambda: site.states(run)["approve", 0] == "success", "the approval", site.log)
+        site.until(lambda: site.states(run)["approve", 0] == "success", "the approval")
         page.goto(f"{site.url}/{reject}")
         expect(page.get_by_text("Delete June?").first).to_be_visible()
         page.get_by_role("button", name="Reject").click()
-        until(lambda: site.states(run)["approve", 1] == "success", "the rejection", site.log)
+        site.until(lambda: site.states(run)["approve", 1] == "success", "the rejection")
 
-    until(lambda: site.states(run).get(("go_on", -1)) in ("success", "skipped"), "the run's end", site.log)
+    site.until(lambda: site.states(run).get(("go_on", -1)) in ("success", "skipped"), "the run's end")
     found = site.ask(
         "GET", f"dags/ask/dagRuns/{run}/taskInstances/approve/xcomEntries/return_value?map_index=1"
     ).json()
@@ -236,11 +230,11 @@ def answer_by_a_press(site, sandbox, events, log):
         events.deliver(1)
 
     def logged(words, times=1):
-        until(lambda: log.read_text().count(words) >= times, words, log, seconds=60)
+        site.until(lambda: log.read_text().count(words) >= times, words, seconds=60)
 
     ada, eve = "+15550000001", "+15550000009"
     assert site.ask("POST", "dags/tap/dagRuns", dag_run_id="tap+1", logical_date=None).ok
-    (first,) = until(lambda: asked(1), "the question", site.log)
+    (first,) = site.until(lambda: asked(1), "the question")
     press(first, eve, "Approve", 0)
     logged(
         "+15•••0009 pressed 'Approve' for tap.approve, run tap+1: not taken: the message went to somebody else"
@@ -248,9 +242,9 @@ def answer_by_a_press(site, sandbox, events, log):
 
     body = {"dry_run": False, "dag_run_id": "tap+1", "task_ids": ["approve"], "only_failed": False}
     waiting = ("deferred", "awaiting_input")
-    until(lambda: site.states("tap%2B1", "tap")["approve", -1] in waiting, "the task waits", site.log)
+    site.until(lambda: site.states("tap%2B1", "tap")["approve", -1] in waiting, "the task waits")
     assert site.ask("POST", "dags/tap/clearTaskInstances", **body).ok
-    (second,) = until(lambda: asked(2), "the question of the cleared task", site.log)
+    (second,) = site.until(lambda: asked(2), "the question of the cleared task")
     press(first, ada, "Approve", 0)
     logged("asks by other messages")
     assert site.states("tap%2B1", "tap")["approve", -1] in ("running", *waiting), "nothing was answered"
@@ -263,7 +257,7 @@ def answer_by_a_press(site, sandbox, events, log):
             asked_again.get_by_role("button", name="Approve", exact=True).click()
     events.deliver(1)
     logged("run tap+1: Airflow has the answer")
-    until(lambda: site.states("tap%2B1", "tap").get(("go_on", -1)) == "success", "the run goes on", site.log)
+    site.until(lambda: site.states("tap%2B1", "tap").get(("go_on", -1)) == "success", "the run goes on")
     press(second, ada, "Reject", 1)
     logged("ada was first")
     path = "dags/tap/dagRuns/tap%2B1/taskInstances/approve"
