@@ -142,3 +142,17 @@ def test_modules_load_in_no_circle():
     assert circle(graph) is None
     lower, upper = f"{PACKAGE}.client.errors", f"{PACKAGE}.client.transport"
     assert circle({**graph, lower: {upper}}), "a circle is found"
+
+
+def test_the_modules_of_alerts_know_each_other_in_no_circle():
+    """Neither when they load, nor later, nor in their types: an alert's steps know nothing of the notifier."""
+    folder = f"{PACKAGE}.notifications"
+    graph = {}
+    for path in sorted((ROOT / "notifications").glob("*.py")):
+        mine = f"{folder}.{path.stem}"
+        graph[mine] = {
+            f"{folder}.{name.split('.')[2]}" for name in imports(path) if name.startswith(f"{folder}.")
+        } - {mine}
+
+    assert circle(graph) is None
+    assert circle({**graph, f"{folder}.alert": {f"{folder}.whatsapp"}}), "a circle is found"

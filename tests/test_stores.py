@@ -31,8 +31,7 @@ from airflow_provider_whatsapp.delivery.stores import (
 )
 from airflow_provider_whatsapp.notifications import alert_stores, throttle_state
 from airflow_provider_whatsapp.notifications.alert_stores import Files, SwapStore
-from airflow_provider_whatsapp.notifications.recipient_gap import Person
-from airflow_provider_whatsapp.notifications.records import Held
+from airflow_provider_whatsapp.notifications.records import Held, Person
 from airflow_provider_whatsapp.notifications.redis_state import RedisState
 from airflow_provider_whatsapp.notifications.throttle_state import ThrottleState
 
@@ -437,6 +436,30 @@ class TestAlertStores:
     def test_a_record_that_stays_is_not_written(self, alert_store, monkeypatch):
         monkeypatch.setattr(alert_store, writes(alert_store), None)
         assert ThrottleState(alert_store).change("key", Person, lambda found: (found, 7)) == 7
+
+    @pytest.mark.parametrize(
+        ("text", "unreadable"),
+        [
+            ("", 0),
+            ("no JSON", 2),
+            ("[]", 2),
+            ("7", 2),
+            ('{"held": "1"}', 2),
+            ('{"of a later version": 2}', 0),
+        ],
+        ids=["empty", "no JSON", "list", "number", "of another kind", "of a later version"],
+    )
+    def test_what_cannot_be_read_is_empty_and_stands_in_the_log(self, alert_store, text, unreadable, caplog):
+        name = alert_stores.name_of("key")
+        alert_store.set(name, text)
+
+        assert ThrottleState(alert_store).read("key", Held) == Held()
+        counted = ThrottleState(alert_store).change(
+            "key", Held, lambda found: (found.with_more(1, ("a",)), "counted")
+        )
+        assert counted == "counted"
+        assert ThrottleState(alert_store).read("key", Held) == Held(held=1, names=("a",))
+        assert [name in record.message for record in caplog.records] == [True] * unreadable
 
     @pytest.mark.parametrize("text", ["", "no JSON", "[]", "7", '{"held": 1, "of a later version": 2}'])
     def test_a_record_that_is_damaged_or_of_a_later_version_stops_no_alert(self, alert_store, text):

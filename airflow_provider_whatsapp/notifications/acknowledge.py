@@ -19,9 +19,9 @@ from airflow.sdk import Variable
 from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
 from airflow_provider_whatsapp.client.phone import canonical
 from airflow_provider_whatsapp.hooks.event_store import event_store_url
-from airflow_provider_whatsapp.notifications.facts import facts, fit, is_failure
+from airflow_provider_whatsapp.notifications.bounded import in_daemon
+from airflow_provider_whatsapp.notifications.facts import fit
 from airflow_provider_whatsapp.notifications.routes import load_routes, usable
-from airflow_provider_whatsapp.notifications.throttle_state import in_daemon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.config import ClientConfig
     from airflow_provider_whatsapp.events.alerts import AlertId, Judged
     from airflow_provider_whatsapp.events.store import EventStore
+    from airflow_provider_whatsapp.notifications.fields import AlertFields
     from airflow_provider_whatsapp.notifications.records import Decision, Record
-    from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 
 T = TypeVar("T")
 
@@ -90,27 +90,29 @@ class Acknowledgement:
     What one alert asks of the event store, and writes there; nothing where it is not to be acknowledged.
 
     :param notifier: Its fields, already rendered.
-    :param context: The context of a callback.
+    :param facts: What happened.
     :param key: What is alerted of.
+    :param failed: It is a failure, which somebody can have in hand.
     :param ask: Asks Airflow for something, in a bounded time.
     :param seconds: Says how long a use of the store may take.
     """
 
     def __init__(
         self,
-        notifier: WhatsAppNotifier,
-        context: Mapping[str, Any],
+        notifier: AlertFields,
+        facts: Mapping[str, str],
         key: str,
         *,
+        failed: bool,
         ask: Callable[[Callable[[], Any]], Any],
         seconds: Callable[[], float],
     ) -> None:
         self._is = notifier
-        self._facts = facts(context)
+        self._facts = facts
         self._key = key
         self._ask = ask
         self._seconds = seconds
-        self._lost = not (notifier.acknowledge and is_failure(context))
+        self._lost = not (notifier.acknowledge and failed)
         self._pressed = NOTHING
         self._url: URL | None = None
 

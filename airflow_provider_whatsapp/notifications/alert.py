@@ -14,11 +14,12 @@ from airflow_provider_whatsapp.hooks.event_store import send_recorder
 from airflow_provider_whatsapp.hooks.receipts_first import receipts_first
 from airflow_provider_whatsapp.notifications import throttle, throttle_state
 from airflow_provider_whatsapp.notifications.acknowledge import Acknowledgement
+from airflow_provider_whatsapp.notifications.airflow_facts import failed_of_the_task, last_success
 from airflow_provider_whatsapp.notifications.audience import Audience
+from airflow_provider_whatsapp.notifications.bounded import in_daemon
 from airflow_provider_whatsapp.notifications.facts import (
     MISSING,
     attempt_of,
-    facts,
     is_failure,
     is_lost,
 )
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
     from airflow_provider_whatsapp.notifications.alert_stores import Store
+    from airflow_provider_whatsapp.notifications.bounded import Bounded
+    from airflow_provider_whatsapp.notifications.fields import AlertFields
     from airflow_provider_whatsapp.notifications.records import Decision
-    from airflow_provider_whatsapp.notifications.throttle_state import Bounded
     from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
-    from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 
 T = TypeVar("T")
 
@@ -59,14 +60,14 @@ class Alert:
 
     def __init__(
         self,
-        notifier: WhatsAppNotifier,
+        notifier: AlertFields,
         context: Mapping[str, Any],
         hook: MatonWhatsAppHook,
         store: Store,
         budget: TimeBudget,
         *,
         behind: Store | None = None,
-        bounded: Bounded = throttle_state.in_daemon,
+        bounded: Bounded = in_daemon,
     ) -> None:
         self._is = notifier
         self._context = context
@@ -86,7 +87,12 @@ class Alert:
         self._bounded = bounded
         self._audience = Audience(notifier, context, self._ask)
         self._acknowledgement = Acknowledgement(
-            notifier, context, self._words.key(), ask=self._ask, seconds=budget.for_throttle_state
+            notifier,
+            self._words.facts,
+            self._words.key(),
+            failed=self._failed,
+            ask=self._ask,
+            seconds=budget.for_throttle_state,
         )
         self.reached_nobody = True
         """Whether it certainly has not left for anybody; nobody suppressed it, and nobody else tells of it."""
@@ -161,9 +167,9 @@ class Alert:
             name=self._words.name(),
             now=time.time(),
             cooldown=alert.cooldown,
-            succeeded_at=self._last_success(),
-            run=self._run(),
-            dag=self._dag(),
+            succeeded_at=last_success(self._context, self._ask),
+            run=self._known("run"),
+            dag=self._known("dag"),
             escalate_after=alert.escalate_after if alert.escalate_to else 0,
             token=self._token,
             waits=min(alert.roll_up, self._budget.left()) if self._may_be_many() else 0.0,
@@ -210,7 +216,7 @@ class Alert:
             throttle.on_summary,
             now=time.time(),
             token=self._token,
-            failed=self._failed_by_airflow(),
+            failed=self._failed_in_airflow(),
             sending=self._sending(),
             alone=self._state.is_exact or not several_machines(),
             in_hand=bool(self._acknowledgement.in_hand),
@@ -219,19 +225,12 @@ class Alert:
             return Delivery()
         return (yield from self._deliver(decision, summary=True))
 
-    def _failed_by_airflow(self) -> int:
-        """Return how many of this mapped task have failed; 0 where the memory's own count is as good."""
-        ti: Any = self._context.get("ti")
-        try:
-            # Airflow counts a task's failures; its tries, a DAG's runs and what shares a key are others.
-            of_the_task = not self._is.dedupe_key and self._words.key() == f"{ti.dag_id}.{ti.task_id}"
-            if not of_the_task or not several_machines():
-                return 0
-            # This one is not among them: its own end is told to Airflow after its callback.
-            count = functools.partial(ti.get_ti_count, dag_id=ti.dag_id, task_ids=[ti.task_id])
-            return 1 + int(self._ask(lambda: count(run_ids=[ti.run_id], states=["failed"])))
-        except Exception:  # no answer is an answer here
+    def _failed_in_airflow(self) -> int:
+        """Return how many of this mapped task have failed; 0 where the throttle state's own count is as good."""
+        # Airflow counts a task's failures; its tries, a DAG's runs and what shares a key are others.
+        if self._is.dedupe_key or not several_machines():
             return 0
+        return failed_of_the_task(self._context, self._words.key(), self._ask)
 
     def _deliver(
         self, decision: Decision | None, problem: Exception | None = None, *, summary: bool = False
@@ -387,24 +386,10 @@ class Alert:
         able = self._is.roll_up > 0 and self._words.names_others()
         return self._may_suppress() and able and bool(several)
 
-    def _run(self) -> str:
-        """Return the run: its mapped tasks, its tries and, if it is cleared, its failing anew count once."""
-        run = facts(self._context)["run"]
-        return "" if run == MISSING else run
-
-    def _dag(self) -> str:
-        dag = facts(self._context)["dag"]
-        return "" if dag == MISSING else dag
-
-    def _last_success(self) -> float | None:
-        def ask() -> float | None:
-            moment = self._context.get("prev_start_date_success")
-            return float(moment.timestamp()) if moment is not None else None
-
-        try:
-            return self._ask(ask)
-        except Exception:  # asking Airflow for it may fail, and no answer is an answer here
-            return None
+    def _known(self, name: str) -> str:
+        """Return what is known of what happened: the run, say, whose mapped tasks, tries and repetitions count once."""
+        found = self._words.facts[name]
+        return "" if found == MISSING else found
 
 
 def _count(what: str, count: int) -> None:

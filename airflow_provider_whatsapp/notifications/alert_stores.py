@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import uuid
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from airflow_provider_whatsapp.client.pace_board import own_folder
+from airflow_provider_whatsapp.delivery.local_files import replacing
 from airflow_provider_whatsapp.notifications.records import is_sound
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 K = TypeVar("K", bound="DataclassInstance")
+
+logger = logging.getLogger(__name__)
 
 PREFIX = "whatsapp_alert_"
 CLAIM = "_claim"
@@ -75,7 +79,8 @@ class Files:
         :param key: Its name.
         :param value: Text.
         """
-        self._path(key).write_text(str(value), encoding="utf-8")
+        with replacing(self._path(key), mode=0o600, durable=False) as file:
+            file.write(str(value).encode())
 
     def delete(self, key: str) -> None:
         """
@@ -157,12 +162,13 @@ def is_name_of(name: str, key: str) -> bool:
     return name == name_of(key)
 
 
-def parsed(text: str | None, kind: type[K]) -> K:
+def parsed(text: str | None, kind: type[K], *, name: str = "") -> K:
     """
-    Read a record; one that is damaged, or of a version that is yet to come, is begun again as far as need be.
+    Read a record; what cannot be read, or is damaged, is an empty one.
 
     :param text: What the store holds; None: nothing.
     :param kind: The record's class.
+    :param name: Its name in the store, for the log; empty: nothing is logged.
     """
     known = {item.name for item in fields(kind)}
     try:
@@ -171,6 +177,10 @@ def parsed(text: str | None, kind: type[K]) -> K:
         record = kind(
             **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
         )
-        return record if is_sound(record) else kind()
+        if is_sound(record):
+            return record
     except (ValueError, TypeError, AttributeError, RecursionError):
-        return kind()
+        pass
+    if name:
+        logger.warning("WhatsApp: the throttle state in %s cannot be read, and counts as empty", name)
+    return kind()

@@ -13,7 +13,7 @@ from airflow_provider_whatsapp.notifications.routes import choose, dag_tags, loa
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+    from airflow_provider_whatsapp.notifications.fields import AlertFields
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Audience:
 
     def __init__(
         self,
-        notifier: WhatsAppNotifier,
+        notifier: AlertFields,
         context: Mapping[str, Any],
         ask: Callable[[Callable[[], Any]], Any],
     ) -> None:

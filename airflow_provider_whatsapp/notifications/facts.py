@@ -56,18 +56,16 @@ def facts(context: Mapping[str, Any]) -> dict[str, str]:
 
     :param context: The context of a task's, a DAG's or a deadline's callback.
     """
-    run = context.get("dag_run")
-    last = context.get("ti")
-    ti = None if is_of_the_dag(context) else last
+    ti = None if is_of_the_dag(context) else context.get("ti")
     found = {
-        "dag": _read(last, "dag_id") or _read(run, "dag_id") or _read(context.get("dag"), "dag_id"),
+        "dag": _dag(context),
         "task": _task(ti),
         "run": _run(context),
-        "when": _when(context, run),
+        "when": _when(context, context.get("dag_run")),
         "error": _error(context),
         "try": _read(ti, "try_number"),
     }
-    return {name: fit(found[name] if found[name] is not None else MISSING) for name in NAMES}
+    return {name: _fitted(found[name]) for name in NAMES}
 
 
 def log_path(context: Mapping[str, Any]) -> str:
@@ -83,7 +81,7 @@ def log_path(context: Mapping[str, Any]) -> str:
         _, found, below = parts.path.partition("/dags/")
         path = f"dags/{below}" if found else parts.path.lstrip("/")
         return str(hidden(path + (f"?{parts.query}" if parts.query else "")))
-    dag, run = facts(context)["dag"], _run(context)
+    dag, run = _fitted(_dag(context)), _run(context)
     if dag == MISSING:
         return "dags"
     return f"dags/{quote(dag)}" + (f"/runs/{quote(run)}" if run else "")
@@ -95,7 +93,7 @@ def default_key(context: Mapping[str, Any]) -> str:
 
     :param context: The context of a callback.
     """
-    dag = facts(context)["dag"]
+    dag = _fitted(_dag(context))
     ti = None if is_of_the_dag(context) else context.get("ti")
     task = _read(ti, "task_id")
     if task is None:
@@ -157,6 +155,15 @@ def _is_tried_again(ti: object) -> bool:
 def _state(ti: object) -> str:
     state = _read(ti, "state")
     return str(getattr(state, "value", state))
+
+
+def _fitted(value: object) -> str:
+    return MISSING if value is None else fit(value)
+
+
+def _dag(context: Mapping[str, Any]) -> Any:
+    things = (context.get("ti"), context.get("dag_run"), context.get("dag"))
+    return next((found for thing in things if (found := _read(thing, "dag_id"))), None)
 
 
 def _task(ti: object) -> str | None:

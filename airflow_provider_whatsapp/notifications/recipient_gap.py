@@ -25,7 +25,7 @@ from airflow_provider_whatsapp.notifications.missed import (
     on_strike,
     on_take,
 )
-from airflow_provider_whatsapp.notifications.records import Held
+from airflow_provider_whatsapp.notifications.records import Held, Person
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,19 +39,6 @@ IN_FLIGHT = 1.0
 """Gaps for which a message in flight holds its recipient at most: its process may have died."""
 CLOCKS = 1.0
 """Gaps by which machines' clocks may differ; a moment that is further away was written by a wrong one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person(Held):
-    """
-    What is remembered of one person; held are the failures that have been handed over to the teller.
-
-    :param free_at: Unix time in seconds from which the next message may go.
-    :param teller: The alert that waits for that moment and will tell of others; empty: there is none.
-    """
-
-    free_at: float = 0.0
-    teller: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,6 +171,19 @@ class Record(Held):
         return 0 < self.muted_until - now <= LONGEST_MUTE + 60.0  # machines' clocks differ by seconds
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person(Held):
+    """
+    What is remembered of one person; held are the failures that have been handed over to the teller.
+
+    :param free_at: Unix time in seconds from which the next message may go.
+    :param teller: The alert that waits for that moment and will tell of others; empty: there is none.
+    """
+
+    free_at: float = 0.0
+    teller: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """

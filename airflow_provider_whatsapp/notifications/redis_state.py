@@ -29,11 +29,10 @@ from airflow_provider_whatsapp.notifications.alert_stores import (
     parsed,
     text_of,
 )
+from airflow_provider_whatsapp.notifications.bounded import in_daemon
 from airflow_provider_whatsapp.notifications.missed import Undelivered, on_leave
-from airflow_provider_whatsapp.notifications.recipient_gap import Person
-from airflow_provider_whatsapp.notifications.records import ALL_DAGS, MAX_DAGS, Record
+from airflow_provider_whatsapp.notifications.records import ALL_DAGS, MAX_DAGS, Person, Record
 from airflow_provider_whatsapp.notifications.throttle import without_the_dead
-from airflow_provider_whatsapp.notifications.throttle_state import in_daemon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

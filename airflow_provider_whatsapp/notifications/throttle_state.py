@@ -24,10 +24,8 @@ import fcntl
 import logging
 import os
 import random
-import threading
 import time
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_whatsapp.client.pace_board import own_folder
 from airflow_provider_whatsapp.notifications.alert_stores import (
@@ -38,6 +36,7 @@ from airflow_provider_whatsapp.notifications.alert_stores import (
     parsed,
     text_of,
 )
+from airflow_provider_whatsapp.notifications.bounded import Bounded, in_daemon
 from airflow_provider_whatsapp.notifications.records import Decision, Record
 
 if TYPE_CHECKING:
@@ -64,49 +63,6 @@ FOR_MOVING = 2.0
 """Seconds that each question takes at most about what is to be moved to Redis."""
 LOOK_EVERY = 0.01
 """Seconds between two looks whether the other is done."""
-
-
-class Bounded(Protocol):
-    """Runs something that may hang."""
-
-    def __call__(self, act: Callable[[], T], seconds: float) -> T:
-        """
-        Return what it returns.
-
-        :param act: What may hang.
-        :param seconds: How long to wait for it.
-        :raises TimeoutError: It was not done in time; it may be done later.
-        """
-
-
-def directly(act: Callable[[], T], seconds: float) -> T:  # noqa: ARG001  (as Bounded says)
-    """
-    Run something without an end to it, where Airflow allows nothing else.
-
-    :param act: What may hang.
-    :param seconds: Not regarded.
-    """
-    return act()
-
-
-def in_daemon(act: Callable[[], T], seconds: float) -> T:
-    """
-    Run something in a thread that keeps no process alive, as :class:`Bounded` says.
-
-    :param act: What may hang.
-    :param seconds: How long to wait for it.
-    :raises TimeoutError: It was not done in time.
-    """
-    done: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(act())
-        except BaseException as error:  # whoever waits is told
-            done.set_exception(error)
-
-    threading.Thread(target=run, name="whatsapp-alert-memory", daemon=True).start()
-    return done.result(seconds)
 
 
 class ThrottleState:
@@ -178,7 +134,7 @@ class ThrottleState:
         :return: None when the memory cannot be reached.
         """
         name = name_of(key)
-        return self._reach(lambda store: parsed(store.get(name, default=None), kind))
+        return self._reach(lambda store: parsed(store.get(name, default=None), kind, name=name))
 
     def claim(self, key: str, token: str) -> None:
         """
@@ -224,7 +180,7 @@ class ThrottleState:
         def revise(before: str | None) -> tuple[str | None, T]:
             # What this alert has written and the store has lost is still true: somebody may wait because of it.
             before = self._known.get(name) if before is None and self._known else before
-            found = parsed(before, kind)
+            found = parsed(before, kind, name=name)
             record, decided = rule(found)
             return None if record == found else text_of(record, label or key, before), decided
 

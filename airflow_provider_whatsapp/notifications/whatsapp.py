@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier
 
+from airflow_provider_whatsapp.notifications.fields import AlertFields
 from airflow_provider_whatsapp.notifications.wording import ACK_TEMPLATE, DEFAULT_TEXT, STOCK_TEMPLATE
 from airflow_provider_whatsapp.rendering import TextFields
 
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 __all__ = ["DEFAULT_TEXT", "STOCK_TEMPLATE", "WhatsAppNotifier"]
 
 
-class WhatsAppNotifier(TextFields, BaseNotifier):
+class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
     """
     Send a WhatsApp message when a task or DAG fails, succeeds or misses a deadline.
 
@@ -280,7 +281,7 @@ class WhatsAppNotifier(TextFields, BaseNotifier):
         """
         from airflow_provider_whatsapp._compat import can_give_up_asking
         from airflow_provider_whatsapp.notifications.alert import Alert
-        from airflow_provider_whatsapp.notifications.throttle_state import directly, in_daemon
+        from airflow_provider_whatsapp.notifications.bounded import directly, in_daemon
         from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
 
         budget = TimeBudget.of(context)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_whatsapp.client.media import looks_like_media
 from airflow_provider_whatsapp.client.messages._base import Part
 from airflow_provider_whatsapp.client.messages.texts import whole_characters
-from airflow_provider_whatsapp.notifications.facts import MISSING, cut, facts, fit
+from airflow_provider_whatsapp.notifications.facts import MISSING, cut, fit
 from airflow_provider_whatsapp.notifications.missed import PORTION, listed
 from airflow_provider_whatsapp.notifications.records import Held
 from airflow_provider_whatsapp.notifications.secrets import hidden
@@ -89,35 +89,34 @@ def _listed(count: int, names: Sequence[str]) -> str:
     return listed(names) + (", ..." if count > len(names) else "")
 
 
-def text_body(text: str, context: Mapping[str, Any], more: str, *, summary: bool) -> str:
+def text_body(text: str, facts: Mapping[str, str], more: str, *, summary: bool) -> str:
     """
     Return a text message's words.
 
     :param text: The rendered text.
-    :param context: The context of a callback.
+    :param facts: What happened, as :func:`~airflow_provider_whatsapp.notifications.facts.facts` says it.
     :param more: What :func:`others` says.
     :param summary: Tell of the others alone.
     """
     if summary:
-        found = facts(context)
-        return cut(hidden(f"DAG {found['dag']}, run {found['run']}: {more}"), MAX_TEXT)
+        return cut(hidden(f"DAG {facts['dag']}, run {facts['run']}: {more}"), MAX_TEXT)
     text, more = whole_characters(hidden(text)), cut(whole_characters(hidden(more)), MAX_TEXT - MAX_VALUE)
     # Cut before it is added, so that the count survives a long text.
     return f"{cut(text, MAX_TEXT - len(more) - 3)} ({more})" if more else cut(text, MAX_TEXT)
 
 
 def stock_values(
-    context: Mapping[str, Any], more: str, *, summary: bool, recovered: bool = False
+    facts: Mapping[str, str], more: str, *, summary: bool, recovered: bool = False
 ) -> dict[str, str]:
     """
     Return the stock template's values.
 
-    :param context: The context of a callback.
+    :param facts: What happened, as :func:`~airflow_provider_whatsapp.notifications.facts.facts` says it.
     :param more: What :func:`others` says.
     :param summary: Tell of the others alone.
     :param recovered: Tell that what had failed works again.
     """
-    found = facts(context)
+    found = dict(facts)
     more = hidden(more)
     if recovered:
         found["error"] = "works again"

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.messages import Message
     from airflow_provider_whatsapp.events.alerts import AlertId
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+    from airflow_provider_whatsapp.notifications.fields import AlertFields
     from airflow_provider_whatsapp.notifications.missed import Missed
     from airflow_provider_whatsapp.notifications.records import Decision
-    from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 
 
 class Words:
@@ -46,12 +46,12 @@ class Words:
     :param hook: Sends.
     """
 
-    def __init__(
-        self, notifier: WhatsAppNotifier, context: Mapping[str, Any], hook: MatonWhatsAppHook
-    ) -> None:
+    def __init__(self, notifier: AlertFields, context: Mapping[str, Any], hook: MatonWhatsAppHook) -> None:
         self._is = notifier
         self._context = context
         self._hook = hook
+        self.facts = facts(context)
+        """What happened, read from the context once."""
         self._failed = is_failure(context)
         self._late = bool(context.get("deadline"))
         self.template_name = notifier.template_name
@@ -111,7 +111,7 @@ class Words:
 
         def text(slot: Slot) -> Text:
             more = self._others(decision, slot)
-            return Text(text_body(str(self._is.text), self._context, more, summary=summary))
+            return Text(text_body(str(self._is.text), self.facts, more, summary=summary))
 
         if not self._is.text:
             template(Slot())  # what is wrong with it is certain before anything is sent
@@ -120,7 +120,7 @@ class Words:
         return TextFirst(self._send, text, template if usual else None)
 
     def _others(self, decision: Decision | None, slot: Slot) -> str:
-        key, dag = self.key(), facts(self._context)["dag"]
+        key, dag = self.key(), self.facts["dag"]
         own, other = Held(), Held()
         for entry in slot.missed:
             if entry.key == key:
@@ -136,7 +136,7 @@ class Words:
 
     def _stock(self, name: str, more: str, buttons: list[Any], *, summary: bool) -> Message:
         """Make the message of a stock template, all of which have the same variables."""
-        values = stock_values(self._context, more, summary=summary, recovered=self._is.recovery)
+        values = stock_values(self.facts, more, summary=summary, recovered=self._is.recovery)
         return self._hook.template_message(
             name, self._is.language, header=None, body=fitted(values), buttons=fitted_buttons(buttons)
         )
@@ -144,7 +144,7 @@ class Words:
     def _template(self, more: str, *, summary: bool) -> Message:
         body, buttons = self._is.body, self._is.buttons
         if self._is.template_name == STOCK_TEMPLATE and body is None:
-            body = stock_values(self._context, more, summary=summary, recovered=self._is.recovery)
+            body = stock_values(self.facts, more, summary=summary, recovered=self._is.recovery)
             buttons = buttons or [log_path(self._context)]
         return self._hook.template_message(
             str(self._is.template_name),
@@ -161,7 +161,7 @@ class Words:
         :param held: The failures that its message tells.
         :param token: Tells it from all others.
         """
-        said = f" ({facts(self._context)['error']})" if self._late else ""
+        said = f" ({self.facts['error']})" if self._late else ""
         return Caller(
             held=held.held,
             names=tuple(self.full_name(name) + said for name in held.names),
@@ -188,11 +188,11 @@ class Words:
 
     def name(self) -> str:
         """Return what failed, as another message names it; a key of one's own may be that of several DAGs."""
-        task = facts(self._context)["task"]
+        task = self.facts["task"]
         return self._in_full(task) if self._is.dedupe_key else task
 
     def _in_full(self, task: str) -> str:
-        dag = facts(self._context)["dag"]
+        dag = self.facts["dag"]
         return dag if task == MISSING else f"{dag}.{task}"
 
     def key(self) -> str:

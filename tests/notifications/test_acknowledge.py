@@ -26,6 +26,7 @@ from airflow_provider_whatsapp.events.store import EventStore
 from airflow_provider_whatsapp.events.tables import statuses
 from airflow_provider_whatsapp.notifications import whatsapp
 from airflow_provider_whatsapp.notifications.acknowledge import Acknowledgement, Pressed
+from airflow_provider_whatsapp.notifications.facts import facts
 from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 from tests.events import test_alerts as presses
 from tests.notifications.virtual_time import VirtualTime
@@ -410,7 +411,9 @@ def test_what_is_written_before_an_alert_leaves(whatsapp_events):
     ti = {"dag_id": "orders", "task_id": "load", "run_id": "r1", "map_index": 3, "state": "failed"}
     context = {"ti": SimpleNamespace(**ti), "run_id": "r1"}
     config = SimpleNamespace(phone_number_id="77", default_country=None)
-    one = Acknowledgement(notifier, context, "finance", ask=lambda find: find(), seconds=lambda: 60)
+    one = Acknowledgement(
+        notifier, facts(context), "finance", failed=True, ask=lambda find: find(), seconds=lambda: 60
+    )
 
     secret = one.offer([ANN, BOB], config, "h" * 22)
 

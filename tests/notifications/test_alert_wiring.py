@@ -18,7 +18,8 @@ from airflow_provider_whatsapp.notifications import window
 from airflow_provider_whatsapp.notifications.alert_stores import Files
 from airflow_provider_whatsapp.notifications.facts import default_key
 from airflow_provider_whatsapp.notifications.missed import Missed, Undelivered
-from airflow_provider_whatsapp.notifications.recipient_gap import Caller, Person, RecipientGaps, Slot
+from airflow_provider_whatsapp.notifications.recipient_gap import Caller, RecipientGaps, Slot
+from airflow_provider_whatsapp.notifications.records import Person
 from airflow_provider_whatsapp.notifications.throttle_state import ThrottleState
 from airflow_provider_whatsapp.notifications.window import Delivery, deliver
 

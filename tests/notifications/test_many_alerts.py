@@ -77,7 +77,7 @@ class Machine:
         from airflow_provider_whatsapp.client.errors import WhatsAppError
         from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
         from airflow_provider_whatsapp.notifications.alert import Alert
-        from airflow_provider_whatsapp.notifications.throttle_state import directly
+        from airflow_provider_whatsapp.notifications.bounded import directly
         from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
         from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 

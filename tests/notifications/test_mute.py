@@ -11,8 +11,14 @@ from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.notifications import throttle
 from airflow_provider_whatsapp.notifications.alert_stores import Files
 from airflow_provider_whatsapp.notifications.mute import ROUNDS, MuteError, alert_states, mute
-from airflow_provider_whatsapp.notifications.recipient_gap import Person
-from airflow_provider_whatsapp.notifications.records import ALL_DAGS, LONGEST_MUTE, MAX_DAGS, Record, Sending
+from airflow_provider_whatsapp.notifications.records import (
+    ALL_DAGS,
+    LONGEST_MUTE,
+    MAX_DAGS,
+    Person,
+    Record,
+    Sending,
+)
 from airflow_provider_whatsapp.notifications.throttle_state import ThrottleState
 
 NOW = 1_000_000.0

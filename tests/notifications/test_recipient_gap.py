@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from airflow_provider_whatsapp.notifications.alert_stores import Files
 from airflow_provider_whatsapp.notifications.recipient_gap import (
     Caller,
-    Person,
     RecipientGaps,
     Slot,
     on_answer,
     on_slot,
     on_taken,
 )
+from airflow_provider_whatsapp.notifications.records import Person
 from airflow_provider_whatsapp.notifications.throttle_state import ThrottleState
 from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
 from airflow_provider_whatsapp.notifications.window import deliver

@@ -23,8 +23,7 @@ from airflow_provider_whatsapp.notifications import redis_state, throttle_state
 from airflow_provider_whatsapp.notifications.alert_stores import Files, name_of, text_of
 from airflow_provider_whatsapp.notifications.missed import Missed, Undelivered
 from airflow_provider_whatsapp.notifications.mute import alert_states, mute
-from airflow_provider_whatsapp.notifications.recipient_gap import Person
-from airflow_provider_whatsapp.notifications.records import ALL_DAGS, Record
+from airflow_provider_whatsapp.notifications.records import ALL_DAGS, Person, Record
 from airflow_provider_whatsapp.notifications.redis_state import RedisState, joined
 from airflow_provider_whatsapp.notifications.throttle_state import ThrottleState
 from tests.conftest import ROOT

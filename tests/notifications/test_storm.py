@@ -141,7 +141,7 @@ def test_the_summary_counts_every_failure(sandbox, tmp_path, monkeypatch):
     """Five hundred fail within five seconds: the summary goes when ten are over, and names what came meanwhile."""
     from airflow_provider_whatsapp.notifications.alert import Alert
     from airflow_provider_whatsapp.notifications.alert_stores import Files
-    from airflow_provider_whatsapp.notifications.throttle_state import directly
+    from airflow_provider_whatsapp.notifications.bounded import directly
     from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
     from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 

@@ -501,3 +501,16 @@ def test_whose_claim_was_overtaken_is_counted_with_the_others():
     record = on_overtaken(mine.record, name="c", held=mine.held, names=mine.names).record
 
     assert (record.held, record.names) == (2, ("c", "b"))
+
+
+def test_a_file_of_throttle_state_is_replaced_whole(tmp_path):
+    """A link in its place is not followed, nobody else can read it, and nothing else is left in the folder."""
+    other = tmp_path / "other"
+    other.write_text("untouched")
+    (tmp_path / "key.json").symlink_to(other)
+
+    Files(tmp_path).set("key", "whole")
+
+    assert (Files(tmp_path).get("key"), other.read_text()) == ("whole", "untouched")
+    assert (tmp_path / "key.json").stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["key.json", "other"]

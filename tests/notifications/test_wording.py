@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_whatsapp.notifications import wording
+from airflow_provider_whatsapp.notifications.facts import facts
 from airflow_provider_whatsapp.notifications.recipient_gap import Slot
 from airflow_provider_whatsapp.notifications.records import Decision, Record
 from airflow_provider_whatsapp.notifications.wording import (
@@ -21,14 +22,14 @@ from airflow_provider_whatsapp.notifications.wording import (
 NAMES = tuple(f"load_orders_into_the_warehouse[{number}]" for number in range(5))
 
 
-def kept_back(held, names):
+def suppressed(held, names):
     return Decision(send=True, record=Record(runs=3), held=held, names=names, escalated=True)
 
 
 def test_the_counts_survive_long_names_and_errors():
-    more = others(kept_back(120, NAMES), Slot(held=40, names=NAMES))
+    more = others(suppressed(120, NAMES), Slot(held=40, names=NAMES))
     context = {"exception": ValueError("no rows " * 40)}
-    said = fitted(stock_values(context, more, summary=False))["error"]
+    said = fitted(stock_values(facts(context), more, summary=False))["error"]
 
     assert len(said) == MAX_VALUE
     assert "(3 runs in a row have failed; 120 more failures; 40 other alerts: load_orders" in said
@@ -65,14 +66,14 @@ def test_failures_without_names_are_a_number():
     ids=str,
 )
 def test_the_stock_template_s_error_says_what_it_is_about(more, options, error):
-    found = stock_values({"exception": ValueError("no rows")}, more, **{"summary": False, **options})
+    found = stock_values(facts({"exception": ValueError("no rows")}), more, **{"summary": False, **options})
 
     assert found["error"] == error
 
 
 @pytest.mark.parametrize(("more", "kept"), [(10, 150), (147, 150), (250, 47), (257, 40), (400, 40)])
 def test_a_long_error_is_cut_for_the_names_of_others_but_not_to_nothing(more, kept):
-    found = stock_values({"exception": "x" * 200}, "m" * more, summary=False)["error"]
+    found = stock_values(facts({"exception": "x" * 200}), "m" * more, summary=False)["error"]
 
     error, _, others_ = found.partition(" (")
     assert (len(error), others_) == (kept, "m" * more + ")")
@@ -87,7 +88,7 @@ def test_a_text_is_cut_and_what_is_added_to_it_is_not():
     both = text_body("t" * MAX_TEXT, {}, "m" * MAX_TEXT, summary=False)
     assert len(both) == MAX_TEXT
     assert both.count("m") == MAX_TEXT - MAX_VALUE - 1
-    assert len(text_body("t", {}, "m" * 5000, summary=True)) == MAX_TEXT
+    assert len(text_body("t", facts({}), "m" * 5000, summary=True)) == MAX_TEXT
 
 
 TYPED = {"type": "currency", "currency": {}}
