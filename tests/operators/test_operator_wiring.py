@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import logging
@@ -11,8 +12,12 @@ import pytest
 from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_whatsapp import _compat
+from airflow_provider_whatsapp.client.errors import RecipientError
 from airflow_provider_whatsapp.delivery.engine import Delivery
 from airflow_provider_whatsapp.delivery.ledger import Job, Note
+from airflow_provider_whatsapp.delivery.report import Outcome, Report
+from airflow_provider_whatsapp.events.opt_outs import opted_out
+from airflow_provider_whatsapp.events.store import EventStore
 from airflow_provider_whatsapp.operators._database import database_hook
 from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
 from airflow_provider_whatsapp.operators.messages import SendTemplateOperator, SendTextOperator
@@ -27,6 +32,52 @@ TEXT = {"task_id": "send", "to": "+15550001111", "text": "{{ 1 + 1 }}"}
 def test_an_argument_that_does_not_exist_is_refused_where_the_task_is_mapped_too(kind):
     with pytest.raises(TypeError, match="nonsense"):
         kind.partial(task_id="send", nonsense=1)
+
+
+@pytest.mark.parametrize("kind", [SendTextOperator, SendTemplateOperator, BroadcastTemplateOperator])
+def test_an_argument_of_nearly_the_right_name_is_suggested_where_the_task_is_mapped_too(kind):
+    with pytest.raises(TypeError, match="Did you mean 'max_failed'"):
+        kind.partial(task_id="send", max_faild=1)
+
+
+def test_fields_are_hidden_once_they_are_rendered_and_there_while_the_task_runs():
+    operator = SendTextOperator(**TEXT, max_failed="{{ 2 + 2 }}")
+    operator.render_template_fields({})
+    hidden = (operator.to, operator.text)
+    with operator._arguments():
+        assert (operator.to, operator.text, operator.max_failed) == ("+15550001111", "2", 4)
+
+    assert (operator.to, operator.text) == hidden
+    assert "15550001111" not in str(hidden)
+    assert "2" not in operator.text
+
+
+def test_with_log_pii_the_fields_stay_as_they_are():
+    operator = SendTextOperator(**TEXT, log_pii=True)
+    operator.render_template_fields({})
+
+    assert (operator.to, operator.text) == ("+15550001111", "2")
+
+
+def test_an_opt_out_that_the_gateway_tells_of_reaches_the_event_store(tmp_path, monkeypatch):
+    """Of whom it is said when they are sent to, though the task fails for it."""
+    path = tmp_path / "events.db"
+    monkeypatch.setenv("AIRFLOW__WHATSAPP__EVENTS_CONN_ID", "events")
+    monkeypatch.setenv("AIRFLOW_CONN_EVENTS", json.dumps({"conn_type": "sqlite", "host": str(path)}))
+    store = EventStore.open(f"sqlite:///{path}")
+    store.create_or_upgrade()
+
+    def refuse(*_, **__):
+        raise RecipientError("has stopped marketing messages", code=131050)
+
+    operator = SendTextOperator(**TEXT)
+    client = SimpleNamespace(config=SimpleNamespace(waba_id="7"))
+    monkeypatch.setitem(vars(operator), "hook", SimpleNamespace(send=refuse, client=client))
+    with pytest.raises(_compat.AirflowFailException):
+        operator._guarded(lambda: operator._send_to("15550001111", None))
+
+    assert opted_out(store, "7", ["15550001111"]) == {"15550001111": {"marketing"}}
+    store.close()
 
 
 def test_a_task_that_airflow_ends_ends_its_delivery():
@@ -94,6 +145,46 @@ def test_the_log_says_what_a_later_try_goes_on_from(tmp_path, monkeypatch, caplo
     ledger_of(operator, tmp_path, tries=tries, most=most)
 
     assert said in caplog.text
+
+
+def test_a_task_that_was_cleared_hears_of_what_failed_after_it_was_accepted(tmp_path, monkeypatch):
+    """Nobody's receipts are kept, so the history of each message is asked for."""
+    monkeypatch.delenv("AIRFLOW__WHATSAPP__EVENTS_CONN_ID", raising=False)
+    asked = []
+
+    def status_of(message_id):
+        asked.append(message_id)
+        return {"status": "failed", "error": "(#131026) not on WhatsApp"}
+
+    operator = SendTextOperator(**TEXT, wait_for="delivered")
+    monkeypatch.setitem(vars(operator), "hook", SimpleNamespace(get_message_status=status_of))
+    operator.ledger_path = str(tmp_path)
+    first, _ = ledger_of(operator, tmp_path)
+    first.remember_sent = True
+    first.claim([(0, "")])
+    first.record(0, Note("sent", {"message_id": "wamid.1"}))
+    first.flush()
+    for tries, most, known in ((2, 0, "sent"), (3, 1, "failed")):
+        ledger, _ = ledger_of(operator, tmp_path, tries=tries, most=most)
+        assert ledger.look_up(0).status == known
+
+    assert asked == ["wamid.1"], "a retry asks nobody"
+
+
+@pytest.mark.parametrize(("status", "end"), [("sent", "success"), ("failed", "failed")])
+def test_how_a_task_ends_stands_in_its_ledger_and_what_became_of_all_in_its_xcom(tmp_path, status, end):
+    operator, pushed = SendTextOperator(**TEXT), []
+    ledger, _ = ledger_of(operator, tmp_path)
+    report = Report()
+    error = RecipientError("no", code=131026) if status == "failed" else None
+    report.add(Outcome("15550001111", status, error=error), 0)
+    ti = SimpleNamespace(xcom_push=lambda key, value: pushed.append((key, value["failed"])))
+    with pytest.raises(_compat.AirflowFailException) if error else contextlib.nullcontext():
+        assert operator._conclude({"ti": ti}, report, ledger)["sent"] == 1
+
+    assert ledger.store.get("1/head")["finished"] == end
+    assert not ledger.behind
+    assert pushed == ([("report", 1)] if error else [])
 
 
 def test_metrics_count_what_is_new_and_gauge_the_rate(monkeypatch):
