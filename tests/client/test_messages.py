@@ -3,7 +3,7 @@ from __future__ import annotations
 import datetime as dt
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, is_dataclass
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -854,3 +854,20 @@ def test_importing_the_package_loads_no_model():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def documented(model, name):
+    """The sentence about a field in its model's docstring, numbers without separators."""
+    return model.__doc__.partition(f":param {name}:")[2].partition(":param ")[0].replace(",", "")
+
+
+def test_docstrings_name_the_limits_that_fields_declare():
+    models = [model for name in m.__all__ if is_dataclass(model := getattr(m, name))]
+    declared = [(model, spec, spec.metadata["check"]) for model in models for spec in fields(model)]
+    limits = [
+        (model, spec.name, check.keywords["limit"])
+        for model, spec, check in declared
+        if getattr(check, "keywords", {}).get("limit")
+    ]
+    assert len(limits) > 30
+    assert [limit for limit in limits if str(limit[2]) not in documented(*limit[:2])] == []

@@ -65,7 +65,7 @@ class TextValue(_Parameter):
     """
     A text for a variable; a plain string or number does the same.
 
-    :param text: The text, in one line.
+    :param text: The text, in one line of up to 1024 characters.
     """
 
     type: ClassVar[str] = "text"
@@ -90,7 +90,7 @@ class Currency(_Parameter):
     """
     An amount of money; Cloud API shows ``fallback_value`` as it is.
 
-    :param fallback_value: The amount as text: ``$10.99``.
+    :param fallback_value: The amount as text of up to 1024 characters: ``$10.99``.
     :param code: ISO 4217 code: ``USD``.
     :param amount_1000: The amount times 1000: 10990.
     """
@@ -107,7 +107,7 @@ class DateTime(_Parameter):
     """
     A date or time; Cloud API shows ``fallback_value`` as it is, so write it for the reader.
 
-    :param fallback_value: The moment as text: ``March 1, 07:30 UTC``.
+    :param fallback_value: The moment as text of up to 1024 characters: ``March 1, 07:30 UTC``.
     """
 
     type: ClassVar[str] = "date_time"

@@ -53,7 +53,7 @@ class UrlButton(TemplateButton):
     A link whose last part varies.
 
     :param index: Position in the template's list of buttons, 0 to 9.
-    :param text: What stands for the variable at the end of the template's URL.
+    :param text: What stands for the variable at the end of the template's URL, up to 2000 characters.
     """
 
     sub_type: ClassVar[str] = "url"
