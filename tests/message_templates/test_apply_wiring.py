@@ -741,3 +741,24 @@ def test_the_account_is_listed_in_large_pages_and_planned_for_by_the_machine_s_c
 
     assert [query["limit"] for query in asked] == [250]
     assert (change.action, change.wanted) == ("blocked", "edit")
+
+
+@pytest.mark.parametrize(
+    ("state", "failed"),
+    [
+        ("done", False),
+        ("failed", True),
+        ("unknown", True),
+        ("blocked", False),
+        ("postponed", False),
+        ("not tried", True),
+    ],
+)
+def test_a_report_has_failed_by_what_went_wrong_and_not_by_what_has_to_wait(state, failed):
+    change = Change(action="create", name="late", language="en_US")
+    done, other = (apply.Outcome(change=change, state=each) for each in ("done", state))
+    report = apply.ApplyReport((done, other), Plan((change, change)))
+
+    assert (report.failed, report.complete) == (failed, state == "done")
+    assert report.of(state) == ([done, other] if state == "done" else [other])
+    assert report.summary() == ("2 done" if state == "done" else f"1 done, 1 {state}")
