@@ -56,16 +56,8 @@ def client_config(
     :raises ConfigurationError: A value is missing or malformed; says which, and where to set it.
     """
     host, verify = _text(host), _verify(extra)
-    key = (password or "").strip() or environment_key(host, verify=verify)
-    if not key:
-        msg = f"connection {conn_id!r} has no Maton API key"
-        raise ConfigurationError(
-            msg,
-            advice=f"Put it in the connection's password, or in the environment variable {API_KEY_VARIABLE}; "
-            "maton.ai/settings shows it.",
-        )
     return ClientConfig(
-        api_key=key,
+        api_key=_key(conn_id, password, host, verify=verify),
         host=host,
         phone_number_id=_text(phone_number_id) or _text(extra.get("phone_number_id")),
         waba_id=_text(waba_id) or _text(extra.get("waba_id")),
@@ -82,6 +74,17 @@ def client_config(
         pace_redis=find_server(_text(extra.get("pace_redis")), find_redis or _redis_of_the_environment),
         pace_share=_number(extra, "pace_share", DEFAULT_PACE_SHARE),
     )
+
+
+def _key(conn_id: str, password: str | None, host: str | None, *, verify: bool | str) -> str:
+    key = (password or "").strip() or environment_key(host, verify=verify)
+    if not key:
+        raise ConfigurationError(
+            f"connection {conn_id!r} has no Maton API key",
+            advice=f"Put it in the connection's password, or in the environment variable {API_KEY_VARIABLE}; "
+            "maton.ai/settings shows it.",
+        )
+    return key
 
 
 def _redis_of_the_environment(conn_id: str) -> RedisServer:

@@ -111,24 +111,7 @@ def media_file(
         raise PayloadError(f"{name!r} is empty", field="media", advice="Check the task that writes it.")
     head = _head(source, open_)
     mime_type = _mime_type(name, own_name, head, mime_type, kind)
-    actual = KIND_OF.get(mime_type)
-    if actual is None:
-        taken = sorted(mime for mime in KIND_OF if kind is None or KIND_OF[mime] == kind)
-        raise PayloadError(
-            f"{name!r} is {mime_type}, which WhatsApp does not take",
-            field="media",
-            doc=DOC,
-            advice=f"Convert it. Taken are {', '.join(taken)}.",
-        )
-    if kind is not None and kind != actual:
-        raise PayloadError(
-            f"{name!r} is {mime_type}, which goes as {_article(actual)}, not as {_article(kind)}",
-            field="media",
-            doc=DOC,
-            advice=f"Send it as {_article(actual)}, or give {_article(kind)}: {', '.join(KINDS[kind][1])}."
-            if kind in KINDS
-            else f"kind is one of {', '.join(KINDS)}.",
-        )
+    actual = _kind(name, mime_type, kind)
     _check_size(name, actual, size, head)
     if actual == "document":
         name = shown_name(name, mime_type)
@@ -252,6 +235,29 @@ class _Borrowed:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _kind(name: str, mime_type: str, wanted: str | None) -> str:
+    """Return what a type makes of a file, ``image`` say, where that is what is wanted."""
+    actual = KIND_OF.get(mime_type)
+    if actual is None:
+        taken = sorted(mime for mime in KIND_OF if wanted is None or KIND_OF[mime] == wanted)
+        raise PayloadError(
+            f"{name!r} is {mime_type}, which WhatsApp does not take",
+            field="media",
+            doc=DOC,
+            advice=f"Convert it. Taken are {', '.join(taken)}.",
+        )
+    if wanted is not None and wanted != actual:
+        raise PayloadError(
+            f"{name!r} is {mime_type}, which goes as {_article(actual)}, not as {_article(wanted)}",
+            field="media",
+            doc=DOC,
+            advice=f"Send it as {_article(actual)}, or give {_article(wanted)}: {', '.join(KINDS[wanted][1])}."
+            if wanted in KINDS
+            else f"kind is one of {', '.join(KINDS)}.",
+        )
+    return actual
 
 
 def _check_size(name: str, kind: str, size: int, head: bytes) -> None:

@@ -92,18 +92,9 @@ class Analytics(Resource):
             "country_codes": _texts(country_codes, "country_codes", _COUNTRY, "ISO codes: DE"),
         }
         names = _texts(templates, "templates", None, "names or IDs")
+        _check_filters(found, filters, names)
         if found.name == "template":
-            if given := [name for name, texts in filters.items() if texts]:
-                raise PayloadError(
-                    "Meta does not split or filter template analytics by it",
-                    field=given[0],
-                    advice="Leave it out; pricing analytics have numbers and countries.",
-                )
             return self._template_rows(found, span, names)
-        if names:
-            raise PayloadError(
-                f"{found.name} analytics know no templates", field="templates", advice='Give kind="template".'
-            )
         return self._field_rows(found, span, filters)
 
     def _field_rows(self, kind: Kind, span: Span, filters: _Filters) -> Iterator[dict[str, Any]]:
@@ -202,6 +193,21 @@ class Analytics(Resource):
                 advice="Check the names; Meta drops the history of a template that is deleted.",
             )
         return found
+
+
+def _check_filters(kind: Kind, filters: _Filters, names: list[str]) -> None:
+    """Refuse what Meta does not filter the analytics of this kind by."""
+    given = [name for name, texts in filters.items() if texts]
+    if kind.name == "template" and given:
+        raise PayloadError(
+            "Meta does not split or filter template analytics by it",
+            field=given[0],
+            advice="Leave it out; pricing analytics have numbers and countries.",
+        )
+    if kind.name != "template" and names:
+        raise PayloadError(
+            f"{kind.name} analytics know no templates", field="templates", advice='Give kind="template".'
+        )
 
 
 def _texts(value: Any, field: str, form: re.Pattern[str] | None, wanted: str) -> list[str]:

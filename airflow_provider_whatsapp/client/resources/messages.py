@@ -13,6 +13,7 @@ from airflow_provider_whatsapp.client.resources.base import Resource
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Mapping
 
     from airflow_provider_whatsapp.client.messages import Message
     from airflow_provider_whatsapp.client.rate_limit import Departure
@@ -114,11 +115,7 @@ class Messages(Resource):
         """
         key = recipient_key(to, group=group, default_country=self._config.default_country)
         recipient = envelope(key, plus_prefix=self._config.plus_prefix, group=group)
-        body: dict[str, Any] = {"messaging_product": "whatsapp", **recipient, **message.to_payload()}
-        if reply_to:
-            body["context"] = {"message_id": reply_to}
-        if callback_data:
-            body["biz_opaque_callback_data"] = check_callback_data(callback_data)
+        body = _body(recipient, message, reply_to=reply_to, callback_data=callback_data)
         endpoint: Endpoint = "messages"
         if marketing is not None:
             _check_marketing(body, group=group)
@@ -154,6 +151,18 @@ class Messages(Resource):
 
     def _path(self, endpoint: Endpoint = "messages") -> str:
         return f"{self._config.require('phone_number_id')}/{endpoint}"
+
+
+def _body(
+    recipient: Mapping[str, Any], message: Message, *, reply_to: str | None, callback_data: str | None
+) -> dict[str, Any]:
+    """Return a message to somebody as Graph's JSON."""
+    body: dict[str, Any] = {"messaging_product": "whatsapp", **recipient, **message.to_payload()}
+    if reply_to:
+        body["context"] = {"message_id": reply_to}
+    if callback_data:
+        body["biz_opaque_callback_data"] = check_callback_data(callback_data)
+    return body
 
 
 def _check_marketing(body: dict[str, Any], *, group: bool) -> None:

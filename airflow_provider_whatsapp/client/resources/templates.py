@@ -86,7 +86,7 @@ class Templates(Resource):
         :raises ConfigurationError: No ``waba_id`` is set.
         :raises APIError: WhatsApp or the gateway refused.
         """
-        query = {
+        query: dict[str, Any] = {
             "name": name,
             "name_or_content": name_or_content,
             "content": content,
@@ -100,12 +100,7 @@ class Templates(Resource):
             "fields": fields,
             "limit": page_size,
         }
-        exact = {
-            "name": name,
-            "status": _keywords(status),
-            "category": _keywords(category),
-            "language": language,
-        }
+        exact = {key: query[key] for key in ("name", "status", "category", "language")}
         for template in self._pages(self._path(), query):
             check_form(template)
             _in_lines(template)
@@ -164,10 +159,7 @@ class Templates(Resource):
         """
         Template(name, language)  # refuses a malformed name or language
         _check_renamed(options)
-        if category not in CATEGORIES:
-            raise PayloadError(
-                f"{category!r}", field="category", limit=", ".join(CATEGORIES), doc="Template fundamentals"
-            )
+        _check_category(category)
         if components is None and "library_template_name" not in options:
             raise PayloadError(
                 "is missing", field="components", advice="A template needs at least a BODY component."
@@ -242,6 +234,13 @@ def _confirmed(answer: dict[str, Any], *keys: str) -> dict[str, Any]:
     if not any(answer.get(key) for key in keys):
         raise OutcomeUnknownError(f"the answer was a success without {' or '.join(keys)}", advice=_DOUBT)
     return answer
+
+
+def _check_category(category: str) -> None:
+    if category not in CATEGORIES:
+        raise PayloadError(
+            f"{category!r}", field="category", limit=", ".join(CATEGORIES), doc="Template fundamentals"
+        )
 
 
 def _check_renamed(fields: Mapping[str, Any]) -> None:
