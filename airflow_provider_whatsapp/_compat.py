@@ -101,7 +101,7 @@ async def amask_secret(secret: str, executor: ThreadPoolExecutor) -> None:
     Have Airflow mask a secret in its logs, from a coroutine.
 
     :param secret: What must not be shown.
-    :param executor: Threads to tell Airflow in, where it cannot be told asynchronously.
+    :param executor: Threads in which Airflow is called, where it has no asynchronous call.
     """
     from airflow.sdk import log
 
@@ -123,7 +123,7 @@ def can_give_up_asking() -> bool:
 
 
 def in_task() -> bool:
-    """Say whether this process runs a task, so that Airflow can be asked and told things."""
+    """Say whether this process runs a task, so that Airflow answers questions and takes orders."""
     runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
     return getattr(runner, "SUPERVISOR_COMMS", None) is not None
 

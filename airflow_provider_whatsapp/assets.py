@@ -66,7 +66,7 @@ def emit_templates(
     Make events of approved templates through a task's outlets; without outlets nothing happens.
 
     Every alias gets an event for each template. An asset's event, which Airflow makes at the task's end in any case,
-    is told the template's facts.
+    gets the template's facts.
 
     :param operator: The task's operator.
     :param context: Airflow's context.

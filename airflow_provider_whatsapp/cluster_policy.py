@@ -38,7 +38,7 @@ def task_policy(task: BaseOperator) -> None:
     """
     Give a task the notifier of the ``[whatsapp]`` section, unless it has one of its own or nothing is configured.
 
-    A mistake in the section is told in the log and keeps no DAG from being parsed.
+    A mistake in the section is logged and keeps no DAG from being parsed.
 
     :param task: A task of a DAG that has just been parsed.
     """

@@ -129,7 +129,7 @@ def _say_where_receipts_go(config: ClientConfig) -> None:
 
 def _key(host: str | None) -> tuple[ClientConfig, list[dict[str, Any]]]:
     """Ask for the key until it is one that Maton takes; return it with its active connections."""
-    # A host that is wrong is told before anything is asked.
+    # A host that is wrong is reported before anything is asked.
     config = ClientConfig(api_key="to-be-asked-for", host=host)
     key = environment_key(host)
     if key:

@@ -176,7 +176,7 @@ class Screen:
         self._console.print(Text.assemble(*parts), soft_wrap=True)
 
     def waiting(self) -> Any:
-        """Return a context whose value is told what is checked; it spins where that can be seen."""
+        """Return a context whose value is called with what is checked; it spins where that can be seen."""
         import contextlib
 
         @contextlib.contextmanager

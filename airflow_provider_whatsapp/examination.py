@@ -65,7 +65,7 @@ class Examination:
     :param client: Asks.
     :param to: Number to send to; None: nothing is sent.
     :param wait: Seconds to wait for that message's status.
-    :param started: Is told each check's name when it begins; None: nobody watches.
+    :param started: Gets each check's name when it begins; None: nobody watches.
     :param sleep: Waits for seconds.
     """
 

@@ -1,5 +1,5 @@
 """
-What Airflow is told of this package.
+What Airflow reads of this package.
 
 Airflow 3.2+ imports this module in every ``airflow`` command and refuses to start when the dictionary is malformed,
 so it is plain data: no imports beyond the version, no computing.

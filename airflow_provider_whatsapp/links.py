@@ -38,7 +38,7 @@ class WhatsAppManagerLink(BaseOperatorLink):
         found: Any = operator
         try:
             config = found.hook.client.config
-        except Exception:  # why there is no connection is the task's own error, told already
+        except Exception:  # why there is no connection is the task's own error, raised already
             return ""
         # Plain http is refused but for a loopback address, so this is the sandbox.
         if config.host and config.host.startswith("http://"):

@@ -10,7 +10,7 @@ from airflow_provider_whatsapp.client.errors import PayloadError
 
 KINDS = ("line", "bar", "stacked", "area", "kpi")
 MOST_SERIES = 8
-"""Series of one chart; more colours than that cannot be told apart."""
+"""Series of one chart; more colours than that look alike."""
 MOST_FIGURES = 4
 """Figures of one picture of the kind ``kpi``."""
 DEFAULT_TOP = 12

@@ -113,7 +113,7 @@ class Source:
 
     :param sock: The socket.
     :param until: Moment of ``time.monotonic()`` at which the answer has to be there.
-    :param on_leftover: Is told of bytes after the answer.
+    :param on_leftover: Called when bytes follow the answer.
     """
 
     def __init__(self, sock: socket.socket, until: float, on_leftover: Callable[[], None]) -> None:
@@ -245,13 +245,13 @@ def is_quiet(sock: Any) -> bool:
     return False
 
 
-def send_all(sock: Any, data: Any, patience: float, until: float) -> None:
+def send_all(sock: Any, data: Any, progress_timeout: float, until: float) -> None:
     """
     Send bytes, however long it takes, as long as some of them leave.
 
     :param sock: The connection.
     :param data: The bytes.
-    :param patience: Seconds in which at least one byte has to leave.
+    :param progress_timeout: Seconds in which at least one byte has to leave.
     :param until: Moment of ``time.monotonic()`` at which it is given up all the same.
     :raises TimeoutError: Nothing has left for so long, or the moment has come.
     :raises BrokenPipeError: Nothing has left for so long, and there is an answer already.
@@ -260,13 +260,13 @@ def send_all(sock: Any, data: Any, patience: float, until: float) -> None:
     if not isinstance(sock, socket.socket):
         # TLS inside the TLS of a proxy: what it has begun to send cannot be sent again.
         for start in range(0, len(view), _TLS_PIECE):
-            sock.settimeout(_slice(patience, until))
+            sock.settimeout(_slice(progress_timeout, until))
             sock.sendall(view[start : start + _TLS_PIECE])
         return
     # TLS tells nothing of a piece before the whole of it has been taken.
     most = _TLS_PIECE if isinstance(sock, ssl.SSLSocket) else None
     while view:
-        _set_timeout(sock, _slice(patience, until))
+        _set_timeout(sock, _slice(progress_timeout, until))
         piece = view[:most]
         before = unsent(sock) if len(piece) > _SMALL else None
         try:
@@ -277,29 +277,29 @@ def send_all(sock: Any, data: Any, patience: float, until: float) -> None:
                 if wait_for_read(sock, 0.0):
                     # To urllib3 that is a reason to read the answer, which need not wait for the whole request.
                     raise BrokenPipeError("an answer came before the request had left") from None
-                raise TimeoutError(f"no byte left this machine for {patience:g} s") from None
+                raise TimeoutError(f"no byte left this machine for {progress_timeout:g} s") from None
 
 
-def wait_until_sent(sock: socket.socket, patience: float, until: float) -> None:
+def wait_until_sent(sock: socket.socket, progress_timeout: float, until: float) -> None:
     """
     Wait until what the system holds of a request has left as well, or there is an answer.
 
     :param sock: The connection.
-    :param patience: Seconds in which at least one byte has to leave.
+    :param progress_timeout: Seconds in which at least one byte has to leave.
     :param until: Moment of ``time.monotonic()`` at which it is given up all the same.
     :raises TimeoutError: Nothing has left for so long, or the moment has come.
     """
     before, since = unsent(sock), time.monotonic()
     while before:
-        time.sleep(min(_LOOK_EVERY, _slice(patience, until)))
+        time.sleep(min(_LOOK_EVERY, _slice(progress_timeout, until)))
         now, still = unsent(sock), time.monotonic() - since
         if now is None or now < before:
             before, since = now, time.monotonic()
         # What can be read may be TLS's own, which comes while the other side takes more.
-        elif still > min(_EARLY, patience) and wait_for_read(sock, 0.0):
+        elif still > min(_EARLY, progress_timeout) and wait_for_read(sock, 0.0):
             return
-        elif still > patience:
-            raise TimeoutError(f"no byte left this machine for {patience:g} s")
+        elif still > progress_timeout:
+            raise TimeoutError(f"no byte left this machine for {progress_timeout:g} s")
 
 
 def unsent(sock: socket.socket) -> int | None:
@@ -327,8 +327,8 @@ def _set_timeout(sock: socket.socket, seconds: float) -> None:
         sock.settimeout(seconds)
 
 
-def _slice(patience: float, until: float) -> float:
+def _slice(progress_timeout: float, until: float) -> float:
     left = math.inf if until == math.inf else until - time.monotonic()
     if left <= 0:
         raise TimeoutError("the request's time is over")
-    return min(patience, left, _MAX_WAIT)
+    return min(progress_timeout, left, _MAX_WAIT)

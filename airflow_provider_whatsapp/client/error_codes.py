@@ -1,5 +1,5 @@
 """
-What Graph's error codes mean, as data: the meaning is Meta's, the advice is for whoever runs the DAG.
+What Graph's error codes mean, as data: the meaning is Meta's, the advice is for the person who runs the DAG.
 
 Meta answers most refusals with HTTP 400, so the code decides, not the status. Sources: Meta's "Error codes"
 pages of 2025 and 2026, Graph's "Handling errors" and the published OpenAPI examples.
@@ -359,7 +359,7 @@ def look_up(
     ambiguous, HTTP 429 may be repeated after a wait, anything else is permanent.
 
     :param code: Graph's ``error.code``.
-    :param subcode: Graph's ``error.error_subcode``; template problems are told apart by it.
+    :param subcode: Graph's ``error.error_subcode``; it distinguishes the template problems.
     :param http_status: Status of the answer; decides for unknown codes only.
     :param is_transient: Graph's ``error.is_transient``; decides for unknown codes only.
     """

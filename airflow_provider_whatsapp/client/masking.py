@@ -104,8 +104,8 @@ def mask_numbers(text: str) -> str:
 
     Masked are: 7 to 15 digits after a ``+`` in any spelling (``%2B`` say), with or without separators and whatever
     touches them; a run of 8 to 14 bare digits, also with a float's ``.0`` or in front of a full stop; a run of 10 to
-    14 digits with letters on one side; and three to six groups of digits, 8 to 15 in all, parted by single spaces or
-    dashes (10 to 15 parted by dots), the last of them of up to 8. Left alone are message IDs, UUIDs, ISO dates and
+    14 digits with letters on one side; and three to six groups of digits, 8 to 15 in all, separated by single spaces or
+    dashes (10 to 15 separated by dots), the last of them of up to 8. Left alone are message IDs, UUIDs, ISO dates and
     times, IP addresses, decimals, error codes (7 digits at most), digits among letters (trace ids), and runs of 15
     digits or more (phone number ids, media ids, user ids).
 

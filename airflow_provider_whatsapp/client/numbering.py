@@ -1,7 +1,7 @@
 """
 Numbering plans of the world, as ``phonenumbers`` knows them, asked so that a list of 100,000 costs little.
 
-``phonenumbers`` compiles its patterns anew for each number once a list spans many countries; here each calling code is
+``phonenumbers`` compiles its patterns again for each number once a list spans many countries; here each calling code is
 read once. A test holds the answers beside those of ``phonenumbers`` itself.
 """
 

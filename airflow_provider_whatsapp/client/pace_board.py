@@ -2,7 +2,7 @@
 Where the processes of one machine keep their common pace: a few numbers in a small file.
 
 Maton counts per account, and one machine runs many workers with the same key. Each of them finds the file by the
-account, so none has to be told of the others. Where there can be no such file, a process paces itself alone.
+account, so none has to know of the others. Where there can be no such file, a process paces itself alone.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class SharedBoard(Board):
 
     def __init__(self, path: Path, size: int) -> None:
         super().__init__(size)
-        # The first float tells which start of the machine the others belong to: their clock began anew with it.
+        # The first float tells which start of the machine the others belong to: their clock started at zero with it.
         length = 8 * (size + 1)
         self._own: MutableSequence[float] | None = None
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -117,7 +117,7 @@ class SharedBoard(Board):
         return self._own or self._numbers
 
     def _lock_file(self) -> bool:
-        """Lock the file; whoever holds it for too long is not waited for again before it has let go."""
+        """Lock the file; a holder that keeps it for too long is not waited for again before it has let go."""
         until = time.monotonic() + (LONGEST_HOLD if self._own is None else 0.0)
         pause = 0.0005
         while True:

@@ -1,4 +1,4 @@
-"""What cells hold that is no phone number, or not one alone: named, so that whoever keeps the list can mend it."""
+"""What cells hold that is no phone number, or not one alone: named, so that the list's owner can correct it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ _TWO = _pattern(
       .*\d\D*\+\D*\d.*                                    # a + behind a digit
     | [^,;|&]*\d[^,;|&]*(?:[,;|&\n]|\ (?:or|and|y|e|et|und|oder|ou)\ )[^,;|&]*\d.*
     | (?:\D*\d){7,}\D*/(?:\D*\d){7,}.*
-    | \D*\d{7,}\s+\(?\d{7,}\)?                            # each could be one by itself
+    | \D*\d{7,}\s+\(?\d{7,}\)?                            # each could be one alone
     """
 )
 _EXTENSION = _pattern(

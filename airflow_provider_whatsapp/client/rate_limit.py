@@ -6,7 +6,7 @@ turn in an even rhythm, and for one second since the tenth request before it rea
 
 The processes of one machine keep one rhythm (see :mod:`~airflow_provider_whatsapp.client.pace_board`). Other machines
 with the same account show only by the gateway's 429. A single one may come from the network or a busy machine, which
-brought two requests closer together: it widens the second by a little, for a while. What more of them mean is told by
+brought two requests closer together: it widens the second by a little, for a while. What more of them mean is said by
 :mod:`~airflow_provider_whatsapp.client.pace_model`.
 """
 
@@ -41,12 +41,12 @@ SLACK_HALVES = 120.0
 
 NOTABLE = 0.7
 """Share of the rate below which the log says why."""
-TOLD_EVERY = 300.0
+SAY_EVERY = 300.0
 """Seconds between two such lines of a process."""
 
 AHEAD = 0.5
-"""Seconds before its moment that a request may take it. Whoever waits longer takes none yet: a change of the rate then
-counts for them too, nothing is lost with a process that dies, and the board's memory of departures is long enough."""
+"""Seconds before its moment that a request may take it. One that waits longer takes none yet: a change of the rate then
+counts for it too, nothing is lost with a process that dies, and the board's memory of departures is long enough."""
 WAITING = 0.1
 """Seconds' worth of requests, one at least, that a process may have between taking its moment and leaving."""
 
@@ -83,11 +83,11 @@ class Departure:
 class Limiter(Protocol):
     """What a transport asks for permits: a machine's :class:`Pacer`, or what paces several machines."""
 
-    def acquire(self, patience: float = math.inf, stop: threading.Event | None = None) -> Departure | None:
+    def acquire(self, budget: float = math.inf, stop: threading.Event | None = None) -> Departure | None:
         """
         Wait for a request's moment, as :meth:`Pacer.acquire` does.
 
-        :param patience: Seconds.
+        :param budget: Seconds.
         :param stop: Ends the wait.
         """
 
@@ -113,7 +113,7 @@ class SlowPaceLog:
     def __init__(self, rate: float, limit: float) -> None:
         self._rate = rate
         self._limit = limit
-        self._told_at = -math.inf
+        self._said_at = -math.inf
 
     def tell(self, slow: Slowness, now: float) -> None:
         """
@@ -122,9 +122,9 @@ class SlowPaceLog:
         :param slow: The pace.
         :param now: The clock's seconds.
         """
-        if slow.pace >= NOTABLE * self._rate or now - self._told_at < TOLD_EVERY:
+        if slow.pace >= NOTABLE * self._rate or now - self._said_at < SAY_EVERY:
             return
-        self._told_at = now
+        self._said_at = now
         logger.warning(
             "Pacing at %.1f of %.3g requests a second: at %.1f a second the gateway refused %.0f %% (429), as it does "
             "when others use the account too. The pace comes back within a minute once it refuses no more",
@@ -165,16 +165,16 @@ class Pacer:
         self._sleep = sleep
         self._few, self._process = self._semaphore(), os.getpid()
 
-    def acquire(self, patience: float = math.inf, stop: threading.Event | None = None) -> Departure | None:
+    def acquire(self, budget: float = math.inf, stop: threading.Event | None = None) -> Departure | None:
         """
-        Wait for this request's moment; the leave that is returned wants to be told when it goes.
+        Wait for this request's moment; the departure that is returned is called when it goes.
 
-        :param patience: Seconds; a request whose moment comes later gets None, at once.
+        :param budget: Seconds; a request whose moment comes later gets None, at once.
         :param stop: Ends the wait with None once it is set; None: nothing does.
         """
         if not self._rate:
             return None if stop is not None and stop.is_set() else Departure(stop=stop)
-        last = self._clock() + patience
+        last = self._clock() + budget
         with self._waiting():
             while stop is None or not stop.is_set():
                 now = self._clock()

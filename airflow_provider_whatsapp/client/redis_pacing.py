@@ -73,7 +73,7 @@ class _Slot(Departure):
     """
     The leave to go at a moment that Redis has given.
 
-    :param pacer: Is told when it goes.
+    :param pacer: Notified when it goes.
     :param reply: What Redis has granted.
     :param stop: As for every leave.
     """
@@ -126,17 +126,17 @@ class RedisPacer:
         self._late: deque[tuple[int, float]] = deque(maxlen=2 * self._ring)
         self._away, self._look_at = False, 0.0
 
-    def acquire(self, patience: float = math.inf, stop: threading.Event | None = None) -> Departure | None:
+    def acquire(self, budget: float = math.inf, stop: threading.Event | None = None) -> Departure | None:
         """
-        Wait for this request's moment; the leave that is returned wants to be told when it goes.
+        Wait for this request's moment; the departure that is returned is called when it goes.
 
-        :param patience: Seconds; a request whose moment comes later gets None, at once.
+        :param budget: Seconds; a request whose moment comes later gets None, at once.
         :param stop: Ends the wait with None once it is set; None: nothing does.
         :raises ConfigurationError: Redis refuses what waiting does not change; where time is short, the machine goes by
             its own limiter instead.
         """
         now = self._clock()
-        last, give_up = now + patience, now + min(WAIT, WAIT_SHARE * patience)
+        last, give_up = now + budget, now + min(WAIT, WAIT_SHARE * budget)
         tries = 0
         while not _is_set(stop) and self._asks():
             try:
@@ -148,7 +148,7 @@ class RedisPacer:
                 elif tries > 1:  # the first may be a connection that has been idle for too long
                     _pause(random.uniform(*PAUSES), stop)  # noqa: S311  (nothing here is a secret)
             except ConfigurationError as error:
-                if patience == math.inf:
+                if budget == math.inf:
                     raise
                 self._go_alone(str(error))
             else:

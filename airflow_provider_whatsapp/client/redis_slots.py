@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 AHEAD = 1.0
 """Seconds before its moment that a request may reserve it: so many machines are served in turn as go in that time."""
 KEPT = 7 * 86_400
-"""Seconds for which an unused account's hash is kept; whoever comes later waits for a window."""
+"""Seconds for which an unused account's hash is kept; a request that comes later waits for a window."""
 COMMANDS = "+eval +evalsha +info +time +hmget +hget +hset +del +expire"
 """What the script calls, as Redis' ACL writes it."""
 
@@ -166,9 +166,9 @@ class Slots:
         :raises RedisAwayError: There is no answer.
         :raises ConfigurationError: Redis refuses what waiting does not change.
         """
-        told = [word for seq, left in late for word in (seq, _micros(left))]
+        words = [word for seq, left in late for word in (seq, _micros(left))]
         times = map(_micros, (spacing, window, AHEAD, reach))
-        return self._ask("back" if back else "reserve", *times, stamp, "", KEPT, _micros(expected), *told)
+        return self._ask("back" if back else "reserve", *times, stamp, "", KEPT, _micros(expected), *words)
 
     def look(self) -> None:
         """
@@ -282,7 +282,7 @@ def _advice(error: Exception, commands: str) -> str | None:
         return 'It is a node of a cluster: add ?cluster=true to the URL, or "cluster": true to the connection\'s extra.'
     if "CERTIFICATE_VERIFY_FAILED" in said:
         return "Its certificate is not trusted: set ssl_ca_certs to the CA bundle that has signed it."
-    # Whoever has not logged in is refused the script for its length, where redis-py sends nothing before it.
+    # A client that has not logged in is refused the script for its length, where redis-py sends nothing before it.
     if kind.startswith(("Authentication", "Authorization")) or "unauthenticated" in said:
         return "Check login and password of the Airflow connection that pace_redis names."
     return None

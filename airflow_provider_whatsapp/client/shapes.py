@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 12
 MAX_NAMES = 200
-"""Names of one object that are told."""
+"""Names of one object that are shown."""
 OTHER_NAME = "<name>"
 """Stands for a name that may be a value: a number, an ID, a text."""
 _NAME = re.compile(r"(?!.*[0-9]{5})[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
@@ -33,16 +33,16 @@ def shape(value: Any, *, depth: int = MAX_DEPTH) -> Shape:
     Return the shape of parsed JSON.
 
     :param value: What an answer holds.
-    :param depth: Levels that are told.
+    :param depth: Levels that are shown.
     """
     if isinstance(value, dict):
         if depth == 0:
             return "object"
         parts: dict[str, Shape] = {}
         for name, item in list(value.items())[:MAX_NAMES]:
-            told = name if _NAME.fullmatch(name) else OTHER_NAME
+            shown = name if _NAME.fullmatch(name) else OTHER_NAME
             found = shape(item, depth=depth - 1)
-            parts[told] = merged(parts[told], found) if told in parts else found
+            parts[shown] = merged(parts[shown], found) if shown in parts else found
         return dict(sorted(parts.items()))
     if isinstance(value, list):
         if depth == 0 or not value:

@@ -70,7 +70,7 @@ class Call:
     :param doubt: What to advise when it is not known whether the request was carried out. None: it may safely
         happen twice, so it is repeated instead.
     :param permit: Leave to go at once, taken before by :meth:`Transport.permit`; None: the request waits for its own.
-    :param on_size: Is told the bytes of each answer's body, and may refuse it by an :exc:`AnswerError`.
+    :param on_size: Gets the bytes of each answer's body, and may refuse it by an :exc:`AnswerError`.
     """
 
     method: str
@@ -194,7 +194,7 @@ class Transport:
         timeout = self._timeout()
         request = self._prepare(call)
         start_record(
-            departure, patience=self._config.timeout[1], until=self._given_up(), cleaner=self._cleaner
+            departure, progress_timeout=self._config.timeout[1], until=self._given_up(), cleaner=self._cleaner
         )
         try:
             response = self._adapter.send(

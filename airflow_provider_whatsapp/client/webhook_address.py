@@ -1,7 +1,7 @@
 """
 Where WhatsApp posts receipts and replies: read, set and removed with care.
 
-There is one address for each app and account, and one for each number: who sets it takes it from whoever had it. So
+There is one address for each app and account, and one for each number: who sets it takes it from its holder. So
 each change reads first, and what somebody else has set is replaced or removed with ``force`` only.
 """
 

@@ -79,19 +79,19 @@ for _name in ("connection", "connectionpool", "poolmanager", "response", "util.r
 
 
 def start_record(
-    departure: Departure, *, patience: float, until: float = math.inf, cleaner: Cleaner | None = None
+    departure: Departure, *, progress_timeout: float, until: float = math.inf, cleaner: Cleaner | None = None
 ) -> None:
     """
     Begin a new record for this thread's next request.
 
-    :param departure: Is told when the first byte leaves.
-    :param patience: Seconds in which at least one more byte has to leave, as long as some are left.
+    :param departure: Called when the first byte leaves.
+    :param progress_timeout: Seconds in which at least one more byte has to leave, as long as some are left.
     :param until: Moment of ``time.monotonic()`` at which the request is given up.
     :param cleaner: Cleans what is logged of it, up to :func:`end_record`.
     """
     _record.began = False
     _record.departure = departure
-    _record.patience = patience
+    _record.progress_timeout = progress_timeout
     _record.until = until
     _record.cleaner = cleaner
 
@@ -149,7 +149,7 @@ class _Recording(HTTPConnection):
         self._last_used = time.monotonic()
         self._sent += len(data)
         try:
-            send_all(self.sock, data, _record.patience, _record.until)
+            send_all(self.sock, data, _record.progress_timeout, _record.until)
         except BrokenPipeError:
             self._spoilt = True  # half of a request has left on it
             raise
@@ -165,7 +165,7 @@ class _Recording(HTTPConnection):
 
     def getresponse(self) -> Any:
         if self._sent > UNWATCHED:
-            wait_until_sent(self.sock, _record.patience, _record.until)
+            wait_until_sent(self.sock, _record.progress_timeout, _record.until)
         self._answer_until = self._moment()
         return super().getresponse()
 
@@ -230,7 +230,7 @@ class RecordingAdapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """
-        Return the pool for a request's host; finding it anew each time would cost as much as the request itself.
+        Return the pool for a request's host; finding it again each time would cost as much as the request itself.
 
         :param request: The request.
         :param args: As for ``requests``.

@@ -214,7 +214,7 @@ def _of_history(said: Any) -> WhatsAppError:
 
 def late_failures(store: EventStore, send_hash: str, since: int) -> Iterator[tuple[int, int, Note]]:
     """
-    Yield position, epoch and note of whoever certainly got nothing although WhatsApp accepted the message.
+    Yield position, epoch and note of those who certainly got nothing although WhatsApp accepted the message.
 
     What nobody signed makes nobody sendable: who knows a receiver's URL could have a message sent twice.
 

@@ -86,7 +86,7 @@ class ClaimWindow:
             self._left += 1
             self._since = now
             self._waiting -= 1
-            # Said once for each group: whoever is woken for nothing costs as much as a part of a message.
+            # Said once for each group: a thread that is woken for nothing costs as much as a part of a message.
             return self._waiting in (0, self._low())
 
     def wrote(self, seconds: float) -> None:

@@ -52,7 +52,7 @@ def read_lines(source: Any) -> Iterator[Line]:
     Yield the lines of a results file.
 
     :param source: A path, or what reads one together with its parts.
-    :raises PayloadError: It is no results file, or one of another version.
+    :raises PayloadError: It is not a results file, or one of another version.
     :raises OSError: It cannot be read.
     """
     with open_results(source) as file:
@@ -235,7 +235,7 @@ def survey_of(path: Any) -> Survey:
     Count the messages of a results file, read with the parts that a killed task has left beside it.
 
     :param path: ``ObjectStoragePath`` or ``pathlib.Path``.
-    :raises PayloadError: It is no results file.
+    :raises PayloadError: It is not a results file.
     :raises ResultsError: It cannot be read.
     """
     with _reported(path, "read"):

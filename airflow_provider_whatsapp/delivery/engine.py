@@ -94,7 +94,7 @@ class Delivery:
         self._window = ClaimWindow(rules.threads, rules.rate)
         self._out: dict[int, Row] = {}
         self._workers = 0
-        self._told = Places()
+        self._reported = Places()
         # The first message goes alone: what all would meet is met once.
         self._limit = 1
         if rules.recall:
@@ -115,7 +115,7 @@ class Delivery:
 
         :param rows: All recipients in their order, those of earlier tries included.
         :param report: Counts them.
-        :raises LedgerError: The ledger could not be written; whoever was not claimed in it was not sent to.
+        :raises LedgerError: The ledger could not be written; who was not claimed in it was not sent to.
         """
         source = iter(rows)
         try:
@@ -205,9 +205,9 @@ class Delivery:
             known = self._clear_up(row, known)
         if row.skip is None and state_of(known) in self._sendable:
             return None
-        if known is None:
-            return Outcome(row.to, "skipped", reason="stopped")
-        return self._of_note(row, known) if isinstance(known, Note) else Outcome(row.to, "sent")
+        if known == "sent":
+            return Outcome(row.to, "sent")
+        return Outcome(row.to, "skipped", reason="stopped") if known is None else self._of_note(row, known)
 
     def _of_note(self, row: Row, note: Note) -> Outcome:
         """Return the outcome that an earlier try has noted, with what its message carries where that is known."""
@@ -319,12 +319,12 @@ class Delivery:
     def _tell_of_others(self, rows: Iterable[Row], report: Report) -> None:
         """Read again from the start after an end from outside, which may have struck in the middle of a row."""
         try:
-            self._pass_by_rest((row for row in rows if row.position not in self._told), report)
+            self._pass_by_rest((row for row in rows if row.position not in self._reported), report)
         except Exception as error:
             logger.error("The report is incomplete: %s", place_of(error))  # noqa: TRY400
 
     def _tell(self, row: Row, outcome: Outcome, report: Report, *, now: bool) -> None:
-        self._told.add(row.position)
+        self._reported.add(row.position)
         report.add(outcome, row.position)
         if self._take is not None:
             self._take(row, outcome)

@@ -2,8 +2,8 @@
 What a receipt proves of a message: whose answer was lost, or that WhatsApp accepted and could not deliver.
 
 A receipt speaks for a message when it repeats the callback data that this very message carried, and names the same
-person, where it names one. Callback data can be computed by whoever knows the names of DAG, run and task, so a receipt
-that nobody has signed proves less: it may end a doubt, but it never makes somebody be sent to again.
+person, where it names one. Callback data can be computed by anyone who knows the names of DAG, run and task, so a
+receipt that nobody has signed proves less: it may end a doubt, but it never makes somebody be sent to again.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ has no result when a later try begins is *unknown*: it may have left.
 
 Recipients are known by their position in the source, read in the same order each time (a digest makes sure of it).
 One record, the head, holds how far the claims have got, the positions that are claimed, and notes on those that did
-not simply succeed. Whoever lies before the mark without claim or note was sent to. So the ledger's size follows what is
-in flight and what failed, and no phone number is in it, unless it is told to keep the ids of messages (short lists).
+not simply succeed. A recipient before the mark without claim or note was sent to. So the ledger's size follows what is
+in flight and what failed, and no phone number is in it, unless it is set to keep the ids of messages (short lists).
 
 Where a try that was given up can still write (files), each try has a turn, and a turn's records are its own, ``3/head``
 say. A try writes its claims, then looks whether the ledger is still its own; the next try makes the ledger its own,
@@ -53,7 +53,7 @@ class Ledger:
     The record of one task's delivery; used by one thread at a time.
 
     :param store: Where it lives.
-    :param remember_sent: Keep the message ids of whoever was sent to as well; for short lists only.
+    :param remember_sent: Keep the message ids of those who were sent to as well; for short lists only.
     :param clock: Seconds since 1970.
     :param pauses: Seconds to wait before each further try at a store that fails.
     """
@@ -203,8 +203,8 @@ class Ledger:
         """
         Make the ledger this try's own, also when two begin at once in a store that cannot compare and swap.
 
-        Whoever writes the owner last gets a turn, and nobody else gets the same one. The next turn is tried only when
-        this one is taken, so whoever has a higher turn has written the owner later.
+        The try that writes the owner last gets a turn, and nobody else gets the same one. The next turn is tried only
+        when this one is taken, so a try with a higher turn has written the owner later.
         """
         owner = self._read("owner")
         self._turn = owner["turn"] if isinstance(owner, dict) else 1
@@ -368,7 +368,7 @@ class Ledger:
             "notes": self._notes,
         }
         self._write(_key(self._turn, "head"), head)
-        # After the write: whoever takes over from here on finds these claims.
+        # After the write: a try that takes over from here on finds these claims.
         self._refuse_another_owner()
 
     def _move_notes(self) -> None:

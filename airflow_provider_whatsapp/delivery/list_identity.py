@@ -23,7 +23,7 @@ def size_of(path: Any) -> int | None:
         return int(_facts(path)[0])
     except (
         Exception
-    ):  # an object store's library has errors of its own, and whoever reads the list meets them
+    ):  # an object store's library has errors of its own, and the one who reads the list meets them
         return None
 
 
@@ -85,7 +85,7 @@ class Watched:
         self._path = path
         self._file: _WatchedFile | None = None
         self.name = str(path.name)
-        # What says where the file lies: whoever reads a list asks for it.
+        # What says where the file lies: the one who reads a list asks for it.
         local = local_path(path)
         self.protocol = "file" if local is not None else str(getattr(path, "protocol", "watched"))
         self.path = str(local) if local is not None else str(path)

@@ -53,7 +53,7 @@ class Progress:
         self._done = 0
         self._now = {"sent": 0, "failed": 0, "unknown": 0}
         self._seen = dict(self._now)
-        self._told = dict(self._now)
+        self._reported = dict(self._now)
         self._named = 0
 
     def count(self, outcome: Outcome, *, now: bool) -> None:
@@ -109,6 +109,6 @@ class Progress:
 
     def _tell(self) -> None:
         if self._observe is not None:
-            news = {status: count - self._told[status] for status, count in self._now.items()}
-            self._told = dict(self._now)
+            news = {status: count - self._reported[status] for status, count in self._now.items()}
+            self._reported = dict(self._now)
             self._observe(news, self._rate())

@@ -1,9 +1,9 @@
 """
 A line of a results file: what marks it as ours, and what a later broadcast reads in it.
 
-Every line carries the mark, so the file stays one line per recipient for whoever loads it into pandas or BigQuery, and
-shards may be put together with ``cat``. The first line decides for the whole file: in a file that does not begin with
-a marked line, a mark further down is a column like any other.
+Every line carries the mark, so the file stays one line per recipient for anyone who loads it into pandas or BigQuery,
+and shards may be put together with ``cat``. The first line decides for the whole file: in a file that does not begin
+with a marked line, a mark further down is a column like any other.
 """
 
 from __future__ import annotations

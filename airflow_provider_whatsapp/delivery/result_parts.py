@@ -1,7 +1,7 @@
 """
 The parts of a results file: what each try has written, and how they are put together.
 
-Parts lie in a folder beside the file, one folder for each task run. A try that is killed leaves them there; whoever
+Parts lie in a folder beside the file, one folder for each task run. A try that is killed leaves them there; anyone who
 comes next puts them together: a later try, the command ``results``, or a broadcast that reads the file.
 """
 
@@ -33,7 +33,7 @@ _PART = re.compile(r"(\d+)(?:-(\d+))?(?:-(\d+))?(?:-[0-9a-f]+)?\.jsonl")
 
 
 class ResultsError(WhatsAppError):
-    """The results file or a part of it cannot be read or written; whoever was sent to is in the ledger all the same."""
+    """The results file or a part of it cannot be read or written; who was sent to is in the ledger all the same."""
 
 
 def part_name(number: int, run: int, part: int, token: str) -> str:
@@ -294,7 +294,7 @@ def with_parts(path: Any, *, but: str | None = None) -> Any:
 
     :param path: ``ObjectStoragePath`` or ``pathlib.Path``.
     :param but: Leave out the parts of this task run, which writes to the file that it reads.
-    :raises ResultsError: They cannot be told apart, or cannot be read.
+    :raises ResultsError: It is not clear which belong together, or they cannot be read.
     """
     try:
         left = left_beside(path, but=but)

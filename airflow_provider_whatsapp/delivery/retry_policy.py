@@ -50,7 +50,7 @@ ACTIONS: dict[State, dict[Literal["retry", "clear"], Action]] = {
     "unknown": {"retry": "on_unknown", "clear": "on_unknown"},
     "sent": {"retry": "keep", "clear": "keep"},
 }
-"""Whom a try sends to. Whoever the suppression list names now is sent to in no case."""
+"""Whom a try sends to. Those whom the suppression list names now are sent to in no case."""
 
 EVIDENCE: dict[Literal["accepted", "failed"], dict[Literal["signed", "unsigned"], State | None]] = {
     "accepted": {"signed": "sent", "unsigned": "sent"},
@@ -84,9 +84,9 @@ def state_of(known: Known) -> State:
 
     :param known: What the ledger returns of them.
     """
-    if known is None:
-        return "new"
-    return "sent" if known == "sent" else _STATES[known.status][known.again]
+    if known is None or known == "sent":
+        return known or "new"
+    return _STATES[known.status][known.again]
 
 
 def sendable(begin: Begin, on_unknown: OnUnknown) -> frozenset[State]:

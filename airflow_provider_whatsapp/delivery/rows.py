@@ -198,7 +198,7 @@ def json_rows(
 
 
 def _array(lines: list[str], name: str, pairs: Any, field: str) -> Any:
-    """Read an array that stands on several lines; one that is broken has no rows that can be told apart."""
+    """Read an array that stands on several lines; one that is broken has no rows of its own."""
     try:
         return json.loads("".join(lines), parse_int=_whole, object_pairs_hook=pairs)
     except (ValueError, RecursionError) as error:

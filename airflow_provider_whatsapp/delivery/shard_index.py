@@ -3,8 +3,8 @@ The rows of a long list, divided by shard once, so that each shard reads its own
 
 The index lies in a folder beside the results: a part for each shard, which holds its rows in the list's order, and a
 head, which is written last. The head names the list by its digest and each part by its own; nothing of an index is read
-that its head does not vouch for. Which shard a row belongs to is a function of the number alone, so whoever reads the
-list itself finds the same rows at the same positions.
+that its head does not vouch for. Which shard a row belongs to is a function of the number alone, so a shard that reads
+the list itself finds the same rows at the same positions.
 """
 
 from __future__ import annotations

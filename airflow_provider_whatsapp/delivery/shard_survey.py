@@ -1,4 +1,4 @@
-"""One survey for all shards: whoever comes first divides the list, and the others wait for what comes of it."""
+"""One survey for all shards: the first to come divides the list, and the others wait for what comes of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POLL = 1.0
 SETTLE = 0.5
 """Seconds after which a claim is read again: of two that were written at once the later one stands."""
 BEAT = 5.0
-"""Seconds between two signs of life of whoever divides the list."""
+"""Seconds between two signs of life of the shard that divides the list."""
 STALE = 60.0
 """Seconds without one after which the survey is taken over: its process was killed."""
 

@@ -199,7 +199,7 @@ def judge(
 def _judged(
     press: Press, known: Mapping[str, SentAlert], notified: Mapping[str, Sequence[Notified]]
 ) -> Judged:
-    """Judge one press by itself."""
+    """Judge one press alone."""
     parsed = parse_payload(press.payload)
     alert = known.get(parsed[0].hash) if parsed else None
     if parsed is None or alert is None:

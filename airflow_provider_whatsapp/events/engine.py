@@ -102,7 +102,7 @@ def _options(url: URL) -> dict[str, Any]:
         "application_name": "whatsapp-events",
     }
     own = {name: value for name, value in limits.items() if name not in url.query}
-    # Many rows in few round trips; psycopg does so by itself.
+    # Many rows in few round trips; psycopg does so without it.
     batches = {"executemany_mode": "values_plus_batch"} if url.get_driver_name() == "psycopg2" else {}
     return {"connect_args": own, **batches}
 

@@ -1,8 +1,8 @@
 """
 Messages that people sent, read on from a cursor: each once, in the order in which they were stored.
 
-A signed message that replaces an unsigned one has two numbers. Whoever reads signed messages alone goes by ``id``, the
-number of the signed row; whoever reads all goes by the first one, and does not meet the message again.
+A signed message that replaces an unsigned one has two numbers. A reader of signed messages alone goes by ``id``, the
+number of the signed row; a reader of all goes by the first one, and does not meet the message again.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Wanted:
 
     def takes(self, row: RowMapping) -> bool:
         """
-        Say whether a message is wanted, whatever template it answers and whoever signed it.
+        Say whether a message is wanted, whatever template it answers, signed or not.
 
         :param row: The message.
         """

@@ -129,7 +129,7 @@ class Receiver:
         await asyncio.to_thread(self._writer.stop)
 
     async def handshake(self, request: Request) -> Response:
-        """Answer WhatsApp's check of the address: the challenge, to whoever knows the token."""
+        """Answer WhatsApp's check of the address: the challenge, to those who know the token."""
         given = request.query_params
         if not self._path_is_right(request) or given.get("hub.mode") != "subscribe":
             return self._refused(404, "address")

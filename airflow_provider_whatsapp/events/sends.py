@@ -24,7 +24,7 @@ WAIT = 2.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
     """
-    A row of ``whatsapp_sends``: one for a task instance, whoever and how many it sends to.
+    A row of ``whatsapp_sends``: one for a task instance, to however many it sends.
 
     :param send_hash: From :func:`~airflow_provider_whatsapp.delivery.callback_data.key_hash`; statuses carry it.
     :param dag_id: The DAG.

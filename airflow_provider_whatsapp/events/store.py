@@ -3,7 +3,7 @@ The event store: what arrived, once each, whatever order it arrived in and howev
 
 Every status of a message has a row of its own, so none overwrites another: how far a message got is the row with the
 highest ``status_rank``. A row whose delivery was signed replaces one whose delivery was not, and gets a new ``id``, so
-that whoever reads on from an ``id`` meets it.
+that a reader who goes on from an ``id`` meets it.
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ class EventStore:
         """
         self.insert_new(connection, tables.opt_outs, row)
         this = _is_row(tables.opt_outs, row)
-        # Whoever writes another wish of this person waits here, and then sees this one.
+        # A writer of another wish of this person waits here, and then sees this one.
         connection.execute(select(tables.opt_outs.c.scope).where(this).with_for_update()).all()
         table = tables.wishes
         self.insert_new(connection, table, row)
@@ -354,8 +354,8 @@ def _one_at_a_time(connection: Connection) -> None:
     """
     Wait until no other transaction that inserts messages is open.
 
-    So their numbers rise in the order of the commits, and whoever reads on from a number misses none. In SQLite only
-    one transaction writes in any case.
+    So their numbers rise in the order of the commits, and a reader who goes on from a number misses none. In SQLite
+    only one transaction writes in any case.
     """
     connection.execute(select(tables.schema.c.version).with_for_update()).all()
 

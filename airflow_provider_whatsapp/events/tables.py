@@ -64,7 +64,7 @@ class Moment(TypeDecorator[datetime]):
 
 
 metadata = MetaData()
-_key = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up by itself in this type alone
+_key = BigInteger().with_variant(Integer(), "sqlite")  # SQLite assigns numbers in this type alone
 _id = String(255)
 _number = String(32)
 _word = String(64)

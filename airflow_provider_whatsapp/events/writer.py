@@ -129,7 +129,7 @@ class Writer:
                 self._write([delivery])
             return
         for delivery in group:
-            # Whoever waited may have given up meanwhile.
+            # The one who waited may have given up meanwhile.
             with contextlib.suppress(InvalidStateError):
                 delivery.done.set_exception(error) if error else delivery.done.set_result(None)
         if error is None and self._observe is not None:

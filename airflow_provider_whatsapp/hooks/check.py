@@ -30,8 +30,8 @@ def check(make_client: Callable[[], WhatsAppClient]) -> tuple[bool, str]:
     """
     Try what the connection names, in the order in which it is needed; nothing is sent to anyone.
 
-    Airflow shows the text unmasked to whoever may edit connections, and they choose the host. So it is made of our own
-    words, of ids and of what has the form of a number's facts; what a host says is repeated from Maton's alone.
+    Airflow shows the text unmasked to those who may edit connections, and they choose the host. So it is made of our
+    own words, of ids and of what has the form of a number's facts; what a host says is repeated from Maton's alone.
 
     :param make_client: Makes the client; what is wrong with the connection's fields shows here.
     :return: Whether all is right, and a sentence for the user.

@@ -299,7 +299,7 @@ def _redis_server(conn_id: str, connection: Connection | None) -> RedisServer:
 
 
 def _mask(key: str, password: str | None) -> None:
-    # Airflow masks a connection's password by itself, but not a key from MATON_API_KEY, nor one with spaces around it.
+    # Airflow masks a connection's password, but not a key from MATON_API_KEY, nor one with spaces around it.
     if key != password:
         from airflow.sdk.log import mask_secret
 

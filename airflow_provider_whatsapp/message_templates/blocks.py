@@ -25,7 +25,7 @@ MONTH = 30 * DAY
 EDITS_PER_MONTH = 10
 
 FILE_NAME = ".whatsapp-templates.json"
-"""Beside the template files, hidden; whoever keeps it gets exact times from later plans. It holds no secrets."""
+"""Beside the template files, hidden; those who keep it get exact times from later plans. It holds no secrets."""
 
 EDITABLE = ("APPROVED", "REJECTED", "PAUSED")
 GONE = ("PENDING_DELETION", "DELETED")

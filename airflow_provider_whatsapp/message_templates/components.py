@@ -19,7 +19,7 @@ NAMED = re.compile(r"[a-z0-9_]*[a-z_][a-z0-9_]*", re.ASCII)
 NUMBERED = re.compile(r"[1-9][0-9]*", re.ASCII)
 MEDIA_FORMATS = ("IMAGE", "VIDEO", "DOCUMENT", "GIF")
 FIXED_TEXT = {"add_security_recommendation", "code_expiration_minutes"}
-"""What asks for a text of Meta's own; ``text`` beside it is what Meta made of it, kept for whoever reads the file."""
+"""What asks for a text of Meta's own; ``text`` beside it is what Meta made of it, kept for those who read the file."""
 _ORDER = ("HEADER", "BODY", "LIMITED_TIME_OFFER", "FOOTER", "BUTTONS", "CAROUSEL")
 _FILLED_IN = {"otp_text", "fixed_text", "flow_action", "flow_id", "navigate_screen"}
 _END_OF_SENTENCE = re.compile(r"[.!?。।؟]")

@@ -49,7 +49,7 @@ class TemplateDefinition:
     :param options: Graph's further fields, of :data:`OPTION_TYPES`.
     :param folder: Folder that paths of samples start from.
     :param as_is: It is kept as Meta holds it, though today's rules refuse it; it is not submitted.
-    :param where: ``file:line``, for whoever reads a plan.
+    :param where: ``file:line``, for those who read a plan.
     """
 
     name: str

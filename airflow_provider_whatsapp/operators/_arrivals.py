@@ -121,9 +121,10 @@ class LearnsArrivals(BaseOperator):
     def _warn_of_free_form(self, total: int) -> None:
         """Say what becomes of a message that is no template, where the task does not learn of it."""
         self.log.warning(
-            "WhatsApp: %d %s a message that is no template. WhatsApp accepts it, and drops it (131047) for whoever has "
-            'not written to this number in the last 24 hours; this task does not learn of it. wait_for="delivered" '
-            "reports who did not get it; an approved template (SendTemplateOperator) arrives at any time.",
+            "WhatsApp: %d %s a message that is no template. WhatsApp accepts it, and drops it (131047) for those who "
+            "have not written to this number in the last 24 hours; this task does not learn of it. "
+            'wait_for="delivered" reports who did not get it; an approved template (SendTemplateOperator) arrives at '
+            "any time.",
             total,
             "recipient gets" if total == 1 else "recipients get",
         )

@@ -179,7 +179,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
 
         :param context: Airflow's context.
         :raises AirflowFailException: Trying again is useless, or would reach somebody twice.
-        :raises WhatsAppError: Trying again may help; whoever has been sent to is left out then.
+        :raises WhatsAppError: Trying again may help; those who have been sent to are left out then.
         """
         return self._guarded(lambda: self._send(context))
 

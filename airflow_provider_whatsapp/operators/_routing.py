@@ -132,7 +132,7 @@ class RoutesTemplates(DeliveringOperator):
         )
 
     def _status(self) -> MarketingStatus | None:
-        """Read what the account may do with a marketing template; None where that decides nothing or is not told."""
+        """Read what the account may do with a marketing template; None where that decides nothing or is not known."""
         from airflow_provider_whatsapp.client.errors import WhatsAppError
 
         known = self._approved.known_category if self._approved is not None else None

@@ -52,7 +52,7 @@ class MessageOperator(DeliveringOperator):
         raise NotImplementedError
 
     def _pass_over_empty(self, source: Any) -> None:
-        """Skip the task where it is told to and the file has no bytes; a file that was uploaded already had some."""
+        """Skip the task where ``skip_if_empty`` is set and the file is empty; one that was uploaded before was not."""
         from airflow_provider_whatsapp._compat import AirflowSkipException
         from airflow_provider_whatsapp.client.media import file_size, source_form
         from airflow_provider_whatsapp.hooks.media_source import opened

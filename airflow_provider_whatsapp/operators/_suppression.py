@@ -44,7 +44,7 @@ def _is_events(value: Any) -> bool:
 
 class Suppression:
     """
-    Whoever is left out of a task's recipients.
+    Those who are left out of a task's recipients.
 
     :param given: ``events``, a path, a list, a text of numbers, or a list of several of them.
     :param to_field: Column of the recipients' numbers.
@@ -73,7 +73,7 @@ class Suppression:
 
     def concern(self, operator: Any) -> None:
         """
-        Leave out from now on whoever the message concerns.
+        Leave out from now on those whom the message concerns.
 
         :param operator: The task's; its template has been looked up, if it is to be.
         """
@@ -100,7 +100,7 @@ class Suppression:
 
 def suppression_of(operator: Any, *, to_field: str) -> Suppression | None:
     """
-    Return whoever a task leaves out; None: it has no such argument.
+    Return those whom a task leaves out; None: it has no such argument.
 
     :param operator: The task's.
     :param to_field: Column of the recipients' numbers.

@@ -105,12 +105,12 @@ class AlertRow:
     :param key: What the record is found by.
     :param title: The key, fit to be shown.
     :param state: ``muted``, ``sending``, ``paused``, ``suppressed``, ``failing`` or ``quiet``.
-    :param until: When that state ends by itself; None: it does not, or nobody knows.
+    :param until: When that state ends with the time; None: it does not, or nobody knows.
     :param muted_by: Who muted it.
     :param last_sent: When the last message went.
     :param failures: Failures in a row.
     :param runs: Runs in a row that have failed.
-    :param held: Failures that no message has told yet.
+    :param held: Failures that no message has named yet.
     :param names: The first few names among them.
     :param may_mute: The user may mute it.
     :param in_hand: Who has which run in hand; empty: nobody has any.

@@ -1,7 +1,7 @@
 """
 Airflow's connections of this package's type: which there are, and which of them a user may look through.
 
-The page asks the gateway with a connection's key, so whoever may not see the connection sees nothing of its templates
+The page asks the gateway with a connection's key, so those who may not see the connection see nothing of its templates
 and its health. A connection of another type is refused: its password is no key of Maton's, and must not go there.
 
 These functions block: call them by ``in_thread``.

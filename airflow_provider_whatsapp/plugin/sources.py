@@ -117,7 +117,7 @@ class _Asked:
 
 class Sources:
     """
-    Asks what may be slow: the gateway, the event store. Each question is asked once, whoever looks.
+    Asks what may be slow: the gateway, the event store. Each question is asked once for all who look.
 
     :param threads: How many are asked at a time.
     :param most: Answers that are kept.

@@ -177,7 +177,7 @@ def _alert_record(run: TaskRun) -> Record | None:
     text = record_text(name_of(f"{run.dag_id}.{run.task_id}"))
     record = parsed(text, Record) if text else None
     if record is not None and set(record.dags) - {run.dag_id}:
-        return None  # a key of the user's own, that other DAGs share: Browse shows it to whoever may see all of them
+        return None  # a key of the user's own, that other DAGs share: Browse shows it to those who may see all of them
     return (
         record
         if record is not None and (record.sent_at or record.held or record.is_muted(time.time()))

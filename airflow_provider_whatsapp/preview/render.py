@@ -1,4 +1,4 @@
-"""Bubbles as HTML: the templates and the style that whoever shows messages uses."""
+"""Bubbles as HTML: the templates and the style that every page of messages uses."""
 
 from __future__ import annotations
 

@@ -204,7 +204,7 @@ class Controls:
         """
         ``POST recipients``: ``{"wa_id", "on_whatsapp": bool, "marketing": bool, "error": code, "reaches": status}``.
 
-        Whoever is not on WhatsApp fails with 131026, whoever stopped marketing with 131050; ``error`` lets every
+        Those who are not on WhatsApp fail with 131026, those who stopped marketing with 131050; ``error`` lets every
         message to the user fail with that code (0 ends it), ``reaches`` is as far as they come.
 
         :raises ControlError: A field has the wrong type.

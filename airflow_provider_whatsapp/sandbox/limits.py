@@ -10,7 +10,7 @@ class SlidingWindow:
     At most ``limit`` events within any ``span`` seconds.
 
     A log of the last ``limit`` times is the strictest reading of "10 requests per second": a fixed window would let 20
-    pass across its edge and a token bucket lets a burst pass on top of the rate. Whoever stays within this one stays
+    pass across its edge and a token bucket lets a burst pass on top of the rate. A client that stays within this stays
     within whichever the real gateway uses. Refused events do not count, so waiting always helps.
 
     :param limit: Events per span; 0 lets everything pass.

@@ -48,7 +48,7 @@ class DroppingProtocol(_Protocol):  # type: ignore[misc]
 
 class Server(uvicorn.Server):
     """
-    uvicorn, told when it is ready and when to stop.
+    uvicorn, which says when it is ready and is stopped by a flag.
 
     :param edge: The application.
     :param ready: Called once connections are taken.

@@ -200,7 +200,7 @@ class State:
         """
         Note that the page has something new to show.
 
-        :param until: Until when more will change by itself, as ticks do.
+        :param until: Until when more will change with the time, as ticks do.
         """
         self.version += 1
         self.busy_until = max(self.busy_until, until)
@@ -285,7 +285,7 @@ class State:
 
     def templates_of(self, waba_id: str | None = None) -> list[Template]:
         """
-        Templates as they are now, whoever asks and however often: everybody reads them through here.
+        Templates as they are now, for all who ask and however often: everybody reads them through here.
 
         :param waba_id: Only of this account; of all when left out.
         """

@@ -123,7 +123,7 @@ def restore(state: State, found: dict[str, dict[str, Any]], file: Callable[[str]
 
 def restore_webhooks(state: State, found: dict[str, dict[str, Any]]) -> None:
     """
-    Put subscriptions back, once the messages are there: of those, only what is still to happen is told.
+    Put subscriptions back, once the messages are there: of those, only what is still to happen is sent.
 
     :param state: The memory of a sandbox with the same accounts.
     :param found: The things' values by kind and key.

@@ -30,7 +30,7 @@ class WhatsAppHealthSensor(DeferringSensor):
 
         WhatsAppHealthSensor(task_id="may_send", template_name="hello_world", mode="reschedule", timeout=6 * 3600)
 
-    Each of them is judged by itself: it waits while one is ``BLOCKED``, goes on with a warning where one is
+    Each of them is judged alone: it waits while one is ``BLOCKED``, goes on with a warning where one is
     ``LIMITED``, and does not ask for Meta's overall word, which blocked calls make ``BLOCKED`` too. It returns what it
     found: ``{"state": ..., "overall": ..., "entities": [...]}``. Where Meta does not let this connection read health it
     goes on at once, with ``state`` ``UNKNOWN``; a gateway that does not answer is waited out, within the sensor's
@@ -111,7 +111,7 @@ class WhatsAppHealthSensor(DeferringSensor):
     def _wait_in_triggerer(self) -> NoReturn:
         from airflow_provider_whatsapp.triggers.health import HealthTrigger
 
-        # The trigger ends by itself at the timeout; Airflow's own limit comes a little later, for a trigger that hangs.
+        # The trigger ends at the timeout; Airflow's own limit comes a little later, for a trigger that hangs.
         self.defer(
             trigger=HealthTrigger(
                 template_name=self.template_name or None,

@@ -128,7 +128,7 @@ class MessageStatusSensor(DeferringSensor):
         from airflow_provider_whatsapp.hooks.event_store import events_conn_id
         from airflow_provider_whatsapp.triggers.messages import MessageStatusTrigger
 
-        # The trigger ends by itself at the timeout; Airflow's own limit comes a little later, for a trigger that hangs.
+        # The trigger ends at the timeout; Airflow's own limit comes a little later, for a trigger that hangs.
         self.defer(
             trigger=MessageStatusTrigger(
                 message_ids=self._checked(),

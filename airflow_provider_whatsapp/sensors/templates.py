@@ -146,7 +146,7 @@ class TemplateApprovalSensor(DeferringSensor):
     def _wait_in_triggerer(self) -> NoReturn:
         from airflow_provider_whatsapp.triggers.templates import TemplateApprovalTrigger
 
-        # The trigger ends by itself at the timeout; Airflow's own limit comes a little later, for a trigger that hangs.
+        # The trigger ends at the timeout; Airflow's own limit comes a little later, for a trigger that hangs.
         self.defer(
             trigger=TemplateApprovalTrigger(
                 wanted=self.wanted(),

@@ -7,8 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
+from airflow_provider_whatsapp.triggers._arguments import StoresArguments
 from airflow_provider_whatsapp.triggers.polls import Account, Poll, Subscriber, said, subscription
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ class HistoryPoll(_PatientPoll):
         return news
 
 
-class DeliveryTrigger(BaseTrigger):
+class DeliveryTrigger(StoresArguments):
     """
     Wait until the messages of a send have got as far as wanted or have failed, or the time is over.
 
@@ -201,6 +202,8 @@ class DeliveryTrigger(BaseTrigger):
     :param maton_conn_id: The Airflow connection whose message history is asked.
     :param phone_number_id: Sender; None: that connection's.
     """
+
+    masked: ClassVar = {"message_ids": "mask_id"}
 
     def __init__(
         self,
@@ -230,23 +233,6 @@ class DeliveryTrigger(BaseTrigger):
         self.maton_conn_id = maton_conn_id
         self.phone_number_id = phone_number_id
         self._away = False
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what Airflow stores to make this trigger again; no secret is among it."""
-        names = (
-            *("wait_for", "target", "poke_interval", "end_time", "not_before", "events_conn_id", "send_hash"),
-            *("since", "message_ids", "maton_conn_id", "phone_number_id"),
-        )
-        return f"{type(self).__module__}.{type(self).__qualname__}", {
-            name: getattr(self, name) for name in names
-        }
-
-    def __repr__(self) -> str:
-        from airflow_provider_whatsapp.client.masking import mask_id
-
-        classpath, kwargs = self.serialize()
-        shown = {**kwargs, "message_ids": [mask_id(message_id) for message_id in self.message_ids]}
-        return str(self.repr(classpath, shown))
 
     def _waiting(self) -> _Waiting:
         return _Waiting(

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
+from airflow_provider_whatsapp.triggers._arguments import StoresArguments
 from airflow_provider_whatsapp.triggers.polls import Account, Poll, Subscriber, subscription
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class _Ready(Subscriber):
         return readiness if readiness.ready else None
 
 
-class HealthTrigger(BaseTrigger):
+class HealthTrigger(StoresArguments):
     """
     Wait until number, account and template may send, or the time is over; such triggers of a number share its polls.
 
@@ -148,21 +149,6 @@ class HealthTrigger(BaseTrigger):
         self.waba_id = waba_id
         self.poke_interval = poke_interval
         self.end_time = end_time
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what Airflow stores to make this trigger again; no secret is among it."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "template_name": self.template_name,
-                "language": self.language,
-                "maton_conn_id": self.maton_conn_id,
-                "phone_number_id": self.phone_number_id,
-                "waba_id": self.waba_id,
-                "poke_interval": self.poke_interval,
-                "end_time": self.end_time,
-            },
-        )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield the one event."""

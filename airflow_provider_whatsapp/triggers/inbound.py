@@ -7,12 +7,13 @@ import contextlib
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_whatsapp._compat import AirflowNotFoundException
 from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
+from airflow_provider_whatsapp.triggers._arguments import StoresArguments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -32,7 +33,7 @@ _FILTERS = (
 )
 
 
-class InboundMessageTrigger(BaseEventTrigger):
+class InboundMessageTrigger(StoresArguments, BaseEventTrigger):
     """
     For an ``AssetWatcher``: an event for each message that somebody sends, out of the event store.
 
@@ -75,6 +76,8 @@ class InboundMessageTrigger(BaseEventTrigger):
     :param poke_interval: Seconds between two looks.
     :raises ConfigurationError: An argument is none of that.
     """
+
+    masked: ClassVar = {"sender": "mask", "reply_to": "mask_id"}
 
     def __init__(
         self,
@@ -132,27 +135,8 @@ class InboundMessageTrigger(BaseEventTrigger):
         if not self.poke_interval >= 0.1:
             raise ConfigurationError("poke_interval: is below 0.1 seconds", advice="Give seconds, such as 5.")
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what Airflow stores to make this trigger again; the same arguments always make the same trigger."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                **{name: self.filters.get(name) for name in _FILTERS},
-                "verified_only": self.verified_only,
-                "include": self.include,
-                "consumer": self.consumer,
-                "events_conn_id": self.events_conn_id,
-                "poke_interval": self.poke_interval,
-            },
-        )
-
-    def __repr__(self) -> str:
-        from airflow_provider_whatsapp.client.masking import mask, mask_id
-
-        classpath, kwargs = self.serialize()
-        for name, hide in (("sender", mask), ("reply_to", mask_id)):
-            kwargs[name] = [hide(value) for value in kwargs[name] or ()] or None
-        return str(self.repr(classpath, kwargs))
+    def _argument(self, name: str) -> Any:
+        return self.filters.get(name) if name in _FILTERS else getattr(self, name)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch for ever; a store that is away is waited for."""
@@ -167,8 +151,8 @@ class InboundMessageTrigger(BaseEventTrigger):
             except Exception as error:
                 failures += 1
                 pause = min(LONGEST_PAUSE, self.poke_interval * 2 ** min(failures, 16))
-                told = isinstance(error, WhatsAppError | AirflowNotFoundException)
-                why = str(error) if told else type(error).__name__
+                ours = isinstance(error, WhatsAppError | AirflowNotFoundException)
+                why = str(error) if ours else type(error).__name__
                 self._say("away", f"WhatsApp's messages cannot be read; the trigger tries again: {why}")
             await asyncio.sleep(pause)
 

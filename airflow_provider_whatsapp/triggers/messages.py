@@ -8,8 +8,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
+from airflow_provider_whatsapp.triggers._arguments import StoresArguments
 from airflow_provider_whatsapp.triggers.inbound import InboundMessageTrigger
 from airflow_provider_whatsapp.triggers.polls import Account, Poll, Subscriber, subscription
 
@@ -183,7 +184,7 @@ class _Messages(Subscriber):
         return progress if progress.state != "waiting" else None
 
 
-class MessageStatusTrigger(BaseTrigger):
+class MessageStatusTrigger(StoresArguments):
     """
     Wait until messages are sent, delivered or read, one of them has failed, or the time is over.
 
@@ -198,6 +199,8 @@ class MessageStatusTrigger(BaseTrigger):
     :param end_time: Unix time in seconds at which to give up.
     :param events_conn_id: Connection of the event store, which is asked first; None: there is no store.
     """
+
+    masked: ClassVar = {"message_ids": "mask_id"}
 
     def __init__(
         self,
@@ -218,28 +221,6 @@ class MessageStatusTrigger(BaseTrigger):
         self.poke_interval = poke_interval
         self.end_time = end_time
         self.events_conn_id = events_conn_id
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what Airflow stores to make this trigger again; no secret is among it."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "message_ids": self.message_ids,
-                "status": self.status,
-                "maton_conn_id": self.maton_conn_id,
-                "phone_number_id": self.phone_number_id,
-                "poke_interval": self.poke_interval,
-                "end_time": self.end_time,
-                "events_conn_id": self.events_conn_id,
-            },
-        )
-
-    def __repr__(self) -> str:
-        from airflow_provider_whatsapp.client.masking import mask_id
-
-        classpath, kwargs = self.serialize()
-        shown = {**kwargs, "message_ids": [mask_id(message_id) for message_id in self.message_ids]}
-        return str(self.repr(classpath, shown))
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield the one event."""

@@ -6,8 +6,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from airflow_provider_whatsapp.triggers._arguments import StoresArguments
 from airflow_provider_whatsapp.triggers.polls import MAX_BACK_OFF, Account, Poll, Subscriber, subscription
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class _Approval(Subscriber):
         return verdict
 
 
-class TemplateApprovalTrigger(BaseTrigger):
+class TemplateApprovalTrigger(StoresArguments):
     """
     Wait until templates are approved, refused, or the time is over; all such triggers of an account share its polls.
 
@@ -110,20 +111,6 @@ class TemplateApprovalTrigger(BaseTrigger):
         self.poke_interval = poke_interval
         self.end_time = end_time
         self.fail_on_drift = fail_on_drift
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what Airflow stores to make this trigger again; no secret is among it."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "wanted": self.wanted,
-                "maton_conn_id": self.maton_conn_id,
-                "waba_id": self.waba_id,
-                "poke_interval": self.poke_interval,
-                "end_time": self.end_time,
-                "fail_on_drift": self.fail_on_drift,
-            },
-        )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield the one event."""
@@ -162,13 +149,13 @@ class _Status(Subscriber):
         return {"status": status, "template": dict(row) if row is not None else None}
 
 
-class TemplateStatusTrigger(BaseEventTrigger):
+class TemplateStatusTrigger(StoresArguments, BaseEventTrigger):
     """
     For an ``AssetWatcher``: an event whenever a template's status changes to one of those watched for.
 
     It is edge-triggered: the first status that it ever sees is where it starts from and makes no event. From Airflow
     3.3 on the last status is kept beside the asset, so that a change while the triggerer is down is noticed; before,
-    a restart starts anew. Many watchers of one account share its polls.
+    a restart forgets it. Many watchers of one account share its polls.
 
     The event: ``{"name", "language", "status", "previous_status", "template"}``.
 
@@ -197,20 +184,6 @@ class TemplateStatusTrigger(BaseEventTrigger):
         self.maton_conn_id = maton_conn_id
         self.waba_id = waba_id
         self.poke_interval = poke_interval
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what Airflow stores to make this trigger again; the same arguments always make the same trigger."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "template_name": self.template_name,
-                "language": self.language,
-                "statuses": self.statuses,
-                "maton_conn_id": self.maton_conn_id,
-                "waba_id": self.waba_id,
-                "poke_interval": self.poke_interval,
-            },
-        )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch for ever; a trigger that ended would be started again at once."""

@@ -263,7 +263,7 @@ def test_the_log_says_once_why_the_pace_is_low(caplog):
 @pytest.mark.parametrize(("after", "lines"), [(-0.001, 1), (0.0, 2)])
 def test_a_pace_that_stays_low_is_said_again_after_a_while(caplog, after, lines):
     log = SlowPaceLog(FULL, 10)
-    for now in (1000.0, 1000.0 + rate_limit.TOLD_EVERY + after):
+    for now in (1000.0, 1000.0 + rate_limit.SAY_EVERY + after):
         log.tell(Slowness(0.69 * FULL, 9.9, 0.5), now)
 
     assert len(caplog.records) == lines
@@ -499,7 +499,7 @@ def test_a_refusal_of_what_never_left_says_nothing(rate):
 
 
 @pytest.mark.parametrize(
-    ("ahead", "patience", "given"),
+    ("ahead", "budget", "given"),
     [
         pytest.param(0.25, 0.125, True, id="a moment that is near is waited for"),
         pytest.param(0.5, 0.125, True, id="at the edge"),
@@ -508,10 +508,10 @@ def test_a_refusal_of_what_never_left_says_nothing(rate):
         pytest.param(2.0, None, True, id="without end"),
     ],
 )
-def test_who_has_no_time_for_a_moment_gets_none_at_once(ahead, patience, given):
+def test_who_has_no_time_for_a_moment_gets_none_at_once(ahead, budget, given):
     clock, board = Clock(), Board(board_size(10))
     board.put(rate_limit._NEXT, clock.now + ahead)
-    departure = pacer(10, clock, board).acquire(*([] if patience is None else [patience]))
+    departure = pacer(10, clock, board).acquire(*([] if budget is None else [budget]))
 
     assert (departure is not None) is given
     assert clock.now == (100 + ahead if given else 100)

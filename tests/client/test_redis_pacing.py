@@ -262,7 +262,7 @@ class TestForgotten:
         key = settled(server, account, 50).slots.key
         raw_redis.hset(key, "state", state)
         pacer = machine(server, account, 50)
-        departure = pacer.acquire(patience=30.0)
+        departure = pacer.acquire(budget=30.0)
         departure.left()
         pacer.refused(departure)
 
@@ -310,8 +310,8 @@ class TestPacer:
         assert slots[-1] - slots[0] >= 39 / 50 / (1 - MARGIN) * 0.9
 
     def test_no_time_is_no_permit(self, paced):
-        assert paced[0].acquire(patience=5.0) is not None
-        assert all(paced[0].acquire(patience=0.001) is None for _ in range(2))
+        assert paced[0].acquire(budget=5.0) is not None
+        assert all(paced[0].acquire(budget=0.001) is None for _ in range(2))
 
     def test_a_stop_ends_the_wait(self, paced):
         stop = threading.Event()
@@ -475,12 +475,12 @@ class TestAway:
 
     def test_a_share_may_be_less_than_one_a_second(self, folder):
         pacer = limiter(next(names), "h", 1, redis=RedisServer(nodes=(("h", 1),)), share=0.1)
-        assert pacer._alone.acquire(patience=0) is not None
-        assert pacer._alone.acquire(patience=5) is None
+        assert pacer._alone.acquire(budget=0) is not None
+        assert pacer._alone.acquire(budget=5) is None
 
     def test_where_time_is_short_a_share_of_it_is_waited(self, folder):
         pacer = RedisPacer(10, RedisServer(nodes=(("127.0.0.1", free_port()),)), "short", alone=Pacer(1))
-        assert type(pacer.acquire(patience=1.0)) is Departure
+        assert type(pacer.acquire(budget=1.0)) is Departure
 
 
 class TestConnecting:
@@ -495,7 +495,7 @@ class TestConnecting:
             with pytest.raises(ConfigurationError, match="login and password") as caught:
                 wrong.acquire()
             assert "s3cr" not in str(caught.value)
-            assert type(wrong.acquire(patience=20.0)) is Departure, "an alert goes all the same"
+            assert type(wrong.acquire(budget=20.0)) is Departure, "an alert goes all the same"
         finally:
             process.kill()
 

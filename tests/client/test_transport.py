@@ -97,10 +97,10 @@ class Paced:
     """In the pacer's place: gives a leave at once, and keeps what it hears."""
 
     def __init__(self):
-        self.given, self.refused_ones, self.patience = [], [], []
+        self.given, self.refused_ones, self.budget = [], [], []
 
-    def acquire(self, patience=None, stop=None):
-        self.patience.append(patience)
+    def acquire(self, budget=None, stop=None):
+        self.budget.append(budget)
         self.given.append(Departure(self, len(self.given), stop))
         return self.given[-1]
 
@@ -309,7 +309,7 @@ class TestUntil:
     def test_the_pacer_is_given_what_is_left(self, start):
         gateway, transport, pacer, _ = start(OK, until=time.monotonic() + 20)
         transport.request(post(gateway))
-        assert 0 < pacer.patience[0] <= 20
+        assert 0 < pacer.budget[0] <= 20
 
     def test_nothing_leaves_when_it_is_over(self, start):
         gateway, transport, pacer, _ = start(OK, until=time.monotonic())
@@ -417,7 +417,7 @@ class TestFailures:
         """Return what a transport makes of an error, before or after the first byte has left."""
 
         def make(error, *, left, doubt=None, host="https://proxy.example"):
-            wire.start_record(Pacer(0).acquire(), patience=1.0)
+            wire.start_record(Pacer(0).acquire(), progress_timeout=1.0)
             wire._record.began = left
             with contextlib.closing(Transport(ClientConfig(api_key="key-of-ours", host=host))) as transport:
                 found = transport._failure(
@@ -684,7 +684,7 @@ def test_a_moment_is_asked_for_while_there_is_time(start, left, asked):
     with contextlib.suppress(NotSentError):
         transport._leave(None)
 
-    assert pacer.patience == asked
+    assert pacer.budget == asked
 
 
 @pytest.mark.parametrize("stopped", [True, False, None])
@@ -693,7 +693,7 @@ def test_it_says_why_a_request_had_no_leave(start, monkeypatch, stopped):
     stop = None if stopped is None else threading.Event()
     if stopped:
         stop.set()
-    monkeypatch.setattr(pacer, "acquire", lambda patience, stop: None)
+    monkeypatch.setattr(pacer, "acquire", lambda budget, stop: None)
     with pytest.raises(NotSentError) as caught:
         transport._leave(stop)
 
@@ -721,6 +721,6 @@ def test_the_connection_knows_the_time_and_what_to_clean_while_the_request_lasts
     transport.request(post(gateway, on_size=lambda size: during.append(vars(wire._record).copy())))
 
     (record,) = during
-    assert (record["patience"], record["until"]) == (5, until)
+    assert (record["progress_timeout"], record["until"]) == (5, until)
     assert record["cleaner"] is transport._cleaner
     assert wire._record.cleaner is None

@@ -24,7 +24,7 @@ def record():
     """Begin a record, as a transport does before each request."""
 
     def begin(**options):
-        wire.start_record(Pacer(0).acquire(), **{"patience": 5.0, **options})
+        wire.start_record(Pacer(0).acquire(), **{"progress_timeout": 5.0, **options})
 
     yield begin
     wire.end_record()
@@ -61,7 +61,7 @@ def sends(monkeypatch):
 def answered(connection):
     """Let it take the next request, as after an answer."""
     connection._HTTPConnection__state = "Idle"
-    wire.start_record(Pacer(0).acquire(), patience=5.0)
+    wire.start_record(Pacer(0).acquire(), progress_timeout=5.0)
 
 
 def test_the_head_leaves_with_the_first_piece_of_the_body(connection, sends):

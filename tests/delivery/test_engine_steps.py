@@ -313,8 +313,8 @@ def test_so_many_are_drawn_as_are_wanted_and_the_others_are_told(made):
 
     assert delivery._draw(source, 2, report) == [rows[0], rows[3]]
     assert report.reasons == {"duplicate": 1}
-    assert 1 in delivery._told
-    assert 2 not in delivery._told, "a later pass tells"
+    assert 1 in delivery._reported
+    assert 2 not in delivery._reported, "a later pass tells"
     assert delivery._draw(source, 2, report) == [rows[4]]
 
 

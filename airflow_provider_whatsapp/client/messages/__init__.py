@@ -2,7 +2,7 @@
 Messages: frozen models of every type, checked when they are made.
 
 Each model's ``to_payload()`` gives Graph's JSON for its type alone; the recipient and the rest of the
-envelope are added by whoever sends it. ``parse_message`` makes any of them from plain fields. The modules
+envelope are added by what sends it. ``parse_message`` makes any of them from plain fields. The modules
 load when one of their names is first used.
 """
 

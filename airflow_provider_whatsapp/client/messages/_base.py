@@ -58,7 +58,7 @@ class Message(Part):
     A message of one type, without recipient: frozen, and checked when it is made.
 
     ``to_payload()`` gives the part of Graph's JSON that belongs to the type (``{"type": "text", "text":
-    {...}}``); whoever sends it adds ``messaging_product``, the recipient, ``context`` and
+    {...}}``); what sends it adds ``messaging_product``, the recipient, ``context`` and
     ``biz_opaque_callback_data``.
     """
 

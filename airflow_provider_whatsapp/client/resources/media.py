@@ -44,7 +44,7 @@ class Media(Resource):
         file = as_media_file(source, filename=filename, mime_type=mime_type, kind=kind)
         boundary = f"part-{uuid.uuid4().hex}"
         fields = {"messaging_product": "whatsapp", "type": file.mime_type}
-        # Repeating an upload leaves at worst an orphan that expires by itself.
+        # Repeating an upload leaves at worst an orphan that WhatsApp deletes.
         answer = self._call(
             "POST",
             f"{number}/media",

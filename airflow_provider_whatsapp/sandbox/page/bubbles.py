@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.state import State
 
 OPENS = ("application/pdf", "image/jpeg", "image/png", "image/webp", "text/plain")
-"""Types of files that a browser shows by itself."""
+"""Types of files that a browser shows without a program."""
 
 
 def bubble(state: State, item: Message | Reply) -> Bubble:

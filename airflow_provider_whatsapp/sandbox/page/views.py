@@ -120,7 +120,7 @@ class Page:
         )
 
     def _opened(self, wanted: str, sender: str) -> Conversation | None:
-        """The conversation with a user, whoever is in the list: the latest one, or that of a sender."""
+        """The conversation with a user, in the list or not: the latest one, or that of a sender."""
         wa_id = graph_messages.digits(wanted) or wanted
         names = {wanted, wa_id, graph_messages.whatsapp_id(wa_id)}
         return next(
