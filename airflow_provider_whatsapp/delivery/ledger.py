@@ -258,7 +258,7 @@ class Ledger:
                 permanent=True,
                 advice="Finish the task with the version of the provider that began it, or delete the entry.",
             )
-        self._head = {key: value for key, value in head.items() if key not in ("marks", "claimed", "notes")}
+        self._head = dict(head)  # marks, claims and notes in it are replaced by every flush
         self._marks = dict(head["marks"])
         rows: list[Any] = []
         for number in range(head["chunks"]):
