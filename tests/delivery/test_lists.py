@@ -76,6 +76,14 @@ def test_a_header_with_a_line_break_is_one_name(tmp_path):
     assert numbers(Recipients(path, to_field="phone number", columns=["name"])) == [ANN]
 
 
+def test_lines_inside_a_cell_end_as_they_do_in_the_file(tmp_path):
+    (row,) = Recipients(
+        written(tmp_path, f'to,note\r\n+{ANN},"one\r\ntwo\rthree\nfour"\r\n'), columns=["note"]
+    )
+
+    assert row.values["note"] == "one\r\ntwo\rthree\nfour"
+
+
 def workbook():
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:

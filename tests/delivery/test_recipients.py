@@ -478,3 +478,25 @@ def test_a_change_of_a_list_s_own_lists_is_noticed_in_its_place():
         SourceChangedError, match=r"recipients\[25\] on .*\(25 of 40 recipients had been read\)"
     ):
         list(recipients)
+
+
+DIGESTS = {
+    "all good": (
+        ["+15550000001"],
+        "399ff7ea5c0cb355e557b94c99f17abe7a4dca795e918c13de7f536763a01e5d.",
+    ),
+    "with columns, and one malformed": (
+        [
+            {"to": "+15550000001", "name": "Ann", "tags": ["a", 1]},
+            {"to": "x", "name": "Bob"},
+            {"to": "+1 555 000 0001", "name": "Zoë"},
+        ],
+        "eb521884e534a8db84cfb437798a94751ba621aa5611ad4012b71c72e8ffa4f9.0fc5165686190ca8",
+    ),
+}
+
+
+@pytest.mark.parametrize(("people", "digest"), DIGESTS.values(), ids=list(DIGESTS))
+def test_the_digest_is_that_which_ledgers_hold(people, digest):
+    """Where it is another one, a retry after an update of the package refuses the list that it has begun."""
+    assert Recipients(people, columns=["name", "tags"]).survey().digest == digest

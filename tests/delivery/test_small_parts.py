@@ -186,6 +186,9 @@ def test_a_row_without_a_value_is_refused(row):
     with pytest.raises(PayloadError, match="is missing or empty in this row") as caught:
         fill("Dear { name }", row)
     assert caught.value.field == "name"
+    with pytest.raises(PayloadError) as caught:
+        fill("Dear { name }", {"name": [1]})
+    assert caught.value.field == "name"
 
 
 @pytest.mark.parametrize(
@@ -332,6 +335,14 @@ def test_a_preview_shows_the_first_hundred_and_without_a_template_what_it_would_
     assert (found["would_send"], len(found["messages"])) == (105, 100)
     assert found["messages"][0] == {"to": "15550000000", "type": "text"}
     assert (found["category"], found["seconds"]) == ("unknown", 0.0)
+    assert preview(rows, lambda row: message, None, rate=9)["seconds"] == 11.7
+
+
+def test_a_preview_keeps_the_first_hundred_of_those_who_cannot_be_sent_to():
+    error = PayloadError("is no number", field="to")
+    found = preview([Row(place, "x", error=error) for place in range(105)], print, None, rate=0)
+
+    assert (found["failed"], len(found["results"]), found["would_send"]) == (105, 100, 0)
 
 
 def accepted(**facts):
