@@ -108,3 +108,17 @@ def test_where_phonenumbers_is_still_wrong(iso):
 def test_some_of_them_by_hand(digits, iso, zone):
     assert country(digits) == iso
     assert zones(digits)[0] == zone
+
+
+OTHERS = {
+    "an ID": ("DE.13491208655302741918", "DE", ("Europe/Berlin",)),
+    "an ID of a territory": ("GG.13491208655302741918", "GG", ("Europe/London",)),
+    "an ID of no country": ("ZZ.13491208655302741918", "ZZ", ()),
+    "no calling code": ("999123456789", "??", ()),
+    "a number that is assigned to nobody yet": ("4915550000001", "DE", ("Europe/Berlin",)),
+}
+
+
+@pytest.mark.parametrize(("to", "iso", "found"), OTHERS.values(), ids=list(OTHERS))
+def test_whoever_has_no_assigned_number(to, iso, found):
+    assert (country(to), zones(to)) == (iso, found)

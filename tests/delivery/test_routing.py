@@ -222,6 +222,18 @@ def test_the_second_request_waits_for_a_permit_of_its_own_and_carries_the_same()
     assert wire.options[0]["callback_data"] == "mine"
 
 
+@pytest.mark.parametrize(
+    "permit", [None, SimpleNamespace(stop=None)], ids=["the sender's", "the router has none"]
+)
+def test_without_a_permit_to_ask_for_the_sender_waits(permit):
+    """A message without a permit waits in ``send``; a router that has none to give sends with the one it was given."""
+    wire, given = Wire(messages=131063), {} if permit is None else {"permit": permit}
+    router = Router(wire, permit=(lambda _: "second") if permit is None else None)
+
+    assert router(TO, "message", **given).endpoint == "marketing_messages"
+    assert wire.options == [given, given]
+
+
 def test_a_task_that_is_stopped_meanwhile_sends_nothing_and_may_be_retried():
     wire = Wire(messages=131063)
 
