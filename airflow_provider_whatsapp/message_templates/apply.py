@@ -167,18 +167,20 @@ class Applier:
         todo = in_order(plan.changes)
         self._check(todo)
         outcomes: list[Outcome] = []
-        created = 0
+        done = 0
         stop: Outcome | None = None
         for change in todo:
-            full = change.action == "create" and created >= self.max_creations
+            # Creations come first, so what is done by then are creations.
+            full = change.action == "create" and done >= self.max_creations
             outcome = self._too_many(change) if full else _not_tried(stop, change)
             if outcome is None:
                 outcome, ends = self._try(change)
                 stop = outcome if ends else stop
-                created += change.action == "create" and outcome.state == "done"
             outcomes.append(outcome)
-            if outcome.state == "done" and self.changed is not None:
-                self.changed()
+            if outcome.state == "done":
+                done += 1
+                if self.changed is not None:
+                    self.changed()
         outcomes += [_blocked(change) for change in plan.of("blocked")]
         return ApplyReport(tuple(outcomes), plan, tuple(filter(None, map(_drift, outcomes))))
 
