@@ -472,6 +472,9 @@ def test_a_refusal_without_words_has_the_table_s():
     assert caught.value.message.startswith("WhatsApp refused: ")
     assert len(caught.value.message) > len("WhatsApp refused: ")
     assert caught.value.fbtrace_id == "trace"
+    with pytest.raises(InvalidRequestError) as caught:
+        sending(400, graph(100))
+    assert (caught.value.fbtrace_id, caught.value.subcode, caught.value.request_id) == (None, None, None)
 
 
 @pytest.mark.parametrize(

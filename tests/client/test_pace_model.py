@@ -300,3 +300,27 @@ def test_a_refusal_of_what_left_before_the_decision_says_nothing_about_the_pace_
     assert account.pace() == low
     account.refuse(left_at=account["decided_at"] + 0.001)
     assert account.pace() == pytest.approx(low * (1 - pace_model.GIVE_WAY))
+
+
+def test_what_a_refusal_and_an_accepted_request_weigh():
+    """A quarter is refused under a limit, of strays six in a hundred."""
+    assert pytest.approx(math.log(25 / 6)) == pace_model.REFUSAL
+    assert pytest.approx(math.log(75 / 94)) == pace_model.ACCEPTANCE
+
+
+def test_a_probe_begins_at_its_moment_and_knows_nothing_of_what_was_before():
+    account = Account().slow()
+    account.make(5, 1.0)
+    account.refuse()
+    low = account["low"]
+    assert account["evidence"] > 0
+    account.now = account["probe_at"]
+    assert account.pace() == RATE
+    assert (account["evidence"], account["refusals"], account["requests"], account["seconds"]) == (0, 0, 0, 0)
+    assert (account["weighed_at"], account["counted_at"], account["low_at"]) == (account.now,) * 3
+
+    raised = account["low"]
+    assert raised > low
+    account.refuse(left_at=account["probe_at"])
+    assert account["evidence"] > 0, "what leaves with the probe counts"
+    assert (account["low"], account.pace()) == (raised, RATE), "one alone may be a stray"
