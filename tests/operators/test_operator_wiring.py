@@ -12,10 +12,17 @@ import pytest
 from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_whatsapp import _compat
-from airflow_provider_whatsapp.client.errors import RecipientError
+from airflow_provider_whatsapp.client.errors import (
+    OutcomeUnknownError,
+    RateLimitError,
+    RecipientError,
+    WhatsAppError,
+)
 from airflow_provider_whatsapp.delivery.engine import Delivery
-from airflow_provider_whatsapp.delivery.ledger import Job, Note
+from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Note, SourceChangedError, Try
 from airflow_provider_whatsapp.delivery.report import Outcome, Report
+from airflow_provider_whatsapp.delivery.result_parts import ResultsError
+from airflow_provider_whatsapp.delivery.stores import FileStore, MemoryStore
 from airflow_provider_whatsapp.events.opt_outs import opted_out
 from airflow_provider_whatsapp.events.store import EventStore
 from airflow_provider_whatsapp.operators._database import database_hook
@@ -185,6 +192,76 @@ def test_how_a_task_ends_stands_in_its_ledger_and_what_became_of_all_in_its_xcom
     assert ledger.store.get("1/head")["finished"] == end
     assert not ledger.behind
     assert pushed == ([("report", 1)] if error else [])
+
+
+SENT = Outcome("15550001111", "sent")
+REFUSED = Outcome("15550001111", "failed", error=RecipientError("no", code=131026))
+FOR_NOW = Outcome("15550002222", "failed", error=RateLimitError("slow", code=130429, retry_after=7))
+UNKNOWN = Outcome("15550001111", "unknown", error=OutcomeUnknownError("lost"))
+AT_ONCE, AGAIN = _compat.AirflowFailException, WhatsAppError
+OWN = {"callback_data": "mine"}
+ENDS = {
+    "a refusal for good": ([REFUSED], {}, AT_ONCE),
+    "a refusal for now": ([FOR_NOW], {}, RateLimitError),
+    "one of each": ([REFUSED, FOR_NOW], {}, AGAIN),
+    "unknown, of which no receipt tells": ([UNKNOWN], OWN, AT_ONCE),
+    "unknown, to be sent to again": ([UNKNOWN], OWN | {"on_unknown": "resend"}, OutcomeUnknownError),
+    "a refusal for now beside one who has it": ([SENT, FOR_NOW], {}, AGAIN),
+    "the same without a ledger that lasts": ([SENT, FOR_NOW], {"store": MemoryStore()}, AT_ONCE),
+    "a refusal for now without a ledger that lasts": ([FOR_NOW], {"store": MemoryStore()}, RateLimitError),
+    "another list": ([SENT, SENT], {"stopped": SourceChangedError("another")}, AT_ONCE),
+    "a list that changed on the way": (
+        [SENT, SENT],
+        {"stopped": SourceChangedError("another", permanent=False)},
+        AGAIN,
+    ),
+    "results that could not be written": ([SENT, SENT], {"stopped": ResultsError("full")}, AGAIN),
+    "results that another try has written": (
+        [SENT, SENT],
+        {"stopped": ResultsError("gone", permanent=True)},
+        AT_ONCE,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_a_task_ends_for_good_where_another_try_could_not_help(tmp_path, case):
+    outcomes, options, kind = ENDS[case]
+    own = {name: value for name, value in options.items() if name in ("callback_data", "on_unknown")}
+    operator = SendTextOperator(**TEXT, **own)
+    ledger = Ledger(options.get("store") or FileStore(tmp_path), pauses=())
+    ledger.begin(Job("list", "message", len(outcomes)), Try())
+    report = Report(stopped=options.get("stopped"))
+    for place, outcome in enumerate(outcomes):
+        report.add(outcome, place)
+    with pytest.raises(kind) as caught:
+        operator._conclude({}, report, ledger)
+
+    if len(outcomes) > 1:
+        assert f"of {len(outcomes)}; the XCom 'report' holds the outcomes" in str(caught.value)
+    if kind is not AT_ONCE:
+        first = options.get("stopped") or outcomes[-1].error
+        assert caught.value.retry_after == first.retry_after, "Airflow waits for so long"
+        assert not caught.value.permanent
+
+
+def test_an_operator_s_hook_has_its_connection_number_and_account():
+    hook = SendTextOperator(**TEXT, maton_conn_id="other", phone_number_id="7", waba_id="8").hook
+
+    assert (hook.maton_conn_id, hook.phone_number_id, hook.waba_id) == ("other", "7", "8")
+
+
+@pytest.mark.parametrize("remember", [True, False])
+def test_a_ledger_keeps_the_ids_of_messages_where_that_is_wanted(tmp_path, remember):
+    operator = SendTextOperator(**TEXT, ledger_path=str(tmp_path))
+    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="send", map_index=-1, try_number=1, max_tries=0)
+    ledger, _ = operator._open_ledger({"ti": ti}, Job("list", "message", 1), remember_sent=remember)
+    ledger.claim([(0, "")])
+    ledger.flush()
+
+    assert ledger.remember_sent is remember
+    assert operator._reopen_ledger({"ti": ti}, "list", remember_sent=remember).remember_sent is remember
+    assert not operator._reopen_ledger({"ti": ti}, "list").remember_sent
 
 
 def test_metrics_count_what_is_new_and_gauge_the_rate(monkeypatch):
