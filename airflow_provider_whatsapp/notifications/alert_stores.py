@@ -14,7 +14,7 @@ from airflow_provider_whatsapp.delivery.local_files import replacing
 from airflow_provider_whatsapp.notifications.records import is_sound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from _typeshed import DataclassInstance
@@ -170,13 +170,11 @@ def parsed(text: str | None, kind: type[K], *, name: str = "") -> K:
     :param kind: The record's class.
     :param name: Its name in the store, for the log; empty: nothing is logged.
     """
-    known = {item.name for item in fields(kind)}
+    known = {item.name: item.metadata.get("each") for item in fields(kind)}
     try:
         found = json.loads(text) if text else {}
-        values = {key: value for key, value in found.items() if key in known}
-        record = kind(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        )
+        values = {key: _read(value, known[key]) for key, value in found.items() if key in known}
+        record = kind(**values)
         if is_sound(record):
             return record
     except (ValueError, TypeError, AttributeError, RecursionError):
@@ -184,3 +182,10 @@ def parsed(text: str | None, kind: type[K], *, name: str = "") -> K:
     if name:
         logger.warning("WhatsApp: the throttle state in %s cannot be read, and counts as empty", name)
     return kind()
+
+
+def _read(value: Any, each: Callable[[Any], Any] | None) -> Any:
+    """Return a field's value; of a field that holds records of its own, ``each`` reads one of them."""
+    if each is not None:
+        return tuple(map(each, value))
+    return tuple(value) if isinstance(value, list) else value

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_whatsapp.notifications.records import LONGEST_SENDING, Held
@@ -46,6 +46,13 @@ class Missed(Held):
     until: float = 0.0
 
 
+def _entry(found: dict[str, object]) -> Missed:
+    """Read an entry as a store holds it."""
+    known = {item.name for item in fields(Missed)}
+    values = {key: value for key, value in found.items() if key in known}
+    return Missed(**values | {"names": tuple(values.get("names", ()))})  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undelivered:
     """
@@ -54,18 +61,7 @@ class Undelivered:
     :param entries: What they have not been told, the oldest first.
     """
 
-    entries: tuple[Missed, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "entries", tuple(map(_entry, self.entries)))
-
-
-def _entry(found: Missed | dict[str, object]) -> Missed:
-    if isinstance(found, Missed):
-        return found
-    known = {item.name for item in fields(Missed)}
-    values = {key: value for key, value in found.items() if key in known}
-    return Missed(**values | {"names": tuple(values.get("names", ()))})  # type: ignore[arg-type]
+    entries: tuple[Missed, ...] = field(default=(), metadata={"each": _entry})
 
 
 def entries_of(token: str, key: str, held: Held, *, now: float) -> Iterator[Missed]:
