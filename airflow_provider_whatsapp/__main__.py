@@ -9,9 +9,9 @@ from airflow_provider_whatsapp.cli import main
 
 
 def _open_url(url: str) -> Any:
-    from airflow_provider_whatsapp.operators._delivery import opened
+    from airflow_provider_whatsapp.hooks.object_stores import as_object_path
 
-    return opened(url)
+    return as_object_path(url)
 
 
 def _open_database(conn_id: str) -> Any:

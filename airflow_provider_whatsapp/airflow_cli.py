@@ -125,9 +125,9 @@ def results(given: argparse.Namespace) -> None:
     :param given: The parsed command line.
     """
     from airflow_provider_whatsapp.cli import results_command
-    from airflow_provider_whatsapp.operators._delivery import opened
+    from airflow_provider_whatsapp.hooks.object_stores import as_object_path
 
-    given.open_url = opened
+    given.open_url = as_object_path
     sys.exit(results_command(given))
 
 
@@ -204,9 +204,9 @@ def _config(given: argparse.Namespace) -> ClientConfig:
     from airflow.models.connection import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
 
-    from airflow_provider_whatsapp.cli import DEFAULT_CONN_ID, config_of, with_options
     from airflow_provider_whatsapp.client.connection import API_KEY_VARIABLE, client_config, read_extra
     from airflow_provider_whatsapp.client.errors import ConfigurationError
+    from airflow_provider_whatsapp.command_connection import DEFAULT_CONN_ID, config_of, with_options
 
     conn_id = given.conn_id or DEFAULT_CONN_ID
     try:

@@ -12,12 +12,12 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp import DOCUMENTATION_URL, __version__, doctor, webhook
 from airflow_provider_whatsapp.answering import command as answer
+from airflow_provider_whatsapp.command_connection import DEFAULT_CONN_ID, config_of
 from airflow_provider_whatsapp.events import command as receiver
 from airflow_provider_whatsapp.reports import command as report
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.config import ClientConfig
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
-DEFAULT_CONN_ID = "maton_whatsapp_default"
 NO_CHANGE, ERROR, CHANGES = 0, 1, 2
 MAX_DELETIONS = 10
 
@@ -274,42 +273,6 @@ def templates_command(
             _show_json({"error": facts})
         _complain(str(error))
         return ERROR
-
-
-def config_of(given: argparse.Namespace) -> ClientConfig:
-    """
-    Read the connection from the environment, and let options win over it.
-
-    :param given: The parsed command line.
-    :raises ConfigurationError: There is none, or a value in it is missing or malformed.
-    """
-    from airflow_provider_whatsapp.client.connection import API_KEY_VARIABLE, config_or_key
-    from airflow_provider_whatsapp.client.errors import ConfigurationError
-
-    found = config_or_key(given.conn_id, os.environ, default=DEFAULT_CONN_ID, host=given.host)
-    if found is None:
-        msg = f"the environment has no AIRFLOW_CONN_{(given.conn_id or DEFAULT_CONN_ID).upper()}"
-        alone = "leave out --conn-id, and set" if given.conn_id else "set"
-        advice = (
-            f"Set it to the connection as JSON, or {alone} {API_KEY_VARIABLE} and give --waba-id. This command "
-            f"reads the environment alone; `airflow whatsapp {given.group}` (Airflow 3.2 and later) reads "
-            "Airflow's connections."
-        )
-        raise ConfigurationError(msg, advice=advice)
-    return with_options(found, given)
-
-
-def with_options(config: ClientConfig, given: argparse.Namespace) -> ClientConfig:
-    """
-    Let options win over the connection.
-
-    :param config: The connection's.
-    :param given: The parsed command line.
-    :raises ConfigurationError: A value is malformed.
-    """
-    names = ("phone_number_id", "waba_id", "host", "app_id")
-    own = {name: getattr(given, name, None) for name in names}
-    return replace(config, **{name: value for name, value in own.items() if value})
 
 
 def _plan(given: argparse.Namespace, client: WhatsAppClient) -> int:

@@ -77,7 +77,7 @@ def doctor_command(
     :param find_config: Finds the connection; None: in the environment.
     :return: The exit status: 0 where no check failed, else 1.
     """
-    from airflow_provider_whatsapp.cli import config_of
+    from airflow_provider_whatsapp.command_connection import config_of
 
     file = Path(given.json) if given.json else None
     if file is not None and not (file.parent.is_dir() and not file.is_dir()):

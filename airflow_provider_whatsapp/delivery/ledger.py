@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_whatsapp.delivery.ledger_owner import NoOwner, Owner
 from airflow_provider_whatsapp.delivery.notes import LOST, Job, Note, Try
 from airflow_provider_whatsapp.delivery.retry_policy import BEGINS, STARTS_OVER, Begin, Found, cause_of
 from airflow_provider_whatsapp.delivery.stores import PAUSES, LedgerError, Store, attempt
@@ -72,8 +72,7 @@ class Ledger:
         """Whether the end could not be written, so that a later try does not find what was kept last."""
         self._clock = clock
         self._pauses = pauses
-        self._name = uuid.uuid4().hex
-        self._turn = 0
+        self._owner = NoOwner() if store.exclusive else Owner(self._read, self._write)
         self._head: dict[str, Any] = {}
         self._marks: dict[str, int] = {}
         self._claimed: set[int] = set()
@@ -127,8 +126,7 @@ class Ledger:
         :raises SourceChangedError: An earlier try has begun to send something else.
         :raises LedgerError: The store failed, or holds what is no ledger, or another try has taken over.
         """
-        if not self.store.exclusive:
-            self._take_turn()
+        self._owner.take()
         found = self._find(job)
         cleared = found != "nothing" and this.max_tries != self._head["max_tries"]
         begin = BEGINS[found][cause_of(cleared=cleared, resend_on_clear=resend_on_clear)]
@@ -164,8 +162,7 @@ class Ledger:
         :raises SourceChangedError: They are not those that were sent to.
         :raises LedgerError: The store failed or has lost the ledger, or another try has taken over.
         """
-        if not self.store.exclusive:
-            self._take_turn()
+        self._owner.take()
         if not self._load():
             raise LedgerError(f"{self.store.name} has nothing of this try: another took over", permanent=True)
         if not self._is_same_list(source) and self._may_have_sent():
@@ -197,31 +194,7 @@ class Ledger:
 
     def _next_epoch(self, this: Try) -> int:
         # A deferred task comes back as the same try; a store that forgets knows the try's number alone.
-        return max(self._turn, self.epoch + 1, this.number)
-
-    def _take_turn(self) -> None:
-        """
-        Make the ledger this try's own, also when two begin at once in a store that cannot compare and swap.
-
-        The try that writes the owner last gets a turn, and nobody else gets the same one. The next turn is tried only
-        when this one is taken, so a try with a higher turn has written the owner later.
-        """
-        owner = self._read("owner")
-        self._turn = owner["turn"] if isinstance(owner, dict) else 1
-        while True:
-            self._write("owner", self._as_owner())
-            if self._read(f"{self._turn}/taken") is None:
-                break
-            self._turn += 1
-        self._write(f"{self._turn}/taken", True)
-        self._refuse_another_owner()
-
-    def _as_owner(self) -> dict[str, Any]:
-        return {"name": self._name, "turn": self._turn}
-
-    def _refuse_another_owner(self) -> None:
-        if not self.store.exclusive and self._read("owner") != self._as_owner():
-            raise LedgerError("another try of this task has taken over", permanent=True)
+        return max(self._owner.turn, self.epoch + 1, this.number)
 
     def _start(self, job: Job, this: Try) -> None:
         self._head = {
@@ -243,7 +216,7 @@ class Ledger:
 
     def _load(self) -> bool:
         """Read the last head that there is; a turn may have ended without one. Turn 0 has no number in its keys."""
-        earlier = [0] if self.store.exclusive else range(self._turn - 1, -1, -1)
+        earlier = [0] if self.store.exclusive else range(self._owner.turn - 1, -1, -1)
         for turn in earlier:
             head = self._read(_key(turn, "head"))
             if head is not None:
@@ -269,7 +242,7 @@ class Ledger:
             rows += chunk
         self._notes = list(head["notes"])
         self._earlier = {position: Note(*rest) for position, *rest in [*rows, *self._notes]}
-        if turn != self._turn:  # its try may still write to its records: none of them is gone by
+        if turn != self._owner.turn:  # its try may still write to its records: none of them is gone by
             self._head["chunks"] = 0
             self._notes = [_row(position, note) for position, note in self._earlier.items()]
         self._size = len(json.dumps(self._notes))
@@ -367,9 +340,9 @@ class Ledger:
             "claimed": sorted(self._claimed),
             "notes": self._notes,
         }
-        self._write(_key(self._turn, "head"), head)
+        self._write(_key(self._owner.turn, "head"), head)
         # After the write: a try that takes over from here on finds these claims.
-        self._refuse_another_owner()
+        self._owner.check()
 
     def _move_notes(self) -> None:
         """Write the head's notes to records of their own; they count once the head that numbers them is written."""
@@ -378,7 +351,7 @@ class Ledger:
             while count < len(self._notes) and size < CHUNK:
                 size += len(json.dumps(self._notes[count]))
                 count += 1
-            self._write(_key(self._turn, f"notes/{self._head['chunks']}"), self._notes[:count])
+            self._write(_key(self._owner.turn, f"notes/{self._head['chunks']}"), self._notes[:count])
             self._head["chunks"] += 1
             self._notes = self._notes[count:]
         self._size = 0

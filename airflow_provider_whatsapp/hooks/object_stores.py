@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 
@@ -50,3 +50,13 @@ def object_path(url: str) -> ObjectStoragePath:
         )
         raise ConfigurationError(msg, advice=advice) from None
     return path
+
+
+def as_object_path(path: Any) -> Any:
+    """
+    Return a path or URL as an ``ObjectStoragePath``; nothing is opened.
+
+    :param path: A text, or an object with the methods of a path, which is returned as it is.
+    :raises ConfigurationError: Nothing that is installed here reads such a store.
+    """
+    return object_path(path) if isinstance(path, str) else path

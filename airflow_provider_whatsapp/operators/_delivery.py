@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import uuid
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -358,33 +356,6 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         if report.total == 1:
             raise first
         raise WhatsAppError(msg, retry_after=first.retry_after, permanent=False) from first
-
-
-def digest(*values: Any) -> str:
-    """
-    Return what tells arguments from others.
-
-    :param values: JSON primitives, paths and other things with a text of their own.
-    """
-    return hashlib.sha256(json.dumps(values, default=_named, sort_keys=True).encode()).hexdigest()
-
-
-def _named(value: Any) -> str:
-    if isinstance(value, bytes | bytearray):
-        return hashlib.sha256(value).hexdigest()
-    text = str(value)
-    return type(value).__name__ if " at 0x" in text else text  # an address is another one at each try
-
-
-def opened(path: Any) -> Any:
-    """
-    Return a path or URL as an ``ObjectStoragePath``.
-
-    :param path: What a DAG author gave.
-    """
-    from airflow_provider_whatsapp.hooks.object_stores import object_path
-
-    return object_path(path) if isinstance(path, str) else path
 
 
 def _translated(error: Exception) -> Exception:

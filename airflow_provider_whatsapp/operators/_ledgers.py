@@ -33,9 +33,9 @@ def store_of(context: Context, ledger_path: Any) -> Store:
 
     names = names_of(context)
     if ledger_path:
-        from airflow_provider_whatsapp.hooks.object_stores import object_path
+        from airflow_provider_whatsapp.hooks.object_stores import as_object_path
 
-        return FileStore(object_path(ledger_path) if isinstance(ledger_path, str) else ledger_path, *names)
+        return FileStore(as_object_path(ledger_path), *names)
     accessor = context.get("task_state_store")
     if accessor is not None:
         return StateStore(accessor)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.delivery.suppression import is_path, listed, read_suppressed
 from airflow_provider_whatsapp.hooks.file_policy import readable
-from airflow_provider_whatsapp.operators._delivery import opened
+from airflow_provider_whatsapp.hooks.object_stores import as_object_path
 
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.recipients import Survey
@@ -86,4 +86,4 @@ def opened_list(given: Any, field: str) -> Any:
     given = readable(given, field=field, links=True)
     if isinstance(given, str) and "://" not in given and not given.startswith("/"):
         return Path(given).expanduser()  # Airflow 3.1.0 cuts the first letter off a relative path's name
-    return opened(given)
+    return as_object_path(given)

@@ -81,7 +81,7 @@ class ReadsRecipients(TakesColumns):
     def _own_part(self, context: Context, source: Any, options: dict[str, Any]) -> Part | None:
         """Return the shard's part of the list's index; None: it reads the list."""
         from airflow_provider_whatsapp.delivery.retry_policy import cause_of
-        from airflow_provider_whatsapp.operators._delivery import opened
+        from airflow_provider_whatsapp.hooks.object_stores import as_object_path
         from airflow_provider_whatsapp.operators._shards import shard_part
 
         if self.shards < 2 or not self.results_path:
@@ -93,7 +93,7 @@ class ReadsRecipients(TakesColumns):
         return shard_part(
             context,
             source,
-            results_path=opened(self.results_path),
+            results_path=as_object_path(self.results_path),
             shard=self.shard,
             shards=self.shards,
             cleared=cause == "resend",

@@ -20,7 +20,7 @@ def run_key(context: Context) -> str:
 
     :param context: Airflow's context.
     """
-    from airflow_provider_whatsapp.operators._delivery import digest
+    from airflow_provider_whatsapp.operators._digest import digest
 
     ti: Any = context.get("ti")
     return digest([getattr(ti, name, "") for name in ("dag_id", "run_id", "task_id", "map_index")])[:12]
@@ -124,12 +124,12 @@ def write_what_arrived(path: str, wait_for: str, hook: MatonWhatsAppHook, log: A
     from airflow_provider_whatsapp.delivery.delivery_report import DeliveryCounts, rewrite
     from airflow_provider_whatsapp.delivery.report_sources import HistorySource, StoreSource
     from airflow_provider_whatsapp.hooks.event_store import opened_event_store
-    from airflow_provider_whatsapp.operators._delivery import opened
+    from airflow_provider_whatsapp.hooks.object_stores import as_object_path
 
     try:
         with opened_event_store() as store:
             source = StoreSource(store) if store is not None else HistorySource(hook.get_message_status)
-            rewrite(opened(path), source, DeliveryCounts(wait_for))
+            rewrite(as_object_path(path), source, DeliveryCounts(wait_for))
     except WhatsAppError as error:
         log.warning("WhatsApp: the results file does not say what arrived: %s", error)
 

@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_whatsapp.operators._declare import Argument
-from airflow_provider_whatsapp.operators._delivery import DeliveringOperator, digest
+from airflow_provider_whatsapp.operators._delivery import DeliveringOperator
+from airflow_provider_whatsapp.operators._digest import digest
 from airflow_provider_whatsapp.operators._private import hidden_recipients
 from airflow_provider_whatsapp.operators._receipts import log_cleared_up, lost_answers
 from airflow_provider_whatsapp.operators._suppression import hidden_suppression, rows_of, suppression_of

@@ -137,7 +137,7 @@ def _is_long(source: Any) -> bool:
 
 
 def _folder(ti: Any, source: Any, results_path: Any, shards: int, options: dict[str, Any]) -> Any:
-    from airflow_provider_whatsapp.operators._delivery import digest
+    from airflow_provider_whatsapp.operators._digest import digest
 
     how = {name: sorted(value) if name == "columns" else value for name, value in options.items()}
     key = digest(ti.dag_id, ti.run_id, str(source), shards, how)[:12]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from airflow_provider_whatsapp.hooks.object_stores import as_object_path
 from airflow_provider_whatsapp.links import ResultsLink, WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._arguments import amount, flag, hours, one_of, optional, text, whole
 from airflow_provider_whatsapp.operators._declare import Argument
-from airflow_provider_whatsapp.operators._delivery import DeliveringOperator, digest, opened
+from airflow_provider_whatsapp.operators._delivery import DeliveringOperator
+from airflow_provider_whatsapp.operators._digest import digest
 from airflow_provider_whatsapp.operators._health import check_health
 from airflow_provider_whatsapp.operators._private import hidden_recipients
 from airflow_provider_whatsapp.operators._receipts import log_cleared_up, lost_answers
@@ -330,7 +332,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
         return shard_file(self.results_path, self.shard, self.shards)
 
     def _results_path(self) -> Any:
-        return opened(self.results_file)
+        return as_object_path(self.results_file)
 
     def _results(self, context: Context, begin: Begin, total: int, **options: Any) -> Results | None:
         if not self.results_path:

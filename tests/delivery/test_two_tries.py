@@ -70,7 +70,7 @@ def deliver(store, number):
     """Deliver as the engine does: claim, flush, send, record."""
     known = Known()
     ledger = Ledger(store, pauses=())
-    ledger._name = f"try {number}"
+    ledger._owner.name = f"try {number}"
     try:
         ledger.begin(JOB, Try(number))
         for group in GROUPS:

@@ -1,0 +1,50 @@
+"""Which connection a command uses: that of the environment, with the command line's options over it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+    from airflow_provider_whatsapp.client.config import ClientConfig
+
+DEFAULT_CONN_ID = "maton_whatsapp_default"
+
+
+def config_of(given: argparse.Namespace) -> ClientConfig:
+    """
+    Read the connection from the environment, and let options win over it.
+
+    :param given: The parsed command line.
+    :raises ConfigurationError: There is none, or a value in it is missing or malformed.
+    """
+    from airflow_provider_whatsapp.client.connection import API_KEY_VARIABLE, config_or_key
+    from airflow_provider_whatsapp.client.errors import ConfigurationError
+
+    found = config_or_key(given.conn_id, os.environ, default=DEFAULT_CONN_ID, host=given.host)
+    if found is None:
+        msg = f"the environment has no AIRFLOW_CONN_{(given.conn_id or DEFAULT_CONN_ID).upper()}"
+        alone = "leave out --conn-id, and set" if given.conn_id else "set"
+        advice = (
+            f"Set it to the connection as JSON, or {alone} {API_KEY_VARIABLE} and give --waba-id. This command "
+            f"reads the environment alone; `airflow whatsapp {given.group}` (Airflow 3.2 and later) reads "
+            "Airflow's connections."
+        )
+        raise ConfigurationError(msg, advice=advice)
+    return with_options(found, given)
+
+
+def with_options(config: ClientConfig, given: argparse.Namespace) -> ClientConfig:
+    """
+    Let options win over the connection.
+
+    :param config: The connection's.
+    :param given: The parsed command line.
+    :raises ConfigurationError: A value is malformed.
+    """
+    names = ("phone_number_id", "waba_id", "host", "app_id")
+    own = {name: getattr(given, name, None) for name in names}
+    return replace(config, **{name: value for name, value in own.items() if value})
