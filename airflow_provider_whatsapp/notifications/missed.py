@@ -127,7 +127,7 @@ def on_take(
     return Undelivered(entries=tuple(marked)), tuple(taken)
 
 
-def on_strike(undelivered: Undelivered, tokens: Collection[str]) -> tuple[Undelivered, bool]:
+def on_strike(undelivered: Undelivered, tokens: Collection[str]) -> tuple[Undelivered, None]:
     """
     Forget what a person has been told.
 
@@ -136,7 +136,7 @@ def on_strike(undelivered: Undelivered, tokens: Collection[str]) -> tuple[Undeli
     """
     return Undelivered(
         entries=tuple(entry for entry in undelivered.entries if entry.token not in tokens)
-    ), True
+    ), None
 
 
 def listed(names: Iterable[str]) -> str:

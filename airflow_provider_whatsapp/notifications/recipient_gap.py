@@ -107,7 +107,7 @@ def on_slot(
     return replace(person, teller=teller), Slot(to, wait=min(wait, caller.gap))
 
 
-def on_taken(person: Person, slot: Slot) -> tuple[Person, bool]:
+def on_taken(person: Person, slot: Slot) -> tuple[Person, None]:
     """
     Forget the failures that were handed over to a message, once they are written down as what it names.
 
@@ -115,10 +115,10 @@ def on_taken(person: Person, slot: Slot) -> tuple[Person, bool]:
     :param slot: The message's.
     """
     rest = max(0, person.held - slot.held)
-    return replace(person, held=rest, names=person.names[len(slot.names) :]), True
+    return replace(person, held=rest, names=person.names[len(slot.names) :]), None
 
 
-def on_answer(person: Person, slot: Slot, gap: float, *, now: float) -> tuple[Person, bool]:
+def on_answer(person: Person, slot: Slot, gap: float, *, now: float) -> tuple[Person, None]:
     """
     Begin the gap after a message: it has arrived by now, if it ever does.
 
@@ -129,7 +129,7 @@ def on_answer(person: Person, slot: Slot, gap: float, *, now: float) -> tuple[Pe
     """
     # A later moment than the turn's own is that of another message, which did not wait.
     others = 0.0 if person.free_at == slot.holds_until else person.free_at
-    return replace(person, free_at=max(others, now + gap)), True
+    return replace(person, free_at=max(others, now + gap)), None
 
 
 class RecipientGaps:

@@ -75,3 +75,68 @@ def test_waiting_leaves_time_for_a_request():
 
     assert TimeBudget(time.monotonic() + 17).left() == pytest.approx(12, abs=0.9)
     assert TimeBudget(time.monotonic() + 1).left() == 0
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Give this module's clocks: they stand still, so that times are exact."""
+    from airflow_provider_whatsapp.notifications import time_budget
+
+    class Now(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2026, 1, 1, 12, tzinfo=tz)
+
+    monkeypatch.setattr(time_budget, "datetime", Now)
+    monkeypatch.setattr(time_budget, "time", SimpleNamespace(monotonic=lambda: 1000.0))
+    return SimpleNamespace(
+        now=Now.now, began=lambda at: monkeypatch.setattr(time_budget, "_first_of_the_file", lambda: at)
+    )
+
+
+@pytest.mark.parametrize(
+    ("ended", "seconds"),
+    [(0.0, 17.0), (15.0, 2.0), (14.0, 3.0), (19.0, 2.0), (20.0, 22.0), (21.0, 22.0), (None, 17.0)],
+)
+def test_a_task_s_time_to_the_second(in_a_task, clock, ended, seconds):
+    from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
+
+    moment = None if ended is None else clock.now(UTC) - timedelta(seconds=ended)
+    ti = SimpleNamespace(
+        task_id="load", start_date=moment or datetime(2026, 1, 1, tzinfo=UTC), end_date=moment
+    )
+
+    assert TimeBudget.of({"ti": ti}).until == 1000.0 + seconds
+
+
+@pytest.mark.parametrize(
+    ("spent", "seconds"), [(0.0, 22.0), (15.0, 22.0), (16.0, 21.0), (38.0, 2.0), (49.9, 2.0), (50.0, 22.0)]
+)
+def test_a_file_s_time_to_the_second(in_a_task, clock, spent, seconds):
+    from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
+
+    clock.began(1000.0 - spent)
+
+    assert TimeBudget.of({"ti": LOST}).until == 1000.0 + seconds
+
+
+@pytest.mark.parametrize(
+    ("in_all", "left", "state", "lasts"),
+    [(17.0, 12.0, 5.1, 30.0), (5.0, 0.0, 1.5, 30.0), (-1.0, 0.0, 0.0, 30.0), (57.0, 52.0, 17.1, 60.0)],
+)
+def test_the_parts_of_the_time(clock, in_all, left, state, lasts):
+    from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
+
+    budget = TimeBudget(1000.0 + in_all)
+
+    assert (budget.left(), budget.lasts()) == (left, lasts)
+    assert budget.for_throttle_state() == pytest.approx(state)
+
+
+def test_outside_of_a_task_a_callback_has_a_dag_s_time(monkeypatch, clock):
+    from airflow_provider_whatsapp.notifications import time_budget
+
+    monkeypatch.setattr(time_budget, "in_task", lambda: False)
+
+    assert time_budget.TimeBudget.of({"ti": task(ended=5)}).until == 1022.0
+    assert time_budget.TimeBudget.of({"deadline": {"id": 1}}).until == 1057.0

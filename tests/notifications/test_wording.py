@@ -103,6 +103,9 @@ TYPED = {"type": "currency", "currency": {}}
         ([None, "", 7, TYPED], ["-", "-", "7", TYPED]),
         ({"a": None, "b": TYPED}, {"a": "-", "b": TYPED}),
         ({"kind": "x"}, {"kind": "x"}),
+        (["of a\ntype", {"kind": "x"}, 0], ["of a type", "{'kind': 'x'}", "0"]),
+        (("a\nb",), ["a b"]),
+        (bytearray(b"x"), ["bytearray(b'x')"]),
         (["x" * (MAX_VALUE + 1)], ["x" * (MAX_VALUE - 1) + "…"]),
     ],
     ids=lambda value: str(value)[:40],
@@ -131,6 +134,7 @@ def test_a_header_that_is_a_text_is_made_to_fit(header, fit):
     [
         (None, None),
         ("text", "text"),
+        ((None, "of a\ntype"), [None, "of a type"]),
         ([None, TYPED, "", "x" * (MAX_URL + 1)], [None, TYPED, "-", "x" * (MAX_URL - 1) + "…"]),
     ],
     ids=lambda value: str(value)[:40],
