@@ -24,15 +24,8 @@ SHARED = (
     "airflow.jobs.scheduler_job_runner",
     "airflow.jobs.triggerer_job_runner",
     "airflow.dag_processing.manager",
-    "airflow.dag_processing.processor",
-    "airflow.executors.local_executor",
-    "airflow.providers_manager",
-    "airflow.sdk.execution_time.supervisor",
-    "airflow.sdk.execution_time.task_runner",
-    "airflow.serialization.serialized_objects",
-    "requests",
 )
-"""What several parts import, and each task again; where a version has no such module, a part imports what it needs."""
+"""What several parts import; where a version has no such module, its part imports what it needs."""
 COMPONENTS = {
     # Without this option logs would be served to other machines too.
     "scheduler": ["--skip-serve-logs"],
