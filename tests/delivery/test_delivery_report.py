@@ -597,6 +597,7 @@ LEFT = {
     "failed at once": (line(status="failed", message_id=None), False, None),
     "failed with an empty ID": (line(status="failed", message_id=""), False, None),
     "skipped": (line(status="skipped"), False, None),
+    "skipped, whatever ID it has": (line(status="skipped", message_id="wamid.0"), False, None),
 }
 
 

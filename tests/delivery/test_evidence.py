@@ -10,7 +10,7 @@ from airflow_provider_whatsapp.client.messages import Text
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
 from airflow_provider_whatsapp.delivery.callback_data import make_callback_data
 from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
-from airflow_provider_whatsapp.delivery.evidence import LostAnswers, error_of, names, proof
+from airflow_provider_whatsapp.delivery.evidence import LostAnswers, code_in, error_of, names, proof
 from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Note, Try
 from airflow_provider_whatsapp.delivery.recipients import Row
 from airflow_provider_whatsapp.delivery.report import Report
@@ -211,3 +211,20 @@ def test_those_who_are_cleared_up_are_counted():
     assert [note.facts.get("epoch") for note in notes] == [0, 3, None, 1]
     assert (answers.accepted, answers.failed) == (1, 1)
     assert (notes[0].facts["wa_id"], notes[0].facts["message_id"]) == (TO, "wamid.late")
+
+
+CODES = {
+    "(#131047) Re-engagement": 131047,
+    "(#123456789) the longest": 123456789,
+    "(#1234567890) too long": None,
+    "131047) no bracket": None,
+    "(#x) a word": None,
+    "(#\u0661) a digit of another script": None,
+    "(#) nothing": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize(("said", "code"), CODES.items(), ids=range(len(CODES)))
+def test_the_code_that_a_text_of_the_history_begins_with(said, code):
+    assert code_in(said) == code
