@@ -21,12 +21,12 @@ else:
 
 class WhatsAppRetryPolicy(_Base):  # type: ignore[misc]
     """
-    Waits as long as WhatsApp or the gateway asks (``Retry-After``), and does not retry what is hopeless.
+    Waits as long as WhatsApp or the gateway asks (``Retry-After``), and does not retry permanent errors.
 
-    The sending operators use it by themselves on Airflow 3.3 and later, unless they are given another one. It cannot
+    The sending operators use it automatically on Airflow 3.3 and later, unless you give them another one. It cannot
     add retries: ``retries`` says how many there are.
 
-    :param longest: Waits beyond this are cut; None: none is.
+    :param longest: Longest wait; None: no limit.
     :raises RuntimeError: This Airflow is older than 3.3 and has no retry policies.
     """
 

@@ -101,7 +101,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
     """
     WhatsApp through Maton's gateway, from an Airflow connection of type ``maton_whatsapp``.
 
-    Nothing is looked up or connected before the first use. ``send*`` return a
+    The hook looks up and connects nothing before the first use. ``send*`` return a
     :class:`~airflow_provider_whatsapp.client.resources.messages.SentMessage`; lists are iterators that read their
     pages when they are reached. Every method raises
     :class:`~airflow_provider_whatsapp.client.errors.WhatsAppError` or one of its subclasses.
@@ -109,8 +109,8 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
     :param maton_conn_id: The Airflow connection.
     :param phone_number_id: Sender; None: the connection's.
     :param waba_id: WhatsApp Business Account; None: the connection's.
-    :param until: Moment of ``time.monotonic()``, in seconds, at which its requests are given up, for callers whose
-        own time is measured; None: there is none, and one request takes up to 90 seconds with its repetitions.
+    :param until: Time of ``time.monotonic()``, in seconds, at which its requests end, for callers with a
+        time budget; None: no limit, and one request takes up to 90 seconds with its repetitions.
     """
 
     conn_name_attr = "maton_conn_id"

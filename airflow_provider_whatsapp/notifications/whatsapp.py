@@ -40,65 +40,67 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
 
         on_failure_callback = WhatsAppNotifier(to="+15550001111", template_name="airflow_alert")
 
-    A template reaches anybody. ``airflow_alert`` is the stock one, whose values are filled in by themselves; its
-    definition is ``notifications/airflow_alert.yaml``. Text reaches only people who wrote within the last 24 hours;
-    with both, the text goes, and the template only where WhatsApp says that the text cannot arrive. Without both, a
-    text that names the DAG, the task and the error is sent. Values of a template are made to fit: one line each, cut
-    at 300 characters.
+    A template reaches anybody. The notifier fills in the values of the stock template, ``airflow_alert``; its
+        definition is ``notifications/airflow_alert.yaml``. Text reaches only people who wrote within the last 24 hours;
+        with both, the notifier sends the text, and the template only if WhatsApp says that the text cannot arrive.
+        Without both, it sends a text that names the DAG, the task and the error. It writes each value of a template in
+        one line, cut at 300 characters.
 
-    After a message about a task, further failures of the same task are kept back for ``cooldown`` seconds and told by
-    their number with the next one. Many mapped tasks that fail at once give one message and, when no more of them have
-    failed for a while, one summary. Messages to one person keep the distance that WhatsApp wants: an alert waits for
-    it, and where several come together one of them tells of the others. What is remembered for that, and where, is told
-    in :mod:`~airflow_provider_whatsapp.notifications.throttle_state`; when it cannot be reached, the message is sent.
+    After a message about a task, the notifier suppresses further failures of the same task for ``cooldown`` seconds and
+    reports their number in the next message. Many mapped tasks that fail at once give one message and, when no more of
+    them have failed for a while, one summary. Messages to one person keep the gap that WhatsApp requires: an alert
+    waits for it, and if several come together, one of them reports the others.
+    :mod:`~airflow_provider_whatsapp.notifications.throttle_state` says what the notifier records for that, and where;
+    if it cannot reach that state, it sends the message.
 
-    Contexts differ: after a lost worker there is no ``exception``, for a DAG perhaps no ``ti``. A name that is missing
-    is a dash in what is sent.
+    Contexts differ: after a lost worker there is no ``exception``, for a DAG perhaps no ``ti``. A missing name
+    becomes a dash in the message.
 
-    As a callback it raises nothing, unless it is ``strict``: what goes wrong is one line at level error, and counted in
-    the metric ``whatsapp.alerts.failed`` beside ``whatsapp.alerts.sent`` (people told) and ``whatsapp.alerts.held``.
+    As a callback it raises nothing, unless it is ``strict``: it logs one line at level error, and counts the failure in
+    the metric ``whatsapp.alerts.failed``, beside ``whatsapp.alerts.sent`` (people notified) and
+    ``whatsapp.alerts.held``.
 
-    :param to: One recipient or a list; may be left out where there are ``routes``. (templated)
+    :param to: One recipient or a list; optional with ``routes``. (templated)
     :param template_name: Name of an approved template. (templated)
     :param language: The template's language. (templated)
     :param header: The template's header: text or media. (templated)
     :param body: Values of the template's variables, a list or a dict. (templated)
     :param buttons: Values of the template's buttons. (templated)
     :param text: Free text, instead of a template or before it. (templated)
-    :param text_wait: Seconds in which to look, where there are text and template, whether WhatsApp could not deliver
-        the text; 0: only a text that is refused at once is followed by the template.
+    :param text_wait: With text and template, seconds in which to check whether WhatsApp could not deliver
+        the text; 0: send the template only if WhatsApp refuses the text at once.
     :param severity: The alert's severity, a name among the routes. (templated)
     :param routes: Who gets the alerts, by severity and DAG tag: a mapping, the name of an Airflow Variable, or the path
         of a ``.json`` or ``.yaml`` file. (templated)
-    :param escalate_to: Whom to tell as well once ``escalate_after`` runs in a row have failed. (templated)
-    :param escalate_after: After how many; a success in between begins anew.
-    :param dedupe_key: What failures are the same, of several tasks or DAGs perhaps; None: those of one task of one
+    :param escalate_to: Whom to notify as well once ``escalate_after`` runs in a row have failed. (templated)
+    :param escalate_after: Number of failed runs in a row; a success in between resets the count.
+    :param dedupe_key: Key that makes failures the same, also of several tasks or DAGs; None: those of one task of one
         DAG. (templated)
-    :param cooldown: Seconds after a message in which failures are kept back; 0: every failure is told.
-    :param roll_up: Seconds that a mapped task, or one with a ``dedupe_key``, waits for others to fail, to tell them
+    :param cooldown: Seconds after a message in which failures are suppressed; 0: every failure alerts.
+    :param roll_up: Seconds that a mapped task, or one with a ``dedupe_key``, waits for others to fail, to report them
         in a summary; 0: no summary. One that fails in the second half of that time waits in its place. A callback may
-        take ``[core] task_success_overtime`` (20) in all, so no more than 12 of these are waited for.
-        The stock template and text can tell of several, a template of your own cannot.
-    :param gap: Seconds between two messages to one person, whatever they are about; 0: none. WhatsApp wants six, the
+        take ``[core] task_success_overtime`` (20) in all, so it waits for no more than 12 of these.
+        The stock template and text can report several failures, a template of your own cannot.
+    :param gap: Seconds between two messages to one person, on any subject; 0: none. WhatsApp requires six, the
         network's jitter some more.
-    :param recovery: Send only at a success that follows told failures; for ``on_success_callback``.
+    :param recovery: Send only at a success that follows reported failures; for ``on_success_callback``.
     :param acknowledge: Give the alert the quick replies "On it" and "Mute 1 h", by the stock template
         ``airflow_alert_ack``. "On it" ends escalation and repetitions of the key in this run and, where ``answer``
         runs, lets the other recipients know who has it in hand; "Mute 1 h" mutes the key. It needs signed receipts in
         the event store (``[whatsapp] events_conn_id``); without them, or without the template, the alert goes as
         ``airflow_alert``, with a warning in the log.
-    :param names: How the others know a recipient who presses "On it": a mapping of names to numbers, the name of an
-        Airflow Variable, or the path of a ``.json`` or ``.yaml`` file; others are known by the masked
-        number. (templated)
-    :param strict: Raise where the message certainly reached nobody: in ``notifiers=`` of a human-in-the-loop operator,
-        which would wait for an answer in silence otherwise. It is for synchronous callbacks.
-    :param callback_data: Up to 512 characters that Meta repeats in every status of the alert's messages; None: a mark
+    :param names: Names that the others see when a recipient presses "On it": a mapping of names to numbers, the
+            name of an Airflow Variable, or the path of a ``.json`` or ``.yaml`` file; without a name they see the
+            masked number. (templated)
+    :param strict: Raise if the message certainly reached nobody: in ``notifiers=`` of a human-in-the-loop operator,
+        which would otherwise wait for an answer in silence. Only for synchronous callbacks.
+    :param callback_data: Up to 512 characters that Meta repeats in every status of the alert's messages; None: a value
         of this package's for each of them. (templated)
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
     :param kwargs: ``context``, which Airflow gives to asynchronous callbacks.
-    :raises ValueError: There is nobody to tell, a severity without routes, or ``acknowledge`` with what the buttons
-        cannot go with.
+    :raises ValueError: There are no recipients, a severity without routes, or ``acknowledge`` with arguments that
+            do not combine with the buttons.
     """
 
     template_fields: Sequence[str] = (

@@ -58,10 +58,11 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
             results_path="s3://bucket/invited/{{ ds }}.jsonl",
         )
 
-    ``"{column}"`` takes the value of the row's column, where the DAG's file says so: braces that Jinja or an XCom bring
-    are braces. In ``header`` it is text, a link or a media ID, and a file only below the folder in front of it, as in
-    ``"s3://bucket/invoices/{number}.pdf"``, or below ``[whatsapp] media_roots``. Numbers are normalised, duplicates
-    sent to once. The report holds the counts and the first hundred failures; ``results_path`` holds everybody.
+    ``"{column}"`` in the DAG's file takes the value of the row's column; braces that Jinja or an XCom bring stay
+    braces. In ``header`` it is text, a link or a media ID, and a file only below the folder in front of it, as in
+    ``"s3://bucket/invoices/{number}.pdf"``, or below ``[whatsapp] media_roots``. The operator normalises numbers, and
+    sends to duplicates once. The report contains the counts and the first hundred failures; the file in
+    ``results_path`` contains everybody.
 
     :param recipients: Path or URL of a CSV or JSON lines file, gzipped or not, or a list of dicts or numbers.
         (templated)
@@ -75,31 +76,31 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
     :param components: Graph's own JSON, instead of header, body and buttons. (templated)
     :param shard: Which part of the recipients this task sends to, from 0; for ``.partial().expand(shard=...)``.
         (templated)
-    :param shards: In how many parts they are divided. (templated)
+    :param shards: Number of these parts. (templated)
     :param scope: With an earlier task's results file as recipients, and no other source: ``failed`` sends to those who
         failed or were never tried, ``unknown`` to those whose answer was lost. (templated)
-    :param suppression: Those who opted out: ``"events"`` for the opt-outs of the event store, a path, a list, or a text
-        of numbers that are separated by commas or lines, an Airflow Variable's say: ``"{{ var.value.opted_out }}"``.
-        Several together in a list: ``["events", "s3://bucket/optouts.csv"]``. A list that is given and empty, but for
-        ``[]`` and a file with its header alone, ends the task, and so does a cell that is no number or ID. (templated)
+    :param suppression: People who opted out: ``"events"`` for the opt-outs of the event store, a path, a list, or a
+            text of numbers separated by commas or lines, for example an Airflow Variable's: ``"{{ var.value.opted_out
+            }}"``. A list takes several: ``["events", "s3://bucket/optouts.csv"]``. The task fails if a list is empty,
+            except ``[]`` and a file with only its header, and if a cell is not a number or an ID. (templated)
     :param results_path: JSON lines with every recipient's outcome; with several shards each writes its own. (templated)
     :param check_template: Look up first whether the template is approved and the values fit it; one request.
         (templated)
     :param check_health: Ask first whether number, template and account may send: a BLOCKED one ends the task with
-        Meta's reason before the first message, a LIMITED one is a warning, one that cannot be read in time is neither.
-        One request. (templated)
+        Meta's reason before the first message, a LIMITED one is a warning; the task ignores one that it cannot read in
+        time. One request. (templated)
     :param marketing: As for ``SendTemplateOperator``, as are the next two. (templated)
     :param message_activity_sharing: Whether Meta may use what recipients do with a marketing message. (templated)
-    :param expect_category: Nothing is sent where Meta has moved the template to another category. (templated)
-    :param dry_run: Send nothing; the report says what would be sent. (templated)
-    :param send_window: Hours in which people may be written to, ``("09:00", "20:00")`` or ``"09:00-20:00"``; outside
+    :param expect_category: Send nothing if Meta has moved the template to another category. (templated)
+    :param dry_run: Send nothing; the report says what the task would send. (templated)
+    :param send_window: Send hours, ``("09:00", "20:00")`` or ``"09:00-20:00"``; outside
         them the task waits without a worker. (templated)
-    :param timezone: The window's time zone, or ``recipient``: each one's own, by the calling code; None: the DAG's.
-        (templated)
+    :param timezone: Time zone of the send hours, or ``recipient``: each recipient's own, by the country code; None: the
+        DAG's. (templated)
     :param rates: CSV file of Meta's rates in your currency, path or URL: the dry run then says what the broadcast costs
         at most, by country. (templated)
-    :param max_cost: The most that the whole broadcast, all shards together, may cost in the currency of ``rates``; what
-        costs more, or has no rate, ends the task before the first message. (templated)
+    :param max_cost: The most that the whole broadcast, all shards together, may cost in the currency of ``rates``; if
+        it costs more, or a country has no rate, the task ends before the first message. (templated)
     :param kwargs: As for ``SendTemplateOperator``: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
         ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``callback_data`` (with
         ``"{column}"``), ``log_pii``, ``wait_for``, ``wait_timeout``, ``on_timeout``, ``poke_interval``, ``deferrable``.

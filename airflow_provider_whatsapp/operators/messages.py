@@ -32,51 +32,53 @@ class SendTemplateOperator(RoutesTemplates, MessageOperator):
     """
     Send an approved template, the only kind of message that may start a conversation.
 
-    Returns the report of all recipients. It refuses what is wrong with the arguments before any request.
+    Returns the report of all recipients. It refuses wrong arguments before any request.
 
     :param to: One recipient or a list: numbers in international form, or business-scoped user ids. (templated)
     :param template_name: Name of the approved template. (templated)
     :param language: Its language; ``en`` and ``en_US`` are different templates. (templated)
     :param header: Text, or media: URL, media id, path, ``ObjectStoragePath``, bytes or a binary file object; a dict
-        says it outright: ``{"type": "document", "media": ...}``. (templated)
+        names the type: ``{"type": "document", "media": ...}``. (templated)
     :param header_filename: Name that a document in the header shows; None: the file's own. (templated)
     :param body: Values of the body's variables: a list in their order, or a dict by their names. (templated)
     :param buttons: Values of the buttons' variables: the suffix of the URL button at its position in the list, or
         ``{"type": "quick_reply", "index": 0, "payload": ...}`` and the like. (templated)
     :param components: Graph's own JSON, instead of header, body and buttons. (templated)
-    :param suppression: Those who opted out and are left out: ``"events"`` for the opt-outs of the event store, or a
-        list, as for ``BroadcastTemplateOperator``. (templated)
-    :param skip_if_empty: Skip the task when the header's file has no bytes (a CSV of one line has some), before any
-        request; False: that is an error. (templated)
+    :param suppression: People to leave out because they opted out: ``"events"`` for the opt-outs of the event
+            store, or a list, as for ``BroadcastTemplateOperator``. (templated)
+    :param skip_if_empty: Skip the task if the header's file is empty (a CSV file with a header line is not), before any
+        request; False: an empty file is an error. (templated)
     :param check_template: Look up first whether the template is approved and the values fit it; one request.
         (templated)
-    :param marketing: ``auto``: a template whose category is MARKETING goes by ``/marketing_messages`` where the account
-        is onboarded, everything else by ``/messages``; ``cloud_api``: never; ``strict``: only there. (templated)
+    :param marketing: ``auto``: send a template whose category is MARKETING by ``/marketing_messages`` if the
+            account is onboarded, everything else by ``/messages``; ``cloud_api``: never; ``strict``: only there.
+            (templated)
     :param message_activity_sharing: Whether Meta may use what recipients do with a marketing message; None: as the
         account is set. (templated)
-    :param expect_category: ``UTILITY``, ``MARKETING`` or ``AUTHENTICATION``: nothing is sent where Meta has moved the
-        template to another one. None: any. (templated)
+    :param expect_category: ``UTILITY``, ``MARKETING`` or ``AUTHENTICATION``: send nothing if Meta has moved the
+        template to another category. None: any. (templated)
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
-    :param waba_id: Business account that the template is looked up in; None: the connection's. (templated)
-    :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
-        state store, on 3.3 and later; without either, the task is not retried once anything was sent. (templated)
+    :param waba_id: Business account in which to look up the template; None: the connection's. (templated)
+    :param ledger_path: Folder (path or URL of an object store) for the record of recipients. None: Airflow's task
+        state store, on 3.3 and later; without either, Airflow does not retry the task once it has sent anything.
+        (templated)
     :param on_unknown: What a retry does with those whose answer was lost: ``report`` them, or ``resend``, which may
         reach them twice. (templated)
     :param resend_on_clear: Clearing the task sends to everybody again; False: only to those who certainly have
         nothing. (templated)
     :param max_failed: How many may fail, or be unknown, while the task succeeds: a count, or a share below 1.
         (templated)
-    :param callback_data: Up to 512 characters that Meta repeats in every status of the messages; None: a mark of this
-        package's, which says nothing about anybody and by which a receipt finds its send. (templated)
+    :param callback_data: Up to 512 characters that Meta repeats in every status of the messages; None: a value of
+            this package's, which identifies nobody and by which a receipt finds its send. (templated)
     :param log_pii: Show numbers and values in logs and rendered fields. (templated)
     :param wait_for: ``accepted``: the task ends when WhatsApp has accepted the messages; ``sent``, ``delivered`` or
-        ``read``: it waits until each has got so far or has failed. Needs the event store, or the message history for up
-        to 100 recipients; and a ledger. (templated)
-    :param wait_timeout: How long it waits, from the last message on: a ``timedelta``, or seconds; a minute to 30 days.
+            ``read``: it waits until each has this status or has failed. Needs the event store, or the message history
+            for up to 100 recipients; and a ledger. (templated)
+    :param wait_timeout: How long to wait, from the last message on: a ``timedelta``, or seconds; a minute to 30 days.
         (templated)
-    :param on_timeout: ``report``: those who are still pending are counted, and the task succeeds; ``fail``. (templated)
-    :param poke_interval: Seconds between two looks, while waiting. (templated)
+    :param on_timeout: ``report``: count those who are still pending, and succeed; ``fail``. (templated)
+    :param poke_interval: Seconds between two polls, while waiting. (templated)
     :param deferrable: Wait in the triggerer, without a worker slot; the default is Airflow's ``[operators]
         default_deferrable``.
     """
@@ -151,17 +153,18 @@ class SendMediaOperator(MessageOperator):
     """
     Send a picture, video, audio, sticker or document.
 
-    Outside the 24 hours after a person's last message WhatsApp drops it: send a template with a media header then.
+    Outside the 24 hours after a person's last message WhatsApp drops the file: send a template with a media header
+        then.
 
     :param to: One recipient or a list: numbers in international form, or business-scoped user ids. (templated)
-    :param media: URL, media id, path, ``ObjectStoragePath``, bytes or a binary file object; a file is checked and
-        uploaded, once for all recipients and tries. Airflow's XCom takes neither bytes nor file objects: let the task
-        that makes the file return its path or ``ObjectStoragePath``. (templated)
-    :param kind: ``image``, ``video``, ``audio``, ``sticker`` or ``document``; None: what its type makes it. (templated)
+    :param media: URL, media id, path, ``ObjectStoragePath``, bytes or a binary file object; the operator checks a
+            file and uploads it once for all recipients and tries. Airflow's XCom accepts neither bytes nor file
+            objects: let the task that makes the file return its path or ``ObjectStoragePath``. (templated)
+    :param kind: ``image``, ``video``, ``audio``, ``sticker`` or ``document``; None: by the file's type. (templated)
     :param caption: Up to 1,024 characters below a picture, video or document. (templated)
     :param filename: Name that a document shows; None: the file's own. (templated)
-    :param skip_if_empty: Skip the task when the file has no bytes (a CSV of one line has some), before any request;
-        False: that is an error. (templated)
+    :param skip_if_empty: Skip the task if the file is empty (a CSV file with a header line is not), before any
+            request; False: an empty file is an error. (templated)
     :param kwargs: As for :class:`SendTemplateOperator`: ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
         ``ledger_path``, ``on_unknown``, ``resend_on_clear``, ``max_failed``, ``callback_data``, ``log_pii``,
         ``suppression``, ``wait_for``, ``wait_timeout``, ``on_timeout``, ``poke_interval``, ``deferrable``.
@@ -207,7 +210,7 @@ class SendTextOperator(MessageOperator):
     """
     Send free text.
 
-    Outside the 24 hours after a person's last message WhatsApp drops it: send a template then.
+    Outside the 24 hours after a person's last message WhatsApp drops the text: send a template then.
 
     :param to: One recipient or a list: numbers in international form, or business-scoped user ids. (templated)
     :param text: 1 to 4,096 characters. (templated)

@@ -31,37 +31,37 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
     """
     Run a query, or take rows, and send them as a file, a picture of the table, a chart or a PDF.
 
-    The query runs through the hook of the connection's own provider (``apache-airflow-providers-common-sql`` and the
-    database's, Postgres say). Once its file is uploaded, retries send that upload and do not ask the database again,
-    wherever the ledger outlives a try.
+    The query runs through the hook of the connection's own provider (``apache-airflow-providers-common-sql`` and
+        the database's, for example Postgres). After the upload of its file, retries send that upload and do not query
+        the database again, if the ledger outlives a try.
 
-    WhatsApp drops a document or picture alone when a person last wrote more than 24 hours ago. A template with a
-    picture (``png``, ``chart``) or a PDF (``pdf``) in its header arrives at any time.
+    WhatsApp drops a document or picture without a template if a person last wrote more than 24 hours ago. A template
+    with a picture (``png``, ``chart``) or a PDF (``pdf``) in its header arrives at any time.
 
     :param to: One recipient or a list: numbers in international form, or business-scoped user ids. (templated)
-    :param sql: A query, several, or the path of a ``.sql`` file; of several the last one with a result counts.
-        (templated)
+    :param sql: A query, several queries, or the path of a ``.sql`` file; of several the last one with a result
+            counts. (templated)
     :param conn_id: Connection of the database. (templated)
     :param rows: In place of ``sql`` and ``conn_id``: a list of dicts, a data frame of pandas or polars, or the path of
         a CSV, JSON lines or Parquet file, ``ObjectStoragePath`` or its URL. (templated)
     :param format: ``csv`` (any number of rows, up to 100 MB), ``xlsx``, ``png`` (a table), ``chart`` or ``pdf``.
         (templated)
-    :param template_name: Approved template whose header is a picture, or with ``pdf`` a document. The values of the
-        stock templates ``airflow_report`` and ``airflow_report_pdf`` are filled in. None: the file goes alone.
-        (templated)
+    :param template_name: Approved template whose header is a picture, or with ``pdf`` a document. The operator
+            fills in the values of the stock templates ``airflow_report`` and ``airflow_report_pdf``. None: send the
+            file without a template. (templated)
     :param language: The template's language. (templated)
     :param body: Values of the template's body. (templated)
     :param buttons: Values of the template's buttons. (templated)
-    :param filename: Name that a document shows; None: the task's id. The suffix is added where it is missing.
+    :param filename: Name that a document shows; None: the task's id. The operator adds a missing suffix.
         (templated)
-    :param caption: Up to 1,024 characters below a document or picture that goes alone. (templated)
+    :param caption: Up to 1,024 characters below a document or picture without a template. (templated)
     :param title: Text above a table or chart, or name of the sheet; None: none. (templated)
     :param parameters: Values for the query's placeholders, as the database's driver takes them. (templated)
-    :param max_rows: Rows of a table at most; the log says how many were left out, and so does the file. None: all; 25
+    :param max_rows: Most rows of a table; log and file say how many are left out. None: all; 25
         in a picture, which takes 100 at most; 2,000 in a PDF, which takes 20,000 at most. (templated)
-    :param skip_if_empty: Skip the task when there are no rows; False: send the header alone. (templated)
-    :param only_if: Expression of Jinja over ``rows`` (dicts, the first 10,000), evaluated in its sandbox when they are
-        there: ``rows|sum(attribute="failed") > 10``. Where it is false the task is skipped.
+    :param skip_if_empty: Skip the task if there are no rows; False: send only the column names. (templated)
+    :param only_if: Jinja expression over ``rows`` (dicts, the first 10,000), which Jinja evaluates in its sandbox after
+        the query: ``rows|sum(attribute="failed") > 10``. If it is false, the task is skipped.
     :param chart: With ``chart``, and above the table of a ``pdf``: ``line``, ``bar``, ``stacked``, ``area`` or
         ``kpi``. The chart's other arguments are those of :func:`~airflow_provider_whatsapp.reports.render_chart`.
         (templated)
@@ -71,11 +71,11 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
     :param unit: An ISO 4217 currency code, ``%``, or a word. (templated)
     :param compare: ``previous``, or the column to compare with. (templated)
     :param top: Categories that bars show; None: 12. (templated)
-    :param figures: Columns whose last values stand above chart and table of a ``pdf``, four at most. (templated)
+    :param figures: Columns whose last values a ``pdf`` shows above chart and table, four at most. (templated)
     :param locale: How a chart writes numbers and dates; None: as the template's language does. (templated)
-    :param rest_at: Where all rows are, said in a PDF that leaves some out. (templated)
-    :param csv_formulas: Leave texts that a spreadsheet would run as formulas as they are in a CSV file; False: an
-        apostrophe in front makes them texts, column names included. An XLSX file has no formulas in any case.
+    :param rest_at: Where all rows are; a PDF that leaves some out says so. (templated)
+    :param csv_formulas: Leave texts that a spreadsheet would run as formulas as they are in a CSV file; False: put an
+        apostrophe in front, which makes them texts, also in column names. An XLSX file never contains formulas.
         (templated)
     :param font: Font file on the worker for a picture or PDF; None: the first that has the text's characters.
         (templated)

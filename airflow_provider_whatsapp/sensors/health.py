@@ -30,14 +30,14 @@ class WhatsAppHealthSensor(DeferringSensor):
 
         WhatsAppHealthSensor(task_id="may_send", template_name="hello_world", mode="reschedule", timeout=6 * 3600)
 
-    Each of them is judged alone: it waits while one is ``BLOCKED``, goes on with a warning where one is
-    ``LIMITED``, and does not ask for Meta's overall word, which blocked calls make ``BLOCKED`` too. It returns what it
-    found: ``{"state": ..., "overall": ..., "entities": [...]}``. Where Meta does not let this connection read health it
-    goes on at once, with ``state`` ``UNKNOWN``; a gateway that does not answer is waited out, within the sensor's
+    It judges each of them separately: it waits while one is ``BLOCKED``, succeeds with a warning if one is
+    ``LIMITED``, and ignores Meta's overall value, which blocked calls make ``BLOCKED`` too. It returns what it
+    found: ``{"state": ..., "overall": ..., "entities": [...]}``. If Meta does not let this connection read health, it
+    succeeds at once, with ``state`` ``UNKNOWN``; if the gateway does not answer, it keeps asking within the sensor's
     ``timeout``. A number or template that does not exist fails the task at once, without retries (or skips it with
     ``soft_fail``). One request per poll, two with a template.
 
-    :param template_name: Name of the template; None: number, account, business and app alone. (templated)
+    :param template_name: Name of the template; None: only number, account, business and app. (templated)
     :param language: Its language. (templated)
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)

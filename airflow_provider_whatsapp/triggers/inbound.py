@@ -35,7 +35,7 @@ _FILTERS = (
 
 class InboundMessageTrigger(StoresArguments, BaseEventTrigger):
     """
-    For an ``AssetWatcher``: an event for each message that somebody sends, out of the event store.
+    For an ``AssetWatcher``: an event for each message that somebody sends, from the event store.
 
     .. code-block:: python
 
@@ -49,32 +49,33 @@ class InboundMessageTrigger(StoresArguments, BaseEventTrigger):
         with DAG("pass_on", schedule=late):
             SendTextOperator(task_id="send", to="+15550100123", text="Somebody is late.")
 
-    It is edge-triggered: the first time, it begins with what comes from then on. Its cursor lies in the store, so that
-    what arrives while no triggerer runs makes its event afterwards. Each message makes its event at least once, in the
-    order in which they were stored: those of the last ten seconds come again where a triggerer was ended in between;
-    ``message_id`` tells them. Of each filter a list takes any of its values, and all filters have to match.
+    It is edge-triggered: a new trigger begins with the messages that come from then on. It keeps its cursor in the
+        store, so that messages that arrive while no triggerer runs make their events later. Each message makes its
+        event at least once, in the order in which the receiver stored them: after a triggerer has ended, those of its
+        last ten seconds may come again, with the same ``message_id``. A filter with a list matches any of its values;
+        all filters have to match.
 
-    Anybody who knows the receiver's address can post messages that are not signed. Those make no event unless
+    Anybody who knows the receiver's address can post unsigned messages. Those make no event unless
     ``verified_only`` is False; then a forged message starts the DAG.
 
-    Airflow keeps events in its database. An event holds what the filters name, and the sender masked; what the person
-    wrote, and who they are, only with ``include``. ``message_id`` leads to the row of ``whatsapp_messages``.
+    Airflow keeps events in its database. An event holds what the filters name, and the masked sender; it holds what the
+    person wrote, and who they are, only with ``include``. ``message_id`` leads to the row of ``whatsapp_messages``.
 
     :param kind: Types of messages: ``text``, ``button`` (of a template), ``interactive``, ``image`` and so on.
-    :param payload: What stands behind the button or list entry that was pressed.
+    :param payload: The value behind the button or list entry that somebody pressed.
     :param keyword: The whole text of the message; case, accents and punctuation around it do not matter.
-    :param sender: Numbers of senders, in any spelling of theirs, or business-scoped user IDs.
-    :param reply_to: IDs of the messages that are answered by a quote or a button.
-    :param template_name: Templates that are answered in this way; Airflow's tasks have to have sent them, without
+    :param sender: Numbers of senders, in any spelling of their country, or business-scoped user IDs.
+    :param reply_to: IDs of the messages that somebody answers by a quote or a button.
+    :param template_name: Templates that somebody answers in this way; an Airflow task must have sent them, without
         ``callback_data`` of your own.
-    :param phone_number_id: The numbers that were written to, by their IDs.
+    :param phone_number_id: IDs of the numbers that received the message.
     :param waba_id: WhatsApp Business Accounts.
-    :param verified_only: Signed messages alone.
+    :param verified_only: Only signed messages.
     :param include: What else the event holds: ``sender`` (not masked), ``text``, ``payload``, ``profile_name``.
-    :param consumer: Name of this Airflow in the store, where several read the same one.
+    :param consumer: Name of this Airflow in the store, if several Airflows read it.
     :param events_conn_id: Connection of the store; None: ``[whatsapp] events_conn_id``.
-    :param poke_interval: Seconds between two looks.
-    :raises ConfigurationError: An argument is none of that.
+    :param poke_interval: Seconds between two polls.
+    :raises ConfigurationError: An argument has another type or value.
     """
 
     masked: ClassVar = {"sender": "mask", "reply_to": "mask_id"}
