@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _Model = TypeVar("_Model", bound="Part")
 
+_EMPTY: tuple[object, ...] = ("", (), [])
+
 
 class Part:
     """A frozen, checked piece of a message: every subclass is a dataclass, made by :func:`model`."""
@@ -44,9 +46,11 @@ class Part:
 
     def _graph_fields(self, *besides: str) -> dict[str, Any]:
         """Return the declared fields besides these as Graph's JSON, without the empty ones."""
-        return without_empty(
-            {name: graph(getattr(self, name)) for name, _, _ in self._checked if name not in besides}
-        )
+        found: dict[str, Any] = {}
+        for name, _, _ in self._checked:
+            if name not in besides and (value := getattr(self, name)) is not None and value not in _EMPTY:
+                found[name] = graph(value)
+        return found
 
     def to_payload(self) -> dict[str, Any]:
         """Return the piece as Graph's JSON."""
@@ -126,6 +130,8 @@ def model(kind: str = "", *, doc: str = "", kw_only: bool = False) -> Callable[[
 
 def graph(value: Any) -> Any:
     """Return a checked value as Graph's JSON: parts, lists of parts, and whatever is JSON already."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, Part):
         return value.to_payload()
     return [graph(item) for item in value] if isinstance(value, (tuple, list)) else value
@@ -138,4 +144,4 @@ def numbered(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def without_empty(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields that have a value: neither None, nor an empty text or list."""
-    return {name: value for name, value in given.items() if value is not None and value not in ("", [])}
+    return {name: value for name, value in given.items() if value is not None and value not in _EMPTY}

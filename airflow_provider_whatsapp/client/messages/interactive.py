@@ -41,7 +41,8 @@ class Interactive(Message):
         fields = self._graph_fields("header", "body", "footer")
         if self._action_name is None:
             return fields
-        return without_empty({"name": self._action_name, "parameters": fields or None})
+        named = {"name": self._action_name}
+        return {**named, "parameters": fields} if fields else named
 
     def to_payload(self) -> dict[str, Any]:
         """Return the message as Graph's JSON."""

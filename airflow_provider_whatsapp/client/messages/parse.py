@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 
 _DOC = "Messages API"
 
-# Module and class per type; a module loads when the first message of its types comes.
+# Class per type, by its name in the package, which loads its module when the first message of the type comes.
 _MODELS = {
-    "text": "basic.Text",
-    "image": "media.Image",
-    "video": "media.Video",
-    "audio": "media.Audio",
-    "document": "media.Document",
-    "sticker": "media.Sticker",
-    "location": "basic.Location",
-    "reaction": "basic.Reaction",
-    "contacts": "contacts.Contacts",
-    "button": "interactive.ReplyButtons",
-    "list": "interactive.ListMessage",
-    "cta_url": "interactive.CtaUrl",
-    "location_request_message": "interactive.LocationRequest",
-    "flow": "flow.Flow",
-    "product": "commerce.ProductMessage",
-    "product_list": "commerce.ProductList",
-    "catalog_message": "commerce.CatalogMessage",
-    "media_carousel": "commerce.MediaCarousel",
-    "product_carousel": "commerce.ProductCarousel",
-    "template": "template.Template",
+    "text": "Text",
+    "image": "Image",
+    "video": "Video",
+    "audio": "Audio",
+    "document": "Document",
+    "sticker": "Sticker",
+    "location": "Location",
+    "reaction": "Reaction",
+    "contacts": "Contacts",
+    "button": "ReplyButtons",
+    "list": "ListMessage",
+    "cta_url": "CtaUrl",
+    "location_request_message": "LocationRequest",
+    "flow": "Flow",
+    "product": "ProductMessage",
+    "product_list": "ProductList",
+    "catalog_message": "CatalogMessage",
+    "media_carousel": "MediaCarousel",
+    "product_carousel": "ProductCarousel",
+    "template": "Template",
 }
 
 #: The values of ``type`` that :func:`parse_message` knows.
@@ -100,9 +100,7 @@ def _refuse_envelope(rest: Mapping[str, Any]) -> None:
 
 
 def _model(kind: str) -> type[Message]:
-    module, _, name = _MODELS[kind].partition(".")
-    loaded = import_module(f"airflow_provider_whatsapp.client.messages.{module}")
-    return cast("type[Message]", getattr(loaded, name))
+    return cast("type[Message]", getattr(import_module(__package__), _MODELS[kind]))
 
 
 def _built(kind: str, fields: Mapping[str, Any]) -> Message:

@@ -38,7 +38,7 @@ class TemplateButton(Part):
 
     def parameters(self) -> list[dict[str, Any]]:
         """Return the button's parameters as Graph's JSON: each field is one of the type that it is named like."""
-        return [{"type": name, name: value} for name, value in self._graph_fields("index").items()]
+        return [{"type": name, name: getattr(self, name)} for name, _, _ in self._checked if name != "index"]
 
     def to_payload(self) -> dict[str, Any]:
         """Return the button as Graph's JSON."""
