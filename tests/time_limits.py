@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 import time
 
 NOT_POLLED = "not polled yet"
@@ -38,3 +40,22 @@ def wait_for(condition):
         assert time.monotonic() < until, "it never became so"
         time.sleep(0.005)
     return found
+
+
+@contextlib.contextmanager
+def ends(delivery):
+    """
+    Stop a delivery that does not end by itself, so that its test fails instead of waiting for ever.
+
+    :param delivery: Runs in the block.
+    """
+    late = []
+    timer = threading.Timer(30, lambda: late.append(delivery.stop()))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+    assert not late, "it did not end by itself"

@@ -10,6 +10,7 @@ from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Try
 from airflow_provider_whatsapp.delivery.recipients import Recipients
 from airflow_provider_whatsapp.delivery.report import Report
 from airflow_provider_whatsapp.delivery.stores import MemoryStore
+from tests.time_limits import ends
 
 
 class LastingStore(MemoryStore):
@@ -75,7 +76,8 @@ def deliver(client, store):
         )
         if stop is not None:
             stop(delivery)
-        return delivery.run(recipients, Report())
+        with ends(delivery):
+            return delivery.run(recipients, Report())
 
     return run
 

@@ -20,6 +20,7 @@ from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, SourceChanged
 from airflow_provider_whatsapp.delivery.recipients import Recipients
 from airflow_provider_whatsapp.delivery.report import Report
 from airflow_provider_whatsapp.delivery.stores import FileStore, LedgerError, StateStore
+from tests.time_limits import ends
 
 
 def reached(sandbox):
@@ -140,7 +141,8 @@ def one_try(store, people, number=1, **options):
     options.setdefault("rules", Rules(threads=4))
     delivery = Delivery(ledger, lambda row: Text("hello"), options.pop("send", send), **options)
     try:
-        return delivery.run(recipients, Report()), sent
+        with ends(delivery):
+            return delivery.run(recipients, Report()), sent
     except (LedgerError, TaskTimeout) as error:
         return error, sent
 

@@ -466,3 +466,4 @@ def test_whoever_ends_it_waits_a_little_for_answers_and_no_longer(made, monkeypa
     within(lambda: delivery._wind_up(report) or True)
 
     assert [outcome.status for outcome in report.outcomes] == ["unknown"]
+    assert delivery._go_ahead(Row(1, TO)) == ({}, Outcome(TO, "skipped", reason="stopped")), "nobody follows"

@@ -16,6 +16,7 @@ from airflow_provider_whatsapp.delivery.recipients import Row
 from airflow_provider_whatsapp.delivery.report import Report
 from airflow_provider_whatsapp.delivery.stores import MemoryStore
 from airflow_provider_whatsapp.events.receipts import Receipt
+from tests.time_limits import ends
 
 KEY, TO = "k" * 22, "15550001111"
 T0 = "a time"
@@ -73,7 +74,8 @@ class Lasting:
             callback_data=lambda row, epoch: make_callback_data(KEY, epoch, row.position),
             clear_up=LostAnswers(ledger, find),
         )
-        report = delivery.run([Row(0, TO)], Report(limit=None))
+        with ends(delivery):
+            report = delivery.run([Row(0, TO)], Report(limit=None))
         (outcome,) = report.outcomes
         return outcome, asked
 

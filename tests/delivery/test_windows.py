@@ -16,6 +16,7 @@ from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Try
 from airflow_provider_whatsapp.delivery.recipients import Row
 from airflow_provider_whatsapp.delivery.report import Report
 from airflow_provider_whatsapp.delivery.windows import window
+from tests.time_limits import ends
 
 DAY = ("09:00", "20:00")
 MOMENTS = st.integers(0, 2 * 366 * 86_400).map(
@@ -171,7 +172,8 @@ def test_nobody_is_lost_who_waits_for_another_pass(store):
             rules=Rules(threads=2),
             later=lambda group: group == closed,
         )
-        return delivery.run(rows, Report())
+        with ends(delivery):
+            return delivery.run(rows, Report())
 
     one_pass("east")
     one_pass("west")

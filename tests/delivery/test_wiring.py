@@ -33,7 +33,7 @@ from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Note, Try
 from airflow_provider_whatsapp.delivery.recipients import Row
 from airflow_provider_whatsapp.delivery.report import Outcome, Report
 from airflow_provider_whatsapp.delivery.stores import LedgerError, MemoryStore
-from tests.time_limits import wait_for
+from tests.time_limits import ends, wait_for
 
 
 class Kept(MemoryStore):
@@ -81,15 +81,8 @@ class Bounded(Delivery):
     """A delivery that is stopped where it does not end, so that its test fails instead of waiting for ever."""
 
     def run(self, rows, report):
-        late = []
-        end = threading.Timer(30, lambda: late.append(self.stop()))
-        end.daemon = True
-        end.start()
-        try:
+        with ends(self):
             return super().run(rows, report)
-        finally:
-            end.cancel()
-            assert not late, "it did not end by itself"
 
 
 def delivery_of(ledger, send, **options):
