@@ -313,7 +313,7 @@ class Delivery:
         elif outcome.error is not None and self._runs.ends_with(outcome.error) and not self._stop.is_set():
             report.stopped = outcome.error
             self._stop.set()
-        elif outcome.error is not None and outcome.status == "failed":
+        elif outcome.status == "failed":
             self._limit = min(self._rules.in_flight, self._limit + 1)
 
     def _tell_of_others(self, rows: Iterable[Row], report: Report) -> None:
