@@ -354,6 +354,17 @@ def test_a_pre_release_that_is_promised_is_in_the_matrix_and_the_gate():
     assert "prerelease" in steps.split()
 
 
+def test_python_keeps_its_compiled_files_whatever_the_shell_says(monkeypatch):
+    """Otherwise each process that a test starts compiles all of Airflow again."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    makefile = f'include {ROOT}/Makefile\nshow:\n\t@echo "[$$PYTHONDONTWRITEBYTECODE]"\n'
+    command = ["make", "--silent", "--file", "-", "show"]
+    shown = subprocess.run(command, input=makefile, capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert shown.stdout == "[]\n"
+    assert "\nunset PYTHONDONTWRITEBYTECODE\n" in (ROOT / ".ci" / "run").read_text()
+
+
 def listed(versions):
     """Return versions as a sentence lists them."""
     return " and ".join([", ".join(versions[:-1]), versions[-1]])

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections import Counter
+
+
+def end(process, seconds=30):
+    """End a process, and kill it where a busy machine keeps it from ending in time."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def has_state_store():

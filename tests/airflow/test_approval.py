@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from tests.airflow.components import COMPONENTS, Components
+from tests.airflow.running import end
 from tests.ports import free_port
 from tests.sandbox.test_browser import CHROMIUM, OPTIONS
 
@@ -54,9 +55,9 @@ class Site:
 
     def until(self, found, what, seconds=240):
         """Return what is found, as soon as it is something."""
-        end = time.monotonic() + seconds
+        last = time.monotonic() + seconds
         while not (it := found()):
-            if time.monotonic() > end:
+            if time.monotonic() > last:
                 logs = [
                     line for log in self.home.glob("*.log") for line in log.read_text().splitlines()[-100:]
                 ]
@@ -210,8 +211,7 @@ def answering(site, events):
     try:
         yield log
     finally:
-        process.terminate()
-        process.wait(30)
+        end(process)
 
 
 def answer_by_a_press(site, sandbox, events, log):

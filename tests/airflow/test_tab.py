@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from tests.airflow.browse_walk import assert_an_alert_is_muted_by_hand, assert_browse_shows_the_run
-from tests.airflow.running import refusal
+from tests.airflow.running import end, refusal
 from tests.ports import free_port
 from tests.sandbox.test_browser import CHROMIUM, OPTIONS
 
@@ -68,13 +68,13 @@ def api_server(dag_bag, tmp_path):
             log = stack.enter_context((tmp_path / "api-server.log").open("wb"))
             command = [sys.executable, "-m", "airflow", "api-server", "--host", "127.0.0.1", "--port", port]
             server = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ.copy())
-            stack.callback(lambda: (server.terminate(), server.wait(30)))
-            end = time.monotonic() + 240
+            stack.callback(end, server)
+            until = time.monotonic() + 240
             while True:
                 with contextlib.suppress(requests.RequestException):
                     if requests.get(f"{url}/api/v2/version", timeout=5).ok:
                         break
-                assert time.monotonic() < end, (tmp_path / "api-server.log").read_text()
+                assert time.monotonic() < until, (tmp_path / "api-server.log").read_text()
                 assert server.poll() is None, (tmp_path / "api-server.log").read_text()
                 time.sleep(0.2)
             from airflow.api_fastapi.app import create_auth_manager

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from tests.airflow.running import end
 from tests.docs import data
 from tests.docs.commands import check_commands
 from tests.docs.pages import DIRECTIVES, ROOT, Block, PageError
@@ -89,8 +90,7 @@ class Runner:
 
     def _stop(self) -> None:
         for process in self._background:
-            process.terminate()
-            process.wait(60)
+            end(process)
             process.stdout.close()
 
     def _one(self, block: Block) -> None:
