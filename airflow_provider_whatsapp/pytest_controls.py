@@ -134,7 +134,7 @@ class Templates:
         :param name: Which names; ``*`` stands for any characters.
         :param status: ``APPROVED`` or ``REJECTED``.
         :param reason: Why they are rejected.
-        :param category: What they are taken for, whatever was asked for.
+        :param category: The category that they get, instead of the requested one.
         :param times: How many reviews; 0 for all.
         """
         fields = {

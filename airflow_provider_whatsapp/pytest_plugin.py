@@ -103,7 +103,7 @@ class WhatsAppSandbox:
         self.stop()
 
     def reset(self) -> None:
-        """Forget messages, templates, faults and whatever else has happened, and return to the true time."""
+        """Forget messages, templates, faults and everything else that has happened, and return to the true time."""
         self.control("POST", "reset")
 
     def control(self, method: str, name: str, /, **fields: Any) -> Any:

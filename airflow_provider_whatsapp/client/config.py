@@ -65,7 +65,7 @@ class ClientConfig:
     :param default_country: ISO code of the country whose national numbers are read, ``"BR"`` say; None: none are.
     :param pace_redis: The Redis by which all machines that name it share the account's rate; None: the processes of
         one machine share it. It keeps the throttle state of alerts as well.
-    :param pace_share: The part of the rate that each machine uses while Redis is away.
+    :param pace_share: The part of the rate that each machine uses while Redis is down.
     :raises ConfigurationError: A value is missing or malformed.
     """
 
@@ -202,7 +202,7 @@ def _check_country(code: str | None) -> None:
 
 def check_proxy(url: str | None) -> None:
     """
-    Check the proxy that requests go through; what is wrong with it is not repeated, for it may hold a password.
+    Check the proxy that requests go through; the error does not repeat it, because it may contain a password.
 
     :param url: Its address; None: there is none.
     :raises ConfigurationError: It cannot be read.

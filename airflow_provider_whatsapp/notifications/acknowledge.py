@@ -2,7 +2,7 @@
 An alert with quick replies: "On it" ends what is repeated about its run, "Mute 1 h" mutes its key.
 
 Nothing waits for a press. Before an alert is sent, its notifier asks the event store what was pressed below the earlier
-ones. Whatever keeps it from the store, or the buttons from the message, costs the buttons and never the alert.
+ones. If it cannot reach the store, or send the buttons, the alert goes out without them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """
-What a person has not been told because a message did not arrive: the next message to them names it.
+What a person does not know because a message did not arrive: the next message to them names it.
 
 That may be about anything: a failure, a success, a missed deadline. What a message names is taken, and struck off when
-the gateway has accepted it. A message that dies on its way gives nothing back, so what is taken comes back by itself.
+the gateway has accepted it. A message that dies in flight gives nothing back, so what is taken comes back after a
+while.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """
 Turns: WhatsApp wants six seconds between two messages to one person, over all that is sent to them (131056).
 
-An alert whose person was told a moment ago waits for its turn. Those that come while one is waiting hand their names
-over to it, so a hundred tasks that fail together are two messages: one at once, and one six seconds later that tells
-of the others. WhatsApp lends up to 45 messages from later, so an alert that has waited long enough goes all the same.
+An alert whose recipient got a message a moment ago waits for its turn. Those that come while one is waiting hand their
+names over to it, so a hundred tasks that fail together are two messages: one at once, and one six seconds later that
+tells of the others. WhatsApp lends up to 45 messages from later, so an alert that has waited long enough goes all the
+same.
 
 WhatsApp counts from the moment at which a message arrives, which may be seconds after its turn: on a busy machine, or
 where the connection is slow. So a turn holds the recipient for a message in flight, and the gap begins with its answer.

@@ -1,20 +1,20 @@
 """
 What alerts remember of each other, so that a storm of failures does not become a storm of messages.
 
-One record per key (a task of a DAG, unless told otherwise) holds when the last message went, which alert is sending,
+One record per key (a task of a DAG, by default) holds when the last message went, which alert is sending,
 and how many failures have been suppressed since; one per person (see ``turns``) when the next message may go, and
 another (see ``missed``) what did not reach them. They live in Airflow Variables, which callbacks can write on Airflow
 3.1 to 3.4: a task's callback runs in the task, a DAG's in the DAG processor, an asynchronous deadline's in the
 triggerer, and the task state store of 3.3 is open to the first alone. A synchronous deadline's can only read them, so
 its records are files of its machine.
 
-A Variable knows no compare-and-swap. The processes of one machine take turns by a lock on a file. Where tasks run on
-several machines, whoever wants to tell of a failure writes a claim first, and looks a second later whether it is still
-its own: of those who failed in the same moment the last one stands, and the others are kept back. What two machines
-write in the same moment may be counted once only, so a summary asks Airflow for the number.
+A Variable knows no compare-and-swap. The processes of one machine take turns by a lock on a file. If tasks run on
+several machines, an alert writes a claim first, and checks a second later whether the claim is still its own: of alerts
+in the same moment the last one stands, and the others are suppressed. What two machines write in the same moment may be
+counted once only, so a summary asks Airflow for the number.
 
 Where the connection names a Redis, the records live there (see ``redis_memory``), which knows compare and set: nothing
-is claimed, and everything is counted. While it is away, an alert uses its other store, as it would without Redis.
+is claimed, and everything is counted. While Redis is down, an alert uses its other store, as it would without Redis.
 """
 
 from __future__ import annotations

@@ -276,7 +276,7 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
 
     def notify(self, context: Context) -> None:
         """
-        Send, unless the same was told a moment ago.
+        Send, unless the same alert went out a moment ago.
 
         :param context: Airflow's context, already rendered into the fields.
         :raises WhatsAppError: It was not sent to everybody.

@@ -34,7 +34,7 @@ MAX_TITLE = 24
 
 class WhatsAppApprovalOperator(AskingOperator, ApprovalOperator):
     """
-    Ask people by WhatsApp whether a run may go on, and wait for the answer of one of them.
+    Ask people by WhatsApp whether a run may continue, and wait for the answer of one of them.
 
     It is Airflow's ``ApprovalOperator``: what happens after *Approve* and *Reject*, who may answer
     (``assigned_users``), ``response_timeout``, ``defaults`` and ``fail_on_reject`` are Airflow's.

@@ -114,7 +114,7 @@ class DeliveryReportOperator(DeclaresArguments, BaseOperator):
 
     def report_complete(self, context: Context, event: Any = None, until: float = 0.0) -> dict[str, Any]:
         """
-        Go on when the trigger has ended.
+        Continue when the trigger has ended.
 
         :param context: Airflow's context.
         :param event: What the trigger found.

@@ -30,11 +30,10 @@ class TemplateApprovalSensor(DeferringSensor):
     """
     Wait until Meta has approved one template or several.
 
-    One list request per poll serves all that are waited for. It returns the approved templates (``id``, ``name``,
-    ``language``, ``status``, ``category``), and makes events of their assets (see
-    :mod:`airflow_provider_whatsapp.assets`). A template that was rejected, paused, disabled or deleted fails the task
-    at once, without retries (or skips it with ``soft_fail``). A gateway that does not answer is waited out, within the
-    sensor's ``timeout``.
+    One list request per poll serves all sensors. It returns the approved templates (``id``, ``name``, ``language``,
+    ``status``, ``category``), and makes events of their assets (see :mod:`airflow_provider_whatsapp.assets`). A
+    template that was rejected, paused, disabled or deleted fails the task at once, without retries (or skips it with
+    ``soft_fail``). If the gateway does not answer, it keeps asking within the sensor's ``timeout``.
 
     :param template_name: Name of the template. (templated)
     :param language: Its language; None: every one that the account has of it. (templated)

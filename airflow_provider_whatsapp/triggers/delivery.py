@@ -117,7 +117,7 @@ class _PatientPoll(Poll):
 
 
 class StorePoll(_PatientPoll):
-    """Counts in the event store how far all sends got that are waited for, in one query for 10,000 of them."""
+    """Counts in the event store how far the sends of all waiting triggers got, in one query for 10,000 of them."""
 
     kind: ClassVar[str] = "receipts"
     _store: EventStore | None = None
@@ -188,7 +188,7 @@ class DeliveryTrigger(StoresArguments):
     Wait until the messages of a send have got as far as wanted or have failed, or the time is over.
 
     It carries the send's hash and a count, so its row is as small for 100,000 messages as for one. It ends with one
-    event: ``{"state": "settled" | "timeout", "message": ...}``. A store that is away is waited for.
+    event: ``{"state": "settled" | "timeout", "message": ...}``. It waits for a store that is down.
 
     :param wait_for: ``sent``, ``delivered`` or ``read``.
     :param target: How many messages have to be settled.

@@ -42,7 +42,7 @@ def judge(health: Health) -> Readiness:
     """
     Judge whether messages can go; what this connection may not read keeps nobody waiting.
 
-    :param health: Of all that is waited for.
+    :param health: Of number, account, business, app and template.
     """
     said = f"{_SAID.get(health.state, 'Messages can go')}: {health.describe()}"
     return Readiness(health.state != "BLOCKED", said, health.to_dict())
@@ -53,7 +53,7 @@ def look(client: WhatsAppClient, name: str | None, language: str) -> Readiness:
     Ask once and judge; one request, two with a template.
 
     :param client: The client.
-    :param name: Name of the template; None: no template is waited for.
+    :param name: Name of the template; None: wait for no template.
     :param language: Its language.
     :raises WhatsAppError: The gateway did not answer, or something does not exist.
     """
@@ -121,7 +121,7 @@ class HealthTrigger(StoresArguments):
     It ends with one event: ``{"state": ..., "message": ..., "health": {...}}``, where the state is ``ready``, ``error``
     or ``timeout``. While the gateway does not answer it polls less often.
 
-    :param template_name: Name of the template; None: no template is waited for.
+    :param template_name: Name of the template; None: wait for no template.
     :param language: Its language.
     :param maton_conn_id: The Airflow connection.
     :param phone_number_id: Sender; None: the connection's.

@@ -140,7 +140,7 @@ class InboundMessageTrigger(StoresArguments, BaseEventTrigger):
         return self.filters.get(name) if name in _FILTERS else getattr(self, name)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Watch for ever; a store that is away is waited for."""
+        """Watch for ever, and wait for a store that is down."""
         failures = 0
         while True:
             pause = self.poke_interval

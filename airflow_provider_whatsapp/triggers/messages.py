@@ -110,7 +110,7 @@ def _closed(error: WhatsAppError) -> WhatsAppError:
 
 
 class MessagePoll(Poll):
-    """Asks for the messages that are waited for: the history has no list of several, so one request each."""
+    """Asks for the messages of all waiting triggers: the history has no list of several, so one request each."""
 
     kind: ClassVar[str] = "messages"
 

@@ -233,7 +233,7 @@ def poll(hook: Any, wanted: list[list[str | None]]) -> Verdict:
 
 def pairs(wanted: list[list[str | None]]) -> list[Wanted]:
     """
-    Return what is waited for as a judgement takes it; triggers of an earlier version stored lists of two.
+    Return the wanted templates as a judgement takes them; triggers of an earlier version stored lists of two.
 
     :param wanted: Names, languages and expected categories, as lists of up to three.
     """

@@ -150,3 +150,36 @@ def test_no_text_of_an_alert_uses_them():
         ]
 
     assert found == []
+
+
+DIRECTIVE = re.compile(r"^\.\. automodule:: airflow_provider_whatsapp\.(\S+)\n((?: +:.*\n)*)", re.MULTILINE)
+
+
+def described():
+    """Return the modules that the reference describes, each with whether their classes are in it."""
+    pages = "".join(page.read_text("utf-8") for page in (ROOT / "docs" / "reference").glob("*.md"))
+    return sorted((name, ":no-members:" not in options) for name, options in DIRECTIVE.findall(pages))
+
+
+def shown(module, members):
+    """Return the docstrings that the reference shows of a module."""
+    path = ROOT / "airflow_provider_whatsapp" / module.replace(".", "/")
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    nodes = [ast.parse(file.read_text("utf-8"))]
+    for node in nodes:
+        yield (ast.get_docstring(node) or "").replace("``", "`")
+        if members:
+            nodes += [
+                each
+                for each in node.body
+                if isinstance(each, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+                and not each.name.startswith("_")
+                and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            ]
+
+
+@pytest.mark.parametrize(("module", "members"), described())
+def test_no_docstring_of_the_reference_uses_a_retired_word(module, members):
+    found = [word for docstring in shown(module, members) for _, word in retired(docstring)]
+
+    assert found == []

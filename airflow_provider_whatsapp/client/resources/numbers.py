@@ -1,4 +1,4 @@
-"""Phone numbers of the account, their business profile, and what became of a message."""
+"""Phone numbers of the account, their business profile, and the status of a message."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class BusinessProfile(Resource):
 
 
 class MessageHistory(Resource):
-    """What became of messages; Meta documents it, and not every token may read it."""
+    """The status of messages; Meta documents it, but not every token may read it."""
 
     def events(self, message_id: str) -> list[dict[str, Any]]:
         """

@@ -83,7 +83,7 @@ class Webhooks(Resource):
 
     def subscribe_app(self) -> None:
         """
-        Subscribe the connection's app to the account; **an override that stands for it is removed**.
+        Subscribe the connection's app to the account; **this removes its override**.
 
         :raises APIError: Graph refuses.
         """
