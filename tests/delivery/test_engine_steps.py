@@ -82,6 +82,7 @@ WITH_ID = Note("sent", {"message_id": "wamid.1", "wa_id": None})
 
 SETTLED = {
     "nobody has claimed it": (None, {}, {}, None),
+    "nobody has, and nobody is sent to": (None, {}, {"recall": True}, ("skipped", "stopped")),
     "a bad row": (None, {"error": PayloadError("bad", field="to")}, {}, ("failed", None)),
     "a bad row that is known": (AGAIN, {"error": PayloadError("bad", field="to")}, {}, ("failed", None)),
     "a duplicate": (None, {"skip": "duplicate"}, {}, ("skipped", "duplicate")),

@@ -39,9 +39,14 @@ def made():
 def test_any_time_that_is_left_is_waited(made, monkeypatch):
     """The clock stands still, half a second before the time is over."""
     monkeypatch.setattr(writer, "time", SimpleNamespace(monotonic=lambda: 7.0))
-    written = []
+    monkeypatch.setattr(writer, "_LOOK", 0.001)
+    written, looks = [], []
 
-    assert made(lambda: written.append(1)).flush(lambda: 7.5) == 0.0
+    def until():
+        looks.append(1)
+        return 7.5 if len(looks) < 20_000 else 0.0
+
+    assert made(lambda: written.append(1)).flush(until) == 0.0
     assert written == [1]
 
 
@@ -72,7 +77,7 @@ def test_a_wait_outlasts_its_looks(made, monkeypatch):
         looks.append(1)
         if len(looks) == 3:
             looked.set()
-        return time.monotonic() + 60
+        return time.monotonic() + 20
 
     made(lambda: looked.wait(60)).flush(until)
 
@@ -84,7 +89,7 @@ def test_whoever_waits_for_a_write_sleeps(made):
 
     def until():
         looks.append(1)
-        return time.monotonic() + 60
+        return time.monotonic() + 20
 
     made(lambda: time.sleep(0.02)).flush(until)
 
@@ -100,7 +105,7 @@ def test_its_thread_begins_with_the_first_write_and_ends_with_the_writer():
 
     made = Writer(write)
     for _ in range(2):
-        made.flush(lambda: time.monotonic() + 60)
+        made.flush(lambda: time.monotonic() + 20)
     made.close()
     wait_for(lambda: not threads[0].is_alive())
 
