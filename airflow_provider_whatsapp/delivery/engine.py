@@ -196,6 +196,8 @@ class Delivery:
         if row.error is not None:
             return Outcome(row.to, "failed", error=row.error)
         known = self._ledger.look_up(row.position, row.group)
+        if known == "sent" and row.skip is None and "sent" not in self._sendable:  # most rows of a retry
+            return Outcome(row.to, "sent")
         if row.skip is not None and (known is None or row.skip == "duplicate"):
             outcome = Outcome(row.to, "skipped", reason=row.skip)
             if row.skip == "suppressed":  # the list may be another one at the next try
