@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from airflow.sdk import BaseSensorOperator
 
@@ -10,7 +12,12 @@ from airflow_provider_whatsapp._compat import AirflowFailException, AirflowSkipE
 from airflow_provider_whatsapp.rendering import TextFields
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow.sdk import Context, PokeReturnValue
+    from airflow.triggers.base import BaseTrigger
+
+Found = TypeVar("Found")
 
 
 class DeferringSensor(TextFields, BaseSensorOperator):
@@ -46,5 +53,35 @@ class DeferringSensor(TextFields, BaseSensorOperator):
             self._wait_in_triggerer()
         return first.xcom_value
 
-    def _wait_in_triggerer(self) -> NoReturn:
+    def _look(self, look: Callable[[], Found]) -> Found | None:
+        """Return what a poll finds; None: it failed, and the next one repeats it."""
+        from airflow_provider_whatsapp.client.errors import WhatsAppError
+
+        try:
+            return look()
+        except WhatsAppError as error:
+            if error.permanent:
+                # A mistake of an argument or the connection is said whole by its one line: no cause below it.
+                raise AirflowFailException(str(error)) from None if isinstance(error, ValueError) else error
+            self.log.warning("The poll failed and will be repeated: %s", error)
+            return None
+
+    def _trigger(self, *, poke_interval: float, end_time: float) -> BaseTrigger:
+        """Return what waits in the triggerer."""
         raise NotImplementedError
+
+    def _wait_in_triggerer(self) -> NoReturn:
+        seconds = float(self.timeout)
+        # The trigger ends at the timeout; Airflow's own limit comes a little later, for a trigger that hangs.
+        self.defer(
+            trigger=self._trigger(poke_interval=float(self.poke_interval), end_time=time.time() + seconds),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=seconds + 60),
+        )
+
+    def _event(self, event: Any) -> dict[str, Any]:
+        """Return a trigger's event, which another version may have made."""
+        if not isinstance(event, dict) or "state" not in event:
+            msg = f"The trigger ended with an event that this version does not know: {event!r}"
+            raise AirflowFailException(msg)
+        return event

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import PokeReturnValue
 
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+    from airflow_provider_whatsapp.triggers.health import HealthTrigger
 
 
 class WhatsAppHealthSensor(DeferringSensor):
@@ -90,16 +89,10 @@ class WhatsAppHealthSensor(DeferringSensor):
         :param context: Airflow's context.
         :raises AirflowFailException: Number or template does not exist, or a setting is wrong.
         """
-        from airflow_provider_whatsapp.client.errors import WhatsAppError
         from airflow_provider_whatsapp.triggers.health import look
 
-        try:
-            readiness = look(self.hook.client, self.template_name or None, self.language)
-        except WhatsAppError as error:
-            if error.permanent:
-                # A mistake of an argument or the connection is said whole by its one line: no cause below it.
-                raise AirflowFailException(str(error)) from None if isinstance(error, ValueError) else error
-            self.log.warning("The poll failed and will be repeated: %s", error)
+        readiness = self._look(lambda: look(self.hook.client, self.template_name or None, self.language))
+        if readiness is None:
             return PokeReturnValue(is_done=False)
         self._say(readiness.message, readiness.health)
         return PokeReturnValue(is_done=readiness.ready, xcom_value=readiness.health)
@@ -108,22 +101,17 @@ class WhatsAppHealthSensor(DeferringSensor):
         say = self.log.info if health.get("state") == "AVAILABLE" else self.log.warning
         say(message)
 
-    def _wait_in_triggerer(self) -> NoReturn:
+    def _trigger(self, *, poke_interval: float, end_time: float) -> HealthTrigger:
         from airflow_provider_whatsapp.triggers.health import HealthTrigger
 
-        # The trigger ends at the timeout; Airflow's own limit comes a little later, for a trigger that hangs.
-        self.defer(
-            trigger=HealthTrigger(
-                template_name=self.template_name or None,
-                language=self.language,
-                maton_conn_id=self.maton_conn_id,
-                phone_number_id=self.phone_number_id,
-                waba_id=self.waba_id,
-                poke_interval=float(self.poke_interval),
-                end_time=time.time() + float(self.timeout),
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=float(self.timeout) + 60),
+        return HealthTrigger(
+            template_name=self.template_name or None,
+            language=self.language,
+            maton_conn_id=self.maton_conn_id,
+            phone_number_id=self.phone_number_id,
+            waba_id=self.waba_id,
+            poke_interval=poke_interval,
+            end_time=end_time,
         )
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
@@ -135,9 +123,7 @@ class WhatsAppHealthSensor(DeferringSensor):
         :raises AirflowFailException: Number or template does not exist, or polling is useless.
         :raises AirflowSensorTimeout: The time is over.
         """
-        if not isinstance(event, dict) or "state" not in event:
-            msg = f"The trigger ended with an event that this version does not know: {event!r}"
-            raise AirflowFailException(msg)
+        event = self._event(event)
         if event["state"] == "timeout":
             raise AirflowSensorTimeout(event["message"])
         if event["state"] != "ready":

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import PokeReturnValue
 
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+    from airflow_provider_whatsapp.triggers.messages import MessageStatusTrigger
 
 
 class MessageStatusSensor(DeferringSensor):
@@ -104,43 +103,32 @@ class MessageStatusSensor(DeferringSensor):
         :param context: Airflow's context.
         :raises AirflowFailException: One has failed, the history is closed, or an argument is wrong.
         """
-        from airflow_provider_whatsapp.client.errors import WhatsAppError
         from airflow_provider_whatsapp.hooks.receipts_first import receipts_first
         from airflow_provider_whatsapp.triggers.messages import look
 
         ids = self._checked()
         status_of = receipts_first(self.hook.get_message_status)
         status_of.load(ids)
-        try:
-            progress = look(status_of, ids, self.status)
-        except WhatsAppError as error:
-            if error.permanent:
-                # A mistake of an argument or the connection is said whole by its one line: no cause below it.
-                raise AirflowFailException(str(error)) from None if isinstance(error, ValueError) else error
-            self.log.warning("The poll failed and will be repeated: %s", error)
+        progress = self._look(lambda: look(status_of, ids, self.status))
+        if progress is None:
             return PokeReturnValue(is_done=False)
         self.log.info(progress.message)
         if progress.state == "failed":
             raise AirflowFailException(progress.message)
         return PokeReturnValue(is_done=progress.state == "reached", xcom_value=progress.statuses)
 
-    def _wait_in_triggerer(self) -> NoReturn:
+    def _trigger(self, *, poke_interval: float, end_time: float) -> MessageStatusTrigger:
         from airflow_provider_whatsapp.hooks.event_store import events_conn_id
         from airflow_provider_whatsapp.triggers.messages import MessageStatusTrigger
 
-        # The trigger ends at the timeout; Airflow's own limit comes a little later, for a trigger that hangs.
-        self.defer(
-            trigger=MessageStatusTrigger(
-                message_ids=self._checked(),
-                status=self.status,
-                maton_conn_id=self.maton_conn_id,
-                phone_number_id=self.phone_number_id,
-                poke_interval=float(self.poke_interval),
-                end_time=time.time() + float(self.timeout),
-                events_conn_id=events_conn_id(),
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=float(self.timeout) + 60),
+        return MessageStatusTrigger(
+            message_ids=self._checked(),
+            status=self.status,
+            maton_conn_id=self.maton_conn_id,
+            phone_number_id=self.phone_number_id,
+            poke_interval=poke_interval,
+            end_time=end_time,
+            events_conn_id=events_conn_id(),
         )
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
@@ -152,9 +140,7 @@ class MessageStatusSensor(DeferringSensor):
         :raises AirflowFailException: A message failed, or polling is useless.
         :raises AirflowSensorTimeout: The time is over.
         """
-        if not isinstance(event, dict) or "state" not in event:
-            msg = f"The trigger ended with an event that this version does not know: {event!r}"
-            raise AirflowFailException(msg)
+        event = self._event(event)
         self.log.info(event["message"])
         if event["state"] == "reached":
             return event["statuses"]

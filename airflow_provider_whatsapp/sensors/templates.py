@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import PokeReturnValue
 
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+    from airflow_provider_whatsapp.triggers.templates import TemplateApprovalTrigger
 
 
 class TemplateApprovalSensor(DeferringSensor):
@@ -113,16 +112,10 @@ class TemplateApprovalSensor(DeferringSensor):
         :param context: Airflow's context.
         :raises AirflowFailException: Waiting is useless.
         """
-        from airflow_provider_whatsapp.client.errors import WhatsAppError
         from airflow_provider_whatsapp.triggers.templates import poll
 
-        try:
-            verdict = poll(self.hook, self.wanted())
-        except WhatsAppError as error:
-            if error.permanent:
-                # A mistake of an argument or the connection is said whole by its one line: no cause below it.
-                raise AirflowFailException(str(error)) from None if isinstance(error, ValueError) else error
-            self.log.warning("The poll failed and will be repeated: %s", error)
+        verdict = self._look(lambda: poll(self.hook, self.wanted()))
+        if verdict is None:
             return PokeReturnValue(is_done=False)
         self._conclude(context, verdict.state, verdict.message, verdict.templates, verdict.drift)
         return PokeReturnValue(is_done=verdict.state == "approved", xcom_value=verdict.templates)
@@ -142,21 +135,16 @@ class TemplateApprovalSensor(DeferringSensor):
         if state == "approved":
             emit_templates(self, context, self.hook, templates)
 
-    def _wait_in_triggerer(self) -> NoReturn:
+    def _trigger(self, *, poke_interval: float, end_time: float) -> TemplateApprovalTrigger:
         from airflow_provider_whatsapp.triggers.templates import TemplateApprovalTrigger
 
-        # The trigger ends at the timeout; Airflow's own limit comes a little later, for a trigger that hangs.
-        self.defer(
-            trigger=TemplateApprovalTrigger(
-                wanted=self.wanted(),
-                maton_conn_id=self.maton_conn_id,
-                waba_id=self.waba_id,
-                poke_interval=float(self.poke_interval),
-                end_time=time.time() + float(self.timeout),
-                fail_on_drift=self.on_drift == "fail",
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=float(self.timeout) + 60),
+        return TemplateApprovalTrigger(
+            wanted=self.wanted(),
+            maton_conn_id=self.maton_conn_id,
+            waba_id=self.waba_id,
+            poke_interval=poke_interval,
+            end_time=end_time,
+            fail_on_drift=self.on_drift == "fail",
         )
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
@@ -168,9 +156,7 @@ class TemplateApprovalSensor(DeferringSensor):
         :raises AirflowFailException: The template was refused, or polling it is useless.
         :raises AirflowSensorTimeout: The time is over.
         """
-        if not isinstance(event, dict) or "state" not in event:
-            msg = f"The trigger ended with an event that this version does not know: {event!r}"
-            raise AirflowFailException(msg)
+        event = self._event(event)
         if event["state"] == "timeout":
             raise AirflowSensorTimeout(event["message"])
         templates = event["templates"]
