@@ -82,7 +82,7 @@ TEMPLATE_COMMANDS = {
 }
 
 CONNECT_HELP = (
-    "make Airflow's connection from a Maton API key (MATON_API_KEY, or asked for): waits for the WhatsApp log-in, "
+    "make Airflow's connection from a Maton API key (MATON_API_KEY, or asked for): waits for the WhatsApp login, "
     "prints or stores the connection, and offers a first message to your own phone"
 )
 CONNECT_OPTIONS: list[Option] = [
@@ -94,19 +94,19 @@ CONNECT_OPTIONS: list[Option] = [
     (("--force",), {"action": "store_true", "help": "with --save: replace the connection of that name"}),
     (
         ("--env-file",),
-        {"metavar": "FILE", "help": "set AIRFLOW_CONN_<ID> in this file (.env, say), and print no key"},
+        {"metavar": "FILE", "help": "set AIRFLOW_CONN_<ID> in this file (for example .env), and print no key"},
     ),
     (("--waba-id",), {"metavar": "ID", "help": "WhatsApp Business Account (default: asked for)"}),
     (
         ("--phone-number-id",),
         {
             "metavar": "ID",
-            "help": "sender (default: the account's number, asked for where there are several)",
+            "help": "sender (default: the account's number, asked for if there are several)",
         },
     ),
     (
         ("--connection-id",),
-        {"metavar": "ID", "help": "Maton's connection (default: asked for where there are several)"},
+        {"metavar": "ID", "help": "Maton's connection (default: asked for if there are several)"},
     ),
     (
         ("--to",),
@@ -115,14 +115,14 @@ CONNECT_OPTIONS: list[Option] = [
             "help": "your own phone, for a first message; '' for none (default: asked for)",
         },
     ),
-    (("--host",), {"help": "base URL of the gateway, the sandbox's say (default: Maton's)"}),
+    (("--host",), {"help": "base URL of the gateway, for example the sandbox (default: Maton's)"}),
     (
         ("--timeout",),
         {
             "type": float,
             "default": 300.0,
             "metavar": "SECONDS",
-            "help": "how long to wait for the log-in (default 300)",
+            "help": "how long to wait for the login (default 300)",
         },
     ),
 ]

@@ -29,7 +29,7 @@ _SHARED: list[Option] = [
 ]
 _LEVEL: Option = (
     ("--phone-number",),
-    {"action": "store_true", "help": "the address of this number alone, not of the whole account"},
+    {"action": "store_true", "help": "set the address for this number only, not for the whole account"},
 )
 COMMANDS: dict[str, tuple[str, list[Option]]] = {
     "subscribe": (

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HELP = (
-    "pass presses on reply buttons to Airflow's approvals, and notify an alert's other recipients who has it in hand; "
+    "pass presses on reply buttons to Airflow's approvals, and send an alert's other recipients the name of who has it; "
     "runs until it is stopped"
 )
 DEFAULT_CONN_ID = "maton_whatsapp_default"
@@ -61,7 +61,7 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     ),
     (
         ("--allow-http",),
-        {"action": "store_true", "help": "send the token over plain http, inside of a cluster say"},
+        {"action": "store_true", "help": "send the token over plain http, for example inside a cluster"},
     ),
     (
         ("--interval",),
@@ -69,14 +69,14 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
             "type": _seconds,
             "default": INTERVAL,
             "metavar": "SECONDS",
-            "help": f"time between two looks at the database (default {INTERVAL:g})",
+            "help": f"time between two polls of the database (default {INTERVAL:g})",
         },
     ),
     (
         ("--alerts-only",),
         {
             "action": "store_true",
-            "help": "take presses below alerts alone; nothing of Airflow's is needed then",
+            "help": "take only presses below alerts, which needs nothing of Airflow's",
         },
     ),
     (
