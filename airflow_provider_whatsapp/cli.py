@@ -94,7 +94,10 @@ CONNECT_OPTIONS: list[Option] = [
     (("--force",), {"action": "store_true", "help": "with --save: replace the connection of that name"}),
     (
         ("--env-file",),
-        {"metavar": "FILE", "help": "set AIRFLOW_CONN_<ID> in this file (for example .env), and print no key"},
+        {
+            "metavar": "FILE",
+            "help": "set AIRFLOW_CONN_<ID> in this file (for example .env), and print no key",
+        },
     ),
     (("--waba-id",), {"metavar": "ID", "help": "WhatsApp Business Account (default: asked for)"}),
     (

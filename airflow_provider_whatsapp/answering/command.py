@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HELP = (
-    "pass presses on reply buttons to Airflow's approvals, and send an alert's other recipients the name of who has it; "
-    "runs until it is stopped"
+    "pass presses on reply buttons to Airflow's approvals, and send an alert's other recipients the name "
+    "of the person who has it in hand; runs until it is stopped"
 )
 DEFAULT_CONN_ID = "maton_whatsapp_default"
 DATABASE = "WHATSAPP_EVENTS_URL"
