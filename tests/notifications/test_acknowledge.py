@@ -27,6 +27,7 @@ from airflow_provider_whatsapp.events.tables import statuses
 from airflow_provider_whatsapp.notifications import whatsapp
 from airflow_provider_whatsapp.notifications.acknowledge import Acknowledgement, Pressed
 from airflow_provider_whatsapp.notifications.facts import facts
+from airflow_provider_whatsapp.notifications.records import Record
 from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 from tests.events import test_alerts as presses
 from tests.notifications.virtual_time import VirtualTime
@@ -542,3 +543,19 @@ def test_a_press_ends_the_summary_that_an_alert_waits_for(clock, phone):
 
     assert waited
     assert phone.new() == ALERT
+
+
+MUTED = {"muted_until": 5000.0, "muted_by": "Ann", "mute_set_at": 1000.0}
+
+
+@pytest.mark.parametrize(
+    ("set_at", "found"),
+    [(999.0, MUTED), (1000.0, {"mute_set_at": 1000.0}), (1001.0, {"mute_set_at": 1001.0})],
+    ids=["the earlier wish", "the same", "a later wish"],
+)
+def test_a_pressed_mute_wins_over_earlier_wishes_alone(set_at, found):
+    press = SimpleNamespace(occurred_at=datetime.fromtimestamp(1000, UTC))
+    mute = SimpleNamespace(muted_until=5000.0, who="Ann", press=press)
+
+    assert Pressed(mute=mute).applied(Record(mute_set_at=set_at)) == Record(**found)
+    assert Pressed().applied(Record(held=2)) == Record(held=2)

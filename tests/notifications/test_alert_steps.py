@@ -137,6 +137,36 @@ def success(task="load", run="r2"):
     return context
 
 
+@pytest.mark.parametrize("options", [{}, {"escalate_to": BOB}, {"cooldown": 0}], ids=str)
+def test_what_is_no_failure_is_sent_each_time_and_counted_nowhere(scene, options):
+    scene.run((0, scene.begin(success(), gap=0, **options)), (1, scene.begin(success(), gap=0, **options)))
+
+    assert [(second, to) for second, to, _ in scene.hook.sent] == [(0.0, "1"), (1.0, "1")]
+    assert scene.store == {}
+
+
+def test_who_is_overtaken_and_cannot_write_that_down_sends_what_it_knows(scene, monkeypatch):
+    scene.run(*((index, scene.begin(failure(index=index), gap=0, roll_up=0)) for index in range(2)))
+    monkeypatch.setattr(module, "several_machines", lambda: True)
+
+    def another():
+        for name in [name for name in scene.store if name.endswith("_claim")]:
+            scene.store[name] = "another's token"
+        scene.store.set = lambda key, value: 1 / 0
+        yield from ()
+
+    scene.run((400, scene.begin(failure(run="r2"), gap=0)), (400.5, another))
+
+    assert [words for _, _, words in scene.hook.sent[1:]] == ["it happened (1 more failure: load[1])"]
+
+
+def test_a_field_of_the_notifier_may_stand_in_another():
+    notifier = WhatsAppNotifier(to=ANN, text="in {{ language }}", language="de")
+    notifier._fill_in(failure())
+
+    assert notifier.text == "in de"
+
+
 def test_within_the_cooldown_failures_are_counted_and_the_next_message_tells_them(scene):
     begin = scene.begin
     sent = scene.run(*((second, begin(failure(run=f"r{second}"))) for second in (0, 10, 299, 301)))
