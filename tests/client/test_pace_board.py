@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import logging
@@ -154,21 +155,31 @@ with SharedBoard(Path(sys.stdin.readline().strip()), 3).locked() as numbers:
 """
 
 
+@contextlib.contextmanager
+def stopped_with_the_lock(path, folder):
+    with run_python(STOPPED, folder, stdin=subprocess.PIPE) as process:
+        try:
+            process.stdin.write(f"{path}\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "mine\n"
+            yield process
+        finally:
+            process.kill()  # a stopped one would be waited for without end
+
+
 def test_a_process_that_is_stopped_with_the_lock_holds_up_the_others_once(places, monkeypatch, caplog):
     path = places / "tmp" / "x.pace"
     board = SharedBoard(path, SIZE)
-    with run_python(STOPPED, places / "tmp", stdin=subprocess.PIPE) as process:
-        process.stdin.write(f"{path}\n")
-        process.stdin.flush()
-        assert process.stdout.readline() == "mine\n"
+    with stopped_with_the_lock(path, places / "tmp") as process:
         slept = []
         monkeypatch.setattr(pace_board, "LONGEST_HOLD", 0.05)
-        monkeypatch.setattr(
-            pace_board.time,
-            "sleep",
-            lambda seconds, sleep=time.sleep: slept.append(seconds) or sleep(seconds),
-        )
 
+        def sleep(seconds, sleep=time.sleep):
+            slept.append(seconds)
+            assert len(slept) < 500, "it is waited for without end"
+            sleep(seconds)
+
+        monkeypatch.setattr(pace_board.time, "sleep", sleep)
         with board.locked() as numbers:
             assert numbers[0] == 7.0, "its own pace begins where the common one was"
             numbers[1] = 5.0
