@@ -152,6 +152,8 @@ def test_each_refusal_is_evidence_for_a_limit_and_what_was_accepted_before_it_ag
     account.make(1)
     account.refuse()
     assert account["evidence"] == pytest.approx(pace_model.REFUSAL)
+    assert account.board[3:20] == [0.0] * 17, "an earlier version's places"
+    assert account.board[20] == account["evidence"]
     account.make(3, 0.1)
     account.refuse()
     assert account["evidence"] == pytest.approx(2 * pace_model.REFUSAL + 2 * pace_model.ACCEPTANCE)
