@@ -259,6 +259,11 @@ def test_a_rate_counts_from_its_own_day_on(tmp_path):
     assert card(tmp_path, text).rate("DE", "MARKETING") == ("Germany", Decimal("0.5"))
 
 
+def test_a_moment_counts_by_its_day(tmp_path):
+    text = TIDY.replace("2026-10-01,", "2026-10-01T00:00:00,").replace("2025-07-01,", "2025-07-01 00:00,")
+    assert card(tmp_path, text).rate("DE", "MARKETING") == ("Germany", Decimal("0.1200"))
+
+
 def test_lines_without_a_date_are_older_than_any_other(tmp_path):
     text = TIDY.splitlines()[0] + "\n,EUR,Germany,utility,0.1\n2020-01-01,EUR,Germany,utility,0.2\n"
     found = card(tmp_path, text + ",EUR,Germany,utility,0.3\n,EUR,India,utility,0.4\n")

@@ -201,3 +201,20 @@ def test_a_folder_of_one_s_own_is_one_s_own(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "a")
     with pytest.raises(NotADirectoryError):
         local_files.make_private_folder(tmp_path / "link")
+
+
+@pytest.mark.parametrize(
+    ("mode", "other", "good"),
+    [(0o1777, 0, True), (0o1777, 1, False), (0o755, 1, True)],
+    ids=["one's own, where anybody may write", "another's, where anybody may write", "another's, elsewhere"],
+)
+def test_whose_a_private_folder_may_be(tmp_path, monkeypatch, mode, other, good):
+    (tmp_path / "a").mkdir()
+    tmp_path.chmod(mode)
+    owner = (tmp_path / "a").stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + other)
+    if good:
+        local_files.check_private_folder(tmp_path / "a")
+    else:
+        with pytest.raises(PermissionError, match="belongs to another user"):
+            local_files.check_private_folder(tmp_path / "a")
