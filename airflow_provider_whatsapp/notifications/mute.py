@@ -21,7 +21,7 @@ from airflow_provider_whatsapp.notifications.alert_stores import (
 )
 from airflow_provider_whatsapp.notifications.records import LONGEST_MUTE, Record
 from airflow_provider_whatsapp.notifications.throttle import on_mute
-from airflow_provider_whatsapp.notifications.throttle_state import LONGEST, SETTLING, ThrottleState
+from airflow_provider_whatsapp.notifications.throttle_state import SETTLING, ThrottleState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -124,7 +124,7 @@ def mute(
     until = now + seconds if seconds else 0.0
     rule = functools.partial(on_mute, until=until, by=by, at=now)
     for _ in range(ROUNDS):
-        state = ThrottleState(store, seconds=LONGEST)
+        state = ThrottleState(store)
         if state.decide(key, rule) is None:
             raise MuteError("the records of alerts cannot be reached", advice="Try again in a moment.")
         if isinstance(store, SwapStore):

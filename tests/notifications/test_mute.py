@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.notifications import throttle
 from airflow_provider_whatsapp.notifications.alert_stores import Files
-from airflow_provider_whatsapp.notifications.mute import ROUNDS, MuteError, alert_states, mute
+from airflow_provider_whatsapp.notifications.mute import ROUNDS, MuteError, alert_states, mute, who_muted
 from airflow_provider_whatsapp.notifications.records import (
     ALL_DAGS,
     LONGEST_MUTE,
@@ -228,3 +228,16 @@ def test_a_mute_has_an_end(store, seconds):
     with pytest.raises(PayloadError, match="7 days"):
         mute(store, "sales.load", seconds=seconds, by="ann")
     assert not list(store.items())
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [("ann", "ann"), ("", "somebody"), ("a\nb", "a b"), ("x" * 200, "x" * 99)],
+    ids=["a name", "none", "two lines", "a long one"],
+)
+def test_who_has_muted_a_key_is_said_in_one_short_line(by, said):
+    line = who_muted(Record(muted_until=0.0, muted_by=by))
+
+    assert line.startswith(said)
+    assert line.endswith(" has muted this alert until 1970-01-01 00:00 UTC")
+    assert len(line) <= 100 + len(" has muted this alert until 1970-01-01 00:00 UTC")
