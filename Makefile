@@ -22,7 +22,7 @@ SETUP_TOOLS = @PYTHON="$(PYTHON)" AIRFLOW_VERSION= TOOLS_ONLY=yes scripts/setup.
 WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(TOOLS)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test campaign receiver-kills mutants lint format types bench scale-out scale-out-rate storm docs ui-check build package matrix audit sbom release-check clean
+.PHONY: help demo sandbox test campaign receiver-kills mutants lint format types bench scale-out scale-out-rate storm docs ui-check build package full audit sbom release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -114,7 +114,7 @@ package: ## source archive and wheel, into dist/: what they hold, and that they 
 	$(SETUP_TOOLS)
 	@$(WITH_TOOLS) scripts/check_package.py dist
 
-matrix: ## all tests on every Airflow and Python (hours); SESSION="tests(3.1.8, 3.11)" runs one
+full: ## all tests on every Airflow and Python (hours); SESSION="tests(3.1.8, 3.11)" runs one
 	$(SETUP_TOOLS)
 	@$(WITH_TOOLS) -m nox $(if $(SESSION),--session "$(SESSION)") -- $(ARGS)
 

@@ -1,7 +1,7 @@
 """
 The version matrix: every supported Airflow with every supported Python, and our wheel installed in it.
 
-``make matrix`` runs all of it, ``nox --list`` shows what there is, ``nox -s "tests(3.1.8, 3.11)"`` runs one. An
+``make full`` runs all of it, ``nox --list`` shows what there is, ``nox -s "tests(3.1.8, 3.11)"`` runs one. An
 interpreter that is not on this machine is named and left out. Arguments after ``--`` go to pytest.
 
 Airflow is installed from the package index as it was on the day in ``scripts/airflow-versions.txt``; "newest" is
