@@ -99,7 +99,7 @@ class Alert:
 
     def steps(self) -> Generator[float, None, None]:
         """
-        Send, unless the same was told a moment ago; yields the seconds to wait before it goes on.
+        Send, unless the same alert was sent a moment ago; yields the seconds to wait before it continues.
 
         :raises WhatsAppError: It was not sent to everybody.
         """
@@ -144,7 +144,7 @@ class Alert:
         return None
 
     def _decided(self) -> Generator[float, None, Decision | None]:
-        """Decide; a success waits, if it can, until it is known whether a failure was told."""
+        """Decide; a success waits, if it can, until it is known whether a failure was reported."""
         while True:
             decision = self._decide()
             if decision is None or self._failed or not (decision.busy or decision.paused):
@@ -179,7 +179,7 @@ class Alert:
 
     def _sending(self) -> Sending:
         lost = is_lost(self._context.get("ti"))
-        # Without a cooldown each failure is told by a message of its own, and several may go at once.
+        # Without a cooldown each failure is reported by a message of its own, and several may go at once.
         lasts = self._budget.lasts() if self._is.recovery or self._may_suppress() else 0.0
         return Sending(token=self._token, lasts=lasts, attempt=attempt_of(self._context), lost=lost)
 
@@ -297,7 +297,7 @@ class Alert:
         held: Held,
         recipients: list[str],
     ) -> None:
-        """Remember the outcome, and leave to those whom it has not reached what they are to be told."""
+        """Record the outcome, and leave what recipients have missed to their next message."""
         left = True
         if self._failed or self._late:
             for to in recipients if delivery.failed else delivery.missed:
@@ -377,7 +377,7 @@ class Alert:
         return self._bounded(act, self._budget.for_throttle_state())
 
     def _may_suppress(self) -> bool:
-        """Say whether failures may be kept back: without a cooldown every one is told, by a message of its own."""
+        """Say whether failures may be suppressed: without a cooldown each is reported by a message of its own."""
         return self._failed and self._is.cooldown > 0
 
     def _may_be_many(self) -> bool:

@@ -48,7 +48,7 @@ def in_daemon(act: Callable[[], T], seconds: float) -> T:
     def run() -> None:
         try:
             done.set_result(act())
-        except BaseException as error:  # whoever waits is told
+        except BaseException as error:  # the caller that waits gets it
             done.set_exception(error)
 
     threading.Thread(target=run, name="whatsapp-alert-memory", daemon=True).start()

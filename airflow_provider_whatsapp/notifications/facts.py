@@ -98,7 +98,7 @@ def default_key(context: Mapping[str, Any]) -> str:
     task = _read(ti, "task_id")
     if task is None:
         return dag
-    # What was told of a try must not keep back what is told of the task's end.
+    # What was sent about a try must not suppress what is sent about the task's end.
     return f"{dag}.{task}.retry" if _is_tried_again(ti) else f"{dag}.{task}"
 
 
@@ -204,8 +204,8 @@ def _error(context: Mapping[str, Any]) -> str:
         return "deadline missed"
     ti = context.get("ti")
     otherwise = "its worker was lost" if is_lost(ti) else "not stated"
-    told = exception or context.get("reason") or (_state(ti) if _read(ti, "state") else otherwise)
-    return str(hidden(str(told))).strip().partition("\n")[0]
+    cause = exception or context.get("reason") or (_state(ti) if _read(ti, "state") else otherwise)
+    return str(hidden(str(cause))).strip().partition("\n")[0]
 
 
 def _read(thing: object, name: str) -> Any:

@@ -25,7 +25,7 @@ MAX_AGE = 7 * 86_400.0
 MAX_NAME = 120
 """Characters of one name."""
 PORTION = 5
-"""Names that are told, or left to the next message, together."""
+"""Names that are sent, or left to the next message, together."""
 
 _MAPPED = re.compile(r"(.+)\[(\d+)\]", re.DOTALL)
 
@@ -37,7 +37,7 @@ class Missed(Held):
 
     :param token: Tells it from all others.
     :param key: What it alerted of.
-    :param at: Unix time in seconds at which they could not be told.
+    :param at: Unix time in seconds at which they could not be notified.
     :param until: Unix time in seconds up to which a message that names it is on its way; 0: none is.
     """
 
@@ -59,7 +59,7 @@ class Undelivered:
     """
     What is remembered of one person.
 
-    :param entries: What they have not been told, the oldest first.
+    :param entries: What they have missed, the oldest first.
     """
 
     entries: tuple[Missed, ...] = field(default=(), metadata={"each": _entry})
@@ -86,7 +86,7 @@ def entries_of(token: str, key: str, held: Held, *, now: float) -> Iterator[Miss
 
 def on_leave(undelivered: Undelivered, entries: Iterable[Missed]) -> tuple[Undelivered, bool]:
     """
-    Remember what a person has not been told.
+    Record what a person has missed.
 
     :param undelivered: What is remembered.
     :param entries: More of it; what is there already is not written twice.
@@ -130,7 +130,7 @@ def on_take(
 
 def on_strike(undelivered: Undelivered, tokens: Collection[str]) -> tuple[Undelivered, None]:
     """
-    Forget what a person has been told.
+    Remove what a person has been notified of.
 
     :param undelivered: What is remembered.
     :param tokens: Of what.

@@ -1,4 +1,4 @@
-"""What alerts remember, for whoever looks at it: a list of the keys, and muting one of them."""
+"""What alerts record, for people who look at it: a list of the keys, and muting one of them."""
 
 from __future__ import annotations
 

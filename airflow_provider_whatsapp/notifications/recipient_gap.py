@@ -48,7 +48,7 @@ class Caller(Held):
     An alert that wants to be sent; held are the failures that its message tells, for another alert's message.
 
     :param names_others: Its message can tell of others.
-    :param may_be_handed_over: It may be told by another alert's message.
+    :param may_be_handed_over: Another alert's message may report it.
     :param gap: Seconds between two messages to one person; 0: none.
     :param token: Tells it from all others.
     :param key: What it alerts of.
@@ -71,7 +71,7 @@ class Slot(Held):
     :param to: The person.
     :param wait: Seconds to wait; 0: none.
     :param handed_over: Another alert tells of this one.
-    :param missed: What the person has not been told because earlier messages did not arrive.
+    :param missed: What the person has missed because earlier messages did not arrive.
     :param holds_until: Unix time in seconds up to which it holds the person for the message in flight.
     """
 
@@ -141,7 +141,7 @@ class RecipientGaps:
     :param sender: The sending number: the gap is between one sender and one person.
     :param caller: The alert.
     :param budget: The time that it has.
-    :param behind: Another memory, which can be read alone: what it says that people have missed is told as well.
+    :param behind: Another memory, which can be read alone: what it says that people have missed is reported as well.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class RecipientGaps:
 
     def accepted(self, slot: Slot) -> None:
         """
-        Forget what a message has told that was accepted.
+        Remove what an accepted message has reported.
 
         :param slot: The message's.
         """
@@ -200,7 +200,7 @@ class RecipientGaps:
 
     def give_back(self, slot: Slot) -> None:
         """
-        Leave to the next message what this one should have told besides its own: nobody knows that it arrived.
+        Leave to the next message what this one should have reported besides its own: nobody knows that it arrived.
 
         :param slot: The message's.
         """
@@ -211,7 +211,7 @@ class RecipientGaps:
 
     def leave(self, to: str, more: Held | None = None) -> bool:
         """
-        Leave to a person's next message what the alert has not told them.
+        Leave to a person's next message what they have missed of this alert.
 
         :param to: The person.
         :param more: Further failures that it was to tell; None: those that its message tells.

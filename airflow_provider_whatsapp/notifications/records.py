@@ -53,11 +53,11 @@ class Record(Held):
     What is remembered of one key; held are the failures since the last message.
 
     :param sent_at: Unix time in seconds at which the last message went.
-    :param failures: Failures in a row, those kept back included.
+    :param failures: Failures in a row, suppressed ones included.
     :param first_failed_at: Unix time in seconds of the first failure of the row.
     :param runs: Runs in a row that have failed; the many mapped tasks of one run count once.
     :param run: The last of them.
-    :param told: Failures of that run that messages have told, less those of earlier runs that are held still: what
+    :param told: Failures of that run that messages have reported, less those of earlier runs that are held still: what
         Airflow counts in the run, less these, is what a summary should tell.
     :param waiter: The alert that waits for others to fail, to tell of them in a summary; empty: nobody.
     :param waits_until: Unix time in seconds up to which it waits.
@@ -74,7 +74,7 @@ class Record(Held):
     :param muted_until: Unix time in seconds up to which somebody has muted the key; 0: nobody has.
     :param muted_by: Who muted it: Airflow's name of the user, or the name or masked number of who pressed the button.
     :param mute_set_at: Unix time in seconds at which it was last muted or unmuted; of two wishes the later one counts.
-    :param dags: The DAGs whose failures it has counted, for whoever asks who may see it; empty: an earlier version
+    :param dags: The DAGs whose failures it has counted, for the check of who may see it; empty: an earlier version
         wrote it.
     """
 
@@ -193,9 +193,9 @@ class Decision:
     :param record: What is remembered from now on.
     :param held: Failures suppressed before, which this message should tell.
     :param names: The first few of them.
-    :param escalated: So many runs in a row have failed that others are to be told as well.
+    :param escalated: So many runs in a row have failed that others are notified as well.
     :param waits: It is for this alert to wait for others, and to tell of them.
-    :param paused: It is not sent, for the last message may have arrived; its recipients are to be told by the next.
+    :param paused: It is not sent, for the last message may have arrived; the next message notifies its recipients.
     :param busy: It is not sent, for another one is on its way.
     :param muted: It is not sent, for somebody has muted the key.
     :param in_hand: It is not sent, for somebody has the run in hand.
@@ -219,7 +219,7 @@ class Sending:
     How an alert sends, where the rules remember that it does.
 
     :param token: Tells it from all others.
-    :param lasts: Seconds after which it counts as dead; 0: it counts as told at once.
+    :param lasts: Seconds after which it counts as dead; 0: it counts as reported at once.
     :param attempt: The try of a task that it tells of; empty: of none.
     :param lost: That try's worker was lost: if it was sending itself, it does so no more.
     """

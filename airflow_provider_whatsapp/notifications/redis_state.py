@@ -109,7 +109,7 @@ class RedisState(RedisTexts):
 
     def items(self) -> Iterator[tuple[str, str]]:
         """
-        Yield names and texts of keys' records; those of people have no name that could be told.
+        Yield names and texts of keys' records; those of people have no name that could be shown.
 
         :raises ConfigurationError: Redis does not answer.
         """

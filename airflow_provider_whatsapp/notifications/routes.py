@@ -1,5 +1,5 @@
 """
-Who is told: by severity and by the DAG's tags.
+Who is notified: by severity and by the DAG's tags.
 
 Routes are a mapping, ``{"high": [...], "tag:finance": [...], "default": [...]}``, itself or in an Airflow Variable
 (JSON) or a file (JSON or YAML).
@@ -30,7 +30,7 @@ def load_routes(source: Any, variable: Any) -> dict[str, list[str]]:
     :param source: The mapping itself, a path that ends with ``.json``, ``.yaml`` or ``.yml``, or the name of an
         Airflow Variable.
     :param variable: Airflow's Variables: a class with ``get``.
-    :raises ConfigurationError: There is no such file or Variable, or it is no mapping of numbers.
+    :raises ConfigurationError: There is no such file or Variable, or it is not a mapping of numbers.
     """
     from airflow_provider_whatsapp.client.errors import ConfigurationError
     from airflow_provider_whatsapp.client.phone import mask_numbers
@@ -81,9 +81,9 @@ def choose(
 
 def usable(named: Iterable[Any], *, default_country: str | None = None) -> list[str]:
     """
-    Return the recipients that can be sent to, each once; those that are malformed are told in the log.
+    Return the recipients that can be sent to, each once; the log names those that are malformed.
 
-    :param named: Recipients: strings (several parted by commas), lists of them, or None.
+    :param named: Recipients: strings (several separated by commas), lists of them, or None.
     :param default_country: ISO code of the country whose national numbers are read; None: none are.
     :raises PayloadError: There is none.
     """

@@ -36,7 +36,7 @@ def on_failure(
     """
     Decide about a failure.
 
-    Of many that come one after the other, one waits for the others. Airflow lets nobody wait for long, so whoever
+    Of many that come one after the other, one waits for the others. Airflow lets nobody wait for long, so the one that
     comes in the second half of its time takes its place: the one who waits in vain is the last, and tells of all.
 
     :param record: What is remembered.
@@ -46,7 +46,7 @@ def on_failure(
     :param succeeded_at: Unix time in seconds of the last success, where it is known; it ends a row of failures.
     :param run: The run that failed; empty: one of its own.
     :param dag: The DAG that failed.
-    :param escalate_after: Runs in a row after which others are told as well; 0: never.
+    :param escalate_after: Runs in a row after which others are notified as well; 0: never.
     :param token: Tells this alert from all others.
     :param waits: Seconds for which it can wait for others; 0: it cannot.
     :param sending: How it sends.
@@ -60,7 +60,7 @@ def on_failure(
     escalated = 0 < escalate_after <= row.runs
     waiting = replace(row, waiter=token if waits else "", waits_until=now + waits)
     if row.is_paused(now):
-        # It is left to its recipients, which is as good as told: no summary counts it again.
+        # It is left to its recipients, which counts as reported: no summary counts it again.
         return Decision(False, replace(row, told=row.told + 1), escalated=escalated, paused=True)
     crossed = another and row.runs == escalate_after
     busy = row.is_sending(now)
@@ -69,9 +69,11 @@ def on_failure(
         takes_over = waits > 0 and not record.summed_up and now >= record.waits_until - waits / 2
         kept = waiting if takes_over else row
         return Decision(False, kept.with_more(1, (name,)), waits=takes_over, busy=busy)
-    told = replace(waiting, sent_at=now, told=row.told + record.held + 1, summed_up=False, cooldown=cooldown)
-    told = _begun(told, now, sending, held=record.held + 1, names=(*record.names, name))
-    return Decision(True, told, record.held, record.names, escalated, waits=waits > 0)
+    reported = replace(
+        waiting, sent_at=now, told=row.told + record.held + 1, summed_up=False, cooldown=cooldown
+    )
+    reported = _begun(reported, now, sending, held=record.held + 1, names=(*record.names, name))
+    return Decision(True, reported, record.held, record.names, escalated, waits=waits > 0)
 
 
 def _in_a_row(record: Record, now: float, *, succeeded_at: float | None, run: str) -> Record:
@@ -120,7 +122,7 @@ def without_the_dead(record: Record, now: float, sending: Sending = AT_ONCE, nam
     same = bool(sending.attempt) and sending.attempt == record.sending_try
     if not record.sender or (record.is_sending(now) and not (same and sending.lost)):
         return record
-    # Its own failure is the last of them, but for a summary's, and is told by whoever asks for the same try.
+    # Its own failure is the last of them, but for a summary's, and is reported by the alert that asks for the same try.
     own = same and record.sending_names[-1:] == (name,)
     held, names = record.sending - own, record.sending_names[:-1] if own else record.sending_names
     before = Held(held=held, names=names).with_more(record.held, record.names)
@@ -144,7 +146,7 @@ def on_sent(record: Record, *, now: float, token: str) -> Decision:
 
 def on_left(record: Record, *, now: float, token: str, pause: float) -> Decision:
     """
-    Note that an alert has reached nobody yet, and that its recipients are to be told by the next message.
+    Note that an alert has reached nobody yet, and that the next message notifies its recipients.
 
     :param record: What is remembered.
     :param now: Unix time in seconds.
@@ -161,10 +163,10 @@ def on_left(record: Record, *, now: float, token: str, pause: float) -> Decision
 
 def on_unsent(record: Record, *, held: int, names: tuple[str, ...], token: str = "") -> Decision:
     """
-    Take back that failures were told, for the message was certainly not sent: the next failure tells of them.
+    Take back that failures were reported, because the message was certainly not sent: the next failure reports them.
 
     :param record: What is remembered.
-    :param held: Failures that the message would have told.
+    :param held: Failures that the message would have reported.
     :param names: The first few of them.
     :param token: The alert.
     """
@@ -178,7 +180,7 @@ def on_unsent(record: Record, *, held: int, names: tuple[str, ...], token: str =
 
 def on_claimed(record: Record, *, token: str, waits_until: float) -> Decision:
     """
-    Let the alert whose claim stands be the one that sends and waits, whoever else has written so in the same moment.
+    Let the alert whose claim stands be the one that sends and waits, even if another has written so in the same moment.
 
     :param record: What is remembered.
     :param token: The alert.
@@ -196,10 +198,10 @@ def on_overtaken(record: Record, *, name: str, held: int, names: tuple[str, ...]
 
     :param record: What is remembered.
     :param name: What failed.
-    :param held: Failures that its message would have told besides.
+    :param held: Failures that its message would have reported besides.
     :param names: The first few of them.
     """
-    # What was told stays: both alerts have written so, and the record holds what one of them wrote. The other one's
+    # What was reported stays: both alerts have written so, and the record holds what one of them wrote. The other one's
     # answer may be in already, so what it sends is not written again.
     return Decision(False, _ended(record).with_more(held + 1, (name, *names)))
 
@@ -238,9 +240,9 @@ def on_summary(
     held = max(record.held, failed - record.told)
     if not held:
         return Decision(send=False, record=quiet)
-    told = replace(quiet, sent_at=now, told=record.told + held, summed_up=True)
-    told = _begun(told, now, sending, held=held, names=record.names)
-    return Decision(True, told, held, record.names)
+    reported = replace(quiet, sent_at=now, told=record.told + held, summed_up=True)
+    reported = _begun(reported, now, sending, held=held, names=record.names)
+    return Decision(True, reported, held, record.names)
 
 
 def on_success(record: Record, *, now: float = 0.0, sending: Sending = AT_ONCE) -> Decision:
@@ -271,11 +273,11 @@ def on_success(record: Record, *, now: float = 0.0, sending: Sending = AT_ONCE) 
 
 def on_recovered(record: Record, *, failures: int, token: str) -> Decision:
     """
-    Note that a success was told: what failed before it is over.
+    Note that a success was reported: what failed before it is over.
 
     :param record: What is remembered.
     :param failures: Failures before the success.
-    :param token: The alert that has told it.
+    :param token: The alert that has reported it.
     """
     if record.sender != token:
         return Decision(False, record)
@@ -289,10 +291,10 @@ def on_unsent_success(
     record: Record, *, failures: int, token: str = "", now: float = 0.0, pause: float = 0.0
 ) -> Decision:
     """
-    Take back that a success was told: the next success is.
+    Take back that a success was reported: the next success is.
 
     :param record: What is remembered.
-    :param failures: Failures that had been told before the success.
+    :param failures: Failures that had been reported before the success.
     :param token: The alert.
     :param now: Unix time in seconds.
     :param pause: Seconds in which no other message goes; 0: it was certainly not sent.

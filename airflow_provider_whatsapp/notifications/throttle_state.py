@@ -231,7 +231,7 @@ class ThrottleState:
                 "The throttle state of alerts is slow; going on without it (%s)", str(error) or "no answer"
             )
             return None
-        except Exception as error:  # whatever keeps the memory away must not keep the alert away
+        except Exception as error:  # no failure of the memory may stop the alert
             self._lost = True
             logger.log(self._level, "%s cannot be reached (%s); sending without it", self._what, error)
             return None
@@ -304,7 +304,7 @@ def _locked(name: str) -> Iterator[None]:
 
 
 def _lock(handle: int) -> None:
-    """Lock a file; whoever holds it may hang, and Airflow kills callbacks that wait for too long."""
+    """Lock a file; the process that holds it may hang, and Airflow kills callbacks that wait for too long."""
     until = time.monotonic() + LONGEST_LOCK
     while True:
         try:

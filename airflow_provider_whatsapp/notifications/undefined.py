@@ -8,7 +8,7 @@ from airflow_provider_whatsapp.notifications.facts import MISSING
 
 
 class Dash(ChainableUndefined):
-    """A name that is not there: a dash, and so is whatever is looked for in it."""
+    """A name that is not there: a dash, and so is anything looked up in it."""
 
     __slots__ = ()
 

@@ -222,7 +222,7 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
         return "sent"
 
     def _fill_in(self, context: Context) -> None:
-        """Fill the fields from the context, and take out of what is told whatever Airflow masks in its logs."""
+        """Fill the fields from the context, and remove from the message what Airflow masks in its logs."""
         from airflow_provider_whatsapp.hooks.media_source import media_of
         from airflow_provider_whatsapp.notifications.secrets import hidden
 

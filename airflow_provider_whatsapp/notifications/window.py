@@ -53,8 +53,8 @@ class Delivery:
     """
     What became of an alert.
 
-    :param sent: How many were told.
-    :param handed_over: How many will be told by another alert's message.
+    :param sent: How many were notified.
+    :param handed_over: How many another alert's message will notify.
     :param errors: Why others were not.
     :param missed: Whom a later message may reach.
     """
@@ -66,17 +66,17 @@ class Delivery:
 
     @property
     def failed(self) -> bool:
-        """Whether nobody was told for certain, and nobody else tells of it."""
+        """Whether certainly nobody was notified, and no other message reports it."""
         return bool(self.errors) and not self.sent and not self.handed_over
 
     @property
     def waits(self) -> bool:
-        """Whether nobody was told yet, and another alert's message is to do it."""
+        """Whether nobody was notified yet, and another alert's message will do it."""
         return bool(self.handed_over) and not self.sent
 
     @property
     def doubtful(self) -> bool:
-        """Whether somebody may have been told, though nobody knows."""
+        """Whether somebody may have been notified, though nobody knows."""
         return any(error.sent != "no" for error in self.errors)
 
 
@@ -236,7 +236,7 @@ class TextFirst:
             try:
                 return self._send(address(slot.to), template(whole))
             except WhatsAppError:
-                gaps.give_back(before)  # the text has told nobody after all
+                gaps.give_back(before)  # the text has reached nobody after all
                 raise
 
         again = yield from deliver(gaps, closed, send)

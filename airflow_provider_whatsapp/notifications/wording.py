@@ -34,7 +34,7 @@ ROOM_OF_TEMPLATE = 180
 """Characters in which a message names what its recipient has missed; what does not fit is left to the next one."""
 
 LEAST_OF_AN_ERROR = 40
-"""Characters of the error that are told in any case."""
+"""Characters of the error that a message always has."""
 
 NOTHING = Held()
 
@@ -56,7 +56,7 @@ DEFAULT_TEXT = (
 
 def others(decision: Decision | None, slot: Slot, own: Held = NOTHING, other: Held = NOTHING) -> str:
     """
-    Tell how long a row of failures is and how many were not told yet, with their names last: they may be cut.
+    Say how long a row of failures is and how many were not reported yet, with their names last: they may be cut.
 
     :param decision: The memory's about the same task; None: it knows nothing.
     :param slot: What other alerts to the same person have handed over.

@@ -82,7 +82,7 @@ class Words:
         :param decision: The memory's; None: it knows nothing.
         :param summary: Tell of the others alone.
         :param offer: The ID behind the quick replies; None: there are none.
-        :raises WhatsAppError: The template's values do not fit, whoever is told.
+        :raises WhatsAppError: The template's values do not fit, for any recipient.
         """
         plain = self._without_buttons(decision, summary=summary)
         if offer is None:
@@ -129,7 +129,7 @@ class Words:
             else:
                 other = other.with_more(entry.held, entry.names, most=len(other.names) + len(entry.names))
         if decision is not None and not self._failed:
-            # A success tells what of its failures nobody was told.
+            # A success reports which of its failures nobody was notified of.
             own = own.with_more(decision.record.sending, decision.record.sending_names)
             decision = None
         return others(decision, slot, own, other)
