@@ -89,7 +89,7 @@ class Approved:
         found = self.known_category
         if found != expected:
             problem = f"is {found}, not {expected}" if found else "has a category that WhatsApp does not tell"
-            earlier = str((self._template or {}).get("previous_category") or "").upper()
+            earlier = str((self._template or {}).get("previous_category")).upper()
             moved = " (Meta has moved it)" if found and earlier == expected else ""
             raise PayloadError(
                 f"{self._called} {problem}{moved}",

@@ -381,7 +381,7 @@ class Alert:
         return self._failed and self._is.cooldown > 0
 
     def _may_be_many(self) -> bool:
-        index = getattr(self._context.get("ti"), "map_index", -1)
+        index = getattr(self._context.get("ti"), "map_index", None)
         several = self._is.dedupe_key or (isinstance(index, int) and index >= 0)
         able = self._is.roll_up > 0 and self._words.names_others()
         return self._may_suppress() and able and bool(several)

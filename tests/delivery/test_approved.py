@@ -60,6 +60,7 @@ def test_what_fits_passes_and_is_rendered():
             r"body needs 2 values, not 1.*'Dear •••, \{\{2\}\} is on its way\.'",
         ),
         (TEMPLATE, {**FITS, "body": ["Ann", "b", "c"]}, "body needs 2 values, not 3"),
+        (TEMPLATE, {**FITS, "body": ["x" * 1020]}, "body needs 2 values, not 1(?!.*characters)"),
         (TEMPLATE, {**FITS, "body": {"name": "Ann"}}, "by position, not by name"),
         (TEMPLATE, {**FITS, "header": None}, "header needs 1 values, not 0"),
         (

@@ -93,6 +93,7 @@ def test_places_are_a_set(added, asked):
 
     assert (asked in places) is (asked in added)
     assert all(place in places for place in added)
+    assert len(places._bits) == (max(added) // 8 + 1 if added else 0)
 
 
 PEOPLE = ["15550001111", "999999999999999", "1000000000000000", "9" * 20, "US.13491208655302741918"]

@@ -408,15 +408,16 @@ class TestWithoutButtons:
 
 
 def test_what_is_written_before_an_alert_leaves(whatsapp_events):
-    notifier = WhatsAppNotifier(to=ANN, acknowledge=True, language="pt_BR", names={"Bob": f"+{BOB}"})
+    bob = "5511961234567"
+    notifier = WhatsAppNotifier(to=ANN, acknowledge=True, language="pt_BR", names={"Bob": "(11) 96123-4567"})
     ti = {"dag_id": "orders", "task_id": "load", "run_id": "r1", "map_index": 3, "state": "failed"}
     context = {"ti": SimpleNamespace(**ti), "run_id": "r1"}
-    config = SimpleNamespace(phone_number_id="77", default_country=None)
+    config = SimpleNamespace(phone_number_id="77", default_country="BR")
     one = Acknowledgement(
         notifier, facts(context), "finance", failed=True, ask=lambda find: find(), seconds=lambda: 60
     )
 
-    secret = one.offer([ANN, BOB], config, "h" * 22)
+    secret = one.offer([ANN, bob], config, "h" * 22)
 
     (row,) = whatsapp_events._rows("alerts", "sent_at")
     assert (row.pop("alert_hash"), row.pop("sent_at") <= datetime.now(UTC)) == (secret.hash, True)

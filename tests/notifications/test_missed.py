@@ -159,6 +159,7 @@ ON_THE_WAY = {
     "none": (0.0, True),
     "one": (1_010.0, False),
     "one that is dead": (1_000.0, True),
+    "one that is nearly dead": (1_000.5, False),
     "one that may just live": (1_000.0 + LONGEST_SENDING, False),
     "a moment of a wrong clock": (1_001.0 + LONGEST_SENDING, True),
 }

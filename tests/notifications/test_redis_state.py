@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client import redis_server, redis_slots, redis_texts
 from airflow_provider_whatsapp.client.config import ClientConfig
+from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.client.redis_server import RedisServer, parse_redis_url
 from airflow_provider_whatsapp.notifications import alert as alert_module
 from airflow_provider_whatsapp.notifications import redis_state, throttle_state
@@ -242,6 +243,10 @@ class TestAway:
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         assert "ConnectionError" in caplog.text
         assert "Variables" in caplog.text
+
+    def test_a_list_of_it_is_refused_by_name(self, away):
+        with pytest.raises(ConfigurationError, match="throttle state of alerts, does not answer"):
+            list(away.items())
 
     def test_it_is_asked_again_after_a_while_and_is_back_with_one_line(self, asked, files, caplog, owner):
         need_redis()

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_whatsapp._compat import AirflowFailException
 from airflow_provider_whatsapp.client.errors import WhatsAppError
-from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
+from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier, _as_task_failure
 
 ADA, BOB = "+15550001111", "+15550002222"
 REFUSED = {"error": {"message": "no", "type": "OAuthException", "code": 131026}}
@@ -43,6 +43,12 @@ def test_it_raises_where_nobody_was_reached(sandbox, fault, to, raised, strict):
         assert ADA[1:] not in str(caught.value)
     else:
         ask(to=to, strict=strict)
+
+
+def test_an_error_that_does_not_say_whether_it_is_permanent_may_be_tried_again():
+    error = _as_task_failure(ValueError("no"), "The alert did not reach everybody")
+    assert isinstance(error, WhatsAppError)
+    assert not error.permanent
 
 
 def test_what_may_work_later_may_be_tried_again(sandbox, change_connection):

@@ -302,6 +302,7 @@ def test_a_process_that_hangs_in_its_turn_keeps_nobody_waiting_for_long(tmp_path
     memory = ThrottleState(Files(tmp_path))
     memory.decide("a", fail)
     (path,) = tmp_path.rglob("whatsapp_alert_*.lock")
+    assert path.stat().st_mode & 0o777 == 0o600
     with path.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert memory.decide("a", fail) is None
@@ -514,3 +515,13 @@ def test_a_file_of_throttle_state_is_replaced_whole(tmp_path):
     assert (Files(tmp_path).get("key"), other.read_text()) == ("whole", "untouched")
     assert (tmp_path / "key.json").stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in tmp_path.iterdir()) == ["key.json", "other"]
+
+
+def test_files_without_a_folder_are_in_the_user_s_own(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    store = Files()
+
+    store.set("whatsapp_alert_a", "whole")
+
+    assert list(store.items()) == [("whatsapp_alert_a", "whole")]
+    assert [path.name for path in tmp_path.rglob("*.json")] == ["whatsapp_alert_a.json"]
