@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -654,3 +655,19 @@ def test_whoever_has_taken_a_survey_over_keeps_its_claim(index):
     world = World()
     SharedSurvey(index, sleep=world.sleep, clock=world.clock).head()
     assert b"another" in index.read(CLAIM)
+
+
+def test_parts_are_looked_for_afresh():
+    """A listing that a file system of an object store remembers may lack what another shard has written."""
+    asked = []
+
+    def listing():
+        asked.append("listed")
+        raise FileNotFoundError
+
+    folder = SimpleNamespace(
+        fs=SimpleNamespace(invalidate_cache=lambda: asked.append("forgotten")), iterdir=listing, protocol="s3"
+    )
+    ShardIndex(folder, None, shards=2).clean(0)
+
+    assert asked == ["forgotten", "listed"] * 2
