@@ -175,7 +175,7 @@ def _impossible(digits: str) -> PayloadError:
         return _refused(f"{shown} begins with a country code that no country has")
     lengths = ", ".join(map(str, sorted(length + len(plan.code) for length in plan.lengths)))
     return _refused(
-        f"{shown} has {len(digits)} digits, and no number of {numbering.place(digits)} has so many",
+        f"{shown} has {len(digits)} digits, a length that no number of {numbering.place(digits)} has",
         limit=f"{lengths} digits",
     )
 

@@ -56,6 +56,12 @@ def test_normalise(number):
         pytest.param("+34 (0) 912 345 678", "no number of Spain (+34)", id="a zero that Spain does not have"),
         pytest.param("155500", "too short: 6", id="six digits"),
         pytest.param("1555000111122223", "too long: 16", id="sixteen digits"),
+        pytest.param(
+            "155501001", "9 digits, a length that no number of United States (+1) has", id="too few"
+        ),
+        pytest.param(
+            "155500011112", "12 digits, a length that no number of United States (+1) has", id="too many"
+        ),
         pytest.param("1-800-FLOWERS", "not part of a phone number", id="letters"),
         pytest.param("+1 555 000 1111 ext 2", "extension", id="extension"),
         pytest.param("1555+0001111", "more than one number", id="plus inside"),
