@@ -57,10 +57,10 @@ def test_normalise(number):
         pytest.param("155500", "too short: 6", id="six digits"),
         pytest.param("1555000111122223", "too long: 16", id="sixteen digits"),
         pytest.param(
-            "155501001", "9 digits, a length that no number of United States (+1) has", id="too few"
+            "+155501001", "9 digits, a length that no number of United States (+1) has", id="too few"
         ),
         pytest.param(
-            "155500011112", "12 digits, a length that no number of United States (+1) has", id="too many"
+            "+155500011112", "12 digits, a length that no number of United States (+1) has", id="too many"
         ),
         pytest.param("1-800-FLOWERS", "not part of a phone number", id="letters"),
         pytest.param("+1 555 000 1111 ext 2", "extension", id="extension"),
