@@ -13,7 +13,7 @@ several machines, an alert writes a claim first, and checks a second later wheth
 in the same moment the last one stands, and the others are suppressed. What two machines write in the same moment may be
 counted once only, so a summary asks Airflow for the number.
 
-Where the connection names a Redis, the records live there (see ``redis_memory``), which knows compare and set: nothing
+Where the connection names a Redis, the records live there (see ``redis_state``), which knows compare and set: nothing
 is claimed, and everything is counted. While Redis is down, an alert uses its other store, as it would without Redis.
 """
 
