@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,15 +27,29 @@ def config_of(given: argparse.Namespace) -> ClientConfig:
 
     found = config_or_key(given.conn_id, os.environ, default=DEFAULT_CONN_ID, host=given.host)
     if found is None:
-        msg = f"the environment has no AIRFLOW_CONN_{(given.conn_id or DEFAULT_CONN_ID).upper()}"
-        alone = "leave out --conn-id, and set" if given.conn_id else "set"
+        conn_id = given.conn_id or DEFAULT_CONN_ID
+        option = f" --conn-id {shlex.quote(conn_id)}" if given.conn_id else ""
+        own = " ".join(filter(None, (given.group, getattr(given, "command", None))))
+        alone = "leave out --conn-id, set" if given.conn_id else "set"
+        variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+        msg = f"the environment has no {variable}, and this command does not read Airflow's connections"
         advice = (
-            f"Set it to the connection as JSON, or {alone} {API_KEY_VARIABLE} and give --waba-id. This command "
-            f"reads the environment alone; `airflow whatsapp {given.group}` (Airflow 3.2 and later) reads "
-            "Airflow's connections."
+            "If Airflow keeps the connection (connect --save, or Admin > Connections), run "
+            f"`airflow whatsapp {own}{option}` (Airflow 3.2 and later). "
+            f"If a file keeps it (connect --env-file .env), run `{loading('.env')}` first. "
+            f"Else set {variable} to the connection as JSON, or {alone} {API_KEY_VARIABLE} and give --waba-id."
         )
         raise ConfigurationError(msg, advice=advice)
     return with_options(found, given)
+
+
+def loading(file: str) -> str:
+    """
+    Return the shell's command that sets the variables of a file of ``NAME='value'`` lines.
+
+    :param file: Its path; one without a folder is in the current one.
+    """
+    return f"set -a; . {shlex.quote(file if '/' in file else f'./{file}')}; set +a"
 
 
 def with_options(config: ClientConfig, given: argparse.Namespace) -> ClientConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import re
 import shlex
 import sys
@@ -21,8 +22,10 @@ from airflow_provider_whatsapp.client.errors import (
     WhatsAppError,
 )
 from airflow_provider_whatsapp.client.masking import clean_line, printable
+from airflow_provider_whatsapp.client.phone import recipient_key
 from airflow_provider_whatsapp.client.webhook_address import status
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+from airflow_provider_whatsapp.command_connection import DEFAULT_CONN_ID, loading
 from airflow_provider_whatsapp.delivery.local_files import PRIVATE, replacing
 
 if TYPE_CHECKING:
@@ -37,18 +40,16 @@ def connect_command(given: argparse.Namespace) -> int:
     """
     Ask, try, and store or print the connection; then offer a message to the user's own phone.
 
+    Without a terminal it asks nothing: it takes what the options and ``MATON_API_KEY`` give, names what is missing, and
+    sends a message only to the number that ``to`` gives.
+
     :param given: ``conn_id``, ``host``, ``timeout`` (seconds to wait for the log-in), ``waba_id``, ``phone_number_id``,
         ``connection_id`` and ``to`` (None: asked for), ``env_file``, ``save`` and ``force``; ``airflow_connections``
         returns Airflow's own store of connections.
     :return: The exit status: 0 when a connection was stored or printed, 1 when not.
     """
-    if sys.stdin is None or not sys.stdin.isatty():
-        sys.stderr.write(
-            "connect asks questions, and its standard input is not a terminal: run it in one (in a container with "
-            "docker exec -it).\n"
-        )
-        return 1
     try:
+        _check_that_it_can_ask(given)
         _check_target(given)
         config = _talk(given)
         _say(_stored(given, config))
@@ -60,15 +61,16 @@ def connect_command(given: argparse.Namespace) -> int:
         return 1
     try:
         _offer_a_message(given, config)
-    except WhatsAppError as error:  # the number that --to gives
-        sys.stderr.write(f"{error}\n")
+        _say(how_to_check(given.conn_id, saved=given.save, env_file=given.env_file))
     except (EOFError, KeyboardInterrupt):
         sys.stderr.write("\nStopped: the connection is stored or printed above.\n")
     return 0
 
 
 def _check_target(given: argparse.Namespace) -> None:
-    """Refuse, before anything is asked, what could not be stored at the end."""
+    """Refuse, before anything is asked, what could not be stored or sent at the end."""
+    if given.to:
+        recipient_key(given.to)
     if given.env_file and _variable(given.conn_id) is None:
         raise ConfigurationError(
             f"--env-file: {given.conn_id!r} makes no name of a variable",
@@ -81,6 +83,35 @@ def _check_target(given: argparse.Namespace) -> None:
             f"Airflow has a connection {given.conn_id!r} already",
             advice="Add --force to replace it, or choose another --conn-id.",
         )
+
+
+def _can_ask() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def _check_that_it_can_ask(given: argparse.Namespace) -> None:
+    """Name at once, without a terminal, all that is missing and that nobody can be asked for."""
+    missing = []
+    if not os.environ.get(API_KEY_VARIABLE, "").strip():
+        missing.append(f"the Maton API key (set {API_KEY_VARIABLE})")
+    if not given.waba_id:
+        missing.append("the WhatsApp Business Account (give --waba-id ID)")
+    if missing and not _can_ask():
+        raise _cannot_ask_for(" and ".join(missing))
+
+
+def _cannot_ask_for(missing: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"connect cannot ask, because its standard input is not a terminal; missing: {missing}",
+        advice="Or run it in a terminal (in a container with docker exec -it).",
+    )
+
+
+def _refuse(option: str, problem: str) -> None:
+    """Say what is wrong with an answer, for another one is asked for; without a terminal that is the end."""
+    if not _can_ask():
+        raise ConfigurationError(f"{option}: {problem}")
+    _say(f"  {problem}")
 
 
 def _talk(given: argparse.Namespace) -> ClientConfig:
@@ -97,12 +128,11 @@ def _talk(given: argparse.Namespace) -> ClientConfig:
 
 
 def _offer_a_message(given: argparse.Namespace, config: ClientConfig) -> None:
-    """Send hello_world to the user's own phone, if wanted, and say what of the connection works."""
+    """Send hello_world to the user's own phone, if wanted; without a terminal only where ``--to`` wants it."""
     from airflow_provider_whatsapp import doctor
-    from airflow_provider_whatsapp.client.phone import recipient_key
 
     to = given.to
-    while to is None:
+    while to is None and _can_ask():
         try:
             to = input(
                 "Your own phone, for a first message (hello_world), with + (Enter: no message): "
@@ -113,8 +143,28 @@ def _offer_a_message(given: argparse.Namespace, config: ClientConfig) -> None:
             to = None
     if to:
         doctor.examine(config, to, doctor.WAIT, doctor.Screen())
-    else:
-        _say("`python -m airflow_provider_whatsapp doctor` says what of the connection works.")
+
+
+def how_to_check(conn_id: str, *, saved: bool, env_file: str | None) -> str:
+    """
+    Say which command checks the connection where it is stored.
+
+    :param conn_id: The connection.
+    :param saved: Whether Airflow keeps it.
+    :param env_file: The file that sets its variable; None: there is none.
+    :return: A line for each place; one line for a connection that was printed.
+    """
+    option = "" if conn_id == DEFAULT_CONN_ID else f" --conn-id {shlex.quote(conn_id)}"
+    doctor = f"`python -m airflow_provider_whatsapp doctor{option}`"
+    lines = []
+    if saved:
+        test = f"AIRFLOW__CORE__TEST_CONNECTION=Enabled airflow connections test {shlex.quote(conn_id)}"
+        lines.append(
+            f"To check the connection in Airflow: `airflow whatsapp doctor{option}` (on Airflow 3.1: `{test}`)."
+        )
+    if env_file:
+        lines.append(f"To check the connection in the file: `{loading(env_file)}`, then {doctor}.")
+    return "\n".join(lines) or f"To check the connection: set its variable in your shell, then {doctor}."
 
 
 def _say_where_receipts_go(config: ClientConfig) -> None:
@@ -158,7 +208,7 @@ def _maton_connection(client: WhatsAppClient, active: Sequence[dict[str, Any]], 
     if len(active) > 1:
         _say(f"The key has {len(active)} active WhatsApp connections, the oldest first:")
         oldest = sorted(active, key=lambda row: str(row.get("creation_time", "")))
-        return _id_of(_choose(oldest, _connection_line, "Connection", default=True))
+        return _id_of(_choose(oldest, _connection_line, "Connection", "--connection-id", default=True))
     if active:
         _say(f"WhatsApp connection at Maton: {_id_of(active[0])}, active.")
         return _id_of(active[0])
@@ -192,34 +242,48 @@ def _account(config: ClientConfig, waba_id: str | None) -> tuple[ClientConfig, l
             with WhatsAppClient(config) as client:
                 numbers = list(client.phone_numbers.list(fields=NUMBER_SHOWN))
         except ConfigurationError:
-            _say("  That is no account ID: it is digits alone, about 15 of them, and not a phone number.")
+            _refuse(
+                "--waba-id",
+                "That is no account ID: it is digits alone, about 15 of them, and not a phone number.",
+            )
             continue
         except NotFoundError as error:
-            _say(f"  {error.message.rstrip('.')}. A phone number's ID looks alike: see WhatsApp Manager.")
+            _refuse(
+                "--waba-id",
+                f"{error.message.rstrip('.')}. A phone number's ID looks alike: see WhatsApp Manager.",
+            )
             continue
         if numbers:
             return config, numbers
-        _say("  This account has no phone number yet. Add one in WhatsApp Manager, or give another account.")
+        _refuse(
+            "--waba-id",
+            "This account has no phone number yet. Add one in WhatsApp Manager, or give another account.",
+        )
 
 
 def _choose_number(numbers: Sequence[dict[str, Any]], phone_number_id: str | None) -> str:
     if any(str(number.get("id")) == phone_number_id for number in numbers):
         return str(phone_number_id)
     if phone_number_id:
-        _say(f"The account has no phone number with the ID {clean_line(phone_number_id, limit=40)}.")
+        shown = ", ".join(_line(number.get("id")) for number in numbers)
+        wrong = clean_line(phone_number_id, limit=40)
+        _refuse("--phone-number-id", f"The account has no phone number with the ID {wrong}; it has {shown}.")
     _say(f"Phone number{'s' if len(numbers) > 1 else ''} of the account:")
-    return str(_choose(numbers, _number_line, "Sender")["id"])
+    return str(_choose(numbers, _number_line, "Sender", "--phone-number-id")["id"])
 
 
 def _choose(
     items: Sequence[dict[str, Any]],
     line: Callable[[dict[str, Any]], str],
     what: str,
+    option: str,
     *,
     default: bool = False,
 ) -> dict[str, Any]:
     for place, item in enumerate(items, 1):
         _say(f"  {place}. {line(item)}")
+    if len(items) > 1 and not _can_ask():
+        raise _cannot_ask_for(f"which of the {len(items)} above (give {option} ID)")
     while len(items) > 1:
         answer = input(f"{what} [1-{len(items)}{', Enter: 1' if default else ''}]: ").strip()
         if default and not answer:
@@ -252,7 +316,8 @@ def _line(said: object, limit: int = 100) -> str:
 
 def _stored(given: argparse.Namespace, config: ClientConfig) -> str:
     """Store the connection where the options say, and return what to say of it; else return it to be printed."""
-    text = _connection_json(config)
+    # Without a terminal the output may be a log. The key came from the environment then, and can stay there.
+    text = _connection_json(config, with_key=bool(given.save or given.env_file) or _can_ask())
     variable = _variable(given.conn_id)
     done = []
     if given.save:
@@ -265,10 +330,11 @@ def _stored(given: argparse.Namespace, config: ClientConfig) -> str:
         )
     if done:
         return "\n".join(done)
+    key = "with your key in it" if _can_ask() else f"without your key, which stays in {API_KEY_VARIABLE}"
     if variable is None:
-        return f"\nThe connection {given.conn_id}, with your key in it, for a file or a secret:\n\n  {text}\n\n{_HINT}"
+        return f"\nThe connection {given.conn_id}, {key}, for a file or a secret:\n\n  {text}\n\n{_HINT}"
     return (
-        "\nThe connection, with your key in it. For Airflow's environment (all components):\n\n"
+        f"\nThe connection, {key}. For Airflow's environment (all components):\n\n"
         f"  export {variable}={shlex.quote(text)}\n\n{_HINT}"
     )
 
@@ -282,8 +348,10 @@ def _variable(conn_id: str) -> str | None:
     return variable if re.fullmatch(r"\w+", variable, re.ASCII) else None
 
 
-def _connection_json(config: ClientConfig) -> str:
-    connection: dict[str, Any] = {"conn_type": CONN_TYPE, "password": config.api_key}
+def _connection_json(config: ClientConfig, *, with_key: bool) -> str:
+    connection: dict[str, Any] = {"conn_type": CONN_TYPE}
+    if with_key:
+        connection["password"] = config.api_key
     if config.host:
         connection["host"] = config.host
     connection["extra"] = {

@@ -459,6 +459,7 @@ def test_airflow_keeps_the_connection_and_another_one_is_replaced_by_force_alone
         assert key not in talk.text
         said = "Airflow has the connection stored_by_connect now." if not status else "Add --force"
         assert said in talk.text, place
+        assert ("airflow whatsapp doctor --conn-id stored_by_connect" in talk.text) is (status == 0), place
 
     found = Connection.get_connection_from_secrets("stored_by_connect")
     assert (found.conn_type, found.password, found.host) == ("maton_whatsapp", key, sandbox.url)

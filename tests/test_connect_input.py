@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-# The fixture is taken by its name.
-from tests.test_connect import COMMAND, connection_of, terminal, without_a_key  # noqa: F401
+from airflow_provider_whatsapp.cli import main
+from airflow_provider_whatsapp.connect import how_to_check
+
+# The fixtures are taken by their names.
+from tests.test_connect import (  # noqa: F401
+    COMMAND,
+    KEY,
+    connection_of,
+    maton_connections,
+    terminal,
+    two_accounts,
+    two_accounts_process,
+    without_a_key,
+)
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,11 +44,13 @@ def without_a_terminal(**options):
 
 
 @pytest.mark.parametrize("options", [{"input": "a-key\n"}, {"stdin": subprocess.DEVNULL}])
-def test_without_a_terminal_one_line_says_so(options):
+def test_without_a_terminal_one_line_says_what_is_missing(options):
     done = without_a_terminal(**options)
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("connect asks questions, and its standard input is not a terminal")
+    assert done.stderr.startswith("connect cannot ask, because its standard input is not a terminal")
+    assert "MATON_API_KEY" in done.stderr
+    assert "--waba-id" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -42,6 +59,168 @@ def test_a_closed_input_is_no_terminal_either():
 
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "not a terminal" in done.stderr
+
+
+@pytest.fixture
+def unattended(sandbox, monkeypatch, capsys):
+    """Run the command here, on an input that is not a terminal; the key is in the environment, or None is."""
+
+    def run(*options, key=sandbox.connection["password"], url=sandbox.url):
+        monkeypatch.setattr("sys.stdin", io.StringIO("this is no answer\n"))
+        monkeypatch.delenv("MATON_API_KEY", raising=False)
+        if key is not None:
+            monkeypatch.setenv("MATON_API_KEY", key)
+        status = main(["connect", "--host", url, *options])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "missing"),
+    [
+        (None, ("--waba-id", "1"), "missing: the Maton API key (set MATON_API_KEY)."),
+        (" ", ("--waba-id", "1"), "missing: the Maton API key (set MATON_API_KEY)."),
+        ("k", (), "missing: the WhatsApp Business Account (give --waba-id ID)."),
+        (
+            None,
+            ("--to", ""),
+            "missing: the Maton API key (set MATON_API_KEY) and the WhatsApp Business Account (give --waba-id ID).",
+        ),
+    ],
+    ids=["key", "empty key", "account", "both"],
+)
+def test_all_that_is_missing_is_named_before_any_request(unattended, sandbox, key, given, missing):
+    status, said, error = unattended(*given, key=key)
+
+    assert (status, said) == (1, "")
+    assert missing in error
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("to", [None, "", "+1 555 010 0199"], ids=["nothing", "no message", "a phone"])
+def test_with_all_given_nothing_is_asked_and_a_message_goes_only_where_to_says(
+    unattended, sandbox, monkeypatch, to
+):
+    monkeypatch.setattr("airflow_provider_whatsapp.doctor.WAIT", 0.0)
+    given = ["--waba-id", sandbox.extra["waba_id"], *([] if to is None else ["--to", to])]
+    status, said, error = unattended(*given)
+
+    assert (status, error) == (0, "")
+    assert [message["payload"]["template"]["name"] for message in sandbox.messages] == ["hello_world"] * bool(
+        to
+    )
+    name, connection = connection_of(said)
+    assert name == "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"
+    assert connection["extra"]["phone_number_id"] == sandbox.extra["phone_number_id"]
+    assert "(Enter: no message)" not in said
+    assert said.rstrip().endswith(
+        "To check the connection: set its variable in your shell, then `python -m airflow_provider_whatsapp doctor`."
+    )
+
+
+def test_an_output_that_may_be_a_log_holds_no_key_and_the_connection_works(unattended, sandbox, monkeypatch):
+    for given in ((), ("--conn-id", "sales-team")):
+        status, said, _ = unattended("--waba-id", sandbox.extra["waba_id"], *given)
+        assert status == 0
+        assert sandbox.connection["password"] not in said
+        assert "without your key, which stays in MATON_API_KEY" in said
+
+    name, connection = connection_of(unattended("--waba-id", sandbox.extra["waba_id"])[1])
+    monkeypatch.setenv(name, json.dumps(connection))
+    assert main(["doctor"]) == 0
+
+
+def test_a_file_gets_the_key_and_what_the_last_line_says_works(unattended, sandbox, tmp_path):
+    file = tmp_path / "my folder" / ".env"
+    file.parent.mkdir()
+    given = ("--waba-id", sandbox.extra["waba_id"], "--env-file", str(file), "--conn-id", "sales")
+    status, said, _ = unattended(*given)
+
+    assert (status, sandbox.connection["password"] in said) == (0, False)
+    last = said.rstrip().splitlines()[-1]
+    load, doctor = re.findall("`(.+?)`", last)
+    done = subprocess.run(
+        ["bash", "-c", f"{load}\n{doctor.replace('python', sys.executable, 1)}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=without_a_key(),
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("--waba-id", "sales"), "--waba-id: That is no account ID"),
+        (("--waba-id", "123"), "A phone number's ID looks alike"),
+        (
+            ("--phone-number-id", "123"),
+            "--phone-number-id: The account has no phone number with the ID 123; it has ",
+        ),
+        (("--to", "5550001111x"), "not part of a phone number"),
+    ],
+    ids=["no account ID", "account", "number", "recipient"],
+)
+def test_what_is_wrong_ends_the_command_without_a_connection(unattended, sandbox, given, words):
+    status, said, error = unattended("--waba-id", sandbox.extra["waba_id"], *given)
+
+    assert status == 1
+    assert words in error
+    assert "AIRFLOW_CONN_" not in said
+    assert sandbox.messages == []
+
+
+def test_of_several_the_option_that_chooses_is_named(unattended, two_accounts):  # noqa: F811
+    first, _ = maton_connections(two_accounts)
+    own = {"key": KEY, "url": two_accounts.url}
+    status, said, error = unattended("--waba-id", "100", **own)
+    assert (status, first["connection_id"] in said) == (1, True)
+    assert "missing: which of the 2 above (give --connection-id ID)." in error
+
+    given = ("--waba-id", "100", "--connection-id", first["connection_id"])
+    status, said, error = unattended(*given, **own)
+    assert (status, "ID 101" in said) == (1, True)
+    assert "missing: which of the 2 above (give --phone-number-id ID)." in error
+
+    assert unattended(*given, "--phone-number-id", "102", **own)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        (
+            {"saved": True, "env_file": None},
+            (
+                "To check the connection in Airflow: `airflow whatsapp doctor{}` (on Airflow 3.1: "
+                "`AIRFLOW__CORE__TEST_CONNECTION=Enabled airflow connections test {id}`)."
+            ),
+        ),
+        (
+            {"saved": False, "env_file": ".env"},
+            (
+                "To check the connection in the file: `set -a; . ./.env; set +a`, then "
+                "`python -m airflow_provider_whatsapp doctor{}`."
+            ),
+        ),
+        (
+            {"saved": False, "env_file": None},
+            (
+                "To check the connection: set its variable in your shell, then "
+                "`python -m airflow_provider_whatsapp doctor{}`."
+            ),
+        ),
+    ],
+    ids=["Airflow", "file", "printed"],
+)
+def test_the_last_line_names_the_command_that_reads_the_store(stored, said):
+    for conn_id, option in (("maton_whatsapp_default", ""), ("sales", " --conn-id sales")):
+        assert how_to_check(conn_id, **stored) == said.replace("{}", option).replace("{id}", conn_id)
+    both = how_to_check("sales", saved=True, env_file="/srv/.env").splitlines()
+    assert ["Airflow" in both[0], ". /srv/.env;" in both[1]] == [True, True]
 
 
 def test_a_refused_key_is_asked_for_again(terminal, sandbox):  # noqa: F811

@@ -335,7 +335,29 @@ def test_without_a_connection_it_says_where_to_put_one(doctor, monkeypatch):
     status, lines = doctor()
 
     assert (status, outcomes(lines)) == (1, {"settings": "FAIL"})
-    assert "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT" in lines["settings"][1]
+    for told in (
+        "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT",
+        "If Airflow keeps the connection (connect --save, or Admin > Connections), run `airflow whatsapp doctor` ",
+        "If a file keeps it (connect --env-file .env), run `set -a; . ./.env; set +a` first",
+        "set MATON_API_KEY and give --waba-id",
+    ):
+        assert told in lines["settings"][1]
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        (["doctor"], "`airflow whatsapp doctor --conn-id sales`"),
+        (["templates", "pull", "templates"], "`airflow whatsapp templates pull --conn-id sales`"),
+        (["webhook", "status"], "`airflow whatsapp webhook status --conn-id sales`"),
+    ],
+    ids=["doctor", "templates", "webhook"],
+)
+def test_the_command_for_a_connection_in_airflow_is_named_whole(command, named, capsys):
+    assert main([*command, "--conn-id", "sales"]) == 1
+
+    captured = capsys.readouterr()
+    assert named in captured.out + captured.err
 
 
 def test_options_win_over_the_connection(doctor, sandbox, change_connection):
