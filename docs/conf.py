@@ -81,6 +81,9 @@ search_leads_to = {
     "broadcast": "how-to/broadcast.html",
     "receipts": "how-to/receipts.html",
     "approval": "how-to/approvals.html",
+    "24 hours": "how-to/reports.html",
+    "customer service window": "how-to/reports.html",
+    "how much does it cost": "how-to/going-live.html",
     **{name: f"reference/errors.html#{name}" for name in reference_tables.error_classes()},
     **{
         anchor: f"reference/errors.html#{anchor}"

@@ -115,6 +115,11 @@ def _tests(folder: Path, dags: Path, sandbox: Any) -> None:
     template(sandbox, "orders_late", "On {{day}} there were {{orders}} late orders.", named=True)
 
 
+def _named_broadcast(folder: Path, dags: Path, sandbox: Any) -> None:
+    _broadcast(folder, dags, sandbox)
+    template(sandbox, "invitation", "Dear {{name}}, your appointment in {{city}} is next week.", named=True)
+
+
 def _broadcast(folder: Path, dags: Path, sandbox: Any) -> None:
     # The price is invented.
     (folder / "rates-usd.csv").write_text("Market,Currency,Marketing,Utility\nNorth America,$US,0.03,0.01\n")
@@ -179,7 +184,7 @@ SETUPS: dict[str, Setup] = {
         variables={"AIRFLOW_CONN_WAREHOUSE": '{"conn_type": "sqlite", "host": "{folder}/warehouse.db"}'},
     ),
     "docs/how-to/testing-your-dags.md": Setup(make=_tests),
-    "docs/how-to/broadcast.md": Setup(make=_broadcast, places={"s3://marketing": "{folder}"}),
+    "docs/how-to/broadcast.md": Setup(make=_named_broadcast, places={"/tmp/marketing": "{folder}"}),
     "docs/reference/broadcast.md": Setup(make=_broadcast),
     "docs/how-to/analytics.md": Setup(make=_analytics, places={"s3://warehouse": "{folder}"}),
     "docs/how-to/templates-as-code.md": Setup(
