@@ -138,10 +138,11 @@ def test_without_a_connection_it_says_what_it_reads(run, named):
     found = run("templates", "plan", ".", *named, AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT=None, MATON_API_KEY="")
 
     assert (found.returncode, found.stderr.count("\n")) == (1, 1)
-    assert found.stderr.startswith("the environment has no AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT.")
+    assert found.stderr.startswith("the environment has no AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT, and ")
     assert "MATON_API_KEY" in found.stderr
     assert ("leave out --conn-id" in found.stderr) == bool(named)
-    assert "`airflow whatsapp templates` (Airflow 3.2 and later)" in found.stderr
+    command = " ".join(["airflow whatsapp templates plan", *named])
+    assert f"`{command}` (Airflow 3.2 and later)" in found.stderr
 
 
 def test_another_connection(run, sandbox):
