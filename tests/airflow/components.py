@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import importlib
 import json
 import os
 import signal
+import sqlite3
+import sqlite3.dbapi2
 import subprocess
 import sys
 import time
@@ -36,6 +39,12 @@ COMPONENTS = {
 PR_SET_PDEATHSIG = 1
 SECONDS = 5
 """A part that is asked to end is killed after so many."""
+IMPATIENT = {"api-server": 5}
+"""Seconds for which a part waits for SQLite's lock, where it is not the time that its connection states.
+
+A thread of the API server may hold the lock until the server's event loop continues, and the loop may wait for that
+very lock. Then all parts wait until the API server gives up; its clients ask again.
+"""
 RESTARTS = 3
 """A part that ends is started again so often, as a service manager would: a scheduler ends if SQLite stays locked."""
 
@@ -88,6 +97,13 @@ class Components:
             print(said)
             self.start(name, *self._begun[name])
 
+    def say_where(self):
+        """Have each part write to its log where all its threads are, and print the ends of all logs."""
+        self._order("where")
+        time.sleep(1)  # nothing says when they have done it, and the tests have failed already
+        for log in sorted(self.folder.rglob("*.log")):
+            print(f"--- {log.relative_to(self.folder)}", log.read_text()[-6000:])
+
     def _log(self, name):
         return str(self.folder / f"{name}.log")
 
@@ -130,6 +146,11 @@ def follow(main, answers, parts, gone):
             ended = [pid for pid in parts if os.waitpid(pid, os.WNOHANG) != (0, 0)]
             gone += ended
             answer = [parts.pop(pid) for pid in ended]
+        elif order["what"] == "where":
+            for pid in parts:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGUSR1)
+            answer = None
         else:
             pid = os.fork()
             if pid == 0:
@@ -161,6 +182,9 @@ def become(main, arguments, log):
         )
         for there, here in ((nothing, 0), (output, 1), (output, 2)):
             os.dup2(there, here)
+        faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
+        if arguments[0] in IMPATIENT:
+            wait_for_sqlite(IMPATIENT[arguments[0]])
         sys.argv = ["airflow", *arguments]
         main()
         code = 0
@@ -174,6 +198,16 @@ def become(main, arguments, log):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def wait_for_sqlite(seconds):
+    """Let each connection to SQLite that this process makes wait for so many seconds, whatever its own setting."""
+    connect = sqlite3.connect
+
+    def impatient(*arguments, **options):
+        return connect(*arguments, **options | {"timeout": seconds})
+
+    sqlite3.connect = sqlite3.dbapi2.connect = impatient
 
 
 def end(parts):
