@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from airflow_provider_whatsapp._compat import AirflowFailException
@@ -121,3 +123,14 @@ def test_a_card_outside_of_the_roots_is_not_read(sandbox, card, monkeypatch, tmp
     with pytest.raises(AirflowFailException, match="rates: names a file outside of"):
         run(dry_run=True, rates=card)
     assert sandbox.requests == []
+
+
+def test_a_dry_run_writes_its_results_file_and_leaves_no_parts(sandbox, tmp_path):
+    path = tmp_path / "results.jsonl"
+    found = run([GERMANY, INDIA, INDIA], dry_run=True, results_path=str(path))
+
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["status"] for line in lines] == ["skipped", "skipped", "skipped"]
+    assert found["results_path"] == str(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["results.jsonl"]
+    assert sandbox.messages == []
