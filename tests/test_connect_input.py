@@ -30,9 +30,10 @@ from tests.test_connect import (  # noqa: F401
 ROOT = Path(__file__).parents[1]
 
 
-def without_a_terminal(**options):
+def without_a_terminal(*command, **options):
+    """Run a command, ``connect`` where none is given, without a key in its environment."""
     return subprocess.run(
-        [sys.executable, "-m", *COMMAND],
+        command or [sys.executable, "-m", *COMMAND],
         capture_output=True,
         text=True,
         check=False,
@@ -140,15 +141,7 @@ def test_a_file_gets_the_key_and_what_the_last_line_says_works(unattended, sandb
     assert (status, sandbox.connection["password"] in said) == (0, False)
     last = said.rstrip().splitlines()[-1]
     load, doctor = re.findall("`(.+?)`", last)
-    done = subprocess.run(
-        ["bash", "-c", f"{load}\n{doctor.replace('python', sys.executable, 1)}"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env=without_a_key(),
-        timeout=60,
-    )
+    done = without_a_terminal("bash", "-c", f"{load}\n{doctor.replace('python', sys.executable, 1)}")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -209,7 +209,7 @@ class Recipients:
         seen, position = Seen(), 0
         for where, columns in self._whole() if self._part is None else self._part():
             row, same = self._row(position, where, columns)
-            if self._shard_of(same) != self._shard:
+            if self._shards > 1 and self._shard_of(same) != self._shard:  # without shards no row costs a hash
                 continue
             position += 1
             if row.error is not None or seen.add(same):
