@@ -116,7 +116,7 @@ package: ## source archive and wheel, into dist/: what they hold, and that they 
 
 full: ## all tests on every Airflow and Python (hours); SESSION="tests(3.1.8, 3.11)" runs one
 	$(SETUP_TOOLS)
-	@$(WITH_TOOLS) -m nox $(if $(SESSION),--session "$(SESSION)") -- $(ARGS)
+	@$(WITH_TOOLS) $(if $(SESSION),-m nox --session "$(SESSION)" -- $(ARGS),scripts/full.py $(ARGS))
 
 audit: ## known vulnerabilities of what the package brings with it
 	$(SETUP_TOOLS)

@@ -1,8 +1,8 @@
 """
 The version matrix: every supported Airflow with every supported Python, and our wheel installed in it.
 
-``make full`` runs all of it, ``nox --list`` shows what there is, ``nox -s "tests(3.1.8, 3.11)"`` runs one. An
-interpreter that is not on this machine is named and left out. Arguments after ``--`` go to pytest.
+``make full`` runs all of it (scripts/full.py), ``nox --list`` shows what there is, ``nox -s "tests(3.1.8, 3.11)"`` runs
+one. An interpreter that is not on this machine is named and left out. Arguments after ``--`` go to pytest.
 
 Airflow is installed from the package index as it was on the day in ``scripts/airflow-versions.txt``; "newest" is
 whatever comes without a day. Until the minor version after the youngest of them is out, its newest pre-release is
@@ -97,16 +97,20 @@ def run_tests(session: nox.Session, *options: str, measured: bool = False) -> No
     They import each other from the checkout, where our package lies too. So Python is told not to put the working
     directory first, and the checkout comes last on the path, after the environment, for each process that is started.
     """
-    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    packages = session.run("python", "-c", code, silent=True, log=False).strip()
+    code = (
+        "import platform, sysconfig; from importlib.metadata import version; "
+        "print(sysconfig.get_path('purelib'), version('apache-airflow'), platform.python_version(), sep='|')"
+    )
+    packages, airflow, python = session.run("python", "-c", code, silent=True, log=False).strip().split("|")
+    session.log(f"Airflow {airflow} on Python {python}")
     Path(packages, "zz-checkout.pth").write_text(f"{ROOT}\n")
     wheel_only = {"PYTHONSAFEPATH": "1", "TESTED": "wheel", "PYTHONPATH": None}
     # A folder of its own for what the processes of one machine share, so that two sessions may run side by side.
     with tempfile.TemporaryDirectory(prefix="tests-") as folder:
         # Patient, for another session may run beside it.
         patient = ("--timeout", "360")
-        python = ("python", "-m", "coverage", "run") if measured else ("python",)
-        command = (*python, "-m", "pytest", "-o", "pythonpath=", *patient, *options, *session.posargs)
+        measuring = ("python", "-m", "coverage", "run") if measured else ("python",)
+        command = (*measuring, "-m", "pytest", "-o", "pythonpath=", *patient, *options, *session.posargs)
         env = {**wheel_only, "TMPDIR": folder, "COVERAGE_FILE": f"{folder}/coverage"}
         session.run(*command, env=env)
         if measured:
@@ -193,5 +197,4 @@ def prerelease(session: nox.Session) -> None:
     found = session.run("python", "-c", code, silent=True, log=False).strip()
     if re.fullmatch(r"[0-9.]+", found):
         session.skip(f"Airflow {found} is out: it is the newest, which has sessions of its own")
-    session.log(f"Airflow {found}")
     run_tests(session)

@@ -91,4 +91,4 @@ search_leads_to = {
         if (anchor := error_codes.anchor_of(row.code, row.subcode))
     },
 }
-search_comes_last = ["changelog", "benchmarks", "mutation-testing"]
+search_comes_last = ["changelog", "benchmarks", "mutation-testing", "tested-versions"]
