@@ -10,6 +10,7 @@ from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.media import looks_like_media
 from airflow_provider_whatsapp.client.template_limits import BODY_LIMIT, HEADER_LIMIT
 from airflow_provider_whatsapp.message_templates.components import VARIABLE, variables
+from airflow_provider_whatsapp.message_templates.statuses import STATUSES, rejection, status_of
 
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.resources.health import Health
@@ -18,13 +19,6 @@ HIDDEN = "•••"
 _FILES = ("IMAGE", "VIDEO", "DOCUMENT")
 _MEDIA = (*_FILES, "LOCATION")
 _NEEDS_VALUE = {"COPY_CODE": "its code"}
-_ADVICE = {
-    "PAUSED": "Meta paused it for low quality (3 hours, then 6): wait, and improve it.",
-    "DISABLED": "Meta has disabled it for good: send another template.",
-    "REJECTED": "Change the template so that it answers Meta's reason, and submit it again.",
-    "PENDING": "Wait until Meta has approved it: TemplateApprovalSensor does.",
-    "IN_APPEAL": "Wait until Meta has decided the appeal.",
-}
 
 Payload = Mapping[str, Any]
 
@@ -148,14 +142,13 @@ class Approved:
                 field="template_name",
                 advice="Create it first, and check name and language: en and en_US are different templates.",
             )
-        status = str(self._template.get("status") or "").upper()
+        status = status_of(self._template)
         if status and status != "APPROVED":
-            reason = self._template.get("rejected_reason")
-            because = f" ({reason})" if reason and reason != "NONE" else ""
+            meant = STATUSES.get(status)
             raise PayloadError(
-                f"{self._called} is {status}{because}",
+                f"{self._called} is {status}{rejection(self._template)}",
                 field="template_name",
-                advice=_ADVICE.get(status, "Look it up in WhatsApp Manager."),
+                advice=meant.advice if meant else "Look it up in WhatsApp Manager.",
             )
 
     def check(self, payload: Payload, *, lengths: bool = True, header: bool = True) -> None:

@@ -24,6 +24,7 @@ from airflow_provider_whatsapp.message_templates import blocks
 from airflow_provider_whatsapp.message_templates.blocks import Record
 from airflow_provider_whatsapp.message_templates.plan import FIELDS, changed_fields, in_order
 from airflow_provider_whatsapp.message_templates.render import iso
+from airflow_provider_whatsapp.message_templates.statuses import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -322,7 +323,7 @@ class Applier:
         if not _differs(change, row):
             detail = "the account holds this already: it was changed since the plan, by another apply maybe"
             return Outcome(change=change, state="done", detail=detail, **facts)
-        if not created and blocks.status_of(row) in ("", change.status):
+        if not created and status_of(row) in ("", change.status):
             return None  # nor does a row without a status say that anything has changed
         now = f"Since the plan it was {'created' if created else 'changed'} with other content: plan again."
         return Outcome(change=change, state="failed", detail=f"{error} {now}", **facts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_whatsapp.message_templates.blocks import rejection, status_of
+from airflow_provider_whatsapp.message_templates.statuses import STATUSES, rejection, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -15,17 +15,6 @@ Wanted = tuple[str, str | None] | tuple[str, str | None, str | None]
 
 FIELDS = "id,name,language,status,category,rejected_reason"
 """What a poll needs of each template."""
-
-REFUSED = {
-    "REJECTED": "Change the template so that it answers Meta's reason, and submit it again.",
-    "PAUSED": "Meta paused it for low quality (3 hours, then 6): wait, and improve it. It then comes back.",
-    "DISABLED": "Meta has disabled it for good: create another template under a new name.",
-    "PENDING_DELETION": "It is being deleted: create another one, under a new name or in 30 days.",
-    "DELETED": "It was deleted: create another one, under a new name or in 30 days.",
-    "LIMIT_EXCEEDED": "The account holds as many templates as Meta allows it: delete some.",
-    "ARCHIVED": "It was archived: unarchive it in WhatsApp Manager.",
-}
-"""Statuses that do not become APPROVED by waiting, and what to do. All others are waited out: Meta adds new ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +55,9 @@ def judge(listed: Iterable[Mapping[str, Any]], wanted: Sequence[Wanted]) -> Verd
         ]
     for called, row in found.items():
         status = status_of(row)
-        if status in REFUSED:
-            refused.append(f"{called} is {status}{rejection(row)}. {REFUSED[status]}")
+        meant = STATUSES.get(status)
+        if meant is not None and meant.lasting:
+            refused.append(f"{called} is {status}{rejection(row)}. {meant.advice}")
         elif status != "APPROVED":
             waiting.append(f"{called} is {status or 'without status'}")
     templates = list(found.values())

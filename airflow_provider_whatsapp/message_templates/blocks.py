@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.delivery.local_files import replacing
+from airflow_provider_whatsapp.message_templates.statuses import STATUSES, rejection, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,20 +31,6 @@ FILE_NAME = ".whatsapp-templates.json"
 EDITABLE = ("APPROVED", "REJECTED", "PAUSED")
 GONE = ("PENDING_DELETION", "DELETED")
 SAMPLES_OF_META = ("hello_world",)
-
-_NOT_EDITABLE = {
-    "PENDING": "it is in Meta's review: edit it when that has ended",
-    "IN_APPEAL": "its rejection is being appealed: edit it when that has ended",
-    "DISABLED": "Meta has disabled it for good: define it under a new name",
-    "ARCHIVED": "it is archived: unarchive it in WhatsApp Manager first",
-    "LIMIT_EXCEEDED": "the account holds as many templates as Meta allows it: delete some",
-}
-_DRIFTED = {
-    "PAUSED": "Meta has paused it for low quality (3 hours, then 6); it then comes back",
-    "DISABLED": "Meta has disabled it for good",
-    "ARCHIVED": "it is archived, and will be removed 28 days after that",
-    "LIMIT_EXCEEDED": "the account holds as many templates as Meta allows it",
-}
 
 
 @dataclass
@@ -161,25 +148,6 @@ class Block:
     until: float | None = None
 
 
-def status_of(row: Mapping[str, Any]) -> str:
-    """
-    Return a template's status in capitals; empty if Graph does not list it.
-
-    :param row: The template as Graph lists it.
-    """
-    return str(row.get("status") or "").upper()
-
-
-def rejection(row: Mapping[str, Any]) -> str:
-    """
-    Return Meta's reason for a rejection in brackets, after a space; empty if there is none.
-
-    :param row: The template as Graph lists it.
-    """
-    reason = row.get("rejected_reason")
-    return f" ({reason})" if reason and reason != "NONE" else ""
-
-
 def is_gone(row: Mapping[str, Any]) -> bool:
     """
     Return whether the account lists a template that is being deleted.
@@ -246,8 +214,10 @@ def of_edit(
     if is_of_meta(row):
         return Block("Meta made this template itself: it cannot be edited")
     if status not in EDITABLE:
+        if status in STATUSES:
+            return Block(STATUSES[status].clause)
         unknown = f"its status is {status}" if status else "Graph does not list its status"
-        return Block(_NOT_EDITABLE.get(status, f"{unknown}, and only {', '.join(EDITABLE)} can be edited"))
+        return Block(f"{unknown}, and only {', '.join(EDITABLE)} can be edited")
     if status == "APPROVED":
         if "category" in fields:
             return Block(
@@ -328,11 +298,9 @@ def other_drift(row: Mapping[str, Any]) -> Iterator[str]:
 
     :param row: The template as Graph lists it.
     """
-    status = status_of(row)
-    if status == "REJECTED":
-        yield f"Meta has rejected it{rejection(row)}: change it, and apply"
-    elif status in _DRIFTED:
-        yield _DRIFTED[status]
+    status = STATUSES.get(status_of(row))
+    if status is not None and status.lasting:
+        yield f"{status.meaning}{rejection(row)}: {status.remedy}"
     quality = row.get("quality_score")
     score = quality.get("score") if isinstance(quality, dict) else quality
     if score in ("RED", "LOW"):

@@ -14,6 +14,7 @@ from airflow_provider_whatsapp.message_templates.components import canonical, eq
 from airflow_provider_whatsapp.message_templates.definition import listed_components, listed_key
 from airflow_provider_whatsapp.message_templates.render import diff, iso
 from airflow_provider_whatsapp.message_templates.shape import OPTION_TYPES
+from airflow_provider_whatsapp.message_templates.statuses import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -308,7 +309,7 @@ def _delete(row: Mapping[str, Any]) -> Change:
     identity = {"name": name, "language": language}
     facts = {
         "template_id": str(row.get("id")),
-        "status": blocks.status_of(row),
+        "status": status_of(row),
         "diff": tuple(diff(row, None)),
     }
     block = blocks.of_deletion(row)
@@ -326,7 +327,7 @@ def _change(
         language=definition.language,
         definition=definition,
         template_id=str(row["id"]) if row is not None and row.get("id") else None,
-        status=blocks.status_of(row) if row is not None else None,
+        status=status_of(row) if row is not None else None,
         **facts,
     )
 

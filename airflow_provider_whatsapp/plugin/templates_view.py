@@ -12,7 +12,7 @@ from sqlalchemy import select
 from airflow_provider_whatsapp.client.errors import WhatsAppError
 from airflow_provider_whatsapp.client.masking import clean_line
 from airflow_provider_whatsapp.events import tables
-from airflow_provider_whatsapp.message_templates.approval import REFUSED
+from airflow_provider_whatsapp.message_templates.statuses import STATUSES
 from airflow_provider_whatsapp.plugin.connections import open_client
 from airflow_provider_whatsapp.plugin.event_store import opened_store
 from airflow_provider_whatsapp.preview.message import Bubble, template_bubble
@@ -119,7 +119,8 @@ def template_card(item: Mapping[str, Any], pauses: Mapping[tuple[str, str], date
     score = item.get("quality_score")
     quality = _word(score.get("score")) if isinstance(score, dict) else ""
     reason = _word(item.get("rejected_reason"))
-    advice = REFUSED.get(status, "")
+    meant = STATUSES.get(status)
+    advice = meant.advice if meant and meant.lasting else ""
     if status == "REJECTED" and reason not in ("", "NONE"):
         advice = f"Meta's reason: {reason}. {advice}"
     return TemplateCard(

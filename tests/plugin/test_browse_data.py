@@ -123,7 +123,7 @@ def test_a_template_as_graph_gives_it(fields, expected):
 def test_a_refused_template_says_why_and_what_to_do():
     card = template_card({**GRAPH, "status": "REJECTED", "rejected_reason": "INVALID_FORMAT"}, {})
 
-    assert card.advice.startswith("Meta's reason: INVALID_FORMAT. Change the template")
+    assert card.advice.startswith("Meta's reason: INVALID_FORMAT. Meta has rejected it: change it so that")
 
 
 @pytest.mark.parametrize(

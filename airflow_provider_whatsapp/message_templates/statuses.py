@@ -1,0 +1,77 @@
+"""What a template's status means, and what to do about it: every error, plan and page takes its words from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """
+    A status in which a template cannot be sent.
+
+    :param meaning: What has happened, as a clause.
+    :param remedy: What to do, as another.
+    :param lasting: It does not become APPROVED by waiting.
+    """
+
+    meaning: str
+    remedy: str
+    lasting: bool = True
+
+    @property
+    def clause(self) -> str:
+        """Both, without a capital and a full stop."""
+        return f"{self.meaning}: {self.remedy}"
+
+    @property
+    def advice(self) -> str:
+        """Both, as a sentence."""
+        return f"{self.clause[0].upper()}{self.clause[1:]}."
+
+
+_RECREATE = "create another one, under a new name or in 30 days"
+
+STATUSES = {
+    "PENDING": Status(
+        "it is in Meta's review", "wait until that has ended, as TemplateApprovalSensor does", lasting=False
+    ),
+    "IN_APPEAL": Status("its rejection is being appealed", "wait until Meta has decided", lasting=False),
+    "REJECTED": Status(
+        "Meta has rejected it", "change it so that it answers Meta's reason, and submit it again"
+    ),
+    "PAUSED": Status(
+        "Meta has paused it for low quality (3 hours, then 6)", "wait, and improve it; it then comes back"
+    ),
+    "DISABLED": Status("Meta has disabled it for good", "create another template under a new name"),
+    "PENDING_DELETION": Status("it is being deleted", _RECREATE),
+    "DELETED": Status("it was deleted", _RECREATE),
+    "LIMIT_EXCEEDED": Status("the account holds as many templates as Meta allows it", "delete some"),
+    "ARCHIVED": Status(
+        "it is archived, and will be removed 28 days after that", "unarchive it in WhatsApp Manager"
+    ),
+}
+"""All but APPROVED. Meta adds new ones: what is not listed here is waited out."""
+
+
+def status_of(row: Mapping[str, Any]) -> str:
+    """
+    Return a template's status in capitals; empty if Graph does not list it.
+
+    :param row: The template as Graph lists it.
+    """
+    return str(row.get("status") or "").upper()
+
+
+def rejection(row: Mapping[str, Any]) -> str:
+    """
+    Return Meta's reason for a rejection in brackets, after a space; empty if there is none.
+
+    :param row: The template as Graph lists it.
+    """
+    reason = row.get("rejected_reason")
+    return f" ({reason})" if reason and reason != "NONE" else ""
