@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.tables.cells import one_line
 from airflow_provider_whatsapp.tables.files import missing
+from airflow_provider_whatsapp.tables.layout import shortened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,6 @@ LINE = 1.25
 INK, GREY, GRID, PAPER = "#18212b", "#5b6672", "#dfe4e8", "#ffffff"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#7a3b8f", "#4d4d4d")
 """Colours that people with any kind of colour blindness tell apart, after Okabe and Ito, dark enough on white."""
-ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 UNKNOWN = "\N{WHITE SQUARE}"
 """Stands for a character that no font has."""
 FAMILIES = (
@@ -143,16 +143,7 @@ class Canvas:
         :param size: Pixels.
         :param bold: In bold letters.
         """
-        if self.width(text, size, bold=bold) <= room:
-            return text
-        low, high = 0, len(text)
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self.width(text[:middle].rstrip() + ELLIPSIS, size, bold=bold) <= room:
-                low = middle
-            else:
-                high = middle - 1
-        return text[:low].rstrip() + ELLIPSIS
+        return shortened(text, room, functools.partial(self.width, size=size, bold=bold))
 
     def wrap(self, text: str, room: float, size: float, lines: int, *, bold: bool = False) -> list[str]:
         """

@@ -6,11 +6,13 @@ import logging
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PIL import ImageFont
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
+from airflow_provider_whatsapp.tables.layout import fitting, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,15 +113,15 @@ class Fonts:
         """
         made: list[str] = []
         rest = text
+        measure = partial(self.width, large=large)
         while rest and len(made) < lines:
-            if self.width(rest, large=large) <= width:
+            if measure(rest) <= width:
                 made.append(rest)
                 return made
-            last = len(made) == lines - 1
-            fits = self._fits(rest, width, large=large, end="\N{HORIZONTAL ELLIPSIS}" if last else "")
-            if last:
-                made.append(rest[:fits].rstrip() + "\N{HORIZONTAL ELLIPSIS}")
+            if len(made) == lines - 1:
+                made.append(shortened(rest, width, measure, least=1))
                 break
+            fits = fitting(rest, width, measure, end="", least=1)
             breaks = [
                 found.end() for found in _BREAK_AFTER.finditer(rest, 0, fits + 1) if 0 < found.end() <= fits
             ]
@@ -127,17 +129,6 @@ class Fonts:
             made.append(rest[:cut])
             rest = rest[cut:].lstrip()
         return made or [""]
-
-    def _fits(self, text: str, width: int, *, large: bool, end: str) -> int:
-        """Return how many characters fit, with an end after them; one at least."""
-        low, high = 1, len(text)
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self.width(text[:middle] + end, large=large) <= width:
-                low = middle
-            else:
-                high = middle - 1
-        return low
 
 
 def _candidates(path: str | None) -> Iterator[Any]:

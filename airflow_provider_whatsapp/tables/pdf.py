@@ -12,6 +12,7 @@ from airflow_provider_whatsapp.charts.locales import DEFAULT_LOCALE, Formats
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.tables.cells import Column, columns, one_line
 from airflow_provider_whatsapp.tables.files import missing
+from airflow_provider_whatsapp.tables.layout import narrowest, shortened
 from airflow_provider_whatsapp.tables.rows import Written, counted
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ NARROWEST, LEAST_OF_A_TEXT, WIDEST = 12.0, 26.0, 70.0
 """Of columns."""
 PICTURE = 150.0
 """Width of a picture at most."""
-ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 HEAD, ZEBRA, INK, GREY = (18, 84, 84), (240, 245, 245), (24, 32, 38), (98, 108, 116)
 _log = logging.getLogger(__name__)
 
@@ -275,19 +275,13 @@ class _Page:
     def _laid_out(self, table: list[Column]) -> list[_Drawn]:
         """Give each column what its texts need: long texts less where the room ends, and the last ones none."""
         wanted = [self._wanted(column) for column in table]
-        least = [
-            want if column.numeric else min(want, LEAST_OF_A_TEXT)
-            for column, want in zip(table, wanted, strict=True)
-        ]
-        shown = len(table)
-        while shown > 1 and sum(least[:shown]) > self._room:
-            shown -= 1
-        spare = self._room - sum(least[:shown])
+        least = narrowest(table, wanted, text=LEAST_OF_A_TEXT, room=self._room)
+        wanted = wanted[: len(least)]
         # What is left goes first to those that want it, each its share, then to all.
-        missing_width = sum(wanted[:shown]) - sum(least[:shown])
-        share = min(1.0, max(0.0, spare) / missing_width) if missing_width else 0.0
-        widths = [low + share * (want - low) for low, want in zip(least[:shown], wanted[:shown], strict=True)]
-        rest = max(0.0, self._room - sum(widths)) / shown
+        missing_width = sum(wanted) - sum(least)
+        share = min(1.0, max(0.0, self._room - sum(least)) / missing_width) if missing_width else 0.0
+        widths = [low + share * (want - low) for low, want in zip(least, wanted, strict=True)]
+        rest = max(0.0, self._room - sum(widths)) / len(widths)
         return [
             _Drawn(column, min(width + rest, self._room))
             for column, width in zip(table, widths, strict=False)
@@ -307,17 +301,7 @@ class _Page:
 
     def _fit(self, text: str, room: float) -> str:
         """Return a text that fits; what does not is cut."""
-        text = self._drawable(text)
-        if self._width(text) <= room:
-            return text
-        low, high = 0, len(text)
-        while low < high:
-            middle = (low + high + 1) // 2
-            if float(self._pdf.get_string_width(text[:middle] + ELLIPSIS)) <= room:
-                low = middle
-            else:
-                high = middle - 1
-        return text[:low].rstrip() + ELLIPSIS
+        return shortened(self._drawable(text), room, self._width)
 
     def save(self, path: Path) -> None:
         self._pdf.output(str(path))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.tables.cells import Column, columns, one_line
 from airflow_provider_whatsapp.tables.files import missing
+from airflow_provider_whatsapp.tables.layout import ELLIPSIS, narrowest
 from airflow_provider_whatsapp.tables.rows import Written, counted
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ LINES = 3
 
 INK, GREY, WHITE = (24, 32, 38), (98, 108, 116), (255, 255, 255)
 HEAD, ZEBRA, LINE = (18, 84, 84), (240, 245, 245), (206, 216, 216)
-ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
 @dataclass
@@ -106,22 +106,17 @@ def _laid_out(all_columns: list[Column], fonts: Fonts) -> list[_Drawn]:
     """Give each column its width: numbers what they need, texts what is left, and no room to the last ones."""
     room = WIDEST - 2 * MARGIN
     wanted = [_wanted(column, fonts) for column in all_columns]
-    least = [
-        want if column.numeric else min(want, 7 * fonts.size)
-        for column, want in zip(all_columns, wanted, strict=True)
-    ]
-    shown = len(wanted)
-    while shown > 1 and sum(least[:shown]) + GAP * (shown - 1) > room:
-        shown -= 1
-    widths, least = wanted[:shown], least[:shown]
-    room = min(room, max(COMFORTABLE - 2 * MARGIN, sum(least) + GAP * (shown - 1))) - GAP * (shown - 1)
+    least = narrowest(all_columns, wanted, text=7 * fonts.size, room=room, gap=GAP)
+    shown = len(least)
+    widths, gaps = wanted[:shown], GAP * (shown - 1)
+    room = min(room, max(COMFORTABLE - 2 * MARGIN, sum(least) + gaps)) - gaps
     while sum(widths) > room and widths != least:
         longest = max(
             (index for index in range(shown) if widths[index] > least[index]), key=widths.__getitem__
         )
         widths[longest] = max(least[longest], widths[longest] - fonts.size // 2)
     widths = [min(width, room) for width in widths]
-    spare = NARROWEST - 2 * MARGIN - GAP * (shown - 1) - sum(widths)
+    spare = NARROWEST - 2 * MARGIN - gaps - sum(widths)
     if spare > 0:
         widths = [width + spare // shown for width in widths]
     return [
