@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp._compat import RetryDecision, RetryPolicy
+from airflow_provider_whatsapp._compat import AirflowFailException, RetryDecision, RetryPolicy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow.sdk import Context
 
 MARGIN = 1.0
@@ -17,6 +20,24 @@ if RetryPolicy is None:
     _Base: Any = object
 else:
     _Base = RetryPolicy
+
+
+@contextmanager
+def failing_at_once() -> Iterator[None]:
+    """
+    End the task without Airflow's retries where trying again cannot succeed.
+
+    :raises AirflowFailException: In place of a permanent error.
+    """
+    from airflow_provider_whatsapp.client.errors import WhatsAppError
+
+    try:
+        yield
+    except WhatsAppError as error:
+        if not error.permanent:
+            raise
+        # What is wrong with an argument or the connection is said whole by its one line: no cause below it.
+        raise AirflowFailException(str(error)) from None if isinstance(error, ValueError) else error
 
 
 class WhatsAppRetryPolicy(_Base):  # type: ignore[misc]

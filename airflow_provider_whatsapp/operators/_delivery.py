@@ -18,7 +18,7 @@ from airflow_provider_whatsapp.operators._suppression import OptOutsHeard
 from airflow_provider_whatsapp.operators._template_check import look_up
 from airflow_provider_whatsapp.operators._waiting import WaitsForDelivery
 from airflow_provider_whatsapp.operators._waits import WAITING
-from airflow_provider_whatsapp.policies import partial_with_policy, with_policy
+from airflow_provider_whatsapp.policies import failing_at_once, partial_with_policy, with_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.callback_data import CallbackData
     from airflow_provider_whatsapp.delivery.engine import Delivery, OnUnknown
     from airflow_provider_whatsapp.delivery.ledger import Begin, Job, Ledger
+    from airflow_provider_whatsapp.delivery.recipients import Row
     from airflow_provider_whatsapp.delivery.report import Report
     from airflow_provider_whatsapp.delivery.routing import Router
     from airflow_provider_whatsapp.delivery.stores import Store
@@ -182,17 +183,11 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         return self._guarded(lambda: self._send(context))
 
     def _guarded(self, action: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        from airflow_provider_whatsapp.client.errors import WhatsAppError
-
-        try:
-            with self._arguments():
-                try:
-                    return action()
-                finally:
-                    self._heard.save(self.log, lambda: self.hook.client.config)
-        except WhatsAppError as error:
-            # What is wrong with an argument or the connection is said whole by its one line: no cause below it.
-            raise _translated(error) from None if isinstance(error, ValueError) else error
+        with failing_at_once(), self._arguments():
+            try:
+                return action()
+            finally:
+                self._heard.save(self.log, lambda: self.hook.client.config)
 
     def _send(self, context: Context) -> dict[str, Any]:
         raise NotImplementedError
@@ -222,6 +217,37 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         # Without a task instance there is no key, and what is sent twice must not carry the same.
         key = key_hash(*(names_of(context) or [uuid.uuid4().hex]))
         return CallbackData(key, self.callback_data, varies=varies)
+
+    def _new_delivery(
+        self,
+        ledger: Ledger,
+        prepare: Callable[[Row], Message],
+        route: Router | None,
+        *,
+        begin: Begin,
+        total: int,
+        shards: int = 1,
+        each: bool = False,
+        varied: bool = False,
+        **steps: Any,
+    ) -> Delivery:
+        """Return what sends at the connection's rate; ``steps`` it takes as they are."""
+        from airflow_provider_whatsapp.delivery.claims import threads_for
+        from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
+        from airflow_provider_whatsapp.delivery.progress import Progress
+
+        client = self.hook.client
+        rate = client.config.rate_limit
+        threads = threads_for(rate, total, shards)
+        return Delivery(
+            ledger,
+            prepare,
+            route or self._send_to,
+            rules=Rules(on_unknown=self.on_unknown, begin=begin, varied=varied, threads=threads, rate=rate),
+            permit=client.messages.permit,
+            progress=Progress(total, each=each, show=self._show, observe=self._observe),
+            **steps,
+        )
 
     def on_kill(self) -> None:
         """Stop sending: what is on its way is waited for and written down."""
@@ -356,10 +382,3 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         if report.total == 1:
             raise first
         raise WhatsAppError(msg, retry_after=first.retry_after, permanent=False) from first
-
-
-def _translated(error: Exception) -> Exception:
-    """Make what cannot succeed by trying again fail at once, without Airflow's retries."""
-    from airflow_provider_whatsapp._compat import AirflowFailException
-
-    return AirflowFailException(str(error)) if getattr(error, "permanent", False) else error

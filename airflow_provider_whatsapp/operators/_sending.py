@@ -68,10 +68,7 @@ class MessageOperator(DeliveringOperator):
 
     def _send(self, context: Context) -> dict[str, Any]:
         from airflow_provider_whatsapp.client.messages import Template
-        from airflow_provider_whatsapp.delivery.claims import threads_for
-        from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
         from airflow_provider_whatsapp.delivery.ledger import Job
-        from airflow_provider_whatsapp.delivery.progress import Progress
         from airflow_provider_whatsapp.delivery.recipients import read_recipients
         from airflow_provider_whatsapp.hooks.event_store import recorded_send
 
@@ -88,18 +85,13 @@ class MessageOperator(DeliveringOperator):
             self._warn_of_free_form(total)
         route = self._route()
         clear_up = lost_answers(ledger, carried)
-        self._delivery = Delivery(
+        self._delivery = self._new_delivery(
             ledger,
             lambda _: message,
-            route or self._send_to,
-            rules=Rules(
-                on_unknown=self.on_unknown,
-                begin=begin,
-                threads=threads_for(self.hook.client.config.rate_limit, total),
-                rate=self.hook.client.config.rate_limit,
-            ),
-            permit=self.hook.client.messages.permit,
-            progress=Progress(total, each=total <= REMEMBERED, show=self._show, observe=self._observe),
+            route,
+            begin=begin,
+            total=total,
+            each=total <= REMEMBERED,
             callback_data=carried,
             clear_up=clear_up,
         )

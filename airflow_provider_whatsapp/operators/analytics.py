@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_whatsapp._compat import AirflowFailException
 from airflow_provider_whatsapp.operators._declare import Argument, DeclaresArguments
+from airflow_provider_whatsapp.policies import failing_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -121,13 +121,8 @@ class WhatsAppAnalyticsOperator(DeclaresArguments, BaseOperator):
         :raises AirflowFailException: An argument, a file or the account is at fault; trying again is useless.
         :raises WhatsAppError: It could not be completed now; a later try may.
         """
-        from airflow_provider_whatsapp.client.errors import WhatsAppError
-
-        try:
+        with failing_at_once():
             return self._load()
-        except WhatsAppError as error:
-            failure = AirflowFailException(str(error)) if error.permanent else error
-            raise failure from None if isinstance(error, ValueError) else error
 
     def _load(self) -> dict[str, Any]:
         from airflow_provider_whatsapp.analytics.destination import Destination

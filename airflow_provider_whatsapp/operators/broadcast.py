@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.callback_data import CallbackData
     from airflow_provider_whatsapp.delivery.ledger import Begin, Ledger
     from airflow_provider_whatsapp.delivery.recipients import Recipients, Row, Survey
-    from airflow_provider_whatsapp.delivery.report import Outcome
+    from airflow_provider_whatsapp.delivery.report import Outcome, Report
     from airflow_provider_whatsapp.delivery.results import Results
-    from airflow_provider_whatsapp.delivery.windows import Window
+    from airflow_provider_whatsapp.delivery.windows import Gate, Window
     from airflow_provider_whatsapp.operators._arrivals import Waiting
     from airflow_provider_whatsapp.operators._declare import Arguments
 
@@ -227,10 +227,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
         *,
         waiting: Waiting | None,
     ) -> dict[str, Any]:
-        from airflow_provider_whatsapp.delivery.claims import threads_for
-        from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
         from airflow_provider_whatsapp.delivery.ledger import Job
-        from airflow_provider_whatsapp.delivery.progress import Progress
         from airflow_provider_whatsapp.delivery.windows import Gate
         from airflow_provider_whatsapp.hooks.event_store import recorded_send
 
@@ -242,21 +239,16 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
         results = self._results(context, begin, survey.total, earlier=earlier, carried=carried)
         self._begin_part(begin)
         gate = Gate(window) if window is not None else None
-        rate, route = self.hook.client.config.rate_limit, self._route()
+        route = self._route()
         clear_up = lost_answers(ledger, carried)
-        self._delivery = Delivery(
+        self._delivery = self._new_delivery(
             ledger,
             prepare,
-            route or self._send_to,
-            rules=Rules(
-                on_unknown=self.on_unknown,
-                begin=begin,
-                varied=bool(self._columns()),
-                threads=threads_for(rate, survey.total, self.shards),
-                rate=rate,
-            ),
-            permit=self.hook.client.messages.permit,
-            progress=Progress(survey.total, show=self._show, observe=self._observe),
+            route,
+            begin=begin,
+            total=survey.total,
+            shards=self.shards,
+            varied=bool(self._columns()),
             take=results.take if results is not None else None,
             later=gate.holds if gate is not None else None,
             callback_data=carried,
@@ -273,6 +265,19 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
             tell_of_early_end(context, report, results, error, self.log)
             self._end_part(context, error)
             raise
+        return self._end(context, ledger, report, results, gate, waiting=waiting)
+
+    def _end(
+        self,
+        context: Context,
+        ledger: Ledger,
+        report: Report,
+        results: Results | None,
+        gate: Gate | None,
+        *,
+        waiting: Waiting | None,
+    ) -> dict[str, Any]:
+        """Put the results file together, and wait: for the send hours of others, or for what arrives."""
         if self._left_out is not None:
             self._left_out.say()
         well = (results is None or results.flush()) and report.stopped is None

@@ -14,6 +14,7 @@ from airflow_provider_whatsapp._compat import conf
 from airflow_provider_whatsapp.links import ResultsLink
 from airflow_provider_whatsapp.operators._declare import Argument, DeclaresArguments
 from airflow_provider_whatsapp.operators._waits import MARGIN, WAITING
+from airflow_provider_whatsapp.policies import failing_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,16 +125,11 @@ class DeliveryReportOperator(DeclaresArguments, BaseOperator):
         return self._guarded(until if settled else 0.0)
 
     def _guarded(self, until: float | None) -> dict[str, Any]:
-        from airflow_provider_whatsapp.client.errors import WhatsAppError
-        from airflow_provider_whatsapp.operators._delivery import _translated
-
-        try:
+        with failing_at_once():
             self._read_arguments()
             return self._run(
                 time.time() + self.wait_timeout if until is None else until, again=until is not None
             )
-        except WhatsAppError as error:
-            raise _translated(error) from None if isinstance(error, ValueError) else error
 
     def _run(self, until: float, *, again: bool) -> dict[str, Any]:
         """Write what is known; as long as somebody is pending and there is time, wait and write again."""

@@ -16,6 +16,7 @@ from airflow_provider_whatsapp.assets import emit_templates
 from airflow_provider_whatsapp.links import WhatsAppManagerLink
 from airflow_provider_whatsapp.operators._arguments import flag, one_of, optional, seconds, text, whole
 from airflow_provider_whatsapp.operators._declare import Argument, DeclaresArguments
+from airflow_provider_whatsapp.policies import failing_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -132,9 +133,7 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
         :raises AirflowException: It could not be completed now; a later try may.
         :raises WhatsAppError: The account could not be read now; a later try may.
         """
-        from airflow_provider_whatsapp.client.errors import WhatsAppError
-
-        try:
+        with failing_at_once():
             self._read_arguments()
             if self.direction == "pull":
                 return self._pull()
@@ -144,9 +143,6 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
                 self._check_drift(plan.category_drift())
                 return plan.to_dict()
             report = self._apply(plan)
-        except WhatsAppError as error:
-            failure = AirflowFailException(str(error)) if error.permanent else error
-            raise failure from None if isinstance(error, ValueError) else error
         result = report.to_dict()
         context["ti"].xcom_push(key="report", value=result)
         self._check(report)
@@ -241,15 +237,14 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
         last = "not polled yet"
         while time.time() < end:
             try:
-                verdict = poll(self.hook, awaited)
-                last = verdict.message
-                event = {"state": verdict.state, "message": last, "templates": verdict.templates}
-                if verdict.state != "waiting":
-                    self._conclude(context, event, result)
-                    return
+                with failing_at_once():
+                    verdict = poll(self.hook, awaited)
+                    last = verdict.message
+                    event = {"state": verdict.state, "message": last, "templates": verdict.templates}
+                    if verdict.state != "waiting":
+                        self._conclude(context, event, result)
+                        return
             except WhatsAppError as error:
-                if error.permanent:
-                    raise AirflowFailException(str(error)) from error
                 last = str(error)
             if self.deferrable:
                 self._defer(awaited, end)

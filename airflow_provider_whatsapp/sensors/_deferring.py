@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from airflow.sdk import BaseSensorOperator
 
 from airflow_provider_whatsapp._compat import AirflowFailException, AirflowSkipException
+from airflow_provider_whatsapp.policies import failing_at_once
 from airflow_provider_whatsapp.rendering import TextFields
 
 if TYPE_CHECKING:
@@ -58,11 +59,9 @@ class DeferringSensor(TextFields, BaseSensorOperator):
         from airflow_provider_whatsapp.client.errors import WhatsAppError
 
         try:
-            return look()
+            with failing_at_once():
+                return look()
         except WhatsAppError as error:
-            if error.permanent:
-                # A mistake of an argument or the connection is said whole by its one line: no cause below it.
-                raise AirflowFailException(str(error)) from None if isinstance(error, ValueError) else error
             self.log.warning("The poll failed and will be repeated: %s", error)
             return None
 
