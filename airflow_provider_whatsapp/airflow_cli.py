@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from airflow_provider_whatsapp.client.config import ClientConfig
     from airflow_provider_whatsapp.client.redis_server import RedisServer
@@ -15,47 +16,39 @@ if TYPE_CHECKING:
 
 def get_cli_commands() -> list[Any]:
     """Return the commands in Airflow's form; every ``airflow`` command loads this module."""
-    from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
+    from airflow.cli.cli_config import GroupCommand
 
     from airflow_provider_whatsapp import cli, webhook
     from airflow_provider_whatsapp import doctor as examine
 
-    hooks = [
-        ActionCommand(
-            name=name,
-            help=text,
-            func=lazy_load_command(f"{__name__}.{name}_webhook"),
-            args=[Arg(flags, **fields) for flags, fields in options],  # type: ignore[no-untyped-call]  # Airflow's
-        )
-        for name, (text, options) in webhook.COMMANDS.items()
-    ]
-    templates = [
-        ActionCommand(
-            name=name,
-            help=text,
-            func=lazy_load_command(f"{__name__}.{name}_templates"),
-            args=[Arg(flags, **fields) for flags, fields in options],  # type: ignore[no-untyped-call]  # Airflow's
-        )
-        for name, (text, options) in cli.TEMPLATE_COMMANDS.items()
-    ]
+    templates = _commands(cli.TEMPLATE_COMMANDS, "_templates")
+    hooks = _commands(webhook.COMMANDS, "_webhook")
+    alone = {
+        "connect": (cli.CONNECT_HELP, cli.CONNECT_OPTIONS),
+        "doctor": (examine.HELP, examine.OPTIONS),
+        "results": (cli.RESULTS_HELP, cli.RESULTS_OPTIONS),
+    }
     groups = [
         GroupCommand(name="templates", help="Message templates as code", subcommands=templates),
         GroupCommand(name="webhook", help=webhook.HELP, subcommands=hooks),
     ]
-    alone = [
+    subcommands = [*groups, *_commands(alone, "")]
+    return [GroupCommand(name="whatsapp", help="WhatsApp through Maton", subcommands=subcommands)]
+
+
+def _commands(table: Mapping[str, tuple[str, Any]], suffix: str) -> list[Any]:
+    """Return Airflow's form of commands; the function of each is called as the command is, with a suffix."""
+    from airflow.cli.cli_config import ActionCommand, Arg, lazy_load_command
+
+    return [
         ActionCommand(
             name=name,
             help=text,
-            func=lazy_load_command(f"{__name__}.{name}"),
+            func=lazy_load_command(f"{__name__}.{name}{suffix}"),
             args=[Arg(flags, **fields) for flags, fields in options],  # type: ignore[no-untyped-call]  # Airflow's
         )
-        for name, text, options in (
-            ("connect", cli.CONNECT_HELP, cli.CONNECT_OPTIONS),
-            ("doctor", examine.HELP, examine.OPTIONS),
-            ("results", cli.RESULTS_HELP, cli.RESULTS_OPTIONS),
-        )
+        for name, (text, options) in table.items()
     ]
-    return [GroupCommand(name="whatsapp", help="WhatsApp through Maton", subcommands=[*groups, *alone])]
 
 
 class AirflowConnections:

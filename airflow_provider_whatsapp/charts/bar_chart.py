@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.charts.canvas import (
@@ -35,6 +36,15 @@ def height_for(data: ChartData) -> int:
     return min(PORTRAIT, max(SQUARE, 320 + per_row * len(data.positions)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Bars:
+    """What bars are drawn on, where they begin, and how many pixels a unit has."""
+
+    axes: Any
+    zero: float
+    scale: float
+
+
 class BarChart(Chart):
     """Horizontal bars, which leave room for names that are words."""
 
@@ -45,11 +55,24 @@ class BarChart(Chart):
         :param top: Pixels from the top where there is room.
         """
         top = self.draw_legend(top)
-        data = self._data
-        names = [self._category(position) for position in data.positions]
-        shown = [self._canvas.wrap(name.replace("_", " "), WIDTH * 0.36, NORMAL, 2) for name in names]
+        names = [self._category(position).replace("_", " ") for position in self._data.positions]
+        shown = [self._canvas.wrap(name, WIDTH * 0.36, NORMAL, 2) for name in names]
         left = MARGIN + max(self._canvas.width(line) for lines in shown for line in lines) + GAP
         totals = self._totals() if self._stacks else []
+        bars = self._scaled(left, totals)
+        step = (self._canvas.height - MARGIN - top) / len(names)
+        for row, lines in enumerate(shown):
+            middle = top + (row + 0.5) * step
+            self._write_name(lines, left, middle)
+            if self._stacks:
+                self._draw_stack(bars, row, middle, height=min(TALLEST_BAR, 0.7 * step), total=totals[row])
+            else:
+                height = min(TALLEST_BAR * len(self._data.series), 0.8 * step)
+                self._draw_group(bars, row, middle, height=height)
+        bars.axes.plot([bars.zero] * 2, [top, self._canvas.height - MARGIN], color=GREY, linewidth=2)
+
+    def _scaled(self, left: float, totals: list[float | None]) -> _Bars:
+        """Return how long bars are that have room for their labels at both ends."""
         values = [
             value
             for one in self._shown()
@@ -60,48 +83,23 @@ class BarChart(Chart):
         labels = [self._formats.number(value, compact=True) for value in values] or [""]
         widest = max(map(self._canvas.width, labels)) + GAP
         below = widest if low < 0 else 0.0
-        room = WIDTH - MARGIN - left - widest - below
-        scale = room / ((high - low) or 1.0)
-        zero = left + below - low * scale
-        step = (self._canvas.height - MARGIN - top) / len(names)
+        scale = (WIDTH - MARGIN - left - widest - below) / ((high - low) or 1.0)
         axes = self._canvas.axes(0, 0, WIDTH, self._canvas.height)
         axes.set_xlim(0, WIDTH)
         axes.set_ylim(self._canvas.height, 0)
-        for row, lines in enumerate(shown):
-            middle = top + (row + 0.5) * step
-            right = is_right_to_left(lines[0])
-            for number, line in enumerate(lines):
-                y = middle + (number - (len(lines) - 1) / 2) * NORMAL * 1.1
-                self._canvas.text(
-                    left - GAP if right else MARGIN, y, line, align="right" if right else "left", middle=True
-                )
-            if self._stacks:
-                self._draw_stack(
-                    axes,
-                    row,
-                    middle,
-                    zero=zero,
-                    scale=scale,
-                    height=min(TALLEST_BAR, 0.7 * step),
-                    total=totals[row],
-                )
-            else:
-                self._draw_group(
-                    axes,
-                    row,
-                    middle,
-                    zero=zero,
-                    scale=scale,
-                    height=min(TALLEST_BAR * len(data.series), 0.8 * step),
-                )
-        axes.plot([zero, zero], [top, self._canvas.height - MARGIN], color=GREY, linewidth=2)
+        return _Bars(axes, left + below - low * scale, scale)
 
-    def _draw_group(
-        self, axes: Any, row: int, middle: float, *, zero: float, scale: float, height: float
-    ) -> None:
+    def _write_name(self, lines: list[str], left: float, middle: float) -> None:
+        right = is_right_to_left(lines[0])
+        for number, line in enumerate(lines):
+            y = middle + (number - (len(lines) - 1) / 2) * NORMAL * 1.1
+            x, align = (left - GAP, "right") if right else (MARGIN, "left")
+            self._canvas.text(x, y, line, align=align, middle=True)
+
+    def _draw_group(self, bars: _Bars, row: int, middle: float, *, height: float) -> None:
         each = height / len(self._data.series)
         compared = self._data.compared.values[row] if self._data.compared else None
-        mark = None if compared is None else zero + compared * scale
+        mark = None if compared is None else bars.zero + compared * bars.scale
         labelled = self._labelled(row, each)
         for number, (one, color) in enumerate(zip(self._data.series, PALETTE, strict=False)):
             value = one.values[row]
@@ -109,9 +107,11 @@ class BarChart(Chart):
                 continue
             centre = middle - height / 2 + (number + 0.5) * each
             other = self._data.positions[row] is OTHER and len(self._data.series) == 1
-            axes.barh(centre, value * scale, each * 0.88, left=zero, color=GREY if other else color)
+            bars.axes.barh(
+                centre, value * bars.scale, each * 0.88, left=bars.zero, color=GREY if other else color
+            )
             text = self._formats.number(value, compact=True)
-            end = zero + value * scale
+            end = bars.zero + value * bars.scale
             if one not in labelled:
                 continue
             size = NORMAL if each >= NORMAL else SMALL
@@ -126,7 +126,7 @@ class BarChart(Chart):
                 middle=True,
             )
         if mark is not None:
-            axes.plot(
+            bars.axes.plot(
                 [mark, mark], [middle - height / 2 - 6, middle + height / 2 + 6], color=INK, linewidth=5
             )
 
@@ -138,20 +138,12 @@ class BarChart(Chart):
         return [max(known, key=lambda one: abs(one.values[row] or 0.0))]
 
     def _draw_stack(
-        self,
-        axes: Any,
-        row: int,
-        middle: float,
-        *,
-        zero: float,
-        scale: float,
-        height: float,
-        total: float | None,
+        self, bars: _Bars, row: int, middle: float, *, height: float, total: float | None
     ) -> None:
-        at = zero
+        at = bars.zero
         for one, color in zip(self._data.series, PALETTE, strict=False):
-            width = (one.values[row] or 0.0) * scale
-            axes.barh(middle, width, height, left=at, color=color)
+            width = (one.values[row] or 0.0) * bars.scale
+            bars.axes.barh(middle, width, height, left=at, color=color)
             at += width
         if total is not None:
             self._canvas.text(at + GAP, middle, self._formats.number(total, compact=True), middle=True)

@@ -87,14 +87,7 @@ def options_of(
         options["figures"] = ChartSpec.of("kpi", y=figures, unit=unit, compare=PREVIOUS)
     given = {name: value for name, value in (chart_options or {}).items() if value is not None}
     if chart is None:
-        if format == "chart":
-            raise PayloadError(
-                "format='chart' needs a kind", field="chart", advice="line, bar, stacked, area or kpi."
-            )
-        if given.keys() - ({"unit"} if figures else set()):
-            raise PayloadError(
-                "goes with chart only", field=next(iter(given)), advice="Give chart='line', say."
-            )
+        _check_without_chart(format, [name for name in given if name != "unit" or not figures])
         return ReportOptions(format, title=title, **options)
     if format not in CHART_FORMATS:
         raise PayloadError(
@@ -105,3 +98,12 @@ def options_of(
     # A PDF has its title above the picture.
     spec = ChartSpec.of(chart, title=title if format == "chart" else None, **given)
     return ReportOptions(format, spec=spec, title=title, **options)
+
+
+def _check_without_chart(format: str, given: list[str]) -> None:  # noqa: A002
+    if format == "chart":
+        raise PayloadError(
+            "format='chart' needs a kind", field="chart", advice="line, bar, stacked, area or kpi."
+        )
+    if given:
+        raise PayloadError("goes with chart only", field=given[0], advice="Give chart='line', say.")

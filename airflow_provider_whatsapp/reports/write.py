@@ -72,37 +72,45 @@ def _write_pdf(path: Path, rows: Rows, options: ReportOptions, *, texts: bool) -
     }
     if options.spec is None and options.figures is None:
         return write_pdf(path, rows, **texts_of)
-    first: list[Sequence[Any]] = []
-    last: deque[Sequence[Any]] = deque(maxlen=2)
-    left_out = 0
-
-    def passing() -> Iterator[Sequence[Any]]:
-        nonlocal left_out
-        for row in rows.take(None):
-            if len(first) < limit:
-                first.append(row)
-            else:
-                left_out += 1
-            last.append(row)
-            yield row
-
+    passed = _Passed(limit)
     with tempfile.TemporaryDirectory(prefix="whatsapp-") as folder:
         picture = None
         if options.spec is None:
-            deque(passing(), maxlen=0)
+            deque(passed.all_of(rows), maxlen=0)
         else:
             picture = Path(folder) / "chart.png"
-            _write_chart(picture, Rows(rows.columns, passing()), options, texts=texts)
-        figures = options.figures and collect_figures(Rows(rows.columns, last), options.figures, texts=texts)
+            _write_chart(picture, Rows(rows.columns, passed.all_of(rows)), options, texts=texts)
+        figures = options.figures and collect_figures(
+            Rows(rows.columns, passed.last), options.figures, texts=texts
+        )
         return write_pdf(
             path,
-            Rows(rows.columns, first),
+            Rows(rows.columns, passed.first),
             figures=figures or (),
             formats=Formats(_locale(options), options.figures.unit) if options.figures else None,
             picture=picture,
-            left_out=left_out,
+            left_out=passed.left_out,
             **texts_of,
         )
+
+
+class _Passed:
+    """What a PDF needs of rows that are read once: the first ones, the last two, how many are left out."""
+
+    def __init__(self, limit: int) -> None:
+        self.first: list[Sequence[Any]] = []
+        self.last: deque[Sequence[Any]] = deque(maxlen=2)
+        self.left_out = 0
+        self._limit = limit
+
+    def all_of(self, rows: Rows) -> Iterator[Sequence[Any]]:
+        for row in rows.take(None):
+            if len(self.first) < self._limit:
+                self.first.append(row)
+            else:
+                self.left_out += 1
+            self.last.append(row)
+            yield row
 
 
 def _locale(options: ReportOptions) -> str:
