@@ -149,10 +149,6 @@ LATE = {
         "client.errors",
         "client.error_codes",
     ): "an error's link leads to its code's row; the rows name the errors",
-    (
-        "client.rate_limit",
-        "client.redis_pacing",
-    ): "one function chooses the pacer, and loads Redis' where it is set",
 }
 """The imports inside functions that close a circle, each with its reason."""
 

@@ -17,16 +17,15 @@ import math
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_whatsapp.client.pace_board import Board, open_board
+from airflow_provider_whatsapp.client.pace_board import Board
 from airflow_provider_whatsapp.client.pace_model import SIZE, PaceModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableSequence
 
     from airflow_provider_whatsapp.client.pace_model import Slowness
-    from airflow_provider_whatsapp.client.redis_server import RedisServer
 
 logger = logging.getLogger(__name__)
 
@@ -278,47 +277,3 @@ def board_size(rate: float) -> int:
     :param rate: Requests per second.
     """
     return _RING + max(1, int(rate)) + SIZE
-
-
-_pacers: dict[tuple[object, ...], Limiter] = {}
-_pacers_lock = threading.RLock()
-
-
-def shared_pacer(api_key: str, host: str, rate: float) -> Pacer:
-    """
-    Return the pacer of an account, one for all clients on this machine: Maton counts per account, not per client.
-
-    :param api_key: The account's key; only a hash of it is kept.
-    :param host: Base URL of the data plane.
-    :param rate: Requests per second; 0 for no limit.
-    """
-    key = (api_key, host, rate)
-    with _pacers_lock:
-        if key not in _pacers:
-            board = (
-                open_board(f"{api_key} {host} {rate}", board_size(rate) - SIZE, more=SIZE) if rate else None
-            )
-            _pacers[key] = Pacer(rate, board=board)
-        return cast("Pacer", _pacers[key])
-
-
-def limiter(api_key: str, host: str, rate: float, *, redis: RedisServer | None, share: float) -> Limiter:
-    """
-    Return what gives an account's requests their permits: this machine's pacer, or what paces several by Redis.
-
-    :param api_key: The account's key; only a hash of it is kept.
-    :param host: Base URL of the data plane.
-    :param rate: Requests per second; 0 for no limit.
-    :param redis: Paces all machines that name it; None: this machine alone.
-    :param share: The part of the rate that each machine uses while Redis is away.
-    """
-    if redis is None or not rate:
-        return shared_pacer(api_key, host, rate)
-    from airflow_provider_whatsapp.client.redis_pacing import RedisPacer
-
-    key = (api_key, host, rate, redis, share)
-    with _pacers_lock:
-        if key not in _pacers:
-            alone = shared_pacer(api_key, host, rate * share)
-            _pacers[key] = RedisPacer(rate, redis, f"{api_key} {host} {rate}", alone=alone)
-        return _pacers[key]

@@ -35,7 +35,7 @@ from airflow_provider_whatsapp.client.errors import (
 from airflow_provider_whatsapp.client.hosts import CURRENT_HOST, is_loopback
 from airflow_provider_whatsapp.client.masking import Cleaner
 from airflow_provider_whatsapp.client.messages.texts import half_of_a_character, text_of
-from airflow_provider_whatsapp.client.rate_limit import limiter
+from airflow_provider_whatsapp.client.pacers import limiter
 from airflow_provider_whatsapp.client.retry import RequestRetry
 from airflow_provider_whatsapp.client.wire import RecordingAdapter, end_record, request_began, start_record
 

@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_whatsapp.client import pace_model
 from airflow_provider_whatsapp.client.pace_board import own_folder
-from airflow_provider_whatsapp.client.rate_limit import shared_pacer
+from airflow_provider_whatsapp.client.pacers import shared_pacer
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 10.0

@@ -10,16 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_whatsapp.client import pace_model, rate_limit
+from airflow_provider_whatsapp.client import pace_model, pacers, rate_limit
 from airflow_provider_whatsapp.client.pace_board import Board, SharedBoard, open_board
 from airflow_provider_whatsapp.client.pace_model import Slowness
+from airflow_provider_whatsapp.client.pacers import limiter, shared_pacer
 from airflow_provider_whatsapp.client.rate_limit import (
     Departure,
     Pacer,
     SlowPaceLog,
     board_size,
-    limiter,
-    shared_pacer,
 )
 from airflow_provider_whatsapp.client.redis_pacing import RedisPacer
 from airflow_provider_whatsapp.client.redis_server import RedisServer
@@ -578,7 +577,7 @@ def test_two_threads_that_begin_at_once_have_one_pacer(folder, redis):
     def begin():
         found.append(limiter("key of threads", "https://a.example", 10, redis=redis, share=0.5))
 
-    with rate_limit._pacers_lock:
+    with pacers._pacers_lock:
         thread = threading.Thread(target=begin)
         thread.start()
         thread.join(0.05)

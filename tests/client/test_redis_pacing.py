@@ -13,12 +13,13 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_whatsapp.client import rate_limit, redis_pacing, redis_slots
+from airflow_provider_whatsapp.client import redis_pacing, redis_slots
 from airflow_provider_whatsapp.client import redis_server as redis_server_module
 from airflow_provider_whatsapp.client.config import ClientConfig
 from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.client.pace_model import SIZE
-from airflow_provider_whatsapp.client.rate_limit import Departure, Pacer, limiter
+from airflow_provider_whatsapp.client.pacers import limiter, shared_pacer
+from airflow_provider_whatsapp.client.rate_limit import Departure, Pacer
 from airflow_provider_whatsapp.client.redis_pacing import MARGIN, RedisPacer
 from airflow_provider_whatsapp.client.redis_server import (
     RedisServer,
@@ -716,7 +717,7 @@ class TestSettings:
         assert by_redis._alone.rate() == pytest.approx(3.5, rel=0.01)
         assert by_redis.rate() == pytest.approx(7, rel=0.03)
         assert isinstance(Transport(ClientConfig(**more))._pacer, Pacer)
-        assert limiter("key", "h", 0, redis=here, share=0.1) is rate_limit.shared_pacer("key", "h", 0)
+        assert limiter("key", "h", 0, redis=here, share=0.1) is shared_pacer("key", "h", 0)
 
     @pytest.mark.parametrize("share", [0, -1, 1.5])
     def test_a_share_that_is_none(self, share):
