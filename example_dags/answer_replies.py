@@ -1,11 +1,11 @@
 """
-A reply starts a DAG: whoever writes STATUS gets an answer.
+A reply starts a DAG: people who write STATUS get an answer.
 
-Shows: an asset watcher on the messages that people send, and an answer inside the 24 hours that their message opens.
-Needs: the connection `maton_whatsapp_default`, and the event store of the receiver (`[whatsapp] events_conn_id`).
+Shows: an asset watcher on the messages that people send, and an answer within the 24 hours that their message opens.
+Needs: the connection `maton_whatsapp_default`, and the receiver's event store (`[whatsapp] events_conn_id`).
 
-`include=["sender"]` puts the numbers into Airflow's database, where asset events are kept; without it an event holds
-them masked. Events come at least once, so one run leaves out messages that it has seen already.
+`include=["sender"]` writes the full numbers into Airflow's database, which keeps asset events; without it an event
+contains masked numbers. An event may come more than once, so the DAG answers each person once in a run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ with DAG(dag_id="answer_replies", schedule=asked, tags=["whatsapp", "example"], 
 
     @task
     def who_asked(triggering_asset_events: Any = None) -> list[str]:
-        """Return who has written; several messages may have started one run."""
+        """Return the people who have written; several messages may have started one run."""
         events = [event for found in (triggering_asset_events or {}).values() for event in found]
         messages = {event.extra["payload"]["message_id"]: event.extra["payload"] for event in events}
         return sorted({message["sender"] for message in messages.values() if message["sender"]})

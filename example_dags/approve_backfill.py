@@ -1,13 +1,13 @@
 """
 A backfill that waits until a person has approved it.
 
-Shows: `WhatsAppApprovalOperator`. The question comes with two buttons that open Airflow's page for it; a press there
-answers. Without an answer everybody is reminded after an hour, and after four hours the backfill is rejected. Create
-the template once: copy `airflow_provider_whatsapp/approvals/airflow_approval.yaml`, and
+Shows: `WhatsAppApprovalOperator`. The question has two buttons that open Airflow's page for it, where a person
+answers. Without an answer everybody gets a reminder after an hour, and after four hours the operator rejects the
+backfill. Create the template once: copy `airflow_provider_whatsapp/approvals/airflow_approval.yaml`, and run
 `python -m airflow_provider_whatsapp templates apply airflow_approval.yaml --base-url https://your-airflow.example.com`.
 
 Needs: the connection `maton_whatsapp_default` with phone_number_id and waba_id in its extra, and in `[api] base_url`
-the address under which phones reach this Airflow. On Airflow 3.1 a triggerer must run.
+the address at which phones reach this Airflow. On Airflow 3.1 a triggerer must run.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """
-An invitation to everybody in a CSV file, sent by two tasks at a time.
+An invitation to everybody in a CSV file, sent by two tasks.
 
-Shows: `BroadcastTemplateOperator` in shards, with a ledger, a file of results, numbers that have opted out, a share of
-failures that is tolerated, the category that is expected, and a dry run. A worker that is killed, a retry and a clear
-reach nobody twice.
+Shows: `BroadcastTemplateOperator` in shards, with a ledger, a results file, a suppression list, a share of failures
+that the DAG tolerates, the category that it expects, and a dry run. A killed worker, a retry or a clear sends to
+nobody twice.
 
-Needs: the connection `maton_whatsapp_default`; a folder that all workers reach, for the ledger and the results.
+Needs: the connection `maton_whatsapp_default`, and a folder for ledger and results that all workers can reach.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from airflow.sdk import Param, dag
 from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
 
 INVITED = str(Path(__file__).parent / "data" / "invited.csv")
-# A bucket, s3://... or gs://..., where there are several workers.
+# With workers on several machines: a bucket, s3://... or gs://...
 FOLDER = os.environ.get("WHATSAPP_BROADCAST_FOLDER", "/tmp/whatsapp_broadcast")  # noqa: S108
 
 
 @dag(
     schedule=None,
     catchup=False,
-    params={"dry_run": Param(False, type="boolean", title="Send nothing, tell what would be sent")},
+    params={"dry_run": Param(False, type="boolean", title="Send nothing, report what the task would send")},
     tags=["whatsapp", "example"],
     doc_md=__doc__,
 )
@@ -34,11 +34,11 @@ def broadcast() -> None:
         task_id="invite",
         recipients=INVITED,
         to_field="phone",
-        # With a template of your own: body=["{name}", "{{ ds }}"] takes the column "name".
+        # For a template of your own: body=["{name}", "{{ ds }}"] fills in the column "name".
         template_name="hello_world",
-        # Another category is another price: when Meta moves the template, nobody is sent to.
+        # Another category has another price: if Meta has moved the template, the task sends nothing.
         expect_category="UTILITY",
-        # send_window=("09:00", "20:00"), timezone="recipient" would wait for everybody's daytime.
+        # send_window=("09:00", "20:00"), timezone="recipient" would send in the daytime of each recipient.
         shards=2,
         ledger_path=f"{FOLDER}/ledgers",
         results_path=f"{FOLDER}/results/{{{{ run_id }}}}.jsonl",

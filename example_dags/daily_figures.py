@@ -1,12 +1,12 @@
 """
-Yesterday's sales to a group of managers: a picture of figures, and a PDF with figures, chart and table.
+Yesterday's sales for a group of managers: a picture of figures, and a PDF with figures, chart and table.
 
 Shows: `SqlToWhatsAppOperator` with `format="chart"` and `format="pdf"`, the stock templates of reports, and `only_if`,
-which sends nothing on a day that is not worth a message. Where receipts are set up ([whatsapp] events_conn_id), both
-tasks wait until the managers have the message, and name those who do not.
+which sends nothing on a day without orders. If receipts are set up ([whatsapp] events_conn_id), both
+tasks wait until the messages have arrived, and name the managers who did not get one.
 
 Needs: `pip install '.[sql,charts,pdf]'` in the package's folder, the connections `maton_whatsapp_default` and
-`sales_db` (sql_report.py shows both, and its first task fills the database), and the two stock templates, approved:
+`sales_db` (sql_report.py describes both, and its first task fills the database), and the two stock templates, approved:
 
     python -m airflow_provider_whatsapp templates apply airflow_provider_whatsapp/reports/airflow_report.yaml
     python -m airflow_provider_whatsapp templates apply airflow_provider_whatsapp/reports/airflow_report_pdf.yaml

@@ -1,12 +1,13 @@
 """
-A message when a DAG run is late. A run of this DAG takes a minute, and should take half of one.
+A message when a DAG run is late. A run of this DAG takes a minute; its deadline is half a minute.
 
-Shows: `WhatsAppNotifier` as the callback of a deadline. The class and its arguments are given, not an instance: the
-triggerer makes one when the deadline passes. Such a callback knows the run and the deadline, but no task; the stock
-template `airflow_alert` is filled in from that. Create it once:
+Shows: `WhatsAppNotifier` as the callback of a deadline. Give the class and its arguments, not an instance: the
+triggerer makes one when the deadline passes. Such a callback knows the run and the deadline, but no task; the notifier
+fills in the stock template `airflow_alert` from that. Create it once: copy
+`airflow_provider_whatsapp/notifications/airflow_alert.yaml`, put your Airflow's address into its button, and run
 `python -m airflow_provider_whatsapp templates apply airflow_alert.yaml`.
 
-Needs: the connection `maton_whatsapp_default`, where the triggerer runs.
+Needs: the connection `maton_whatsapp_default`, on the machine of the triggerer.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ late = DeadlineAlert(
     callback=AsyncCallback(
         WhatsAppNotifier,
         kwargs={
-            # The context of a deadline has no `var`; routes="a_variable" keeps numbers out of the DAG.
+            # A deadline's context has no `var`; routes="a_variable" instead keeps numbers out of the DAG.
             "to": "+1 555 010 0199",
             "template_name": "airflow_alert",
         },

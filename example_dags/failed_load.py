@@ -1,13 +1,14 @@
 """
-A load that has failed, and a person who chooses on the phone what is to be done.
+A load that has failed, and a person who chooses on the phone what to do.
 
-Shows: `WhatsAppChoiceOperator`. When `load` fails, a list comes with three options, and the run goes on with the task
-that belongs to the one that is chosen: on the phone, or on Airflow's page. Nobody is asked when `load` succeeds: start
-it with `fail` switched off to see that. Without a choice within four hours the day is skipped.
+Shows: `WhatsAppChoiceOperator`. When `load` fails, it sends a list of three options, and the run continues with the
+task of the option that a person chooses, on the phone or on Airflow's page. When `load` succeeds, it asks nobody: start
+the DAG with `fail` switched off to see that. Without a choice within four hours the run skips the day.
 
 Needs: the connection `maton_whatsapp_default` with phone_number_id in its extra; a receiver with the app secret,
-`[whatsapp] events_conn_id`, and `python -m airflow_provider_whatsapp answer`. A list reaches only those who wrote
-within 24 hours; where nobody has, the task waits for the choice on Airflow's page. On Airflow 3.1 a triggerer must run.
+`[whatsapp] events_conn_id`, and `python -m airflow_provider_whatsapp answer`. A list reaches only people who wrote
+within the last 24 hours; if nobody did, the task waits for the choice on Airflow's page. On Airflow 3.1 a triggerer
+must run.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from airflow_provider_whatsapp.operators.approval import WhatsAppChoiceOperator
 
 MANAGER = "{{ var.value.get('whatsapp_recipient', '+1 555 010 0199') }}"
 NEXT = {"Load again": "load_again", "Skip the day": "skip_the_day", "Stop": "stop"}
-"""The task that each option leads to."""
+"""The task that follows each option."""
 
 logger = logging.getLogger(__name__)
 

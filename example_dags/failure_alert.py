@@ -1,14 +1,14 @@
 """
-A message when a task fails, and one when it is well again. The task `load_orders` of this DAG fails on purpose.
+A message when a task fails, and one when it works again. The task `load_orders` of this DAG fails on purpose.
 
-Shows: `WhatsAppNotifier` as a callback of all tasks of a DAG. Failures of one task within five minutes are one
-message, and many that fail together are one message and a summary. The stock template `airflow_alert` is filled in
-with DAG, task, run and the error. Create it once: copy `airflow_provider_whatsapp/notifications/airflow_alert.yaml`,
-put your Airflow's address into its button, and
+Shows: `WhatsAppNotifier` as a callback of all tasks of a DAG. Failures of one task within five minutes give one
+message, and many tasks that fail together give one message and a summary. The notifier fills in the stock template
+`airflow_alert` with DAG, task, run and the error. Create it once: copy
+`airflow_provider_whatsapp/notifications/airflow_alert.yaml`, put your Airflow's address into its button, and run
 `python -m airflow_provider_whatsapp templates apply airflow_alert.yaml`.
 
 Needs: the connection `maton_whatsapp_default` with phone_number_id and waba_id in its extra. With
-`{"works": true}` as the run's configuration nothing fails, and the recovery is told.
+`{"works": true}` as the run's configuration nothing fails, and a message reports the recovery.
 """
 
 from __future__ import annotations

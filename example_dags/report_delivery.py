@@ -1,12 +1,12 @@
 """
 A weekly report, from a CSV file to a phone: figures in the message, a PDF in its header.
 
-Shows: a template with a document header, created when the account does not have it yet; a deferrable
-sensor that waits for WhatsApp's approval; a message filled from XCom. It has to be a template: later than
+Shows: a template with a document header, which the DAG creates if the account does not have it yet; a deferrable
+sensor that waits for WhatsApp's approval; a message whose values come from XCom. It has to be a template: more than
 24 hours after a customer's last message, WhatsApp delivers nothing else.
 
-Needs: `pip install fpdf2`, and the connection `maton_whatsapp_default` with phone_number_id, waba_id and
-app_id in its extra (the header's sample goes to the Meta app). `make demo` runs it against the sandbox.
+Needs: `pip install fpdf2`, and the connection `maton_whatsapp_default` with phone_number_id and waba_id in its extra.
+`make demo` runs it against the sandbox.
 """
 
 from __future__ import annotations

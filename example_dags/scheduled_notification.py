@@ -1,11 +1,11 @@
 """
 A template message every weekday at eight.
 
-Shows: the least that a scheduled message takes.
+Shows: the least that a scheduled message needs.
 Needs: the connection `maton_whatsapp_default`.
 
-`hello_world` is the template that test numbers and the sandbox bring; it has no variables. A template that
-has some takes `body=["{{ ds }}"]`, or by name `body={"day": "{{ ds }}"}`, with Jinja in every value.
+Test numbers and the sandbox have the template `hello_world`, without variables. A template with variables
+takes `body=["{{ ds }}"]`, or by name `body={"day": "{{ ds }}"}`, with Jinja in every value.
 """
 
 from __future__ import annotations

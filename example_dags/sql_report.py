@@ -1,20 +1,21 @@
 """
 A report from a query, to a phone: as a CSV file, an Excel workbook or a picture of the table.
 
-Shows: SqlToWhatsAppOperator on a database of any kind that Airflow has a provider for. The one here is a small
-SQLite file, which the first task fills from data/sales.csv, so that there is something to ask.
+Shows: SqlToWhatsAppOperator on any database that Airflow has a provider for. This one is a small
+SQLite file, which the first task fills from data/sales.csv so that there is something to query.
 
 Needs: `pip install '.[sql]'` in the package's folder (`'.[sql,xlsx,png]'` for the other two formats), the connection
 `maton_whatsapp_default`, and one for the database:
 
     export AIRFLOW_CONN_SALES_DB='{"conn_type": "sqlite", "host": "/tmp/sales.db"}'
 
-A file on its own reaches only people who wrote to you in the last 24 hours: for others WhatsApp accepts it, and then
-fails it with 131047. In the sandbox let the recipient write first:
+A file without a template reaches only people who wrote to you in the last 24 hours: for others WhatsApp accepts it, and
+then reports it as failed (131047). In the sandbox let the recipient write first:
 
     curl -X POST http://127.0.0.1:8425/_sandbox/replies -d '{"from": "15550100199", "text": "The report, please"}'
 
-For all others give the operator `format="png"` and a `template_name` whose header is a picture: docs/how-to/reports.md.
+For other people give the operator `format="png"` and a `template_name` whose header is a picture:
+docs/how-to/reports.md.
 """
 
 from __future__ import annotations

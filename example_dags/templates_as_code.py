@@ -1,12 +1,12 @@
 """
 Message templates in files beside the DAGs, reviewed like code: from a folder, through WhatsApp's review, to a phone.
 
-Shows: an account's templates brought to what the folder `templates` defines; a deferrable wait for WhatsApp's
-review; a message by one of them, its values named as in the file; an asset for each template that was approved, so
-that other DAGs can be scheduled on it. The same files work in CI:
+Shows: a task that changes an account's templates to what the folder `templates` defines; a deferrable wait for
+WhatsApp's review; a message by one of them, whose values have the names from the file; an asset for each approved
+template, on which other DAGs can be scheduled. The same files work in CI:
 `python -m airflow_provider_whatsapp templates plan example_dags/templates` prints what would change.
 
-Needs: the connection `maton_whatsapp_default` with waba_id in its extra.
+Needs: the connection `maton_whatsapp_default` with phone_number_id and waba_id in its extra.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """
-Meta's analytics into files and SQLite, every day, before Meta deletes them.
+Meta's analytics in files and in SQLite, every day, before Meta deletes them.
 
 Shows: WhatsAppAnalyticsOperator with a file for each day, and a query for the cost of each template in each country.
-Each run loads the last seven days and today: a day's reads and clicks grow for a week, and then Meta sets them back
-to zero. What is in the files already is never lowered, so a run may be repeated and days may overlap.
+Each run loads the last seven days and today: a day's reads and clicks grow for a week, and then Meta resets them
+to zero. The operator never lowers a value that a file has, so you can repeat a run, and days may overlap.
 
-Needs: the connection `maton_whatsapp_default`, and template insights, which somebody has to switch on in WhatsApp
-Manager; this cannot be undone. In the sandbox:
+Needs: the connection `maton_whatsapp_default` with waba_id in its extra, and template insights, which somebody has to
+switch on in WhatsApp Manager; nobody can switch them off again. In the sandbox:
 
     curl -X POST http://127.0.0.1:8425/_sandbox/accounts -d '{"insights": true}'
 """
@@ -37,7 +37,8 @@ CREATE TABLE IF NOT EXISTS pricing (
     PRIMARY KEY (day, waba_id, phone_number, country, pricing_category, pricing_type, tier)
 )
 """
-# Meta gives the cost by template and by country, not by both: each day's is shared out as that day's countries were.
+# Meta gives the cost by template and by country, not by both: the query divides a template's cost of a day among the
+# countries in the proportion of that day's cost.
 COST = """
 WITH countries AS (SELECT day, country, SUM(cost) AS cost FROM pricing WHERE cost > 0 GROUP BY day, country),
      days AS (SELECT day, SUM(cost) AS cost FROM countries GROUP BY day)
@@ -49,7 +50,7 @@ ORDER BY cost DESC
 
 
 def insert(database: sqlite3.Connection, table: str, files: list[str]) -> None:
-    """Put the rows of JSON lines into a table; a row that is there already is replaced."""
+    """Put the rows of JSON lines into a table, and replace rows that it has already."""
     columns = [each[1] for each in database.execute(f"PRAGMA table_info({table})")]
     names, places = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
     for file in files:
@@ -57,7 +58,7 @@ def insert(database: sqlite3.Connection, table: str, files: list[str]) -> None:
             rows = [json.loads(line) for line in lines]
         for row in rows:
             row["day"] = row["start"][:10]
-        # An empty dimension is a value like others in the key: NULL would never be the same as itself.
+        # An empty dimension becomes a text, because NULL never equals NULL in a key.
         values = [["" if row[name] is None else row[name] for name in columns] for row in rows]
         database.executemany(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({places})", values)  # noqa: S608
 
