@@ -50,7 +50,7 @@ WIRED = (
     "sensors/*.py",
     "triggers/*.py",
     "hooks/maton_whatsapp.py",
-    "hooks/media_sources.py",
+    "hooks/media_source.py",
 )
 """Where the workers are put together: with ``--wires`` their calls and what is passed in them are left out."""
 INNER = (
@@ -61,7 +61,7 @@ INNER = (
         "delivery/writer.py",
         "delivery/results.py",
     ),
-    *(f"notifications/{name}.py" for name in ("whatsapp", "alert", "words", "turns", "window")),
+    *(f"notifications/{name}.py" for name in ("whatsapp", "alert", "words", "recipient_gap", "window")),
     *("message_templates/plan.py", "message_templates/apply.py"),
 )
 """Where the wires go on below them: engine to ledger, alert to throttle and gap, plan to apply to record."""
@@ -276,11 +276,12 @@ def meet(
 
 def population(within: str, *, wires: bool) -> list[Mutant]:
     """Return every mutant of the modules whose path holds a text; with ``wires`` those of the workers' wires alone."""
-    paths = [
-        path
-        for pattern in ((*WIRED, *INNER) if wires else MODULES)
-        for path in sorted((ROOT / PACKAGE).glob(pattern))
-    ]
+    paths = []
+    for pattern in (*WIRED, *INNER) if wires else MODULES:
+        matching = sorted((ROOT / PACKAGE).glob(pattern))
+        if not matching:
+            sys.exit(f"no module matches {pattern!r}: put its new name into {Path(__file__).name}")
+        paths += matching
     names = [str(path.relative_to(ROOT)) for path in paths]
     found = [mutant for name in names if within in name for mutant in mutants_of(ROOT / name, name)]
     return [mutant for mutant in found if not wires or mutant.kind in WIRES]
