@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 from airflow_provider_whatsapp.client.errors import PayloadError
@@ -25,14 +25,18 @@ class Part:
 
     #: Title of Meta's document with its limits.
     doc: ClassVar[str]
-    #: Of each field its name, its path in errors and its check.
-    _checked: ClassVar[tuple[tuple[str, str, Check], ...]] = ()
+    #: Of each field its name, its path in errors, its check and its default.
+    _checked: ClassVar[tuple[tuple[str, str, Check, Any], ...]] = ()
 
     def __post_init__(self) -> None:
         doc = self.doc
-        for name, path, check in self._checked:
+        for name, path, check, default in self._checked:
             given = getattr(self, name)
-            value = check(given, path, doc)
+            if given is default:
+                continue
+            # None, what Jinja and JSON have for nothing, stands for a field that is left out.
+            left_out = given is None and default is not MISSING
+            value = default if left_out else check(given, path, doc)
             if value is not given:
                 self._keep(name, value)
         self.check()
@@ -47,7 +51,7 @@ class Part:
     def _graph_fields(self, *besides: str) -> dict[str, Any]:
         """Return the declared fields besides these as Graph's JSON, without the empty ones."""
         found: dict[str, Any] = {}
-        for name, _, _ in self._checked:
+        for name, *_ in self._checked:
             if name not in besides and (value := getattr(self, name)) is not None and value not in _EMPTY:
                 found[name] = graph(value)
         return found
@@ -120,7 +124,7 @@ def model(kind: str = "", *, doc: str = "", kw_only: bool = False) -> Callable[[
         if kind and issubclass(found, Message):
             found.kind, prefix = kind, f"{kind}."
         found._checked = tuple(  # noqa: SLF001
-            (spec.name, prefix * (spec.name != kind) + spec.name, spec.metadata["check"])
+            (spec.name, prefix * (spec.name != kind) + spec.name, spec.metadata["check"], spec.default)
             for spec in fields(found)  # type: ignore[arg-type]  # a dataclass since above
         )
         return found

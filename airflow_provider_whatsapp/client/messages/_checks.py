@@ -15,7 +15,7 @@ from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages.texts import half_of_a_character, has_half_of_a_character
 from airflow_provider_whatsapp.client.phone import mask_numbers
 
-_SPACE = re.compile(r"\s")
+_HTTP_URL = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[^/?#\s]\S*")
 
 
 def shown(value: object) -> str:
@@ -47,33 +47,34 @@ def mapping(value: object, field: str, doc: str) -> Mapping[Any, Any]:
 
 def required_text(value: object, field: str, doc: str, *, limit: int | None = None) -> str:
     """Return a text that must be there, of so many characters at most."""
-    text = string(value, field, doc)
-    if not text.strip():
+    if not isinstance(value, str):
+        raise wrong_type(value, field, "a string", doc=doc)
+    if not value or value.isspace():
         raise PayloadError(
-            "holds white space alone" if text else "is empty",
+            "holds white space alone" if value else "is empty",
             field=field,
             limit=f"1-{limit} characters" if limit else "at least 1 character",
             doc=doc,
             advice="Give it a text.",
         )
-    if has_half_of_a_character(text):
+    if not value.isascii() and has_half_of_a_character(value):
         raise half_of_a_character(field)
-    if limit is not None and len(text) > limit:
-        advice = f"Shorten it by {len(text) - limit} characters."
-        problem = f"is {len(text)} characters long"
+    if limit is not None and len(value) > limit:
+        advice = f"Shorten it by {len(value) - limit} characters."
+        problem = f"is {len(value)} characters long"
         raise PayloadError(problem, field=field, limit=f"{limit} characters", doc=doc, advice=advice)
-    return text
+    return value
 
 
-def optional_text(value: object, field: str, doc: str, *, limit: int | None = None) -> str | None:
-    """Return a text that may be left out; an empty one counts as left out."""
-    return None if value is None else required_text(value, field, doc, limit=limit) if value != "" else ""
+def optional_text(value: object, field: str, doc: str, *, limit: int | None = None) -> str:
+    """Return a text that may be empty, which counts as left out."""
+    return "" if value == "" else required_text(value, field, doc, limit=limit)
 
 
 def identifier(value: object, field: str, doc: str) -> str:
     """Return an ID: a text without white space."""
     text = required_text(value, field, doc)
-    if _SPACE.search(text):
+    if text.split(maxsplit=1) != [text]:
         raise PayloadError(
             "holds white space", field=field, doc=doc, advice="Give the id exactly as Meta returned it."
         )
@@ -83,9 +84,7 @@ def identifier(value: object, field: str, doc: str) -> str:
 def http_url(value: object, field: str, doc: str) -> str:
     """Return a link: http or https, with a host."""
     text = required_text(value, field, doc)
-    scheme, _, rest = text.partition("://")
-    host = re.split("[/?#]", rest, maxsplit=1)[0]
-    if scheme.lower() not in {"http", "https"} or not host or any(char.isspace() for char in rest):
+    if not _HTTP_URL.fullmatch(text):
         advice = "Give a public URL that needs no login, https://example.com/report.pdf say."
         raise PayloadError("is not an http or https URL", field=field, doc=doc, advice=advice)
     return text

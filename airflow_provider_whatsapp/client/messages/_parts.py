@@ -36,7 +36,7 @@ def _names(model: type[Part]) -> tuple[tuple[str, ...], tuple[str, ...], str]:
     return known, needed, f"Fields: {', '.join(known)}; required: {', '.join(needed) or 'none'}."
 
 
-def part(model: type[_Model], value: object, path: str, _doc: str = "") -> _Model:
+def part(value: object, path: str, _doc: str = "", *, model: type[_Model]) -> _Model:
     """Return a part of a message: the part itself, or made of a mapping of its fields; errors begin with its path."""
     if isinstance(value, model):
         return value
@@ -51,11 +51,11 @@ def part(model: type[_Model], value: object, path: str, _doc: str = "") -> _Mode
 
 
 def parts(
-    model: type[_Model], value: object, path: str, doc: str, *, low: int = 1, high: int | None = None
+    value: object, path: str, doc: str, *, model: type[_Model], low: int = 1, high: int | None = None
 ) -> tuple[_Model, ...]:
     """Return a list of parts, each made by :func:`part`."""
     found = _checks.items(value, path, doc, low=low, high=high)
-    return tuple(part(model, item, f"{path}[{position}]") for position, item in enumerate(found))
+    return tuple(part(item, f"{path}[{position}]", model=model) for position, item in enumerate(found))
 
 
 def typed(value: Mapping[Any, Any], path: str, doc: str, known: Mapping[str, type[Part]]) -> Part:
@@ -75,7 +75,8 @@ def typed(value: Mapping[Any, Any], path: str, doc: str, known: Mapping[str, typ
         )
     given = {key: item for key, item in without_null(value).items() if key != "type"}
     nested = given.get(name)
-    return part(known[name], nested if len(given) == 1 and isinstance(nested, Mapping) else given, path)
+    fields = nested if len(given) == 1 and isinstance(nested, Mapping) else given
+    return part(fields, path, model=known[name])
 
 
 def lower(value: object) -> object:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 from airflow_provider_whatsapp.client.errors import PayloadError
@@ -61,8 +60,8 @@ class Location(Message):
     :param address: Address of the place; WhatsApp shows it only together with ``name``.
     """
 
-    latitude: float | str = field.checked(partial(_degrees, most=90))
-    longitude: float | str = field.checked(partial(_degrees, most=180))
+    latitude: float | str = field.checked(_degrees, most=90)
+    longitude: float | str = field.checked(_degrees, most=180)
     name: str | None = field.text(default=None)
     address: str | None = field.text(default=None)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_whatsapp.client.errors import PayloadError
@@ -95,9 +94,9 @@ def _card_header(value: object, path: str, doc: str) -> Image | Video:
     return header
 
 
-def _card_body(value: object, path: str, doc: str) -> str | None:
+def _card_body(value: object, path: str, doc: str) -> str:
     body = _checks.optional_text(value, path, doc, limit=160)
-    breaks = (body or "").count("\n")
+    breaks = body.count("\n")
     if breaks > 2:
         advice = "Join some of the lines."
         raise PayloadError(f"has {breaks} line breaks", field=path, limit="2", doc=doc, advice=advice)
@@ -122,7 +121,7 @@ class MediaCard(Part):
     url: str | None = field.text(default=None)
     body: str | None = field.checked(_card_body, default=None)
     buttons: Sequence[ReplyButton | Mapping[str, Any] | str] | None = field.checked(
-        reply_buttons, default=None, none=None
+        reply_buttons, default=None
     )
 
     def check(self) -> None:
@@ -153,7 +152,7 @@ class MediaCard(Part):
 
 
 def _media_cards(value: object, path: str, doc: str) -> tuple[MediaCard, ...]:
-    cards = parts(MediaCard, value, path, doc, low=2, high=10)
+    cards = parts(value, path, doc, model=MediaCard, low=2, high=10)
     if len({type(card.header) for card in cards}) > 1:
         problem, limit = "has cards with images and cards with videos", "the same kind on every card"
         advice = "Give every card an image, or every card a video."
@@ -202,7 +201,7 @@ class ProductCarousel(Interactive):
 
     body: str = field.text(BODY_LIMIT)
     catalog_id: str = field.identifier()
-    products: Sequence[str] = field.checked(partial(_checks.texts, low=2, high=10))
+    products: Sequence[str] = field.checked(_checks.texts, low=2, high=10)
 
     def action(self) -> dict[str, Any]:
         """Return the action object."""

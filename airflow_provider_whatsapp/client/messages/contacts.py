@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import _checks
 from airflow_provider_whatsapp.client.messages import _fields as field
 from airflow_provider_whatsapp.client.messages._base import Message, Part, graph, model
-from airflow_provider_whatsapp.client.messages._parts import part
+from airflow_provider_whatsapp.client.messages._parts import part, parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -123,13 +122,13 @@ class ContactOrg(Part):
 def _name(value: object, path: str, doc: str) -> ContactName:
     if isinstance(value, str):
         value = {"formatted_name": value, "first_name": value}
-    return part(ContactName, value, path, doc)
+    return part(value, path, doc, model=ContactName)
 
 
-def _named(value: object, path: str, doc: str, *, of: type[Part], first: str) -> tuple[Part, ...]:
+def _named(value: object, path: str, doc: str, *, model: type[Part], first: str) -> tuple[Part, ...]:
     """Return a list of parts, of which a plain text is the first field."""
     given = [{first: item} if isinstance(item, str) else item for item in _checks.items(value, path, doc)]
-    return tuple(part(of, item, f"{path}[{position}]") for position, item in enumerate(given))
+    return parts(given, path, doc, model=model, low=0)
 
 
 def _birthday(value: object, path: str, doc: str) -> str:
@@ -163,19 +162,17 @@ class Contact(Part):
 
     name: ContactName | Mapping[str, Any] | str = field.checked(_name)
     phones: Sequence[ContactPhone | Mapping[str, Any] | str] = field.checked(
-        partial(_named, of=ContactPhone, first="phone"), default=()
+        _named, model=ContactPhone, first="phone", default=()
     )
     emails: Sequence[ContactEmail | Mapping[str, Any] | str] = field.checked(
-        partial(_named, of=ContactEmail, first="email"), default=()
+        _named, model=ContactEmail, first="email", default=()
     )
     urls: Sequence[ContactUrl | Mapping[str, Any] | str] = field.checked(
-        partial(_named, of=ContactUrl, first="url"), default=()
+        _named, model=ContactUrl, first="url", default=()
     )
     addresses: Sequence[ContactAddress | Mapping[str, Any]] = field.some(ContactAddress, low=0, default=())
-    org: ContactOrg | Mapping[str, Any] | None = field.checked(
-        partial(part, ContactOrg), default=None, none=None
-    )
-    birthday: str | date | None = field.checked(_birthday, default=None, none=None)
+    org: ContactOrg | Mapping[str, Any] | None = field.checked(part, model=ContactOrg, default=None)
+    birthday: str | date | None = field.checked(_birthday, default=None)
 
 
 @model("contacts", doc=DOC)

@@ -54,7 +54,7 @@ class Flow(Interactive):
     flow_token: str | None = field.text(default=None)
     flow_action: str = field.choice("navigate", "data_exchange", default="navigate")
     screen: str | None = field.text(default=None)
-    data: Mapping[str, Any] | None = field.checked(_data, default=None, none=None)
+    data: Mapping[str, Any] | None = field.checked(_data, default=None)
     header: Header | None = field.checked(header_part, default=None)
     footer: str | None = field.text(FOOTER_LIMIT, default=None)
 

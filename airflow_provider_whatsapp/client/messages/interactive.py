@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 from airflow_provider_whatsapp.client.errors import PayloadError
@@ -68,7 +67,8 @@ def header_part(value: object, path: str, doc: str) -> str | Image | Video | Doc
     """Return a header: a text, or an image, video or document without caption, or Graph's dict of one, or None."""
     if isinstance(value, Mapping):
         if lower(value.get("type")) == "text":
-            return part(_HeaderText, {key: item for key, item in value.items() if key != "type"}, path).text
+            fields = {key: item for key, item in value.items() if key != "type"}
+            return part(fields, path, model=_HeaderText).text
         value = typed(value, path, doc, _HEADERS)
     if value is None or value == "":
         return None
@@ -114,7 +114,7 @@ def reply_buttons(value: object, path: str, doc: str, *, high: int | None = None
     """Return buttons (given as such, as dicts of their fields, or as plain titles), each with its own ID and title."""
     given = _checks.items(value, path, doc, low=1, high=high)
     titled = [{"id": item.strip(), "title": item} if isinstance(item, str) else item for item in given]
-    made = parts(ReplyButton, titled, path, doc)
+    made = parts(titled, path, doc, model=ReplyButton)
     _checks.unique([button.id for button in made], path, doc, what="id")
     _checks.unique([button.title for button in made], path, doc, what="title")
     return made
@@ -132,7 +132,7 @@ class ReplyButtons(Interactive):
     """
 
     body: str = field.text(BODY_LIMIT)
-    buttons: Sequence[ReplyButton | Mapping[str, Any] | str] = field.checked(partial(reply_buttons, high=3))
+    buttons: Sequence[ReplyButton | Mapping[str, Any] | str] = field.checked(reply_buttons, high=3)
     header: Header | None = field.checked(header_part, default=None)
     footer: str | None = field.text(FOOTER_LIMIT, default=None)
 
@@ -170,7 +170,7 @@ class Section(Part):
 
 
 def _sections(value: object, path: str, doc: str) -> tuple[Section, ...]:
-    sections = parts(Section, value, path, doc, high=10)
+    sections = parts(value, path, doc, model=Section, high=10)
     rows = [row for section in sections for row in section.rows if isinstance(row, Row)]
     limit = f"{ROWS_LIMIT} rows over all sections"
     _checks.in_all(len(rows), path, doc, high=ROWS_LIMIT, what="rows", limit=limit)

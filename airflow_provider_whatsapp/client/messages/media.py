@@ -24,7 +24,7 @@ class Media(Message):
     """
 
     id: str | None = field.identifier(default=None)
-    link: str | None = field.checked(_checks.http_url, default=None, none=None)
+    link: str | None = field.checked(_checks.http_url, default=None)
 
     def check(self) -> None:
         """Check that the file is given, and in one way."""

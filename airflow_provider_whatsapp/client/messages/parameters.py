@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, ClassVar
 
 from airflow_provider_whatsapp.client.errors import PayloadError
@@ -70,7 +69,7 @@ class TextValue(_Parameter):
 
     type: ClassVar[str] = "text"
 
-    text: str = field.checked(partial(value_text, limit=BODY_LIMIT))
+    text: str = field.checked(value_text, limit=BODY_LIMIT)
 
     def to_payload(self) -> dict[str, Any]:
         """Return the parameter as Graph's JSON."""
@@ -97,7 +96,7 @@ class Currency(_Parameter):
 
     type: ClassVar[str] = "currency"
 
-    fallback_value: str = field.checked(partial(value_text, limit=BODY_LIMIT))
+    fallback_value: str = field.checked(value_text, limit=BODY_LIMIT)
     code: str = field.checked(_currency_code)
     amount_1000: int = field.whole(-(10**15), 10**15)
 
@@ -112,7 +111,7 @@ class DateTime(_Parameter):
 
     type: ClassVar[str] = "date_time"
 
-    fallback_value: str = field.checked(partial(value_text, limit=BODY_LIMIT))
+    fallback_value: str = field.checked(value_text, limit=BODY_LIMIT)
 
 
 @model(doc=DOC)

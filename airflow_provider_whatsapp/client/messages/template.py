@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, Self
 
 from airflow_provider_whatsapp.client.errors import PayloadError
@@ -142,10 +141,8 @@ class Card(Part):
     """
 
     header: Header = field.checked(_card_header)
-    body: Body | None = field.checked(partial(_body, limit=CARD_BODY_LIMIT), default=None, none=None)
-    buttons: Sequence[Button] | None = field.checked(
-        partial(template_buttons, high=2), default=None, none=None
-    )
+    body: Body | None = field.checked(_body, limit=CARD_BODY_LIMIT, default=None)
+    buttons: Sequence[Button] | None = field.checked(template_buttons, high=2, default=None)
 
     def to_payload(self) -> dict[str, Any]:
         """Return the card as Graph's JSON, without its position."""
@@ -153,7 +150,7 @@ class Card(Part):
 
 
 def _cards(value: object, path: str, _doc: str) -> tuple[Card, ...]:
-    cards = parts(Card, value, path, Card.doc, low=2, high=10)
+    cards = parts(value, path, Card.doc, model=Card, low=2, high=10)
     if len({_kind(card.header) for card in cards}) > 1:
         problem, limit = "has cards with headers of different kinds", "the same kind on every card"
         advice = "Give every card an image, or every card a video, or every card a product."
@@ -219,12 +216,12 @@ class Template(Message):
 
     name: str = field.checked(_name)
     language: str = field.checked(_language, default="en_US")
-    header: Header | None = field.checked(_header, default=None, none=None)
+    header: Header | None = field.checked(_header, default=None)
     body: Body | None = field.checked(_any_value, default=None)  # by a limit that depends on the offer
-    buttons: Sequence[Button] | None = field.checked(template_buttons, default=None, none=None)
-    components: Sequence[Mapping[str, Any]] | None = field.checked(_graph_components, default=None, none=None)
-    carousel: Sequence[Card | Mapping[str, Any]] | None = field.checked(_cards, default=None, none=None)
-    limited_time_offer: int | None = field.checked(_offer, default=None, none=None)
+    buttons: Sequence[Button] | None = field.checked(template_buttons, default=None)
+    components: Sequence[Mapping[str, Any]] | None = field.checked(_graph_components, default=None)
+    carousel: Sequence[Card | Mapping[str, Any]] | None = field.checked(_cards, default=None)
+    limited_time_offer: int | None = field.checked(_offer, default=None)
 
     @classmethod
     def authentication(cls, name: str, language: str, code: str) -> Self:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 from airflow_provider_whatsapp.client.errors import PayloadError
@@ -38,7 +37,7 @@ class TemplateButton(Part):
 
     def parameters(self) -> list[dict[str, Any]]:
         """Return the button's parameters as Graph's JSON: each field is one of the type that it is named like."""
-        return [{"type": name, name: getattr(self, name)} for name, _, _ in self._checked if name != "index"]
+        return [{"type": name, name: getattr(self, name)} for name, *_ in self._checked if name != "index"]
 
     def to_payload(self) -> dict[str, Any]:
         """Return the button as Graph's JSON."""
@@ -58,7 +57,7 @@ class UrlButton(TemplateButton):
 
     sub_type: ClassVar[str] = "url"
 
-    text: str = field.checked(partial(value_text, limit=URL_LIMIT))
+    text: str = field.checked(value_text, limit=URL_LIMIT)
 
 
 def _written(value: object, path: str, doc: str) -> str:
@@ -139,7 +138,7 @@ class FlowButton(_ActionButton):
     sub_type: ClassVar[str] = "flow"
 
     flow_token: str | None = field.text(default=None)
-    flow_action_data: Mapping[str, Any] | None = field.checked(_checks.mapping, default=None, none=None)
+    flow_action_data: Mapping[str, Any] | None = field.checked(_checks.mapping, default=None)
 
 
 @model()
@@ -185,7 +184,7 @@ class ProductSection(Part):
 def product_sections(value: object, path: str, _doc: str = "") -> tuple[ProductSection, ...]:
     """Return sections of products, checked together: 1 to 10 of them, 30 products at most, titles if several."""
     doc = ProductSection.doc
-    sections = parts(ProductSection, value, path, doc, high=10)
+    sections = parts(value, path, doc, model=ProductSection, high=10)
     total = sum(len(section.products) for section in sections)
     limit = f"{PRODUCTS_LIMIT} over all sections"
     _checks.in_all(total, path, doc, high=PRODUCTS_LIMIT, what="products", limit=limit)
@@ -278,11 +277,11 @@ def _button(item: object, position: int, path: str) -> TemplateButton:
             raise error.at(path) from None
     name = lower(item.get("type"))
     if name == "button":
-        return part(RawButton, {"index": item.get("index", position), "fields": item}, path)
+        return part({"index": item.get("index", position), "fields": item}, path, model=RawButton)
     kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         shown = _checks.shown(item.get("type"))
         advice = f"Types: {', '.join(_KINDS)}; or Graph's own component with type button and a sub_type."
         raise PayloadError(f"has an unknown type {shown}", field=path, doc=DOC, advice=advice)
     given = {key: value for key, value in without_null(item).items() if key != "type"}
-    return part(kind, {"index": position, **given}, path)
+    return part({"index": position, **given}, path, model=kind)
