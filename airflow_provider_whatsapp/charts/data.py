@@ -182,7 +182,6 @@ class _Axis:
         self.kind = ""
         self._null = 0
         self._zone: Any = None
-        self._has_time = False
 
     def position(self, value: Any, number: int) -> Any:
         if _is_null(value) and self.kind in ("", CATEGORY):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_whatsapp.client.errors import NotSentError, PayloadError, WhatsAppError
 from airflow_provider_whatsapp.client.resources.messages import Endpoint, Marketing
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Mode = Literal["auto", "cloud_api", "strict"]
-MODES: tuple[Mode, ...] = get_args(Mode)
 MARKETING = "MARKETING"
 
 _OTHER: dict[Endpoint, Endpoint] = {"messages": "marketing_messages", "marketing_messages": "messages"}

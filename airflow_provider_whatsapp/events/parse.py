@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 MAX_EVENTS = 20_000
 """Events of one delivery; WhatsApp batches up to 1,000."""
-ID_LIMIT = 255
-"""Characters of an ID, in ASCII."""
 WORD_LIMIT = 64
 """Characters of a type, a status or a category."""
 TEXT_LIMIT = 65_536

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
+
+from airflow_provider_whatsapp.hooks.uses_hook import UsesHook
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.recipients import Row
     from airflow_provider_whatsapp.delivery.routing import Router
     from airflow_provider_whatsapp.events.store import EventStore
-    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
 BY_ID = 100
 """Messages that can be waited for by their IDs, where no hash of the send leads to their receipts."""
@@ -58,7 +58,7 @@ class Waiting:
             store.close()
 
 
-class LearnsArrivals(BaseOperator):
+class LearnsArrivals(BaseOperator, UsesHook):  # in this order: Airflow wraps the __init__ of the first base
     """A task that can learn how far the messages of this and of earlier tries got."""
 
     shown_outcomes: ClassVar[int | None] = None
@@ -200,11 +200,6 @@ class LearnsArrivals(BaseOperator):
         delivery = Delivery(ledger, _nothing, _nothing, rules=Rules(recall=True), callback_data=carried)
         delivery.run(rows, report)
         return report
-
-    @cached_property
-    def hook(self) -> MatonWhatsAppHook:
-        """The hook of the operator's connection."""
-        raise NotImplementedError
 
     def _new_report(self, waiting: Waiting | None, route: Router | None = None) -> Any:
         """Return what counts the outcomes; with a wait it counts what arrives, too."""

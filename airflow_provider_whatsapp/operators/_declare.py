@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from airflow_provider_whatsapp.hooks.uses_hook import UsesHook
 from airflow_provider_whatsapp.rendering import TextFields
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Argument(NamedTuple):
     file: bool = False
 
 
-class DeclaresArguments(TextFields):
+class DeclaresArguments(TextFields, UsesHook):
     """
     An operator that declares its arguments in one table.
 

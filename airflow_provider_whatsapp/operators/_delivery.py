@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_whatsapp._suggest import refuse_unknown
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.report import Report
     from airflow_provider_whatsapp.delivery.routing import Router
     from airflow_provider_whatsapp.delivery.stores import Store
-    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
     from airflow_provider_whatsapp.operators._declare import Arguments
 
 DEFAULT_CONN_ID = "maton_whatsapp_default"
@@ -116,15 +114,6 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         """
         refuse_unknown(cls, kwargs)
         return partial_with_policy(super().partial(**kwargs), kwargs)
-
-    @cached_property
-    def hook(self) -> MatonWhatsAppHook:
-        """The hook of the operator's connection."""
-        from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
-
-        return MatonWhatsAppHook(
-            self.maton_conn_id, phone_number_id=self.phone_number_id, waba_id=self.waba_id
-        )
 
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
         # Airflow stores and shows the fields right after this, for mapped tasks too.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
     from airflow_provider_whatsapp.operators._declare import Arguments
 
 
@@ -103,13 +101,6 @@ class WhatsAppAnalyticsOperator(DeclaresArguments, BaseOperator):
         self.country_codes = country_codes
         self.maton_conn_id = maton_conn_id
         self.waba_id = waba_id
-
-    @cached_property
-    def hook(self) -> MatonWhatsAppHook:
-        """The hook of the operator's connection."""
-        from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
-
-        return MatonWhatsAppHook(self.maton_conn_id, waba_id=self.waba_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_whatsapp.delivery.delivery_report import DeliveryCounts, Survey
     from airflow_provider_whatsapp.delivery.report_sources import Source
-    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
     from airflow_provider_whatsapp.operators._declare import Arguments
     from airflow_provider_whatsapp.triggers.delivery import DeliveryTrigger
 
@@ -90,13 +88,6 @@ class DeliveryReportOperator(DeclaresArguments, BaseOperator):
         self.maton_conn_id = maton_conn_id
         self.phone_number_id = phone_number_id
         self.deferrable = deferrable
-
-    @cached_property
-    def hook(self) -> MatonWhatsAppHook:
-        """The hook of the operator's connection."""
-        from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
-
-        return MatonWhatsAppHook(self.maton_conn_id, phone_number_id=self.phone_number_id)
 
     @property
     def results_file(self) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
     from airflow_provider_whatsapp.message_templates.apply import ApplyReport
     from airflow_provider_whatsapp.message_templates.files import TemplateSet
     from airflow_provider_whatsapp.message_templates.plan import Plan
@@ -116,13 +114,6 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
         self.maton_conn_id = maton_conn_id
         self.waba_id = waba_id
         self.deferrable = deferrable
-
-    @cached_property
-    def hook(self) -> MatonWhatsAppHook:
-        """The hook of the operator's connection."""
-        from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
-
-        return MatonWhatsAppHook(self.maton_conn_id, waba_id=self.waba_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from airflow.sdk import BaseSensorOperator
 
 from airflow_provider_whatsapp._compat import AirflowFailException, AirflowSkipException
+from airflow_provider_whatsapp.hooks.uses_hook import UsesHook
 from airflow_provider_whatsapp.policies import failing_at_once
 from airflow_provider_whatsapp.rendering import TextFields
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 
-class DeferringSensor(TextFields, BaseSensorOperator):
+class DeferringSensor(TextFields, UsesHook, BaseSensorOperator):
     """A sensor that waits in the triggerer when it is ``deferrable``, which its subclass sets."""
 
     deferrable: bool

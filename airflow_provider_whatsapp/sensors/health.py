@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import PokeReturnValue
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
     from airflow_provider_whatsapp.triggers.health import HealthTrigger
 
 
@@ -72,15 +70,6 @@ class WhatsAppHealthSensor(DeferringSensor):
         self.phone_number_id = phone_number_id
         self.waba_id = waba_id
         self.deferrable = deferrable
-
-    @cached_property
-    def hook(self) -> MatonWhatsAppHook:
-        """The hook of the sensor's connection."""
-        from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
-
-        return MatonWhatsAppHook(
-            self.maton_conn_id, phone_number_id=self.phone_number_id, waba_id=self.waba_id
-        )
 
     def poke(self, context: Context) -> PokeReturnValue:
         """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import PokeReturnValue
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
     from airflow_provider_whatsapp.triggers.messages import MessageStatusTrigger
 
 
@@ -73,13 +71,6 @@ class MessageStatusSensor(DeferringSensor):
             several = isinstance(given, list | tuple)
             shown: Any = [mask_id(each) for each in given] if several else given and mask_id(given)
             self._revealed, self.message_ids = (given,), shown
-
-    @cached_property
-    def hook(self) -> MatonWhatsAppHook:
-        """The hook of the sensor's connection."""
-        from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
-
-        return MatonWhatsAppHook(self.maton_conn_id, phone_number_id=self.phone_number_id)
 
     def _checked(self) -> list[str]:
         from airflow_provider_whatsapp.triggers.messages import STATUSES

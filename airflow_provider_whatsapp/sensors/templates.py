@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import PokeReturnValue
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
     from airflow_provider_whatsapp.triggers.templates import TemplateApprovalTrigger
 
 
@@ -81,13 +79,6 @@ class TemplateApprovalSensor(DeferringSensor):
         self.maton_conn_id = maton_conn_id
         self.waba_id = waba_id
         self.deferrable = deferrable
-
-    @cached_property
-    def hook(self) -> MatonWhatsAppHook:
-        """The hook of the sensor's connection."""
-        from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
-
-        return MatonWhatsAppHook(self.maton_conn_id, waba_id=self.waba_id)
 
     def wanted(self) -> list[list[str | None]]:
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 
@@ -20,7 +21,7 @@ from airflow_provider_whatsapp.client.resources.accounts import MarketingStatus
 from airflow_provider_whatsapp.client.resources.messages import Marketing, SentMessage
 from airflow_provider_whatsapp.delivery.approved import Approved
 from airflow_provider_whatsapp.delivery.report import Report
-from airflow_provider_whatsapp.delivery.routing import MODES, Router, choose_endpoint
+from airflow_provider_whatsapp.delivery.routing import Mode, Router, choose_endpoint
 
 TO = "15550001111"
 SALE = [{"type": "BODY", "text": "The summer sale begins today."}]
@@ -66,7 +67,7 @@ def test_the_endpoint_follows_mode_category_and_onboarding(mode, category, statu
         assert choose_endpoint(mode, template, status) == endpoint
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", get_args(Mode))
 def test_a_template_that_was_not_looked_up_has_no_category(mode):
     assert choose_endpoint(mode, None, None) == ("marketing_messages" if mode == "strict" else "messages")
 
@@ -131,7 +132,7 @@ MEANS_THE_OTHER = {
 }
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", get_args(Mode))
 @pytest.mark.parametrize("endpoint", ["messages", "marketing_messages"])
 def test_only_the_codes_that_say_so_go_by_the_other_endpoint_and_only_once(mode, endpoint):
     for code in sorted({row.code for row in TABLE}):
