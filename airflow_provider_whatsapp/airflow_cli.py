@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable
 
     from airflow_provider_whatsapp.client.config import ClientConfig
     from airflow_provider_whatsapp.client.redis_server import RedisServer
@@ -21,34 +22,36 @@ def get_cli_commands() -> list[Any]:
     from airflow_provider_whatsapp import cli, webhook
     from airflow_provider_whatsapp import doctor as examine
 
-    templates = _commands(cli.TEMPLATE_COMMANDS, "_templates")
-    hooks = _commands(webhook.COMMANDS, "_webhook")
-    alone = {
-        "connect": (cli.CONNECT_HELP, cli.CONNECT_OPTIONS),
-        "doctor": (examine.HELP, examine.OPTIONS),
-        "results": (cli.RESULTS_HELP, cli.RESULTS_OPTIONS),
-    }
     groups = [
-        GroupCommand(name="templates", help="Message templates as code", subcommands=templates),
-        GroupCommand(name="webhook", help=webhook.HELP, subcommands=hooks),
+        GroupCommand(
+            name="templates",
+            help="Message templates as code",
+            subcommands=[
+                _command(name, *about, partial(_templates, name))
+                for name, about in cli.TEMPLATE_COMMANDS.items()
+            ],
+        ),
+        GroupCommand(
+            name="webhook",
+            help=webhook.HELP,
+            subcommands=[
+                _command(name, *about, partial(_webhook, name)) for name, about in webhook.COMMANDS.items()
+            ],
+        ),
     ]
-    subcommands = [*groups, *_commands(alone, "")]
-    return [GroupCommand(name="whatsapp", help="WhatsApp through Maton", subcommands=subcommands)]
-
-
-def _commands(table: Mapping[str, tuple[str, Any]], suffix: str) -> list[Any]:
-    """Return Airflow's form of commands; the function of each is called as the command is, with a suffix."""
-    from airflow.cli.cli_config import ActionCommand, Arg, lazy_load_command
-
-    return [
-        ActionCommand(
-            name=name,
-            help=text,
-            func=lazy_load_command(f"{__name__}.{name}{suffix}"),
-            args=[Arg(flags, **fields) for flags, fields in options],  # type: ignore[no-untyped-call]  # Airflow's
-        )
-        for name, (text, options) in table.items()
+    alone = [
+        _command("connect", cli.CONNECT_HELP, cli.CONNECT_OPTIONS, _connect),
+        _command("doctor", examine.HELP, examine.OPTIONS, _doctor),
+        _command("results", cli.RESULTS_HELP, cli.RESULTS_OPTIONS, _results),
     ]
+    return [GroupCommand(name="whatsapp", help="WhatsApp through Maton", subcommands=[*groups, *alone])]
+
+
+def _command(name: str, text: str, options: Iterable[Any], run: Callable[[argparse.Namespace], None]) -> Any:
+    from airflow.cli.cli_config import ActionCommand, Arg
+
+    args = [Arg(flags, **fields) for flags, fields in options]  # type: ignore[no-untyped-call]  # Airflow's
+    return ActionCommand(name=name, help=text, func=run, args=args)
 
 
 class AirflowConnections:
@@ -88,35 +91,20 @@ class AirflowConnections:
                 setattr(found, name, getattr(made, name))
 
 
-def connect(given: argparse.Namespace) -> None:
-    """
-    Run ``airflow whatsapp connect``.
-
-    :param given: The parsed command line.
-    """
+def _connect(given: argparse.Namespace) -> None:
     from airflow_provider_whatsapp.connect import connect_command
 
     given.airflow_connections = AirflowConnections
     sys.exit(connect_command(given))
 
 
-def doctor(given: argparse.Namespace) -> None:
-    """
-    Run ``airflow whatsapp doctor``.
-
-    :param given: The parsed command line.
-    """
+def _doctor(given: argparse.Namespace) -> None:
     from airflow_provider_whatsapp.doctor import doctor_command
 
     sys.exit(doctor_command(given, find_config=_config))
 
 
-def results(given: argparse.Namespace) -> None:
-    """
-    Run ``airflow whatsapp results``.
-
-    :param given: The parsed command line.
-    """
+def _results(given: argparse.Namespace) -> None:
     from airflow_provider_whatsapp.cli import results_command
     from airflow_provider_whatsapp.hooks.object_stores import as_object_path
 
@@ -124,72 +112,18 @@ def results(given: argparse.Namespace) -> None:
     sys.exit(results_command(given))
 
 
-def plan_templates(given: argparse.Namespace) -> None:
-    """
-    Run ``airflow whatsapp templates plan``.
-
-    :param given: The parsed command line.
-    """
-    _run("plan", given)
-
-
-def apply_templates(given: argparse.Namespace) -> None:
-    """
-    Run ``airflow whatsapp templates apply``.
-
-    :param given: The parsed command line.
-    """
-    _run("apply", given)
-
-
-def pull_templates(given: argparse.Namespace) -> None:
-    """
-    Run ``airflow whatsapp templates pull``.
-
-    :param given: The parsed command line.
-    """
-    _run("pull", given)
-
-
-def subscribe_webhook(given: argparse.Namespace) -> None:
-    """
-    Run ``airflow whatsapp webhook subscribe``.
-
-    :param given: The parsed command line.
-    """
-    _run_webhook("subscribe", given)
-
-
-def status_webhook(given: argparse.Namespace) -> None:
-    """
-    Run ``airflow whatsapp webhook status``.
-
-    :param given: The parsed command line.
-    """
-    _run_webhook("status", given)
-
-
-def unsubscribe_webhook(given: argparse.Namespace) -> None:
-    """
-    Run ``airflow whatsapp webhook unsubscribe``.
-
-    :param given: The parsed command line.
-    """
-    _run_webhook("unsubscribe", given)
-
-
-def _run_webhook(command: str, given: argparse.Namespace) -> None:
-    from airflow_provider_whatsapp.webhook import webhook_command
-
-    given.command = command
-    sys.exit(webhook_command(given, _config))
-
-
-def _run(command: str, given: argparse.Namespace) -> None:
+def _templates(command: str, given: argparse.Namespace) -> None:
     from airflow_provider_whatsapp.cli import templates_command
 
     given.command = command
     sys.exit(templates_command(given, find_config=_config))
+
+
+def _webhook(command: str, given: argparse.Namespace) -> None:
+    from airflow_provider_whatsapp.webhook import webhook_command
+
+    given.command = command
+    sys.exit(webhook_command(given, _config))
 
 
 def _config(given: argparse.Namespace) -> ClientConfig:

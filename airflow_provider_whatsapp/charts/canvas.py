@@ -27,6 +27,7 @@ LINE = 1.25
 INK, GREY, GRID, PAPER = "#18212b", "#5b6672", "#dfe4e8", "#ffffff"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#7a3b8f", "#4d4d4d")
 """Colours that people with any kind of colour blindness tell apart, after Okabe and Ito, dark enough on white."""
+NO_DATA = "No data"
 UNKNOWN = "\N{WHITE SQUARE}"
 """Stands for a character that no font has."""
 FAMILIES = (

@@ -10,13 +10,13 @@ from airflow_provider_whatsapp.charts.canvas import (
     HUGE,
     INK,
     MARGIN,
+    NO_DATA,
     NORMAL,
     PALETTE,
     SQUARE,
     WIDTH,
     Canvas,
 )
-from airflow_provider_whatsapp.charts.draw import NO_DATA
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

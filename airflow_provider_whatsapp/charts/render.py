@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.charts.data import collect, collect_figures
+from airflow_provider_whatsapp.charts.axis_chart import AxisChart
+from airflow_provider_whatsapp.charts.bar_chart import BarChart, height_for
+from airflow_provider_whatsapp.charts.canvas import GREY, NO_DATA, SQUARE, WIDTH, Canvas
+from airflow_provider_whatsapp.charts.data import CATEGORY, ChartData, collect, collect_figures
+from airflow_provider_whatsapp.charts.kpi import draw_figures
+from airflow_provider_whatsapp.charts.locales import Formats
 from airflow_provider_whatsapp.tables.rows import Written
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from airflow_provider_whatsapp.charts.chart import Chart
     from airflow_provider_whatsapp.charts.spec import ChartSpec
     from airflow_provider_whatsapp.tables.rows import Rows
 
@@ -35,10 +41,6 @@ def write_chart(
     :raises PayloadError: A column is missing or holds what the chart cannot show.
     :raises ConfigurationError: matplotlib or Babel is not installed, or the font cannot be opened.
     """
-    from airflow_provider_whatsapp.charts.draw import draw_chart
-    from airflow_provider_whatsapp.charts.kpi import draw_figures
-    from airflow_provider_whatsapp.charts.locales import Formats
-
     formats = Formats(locale, spec.unit)
     data: Any
     if spec.kind == "kpi":
@@ -46,5 +48,20 @@ def write_chart(
         draw_figures(path, data, spec, formats, font=font)
         return Written(max((len(figure.trail) for figure in data), default=0))
     data = collect(rows, spec, texts=texts)
-    draw_chart(path, data, spec, formats, font=font)
+    _draw_chart(path, data, spec, formats, font=font)
     return Written(data.rows)
+
+
+def _draw_chart(
+    path: Path, data: ChartData, spec: ChartSpec, formats: Formats, *, font: str | None = None
+) -> None:
+    across = data.axis == CATEGORY and spec.kind in ("bar", "stacked")
+    canvas = Canvas(height_for(data) if across else SQUARE, font)
+    kind: type[Chart] = BarChart if across else AxisChart
+    chart = kind(canvas, data, spec, formats)
+    top = canvas.heading(spec.title, chart.subtitle())
+    if data.positions:
+        chart.draw(top)
+    else:
+        canvas.text(WIDTH / 2, canvas.height / 2, NO_DATA, color=GREY, align="center", middle=True)
+    canvas.save(path)
