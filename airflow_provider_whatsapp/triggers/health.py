@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_whatsapp.triggers._arguments import StoresArguments
-from airflow_provider_whatsapp.triggers.polls import Account, Poll, Subscriber, subscription
+from airflow_provider_whatsapp.triggers.polls import Account, Poll, Subscriber, first_news
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -154,21 +152,13 @@ class HealthTrigger(StoresArguments):
         """Wait, and yield the one event."""
         subscriber = _Ready(self.template_name, self.language)
         account = Account(self.maton_conn_id, self.waba_id, self.phone_number_id)
-        try:
-            async with (
-                asyncio.timeout(max(0.0, self.end_time - time.time())),
-                subscription(HealthPoll, account, self.poke_interval, subscriber),
-            ):
-                news = await subscriber.news.get()
-        except TimeoutError:
-            yield _event("timeout", f"Messages could not go in time. {subscriber.last}")
-        except Exception as error:
-            yield _event("error", f"{error}" or type(error).__name__)
+        state, news = await first_news(
+            HealthPoll, account, subscriber, interval=self.poke_interval, end_time=self.end_time
+        )
+        if state:
+            yield _event(state, f"Messages could not go in time. {news}" if state == "timeout" else news)
         else:
-            if isinstance(news, Exception):
-                yield _event("error", f"{news}" or type(news).__name__)
-            else:
-                yield _event("ready", news.message, news.health)
+            yield _event("ready", news.message, news.health)
 
 
 def _event(state: str, message: str, health: dict[str, Any] | None = None) -> TriggerEvent:

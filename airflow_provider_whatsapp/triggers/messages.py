@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -12,7 +10,7 @@ from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_whatsapp.triggers._arguments import StoresArguments
 from airflow_provider_whatsapp.triggers.inbound import InboundMessageTrigger
-from airflow_provider_whatsapp.triggers.polls import Account, Poll, Subscriber, subscription
+from airflow_provider_whatsapp.triggers.polls import Account, Poll, Subscriber, first_news
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -226,21 +224,13 @@ class MessageStatusTrigger(StoresArguments):
         """Wait, and yield the one event."""
         subscriber = _Messages(self.message_ids, self.status, await self._store())
         account = Account(self.maton_conn_id, phone_number_id=self.phone_number_id)
-        try:
-            async with (
-                asyncio.timeout(max(0.0, self.end_time - time.time())),
-                subscription(MessagePoll, account, self.poke_interval, subscriber),
-            ):
-                news = await subscriber.news.get()
-        except TimeoutError:
-            yield _event("timeout", f"Not {self.status} in time. {subscriber.last}")
-        except Exception as error:
-            yield _event("error", f"{error}" or type(error).__name__)
+        state, news = await first_news(
+            MessagePoll, account, subscriber, interval=self.poke_interval, end_time=self.end_time
+        )
+        if state:
+            yield _event(state, f"Not {self.status} in time. {news}" if state == "timeout" else news)
         else:
-            if isinstance(news, Exception):
-                yield _event("error", f"{news}" or type(news).__name__)
-            else:
-                yield _event(news.state, news.message, news.statuses)
+            yield _event(news.state, news.message, news.statuses)
 
     async def _store(self) -> URL | None:
         """Return the event store's URL; where it cannot be looked up, say so and go on by the history."""

@@ -280,3 +280,31 @@ async def subscription(
         yield
     finally:
         hub.leave(poll, subscriber)
+
+
+async def first_news(
+    kind: type[Poll], account: Source, subscriber: Subscriber, *, interval: float, end_time: float
+) -> tuple[str, Any]:
+    """
+    Wait for the first news for a trigger.
+
+    :param kind: The kind of poll.
+    :param account: What to poll with.
+    :param subscriber: Who waits.
+    :param interval: Seconds between two polls.
+    :param end_time: Unix time in seconds at which to give up.
+    :return: An empty text and the news; ``timeout`` and what the last poll found; or ``error`` and the reason.
+    """
+    try:
+        async with (
+            asyncio.timeout(max(0.0, end_time - time.time())),
+            subscription(kind, account, interval, subscriber),
+        ):
+            news = await subscriber.news.get()
+    except TimeoutError:
+        return "timeout", subscriber.last
+    except Exception as error:
+        news = error
+    if isinstance(news, Exception):
+        return "error", str(news) or type(news).__name__
+    return "", news

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_whatsapp.triggers._arguments import StoresArguments
-from airflow_provider_whatsapp.triggers.polls import MAX_BACK_OFF, Account, Poll, Subscriber, subscription
+from airflow_provider_whatsapp.triggers.polls import (
+    MAX_BACK_OFF,
+    Account,
+    Poll,
+    Subscriber,
+    first_news,
+    subscription,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -116,21 +122,13 @@ class TemplateApprovalTrigger(StoresArguments):
         """Wait, and yield the one event."""
         subscriber = _Approval(pairs(self.wanted), fail_on_drift=self.fail_on_drift)
         account = Account(self.maton_conn_id, self.waba_id)
-        try:
-            async with (
-                asyncio.timeout(max(0.0, self.end_time - time.time())),
-                subscription(TemplatePoll, account, self.poke_interval, subscriber),
-            ):
-                news = await subscriber.news.get()
-        except TimeoutError:
-            yield _event("timeout", f"Not approved in time. {subscriber.last}")
-        except Exception as error:
-            yield _event("error", f"{error}" or type(error).__name__)
+        state, news = await first_news(
+            TemplatePoll, account, subscriber, interval=self.poke_interval, end_time=self.end_time
+        )
+        if state:
+            yield _event(state, f"Not approved in time. {news}" if state == "timeout" else news)
         else:
-            if isinstance(news, Exception):
-                yield _event("error", f"{news}" or type(news).__name__)
-            else:
-                yield _event(news.state, news.message, news.templates, news.drift)
+            yield _event(news.state, news.message, news.templates, news.drift)
 
 
 class _Status(Subscriber):
