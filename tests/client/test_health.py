@@ -249,7 +249,7 @@ def test_on_the_way_nothing_of_it_stops_anything(client, sandbox, fault):
     sandbox.fail_next(**fault, times=0, method="GET")
 
     # The client itself would wait for an hour.
-    found = number_health(client, seconds=1.0)
+    found = number_health(client, seconds=3.0)
 
     sandbox.clear_faults()
     assert (found.state, bool(found.unread)) == ("UNKNOWN", True)

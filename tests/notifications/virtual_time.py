@@ -21,12 +21,13 @@ class VirtualTime:
     """
     Stands in for the module ``time`` where alerts use it.
 
-    It begins at the real time and only moves when every alert waits, so what a request may take stays in the future.
+    It begins at the real time and only moves when every alert waits. What a request may take ends at a moment of the
+    real clock, so the one that counts seconds is an hour ahead of it, in which all that the alerts do has time.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.passed = 0.0
-        self._began, self._monotonic = time.time(), time.monotonic()
+        self._began, self._monotonic = time.time(), time.monotonic() + 3_600
         for name in MODULES:
             module = importlib.import_module(f"airflow_provider_whatsapp.notifications.{name}")
             monkeypatch.setattr(module, "time", self)

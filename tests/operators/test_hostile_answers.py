@@ -38,13 +38,19 @@ class TaskInstance:
 
 
 @pytest.fixture
-def gateway(monkeypatch):
-    """A gateway to which the default connection points, with little time."""
+def gateway_of(monkeypatch):
+    """A gateway to which the default connection points once it has an answer, with little time for a hostile one."""
     made = HostileGateway()
-    extra = {"phone_number_id": "1", "rate_limit": 0, "timeout": [2, 0.3], "max_retries": 2}
-    connection = {"conn_type": "maton_whatsapp", "password": KEY, "host": made.url, "extra": extra}
-    monkeypatch.setenv(CONN_VARIABLE, json.dumps(connection))
-    yield made
+
+    def answer(case):
+        made.answer = case.answer()
+        timeout = [30, 30 if case.outcome == "sent" else 0.3]
+        extra = {"phone_number_id": "1", "rate_limit": 0, "timeout": timeout, "max_retries": 2}
+        connection = {"conn_type": "maton_whatsapp", "password": KEY, "host": made.url, "extra": extra}
+        monkeypatch.setenv(CONN_VARIABLE, json.dumps(connection))
+        return made
+
+    yield answer
     made.close()
 
 
@@ -69,8 +75,8 @@ def counted(report):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_nobody_is_sent_to_twice_and_the_report_is_true(case, gateway, tmp_path, caplog):
-    gateway.answer = case.answer()
+def test_nobody_is_sent_to_twice_and_the_report_is_true(case, gateway_of, tmp_path, caplog):
+    gateway = gateway_of(case)
     results = f"file://{tmp_path}/results.jsonl"
 
     first = run(tmp_path, results_path=results)

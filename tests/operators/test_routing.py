@@ -135,11 +135,11 @@ def test_a_message_s_second_request_has_a_permit_of_its_own(sandbox, template):
     messages, permits = task.hook.client.messages, []
     permit = messages.permit
     messages.permit = lambda stop: permits.append(stop) or permit(stop)
-    sandbox.control("POST", "templates", name="sale", correct_category="UTILITY", notice=1)
+    sandbox.control("POST", "templates", name="sale", correct_category="UTILITY", notice=3_600)
 
     class Late(BroadcastTemplateOperator):
         def _send_to(self, key, message, **options):
-            sandbox.control("POST", "clock", advance=2)
+            sandbox.control("POST", "clock", advance=3_600)
             return super()._send_to(key, message, **options)
 
     late = Late(task_id="send", recipients=PEOPLE[:4], template_name="sale")
