@@ -291,7 +291,7 @@ def test_a_log_in_that_does_not_come_in_time_is_told(terminal, no_connection):
     assert talk.end() == 1
     assert "Waiting until you have, 0.5 s at most ...\n" in talk.text
     assert "the Maton connection is still PENDING after 0.5 s" in talk.text
-    assert "Open its URL in a browser and finish the log-in." in talk.text
+    assert "Open its URL in a browser and finish the login." in talk.text
     assert "AIRFLOW_CONN_" not in talk.text
     assert "Traceback" not in talk.text
 
@@ -341,7 +341,7 @@ def test_a_wrong_key_is_told(terminal, sandbox):
     talk = terminal(*COMMAND, "--host", sandbox.url, MATON_API_KEY="wrong-key")
 
     assert talk.end() == 1
-    assert "the Maton API key was not accepted" in talk.text
+    assert "Maton did not accept the API key" in talk.text
     assert "Traceback" not in talk.text
     assert "wrong-key" not in talk.text
 

@@ -159,7 +159,7 @@ def test_a_history_that_is_closed_is_said(examine, sandbox):
 @pytest.mark.parametrize(
     ("settings", "failed", "skipped", "words"),
     [
-        ({"api_key": "wrong-key-1"}, "key", CHECKS[1:], "Maton API key was not accepted"),
+        ({"api_key": "wrong-key-1"}, "key", CHECKS[1:], "Maton did not accept the API key"),
         (
             {"connection_id": "nobody"},
             "Maton connection",

@@ -63,7 +63,7 @@ def read_unit(kind: Kind, value: Any) -> Unit:
             f"{str(value)[:40]!r} is not known for {kind.name} analytics",
             field="granularity",
             limit=", ".join(kind.units),
-            advice="Meta gives templates by day alone." if kind.name == "template" else None,
+            advice="Meta reports template analytics by day only." if kind.name == "template" else None,
         )
     return unit
 
@@ -81,7 +81,8 @@ def read_zone(value: Any) -> ZoneInfo:
         raise PayloadError(
             f"{str(value)[:60]!r} is not a time zone",
             field="timezone",
-            advice='Give the account\'s time zone by its name, such as "America/Sao_Paulo"; WhatsApp Manager shows it.',
+            advice='Give the account\'s time zone by its name, such as "America/Sao_Paulo"; WhatsApp Manager shows '
+            "it.",
         ) from None
 
 
@@ -105,7 +106,8 @@ def read_span(
         raise PayloadError(
             f"{_shown(span.start)} is not before the end, {_shown(span.end)}",
             field="start",
-            advice="The end is the day or moment after the last one: one day is start='2026-11-01', end='2026-11-02'.",
+            advice="The end is the day or moment after the last one: one day is start='2026-11-01', "
+            "end='2026-11-02'.",
         )
     if span.start > now + timedelta(days=1):  # clocks and zones differ
         raise PayloadError(
@@ -115,10 +117,10 @@ def read_span(
     if span.start < first:
         raise PayloadError(
             f"{_shown(span.start)} is too long ago: Meta keeps {kind.name} analytics for {kind.days_back} days, so "
-            f"there is data from {first:%Y-%m-%d} on",
+            f"no data is older than {first:%Y-%m-%d}",
             field="start",
             limit=f"{kind.days_back} days",
-            advice=f"Begin at {first:%Y-%m-%d}. What is older has been deleted, and no setting brings it back.",
+            advice=f"Begin at {first:%Y-%m-%d}. Meta has deleted older data, and no setting brings it back.",
         )
     return span
 

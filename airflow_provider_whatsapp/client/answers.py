@@ -101,7 +101,7 @@ def read(answer: Answer, *, doubt: str | None) -> dict[str, Any]:
     if accepted and not answer.body and doubt is None:
         return {}
     if doubt is not None and isinstance(data, dict) and any(data.get(key) for key in _DONE):
-        raise _in_doubt("the answer is a refusal and a success at once", answer, doubt)
+        raise _in_doubt("the answer says both that the request failed and that it succeeded", answer, doubt)
     if accepted and not _is_graph_s(data) and not _gateway_text(data):
         raise _in_doubt("the answer was a success without a readable body", answer, doubt)
     raise to_error(answer, data, doubt=doubt)
@@ -159,11 +159,11 @@ def _gateway_error(answer: Answer, text: str, doubt: str | None) -> WhatsAppErro
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         return _in_doubt(_said("the gateway failed", text), answer, doubt)
     if status < HTTPStatus.BAD_REQUEST and status not in _NOT_CARRIED_OUT:
-        return _in_doubt(_said(f"HTTP {status} is no answer to this request", text), answer, doubt)
+        return _in_doubt(_said(f"HTTP {status} is not a valid answer to this request", text), answer, doubt)
     facts: dict[str, Any] = {"http_status": status, "request_id": answer.request_id}
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitError(
-            _said("Maton's rate limit was crossed (10 requests per second and account)", text),
+            _said("the request exceeded Maton's rate limit (10 requests per second and account)", text),
             advice="Other programs that use the same Maton account count too: lower rate_limit in the connection.",
             retry_after=parse_retry_after(answer.headers.get("Retry-After")),
             **facts,
@@ -187,17 +187,17 @@ _GATEWAY: dict[int, tuple[type[APIError], str, str | None]] = {
     400: (InvalidRequestError, "the gateway refused the request", None),
     401: (
         AuthenticationError,
-        "the Maton API key was not accepted",
+        "Maton did not accept the API key",
         "Check the connection's password, or MATON_API_KEY, against maton.ai/settings.",
     ),
     403: (
         PermissionDeniedError,
-        "the Maton API key lacks a scope for this",
+        "the Maton API key lacks the scope for this request",
         "Give the key access at maton.ai/settings.",
     ),
     404: (
         NotFoundError,
-        "the gateway knows no such address",
+        "the gateway does not know this address",
         "Check host and api_version in the connection.",
     ),
     412: (ConnectionMissingError, "Maton found no usable WhatsApp connection", _CONNECT),

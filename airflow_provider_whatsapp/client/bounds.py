@@ -147,7 +147,7 @@ class BoundedResponse(HTTPResponse):
             return version, status, reason
         self._interim += 1
         if self._interim > MAX_INTERIM:
-            raise HTTPException(f"more than {MAX_INTERIM} interim answers")
+            raise HTTPException(f"more than {MAX_INTERIM} interim (1xx) answers")
         return version, 100, reason  # the one that http.client passes over
 
 
@@ -189,13 +189,13 @@ def unpack(body: bytes, encoding: str) -> bytes:
         return body
     ways = _WINDOW_BITS.get(layers[0])
     if ways is None or len(layers) > 1:
-        raise AnswerError("the answer is compressed in a way that the request did not allow")
+        raise AnswerError("the answer uses a compression that the request did not allow")
     for window_bits in ways:
         try:
             return _inflated(body, window_bits)
         except zlib.error:
             continue
-    raise AnswerError("the answer is compressed and damaged")
+    raise AnswerError("the compressed answer is damaged")
 
 
 def _inflated(body: bytes, window_bits: int) -> bytes:
@@ -213,7 +213,7 @@ def _inflated(body: bytes, window_bits: int) -> bytes:
         if room < 0:
             raise too_large()
         if not unpacker.eof:
-            raise AnswerError("the answer is compressed and was cut short")
+            raise AnswerError("the compressed answer was cut short")
         body = unpacker.unused_data
     return b"".join(pieces)
 
@@ -330,5 +330,5 @@ def _set_timeout(sock: socket.socket, seconds: float) -> None:
 def _slice(progress_timeout: float, until: float) -> float:
     left = math.inf if until == math.inf else until - time.monotonic()
     if left <= 0:
-        raise TimeoutError("the request's time is over")
+        raise TimeoutError("the request's time ran out")
     return min(progress_timeout, left, _MAX_WAIT)

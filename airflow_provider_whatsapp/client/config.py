@@ -116,7 +116,7 @@ class ClientConfig:
             msg = f"rate_limit {self.rate_limit!r} is not a number of requests per second (limit: {MAX_RATE_LIMIT:g})"
             raise ConfigurationError(msg, advice="Use 10 (Maton's limit), a lower number, or 0 for none.")
         if not 0 <= self.max_retries <= MAX_RETRIES:
-            msg = f"max_retries {self.max_retries!r} is not from 0 to {MAX_RETRIES}"
+            msg = f"max_retries {self.max_retries!r} is not a number from 0 to {MAX_RETRIES}"
             raise ConfigurationError(msg, advice="Use 0 for no retries.")
         if not 0 < self.pace_share <= 1:
             msg = f"pace_share {self.pace_share!r} is not a share of the rate, over 0 and up to 1"
@@ -169,11 +169,9 @@ def _check_key(key: str) -> None:
         advice = "Put it in the connection's password or in the environment variable MATON_API_KEY (maton.ai/settings)."
         raise ConfigurationError(msg, advice=advice)
     if not (key.isascii() and key.isprintable() and " " not in key):
-        msg = (
-            "the Maton API key contains spaces, line breaks or other characters that cannot stand in a header"
-        )
+        msg = "the Maton API key contains spaces, line breaks or other characters that an HTTP header cannot contain"
         raise ConfigurationError(
-            msg, advice="Copy it again from maton.ai/settings, without quotes or line ends."
+            msg, advice="Copy it again from maton.ai/settings, without quotes or line breaks."
         )
 
 
@@ -196,7 +194,8 @@ def _check_country(code: str | None) -> None:
         msg = f"default_country {code!r} is not the ISO code of a country that has phone numbers"
         raise ConfigurationError(
             msg,
-            advice="Write two capital letters, as BR or GB, or leave it empty: numbers then need their country code.",
+            advice="Write two capital letters, such as BR or GB, or leave it empty: numbers then need their country "
+            "code.",
         )
 
 
@@ -215,9 +214,10 @@ def check_proxy(url: str | None) -> None:
     except (Urllib3Error, ValueError, TypeError):
         right = False
     if not right:
-        msg = "the address of the proxy cannot be read"
+        msg = "the proxy's address is not a valid URL"
         raise ConfigurationError(
             msg,
-            advice='Write it as "http://host:port" or "http://user:password@host:port", with /, #, @ and spaces of the '
-            "password percent-encoded. It is in the connection's proxies, or in HTTPS_PROXY.",
+            advice='Write it as "http://host:port" or "http://user:password@host:port", with /, #, @ and spaces of '
+            "the "
+            "password percent-encoded. The address comes from the connection's proxies or from HTTPS_PROXY.",
         )

@@ -106,10 +106,8 @@ def environment_key(host: str | None, *, verify: bool | str = True) -> str:
     if not key or is_loopback(host) or (is_maton_s(host) and verify is not False):
         return key
     whose = "whose certificate is not checked (verify)" if is_maton_s(host) else "that is not Maton's"
-    msg = f"{API_KEY_VARIABLE} of the environment is not sent to a host {whose}"
-    raise ConfigurationError(
-        msg, advice="Put the key that is meant for this host into the connection's password."
-    )
+    msg = f"the environment variable {API_KEY_VARIABLE} is not sent to a host {whose}"
+    raise ConfigurationError(msg, advice="Put the key for this host into the connection's password.")
 
 
 def unread(
@@ -133,16 +131,16 @@ def unread(
     # Port 443 is what Airflow's own connection test asks for on some versions.
     if port and port != _port(host):
         said.append(
-            f"Port {port} of connection {conn_id!r} is not read: write it into host, as in https://host:{port}."
+            f"Port {port} of connection {conn_id!r} has no effect: write it into host, as in https://host:{port}."
         )
     if is_loopback(host) and not _is_empty(extra.get("proxies")):
         said.append(f"The proxies of connection {conn_id!r} are not used: its host is this machine.")
     for name in extra:
         if name not in CONNECTION_FIELDS:
             close = difflib.get_close_matches(str(name), CONNECTION_FIELDS, n=1)
-            meant = f"; is {close[0]!r} meant?" if close else "."
+            meant = f"; did you mean {close[0]!r}?" if close else "."
             said.append(
-                f"{clean_line(name, limit=40)!r} in the extra of connection {conn_id!r} is not read{meant}"
+                f"{clean_line(name, limit=40)!r} in the extra of connection {conn_id!r} has no effect{meant}"
             )
     return said
 
@@ -174,9 +172,7 @@ def config_from_environment(conn_id: str, environment: Mapping[str, str], **own:
         connection = None
     if not isinstance(connection, dict):
         msg = f"{name} is not a JSON object"
-        advice = (
-            """Write it as {"password": "...", "extra": {"waba_id": "..."}}; the URI form is not read here."""
-        )
+        advice = """Write it as {"password": "...", "extra": {"waba_id": "..."}}; the URI form works in Airflow only."""
         raise ConfigurationError(msg, advice=advice)
     extra = connection.get("extra")
     fields = extra if isinstance(extra, dict) else read_extra(conn_id, extra)

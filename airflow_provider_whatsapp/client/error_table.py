@@ -78,9 +78,11 @@ class CodeInfo:
 _RECONNECT = "Authorise WhatsApp again in Maton and set the new connection's id in extra.connection_id."
 _SCOPES = "Authorise WhatsApp again in Maton with every permission, and check extra.waba_id and extra.connection_id."
 _SLOWER = "Send more slowly: lower extra.rate_limit, or share an Airflow pool between the tasks."
-_STATUS = "Look at metastatus.com. Check whether the message arrived before you clear the task."
+_STATUS = "Check metastatus.com. Check whether the message arrived before you clear the task."
 _PAYLOAD = "Correct the field that the details name; the message is built from the operator's arguments."
-_QUALITY = "Look at the account in WhatsApp Manager (account quality, health status) and settle it there."
+_QUALITY = (
+    "Check the account in WhatsApp Manager (account quality, health status) and resolve the problem there."
+)
 _NUMBER_ID = "Check extra.phone_number_id and extra.waba_id (they look alike), and extra.connection_id."
 _REGISTER = "Register the sending number: POST /{phone_number_id}/register, or in WhatsApp Manager."
 _FIT = (
@@ -89,9 +91,10 @@ _FIT = (
 _MANAGER = "Look the template up in WhatsApp Manager"
 _ROUTE = 'Leave marketing at "auto", and accept the terms of the Marketing Messages API in WhatsApp Manager.'
 _GROUP = "Check the group id, and that this number may use it."
-_DETAILS = "Read the details; Meta's page of error codes may know this one by now."
+_DETAILS = "Read the details; Meta's page of error codes may list this code by now."
 _MARKETING = (
-    "Meta limits marketing messages per person; leave this recipient out for a day or more, then longer."
+    "Meta limits marketing messages per person; leave this recipient out for at least a day, and for longer if the "
+    "error returns."
 )
 
 _NO, _AUTH, _WAIT, _AMBIG = Retry.NO, Retry.AUTH, Retry.WAIT, Retry.AMBIGUOUS
@@ -141,18 +144,19 @@ _ACCESS = [
     _rows(131005, "access denied", _SCOPES, PermissionDeniedError, http=403),
 ]
 _GENERAL = [
-    _rows(1, "unknown error: a bad request or a fault of Meta's", f"Check the arguments. {_STATUS}", ServerError,
+    _rows(1, "unknown error: a bad request or a fault at Meta", f"Check the arguments. {_STATUS}", ServerError,
           _AMBIG, wait=(60, 300)),
     _rows(2, "the service is down or overloaded", _STATUS, ServerError, _AMBIG, http=503, wait=(60, 300)),
-    _rows(131000, "something went wrong at Meta's", _STATUS, ServerError, _AMBIG, http=500, wait=(60, 300)),
+    _rows(131000, "something went wrong at Meta", _STATUS, ServerError, _AMBIG, http=500, wait=(60, 300)),
     _rows(131016, "the service is unavailable", _STATUS, ServerError, _AMBIG, http=500, wait=(60, 300)),
-    _rows(133004, "the server is unavailable for a while", _STATUS, ServerError, _AMBIG, http=503, wait=(60, 300)),
+    _rows(133004, "the server is temporarily unavailable", _STATUS, ServerError, _AMBIG, http=503, wait=(60, 300)),
     _rows(33, "the phone number was deleted, or the id is wrong", _NUMBER_ID, NotFoundError),
     _rows(100, "a parameter is unknown, misspelled or too long", _PAYLOAD, InvalidRequestError),
     _rows(100, "the id does not exist, this connection may not see it, or it does not know this call", _NUMBER_ID,
           NotFoundError, subcodes=(33,)),
     _rows(803, "the id does not exist", _NUMBER_ID, NotFoundError, http=404),
-    _rows(506, "the same post was made twice", "Change the content, or leave the repetition out.", InvalidRequestError),
+    _rows(506, "the same content was posted twice",
+          "Change the content, or do not post it again.", InvalidRequestError),
     _rows(131008, "a required parameter is missing", _PAYLOAD, InvalidRequestError),
     _rows(131009, "a parameter has a value that is not valid", _PAYLOAD, InvalidRequestError, asynchronous=True),
     _rows(131051, "this type of message is not supported", "Use a type of Meta's Messages API.", InvalidRequestError),
@@ -164,29 +168,32 @@ _GENERAL = [
     _rows(131059, "the paging cursor is no longer valid", "Start the listing again from its first page.",
           InvalidRequestError),
     _rows(135000, "the request's syntax is wrong", _PAYLOAD, InvalidRequestError),
-    _rows(136025, "the verification code is wrong", "Request a new code and give it as it came.", InvalidRequestError),
+    _rows(136025, "the verification code is wrong",
+          "Request a new code and enter it exactly as you received it.", InvalidRequestError),
 ]
 _LIMITS = [
-    _rows(4, "the app's call limit is reached; the app is Maton's and shared",
+    _rows(4, "the app's call limit is reached; the app is Maton's, and other customers share it",
           "Wait, and send more slowly: lower extra.rate_limit.", RateLimitError, _WAIT, wait=(300, 3600),
           subcodes=(None, 2446079, 2446080)),
     _rows((17, 32, 613), "a call limit of the user, page or app is reached", _SLOWER, RateLimitError, _WAIT,
           wait=(120, 900)),
     _rows(341, "a limit of the application is reached", _SLOWER, RateLimitError, _WAIT, wait=(300, 3600)),
     _rows((80007, 80008), "the WhatsApp Business Account's limit of management calls is reached",
-          "List templates and numbers less often: the limit is per hour.", RateLimitError, _WAIT, wait=(300, 3600)),
+          "List templates and numbers less often: Meta counts the calls per hour.",
+          RateLimitError, _WAIT, wait=(300, 3600)),
     _rows(130429, "the sending number's throughput is exceeded", _SLOWER, RateLimitError, _WAIT, wait=(1, 60),
           subcodes=(None, 2494055)),
     _rows(131056, "too many messages from this number to this recipient",
-          "Send one recipient at most one message in 6 seconds; join several reports into one.", RateLimitError, _WAIT,
+          "Send each recipient at most one message every 6 seconds; combine several reports into one.",
+          RateLimitError, _WAIT,
           wait=(1, 256), growth=4.0),
     _rows(131057, "the account is in maintenance while its throughput is raised", "Wait a minute or more.",
           AccountError, _WAIT, http=500, wait=(60, 300)),
     _rows(2494100, "the number is in maintenance", "Wait some minutes.", AccountError, _WAIT, wait=(120, 900)),
 ]
 _RECIPIENT = [
-    _rows(130472, "the recipient is part of an experiment of Meta's on marketing messages; nothing is billed",
-          "Nothing can be done; use another channel for what this recipient must know.", RecipientError,
+    _rows(130472, "the recipient is part of a Meta experiment on marketing messages; Meta bills nothing",
+          "You cannot change this; use another channel for what this recipient must know.", RecipientError,
           asynchronous=True),
     _rows(130497, "the business may not send to the recipient's country", "Leave recipients of that country out.",
           RecipientError, http=403),
@@ -203,8 +210,9 @@ _RECIPIENT = [
           "Send an approved template instead: SendTemplateOperator.", RecipientError, asynchronous=True),
     _rows(131049, "Meta chose not to deliver this marketing message", _MARKETING, RecipientError, asynchronous=True),
     _rows(131050, "the recipient does not want marketing messages from this business",
-          "Take the recipient off the list, and never try again.", RecipientError, asynchronous=True),
-    _rows(131062, "a business-scoped user id is not allowed for this message", "Give the phone number in to.",
+          "Remove the recipient from the list, and do not try again.", RecipientError, asynchronous=True),
+    _rows(131062, "a business-scoped user id is not allowed for this message",
+          "Pass the recipient's phone number as to=.",
           RecipientError),
     _rows(137000, "the recipient's identity key does not match",
           "Confirm the recipient again, or leave the identity check out.", RecipientError, asynchronous=True),
@@ -215,22 +223,23 @@ _RECIPIENT = [
     _rows(131215, "this number may not use groups", "Use a number with a high messaging limit.", AccountError),
 ]
 _ACCOUNT = [
-    _rows(368, "blocked for a time for breaking a policy", _QUALITY, AccountError, http=403),
+    _rows(368, "temporarily blocked for breaking a policy", _QUALITY, AccountError, http=403),
     _rows(131031, "the business account is locked, or its data (the PIN, say) does not match", _QUALITY, AccountError,
           http=403),
     _rows(131037, "the display name of the number that Meta provided is not approved",
           "Get the display name approved in WhatsApp Manager.", AccountError),
-    _rows((131042, 131044), "billing or eligibility keeps the account from this",
+    _rows((131042, 131044), "the account's billing or eligibility does not allow this",
           "Check the payment method in Meta Business Suite.", AccountError),
     _rows(131045, "the number's registration or certificate is broken", _REGISTER, AccountError, http=500),
-    _rows(131048, "the number is restricted for spam or quality", f"Stop for a day or more. {_QUALITY}", AccountError),
+    _rows(131048, "the number is restricted for spam or quality",
+          f"Stop sending for at least a day. {_QUALITY}", AccountError),
     _rows(131063, "marketing templates are switched off on Cloud API for this account", _ROUTE, AccountError),
     _rows(131064, "the messaging limit was lowered because templates had the wrong category",
           "Correct the categories of the templates in WhatsApp Manager.", AccountError, asynchronous=True),
     _rows(133000, "an earlier deregistration did not finish", "Deregister the number again, then register it.",
           AccountError, http=500),
     _rows(133005, "the two-step PIN is wrong", "Give the number's PIN, or reset it in WhatsApp Manager.", AccountError),
-    _rows((133008, 133009), "too many, or too quick, guesses of the two-step PIN",
+    _rows((133008, 133009), "too many attempts at the two-step PIN, or attempts in too quick succession",
           "Wait as long as the details say, then give the right PIN.", AccountError),
     _rows(133006, "the number must be verified before it is registered", "Verify it by SMS or voice first.",
           AccountError),
@@ -244,9 +253,9 @@ _ACCOUNT = [
     _rows((2593107, 2593108), "the app and the platform cannot synchronise this number", _QUALITY, AccountError),
 ]
 _TEMPLATES = [
-    _rows(132000, "the number of parameters is not that of the template", _FIT, TemplateError),
+    _rows(132000, "the number of parameters does not match the template", _FIT, TemplateError),
     _rows(132001, "the template does not exist in this language, or is not approved",
-          "Check template_name and language (en and en_US are two), and its status in WhatsApp Manager.",
+          "Check template_name and language (en and en_US are different), and its status in WhatsApp Manager.",
           TemplateError, http=404),
     _rows(132005, "the filled text is too long", "Shorten the values: a body has 1024 characters, a header 60.",
           TemplateError),
@@ -262,15 +271,17 @@ _TEMPLATES = [
     _rows(132069, "the flow is throttled: 10 messages an hour", "Correct the flow in WhatsApp Manager.",
           InvalidRequestError),
     _rows((131055, 134100), "only marketing templates can be sent here", _ROUTE, TemplateError),
-    _rows(131061, "the template has a max price: it goes by the Marketing Messages API", _ROUTE, TemplateError),
+    _rows(131061, "the template has a maximum price: only the Marketing Messages API can send it",
+          _ROUTE, TemplateError),
     _rows(134101, "the template is still being copied to the Marketing Messages API", "Wait ten minutes.",
           TemplateError, _WAIT, wait=(600, 600)),
-    _rows(134102, "the template is not available to the Marketing Messages API, for the account is not onboarded, say",
+    _rows(134102, "the template is not available to the Marketing Messages API, for example because the "
+          "account is not onboarded",
           _ROUTE, TemplateError, http=500),
-    _rows(200005, "the account cannot have template insights", "Meta gives none to accounts of the EU and Japan; load "
+    _rows(200005, "the account cannot have template insights", "Meta gives none to accounts in the EU and Japan; load "
           "pricing or messaging analytics instead.", InvalidRequestError),
     _rows((200006, 200007), "template insights are not switched on, or cannot be switched off", "Confirm "
-          "them in WhatsApp Manager; this cannot be undone, and counting begins then.", InvalidRequestError),
+          "them in WhatsApp Manager; this cannot be undone, and Meta counts only from then on.", InvalidRequestError),
 ]
 
 
@@ -289,13 +300,13 @@ _PROBLEMS = [
     _problem(2388047, "the header's format is wrong", _FORMAT),
     _problem(2388072, "the body's format is wrong", _FORMAT),
     _problem(2388073, "the footer's format is wrong", _FORMAT),
-    _problem(2388293, "too many variables for so short a text", "Write more text, or use fewer variables."),
+    _problem(2388293, "too many variables for the length of the text", "Write more text, or use fewer variables."),
     _problem(2388299, "a variable stands at the start or the end of the text", "Put words around it."),
-    _problem(2388023, "content in this language is being deleted, or exists",
-          "List the template by name and language; if it is gone, wait four weeks or take another name."),
-    _problem(2388024, "a template of this name and language exists", "Edit it, or take another name."),
+    _problem(2388023, "content in this language already exists, or is being deleted",
+          "List the template by name and language; if it is gone, wait four weeks or choose another name."),
+    _problem(2388024, "a template of this name and language exists", "Edit it, or choose another name."),
     _problem(2388046, "the template's name has the wrong form", "Use lower-case letters, digits and underscores."),
-    _problem(2388155, "the name belongs to a sample template of Meta's", "Take another name."),
+    _problem(2388155, "the name belongs to one of Meta's sample templates", "Choose another name."),
     _problem(2388043, "the template was refused (Meta uses this code with several meanings)", _FORMAT),
     _problem(2388001, "a problem with moving a phone number", _MOVED, AccountError),
     _problem(2388012, "a problem with moving a phone number", _MOVED, AccountError),

@@ -88,7 +88,7 @@ def parse_base_url(text: str, *, field: str = "base_url") -> str:
         return found
     raise ConfigurationError(
         f"{field} {problem}",
-        advice="Write it as https://airflow.example.com, with the path that Airflow is served at.",
+        advice="Write it as https://airflow.example.com, including the path under which Airflow is served.",
     )
 
 

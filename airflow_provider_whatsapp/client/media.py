@@ -147,10 +147,10 @@ def _mime_type(name: str, own_name: str, head: bytes, stated: str | None, kind: 
         what = found
     said = "is said to be" if stated else "is named as"
     raise PayloadError(
-        f"{name!r} {said} {named}, and holds {what}",
+        f"{name!r} {said} {named}, but holds {what}",
         field="media",
         doc=DOC,
-        advice="Look at what the task that made it wrote: WhatsApp drops a file whose content is not of its type.",
+        advice="Check what the task wrote: WhatsApp drops a file whose content does not match its type.",
     )
 
 
@@ -199,7 +199,7 @@ def _unreadable(path: Any, error: OSError) -> PayloadError:
     return PayloadError(
         f"file {str(path)!r} {what or f'cannot be read ({type(error).__name__})'}",
         field="media",
-        advice="Check the path on the machine that runs the task; another worker's disk is not seen from here.",
+        advice="Check the path on the machine that runs the task; it cannot see another worker's disk.",
     )
 
 
@@ -243,14 +243,14 @@ def _kind(name: str, mime_type: str, wanted: str | None) -> str:
     if actual is None:
         taken = sorted(mime for mime in KIND_OF if wanted is None or KIND_OF[mime] == wanted)
         raise PayloadError(
-            f"{name!r} is {mime_type}, which WhatsApp does not take",
+            f"{name!r} is {mime_type}, which WhatsApp does not accept",
             field="media",
             doc=DOC,
-            advice=f"Convert it. Taken are {', '.join(taken)}.",
+            advice=f"Convert it to one of {', '.join(taken)}.",
         )
     if wanted is not None and wanted != actual:
         raise PayloadError(
-            f"{name!r} is {mime_type}, which goes as {_article(actual)}, not as {_article(wanted)}",
+            f"{name!r} is {mime_type}, which WhatsApp sends as {_article(actual)}, not as {_article(wanted)}",
             field="media",
             doc=DOC,
             advice=f"Send it as {_article(actual)}, or give {_article(wanted)}: {', '.join(KINDS[wanted][1])}."

@@ -139,7 +139,8 @@ class SharedBoard(Board):
         if self._own is None:
             self._own = array.array("d", self._numbers)
             logger.warning(
-                "Another process has held the machine's pace for %g s: this process paces itself until it lets go",
+                "Another process has locked this machine's pacing file for %g s: this process paces only its own "
+                "requests until it is released",
                 LONGEST_HOLD,
             )
 
@@ -174,7 +175,10 @@ def open_board(identity: str, size: int, *, more: int = 0) -> Board:
     try:
         return SharedBoard(own_folder() / f"{name}.pace", size + more)
     except (OSError, ValueError) as error:
-        logger.warning("Pacing this process alone, because its machine offers no common place: %s", error)
+        logger.warning(
+            "Pacing this process alone, because it has no folder to share with other processes of this machine: %s",
+            error,
+        )
         return Board(size + more)
 
 
@@ -196,11 +200,11 @@ def own_folder() -> Path:
             continue
         if refused:
             _warn_once(
-                f"The folder for what the processes of this machine share is {found}, for another cannot be used "
-                f"({'; '.join(refused)}). If another user has made it, have it removed."
+                f"The processes of this machine share files in {found}, because another folder cannot be used "
+                f"({'; '.join(refused)}). If another user created that one, ask for its removal."
             )
         return found
-    raise PermissionError(f"there is no folder of this user's own: {'; '.join(refused)}")
+    raise PermissionError(f"there is no folder that belongs to this user alone: {'; '.join(refused)}")
 
 
 def _folders() -> Iterator[Path]:
@@ -216,7 +220,7 @@ def _made(folder: Path) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True, parents=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise PermissionError("not this user's own folder")
+        raise PermissionError("does not belong to this user alone")
     return folder
 
 

@@ -60,9 +60,7 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _WHOLE_FLOAT = re.compile(r"(\+?[0-9]{7,15})\.0+")
 _USER_ID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
 
-_NATIONAL = (
-    f"{WRITE} For lists of national numbers, set default_country in the connection's extra, to BR say."
-)
+_NATIONAL = f"{WRITE} For lists of national numbers, set default_country in the connection's extra, for example to BR."
 
 
 def normalise(number: object, *, default_country: str | None = None) -> str:
@@ -122,8 +120,8 @@ def _whole(number: Any) -> str:
         whole = False
     if not whole or (not isinstance(number, Integral) and number >= 10**MAX_DIGITS):
         raise _refused(
-            "is a decimal, a negative number or nan, no phone number",
-            advice=f"Check that this is the column of the numbers, and has no empty cells. {WRITE}",
+            "is a decimal, a negative number or nan, not a phone number",
+            advice=f"Check that this is the column of phone numbers, and that it has no empty cells. {WRITE}",
         )
     return str(int(number))
 
@@ -172,10 +170,10 @@ def _impossible(digits: str) -> PayloadError:
         )
     plan = numbering.plan_of(digits)
     if plan is None:
-        return _refused(f"{shown} begins with a country code that no country has")
+        return _refused(f"{shown} begins with digits that are not a country code")
     lengths = ", ".join(map(str, sorted(length + len(plan.code) for length in plan.lengths)))
     return _refused(
-        f"{shown} has {len(digits)} digits, a length that no number of {numbering.place(digits)} has",
+        f"{shown} has {len(digits)} digits, a length that no number in {numbering.place(digits)} has",
         limit=f"{lengths} digits",
     )
 

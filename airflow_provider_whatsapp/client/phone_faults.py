@@ -21,9 +21,9 @@ class Fault(NamedTuple):
 
 
 _TEXT_COLUMN = "Format the column as text before the numbers go into it, and write them as +15550001111."
-_ONE = "Give each number a row, or an entry of the list, of its own: +15550001111."
-_ALONE = "Leave it out: WhatsApp needs the number alone, +15550001111 say."
-_COLUMN = f"Check that this is the column of the numbers. {WRITE}"
+_ONE = "Give each number its own row or list entry: +15550001111."
+_ALONE = "Leave it out: WhatsApp needs the number alone, such as +15550001111."
+_COLUMN = f"Check that this is the column of phone numbers. {WRITE}"
 
 _YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
@@ -43,7 +43,7 @@ _ANYWHERE = (
         _pattern("['`\"=\u2018\u2019\u201c\u201d].*"),
         Fault(
             "begins with an apostrophe, a quote or an equals sign",
-            "Remove what a spreadsheet or a script has put round the number: +15550001111.",
+            "Remove what a spreadsheet or a script has put around the number: +15550001111.",
         ),
     ),
     (
@@ -53,7 +53,7 @@ _ANYWHERE = (
     (
         _pattern(r"(?:nan|nat|none|null|<na>|n/?a|undefined|unknown|\#n/?a|true|false)"),
         Fault(
-            "is what programs write for an empty cell, no phone number",
+            "is what programs write for an empty cell, not a phone number",
             "Leave the row out, or give its number.",
         ),
     ),
@@ -73,7 +73,7 @@ _BARE = (
         ),
         Fault(
             "is a decimal or an amount",
-            "Check that this is the column of the numbers. If it is a phone number, put a + in front.",
+            "Check that this is the column of phone numbers. If it is a phone number, put a + in front.",
         ),
     ),
 )
@@ -113,5 +113,5 @@ def fault(text: str) -> Fault | None:
     if _TWO.fullmatch(text):
         return Fault("holds more than one number", _ONE)
     if _EXTENSION.fullmatch(text):
-        return Fault("holds an extension or something else behind the number", _ALONE)
+        return Fault("has an extension or something else after the number", _ALONE)
     return None

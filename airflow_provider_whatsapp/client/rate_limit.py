@@ -125,8 +125,8 @@ class SlowPaceLog:
             return
         self._said_at = now
         logger.warning(
-            "Pacing at %.1f of %.3g requests a second: at %.1f a second the gateway refused %.0f %% (429), as it does "
-            "when others use the account too. The pace comes back within a minute once it refuses no more",
+            "Pacing at %.1f of %.3g requests per second: at %.1f per second the gateway refused %.0f %% (429), as it "
+            "does when others use the account too. The pace recovers within a minute after the refusals stop",
             slow.pace,
             self._limit,
             slow.before,

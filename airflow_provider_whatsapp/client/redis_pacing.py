@@ -176,7 +176,7 @@ class RedisPacer:
                 if self._hear(self._slots.learn(stamp, state)).kind == "learnt":
                     return
         except (RedisAwayError, ConfigurationError) as error:
-            logger.debug("Redis could not be notified of a refusal: %s", error)
+            logger.debug("Could not report a refusal to Redis: %s", error)
 
     def slot_left(self, number: int, planned: float) -> float:
         """
@@ -278,8 +278,8 @@ class RedisPacer:
             self._look_at = self._clock() + LOOK_EVERY
         if first:
             logger.warning(
-                "Redis at %s, which paces all machines, is away (%s): this one goes at its own share, %.3g requests a "
-                "second, until Redis is back",
+                "Redis at %s, which paces all machines, cannot be reached (%s): this machine sends at its own share, "
+                "%.3g requests per second, until Redis is back",
                 self._slots.server.name,
                 why,
                 self._alone.rate(),

@@ -77,15 +77,15 @@ class RedisServer:
         if not self.nodes or not all(host for host, _ in self.nodes):
             raise _wrong("names no host")
         if any(not 0 < port < 65536 for _, port in self.nodes):
-            raise _wrong("has a port that is none")
+            raise _wrong("has a port that is not from 1 to 65535")
         if self.cluster and self.sentinel:
-            raise _wrong("is both a cluster and watched by Sentinels")
+            raise _wrong("is set both as a cluster and as watched by Sentinels")
         if self.cluster and self.db:
-            raise _wrong("is a cluster, which has no database but 0")
+            raise _wrong("is a cluster, which has database 0 only")
         if len(self.nodes) > 1 and not (self.cluster or self.sentinel):
-            raise _wrong("names several hosts, and is neither a cluster nor watched by Sentinels")
+            raise _wrong("names several hosts, but is neither a cluster nor watched by Sentinels")
         if self.ssl_cert_reqs not in _CERTIFICATES:
-            raise _wrong(f"has an ssl_cert_reqs that is none of {', '.join(_CERTIFICATES)}")
+            raise _wrong(f"has an ssl_cert_reqs other than {', '.join(_CERTIFICATES)}")
 
     @property
     def name(self) -> str:
@@ -139,7 +139,7 @@ def parse_redis_url(text: str, *, may_hold_password: bool = False) -> RedisServe
     # urlsplit would refuse the ports of several hosts.
     scheme, _, rest = text.strip().partition("://")
     if scheme.lower() not in ("redis", "rediss"):
-        raise _wrong("is no URL that begins with redis:// or rediss://")
+        raise _wrong("is not a URL that begins with redis:// or rediss://")
     try:
         parts = urlsplit(f"//{rest}")
     except ValueError:
@@ -149,14 +149,14 @@ def parse_redis_url(text: str, *, may_hold_password: bool = False) -> RedisServe
     if colon and not may_hold_password:
         raise ConfigurationError(
             "extra.pace_redis holds a password, which a connection's extra shows to everybody who may read it",
-            advice="Make an Airflow connection of type redis with the password, and give its ID as pace_redis.",
+            advice="Create an Airflow connection of type redis with the password, and set pace_redis to its ID.",
         )
     if parts.fragment or (at and not hosts):
-        raise _wrong("cannot be read; a #, / or @ in a password is percent-encoded")
+        raise _wrong("is not a valid URL; percent-encode #, / and @ in a password")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     unknown = [option for option in options if option not in _URL_OPTIONS]
     if unknown:
-        raise _wrong(f"has an option that is none of {', '.join(_URL_OPTIONS)}")
+        raise _wrong(f"has an option other than {', '.join(_URL_OPTIONS)}")
     sentinel = options.get("sentinel") or None
     return RedisServer(
         nodes=_nodes(hosts.split(","), SENTINEL_PORT if sentinel else PORT),
@@ -196,7 +196,7 @@ def redis_server(
     if conn_type != CONN_TYPE:
         raise ConfigurationError(
             f"the connection {conn_id!r}, which pace_redis names, is not of type {CONN_TYPE}",
-            advice="Give the ID of a connection of type redis, or a URL as redis://host:6379/0.",
+            advice="Give the ID of a connection of type redis, or a URL such as redis://host:6379/0.",
         )
     sentinel = str(extra.get("sentinel") or "") or None
     default = port or (SENTINEL_PORT if sentinel else PORT)
@@ -237,7 +237,7 @@ def server_from_environment(conn_id: str, environment: Mapping[str, str]) -> Red
     if not isinstance(found, dict):
         raise ConfigurationError(
             f"the environment has no {name}, which pace_redis names",
-            advice=f"Set it to the connection as JSON, or set {URL_VARIABLE} to a URL as redis://host:6379/0.",
+            advice=f"Set it to the connection as JSON, or set {URL_VARIABLE} to a URL such as redis://host:6379/0.",
         )
     extra = found.get("extra") or {}
     return redis_server(
@@ -374,7 +374,7 @@ def _number(value: Any, what: str) -> int:
     except ValueError:
         found = -1
     if found < 0:
-        raise _wrong(f"has a {what} that is no number")
+        raise _wrong(f"has a {what} that is not a whole number from 0")
     return found
 
 

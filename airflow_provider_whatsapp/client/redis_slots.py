@@ -199,7 +199,7 @@ class Slots:
             times = int(now) / 1e6, int(slot) / 1e6
             return Reply(kind, *times, int(count), new, _numbers(text), asked, answered)
         except (TypeError, ValueError):
-            raise RedisAwayError("an answer that the script does not give") from None
+            raise RedisAwayError("an answer that the pacing script never gives") from None
 
 
 class Client:
@@ -272,8 +272,8 @@ def _advice(error: Exception, commands: str) -> str | None:
     kind, said = type(error).__name__, str(error)
     if kind == "NoPermissionError" and "INFO" in said:
         return (
-            "Its user may not call INFO inside scripts, which tells a restarted Redis from one that remembers: "
-            "ACL SETUSER <name> +info."
+            "Its user may not call INFO inside scripts, with which pacing recognises a restarted Redis: ACL SETUSER "
+            "<name> +info."
         )
     # Redis 7, of what a script calls: "The user executing the script can't run this command".
     if kind == "NoPermissionError" or "unknown command" in said or "executing the script" in said:
@@ -281,7 +281,7 @@ def _advice(error: Exception, commands: str) -> str | None:
     if kind == "MovedError" or said.startswith("MOVED "):  # redis-py 4 has no name for it
         return 'It is a node of a cluster: add ?cluster=true to the URL, or "cluster": true to the connection\'s extra.'
     if "CERTIFICATE_VERIFY_FAILED" in said:
-        return "Its certificate is not trusted: set ssl_ca_certs to the CA bundle that has signed it."
+        return "Its certificate is not trusted: set ssl_ca_certs to the CA bundle that signed it."
     # A client that has not logged in is refused the script for its length, where redis-py sends nothing before it.
     if kind.startswith(("Authentication", "Authorization")) or "unauthenticated" in said:
         return "Check login and password of the Airflow connection that pace_redis names."

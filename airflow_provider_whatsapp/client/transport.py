@@ -234,7 +234,7 @@ class Transport:
                 )
             raise NotSentError(
                 "no time was left for the request",
-                advice="Nothing was sent. See how much time its caller has.",
+                advice="Nothing was sent. Give its caller a larger time budget.",
             )
         return departure
 
@@ -339,7 +339,7 @@ def encode_json(content: Any, field: str = "message") -> bytes:
         raise PayloadError(
             f"cannot be written as JSON: {error}",
             field=field,
-            advice="JSON has no nan and no infinity, and no part of it may hold itself.",
+            advice="JSON has no nan or infinity, and a value must not contain itself.",
         ) from None
 
 

@@ -110,8 +110,8 @@ def subscribe(
     if current is not None and not force:
         raise ConfigurationError(
             f"the events of this {address.what} go to {shown(current)}",
-            advice="There is one address: to replace it takes the events from the receiver there. Give "
-            "--force if that is what you want.",
+            advice="There is only one address: replacing it takes the events away from the receiver there. To do so, "
+            "give --force.",
         )
     address.ensure_subscribed()
     try:
@@ -120,8 +120,8 @@ def subscribe(
         raise _explained(error) from error
     if not _read_again(client, of_number=of_number).stands(url):
         raise APIError(
-            f"Graph took the address and names another one for this {address.what}",
-            advice="Somebody else may set it at the same time: look with `webhook status`.",
+            f"Graph accepted the address, but now names another one for this {address.what}",
+            advice="Someone else may be setting it at the same time: check with `webhook status`.",
         )
     return f"The events of this {address.what} go to {shown(url)} now."
 
@@ -150,18 +150,18 @@ def unsubscribe(
     address = Address(client, of_number=of_number)
     current = address.current()
     if current is None:
-        return f"No address stands for this {address.what}: nothing to remove."
+        return f"No address is set for this {address.what}: nothing to remove."
     own = current == url or (url is None and _ends_with(current, path_secret))
     if not own and not force:
         raise ConfigurationError(
             f"the events of this {address.what} go to {shown(current)}",
-            advice="Give it as --url, or --force, to remove it: the receiver there gets none any more.",
+            advice="To remove it, give it as --url, or give --force: the receiver there then gets no more events.",
         )
     address.clear()
     if _read_again(client, of_number=of_number).stands(current):
         raise APIError(
-            f"Graph removed an address, and the events of this {address.what} still go to {shown(current)}",
-            advice="It may be another app's, which this connection cannot remove: look with `webhook status`.",
+            f"Graph removed an address, but the events of this {address.what} still go to {shown(current)}",
+            advice="It may be another app's, which this connection cannot remove: check with `webhook status`.",
         )
     return f"The events of this {address.what} no longer go to {shown(current)}."
 
@@ -175,8 +175,8 @@ def _read_again(client: WhatsAppClient, *, of_number: bool) -> Address:
         return Address(client, of_number=of_number)
     except WhatsAppError as error:
         raise APIError(
-            "Graph confirmed the change, and the address could not be read again",
-            advice="Look with `webhook status` where the events go.",
+            "Graph confirmed the change, but the address could not be read afterwards",
+            advice="Check with `webhook status` where the events go.",
         ) from error
 
 
@@ -215,8 +215,8 @@ def _app_line(app: Subscription, own: str | None) -> str:
 
 def _explained(error: APIError) -> APIError:
     advice = {
-        _NOT_VERIFIED: "The receiver has to run, the Internet has to reach it at this address with a certificate of a "
-        "public authority, and its verify token has to be this one.",
+        _NOT_VERIFIED: "The receiver must be running, it must be reachable from the Internet at this address with a "
+        "certificate from a public authority, and its verify token must be this one.",
         _NOT_SUBSCRIBED: "The connection's app is not subscribed to this account, and another app has an address "
         "there, so it was not subscribed: give the connection its app_id, and run this again.",
     }

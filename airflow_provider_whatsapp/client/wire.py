@@ -157,7 +157,9 @@ class _Recording(HTTPConnection):
     def _begin(self) -> None:
         # Whatever is there before the request cannot be its answer. A kept connection was asked a moment ago.
         if not self._quiet and not is_quiet(self.sock):
-            raise ConnectionError("the connection was closed, or spoken on, before the request")
+            raise ConnectionError(
+                "the server closed the connection, or sent something on it, before the request"
+            )
         self._quiet = False
         _record.began = True
         self._sent = 0

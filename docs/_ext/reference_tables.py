@@ -45,7 +45,7 @@ ADVICE = {
     "TemplateError": "Compare the task's values with the template, and its status: "
     "[templates as code](../how-to/templates-as-code.md).",
     "RecipientError": "Check the number with its owner, or send an approved template.",
-    "AccountError": "Settle it in WhatsApp Manager; `doctor` shows what Meta says of number and account.",
+    "AccountError": "Resolve it in WhatsApp Manager; `doctor` shows what Meta says of number and account.",
     "ServerError": "Run it again later; metastatus.com shows disturbances.",
     "AnswerTooLargeError": "Ask for less: fewer fields, or a shorter time.",
 }

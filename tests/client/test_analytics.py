@@ -60,11 +60,11 @@ def test_a_day_begins_at_the_midnight_of_the_zone(given, zone, start):
         ({"start": "2026-11-30", "end": "2026-12-01"}, "start: 2026-11-30 has not come yet"),
         (
             {"start": "2025-11-27"},
-            "for 365 days, so there is data from 2025-11-28 on.*Begin at 2025-11-28",
+            "for 365 days, so no data is older than 2025-11-28.*Begin at 2025-11-28",
         ),
         (
             {"kind": "template", "start": "2026-08-29"},
-            "keeps template analytics for 90 days, so there is data from 2026-08-30 on",
+            "keeps template analytics for 90 days, so no data is older than 2026-08-30",
         ),
     ],
     ids=lambda value: str(value)[:50],
@@ -301,11 +301,11 @@ def test_an_account_without_insights_is_told_how_and_nothing_is_switched_on(clie
         ({"granularity": "week"}, "granularity: 'week' is not known"),
         ({"timezone": "Mars/Base"}, "timezone: 'Mars/Base' is not a time zone"),
         ({"start": "2020-01-01"}, "start: 2020-01-01 is too long ago"),
-        ({"phone_numbers": ["+49 30"]}, "phone_numbers: holds something other"),
+        ({"phone_numbers": ["+49 30"]}, "phone_numbers: holds a value of another form"),
         ({"phone_numbers": []}, "phone_numbers: is empty"),
-        ({"country_codes": "Germany"}, "country_codes: holds something other"),
+        ({"country_codes": "Germany"}, "country_codes: holds a value of another form"),
         ({"country_codes": 49}, "country_codes: is a int, not a list"),
-        ({"templates": ["sale"]}, "templates: pricing analytics know no templates"),
+        ({"templates": ["sale"]}, "templates: pricing analytics cannot be filtered by template"),
         ({"kind": "template", "country_codes": "DE"}, "country_codes: Meta does not split"),
     ],
     ids=lambda value: str(value)[:40],
@@ -428,9 +428,7 @@ BROKEN = [
 @pytest.mark.parametrize("answer", BROKEN, ids=lambda answer: re.sub(r"\W+", "-", json.dumps(answer))[-50:])
 def test_an_answer_of_another_form_is_one_error(gateway, make_client, answer):
     client = answering(gateway, make_client, answer)
-    with pytest.raises(
-        ServerError, match=r"another form than Meta documents|something else where a list is due"
-    ):
+    with pytest.raises(ServerError, match=r"another form than Meta documents|something other than a list"):
         list(client.analytics.rows("pricing", "2026-11-01", datetime.now(UTC)))
 
 

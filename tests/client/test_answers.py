@@ -271,10 +271,10 @@ def test_the_gateway_s_words_are_found_in_any_of_its_envelopes(data, words):
 
 GATEWAY_SAYS = {
     400: (InvalidRequestError, "the gateway refused the request", None),
-    401: (AuthenticationError, "the Maton API key was not accepted", "maton.ai/settings"),
+    401: (AuthenticationError, "Maton did not accept the API key", "maton.ai/settings"),
     402: (APIError, "the gateway refused", None),
-    403: (PermissionDeniedError, "the Maton API key lacks a scope for this", "maton.ai/settings"),
-    404: (NotFoundError, "the gateway knows no such address", "api_version"),
+    403: (PermissionDeniedError, "the Maton API key lacks the scope for this request", "maton.ai/settings"),
+    404: (NotFoundError, "the gateway does not know this address", "api_version"),
     411: (APIError, "the gateway refused", None),
     412: (ConnectionMissingError, "Maton found no usable WhatsApp connection", "connection_id"),
     422: (InvalidRequestError, "the gateway refused a parameter", None),
@@ -303,7 +303,9 @@ def test_what_the_gateway_s_status_means(status):
 
 @pytest.mark.parametrize("status", [100, 300, 303, 304, 305, 309])
 def test_what_may_have_been_carried_out_is_in_doubt(status):
-    with pytest.raises(OutcomeUnknownError, match=f"HTTP {status} is no answer to this request: why"):
+    with pytest.raises(
+        OutcomeUnknownError, match=f"HTTP {status} is not a valid answer to this request: why"
+    ):
         sending(status, {"message": "why"})
 
 
@@ -342,7 +344,7 @@ def test_a_refusal_that_is_a_success_at_once_is_in_doubt(name, value):
     "body", [{"error": {"message": "words"}}, {"error": "words"}], ids=["object", "text"]
 )
 def test_a_gateway_s_error_in_a_success_is_in_doubt_with_its_words(body):
-    with pytest.raises(OutcomeUnknownError, match="HTTP 200 is no answer to this request: words"):
+    with pytest.raises(OutcomeUnknownError, match="HTTP 200 is not a valid answer to this request: words"):
         sending(200, body)
 
 

@@ -13,8 +13,8 @@ KEY = "maton-secret-key-123"
     ("fields", "words"),
     [
         pytest.param({"api_key": ""}, "no Maton API key", id="no key"),
-        pytest.param({"api_key": "with space"}, "cannot stand in a header", id="key with a space"),
-        pytest.param({"api_key": "line\nbreak"}, "cannot stand in a header", id="key with a line break"),
+        pytest.param({"api_key": "with space"}, "an HTTP header cannot contain", id="key with a space"),
+        pytest.param({"api_key": "line\nbreak"}, "an HTTP header cannot contain", id="key with a line break"),
         pytest.param(
             {"phone_number_id": "+15550001111"}, "phone_number_id is not a numeric ID", id="number as id"
         ),
@@ -88,7 +88,7 @@ def test_a_proxy_that_cannot_be_read_is_told_without_its_password(where, proxy, 
     config = ClientConfig(api_key=KEY, proxies={"https": proxy} if where == "connection" else None)
 
     with pytest.raises(
-        ConfigurationError, match=r"address of the proxy cannot be read.*percent-encoded"
+        ConfigurationError, match=r"proxy's address is not a valid URL.*percent-encoded"
     ) as caught:
         Transport(config)
 

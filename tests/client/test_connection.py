@@ -192,7 +192,7 @@ def test_the_environment_s_key_goes_to_nobody_else(monkeypatch, host):
     assert "from-environment" not in str(caught.value)
     if host in OTHERS:
         assert config(password="own", host=host).api_key == "own"
-        assert "Put the key that is meant for this host" in str(caught.value)
+        assert "Put the key for this host" in str(caught.value)
 
 
 @pytest.mark.parametrize("host", UNREADABLE)
@@ -218,19 +218,19 @@ def said(extra=None, conn_type="maton_whatsapp", port=None, host=None):
     ("given", "words"),
     [
         ({"conn_type": "http"}, "Connection 'wa' is of type 'http', not 'maton_whatsapp'."),
-        ({"port": 8425}, "Port 8425 of connection 'wa' is not read"),
-        ({"port": 8425, "host": "http://127.0.0.1"}, "is not read"),
+        ({"port": 8425}, "Port 8425 of connection 'wa' has no effect"),
+        ({"port": 8425, "host": "http://127.0.0.1"}, "has no effect"),
         (
             {"extra": {"proxies": {"http": "http://u:secret@p"}}, "host": "http://127.0.0.1:1"},
             "proxies of connection",
         ),
         (
             {"extra": {"phonenumber_id": "1"}},
-            "'phonenumber_id' in the extra of connection 'wa' is not read; is 'phone",
+            "'phonenumber_id' in the extra of connection 'wa' has no effect; did you mean 'phone",
         ),
         (
             {"extra": {"unheard-of": {"secret": 1}}},
-            "'unheard-of' in the extra of connection 'wa' is not read.",
+            "'unheard-of' in the extra of connection 'wa' has no effect.",
         ),
         ({"extra": {"\x1b[31m+15550001111": 1}}, "'+15•••1111' in the extra"),
     ],

@@ -78,8 +78,8 @@ def test_the_refusal_has_meta_s_reason_and_solution():
         found.check()
 
     assert str(caught.value).startswith(
-        "WhatsApp lets no message go: WABA 102290129340398 is BLOCKED (141006: Payment failed. Pay by card) "
-        "[code 141006] Settle it in WhatsApp Manager; WhatsAppHealthSensor waits until that is done."
+        "WhatsApp blocks sending: WABA 102290129340398 is BLOCKED (141006: Payment failed. Pay by card) "
+        "[code 141006] Resolve it in WhatsApp Manager; WhatsAppHealthSensor waits until that is done."
     )
     assert caught.value.permanent
 

@@ -63,11 +63,11 @@ def test_type_and_kind_are_found(tmp_path, name, content, mime, kind):
         pytest.param(
             b"PK\x03\x04\0\0",
             {"filename": "a.zip"},
-            "application/zip, which WhatsApp does not take",
+            "application/zip, which WhatsApp does not accept",
             id="zip",
         ),
         pytest.param(
-            PDF, {"filename": "a.pdf", "kind": "image"}, "goes as a document, not as an image", id="kind"
+            PDF, {"filename": "a.pdf", "kind": "image"}, "WhatsApp sends as a document, not as an image", id="kind"
         ),
         pytest.param(
             PNG + b"\0" * KINDS["image"][0], {"filename": "a.png"}, "too large for an image", id="image"
@@ -92,7 +92,7 @@ def test_what_is_not_taken_is_told_with_what_is(kind, taken):
     with pytest.raises(PayloadError) as caught:
         media_file(b"PK\x03\x04\0\0", filename="a.zip", kind=kind)
 
-    named = set(caught.value.advice.removeprefix("Convert it. Taken are ").rstrip(".").split(", "))
+    named = set(caught.value.advice.removeprefix("Convert it to one of ").rstrip(".").split(", "))
     assert named == {mime for mime, its_kind in KIND_OF.items() if its_kind in taken}
 
 

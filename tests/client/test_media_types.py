@@ -98,10 +98,10 @@ RIGHT = [
 ]
 WRONG = [
     ("report.pdf", HTML, "holds an HTML page"),
-    ("report.pdf", CSV, "is named as application/pdf, and holds text"),
+    ("report.pdf", CSV, "is named as application/pdf, but holds text"),
     ("report.pdf", b"\0\1\2\3", "holds something else"),
     ("table.png", CSV, "holds text"),
-    ("table.png", GIF, "is image/gif, which WhatsApp does not take"),
+    ("table.png", GIF, "is image/gif, which WhatsApp does not accept"),
     ("photo.jpg", HEIC, "is image/heic"),
     ("photo.jpeg", HTML, "holds an HTML page"),
     ("a.gif", GIF, "image/gif"),

@@ -468,7 +468,7 @@ def test_a_text_over_its_limit_is_refused(make, field, limit, excess):
 
 def test_values_that_fit_alone_but_not_together_are_refused():
     template(body=["a" * 512, m.DateTime("b" * 512)])
-    with pytest.raises(PayloadError, match="1025 characters together") as caught:
+    with pytest.raises(PayloadError, match="1025 characters in total") as caught:
         template(body={"v": "a" * 512, "w": m.DateTime("b" * 513)})
     assert caught.value.field == "template.body"
 

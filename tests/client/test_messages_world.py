@@ -67,8 +67,8 @@ def test_a_carousel_has_quick_replies(hook, sandbox, fields):
 @pytest.mark.parametrize(
     ("cards", "words"),
     [
-        ([{"header": IMAGE, "buttons": REPLIES}, {"header": IMAGE, "buttons": ["Yes"]}], "other buttons"),
-        ([{"header": IMAGE, "buttons": REPLIES}, LINKED], "other"),
+        ([{"header": IMAGE, "buttons": REPLIES}, {"header": IMAGE, "buttons": ["Yes"]}], "buttons differ"),
+        ([{"header": IMAGE, "buttons": REPLIES}, LINKED], "buttons differ"),
         ([{"header": IMAGE, "buttons": REPLIES, "url": "https://x.example"}] * 2, "cannot be combined with"),
         ([{"header": IMAGE, "buttons": ["x" * 21]}] * 2, "21 characters"),
         ([{"header": IMAGE, "buttons": []}] * 2, "0 items"),

@@ -193,7 +193,7 @@ def test_a_process_that_is_stopped_with_the_lock_holds_up_the_others_once(places
         assert process.wait(60) == 0
     with board.locked() as numbers:
         assert list(numbers) == [8.0, 0.0, 0.0], "the common pace again"
-    assert caplog.text.count("this process paces itself") == 1
+    assert caplog.text.count("this process paces only its own requests") == 1
 
 
 def test_a_runtime_directory_by_a_relative_path_is_no_place(places, monkeypatch):

@@ -255,7 +255,8 @@ def test_the_log_says_once_why_the_pace_is_low(caplog):
 
     (line,) = (record.getMessage() for record in caplog.records)
     assert re.match(
-        r"Pacing at \d\.\d of 10 requests a second: at 9\.9 a second the gateway refused \d\d % \(429\)", line
+        r"Pacing at \d\.\d of 10 requests per second: at 9\.9 per second the gateway refused \d\d % \(429\)",
+        line,
     )
 
 

@@ -404,7 +404,7 @@ class TestAway:
             assert told[-1] is False
             assert pacer.rate() == pytest.approx(40, rel=0.05)
             said = [record.message for record in caplog.records]
-            assert len([line for line in said if "is away" in line]) == 1
+            assert len([line for line in said if "cannot be reached" in line]) == 1
             assert len([line for line in said if "paces again" in line]) == 1
         finally:
             process.kill()

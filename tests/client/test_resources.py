@@ -98,7 +98,7 @@ def test_a_template_that_does_not_fit(client, sandbox, template, code):
         pytest.param(lambda client: client.media.upload("/nowhere.pdf"), "does not exist", id="missing file"),
         pytest.param(
             lambda client: client.media.upload_sample(b"text", filename="a.txt"),
-            "Samples are",
+            "Convert it to one of",
             id="text as sample",
         ),
         pytest.param(
@@ -238,7 +238,7 @@ def test_the_maton_connection_goes_with_data_requests_alone(sandbox, make_client
 def test_a_wrong_key_is_told_from_a_dead_token(sandbox, make_client):
     client = make_client(api_key="wrong", host=sandbox.url, **sandbox.extra)
 
-    with pytest.raises(AuthenticationError, match="Maton API key was not accepted"):
+    with pytest.raises(AuthenticationError, match="Maton did not accept the API key"):
         client.messages.send(TO, Text("x"))
 
 

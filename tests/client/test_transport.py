@@ -629,7 +629,7 @@ def test_the_configuration_s_ways_are_the_connections(monkeypatch, given, proxie
 
 def test_a_proxy_that_cannot_be_read_is_refused_before_a_request(monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://user:p ss@:x")
-    with pytest.raises(ConfigurationError, match="the address of the proxy cannot be read"):
+    with pytest.raises(ConfigurationError, match="the proxy's address is not a valid URL"):
         Transport(ClientConfig(api_key="key", host="https://a.example"), pacer=Paced())
 
 

@@ -165,7 +165,7 @@ def test_another_s_address_is_refused_and_nothing_is_changed(client, graph, case
     before = dict(graph.apps), graph.number
 
     with pytest.raises(
-        ConfigurationError, match=r"go to https://theirs.example/hook\. There is one.*--force"
+        ConfigurationError, match=r"go to https://theirs.example/hook\. There is only one.*--force"
     ):
         subscribe(client, MINE, "token", of_number=of_number)
     for url in (None, MINE):
@@ -301,7 +301,7 @@ def test_a_change_that_cannot_be_read_again_says_so(client, graph, monkeypatch):
         ),
     )
 
-    with pytest.raises(APIError, match="confirmed the change, and the address could not be read again"):
+    with pytest.raises(APIError, match="confirmed the change, but the address could not be read afterwards"):
         subscribe(client, MINE, "token")
     assert graph.posts == [SET]
 
@@ -316,7 +316,7 @@ def test_where_nothing_stands_nothing_is_removed(client, graph):
 def test_an_address_that_does_not_answer_is_explained(client, graph):
     graph.apps = {OWN: None}
 
-    with pytest.raises(APIError, match=r"code 2200.*its verify token has to be this one") as caught:
+    with pytest.raises(APIError, match=r"code 2200.*its verify token must be this one") as caught:
         subscribe(client, "https://mine.example/refused", "s3cret")
     assert "s3cret" not in str(caught.value)
 
@@ -358,8 +358,8 @@ BAD = {
     "https://mine.example/#a": "host and path alone",
     "https://me:secret@mine.example/": "host and path alone",
     "mine.example": "host and path alone",
-    "https://[::1": "is no web address",
-    "https://mine.example:port/": "is no web address",
+    "https://[::1": "is not a web address",
+    "https://mine.example:port/": "is not a web address",
     "https://:secret@mine.example/": "host and path alone",
     "https://@mine.example/": "host and path alone",
     "https://mine.example/?": "host and path alone",
@@ -368,8 +368,8 @@ BAD = {
     " https://mine.example/": "a space",
     "https://mine.example/\x1b[2J": "a control character",
     "https://m\u00e4ine.example/": "ASCII form",
-    "https://mine_1.example/": "a host of other characters",
-    "https://mine.example\\.theirs.example/": "a host of other characters",
+    "https://mine_1.example/": "a host with characters other",
+    "https://mine.example\\.theirs.example/": "a host with characters other",
     "https://127.0.0.1/": "names this machine",
     "http://localhost:8426/": "names this machine",
     f"https://mine.example/{'a' * 200}": "limit: 200",

@@ -70,7 +70,7 @@ def test_what_is_subscribed_arrives_once(sandbox, events, of_number):
 def test_an_address_with_another_verify_token_is_not_taken(sandbox, events):
     settings = Settings(verify_token="token", app_secret="sandbox-app-secret")
     with running(events, settings) as url, sandbox.client() as client:
-        with pytest.raises(APIError, match="its verify token has to be this one"):
+        with pytest.raises(APIError, match="its verify token must be this one"):
             subscribe(client, f"{url}/whatsapp", "another")
         assert not any(url in line for line in status(client))
 

@@ -260,7 +260,7 @@ def test_the_connection_test_says_what_it_found(hook, sandbox, change_connection
 @pytest.mark.parametrize(
     ("given", "right", "words"),
     [
-        ({"entity_type": "WABA", "can_send_message": "BLOCKED"}, False, "But WhatsApp lets no message go"),
+        ({"entity_type": "WABA", "can_send_message": "BLOCKED"}, False, "But WhatsApp blocks sending"),
         (
             {"entity_type": "WABA", "can_send_message": "BLOCKED"},
             False,
@@ -321,7 +321,7 @@ def test_the_connection_test_says_that_the_number_is_another_account_s(hook, cha
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        pytest.param({"password": "wrong-key-1234"}, "Maton API key was not accepted", id="key"),
+        pytest.param({"password": "wrong-key-1234"}, "Maton did not accept the API key", id="key"),
         pytest.param(
             {"extra": {"connection_id": "nobody"}}, "connection_id nobody is not among", id="connection"
         ),

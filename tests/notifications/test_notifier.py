@@ -425,7 +425,7 @@ def test_an_alert_that_stays_too_fast_is_one_line_and_told_by_the_next(
     make(text="no rows")(failure(run="r2"))
 
     assert "131056" in line
-    assert "one message in 6 seconds" in line
+    assert "one message every 6 seconds" in line
     (message,) = sandbox.messages
     assert message["payload"]["text"]["body"] == "no rows (1 more failure: load)"
 

@@ -51,7 +51,7 @@ def required_text(value: object, field: str, doc: str, *, limit: int | None = No
         raise wrong_type(value, field, "a string", doc=doc)
     if not value or value.isspace():
         raise PayloadError(
-            "holds white space alone" if value else "is empty",
+            "contains only white space" if value else "is empty",
             field=field,
             limit=f"1-{limit} characters" if limit else "at least 1 character",
             doc=doc,
@@ -85,7 +85,7 @@ def http_url(value: object, field: str, doc: str) -> str:
     """Return a link: http or https, with a host."""
     text = required_text(value, field, doc)
     if not _HTTP_URL.fullmatch(text):
-        advice = "Give a public URL that needs no login, https://example.com/report.pdf say."
+        advice = "Give a public URL that needs no login, such as https://example.com/report.pdf."
         raise PayloadError("is not an http or https URL", field=field, doc=doc, advice=advice)
     return text
 

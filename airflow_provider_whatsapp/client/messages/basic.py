@@ -70,7 +70,7 @@ def _one_emoji(value: object, field: str, doc: str) -> str:
     emoji = _checks.string(value, field, doc)
     if emoji and not re.fullmatch(_ONE_EMOJI, emoji):
         problem = f"is not one emoji ({len(emoji)} characters)"
-        advice = 'Give one emoji, or "" to take the reaction back.'
+        advice = 'Give one emoji, or "" to remove the reaction.'
         raise PayloadError(problem, field=field, limit="1 emoji", doc=doc, advice=advice)
     return emoji
 

@@ -159,7 +159,7 @@ def _media_cards(value: object, path: str, doc: str) -> tuple[MediaCard, ...]:
         raise PayloadError(problem, field=path, limit=limit, doc=doc, advice=advice)
     if len({len(card.buttons or ()) for card in cards}) > 1:
         problem, limit = (
-            "has cards with other buttons than the rest",
+            "has cards whose buttons differ",
             "the same kind and number of buttons on every card",
         )
         advice = "Give every card a link, or every card as many quick replies."

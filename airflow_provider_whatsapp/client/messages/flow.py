@@ -64,7 +64,7 @@ class Flow(Interactive):
         self._exactly_one("flow_id", "flow_name", advice=advice)
         if self.flow_action == "data_exchange" and (self.screen or self.data):
             raise PayloadError(
-                "cannot go with data_exchange",
+                "cannot be combined with data_exchange",
                 field="flow.screen" if self.screen else "flow.data",
                 limit="navigate only",
                 doc=self.doc,

@@ -79,7 +79,7 @@ class TextValue(_Parameter):
 def _currency_code(value: object, path: str, doc: str) -> str:
     code = _checks.string(value, path, doc)
     if not _CURRENCY_CODE.fullmatch(code):
-        limit, advice = "3 capital letters", "Give ISO 4217: USD."
+        limit, advice = "3 capital letters", "Give an ISO 4217 code such as USD."
         raise PayloadError("is not a currency code", field=path, limit=limit, doc=doc, advice=advice)
     return code
 

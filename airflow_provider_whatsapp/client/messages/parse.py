@@ -92,10 +92,10 @@ def _refuse_envelope(rest: Mapping[str, Any]) -> None:
     for name in rest:
         if name in _ENVELOPE:
             raise PayloadError(
-                "belongs to the sending, not to the message",
+                "belongs to the send call, not to the message",
                 field=name,
                 doc=_DOC,
-                advice="Leave it out here; recipient, reply and callback data are arguments of their own.",
+                advice="Leave it out here; recipient, reply and callback data are separate arguments.",
             )
 
 

@@ -100,8 +100,10 @@ def _body(value: object, path: str, _doc: str, *, limit: int) -> tuple[Any, ...]
     values = made.values() if isinstance(made, dict) else made
     size = sum(len(item.text if isinstance(item, TextValue) else item.fallback_value) for item in values)
     if size > limit:
-        advice = f"Shorten the values by {size - limit} and what the template's own text needs."
-        problem, filled = f"has values of {size} characters together", f"{limit} characters filled"
+        advice = (
+            f"Shorten the values by {size - limit} characters, plus the length of the template's own text."
+        )
+        problem, filled = f"has values of {size} characters in total", f"{limit} characters filled"
         raise PayloadError(problem, field=path, limit=filled, doc=DOC, advice=advice)
     return made
 
@@ -242,7 +244,7 @@ class Template(Message):
                 field="template.code",
                 limit="no URL, no emoji",
                 doc=doc,
-                advice="Give the bare code.",
+                advice="Give the code alone.",
             )
         return cls(name, language, body=[code], buttons=[UrlButton(0, code)])
 
@@ -269,7 +271,7 @@ class Template(Message):
                     "cannot be combined with a carousel",
                     field=f"template.{name}",
                     doc=Card.doc,
-                    advice=f"Give each card its {name}; above the cards there is only a body.",
+                    advice=f"Give each card its {name}; a carousel has only a body above its cards.",
                 )
 
     def _check_offer(self) -> None:

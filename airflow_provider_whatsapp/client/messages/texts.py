@@ -40,7 +40,7 @@ def text_of(value: object, field: str, *, doc: str | None = None) -> str:
         raise PayloadError(f"{given} {_WANTED}", field=field, doc=doc, advice=f"Give {_WANTED}.")
     if text in _NOTHING:
         raise PayloadError(
-            f"is {text!r}, which programs write for a value that is not there",
+            f"is {text!r}, which programs write for a missing value",
             field=field,
             doc=doc,
             advice="Give the value, or leave the recipient out. In a template: {{ value or 'none' }}.",
@@ -65,7 +65,7 @@ def half_of_a_character(field: str) -> PayloadError:
     return PayloadError(
         "holds half of a character (a lone surrogate), which cannot be sent",
         field=field,
-        advice="See where the text comes from: it was cut, or decoded the wrong way.",
+        advice="Check where the text comes from: something cut it, or decoded it with the wrong encoding.",
     )
 
 

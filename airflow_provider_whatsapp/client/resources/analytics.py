@@ -38,7 +38,7 @@ MAX_FIELD_ANSWER = 3 * 1024 * 1024
 """Bytes of one answer that are made into rows; of a larger one its time is asked for in two halves."""
 TEMPLATES_PER_PAGE = 1_000
 INSIGHTS_OFF = (
-    "Somebody who answers for the account confirms them in WhatsApp Manager, or by POST /{waba_id}?is_enabled_for_"
+    "Someone responsible for the account must confirm them in WhatsApp Manager, or by POST /{waba_id}?is_enabled_for_"
     "insights=true. This cannot be undone and lets Meta use anonymised data of the account, so nothing here does it; "
     "counting begins then."
 )
@@ -166,7 +166,7 @@ class Analytics(Resource):
                     # The same query was answered for the first product, so it is this one that Meta refuses.
                     if product == PRODUCTS[0] or error.code != INVALID_PARAMETER:
                         raise
-                    logger.warning("%s: left out, for Meta refuses it: %s", product, error)
+                    logger.warning("%s: left out, because Meta refuses it: %s", product, error)
                     products.remove(product)
 
     def _templates(self, names: list[str]) -> dict[str, dict[str, Any]]:
@@ -200,13 +200,15 @@ def _check_filters(kind: Kind, filters: _Filters, names: list[str]) -> None:
     given = [name for name, texts in filters.items() if texts]
     if kind.name == "template" and given:
         raise PayloadError(
-            "Meta does not split or filter template analytics by it",
+            "Meta does not split or filter template analytics by this",
             field=given[0],
             advice="Leave it out; pricing analytics have numbers and countries.",
         )
     if kind.name != "template" and names:
         raise PayloadError(
-            f"{kind.name} analytics know no templates", field="templates", advice='Give kind="template".'
+            f"{kind.name} analytics cannot be filtered by template",
+            field="templates",
+            advice='Give kind="template".',
         )
 
 
@@ -218,7 +220,7 @@ def _texts(value: Any, field: str, form: re.Pattern[str] | None, wanted: str) ->
     texts = dict.fromkeys(str(each).strip().removeprefix("+") for each in given)
     texts.pop("", None)
     if form is not None and not all(form.fullmatch(text) for text in texts):
-        raise PayloadError("holds something other than it should", field=field, advice=f"Give {wanted}.")
+        raise PayloadError("holds a value of another form", field=field, advice=f"Give {wanted}.")
     if value is not None and not texts and not isinstance(value, str):
         raise PayloadError("is empty", field=field, advice=f"Give {wanted}, or leave it out for all.")
     return list(texts)

@@ -121,7 +121,7 @@ def objects(items: Any) -> list[dict[str, Any]]:
         return []
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise ServerError(
-            "the gateway's answer holds something else where a list is due", advice="Try again later."
+            "the gateway's answer holds something other than a list of objects", advice="Try again later."
         )
     return items
 

@@ -115,7 +115,7 @@ class Connections:
                 )
             if time.monotonic() + interval > deadline:
                 msg = f"the Maton connection is still {status or 'without status'} after {timeout:g} s"
-                raise ConnectionMissingError(msg, advice="Open its URL in a browser and finish the log-in.")
+                raise ConnectionMissingError(msg, advice="Open its URL in a browser and finish the login.")
             sleep(interval)
 
     def _url(self, connection_id: str) -> str:

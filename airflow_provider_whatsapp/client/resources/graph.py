@@ -11,10 +11,8 @@ from airflow_provider_whatsapp.client.resources.base import Resource
 from airflow_provider_whatsapp.client.transport import encode_json
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
-_DOUBT = (
-    "The call may have been carried out. It is not repeated: look what it has done before you make it again."
-)
-_PATH = 'Give node and edge alone, "{waba_id}/message_templates" say: no host, and what follows a "?" goes into params.'
+_DOUBT = "The call may have been carried out. It is not repeated: check what it did before you make it again."
+_PATH = 'Give node and edge only ("{waba_id}/message_templates"): no host, and what follows a "?" goes into params.'
 _PLACES = ("phone_number_id", "waba_id")
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~:@=+-]{1,512}", re.ASCII)
@@ -67,13 +65,16 @@ class Graph(Resource):
                 "begins with a version", "Leave it out: the connection's api_version comes in front."
             )
         if not all(_SEGMENT.fullmatch(segment) for segment in (first, *rest)):
-            raise _bad_path("is no path of Graph's")
+            raise _bad_path("is not a Graph path")
         return filled
 
     def _id(self, place: re.Match[str]) -> str:
         if place[1] not in _PLACES:
             known = " and ".join(f"{{{name}}}" for name in _PLACES)
-            raise _bad_path(f"has an unknown {place[0][:40]}", f"{known} are filled in; write other IDs out.")
+            raise _bad_path(
+                f"has an unknown {place[0][:40]}",
+                f"{known} are the placeholders that are filled in; write other IDs out.",
+            )
         return self._config.require(place[1])
 
 
@@ -88,7 +89,7 @@ def _check_fields(fields: Any, name: str) -> None:
         raise PayloadError(
             f"is a {type(fields).__name__}"
             if not isinstance(fields, Mapping)
-            else "has a key that is no text",
+            else "has a key that is not a string",
             field=name,
             advice="Give a dict of Graph's names and their values.",
         )

@@ -40,7 +40,7 @@ _CALLS = (138024, 138025)
 status")."""
 _ID = re.compile(r"[0-9]{1,32}", re.ASCII)
 _KIND = re.compile(r"[A-Z][A-Z0-9_]{0,40}", re.ASCII)
-_ADVICE = "Settle it in WhatsApp Manager; WhatsAppHealthSensor waits until that is done."
+_ADVICE = "Resolve it in WhatsApp Manager; WhatsAppHealthSensor waits until that is done."
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ class Health:
         blocked = self.of("BLOCKED")
         if blocked:
             why = _bounded("; ".join(entity.describe() for entity in blocked))
-            msg = f"WhatsApp lets no message go: {why}"
+            msg = f"WhatsApp blocks sending: {why}"
             code = next((code for entity in blocked for code in entity.codes), None)
             raise AccountError(msg, code=code, advice=_ADVICE)
 

@@ -88,7 +88,7 @@ class Media(Resource):
                 f"{file.name!r} is {file.mime_type}",
                 field="sample",
                 doc="Resumable Upload API",
-                advice=f"Samples are {', '.join(SAMPLE_TYPES)}.",
+                advice=f"Convert it to one of {', '.join(SAMPLE_TYPES)}.",
             )
         query = {"file_name": file.name, "file_length": file.size, "file_type": file.mime_type}
         session = _stated(self._call("POST", f"{self._config.app_id}/uploads", query=query), "id")

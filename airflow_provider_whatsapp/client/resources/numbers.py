@@ -109,7 +109,7 @@ class MessageHistory(Resource):
         # The filter is documented in two ways, so what comes back is filtered here as well.
         rows = [row for row in rows if row.get("message_id", message_id) == message_id]
         if not rows:
-            raise NotFoundError(f"the message history knows no message {mask_id(message_id)}")
+            raise NotFoundError(f"the message history has no message {mask_id(message_id)}")
         return [event for row in rows for event in self._row_events(row)]
 
     def status(self, message_id: str) -> dict[str, Any]:

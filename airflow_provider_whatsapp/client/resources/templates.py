@@ -246,7 +246,7 @@ def _check_renamed(fields: Mapping[str, Any]) -> None:
     """Refuse a name that Meta takes no longer, before it answers that a key is unexpected."""
     if "bid_spec" in fields:
         raise PayloadError(
-            "is called optimization_spec on a template since 31 July 2026",
+            "has been called optimization_spec on a template since 31 July 2026",
             field="bid_spec",
             doc="Marketing Messages API changelog",
             advice="Rename it; a message keeps bid_spec.",

@@ -136,7 +136,7 @@ class Webhooks(Resource):
         if answer.get("success") is not True:
             raise APIError(
                 "Graph's answer does not say that the webhook's address was changed",
-                advice="Look with `webhook status` where it points.",
+                advice="Check with `webhook status` where it points.",
             )
 
 
@@ -167,7 +167,7 @@ def check_url(url: str, *, local: bool = False) -> str:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise _refused("is no web address") from None
+        raise _refused("is not a web address") from None
     _check_parts(url, parts)
     if is_loopback(url):
         if not local:
@@ -175,7 +175,9 @@ def check_url(url: str, *, local: bool = False) -> str:
         if parts.scheme not in ("http", "https"):
             raise _refused("must begin with http:// or https://")
     elif parts.scheme != "https":
-        raise _refused("must begin with https://", advice="Meta wants a certificate of a public authority.")
+        raise _refused(
+            "must begin with https://", advice="Meta requires a certificate from a public authority."
+        )
     return url
 
 
@@ -187,10 +189,10 @@ def _check_parts(url: str, parts: SplitResult) -> None:
     if any(each.isspace() or not each.isprintable() for each in url):  # urlsplit passes over some of them
         raise _refused("holds a space, a line break or a control character")
     if not _PLACE.fullmatch(parts.netloc):
-        raise _refused("has a host of other characters than letters, digits, - and .", advice=_PUNYCODE)
+        raise _refused("has a host with characters other than letters, digits, - and .", advice=_PUNYCODE)
     if not _PATH.fullmatch(parts.path):
         raise _refused(
-            "has characters in its path that Meta changes when it calls it",
+            "has characters in its path that Meta changes when it calls the address",
             advice="Use letters, digits, -, _ and / alone.",
         )
 
