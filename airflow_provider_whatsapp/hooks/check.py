@@ -106,7 +106,7 @@ def _check_health(client: WhatsAppClient, *, words: bool) -> tuple[bool, str]:
     found = number_health(client)
     said = f"Health: {found.describe(words=words)}."
     if found.state == "BLOCKED":
-        return False, f"But WhatsApp lets no message go until this is settled in WhatsApp Manager. {said}"
+        return False, f"But WhatsApp blocks sending until you resolve this in WhatsApp Manager. {said}"
     return True, said
 
 

@@ -450,7 +450,7 @@ def test_what_of_a_connection_is_not_read_is_said(hook, change_connection, caplo
     assert right
     assert "Port 8425" in words
     assert "'phonenumber_id' in the extra" in words
-    assert "is 'phone_number_id' meant?" in caplog.text
+    assert "did you mean 'phone_number_id'?" in caplog.text
 
 
 def test_a_coroutine_s_key_of_the_environment_is_masked(hook, change_connection, monkeypatch):
