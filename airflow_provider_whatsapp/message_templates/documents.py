@@ -25,6 +25,8 @@ _PLAIN = {"": None, "~": None, "null": None, "Null": None, "NULL": None, "true":
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 """What YAML 1.2 takes for a number."""
 _LONGEST_NUMBER = 40
+_INFINITE = ("inf", "-inf")
+"""How :func:`dump` writes what JSON of others may hold: as a text with the tag of a number."""
 _TAGS = {
     f"tag:yaml.org,2002:{name}"
     for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp", "merge", "value")
@@ -218,6 +220,8 @@ class _Tree:
         assert isinstance(node, yaml.ScalarNode)  # noqa: S101  (there is no fourth kind)
         if path and path[-1] in _TEXT_KEYS and not node.style:
             self._comment(node, path)
+        if node.style and node.tag.endswith(":float") and node.value in _INFINITE:
+            return float(node.value)
         return _scalar(str(node.value), quoted=_is_text(node))
 
     def _comment(self, node: yaml.Node, path: KeyPath) -> None:

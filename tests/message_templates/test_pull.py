@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError
@@ -251,6 +252,7 @@ parts = st.fixed_dictionaries(
     category=st.sampled_from(CATEGORIES),
     as_json=st.booleans(),
 )
+@example(components=[{"type": "HEADER", "format": [math.inf, -math.inf]}], category="UTILITY", as_json=False)
 def test_whatever_is_listed_plans_clean(tmp_path, components, category, as_json):
     path = tmp_path / ("a.json" if as_json else "a.yaml")
     path.unlink(missing_ok=True)
