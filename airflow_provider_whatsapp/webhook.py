@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from airflow_provider_whatsapp.client.config import ClientConfig
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
@@ -69,16 +69,13 @@ HELP = "show, set or remove the address that WhatsApp posts receipts and replies
 
 
 def webhook_command(
-    given: argparse.Namespace,
-    find_config: Callable[[argparse.Namespace], ClientConfig],
-    environment: Mapping[str, str] = os.environ,
+    given: argparse.Namespace, find_config: Callable[[argparse.Namespace], ClientConfig]
 ) -> int:
     """
     Run ``webhook subscribe``, ``status`` or ``unsubscribe``.
 
     :param given: The parsed command line.
     :param find_config: Finds the connection.
-    :param environment: May hold the verify token and the path secret.
     :return: The exit status.
     """
     from airflow_provider_whatsapp.client.errors import WhatsAppError
@@ -87,7 +84,7 @@ def webhook_command(
 
     try:
         with WhatsAppClient(find_config(given)) as client:
-            lines = _run(given, client, environment)
+            lines = _run(given, client)
     except WhatsAppError as error:
         sys.stderr.write(printable(str(error)) + "\n")
         return 1
@@ -95,7 +92,7 @@ def webhook_command(
     return 0
 
 
-def _run(given: argparse.Namespace, client: WhatsAppClient, environment: Mapping[str, str]) -> list[str]:
+def _run(given: argparse.Namespace, client: WhatsAppClient) -> list[str]:
     from airflow_provider_whatsapp.client import webhook_address
     from airflow_provider_whatsapp.client.errors import ConfigurationError
 
@@ -108,10 +105,10 @@ def _run(given: argparse.Namespace, client: WhatsAppClient, environment: Mapping
                 given.url,
                 of_number=given.phone_number,
                 force=given.force,
-                path_secret=environment.get(PATH_SECRET),
+                path_secret=os.environ.get(PATH_SECRET),
             )
         ]
-    token = given.verify_token or environment.get(VERIFY_TOKEN)
+    token = given.verify_token or os.environ.get(VERIFY_TOKEN)
     if not token:
         raise ConfigurationError(
             "there is no verify token",

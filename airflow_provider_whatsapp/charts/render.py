@@ -52,9 +52,7 @@ def write_chart(
     return Written(data.rows)
 
 
-def _draw_chart(
-    path: Path, data: ChartData, spec: ChartSpec, formats: Formats, *, font: str | None = None
-) -> None:
+def _draw_chart(path: Path, data: ChartData, spec: ChartSpec, formats: Formats, *, font: str | None) -> None:
     across = data.axis == CATEGORY and spec.kind in ("bar", "stacked")
     canvas = Canvas(height_for(data) if across else SQUARE, font)
     kind: type[Chart] = BarChart if across else AxisChart

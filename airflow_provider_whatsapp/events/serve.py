@@ -91,19 +91,16 @@ def serve(store: EventStore, settings: Settings, listener: socket.socket, ready:
 
 
 @contextlib.contextmanager
-def running(
-    store: EventStore, settings: Settings, *, host: str = "127.0.0.1", port: int = 0
-) -> Iterator[str]:
+def running(store: EventStore, settings: Settings) -> Iterator[str]:
     """
-    Serve in a thread of this process, for tests; give the URL.
+    Serve in a thread of this process, at a free port, for tests; give the URL.
 
     :param store: Its tables are there; it stays open.
     :param settings: Who may deliver.
-    :param host: Address to listen on.
-    :param port: Port; 0 takes a free one.
     """
     ready = threading.Event()
-    listener = bind(host, port)
+    host = "127.0.0.1"
+    listener = bind(host, 0)
     server = _Server(_config(store, settings), ready.set)
     thread = threading.Thread(target=server.run, args=([listener],), name="whatsapp-receiver", daemon=True)
     thread.start()

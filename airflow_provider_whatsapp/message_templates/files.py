@@ -92,7 +92,6 @@ def load_data(
     templates: Iterable[Any],
     *,
     folder: str | None = None,
-    name: str = "templates",
     base_url: str | None = None,
 ) -> TemplateSet:
     """
@@ -100,13 +99,12 @@ def load_data(
 
     :param templates: A mapping for each template.
     :param folder: Folder that paths of samples start from.
-    :param name: What the user knows them by.
     :param base_url: What ``{base_url}`` in the URLs of buttons stands for.
     :raises TemplateFileError: They hold mistakes; the error names all of them, each with its keys.
     """
     found = _Found(base_url)
-    found.read(copy.deepcopy(list(templates)), Source(name), folder)
-    return found.result(name)
+    found.read(copy.deepcopy(list(templates)), Source("templates"), folder)
+    return found.result("templates")
 
 
 def load_templates(templates: Any, *, folder: str | None = None, base_url: str | None = None) -> TemplateSet:

@@ -111,14 +111,12 @@ def _check_part(part: Mapping[str, Any], index: int, category: str, note: Note) 
         _check_length(text, MAX_OFFER, "limited-time offer", here, ("limited_time_offer", "text"))
 
 
-def _check_length(
-    text: Any, most: int, what: str, note: Note, path: KeyPath = ("text",), *, subcode: str = "2388040"
-) -> bool:
+def _check_length(text: Any, most: int, what: str, note: Note, path: KeyPath = ("text",)) -> bool:
     if not isinstance(text, str) or not text.strip():
         note(path, f"the {what} needs a text")
         return False
     if len(text) > most:
-        note(path, f"the {what} has {len(text)} characters, {most} are allowed (Meta: {subcode})")
+        note(path, f"the {what} has {len(text)} characters, {most} are allowed (Meta: 2388040)")
     elif (units := len(text.encode("utf-16-le", "surrogatepass")) // 2) > most:
         # No document says how Meta counts what lies beyond the first 65,536 characters, most emojis say.
         note(

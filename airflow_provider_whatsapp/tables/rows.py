@@ -46,16 +46,15 @@ class Rows:
         self._rows: Iterator[Any] = iter(rows)
 
     @classmethod
-    def of_cursor(cls, cursor: Any, piece: int = PIECE) -> Rows:
+    def of_cursor(cls, cursor: Any) -> Rows:
         """
         Return what a DB-API cursor has found.
 
         :param cursor: The cursor, after its query was executed.
-        :param piece: Rows to ask for at a time.
         """
 
         def rows() -> Iterator[Any]:
-            while fetched := cursor.fetchmany(piece):
+            while fetched := cursor.fetchmany(PIECE):
                 yield from fetched
 
         return cls((column[0] for column in cursor.description), rows())
