@@ -67,7 +67,10 @@ def test_type_and_kind_are_found(tmp_path, name, content, mime, kind):
             id="zip",
         ),
         pytest.param(
-            PDF, {"filename": "a.pdf", "kind": "image"}, "WhatsApp sends as a document, not as an image", id="kind"
+            PDF,
+            {"filename": "a.pdf", "kind": "image"},
+            "WhatsApp sends as a document, not as an image",
+            id="kind",
         ),
         pytest.param(
             PNG + b"\0" * KINDS["image"][0], {"filename": "a.png"}, "too large for an image", id="image"
