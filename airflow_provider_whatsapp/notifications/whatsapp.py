@@ -150,27 +150,13 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not to and not routes:
-            raise ValueError("WhatsAppNotifier needs to or routes")
-        if severity and not routes:
-            raise ValueError("WhatsAppNotifier: severity chooses among routes, and there are none")
-        if acknowledge:
-            own = {
-                "header": header,
-                "body": body,
-                "buttons": buttons,
-                "text": text,
-                "callback_data": callback_data,
-            }
-            _check_acknowledge(template_name, recovery=recovery, own=own)
-            template_name = STOCK_TEMPLATE
         self.to = to
         self.template_name = template_name
         self.language = language
         self.header = header
         self.body = body
         self.buttons = buttons
-        self.text = text if template_name or text else DEFAULT_TEXT
+        self.text = text
         self.text_wait = text_wait
         self.severity = severity
         self.routes = routes
@@ -184,10 +170,26 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
         self.acknowledge = acknowledge
         self.names = names
         self.strict = strict
-        self._reached_nobody = True
         self.callback_data = callback_data
         self.maton_conn_id = maton_conn_id
         self.phone_number_id = phone_number_id
+        self._reached_nobody = True
+        self._settle_arguments()
+
+    def _settle_arguments(self) -> None:
+        """Refuse what cannot go together, and choose the message where none is given."""
+        if not self.to and not self.routes:
+            raise ValueError("WhatsAppNotifier needs to or routes")
+        if self.severity and not self.routes:
+            raise ValueError("WhatsAppNotifier: severity chooses among routes, and there are none")
+        if self.acknowledge:
+            own = {
+                name: getattr(self, name) for name in ("header", "body", "buttons", "text", "callback_data")
+            }
+            _check_acknowledge(self.template_name, recovery=self.recovery, own=own)
+            self.template_name = STOCK_TEMPLATE
+        if not self.template_name and not self.text:
+            self.text = DEFAULT_TEXT
 
     def __call__(self, *args: Any) -> None:
         """
