@@ -256,7 +256,7 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
 
         :param dag: The context's DAG; ``airflow dags test`` gives DAG callbacks one that has no environment.
         """
-        from airflow_provider_whatsapp.notifications.undefined import Dash
+        from airflow_provider_whatsapp.notifications.wording import Dash
 
         env = super().get_template_env(dag if hasattr(dag, "get_template_env") else None)
         env.undefined = Dash

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import ChainableUndefined
+
 from airflow_provider_whatsapp.client.media import looks_like_media
 from airflow_provider_whatsapp.client.messages._base import Part
 from airflow_provider_whatsapp.client.messages.texts import whole_characters
@@ -52,6 +54,17 @@ DEFAULT_TEXT = (
     "{% elif ti and ti.state %}: {{ ti.state.value or ti.state }}"
     "{% elif ti and not ti.start_date %}: its worker was lost{% endif %}"
 )
+
+
+class Dash(ChainableUndefined):
+    """A name that a callback's context lacks: a dash, and so is anything looked up in it. No alert is lost for it."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return MISSING
+
+    __html__ = __str__
 
 
 def others(decision: Decision | None, slot: Slot, own: Held = NOTHING, other: Held = NOTHING) -> str:

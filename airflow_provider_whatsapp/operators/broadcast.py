@@ -10,7 +10,6 @@ from airflow_provider_whatsapp.operators._arguments import amount, flag, hours, 
 from airflow_provider_whatsapp.operators._declare import Argument
 from airflow_provider_whatsapp.operators._delivery import DeliveringOperator
 from airflow_provider_whatsapp.operators._digest import digest
-from airflow_provider_whatsapp.operators._health import check_health
 from airflow_provider_whatsapp.operators._private import hidden_recipients
 from airflow_provider_whatsapp.operators._receipts import log_cleared_up, lost_answers
 from airflow_provider_whatsapp.operators._recipients import ReadsRecipients
@@ -22,7 +21,7 @@ from airflow_provider_whatsapp.operators._results import (
 )
 from airflow_provider_whatsapp.operators._routing import ROUTING, RoutesTemplates
 from airflow_provider_whatsapp.operators._suppression import hidden_suppression
-from airflow_provider_whatsapp.operators._template_check import Preparer
+from airflow_provider_whatsapp.operators._template_check import Preparer, check_health
 from airflow_provider_whatsapp.operators._window import WaitsForWindow
 
 if TYPE_CHECKING:
