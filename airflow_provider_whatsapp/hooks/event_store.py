@@ -8,7 +8,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp._compat import AirflowNotFoundException, conf
+from airflow_provider_whatsapp._compat import AirflowNotFoundException, aget_connection, conf
 from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
 
 if TYPE_CHECKING:
@@ -79,7 +79,6 @@ async def aevent_store_url(conn_id: str) -> URL:
     :raises ConfigurationError: It names no database.
     :raises AirflowNotFoundException: There is none of this ID.
     """
-    from airflow_provider_whatsapp._compat import aget_connection
     from airflow_provider_whatsapp.hooks.maton_whatsapp import _pool
 
     return database_url(conn_id, await aget_connection(conn_id, _pool()))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Param
 
-from airflow_provider_whatsapp.answering.request_id import ANSWERED_BY
+from airflow_provider_whatsapp.answering.request_id import ANSWERED_BY, RequestId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,7 +47,6 @@ def open_replies(
     :raises ConfigurationError: The store's connection is not there, or it holds no events of this version.
     :raises StoreError: The store cannot be reached, or refuses.
     """
-    from airflow_provider_whatsapp.answering.request_id import RequestId
     from airflow_provider_whatsapp.events.requests import Request, open_request
     from airflow_provider_whatsapp.hooks.event_store import opened_event_store
 

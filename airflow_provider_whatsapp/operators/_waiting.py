@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp._compat import conf
+from airflow_provider_whatsapp._compat import Stats, conf
 from airflow_provider_whatsapp.operators._arrivals import LearnsArrivals
 from airflow_provider_whatsapp.operators._results import write_what_arrived
 from airflow_provider_whatsapp.operators._waits import MARGIN
@@ -161,8 +161,6 @@ class WaitsForDelivery(LearnsArrivals):
         raise NotImplementedError
 
     def _say_what_arrived(self, report: ArrivalReport) -> None:
-        from airflow_provider_whatsapp._compat import Stats
-
         for name, count in report.metrics.items():
             if count:
                 Stats.incr(f"whatsapp.{name}", count)
