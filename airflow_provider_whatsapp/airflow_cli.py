@@ -143,7 +143,7 @@ def _config(given: argparse.Namespace) -> ClientConfig:
         if not given.conn_id and os.environ.get(API_KEY_VARIABLE, "").strip():
             return config_of(given)
         msg = f"there is no connection {conn_id!r}"
-        advice = "Make one by `airflow whatsapp connect`, or under Admin > Connections."
+        advice = "Create it with `airflow whatsapp connect`, or under Admin > Connections."
         raise ConfigurationError(msg, advice=advice) from error
     extra = read_extra(conn_id, found.extra)
     host = given.host or found.host

@@ -1,8 +1,8 @@
 """
 Assets of approved templates, so that a DAG can be scheduled on one.
 
-A task says by its ``outlets`` what it makes. The asset itself does when account, name and language are known as the
-DAG is written; an alias does where they are not:
+A task names its assets in ``outlets``. Use the asset itself if you know account, name and language when you write the
+DAG, and an alias if you do not:
 
 .. code-block:: python
 

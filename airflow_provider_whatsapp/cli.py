@@ -60,24 +60,35 @@ PRUNE_OPTIONS: list[Option] = [
         ("--base-url",),
         {
             "metavar": "URL",
-            "help": "what {base_url} in the buttons stands for: your Airflow's public address",
+            "help": "value of {base_url} in the buttons: your Airflow's public address",
         },
     ),
-    (("--prune",), {"action": "store_true", "help": "delete what the files cover and no longer define"}),
+    (
+        ("--prune",),
+        {"action": "store_true", "help": "delete templates that the files cover but no longer define"},
+    ),
     (
         ("--max-deletions",),
-        {"type": int, "default": MAX_DELETIONS, "metavar": "N", "help": "refuse to delete more (default 10)"},
+        {
+            "type": int,
+            "default": MAX_DELETIONS,
+            "metavar": "N",
+            "help": "refuse a plan with more deletions (default 10)",
+        },
     ),
 ]
 PULL_OPTIONS: list[Option] = [
     (
         ("--force",),
-        {"action": "store_true", "help": "replace files that no pull wrote, or that were edited since"},
+        {
+            "action": "store_true",
+            "help": "replace files that no pull wrote, or that somebody has edited since",
+        },
     ),
 ]
 TEMPLATE_COMMANDS = {
     "plan": ("show what apply would do", [*TEMPLATE_OPTIONS, *PRUNE_OPTIONS]),
-    "apply": ("make the account hold what the files define", [*TEMPLATE_OPTIONS, *PRUNE_OPTIONS]),
+    "apply": ("change the account's templates to what the files define", [*TEMPLATE_OPTIONS, *PRUNE_OPTIONS]),
     "pull": ("write the account's templates to files", [*TEMPLATE_OPTIONS, *PULL_OPTIONS]),
 }
 
@@ -88,15 +99,21 @@ CONNECT_HELP = (
 CONNECT_OPTIONS: list[Option] = [
     (
         ("--conn-id",),
-        {"default": DEFAULT_CONN_ID, "help": f"name of the connection (default {DEFAULT_CONN_ID})"},
+        {"default": DEFAULT_CONN_ID, "help": f"ID of the connection (default {DEFAULT_CONN_ID})"},
     ),
-    (("--save",), {"action": "store_true", "help": "store it among Airflow's connections, and print no key"}),
-    (("--force",), {"action": "store_true", "help": "with --save: replace the connection of that name"}),
+    (
+        ("--save",),
+        {
+            "action": "store_true",
+            "help": "store it as one of Airflow's connections, and do not print the key",
+        },
+    ),
+    (("--force",), {"action": "store_true", "help": "with --save: replace a connection with the same ID"}),
     (
         ("--env-file",),
         {
             "metavar": "FILE",
-            "help": "set AIRFLOW_CONN_<ID> in this file (for example .env), and print no key",
+            "help": "set AIRFLOW_CONN_<ID> in this file (for example .env), and do not print the key",
         },
     ),
     (("--waba-id",), {"metavar": "ID", "help": "WhatsApp Business Account (default: asked for)"}),
@@ -125,7 +142,7 @@ CONNECT_OPTIONS: list[Option] = [
             "type": float,
             "default": 300.0,
             "metavar": "SECONDS",
-            "help": "how long to wait for the login (default 300)",
+            "help": "seconds to wait for the login (default 300)",
         },
     ),
 ]
@@ -160,7 +177,7 @@ def parser() -> argparse.ArgumentParser:
     groups = made.add_subparsers(dest="group", required=True, metavar="COMMAND")
     templates = groups.add_parser(
         "templates",
-        help="keep message templates in files: plan, apply or pull them",
+        help="message templates as code: plan, apply or pull them",
         description=_DESCRIPTION,
     )
     commands = templates.add_subparsers(dest="command", required=True, metavar="plan|apply|pull")
@@ -310,7 +327,7 @@ def _apply(given: argparse.Namespace, client: WhatsAppClient) -> int:
         except (
             OSError
         ) as error:  # it only sharpens later plans, and the report of what was done must not be lost
-            _complain(f"the record of edits and deletions was not written: {error}")
+            _complain(f"the record of edits and deletions could not be written: {error}")
 
     applier = Applier(client, record=record, max_deletions=given.max_deletions, changed=keep)
     report = applier.apply(plan)
@@ -334,7 +351,7 @@ def _pull(given: argparse.Namespace, client: WhatsAppClient) -> int:
         return NO_CHANGE
     lines = [f"wrote {one_line(file)}" for file in result["written"]]
     lines += [
-        f"! {name}: kept as Meta holds it (as_is), since the rules of today, or this version, would refuse it"
+        f"! {name}: written as Meta has it (as_is), because Meta's rules of today, or this version, would refuse it"
         for name in result["as_is"]
     ]
     count = len(result["written"])

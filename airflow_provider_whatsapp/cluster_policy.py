@@ -38,7 +38,7 @@ def task_policy(task: BaseOperator) -> None:
     """
     Give a task the notifier of the ``[whatsapp]`` section, unless it has one of its own or nothing is configured.
 
-    A mistake in the section is logged and keeps no DAG from being parsed.
+    It logs a mistake in the section, which stops no DAG from being parsed.
 
     :param task: A task of a DAG that has just been parsed.
     """
@@ -54,7 +54,8 @@ def task_policy(task: BaseOperator) -> None:
     try:
         notifier = _notifier(to, routes)
     except Exception as error:
-        logger.error("WhatsApp: no alerts by the [whatsapp] section of the configuration: %s", error)  # noqa: TRY400
+        msg = "WhatsApp: no alerts by the cluster policy, because the [whatsapp] section is wrong: %s"
+        logger.error(msg, error)  # noqa: TRY400
         return
     task.on_failure_callback = [*callbacks, notifier]
 

@@ -73,14 +73,14 @@ def _check_target(given: argparse.Namespace) -> None:
         recipient_key(given.to)
     if given.env_file and _variable(given.conn_id) is None:
         raise ConfigurationError(
-            f"--env-file: {given.conn_id!r} makes no name of a variable",
+            f"--env-file: {given.conn_id!r} cannot be part of a variable's name",
             advice="Choose a --conn-id of letters, digits and underscores, or use --save.",
         )
     if given.env_file and not Path(given.env_file).absolute().parent.is_dir():
         raise ConfigurationError(f"--env-file {given.env_file}: its folder does not exist")
     if given.save and not given.force and given.airflow_connections().has(given.conn_id):
         raise ConfigurationError(
-            f"Airflow has a connection {given.conn_id!r} already",
+            f"Airflow already has a connection {given.conn_id!r}",
             advice="Add --force to replace it, or choose another --conn-id.",
         )
 
@@ -193,9 +193,11 @@ def _key(host: str | None) -> tuple[ClientConfig, list[dict[str, Any]]]:
             config = replace(config, api_key=key)
             return config, _active(config)
         except ConfigurationError:
-            _say("  That is no key: it is one word, without spaces. Give it again, or stop with Ctrl+C.")
+            _say(
+                "  That is not a key: a key is one word, without spaces. Enter it again, or stop with Ctrl+C."
+            )
         except AuthenticationError:
-            _say("  Maton does not know this key. Give it again, or stop with Ctrl+C.")
+            _say("  Maton does not know this key. Enter it again, or stop with Ctrl+C.")
 
 
 def _active(config: ClientConfig) -> list[dict[str, Any]]:
@@ -218,7 +220,7 @@ def _maton_connection(client: WhatsAppClient, active: Sequence[dict[str, Any]], 
         "The key has no active WhatsApp connection. Open this address in a browser and log in to WhatsApp Business:"
     )
     _say(f"\n  {_line(made.get('url'), 2_000)}\n")
-    _say(f"Waiting until you have, {timeout:g} s at most ...")
+    _say(f"Waiting for the login, {timeout:g} s at most ...")
     client.connections.wait_until_active(_id_of(made), timeout=timeout, interval=1.0)
     _say("Logged in: the connection is active.")
     return _id_of(made)
@@ -227,7 +229,7 @@ def _maton_connection(client: WhatsAppClient, active: Sequence[dict[str, Any]], 
 def _id_of(connection: dict[str, Any]) -> str:
     found = connection.get("connection_id")
     if not isinstance(found, str) or not found:
-        raise APIError("Maton's answer carries no connection id", advice="Try again later.")
+        raise APIError("Maton's answer does not contain a connection ID", advice="Try again later.")
     return found
 
 
@@ -244,20 +246,20 @@ def _account(config: ClientConfig, waba_id: str | None) -> tuple[ClientConfig, l
         except ConfigurationError:
             _refuse(
                 "--waba-id",
-                "That is no account ID: it is digits alone, about 15 of them, and not a phone number.",
+                "That is not an account ID: an ID has only digits, about 15 of them, and is not a phone number.",
             )
             continue
         except NotFoundError as error:
             _refuse(
                 "--waba-id",
-                f"{error.message.rstrip('.')}. A phone number's ID looks alike: see WhatsApp Manager.",
+                f"{error.message.rstrip('.')}. A phone number's ID looks similar: compare with WhatsApp Manager.",
             )
             continue
         if numbers:
             return config, numbers
         _refuse(
             "--waba-id",
-            "This account has no phone number yet. Add one in WhatsApp Manager, or give another account.",
+            "This account has no phone number yet. Add one in WhatsApp Manager, or enter another account.",
         )
 
 
@@ -290,12 +292,12 @@ def _choose(
             return items[0]
         if answer.isdecimal() and 1 <= int(answer) <= len(items):
             return items[int(answer) - 1]
-        _say(f"  Give a number from 1 to {len(items)}.")
+        _say(f"  Enter a number from 1 to {len(items)}.")
     return items[0]
 
 
 def _connection_line(connection: dict[str, Any]) -> str:
-    made = _line(connection.get("creation_time", ""))[:10] or "at some time"
+    made = _line(connection.get("creation_time", ""))[:10] or "at an unknown time"
     return f"{_line(connection.get('connection_id'))}, made {made}"
 
 
@@ -322,11 +324,11 @@ def _stored(given: argparse.Namespace, config: ClientConfig) -> str:
     done = []
     if given.save:
         given.airflow_connections().save(given.conn_id, text)
-        done.append(f"Airflow has the connection {given.conn_id} now.")
+        done.append(f"Airflow now has the connection {given.conn_id}.")
     if given.env_file:
         set_variable(Path(given.env_file), str(variable), text)
         done.append(
-            f"{given.env_file} sets {variable} now; the file holds your key, and only you may read it."
+            f"{given.env_file} now sets {variable}; the file contains your key, and only you may read it."
         )
     if done:
         return "\n".join(done)
@@ -339,7 +341,7 @@ def _stored(given: argparse.Namespace, config: ClientConfig) -> str:
     )
 
 
-_HINT = "connect --save stores it in Airflow instead, connect --env-file FILE in a file."
+_HINT = "To store it in Airflow instead, use connect --save; in a file, connect --env-file FILE."
 
 
 def _variable(conn_id: str) -> str | None:

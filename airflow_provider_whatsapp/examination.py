@@ -118,7 +118,8 @@ class Examination:
         except RedisAwayError as error:
             raise ConfigurationError(
                 f"Redis at {server.name}, which pace_redis names, does not answer ({error})",
-                advice="Check its host, its port and the network; machines go at pace_share meanwhile.",
+                advice="Check its host, its port and the network. Until it answers, each machine sends at "
+                "pace_share of the rate.",
             ) from None
         return f"Redis at {server.name} paces all machines."
 
@@ -132,10 +133,10 @@ class Examination:
             RedisTexts(server, "alerts", "doctor").look()
         except RedisAwayError as error:
             raise ConfigurationError(
-                f"Redis at {server.name} keeps no throttle state of alerts ({error})",
-                advice="Alerts use Airflow's Variables meanwhile.",
+                f"Redis at {server.name} cannot store the throttle state of alerts ({error})",
+                advice="Until it can, alerts use Airflow's Variables.",
             ) from None
-        return f"Redis at {server.name} keeps the throttle state of alerts."
+        return f"Redis at {server.name} stores the throttle state of alerts."
 
     def _connection(self) -> str:
         wanted = self.client.config.connection_id
@@ -164,7 +165,7 @@ class Examination:
     def _account(self) -> str:
 
         if not self.client.config.waba_id:
-            msg = "no waba_id is set, so that templates cannot be checked. Set it in the connection's extra."
+            msg = "no waba_id is set, so templates cannot be checked. Set it in the connection's extra."
             raise _SkippedError(msg)
         found = self.client.account.get(fields=ACCOUNT_FIELDS)
         numbers = [each.get("id") for each in self.client.phone_numbers.list(fields="id")]
@@ -207,8 +208,8 @@ class Examination:
         apps = self._readable(hooks.subscriptions)
         if not apps:
             raise _SkippedError(
-                "no app is subscribed to this account, so nobody gets statuses and replies; `webhook subscribe "
-                "--url URL` sends them to your receiver."
+                "no app is subscribed to this account, so WhatsApp posts statuses and replies to nobody; `webhook "
+                "subscribe --url URL` makes it post them to your receiver."
             )
         levels = self._readable(hooks.number_urls) if self.client.config.phone_number_id else {}
         own = (
@@ -229,14 +230,14 @@ class Examination:
             return ask()
         except APIError as error:
             if error.permanent and not isinstance(error, AuthenticationError):
-                msg = f"this connection may not ask: {error.message.rstrip('.')}."
+                msg = f"this connection may not read it: {error.message.rstrip('.')}."
                 raise _SkippedError(msg) from error
             raise
 
     def _message(self) -> str:
 
         if not self.to:
-            raise _SkippedError("give --to with the number of your own phone to send hello_world there.")
+            raise _SkippedError("give your own phone's number with --to, to send hello_world there.")
         sent = self.client.messages.send(self.to, Template(*HELLO))
         return f"accepted as {mask_id(sent.message_id)}; {self._status(sent.message_id)}"
 
@@ -253,7 +254,7 @@ class Examination:
             status = str(found["status"])
             if status == "failed":
                 why = _line(found.get("error")) or "no reason was given"
-                raise RecipientError(f"it was accepted, and then failed: {why}")
+                raise RecipientError(f"WhatsApp accepted it, but it failed later: {why}")
             if status in ARRIVED:
                 return f"{status}."
             if time.monotonic() >= until:

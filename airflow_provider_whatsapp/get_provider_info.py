@@ -25,7 +25,8 @@ PLACEHOLDERS = {
 CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "phone_number_id": {
         "label": "Phone number ID",
-        "description": "The sender: the number's ID in WhatsApp Manager (106540352242922, say), not the number.",
+        "description": "The sender: the number's ID in WhatsApp Manager (for example 106540352242922), not the "
+        "number.",
         "schema": {"type": ["string", "null"], "pattern": "^[0-9]*$"},
     },
     "waba_id": {
@@ -56,35 +57,35 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "pace_redis": {
         "label": "Redis that paces all machines",
-        "description": "redis://host:6379/0 without a password, or the ID of a connection of type redis. It keeps "
-        "what alerts remember as well. Empty: each machine paces itself.",
+        "description": "redis://host:6379/0 without a password, or the ID of a connection of type redis. It also "
+        "stores the throttle state of alerts. Empty: each machine paces itself.",
         "schema": {"type": ["string", "null"]},
     },
     "pace_share": {
-        "label": "Share while Redis is away",
-        "description": "The part of the rate that a machine takes alone then; empty: 0.1.",
+        "label": "Share while Redis is down",
+        "description": "The part of the rate that each machine uses then; empty: 0.1.",
         "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
     },
     "timeout": {
         "label": "Timeout (seconds)",
-        "description": "To connect, and for the whole answer. Empty: [5, 30].",
+        "description": "Two numbers: to connect, and for the whole answer. Empty: [5, 30].",
         "schema": {"type": ["string", "null"]},
     },
     "max_retries": {
         "label": "Retries of one request",
-        "description": "Only where repeating is safe; empty: 4.",
+        "description": "Only for requests that are safe to repeat; empty: 4.",
         "schema": {"type": ["integer", "null"], "minimum": 0},
     },
     "plus_prefix": {
         "label": "Send numbers with +",
-        "description": "Empty or true: as Meta recommends. false: the digits alone.",
+        "description": "Empty or true: with +, as Meta recommends. false: only the digits.",
         # A list and no switch: the form would show a switch as off where nothing is set, and that means true.
         "schema": {"type": ["string", "null"], "enum": ["true", "false"]},
     },
     "default_country": {
         "label": "Country of national numbers",
-        "description": "ISO code (BR, say) of the country whose numbers are written without country code and +; empty: "
-        "every number needs its country code.",
+        "description": "ISO code (for example BR) of the country whose numbers you write without country code and "
+        "+; empty: every number needs its country code.",
         "schema": {"type": ["string", "null"], "pattern": "^([A-Za-z]{2})?$"},
     },
     "proxies": {
@@ -102,25 +103,26 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
 # Options of the section [whatsapp] of Airflow's configuration; the cluster policy reads those of alerts.
 CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
     "media_roots": {
-        "description": "Folders, on disks or in object stores, that files are read from, separated by commas. Where it "
-        "is set, operators and notifiers read media, lists and template files below them alone, and a row of a list "
-        "may name a file there. Empty: a DAG names any file that the worker may read, a row only one below what the "
-        "DAG has written in front of its column.",
+        "description": "Folders, on disks or in object stores, that files are read from, separated by commas. If "
+        "set, operators and notifiers read media, lists and template files only below these folders, "
+        "and a row of a list may name a file there. Empty: a DAG may name any file that the worker "
+        "can read, a row only one below the folder in front of its column in the DAG.",
         "version_added": "0.2.0",
         "type": "string",
         "example": "/srv/reports,s3://bucket/media",
         "default": "",
     },
     "events_conn_id": {
-        "description": "The event store: ID of a connection to the receiver's database, PostgreSQL or, on one machine, "
-        "SQLite. Tasks that send note there which task their messages belong to. Empty: there is none.",
+        "description": "The event store: ID of a connection to the receiver's database, PostgreSQL or, on one "
+        "machine, SQLite. Tasks that send record there which task their messages belong to. Empty: "
+        "there is no event store.",
         "version_added": "0.2.0",
         "type": "string",
         "example": "whatsapp_events",
         "default": "",
     },
     "ui": {
-        "description": "Whether Airflow's own interface shows the page WhatsApp under Browse and the tab WhatsApp on "
+        "description": "Whether Airflow's interface shows the page WhatsApp under Browse and the tab WhatsApp on "
         "each task instance.",
         "version_added": "0.2.0",
         "type": "boolean",
@@ -161,7 +163,7 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
         "default": "",
     },
     "alert_template": {
-        "description": "The approved template; the values of airflow_alert, the stock one, are filled in.",
+        "description": "The approved template; the notifier fills in the values of the stock template airflow_alert.",
         "version_added": "0.1.0",
         "type": "string",
         "example": None,
@@ -175,8 +177,8 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
         "default": "en_US",
     },
     "alert_text": {
-        "description": "Free text with Jinja that is tried before the template; it reaches those who wrote within "
-        "the last 24 hours.",
+        "description": "Free text with Jinja that the notifier sends before the template; it reaches only people "
+        "who wrote within the last 24 hours.",
         "version_added": "0.1.0",
         "type": "string",
         "example": None,
@@ -190,7 +192,7 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
         "default": "maton_whatsapp_default",
     },
     "alert_cooldown": {
-        "description": "Seconds after a message in which failures of the same task are suppressed.",
+        "description": "Seconds after a message in which the notifier suppresses failures of the same task.",
         "version_added": "0.1.0",
         "type": "float",
         "example": None,
@@ -205,7 +207,7 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
         "sensitive": True,
     },
     "alert_escalate_after": {
-        "description": "After how many failed runs in a row alert_escalate_to gets the alert.",
+        "description": "Number of failed runs in a row after which alert_escalate_to gets the alert.",
         "version_added": "0.1.0",
         "type": "integer",
         "example": None,

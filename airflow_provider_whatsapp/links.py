@@ -22,7 +22,7 @@ class WhatsAppManagerLink(BaseOperatorLink):
     """
     The task's template in WhatsApp Manager; with the sandbox, the sandbox's page.
 
-    Airflow asks for it in the worker when the task has ended, and keeps the address in XCom.
+    The worker asks for the address when the task has ended, and Airflow keeps it in XCom.
     """
 
     name = "WhatsApp Manager"

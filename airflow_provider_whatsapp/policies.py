@@ -25,7 +25,7 @@ else:
 @contextmanager
 def failing_at_once() -> Iterator[None]:
     """
-    End the task without Airflow's retries where trying again cannot succeed.
+    End the task without Airflow's retries if a retry cannot succeed.
 
     :raises AirflowFailException: In place of a permanent error.
     """
@@ -42,7 +42,7 @@ def failing_at_once() -> Iterator[None]:
 
 class WhatsAppRetryPolicy(_Base):  # type: ignore[misc]
     """
-    Waits as long as WhatsApp or the gateway asks (``Retry-After``), and does not retry permanent errors.
+    Wait as long as WhatsApp or the gateway asks (``Retry-After``), and do not retry permanent errors.
 
     The sending operators use it automatically on Airflow 3.3 and later, unless you give them another one. It cannot
     add retries: ``retries`` says how many there are.
@@ -69,7 +69,7 @@ class WhatsAppRetryPolicy(_Base):  # type: ignore[misc]
         :param context: Airflow's context.
         """
         if getattr(exception, "permanent", False) is True:
-            return RetryDecision.fail("Trying again cannot succeed.")
+            return RetryDecision.fail("A retry cannot succeed.")
         seconds = getattr(exception, "retry_after", None)
         if not isinstance(seconds, int | float) or seconds < 0:
             return RetryDecision.default()

@@ -32,10 +32,10 @@ class Templates:
         status: str = "APPROVED",
     ) -> dict[str, Any]:
         """
-        Put a template there, approved unless ``status`` says otherwise, and return it; samples may be left out.
+        Add a template, approved unless ``status`` says otherwise, and return it; it needs no samples.
 
         :param name: Its name.
-        :param body: Text of a template that has nothing but a body, with ``{{1}}`` or ``{{name}}`` in it.
+        :param body: Text of a template that has only a body, with ``{{1}}`` or ``{{name}}`` in it.
         :param language: Its language.
         :param category: ``UTILITY``, ``MARKETING`` or ``AUTHENTICATION``.
         :param components: Graph's own JSON, instead of ``body``.
@@ -59,13 +59,13 @@ class Templates:
         self, path: str | Path, *, status: str = "APPROVED", base_url: str | None = None
     ) -> list[tuple[str, str]]:
         """
-        Put the templates of files there, every language of them, approved unless ``status`` says otherwise.
+        Add the templates that files define, in every language, approved unless ``status`` says otherwise.
 
-        Samples of pictures, videos and documents have to exist, and are not uploaded.
+        Samples of pictures, videos and documents have to exist; the sandbox gets no upload of them.
 
         :param path: A template file, or a folder of them, as ``templates plan`` takes it.
         :param status: Their status.
-        :param base_url: What ``{base_url}`` in the URLs of buttons stands for.
+        :param base_url: The value of ``{base_url}`` in the URLs of buttons.
         :return: Name and language of each.
         :raises ValueError: A file is wrong; the error says file and line.
         :raises SandboxError: WhatsApp would refuse one of them.
@@ -129,12 +129,12 @@ class Templates:
         times: int = 1,
     ) -> None:
         """
-        Decide the reviews of templates that are still to be created.
+        Decide the reviews of templates that do not exist yet.
 
-        :param name: Which names; ``*`` stands for any characters.
+        :param name: Names of the templates; ``*`` stands for any characters.
         :param status: ``APPROVED`` or ``REJECTED``.
         :param reason: Why they are rejected.
-        :param category: The category that they get, instead of the requested one.
+        :param category: The category that they get instead of the requested one.
         :param times: How many reviews; 0 for all.
         """
         fields = {
@@ -162,7 +162,7 @@ def _without_sample_file(part: Any) -> Any:
 
 class Clock:
     """
-    The sandbox's time, which tests move instead of waiting.
+    The sandbox's clock, which tests move instead of waiting.
 
     :param sandbox: The sandbox.
     """
@@ -177,16 +177,16 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         """
-        Move the time ahead.
+        Move the clock ahead.
 
         :param seconds: How far.
         """
         self._sandbox.control("POST", "clock", advance=seconds)
 
     def stop(self) -> None:
-        """Let the time stand still but for :meth:`advance`, so that a slow machine changes nothing."""
+        """Stop the clock, so that only :meth:`advance` moves it and a slow machine changes nothing."""
         self._sandbox.control("POST", "clock", stopped=True)
 
     def go(self) -> None:
-        """Let the time run again from where it stands."""
+        """Let the clock run again from where it stands."""
         self._sandbox.control("POST", "clock", stopped=False)

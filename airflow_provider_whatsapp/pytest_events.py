@@ -22,11 +22,11 @@ _DELIVERY_SECONDS = 30.0
 
 class WhatsAppEvents:
     """
-    What the receiver has stored of the sandbox's webhooks; rows are dicts by the store's columns.
+    What the receiver has stored of the sandbox's webhooks; each row is a dict whose keys are the store's columns.
 
-    :param sandbox: Delivers them.
+    :param sandbox: The sandbox that delivers them.
     :param database: URL of the store, for SQLAlchemy.
-    :param url: Where the receiver listens.
+    :param url: The receiver's address.
     """
 
     def __init__(self, sandbox: WhatsAppSandbox, database: str, url: str) -> None:
@@ -35,17 +35,19 @@ class WhatsAppEvents:
 
     def deliver(self, seconds: float = 0.0) -> None:
         """
-        Move the sandbox's time ahead, and wait until everything up to then is stored.
+        Move the sandbox's clock ahead, and wait until the receiver has stored everything up to then.
 
         :param seconds: How far.
-        :raises TimeoutError: Something is not delivered after half a minute.
+        :raises TimeoutError: The receiver has not stored everything after 30 seconds.
         """
         if seconds:
             self._sandbox.clock.advance(seconds)
         end = time.monotonic() + _DELIVERY_SECONDS
         while self._sandbox.control("GET", "webhooks")["due"]:
             if time.monotonic() > end:
-                raise TimeoutError("The sandbox's webhooks are not delivered: its page shows why")
+                raise TimeoutError(
+                    "The receiver has not stored all webhooks after 30 seconds: the sandbox's page shows why"
+                )
             time.sleep(0.01)
 
     @property

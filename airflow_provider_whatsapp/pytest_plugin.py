@@ -40,9 +40,9 @@ class SandboxError(Exception):
 
 class WhatsAppSandbox:
     """
-    A WhatsApp for tests: a hand to one that is running, or, by :meth:`start`, one with a process of its own.
+    A WhatsApp for tests: a sandbox that already runs, or, by :meth:`start`, one in a process of its own.
 
-    :param connection: Its Airflow connection as a dict; the sandbox prints it when it starts.
+    :param connection: The sandbox's Airflow connection as a dict; the sandbox prints it when it starts.
     :param patch: Sets the environment's connections, and undoes them; None: :meth:`stop` undoes them.
     """
 
@@ -61,8 +61,8 @@ class WhatsAppSandbox:
         """
         Start a sandbox on a free port, as a process that ends with this one; a ``with`` statement stops it.
 
-        :param options: Options of ``python -m airflow_provider_whatsapp.sandbox``. Unless they say otherwise there is
-            no rate limit, and templates are reviewed when the test says so.
+        :param options: Options of ``python -m airflow_provider_whatsapp.sandbox``. Without options there is no rate
+            limit, and the sandbox reviews templates only when the test says so.
         :param patch: As above.
         :raises SandboxError: It did not start.
         """
@@ -82,10 +82,10 @@ class WhatsAppSandbox:
                 return made
         status = process.wait()
         _close(process)
-        raise SandboxError(f"The WhatsApp sandbox ended with status {status}; its reason is above")
+        raise SandboxError(f"The WhatsApp sandbox ended with status {status}; its output above says why")
 
     def stop(self) -> int:
-        """Undo the connections, end the process if it is this object's own, and return its exit status."""
+        """Undo the connections; end the process if this object started it, and return its exit status."""
         self._own_patch.undo()
         if self._process is None:
             return 0
@@ -103,18 +103,18 @@ class WhatsAppSandbox:
         self.stop()
 
     def reset(self) -> None:
-        """Forget messages, templates, faults and everything else that has happened, and return to the true time."""
+        """Forget messages, templates, faults and everything else that has happened, and return to the real time."""
         self.control("POST", "reset")
 
     def control(self, method: str, name: str, /, **fields: Any) -> Any:
         """
-        Use one of the sandbox's controls, as the reference of the sandbox lists them.
+        Use one of the sandbox's controls; the reference of the sandbox lists them.
 
         :param method: HTTP method.
         :param name: Path below ``/_sandbox/``.
-        :param fields: Fields of the request, in its query for GET and DELETE; those that are None stay out.
+        :param fields: Fields of the request, in its query for GET and DELETE; None leaves one out.
         :return: The answer's JSON.
-        :raises SandboxError: The sandbox refuses it, or has ended.
+        :raises SandboxError: The sandbox refuses the request, or has ended.
         """
         from http.client import HTTPException
         from urllib.parse import urlencode
@@ -150,7 +150,7 @@ class WhatsAppSandbox:
         """
         Let an Airflow connection point to the sandbox until the test ends.
 
-        The fixture ``whatsapp_sandbox`` has done so with the default one.
+        The fixture ``whatsapp_sandbox`` has already done so for the default connection.
 
         :param conn_id: The connection.
         :param extra: Extra fields that differ from those in ``connection``.
@@ -186,9 +186,9 @@ class WhatsAppSandbox:
 
     def requests_to(self, path: str) -> list[dict[str, Any]]:
         """
-        Give those of the requests whose path holds a text.
+        Return the requests whose path contains a text.
 
-        :param path: The text, ``"/messages"`` say.
+        :param path: The text, for example ``"/messages"``.
         """
         return [request for request in self.requests if path in request["path"]]
 
@@ -205,9 +205,9 @@ class WhatsAppSandbox:
         :param kind: ``drop_after`` (accepted, but the answer is lost), ``drop_before``, ``half``, ``status``, ``slow``
             or ``slow_headers``.
         :param times: How many; 0 for all.
-        :param rule: Which ones and how: ``method``, ``path``, ``to``, ``skip``, ``every``, ``share``, ``status``,
-            ``seconds``, ``body``, ``headers``.
-        :raises SandboxError: The rule makes no sense.
+        :param rule: Which requests, and how they fail: ``method``, ``path``, ``to``, ``skip``, ``every``, ``share``,
+            ``status``, ``seconds``, ``body``, ``headers``.
+        :raises SandboxError: The rule has an unknown field or a wrong value.
         """
         self.control("POST", "faults", kind=kind, times=times, **rule)
 
@@ -217,10 +217,10 @@ class WhatsAppSandbox:
 
     def reply(self, to: str, text: str, *, pressed: str | None = None) -> dict[str, Any]:
         """
-        Let a recipient write back, which opens the 24-hour window for free text.
+        Let a recipient write back, which opens the customer service window: 24 hours for free text.
 
         :param to: The recipient's number.
-        :param text: What is written, or the text of the button that is pressed.
+        :param text: The text of the reply, or of the button.
         :param pressed: The button's id or payload.
         :return: The reply as it was received: ``id``, ``from`` (digits), ``text`` and ``at``.
         """
@@ -274,9 +274,9 @@ def whatsapp_sandbox(
 @pytest.fixture
 def start_whatsapp_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., WhatsAppSandbox]]:
     """
-    Start sandboxes with options of their own, which end with the test.
+    Start sandboxes with options of your own; they end with the test.
 
-    No connection points to them before :meth:`WhatsAppSandbox.connect` says so.
+    A connection points to one only after :meth:`WhatsAppSandbox.connect`.
     """
     started: list[WhatsAppSandbox] = []
 

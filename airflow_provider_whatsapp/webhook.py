@@ -23,9 +23,9 @@ Option = tuple[tuple[str, ...], dict[str, Any]]
 _SHARED: list[Option] = [
     (("--conn-id",), {"help": "connection to take from AIRFLOW_CONN_<ID> (default maton_whatsapp_default)"}),
     (("--waba-id",), {"help": "WhatsApp Business Account; wins over the connection's"}),
-    (("--phone-number-id",), {"metavar": "ID", "help": "number; wins over the connection's"}),
+    (("--phone-number-id",), {"metavar": "ID", "help": "ID of the number; wins over the connection's"}),
     (("--host",), {"help": "base URL of the gateway; wins over the connection's"}),
-    (("--app-id",), {"help": "Meta app of the connection; wins over the connection's"}),
+    (("--app-id",), {"help": "Meta app; wins over the connection's"}),
 ]
 _LEVEL: Option = (
     ("--phone-number",),
@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[str, list[Option]]] = {
         [
             (
                 ("--url",),
-                {"required": True, "help": "the receiver's address, as the Internet reaches it (https)"},
+                {"required": True, "help": "the receiver's public address (https)"},
             ),
             (
                 ("--verify-token",),
@@ -55,12 +55,12 @@ COMMANDS: dict[str, tuple[str, list[Option]]] = {
             (
                 ("--url",),
                 {
-                    "help": "the address that is expected there; another one is not removed (default: the one that "
-                    f"ends with {PATH_SECRET})"
+                    "help": "remove the address only if it is this one (default: the one that ends with "
+                    f"{PATH_SECRET})"
                 },
             ),
             _LEVEL,
-            (("--force",), {"action": "store_true", "help": "remove the address, whichever it is"}),
+            (("--force",), {"action": "store_true", "help": "remove the address, no matter which"}),
             *_SHARED,
         ],
     ),
@@ -111,8 +111,8 @@ def _run(given: argparse.Namespace, client: WhatsAppClient) -> list[str]:
     token = given.verify_token or os.environ.get(VERIFY_TOKEN)
     if not token:
         raise ConfigurationError(
-            "there is no verify token",
-            advice=f"Set {VERIFY_TOKEN} to the receiver's, or give --verify-token.",
+            "no verify token is set",
+            advice=f"Set {VERIFY_TOKEN} to the receiver's verify token, or give it with --verify-token.",
         )
     return [
         webhook_address.subscribe(client, given.url, token, of_number=given.phone_number, force=given.force)

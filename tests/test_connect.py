@@ -222,7 +222,7 @@ def test_of_two_connections_and_two_numbers_the_chosen_ones(
     )
     for wrong in ("3", "0", "both"):
         talk.type(wrong)
-        assert talk.wait_for("]: ") == f"{wrong}\n  Give a number from 1 to 2.\nConnection [1-2, Enter: 1]: "
+        assert talk.wait_for("]: ") == f"{wrong}\n  Enter a number from 1 to 2.\nConnection [1-2, Enter: 1]: "
     talk.type(place)
     talk.wait_for("Account): ")
     talk.type(other)  # which only the connection that was not chosen may see
@@ -236,7 +236,7 @@ def test_of_two_connections_and_two_numbers_the_chosen_ones(
         "Sender [1-2]: "
     )
     talk.type("3")
-    assert talk.wait_for("]: ") == "3\n  Give a number from 1 to 2.\nSender [1-2]: "
+    assert talk.wait_for("]: ") == "3\n  Enter a number from 1 to 2.\nSender [1-2]: "
     talk.type(sender)
 
     assert talk.end() == 0
@@ -265,7 +265,7 @@ def test_what_it_prints_works(terminal, sandbox, monkeypatch):
 
 def open_the_address(talk):
     """Do what the screen asks for, as a browser would; return the address."""
-    shown = talk.wait_for("Waiting until you have, 300 s at most ...")
+    shown = talk.wait_for("Waiting for the login, 300 s at most ...")
     url = re.search(r"^ +(http\S+)$", shown, re.MULTILINE)[1]
     requests.get(url, timeout=10).raise_for_status()
     talk.wait_for("the connection is active")
@@ -289,7 +289,7 @@ def test_a_log_in_that_does_not_come_in_time_is_told(terminal, no_connection):
     talk = terminal(*COMMAND, "--host", no_connection.url, "--timeout", "0.5", MATON_API_KEY=key)
 
     assert talk.end() == 1
-    assert "Waiting until you have, 0.5 s at most ...\n" in talk.text
+    assert "Waiting for the login, 0.5 s at most ...\n" in talk.text
     assert "the Maton connection is still PENDING after 0.5 s" in talk.text
     assert "Open its URL in a browser and finish the login." in talk.text
     assert "AIRFLOW_CONN_" not in talk.text
@@ -316,7 +316,7 @@ def test_a_wrong_account_is_asked_for_again(terminal, sandbox):
     talk.wait_for("Account): ")
     for wrong in ("", "+15550001111"):
         talk.type(wrong)
-        assert "That is no account ID: it is digits alone" in talk.wait_for("Account): ")
+        assert "That is not an account ID: an ID has only digits" in talk.wait_for("Account): ")
     talk.type("123")
     assert "Object with ID '123' does not exist" in talk.wait_for("Account): ")
     talk.type(sandbox.extra["waba_id"])
@@ -384,7 +384,7 @@ def test_what_is_given_is_not_asked_for_and_the_key_goes_into_a_file_of_one_s_ow
     assert "]: " not in talk.text
     assert "Account): " not in talk.text
     assert KEY not in talk.text
-    assert f"{file} sets AIRFLOW_CONN_SALES now" in talk.text
+    assert f"{file} now sets AIRFLOW_CONN_SALES" in talk.text
     kept, line = file.read_text().rstrip("\n").rsplit("\n", 1)
     assert kept == "# mine\nA=1\nB='2'"
     assert file.stat().st_mode & 0o777 == 0o600
@@ -416,7 +416,7 @@ def test_a_first_message_goes_to_the_user_s_own_phone(terminal, sandbox):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--env-file", "x", "--conn-id", "sales-team"), "makes no name of a variable"),
+        (("--env-file", "x", "--conn-id", "sales-team"), "cannot be part of a variable's name"),
         (("--env-file", "/nowhere/at/all"), "its folder does not exist"),
     ],
     ids=["name", "folder"],
@@ -457,7 +457,7 @@ def test_airflow_keeps_the_connection_and_another_one_is_replaced_by_force_alone
         talk = terminal(*command, *more, MATON_API_KEY=key)
         assert talk.end() == status, talk.text
         assert key not in talk.text
-        said = "Airflow has the connection stored_by_connect now." if not status else "Add --force"
+        said = "Airflow now has the connection stored_by_connect." if not status else "Add --force"
         assert said in talk.text, place
         assert ("airflow whatsapp doctor --conn-id stored_by_connect" in talk.text) is (status == 0), place
 

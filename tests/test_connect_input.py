@@ -148,8 +148,8 @@ def test_a_file_gets_the_key_and_what_the_last_line_says_works(unattended, sandb
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (("--waba-id", "sales"), "--waba-id: That is no account ID"),
-        (("--waba-id", "123"), "A phone number's ID looks alike"),
+        (("--waba-id", "sales"), "--waba-id: That is not an account ID"),
+        (("--waba-id", "123"), "A phone number's ID looks similar"),
         (
             ("--phone-number-id", "123"),
             "--phone-number-id: The account has no phone number with the ID 123; it has ",
@@ -219,8 +219,8 @@ def test_the_last_line_names_the_command_that_reads_the_store(stored, said):
 def test_a_refused_key_is_asked_for_again(terminal, sandbox):  # noqa: F811
     talk = terminal(*COMMAND, "--host", sandbox.url)
     for wrong, words in {
-        "": "That is no key",
-        "two words": "That is no key",
+        "": "That is not a key",
+        "two words": "That is not a key",
         "wrong-key": "Maton does not know this key",
     }.items():
         talk.wait_for("not shown): ")
@@ -248,10 +248,10 @@ def test_a_wrong_account_is_answered_in_words_of_this_command(terminal, sandbox)
     for wrong in ("", "+15550001111", "Sales"):
         talk.wait_for("Account): ")
         talk.type(wrong)
-        talk.wait_for("That is no account ID: it is digits alone")
+        talk.wait_for("That is not an account ID: an ID has only digits")
     talk.wait_for("Account): ")
     talk.type("123")
-    talk.wait_for("A phone number's ID looks alike")
+    talk.wait_for("A phone number's ID looks similar")
     talk.wait_for("Account): ")
     talk.type(sandbox.extra["waba_id"])
 

@@ -53,7 +53,7 @@ def test_one_line_for_each_check(doctor, sandbox):
     assert lines["templates"] == ("OK", "1, 1 of them approved.")
     assert lines["message"] == (
         "SKIPPED",
-        "give --to with the number of your own phone to send hello_world there.",
+        "give your own phone's number with --to, to send hello_world there.",
     )
 
 
@@ -142,7 +142,7 @@ def test_a_message_that_fails_is_a_failure(examine, sandbox):
     found = examine()["message"]
 
     assert found.outcome == "FAIL"
-    assert "it was accepted, and then failed" in found.said
+    assert "WhatsApp accepted it, but it failed later" in found.said
 
 
 def test_a_history_that_is_closed_is_said(examine, sandbox):
@@ -249,8 +249,13 @@ OWN = {"whatsapp_business_api_data": {"id": "1", "name": "Maton"}}
             "2 apps subscribed; receipts and replies go to n.example.",
         ),
         ({"data": []}, {}, "SKIPPED", "no app is subscribed"),
-        ({"error": {"message": "(#200) no", "code": 200}}, {}, "SKIPPED", "may not ask"),
-        ({"data": [OWN]}, {"error": {"message": "(#100) no field", "code": 100}}, "SKIPPED", "may not ask"),
+        ({"error": {"message": "(#200) no", "code": 200}}, {}, "SKIPPED", "may not read it"),
+        (
+            {"data": [OWN]},
+            {"error": {"message": "(#100) no field", "code": 100}},
+            "SKIPPED",
+            "may not read it",
+        ),
     ],
     ids=["none of your own", "account's", "number's", "nobody", "refused", "field refused"],
 )

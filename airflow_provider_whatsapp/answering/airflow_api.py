@@ -98,8 +98,8 @@ class AirflowApi:
             return
         if status in (404, 405):
             raise ConfigurationError(
-                f"there is no API of Airflow 3.1 or later below {self._base}",
-                advice="Set AIRFLOW_API_URL to Airflow's address, with the path that it is served at.",
+                f"{self._base} does not serve the API of Airflow 3.1 or later",
+                advice="Set AIRFLOW_API_URL to Airflow's address, including its base path.",
             )
 
     def request(self, asked: Request) -> dict[str, Any] | None:
@@ -117,7 +117,7 @@ class AirflowApi:
         task = found.get("task_instance")
         if not isinstance(task, dict) or not isinstance(found.get("options"), list):
             raise AirflowAwayError(
-                f"Airflow's API answers with something other than a request (HTTP {status})"
+                f"Airflow's API did not answer with a human-in-the-loop request (HTTP {status})"
             )
         return found
 
@@ -151,10 +151,10 @@ class AirflowApi:
             raise TokenRefusedError(
                 f"Airflow does not accept the token (HTTP {status}: {_detail(found)})",
                 advice="It may have expired ([api_auth] jwt_expiration_time): set a new AIRFLOW_API_TOKEN, or "
-                "AIRFLOW_API_USERNAME and AIRFLOW_API_PASSWORD, with which new ones are fetched.",
+                "AIRFLOW_API_USERNAME and AIRFLOW_API_PASSWORD, with which this command fetches new ones.",
             )
         if status == 403:
-            raise RefusedError(f"Airflow refuses its user (HTTP 403): {_detail(found)}")
+            raise RefusedError(f"Airflow does not permit this to the user (HTTP 403): {_detail(found)}")
         return status, found
 
     def _fetch_token(self) -> str:
@@ -165,12 +165,12 @@ class AirflowApi:
             return token
         if status in (404, 405):
             raise ConfigurationError(
-                f"Airflow's auth manager gives no tokens at {self._base}/auth/token (HTTP {status})",
-                advice="Give a token of it as AIRFLOW_API_TOKEN.",
+                f"Airflow's auth manager does not issue tokens at {self._base}/auth/token (HTTP {status})",
+                advice="Set AIRFLOW_API_TOKEN to a token from that auth manager.",
             )
         raise TokenRefusedError(
-            f"Airflow gives no token to AIRFLOW_API_USERNAME (HTTP {status})",
-            advice="Check user and password.",
+            f"Airflow refuses a token to AIRFLOW_API_USERNAME (HTTP {status})",
+            advice="Check AIRFLOW_API_USERNAME and AIRFLOW_API_PASSWORD.",
         )
 
     def _exchange(self, method: str, path: str, body: Any, token: str | None) -> tuple[int, dict[str, Any]]:
@@ -194,9 +194,9 @@ class AirflowApi:
             raise AirflowAwayError(f"Airflow's API does not answer ({type(error).__name__})") from None
         if 300 <= answer.status_code < 400:
             raise ConfigurationError(
-                f"{self._base} redirects to another address (HTTP {answer.status_code}), which does not get "
-                "the token",
-                advice="Set AIRFLOW_API_URL to the address that it redirects to.",
+                f"{self._base} redirects to another address (HTTP {answer.status_code}), to which this command does "
+                "not send the token",
+                advice="Set AIRFLOW_API_URL to the address to which it redirects.",
             )
         found = _parsed(raw)
         # Whatever stands in front of Airflow answers too while Airflow is away, and not as Airflow does.

@@ -48,8 +48,8 @@ CURSOR = "answer/alerts"
 NEWS = timedelta(hours=1)
 """How long after a press the other recipients are notified; later it is no news."""
 NO_CONNECTION = (
-    "the other recipients are not notified, for there is no connection to send with: set "
-    "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT, or MATON_API_KEY, where this process runs"
+    "the other recipients are not notified, because this process has no connection: set "
+    "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT or MATON_API_KEY in its environment"
 )
 LABELS = {"on-it": "On it", "mute": "Mute 1 h"}
 
@@ -133,7 +133,7 @@ class AlertPresses:
         who, what = found.press.who, f"{LABELS.get(found.button or '', 'a button')!r}"
         where = f" for {_place(found.alert)}" if found.alert else ""
         if found.refusal:
-            logger.warning("%s pressed %s%s: not taken: %s", who, what, where, found.refusal)
+            logger.warning("%s pressed %s%s: ignored, because %s", who, what, where, found.refusal)
         elif found.button == "mute":
             until = datetime.fromtimestamp(found.muted_until, UTC)
             logger.info("%s pressed %s%s: muted until %s UTC", who, what, where, f"{until:%Y-%m-%d %H:%M}")
@@ -157,12 +157,14 @@ class AlertPresses:
                     away = self._away = error
                 else:
                     logger.warning(
-                        "WhatsApp: a recipient was not notified who has %s in hand: %s", _place(alert), error
+                        "WhatsApp: could not notify a recipient of who has %s in hand: %s",
+                        _place(alert),
+                        error,
                     )
             else:
                 sent += 1
         if sent:
-            logger.info("WhatsApp: other recipients notified who has the run in hand: %d", sent)
+            logger.info("WhatsApp: notified %d other recipients of who has the run in hand", sent)
         return away is None
 
     def _send(self, found: Judged, alert: SentAlert, one: Notified) -> None:

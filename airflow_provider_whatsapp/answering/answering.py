@@ -88,7 +88,7 @@ class Answering:
         except Later:
             return None
         except (NotTakenError, RefusedError) as error:
-            logger.warning("%s: not taken: %s", who, error)
+            logger.warning("%s: ignored, because %s", who, error)
             return 0
         logger.info("%s: Airflow has the answer.", who)
         return 1
@@ -97,49 +97,49 @@ class Answering:
         """Return what a press answers, and with which option."""
         if not press.verified:
             raise NotTakenError(
-                "its delivery was not signed; presses count where the receiver has the app secret"
+                "its webhook was not signed; presses count only if the receiver has the app secret"
             )
         parsed = parse_payload(press.payload)
         request = None if parsed is None else find_request(self._store, parsed[0].hash)
         if parsed is None or request is None:
-            raise NotTakenError("no question has this ID")
+            raise NotTakenError("there is no question with this ID")
         if parsed[1] >= len(request.options):
-            raise NotTakenError("the question has no such option")
+            raise NotTakenError("the question does not have this option")
         return request, request.options[parsed[1]]
 
     def _check_presser(self, press: Press, request: Request) -> None:
         """Hold a press against the receipts: WhatsApp itself says in them whom a message went to."""
         if not press.context_id:
-            raise NotTakenError("it belongs to no message")
+            raise NotTakenError("it does not name the message that it answers")
         known = list(recipients_of(self._store, press.context_id))
         if not known and self._clock() - press.received_at < RECEIPT_WAIT:
             raise Later
         if not known:
-            raise NotTakenError("no signed receipt says whom its message went to")
+            raise NotTakenError("no signed receipt says who got its message")
         ours = [each for each in known if each.send_hash == request.send_hash]
         if not ours:
-            raise NotTakenError("it belongs to a message that did not ask this")
+            raise NotTakenError("it answers a message that did not ask this question")
         if not any(press.is_by(each.number, each.user_id) for each in ours):
-            raise NotTakenError("the message went to somebody else")
+            raise NotTakenError("the message went to another person")
 
     def _answer(self, press: Press, request: Request, option: str) -> None:
         if request.expires_at is not None and self._clock() >= request.expires_at:
-            raise NotTakenError("the time to answer is over")
+            raise NotTakenError("the time for answers is over")
         found = self._api.request(request)
         task: Mapping[str, Any] = found["task_instance"] if found is not None else {}
         if found is None or str(task.get("id")) != request.ti_id:
-            raise NotTakenError("the task was cleared or tried again since, and asks by other messages")
+            raise NotTakenError("the task has been cleared or retried since, and asks with other messages")
         params = _params(found, press)
         if found.get("response_received"):
             if found.get("chosen_options") != [option] or found.get("params_input") != params:
-                raise NotTakenError(f"{_responder(found)} was first")
+                raise NotTakenError(f"{_responder(found)} answered first")
             # The API's last answer was lost, or this process was ended before it wrote down how far it had got.
             close_request(self._store, request, press)
             return
         if task.get("state") not in WAITING:
             raise NotTakenError("the task no longer waits")
         if option not in found["options"]:
-            raise NotTakenError("the request has no such option")
+            raise NotTakenError("the request does not have this option")
         self._api.answer(request, option, params, found.get("created_at"))
         close_request(self._store, request, press)
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HELP = (
-    "pass presses on reply buttons to Airflow's approvals, and send an alert's other recipients the name "
-    "of the person who has it in hand; runs until it is stopped"
+    "pass presses on reply buttons to Airflow's approvals, and send an alert's other recipients the name of the "
+    "person who has it in hand; runs until you stop it"
 )
 DEFAULT_CONN_ID = "maton_whatsapp_default"
 DATABASE = "WHATSAPP_EVENTS_URL"
@@ -55,8 +55,9 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
         ("--airflow-url",),
         {
             "metavar": "URL",
-            "help": f"Airflow's address, with the path that it is served at (or {API_URL}). The user is given by the "
-            f"environment alone: {API_TOKEN}, or {API_USERNAME} and {API_PASSWORD}, with which tokens are fetched",
+            "help": f"Airflow's address, including its base path (or {API_URL}). Credentials come only from the "
+            f"environment: {API_TOKEN}, or {API_USERNAME} and {API_PASSWORD}, with which the command "
+            "fetches tokens",
         },
     ),
     (
@@ -76,7 +77,7 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
         ("--alerts-only",),
         {
             "action": "store_true",
-            "help": "take only presses below alerts, which needs nothing of Airflow's",
+            "help": "read only presses below alerts, which needs neither Airflow's address nor a token",
         },
     ),
     (
@@ -87,7 +88,7 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
             f"{DEFAULT_CONN_ID}, or MATON_API_KEY alone)",
         },
     ),
-    (("--once",), {"action": "store_true", "help": "take what is there, and end"}),
+    (("--once",), {"action": "store_true", "help": "process the stored presses once, and end"}),
 ]
 
 
@@ -121,7 +122,7 @@ def _answer(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
     database = given.database or environment.get(DATABASE)
     if not database:
         raise ConfigurationError(
-            "there is no database with the events", advice=f"Set {DATABASE} to the receiver's database."
+            "no database with the events is set", advice=f"Set {DATABASE} to the receiver's database."
         )
     api = AirflowApi(url, _credentials(environment)) if url else None
     config = _config(given, environment)
@@ -246,13 +247,13 @@ def _credentials(environment: Mapping[str, str]) -> Any:
     token, username, password = (environment.get(name, "").strip() or None for name in names)
     if token is None and (username is None or password is None):
         raise ConfigurationError(
-            "no Airflow user is named to answer as",
-            advice=f"Set {API_TOKEN}, or {API_USERNAME} and {API_PASSWORD}; a user of its own that may answer "
-            "requests and nothing else.",
+            "no Airflow user is set to answer as",
+            advice=f"Set {API_TOKEN}, or {API_USERNAME} and {API_PASSWORD}; best those of a user that may only "
+            "answer requests.",
         )
     if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
         raise ConfigurationError(
-            f"{API_TOKEN} is not a token", advice="It has letters, digits, dots and dashes."
+            f"{API_TOKEN} is not a token", advice="A token has only letters, digits, dots and dashes."
         )
     return Credentials(token=token, username=username, password=password if username else None)
 

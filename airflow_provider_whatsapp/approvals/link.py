@@ -57,7 +57,7 @@ class Answer:
             raise PayloadError(
                 f"the address of the answer has {len(found)} characters (limit: {MAX_ID - len(PREFIX)})",
                 field="buttons",
-                advice="Shorten the names of DAG, run and task, or the option.",
+                advice="Shorten the IDs of DAG, run or task, or the option.",
             )
         return found
 

@@ -125,13 +125,13 @@ def check_base_url(given: str, *, sandbox: str | None) -> str:
     """
     if not given.strip():
         raise ConfigurationError(
-            "the buttons need Airflow's public address, and [api] base_url is empty",
-            advice="Set [api] base_url, or give base_url=.",
+            "the buttons need Airflow's public address, and neither [api] base_url nor base_url= is set",
+            advice="Set [api] base_url to the address at which phones reach Airflow, or give it as base_url=.",
         )
     found = parse_base_url(given)
     if is_loopback(found) and not is_loopback(sandbox):
         raise ConfigurationError(
-            f"no phone reaches {found}, where the buttons would lead",
+            f"the buttons would lead to {found}, which phones cannot reach",
             advice="Set [api] base_url to Airflow's public address, or give base_url=.",
         )
     return found

@@ -1,8 +1,8 @@
 """
 Alerts with quick replies, and what their recipients have pressed: who has a run in hand, and who mutes a key.
 
-Nothing is written when a press is judged. All who ask (the next alert, the page of alerts, ``answer``) read the same
-rows and get the same outcome, so no process has to run for a press to count.
+Judging a press writes nothing. Everything that asks (the next alert, the page of alerts, ``answer``) reads the same
+rows and gets the same result, so a press counts without a process that runs for it.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ MOST_ALERTS = 2_000
 MOST_PRESSES = 5_000
 _FORM = re.compile(rf"{re.escape(ALERT_BUTTON)}({SECRET})\.(on-it|mute)", re.ASCII)
 
-UNSIGNED = "its delivery was not signed"
-UNKNOWN = "no alert has this ID"
-UNRECEIPTED = "no signed receipt says yet whom the alert went to"
-UNASKED = "the alert did not go to the presser"
-LATE = f"it came more than {IN_TIME.total_seconds() / 3600:g} hours after the alert"
-SECOND = "somebody has the run in hand already"
-REPEATED = "the same button was pressed before"
+UNSIGNED = "its webhook was not signed"
+UNKNOWN = "there is no alert with this ID"
+UNRECEIPTED = "no signed receipt says yet who got the alert"
+UNASKED = "the alert did not go to this person"
+LATE = f"the press came more than {IN_TIME.total_seconds() / 3600:g} hours after the alert"
+SECOND = "somebody already has the run in hand"
+REPEATED = "somebody pressed the same button before"
 
 
 class AlertId(SecretId):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-HELP = "store the receipts and replies that WhatsApp posts in a database; runs until it is stopped"
+HELP = "store the receipts and replies that WhatsApp posts, in a database; runs until you stop it"
 DATABASE, VERIFY_TOKEN = "WHATSAPP_EVENTS_URL", "WHATSAPP_VERIFY_TOKEN"
 APP_SECRET, PATH_SECRET = "WHATSAPP_APP_SECRET", "WHATSAPP_PATH_SECRET"
 WORDS = "WHATSAPP_OPT_OUT_WORDS"
@@ -36,29 +36,29 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
         ("--database",),
         {
             "metavar": "URL",
-            "help": "where events are stored: sqlite:////var/lib/whatsapp/events.db or "
+            "help": "database to store events in: sqlite:////var/lib/whatsapp/events.db or "
             f"postgresql://user@host/database (or {DATABASE}, which other users of the machine cannot read)",
         },
     ),
     (("--host",), {"default": "127.0.0.1", "help": "address to listen on (default 127.0.0.1)"}),
-    (("--port",), {"type": _port, "default": PORT, "help": f"port; 0 takes a free one (default {PORT})"}),
+    (("--port",), {"type": _port, "default": PORT, "help": f"port; 0 picks a free one (default {PORT})"}),
     (
         ("--verify-token",),
-        {"metavar": "T", "help": f"what WhatsApp repeats when it checks the URL (or {VERIFY_TOKEN})"},
+        {"metavar": "T", "help": f"token that WhatsApp repeats when it checks the URL (or {VERIFY_TOKEN})"},
     ),
     (
         ("--app-secret",),
         {
             "metavar": "S",
-            "help": f"secret of your Meta app: signatures are checked with it (or {APP_SECRET})",
+            "help": f"secret of your Meta app, to check signatures (or {APP_SECRET})",
         },
     ),
     (
         ("--path-secret",),
         {
             "metavar": "P",
-            "help": f"the URL's last part has to be this, 32 characters at least (or {PATH_SECRET}); events are "
-            "marked unverified without an app secret",
+            "help": f"required last part of the URL, 32 characters at least (or {PATH_SECRET}); without an app "
+            "secret, events are marked unverified",
         },
     ),
     (
@@ -95,7 +95,7 @@ def receiver_command(given: argparse.Namespace, environment: Mapping[str, str] =
     except WhatsAppError as error:
         return _give_up(str(error))
     except OSError as error:
-        advice = "stop what is using it, or take a free port with --port 0"
+        advice = "stop the program that uses it, or pick a free port with --port 0"
         return _give_up(f"Cannot listen on {given.host}:{given.port} ({error.strerror}): {advice}")
 
 
@@ -111,7 +111,7 @@ def _serve(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
     database = given.database or environment.get(DATABASE)
     if not database:
         raise ConfigurationError(
-            "there is no database for the events",
+            "no database for the events is set",
             advice=f"Set {DATABASE} (or give --database) to sqlite:////var/lib/whatsapp/events.db for one machine, or "
             "to postgresql://user:password@host/database for several.",
         )

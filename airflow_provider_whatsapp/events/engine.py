@@ -89,7 +89,7 @@ def _options(url: URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         if url.database in (None, "", ":memory:") or "mode=memory" in str(url.database):
             raise ConfigurationError(
-                "the event database is in memory, and its events would be lost",
+                "the event database is in memory, where its events would be lost",
                 advice="Name a file: sqlite:////var/lib/whatsapp/events.db.",
             )
         return {"connect_args": {"timeout": _BUSY_SECONDS, "check_same_thread": False}}

@@ -220,7 +220,7 @@ def _load(file: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise ConfigurationError(f"{file.name} is not JSON in UTF-8", advice=_ADVICE) from None
     if not isinstance(found, dict) or not found.keys() <= set(MEANINGS):
-        raise ConfigurationError(f"{file.name} holds no opt-out words", advice=_ADVICE)
+        raise ConfigurationError(f"{file.name} does not contain opt-out words", advice=_ADVICE)
     for kind, lists in found.items():
         for words in (
             [lists] if isinstance(lists, list) else lists.values() if isinstance(lists, dict) else [None]
@@ -235,7 +235,7 @@ def _check(name: str, kind: str, words: Any) -> None:
     for word in words:
         if not isinstance(word, str) or not bare(word) or len(word) > LONGEST:
             raise ConfigurationError(
-                f"{name}: {kind!r} holds something that is not a word of 1 to {LONGEST} characters",
+                f"{name}: {kind!r} has an item that is not a word of 1 to {LONGEST} characters",
                 advice=_ADVICE,
             )
 

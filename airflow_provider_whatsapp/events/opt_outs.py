@@ -120,5 +120,5 @@ def look_through(store: EventStore, words: OptOutWords) -> int:
         seen = some[-1].id
     put_position(store, CURSOR, words.digest)
     if count:
-        logger.info("The opt-out words have changed: %d stored messages hold one", count)
+        logger.info("The opt-out words have changed: %d stored messages match one of them", count)
     return count

@@ -81,14 +81,14 @@ def _load(body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body.decode(), parse_constant=_refuse_constant, parse_float=_finite)
     except ValueError as error:  # what is no UTF-8 is a ValueError too
-        raise MalformedError("no JSON") from error
+        raise MalformedError("not JSON") from error
     if not isinstance(document, dict):
-        raise MalformedError("no JSON object")
+        raise MalformedError("not a JSON object")
     return document
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _finite(digits: str) -> float:

@@ -82,13 +82,14 @@ class Settings:
     def __post_init__(self) -> None:
         if not self.verify_token:
             raise ConfigurationError(
-                "there is no verify token",
-                advice="Set WHATSAPP_VERIFY_TOKEN to a text of your own, and give the same one to `webhook subscribe`.",
+                "no verify token is set",
+                advice="Set WHATSAPP_VERIFY_TOKEN to a text of your choice, and give `webhook subscribe` the same "
+                "text.",
             )
         if not self.app_secret and not self.path_secret:
             raise ConfigurationError(
-                "anybody could post events: there is neither an app secret nor a path secret",
-                advice="Set WHATSAPP_APP_SECRET to the secret of your Meta app. Where the app is not yours, set "
+                "neither an app secret nor a path secret is set, so anybody could post events",
+                advice="Set WHATSAPP_APP_SECRET to the secret of your Meta app. If the app is not yours, set "
                 f"WHATSAPP_PATH_SECRET to {SECRET_LENGTH} random characters and end the URL with them.",
             )
         if self.path_secret and not _PATH_SECRET.fullmatch(self.path_secret):
@@ -99,8 +100,8 @@ class Settings:
             )
         if not 0 <= self.keep_days < 36_500:
             raise ConfigurationError(
-                f"events cannot be kept for {self.keep_days:g} days",
-                advice="Give 0 (for ever) to 36500 days.",
+                f"keep_days is {self.keep_days:g}; it has to be 0 or more, and less than 36500",
+                advice="Give the number of days, or 0 to keep events for ever.",
             )
 
 
@@ -146,7 +147,7 @@ class Receiver:
         try:
             return await self._deliver(request)
         except Exception as error:
-            logger.error("A delivery met a bug in this program: %s", place_of(error))  # noqa: TRY400
+            logger.error("A bug in this program stopped a delivery: %s", place_of(error))  # noqa: TRY400
             return self._unavailable("a bug in this program")
 
     async def _deliver(self, request: Request) -> Response:
@@ -192,13 +193,13 @@ class Receiver:
                 async for part in request.stream():
                     parts.append(part)
                     if not held.grow(len(part)):
-                        return self._unavailable("too many bodies in memory")
+                        return self._unavailable("too many request bodies in memory")
                     if held.size > MAX_BODY:
                         return self._refused(413, "size")
         except TimeoutError:
-            return self._refused(408, "a body that does not arrive")
+            return self._refused(408, "a request body that did not arrive in time")
         except ClientDisconnect:
-            return self._refused(400, "a body that ends early")
+            return self._refused(400, "a request body that ended early")
         return b"".join(parts)
 
     def _path_is_right(self, request: Request) -> bool:

@@ -67,7 +67,7 @@ class SendRecorder:
         try:
             self._thread.start()
         except RuntimeError:  # the process may have no more threads; the sending needs none of this
-            self._report("no thread could be started")
+            self._report("no thread could start")
 
     def finish(self, most: float | None = None) -> None:
         """

@@ -376,7 +376,10 @@ def _reported() -> Iterator[None]:
     except OperationalError as error:
         # Of these the text is about the server, the file or the lock, not about a row.
         said = clean_line(str(error.orig).strip().partition("\n")[0], limit=200)
-        raise StoreError(f"the event store does not answer: {said}", advice="Check the database.") from None
+        raise StoreError(
+            f"the event store does not answer: {said}",
+            advice="Check that it runs, and that this machine reaches it.",
+        ) from None
     except DBAPIError as error:
         raise StoreError(f"the event store refuses ({type(error.orig).__name__})", permanent=True) from None
     except SQLAlchemyError as error:

@@ -105,7 +105,7 @@ statuses = Table(
         "status_rank",
         SmallInteger,
         nullable=False,
-        doc="how much the status says: the highest of a message's rows is how far it got (sent 10, failed 20, "
+        doc="rank of the status: the highest rank among a message's rows says how far it got (sent 10, failed 20, "
         "delivered 30, read 40, played 50, unknown words 0)",
     ),
     Column("account_id", _number, nullable=False, doc="WhatsApp Business Account"),
@@ -118,10 +118,8 @@ statuses = Table(
         nullable=False,
         doc="when it happened; where the event does not say, when it was received",
     ),
-    Column("callback_data", String(512), doc="what the send carried as `biz_opaque_callback_data`"),
-    Column(
-        "send_hash", String(22), doc="the hash in it, where this package wrote it: joins `whatsapp_sends`"
-    ),
+    Column("callback_data", String(512), doc="the send's `biz_opaque_callback_data`"),
+    Column("send_hash", String(22), doc="the hash in it, if this package wrote it: joins `whatsapp_sends`"),
     Column("send_epoch", Integer, doc="the epoch of the ledger in it"),
     Column("send_position", Integer, doc="the recipient's place in the list, from 0"),
     Column("error_code", Integer, doc="why it failed: WhatsApp's code"),
@@ -227,7 +225,7 @@ def _wish(*, verified_key: bool) -> list[Column[Any]]:
             Boolean,
             primary_key=verified_key,
             nullable=False,
-            doc="true: the delivery's signature was checked, or the gateway said so to a task",
+            doc="true: the receiver checked the webhook's signature, or the gateway said so to a task",
         ),
         Column("received_at", Moment, nullable=False, doc="when it was received"),
     ]
@@ -240,7 +238,7 @@ wishes = Table("whatsapp_opt_out_wishes", metadata, *_wish(verified_key=True))
 cursors = Table(
     "whatsapp_cursors",
     metadata,
-    Column("name", _id, primary_key=True, doc="whose: a trigger, with a hash of what it looks for"),
+    Column("name", _id, primary_key=True, doc="the reader: a trigger, with a hash of its filters"),
     Column(
         "position", BigInteger, nullable=False, doc="the `id` up to which it has read `whatsapp_messages`"
     ),
@@ -250,7 +248,7 @@ cursors = Table(
 sends = Table(
     "whatsapp_sends",
     metadata,
-    Column("send_hash", String(22), primary_key=True, doc="what the callback data of its messages holds"),
+    Column("send_hash", String(22), primary_key=True, doc="the hash in the callback data of its messages"),
     Column("dag_id", Text, nullable=False, doc="the DAG"),
     Column("run_id", Text, nullable=False, doc="its run"),
     Column("task_id", Text, nullable=False, doc="the task"),
@@ -258,7 +256,7 @@ sends = Table(
     Column("account_id", _number, doc="WhatsApp Business Account"),
     Column("phone_number_id", _number, doc="the sending number's ID"),
     Column("template_name", Text, doc="the template, where there is one"),
-    Column("sent_at", Moment, nullable=False, doc="when its first try began to send"),
+    Column("sent_at", Moment, nullable=False, doc="when the task's first try began to send"),
     Index("whatsapp_sends_sent", "sent_at"),
 )
 
@@ -268,19 +266,21 @@ alerts = Table(
     Column("alert_hash", String(43), primary_key=True, doc="SHA-256 of the ID behind the alert's buttons"),
     Column("send_hash", String(22), nullable=False, doc="the send: joins `whatsapp_statuses`"),
     Column("key_hash", String(22), nullable=False, doc="a hash of `alert_key`, to look it up by"),
-    Column("alert_key", Text, nullable=False, doc="what is alerted of: DAG and task, or the `dedupe_key`"),
+    Column(
+        "alert_key", Text, nullable=False, doc="what the alert is about: DAG and task, or the `dedupe_key`"
+    ),
     Column("dag_id", Text, nullable=False, doc="the DAG"),
     Column("run_id", Text, nullable=False, doc="its run"),
     Column("task", Text, nullable=False, doc="the task, with its map index"),
     Column("names", Text, nullable=False, doc="names of the recipients as JSON, in the order of the list"),
     Column("language", String(32), nullable=False, doc="of the alert's template"),
     Column("phone_number_id", _number, doc="the sending number's ID"),
-    Column("sent_at", Moment, nullable=False, doc="when it began to be sent"),
+    Column("sent_at", Moment, nullable=False, doc="when the notifier began to send it"),
     Column(
         "noted",
         Text,
         nullable=False,
-        doc="places in the list, as JSON, of the recipients who were notified who has it",
+        doc="places in the list, as JSON, of the recipients who got a message that says who has it in hand",
     ),
     Index("whatsapp_alerts_key", "key_hash"),
     Index("whatsapp_alerts_send", "send_hash"),
@@ -297,9 +297,9 @@ requests = Table(
     Column("run_id", Text, nullable=False, doc="its run"),
     Column("task_id", Text, nullable=False, doc="the task"),
     Column("map_index", Integer, nullable=False, doc="of a mapped task; otherwise -1"),
-    Column("options", Text, nullable=False, doc="what can be answered, as JSON, in the order of the buttons"),
+    Column("options", Text, nullable=False, doc="the possible answers, as JSON, in the order of the buttons"),
     Column("asked_at", Moment, nullable=False, doc="when it was asked"),
-    Column("expires_at", Moment, doc="until when an answer counts; empty: without end"),
+    Column("expires_at", Moment, doc="until when an answer counts; empty: no limit"),
     Column("answered_by", _id, doc="the press that answered it: joins `whatsapp_messages.message_id`"),
     Index("whatsapp_requests_send", "send_hash"),
     Index("whatsapp_requests_asked", "asked_at"),
@@ -370,13 +370,13 @@ def check_version(engine: Engine) -> None:
             version = _version(connection.execution_options(**READ_ONLY))
     if version is None:
         raise ConfigurationError(
-            "the database holds no tables of WhatsApp's events",
-            advice="Start the receiver with this database once: it makes them.",
+            "the database has no event tables of this package",
+            advice="Start the receiver with this database once: it creates them.",
         )
     _refuse_newer(version)
     if version < VERSION:
         raise ConfigurationError(
-            f"the database holds the event tables of an earlier version ({version}, this one needs {VERSION})",
+            f"the database has the event tables of an earlier version ({version}, this one needs {VERSION})",
             advice="Start the receiver of this version with it once: it upgrades them.",
         )
 
@@ -391,6 +391,6 @@ def _version(connection: Connection) -> int | None:
 def _refuse_newer(version: int) -> None:
     if version > VERSION:
         raise ConfigurationError(
-            f"the database holds the event tables of a newer version ({version}, this one knows {VERSION})",
-            advice="Upgrade this package wherever it reads or writes that database.",
+            f"the database has the event tables of a newer version ({version}, this one knows {VERSION})",
+            advice="Upgrade this package on every machine that reads or writes that database.",
         )

@@ -48,7 +48,7 @@ def check(make_client: Callable[[], WhatsAppClient]) -> tuple[bool, str]:
     except WhatsAppError as error:
         return False, str(error if trusted else _in_own_words(error))
     except Exception as error:
-        return False, f"The connection could not be tried: {type(error).__name__}."
+        return False, f"The test of the connection failed: {type(error).__name__}."
     return right, f"{found} {health}"
 
 
@@ -77,7 +77,7 @@ def _check_number(client: WhatsAppClient) -> str:
     # What answers here may be anything that listens: only a number's node is repeated.
     if not _DISPLAY.fullmatch(display):
         raise ConfigurationError(
-            "the answer is not that of a phone number", advice="Check host and phone_number_id."
+            "what answered is not a phone number of WhatsApp", advice="Check host and phone_number_id."
         )
     name = clean_line(said, limit=80) if isinstance(said, str) and said else "without a verified name"
     found = f"Sends as {display} ({name})"
@@ -98,7 +98,7 @@ def _check_account(client: WhatsAppClient) -> str:
         raise ConfigurationError(
             msg, advice="WhatsApp Manager shows both IDs on one page; copy both from there."
         )
-    return f"The account holds {len(numbers)} number{'s' if len(numbers) != 1 else ''}."
+    return f"The account has {len(numbers)} number{'s' if len(numbers) != 1 else ''}."
 
 
 def _check_health(client: WhatsAppClient, *, words: bool) -> tuple[bool, str]:

@@ -48,8 +48,8 @@ def event_store_url() -> URL | None:
         return database_url(conn_id, BaseHook.get_connection(conn_id))
     except AirflowNotFoundException:
         raise ConfigurationError(
-            f"there is no connection {conn_id!r}, which [whatsapp] events_conn_id names",
-            advice="Make one to the receiver's database, or leave events_conn_id empty.",
+            f"[whatsapp] events_conn_id names the connection {conn_id!r}, which does not exist",
+            advice="Create it, with the receiver's database, or leave events_conn_id empty.",
         ) from None
 
 
@@ -100,14 +100,14 @@ def database_url(conn_id: str, connection: Connection) -> URL:
         path = connection.host or connection.schema
         if not path:
             raise ConfigurationError(
-                f"connection {conn_id!r} names no file",
-                advice="Give its path as host: sqlite:////var/lib/events.db.",
+                f"connection {conn_id!r} does not name a file",
+                advice="Set its host to the file's path; as a URI: sqlite:////var/lib/events.db.",
             )
         return URL.create("sqlite", database=path)
     if not kind or not connection.host or not connection.schema:
         raise ConfigurationError(
-            f"connection {conn_id!r} names no database",
-            advice="Give type (postgres, say), host and schema, which is the database's name.",
+            f"connection {conn_id!r} does not name a database",
+            advice="Set its type (for example postgres), its host, and its schema, which is the database's name.",
         )
     return URL.create(
         "postgresql" if kind in _POSTGRES else kind,

@@ -23,8 +23,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LOCAL = ("", "file", "local")
 _SAME = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 _WAYS = (
-    'Write where the files are in front of the column, as in "s3://bucket/invoices/{number}.pdf", or name the folders '
-    f"that rows may choose from in {OPTION} of Airflow's configuration."
+    f'Put the files\' folder in front of the column, as in "s3://bucket/invoices/{{number}}.pdf", or list the '
+    f"folders that rows may choose from in {OPTION} of Airflow's configuration."
 )
 
 
@@ -187,7 +187,7 @@ def readable(source: Any, *, field: str, links: bool = False) -> Any:
         place = None
     if place is None or not any(root.holds(place) for root in roots):
         raise PayloadError(
-            f"names a file outside of {OPTION}",
+            f"names a file outside the folders of {OPTION}",
             field=field,
             advice="Nothing was read. Add its folder to that option of Airflow's configuration, or move the file.",
         )
@@ -272,8 +272,10 @@ def climbs(spelling: str) -> bool:
 
 def _forbidden(*, fenced: bool) -> PayloadError:
     if fenced:
-        problem = "the row's value leads out of the folder that stands in front of its column"
+        problem = "the row's value leads out of the folder in front of its column"
         return PayloadError(problem, field="header", advice=f"Correct this row. {_WAYS}")
     return PayloadError(
-        "a row's value may not choose a file, and this one names one", field="header", advice=_WAYS
+        "a row's value names a file, and no folder in front of its column allows that",
+        field="header",
+        advice=_WAYS,
     )

@@ -1,4 +1,4 @@
-"""The hook's other methods: media, templates, numbers, connections, and what became of a message."""
+"""The hook's other methods: media, templates, numbers, connections, and the status of a message."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Management:
 
     def get_template(self, name: str, language: str = "en_US") -> dict[str, Any] | None:
         """
-        Return a template, or None when the account has none of this name in this language.
+        Return a template, or None if the account has none with this name in this language.
 
         :param name: Its name.
         :param language: Its language.
@@ -119,12 +119,12 @@ class Management:
         return self.client.phone_numbers.list()
 
     def get_business_profile(self) -> dict[str, Any]:
-        """Return what recipients see of the sending number."""
+        """Return the sending number's business profile, which recipients see."""
         return self.client.business_profile.get()
 
     def update_business_profile(self, **changes: Any) -> None:
         """
-        Change the given fields of the profile.
+        Change the given fields of the sending number's business profile.
 
         :param changes: Fields to change.
         """
@@ -139,7 +139,7 @@ class Management:
         return self.client.connections.list(**filters)
 
     def create_connection(self) -> dict[str, Any]:
-        """Create a Maton connection; open the ``url`` of what is returned to authorise it."""
+        """Create a Maton connection; open the returned ``url`` in a browser to authorise it."""
         return self.client.connections.create()
 
     def get_maton_connection(self, connection_id: str) -> dict[str, Any]:
@@ -168,7 +168,8 @@ class Management:
         """
         Make any call to Graph that this package has no method for, and return the JSON object of its answer.
 
-        It goes under the connection's key and pace, with the same retries, errors and masking as every other call.
+        The call uses the connection's key and rate limit, and the same retries, errors and masking as every other
+        call.
 
         .. code-block:: python
 
@@ -178,12 +179,12 @@ class Management:
             account = hook.graph("GET", "{waba_id}", params={"fields": "name,currency"})
 
         :param method: ``GET``, ``POST``, ``PUT`` or ``DELETE``. A ``POST`` whose answer was lost is not repeated.
-        :param path: Below the version, ``"{waba_id}/message_templates"`` say. ``{phone_number_id}`` and ``{waba_id}``
-            stand for the connection's, or the hook's own.
-        :param params: The query; None values are left out, lists and dicts become JSON.
-        :param json: The body, not of a ``GET``.
-        :raises PayloadError: Method, path, params or json cannot be right; nothing was sent.
-        :raises OutcomeUnknownError: The answer to a POST was lost; it may have been carried out.
+        :param path: Path below the version, for example ``"{waba_id}/message_templates"``. ``{phone_number_id}`` and
+            ``{waba_id}`` stand for the connection's, or the hook's own.
+        :param params: Query parameters; the hook leaves out those that are None, and writes lists and dicts as JSON.
+        :param json: The body; a ``GET`` has none.
+        :raises PayloadError: Method, path, params or json is not valid; nothing was sent.
+        :raises OutcomeUnknownError: The answer to a POST was lost; WhatsApp may have carried it out.
         :raises APIError: WhatsApp or the gateway refused.
         """
         return self.client.graph.call(method, path, params, json)
@@ -197,13 +198,14 @@ class Management:
         :param end: The day or moment after the last.
         :param options: ``granularity``, ``timezone``, ``templates``, ``phone_numbers`` and ``country_codes``, as for
             :meth:`~airflow_provider_whatsapp.client.resources.analytics.Analytics.rows`.
-        :raises PayloadError: An argument is wrong, or reaches further back than Meta keeps data.
+        :raises PayloadError: An argument is wrong, or ``start`` is further back than Meta keeps data.
         """
         return self.client.analytics.rows(kind, start, end, **options)
 
     def get_message_status(self, message_id: str) -> dict[str, Any]:
         """
-        Return how far a message got: ``{"status": ..., "timestamp": ..., "error": ...}``.
+        Return how far a message got, from WhatsApp's message history: ``{"status": ..., "timestamp": ...,
+        "error": ...}``. Meta opens the history to some apps only.
 
         :param message_id: Its wamid.
         """

@@ -102,15 +102,15 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
     WhatsApp through Maton's gateway, from an Airflow connection of type ``maton_whatsapp``.
 
     The hook looks up and connects nothing before the first use. ``send*`` return a
-    :class:`~airflow_provider_whatsapp.client.resources.messages.SentMessage`; lists are iterators that read their
-    pages when they are reached. Every method raises
-    :class:`~airflow_provider_whatsapp.client.errors.WhatsAppError` or one of its subclasses.
+    :class:`~airflow_provider_whatsapp.client.resources.messages.SentMessage`; lists are iterators that read each page
+    when you reach it. Every method raises :class:`~airflow_provider_whatsapp.client.errors.WhatsAppError` or one of its
+    subclasses.
 
     :param maton_conn_id: The Airflow connection.
     :param phone_number_id: Sender; None: the connection's.
     :param waba_id: WhatsApp Business Account; None: the connection's.
-    :param until: Time of ``time.monotonic()``, in seconds, at which its requests end, for callers with a
-        time budget; None: no limit, and one request takes up to 90 seconds with its repetitions.
+    :param until: When its requests end, as a time of ``time.monotonic()`` in seconds, for callers with a time budget;
+        None: no limit, and one request with its retries takes up to 90 seconds.
     """
 
     conn_name_attr = "maton_conn_id"
@@ -157,9 +157,9 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
     @property
     def client(self) -> WhatsAppClient:
         """
-        The client; made from the connection at the first use and kept.
+        The client; the hook makes it from the connection at the first use and keeps it.
 
-        :raises ConfigurationError: The connection lacks the key, or a field of it is malformed.
+        :raises ConfigurationError: The connection lacks the key, or one of its fields is malformed.
         """
         with self._lock:
             if self._client is None:
@@ -175,7 +175,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         return self.client
 
     async def aclient(self) -> WhatsAppClient:
-        """Return :attr:`client` to a coroutine, the connection looked up without blocking its loop."""
+        """Return :attr:`client` to a coroutine; the look-up of the connection does not block its loop."""
         if self._client is None:
             from airflow_provider_whatsapp._compat import aget_connection, amask_secret
 
@@ -229,17 +229,19 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         marketing: Marketing | None = None,
     ) -> SentMessage:
         """
-        Send one message, any model or its plain fields: ``{"type": "location", "latitude": 1, "longitude": 2}``.
+        Send one message: any model, or its plain fields, as in ``{"type": "location", "latitude": 1, "longitude":
+        2}``.
 
         :param to: Recipient's number in international form, a business-scoped user id, or a group id.
         :param message: What to send.
         :param reply_to: wamid of the message that this one quotes.
         :param callback_data: Up to 512 characters that Meta echoes in its status webhooks.
         :param group: ``to`` is a group id.
-        :param permit: Leave to go at once, from ``client.messages.permit``; None: the message waits for its own.
-        :param marketing: Send a template of the category MARKETING by the Marketing Messages API, as it says; None: by
-            ``/messages``. Operators choose by the template's category.
-        :raises PayloadError: A limit is broken; nothing was sent.
+        :param permit: Permission to leave at once, from ``client.messages.permit``; None: the message waits for a
+            permit.
+        :param marketing: Send a template of the category MARKETING through the Marketing Messages API, with these
+            options; None: through ``/messages``. Operators choose by the template's category.
+        :raises PayloadError: The message or the recipient breaks a limit; nothing was sent.
         :raises OutcomeUnknownError: The answer was lost; the message may have been sent.
         """
         from airflow_provider_whatsapp.client.messages import parse_message

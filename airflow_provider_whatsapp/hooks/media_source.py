@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 HEADER_KINDS = ("image", "video", "document")
 _CAPTIONED = ("image", "video", "document")
 _SAY_KIND = (
-    f"Say what it goes as: kind= of a media message, one of {', '.join(KINDS)}; in a template's header "
-    '{"type": "document", "media": ...}.'
+    f"Say which kind it is: in a media message kind=, one of {', '.join(KINDS)}; in a template's header "
+    f'{{"type": "document", "media": ...}}.'
 )
 
 
@@ -168,7 +168,7 @@ def _examine(
 
 def _not_allowed(what: str, allowed: Collection[str]) -> PayloadError:
     return PayloadError(
-        f"{what} cannot be sent here", field="media", limit=", ".join(allowed), doc="Media messages"
+        f"{what} is not allowed here", field="media", limit=", ".join(allowed), doc="Media messages"
     )
 
 
@@ -178,10 +178,10 @@ def _message(kind: str, media: dict[str, str], extras: dict[str, str | None]) ->
         given.pop("filename", None)
     if "caption" in given and kind not in _CAPTIONED:
         raise PayloadError(
-            f"cannot stand with {kind}",
+            f"does not go with media of the kind {kind}",
             field="caption",
             doc="Media messages",
-            advice="Send the text on its own.",
+            advice="Send the text as a message of its own.",
         )
     return parse_message({"type": kind, **media, **given})
 
@@ -191,7 +191,9 @@ def _kind_of_link(link: str) -> str:
     kind = KIND_OF.get(mime or "")
     if kind is None:
         what = (
-            f"names {mime}, which WhatsApp may not take" if mime else "does not say what kind of media it is"
+            f"names the type {mime}, which WhatsApp may refuse"
+            if mime
+            else "does not say what kind of media it is"
         )
         raise PayloadError(
             f"the link's path {what}",

@@ -42,11 +42,11 @@ def object_path(url: str) -> ObjectStoragePath:
         package = PACKAGES.get(scheme.lower())
         if not is_url or (package is None and "filesystem" not in str(error)):
             raise
-        msg = f"no file system for {scheme}:// is installed"
+        msg = f"no package for {scheme}:// is installed"
         advice = (
-            f"Where the task runs: pip install {package!r}."
+            f"Install it where the task runs: pip install {package!r}."
             if package
-            else "Install the provider that brings it."
+            else "Install the provider that reads such a store where the task runs."
         )
         raise ConfigurationError(msg, advice=advice) from None
     return path

@@ -59,7 +59,7 @@ class ReceiptsFirst:
             self._found = {}
             if not self._away:
                 why = str(error) if isinstance(error, WhatsAppError) else type(error).__name__
-                logger.warning("WhatsApp: no receipt could be looked up: %s", why)
+                logger.warning("WhatsApp: receipts could not be looked up: %s", why)
             self._away = True
         else:
             self._away = False

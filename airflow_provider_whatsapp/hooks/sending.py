@@ -92,7 +92,7 @@ class Sending:
         **parts: Any,
     ) -> Message:
         """
-        Build a template message; a file for its header is checked and uploaded, nothing else leaves.
+        Build a template message; check and upload a file for its header, but send nothing.
 
         :param name: Name of the template.
         :param language: Its language.
@@ -118,7 +118,7 @@ class Sending:
         **parts: Any,
     ) -> None:
         """
-        Refuse a template message that cannot be right, without any request.
+        Refuse a template message that is not valid, without any request.
 
         :param name: As for :meth:`template_message`.
         :param language: As for :meth:`template_message`.
@@ -143,11 +143,12 @@ class Sending:
         filename: str | None = None,
     ) -> SentMessage:
         """
-        Send a picture, video, audio, sticker or document, which reaches only people who wrote within 24 hours.
+        Send a picture, video, audio, sticker or document, which reaches only people who wrote within the last 24
+        hours.
 
         :param to: Recipient.
-        :param media: URL, media id, path or ``ObjectStoragePath``; a file is checked and uploaded.
-        :param kind: ``image``, ``video``, ``audio``, ``sticker`` or ``document``; None: what its type makes it.
+        :param media: URL, media id, path or ``ObjectStoragePath``; the hook checks and uploads a file.
+        :param kind: ``image``, ``video``, ``audio``, ``sticker`` or ``document``; None: by the file's type.
         :param caption: Up to 1,024 characters below a picture, video or document.
         :param filename: Name that a document shows.
         """
@@ -157,7 +158,7 @@ class Sending:
         self, media: Any, *, kind: str | None = None, caption: str | None = None, filename: str | None = None
     ) -> Message:
         """
-        Build a media message; a file is checked and uploaded, nothing else leaves.
+        Build a media message; check and upload its file, but send nothing.
 
         :param media: As for :meth:`send_media`.
         :param kind: As for :meth:`send_media`.
@@ -178,7 +179,7 @@ class Sending:
         address: str | None = None,
     ) -> SentMessage:
         """
-        Send a place.
+        Send a location.
 
         :param to: Recipient.
         :param latitude: Degrees, -90 to 90.
@@ -205,7 +206,7 @@ class Sending:
         self, to: str, body: str, buttons: Sequence[Any], *, header: Any = None, footer: str | None = None
     ) -> SentMessage:
         """
-        Send a text with one to three buttons to answer by.
+        Send a text with one to three reply buttons.
 
         :param to: Recipient.
         :param body: Up to 1,024 characters.
@@ -228,7 +229,7 @@ class Sending:
         footer: str | None = None,
     ) -> SentMessage:
         """
-        Send a text with a list to choose from, ten rows at most.
+        Send a text with a list to choose from: ten rows at most, in all sections together.
 
         :param to: Recipient.
         :param body: Up to 4,096 characters.

@@ -1,8 +1,8 @@
 """
-An alert with quick replies: "On it" ends what is repeated about its run, "Mute 1 h" mutes its key.
+An alert with quick replies: "On it" ends repetitions for its run, "Mute 1 h" mutes its key.
 
-Nothing waits for a press. Before an alert is sent, its notifier asks the event store what was pressed below the earlier
-ones. If it cannot reach the store, or send the buttons, the alert goes out without them.
+Nothing waits for a press. Before it sends an alert, the notifier asks the event store what people have pressed below
+earlier ones. If it cannot reach the store, or cannot send the buttons, it sends the alert without them.
 """
 
 from __future__ import annotations
@@ -186,9 +186,9 @@ class Acknowledgement:
                 for number in usable(numbers, default_country=default_country)
             }
         except (WhatsAppError, TimeoutError) as error:
-            what = str(error) or "They were not there in time"
+            what = str(error) or "Airflow did not return them in time"
             logger.warning(
-                "WhatsApp: the message shows masked numbers, because `names` cannot be read. %s", what
+                "WhatsApp: the message shows masked numbers, because the alert cannot read `names`. %s", what
             )
             return {}
 
@@ -207,7 +207,7 @@ class Acknowledgement:
         except Exception as error:  # a database and a secrets backend have errors of their own
             self._lost = True
             why = str(error) if isinstance(error, WhatsAppError) else type(error).__name__
-            logger.warning("WhatsApp: the alert goes without its buttons, which need receipts: %s", why)
+            logger.warning("WhatsApp: the alert is sent without its buttons, which need receipts: %s", why)
             return None
 
 

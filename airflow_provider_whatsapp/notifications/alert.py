@@ -151,7 +151,10 @@ class Alert:
                 return decision
             pause = decision.record.paused_until - time.time() if decision.paused else 1.0
             if pause > self._budget.left():
-                logger.info("WhatsApp: a message is in flight; the next success reports this one")
+                logger.info(
+                    "WhatsApp: not sent, because another message is in flight; the next success reports "
+                    "this one"
+                )
                 return decision
             yield pause
 
@@ -268,7 +271,7 @@ class Alert:
         logger.info("WhatsApp: alert sent to %d of %d", delivery.sent, len(recipients))
         if delivery.handed_over:
             logger.info(
-                "WhatsApp: %d recipients get it in the message that already waits for them",
+                "WhatsApp: %d recipients get this alert in another one's message, which already waits for them",
                 delivery.handed_over,
             )
         _count("sent", delivery.sent)

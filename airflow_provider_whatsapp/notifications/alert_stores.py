@@ -180,7 +180,7 @@ def parsed(text: str | None, kind: type[K], *, name: str = "") -> K:
     except (ValueError, TypeError, AttributeError, RecursionError):
         pass
     if name:
-        logger.warning("WhatsApp: the throttle state in %s cannot be read, and counts as empty", name)
+        logger.warning("WhatsApp: the throttle state in %s is damaged and counts as empty", name)
     return kind()
 
 

@@ -52,8 +52,8 @@ class Audience:
         try:
             self._routes = self._ask(lambda: load_routes(self._is.routes, Variable))
         except (ConfigurationError, TimeoutError) as error:
-            what = error if str(error) else "The routes were not there in time"
-            logger.error("WhatsApp: only the recipients in `to` get the alert. %s", what)  # noqa: TRY400
+            what = error if str(error) else "Airflow did not return the routes in time"
+            logger.error("WhatsApp: the alert is sent only to the recipients in `to`. %s", what)  # noqa: TRY400
 
     def recipients(self, *, escalated: bool, default_country: str | None) -> list[str]:
         """

@@ -1,9 +1,9 @@
 """
 What a person does not know because a message did not arrive: the next message to them names it.
 
-That may be about anything: a failure, a success, a missed deadline. What a message names is taken, and struck off when
-the gateway has accepted it. A message that dies in flight gives nothing back, so what is taken comes back after a
-while.
+That message may be about anything: a failure, a success, a missed deadline. It claims the failures that it names, and
+removes them when the gateway has accepted it. If it is lost in flight, its claim ends after a while, and a later
+message names them.
 """
 
 from __future__ import annotations

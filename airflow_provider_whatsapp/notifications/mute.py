@@ -126,11 +126,14 @@ def mute(
     for _ in range(ROUNDS):
         state = ThrottleState(store)
         if state.decide(key, rule) is None:
-            raise MuteError("the records of alerts cannot be reached", advice="Try again in a moment.")
+            raise MuteError("the throttle state of alerts cannot be reached", advice="Try again in a moment.")
         if isinstance(store, SwapStore):
             return until
         sleep(SETTLING)
         found = state.read(key, Record)
         if found is not None and found.muted_until == until:
             return until
-    raise MuteError("alerts on other machines write at the same time", advice="Try again in a moment.")
+    raise MuteError(
+        "alerts on other machines keep changing this throttle state at the same time",
+        advice="Try again in a moment.",
+    )

@@ -1,13 +1,13 @@
 """
-Turns: WhatsApp wants six seconds between two messages to one person, over all that is sent to them (131056).
+The gap between two messages to one person: WhatsApp requires six seconds, on any subject (131056).
 
-An alert whose recipient got a message a moment ago waits for its turn. Those that come while one is waiting hand their
-names over to it, so a hundred tasks that fail together are two messages: one at once, and one six seconds later that
-tells of the others. WhatsApp lends up to 45 messages from later, so an alert that has waited long enough goes all the
-same.
+If a recipient got a message a moment ago, the next alert waits for the gap. Alerts that come while one is waiting hand
+their names over to it. So a hundred tasks that fail together give two messages: one at once, and six seconds later one
+that reports the others. WhatsApp allows bursts of up to 45 messages, so an alert that has waited long enough is sent in
+any case.
 
-WhatsApp counts from the moment at which a message arrives, which may be seconds after its turn: on a busy machine, or
-where the connection is slow. So a turn holds the recipient for a message in flight, and the gap begins with its answer.
+WhatsApp counts from the moment at which a message arrives, which may be seconds after it left: on a busy machine, or
+with a slow connection. So a message in flight holds its recipient, and the gap begins with its answer.
 """
 
 from __future__ import annotations

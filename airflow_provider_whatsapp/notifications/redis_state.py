@@ -86,8 +86,8 @@ class RedisState(RedisTexts):
             # Our own errors say what to do; another's text may hold what Redis was handed.
             why = str(error) if isinstance(error, WhatsAppError | RedisAwayError) else type(error).__name__
             logger.warning(
-                "Redis at %s, which keeps the throttle state of alerts, is away (%s): alerts use Airflow's Variables "
-                "until it is back",
+                "Redis at %s, which stores the throttle state of alerts, cannot be reached (%s): alerts use "
+                "Airflow's Variables until it can",
                 self.server.name,
                 why,
             )
@@ -104,7 +104,7 @@ class RedisState(RedisTexts):
         found = in_daemon(lambda: act(_InTime(self, until)), SECONDS)
         if self._away:
             self._away = False
-            logger.info("Redis at %s is back and keeps the throttle state of alerts", self.server.name)
+            logger.info("Redis at %s answers again and stores the throttle state of alerts", self.server.name)
         return found
 
     def items(self) -> Iterator[tuple[str, str]]:
@@ -117,9 +117,9 @@ class RedisState(RedisTexts):
             found = in_daemon(lambda: list(self.kept(MOST_LISTED)), LIST_SECONDS)
         except (RedisAwayError, TimeoutError) as error:
             raise ConfigurationError(
-                f"Redis at {self.server.name}, which keeps the throttle state of alerts, does not answer "
+                f"Redis at {self.server.name}, which stores the throttle state of alerts, does not answer "
                 f"({str(error) or type(error).__name__})",
-                advice="Check its host, its port and the network; alerts use Airflow's Variables meanwhile.",
+                advice="Check its host, its port and the network. Until it answers, alerts use Airflow's Variables.",
             ) from None
         for key, text in found:
             name = name_of(label_of(text))

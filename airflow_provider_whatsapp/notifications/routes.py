@@ -47,12 +47,12 @@ def load_routes(source: Any, variable: Any) -> dict[str, list[str]]:
     except TemplateFileError as error:
         raise ConfigurationError(
             f"The alert routes in {where} cannot be read: {mask_numbers(str(error))}",
-            advice="Put one mapping there, each name once.",
+            advice="Write one mapping, with each name once.",
         ) from None
     except Exception as error:
         raise ConfigurationError(
             f"The alert routes in {where} cannot be read ({type(error).__name__})",
-            advice='Put a mapping there: {"high": ["+1..."], "tag:finance": ["+1..."], "default": ["+1..."]}.',
+            advice='Write a mapping: {"high": ["+1..."], "tag:finance": ["+1..."], "default": ["+1..."]}.',
         ) from error
     return _checked(found, where)
 
@@ -73,7 +73,7 @@ def choose(
         if severity not in routes:
             known = ", ".join(name for name in routes if not name.startswith(TAG) and name != DEFAULT)
             logger.warning(
-                "WhatsApp: no alert route for severity %r (there are: %s)", severity, known or "none"
+                "WhatsApp: no alert route for severity %r (the routes are: %s)", severity, known or "none"
             )
     matched = [name for name in wanted if name in routes] or [DEFAULT]
     return [number for name in matched for number in routes.get(name, [])]
@@ -101,7 +101,7 @@ def usable(named: Iterable[Any], *, default_country: str | None = None) -> list[
         if not good:
             raise
         # An alert to some is better than one to nobody.
-        logger.error("WhatsApp: some recipients of the alert were left out. %s", error)  # noqa: TRY400
+        logger.error("WhatsApp: the alert leaves some recipients out. %s", error)  # noqa: TRY400
         return read_recipients(good, default_country=default_country)
 
 

@@ -1,8 +1,8 @@
 """
-The rules by which alerts of one key are sent or suppressed: pure, with the clock given.
+The rules by which alerts of one key are sent or suppressed: pure functions that get the time as an argument.
 
-One alert of a key sends at a time. What it is sending is provisional until the gateway has answered: where its process
-dies, its failures are untold again a moment later. An outcome that nobody knows begins a pause, not a cooldown.
+One alert of a key sends at a time. The failures in its message count as reported only when the gateway has answered: if
+its process dies before, the next message reports them. An unknown outcome begins a pause, not a cooldown.
 """
 
 from __future__ import annotations

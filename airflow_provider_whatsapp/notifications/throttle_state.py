@@ -1,20 +1,20 @@
 """
-What alerts remember of each other, so that a storm of failures does not become a storm of messages.
+What alerts record of each other, so that a storm of failures does not become a storm of messages.
 
-One record per key (a task of a DAG, by default) holds when the last message went, which alert is sending,
-and how many failures have been suppressed since; one per person (see ``turns``) when the next message may go, and
-another (see ``missed``) what did not reach them. They live in Airflow Variables, which callbacks can write on Airflow
-3.1 to 3.4: a task's callback runs in the task, a DAG's in the DAG processor, an asynchronous deadline's in the
-triggerer, and the task state store of 3.3 is open to the first alone. A synchronous deadline's can only read them, so
-its records are files of its machine.
+There is one record per key (by default a task of a DAG): when the last message left, which alert is sending, and how
+many failures have been suppressed since. There are two per person: when the next message may leave (see
+``recipient_gap``), and what did not reach them (see ``missed``). The records are Airflow Variables, which callbacks can
+write on Airflow 3.1 to 3.4: a task's callback runs in the task, a DAG's in the DAG processor, an asynchronous
+deadline's in the triggerer; of these, only a task's can use the task state store of Airflow 3.3. A synchronous
+deadline's callback can only read Variables, so its records are files on its machine.
 
-A Variable knows no compare-and-swap. The processes of one machine take turns by a lock on a file. If tasks run on
-several machines, an alert writes a claim first, and checks a second later whether the claim is still its own: of alerts
-in the same moment the last one stands, and the others are suppressed. What two machines write in the same moment may be
+Variables have no compare-and-swap. On one machine, processes take turns with a lock on a file. If tasks run on several
+machines, an alert first writes a claim, and checks a second later that the claim is still its own: of several alerts in
+the same moment, the last one is sent, and the others are suppressed. What two machines write in the same moment may be
 counted once only, so a summary asks Airflow for the number.
 
-Where the connection names a Redis, the records live there (see ``redis_state``), which knows compare and set: nothing
-is claimed, and everything is counted. While Redis is down, an alert uses its other store, as it would without Redis.
+If the connection names a Redis, the records are there (see ``redis_state``). Redis has compare and set, so alerts need
+no claims, and count everything. While Redis is down, an alert uses its other store, as it would without Redis.
 """
 
 from __future__ import annotations
@@ -86,7 +86,11 @@ class ThrottleState:
     ) -> None:
         self._store = store
         self._level = logging.INFO if extra else logging.WARNING
-        self._what = "What alerts in Variables have not reported" if extra else "The memory of alerts"
+        self._what = (
+            "The list of failures not yet reported, in Variables,"
+            if extra
+            else ("The throttle state of alerts")
+        )
         self._left = seconds
         self._bounded = bounded
         self._lost = False
@@ -202,7 +206,11 @@ class ThrottleState:
                 self._bounded(lambda: forget(self._store, name, text), seconds)
         except Exception as error:  # what cannot be moved now is moved by another alert
             self._moves = False
-            logger.debug("What alerts in %s remember stays there: %s", type(self._store).__name__, error)
+            logger.debug(
+                "The throttle state in %s stays there, and is not moved to Redis: %s",
+                type(self._store).__name__,
+                error,
+            )
 
     def _reach(self, act: Callable[[Store], T]) -> T | None:
         found = self._reach_shared(act)
@@ -228,18 +236,21 @@ class ThrottleState:
         except TimeoutError as error:
             self._lost = True
             logger.warning(
-                "The throttle state of alerts is slow; going on without it (%s)", str(error) or "no answer"
+                "The throttle state of alerts did not answer in time; the alert continues without it (%s)",
+                str(error) or "no answer",
             )
             return None
         except Exception as error:  # no failure of the memory may stop the alert
             self._lost = True
-            logger.log(self._level, "%s cannot be reached (%s); sending without it", self._what, error)
+            logger.log(
+                self._level, "%s cannot be reached (%s); the alert is sent without it", self._what, error
+            )
             return None
         took = time.monotonic() - began
         self._left -= took
         if took > LONGEST_LOCK:
             self._lost = True  # asking once more would take the time that the message needs
-            logger.log(self._level, "%s is slow; going on without it", self._what)
+            logger.log(self._level, "%s did not answer in time; the alert continues without it", self._what)
         return found
 
 

@@ -1,11 +1,11 @@
 """
-How long an alert may take, for Airflow ends callbacks that take longer.
+How long an alert may take: Airflow ends callbacks that take longer.
 
-A task's callback runs when the task's end is settled but not yet reported to the scheduler. ``[core]
-task_success_overtime`` seconds later (20), after a success or a failure, Airflow kills the process; the alert would be
-lost without a word, and a task that failed for good would be tried again. The callbacks of DAGs, and of tasks whose
-worker was lost, run one after the other in the DAG processor, and all of a file share 50 seconds with its parsing. A
-triggerer and an executor's callback know no such limit.
+A task's callback runs when the task has ended, but before Airflow reports that to the scheduler. Airflow kills the
+process ``[core] task_success_overtime`` seconds (20) after a success or a failure: the alert would be lost without a
+log line, and Airflow would retry a task that had failed for good. The callbacks of DAGs, and of tasks whose worker was
+lost, run one after the other in the DAG processor; all callbacks of a file share 50 seconds with its parsing. Callbacks
+in a triggerer or an executor have no such limit.
 """
 
 from __future__ import annotations

@@ -187,7 +187,7 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
         if not self.to and not self.routes:
             raise ValueError("WhatsAppNotifier needs to or routes")
         if self.severity and not self.routes:
-            raise ValueError("WhatsAppNotifier: severity chooses among routes, and there are none")
+            raise ValueError("WhatsAppNotifier: severity needs routes")
         if self.acknowledge:
             own = {
                 name: getattr(self, name) for name in ("header", "body", "buttons", "text", "callback_data")
@@ -280,7 +280,7 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
 
     def notify(self, context: Context) -> None:
         """
-        Send, unless the same alert went out a moment ago.
+        Send the alert, unless it is suppressed.
 
         :param context: Airflow's context, already rendered into the fields.
         :raises WhatsAppError: It was not sent to everybody.
@@ -302,7 +302,7 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
 
     async def async_notify(self, context: Context) -> None:
         """
-        Send from a coroutine; cancelling the await does not recall what has left.
+        Send from a coroutine; cancelling the await does not recall a message that has left.
 
         :param context: Airflow's context, already rendered into the fields.
         :raises WhatsAppError: It was not sent to everybody.

@@ -141,12 +141,13 @@ def _attempts(
             if wait > gaps.budget.left():
                 gaps.give_back(slot)
                 raise
-            logger.warning("WhatsApp: %s; sending the alert again in %g s", error.message, wait)
+            logger.warning("WhatsApp: %s; the notifier sends the alert again in %g s", error.message, wait)
         except WhatsAppError:
             gaps.give_back(slot)
             raise
         except Exception as error:
-            logger.error("WhatsApp: not known whether the alert was sent: %s", place_of(error))  # noqa: TRY400
+            msg = "WhatsApp: the outcome of the alert is unknown; it may have been sent: %s"
+            logger.error(msg, place_of(error))  # noqa: TRY400
             gaps.give_back(slot)
             raise OutcomeUnknownError(f"an unexpected {type(error).__name__}") from error
         else:
@@ -197,7 +198,9 @@ class TextFirst:
         except WhatsAppError as error:
             if self._template is None or error.code != WINDOW_CLOSED or error.sent != "no":
                 raise
-            logger.info("WhatsApp: the 24-hour window of a recipient is closed; sending the template")
+            logger.info(
+                "WhatsApp: a recipient's customer service window is closed; the notifier sends the template"
+            )
             return self._send(address(slot.to), self._template(slot))
         self._texts[slot.to] = (sent.message_id, slot)
         return sent
@@ -228,7 +231,11 @@ class TextFirst:
         failed = [error for error in fates.values() if error.code != WINDOW_CLOSED]
         closed = [to for to, error in fates.items() if error.code == WINDOW_CLOSED]
         if closed:
-            logger.info("WhatsApp: the 24-hour window of %d is closed; sending the template", len(closed))
+            logger.info(
+                "WhatsApp: the customer service window of %d recipients is closed; the notifier sends the "
+                "template",
+                len(closed),
+            )
 
         def send(slot: Slot) -> SentMessage:
             _, before = self._texts[slot.to]
@@ -284,7 +291,7 @@ class ButtonsFirst:
                 raise
             self._refused = True
             logger.warning(
-                "WhatsApp: the alert goes without its buttons, because WhatsApp refuses the template %s: %s",
+                "WhatsApp: the alert is sent without its buttons, because WhatsApp refuses the template %s: %s",
                 ACK_TEMPLATE,
                 error,
             )
@@ -331,7 +338,7 @@ def failures_of(
             except WhatsAppError as error:
                 if not error.permanent or (error.code is None and error.http_status is None):
                     continue  # a gap in the line, or the history does not know the message yet
-                logger.warning("WhatsApp does not tell whether the text could be delivered: %s", error)
+                logger.warning("WhatsApp does not say whether it delivered the text: %s", error)
                 return failed
             if fact["status"] == "failed":
                 failed[to] = _failure(str(fact.get("error") or "no reason was given"))

@@ -43,7 +43,7 @@ def whole(name: str, value: Any) -> int:
     """
     text = str(value).strip()
     if isinstance(value, bool) or not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
-        raise _refusal(name, value, "no whole number", "Give one, such as 3.")
+        raise _refusal(name, value, "not a whole number", "Give a whole number, such as 3.")
     return int(text)
 
 
@@ -68,7 +68,7 @@ def seconds(name: str, value: Any) -> float:
     :param value: A number that is not negative, or a text of one.
     :raises ConfigurationError: It is neither.
     """
-    return _number(name, value, "no number of seconds", "Give one, 0 or more.")
+    return _number(name, value, "not a number of seconds", "Give a number of seconds, 0 or more.")
 
 
 def duration(least: float, most: float) -> Callable[[str, Any], float]:
@@ -126,7 +126,7 @@ def amount(name: str, value: Any) -> Decimal:
     except InvalidOperation:
         found = Decimal("nan")
     if not found.is_finite() or found < 0 or abs(found.adjusted()) > 12:
-        raise _refusal(name, value, "no amount of money", "Give a number, such as 250 or 99.50.")
+        raise _refusal(name, value, "not an amount of money", "Give a number, such as 250 or 99.50.")
     return found
 
 
@@ -153,7 +153,7 @@ def one_of(*allowed: str) -> Callable[[str, Any], str]:
 
     def read(name: str, value: Any) -> str:
         if value not in allowed:
-            raise _refusal(name, value, "not known", f"One of {', '.join(allowed)}.")
+            raise _refusal(name, value, "not known", f"Give one of: {', '.join(allowed)}.")
         return str(value)
 
     return read
@@ -172,7 +172,10 @@ def hours(name: str, value: Any) -> Any:
     found = re.findall(r"[0-9:.]+", value)
     if len(found) != 2 or re.sub(r"[0-9:.]+|[\s\"'()\[\],-]", "", value):
         raise _refusal(
-            name, value, "no window", 'Write it as ("09:00", "20:00"), or as the text "09:00-20:00".'
+            name,
+            value,
+            "not a window",
+            'Write it as ("09:00", "20:00"), or as the text "09:00-20:00".',
         )
     return found
 

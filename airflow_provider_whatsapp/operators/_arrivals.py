@@ -84,8 +84,8 @@ class LearnsArrivals(BaseOperator, UsesHook):  # in this order: Airflow wraps th
             if waiting.url is not None:
                 why, advice = "callback_data is your own", "Leave callback_data out"
             raise ConfigurationError(
-                f'wait_for="{self.wait_for}": {why}, so messages are known by their IDs alone, and {total} are too '
-                f"many (limit: {BY_ID})",
+                f'wait_for="{self.wait_for}": {why}, so the task has to ask for each message by its ID, and '
+                f"{total} are too many for that (limit: {BY_ID})",
                 advice=f"{advice}, or leave wait_for out. Nothing was sent.",
             )
         self._check_can_learn(waiting)
@@ -112,8 +112,8 @@ class LearnsArrivals(BaseOperator, UsesHook):  # in this order: Airflow wraps th
             if not error.permanent:
                 raise
             raise ConfigurationError(
-                f'wait_for="{self.wait_for}": nothing tells this task what arrives. There is no event store '
-                f"([whatsapp] events_conn_id is empty), and WhatsApp's message history is closed to this connection "
+                f'wait_for="{self.wait_for}": this task cannot learn what arrives. There is no event store '
+                "([whatsapp] events_conn_id is empty), and WhatsApp's message history is closed to this connection "
                 f"({error.message})",
                 advice="Set up the receiver of receipts, or leave wait_for out. Nothing was sent.",
             ) from error
@@ -121,10 +121,10 @@ class LearnsArrivals(BaseOperator, UsesHook):  # in this order: Airflow wraps th
     def _warn_of_free_form(self, total: int) -> None:
         """Say what becomes of a message that is no template, where the task does not learn of it."""
         self.log.warning(
-            "WhatsApp: %d %s a message that is no template. WhatsApp accepts it, and drops it (131047) for those who "
-            "have not written to this number in the last 24 hours; this task does not learn of it. "
-            'wait_for="delivered" reports who did not get it; an approved template (SendTemplateOperator) arrives at '
-            "any time.",
+            "WhatsApp: %d %s a message that is not a template. WhatsApp accepts it, but drops it (131047) for "
+            "people who have not written to this number in the last 24 hours, and this task does not learn of that. "
+            'wait_for="delivered" reports who did not get it; an approved template (SendTemplateOperator) arrives '
+            "at any time.",
             total,
             "recipient gets" if total == 1 else "recipients get",
         )
@@ -136,10 +136,17 @@ class LearnsArrivals(BaseOperator, UsesHook):  # in this order: Airflow wraps th
         try:
             found = sum(ledger.note_failure(*each) for each in self._late_failures(ledger, carried))
         except Exception as error:  # a secrets backend has errors of its own
-            self.log.warning("WhatsApp: not known whose accepted message failed later: %s", said(error))
+            self.log.warning(
+                "WhatsApp: this clear does not send again what failed after WhatsApp had accepted "
+                "it, since receipts cannot be read: %s",
+                said(error),
+            )
             return
         if found:
-            self.log.info("WhatsApp: %d accepted messages failed later; this clear sends them again.", found)
+            self.log.info(
+                "WhatsApp: %d messages failed after WhatsApp had accepted them; this clear sends them again.",
+                found,
+            )
 
     def _late_failures(self, ledger: Ledger, carried: CallbackData) -> Iterator[tuple[int, int, Note]]:
         from airflow_provider_whatsapp.delivery.arrivals import late_failures, late_failures_by_id
@@ -174,7 +181,7 @@ class LearnsArrivals(BaseOperator, UsesHook):  # in this order: Airflow wraps th
         except LedgerError:
             raise
         except WhatsAppError as error:
-            self.log.warning("WhatsApp: not known how far the messages got: %s", error)
+            self.log.warning("WhatsApp: cannot read how far the messages got: %s", error)
             return self._read_ledger(ledger, carried, rows, waiting)
 
     def _ask(self, waiting: Waiting, ids: list[str]) -> Any:

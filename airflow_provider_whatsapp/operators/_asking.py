@@ -274,20 +274,20 @@ class AskingOperator(MessageOperator, HITLOperator):
         try:
             found = receipts_of(self._key(context, question) for question in asked)
         except WhatsAppError as error:
-            self.log.warning("WhatsApp: not known whether the question was delivered: %s", error)
+            self.log.warning("WhatsApp: cannot read whether the question was delivered: %s", error)
             return
         overdue = self.delivery_timeout is not None and not found.delivered + found.read
         failed = found.failed == found.total >= state.get("reached", 1)
         if not overdue and not failed:
             return
-        problem = f"WhatsApp delivered the question to nobody within {self._looks_after:g} s"
+        problem = f"WhatsApp did not deliver the question to anybody within {self._looks_after:g} s"
         problem += f" ({found.failed} failed)"
         if self._needs_window:
-            problem += "; it reaches only those who have written within 24 hours"
+            problem += "; it reaches only people who wrote within the last 24 hours"
         if self.on_unsent == "fail":
-            advice = "Ask other people, or set on_unsent='wait' to wait all the same."
+            advice = "Ask other people, or set on_unsent='wait' to wait for an answer in Airflow."
             raise AirflowFailException(f"{problem}. {advice}")
-        self.log.warning("%s; waiting for an answer in Airflow.", problem)
+        self.log.warning("%s; the task waits for an answer in Airflow.", problem)
 
     def build_message(self) -> Message:
         """Build the question, or the note of its outcome."""
@@ -359,7 +359,7 @@ class AskingOperator(MessageOperator, HITLOperator):
             self._question.close(store_of(context, self.ledger_path))
         if not reached and self.on_unsent == "wait":
             self.log.warning(
-                "WhatsApp: the question reached nobody; waiting for an answer in Airflow. %s",
+                "WhatsApp: the question reached nobody; the task waits for an answer in Airflow. %s",
                 report.first_error,
             )
         elif not reached:

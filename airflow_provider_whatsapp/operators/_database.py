@@ -37,8 +37,9 @@ def database_hook(
         hook = None
     if not isinstance(hook, DbApiHook):
         raise ConfigurationError(
-            f"connection {conn_id!r} is of type {connection.conn_type!r}, for which no provider with SQL is installed",
-            advice="Install it where the task runs: apache-airflow-providers-postgres, say.",
+            f"connection {conn_id!r} is of type {connection.conn_type!r}, and no installed provider reads SQL from "
+            "that type",
+            advice="Install one where the task runs, for example apache-airflow-providers-postgres.",
         )
     if database:
         setattr(hook, "database" if hook.conn_type == "postgres" else "schema", database)

@@ -279,9 +279,9 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         store = self._find_store(context)
         if not store.durable:
             self.log.warning(
-                "No ledger outlives this try: give ledger_path=, or use Airflow 3.3. The task is not retried once "
-                "anything was sent; when its worker dies while it sends, a retry refuses to go on. A clear of a task "
-                "that has succeeded sends to everybody again."
+                "No ledger outlives this try: give ledger_path=, or use Airflow 3.3. Without one Airflow does not "
+                "retry the task once it has sent anything, and a retry after its worker died while sending refuses "
+                "to continue. Clearing a task that has succeeded sends to everybody again."
             )
         again = isinstance(store, MarkedMemory) and store.admit(
             this.number, this.max_tries, resend_on_clear=self.resend_on_clear
@@ -351,7 +351,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         from airflow_provider_whatsapp.delivery.retry_policy import can_retry_help
 
         first = report.stopped or report.first_again or report.first_error
-        first = first or WhatsAppError("the task was ended from outside before everybody was sent to")
+        first = first or WhatsAppError("something outside stopped the task before it had sent to everybody")
         reached = report.count("sent") + report.count("unknown")
         msg = str(first)
         if report.total > 1:

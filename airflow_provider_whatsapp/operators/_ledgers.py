@@ -56,16 +56,19 @@ def say_how(begin: Begin, this: Try, ledger: Ledger, total: int, log: Any) -> No
     :param total: How many recipients there are.
     :param log: The task's log.
     """
-    name, done = ledger.store.name, f"{ledger.sent} of {total} were sent, {ledger.unknown} are unknown"
+    name, done = ledger.store.name, f"{ledger.sent} of {total} sent, {ledger.unknown} unknown"
     if begin == "again":
-        log.info("Try %d goes on where an earlier one ended: %s (%s).", this.number, done, name)
+        log.info("Try %d continues where an earlier one ended: %s (%s).", this.number, done, name)
     elif begin == "cleared":
         log.info(
-            "This task was cleared (Airflow allows it %d tries now). %s (%s). resend_on_clear is False, so only "
-            "those who certainly have no message are sent to.",
+            "This task was cleared (Airflow allows it %d tries now). %s (%s). resend_on_clear is False, so the task "
+            "sends only to people who certainly have no message.",
             this.max_tries + 1,
             done,
             name,
         )
     elif begin == "fresh":
-        log.info("This task was cleared, and resend_on_clear is True: everybody is sent to again (%s).", name)
+        log.info(
+            "This task was cleared, and resend_on_clear is True: the task sends to everybody again (%s).",
+            name,
+        )

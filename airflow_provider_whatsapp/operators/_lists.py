@@ -56,7 +56,7 @@ def suppression_list(given: Any, *, to_field: str, default_country: str | None, 
     elif hasattr(given, "open"):
         given = readable(given, field="suppression")
     found = read_suppressed(given, to_field=to_field, default_country=default_country)
-    log.info("WhatsApp: the suppression list holds %d recipients", len(found))
+    log.info("WhatsApp: the suppression list has %d recipients", len(found))
     return found
 
 
@@ -69,7 +69,7 @@ def log_bare(survey: Survey, log: Any) -> None:
     """
     if survey.bare:
         log.info(
-            "WhatsApp: %d numbers have no + in front; by their digits they go to %s",
+            "WhatsApp: %d numbers have no + in front; read by their digits, they belong to %s",
             survey.bare.total(),
             ", ".join(f"{name} {count}" for name, count in survey.bare.most_common()),
         )

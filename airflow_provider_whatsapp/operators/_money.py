@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_whatsapp.delivery.approved import Approved
 
-NOTHING_SENT = "Nothing was sent by this try."
+NOTHING_SENT = "This try sent nothing."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Budget:
         problem = self._problem(found)
         if problem is not None:
             raise ConfigurationError(f"max_cost: {problem}", advice=NOTHING_SENT)
-        log.info("WhatsApp: at most %s, of %s that it may cost", _shown(found), plain(self.limit))
+        log.info("WhatsApp: the broadcast costs at most %s; max_cost is %s", _shown(found), plain(self.limit))
 
     def preview(self, found: dict[str, Any], approved: Approved | None, log: Any) -> dict[str, Any]:
         """
@@ -61,12 +61,14 @@ class Budget:
         shown = costs.to_dict() if costs is not None else {"currency": self.card.currency, "total": None}
         if self.limit is not None:
             shown |= {"max_cost": plain(self.limit), "refused": problem}
-        log.info("WhatsApp, dry run: at most %s", _shown(costs))
+        log.info("WhatsApp, dry run: the broadcast would cost at most %s", _shown(costs))
         if costs is not None and costs.missing:
             log.warning("WhatsApp, dry run: %s has no rate for %s", self.card.name, costs.missing_text())
         if self.card.unknown:
             log.warning(
-                "WhatsApp: %s has markets that are not known: %s", self.card.name, self.card.unknown[:10]
+                "WhatsApp: %s names markets that this version does not know: %s",
+                self.card.name,
+                self.card.unknown[:10],
             )
         if problem is not None:
             log.warning("WhatsApp: max_cost would refuse this broadcast: %s", problem)
@@ -80,12 +82,12 @@ class Budget:
         """Say why the limit refuses a broadcast; None: it does not."""
         if found is None:
             return (
-                "the template's category is not known, so its rate is not; it was not looked up or not found"
+                "the template was not looked up or not found, so neither its category nor its rate is known"
             )
         if found.missing:
             return f"{self.card.name} has no {found.category.lower()} rate for {found.missing_text()}"
         if self.limit is not None and found.total > self.limit:
-            return f"the broadcast may cost {_shown(found)}, more than the {plain(self.limit)} that it may"
+            return f"the broadcast may cost {_shown(found)}, more than the limit of {plain(self.limit)}"
         return None
 
 
@@ -102,7 +104,7 @@ def read_budget(rates: Any, max_cost: Decimal | None) -> Budget | None:
         if max_cost is None:
             return None
         raise ConfigurationError(
-            "max_cost is given without rates",
+            "max_cost needs rates",
             advice="Give rates=, the CSV file of Meta's rates in your currency.",
         )
     return Budget(read_card(opened_list(rates, "rates")), max_cost)

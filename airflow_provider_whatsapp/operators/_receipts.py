@@ -50,7 +50,7 @@ def lost_answers(ledger: Ledger, carried: CallbackData) -> LostAnswers | None:
         why = str(error)
     except Exception as error:  # a secrets backend has errors of its own, and their texts may hold anything
         why = type(error).__name__
-    logger.warning("No receipt was looked up for the %d unknown, who stay unknown: %s", count, why)
+    logger.warning("Receipts could not be looked up for the %d unknown, who stay unknown: %s", count, why)
     return None
 
 
@@ -62,7 +62,8 @@ def log_cleared_up(found: LostAnswers | None) -> None:
     """
     if found is not None and (found.accepted or found.failed):
         logger.info(
-            "Receipts say what became of %d whose answer an earlier try lost: WhatsApp accepted %d, %d failed.",
+            "Receipts give the outcome of %d messages whose answer an earlier try lost: WhatsApp accepted %d, %d "
+            "failed.",
             found.accepted + found.failed,
             found.accepted,
             found.failed,

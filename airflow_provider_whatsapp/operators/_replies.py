@@ -28,7 +28,7 @@ def declare_presser(task: Any) -> None:
         "",
         type=["string", "null"],
         title="Answered by",
-        description="Who pressed on the phone: leave it empty.",
+        description="The person who pressed a button on the phone. Leave it empty.",
     )
 
 

@@ -131,7 +131,7 @@ def write_what_arrived(path: str, wait_for: str, hook: MatonWhatsAppHook, log: A
             source = StoreSource(store) if store is not None else HistorySource(hook.get_message_status)
             rewrite(as_object_path(path), source, DeliveryCounts(wait_for))
     except WhatsAppError as error:
-        log.warning("WhatsApp: the results file does not say what arrived: %s", error)
+        log.warning("WhatsApp: the results file could not be updated with what arrived: %s", error)
 
 
 def tell_of_early_end(
@@ -148,7 +148,7 @@ def tell_of_early_end(
     """
     from airflow_provider_whatsapp.delivery.stores import LedgerError
 
-    log.warning("WhatsApp: ended by %s: %s", type(error).__name__, report.summary())
+    log.warning("WhatsApp: %s ended the task: %s", type(error).__name__, report.summary())
     if isinstance(error, LedgerError) and error.permanent:
         if results is not None:
             results.flush()  # the try that has taken over tells it all
@@ -162,4 +162,4 @@ def tell_of_early_end(
         try:
             ti.xcom_push(key="report", value=report.to_dict())
         except Exception as problem:  # the task's own error is what has to be seen
-            log.warning("The report could not be pushed: %s", problem)
+            log.warning("The XCom 'report' could not be written: %s", problem)

@@ -73,16 +73,16 @@ class RoutesTemplates(DeliveringOperator):
 
         given = [name for name in ROUTING if getattr(self, name) not in (None, "auto", "cloud_api")]
         if given and not self.template_name:
-            raise PayloadError("goes with a template only", field=given[0], advice="Give template_name.")
+            raise PayloadError("works only with a template", field=given[0], advice="Give template_name.")
         if self.marketing == "cloud_api" and self.message_activity_sharing is not None:
             raise PayloadError(
-                'is for the Marketing Messages API, and marketing is "cloud_api"',
+                'needs the Marketing Messages API, and marketing is "cloud_api"',
                 field="message_activity_sharing",
                 advice="Leave one of the two out.",
             )
         if self.expect_category is not None and not self.check_template:
             raise PayloadError(
-                "needs the template's look-up, and check_template is False",
+                "needs a look-up of the template, and check_template is False",
                 field="expect_category",
                 advice="Leave one of the two out.",
             )
@@ -97,7 +97,8 @@ class RoutesTemplates(DeliveringOperator):
             announced = found.announced_category
             if announced is not None:
                 self.log.warning(
-                    "WhatsApp: Meta has announced to move the template from %s to %s, which changes its price",
+                    "WhatsApp: Meta has announced that it will move the template from %s to %s, which changes its "
+                    "price",
                     found.category,
                     announced,
                 )
@@ -115,13 +116,13 @@ class RoutesTemplates(DeliveringOperator):
         category = approved.known_category if approved is not None else None
         if status is not None and self.marketing == "auto" and endpoint == "messages":
             self.log.warning(
-                "WhatsApp: the template is MARKETING, and goes by /messages since the account is not onboarded to the "
-                "Marketing Messages API (%s). From October 2027 on /messages is expected to refuse it: accept the "
-                "terms in WhatsApp Manager.",
+                "WhatsApp: the template is MARKETING, and leaves by /messages because the account is not onboarded "
+                "to the Marketing Messages API (%s). Meta is expected to refuse such templates at /messages from "
+                "October 2027: accept the API's terms in WhatsApp Manager before.",
                 status.onboarding or "its status is not known",
             )
         elif endpoint != "messages":
-            self.log.info("WhatsApp: the template is %s; its messages go by /%s", category, endpoint)
+            self.log.info("WhatsApp: the template is %s; its messages leave by /%s", category, endpoint)
         return Router(
             self._send_to,
             mode=self.marketing,
@@ -144,7 +145,7 @@ class RoutesTemplates(DeliveringOperator):
                 return brief.account.marketing_status()
         except WhatsAppError as error:
             self.log.warning(
-                "WhatsApp: not known whether the account is onboarded to the Marketing Messages API: %s",
+                "WhatsApp: cannot read whether the account is onboarded to the Marketing Messages API: %s",
                 error,
             )
             return None

@@ -62,7 +62,9 @@ class MessageOperator(DeliveringOperator):
             return
         if file_size(opened(source)) == 0:
             name = source if isinstance(source, str) else getattr(source, "name", None)
-            why = f"{name or 'The file'} is empty (0 bytes), and skip_if_empty is set: nothing is sent."
+            why = (
+                f"{name or 'The file'} is empty (0 bytes), and skip_if_empty is set: the task sends nothing."
+            )
             self.log.info("WhatsApp: %s", why)
             raise AirflowSkipException(why)
 

@@ -60,7 +60,7 @@ class Part:
         try:
             self._index.begin(self._head, fresh=fresh)
         except Exception as error:  # a later shard may then read another list, as it does without an index
-            log.warning("The index of the shards could not be written: %s", _reason(error))
+            log.warning("The shards' index could not be written: %s", _reason(error))
 
     def clean(self, log: Any) -> None:
         """
@@ -118,7 +118,7 @@ def shard_part(
         raise
     except Exception as error:  # an object store's library has errors of its own
         log.warning(
-            "There is no index of the shards in %s (%s): this shard reads the whole list.",
+            "The shards' index in %s could not be used (%s): this shard reads the whole list.",
             index.folder,
             _reason(error),
         )
@@ -169,10 +169,10 @@ def _refuse_change(index: ShardIndex, begun: Head, shard: int) -> None:
     as_it_is = Recipients(index.source, shard=shard, shards=index.shards, **index.options)
     if as_begun.survey().digest != as_it_is.survey().digest:
         raise SourceChangedError(
-            f"{index.source.name} was changed after other shards had begun to send to it, and this shard's recipients "
-            "or their values are not what they were",
-            advice="Nobody was sent to by this try. Put the list back as it was and clear the task; or clear all "
-            "shards with resend_on_clear=True to send the new list to everybody.",
+            f"{index.source.name} has changed since other shards began to send to it, and with it this shard's "
+            "recipients or their values",
+            advice="This try sent nothing. Restore the list as it was and clear the task; or clear all shards with "
+            "resend_on_clear=True to send the new list to everybody.",
         )
 
 

@@ -88,7 +88,8 @@ class Suppression:
         category = approved.known_category if approved is not None else None
         if category is None:
             self._log.warning(
-                "WhatsApp: the template's category is not known, so people who opted out of marketing are left out too"
+                "WhatsApp: the template's category is not known, so the task also leaves out people who opted out of "
+                "marketing"
             )
         self.opt_outs.scopes = scopes_of(category)
 
@@ -179,8 +180,8 @@ def _opt_outs(config: ClientConfig) -> OptOuts:
     account, store = config.require("waba_id"), _store()
     if store is None:
         raise ConfigurationError(
-            'suppression="events" reads the event store, and there is none',
-            advice="Set [whatsapp] events_conn_id to a connection to the receiver's database. Nobody was sent to.",
+            'suppression="events" needs the event store, and [whatsapp] events_conn_id is empty',
+            advice="Set it to a connection to the receiver's database. Nothing was sent.",
         )
     store.check()
     return OptOuts(lambda names: opted_out(store, account, names))
@@ -235,8 +236,11 @@ class OptOutsHeard:
                 store.check()
                 record_refusals(store, account, heard)
         except WhatsAppError as error:
-            log.warning("WhatsApp: the event store does not know of %d opt-outs: %s", len(heard), error)
+            log.warning(
+                "WhatsApp: %d opt-outs could not be written to the event store: %s", len(heard), error
+            )
         else:
             log.info(
-                "WhatsApp: %d recipients have stopped marketing messages; the event store knows", len(heard)
+                "WhatsApp: %d recipients have stopped marketing messages; their opt-outs are in the event store",
+                len(heard),
             )

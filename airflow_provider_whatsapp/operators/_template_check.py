@@ -59,7 +59,7 @@ def look_up(
     if required:
         client.config.require("waba_id")
     if not client.config.waba_id:
-        log.info("The template is not checked first: the connection has no waba_id.")
+        log.info("The task does not check the template before it sends: the connection has no waba_id.")
         return None
     try:
         found, healthy = _find_with_health(client, name, language) if health else (None, None)
@@ -68,7 +68,7 @@ def look_up(
     except WhatsAppError as error:
         if required:
             raise
-        log.warning("The template could not be checked first: %s", error)
+        log.warning("The template could not be checked before sending: %s", error)
         return None
     approved = Approved(found, name, language, show_values=show_values, health=healthy)
     approved.check_usable()
@@ -107,7 +107,7 @@ def check_health(client: WhatsAppClient, approved: Approved | None, log: Any, *,
     from airflow_provider_whatsapp.client.resources.health import number_health
 
     if approved is not None and approved.health is None:
-        log.info("WhatsApp: this connection may not read health_status; the broadcast goes on without it.")
+        log.info("WhatsApp: this connection may not read health_status; the broadcast continues without it.")
         return
     found = number_health(client).joined(approved.health if approved is not None else None)
     if found.of("BLOCKED") and stop:

@@ -83,7 +83,7 @@ class WaitsForDelivery(LearnsArrivals):
             self.log.warning("%s", error)
         until = time.time() + self.wait_timeout
         self.log.info(
-            "WhatsApp: %s. Waiting until %s, till %s at most.",
+            "WhatsApp: %s. The task waits until %s, but no longer than until %s.",
             report.summary(),
             f"it is {self.wait_for}" if report.awaited == 1 else f"{report.awaited} are {self.wait_for}",
             datetime.fromtimestamp(until, UTC).isoformat(" ", "seconds"),
@@ -130,7 +130,7 @@ class WaitsForDelivery(LearnsArrivals):
 
     def delivery_complete(self, context: Context, event: Any = None, until: float = 0.0) -> dict[str, Any]:
         """
-        Report what has arrived.
+        Return the report once the wait for delivery is over.
 
         :param context: Airflow's context.
         :param event: What the trigger found.
@@ -177,8 +177,8 @@ class WaitsForDelivery(LearnsArrivals):
             return None
         waited = timedelta(seconds=round(self.wait_timeout))
         return WhatsAppError(
-            f"not all were {self.wait_for} within {waited}: {report.summary()}",
-            advice="A retry waits again, and sends to nobody who was accepted.",
+            f"not all messages were {self.wait_for} within {waited}: {report.summary()}",
+            advice="A retry waits again, and sends no accepted message a second time.",
         )
 
 

@@ -35,7 +35,7 @@ class WaitsForWindow(TakesColumns):
             from airflow_provider_whatsapp.client.errors import ConfigurationError
 
             raise ConfigurationError(
-                'timezone="recipient" needs a ledger, since the task comes back for each time zone',
+                'timezone="recipient" needs a ledger, because the task resumes for each time zone',
                 advice="Give ledger_path=, or use Airflow 3.3.",
             )
         return found
@@ -54,8 +54,8 @@ class WaitsForWindow(TakesColumns):
             from airflow_provider_whatsapp.client.errors import ConfigurationError
 
             raise ConfigurationError(
-                f"the window closed before everybody was sent to ({report.summary()}), and no ledger knows whom to "
-                "leave out later",
+                f"the send hours ended before the task had sent to everybody ({report.summary()}), and no ledger "
+                "knows whom to leave out later",
                 advice="Give ledger_path=, or use Airflow 3.3.",
             )
         self._wait_until(gate.opens(), gate.closed.total())
@@ -63,7 +63,7 @@ class WaitsForWindow(TakesColumns):
     def _wait_until(self, moment: datetime, count: int) -> None:
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
-        self.log.info("WhatsApp: outside the send window; %d recipients wait until %s", count, moment)
+        self.log.info("WhatsApp: outside the send hours; %d recipients wait until %s", count, moment)
         self.defer(trigger=DateTimeTrigger(moment=moment), method_name="execute_complete")
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:

@@ -35,24 +35,24 @@ class WhatsAppAnalyticsOperator(DeclaresArguments, BaseOperator):
             destination="s3://bucket/whatsapp/pricing/{day}.jsonl",
         )
 
-    Running it again is safe. A file that exists is merged with what was read, and each value is the greatest that was
-    ever read: Meta sets reads and clicks of a template back to zero after seven days, and deletes template analytics
-    after 90 days, all others after a year. Figures are approximate, as Meta says, and may differ from the invoice.
+    Running it again is safe. It merges new rows into a file that exists, and keeps the greatest value ever read: Meta
+    sets a template's reads and clicks back to zero after seven days, and deletes template analytics after 90 days,
+    all others after a year. Meta calls its figures approximate: they may differ from the invoice.
 
     :param kind: ``pricing`` (volume and cost), ``messaging`` (sent and delivered), ``template`` (sent, delivered, read,
         clicks and cost by template) or ``conversation``. (templated)
     :param start: First day or moment: a date, a datetime, or the text of one. (templated)
     :param end: The day or moment after the last. (templated)
     :param destination: Path or URL that ends in ``.jsonl``, ``.ndjson``, ``.csv`` or ``.parquet`` (which needs the
-        extra ``parquet``). ``{day}`` or ``{month}`` in it makes a file for each, so that a daily load reads and writes
-        its own days alone. (templated)
-    :param granularity: ``half_hour``, ``day`` or ``month``; templates by ``day`` alone. (templated)
-    :param timezone: The account's time zone, as WhatsApp Manager shows it: Meta's days begin at its midnights.
+        extra ``parquet``). With ``{day}`` or ``{month}`` in it the operator writes a file for each, so that a daily
+        load reads and writes only the files of its own days. (templated)
+    :param granularity: ``half_hour``, ``day`` or ``month``; ``kind="template"`` takes only ``day``. (templated)
+    :param timezone: The account's time zone, as WhatsApp Manager shows it: Meta's days begin at midnight there.
         (templated)
-    :param templates: Names or IDs, for ``kind="template"``; a text separates them by commas. None: all that the account
-        has. (templated)
-    :param phone_numbers: Only these of the account's numbers, with the country code; None: all. ``messaging``, which
-        Meta does not split, has a row for each that is named. (templated)
+    :param templates: Names or IDs, for ``kind="template"``: a list, or a text that separates them by commas. None:
+        all of the account's. (templated)
+    :param phone_numbers: Only these of the account's numbers, with the country code; None: all. Meta does not split
+        ``messaging`` by number, so the operator asks for each number and writes a row for each. (templated)
     :param country_codes: Only these countries of recipients, as ISO codes; None: all. (templated)
     :param maton_conn_id: The Airflow connection. (templated)
     :param waba_id: WhatsApp Business Account; None: the connection's. (templated)
@@ -109,8 +109,8 @@ class WhatsAppAnalyticsOperator(DeclaresArguments, BaseOperator):
         :param context: Airflow's context.
         :return: ``kind``, ``start``, ``end``, the counts ``rows``, ``added``, ``raised`` and ``unchanged``, and the
             ``files`` that hold the rows, of which ``written`` were written.
-        :raises AirflowFailException: An argument, a file or the account is at fault; trying again is useless.
-        :raises WhatsAppError: It could not be completed now; a later try may.
+        :raises AirflowFailException: An argument, a file or the account is wrong; a retry cannot help.
+        :raises WhatsAppError: The operator could not complete the load; a retry may help.
         """
         with failing_at_once():
             return self._load()
@@ -132,8 +132,8 @@ class WhatsAppAnalyticsOperator(DeclaresArguments, BaseOperator):
         )
         if done.rows and done.without_cost == done.rows:
             self.log.warning(
-                "WhatsApp: Meta gave no cost. It gives none to an account on a partner's credit line, nor to a token "
-                "without the task VIEW_COST."
+                "WhatsApp: Meta returned no costs. It returns none for an account on a partner's credit line, or to "
+                "a token without the task VIEW_COST."
             )
         counts = {
             name: getattr(done, name) for name in ("rows", "added", "raised", "unchanged", "files", "written")

@@ -36,43 +36,45 @@ class WhatsAppApprovalOperator(AskingOperator, ApprovalOperator):
     """
     Ask people by WhatsApp whether a run may continue, and wait for the answer of one of them.
 
-    It is Airflow's ``ApprovalOperator``: what happens after *Approve* and *Reject*, who may answer
-    (``assigned_users``), ``response_timeout``, ``defaults`` and ``fail_on_reject`` are Airflow's.
+    It is a subclass of Airflow's ``ApprovalOperator``, which defines what happens after *Approve* and *Reject*, who
+    may answer (``assigned_users``), ``response_timeout``, ``defaults`` and ``fail_on_reject``.
 
     The message has two buttons. With ``buttons="link"`` they open Airflow's page for this request with one answer
-    preselected: opening it answers nothing, and Airflow's login and permissions hold. With ``buttons="reply"`` a press
-    answers at once and without a login: anyone who holds the phone answers. It needs the receiver, with the app's
-    secret, and ``python -m airflow_provider_whatsapp answer``. The stock templates are
+    preselected: opening the page does not answer, and Airflow asks for its login and checks permissions. With
+    ``buttons="reply"`` a press answers at once and without a login: anyone who holds the phone answers. This needs
+    the receiver, with the app's secret, and ``python -m airflow_provider_whatsapp answer``. The stock templates are
     ``approvals/airflow_approval.yaml`` and ``approvals/airflow_approval_reply.yaml``.
 
-    A question that reached nobody is an error: without an answer the task would wait in silence.
+    If the question reached nobody, the task fails: otherwise it would wait for an answer in silence.
 
     :param to: One recipient or a list. (templated)
-    :param subject: What is asked. (templated)
-    :param body: What Airflow's page says below the subject; the message does not hold it. (templated)
-    :param buttons: ``link``: they open Airflow's page; ``reply``: a press answers. (templated)
-    :param template_name: An approved template whose first two buttons are approve, then reject: URLs below Airflow's
-        address, or quick replies. None: the stock template. (templated)
+    :param subject: The question. (templated)
+    :param body: Text below the subject on Airflow's page; the message does not contain it. (templated)
+    :param buttons: ``link``: the buttons open Airflow's page; ``reply``: a press answers. (templated)
+    :param template_name: An approved template whose first button approves and whose second rejects: URLs below
+        Airflow's address, or quick replies. None: the stock template. (templated)
     :param language: The template's language. (templated)
     :param template_body: Values of the template's variables, a list or a dict; None: ``subject``, ``dag`` and ``run``.
         (templated)
-    :param base_url: Airflow's public address; None: ``[api] base_url``. It must be the one that the template was
-        approved with. (templated)
-    :param on_unsent: What follows when nobody was reached: ``fail``, or ``wait`` for an answer in Airflow all the same.
+    :param base_url: Airflow's public address; None: ``[api] base_url``. It must be the address in the approved
+        template. (templated)
+    :param on_unsent: What the task does if the question reached nobody: ``fail``, or ``wait`` for an answer in
+        Airflow. (templated)
+    :param delivery_timeout: How long WhatsApp may take to deliver the question to at least one person: a
+        ``timedelta``, or seconds; a minute to 30 days. It needs receipts. None: the task does not check delivery.
         (templated)
-    :param delivery_timeout: Where receipts are set up, how long the question may take to be delivered to anybody: a
-        ``timedelta``, or seconds; a minute to 30 days. None: it is not looked at. (templated)
-    :param remind_after: How long to wait for an answer before everybody is asked once more, and those in
-        ``escalate_to`` too. None: nobody is. (templated)
-    :param reminders: How often, each ``remind_after`` later. (templated)
-    :param escalate_to: Whom to ask as well with the first reminder. (templated)
-    :param notify_outcome: Tell everybody who was asked how it was answered, once, where several were; the template
-        ``airflow_approval_outcome`` does so. (templated)
-    :param response_timeout: How long to wait for an answer: Airflow's. Then ``defaults`` answer, or the task fails.
+    :param remind_after: How long to wait for an answer before the task asks everybody once more, and those in
+        ``escalate_to`` too: a ``timedelta``, or seconds. None: it does not remind. (templated)
+    :param reminders: Number of reminders, each ``remind_after`` later. (templated)
+    :param escalate_to: Further people to ask, from the first reminder on. (templated)
+    :param notify_outcome: Send the outcome to everybody who was asked, if there are several, with the template
+        ``airflow_approval_outcome``. (templated)
+    :param response_timeout: How long to wait for an answer, a ``timedelta``: Airflow's argument. After that
+        ``defaults`` are the answer; without ``defaults`` the task fails.
     :param kwargs: As for Airflow's ``ApprovalOperator``, and ``maton_conn_id``, ``phone_number_id``, ``waba_id``,
         ``ledger_path``, ``on_unknown``, ``suppression`` and ``log_pii`` as for
         :class:`~airflow_provider_whatsapp.operators.messages.SendTemplateOperator`.
-    :raises ValueError: There is an argument that means nothing here.
+    :raises ValueError: An argument is not allowed here.
     """
 
     asks = ApprovalOperator
@@ -139,23 +141,24 @@ class WhatsAppChoiceOperator(AskingOperator):
     """
     Ask people by WhatsApp to choose one of up to ten options, and wait for the choice of one of them.
 
-    It is Airflow's ``HITLOperator``. The message is a text with a list; a press on an entry answers at once and without
-    a login, as with ``WhatsAppApprovalOperator(buttons="reply")``: it needs the receiver, with the app's secret, and
-    ``python -m airflow_provider_whatsapp answer``. In Airflow the choice can be made as well.
+    It is a subclass of Airflow's ``HITLOperator``. The message is a text with a list; a press on an entry answers at
+    once and without a login, as with ``WhatsAppApprovalOperator(buttons="reply")``: it needs the receiver, with the
+    app's secret, and ``python -m airflow_provider_whatsapp answer``. People can also choose on Airflow's page.
 
-    No template holds a list, so it reaches only those who have written to your number within the last 24 hours (error
-    131047 otherwise). Where it has failed for everybody a minute later, ``on_unsent`` says what follows.
+    A template cannot contain a list, so the message reaches only people who wrote to your number within the last 24
+    hours (error 131047 otherwise). If it has failed for everybody after a minute, ``on_unsent`` says what the task
+    does.
 
     :param to: One recipient or a list. (templated)
-    :param subject: What is asked; the message's text, up to 4,096 characters. (templated)
+    :param subject: The question: the message's text, up to 4,096 characters. (templated)
     :param options: 1 to 10 texts of 1 to 24 characters each, all different.
-    :param body: What Airflow's page says below the subject; the message does not hold it. (templated)
-    :param descriptions: What stands below an option in the list, up to 72 characters, by the option. (templated)
-    :param button_text: What opens the list, up to 20 characters. (templated)
-    :param language: Of the template ``airflow_approval_outcome``, where ``notify_outcome`` sends it. (templated)
+    :param body: Text below the subject on Airflow's page; the message does not contain it. (templated)
+    :param descriptions: Text below an option in the list, up to 72 characters: a mapping by option. (templated)
+    :param button_text: Text of the button that opens the list, up to 20 characters. (templated)
+    :param language: Language of the template ``airflow_approval_outcome``, for ``notify_outcome``. (templated)
     :param kwargs: As for Airflow's ``HITLOperator``, and as for :class:`WhatsAppApprovalOperator` from ``on_unsent``
         on.
-    :raises ValueError: A list cannot hold these options, or there is an argument that means nothing here.
+    :raises ValueError: A list cannot hold these options, or an argument is not allowed here.
     """
 
     operator_extra_links: tuple[BaseOperatorLink, ...] = ()  # no template, and no file of results
@@ -183,7 +186,9 @@ class WhatsAppChoiceOperator(AskingOperator):
     ) -> None:
         check_options(options)
         if kwargs.get("multiple"):
-            msg = "WhatsAppChoiceOperator takes one option: a press on a list's entry chooses one"
+            msg = (
+                "WhatsAppChoiceOperator does not allow multiple=True: a press on the list chooses one option"
+            )
             raise ValueError(msg)
         super().__init__(to=to, subject=subject, options=options, body=body, **kwargs)
         self.descriptions = descriptions
@@ -197,7 +202,8 @@ class WhatsAppChoiceOperator(AskingOperator):
         unknown = [name for name in descriptions if name not in self.options]
         if unknown:
             raise ConfigurationError(
-                f"descriptions names {unknown[0]!r}, which is none of the options", advice="Compare the two."
+                f"descriptions names {unknown[0]!r}, which is not one of the options",
+                advice="Give descriptions only for the options.",
             )
         rows = [
             Row(payload, option, descriptions.get(option))
@@ -214,9 +220,9 @@ def check_options(options: Sequence[Any]) -> None:
     :raises ValueError: It cannot; the text says the limit.
     """
     if len(options) > MAX_OPTIONS:
-        raise ValueError(f"options: {len(options)} are given, and a list holds {MAX_OPTIONS} at most")
+        raise ValueError(f"options: {len(options)} are too many; a list holds {MAX_OPTIONS} at most")
     for option in options:
         if not isinstance(option, str) or not option.strip() or len(option) > MAX_TITLE:
-            raise ValueError(f"options: {option!r} is no text of 1 to {MAX_TITLE} characters")
+            raise ValueError(f"options: {option!r} is not a text of 1 to {MAX_TITLE} characters")
     if len(set(options)) < len(options):
-        raise ValueError("options: two are the same, and nobody could tell which was chosen")
+        raise ValueError("options: two are the same; give each option a text of its own")

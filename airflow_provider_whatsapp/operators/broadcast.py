@@ -302,7 +302,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
 
     def delivery_complete(self, context: Context, event: Any = None, until: float = 0.0) -> dict[str, Any]:
         """
-        Report what has arrived.
+        Return the report once the wait for delivery is over.
 
         :param context: Airflow's context.
         :param event: What the trigger found.
@@ -331,7 +331,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
 
     @property
     def results_file(self) -> Any:
-        """Where this shard's outcomes are written; None: nowhere."""
+        """The file with this shard's outcomes; None: the task writes none."""
         if not self.results_path or not isinstance(self.shards, int):
             return None
         return shard_file(self.results_path, self.shard, self.shards)
@@ -367,7 +367,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
             for message in found["messages"]:
                 message["to"] = self._show(message["to"])
         self.log.info(
-            "WhatsApp, dry run: %d of %d would be sent to (%s), category %s, in %.0f s",
+            "WhatsApp, dry run: the task would send to %d of %d recipients (%s), category %s, in %.0f s",
             found["would_send"],
             found["total"],
             ", ".join(f"{name} {count}" for name, count in found["countries"].items()) or "nobody",

@@ -37,21 +37,23 @@ class DeliveryReportOperator(DeclaresArguments, BaseOperator):
         DeliveryReportOperator(task_id="arrived", results_path="s3://bucket/invited.jsonl")
 
     It asks the event store that ``[whatsapp] events_conn_id`` names; without one it asks WhatsApp's message history,
-    for up to 100 messages. In the same file each line then has the status ``delivered``, ``read`` or ``failed`` where
-    that is known, with the times, the error and the price category; an ``unknown`` that a receipt names becomes what it
-    says. A broadcast that takes the file with ``scope="failed"`` sends to those who got nothing. The task returns
-    counts; it succeeds however many failed.
+    for up to 100 messages. It writes the status ``delivered``, ``read`` or ``failed`` into each line of the same file
+    where that is known, with the times, the error and the price category; an ``unknown`` that a receipt names gets
+    the receipt's status. A broadcast that reads the file with ``scope="failed"`` sends to those who got nothing. The
+    task returns counts, and succeeds even if messages failed.
 
-    :param results_path: The file that a task's ``results_path`` has written; one of several shards by its own name.
-        What a killed task has left beside it is read as well. (templated)
-    :param wait_for: ``delivered``, ``read`` or ``sent``: wait until each message has got so far or has failed;
-        ``accepted``: report what is known now. Who has switched read receipts off never becomes ``read``. (templated)
-    :param wait_timeout: How long to wait at most, from the task's start: a ``timedelta``, or seconds; a minute to 30
-        days. (templated)
-    :param on_timeout: ``report``: count those who are still pending, and succeed; ``fail``. The file is written in any
-        case. (templated)
-    :param poke_interval: Seconds between two looks, while waiting. (templated)
-    :param maton_conn_id: The Airflow connection whose message history is asked where there is no store. (templated)
+    :param results_path: The file in a sending task's ``results_path``; each of several shards has a file of its own.
+        The operator also reads what a killed task has left beside it. (templated)
+    :param wait_for: ``delivered``, ``read`` or ``sent``: wait until each message has this status or has failed;
+        ``accepted``: report what is known now. A recipient who has switched read receipts off never becomes ``read``.
+        (templated)
+    :param wait_timeout: How long to wait, from the task's start: a ``timedelta``, or seconds; a minute to 30 days.
+        (templated)
+    :param on_timeout: ``report``: count those who are still pending, and succeed; ``fail``: fail the task. The
+        operator writes the file in either case. (templated)
+    :param poke_interval: Seconds between two polls, while waiting. (templated)
+    :param maton_conn_id: The Airflow connection whose message history the operator asks if there is no event store.
+        (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
     :param deferrable: Wait in the triggerer, without a worker slot; the default is Airflow's ``[operators]
         default_deferrable``.
@@ -96,17 +98,18 @@ class DeliveryReportOperator(DeclaresArguments, BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """
-        Report, and wait where it is asked for.
+        Write the report, and wait if ``wait_for`` says so.
 
         :param context: Airflow's context.
-        :raises AirflowFailException: The file or an argument is wrong, or nothing tells what arrived.
-        :raises WhatsAppError: The store or the file does not answer; a retry may help.
+        :raises AirflowFailException: The file or an argument is wrong, or neither a store nor the history knows what
+            arrived.
+        :raises WhatsAppError: The store, the history or the file cannot be read now; a retry may help.
         """
         return self._guarded(None)
 
     def report_complete(self, context: Context, event: Any = None, until: float = 0.0) -> dict[str, Any]:
         """
-        Continue when the trigger has ended.
+        Continue after the trigger's event.
 
         :param context: Airflow's context.
         :param event: What the trigger found.
@@ -183,9 +186,9 @@ class DeliveryReportOperator(DeclaresArguments, BaseOperator):
             return None
         if len(ids) > MOST_BY_ID:
             raise ConfigurationError(
-                f'wait_for="{self.wait_for}": the messages carry callback data of your own, so they are known by their '
-                f"IDs alone, and these are too many (limit: {MOST_BY_ID})",
-                advice='Leave callback_data out where they are sent, or give wait_for="accepted" here.',
+                f'wait_for="{self.wait_for}": the messages carry callback data of your own, so the task has to '
+                f"ask for each message by its ID, and {len(ids)} are too many for that (limit: {MOST_BY_ID})",
+                advice='Leave callback_data out in the task that sends, or give wait_for="accepted" here.',
             )
         send = found.sends[send_hash] if send_hash else Send(len(ids), 0)
         return DeliveryTrigger(
@@ -218,7 +221,7 @@ class DeliveryReportOperator(DeclaresArguments, BaseOperator):
         if counts.pending and self.on_timeout == "fail":
             waited = timedelta(seconds=round(self.wait_timeout))
             raise WhatsAppError(
-                f"not all were {self.wait_for} within {waited}: {counts.summary()}",
-                advice="The file says who is pending. A retry waits again.",
+                f"not all messages were {self.wait_for} within {waited}: {counts.summary()}",
+                advice="The results file says whose are pending. A retry waits again.",
             )
         return counts.to_dict() | {"results_path": str(self.results_path)}

@@ -32,7 +32,7 @@ class SendTemplateOperator(RoutesTemplates, MessageOperator):
     """
     Send an approved template, the only kind of message that may start a conversation.
 
-    Returns the report of all recipients. It refuses wrong arguments before any request.
+    It returns a report on all recipients, and refuses wrong arguments before any request.
 
     :param to: One recipient or a list: numbers in international form, or business-scoped user ids. (templated)
     :param template_name: Name of the approved template. (templated)
@@ -77,7 +77,8 @@ class SendTemplateOperator(RoutesTemplates, MessageOperator):
             for up to 100 recipients; and a ledger. (templated)
     :param wait_timeout: How long to wait, from the last message on: a ``timedelta``, or seconds; a minute to 30 days.
         (templated)
-    :param on_timeout: ``report``: count those who are still pending, and succeed; ``fail``. (templated)
+    :param on_timeout: ``report``: count those who are still pending, and succeed; ``fail``: fail the task.
+        (templated)
     :param poke_interval: Seconds between two polls, while waiting. (templated)
     :param deferrable: Wait in the triggerer, without a worker slot; the default is Airflow's ``[operators]
         default_deferrable``.
@@ -125,7 +126,7 @@ class SendTemplateOperator(RoutesTemplates, MessageOperator):
         self.components = components
 
     def build_message(self) -> Message:
-        """Build the message and hold it against the template; a file in its header is uploaded, once for all."""
+        """Build the message, upload its header's file once for all, and check the message against the template."""
         from airflow_provider_whatsapp.hooks.media_source import media_of
 
         found = media_of(self.header)
@@ -197,7 +198,7 @@ class SendMediaOperator(MessageOperator):
         self.filename = filename
 
     def build_message(self) -> Message:
-        """Build and check the message; a file is uploaded, once for all recipients."""
+        """Build and check the message; upload a file once for all recipients."""
         if self.skip_if_empty:
             self._pass_over_empty(self.media)
         media, kind, filename = self.media, self.kind, self.filename

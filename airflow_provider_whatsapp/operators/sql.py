@@ -204,7 +204,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
         self.preview_path = preview_path
 
     def resolve_template_files(self) -> None:
-        """Read the query's file; a caption or a file name that ends in ``.sql`` is none."""
+        """Read the query from its ``.sql`` file; a caption or file name that ends in ``.sql`` stays a text."""
         self.template_fields = tuple(self.file_fields)
         try:
             super().resolve_template_files()
@@ -212,7 +212,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
             del self.template_fields
 
     def build_message(self) -> Message:
-        """Run the query, write its result and upload the file, once for all recipients."""
+        """Run the query, write its result into a file, and upload it once for all recipients."""
         approved = None
         if self.template_name and self.check_template:
             approved = self._look_up(self.template_name, self.language)
@@ -242,7 +242,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
 
         path = preview_file(self.preview_path, self._shown_name())
         written = self._write(path)
-        self.log.info("WhatsApp: dry run, nothing is sent. See %s", path)
+        self.log.info("WhatsApp, dry run: the task sends nothing. See %s", path)
         return {"dry_run": True, "path": str(path), "rows": written.rows, "left_out": written.left_out}
 
     @cached_property
@@ -274,7 +274,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
         if not self.template_name:
             if self.body is not None or self.buttons is not None:
                 raise PayloadError(
-                    "goes with a template only",
+                    "works only with a template",
                     field="buttons" if self.body is None else "body",
                     advice="Give template_name, or caption for a text below the file.",
                 )
@@ -282,21 +282,26 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
             return
         if options.format not in IN_A_HEADER:
             raise PayloadError(
-                f"{options.format} cannot stand in a template's header: the only document that Meta names there is PDF",
+                f"{options.format} is not allowed in a template's header: the only document that Meta names there "
+                "is PDF",
                 field="format",
                 advice="Give format='png', 'chart' or 'pdf', or leave template_name out.",
             )
         if self.caption is not None:
-            raise PayloadError("a template has none", field="caption", advice="Give the text as body.")
+            raise PayloadError(
+                "does not go with a template", field="caption", advice="Give the text as body."
+            )
         Template(self.template_name, self.language, body=self.body, buttons=self.buttons)
 
     def _check_source(self) -> None:
         from airflow_provider_whatsapp.client.errors import PayloadError
 
         if (self.sql is None) == (self.rows is None):
-            raise PayloadError("give one of sql and rows", field="sql")
+            raise PayloadError("give either sql or rows", field="sql")
         if self.sql is not None and not self.conn_id:
-            raise PayloadError("is missing", field="conn_id", advice="Name the connection of the database.")
+            raise PayloadError(
+                "is missing", field="conn_id", advice="Give the ID of the database's connection."
+            )
 
     def _shown_name(self) -> str:
         name = self.filename or self.task_id
@@ -349,7 +354,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
             hook.log_sql = False  # it would show the parameters as well
         hook.run(self.sql, parameters=self.parameters, handler=handle)
         if written is None:
-            raise PayloadError("the query has no result", field="sql", advice="Let it end with a SELECT.")
+            raise PayloadError("the query returned no result", field="sql", advice="End it with a SELECT.")
         return written
 
     def _write_given(self, path: Path) -> Written:
@@ -369,5 +374,5 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
         if self.only_if:
             worth_it, rows = is_worth_it(self.only_if, rows)
             if not worth_it:
-                raise AirflowSkipException(f"only_if is false, so nothing is sent: {self.only_if}")
+                raise AirflowSkipException(f"only_if is false, so the task sends nothing: {self.only_if}")
         return write_report(path, rows, self._options, texts=texts)

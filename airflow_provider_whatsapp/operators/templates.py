@@ -30,30 +30,30 @@ if TYPE_CHECKING:
 
 class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
     """
-    Make the account hold the message templates that files define, or write the account's to files.
+    Change the account's message templates to what files define, or write the account's templates to files.
 
-    Definitions are never rendered: WhatsApp's ``{{1}}`` and ``{{name}}`` are Jinja to Airflow, which would empty them.
-    Running it again is safe, and completes what an earlier run left. It returns the report (with ``dry_run`` the plan,
-    with ``direction="pull"`` the files written); the report is also in the XCom ``report`` when the task fails. Events
-    of assets are made of the templates that it changed, once they are approved (see
+    Airflow does not render the definitions: it would read WhatsApp's ``{{1}}`` and ``{{name}}`` as Jinja, and empty
+    them. Running the operator again is safe, and completes what an earlier run left. It returns the report (with
+    ``dry_run`` the plan, with ``direction="pull"`` the files written), which is also in the XCom ``report`` if the
+    task fails. For each template that it changed, it emits an asset event once Meta has approved the template (see
     :mod:`airflow_provider_whatsapp.assets`).
 
-    :param templates: A YAML or JSON file, a folder of them, or a list of mappings in their form. A relative path starts
-        at the DAG file's folder. Not templated.
-    :param prune: Delete what the files cover (their names in other languages, ``prune.prefixes``, ``prune.names``) and
-        no longer define. (templated)
+    :param templates: A YAML or JSON file, a folder of them, or a list of mappings in their form. A relative path
+        starts in the DAG file's folder. Not templated.
+    :param prune: Delete templates that the files cover (their names in other languages, ``prune.prefixes``,
+        ``prune.names``) but no longer define. (templated)
     :param dry_run: Plan, and change nothing. (templated)
-    :param wait_for_approval: Wait until every template that is defined is approved. (templated)
+    :param wait_for_approval: Wait until Meta has approved every defined template. (templated)
     :param direction: ``"push"``, or ``"pull"``: write the account's templates to the file or folder ``templates``.
         (templated)
-    :param force: A pull replaces files that no pull wrote, or that were edited since. (templated)
+    :param force: Let a pull replace files that no pull wrote, or that somebody has edited since. (templated)
     :param on_drift: What to do when Meta has changed a category: ``"fail"`` (at the end, without retries) or
         ``"warn"``. (templated)
-    :param max_deletions: More deletions than this are refused before anything is done. (templated)
-    :param approval_timeout: Seconds to wait for approval; reviews take minutes as a rule, and up to 24 hours.
+    :param max_deletions: Refuse a plan with more deletions than this, before any change. (templated)
+    :param approval_timeout: Seconds to wait for approval. Most reviews take minutes; Meta says up to 24 hours.
         (templated)
-    :param poke_interval: Seconds between two looks at the account, while waiting. (templated)
-    :param base_url: What ``{base_url}`` in the URLs of buttons stands for; None: ``[api] base_url``, Airflow's own
+    :param poke_interval: Seconds between two polls of the account, while waiting. (templated)
+    :param base_url: The value of ``{base_url}`` in the URLs of buttons; None: ``[api] base_url``, Airflow's own
         address. (templated)
     :param maton_conn_id: The Airflow connection. (templated)
     :param waba_id: WhatsApp Business Account; None: the connection's. (templated)
@@ -120,9 +120,9 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
         Plan, apply and wait, or pull.
 
         :param context: Airflow's context.
-        :raises AirflowFailException: Trying again is useless.
-        :raises AirflowException: It could not be completed now; a later try may.
-        :raises WhatsAppError: The account could not be read now; a later try may.
+        :raises AirflowFailException: A definition, an argument or the account is wrong; a retry cannot help.
+        :raises AirflowException: The operator could not complete the changes; a retry may help.
+        :raises WhatsAppError: The operator could not read the account; a retry may help.
         """
         with failing_at_once():
             self._read_arguments()
@@ -206,13 +206,15 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
 
         if not isinstance(self.templates, str | Path):
             raise ConfigurationError(
-                "a pull needs a path to write to", advice="Give templates a file or a folder."
+                "a pull needs a path to write to", advice="Set templates to a file or a folder."
             )
         target = Path(self._folder(), self.templates)
         readable(target, field="templates")
         result = pull(fetch_account(self.hook.client), target, force=self.force)
         self.log.info(
-            "%s templates; wrote %s", result["templates"], ", ".join(result["written"]) or "nothing"
+            "The account has %s templates; wrote %s",
+            result["templates"],
+            ", ".join(result["written"]) or "nothing",
         )
         return result
 
@@ -240,7 +242,7 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
             if self.deferrable:
                 self._defer(awaited, end)
             time.sleep(min(self.poke_interval, max(0.0, end - time.time())))
-        msg = f"Not approved in time. {last}"
+        msg = f"Meta did not approve all templates within approval_timeout. {last}"
         raise AirflowFailException(msg)
 
     def _defer(self, awaited: list[list[str | None]], end: float) -> NoReturn:

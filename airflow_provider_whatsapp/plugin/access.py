@@ -35,7 +35,7 @@ async def dag_exists(dag_id: str) -> None:
     :raises HTTPException: 403.
     """
     if not await in_thread(dag_is_there, dag_id):
-        raise HTTPException(403, "You have no permission to see this DAG, or there is no DAG of this name.")
+        raise HTTPException(403, "There is no DAG with this ID, or you have no permission to see it.")
 
 
 sees_dag = [
@@ -67,4 +67,4 @@ def same_origin(request: Request) -> None:
         }
         allowed = site in (None, "same-origin") and (origin is None or urlsplit(origin).netloc in ours)
     if not allowed:
-        raise HTTPException(403, "This request comes from another page, so nothing was changed.")
+        raise HTTPException(403, "This request comes from another page. Nothing was changed.")

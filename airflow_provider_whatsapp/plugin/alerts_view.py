@@ -43,7 +43,10 @@ class StoreAwayError(Exception):
     """A Redis with alerts' records does not answer, or lets nobody in."""
 
     def __str__(self) -> str:
-        return "The alerts in Redis cannot be shown, for it cannot be read. The API server's log says why."
+        return (
+            "The page cannot show the alerts in Redis, because it cannot read Redis. The API server's log says "
+            "why."
+        )
 
 
 class Variables:
@@ -209,7 +212,7 @@ def _states(store: ListedStore) -> list[AlertState]:
         return alert_states(store)
     except WhatsAppError as error:
         # Where Redis is, is for those who may see the connection.
-        logger.warning("WhatsApp: alerts cannot be shown. %s", error)
+        logger.warning("WhatsApp: the page cannot show alerts. %s", error)
         raise StoreAwayError from None
 
 

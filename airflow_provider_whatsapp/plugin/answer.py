@@ -26,7 +26,8 @@ async def lead_on(request: Request) -> Response:
     answer = parse_id(request.path_params["id"])
     if answer is None:
         sentence = (
-            "This address leads to no request. Open the message again, or look for the request in Airflow."
+            "This address does not lead to a request. Open the link in the message again, or look for the request in "
+            "Airflow."
         )
         return page(request, "error.html", title="WhatsApp", status=404, sentence=sentence)
     # Relative, so that the path that Airflow is served at stays: from <base>/whatsapp/a/<id> to <base>/dags/...

@@ -21,12 +21,12 @@ from airflow_provider_whatsapp.plugin.sources import SlowAirflowError
 logger = logging.getLogger(__name__)
 
 SENTENCES = {
-    400: "This address holds something that the page does not understand.",
+    400: "The page does not understand this address.",
     401: "You are not logged in. Log in to Airflow and open this page again.",
     403: "You have no permission to see this.",
     404: "There is no such page.",
     405: "There is no such page.",
-    500: "The page could not be made. The log of the API server says where it failed.",
+    500: "The page failed. The API server's log says where.",
 }
 
 

@@ -178,7 +178,7 @@ async def _alerts(request: Request, user: Any, conn: str, problem: str = "") -> 
     answer = await STORE.ask(("presses",), load_presses)
     rows, problems = await with_records(alert_rows, kept, permits, time.time(), answer.value or {})
     if not answer.ok:
-        problems.append(f"What was pressed below alerts cannot be shown. {answer.problem}")
+        problems.append(f"The page cannot show what people pressed below alerts. {answer.problem}")
     return page(
         request,
         "alerts.html",
@@ -205,17 +205,17 @@ async def mute_alert(request: Request, user: GetUserDep) -> Response:
     kept = (await with_records(stores, seen)).get(given.get("store", ""))
     key, seconds = given.get("key", ""), given.get("seconds", "")
     if kept is None or seconds not in map(str, (0, *MUTES)):
-        raise HTTPException(400, "This form does not belong to this page, so nothing was changed.")
+        raise HTTPException(400, "This form does not belong to this page. Nothing was changed.")
     permits = await in_thread(dag_permits, user)
     try:
         found = await with_records(find_alert, kept, key)
         if found is None or not is_allowed(found.record, "PUT", permits):
-            raise HTTPException(
-                403, "You have no permission to edit the DAGs of this alert, or there is none."
-            )
+            raise HTTPException(403, "There is no such alert, or you have no permission to edit its DAGs.")
         await with_records(lambda: mute(kept, key, seconds=float(seconds), by=user.get_name()))
     except (StoreAwayError, WhatsAppError) as error:
         return await _alerts(request, user, conn, str(error))
     shown = clean_line(key, limit=300)
-    logger.info("WhatsApp: %s: muted by %s for %s s", shown, clean_line(user.get_name(), limit=100), seconds)
+    logger.info(
+        "WhatsApp: alert %s: %s muted it for %s s", shown, clean_line(user.get_name(), limit=100), seconds
+    )
     return RedirectResponse("../alerts?" + urlencode({"conn": conn}), 303)

@@ -123,7 +123,7 @@ def open_client(conn_id: str) -> WhatsAppClient:
     if connection.conn_type != CONN_TYPE:
         raise ConfigurationError(
             f"connection {conn_id!r} is not of type {CONN_TYPE}",
-            advice="Choose a connection to WhatsApp through Maton.",
+            advice="Choose a connection of that type.",
         )
     hook = MatonWhatsAppHook(conn_id, until=time.monotonic() + SECONDS)
     return hook.client.within(SECONDS)

@@ -30,7 +30,7 @@ def opened_store() -> Iterator[EventStore]:
     if url is None:
         raise ConfigurationError(
             "this Airflow has no event store",
-            advice="Start the receiver, and set [whatsapp] events_conn_id to the connection of its database.",
+            advice="Start the receiver, and set [whatsapp] events_conn_id to a connection to its database.",
         )
     from airflow_provider_whatsapp.events.store import EventStore
 

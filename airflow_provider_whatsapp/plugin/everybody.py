@@ -123,12 +123,12 @@ async def _known(run: TaskRun, report: Mapping[str, Any] | None, user: Any) -> _
         return _Known(_named_in(report), answer.problem)
     if not await _may_see(run, answer.value, user):
         note = (
-            "The results file is not shown: it holds recipients of another DAG that you may not see, or an earlier "
-            "version wrote it, which named no DAG."
+            "The page does not show the results file: it has recipients of a DAG that you may not see, or an earlier "
+            "version wrote it without the DAG's name."
         )
         return _Known(_named_in(report), note)
     found = answer.value.recipients
-    note = f"The results file holds more; these are the first {len(found):,}." if answer.value.more else ""
+    note = f"The results file has more; these are the first {len(found):,}." if answer.value.more else ""
     return _Known(found, note, answer.at)
 
 

@@ -26,9 +26,9 @@ async def read_form(request: Request) -> dict[str, str]:
     async for part in request.stream():
         body += part
         if len(body) > MOST_BODY:
-            raise HTTPException(413, "This form is too long, so nothing was done.")
+            raise HTTPException(413, "This form is too long. Nothing was changed.")
     try:
         fields = parse_qs(body.decode(), max_num_fields=MOST_FIELDS)
     except ValueError:
-        raise HTTPException(400, "This form cannot be read, so nothing was done.") from None
+        raise HTTPException(400, "This form cannot be read. Nothing was changed.") from None
     return {name: values[-1] for name, values in fields.items()}

@@ -61,7 +61,8 @@ def _arrivals(number: str) -> Finding:
         return Finding(
             name,
             "SKIPPED",
-            "there is none: receipts are kept once the receiver runs and [whatsapp] events_conn_id names its database.",
+            "this Airflow has none. Start the receiver, and set [whatsapp] events_conn_id to a connection to its "
+            "database.",
         )
     try:
         with opened_store() as store:
@@ -84,12 +85,12 @@ def judge(found: Receipts, now: datetime) -> Finding:
         said.append(f"the last reply came {ago(now - found.last_reply)}")
     if found.last_send is None:
         return Finding(
-            name, "OK" if said else "SKIPPED", _sentence(said or ["no task has sent by this number yet"])
+            name, "OK" if said else "SKIPPED", _sentence(said or ["no task has sent with this number yet"])
         )
     missing = found.last is None or found.last < found.last_send
     if missing and now - found.last_send > DUE:
         said.append(f"a task sent {ago(now - found.last_send)}, and no receipt has come since")
-        advice = "Look with `webhook status` whether WhatsApp posts to your receiver, and whether that runs."
+        advice = "Check that the receiver runs, and with `webhook status` that WhatsApp posts to it."
         return Finding(name, "FAIL", f"{_sentence(said)} {advice}")
     return Finding(
         name, "OK", _sentence(said or [f"a task sent {ago(now - found.last_send)}; its receipts are due"])

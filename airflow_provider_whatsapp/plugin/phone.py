@@ -23,9 +23,10 @@ _UNFIT = (WhatsAppError, KeyError, TypeError, ValueError, AttributeError)
 KINDS = ("image", "video", "audio", "document", "sticker")
 _COLUMN = re.compile(r"\{[A-Za-z_][\w .-]{0,40}\}")
 _HIDDEN = (
-    "Nothing keeps this message's texts and values. A task with log_pii=True shows them, here and in its log."
+    "Airflow does not store this message's texts and values. A task with log_pii=True shows them, here and in its "
+    "log."
 )
-_NOT_SHOWN = "The message cannot be shown as it is; this is its template."
+_NOT_SHOWN = "The page cannot show the message itself; this is its template."
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def phone(fields: Mapping[str, Any], template: Mapping[str, Any] | None) -> Phon
     try:
         return Phone(_message(fields))
     except _UNFIT:
-        return Phone(notes=["The message cannot be shown from its rendered fields."])
+        return Phone(notes=["The page cannot show the message from its rendered fields."])
 
 
 def _components(template: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -103,7 +104,7 @@ def _template(fields: Mapping[str, Any], name: str, language: str, components: l
             bubble, notes = template_bubble(components), [_NOT_SHOWN]
         except _UNFIT:
             return Phone(
-                notes=["The template cannot be shown: its parts are not of a form that this version knows."]
+                notes=["The page cannot show the template: this version does not know the form of its parts."]
             )
     bubble.label = f"{name} · {language}"
     for attachment in bubble.attachments:

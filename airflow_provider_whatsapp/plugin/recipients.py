@@ -23,13 +23,13 @@ LEFT = frozenset({"accepted", "delivered", "read"})
 """Outcomes of messages that WhatsApp has accepted."""
 _LONGEST = 400
 _REASONS = {
-    "duplicate": "The same recipient stands further up in the list.",
+    "duplicate": "A duplicate: the list has the same recipient further up.",
     "suppressed": "The recipient is on the suppression list.",
     "dry_run": "A dry run sends nothing.",
-    "stopped": "The task ended before. A retry, or a clear, sends to them.",
+    "stopped": "The task ended before it sent to them. A retry or a clear does.",
 }
 _UNKNOWN = (
-    "The answer was lost, so the message may have arrived. Look at its receipt before you send again: "
+    "The answer was lost, so the message may have arrived. Check its receipt before you send again: "
     'on_unknown="resend", or scope="unknown", may reach them twice.'
 )
 _STATES = {

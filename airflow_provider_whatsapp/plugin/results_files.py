@@ -92,7 +92,9 @@ def _seeming(path: str) -> Place:
     try:
         return seeming_place(path)
     except ValueError:
-        raise NotOpenedError("The results file's path contains '..', so it is not opened.") from None
+        raise NotOpenedError(
+            "The page does not open the results file, because its path contains '..'."
+        ) from None
 
 
 def read_results(path: str) -> ResultsFile:
@@ -140,9 +142,11 @@ def _opened(path: str) -> Any:
         remote: Any = object_path(path)
         return remote.open("rb")
     except FileNotFoundError:
-        advice = "Give results_path in an object store, or on a disk that the API server shares."
-        local = "The results file is not on the API server's disk: it is on that of the machine that ran the task."
-        away = "The results file is not there any more."
+        advice = "Put results_path in an object store, or on a disk that the API server shares."
+        local = (
+            "The results file is not on the API server's disk, but on that of the machine that ran the task."
+        )
+        away = "The results file no longer exists."
         raise NotOpenedError(
             local if place.store is None else away, advice=advice if place.store is None else None
         ) from None
@@ -165,10 +169,10 @@ def _below_a_root(path: str) -> Place:
         if any(root.resolved().holds(place) for root in near):
             return place
     except ValueError:
-        raise NotOpenedError("The links in the results file's path lead nowhere.") from None
-    why = "names no folder" if not roots else "does not hold it"
+        raise NotOpenedError("The results file's path contains links that do not resolve.") from None
+    why = "is empty" if not roots else "does not include its folder"
     raise NotOpenedError(
-        f"The results file is not opened, for {OPTION} {why}.",
+        f"The page does not open the results file, because {OPTION} {why}.",
         advice="Add its folder to that option of Airflow's configuration, on the API server.",
     )
 
@@ -187,7 +191,7 @@ def _lines(file: Any) -> Iterator[dict[str, Any] | None]:
             yield None
         else:
             raise NotOpenedError(
-                "The file is not a results file of this version, so nothing of it is shown.",
+                "The page does not show the file, because it is not a results file of this version.",
                 advice="If version 0.1 wrote it, mark it with: python -m airflow_provider_whatsapp results PATH.",
             )
         first = False

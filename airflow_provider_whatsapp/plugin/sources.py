@@ -78,7 +78,7 @@ class Threads:
 
 in_thread = Threads("Airflow's database", threads=8, queue=64).run
 """Runs a query of Airflow's database."""
-with_records = Threads("What holds the records of alerts", threads=4, queue=16).run
+with_records = Threads("The store of the alerts' throttle state", threads=4, queue=16).run
 """Runs what reads or writes the records of alerts: Variables, which a secrets backend may hold, or Redis."""
 
 

@@ -39,7 +39,7 @@ async def _task(request: Request) -> TaskRun:
     )
     if run is None:
         raise HTTPException(
-            404, "There is no such task instance: it was deleted, or its map index has changed."
+            404, "There is no such task instance. It was deleted, or its map index has changed."
         )
     return run
 
@@ -118,7 +118,10 @@ async def download(request: Request, user: GetUserDep) -> Response:
         raise HTTPException(503, "The recipients have not all been read yet. Try again in a moment.")
     if answer is None or answer.value is None:
         raise HTTPException(
-            404, answer.problem if answer is not None and answer.problem else "There is no table here."
+            404,
+            answer.problem
+            if answer is not None and answer.problem
+            else "This task has no table of recipients.",
         )
     shown, shown_id = _hide(run)
     text = io.StringIO()

@@ -59,7 +59,7 @@ def find_template(conn_id: str, waba_id: str | None, name: str, language: str) -
     """
     found: dict[str, Any] | None = _client(conn_id, waba_id).templates.find(name, language)
     if found is None:
-        raise ConfigurationError(f"The account has no template {name} ({language}) any more")
+        raise ConfigurationError(f"The account no longer has a template {name} ({language})")
     return found
 
 
@@ -69,10 +69,10 @@ def _client(conn_id: str, waba_id: str | None) -> Any:
 
     kind = metadata.connection_type(conn_id)
     if kind != CONN_TYPE:
-        problem = "is not one to WhatsApp" if kind else "is not known to the API server"
+        problem = "is not of type maton_whatsapp" if kind else "is not known to the API server"
         raise ConfigurationError(
-            f"The template is not looked up, because the connection {conn_id!r} {problem}",
-            advice="Give the API server the connections that the tasks have.",
+            f"The page does not look up the template, because the connection {conn_id!r} {problem}",
+            advice="Give the API server the same connections as the tasks.",
         )
     client = MatonWhatsAppHook(conn_id, waba_id=waba_id, until=time.monotonic() + GATEWAY_SECONDS).client
     client.config.require("waba_id")

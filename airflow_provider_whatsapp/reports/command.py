@@ -85,5 +85,5 @@ def _write(given: argparse.Namespace, options: Any) -> Any:
     if not found:
         from airflow_provider_whatsapp.client.errors import PayloadError
 
-        raise PayloadError("the query has no result", field="sql", advice="Let it end with a SELECT.")
+        raise PayloadError("the query returned no result", field="sql", advice="End it with a SELECT.")
     return found[-1]

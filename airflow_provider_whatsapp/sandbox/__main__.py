@@ -86,24 +86,36 @@ def parser() -> argparse.ArgumentParser:
     )
     options: list[tuple[str, Callable[[str], object], str]] = [
         ("host", str, "address to listen on"),
-        ("port", _port, "port; 0 takes a free one"),
-        ("api-key", str, "the Maton key to be sent"),
+        ("port", _port, "port; 0 picks a free one"),
+        ("api-key", str, "Maton API key that requests have to carry"),
         ("waba-id", _id, "business account"),
-        ("app-id", _id, "app, for resumable uploads"),
-        ("rate-limit", _whole, "requests per second; 0: none, nor any other limit not given"),
-        ("pair-limit", _whole, "messages to one user at a stretch; 0: no limit (default 45)"),
-        ("throughput", _whole, "messages per second and sender; 0: no limit (default 80)"),
-        ("onboarding", _onboarding, "the accounts' status at the Marketing Messages API"),
+        ("app-id", _id, "Meta app, for resumable uploads"),
+        (
+            "rate-limit",
+            _whole,
+            "requests per second (Maton documents 10); 0: lifts every limit that is not given",
+        ),
+        ("pair-limit", _whole, "messages in a row to one user (Meta documents 45); 0: no limit (default 45)"),
+        (
+            "throughput",
+            _whole,
+            "messages per second and sender (Meta documents 80); 0: no limit (default 80)",
+        ),
+        ("onboarding", _onboarding, "the accounts' onboarding status at the Marketing Messages API"),
         ("approve-after", _number, "seconds until a template is approved"),
-        ("latency", _number, "seconds that every answer takes"),
-        ("status-delays", _delays, "seconds until sent,delivered,read"),
+        ("latency", _number, "seconds to delay every answer"),
+        ("status-delays", _delays, "seconds from acceptance to sent,delivered,read"),
         ("fail-after", _number, "seconds until a message fails"),
-        ("state", str, "SQLite file that keeps everything between starts"),
-        ("app-secret", str, "signs webhooks"),
-        ("webhook-url", str, "the app's own address for webhooks; subscribes it to every account"),
-        ("tls-cert", str, "file with a certificate: serves https"),
+        ("state", str, "SQLite file that stores the sandbox's state between starts"),
+        ("app-secret", str, "secret to sign webhooks with"),
+        (
+            "webhook-url",
+            str,
+            "the app's own address for webhooks; with it, the app is subscribed to every account",
+        ),
+        ("tls-cert", str, "file with a certificate, to serve https"),
         ("tls-key", str, "file with the certificate's key"),
-        ("keep", _whole, "messages and requests kept"),
+        ("keep", _whole, "number of messages and requests to keep"),
         ("seed", _integer, "the same seed gives the same ids"),
     ]
     for name, kind, text in options:
@@ -113,15 +125,15 @@ def parser() -> argparse.ArgumentParser:
         made.add_argument(f"--{name}", type=kind, default=default, help=text + usually)
     text = f"sender; may be given several times (default {usual.phone_number_ids[0]})"
     made.add_argument("--phone-number-id", type=_id, action="append", metavar="ID", help=text)
-    text = "a further account behind a Maton connection of its own; may be given several times"
+    text = "a further account, with a Maton connection of its own; may be given several times"
     made.add_argument(
         "--account", type=_account, action="append", metavar="WABA:NUMBER[,NUMBER...]", help=text
     )
-    text = "/messages refuses marketing templates, as is expected from October 2027 on"
+    text = "refuse marketing templates at /messages, as Meta is expected to do from October 2027"
     made.add_argument("--refuse-marketing", action="store_true", help=text)
-    text = "print each message and each refused request (default: where the output is a terminal)"
+    text = "print each message and each refused request (default: if the output is a terminal)"
     made.add_argument("--log", action=argparse.BooleanOptionalAction, default=sys.stdout.isatty(), help=text)
-    text = "stop when standard input closes, as it does when the process that started this one is gone"
+    text = "stop when standard input closes, as it does when the parent process ends"
     made.add_argument("--stop-with-stdin", action="store_true", help=text)
     return made
 
@@ -140,9 +152,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     ids = [made.app_id, made.waba_id, *numbers, *(name for each in more for name in (each[0], *each[1]))]
     if len(set(ids)) < len(ids):
         twice = next(name for name in ids if ids.count(name) > 1)
-        raise ValueError(
-            f"{twice} stands for two things: every account, number and app needs an id of its own"
-        )
+        raise ValueError(f"{twice} is used twice: every account, number and app needs an id of its own")
     return made
 
 
@@ -156,7 +166,7 @@ def check_certificate(settings: Settings) -> None:
     if settings.tls_cert:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key)
     elif settings.tls_key:
-        raise OSError("a key without a certificate")
+        raise OSError("--tls-key needs --tls-cert")
 
 
 def _stop_with_stdin() -> None:
@@ -179,7 +189,8 @@ def main(argv: list[str] | None = None) -> int:
         parser().error(str(error))
     if not is_loopback(settings.host):
         text = (
-            f"Warning: {settings.host} lets other machines in, and the controls and the page ask for no key."
+            f"Warning: {settings.host} lets other machines connect, and the controls and the page do not ask for a "
+            "key."
         )
         sys.stderr.write(text + "\n")
     try:
@@ -189,7 +200,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         listener = bind(settings.host, settings.port)
     except OSError as error:
-        advice = "stop what is using it, or start with --port 0 to take a free one"
+        advice = "stop the program that uses it, or pick a free port with --port 0"
         return _give_up(f"Cannot listen on {settings.host}:{settings.port} ({error.strerror}): {advice}")
     if arguments.stop_with_stdin:
         threading.Thread(target=_stop_with_stdin, daemon=True).start()

@@ -75,5 +75,5 @@ def whole(body: dict[str, Any], name: str, usual: int) -> int:
     """
     value = body.get(name, usual)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 10**9:
-        raise ControlError(f"{name} must be a whole number from 0 up")
+        raise ControlError(f"{name} must be a whole number, 0 or more")
     return value

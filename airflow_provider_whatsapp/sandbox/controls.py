@@ -167,12 +167,12 @@ class Controls:
         """
         ``POST clock``: moves it by ``advance`` seconds, and lets it stand still or run by ``stopped``.
 
-        :raises ControlError: ``advance`` is no number of seconds from 0 up, or ``stopped`` neither true nor false.
+        :raises ControlError: ``advance`` is not a number of seconds from 0 up, or ``stopped`` neither true nor false.
         """
         clock, stopped = self._state.clock, flag(given, "stopped")
         seconds = given.get("advance", None if stopped is None else 0)
         if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds <= 10**9:
-            raise ControlError("advance must be a number of seconds from 0 up: the clock only moves ahead")
+            raise ControlError("advance must be a number of seconds, 0 or more: the clock only moves ahead")
         if stopped is not None and stopped != clock.stopped:
             (clock.stop if stopped else clock.go)()
         clock.advance(seconds)

@@ -58,7 +58,7 @@ def put(state: State, given: dict[str, Any]) -> dict[str, Any]:
         raise ControlError(f"Unknown field {min(unknown)}")
     name, waba_id = text(given, "name") or "", text(given, "waba_id", required=False)
     if not graph_templates.NAME.fullmatch(name):
-        raise ControlError("name must have lower case letters, digits and underscores")
+        raise ControlError("name must have only lower case letters, digits and underscores")
     language = text(given, "language", required=False) or "en_US"
     if not graph_templates.LANGUAGE.fullmatch(language):
         raise ControlError("language must be a language code")

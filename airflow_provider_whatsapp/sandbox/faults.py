@@ -163,7 +163,7 @@ class Faults:
         if not self._tls:
             raise ValueError("tls needs a sandbox with a certificate: start it with --tls-cert and --tls-key")
         if fault.method or fault.path or fault.to:
-            raise ValueError("tls strikes before there is a request: method, path and to cannot be known")
+            raise ValueError("tls strikes before there is a request, so it does not allow method, path or to")
 
     @staticmethod
     def undo(fault: Fault) -> None:
@@ -207,7 +207,7 @@ def _check(fault: Fault) -> None:
             raise ValueError(f"{name} must be text")  # noqa: TRY004  (all of a rule's mistakes are one kind)
     headers: Any = fault.headers
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
-        raise ValueError("headers must be an object of texts")
+        raise ValueError("headers must be an object whose values are texts")
     if fault.method:
         fault.method = fault.method.upper()
 

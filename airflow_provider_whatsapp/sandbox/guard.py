@@ -57,7 +57,8 @@ class Guard:
         if host not in self._seen:
             if not self._any and host_name(host) not in self._names:
                 return (
-                    "This Host name is not the sandbox's: use 127.0.0.1 or localhost, or start it with --host"
+                    "The sandbox does not answer to this Host name: use 127.0.0.1 or localhost, or start it with "
+                    "--host"
                 )
             if len(self._seen) < 100:
                 self._seen.add(host)
@@ -68,4 +69,4 @@ class Guard:
             foreign = True
         elif method in _HARMLESS:
             foreign = False
-        return "Requests from pages of another origin are refused" if foreign else None
+        return "The sandbox refuses requests from pages of another origin" if foreign else None

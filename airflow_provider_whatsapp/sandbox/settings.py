@@ -23,7 +23,7 @@ class Settings:
     :param app_id: Meta's app, wanted by resumable uploads.
     :param rate_limit: Requests per second and account at the gateway (Maton documents 10); 0 lifts it, and with it
         whatever else Meta counts per second, user or hour.
-    :param pair_limit: Messages that one sender may send one user at a stretch (Meta documents 45 within 6 s, then one
+    :param pair_limit: Messages that one sender may send one user in a row (Meta documents 45 within 6 s, then one
         every 6 s); 0 lifts it, as ``rate_limit`` 0 does when this is left out.
     :param throughput: Messages per second and sender number (Meta documents 80); 0 lifts it, as ``rate_limit`` 0 does
         when this is left out.
@@ -73,7 +73,7 @@ class Settings:
 
     @property
     def user_limit(self) -> int:
-        """Messages that one sender may send one user at a stretch; 0 for any number."""
+        """Messages that one sender may send one user in a row; 0 for any number."""
         return self._or_usual(self.pair_limit, 45)
 
     @property

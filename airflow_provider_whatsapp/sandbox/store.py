@@ -39,12 +39,14 @@ def _for_the_owner_alone(path: str) -> None:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         try:
             if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise StoreError(f"{path} cannot keep the state (it is no ordinary file): take another file")
+                raise StoreError(
+                    f"{path} cannot store the state (it is not a regular file): use another file"
+                )
             os.fchmod(file, 0o600)
         finally:
             os.close(file)
     except OSError as error:
-        raise StoreError(f"{path} cannot keep the state ({error.strerror}): take another file") from error
+        raise StoreError(f"{path} cannot store the state ({error.strerror}): use another file") from error
 
 
 class Store:
@@ -64,12 +66,12 @@ class Store:
             self._base.execute("PRAGMA synchronous = NORMAL")
             version = self._base.execute("PRAGMA user_version").fetchone()[0]
             if version not in (0, VERSION):
-                raise StoreError(f"{path} is of another version of the sandbox: take another file")
+                raise StoreError(f"{path} belongs to another version of the sandbox: use another file")
             self._base.executescript(f"{_TABLES} PRAGMA user_version = {VERSION};")
         except sqlite3.Error as error:
             busy = "locked" in str(error)
             why = "another sandbox has it open" if busy else f"{error}"
-            raise StoreError(f"{path} cannot keep the state ({why}): take another file") from error
+            raise StoreError(f"{path} cannot store the state ({why}): use another file") from error
         self._known: dict[tuple[str, str], str] = {}
         self._contents: set[str] = set()
         self._last = {"messages": 0, "requests": 0, "things": 0}
@@ -91,8 +93,8 @@ class Store:
             made_with = found["world"][""]["accounts"]
             if made_with != store_rows.accounts(state):
                 raise StoreError(
-                    f"{state.settings.state} belongs to other accounts and numbers, {json.dumps(made_with)}: "
-                    "start with those, or take another file"
+                    f"{state.settings.state} belongs to other accounts and numbers, {json.dumps(made_with)}: start "
+                    "with those, or use another file"
                 )
             store_rows.restore(state, found, self._file)
             first, state.webhooks.subscribed = state.webhooks.subscribed, set()
@@ -150,7 +152,7 @@ class Store:
         except sqlite3.Error as error:
             state.journal = None
             raise StoreError(
-                f"{state.settings.state} cannot be written, nothing more is kept: {error}"
+                f"{state.settings.state} cannot be written; the sandbox stores nothing more from now on: {error}"
             ) from error
         state.journal = Journal(requests=[each for each in journal.requests if each.ms is None])
         self._saved = state.version

@@ -63,7 +63,7 @@ class DeferringSensor(TextFields, UsesHook, BaseSensorOperator):
             with failing_at_once():
                 return look()
         except WhatsAppError as error:
-            self.log.warning("The poll failed and will be repeated: %s", error)
+            self.log.warning("The poll failed; the sensor polls again: %s", error)
             return None
 
     def _trigger(self, *, poke_interval: float, end_time: float) -> BaseTrigger:

@@ -1,4 +1,4 @@
-"""The sensor that waits until messages can go: until nothing of number, account and template is blocked."""
+"""The sensor that waits until Meta lets number, account and template send."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class WhatsAppHealthSensor(DeferringSensor):
 
         :param context: Airflow's context.
         :param event: What the trigger found.
-        :raises AirflowFailException: Number or template does not exist, or polling is useless.
+        :raises AirflowFailException: Number or template does not exist, or polling cannot help.
         :raises AirflowSensorTimeout: The time is over.
         """
         event = self._event(event)

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 class MessageStatusSensor(DeferringSensor):
     """
-    Wait until messages have been sent, delivered or read, as their receipts say, or WhatsApp's message history.
+    Wait until messages have been sent, delivered or read, as their receipts or WhatsApp's message history say.
 
-    It looks into the event store first, where ``[whatsapp] events_conn_id`` names one; a message without a receipt is
-    looked for in the history. Meta opens that to some apps only; where it is refused and there is no store, the task
-    fails and says so. It returns status, time
-    and error of each message by its wamid. A message that failed fails the task at once, without retries (or skips
-    it with ``soft_fail``). A recipient may have switched read receipts off: ``read`` is not certain to come.
+    The sensor asks the event store first, if ``[whatsapp] events_conn_id`` names one, and the history for messages
+    without a receipt. Meta opens the history to some apps only; if it is closed and there is no store, the task fails
+    and says so. The sensor returns status, time and error of each message by its wamid. If a message failed, the task
+    fails at once, without retries (or is skipped, with ``soft_fail``). ``read`` may never come: recipients can switch
+    read receipts off.
 
-    :param message_ids: One wamid or a list, as the report of a sending task holds them. (templated)
+    :param message_ids: One wamid or a list, from the report of a sending task. (templated)
     :param status: ``sent``, ``delivered`` or ``read``. (templated)
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
@@ -89,10 +89,11 @@ class MessageStatusSensor(DeferringSensor):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """
-        Ask once for each message.
+        Check each message once.
 
         :param context: Airflow's context.
-        :raises AirflowFailException: One has failed, the history is closed, or an argument is wrong.
+        :raises AirflowFailException: A message has failed, the history is closed to this connection, or an argument
+            is wrong.
         """
         from airflow_provider_whatsapp.hooks.receipts_first import receipts_first
         from airflow_provider_whatsapp.triggers.messages import look

@@ -28,16 +28,15 @@ class TemplateApprovalSensor(DeferringSensor):
     Wait until Meta has approved one template or several.
 
     One list request per poll serves all sensors. It returns the approved templates (``id``, ``name``, ``language``,
-    ``status``, ``category``), and makes events of their assets (see :mod:`airflow_provider_whatsapp.assets`). A
-    template that was rejected, paused, disabled or deleted fails the task at once, without retries (or skips it with
-    ``soft_fail``). If the gateway does not answer, it keeps asking within the sensor's ``timeout``.
+    ``status``, ``category``), and emits an asset event for each (see :mod:`airflow_provider_whatsapp.assets`). If a
+    template is rejected, paused, disabled or deleted, the task fails at once, without retries (or is skipped, with
+    ``soft_fail``). If the gateway does not answer, the sensor keeps asking within its ``timeout``.
 
     :param template_name: Name of the template. (templated)
-    :param language: Its language; None: every one that the account has of it. (templated)
+    :param language: Its language; None: each language that the account has of it. (templated)
     :param templates: Several instead: a list of names, or of ``{"name": ..., "language": ..., "category": ...}``.
         (templated)
-    :param category: The category that they should have: Meta may change it, and with it the price. None: any.
-        (templated)
+    :param category: The expected category: Meta may change it, and with it the price. None: any. (templated)
     :param on_drift: What to do when Meta's category is not the expected one: ``"fail"`` (at once, without retries) or
         ``"warn"``.
     :param maton_conn_id: The Airflow connection. (templated)
@@ -101,7 +100,8 @@ class TemplateApprovalSensor(DeferringSensor):
         Ask once.
 
         :param context: Airflow's context.
-        :raises AirflowFailException: Waiting is useless.
+        :raises AirflowFailException: A template is refused, missing or in another category, or an argument is wrong:
+            waiting cannot help.
         """
         from airflow_provider_whatsapp.triggers.templates import poll
 
@@ -144,7 +144,7 @@ class TemplateApprovalSensor(DeferringSensor):
 
         :param context: Airflow's context.
         :param event: What the trigger found.
-        :raises AirflowFailException: The template was refused, or polling it is useless.
+        :raises AirflowFailException: A template was refused, or polling cannot help.
         :raises AirflowSensorTimeout: The time is over.
         """
         event = self._event(event)

@@ -1,4 +1,4 @@
-"""The trigger that waits until the messages of a send have arrived, and the polls that a thousand of them share."""
+"""The trigger that waits until the messages of a send have arrived, and the polls that many such triggers share."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ class _Waiting(Subscriber):
 
     @property
     def open_ids(self) -> list[str]:
-        """The messages that have not arrived yet, where they are known by their IDs."""
+        """The IDs of the messages that have not arrived yet, if the poll asks by ID."""
         return [each for each in self.message_ids if each not in self._settled]
 
     def take(self, found: Mapping[str, Arrival]) -> int:
-        """Take what was found of single messages, and return how many are settled."""
+        """Record what a poll found of single messages, and return how many are settled."""
         self._settled |= {name for name, each in found.items() if each.is_settled(self.wait_for)}
         return len(self._settled)
 
@@ -117,7 +117,7 @@ class _PatientPoll(Poll):
 
 
 class StorePoll(_PatientPoll):
-    """Counts in the event store how far the sends of all waiting triggers got, in one query for 10,000 of them."""
+    """Counts in the event store how far the sends of all waiting triggers got, with one query for 10,000 sends."""
 
     kind: ClassVar[str] = "receipts"
     _store: EventStore | None = None
@@ -185,21 +185,22 @@ class HistoryPoll(_PatientPoll):
 
 class DeliveryTrigger(StoresArguments):
     """
-    Wait until the messages of a send have got as far as wanted or have failed, or the time is over.
+    Wait until all messages of a send have the wanted status or have failed, or the time is over.
 
-    It carries the send's hash and a count, so its row is as small for 100,000 messages as for one. It ends with one
-    event: ``{"state": "settled" | "timeout", "message": ...}``. It waits for a store that is down.
+    It stores only the send's hash and a count, so its row in Airflow's database is as small for 100,000 messages as
+    for one. It ends with one event: ``{"state": "settled" | "timeout", "message": ...}``. While the store is down it
+    keeps waiting.
 
     :param wait_for: ``sent``, ``delivered`` or ``read``.
-    :param target: How many messages have to be settled.
+    :param target: How many messages must have this status or have failed.
     :param poke_interval: Seconds between two polls.
     :param end_time: Unix time in seconds at which to give up.
     :param not_before: Unix time in seconds of the first poll.
-    :param events_conn_id: Airflow connection of the event store; None: the message history is asked.
-    :param send_hash: What the messages' callback data begins with; empty: they are known by their IDs.
+    :param events_conn_id: Airflow connection of the event store; None: the trigger asks the message history.
+    :param send_hash: The hash at the start of the messages' callback data; empty: the trigger asks by their IDs.
     :param since: The first epoch that counts.
-    :param message_ids: wamids of 100 messages at most, where no hash leads to them.
-    :param maton_conn_id: The Airflow connection whose message history is asked.
+    :param message_ids: wamids of 100 messages at most, if there is no hash.
+    :param maton_conn_id: The Airflow connection whose message history the trigger asks.
     :param phone_number_id: Sender; None: that connection's.
     """
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
 
-_SAID = {"BLOCKED": "Messages cannot go yet", "UNKNOWN": "WhatsApp does not say whether messages can go"}
+_SAID = {
+    "BLOCKED": "Messages cannot be sent yet",
+    "UNKNOWN": "WhatsApp does not say whether messages can be sent",
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ def judge(health: Health) -> Readiness:
 
     :param health: Of number, account, business, app and template.
     """
-    said = f"{_SAID.get(health.state, 'Messages can go')}: {health.describe()}"
+    said = f"{_SAID.get(health.state, 'Messages can be sent')}: {health.describe()}"
     return Readiness(health.state != "BLOCKED", said, health.to_dict())
 
 
@@ -114,7 +117,8 @@ class _Ready(Subscriber):
 
 class HealthTrigger(StoresArguments):
     """
-    Wait until number, account and template may send, or the time is over; such triggers of a number share its polls.
+    Wait until number, account and template may send, or the time is over; such triggers for one number share its
+    polls.
 
     It ends with one event: ``{"state": ..., "message": ..., "health": {...}}``, where the state is ``ready``, ``error``
     or ``timeout``. While the gateway does not answer it polls less often.
@@ -156,7 +160,10 @@ class HealthTrigger(StoresArguments):
             HealthPoll, account, subscriber, interval=self.poke_interval, end_time=self.end_time
         )
         if state:
-            yield _event(state, f"Messages could not go in time. {news}" if state == "timeout" else news)
+            yield _event(
+                state,
+                f"Messages could not be sent within the timeout. {news}" if state == "timeout" else news,
+            )
         else:
             yield _event("ready", news.message, news.health)
 

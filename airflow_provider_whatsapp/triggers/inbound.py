@@ -1,4 +1,4 @@
-"""The trigger of an asset watcher that makes an event of a message that somebody sent."""
+"""The trigger with which an asset watcher makes an event of each message that somebody sent."""
 
 from __future__ import annotations
 
@@ -121,20 +121,23 @@ class InboundMessageTrigger(StoresArguments, BaseEventTrigger):
         for name in self.include:
             if name not in INCLUDABLE:
                 raise ConfigurationError(
-                    f"include: {name!r} is not known", advice=f"Any of {', '.join(INCLUDABLE)}."
+                    f"include: {name!r} is not known", advice=f"Give any of: {', '.join(INCLUDABLE)}."
                 )
         for word in self.filters.get("keyword", ()):
             if not bare(word):
                 raise ConfigurationError(
-                    "keyword: a word has no letters", advice="Name the whole text of a message."
+                    "keyword: a keyword is empty or has only punctuation",
+                    advice="Give the whole text of a message.",
                 )
         self._senders = [recipient_key(number) for number in self.filters.get("sender", ())]
         if not isinstance(self.consumer, str) or not 0 < len(self.consumer) <= 100 or "/" in self.consumer:
             raise ConfigurationError(
-                "consumer: is no name", advice="Give 1 to 100 characters without a slash."
+                "consumer: is not a name", advice="Give 1 to 100 characters without a slash."
             )
         if not self.poke_interval >= 0.1:
-            raise ConfigurationError("poke_interval: is below 0.1 seconds", advice="Give seconds, such as 5.")
+            raise ConfigurationError(
+                "poke_interval: is below 0.1 seconds", advice="Give 0.1 seconds or more, such as 5."
+            )
 
     def _argument(self, name: str) -> Any:
         return self.filters.get(name) if name in _FILTERS else getattr(self, name)
@@ -154,7 +157,7 @@ class InboundMessageTrigger(StoresArguments, BaseEventTrigger):
                 pause = min(LONGEST_PAUSE, self.poke_interval * 2 ** min(failures, 16))
                 ours = isinstance(error, WhatsAppError | AirflowNotFoundException)
                 why = str(error) if ours else type(error).__name__
-                self._say("away", f"WhatsApp's messages cannot be read; the trigger tries again: {why}")
+                self._say("away", f"The event store cannot be read; the trigger tries again: {why}")
             await asyncio.sleep(pause)
 
     async def _watch(self) -> AsyncGenerator[TriggerEvent, None]:
@@ -208,9 +211,9 @@ class InboundMessageTrigger(StoresArguments, BaseEventTrigger):
         if found.unsigned:
             self._say(
                 "unsigned",
-                f"WhatsApp: {found.unsigned} messages match and make no event, for their signature could not be "
-                "checked. Give the receiver the secret of your Meta app; or set verified_only=False, where a forged "
-                "message may start the DAG.",
+                f"WhatsApp: {found.unsigned} messages match, but make no event, because the receiver could not "
+                "check their signature. Give the receiver the secret of your Meta app, or set verified_only=False "
+                "if a forged message may start the DAG.",
             )
 
     def _say(self, kind: str, line: str) -> None:
@@ -306,6 +309,6 @@ def _texts(name: str, value: str | Sequence[str]) -> list[str]:
         or not all(isinstance(text, str) and text for text in texts)
     ):
         raise ConfigurationError(
-            f"{name}: is neither a text nor a list of texts", advice="Leave it out to take all."
+            f"{name}: is neither a text nor a list of texts", advice="Leave it out to match all."
         )
     return list(texts)

@@ -1,4 +1,4 @@
-"""The trigger that waits until messages have got somewhere, and the one that watches for messages of people."""
+"""The trigger that waits until messages are sent, delivered or read; and the one for messages from people."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ STATUSES = REACHED[1:]
 """What can be waited for."""
 
 CLOSED = (
-    "WhatsApp does not open its message history to this connection, so nobody can tell what became of a message: "
-    "Meta offers the history to some apps only, and Maton's gateway has no webhooks."
+    "WhatsApp's message history is closed to this connection, and there is no event store, so the status of messages "
+    "cannot be read. Meta opens the history to some apps only. Set up the receiver of receipts, and name its "
+    "database in [whatsapp] events_conn_id."
 )
 
 
@@ -66,8 +67,8 @@ def judge(found: Mapping[str, Mapping[str, Any]], wanted: str) -> Progress:
     if failed:
         return Progress("failed", f"WhatsApp could not deliver {'; '.join(failed)}.", statuses)
     if behind:
-        return Progress("waiting", f"{len(behind)} of {len(found)} messages not {wanted} yet.", statuses)
-    return Progress("reached", f"{len(found)} messages {wanted}.", statuses)
+        return Progress("waiting", f"{len(behind)} of {len(found)} messages are not {wanted} yet.", statuses)
+    return Progress("reached", f"All {len(found)} messages are {wanted}.", statuses)
 
 
 def look(status_of: Callable[[str], Mapping[str, Any]], message_ids: Sequence[str], wanted: str) -> Progress:
@@ -108,7 +109,7 @@ def _closed(error: WhatsAppError) -> WhatsAppError:
 
 
 class MessagePoll(Poll):
-    """Asks for the messages of all waiting triggers: the history has no list of several, so one request each."""
+    """Asks for the messages of all waiting triggers, one request for each: the history has no request for several."""
 
     kind: ClassVar[str] = "messages"
 
@@ -195,7 +196,7 @@ class MessageStatusTrigger(StoresArguments):
     :param phone_number_id: Sender; None: the connection's.
     :param poke_interval: Seconds between two polls.
     :param end_time: Unix time in seconds at which to give up.
-    :param events_conn_id: Connection of the event store, which is asked first; None: there is no store.
+    :param events_conn_id: Connection of the event store, which the trigger asks first; None: there is no store.
     """
 
     masked: ClassVar = {"message_ids": "mask_id"}
@@ -228,7 +229,12 @@ class MessageStatusTrigger(StoresArguments):
             MessagePoll, account, subscriber, interval=self.poke_interval, end_time=self.end_time
         )
         if state:
-            yield _event(state, f"Not {self.status} in time. {news}" if state == "timeout" else news)
+            yield _event(
+                state,
+                f"Not all messages were {self.status} within the timeout. {news}"
+                if state == "timeout"
+                else news,
+            )
         else:
             yield _event(news.state, news.message, news.statuses)
 
@@ -243,7 +249,7 @@ class MessageStatusTrigger(StoresArguments):
             return await aevent_store_url(self.events_conn_id)
         except Exception as error:  # a secrets backend has errors of its own
             why = str(error) if isinstance(error, WhatsAppError) else type(error).__name__
-            self.log.warning("WhatsApp: no receipt can be looked up: %s", why)
+            self.log.warning("WhatsApp: receipts cannot be looked up: %s", why)
             return None
 
 

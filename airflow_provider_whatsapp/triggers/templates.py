@@ -86,7 +86,7 @@ class _Approval(Subscriber):
 
 class TemplateApprovalTrigger(StoresArguments):
     """
-    Wait until templates are approved, refused, or the time is over; all such triggers of an account share its polls.
+    Wait until templates are approved or refused, or the time is over; such triggers for one account share its polls.
 
     It ends with one event: ``{"state": ..., "message": ..., "templates": [...], "drift": [...]}``, where the state is
     ``approved``, ``waiting`` (a category differs, and ``fail_on_drift`` is set), ``refused``, ``missing``, ``error``
@@ -126,7 +126,12 @@ class TemplateApprovalTrigger(StoresArguments):
             TemplatePoll, account, subscriber, interval=self.poke_interval, end_time=self.end_time
         )
         if state:
-            yield _event(state, f"Not approved in time. {news}" if state == "timeout" else news)
+            yield _event(
+                state,
+                f"Meta did not approve all templates within the timeout. {news}"
+                if state == "timeout"
+                else news,
+            )
         else:
             yield _event(news.state, news.message, news.templates, news.drift)
 
@@ -151,15 +156,15 @@ class TemplateStatusTrigger(StoresArguments, BaseEventTrigger):
     """
     For an ``AssetWatcher``: an event whenever a template's status changes to one of those watched for.
 
-    It is edge-triggered: the first status that it ever sees is where it starts from and makes no event. From Airflow
-    3.3 on the last status is kept beside the asset, so that a change while the triggerer is down is noticed; before,
-    a restart forgets it. Many watchers of one account share its polls.
+    It is edge-triggered: the first status that it sees is its starting point and makes no event. On Airflow 3.3 and
+    later it keeps the last status beside the asset, so that it notices a change that happened while the triggerer was
+    down; on earlier versions a restart forgets the status. Watchers of one account share its polls.
 
     The event: ``{"name", "language", "status", "previous_status", "template"}``.
 
     :param template_name: Name of the template.
     :param language: Its language.
-    :param statuses: Statuses to make an event of; None: every change. ``MISSING`` stands for no such template.
+    :param statuses: Statuses that make an event; None: every change does. ``MISSING`` stands for no such template.
     :param maton_conn_id: The Airflow connection.
     :param waba_id: WhatsApp Business Account; None: the connection's.
     :param poke_interval: Seconds between two polls.
@@ -184,7 +189,7 @@ class TemplateStatusTrigger(StoresArguments, BaseEventTrigger):
         self.poke_interval = poke_interval
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Watch for ever; a trigger that ended would be started again at once."""
+        """Watch without end: Airflow would start a trigger that ended again at once."""
         from airflow_provider_whatsapp._compat import AssetMemory
 
         memory = AssetMemory(self, f"whatsapp:{self.template_name}:{self.language}")
@@ -205,7 +210,7 @@ class TemplateStatusTrigger(StoresArguments, BaseEventTrigger):
                         if event is not None:
                             yield event
             except Exception as error:
-                self.log.warning("Watching %s failed and will be retried: %s", self.template_name, error)
+                self.log.warning("Watching %s failed; the trigger tries again: %s", self.template_name, error)
             await asyncio.sleep(self.poke_interval * MAX_BACK_OFF)
 
     def _event(self, news: dict[str, Any], previous: str | None) -> TriggerEvent | None:

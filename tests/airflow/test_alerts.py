@@ -277,7 +277,7 @@ def test_what_is_wrong_with_an_alert_is_one_line_and_leaves_the_states_alone(run
     (severity,) = lines(running_airflow, "bad_input", "unknown_severity")
     (misfit,) = lines(running_airflow, "bad_input", "misfit")
     (unreachable,) = lines(running_airflow, "bad_input", "unreachable")
-    assert severity == "WhatsApp: no alert route for severity 'hihg' (there are: high)"
+    assert severity == "WhatsApp: no alert route for severity 'hihg' (the routes are: high)"
     assert "132000" in misfit
     assert "no connection to the gateway" in unreachable
     (unanswered,) = lines(running_airflow, "bad_input", "unanswered")
@@ -338,7 +338,7 @@ def test_callbacks_of_every_kind_reach_the_memory(running_airflow, sandbox):
     texts_to(sandbox, running_airflow, "15550006006", "15550006007", "15550006008")
     logs = [*running_airflow.folder.glob("*.log"), *(running_airflow.folder / "logs").rglob("*.log")]
 
-    assert [log for log in logs if "The memory of alerts cannot be reached" in log.read_text()] == []
+    assert [log for log in logs if "The throttle state of alerts cannot be reached" in log.read_text()] == []
     kept = {json.loads(value)["key"] for (value,) in rows(running_airflow, "SELECT val FROM variable")}
     assert kept >= {"callback_kinds", "callback_kinds.fails", "callback_kinds.fails.retry", "15•••6008"}
 

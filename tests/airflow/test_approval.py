@@ -237,7 +237,7 @@ def answer_by_a_press(site, sandbox, events, log):
     (first,) = site.until(lambda: asked(1), "the question")
     press(first, eve, "Approve", 0)
     logged(
-        "+15•••0009 pressed 'Approve' for tap.approve, run tap+1: not taken: the message went to somebody else"
+        "+15•••0009 pressed 'Approve' for tap.approve, run tap+1: ignored, because the message went to another person"
     )
 
     body = {"dry_run": False, "dag_run_id": "tap+1", "task_ids": ["approve"], "only_failed": False}
@@ -246,7 +246,7 @@ def answer_by_a_press(site, sandbox, events, log):
     assert site.ask("POST", "dags/tap/clearTaskInstances", **body).ok
     (second,) = site.until(lambda: asked(2), "the question of the cleared task")
     press(first, ada, "Approve", 0)
-    logged("asks by other messages")
+    logged("asks with other messages")
     assert site.states("tap%2B1", "tap")["approve", -1] in ("running", *waiting), "nothing was answered"
 
     events.deliver(60)

@@ -63,12 +63,12 @@ def test_a_clear_repeats_only_what_the_user_asked_for(run, run_again, sandbox, l
     assert run_again(dag_run, "keep", clear=True).state == "success"
     assert reached(sandbox).total() == 6
     said = "".join(capfd.readouterr())
-    assert "3 of 3 were sent, 0 are unknown" in said
-    assert "resend_on_clear is False, so only those who certainly have no message are sent to" in said
+    assert "3 of 3 sent, 0 unknown" in said
+    assert "resend_on_clear is False, so the task sends only to people who certainly have no message" in said
     assert xcom(dag_run, task_id="keep")["sent"] == 3
 
     assert run_again(dag_run, "fresh", clear=True).state == "success"
-    assert "resend_on_clear is True: everybody is sent to again" in "".join(capfd.readouterr())
+    assert "resend_on_clear is True: the task sends to everybody again" in "".join(capfd.readouterr())
     assert reached(sandbox) == Counter({f"1555000{number:04}": 1 if number < 3 else 2 for number in range(6)})
 
 

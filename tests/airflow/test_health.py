@@ -205,7 +205,7 @@ def test_what_a_trigger_ends_with_decides(event, error):
 
 
 def test_what_a_trigger_found_is_returned():
-    event = {"state": "ready", "message": "Messages can go", "health": {"state": "AVAILABLE"}}
+    event = {"state": "ready", "message": "Messages can be sent", "health": {"state": "AVAILABLE"}}
 
     assert WhatsAppHealthSensor(task_id="wait").execute_complete({}, event) == {"state": "AVAILABLE"}
 
@@ -213,10 +213,10 @@ def test_what_a_trigger_found_is_returned():
 @pytest.mark.parametrize(
     ("state", "ready", "said"),
     [
-        ("AVAILABLE", True, "Messages can go: WABA AVAILABLE"),
-        ("LIMITED", True, "Messages can go: WABA is LIMITED"),
-        ("BLOCKED", False, "Messages cannot go yet: WABA is BLOCKED"),
-        ("A_NEW_WORD", True, "WhatsApp does not say whether messages can go: not known"),
+        ("AVAILABLE", True, "Messages can be sent: WABA AVAILABLE"),
+        ("LIMITED", True, "Messages can be sent: WABA is LIMITED"),
+        ("BLOCKED", False, "Messages cannot be sent yet: WABA is BLOCKED"),
+        ("A_NEW_WORD", True, "WhatsApp does not say whether messages can be sent: not known"),
     ],
 )
 def test_what_is_said_of_each_state_is_what_is_known(state, ready, said):

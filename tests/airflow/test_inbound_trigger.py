@@ -144,7 +144,7 @@ def test_a_store_that_is_away_is_waited_for(path, tmp_path, capsys):
 
     async def run():
         async with Running(trigger()) as watching:
-            while "holds no tables" not in capsys.readouterr().out:
+            while "has no event tables" not in capsys.readouterr().out:
                 await asyncio.sleep(0.05)
             made = EventStore.open(f"sqlite:///{path}")
             made.create_or_upgrade()
@@ -184,7 +184,7 @@ def test_what_is_not_signed_makes_no_event_unless_that_is_allowed(store, capsys)
             await all_.saw("forged", "signed")
 
     asyncio.run(run())
-    assert "1 messages match and make no event" in capsys.readouterr().out
+    assert "1 messages match, but make no event" in capsys.readouterr().out
 
 
 def test_a_flood_of_forged_messages_is_one_line_of_the_log(store, capsys):
@@ -198,7 +198,7 @@ def test_a_flood_of_forged_messages_is_one_line_of_the_log(store, capsys):
             await strict.saw("signed")
 
     asyncio.run(run())
-    assert capsys.readouterr().out.count("match and make no event") == 1
+    assert capsys.readouterr().out.count("match, but make no event") == 1
 
 
 def test_filters_reach_the_store(store):

@@ -201,7 +201,7 @@ def test_airflow_s_doctor_examines_airflow_s_connection(sandbox, capsys):
 @pytest.mark.parametrize(
     ("name", "options", "status", "said"),
     [
-        ("subscribe", ["--url", "https://mine.example/"], 1, "there is no verify token"),
+        ("subscribe", ["--url", "https://mine.example/"], 1, "no verify token is set"),
         ("status", [], 0, "subscribed"),
         ("unsubscribe", [], 0, "nothing to remove"),
     ],

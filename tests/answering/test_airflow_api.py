@@ -49,8 +49,11 @@ def test_a_token_that_has_expired_is_fetched_again_once(airflow, client):
     ("who", "complaint"),
     [
         ({"token": "token-0"}, "does not accept the token"),
-        ({"username": USER, "password": "wrong"}, "gives no token to AIRFLOW_API_USERNAME"),
-        ({"token": "token-0", "username": USER, "password": "wrong"}, "gives no token"),
+        ({"username": USER, "password": "wrong"}, "refuses a token to AIRFLOW_API_USERNAME"),
+        (
+            {"token": "token-0", "username": USER, "password": "wrong"},
+            "refuses a token to AIRFLOW_API_USERNAME",
+        ),
     ],
     ids=["token", "password", "both"],
 )
@@ -80,8 +83,8 @@ def test_a_user_who_may_not_see_all_dags_may_begin(airflow, client):
     ("answer", "complaint"),
     [
         ((302, {}), "redirects to another address"),
-        ((404, {"detail": "Not Found"}), "no API of Airflow 3.1"),
-        ((405, {"detail": "Method Not Allowed"}), "no API of Airflow 3.1"),
+        ((404, {"detail": "Not Found"}), "does not serve the API of Airflow 3.1"),
+        ((405, {"detail": "Method Not Allowed"}), "does not serve the API of Airflow 3.1"),
     ],
     ids=["redirect", "404", "405"],
 )

@@ -51,11 +51,11 @@ def run(monkeypatch):
         ({"AIRFLOW_API_URL": "airflow"}, "AIRFLOW_API_URL is not the address of a server"),
         ({"AIRFLOW_API_URL": "https://u:p@airflow.example.com"}, "carries a user name or a password"),
         ({"AIRFLOW_API_URL": "http://airflow.example.com"}, "would send the token unencrypted"),
-        ({"AIRFLOW_API_URL": "https://airflow.example.com"}, "there is no database"),
-        ({"WHATSAPP_EVENTS_URL": "sqlite:///x.db"}, "no Airflow user is named"),
-        ({"AIRFLOW_API_USERNAME": "u"}, "no Airflow user is named"),
+        ({"AIRFLOW_API_URL": "https://airflow.example.com"}, "no database"),
+        ({"WHATSAPP_EVENTS_URL": "sqlite:///x.db"}, "no Airflow user is set"),
+        ({"AIRFLOW_API_USERNAME": "u"}, "no Airflow user is set"),
         ({"AIRFLOW_API_TOKEN": "two words"}, "AIRFLOW_API_TOKEN is not a token"),
-        ({"AIRFLOW_API_TOKEN": "t"}, "no tables of WhatsApp's events"),
+        ({"AIRFLOW_API_TOKEN": "t"}, "has no event tables"),
     ],
     ids=[
         "address",
@@ -74,7 +74,7 @@ def test_what_is_missing_is_said_before_anything_connects(run, capsys, tmp_path,
         "AIRFLOW_API_URL": "https://airflow.example.com",
         "WHATSAPP_EVENTS_URL": f"sqlite:///{tmp_path}/no.db",
     }
-    if complaint.startswith(("Airflow", "there is no database")):
+    if complaint.startswith(("Airflow", "no database")):
         given = {}
     assert run(**(given | environment)) == 1
     assert complaint in capsys.readouterr().err

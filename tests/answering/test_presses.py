@@ -100,16 +100,16 @@ def _another_option(_, payload):
 
 
 HOSTILE = {
-    "an ID of nobody's": (ADA, _another_id, "no question has this ID"),
-    "an option that is not there": (ADA, _another_option, "the question has no such option"),
-    "somebody who was not asked": (EVE, lambda sent, _: {"context": sent["id"]}, "went to somebody else"),
+    "an ID of nobody's": (ADA, _another_id, "there is no question with this ID"),
+    "an option that is not there": (ADA, _another_option, "the question does not have this option"),
+    "somebody who was not asked": (EVE, lambda sent, _: {"context": sent["id"]}, "went to another person"),
     "another who was asked, on a message that is not theirs": (
         BOB,
         lambda sent, _: {"context": sent["id"]},
-        "went to somebody else",
+        "went to another person",
     ),
     "a message of no task": (ADA, lambda *_: {"context": "wamid.of_nobody"}, "no signed receipt"),
-    "no message at all": (EVE, lambda *_: {}, "it belongs to no message"),
+    "no message at all": (EVE, lambda *_: {}, "it does not name the message that it answers"),
 }
 
 
@@ -170,7 +170,7 @@ def test_a_press_waits_for_the_receipt_and_holds_up_no_other(
     press(ADA, "Approve", payloads(sandbox.messages[0])[0])
     press(EVE, "Reject", payloads(sandbox.messages[1])[1], context=sandbox.messages[1]["id"])
     assert answering.look() == answering.look() == 0
-    assert ["somebody else" in line for line in said(caplog)] == [True], "what is decided is decided once"
+    assert ["another person" in line for line in said(caplog)] == [True], "what is decided is decided once"
     with store.writing() as connection:
         connection.execute(tables.statuses.insert(), [row for row in kept if row["message_id"] == of_ada])
     again = Answering(store, answering._api, name="tests")
@@ -188,7 +188,7 @@ def test_the_second_of_two_and_a_replay_change_nothing(
     press(ADA, "Reject", payloads(sandbox.messages[0])[1])
     assert answering.look() == 0
     assert airflow.request(ti)["chosen_options"] == ["Approve"]
-    assert ["bot was first" in line for line in said(caplog)] == [False, True, True]
+    assert ["bot answered first" in line for line in said(caplog)] == [False, True, True]
     patches = [call for call in airflow.calls if call[0] == "PATCH"]
     assert Answering(store, api, name="another").look() == 1, "who reads all once more finds it answered"
     assert [call for call in airflow.calls if call[0] == "PATCH"] == patches
@@ -204,7 +204,7 @@ def test_a_task_that_asks_again_has_other_buttons_and_the_old_ones_are_dead(
     old, new = sandbox.messages
     press(ADA, "Approve", payloads(old)[0], context=old["id"])
     assert answering.look() == 0
-    assert "asks by other messages" in said(caplog)[0]
+    assert "asks with other messages" in said(caplog)[0]
     assert airflow.request(ti)["response_received"] is False
     press(ADA, "Reject", payloads(new)[1], context=new["id"])
     assert answering.look() == 1
@@ -234,7 +234,7 @@ def test_a_press_after_the_time_is_over_is_late(sandbox, airflow, ti, asks, pres
     press(ADA, "Approve", payloads(sandbox.messages[0])[0])
     late = Answering(store, api, name="tests", clock=lambda: datetime.now(UTC) + timedelta(hours=1))
     assert late.look() == 0
-    assert "the time to answer is over" in said(caplog)[0]
+    assert "the time for answers is over" in said(caplog)[0]
     early = Answering(store, api, name="early", clock=lambda: datetime.now(UTC) + timedelta(minutes=55))
     assert early.look() == 1
 
@@ -259,7 +259,7 @@ def test_an_option_that_the_request_does_not_have_is_not_sent(
     airflow.request(ti)["options"] = ["Yes", "No"]
     press(ADA, "Approve", payloads(sandbox.messages[0])[0])
     assert answering.look() == 0
-    assert "the request has no such option" in said(caplog)[0]
+    assert "the request does not have this option" in said(caplog)[0]
     assert all(call[0] != "PATCH" for call in airflow.calls)
 
 

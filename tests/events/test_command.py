@@ -57,7 +57,7 @@ def test_it_starts_without_airflow_stores_and_ends_cleanly(tmp_path):
         process.kill()
     assert process.returncode == 0
     words, line, _ = said.splitlines()
-    assert words.endswith("The opt-out words have changed: 1 stored messages hold one")
+    assert words.endswith("The opt-out words have changed: 1 stored messages match one of them")
     assert [row["contact"] for row in rows(store, tables.opt_outs)] == ["15550100001", "15550100002"]
     store.close()
     assert line.endswith("1 statuses, 0 messages, 0 other events")
@@ -67,7 +67,7 @@ def test_it_starts_without_airflow_stores_and_ends_cleanly(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "there is no database"),
+        ([], "no database"),
         (["--database", "sqlite://"], "no verify token"),
         (["--database", "sqlite://", "--verify-token", "t"], "anybody could post"),
         (["--database", "sqlite://", "--verify-token", "t", "--app-secret", "s"], "in memory"),

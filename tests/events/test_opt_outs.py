@@ -233,14 +233,14 @@ def test_words_are_changed_by_language_or_altogether(tmp_path):
 
 REFUSED = {
     "no JSON": ("{", "is not JSON"),
-    "a list": ("[]", "holds no opt-out words"),
-    "another kind": ({"stop": ["x"]}, "holds no opt-out words"),
+    "a list": ("[]", "does not contain opt-out words"),
+    "another kind": ({"stop": ["x"]}, "does not contain opt-out words"),
     "a text": ({"all": "stop"}, "'all' is not a list"),
-    "a number": ({"all": [7]}, "holds something that is not a word"),
-    "no word": ({"start": {"en": ["!"]}}, "'start' holds something that is not a word"),
-    "long": ({"start": ["x" * 65]}, "holds something that is not a word"),
+    "a number": ({"all": [7]}, "has an item that is not a word"),
+    "no word": ({"start": {"en": ["!"]}}, "'start' has an item that is not a word"),
+    "long": ({"start": ["x" * 65]}, "has an item that is not a word"),
     "deep": ({"all": {"en": {"us": ["x"]}}}, "'all' is not a list"),
-    "large": ('"' + "x" * 1_000_000 + '"', "holds no opt-out words"),
+    "large": ('"' + "x" * 1_000_000 + '"', "does not contain opt-out words"),
 }
 
 

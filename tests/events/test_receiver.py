@@ -213,8 +213,8 @@ def test_with_both_secrets_both_are_needed(file_store, web):
         ({"app_secret": None}, "anybody could post"),
         ({"app_secret": None, "path_secret": "x" * 31}, "31 characters"),
         ({"path_secret": "x" * 31 + "+"}, "32 characters, or some"),
-        ({"keep_days": -1}, "-1 days"),
-        ({"keep_days": float("nan")}, "nan days"),
+        ({"keep_days": -1}, "keep_days is -1;"),
+        ({"keep_days": float("nan")}, "keep_days is nan;"),
     ],
     ids=["token", "open", "short", "plus", "negative", "nan"],
 )

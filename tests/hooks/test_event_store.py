@@ -73,7 +73,7 @@ def test_a_connection_s_database(fields, url):
     ids=["nothing", "no-file", "no-schema", "no-host"],
 )
 def test_a_connection_without_a_database_is_refused(fields):
-    with pytest.raises(ConfigurationError, match="connection 'events' names no"):
+    with pytest.raises(ConfigurationError, match="connection 'events' does not name a"):
         database_url("events", connection(**fields))
 
 
@@ -95,7 +95,9 @@ def configured(monkeypatch, tmp_path):
 def test_a_connection_that_is_not_there_says_who_named_it(configured, monkeypatch):
     monkeypatch.delenv("AIRFLOW_CONN_EVENTS")
 
-    with pytest.raises(ConfigurationError, match=r"'events', which \[whatsapp\] events_conn_id names"):
+    with pytest.raises(
+        ConfigurationError, match=r"\[whatsapp\] events_conn_id names the connection 'events', which"
+    ):
         event_store_url()
 
 
@@ -176,9 +178,9 @@ def test_a_dry_run_notes_nothing(sandbox, configured, tmp_path):
 
 AWAY = {
     "no-tables": (None, "Start the receiver with this database once"),
-    "no-connection": ("", "there is no connection 'events'"),
+    "no-connection": ("", "events_conn_id names the connection 'events', which does not exist"),
     "no-server": ("postgresql://me:s3cret@127.0.0.1:1/events", "does not answer"),
-    "no-database": ('{"conn_type": "postgres", "host": "db"}', "names no database"),
+    "no-database": ('{"conn_type": "postgres", "host": "db"}', "does not name a database"),
 }
 
 
@@ -232,7 +234,7 @@ def test_a_process_without_room_for_a_thread_sends_all_the_same(
 
     assert operator(SendTextOperator, tmp_path, to=TO, text="hello").execute(context())["sent"] == 2
     (line,) = [text for text in caplog.messages if "event store" in text]
-    assert line == "The event store could not record this task: no thread could be started"
+    assert line == "The event store could not record this task: no thread could start"
 
 
 def test_without_a_store_nothing_is_noted(sandbox, tmp_path, monkeypatch, caplog):

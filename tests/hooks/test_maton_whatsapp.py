@@ -149,10 +149,12 @@ def test_a_store_s_url_is_read(hook, sandbox, tmp_path):
         pytest.param({"media": "/nowhere.pdf"}, "does not exist", id="missing"),
         pytest.param({"media": "https://x.example/report"}, "what kind", id="link of no kind"),
         pytest.param(
-            {"media": b"%PDF-1.7\n", "kind": "film"}, "kind 'film' cannot be sent here", id="no such kind"
+            {"media": b"%PDF-1.7\n", "kind": "film"}, "kind 'film' is not allowed here", id="no such kind"
         ),
         pytest.param(
-            {"media": b"#!AMR\n00", "caption": "x"}, "caption: cannot stand with audio", id="caption"
+            {"media": b"#!AMR\n00", "caption": "x"},
+            "caption: does not go with media of the kind audio",
+            id="caption",
         ),
         pytest.param({"media": b"%PDF-1.7\n", "caption": "x" * 1025}, "caption", id="long caption"),
     ],
@@ -173,7 +175,7 @@ def test_bad_media_is_refused_before_any_request(hook, sandbox, options, words):
         ),
         pytest.param(
             {"template_name": "report", "header": b"#!AMR\n00"},
-            "audio cannot be sent here",
+            "audio is not allowed here",
             id="audio header",
         ),
         pytest.param({"template_name": "report", "body": "text"}, "template.body", id="body as text"),
@@ -250,7 +252,7 @@ def test_the_connection_test_says_what_it_found(hook, sandbox, change_connection
 
     assert right
     assert words == (
-        "Sends as +1 555-010-1000 (WhatsApp Sandbox), quality GREEN, limit TIER_UNLIMITED. The account holds 1 number. "
+        "Sends as +1 555-010-1000 (WhatsApp Sandbox), quality GREEN, limit TIER_UNLIMITED. The account has 1 number. "
         "Health: PHONE_NUMBER, WABA, BUSINESS, APP AVAILABLE."
     )
     asked, _ = sandbox.requests_to(sandbox.extra["phone_number_id"])

@@ -15,14 +15,14 @@ LIBRARIES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs":
 def test_a_store_without_its_file_system_names_the_package(scheme):
     if importlib.util.find_spec(LIBRARIES[scheme]):
         pytest.skip("it is installed")
-    with pytest.raises(ConfigurationError, match=f"no file system for {scheme}://") as caught:
+    with pytest.raises(ConfigurationError, match=f"no package for {scheme}://") as caught:
         object_path(f"{scheme}://bucket/key.csv")
 
     assert "apache-airflow-providers-" in caught.value.advice
 
 
 def test_a_scheme_that_nobody_knows_is_told():
-    with pytest.raises(ConfigurationError, match="no file system for zz://"):
+    with pytest.raises(ConfigurationError, match="no package for zz://"):
         object_path("zz://bucket/key.csv")
 
 

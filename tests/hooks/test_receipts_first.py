@@ -100,8 +100,8 @@ def test_a_store_that_is_away_costs_one_line_until_it_is_back(caplog):
 
     assert said == ["sent"] * 4
     assert caplog.messages == [
-        f"WhatsApp: no receipt could be looked up: {gone}",
-        "WhatsApp: no receipt could be looked up: ValueError",
+        f"WhatsApp: receipts could not be looked up: {gone}",
+        "WhatsApp: receipts could not be looked up: ValueError",
     ]
 
 
@@ -126,7 +126,7 @@ def test_the_sensor_reads_the_store_first(sandbox, whatsapp_events, message_id, 
 
     assert (found.is_done, found.xcom_value[message_id]["status"]) == (True, "read")
     monkeypatch.delenv("AIRFLOW__WHATSAPP__EVENTS_CONN_ID")
-    with pytest.raises(AirflowFailException, match="does not open its message history"):
+    with pytest.raises(AirflowFailException, match="WhatsApp's message history is closed"):
         sensor(message_id).poke({})
 
 

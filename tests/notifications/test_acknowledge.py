@@ -244,13 +244,13 @@ def late(phone, clock):
 
 
 REFUSED = {
-    "forged": (forged, "not taken: no alert has this ID"),
+    "forged": (forged, "ignored, because there is no alert with this ID"),
     "unasked": (
         unasked,
-        "+15•••0009 pressed 'On it' for orders.load, run r1: not taken: the alert did not go to",
+        "+15•••0009 pressed 'On it' for orders.load, run r1: ignored, because the alert did not go to",
     ),
     "unsigned": (unsigned, None),
-    "late": (late, "not taken: it came more than 24 hours after the alert"),
+    "late": (late, "ignored, because the press came more than 24 hours after the alert"),
 }
 
 
@@ -280,9 +280,10 @@ def test_a_second_press_changes_nothing_and_is_logged(clock, phone, answer, capl
     assert phone.new() == [("2", "airflow_alert_in_hand")]
     assert phone.values()[0] == "+15•••0001"
     assert (
-        "+15•••0002 pressed 'On it' for orders.load, run r1: not taken: somebody has the run" in caplog.text
+        "+15•••0002 pressed 'On it' for orders.load, run r1: ignored, because somebody already has"
+        in caplog.text
     )
-    assert "the same button was pressed before" in caplog.text
+    assert "somebody pressed the same button before" in caplog.text
 
 
 def test_the_others_of_a_later_alert_of_the_run_get_to_know_too_and_nobody_twice(clock, phone, answer):
@@ -354,10 +355,10 @@ def test_a_press_waits_for_the_receipt_of_its_message(clock, phone, answer, what
     phone.new()
 
     assert (answer.look(), answer.look()) == (1, 0)  # the mute of the other alert, once
-    assert "not taken" not in caplog.text
+    assert "ignored, because" not in caplog.text
     late = AlertPresses(store, None, clock=lambda: datetime.now(UTC) + RECEIPT_WAIT)
     assert late.look() == 1  # the mute again, for it is a reader of its own
-    assert "not taken: no signed receipt says yet whom the alert went to" in caplog.text
+    assert "ignored, because no signed receipt says yet who got the alert" in caplog.text
     receipts(True)
     assert answer.look() == 1
     assert phone.new() == [("2", "airflow_alert_in_hand")]
@@ -372,7 +373,7 @@ class TestWithoutButtons:
         fail(names={"Ann": ANN})
 
         assert phone.new() == PLAIN
-        assert caplog.text.count("goes without its buttons") == 1
+        assert caplog.text.count("is sent without its buttons") == 1
         assert "[whatsapp] events_conn_id is empty" in caplog.text
 
     def test_with_a_store_that_is_away(self, clock, phone, monkeypatch, caplog, tmp_path):
@@ -381,7 +382,10 @@ class TestWithoutButtons:
         fail()
 
         assert phone.new() == PLAIN
-        assert "goes without its buttons, which need receipts: the database holds no tables" in caplog.text
+        assert (
+            "is sent without its buttons, which need receipts: the database has no event tables"
+            in caplog.text
+        )
 
     @pytest.mark.parametrize("status", ["PAUSED", "DELETED"])
     def test_with_a_template_that_is_not_fit_for_use(self, clock, phone, account, caplog, status):
@@ -497,7 +501,7 @@ class TestTheCommand:
 
         assert run() == 0
         assert "the run is in hand" in caplog.text
-        assert "for there is no connection to send with" in caplog.text
+        assert "because this process has no connection" in caplog.text
         assert phone.new() == []
 
 

@@ -223,7 +223,7 @@ def test_a_history_that_is_closed_says_nothing_about_the_window(sandbox, variabl
     make(text="no rows", template_name=template)(failure())
 
     assert told(sandbox) == [("15550001111", "text")]
-    assert any("does not tell" in record.getMessage() for record in caplog.records)
+    assert any("does not say whether it delivered" in record.getMessage() for record in caplog.records)
 
 
 def test_where_the_history_is_closed_the_event_store_says_that_the_window_is(

@@ -261,7 +261,7 @@ class TestAway:
             shared._look_at = 0.0
             assert [asked(shared).change("key", Record, one_more) for _ in range(2)] == [1, 2]
             assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
-            assert "is back" in caplog.text
+            assert "answers again" in caplog.text
             assert shared.get(name_of("key")) is not None
             assert not list(files.items()), "what was counted meanwhile has moved"
         finally:

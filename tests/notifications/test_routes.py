@@ -51,7 +51,7 @@ def test_an_unknown_severity_is_said_in_one_line_and_told_to_the_default(caplog)
         assert choose(loaded(), severity="hihg") == ["+15550009999"]
 
     (record,) = caplog.records
-    assert record.getMessage() == "WhatsApp: no alert route for severity 'hihg' (there are: high, low)"
+    assert record.getMessage() == "WhatsApp: no alert route for severity 'hihg' (the routes are: high, low)"
 
 
 def test_nobody_at_all_is_an_error():
@@ -63,7 +63,7 @@ def test_a_malformed_number_does_not_keep_the_others_from_being_told(caplog):
     assert usable(["+15550001111", ["call me", "+15550002222"], None]) == ["15550001111", "15550002222"]
 
     (record,) = caplog.records
-    assert "left out" in record.getMessage()
+    assert "leaves some recipients out" in record.getMessage()
 
 
 def test_a_variable_and_files(tmp_path):
@@ -229,14 +229,14 @@ def test_whom_a_route_names(asked, numbers, caplog):
     unknown = [
         record
         for record in caplog.records
-        if "no alert route for severity 'low' (there are: high)" in record.getMessage()
+        if "no alert route for severity 'low' (the routes are: high)" in record.getMessage()
     ]
     assert len(caplog.records) == len(unknown) == (asked.get("severity") == "low")
 
 
 def test_without_any_severity_none_is_named(caplog):
     assert choose({"tag:a": ["x"]}, severity="low") == []
-    assert "(there are: none)" in caplog.text
+    assert "(the routes are: none)" in caplog.text
 
 
 def test_where_no_number_is_good_the_first_fault_is_said_and_nobody_is_left_out(caplog):

@@ -123,7 +123,7 @@ def test_a_load_without_any_cost_says_why_in_the_log(sandbox, today, tmp_path, m
     keep = analytics_points._values
     monkeypatch.setattr(analytics_points, "_values", lambda kind, point: keep(kind, {**point, "cost": None}))
     load(today, kind="pricing", destination=str(tmp_path / "b.csv"))
-    assert "Meta gave no cost" in capsys.readouterr().out
+    assert "Meta returned no costs" in capsys.readouterr().out
 
 
 def test_every_argument_is_part_of_what_is_asked(sandbox, today, tmp_path):

@@ -143,7 +143,7 @@ def test_one_who_was_asked_is_enough_and_nobody_is_an_error(sandbox, asked, ti, 
         task(ADA).execute({"ti": ti, "task_instance": ti})
     assert ti.pushed["report"]["failed"] == 1
     ask(task(ADA, on_unsent="wait"), ti)
-    assert "reached nobody; waiting" in capsys.readouterr().out
+    assert "reached nobody; the task waits" in capsys.readouterr().out
 
 
 def test_an_answer_that_was_lost_counts_as_asked(sandbox, asked, ti, templates):
@@ -201,7 +201,7 @@ def test_a_try_that_was_killed_while_it_asked_asks_nobody_twice(sandbox, asked, 
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"base_url": "http://localhost:8080"}, "no phone reaches http://localhost:8080"),
+        ({"base_url": "http://localhost:8080"}, "the buttons would lead to http://localhost:8080"),
         (
             {"base_url": "https://other.example.com"},
             "button 0 of airflow_approval .* leads to https://airflow.example.com/team/",
@@ -325,11 +325,11 @@ def test_a_question_that_was_delivered_is_waited_for(sandbox, asked, ti, whatsap
 def test_a_question_that_was_delivered_to_nobody_is_an_error(asked, ti, capsys):
     options = {"delivery_timeout": 60, "ledger_path": ti.ledger}
     ask(task(**options), ti)
-    with pytest.raises(AirflowFailException, match="delivered the question to nobody within 60 s"):
+    with pytest.raises(AirflowFailException, match="did not deliver the question to anybody within 60 s"):
         resume(task(**options), ti, TIME_OVER, seconds=60)
     with pytest.raises(Parked):
         resume(task(**options, on_unsent="wait"), ti, TIME_OVER)
-    assert "waiting for an answer in Airflow" in capsys.readouterr().out
+    assert "the task waits for an answer in Airflow" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("templates", "whatsapp_events")
@@ -341,7 +341,7 @@ def test_a_store_that_is_away_while_it_waits_ends_no_question(asked, ti, monkeyp
     monkeypatch.setenv("AIRFLOW__WHATSAPP__EVENTS_CONN_ID", "away")
     with pytest.raises(Parked):
         resume(task(**options), ti, TIME_OVER, seconds=60)
-    assert "not known whether the question was delivered" in capsys.readouterr().out
+    assert "cannot read whether the question was delivered" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("templates")
@@ -522,13 +522,13 @@ def ends_of(message):
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"options": [f"Option {number}" for number in range(11)]}, "11 are given, and a list holds 10"),
-        ({"options": ["x" * 25]}, "no text of 1 to 24 characters"),
-        ({"options": ["Yes", " "]}, "no text of 1 to 24 characters"),
-        ({"options": ["Yes", 7]}, "no text of 1 to 24 characters"),
+        ({"options": [f"Option {number}" for number in range(11)]}, "11 are too many; a list holds 10"),
+        ({"options": ["x" * 25]}, "not a text of 1 to 24 characters"),
+        ({"options": ["Yes", " "]}, "not a text of 1 to 24 characters"),
+        ({"options": ["Yes", 7]}, "not a text of 1 to 24 characters"),
         ({"options": ["Yes", "Yes"]}, "two are the same"),
         ({"options": []}, "empty"),
-        ({"multiple": True}, "takes one option"),
+        ({"multiple": True}, "does not allow multiple=True"),
         ({"wait_for": "read"}, "wait_for"),
     ],
     ids=["eleven", "too long", "blank", "a number", "twice", "none", "several", "no argument"],
@@ -543,7 +543,7 @@ def test_what_no_list_can_hold_is_refused_with_the_limit(options, problem):
     ("options", "problem"),
     [
         ({"descriptions": {"Stop": "x" * 73}}, "72"),
-        ({"descriptions": {"Wait": "A while"}}, "'Wait', which is none of the options"),
+        ({"descriptions": {"Wait": "A while"}}, "'Wait', which is not one of the options"),
         ({"button_text": "x" * 21}, "20"),
         ({"subject": "x" * 4097}, "4096"),
     ],
@@ -565,12 +565,12 @@ def test_a_list_that_found_the_window_closed_for_everybody_is_an_error(
     assert asked.waits == [(60, None)]
     whatsapp_events.deliver(60)
     with pytest.raises(
-        AirflowFailException, match=r"2 failed\); it reaches only those who have written within 24"
+        AirflowFailException, match=r"2 failed\); it reaches only people who wrote within the last 24"
     ):
         resume(choice(**options), ti, TIME_OVER, seconds=60)
     with pytest.raises(Parked):
         resume(choice(**options, on_unsent="wait"), ti, TIME_OVER)
-    assert "waiting for an answer in Airflow" in capsys.readouterr().out
+    assert "the task waits for an answer in Airflow" in capsys.readouterr().out
     assert asked.waits[-1] == (None, None), "it is looked at once"
 
 

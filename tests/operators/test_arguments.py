@@ -109,7 +109,7 @@ def test_a_rendered_text_is_taken_for_what_it_says(operator, name, text, value):
 
 
 REFUSED = [
-    (messages.SendTextOperator, "on_unknown", "retry", "One of report, resend"),
+    (messages.SendTextOperator, "on_unknown", "retry", "Give one of: report, resend"),
     (messages.SendTextOperator, "resend_on_clear", "maybe", "neither true nor false"),
     (messages.SendTextOperator, "resend_on_clear", "", "neither true nor false"),
     (messages.SendTextOperator, "max_failed", "few", 'max_failed: "few" is no number'),
@@ -118,22 +118,22 @@ REFUSED = [
     (messages.SendTextOperator, "preview_url", 2, "neither true nor false"),
     (messages.SendTemplateOperator, "check_template", None, "neither true nor false"),
     (messages.SendTemplateOperator, "skip_if_empty", [], "neither true nor false"),
-    (broadcast.BroadcastTemplateOperator, "shard", "one", "no whole number"),
-    (broadcast.BroadcastTemplateOperator, "shard", True, "no whole number"),
+    (broadcast.BroadcastTemplateOperator, "shard", "one", "not a whole number"),
+    (broadcast.BroadcastTemplateOperator, "shard", True, "not a whole number"),
     (broadcast.BroadcastTemplateOperator, "shard", "3", "3 of 1"),
-    (broadcast.BroadcastTemplateOperator, "shards", "2.5", "no whole number"),
+    (broadcast.BroadcastTemplateOperator, "shards", "2.5", "not a whole number"),
     (broadcast.BroadcastTemplateOperator, "shards", "0", "0 of 0"),
-    (broadcast.BroadcastTemplateOperator, "scope", "some", "One of all, failed, unknown"),
+    (broadcast.BroadcastTemplateOperator, "scope", "some", "Give one of: all, failed, unknown"),
     (broadcast.BroadcastTemplateOperator, "dry_run", "perhaps", "neither true nor false"),
-    (broadcast.BroadcastTemplateOperator, "send_window", "at night", "no window"),
-    (broadcast.BroadcastTemplateOperator, "send_window", "09:00-20:00-22:00", "no window"),
+    (broadcast.BroadcastTemplateOperator, "send_window", "at night", "is not a window"),
+    (broadcast.BroadcastTemplateOperator, "send_window", "09:00-20:00-22:00", "is not a window"),
     (broadcast.BroadcastTemplateOperator, "send_window", "25:00-26:00", "is not a window"),
-    (sql.SqlToWhatsAppOperator, "max_rows", "many", "no whole number"),
-    (templates.SyncTemplatesOperator, "direction", "sideways", "One of push, pull"),
-    (templates.SyncTemplatesOperator, "on_drift", "ignore", "One of fail, warn"),
-    (templates.SyncTemplatesOperator, "max_deletions", "x", "no whole number"),
-    (templates.SyncTemplatesOperator, "approval_timeout", "-1", "no number of seconds"),
-    (templates.SyncTemplatesOperator, "poke_interval", "inf", "no number of seconds"),
+    (sql.SqlToWhatsAppOperator, "max_rows", "many", "not a whole number"),
+    (templates.SyncTemplatesOperator, "direction", "sideways", "Give one of: push, pull"),
+    (templates.SyncTemplatesOperator, "on_drift", "ignore", "Give one of: fail, warn"),
+    (templates.SyncTemplatesOperator, "max_deletions", "x", "not a whole number"),
+    (templates.SyncTemplatesOperator, "approval_timeout", "-1", "not a number of seconds"),
+    (templates.SyncTemplatesOperator, "poke_interval", "inf", "not a number of seconds"),
 ]
 
 

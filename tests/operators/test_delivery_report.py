@@ -187,7 +187,7 @@ def test_at_the_time_out_the_file_is_written_and_the_task_fails_where_it_is_aske
     operator, wait = deferred
     whatsapp_events.deliver(60)
 
-    with pytest.raises(WhatsAppError, match=r"not all were delivered within 1:00:00: .*1 pending"):
+    with pytest.raises(WhatsAppError, match=r"not all messages were delivered within 1:00:00: .*1 pending"):
         operator.report_complete(context("arrived"), {"state": "timeout"}, **wait.kwargs)
     assert {line["status"] for line in lines(tmp_path)} == {"read", "failed", "sent", "delivered"}
 

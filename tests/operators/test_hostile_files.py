@@ -368,7 +368,7 @@ def test_every_door_for_files_is_bounded(sandbox, disk, monkeypatch, source):
         lambda: hook.send_media(GOOD, source),
         lambda: hook.send_template(GOOD, "report", header=source),
     ):
-        with pytest.raises(PayloadError, match=r"outside of \[whatsapp\] media_roots"):
+        with pytest.raises(PayloadError, match=r"outside the folders of \[whatsapp\] media_roots"):
             door()
 
     assert sandbox.requests == []
@@ -378,7 +378,7 @@ def test_every_door_for_files_is_bounded(sandbox, disk, monkeypatch, source):
 def test_a_list_is_not_fetched_from_a_host_outside_of_media_roots(sandbox, disk, monkeypatch, make):
     monkeypatch.setenv("AIRFLOW__WHATSAPP__MEDIA_ROOTS", f"{disk}, https://lists.example/people")
     for url in (f"{sandbox.url}/_sandbox/messages", "https://lists.example/other.csv"):
-        with pytest.raises(AirflowFailException, match="outside of"):
+        with pytest.raises(AirflowFailException, match="outside the folders of"):
             make(url).execute({})
 
     assert sandbox.requests == []
@@ -394,7 +394,7 @@ def test_a_notifier_is_bounded(sandbox, report, disk, monkeypatch, caplog):
 
     assert uploads(sandbox) == []
     assert sandbox.messages == []
-    assert caplog.text.count("outside of [whatsapp] media_roots") == 3
+    assert caplog.text.count("outside the folders of [whatsapp] media_roots") == 3
 
 
 def test_folders_and_samples_of_templates_are_bounded(sandbox, disk, monkeypatch):
@@ -413,7 +413,7 @@ def test_folders_and_samples_of_templates_are_bounded(sandbox, disk, monkeypatch
         ]
     for task in tasks:
         task._folder = lambda: str(disk / "invoices")
-        with pytest.raises(AirflowFailException, match=r"outside of \[whatsapp\] media_roots"):
+        with pytest.raises(AirflowFailException, match=r"outside the folders of \[whatsapp\] media_roots"):
             task.execute({})
 
     assert uploads(sandbox) == []

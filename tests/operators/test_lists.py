@@ -58,7 +58,7 @@ def test_suppression_may_be_the_name_of_a_file_in_the_working_folder(sandbox, tm
 
     assert messages_to(sandbox) == [IN]
     assert report["skipped_because"] == {"suppressed": 1}
-    assert "the suppression list holds 1 recipients" in capsys.readouterr().out
+    assert "the suppression list has 1 recipients" in capsys.readouterr().out
 
 
 def test_lists_rendered_as_texts_are_lists(sandbox):
@@ -146,7 +146,7 @@ def test_the_log_says_where_numbers_without_plus_go(sandbox, capsys):
     broadcast(recipients=people, dry_run=True).execute({})
 
     said = capsys.readouterr().out
-    assert "WhatsApp: 3 numbers have no + in front; by their digits they go to US 2, GB 1" in said
+    assert "WhatsApp: 3 numbers have no + in front; read by their digits, they belong to US 2, GB 1" in said
 
 
 def test_the_log_says_nothing_of_numbers_that_are_written_in_full(sandbox, capsys):

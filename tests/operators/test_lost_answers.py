@@ -83,7 +83,7 @@ def test_no_unknown_is_left_of_a_broadcast_and_nobody_is_sent_to_twice(sandbox, 
     report = broadcast(tmp_path, count).execute(context(2))
 
     assert (report["sent"], report["unknown"], report["failed"]) == (count, 0, 0)
-    assert "Receipts say what became of 100 whose answer" in caplog.text
+    assert "Receipts give the outcome of 100 messages whose answer" in caplog.text
     assert set(Counter(message["to"] for message in sandbox.messages).values()) == {1}
     lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
     by_id = {message["id"]: message["to"] for message in sandbox.messages}
@@ -130,7 +130,7 @@ def test_a_store_that_is_away_at_a_retry_costs_one_line_and_the_unknown_stay_unk
         text(tmp_path).execute(last)
 
     (line,) = [each for each in caplog.messages if "stay unknown" in each]
-    assert "No receipt was looked up for the 1 unknown" in line
+    assert "Receipts could not be looked up for the 1 unknown" in line
     assert "s3cret" not in caplog.text
     assert (len(sandbox.messages), last["pushed"]["report"]["unknown"]) == (1, 1)
 

@@ -141,7 +141,7 @@ def test_nothing_is_sent_of_an_empty_file_when_so_told(make, sandbox, tmp_path, 
 
     assert len(sandbox.requests) == before
     # Airflow writes its tasks' logs itself from 3.2 on.
-    assert "nothing is sent" in caplog.text + "".join(capsys.readouterr())
+    assert "the task sends nothing" in caplog.text + "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -129,14 +129,14 @@ def ledger_of(operator, folder, *, tries=1, most=0):
 @pytest.mark.parametrize(
     ("tries", "most", "resend", "said"),
     [
-        (1, 0, False, "Try 1 goes on where an earlier one ended: 1 of 3 were sent, 1 are unknown"),
+        (1, 0, False, "Try 1 continues where an earlier one ended: 1 of 3 sent, 1 unknown"),
         (
             2,
             3,
             False,
-            "This task was cleared (Airflow allows it 4 tries now). 1 of 3 were sent, 1 are unknown",
+            "This task was cleared (Airflow allows it 4 tries now). 1 of 3 sent, 1 unknown",
         ),
-        (2, 3, True, "This task was cleared, and resend_on_clear is True: everybody is sent to again"),
+        (2, 3, True, "This task was cleared, and resend_on_clear is True: the task sends to everybody again"),
     ],
     ids=["again", "cleared", "everybody again"],
 )
@@ -346,4 +346,4 @@ def test_a_broadcast_that_is_ended_early_tells_what_is_known_and_lets_go_of_its_
         operator.execute({"ti": ti})
 
     assert heard == ["first", KeyboardInterrupt]
-    assert "WhatsApp: ended by KeyboardInterrupt: none sent of 0" in caplog.text
+    assert "WhatsApp: KeyboardInterrupt ended the task: none sent of 0" in caplog.text

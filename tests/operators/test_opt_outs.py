@@ -168,7 +168,7 @@ def test_a_dry_run_says_who_is_left_out(sandbox, events, marketing):
 
 BROKEN = {
     "no store": ({"AIRFLOW__WHATSAPP__EVENTS_CONN_ID": ""}, "events_conn_id", AirflowFailException),
-    "no connection": ({"AIRFLOW_CONN_EVENTS": None}, "no connection 'events'", AirflowFailException),
+    "no connection": ({"AIRFLOW_CONN_EVENTS": None}, "names the connection 'events'", AirflowFailException),
     "no tables": (
         {"AIRFLOW_CONN_EVENTS": '{"conn_type": "sqlite", "host": "/nowhere/e.db"}'},
         "Start the receiver",
@@ -218,7 +218,7 @@ def test_what_the_gateway_says_of_an_opt_out_is_noted(sandbox, events, marketing
 
     assert (report["sent"], report["failed"]) == (1, 1)
     assert opted_out(events, account, [IN, LISTED]) == {IN: {"marketing"}}
-    assert "1 recipients have stopped marketing messages; the event store knows" in capsys.readouterr().out
+    assert "stopped marketing messages; their opt-outs are in the event store" in capsys.readouterr().out
     again = run(SendTemplateOperator, to=f"+{IN}", template_name="offer", suppression="events")
     assert again["skipped"] == 1
 

@@ -82,7 +82,7 @@ def test_a_file_of_rows_is_read_where_it_may_be(sandbox, tmp_path, monkeypatch):
     monkeypatch.setenv("AIRFLOW__WHATSAPP__MEDIA_ROOTS", str(inside.parent))
 
     assert execute(**LINE, rows=str(inside))["sent"] == 1
-    with pytest.raises(AirflowFailException, match=r"rows: names a file outside of \[whatsapp\] media_roots"):
+    with pytest.raises(AirflowFailException, match=r"rows: names a file outside the folders of \[whatsapp\]"):
         execute(**LINE, rows=str(outside))
 
 

@@ -107,7 +107,7 @@ def test_a_status_that_cannot_be_read_stops_nothing(sandbox, template, make, cap
     report = make(check_template=True).execute({})
 
     assert report["endpoints"] == {"messages": report["sent"]}
-    assert "not known whether the account is onboarded" in capfd.readouterr().out
+    assert "cannot read whether the account is onboarded" in capfd.readouterr().out
 
 
 def test_an_account_that_is_slow_to_say_stops_nothing(sandbox, template, monkeypatch):
@@ -180,10 +180,13 @@ def test_activity_sharing_goes_with_it(sandbox, template):
         ({"marketing": "always"}, 'marketing: "always" is not known'),
         ({"message_activity_sharing": "perhaps"}, "message_activity_sharing"),
         ({"expect_category": "SALE"}, 'expect_category: "SALE" is not known'),
-        ({"marketing": "cloud_api", "message_activity_sharing": True}, "message_activity_sharing: is for"),
+        (
+            {"marketing": "cloud_api", "message_activity_sharing": True},
+            "message_activity_sharing: needs the Marketing",
+        ),
         (
             {"expect_category": "UTILITY", "check_template": False},
-            "expect_category: needs the template's look-up",
+            "expect_category: needs a look-up of the template",
         ),
     ],
     ids=["mode", "sharing", "category", "contradiction", "unchecked"],
@@ -250,7 +253,7 @@ def test_a_category_that_is_announced_is_a_warning(sandbox, template, capfd):
 
     assert one(expect_category="UTILITY").execute({})["sent"] == 1
 
-    assert "announced to move the template from UTILITY to MARKETING" in capfd.readouterr().out
+    assert "announced that it will move the template from UTILITY to MARKETING" in capfd.readouterr().out
 
 
 def test_a_dry_run_tells_the_endpoint(sandbox, template):
@@ -349,7 +352,7 @@ def test_a_retry_sends_to_nobody_again_whichever_endpoint_took_it(sandbox, templ
 def test_a_query_s_file_without_a_template_takes_none_of_them(sandbox, options):
     task = SqlToWhatsAppOperator(task_id="send", to=TO, sql="SELECT 1", conn_id="db", **options)
 
-    with pytest.raises(AirflowFailException, match=f"{next(iter(options))}: goes with a template only"):
+    with pytest.raises(AirflowFailException, match=f"{next(iter(options))}: works only with a template"):
         task.execute({})
 
     assert sandbox.requests == []

@@ -58,20 +58,20 @@ def fails(match, **arguments):
         ("too long to read", {"format": "pdf", "max_rows": 20_001}),
         ("'xx' is not a locale", {"format": "chart", "chart": "bar", "x": "name", "y": "n", "locale": "xx"}),
         ("font '/nowhere.ttf' cannot be opened", {"format": "pdf", "font": "/nowhere.ttf"}),
-        ("sql: give one of sql and rows", {"rows": [{"n": 1}]}),
-        ("sql: give one of sql and rows", {"sql": None}),
+        ("sql: give either sql or rows", {"rows": [{"n": 1}]}),
+        ("sql: give either sql or rows", {"sql": None}),
         ("conn_id: is missing", {"conn_id": None}),
         ("a int is not a source of rows", {"rows": 7, "sql": None}),
         ("only_if: cannot be evaluated", {"only_if": "rows[0].nothing"}),
-        ("csv cannot stand in a template's header: .* PDF", {"template_name": "t"}),
-        ("xlsx cannot stand in a template's header", {"template_name": "t", "format": "xlsx"}),
-        ("a template has none", {"template_name": "t", "format": "png", "caption": "c"}),
-        ("body: goes with a template only", {"body": ["x"]}),
-        ("buttons: goes with a template only", {"buttons": ["x"]}),
+        ("csv is not allowed in a template's header: .* PDF", {"template_name": "t"}),
+        ("xlsx is not allowed in a template's header", {"template_name": "t", "format": "xlsx"}),
+        ("does not go with a template", {"template_name": "t", "format": "png", "caption": "c"}),
+        ("body: works only with a template", {"body": ["x"]}),
+        ("buttons: works only with a template", {"buttons": ["x"]}),
         ("caption", {"caption": "x" * 1025}),
         ("0 is not a number of rows", {"max_rows": 0}),
         ("cannot be read on a phone", {"max_rows": 500, "format": "png"}),
-        ("the query has no result", {"sql": "DELETE FROM cities"}),
+        ("the query returned no result", {"sql": "DELETE FROM cities"}),
     ],
 )
 def test_one_clear_error_and_no_request(sandbox, match, arguments):
@@ -80,7 +80,7 @@ def test_one_clear_error_and_no_request(sandbox, match, arguments):
 
 
 def test_nothing_is_asked_of_the_database_when_the_message_cannot_be(sandbox, database):
-    fails("cannot stand in", template_name="t", sql="DELETE FROM cities")
+    fails("is not allowed in", template_name="t", sql="DELETE FROM cities")
 
     opened = sqlite3.connect(database)
     assert opened.execute("SELECT COUNT(*) FROM cities").fetchone() == (3,)
@@ -102,7 +102,7 @@ def test_an_unknown_connection(sandbox):
 def test_a_connection_without_sql(sandbox, monkeypatch, conn_type):
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps({"conn_type": conn_type}))
 
-    fails(f"of type '{conn_type}', for which no provider with SQL", conn_id="other")
+    fails(f"of type '{conn_type}', and no installed provider reads SQL", conn_id="other")
 
 
 def test_a_missing_provider_names_the_extra(sandbox, monkeypatch):

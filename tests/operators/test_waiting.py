@@ -266,7 +266,7 @@ def test_a_connection_that_is_missing_at_a_clear_costs_one_line(
     report = made("template", wait_for="accepted").execute(task.context)
 
     assert (report["sent"], len(sandbox.messages)) == (3, 3)
-    assert logged("not known whose accepted message failed later")
+    assert logged("this clear does not send again what failed after WhatsApp had accepted it")
 
 
 def deferred(operator, task):
@@ -332,7 +332,9 @@ def test_who_is_pending_at_the_time_out_fails_a_task_that_says_so(sandbox, whats
     options = {"deferrable": True, "on_timeout": "fail"}
     left = deferred(made("template", **options), task)
 
-    with pytest.raises(WhatsAppError, match=r"not all were delivered within 1:00:00.*3 pending") as failure:
+    with pytest.raises(
+        WhatsAppError, match=r"not all messages were delivered within 1:00:00.*3 pending"
+    ) as failure:
         made("template", **options).delivery_complete(task.context, {"state": "timeout"}, **left.kwargs)
 
     assert not failure.value.permanent, "a retry waits again"
@@ -463,7 +465,7 @@ def test_a_store_that_is_away_at_the_end_leaves_everybody_pending(
     report = made(name, **options).delivery_complete(task.context, {"state": "timeout"}, **left.kwargs)
 
     assert (report["accepted"], report["delivered"], report["pending"]) == (3, 0, 3)
-    (line,) = logged("not known how far the messages got")
+    (line,) = logged("cannot read how far the messages got")
     assert "s3cret" not in line
 
 
@@ -472,7 +474,7 @@ REFUSED = {
     "word": ({"wait_for": "arrived"}, "wait_for: .arrived. is not known.*delivered"),
     "short": ({"wait_timeout": 59}, "wait_timeout: .59. is below the limit.*0:01:00 to 30 days"),
     "long": ({"wait_timeout": "31 days, 0:00:00"}, "wait_timeout: .* is above the limit"),
-    "no-time": ({"wait_timeout": "soon"}, "wait_timeout: .soon. is no number of seconds"),
+    "no-time": ({"wait_timeout": "soon"}, "wait_timeout: .soon. is not a number of seconds"),
     "on-timeout": ({"on_timeout": "skip"}, "on_timeout: .skip. is not known"),
     "interval": ({"poke_interval": -1}, "poke_interval"),
 }
@@ -541,7 +543,7 @@ def test_where_nothing_tells_what_arrives_nothing_is_sent(sandbox, made, task):
     sandbox.fail_next("status", status=403, body=body, times=0, path="message_history")
 
     with pytest.raises(
-        AirflowFailException, match=r"nothing tells this task what arrives.*Set up the receiver"
+        AirflowFailException, match=r"this task cannot learn what arrives.*Set up the receiver"
     ):
         made("text").execute(task.context)
 

@@ -214,7 +214,7 @@ class TestHealth:
         assert "Message" not in found
         assert found["Key"][0] == "OK"
         assert "•••" in found["Number"][1]
-        assert found["Event store"] == ("not checked", "No task has sent by this number yet.")
+        assert found["Event store"] == ("not checked", "No task has sent with this number yet.")
         assert not sandbox.messages
 
 
@@ -357,7 +357,7 @@ class TestAlerts:
         found = look("browse/alerts").text
 
         assert [row[0] for row in cells(found)] == ["sales.load"]
-        assert "What was pressed below alerts cannot be shown" in found
+        assert "The page cannot show what people pressed below alerts" in found
 
     @pytest.mark.parametrize(
         ("change", "status"),
@@ -442,11 +442,11 @@ class TestAlertsInRedis:
         monkeypatch.setattr(shared, "_client", Client(RedisServer(nodes=(("127.0.0.1", 9),)), ""))
         page = look("browse/alerts").text
         assert [row[0] for row in cells(page)] == ["sales.load"]
-        assert "cannot be shown" in page
+        assert "cannot show" in page
         assert "127.0.0.1" not in page
         answer = TestAlerts().mute(look_form, "sales.load", store=shared.index)
         assert answer.status_code == 400
-        assert answer.text.count("cannot be shown") == 1
+        assert answer.text.count("cannot show") == 1
 
 
 @pytest.fixture

@@ -202,7 +202,7 @@ HOUR = timedelta(hours=1)
 @pytest.mark.parametrize(
     ("found", "outcome", "said"),
     [
-        (Receipts(), "SKIPPED", "no task has sent by this number yet."),
+        (Receipts(), "SKIPPED", "no task has sent with this number yet."),
         (Receipts(last=NOW - HOUR), "OK", "the last receipt came 1 hour ago."),
         (Receipts(last_reply=NOW - 26 * HOUR), "OK", "the last reply came 1 day ago."),
         (

@@ -184,7 +184,7 @@ def test_a_fault_becomes_a_page_that_quotes_nothing(monkeypatch, caplog, look):
     answer = look(TASK)
 
     assert answer.status_code == 500
-    assert "The page could not be made." in answer.text
+    assert "The page failed." in answer.text
     assert "secret" not in answer.text + caplog.text
     assert "RuntimeError" in caplog.text
 

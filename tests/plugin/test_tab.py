@@ -273,7 +273,7 @@ def test_a_connection_of_another_type_keeps_its_password(tab, monkeypatch):
     other = tab({**fields, "maton_conn_id": "other"}, report(outcome())).text
     none = tab({**fields, "maton_conn_id": "not_there"}, report(outcome())).text
 
-    assert "the connection &#39;other&#39; is not one to WhatsApp" in other
+    assert "the connection &#39;other&#39; is not of type maton_whatsapp" in other
     assert "the connection &#39;not_there&#39; is not known to the API server" in none
     assert "1 recipient" in none
 

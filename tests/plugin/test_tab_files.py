@@ -69,9 +69,7 @@ class TestResultsFiles:
     def test_a_root_is_needed(self, tmp_path, monkeypatch):
         monkeypatch.delenv("AIRFLOW__WHATSAPP__UI_RESULTS_ROOTS", raising=False)
 
-        assert "[whatsapp] ui_results_roots names no folder" in self.refused(
-            self.write(tmp_path / "a", self.LINE)
-        )
+        assert "[whatsapp] ui_results_roots is empty" in self.refused(self.write(tmp_path / "a", self.LINE))
 
     @pytest.mark.parametrize(
         "name", ["{outside}", "{root}/../outside.jsonl", "{root}/link.jsonl", "{root}/folder/outside.jsonl",
@@ -87,11 +85,11 @@ class TestResultsFiles:
 
         said = self.refused(name.format(outside=outside, root=folder))
 
-        assert "is not opened" in said
+        assert "does not open the results file" in said
         assert "outside.jsonl" not in said
 
     def test_a_file_on_the_worker_s_disk_says_so(self, folder):
-        assert "it is on that of the machine that ran the task" in self.refused(folder / "gone.jsonl")
+        assert "but on that of the machine that ran the task" in self.refused(folder / "gone.jsonl")
 
     @pytest.mark.parametrize(
         "first",
@@ -135,7 +133,7 @@ class TestResultsFiles:
         assert "Page 1 of 3" in whole.text
         assert "15•••0049" in whole.text
         assert "15•••0050" not in whole.text
-        assert "ui_results_roots does not hold it" in again.text
+        assert "ui_results_roots does not include its folder" in again.text
         assert "The report names nobody." in again.text
 
     @pytest.mark.parametrize(
@@ -286,7 +284,7 @@ class TestResultsFiles:
         answer = tab({"recipients": "•••"}, report(total=9, results_path=path) | {"sent": 9})
 
         assert ("15•••3330" in answer.text) is seen
-        assert ("holds recipients of another DAG" in answer.text) is not seen
+        assert ("has recipients of a DAG" in answer.text) is not seen
 
     def test_whoever_may_see_another_dag_may_see_its_file_by_airflow_s_own_permissions(
         self, tab, folder, dags, monkeypatch
@@ -301,4 +299,4 @@ class TestResultsFiles:
             answer = tab({"recipients": "•••"}, report(total=9, results_path=path) | {"sent": 9})
 
             assert ("15•••3330" in answer.text) is ("stock" in allowed)
-            assert ("holds recipients of another DAG" in answer.text) is ("stock" not in allowed)
+            assert ("has recipients of a DAG" in answer.text) is ("stock" not in allowed)

@@ -16,12 +16,12 @@ from tests.plugin.reports import AT, ERROR, outcome, receipt
         (
             outcome("skipped", reason="duplicate"),
             "skipped",
-            "The same recipient stands further up in the list.",
+            "A duplicate: the list has the same recipient further up.",
         ),
         (
             outcome("skipped", reason="stopped"),
             "pending",
-            "The task ended before. A retry, or a clear, sends to them.",
+            "The task ended before it sent to them. A retry or a clear does.",
         ),
         (outcome("skipped", reason="of another version"), "skipped", "of another version"),
     ],

@@ -32,12 +32,12 @@ def test_the_defaults_told_are_the_defaults():
     for text in (
         f"{usual.host} and {usual.port}",
         f"Maton account, {usual.rate_limit}.",
-        f"at a stretch ({usual.user_limit})",
+        f"from one number to one user ({usual.user_limit})",
         f"and number ({usual.number_limit})",
         f"is reviewed, {usual.approve_after:g} ",
         ",".join(f"{each:g}" for each in usual.status_delays),
         f"to failed ({usual.fail_after:g})",
-        f"kept, {usual.keep:,};",
+        f"to keep, {usual.keep:,};",
     ):
         assert text in told
 

@@ -154,7 +154,7 @@ def test_a_file_in_use_or_of_another_kind_is_refused_in_one_line(start, tools, t
         ("state.db", "another sandbox"),
         ("text.db", "not a database"),
         ("no/dir.db", "No such file"),
-        ("pipe", "no ordinary file"),
+        ("pipe", "not a regular file"),
     ):
         process = tools.start("--port", "0", "--state", str(tmp_path / name))
         _, err = process.communicate(timeout=60)
@@ -212,7 +212,7 @@ def test_a_file_that_cannot_be_written_is_told_once(tmp_path):
     store._base.execute("PRAGMA query_only = ON")
     accept(state, "one")
 
-    with pytest.raises(StoreError, match="nothing more is kept"):
+    with pytest.raises(StoreError, match="stores nothing more from now on"):
         store.save(state)
 
     accept(state, "two")

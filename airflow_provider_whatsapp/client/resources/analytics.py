@@ -78,7 +78,7 @@ class Analytics(Resource):
         :param templates: Names or IDs, for ``kind="template"``; None: all that the account has.
         :param phone_numbers: Only these of the account's numbers, as digits with the country code; None: all.
         :param country_codes: Only these countries of recipients, as ISO codes; None: all.
-        :raises PayloadError: An argument is wrong, or reaches further back than Meta keeps data.
+        :raises PayloadError: An argument is wrong, or ``start`` is further back than Meta keeps data.
         :raises ConfigurationError: No ``waba_id`` is set, or the account has no template insights.
         :raises APIError: WhatsApp or the gateway refused.
         """

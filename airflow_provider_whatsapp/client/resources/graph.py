@@ -35,13 +35,14 @@ class Graph(Resource):
         A POST whose answer was lost is not repeated; everything else is, as far as it may help.
 
         :param method: ``GET``, ``POST``, ``PUT`` or ``DELETE``.
-        :param path: Below the version, ``"{waba_id}/message_templates"`` say. ``{phone_number_id}`` and ``{waba_id}``
-            stand for the connection's.
-        :param params: The query; None values are left out, lists and dicts become JSON.
-        :param json: The body, not of a ``GET``.
-        :raises PayloadError: Method, path, params or json cannot be right; nothing was sent.
+        :param path: Path below the version, for example ``"{waba_id}/message_templates"``. ``{phone_number_id}`` and
+            ``{waba_id}`` stand for the connection's.
+        :param params: Query parameters; the client leaves out those that are None, and writes lists and dicts as
+            JSON.
+        :param json: The body; a ``GET`` has none.
+        :raises PayloadError: Method, path, params or json is not valid; nothing was sent.
         :raises ConfigurationError: The connection lacks an ID that the path wants; nothing was sent.
-        :raises OutcomeUnknownError: The answer to a POST was lost; it may have been carried out.
+        :raises OutcomeUnknownError: The answer to a POST was lost; WhatsApp may have carried it out.
         :raises APIError: WhatsApp or the gateway refused.
         """
         verb = str(method).upper()

@@ -127,7 +127,7 @@ class Sender:
     async def _deliver(self, hooks: Webhooks, delivery: Delivery) -> None:
         started = perf_counter()
         if hooks.random.random() < hooks.faults.drop:
-            status, error = None, "lost on the way, as a fault rule has it"
+            status, error = None, "lost on the way, by a fault rule"
         else:
             status, error = await self.post(delivery.url, delivery.body)
         hooks.finish(delivery, status, error, (perf_counter() - started) * 1_000)
