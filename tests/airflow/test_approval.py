@@ -259,7 +259,7 @@ def answer_by_a_press(site, sandbox, events, log):
     logged("run tap+1: Airflow has the answer")
     site.until(lambda: site.states("tap%2B1", "tap").get(("go_on", -1)) == "success", "the run goes on")
     press(second, ada, "Reject", 1)
-    logged("ada was first")
+    logged("ada answered first")
     path = "dags/tap/dagRuns/tap%2B1/taskInstances/approve"
     found = str(site.ask("GET", f"{path}/xcomEntries/return_value").json()["value"])
     assert "Approve" in found
