@@ -319,7 +319,7 @@ class TestTaskState:
     def test_a_try_that_is_given_up_is_told_so_at_once(self, status):
         accessor = Accessor()
         accessor.error = RefusedError(status)
-        with pytest.raises(LedgerError, match="no longer the task's own") as caught:
+        with pytest.raises(LedgerError, match="no longer the task's current one") as caught:
             StateStore(accessor).set("note", 1)
         assert caught.value.permanent
 

@@ -191,5 +191,5 @@ class Destination:
 def _failed(what: str, path: Any, error: Exception) -> DestinationError:
     return DestinationError(
         f"{path} could not be {what}: {type(error).__name__}: {str(error)[:200]}",
-        advice="What was there before is still there. Check the path, and what the worker's connection may do there.",
+        advice="The earlier file is unchanged. Check the path, and the permissions of the worker's connection there.",
     )

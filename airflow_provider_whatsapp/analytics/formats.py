@@ -57,7 +57,7 @@ def format_of(name: str) -> Format:
                 _arrow()
             return found
     raise PayloadError(
-        f"{name[-60:]!r} has no suffix that says what to write",
+        f"{name[-60:]!r} has no suffix that names a format",
         field="destination",
         limit=", ".join(FORMATS),
     )
@@ -69,7 +69,8 @@ def _arrow() -> Any:
     except ImportError:
         raise ConfigurationError(
             "pyarrow, which writes Parquet, is not installed",
-            advice="Where the task runs: pip install 'airflow-provider-whatsapp[parquet]'. Files that end in .jsonl or "
+            advice="Where the task runs: pip install 'airflow-provider-whatsapp[parquet]'. Files that end in .jsonl "
+            "or "
             ".csv do not need it.",
         ) from None
 
@@ -121,7 +122,7 @@ def _check_names(names: Iterable[str], kind: Kind, where: str) -> None:
         raise PayloadError(
             f"{where} {problem} {kind.name} analytics {verb}",
             field="destination",
-            advice="The file is not of this kind, and stays as it is. Give each kind a file of its own.",
+            advice="The file holds another kind of analytics, and is unchanged. Give each kind a file of its own.",
         )
 
 
@@ -129,7 +130,7 @@ def _damaged(where: str) -> PayloadError:
     return PayloadError(
         f"{where} is not a row of analytics",
         field="destination",
-        advice="The file stays as it is. Repair or move it, or give another destination.",
+        advice="The file is unchanged. Repair or move it, or give another destination.",
     )
 
 

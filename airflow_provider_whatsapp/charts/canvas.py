@@ -263,8 +263,8 @@ class FontChain:
         """Say in one line how many characters no font has."""
         if self._unknown:
             _log.warning(
-                "The picture's fonts lack %d of its characters: install one that has them on the worker (the package "
-                "fonts-noto-core or fonts-noto-cjk, say), or give its path as font=.",
+                "The picture's fonts lack %d of its characters: install a font with these characters on the worker "
+                "(for example the package fonts-noto-core or fonts-noto-cjk), or give a font's path as font=.",
                 len(self._unknown),
             )
 

@@ -114,7 +114,7 @@ def collect(rows: Rows, spec: ChartSpec, *, texts: bool = False) -> ChartData:
                 raise PayloadError(
                     f"the result has more than {MOST_POINTS:,} points",
                     field="sql",
-                    advice="Add up in the query.",
+                    advice="Aggregate the rows in the query.",
                 )
             before = values.get(position)
             values[position] = value if before is None else before if value is None else before + value
@@ -139,7 +139,9 @@ def collect_figures(rows: Rows, spec: ChartSpec, *, texts: bool = False) -> list
         taken.append(row)
         if len(taken) > MOST_POINTS // 10:
             raise PayloadError(
-                f"kpi takes {MOST_POINTS // 10:,} rows at most", field="sql", advice="Add up in the query."
+                f"kpi takes {MOST_POINTS // 10:,} rows at most",
+                field="sql",
+                advice="Aggregate the rows in the query.",
             )
     names = spec.y or _with_numbers(rows.columns, taken, spec.x)
     figures = []
@@ -165,11 +167,16 @@ def _with_numbers(columns: Sequence[str], rows: Sequence[Sequence[Any]], x: str 
             found.append(name)
     if rows and not found:
         raise PayloadError(
-            f"no column holds numbers; there are {_listed(columns)}", field="y", advice="Name one that does."
+            f"no column holds numbers; the columns are {_listed(columns)}",
+            field="y",
+            advice="Name a column of numbers.",
         )
     if len(found) > MOST_FIGURES:
         raise PayloadError(
-            f"{len(found)} columns hold numbers", field="y", limit=MOST_FIGURES, advice="Name those to show."
+            f"{len(found)} columns hold numbers",
+            field="y",
+            limit=MOST_FIGURES,
+            advice="Name the columns to show.",
         )
     return found
 
@@ -199,9 +206,10 @@ class _Axis:
             self.kind = kind
         if kind != self.kind:
             raise PayloadError(
-                f"column {_label(self._column)!r} holds {_WORDS[kind]} in row {number:,}, {_WORDS[self.kind]} before",
+                f"column {_label(self._column)!r} holds {_WORDS[kind]} in row {number:,}, but {_WORDS[self.kind]} in "
+                f"earlier rows",
                 field="x",
-                advice="Let the query give one type.",
+                advice="Let the query return one type.",
             )
         return position
 
@@ -310,7 +318,7 @@ def _split_periods(data: ChartData) -> None:
         raise PayloadError(
             f"{len(data.positions)} positions are not two periods of the same length",
             field="compare",
-            advice="Let the query give twice as many days, say, as the chart is to show.",
+            advice="Let the query return an even number of positions: twice as many as the chart shows.",
         )
     half = len(data.positions) // 2
     (only,) = data.series
@@ -326,7 +334,7 @@ def _index(rows: Rows, name: str | None, argument: str) -> int:
         raise PayloadError(
             f"there is no column {_label(name)!r}",
             field=argument,
-            advice=f"There are {_listed(rows.columns)}.",
+            advice=f"The columns are {_listed(rows.columns)}.",
         ) from None
 
 
@@ -350,7 +358,7 @@ def _number(value: Any, column: str, row: int, *, texts: bool) -> float | None:
     except (OverflowError, ValueError):  # an integer of more than 308 digits, a signalling NaN
         number = math.inf
     if math.isinf(number):
-        raise _not_a_number(column, row, "a number that has no end")
+        raise _not_a_number(column, row, "an infinite number")
     if abs(number) > LARGEST:
         raise _not_a_number(column, row, "a number too large to draw")
     return None if math.isnan(number) else number
@@ -369,7 +377,7 @@ def _too_many_series(column: str) -> PayloadError:
         f"column {_label(column)!r} names more than {MOST_SERIES} series",
         field="series",
         limit=MOST_SERIES,
-        advice="Add up the smaller ones in the query.",
+        advice="Combine the smaller ones in the query.",
     )
 
 

@@ -42,7 +42,7 @@ class Formats:
             raise PayloadError(
                 f"{locale[:20]!r} is not a locale that is known",
                 field="locale",
-                advice="For example en_US or pt_BR.",
+                advice="Use a locale such as en_US or pt_BR.",
             ) from error
         self._unit = unit
         self._currency = unit if unit and unit in list_currencies() else None

@@ -65,7 +65,7 @@ class ChartSpec:
         """
         if kind not in KINDS:
             raise PayloadError(
-                f"{_shown(kind)} is not known", field="chart", advice=f"One of {', '.join(KINDS)}."
+                f"{_shown(kind)} is not known", field="chart", advice=f"Use one of {', '.join(KINDS)}."
             )
         spec = cls(
             kind=kind,
@@ -91,9 +91,9 @@ class ChartSpec:
             )
         if self.compare not in ((), (PREVIOUS,)) and len(self.compare) != len(self.y):
             raise PayloadError(
-                f"{len(self.compare)} columns to compare {len(self.y)} figures with",
+                f"names {len(self.compare)} columns for {len(self.y)} figures",
                 field="compare",
-                advice=f"Give {PREVIOUS!r}, or one column for each of y.",
+                advice=f"Give {PREVIOUS!r}, or one column for each column in y.",
             )
 
     def _check_axes(self) -> None:
@@ -145,7 +145,7 @@ def _names(value: Any, field: str) -> tuple[str, ...]:
         raise PayloadError(f"a {type(value).__name__} is neither a name nor a list of names", field=field)
     names = tuple(_name(each, field) or "" for each in value)
     if "" in names or len(set(names)) < len(names):
-        raise PayloadError("a name is empty or stands twice", field=field)
+        raise PayloadError("a name is empty or given twice", field=field)
     return names
 
 
@@ -154,7 +154,7 @@ def _top(value: Any) -> int:
         return DEFAULT_TOP
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_TOP:
         raise PayloadError(
-            f"{_shown(value)} is not a number of categories", field="top", limit=f"1 to {MOST_TOP}"
+            f"{_shown(value)} is not a whole number of categories", field="top", limit=f"1 to {MOST_TOP}"
         )
     return value
 

@@ -82,13 +82,16 @@ class Approved:
         """
         found = self.known_category
         if found != expected:
-            problem = f"is {found}, not {expected}" if found else "has a category that WhatsApp does not tell"
+            problem = (
+                f"is {found}, not {expected}" if found else "has a category that WhatsApp does not report"
+            )
             earlier = str((self._template or {}).get("previous_category")).upper()
             moved = " (Meta has moved it)" if found and earlier == expected else ""
             raise PayloadError(
                 f"{self._called} {problem}{moved}",
                 field="expect_category",
-                advice="Nothing was sent. Send another template, ask for a review of its category in WhatsApp Manager, "
+                advice="Nothing was sent. Send another template, ask for a review of its category in WhatsApp "
+                "Manager, "
                 f"or give expect_category={found or expected!r} if its price is right.",
             )
 
@@ -104,7 +107,7 @@ class Approved:
             start = url.partition("{{")[0]
             if start != url and _place(start) != _place(base_url):
                 raise PayloadError(
-                    f"button {index} of {self._called} leads to {start}, and Airflow is at {base_url}/",
+                    f"button {index} of {self._called} leads to {start}, but Airflow is at {base_url}/",
                     field="base_url",
                     advice="Set [api] base_url or base_url= to the address that the template was approved with, or "
                     "apply the template again with --base-url.",
@@ -171,7 +174,7 @@ class Approved:
             text = str(self._parts.get("BODY", {}).get("text") or "")
             shown = _fill(text, given["body"], hide=not self._show_values)
             raise PayloadError(
-                f"{'; '.join(wrong)}. The body as far as it goes: {shown!r}",
+                f"{'; '.join(wrong)}. The body with these values: {shown!r}",
                 field="template",
                 advice=f"Compare header, body and buttons with the template {self._called}.",
             )
@@ -189,7 +192,7 @@ class Approved:
     def _header(self, given: dict[str, Any], *, lengths: bool) -> list[str]:
         header, values = self._parts.get("HEADER"), given["header"]
         if header is None:
-            return ["header is given, the template has none"] if values else []
+            return ["header is given, but the template has none"] if values else []
         form = str(header.get("format", "TEXT")).upper()
         kinds = [str(value.get("type", "")).upper() for value in values]
         if form in _MEDIA:
@@ -207,7 +210,7 @@ class Approved:
     def _buttons(self, given: dict[str, Any]) -> list[str]:
         buttons = self._parts.get("BUTTONS", {}).get("buttons") or []
         wrong = [
-            f"buttons[{index}] is given, the template has {len(buttons)}"
+            f"buttons[{index}] is given, but the template has {len(buttons)}"
             for index in given["buttons"]
             if not 0 <= index < len(buttons)
         ]

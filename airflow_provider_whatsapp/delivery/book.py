@@ -98,7 +98,7 @@ class Book:
                 continue
             if warned:
                 logger.info(
-                    "The ledger is back after %.0f s, and the task goes on.", time.monotonic() - began
+                    "The ledger is back after %.0f s, and the task continues.", time.monotonic() - began
                 )
             self._unwritten.clear()
             return seconds
@@ -135,7 +135,7 @@ class Book:
         until = max(self._until, time.monotonic() + LEAST)
         back = [row for row in self._held.values() if row.position not in handed_out]
         if not self._writer.settle(until):
-            self._say_lost("a write has not ended")
+            self._say_lost("a write did not end in time")
             return back
         for row in back:
             self._ledger.record(row.position, Note("skipped", {"reason": "stopped"}, again=True))

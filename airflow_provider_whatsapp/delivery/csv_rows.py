@@ -22,8 +22,8 @@ _SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _LINE_BREAK = re.compile(r"\s*[\r\n]+\s*")
 _LIKE_A_NUMBER = re.compile(r"[\s\"'(+]*(?:\d[\s.()/\"'-]*){7,20}")
 _QUOTES = (
-    "Nothing was sent. In CSV a quotation mark inside a cell is written twice, and the cell stands in quotation "
-    "marks; or write JSON lines."
+    "Nothing was sent. In CSV, write a quotation mark inside a cell twice, and put the cell in quotation marks; or "
+    "write JSON lines."
 )
 
 

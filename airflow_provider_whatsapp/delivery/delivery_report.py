@@ -75,7 +75,7 @@ def _checked(raw: bytes, number: int, source: Any) -> Line:
     raise PayloadError(
         f"{source.name}:{number} is not a line of a results file",
         field="results_path",
-        advice="Nothing was changed. Name the file that a task's results_path has written.",
+        advice="Nothing was changed. Name a file that a task with results_path wrote.",
     )
 
 
@@ -262,7 +262,7 @@ def _unless_changed(lines: Iterator[bytes], path: Any, before: float | None) -> 
     yield from lines
     if modified(path) != before:
         raise ResultsError(
-            f"a task has written {path} while it was read",
+            f"a task wrote {path} while this task was reading it",
             advice="Nothing was changed. Let this task run again.",
         )
 
@@ -276,7 +276,7 @@ def _reported(path: Any, done: str) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise ResultsError(
-            f"{path} is not there",
+            f"{path} does not exist",
             permanent=True,
             advice="Give the path that results_path had in the sending task; a shard's file is results-1-of-4.jsonl.",
         ) from error

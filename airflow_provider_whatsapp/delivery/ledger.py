@@ -164,7 +164,9 @@ class Ledger:
         """
         self._owner.take()
         if not self._load():
-            raise LedgerError(f"{self.store.name} has nothing of this try: another took over", permanent=True)
+            raise LedgerError(
+                f"{self.store.name} has nothing of this try: another try took over", permanent=True
+            )
         if not self._is_same_list(source) and self._may_have_sent():
             raise self._changed(source)
 

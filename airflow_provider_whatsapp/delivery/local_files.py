@@ -34,7 +34,7 @@ def open_resolved(path: Path) -> IO[bytes]:
     Open a file by a path without links, to read it: a link that was put into any part of the path since is refused.
 
     :param path: The file; absolute.
-    :raises OSError: It is not there, is no regular file, or a part of its path is no folder.
+    :raises OSError: It is not there, is not a regular file, or a part of its path is not a folder.
     """
     # A folder is only passed through, which needs no permission to list it.
     flags = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -55,12 +55,12 @@ def open_regular(path: Path | str, *, folder: int | None = None) -> IO[bytes]:
 
     :param path: The file.
     :param folder: Descriptor of the folder that a relative path begins in; None: the working directory.
-    :raises OSError: It is not there, or is no regular file.
+    :raises OSError: It is not there, or is not a regular file.
     """
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(errno.EINVAL, "is no regular file", str(path))
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
@@ -89,7 +89,7 @@ def check_private_folder(folder: Path) -> None:
     """
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
-        raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(folder))
+        raise NotADirectoryError(errno.ENOTDIR, "is not a folder", str(folder))
     if folder.parent.stat().st_mode & stat.S_ISVTX and found.st_uid != os.geteuid():
         raise PermissionError(errno.EPERM, "belongs to another user", str(folder))
 

@@ -79,7 +79,7 @@ class OptOuts:
             if not self._complete:
                 raise
             if not self._away:
-                logger.warning("New opt-outs are not read any more: %s", error)
+                logger.warning("This task no longer sees new opt-outs: %s", error)
             self._away = True
         else:
             for name, scopes in found.items():

@@ -178,8 +178,8 @@ class Recipients:
 
     def _changed(self, where: str, count: int) -> SourceChangedError:
         return SourceChangedError(
-            f"{self._name} was changed while it was being sent: from {where} on it is not what it was when the task "
-            f"began ({self._so_far(count)})",
+            f"{self._name} was changed while it was being sent: from {where} on, it differs from what the task read "
+            f"at its start ({self._so_far(count)})",
             advice="Nothing was sent to the recipients after that place. Put the list back as it was and clear the "
             "task: recipients who have a message are left out. Write a new list to a file of its own, and rename "
             "it when it is complete.",
@@ -188,10 +188,10 @@ class Recipients:
     def _unreadable(self, error: Exception, count: int) -> SourceChangedError:
         reason = error.message if isinstance(error, PayloadError) else type(error).__name__
         return SourceChangedError(
-            f"{self._name} could be read when the task began, and cannot be read any more ({self._so_far(count)}): "
+            f"{self._name} could be read when the task began, but can no longer be read ({self._so_far(count)}): "
             f"{reason.removeprefix('recipients: ')}",
-            advice="Nothing was sent to the recipients after that place. Put the list back as it was: a retry goes on "
-            "there, and leaves out recipients who have a message.",
+            advice="Nothing was sent to the recipients after that place. Put the list back as it was: a retry "
+            "continues there, and leaves out recipients who have a message.",
             permanent=False,
         )
 

@@ -152,7 +152,7 @@ def in_scope(rows: Iterator[Raw], source: Any, scope: Scope, to_field: str) -> I
         refuse_unmarked(first[1], source)
     if scope != "all":
         raise PayloadError(
-            f'scope="{scope}" needs a results file, and {getattr(source, "name", "a list")} is none',
+            f'scope="{scope}" needs a results file, and {getattr(source, "name", "a list")} is not one',
             field="recipients",
             advice='Give the path that results_path had in the earlier task, or leave scope at "all".',
         )

@@ -118,8 +118,9 @@ def left_beside(path: Any, *, but: str | None = None) -> Left | None:
     if len(news) > 1:
         names = " and ".join(sorted(str(each.folder.name) for each in news))
         raise ResultsError(
-            f"beside {path.name} lie parts of {len(news)} task runs that did not come to their end: {names}",
-            advice="Move away the folders of the others. A results_path with {{ ds }} or {{ run_id }} in it gives each "
+            f"{len(news)} task runs that did not finish left parts beside {path.name}: {names}",
+            advice="Keep the folder of the run that you want, and move the others away. A results_path with {{ ds }} "
+            "or {{ run_id }} in it gives each "
             "run a file of its own.",
         )
     return news[0] if news else None
@@ -222,7 +223,7 @@ def open_results(path: Any) -> IO[bytes]:
     Open a results file or a part to read it; on a disk a link, a pipe or a device in its place is refused.
 
     :param path: ``pathlib.Path``, ``ObjectStoragePath`` or :class:`Unfinished`.
-    :raises OSError: It is not there, or is no regular file.
+    :raises OSError: It is not there, or is not a regular file.
     """
     local = local_path(path)
     found: IO[bytes] = path.open("rb") if local is None else open_regular(local)
@@ -307,7 +308,7 @@ def with_parts(path: Any, *, but: str | None = None) -> Any:
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {str(error)[:200]}"
         raise ResultsError(f"the parts of {path} cannot be read: {reason}") from error
     logger.warning(
-        "%s: its task has not come to its end; read with its parts. %s", path.name, said_of(count, left.total)
+        "%s: its task has not finished; read with its parts. %s", path.name, said_of(count, left.total)
     )
     return Unfinished(path, left)
 
@@ -324,7 +325,8 @@ def said_of(count: int, total: int | None) -> str:
     if count >= total:
         return f"They name all {total} recipients."
     return (
-        f"They name {count} of {total} recipients; {total - count} had no outcome when it ended. Retry or clear that "
+        f"They name {count} of {total} recipients; {total - count} had no outcome when the task stopped. Retry or "
+        f"clear that "
         "task: it sends to them, and to nobody twice."
     )
 
@@ -343,6 +345,7 @@ def base_of(path: Any, left: Left) -> Any:
     if left.resumed:
         return path
     raise ResultsError(
-        f"version 0.1 wrote the parts in {left.folder.name}, and nothing says whether {path.name} is of the same task",
+        f"version 0.1 wrote the parts in {left.folder.name}, and nothing says whether {path.name} is of the same "
+        f"task",
         advice=f"Move {path.name} away, and run this again to put the parts together.",
     )

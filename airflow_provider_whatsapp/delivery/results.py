@@ -263,7 +263,7 @@ def assemble(path: Any) -> str:
     if left is None:
         if not path.exists():
             raise ResultsError(
-                f"{path} is not there, and no parts of it lie beside it",
+                f"{path} does not exist, and there are no parts of it",
                 advice="Each shard of a task has a file of its own: results-1-of-4.jsonl for results.jsonl.",
             )
         count = _mark(path)
@@ -272,8 +272,8 @@ def assemble(path: Any) -> str:
         next(_checked(path), None)
     count = write_whole(path, merged(left.parts, base_of(path, left)))
     return (
-        f"{path}: put together from the parts of a task that did not come to its end. {said_of(count, left.total)} "
-        f"The parts stay in {left.folder.name} for a later try; delete them when there will be none."
+        f"{path}: put together from the parts of a task that did not finish. {said_of(count, left.total)} "
+        f"The parts stay in {left.folder.name} for a later try; delete them if no try follows."
     )
 
 
@@ -299,6 +299,6 @@ def _checked(path: Any) -> Iterator[dict[str, Any]]:
                 raise PayloadError(
                     f"{path.name}:{number} is not a line of a results file",
                     field="PATH",
-                    advice="Nothing was changed. Name a file that a task with results_path has written.",
+                    advice="Nothing was changed. Name a file that a task with results_path wrote.",
                 )
             yield line

@@ -101,7 +101,8 @@ def _csv_rows(
         raise PayloadError(
             f"{where} has no column {', '.join(map(repr, missing))}{_hint(header.names, missing)}",
             field=field,
-            advice="The first line names the columns. Name the numbers' column in to_field, and the others as they are "
+            advice="The first line names the columns. Name the numbers' column in to_field, and the others as they "
+            "are "
             "in the file.",
         )
     check_once(header.names, needed, where, field)
@@ -247,7 +248,7 @@ def _sound(
     poisoned = [name for name, value in columns.items() if not (_is_sound(name) and _is_sound(value))]
     for name in poisoned:
         if name in needed:
-            return _bad(where, f"has a value in {name!r} that is no text: {_poison(columns[name])}", field)
+            return _bad(where, f"has a value in {name!r} that is not text: {_poison(columns[name])}", field)
     for name in poisoned:
         value = columns.pop(name)
         shown = _SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value

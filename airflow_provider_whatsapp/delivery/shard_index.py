@@ -88,7 +88,7 @@ class Head:
                 } if format == FORMAT:
                     pass
                 case _:
-                    msg = "it is of another version, or no index"
+                    msg = "it is of another version, or is not an index"
                     raise ValueError(msg)
         except RecursionError:
             msg = "it is nested too deeply"
@@ -188,8 +188,8 @@ class ShardIndex:
             if stamp(self.source) != before:
                 raise SourceChangedError(
                     f"{self.source.name} was changed while it was being read",
-                    advice="This try sent nothing. Write a new list to a file of its own, and rename it when "
-                    "it is whole.",
+                    advice="This try sent nothing. Write a new list to a file of its own, and rename it when it is "
+                    "complete.",
                     permanent=False,
                 )
             head = Head(digest, before, [""] * self.shards, countries)

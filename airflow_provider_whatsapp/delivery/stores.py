@@ -132,8 +132,9 @@ class MarkedMemory(MemoryStore):
         raise LedgerError(
             "an earlier try of this task had begun to send when it ended, and no ledger says to whom",
             permanent=True,
-            advice=f"{clear} to send to everybody again. With ledger_path=, or on Airflow 3.3, a later try knows whom "
-            f"to leave out. (The sign of it is the Variable {self.key}.)",
+            advice=f"{clear} to send to everybody again. With ledger_path=, or on Airflow 3.3, a later try knows "
+            f"whom "
+            f"to leave out. (The Variable {self.key} records this.)",
         )
 
     def set(self, key: str, value: Any) -> None:
@@ -157,7 +158,7 @@ class MarkedMemory(MemoryStore):
     def _set_mark(self) -> None:
         names = dict(zip(("dag_id", "run_id", "task_id", "map_index"), self._task, strict=True))
         value = json.dumps(names | self._this)
-        about = "A WhatsApp task has begun to send and has not come to a good end; it may be deleted with the run."
+        about = "A WhatsApp task has begun to send and has not succeeded yet. Delete this when you delete the run."
         self._mark.set(self.key, value, about)
         if (
             self._mark.get(self.key, None) != value
@@ -205,7 +206,8 @@ class StateStore:
         except Exception as error:
             if _status(error) in GONE:
                 raise LedgerError(
-                    "this try is no longer the task's own in Airflow: the task was cleared, or another try took over",
+                    "this try is no longer the task's current one in Airflow: the task was cleared, or another try "
+                    "took over",
                     permanent=True,
                 ) from error
             if os.getppid() != self._supervisor:
@@ -350,7 +352,8 @@ def attempt(action: Callable[[], Any], what: str, pauses: Sequence[float] = PAUS
             if pause is None:
                 raise LedgerError(
                     f"{what}: {type(error).__name__}: {str(error)[:200]}",
-                    advice="Nothing was sent that is not in the ledger. When the store works again, retry or clear the "
+                    advice="Nothing was sent that is not in the ledger. When the store works again, retry or clear "
+                    "the "
                     "task: recipients who have a message are left out.",
                 ) from error
         time.sleep(pause)

@@ -54,7 +54,7 @@ def listed(text: str, *, field: str) -> Any:
     if isinstance(found, list):
         return found
     raise PayloadError(
-        f"is a text that begins like a list and is none ({len(text)} characters)",
+        f"is a text that begins like a list but is not one ({len(text)} characters)",
         field=field,
         advice="Pass the task's output itself (task.output), or render it as JSON: {{ ... | tojson }}.",
     )

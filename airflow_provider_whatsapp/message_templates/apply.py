@@ -274,7 +274,9 @@ class Applier:
         try:
             found = self.client.templates.find(*key)
         except WhatsAppError as error:  # an earlier request than the refused one may have deleted it
-            raise OutcomeUnknownError(str(refusal), advice=f"Looking did not settle it: {error}") from error
+            raise OutcomeUnknownError(
+                str(refusal), advice=f"Looking the template up afterwards failed as well: {error}"
+            ) from error
         return found is None or blocks.is_gone(found)
 
     def _settle(self, change: Change, error: OutcomeUnknownError) -> Outcome:
@@ -321,7 +323,7 @@ class Applier:
             return None
         facts = {"status": row.get("status"), "category": row.get("category"), "template_id": row.get("id")}
         if not _differs(change, row):
-            detail = "the account holds this already: it was changed since the plan, by another apply maybe"
+            detail = "the account already holds this content: it has changed since the plan, perhaps by another apply"
             return Outcome(change=change, state="done", detail=detail, **facts)
         if not created and status_of(row) in ("", change.status):
             return None  # nor does a row without a status say that anything has changed
@@ -370,4 +372,4 @@ def _drift(outcome: Outcome) -> str | None:
     if outcome.state != "done" or definition is None or category in (None, definition.category):
         return None
     name, language = outcome.change.key
-    return f"{name} ({language}): Meta has made it {category}, {definition.category} was asked for"
+    return f"{name} ({language}): Meta has made it {category}, not {definition.category}"

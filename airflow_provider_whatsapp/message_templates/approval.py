@@ -50,7 +50,7 @@ def judge(listed: Iterable[Mapping[str, Any]], wanted: Sequence[Wanted]) -> Verd
         found |= {_called(name, row.get("language")): dict(row) for row in matches}
         others = [row for row in matches if category and row.get("category") not in (None, category)]
         drift += [
-            f"{_called(name, row.get('language'))} is {row['category']} to Meta, {category} was expected"
+            f"{_called(name, row.get('language'))} has the category {row['category']}, not {category}"
             for row in others
         ]
     for called, row in found.items():

@@ -243,7 +243,7 @@ class _Tree:
             key = str(key_node.value)
             if key in found:
                 where = f"{self.notes.source.name}:{line}"
-                self.notes.problems.append(Problem(where, f"{key!r} stands here twice"))
+                self.notes.problems.append(Problem(where, f"{key!r} appears twice here"))
                 continue
             self.lines[*path, key] = line
             found[key] = self.data(value_node, (*path, key))
@@ -308,7 +308,7 @@ def _json(text: str, name: str) -> tuple[Any, Source]:
         if len(found) != len(pairs):
             keys = [key for key, _ in pairs]
             double = next(key for key in keys if keys.count(key) > 1)
-            raise TemplateFileError([Problem(name, f"{double!r} stands twice in one object")])
+            raise TemplateFileError([Problem(name, f"{double!r} appears twice in one object")])
         return found
 
     try:

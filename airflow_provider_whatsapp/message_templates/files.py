@@ -159,7 +159,11 @@ def template_files(path: str | Path) -> list[Path]:
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         files = [Path(folder, name) for name in names if not name.startswith(".")]
         found += [file for file in files if file.suffix.lower() in SUFFIXES]
-    problems += [Problem(str(file), "is no file, or a link to none") for file in found if not file.is_file()]
+    problems += [
+        Problem(str(file), "is not a file, or is a link to something else")
+        for file in found
+        if not file.is_file()
+    ]
     if problems:
         raise TemplateFileError(problems)
     return sorted(found)
@@ -234,11 +238,11 @@ class _Found:
             definition = replace(definition, options=options, folder=folder)
             for sample in definition.samples():
                 if not definition.as_is and not Path(folder or ".", sample).is_file():
-                    notes.limit((*path, "languages", language), f"the sample {sample} is no file")
+                    notes.limit((*path, "languages", language), f"the sample {sample} is not a file")
             first = self.definitions.setdefault(definition.key, definition)
             if first is not definition:
                 called = f"{one_line(item['name'])} in {one_line(language)}"
-                message = f"{called} is defined at {first.where} already"
+                message = f"{called} is already defined at {first.where}"
                 notes.limit((*path, "languages", language), message)
             used |= {name for part in walk(definition.components) for name in variables(part.get("text"))}
         for name in map(str, item.get("parameters") or {}):

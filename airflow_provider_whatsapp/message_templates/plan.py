@@ -207,7 +207,7 @@ def _marketing_warnings(
     names = ", ".join(f"{name} ({language})" for name, language in sorted(found)[:SHOWN])
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     warning = (
-        "marketing goes by /messages, since the account is not onboarded to the Marketing Messages API "
+        "marketing goes by /messages, because the account is not onboarded to the Marketing Messages API "
         f"({status.onboarding}): {names}{more}. From October 2027 on /messages is expected to refuse it: accept the "
         "terms in WhatsApp Manager."
     )

@@ -61,7 +61,7 @@ def check(components: Sequence[Mapping[str, Any]], category: str, note: Note) ->
     if "BODY" not in kinds:
         note((), "a template needs a body")
     if "CAROUSEL" in kinds and {"HEADER", "FOOTER"} & set(kinds):
-        note((), "beside a carousel there is no header and no footer")
+        note((), "a template with a carousel has no header and no footer")
     if category == "AUTHENTICATION":
         _check_authentication(components, note)
     else:
@@ -93,14 +93,14 @@ def _check_part(part: Mapping[str, Any], index: int, category: str, note: Note) 
     elif kind == "BODY":
         _check_body(part, BODY_LIMIT, here)
         if FIXED_TEXT & set(part):
-            here((), "a text of Meta's own belongs to an AUTHENTICATION template")
+            here((), "only an AUTHENTICATION template has a text of Meta's own")
     elif kind == "FOOTER":
         _check_length(part.get("text"), MAX_FOOTER, "footer", here)
         text = part.get("text")
         if variables(text):
             here(("text",), "a footer has no variables (Meta: 2388073)")
         if isinstance(text, str) and (_FORMATTING.search(text) or emojis(text)):
-            here(("text",), "Meta was seen to refuse footers with new lines, emojis or * _ ~ `", warn=True)
+            here(("text",), "Meta has refused footers with new lines, emojis or * _ ~ `", warn=True)
     elif kind == "BUTTONS":
         _check_buttons(part.get("buttons"), here)
     elif kind == "CAROUSEL":
@@ -130,7 +130,7 @@ def _check_header(part: Mapping[str, Any], category: str, note: Note) -> None:
     if form not in FORMATS:
         note(("format",), f"format must be one of {', '.join(FORMATS)}")
     elif form == "LOCATION" and category == "AUTHENTICATION":
-        note(("format",), "a location header goes with UTILITY and MARKETING")
+        note(("format",), "only UTILITY and MARKETING templates have a location header")
     elif form == "TEXT" and _check_length(part.get("text"), HEADER_LIMIT, "header", note):
         names = variables(part["text"])
         if len(names) > 1:
@@ -189,7 +189,7 @@ def _check_variables(components: Sequence[Mapping[str, Any]], note: Note) -> Non
             note((index, "text"), "numbered variables count from {{1}} without a gap")
         kinds |= {bool(NUMBERED.fullmatch(name)) for name in names}
         if len(kinds) > 1:
-            note((index, "text"), "named and numbered variables do not mix within one template")
+            note((index, "text"), "a template has either named or numbered variables, not both")
 
 
 def _check_authentication(components: Sequence[Mapping[str, Any]], note: Note) -> None:
@@ -268,10 +268,10 @@ def _check_buttons(buttons: Any, note: Note) -> None:
 
 def _check_button(kind: str, button: Mapping[str, Any], note: Note) -> None:
     if kind not in FORMS:
-        note(("type",), f"{kind or 'nothing'} is not a type of button; there are {', '.join(FORMS)}")
+        note(("type",), f"{kind or 'nothing'} is not a type of button; use one of {', '.join(FORMS)}")
         return
     if kind == "OTP":
-        note((), "an otp button belongs to an AUTHENTICATION template")
+        note((), "only an AUTHENTICATION template has an otp button")
     for field in FORMS[kind].required:
         if not button.get(field):
             note((), f"a {kind} button needs {field}")
@@ -308,7 +308,7 @@ def _check_url(button: Mapping[str, Any], note: Note) -> None:
     elif not _host(url):
         note(("url",), "a url names a host, x.example in https://x.example/a")
     elif _host(url) in LINKS_TO_WHATSAPP:
-        note(("url",), f"Meta was seen to refuse buttons that link to {_host(url)}", warn=True)
+        note(("url",), f"Meta has refused buttons that link to {_host(url)}", warn=True)
     if not fixed.isprintable() or any(char.isspace() for char in fixed):
         note(("url",), "a url has no spaces and no line breaks; write %20")
     if "{{" in fixed or "}}" in fixed:

@@ -85,7 +85,9 @@ def check_template(value: Any, path: KeyPath, notes: Notes) -> bool:
     languages = value.get("languages")
     if not isinstance(languages, dict) or not languages:
         if "languages" in value:
-            notes.shape((*path, "languages"), "languages must be a mapping from code to content, en_US say")
+            notes.shape(
+                (*path, "languages"), "languages must be a mapping from code, such as en_US, to content"
+            )
     else:
         for code, content in languages.items():
             _check_content(content, (*path, "languages", code), notes)
@@ -134,14 +136,14 @@ def _check_components(value: dict[str, Any], path: KeyPath, notes: Notes, *, kep
     here = (*path, "components")
     beside = [key for key in SHORT_KEYS if key in value]
     if beside:
-        notes.shape((*path, beside[0]), f"components stand in place of {beside[0]}: give one of them")
+        notes.shape((*path, beside[0]), f"components replace {beside[0]}: give one of the two")
     components = value["components"]
     if not isinstance(components, list) or not (components or kept):
         notes.shape(here, f"components must be a list as Graph takes it, not {_kind_of(components)}")
         return
     for index, part in enumerate(components):
         if not isinstance(part, dict) or not (kept or isinstance(part.get("type"), str)):
-            notes.shape((*here, index), "a component is a mapping with a type, BODY say")
+            notes.shape((*here, index), "a component is a mapping with a type, such as BODY")
 
 
 def _check_header(value: Any, path: KeyPath, notes: Notes) -> None:
@@ -202,7 +204,7 @@ def _check_button(button: Any, path: KeyPath, notes: Notes) -> None:
     types = {kind.lower(): form for kind, form in FORMS.items()}
     kind = button.get("type") if isinstance(button, dict) else None
     if not isinstance(kind, str):
-        notes.shape(path, "a button is a mapping with a type, quick_reply say")
+        notes.shape(path, "a button is a mapping with a type, such as quick_reply")
         return
     if kind not in types:
         notes.shape((*path, "type"), f"{kind!r} is not a type of button{nearest(kind, types)}")

@@ -38,11 +38,13 @@ _RECREATE = "create another one, under a new name or in 30 days"
 
 STATUSES = {
     "PENDING": Status(
-        "it is in Meta's review", "wait until that has ended, as TemplateApprovalSensor does", lasting=False
+        "it is in Meta's review",
+        "wait until the review has ended, as TemplateApprovalSensor does",
+        lasting=False,
     ),
     "IN_APPEAL": Status("its rejection is being appealed", "wait until Meta has decided", lasting=False),
     "REJECTED": Status(
-        "Meta has rejected it", "change it so that it answers Meta's reason, and submit it again"
+        "Meta has rejected it", "change it so that Meta's reason no longer applies, and submit it again"
     ),
     "PAUSED": Status(
         "Meta has paused it for low quality (3 hours, then 6)", "wait, and improve it; it then comes back"
@@ -50,9 +52,9 @@ STATUSES = {
     "DISABLED": Status("Meta has disabled it for good", "create another template under a new name"),
     "PENDING_DELETION": Status("it is being deleted", _RECREATE),
     "DELETED": Status("it was deleted", _RECREATE),
-    "LIMIT_EXCEEDED": Status("the account holds as many templates as Meta allows it", "delete some"),
+    "LIMIT_EXCEEDED": Status("the account has as many templates as Meta allows", "delete some"),
     "ARCHIVED": Status(
-        "it is archived, and will be removed 28 days after that", "unarchive it in WhatsApp Manager"
+        "it is archived, and Meta removes it 28 days later", "unarchive it in WhatsApp Manager"
     ),
 }
 """All but APPROVED. Meta adds new ones: what is not listed here is waited out."""

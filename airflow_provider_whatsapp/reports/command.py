@@ -45,7 +45,7 @@ def report_command(given: argparse.Namespace) -> int:
 
     try:
         if (given.rows is None) == (given.sql is None) or (given.sql is not None and not given.conn_id):
-            raise ConfigurationError("give --rows, or --sql with --conn-id")
+            raise ConfigurationError("give either --rows, or --sql with --conn-id")
         options = options_of(
             given.format,
             chart=given.chart,

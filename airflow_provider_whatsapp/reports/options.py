@@ -74,10 +74,14 @@ def options_of(
     :raises PayloadError: One of them is no such value, or does not go with the format.
     """
     if format not in KINDS:
-        raise PayloadError(f"{format!r} is not known", field="format", advice=f"One of {', '.join(KINDS)}.")
+        raise PayloadError(
+            f"{format!r} is not known", field="format", advice=f"Use one of {', '.join(KINDS)}."
+        )
     max_rows = options.get("max_rows")
     if max_rows is not None and max_rows < 1:
-        raise PayloadError(f"{max_rows!r} is not a number of rows", field="max_rows", advice="1 or more.")
+        raise PayloadError(
+            f"{max_rows!r} is not a number of rows from 1", field="max_rows", advice="Give 1 or more."
+        )
     if figures:
         if format != "pdf":
             raise PayloadError(
@@ -91,7 +95,7 @@ def options_of(
         return ReportOptions(format, title=title, **options)
     if format not in CHART_FORMATS:
         raise PayloadError(
-            f"{format} shows no chart",
+            f"a file in the format {format} contains no chart",
             field="chart",
             advice="Give format='chart' or format='pdf', or leave it out.",
         )
@@ -103,7 +107,9 @@ def options_of(
 def _check_without_chart(format: str, given: list[str]) -> None:  # noqa: A002
     if format == "chart":
         raise PayloadError(
-            "format='chart' needs a kind", field="chart", advice="line, bar, stacked, area or kpi."
+            "format='chart' needs a kind", field="chart", advice="Use line, bar, stacked, area or kpi."
         )
     if given:
-        raise PayloadError("goes with chart only", field=given[0], advice="Give chart='line', say.")
+        raise PayloadError(
+            "goes with chart only", field=given[0], advice="Give chart as well, for example chart='line'."
+        )

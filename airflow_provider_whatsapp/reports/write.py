@@ -53,7 +53,9 @@ def _write_chart(path: Path, rows: Rows, options: ReportOptions, *, texts: bool)
     from airflow_provider_whatsapp.charts.render import write_chart
 
     if options.spec is None:
-        raise PayloadError("format='chart' needs a kind", field="chart")
+        raise PayloadError(
+            "format='chart' needs a kind", field="chart", advice="Use line, bar, stacked, area or kpi."
+        )
     return write_chart(path, rows, options.spec, locale=_locale(options), font=options.font, texts=texts)
 
 

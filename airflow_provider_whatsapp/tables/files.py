@@ -69,7 +69,7 @@ def write_csv(path: Path, rows: Rows, *, max_rows: int | None = None, formulas: 
                     field="sql",
                     limit=f"{limit:,} bytes",
                     doc=DOC,
-                    advice="Ask for less, or give max_rows.",
+                    advice="Let the query return fewer rows, or give max_rows.",
                 )
     return Written(count, rows.count_rest())
 
@@ -127,7 +127,7 @@ def write_xlsx(path: Path, rows: Rows, *, max_rows: int | None = None, title: st
             "the result has more rows than a sheet holds",
             field="sql",
             limit=SHEET_ROWS,
-            advice="Ask for less, or give format='csv'.",
+            advice="Let the query return fewer rows, or give format='csv'.",
         )
     book.save(path)
     return Written(written, left_out)

@@ -76,8 +76,8 @@ class Fonts:
                 break
         if lacking:
             _log.warning(
-                "The picture's font lacks %d of its characters: install one that has them on the worker (the package "
-                "fonts-dejavu-core or fonts-noto, say), or give its path as font=.",
+                "The picture's font lacks %d of its characters: install a font with these characters on the worker "
+                "(for example the package fonts-dejavu-core or fonts-noto), or give a font's path as font=.",
                 len(lacking),
             )
         instead = {

@@ -36,7 +36,7 @@ def rows_of(source: Any, *, field: str = "rows") -> tuple[Rows, bool]:
     if isinstance(source, Sequence) and not isinstance(source, str | bytes):
         return _of_dicts(_checked(source, field)), False
     raise PayloadError(
-        f"a {type(source).__name__} is not a source of rows",
+        f"a value of type {type(source).__name__} cannot be read as rows",
         field=field,
         advice="Give a list of dicts, a data frame, or the path of a CSV, JSON lines or Parquet file.",
     )

@@ -88,7 +88,7 @@ def test_a_scope_reads_what_a_killed_task_has_left(run, sandbox, ledger, tmp_pat
 
     assert state(run("broadcast_hello", **conf, **ledger)) == "failed"
 
-    assert "killed.jsonl: its task has not come to its end; read with its parts." in caplog.text
+    assert "killed.jsonl: its task has not finished; read with its parts." in caplog.text
     (line,) = lines(tmp_path / "next.jsonl")
     assert (line["to"], line["status"], line["row"]["name"]) == ("15550100101", "failed", "Refused")
     assert not list(tmp_path.glob("next.jsonl.*")), "the file is whole, so its parts are gone"

@@ -105,14 +105,14 @@ def test_a_column_or_the_period_before_is_what_it_is_compared_with():
 BAD = [
     pytest.param([("a", "12")], {}, "column 'y' has a value of the type str in row 1", id="text"),
     pytest.param([("a", 1), ("b", True)], {}, "the type bool in row 2", id="boolean"),
-    pytest.param([("a", math.inf)], {}, "no end", id="infinity"),
-    pytest.param([("a", 10**400)], {}, "no end", id="a number beyond all floats"),
+    pytest.param([("a", math.inf)], {}, "an infinite number", id="infinity"),
+    pytest.param([("a", 10**400)], {}, "an infinite number", id="a number beyond all floats"),
     pytest.param(
         [("a", "x")], {"texts": True}, "text that is not a number in row 1", id="text in a CSV file"
     ),
-    pytest.param([(date(2026, 1, 1), 1), ("soon", 1)], {}, "holds text in row 2, a date before", id="mixed"),
+    pytest.param([(date(2026, 1, 1), 1), ("soon", 1)], {}, "holds text in row 2, but a date in earlier rows", id="mixed"),
     pytest.param(
-        [(1, 1), (date(2026, 1, 1), 1)], {}, "holds a date in row 2, a number before", id="numbers too"
+        [(1, 1), (date(2026, 1, 1), 1)], {}, "holds a date in row 2, but a number in earlier rows", id="numbers too"
     ),
     pytest.param([("a", -1)], {"kind": "stacked"}, "'y' is -1 at a: parts", id="negative parts"),
     pytest.param([("a", 1)], {"kind": "line"}, "a line needs two", id="one point"),
@@ -136,7 +136,7 @@ def test_what_cannot_be_drawn_is_refused_with_its_place(rows, spec, said):
 
 
 def test_a_missing_column_names_those_that_are_there():
-    with pytest.raises(PayloadError, match="There are x, y"):
+    with pytest.raises(PayloadError, match="The columns are x, y"):
         chart_of([], y="sales")
 
 
@@ -179,13 +179,16 @@ def test_figures_are_the_last_row_s_values():
         pytest.param("line", {"y": "y"}, "line needs the name of a column", id="no x"),
         pytest.param("bar", {"x": "x"}, "bar needs the name of a column", id="no y"),
         pytest.param("bar", {"x": 1, "y": "y"}, "a int is not text", id="x is no name"),
-        pytest.param("bar", {"x": "x", "y": ["a", "a"]}, "empty or stands twice", id="twice"),
+        pytest.param("bar", {"x": "x", "y": ["a", "a"]}, "empty or given twice", id="twice"),
         pytest.param("bar", {"x": "x", "y": list("abcdefghi")}, "9 series cannot", id="too many"),
         pytest.param("bar", {"x": "x", "y": ["a", "b"], "series": "s"}, "goes with one column", id="both"),
         pytest.param("kpi", {"y": list("abcde")}, "5 figures", id="too many figures"),
         pytest.param("kpi", {"series": "s"}, "does not go with kpi", id="series of figures"),
         pytest.param(
-            "kpi", {"y": ["a", "b"], "compare": ["c"]}, "1 columns to compare 2", id="compare of figures"
+            "kpi",
+            {"y": ["a", "b"], "compare": ["c"]},
+            "names 1 columns for 2 figures",
+            id="compare of figures",
         ),
         pytest.param(
             "area", {"x": "x", "y": "y", "compare": "z"}, "goes with a line or bar", id="compare of areas"
@@ -193,7 +196,9 @@ def test_figures_are_the_last_row_s_values():
         pytest.param(
             "bar", {"x": "x", "y": "y", "compare": "previous"}, "goes with line and kpi", id="previous"
         ),
-        pytest.param("bar", {"x": "x", "y": "y", "top": 31}, "31 is not a number of categories", id="top"),
+        pytest.param(
+            "bar", {"x": "x", "y": "y", "top": 31}, "31 is not a whole number of categories", id="top"
+        ),
         pytest.param("bar", {"x": "x", "y": "y", "title": "t" * 201}, "201 characters", id="long"),
     ],
 )
@@ -229,7 +234,7 @@ def test_a_name_may_be_null_and_so_may_a_value():
     ids=["float", "Decimal", "int", "endless", "below"],
 )
 def test_a_number_beyond_what_can_be_drawn_is_refused(value):
-    with pytest.raises(PayloadError, match=r"(has no end|too large to draw) in row 2"):
+    with pytest.raises(PayloadError, match=r"(an infinite number|too large to draw) in row 2"):
         chart_of([("a", 1), ("b", value)])
 
 

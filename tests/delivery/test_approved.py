@@ -71,14 +71,14 @@ def test_what_fits_passes_and_is_rendered():
         (TEMPLATE, {**FITS, "header": "7" * 55}, r"header has 61 characters filled \(limit: 60\)"),
         (TEMPLATE, {**FITS, "body": ["Ann", "x" * 1000]}, r"body has 1025 characters filled \(limit: 1024\)"),
         (TEMPLATE, {**FITS, "buttons": None}, r"buttons\[0\] needs the end of its URL"),
-        (TEMPLATE, {**FITS, "buttons": ["a", None, "c"]}, r"buttons\[2\] is given, the template has 2"),
+        (TEMPLATE, {**FITS, "buttons": ["a", None, "c"]}, r"buttons\[2\] is given, but the template has 2"),
         (NAMED, {"body": ["Ann", "Monday"]}, "by name: give a dict of name, day"),
         (NAMED, {"body": {"name": "Ann", "hour": "9"}}, "body lacks day; body has no variable hour"),
         (IMAGE, {}, "header must be of kind image, not nothing"),
         (
             NAMED,
             {"header": "x", "body": {"name": "Ann", "day": "9"}},
-            "header is given, the template has none",
+            "header is given, but the template has none",
         ),
     ],
 )
@@ -203,7 +203,7 @@ def test_what_the_account_says_of_a_template(template, known, shown, announced):
 @pytest.mark.parametrize(
     ("template", "problem"),
     [
-        (None, "has a category that WhatsApp does not tell"),
+        (None, "has a category that WhatsApp does not report"),
         ({"category": "marketing"}, "is MARKETING, not UTILITY"),
         ({"category": "MARKETING", "previous_category": "utility"}, r"not UTILITY \(Meta has moved it\)"),
         ({"category": "MARKETING", "previous_category": "AUTHENTICATION"}, "not UTILITY(?! \\(Meta)"),
@@ -280,8 +280,8 @@ BUTTONS = [
         ({1: "url"}, "buttons[1] is a quick_reply button, not url"),
         ({2: "quick_reply"}, "buttons[2] is a url button, not quick_reply"),
         ({3: "url"}, "buttons[3] is a copy_code button, not url"),
-        ({6: "url"}, "buttons[6] is given, the template has 6"),
-        ({-1: "url"}, "buttons[-1] is given, the template has 6"),
+        ({6: "url"}, "buttons[6] is given, but the template has 6"),
+        ({-1: "url"}, "buttons[-1] is given, but the template has 6"),
     ],
     ids=str,
 )
@@ -322,7 +322,7 @@ def test_a_button_leads_to_this_airflow(url, start):
         with pytest.raises(PayloadError) as caught:
             found.check_base_url(BASE)
         assert caught.value.message == (
-            f"base_url: button 1 of order (en_US) leads to {start}, and Airflow is at {BASE}/."
+            f"base_url: button 1 of order (en_US) leads to {start}, but Airflow is at {BASE}/."
         )
         assert caught.value.field == "base_url"
 
@@ -338,7 +338,7 @@ def test_a_port_that_is_usual_for_its_scheme_is_none():
 
 HEADERS = {
     "none, and none given": (None, [], None),
-    "none, and one given": (None, [{"type": "image"}], "header is given, the template has none"),
+    "none, and one given": (None, [{"type": "image"}], "header is given, but the template has none"),
     "an image": ({"format": "IMAGE"}, [{"type": "image"}], None),
     "an image, not given": ({"format": "image"}, [], "header must be of kind image, not nothing"),
     "another file": ({"format": "VIDEO"}, [{"type": "image"}], "header must be of kind video, not image"),
@@ -369,7 +369,7 @@ def test_each_header_takes_what_it_is_made_for(header, values, problem):
     else:
         with pytest.raises(PayloadError) as caught:
             found.check(payload)
-        assert str(caught.value).startswith(f"template: {problem}. The body as far as it goes: ''")
+        assert str(caught.value).startswith(f"template: {problem}. The body with these values: ''")
     if problem and "characters" in problem:
         found.check(payload, lengths=False)
 
@@ -403,7 +403,7 @@ def test_an_error_shows_the_values_where_that_is_wanted(show, shown):
             {"template": {"components": [{"type": "BODY", "parameters": [{"type": "text", "text": "Ann"}]}]}}
         )
 
-    assert f"body needs 2 values, not 1. The body as far as it goes: {shown!r}" in str(caught.value)
+    assert f"body needs 2 values, not 1. The body with these values: {shown!r}" in str(caught.value)
     assert "template order (en_US)" in caught.value.advice
 
 
@@ -446,7 +446,7 @@ def test_a_header_as_the_template_takes_it(components, header, taken):
 
 REFUSALS = {
     "PAUSED": ("low quality", None, ""),
-    "REJECTED": ("answers Meta's reason", "SCAM", " (SCAM)"),
+    "REJECTED": ("Meta's reason no longer applies", "SCAM", " (SCAM)"),
     "DISABLED": ("disabled it for good", "NONE", ""),
     "SOMETHING_NEW": ("WhatsApp Manager", None, ""),
 }

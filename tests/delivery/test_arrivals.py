@@ -289,7 +289,7 @@ def test_a_ledger_is_opened_again_only_for_the_same_list():
     assert (again.sent, again.since) == (3, 1)
     with pytest.raises(SourceChangedError, match="the list of recipients is not the one"):
         ledger(store, begin=False).reopen("another")
-    with pytest.raises(LedgerError, match="another took over"):
+    with pytest.raises(LedgerError, match="another try took over"):
         ledger(MemoryStore(), begin=False).reopen("list")
 
 

@@ -337,7 +337,7 @@ def test_a_file_that_a_task_writes_meanwhile_is_left_as_it_is(store, tmp_path):
             os.utime(path, (1, 1))
             return super().look_up(lines)
 
-    with pytest.raises(ResultsError, match=r"has written .*results\.jsonl while it was read"):
+    with pytest.raises(ResultsError, match=r"a task wrote .*results\.jsonl while this task was reading it"):
         rewrite(path, Slow(store), DeliveryCounts())
     assert [each["n"] for each in read(path)] == [7]
 
@@ -529,7 +529,7 @@ def test_what_a_receipt_says_of_the_price_replaces_what_stood_there_and_nothing_
 
 
 BREAKS = {
-    "missing": (FileNotFoundError("x"), True, "is not there"),
+    "missing": (FileNotFoundError("x"), True, "does not exist"),
     "denied": (PermissionError(13, "Permission denied"), False, "cannot be read: Permission denied"),
     "a library's own": (KeyError("bucket"), False, "cannot be read: KeyError: 'bucket'"),
     "long": (RuntimeError("x" * 300), False, f"cannot be read: RuntimeError: {'x' * 200}"),

@@ -255,7 +255,7 @@ def test_a_task_that_lost_its_right_to_write_stops_at_once_and_says_so(people, c
 
     assert isinstance(ended, LedgerError)
     assert ended.permanent
-    assert "no longer the task's own" in str(ended)
+    assert "no longer the task's current one" in str(ended)
     assert "A later try counts as unknown:" in caplog.text
     assert accessor.writes <= 5, "it is tried once more at the end, and not for minutes"
     accessor.good = 10_000

@@ -621,7 +621,7 @@ def test_another_list_or_message_is_refused_where_anything_may_have_left(note, r
 
 
 def test_what_is_opened_to_be_read_is_the_same_list_s(store):
-    with pytest.raises(LedgerError, match="has nothing of this try: another took over") as caught:
+    with pytest.raises(LedgerError, match="has nothing of this try: another try took over") as caught:
         Ledger(store, pauses=()).reopen("source")
     assert caught.value.permanent
     ledger, _ = opened(store)

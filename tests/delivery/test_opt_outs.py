@@ -112,7 +112,9 @@ def test_a_store_that_goes_away_later_ends_nothing_and_nobody_known_gets_a_messa
     store.away = True
 
     assert skips(recipients) == skips(recipients) == [None, "suppressed", None]
-    assert [line for line in caplog.messages if "are not read any more" in line] == [caplog.messages[-1]]
+    assert [line for line in caplog.messages if "no longer sees new opt-outs" in line] == [
+        caplog.messages[-1]
+    ]
 
 
 def test_a_list_that_changes_is_still_noticed():

@@ -447,7 +447,7 @@ WRONG = {
     "none": (None, "is None"),
     "empty": ("", "is empty"),
     "separators": (" ;, ", "is empty"),
-    "half a list": ("[15550000001", "begins like a list and is none"),
+    "half a list": ("[15550000001", "begins like a list but is not one"),
     "a mapping": ({"a": 1}, "to: "),
     "bytes": (b"15550000001", "to: "),
     "one": (["x"], "to: "),
@@ -475,7 +475,7 @@ def test_a_change_of_a_list_s_own_lists_is_noticed_in_its_place():
 
     people[25]["tags"] = [25, {"old": False}]
     with pytest.raises(
-        SourceChangedError, match=r"recipients\[25\] on .*\(25 of 40 recipients had been read\)"
+        SourceChangedError, match=r"recipients\[25\] on, .*\(25 of 40 recipients had been read\)"
     ):
         list(recipients)
 

@@ -141,7 +141,8 @@ def test_a_broadcast_reads_the_parts_too(path, caplog):
     (row,) = Recipients(with_parts(path), scope="unknown")
     assert (row.values["name"], row.where) == ("P2", "results.jsonl:3")
     assert (
-        "They name 3 of 4 recipients; 1 had no outcome when it ended. Retry or clear that task" in caplog.text
+        "They name 3 of 4 recipients; 1 had no outcome when the task stopped. Retry or clear that task"
+        in caplog.text
     )
     assert Recipients(with_parts(path)).survey().total == 3
 
@@ -196,7 +197,8 @@ def test_parts_of_several_runs_are_told_apart_by_a_person(path):
 
     for act in (with_parts, assemble):
         with pytest.raises(
-            ResultsError, match=r"parts of 2 task runs .*0123456789ab\.parts and .*fedcba987654\.parts"
+            ResultsError,
+            match=r"2 task runs that did not finish left parts .*0123456789ab\.parts and .*fedcba987654\.parts",
         ):
             act(path)
     assert not path.exists()
@@ -268,7 +270,7 @@ def test_planted_parts_are_refused_or_passed_over(tmp_path, planted):
     part = tmp_path / "results.jsonl.0123456789ab.parts" / "0009.jsonl"
     if planted == "a pipe":
         os.mkfifo(part)
-        with pytest.raises(ResultsError, match="cannot be read: is no regular file"):
+        with pytest.raises(ResultsError, match="cannot be read: is not a regular file"):
             with_parts(path)
         return
     part.write_text(
@@ -282,7 +284,7 @@ def test_without_file_and_parts_the_command_says_so(tmp_path):
     done = command("absent.jsonl", cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("absent.jsonl is not there, and no parts of it lie beside it.")
+    assert done.stderr.startswith("absent.jsonl does not exist, and there are no parts of it.")
 
 
 def test_the_command_reads_an_object_store_by_airflow(tmp_path):
@@ -436,11 +438,10 @@ SAID = {
     (3, None): "They name 3 recipients; recipients without an outcome are not among them.",
     (3, 3): "They name all 3 recipients.",
     (4, 3): "They name all 3 recipients.",
-    (
-        2,
-        3,
-    ): "They name 2 of 3 recipients; 1 had no outcome when it ended. Retry or clear that task: it sends to them, "
-    "and to nobody twice.",
+    (2, 3): (
+        "They name 2 of 3 recipients; 1 had no outcome when the task stopped. Retry or clear that task: it sends to "
+        "them, and to nobody twice."
+    ),
     (0, 0): "They name all 0 recipients.",
 }
 

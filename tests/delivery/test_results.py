@@ -254,12 +254,12 @@ def test_a_pipe_in_the_place_of_the_file_or_a_part_does_not_hang(tmp_path):
     results = Results(path, key="run", number=1, resumed=True)
     results.begin(start_over=False)
     results.take(row(0), sent(0, "a"))
-    with pytest.raises(ResultsError, match="is no regular file"):
+    with pytest.raises(ResultsError, match="is not a regular file"):
         results.finish()
     path.unlink()
     part = tmp_path / "results.jsonl.run.parts" / "0002.jsonl"
     os.mkfifo(part)
-    with pytest.raises(ResultsError, match="is no regular file"):
+    with pytest.raises(ResultsError, match="is not a regular file"):
         results.finish()
     part.unlink()
     assert results.finish() == 1

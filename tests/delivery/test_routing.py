@@ -87,7 +87,7 @@ def test_a_category_that_is_announced_changes_nothing_yet():
             "MARKETING, not UTILITY .Meta has moved it",
         ),
         ({"category": "MARKETING"}, r"MARKETING, not UTILITY\. "),
-        ({}, "a category that WhatsApp does not tell"),
+        ({}, "a category that WhatsApp does not report"),
     ],
     ids=["moved", "other", "unknown"],
 )

@@ -136,7 +136,7 @@ POISON = {
 def test_a_needed_value_that_cannot_be_written_down_is_the_row_s_failure(value, words):
     found = rows._sound({"to": "1", "name": value}, "a:7", NEEDED, "recipients")
 
-    assert found.message == f"recipients: a:7 has a value in 'name' that is no text: {words}."
+    assert found.message == f"recipients: a:7 has a value in 'name' that is not text: {words}."
     assert (found.field, found.advice) == ("recipients", "Correct this row.")
 
 

@@ -291,10 +291,10 @@ GOOD = {
         (b"", "Expecting value"),
         (b"\xff\xfe", "decode|Expecting"),
         (b"[" * 100_000, "nested too deeply"),
-        (b"[]", "of another version, or no index"),
+        (b"[]", "of another version, or is not an index"),
         (json.dumps(GOOD | {"format": "whatsapp-shard-index/2"}).encode(), "of another version"),
         (json.dumps(GOOD | {"list": "../../x"}).encode(), "damaged"),
-        (json.dumps(GOOD | {"list": 7}).encode(), "of another version, or no index"),
+        (json.dumps(GOOD | {"list": 7}).encode(), "of another version, or is not an index"),
         (json.dumps(GOOD | {"parts": ["x"]}).encode(), "damaged"),
         (json.dumps(GOOD | {"parts": [1, 2, 3]}).encode(), "damaged"),
         (json.dumps(GOOD | {"countries": {"US": "1"}}).encode(), "damaged"),
@@ -361,7 +361,7 @@ def test_a_part_that_is_lost_while_it_is_sent_stops_there_and_may_be_tried_again
     recipients = Recipients(index.source, **OPTIONS, shard=0, shards=3, part=lambda: index.rows(head, 0))
     recipients.survey()
     index.clean(0)
-    with pytest.raises(SourceChangedError, match="cannot be read any more") as caught:
+    with pytest.raises(SourceChangedError, match="can no longer be read") as caught:
         list(recipients)
     assert not caught.value.permanent
 
@@ -571,9 +571,9 @@ def test_a_folder_that_somebody_else_may_have_planted_is_not_read(tmp_path, monk
         monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
 
     assert not index.has_part(head, 1)
-    with pytest.raises(OSError, match=r"belongs to another user|is no folder"):
+    with pytest.raises(OSError, match=r"belongs to another user|is not a folder"):
         SharedSurvey(index, sleep=never).head()
-    with pytest.raises(OSError, match=r"belongs to another user|is no folder"):
+    with pytest.raises(OSError, match=r"belongs to another user|is not a folder"):
         list(index.rows(head, 1))
 
 

@@ -610,7 +610,7 @@ def test_a_ledger_that_is_away_is_waited_for_and_said_once(monkeypatch, caplog):
         line for line in said if "Nothing new is sent until" in line and "60 s at most; 1 answers" in line
     ] == said[:1]
     (back,) = said[1:]
-    assert re.fullmatch(r"The ledger is back after \d+ s, and the task goes on\.", back)
+    assert re.fullmatch(r"The ledger is back after \d+ s, and the task continues\.", back)
     book.dismiss()
 
 
@@ -630,7 +630,7 @@ def test_a_write_that_has_not_ended_when_all_ends_is_said_with_whom_it_concerns(
     book.dismiss()
 
     assert (
-        "(a write has not ended). A later try counts as unknown: 12 sent (list.csv:2, recipient 2, "
+        "(a write did not end in time). A later try counts as unknown: 12 sent (list.csv:2, recipient 2, "
         in caplog.text
     )
     assert "recipient 10 and 2 more)" in caplog.text

@@ -345,7 +345,7 @@ def test_what_is_left_over_is_named_where_it_is_not_deleted():
 @pytest.mark.parametrize(
     ("category", "asked", "drift"),
     [
-        ("MARKETING", "UTILITY", ["new (en_US): Meta has made it MARKETING, UTILITY was asked for"]),
+        ("MARKETING", "UTILITY", ["new (en_US): Meta has made it MARKETING, not UTILITY"]),
         ("UTILITY", "UTILITY", []),
         (None, "UTILITY", []),
     ],
@@ -371,7 +371,7 @@ def test_a_category_that_meta_gives_instead_is_told(category, asked, drift):
 @pytest.mark.parametrize(
     ("now", "state", "words"),
     [
-        pytest.param({"body": "It is very late."}, "done", "holds this already", id="just as wanted"),
+        pytest.param({"body": "It is very late."}, "done", "already holds this", id="just as wanted"),
         pytest.param(
             {"body": "Quite another."}, "failed", "it was created with other content", id="otherwise"
         ),
@@ -598,12 +598,12 @@ REFUSALS = {
         CHANGED_SINCE,
     ),
     "no status": ("old_a", with_row("1", status=None), "failed", "refused"),
-    "the wanted content": ("old_a", with_row("1", **WANTED), "done", "holds this already"),
+    "the wanted content": ("old_a", with_row("1", **WANTED), "done", "already holds this"),
     "the wanted content in another category": (
         "old_a",
         with_row("1", **WANTED, category="MARKETING"),
         "done",
-        "holds this already",
+        "already holds this",
     ),
     "an edited one is gone": ("old_a", with_row("1", status="DELETED"), "failed", "refused"),
     "a created one is gone": ("new_a", created(status="PENDING_DELETION"), "failed", "refused"),

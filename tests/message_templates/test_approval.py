@@ -68,5 +68,5 @@ def test_a_category_that_differs_is_told_beside_the_state():
 
     verdict = judge(listed, wanted)
     assert verdict.state == "approved"
-    assert verdict.drift == ["report (en_US) is MARKETING to Meta, UTILITY was expected"]
+    assert verdict.drift == ["report (en_US) has the category MARKETING, not UTILITY"]
     assert judge(listed, [("report", None, None)]).drift == []

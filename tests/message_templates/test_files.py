@@ -154,10 +154,10 @@ MISTAKES = [
     (GOOD.replace("UTILITY", "utility"), 2, "'utility' is not a category; did you mean 'UTILITY'"),
     (GOOD.replace("pipeline_late", "Pipeline-Late"), 1, "2388046"),
     (GOOD.replace("en_US", "en-US"), 7, "'en-US' is not a language code"),
-    (GOOD.replace("  pt_BR", "  en_US"), 14, "'en_US' stands here twice"),
+    (GOOD.replace("  pt_BR", "  en_US"), 14, "'en_US' appears twice here"),
     (GOOD.replace("category: UTILITY\n", ""), 1, "category is missing"),
     (GOOD.replace("pt_BR: {body:", "pt_BR: {text:"), 14, "unknown key 'text'"),
-    (GOOD.replace("run of {{dag_id}}", "run of {{1}}"), 9, "do not mix"),
+    (GOOD.replace("run of {{dag_id}}", "run of {{1}}"), 9, "not both"),
     (GOOD.replace("run of {{dag_id}}", "run of {{dag_id}"), 9, "braces do not close"),
     (GOOD.replace("is {{", "{{"), 9, "side by side"),
     (GOOD.replace("The run of", "The\n\n\n\n      run of"), 9, "new lines"),
@@ -171,12 +171,16 @@ MISTAKES = [
     (
         GOOD.replace("    footer: Data platform\n", "    components: [{type: BODY}]\n"),
         8,
-        "in place of header",
+        "components replace header",
     ),
-    (GOOD.replace("{text: Pipeline late}", "{image: missing.png}"), 7, "the sample missing.png is no file"),
+    (
+        GOOD.replace("{text: Pipeline late}", "{image: missing.png}"),
+        7,
+        "the sample missing.png is not a file",
+    ),
     (GOOD.replace('"A exec', "{{A exec"), 14, "is not YAML.*needs quotes"),
     (GOOD.replace("UTILITY", "AUTHENTICATION"), 14, "one button, of type otp"),
-    (GOOD + "languages: {}\n", 15, "stands here twice"),
+    (GOOD + "languages: {}\n", 15, "appears twice here"),
     ("- 5\n", 1, "must be a mapping, not a number"),
     ("", 0, "there are no templates"),
     ("templates: []\nprun: {}", 2, "did you mean 'prune'"),
@@ -207,7 +211,7 @@ def test_a_template_defined_twice_is_refused(write, tmp_path):
     write(GOOD, "a.yaml")
     write(GOOD, "b.yaml")
 
-    assert f"pipeline_late in en_US is defined at {tmp_path / 'a.yaml'}:7 already" in refused(tmp_path)
+    assert f"pipeline_late in en_US is already defined at {tmp_path / 'a.yaml'}:7" in refused(tmp_path)
 
 
 def test_mistakes_in_data_are_told_with_their_keys():

@@ -358,7 +358,7 @@ def test_every_suffix_and_no_file_in_silence(tmp_path):
     assert {name for name, _ in load(tmp_path).definitions} == {"late", "c"}
 
     (tmp_path / "gone.yaml").symlink_to(Path("nowhere.yaml"))
-    with pytest.raises(ConfigurationError, match=r"gone\.yaml: is no file"):
+    with pytest.raises(ConfigurationError, match=r"gone\.yaml: is not a file"):
         load(tmp_path)
 
 

@@ -247,7 +247,7 @@ def test_a_category_that_meta_gives_at_creation_is_told(client, sandbox):
 
     report = sync(client, template())
     assert report.complete
-    assert report.drift == ("late (en_US): Meta has made it MARKETING, UTILITY was asked for",)
+    assert report.drift == ("late (en_US): Meta has made it MARKETING, not UTILITY",)
 
 
 def test_an_account_that_cannot_be_read_is_an_error(client, sandbox):

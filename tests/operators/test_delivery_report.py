@@ -281,7 +281,7 @@ BAD = {
     "an unknown end": ({"on_timeout": "skip"}, "on_timeout"),
     "no such file": (
         {"results_path": "file:///nowhere/results.jsonl"},
-        "/nowhere/results.jsonl is not there",
+        "/nowhere/results.jsonl does not exist",
     ),
 }
 

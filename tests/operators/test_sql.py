@@ -48,7 +48,7 @@ def fails(match, **arguments):
     [
         ("'docx' is not known", {"format": "docx"}),
         ("format='chart' needs a kind", {"format": "chart"}),
-        ("csv shows no chart", {"chart": "line"}),
+        ("a file in the format csv contains no chart", {"chart": "line"}),
         ("there is no column 'nope'", {"format": "chart", "chart": "bar", "x": "name", "y": "nope"}),
         (
             "column 'name' has a value of the type str in row 1",
@@ -61,7 +61,7 @@ def fails(match, **arguments):
         ("sql: give either sql or rows", {"rows": [{"n": 1}]}),
         ("sql: give either sql or rows", {"sql": None}),
         ("conn_id: is missing", {"conn_id": None}),
-        ("a int is not a source of rows", {"rows": 7, "sql": None}),
+        ("a value of type int cannot be read as rows", {"rows": 7, "sql": None}),
         ("only_if: cannot be evaluated", {"only_if": "rows[0].nothing"}),
         ("csv is not allowed in a template's header: .* PDF", {"template_name": "t"}),
         ("xlsx is not allowed in a template's header", {"template_name": "t", "format": "xlsx"}),

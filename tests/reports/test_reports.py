@@ -156,7 +156,11 @@ def test_a_condition_that_cannot_be_evaluated_is_an_error(condition):
     ("options", "said"),
     [
         pytest.param({"format": "chart"}, "needs a kind", id="no kind"),
-        pytest.param({"format": "csv", "chart": "line"}, "csv shows no chart", id="chart in a CSV file"),
+        pytest.param(
+            {"format": "csv", "chart": "line"},
+            "a file in the format csv contains no chart",
+            id="chart in a CSV file",
+        ),
         pytest.param(
             {"format": "pdf", "chart_options": {"x": "day"}}, "x: goes with chart only", id="x alone"
         ),

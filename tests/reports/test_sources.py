@@ -87,11 +87,11 @@ def test_parquet(tmp_path):
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        pytest.param(7, "a int is not a source of rows", id="number"),
-        pytest.param("s3://x", "a str is not a source of rows", id="text"),
+        pytest.param(7, "a value of type int cannot be read as rows", id="number"),
+        pytest.param("s3://x", "a value of type str cannot be read as rows", id="text"),
         pytest.param([{"a": 1}, [2]], "row 2 is a list", id="row"),
         pytest.param(Path("/nowhere/r.csv"), "cannot be read", id="missing"),
-        pytest.param(SimpleNamespace(columns=["a"]), "not a source of rows", id="like a frame"),
+        pytest.param(SimpleNamespace(columns=["a"]), "cannot be read as rows", id="like a frame"),
     ],
 )
 def test_what_is_no_source_is_refused(source, said):
