@@ -110,9 +110,17 @@ BAD = [
     pytest.param(
         [("a", "x")], {"texts": True}, "text that is not a number in row 1", id="text in a CSV file"
     ),
-    pytest.param([(date(2026, 1, 1), 1), ("soon", 1)], {}, "holds text in row 2, but a date in earlier rows", id="mixed"),
     pytest.param(
-        [(1, 1), (date(2026, 1, 1), 1)], {}, "holds a date in row 2, but a number in earlier rows", id="numbers too"
+        [(date(2026, 1, 1), 1), ("soon", 1)],
+        {},
+        "holds text in row 2, but a date in earlier rows",
+        id="mixed",
+    ),
+    pytest.param(
+        [(1, 1), (date(2026, 1, 1), 1)],
+        {},
+        "holds a date in row 2, but a number in earlier rows",
+        id="numbers too",
     ),
     pytest.param([("a", -1)], {"kind": "stacked"}, "'y' is -1 at a: parts", id="negative parts"),
     pytest.param([("a", 1)], {"kind": "line"}, "a line needs two", id="one point"),
