@@ -3,6 +3,7 @@ Run every session of noxfile.py, a few at a time, and write what came out into a
 
     make full                                            # into build/full: a log for each session, and the table
     make full ARGS="--write docs/tested-versions.md"     # the table between the marks of this page instead
+    make full ARGS="--only-write docs/tested-versions.md"    # run nothing: what a stopped run has found so far
 
 What passed is not run again for the same commit, so a run that was interrupted continues; ``--again``
 begins from the start. The sessions test one wheel, which is built of the commit.
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class Result:
     :param commit: The commit that was tested, as git abbreviates it.
     :param found: The versions that ran, as the session prints them: "Airflow 3.3.2 on Python 3.13.1".
     :param said: pytest's closing line, or why the session did not run; several of both are joined.
-    :param outcome: "passed", "failed" or "skipped".
+    :param outcome: "passed", "failed", "skipped" or "not run".
     :param seconds: CPU seconds of the session with its installation, all processes together.
     """
 
@@ -55,8 +56,12 @@ def main() -> int:
     changed = git("status", "--porcelain", "--untracked-files=no")
     if options.write and changed:
         sys.exit(f"What is written names a commit, and these files differ from it:\n{changed}")
-    passed = {} if options.again or changed else remembered(commit)
+    known = {} if options.again or changed else remembered(commit)
+    passed = {name: result for name, result in known.items() if result.outcome == "passed"}
     names = sessions()
+    if options.only_write:
+        missing = Result("", commit, "", "", "not run", 0)
+        return write(options, [known.get(name) or replace(missing, session=name) for name in names])
     left = [name for name in names if name not in passed]
     for name in passed.keys() & set(names):
         print(f"{name} passed before, on this commit.")
@@ -65,12 +70,17 @@ def main() -> int:
         results = passed | dict(
             zip(left, lanes.map(lambda name: run(name, commit, options), left), strict=True)
         )
-    text = table([results[name] for name in names])
+    return write(options, [results[name] for name in names])
+
+
+def write(options: argparse.Namespace, results: list[Result]) -> int:
+    """Print and write the table, and return the exit code."""
+    text = table(results)
     print(f"\n{text}")
     page = options.write or BUILT / "tested-versions.md"
     page.write_text(between_the_marks(page.read_text(), text) if options.write else f"{text}\n")
     print(f"\nWritten: {page}")
-    return 1 if any(results[name].outcome == "failed" for name in names) else 0
+    return 1 if any(result.outcome == "failed" for result in results) else 0
 
 
 def git(*words: str) -> str:
@@ -103,11 +113,9 @@ def wheel() -> Path:
 
 
 def remembered(commit: str) -> dict[str, Result]:
-    """Return the results of earlier runs in which a session passed on this commit."""
+    """Return the last results of the sessions that have run on this commit."""
     found = [Result(**json.loads(file.read_text())) for file in sorted(BUILT.glob("*.json"))]
-    return {
-        result.session: result for result in found if (result.commit, result.outcome) == (commit, "passed")
-    }
+    return {result.session: result for result in found if result.commit == commit}
 
 
 def run(name: str, commit: str, options: argparse.Namespace) -> Result:
@@ -182,8 +190,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--again", action="store_true", help="run what has passed on this commit as well")
     parser.add_argument("--write", type=Path, help="Markdown file whose marked part becomes the table")
+    parser.add_argument(
+        "--only-write", type=Path, help="the same, but of what has run on this commit; run nothing"
+    )
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --; not with --write")
     options = parser.parse_args()
+    options.write = options.write or options.only_write
     if options.jobs < 1:
         parser.error(f"--jobs is {options.jobs}, and has to be 1 or more")
     if options.write and options.pytest:

@@ -152,6 +152,22 @@ def test_what_passed_on_this_commit_does_not_run_again(checkout, monkeypatch):
     assert len(checkout()[2]) == 2
 
 
+def test_what_a_stopped_run_has_found_is_written_without_a_run(checkout, monkeypatch):
+    monkeypatch.setenv("FAILING", "lowest")
+    checkout()
+    (checkout.root / "build" / "full" / "tests-3.3.2-3.13.json").unlink()
+
+    code, _, ran = checkout("--only-write", "page.md")
+
+    page = (checkout.root / "page.md").read_text()
+    assert (code, ran) == (1, [])
+    assert re_rows(page) == [
+        ["tests(3.3.2, 3.13)", "-", "-", "not run"],
+        ["lowest", "Airflow 3.3.2 on Python 3.13.1", "1 failed", "failed"],
+    ]
+    assert "0 of 2 sessions passed" in page
+
+
 def test_a_changed_checkout_is_tested_but_not_remembered_nor_written(checkout):
     checkout()
     (checkout.root / "nox.py").write_text(f"{NOX}\n")

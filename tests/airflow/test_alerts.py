@@ -61,7 +61,8 @@ def environment(home, connection):
         # On a busy machine a part may hold the lock for longer than the default, 5 s. See also IMPATIENT.
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=60",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
-        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+        # So late a task counts as lost: its worker was killed, or a busy machine has kept it from its heartbeats.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
         "AIRFLOW_CONN_EVENTS": json.dumps({"conn_type": "sqlite", "host": f"{home}/events.db"}),
         "AIRFLOW__WHATSAPP__EVENTS_CONN_ID": "events",
