@@ -311,7 +311,7 @@ def test_messages_are_asked_for_once_however_many_wait(sandbox):
 
 def test_one_unknown_message_does_not_end_the_others(sandbox):
     event = timeout_after_a_poll(lambda seconds: message("wamid.unknown", seconds=seconds))
-    assert "1 of 1 messages not read yet" in event["message"]
+    assert "1 of 1 messages are not read yet" in event["message"]
 
 
 def test_polls_that_drip_leave_threads_to_other_connections(sandbox, monkeypatch):
