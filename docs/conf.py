@@ -84,6 +84,7 @@ search_leads_to = {
     "24 hours": "how-to/reports.html",
     "customer service window": "how-to/reports.html",
     "how much does it cost": "how-to/going-live.html",
+    "cost": "how-to/going-live.html",
     **{name: f"reference/errors.html#{name}" for name in reference_tables.error_classes()},
     **{
         anchor: f"reference/errors.html#{anchor}"
