@@ -88,6 +88,18 @@ class Site:
             method, f"{self.url}/api/v2/{path}", headers=headers, json=fields or None, timeout=20
         )
 
+    def until_its_process_ended(self, key):
+        """
+        Wait until the scheduler knows that a task's process has ended, which asked and now waits.
+
+        A task that is answered before that is queued again when the scheduler hears of the end, and then it takes the
+        task for one that was killed, and fails it. People are slower.
+
+        :param key: How Airflow names the try.
+        """
+        words = f"Received executor event with state success for task instance TaskInstanceKey({key}"
+        self.until(lambda: words in (self.home / "scheduler.log").read_text(), f"the end of {key}")
+
     def has(self, dag_id):
         return self.ask("GET", f"dags/{dag_id}").ok
 
@@ -171,6 +183,9 @@ def answer_two_by_their_links(site, sandbox):
     approve, _ = site.until(lambda: buttons(sandbox, "Delete May?"), "the first question")
     _, reject = site.until(lambda: buttons(sandbox, "Delete June?"), "the second question")
     run = "manual%2B1"
+    for index in (0, 1):
+        key = "dag_id='ask', task_id='approve', run_id='manual+1', try_number=1"
+        site.until_its_process_ended(f"{key}, map_index={index}")
     with chromium_page() as page:
         expect.set_options(timeout=60_000)
         page.goto(f"{site.url}/{approve}")  # nobody is logged in: Airflow asks, and leads back
@@ -249,6 +264,7 @@ def answer_by_a_press(site, sandbox, events, log):
     logged("asks with other messages")
     assert site.states("tap%2B1", "tap")["approve", -1] in ("running", *waiting), "nothing was answered"
 
+    site.until_its_process_ended("dag_id='tap', task_id='approve', run_id='tap+1', try_number=2")
     events.deliver(60)
     with chromium_page() as page:
         page.goto(sandbox.url)
