@@ -157,13 +157,15 @@ class HealthTrigger(StoresArguments):
         subscriber = _Ready(self.template_name, self.language)
         account = Account(self.maton_conn_id, self.waba_id, self.phone_number_id)
         state, news = await first_news(
-            HealthPoll, account, subscriber, interval=self.poke_interval, end_time=self.end_time
+            HealthPoll,
+            account,
+            subscriber,
+            interval=self.poke_interval,
+            end_time=self.end_time,
+            late="Messages could not be sent within the timeout.",
         )
         if state:
-            yield _event(
-                state,
-                f"Messages could not be sent within the timeout. {news}" if state == "timeout" else news,
-            )
+            yield _event(state, news)
         else:
             yield _event("ready", news.message, news.health)
 

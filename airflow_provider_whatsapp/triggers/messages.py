@@ -226,15 +226,15 @@ class MessageStatusTrigger(StoresArguments):
         subscriber = _Messages(self.message_ids, self.status, await self._store())
         account = Account(self.maton_conn_id, phone_number_id=self.phone_number_id)
         state, news = await first_news(
-            MessagePoll, account, subscriber, interval=self.poke_interval, end_time=self.end_time
+            MessagePoll,
+            account,
+            subscriber,
+            interval=self.poke_interval,
+            end_time=self.end_time,
+            late=f"Not all messages were {self.status} within the timeout.",
         )
         if state:
-            yield _event(
-                state,
-                f"Not all messages were {self.status} within the timeout. {news}"
-                if state == "timeout"
-                else news,
-            )
+            yield _event(state, news)
         else:
             yield _event(news.state, news.message, news.statuses)
 

@@ -283,7 +283,7 @@ async def subscription(
 
 
 async def first_news(
-    kind: type[Poll], account: Source, subscriber: Subscriber, *, interval: float, end_time: float
+    kind: type[Poll], account: Source, subscriber: Subscriber, *, interval: float, end_time: float, late: str
 ) -> tuple[str, Any]:
     """
     Wait for the first news for a trigger.
@@ -293,7 +293,8 @@ async def first_news(
     :param subscriber: Who waits.
     :param interval: Seconds between two polls.
     :param end_time: Unix time in seconds at which to give up.
-    :return: An empty text and the news; ``timeout`` and what the last poll found; or ``error`` and the reason.
+    :param late: The sentence that then comes before what the last poll found.
+    :return: An empty text and the news; ``timeout`` and what to say of it; or ``error`` and the reason.
     """
     try:
         async with (
@@ -302,7 +303,7 @@ async def first_news(
         ):
             news = await subscriber.news.get()
     except TimeoutError:
-        return "timeout", subscriber.last
+        return "timeout", f"{late} {subscriber.last}"
     except Exception as error:
         news = error
     if isinstance(news, Exception):

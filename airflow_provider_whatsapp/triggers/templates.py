@@ -123,15 +123,15 @@ class TemplateApprovalTrigger(StoresArguments):
         subscriber = _Approval(pairs(self.wanted), fail_on_drift=self.fail_on_drift)
         account = Account(self.maton_conn_id, self.waba_id)
         state, news = await first_news(
-            TemplatePoll, account, subscriber, interval=self.poke_interval, end_time=self.end_time
+            TemplatePoll,
+            account,
+            subscriber,
+            interval=self.poke_interval,
+            end_time=self.end_time,
+            late="Meta did not approve all templates within the timeout.",
         )
         if state:
-            yield _event(
-                state,
-                f"Meta did not approve all templates within the timeout. {news}"
-                if state == "timeout"
-                else news,
-            )
+            yield _event(state, news)
         else:
             yield _event(news.state, news.message, news.templates, news.drift)
 
