@@ -144,28 +144,12 @@ def graph_of(*, later):
     return graph
 
 
-LATE = {
-    (
-        "client.errors",
-        "client.error_codes",
-    ): "an error's link leads to its code's row; the rows name the errors",
-}
-"""The imports inside functions that close a circle, each with its reason."""
-
-
-def test_modules_load_in_no_circle():
-    graph = graph_of(later=False)
+@pytest.mark.parametrize("later", [False, True], ids=["at load", "inside functions too"])
+def test_modules_import_each_other_in_no_circle(later):
+    graph = graph_of(later=later)
     assert circle(graph) is None
     lower, upper = f"{PACKAGE}.client.errors", f"{PACKAGE}.client.transport"
     assert circle({**graph, lower: {upper}}), "a circle is found"
-
-
-def test_imports_inside_functions_close_no_circle_either():
-    graph = graph_of(later=True)
-    for name, imported in LATE:
-        assert circle(graph), "each of the exceptions is one"
-        graph[f"{PACKAGE}.{name}"].remove(f"{PACKAGE}.{imported}")
-    assert circle(graph) is None
 
 
 def test_the_modules_of_alerts_know_each_other_in_no_circle():

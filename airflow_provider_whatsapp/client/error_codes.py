@@ -1,24 +1,31 @@
-"""What a request's error code means, and what to do about it: looked up in the table of Meta's codes."""
+"""What a request's error code means, what to do about it, and which error to raise: the rows with their classes."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from airflow_provider_whatsapp.client.error_table import (
-    BY_STATUS,
-    OTHER_PROBLEM,
-    PROBLEMS,
-    RANGES,
-    SERVER_FAULT,
-    TABLE,
-    UNDOCUMENTED,
-    CodeInfo,
-    Retry,
-)
+from airflow_provider_whatsapp.client import error_table, errors
+from airflow_provider_whatsapp.client.error_rows import anchor_of, find_row
+from airflow_provider_whatsapp.client.error_table import Retry, Row
 
 __all__ = ["RANGES", "TABLE", "CodeInfo", "Retry", "anchor_of", "look_up"]
 
-_BY_CODE = {(row.code, row.subcode): row for row in TABLE}
+
+class CodeInfo(Row):
+    """What is known of one error code, with the class to raise."""
+
+    __slots__ = ()
+
+    @property
+    def error(self) -> type[errors.APIError]:
+        """The class to raise."""
+        found: type[errors.APIError] = getattr(errors, self.error_name)
+        return found
+
+
+#: Every code that Meta's documents name; one row per code, or per code and subcode.
+TABLE = tuple(CodeInfo(*row) for row in error_table.TABLE)
+
+#: Codes that Meta names by their range: first, last, and what holds where :data:`TABLE` has no row.
+RANGES = tuple((first, last, CodeInfo(*row)) for first, last, row in error_table.RANGES)
 
 
 def look_up(
@@ -39,45 +46,15 @@ def look_up(
     :param http_status: Status of the answer; decides for unknown codes only.
     :param is_transient: Graph's ``error.is_transient``; decides for unknown codes only.
     """
-    found = _documented(code, subcode)
-    if found is not None:
-        return replace(found, code=code, subcode=subcode)
+    row = find_row(code, subcode) or _undocumented(http_status, is_transient=is_transient)
+    return CodeInfo(*row._replace(code=code, subcode=subcode))
+
+
+def _undocumented(http_status: int | None, *, is_transient: bool) -> Row:
     if is_transient:
-        found = replace(_BY_CODE[2, None], known=False)
+        row = error_table.TRANSIENT
     elif http_status is not None and http_status >= 500:
-        found = SERVER_FAULT
+        row = error_table.SERVER_FAULT
     else:
-        found = BY_STATUS.get(http_status or 0, UNDOCUMENTED)
-    return replace(found, code=code, subcode=subcode, http_status=http_status)
-
-
-def anchor_of(code: int | None, subcode: int | None = None) -> str | None:
-    """
-    Return the anchor of an error's row in the documentation's page of errors; None for one that it does not have.
-
-    :param code: Graph's ``error.code``.
-    :param subcode: Graph's ``error.error_subcode``; problems with a template's definition have anchors of their own.
-    """
-    for problem in (subcode, code):
-        if problem in PROBLEMS:
-            return str(problem)
-    found = _documented(code, subcode)
-    return None if found is None else str(found.code)
-
-
-def _documented(code: int | None, subcode: int | None) -> CodeInfo | None:
-    exact = _BY_CODE.get((code, subcode))
-    if exact is not None:
-        return exact
-    for problem in (subcode, code):
-        # Meta gives these as the subcode of 100; some calls carry them as the code itself.
-        if problem in PROBLEMS:
-            return PROBLEMS[problem]
-        if problem is not None and problem // 1000 == 2388:
-            return OTHER_PROBLEM
-    if (code, None) in _BY_CODE:
-        return _BY_CODE[code, None]
-    for first, last, info in RANGES:
-        if code is not None and first <= code <= last:
-            return info
-    return None
+        row = error_table.BY_STATUS.get(http_status or 0, error_table.UNDOCUMENTED)
+    return row._replace(http_status=http_status)

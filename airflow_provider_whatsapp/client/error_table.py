@@ -3,25 +3,27 @@ Meta's error codes, as data: the meaning is Meta's, the advice is for the person
 
 Meta answers most refusals with HTTP 400, so the code decides, not the status. Sources: Meta's "Error codes"
 pages of 2025 and 2026, Graph's "Handling errors" and the published OpenAPI examples.
+
+The rows name the errors to raise by their classes' names: the classes stand above, and link to the rows.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Literal, NamedTuple
 
-from airflow_provider_whatsapp.client.errors import (
-    AccountError,
-    APIError,
-    AuthenticationError,
-    InvalidRequestError,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitError,
-    RecipientError,
-    ServerError,
-    TemplateError,
-)
+ErrorName = Literal[
+    "APIError",
+    "AccountError",
+    "AuthenticationError",
+    "InvalidRequestError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RecipientError",
+    "ServerError",
+    "TemplateError",
+]
 
 
 class Retry(Enum):
@@ -37,15 +39,14 @@ class Retry(Enum):
     AMBIGUOUS = "ambiguous"
 
 
-@dataclass(frozen=True, slots=True)
-class CodeInfo:
+class Row(NamedTuple):
     """
     What is known of one error code.
 
     :param code: Graph's code; None in what is known of an answer without one.
     :param meaning: What Meta means by it.
     :param advice: What to do about it.
-    :param error: The class to raise.
+    :param error_name: The class to raise.
     :param retry: What repeating would do.
     :param wait: Seconds before the first repetition; None where waiting is no use.
     :param growth: Factor from one wait to the next.
@@ -59,7 +60,7 @@ class CodeInfo:
     code: int | None
     meaning: str
     advice: str
-    error: type[APIError]
+    error_name: ErrorName
     retry: Retry = Retry.NO
     wait: float | None = None
     growth: float = 2.0
@@ -104,7 +105,7 @@ def _rows(
     codes: int | tuple[int, ...],
     meaning: str,
     advice: str,
-    error: type[APIError],
+    error: ErrorName,
     retry: Retry = _NO,
     *,
     http: int | None = 400,
@@ -112,10 +113,10 @@ def _rows(
     growth: float = 2.0,
     asynchronous: bool = False,
     subcodes: tuple[int | None, ...] = (None,),
-) -> list[CodeInfo]:
+) -> list[Row]:
     first, last = wait or (None, None)
     return [
-        CodeInfo(code, meaning, advice, error, retry, first, growth, last, http, asynchronous, subcode)
+        Row(code, meaning, advice, error, retry, first, growth, last, http, asynchronous, subcode)
         for code in (codes if isinstance(codes, tuple) else (codes,))
         for subcode in subcodes
     ]
@@ -124,170 +125,171 @@ def _rows(
 # Rows read better than the formatter's one argument a line.
 # fmt: off
 _ACCESS = [
-    _rows(0, "the app's user could not be authenticated", _RECONNECT, AuthenticationError, _AUTH, http=401),
-    _rows((102, 104, 190), "the login or Meta's token is missing, expired or revoked", _RECONNECT, AuthenticationError,
-          _AUTH, http=401),
-    _rows(190, "the app was removed from the Meta account", _RECONNECT, AuthenticationError, _AUTH, http=401,
+    _rows(0, "the app's user could not be authenticated", _RECONNECT, "AuthenticationError", _AUTH, http=401),
+    _rows((102, 104, 190), "the login or Meta's token is missing, expired or revoked", _RECONNECT,
+          "AuthenticationError", _AUTH, http=401),
+    _rows(190, "the app was removed from the Meta account", _RECONNECT, "AuthenticationError", _AUTH, http=401,
           subcodes=(458,)),
     _rows(190, "Meta wants the account's owner to log in (checkpoint or unconfirmed user)",
-          f"Log in at facebook.com and do what it asks. {_RECONNECT}", AuthenticationError, _AUTH, http=401,
+          f"Log in at facebook.com and do what it asks. {_RECONNECT}", "AuthenticationError", _AUTH, http=401,
           subcodes=(459, 464)),
-    _rows(190, "the Meta password was changed", _RECONNECT, AuthenticationError, _AUTH, http=401, subcodes=(460,)),
-    _rows(190, "Meta's token expired", _RECONNECT, AuthenticationError, _AUTH, http=401, subcodes=(463,)),
-    _rows(190, "Meta's token or session is not valid", _RECONNECT, AuthenticationError, _AUTH, http=401,
+    _rows(190, "the Meta password was changed", _RECONNECT, "AuthenticationError", _AUTH, http=401, subcodes=(460,)),
+    _rows(190, "Meta's token expired", _RECONNECT, "AuthenticationError", _AUTH, http=401, subcodes=(463,)),
+    _rows(190, "Meta's token or session is not valid", _RECONNECT, "AuthenticationError", _AUTH, http=401,
           subcodes=(467, 492)),
-    _rows(3, "the app lacks a capability or permission for this call", _SCOPES, PermissionDeniedError, http=500),
-    _rows(10, "a permission is missing, or this account may not use the endpoint", _SCOPES, PermissionDeniedError,
+    _rows(3, "the app lacks a capability or permission for this call", _SCOPES, "PermissionDeniedError", http=500),
+    _rows(10, "a permission is missing, or this account may not use the endpoint", _SCOPES, "PermissionDeniedError",
           http=403),
-    _rows(200, "a permission was not granted", _SCOPES, PermissionDeniedError, http=403,
+    _rows(200, "a permission was not granted", _SCOPES, "PermissionDeniedError", http=403,
           subcodes=(1349174, 1349175, 1349176)),
-    _rows(131005, "access denied", _SCOPES, PermissionDeniedError, http=403),
+    _rows(131005, "access denied", _SCOPES, "PermissionDeniedError", http=403),
 ]
 _GENERAL = [
-    _rows(1, "unknown error: a bad request or a fault at Meta", f"Check the arguments. {_STATUS}", ServerError,
+    _rows(1, "unknown error: a bad request or a fault at Meta", f"Check the arguments. {_STATUS}", "ServerError",
           _AMBIG, wait=(60, 300)),
-    _rows(2, "the service is down or overloaded", _STATUS, ServerError, _AMBIG, http=503, wait=(60, 300)),
-    _rows(131000, "something went wrong at Meta", _STATUS, ServerError, _AMBIG, http=500, wait=(60, 300)),
-    _rows(131016, "the service is unavailable", _STATUS, ServerError, _AMBIG, http=500, wait=(60, 300)),
-    _rows(133004, "the server is temporarily unavailable", _STATUS, ServerError, _AMBIG, http=503, wait=(60, 300)),
-    _rows(33, "the phone number was deleted, or the id is wrong", _NUMBER_ID, NotFoundError),
-    _rows(100, "a parameter is unknown, misspelled or too long", _PAYLOAD, InvalidRequestError),
+    _rows(2, "the service is down or overloaded", _STATUS, "ServerError", _AMBIG, http=503, wait=(60, 300)),
+    _rows(131000, "something went wrong at Meta", _STATUS, "ServerError", _AMBIG, http=500, wait=(60, 300)),
+    _rows(131016, "the service is unavailable", _STATUS, "ServerError", _AMBIG, http=500, wait=(60, 300)),
+    _rows(133004, "the server is temporarily unavailable", _STATUS, "ServerError", _AMBIG, http=503, wait=(60, 300)),
+    _rows(33, "the phone number was deleted, or the id is wrong", _NUMBER_ID, "NotFoundError"),
+    _rows(100, "a parameter is unknown, misspelled or too long", _PAYLOAD, "InvalidRequestError"),
     _rows(100, "the id does not exist, this connection may not see it, or it does not know this call", _NUMBER_ID,
-          NotFoundError, subcodes=(33,)),
-    _rows(803, "the id does not exist", _NUMBER_ID, NotFoundError, http=404),
+          "NotFoundError", subcodes=(33,)),
+    _rows(803, "the id does not exist", _NUMBER_ID, "NotFoundError", http=404),
     _rows(506, "the same content was posted twice",
-          "Change the content, or do not post it again.", InvalidRequestError),
-    _rows(131008, "a required parameter is missing", _PAYLOAD, InvalidRequestError),
-    _rows(131009, "a parameter has a value that is not valid", _PAYLOAD, InvalidRequestError, asynchronous=True),
-    _rows(131051, "this type of message is not supported", "Use a type of Meta's Messages API.", InvalidRequestError),
+          "Change the content, or do not post it again.", "InvalidRequestError"),
+    _rows(131008, "a required parameter is missing", _PAYLOAD, "InvalidRequestError"),
+    _rows(131009, "a parameter has a value that is not valid", _PAYLOAD, "InvalidRequestError", asynchronous=True),
+    _rows(131051, "this type of message is not supported", "Use a type of Meta's Messages API.", "InvalidRequestError"),
     _rows(131052, "media that the user sent could not be downloaded", "Ask the user to send it again.",
-          InvalidRequestError, asynchronous=True),
+          "InvalidRequestError", asynchronous=True),
     _rows(131053, "the media could not be used: its type, its size or its link",
-          "Check the MIME type and the size; a link must be public and need no login.", InvalidRequestError,
+          "Check the MIME type and the size; a link must be public and need no login.", "InvalidRequestError",
           asynchronous=True),
     _rows(131059, "the paging cursor is no longer valid", "Start the listing again from its first page.",
-          InvalidRequestError),
-    _rows(135000, "the request's syntax is wrong", _PAYLOAD, InvalidRequestError),
+          "InvalidRequestError"),
+    _rows(135000, "the request's syntax is wrong", _PAYLOAD, "InvalidRequestError"),
     _rows(136025, "the verification code is wrong",
-          "Request a new code and enter it exactly as you received it.", InvalidRequestError),
+          "Request a new code and enter it exactly as you received it.", "InvalidRequestError"),
 ]
 _LIMITS = [
     _rows(4, "the app's call limit is reached; the app is Maton's, and other customers share it",
-          "Wait, and send more slowly: lower extra.rate_limit.", RateLimitError, _WAIT, wait=(300, 3600),
+          "Wait, and send more slowly: lower extra.rate_limit.", "RateLimitError", _WAIT, wait=(300, 3600),
           subcodes=(None, 2446079, 2446080)),
-    _rows((17, 32, 613), "a call limit of the user, page or app is reached", _SLOWER, RateLimitError, _WAIT,
+    _rows((17, 32, 613), "a call limit of the user, page or app is reached", _SLOWER, "RateLimitError", _WAIT,
           wait=(120, 900)),
-    _rows(341, "a limit of the application is reached", _SLOWER, RateLimitError, _WAIT, wait=(300, 3600)),
+    _rows(341, "a limit of the application is reached", _SLOWER, "RateLimitError", _WAIT, wait=(300, 3600)),
     _rows((80007, 80008), "the WhatsApp Business Account's limit of management calls is reached",
           "List templates and numbers less often: Meta counts the calls per hour.",
-          RateLimitError, _WAIT, wait=(300, 3600)),
-    _rows(130429, "the sending number's throughput is exceeded", _SLOWER, RateLimitError, _WAIT, wait=(1, 60),
+          "RateLimitError", _WAIT, wait=(300, 3600)),
+    _rows(130429, "the sending number's throughput is exceeded", _SLOWER, "RateLimitError", _WAIT, wait=(1, 60),
           subcodes=(None, 2494055)),
     _rows(131056, "too many messages from this number to this recipient",
           "Send each recipient at most one message every 6 seconds; combine several reports into one.",
-          RateLimitError, _WAIT,
+          "RateLimitError", _WAIT,
           wait=(1, 256), growth=4.0),
     _rows(131057, "the account is in maintenance while its throughput is raised", "Wait a minute or more.",
-          AccountError, _WAIT, http=500, wait=(60, 300)),
-    _rows(2494100, "the number is in maintenance", "Wait some minutes.", AccountError, _WAIT, wait=(120, 900)),
+          "AccountError", _WAIT, http=500, wait=(60, 300)),
+    _rows(2494100, "the number is in maintenance", "Wait some minutes.", "AccountError", _WAIT, wait=(120, 900)),
 ]
 _RECIPIENT = [
     _rows(130472, "the recipient is part of a Meta experiment on marketing messages; Meta bills nothing",
-          "You cannot change this; use another channel for what this recipient must know.", RecipientError,
+          "You cannot change this; use another channel for what this recipient must know.", "RecipientError",
           asynchronous=True),
     _rows(130497, "the business may not send to the recipient's country", "Leave recipients of that country out.",
-          RecipientError, http=403),
+          "RecipientError", http=403),
     _rows(131021, "sender and recipient are the same number", "Send to another number than the sender's.",
-          RecipientError),
+          "RecipientError"),
     _rows(131026, "undeliverable: not on WhatsApp, an old app, terms not accepted, or blocked",
-          "Check the number with its owner, or use another channel.", RecipientError, asynchronous=True),
+          "Check the number with its owner, or use another channel.", "RecipientError", asynchronous=True),
     _rows(131030, "the recipient is not in the allowed list of the test number",
           "Add and verify the recipient in Meta's app dashboard (5 at most), or set a real number in"
-          " extra.phone_number_id.", RecipientError),
+          " extra.phone_number_id.", "RecipientError"),
     _rows(131043, "the message expired before it could be delivered", "Send it again if it still matters.",
-          RecipientError, http=None, asynchronous=True),
+          "RecipientError", http=None, asynchronous=True),
     _rows(131047, "more than 24 hours since the recipient last wrote",
-          "Send an approved template instead: SendTemplateOperator.", RecipientError, asynchronous=True),
-    _rows(131049, "Meta chose not to deliver this marketing message", _MARKETING, RecipientError, asynchronous=True),
+          "Send an approved template instead: SendTemplateOperator.", "RecipientError", asynchronous=True),
+    _rows(131049, "Meta chose not to deliver this marketing message", _MARKETING, "RecipientError", asynchronous=True),
     _rows(131050, "the recipient does not want marketing messages from this business",
-          "Remove the recipient from the list, and do not try again.", RecipientError, asynchronous=True),
+          "Remove the recipient from the list, and do not try again.", "RecipientError", asynchronous=True),
     _rows(131062, "a business-scoped user id is not allowed for this message",
           "Pass the recipient's phone number as to=.",
-          RecipientError),
+          "RecipientError"),
     _rows(137000, "the recipient's identity key does not match",
-          "Confirm the recipient again, or leave the identity check out.", RecipientError, asynchronous=True),
-    _rows(131041, "the group does not exist, or this number is not in it", "Check the group id.", NotFoundError),
-    _rows(131020, "the group has no other member", "Invite someone before you send.", RecipientError),
-    _rows(131207, "the group is suspended", "Use another group.", RecipientError, http=403),
-    _rows(131208, "too many operations on groups", _SLOWER, RateLimitError, _WAIT, http=429, wait=(60, 900)),
-    _rows(131215, "this number may not use groups", "Use a number with a high messaging limit.", AccountError),
+          "Confirm the recipient again, or leave the identity check out.", "RecipientError", asynchronous=True),
+    _rows(131041, "the group does not exist, or this number is not in it", "Check the group id.", "NotFoundError"),
+    _rows(131020, "the group has no other member", "Invite someone before you send.", "RecipientError"),
+    _rows(131207, "the group is suspended", "Use another group.", "RecipientError", http=403),
+    _rows(131208, "too many operations on groups", _SLOWER, "RateLimitError", _WAIT, http=429, wait=(60, 900)),
+    _rows(131215, "this number may not use groups", "Use a number with a high messaging limit.", "AccountError"),
 ]
 _ACCOUNT = [
-    _rows(368, "temporarily blocked for breaking a policy", _QUALITY, AccountError, http=403),
-    _rows(131031, "the business account is locked, or its data (the PIN, say) does not match", _QUALITY, AccountError,
+    _rows(368, "temporarily blocked for breaking a policy", _QUALITY, "AccountError", http=403),
+    _rows(131031, "the business account is locked, or its data (the PIN, say) does not match", _QUALITY, "AccountError",
           http=403),
     _rows(131037, "the display name of the number that Meta provided is not approved",
-          "Get the display name approved in WhatsApp Manager.", AccountError),
+          "Get the display name approved in WhatsApp Manager.", "AccountError"),
     _rows((131042, 131044), "the account's billing or eligibility does not allow this",
-          "Check the payment method in Meta Business Suite.", AccountError),
-    _rows(131045, "the number's registration or certificate is broken", _REGISTER, AccountError, http=500),
+          "Check the payment method in Meta Business Suite.", "AccountError"),
+    _rows(131045, "the number's registration or certificate is broken", _REGISTER, "AccountError", http=500),
     _rows(131048, "the number is restricted for spam or quality",
-          f"Stop sending for at least a day. {_QUALITY}", AccountError),
-    _rows(131063, "marketing templates are switched off on Cloud API for this account", _ROUTE, AccountError),
+          f"Stop sending for at least a day. {_QUALITY}", "AccountError"),
+    _rows(131063, "marketing templates are switched off on Cloud API for this account", _ROUTE, "AccountError"),
     _rows(131064, "the messaging limit was lowered because templates had the wrong category",
-          "Correct the categories of the templates in WhatsApp Manager.", AccountError, asynchronous=True),
+          "Correct the categories of the templates in WhatsApp Manager.", "AccountError", asynchronous=True),
     _rows(133000, "an earlier deregistration did not finish", "Deregister the number again, then register it.",
-          AccountError, http=500),
-    _rows(133005, "the two-step PIN is wrong", "Give the number's PIN, or reset it in WhatsApp Manager.", AccountError),
+          "AccountError", http=500),
+    _rows(133005, "the two-step PIN is wrong", "Give the number's PIN, or reset it in WhatsApp Manager.",
+          "AccountError"),
     _rows((133008, 133009), "too many attempts at the two-step PIN, or attempts in too quick succession",
-          "Wait as long as the details say, then give the right PIN.", AccountError),
+          "Wait as long as the details say, then give the right PIN.", "AccountError"),
     _rows(133006, "the number must be verified before it is registered", "Verify it by SMS or voice first.",
-          AccountError),
-    _rows(133010, "the sending number is not registered on the platform", _REGISTER, AccountError),
-    _rows(133015, "the number was deleted a moment ago", "Wait five minutes, then register it.", AccountError, _WAIT,
+          "AccountError"),
+    _rows(133010, "the sending number is not registered on the platform", _REGISTER, "AccountError"),
+    _rows(133015, "the number was deleted a moment ago", "Wait five minutes, then register it.", "AccountError", _WAIT,
           wait=(300, 300)),
-    _rows(133016, "registered or deregistered too often: 10 times in 72 hours", "Wait up to 72 hours.", AccountError,
+    _rows(133016, "registered or deregistered too often: 10 times in 72 hours", "Wait up to 72 hours.", "AccountError",
           _WAIT, wait=(259200, 259200)),
-    _rows(134011, "the terms of payments are not accepted", "Accept them in WhatsApp Manager.", AccountError),
-    _rows(1752041, "the number was onboarded twice", "Use the one that exists.", AccountError),
-    _rows((2593107, 2593108), "the app and the platform cannot synchronise this number", _QUALITY, AccountError),
+    _rows(134011, "the terms of payments are not accepted", "Accept them in WhatsApp Manager.", "AccountError"),
+    _rows(1752041, "the number was onboarded twice", "Use the one that exists.", "AccountError"),
+    _rows((2593107, 2593108), "the app and the platform cannot synchronise this number", _QUALITY, "AccountError"),
 ]
 _TEMPLATES = [
-    _rows(132000, "the number of parameters does not match the template", _FIT, TemplateError),
+    _rows(132000, "the number of parameters does not match the template", _FIT, "TemplateError"),
     _rows(132001, "the template does not exist in this language, or is not approved",
           "Check template_name and language (en and en_US are different), and its status in WhatsApp Manager.",
-          TemplateError, http=404),
+          "TemplateError", http=404),
     _rows(132005, "the filled text is too long", "Shorten the values: a body has 1024 characters, a header 60.",
-          TemplateError),
-    _rows(132007, "the content breaks a policy or character rule", f"{_MANAGER} and change it.", TemplateError),
-    _rows((132008, 132012), "a parameter has the wrong form: its type, or the kind of header", _FIT, TemplateError),
+          "TemplateError"),
+    _rows(132007, "the content breaks a policy or character rule", f"{_MANAGER} and change it.", "TemplateError"),
+    _rows((132008, 132012), "a parameter has the wrong form: its type, or the kind of header", _FIT, "TemplateError"),
     _rows(132018, "a parameter breaks a rule of the template",
-          "Values are one line, without tabs or more than four spaces in a row.", TemplateError),
+          "Values are one line, without tabs or more than four spaces in a row.", "TemplateError"),
     _rows(132015, "the template is paused for low quality",
-          f"{_MANAGER} and improve it; the first pause ends after 3 hours, the second after 6.", TemplateError,
+          f"{_MANAGER} and improve it; the first pause ends after 3 hours, the second after 6.", "TemplateError",
           asynchronous=True),
-    _rows(132016, "the template is disabled for good", "Make a new template with other content.", TemplateError),
-    _rows(132068, "the flow is blocked", "Correct the flow in WhatsApp Manager.", InvalidRequestError),
+    _rows(132016, "the template is disabled for good", "Make a new template with other content.", "TemplateError"),
+    _rows(132068, "the flow is blocked", "Correct the flow in WhatsApp Manager.", "InvalidRequestError"),
     _rows(132069, "the flow is throttled: 10 messages an hour", "Correct the flow in WhatsApp Manager.",
-          InvalidRequestError),
-    _rows((131055, 134100), "only marketing templates can be sent here", _ROUTE, TemplateError),
+          "InvalidRequestError"),
+    _rows((131055, 134100), "only marketing templates can be sent here", _ROUTE, "TemplateError"),
     _rows(131061, "the template has a maximum price: only the Marketing Messages API can send it",
-          _ROUTE, TemplateError),
+          _ROUTE, "TemplateError"),
     _rows(134101, "the template is still being copied to the Marketing Messages API", "Wait ten minutes.",
-          TemplateError, _WAIT, wait=(600, 600)),
+          "TemplateError", _WAIT, wait=(600, 600)),
     _rows(134102, "the template is not available to the Marketing Messages API, for example because the "
           "account is not onboarded",
-          _ROUTE, TemplateError, http=500),
+          _ROUTE, "TemplateError", http=500),
     _rows(200005, "the account cannot have template insights", "Meta gives none to accounts in the EU and Japan; load "
-          "pricing or messaging analytics instead.", InvalidRequestError),
+          "pricing or messaging analytics instead.", "InvalidRequestError"),
     _rows((200006, 200007), "template insights are not switched on, or cannot be switched off", "Confirm "
-          "them in WhatsApp Manager; this cannot be undone, and Meta counts only from then on.", InvalidRequestError),
+          "them in WhatsApp Manager; this cannot be undone, and Meta counts only from then on.", "InvalidRequestError"),
 ]
 
 
 def _problem(
-    subcode: int, meaning: str, advice: str, error: type[APIError] = TemplateError
-) -> list[CodeInfo]:
+    subcode: int, meaning: str, advice: str, error: ErrorName = "TemplateError"
+) -> list[Row]:
     return _rows(100, meaning, advice, error, subcodes=(subcode,))
 
 
@@ -308,16 +310,16 @@ _PROBLEMS = [
     _problem(2388046, "the template's name has the wrong form", "Use lower-case letters, digits and underscores."),
     _problem(2388155, "the name belongs to one of Meta's sample templates", "Choose another name."),
     _problem(2388043, "the template was refused (Meta uses this code with several meanings)", _FORMAT),
-    _problem(2388001, "a problem with moving a phone number", _MOVED, AccountError),
-    _problem(2388012, "a problem with moving a phone number", _MOVED, AccountError),
-    _problem(2388091, "a problem with moving a phone number", _MOVED, AccountError),
-    _problem(2388093, "a problem with moving a phone number", _MOVED, AccountError),
-    _problem(2388103, "a problem with moving a phone number", _MOVED, AccountError),
+    _problem(2388001, "a problem with moving a phone number", _MOVED, "AccountError"),
+    _problem(2388012, "a problem with moving a phone number", _MOVED, "AccountError"),
+    _problem(2388091, "a problem with moving a phone number", _MOVED, "AccountError"),
+    _problem(2388093, "a problem with moving a phone number", _MOVED, "AccountError"),
+    _problem(2388103, "a problem with moving a phone number", _MOVED, "AccountError"),
 ]
 # fmt: on
 
 #: Every code that Meta's documents name; one row per code, or per code and subcode.
-TABLE: tuple[CodeInfo, ...] = tuple(
+TABLE: tuple[Row, ...] = tuple(
     row
     for group in (_ACCESS, _GENERAL, _LIMITS, _RECIPIENT, _ACCOUNT, _TEMPLATES, _PROBLEMS)
     for rows in group
@@ -325,38 +327,42 @@ TABLE: tuple[CodeInfo, ...] = tuple(
 )
 
 #: Codes that Meta names by their range: first, last, and what holds where :data:`TABLE` has no row.
-RANGES: tuple[tuple[int, int, CodeInfo], ...] = (
+RANGES: tuple[tuple[int, int, Row], ...] = (
     (
         200,
         299,
-        CodeInfo(200, "a permission was not granted", _SCOPES, PermissionDeniedError, http_status=403),
+        Row(200, "a permission was not granted", _SCOPES, "PermissionDeniedError", http_status=403),
     ),
-    (131201, 131215, CodeInfo(131201, "a problem with a group", _GROUP, InvalidRequestError)),
-    (138000, 138999, CodeInfo(138000, "a problem with calling", _DETAILS, InvalidRequestError)),
+    (131201, 131215, Row(131201, "a problem with a group", _GROUP, "InvalidRequestError")),
+    (138000, 138999, Row(138000, "a problem with calling", _DETAILS, "InvalidRequestError")),
     (
         139000,
         139999,
-        CodeInfo(139000, "a problem with a flow or the block list", _DETAILS, InvalidRequestError),
+        Row(139000, "a problem with a flow or the block list", _DETAILS, "InvalidRequestError"),
     ),
-    (147001, 147005, CodeInfo(147001, "a problem with a username", _DETAILS, InvalidRequestError)),
+    (147001, 147005, Row(147001, "a problem with a username", _DETAILS, "InvalidRequestError")),
 )
 
 PROBLEMS = {row.subcode: row for rows in _PROBLEMS for row in rows}
 """Problems with a template's definition, by their subcodes."""
-OTHER_PROBLEM = CodeInfo(
-    100, "the template was refused", f"Read the details. {_FORMAT}", TemplateError, known=False
+OTHER_PROBLEM = Row(
+    100, "the template was refused", f"Read the details. {_FORMAT}", "TemplateError", known=False
 )
 
-UNDOCUMENTED = CodeInfo(
-    None, "an error that is not documented", _DETAILS, APIError, http_status=None, known=False
+UNDOCUMENTED = Row(
+    None, "an error that is not documented", _DETAILS, "APIError", http_status=None, known=False
 )
 """What holds for a code of no document, unless its status says more."""
-SERVER_FAULT = replace(
-    UNDOCUMENTED, advice=_STATUS, error=ServerError, retry=_AMBIG, wait=60.0, max_wait=300.0
+SERVER_FAULT = UNDOCUMENTED._replace(
+    advice=_STATUS, error_name="ServerError", retry=_AMBIG, wait=60.0, max_wait=300.0
 )
+TRANSIENT = next(row for row in TABLE if row.code == 2)._replace(known=False)
+"""What holds for a code of no document that Meta calls transient."""
 BY_STATUS = {
-    401: replace(UNDOCUMENTED, advice=_RECONNECT, error=AuthenticationError, retry=_AUTH),
-    403: replace(UNDOCUMENTED, advice=_SCOPES, error=PermissionDeniedError),
-    404: replace(UNDOCUMENTED, advice=_NUMBER_ID, error=NotFoundError),
-    429: replace(UNDOCUMENTED, advice=_SLOWER, error=RateLimitError, retry=_WAIT, wait=1.0, max_wait=60.0),
+    401: UNDOCUMENTED._replace(advice=_RECONNECT, error_name="AuthenticationError", retry=_AUTH),
+    403: UNDOCUMENTED._replace(advice=_SCOPES, error_name="PermissionDeniedError"),
+    404: UNDOCUMENTED._replace(advice=_NUMBER_ID, error_name="NotFoundError"),
+    429: UNDOCUMENTED._replace(
+        advice=_SLOWER, error_name="RateLimitError", retry=_WAIT, wait=1.0, max_wait=60.0
+    ),
 }

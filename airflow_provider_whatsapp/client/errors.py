@@ -111,7 +111,7 @@ class WhatsAppError(Exception):
     @property
     def link(self) -> str:
         """The address of what the documentation says about this error: its code's row, else its class's."""
-        from airflow_provider_whatsapp.client.error_codes import anchor_of
+        from airflow_provider_whatsapp.client.error_rows import anchor_of
 
         own = (item.__name__ for item in type(self).__mro__ if item.__module__ == __name__)
         return f"{ERRORS_PAGE}#{anchor_of(self.code, self.subcode) or next(own)}"
