@@ -216,61 +216,41 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+INTEGRATION = "WhatsApp (Maton)"
+PACKAGE = "airflow_provider_whatsapp"
+MODULES = {
+    "hooks": ["maton_whatsapp"],
+    "operators": [
+        "messages",
+        "broadcast",
+        "delivery_report",
+        "sql",
+        "templates",
+        "analytics",
+        "approval",
+    ],
+    "sensors": ["health", "messages", "templates"],
+    "triggers": ["delivery", "health", "inbound", "messages", "templates"],
+}
+
+
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's metadata in the shape of Airflow's ``provider_info.schema.json``."""
-    integration = "WhatsApp (Maton)"
-    package = "airflow_provider_whatsapp"
     return {
         "package-name": "airflow-provider-whatsapp",
         "name": "WhatsApp",
         "description": "WhatsApp messages, reports and alerts through Maton's API gateway.",
         "integrations": [
             {
-                "integration-name": integration,
+                "integration-name": INTEGRATION,
                 "external-doc-url": "https://developers.facebook.com/docs/whatsapp/cloud-api",
                 "tags": ["service"],
             }
         ],
-        "hooks": [{"integration-name": integration, "python-modules": [f"{package}.hooks.maton_whatsapp"]}],
-        "operators": [
-            {
-                "integration-name": integration,
-                "python-modules": [
-                    f"{package}.operators.messages",
-                    f"{package}.operators.broadcast",
-                    f"{package}.operators.delivery_report",
-                    f"{package}.operators.sql",
-                    f"{package}.operators.templates",
-                    f"{package}.operators.analytics",
-                    f"{package}.operators.approval",
-                ],
-            }
-        ],
-        "sensors": [
-            {
-                "integration-name": integration,
-                "python-modules": [
-                    f"{package}.sensors.health",
-                    f"{package}.sensors.messages",
-                    f"{package}.sensors.templates",
-                ],
-            }
-        ],
-        "triggers": [
-            {
-                "integration-name": integration,
-                "python-modules": [
-                    f"{package}.triggers.delivery",
-                    f"{package}.triggers.health",
-                    f"{package}.triggers.inbound",
-                    f"{package}.triggers.messages",
-                    f"{package}.triggers.templates",
-                ],
-            }
-        ],
-        "extra-links": [f"{package}.links.WhatsAppManagerLink", f"{package}.links.ResultsLink"],
-        "cli": [f"{package}.airflow_cli.get_cli_commands"],
-        "notifications": [f"{package}.notifications.whatsapp.WhatsAppNotifier"],
+        **{kind: _modules_of(kind) for kind in MODULES},
+        "extra-links": [f"{PACKAGE}.links.WhatsAppManagerLink", f"{PACKAGE}.links.ResultsLink"],
+        "cli": [f"{PACKAGE}.airflow_cli.get_cli_commands"],
+        "notifications": [f"{PACKAGE}.notifications.whatsapp.WhatsAppNotifier"],
         "config": {
             "whatsapp": {
                 "description": "Where files may be read, where receipts and replies are stored, what Airflow's own "
@@ -292,3 +272,8 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
     }
+
+
+def _modules_of(kind: str) -> list[dict[str, Any]]:
+    names = [f"{PACKAGE}.{kind}.{name}" for name in MODULES[kind]]
+    return [{"integration-name": INTEGRATION, "python-modules": names}]

@@ -1,4 +1,4 @@
-"""The floors of the house: imports point downwards only and in no circle, and the sandbox stands apart."""
+"""The floors of the house: imports point downwards and in no circle, the sandbox stands apart, functions are short."""
 
 from __future__ import annotations
 
@@ -51,6 +51,8 @@ FLOORS = {
 }
 GROUND = {"get_provider_info"}  # plain data, which any floor may read
 MODULES = sorted(ROOT.rglob("*.py"))
+MOST_LINES = 40
+"""Lines of a function's code, without its signature and docstring."""
 
 
 @cache
@@ -164,3 +166,17 @@ def test_the_modules_of_alerts_know_each_other_in_no_circle():
 
     assert circle(graph) is None
     assert circle({**graph, f"{folder}.alert": {f"{folder}.whatsapp"}}), "a circle is found"
+
+
+def lines_of_code(function):
+    """Return how many lines a function's code has, without its signature and docstring."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_functions_fit_a_screen(path):
+    functions = (
+        node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    assert [each.name for each in functions if lines_of_code(each) > MOST_LINES] == []

@@ -133,10 +133,14 @@ def _row(row: Any) -> DailyDelivery:
 
 def _query(since: datetime, phone_number_id: str | None, most: int) -> Any:
     """Receipts are chosen by their sends, folded to messages, ranked by their time to delivery, and grouped."""
+    return _grouped(_ranked(_messages(_receipts(since, phone_number_id, most))))
+
+
+def _receipts(since: datetime, phone_number_id: str | None, most: int) -> Any:
     chosen = [sends.c.sent_at >= since]
     if phone_number_id is not None:
         chosen.append(sends.c.phone_number_id == phone_number_id)
-    receipts = (
+    return (
         select(
             sends.c.dag_id,
             func.date(sends.c.sent_at).label("day"),
@@ -149,29 +153,33 @@ def _query(since: datetime, phone_number_id: str | None, most: int) -> Any:
         .limit(most)
         .subquery()
     )
+
+
+def _messages(receipts: Any) -> Any:
     rank, at = receipts.c.status_rank, _Seconds(receipts.c.occurred_at)
-    messages = (
+    took = func.min(case((rank == RANKS["delivered"], at))) - func.min(case((rank == RANKS["sent"], at)))
+    return (
         select(
             receipts.c.dag_id,
             receipts.c.day,
             func.max(rank).label("rank"),
             func.count().label("receipts"),
-            (
-                func.min(case((rank == RANKS["delivered"], at))) - func.min(case((rank == RANKS["sent"], at)))
-            ).label("took"),
+            took.label("took"),
         )
         .group_by(receipts.c.dag_id, receipts.c.day, receipts.c.message_id)
         .subquery()
     )
+
+
+def _ranked(messages: Any) -> Any:
     place = [messages.c.dag_id, messages.c.day]
-    ranked = select(
+    return select(
         messages,
         func.row_number()
         .over(partition_by=[*place, messages.c.took.is_(None)], order_by=messages.c.took)
         .label("number"),
         func.count(messages.c.took).over(partition_by=place).label("timed"),
     ).subquery()
-    return _grouped(ranked)
 
 
 def _grouped(ranked: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_provider_whatsapp.hooks.object_stores import as_object_path
@@ -25,7 +26,7 @@ from airflow_provider_whatsapp.operators._template_check import Preparer, check_
 from airflow_provider_whatsapp.operators._window import WaitsForWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from airflow.sdk import BaseOperatorLink, Context
 
@@ -256,15 +257,23 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
         report = self._new_report(waiting, route)
         if results is not None:
             results.on_failure = self._delivery.halt
-        try:
+        with self._reporting_early_end(context, report, results):
             with recorded_send(context, carried.key, self.hook.client.config, self.template_name):
                 self._delivery.run(recipients, report)
             log_cleared_up(clear_up)
+        return self._end(context, ledger, report, results, gate, waiting=waiting)
+
+    @contextmanager
+    def _reporting_early_end(
+        self, context: Context, report: Report, results: Results | None
+    ) -> Iterator[None]:
+        """Report what ends the send early, and delete the shard's part if no retry follows."""
+        try:
+            yield
         except BaseException as error:
             tell_of_early_end(context, report, results, error, self.log)
             self._end_part(context, error)
             raise
-        return self._end(context, ledger, report, results, gate, waiting=waiting)
 
     def _end(
         self,

@@ -76,6 +76,43 @@ def _delays(raw: str) -> tuple[float, float, float]:
     return values[0], values[1], values[2]
 
 
+OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
+    ("host", str, "address to listen on"),
+    ("port", _port, "port; 0 picks a free one"),
+    ("api-key", str, "Maton API key that requests have to carry"),
+    ("waba-id", _id, "business account"),
+    ("app-id", _id, "Meta app, for resumable uploads"),
+    (
+        "rate-limit",
+        _whole,
+        "requests per second (Maton documents 10); 0: lifts every limit that is not given",
+    ),
+    ("pair-limit", _whole, "messages in a row to one user (Meta documents 45); 0: no limit (default 45)"),
+    (
+        "throughput",
+        _whole,
+        "messages per second and sender (Meta documents 80); 0: no limit (default 80)",
+    ),
+    ("onboarding", _onboarding, "the accounts' onboarding status at the Marketing Messages API"),
+    ("approve-after", _number, "seconds until a template is approved"),
+    ("latency", _number, "seconds to delay every answer"),
+    ("status-delays", _delays, "seconds from acceptance to sent,delivered,read"),
+    ("fail-after", _number, "seconds until a message fails"),
+    ("state", str, "SQLite file that stores the sandbox's state between starts"),
+    ("app-secret", str, "secret to sign webhooks with"),
+    (
+        "webhook-url",
+        str,
+        "the app's own address for webhooks; with it, the app is subscribed to every account",
+    ),
+    ("tls-cert", str, "file with a certificate, to serve https"),
+    ("tls-key", str, "file with the certificate's key"),
+    ("keep", _whole, "number of messages and requests to keep"),
+    ("seed", _integer, "the same seed gives the same ids"),
+)
+"""What takes one value: its name, which is that of a setting, how it is read, and its help."""
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     usual = Settings()
@@ -84,41 +121,7 @@ def parser() -> argparse.ArgumentParser:
         usage="%(prog)s [OPTION ...]",  # all of them would be twenty lines before the error
         description="A WhatsApp on this machine: Maton's gateway and Meta's Cloud API, with a phone to look at.",
     )
-    options: list[tuple[str, Callable[[str], object], str]] = [
-        ("host", str, "address to listen on"),
-        ("port", _port, "port; 0 picks a free one"),
-        ("api-key", str, "Maton API key that requests have to carry"),
-        ("waba-id", _id, "business account"),
-        ("app-id", _id, "Meta app, for resumable uploads"),
-        (
-            "rate-limit",
-            _whole,
-            "requests per second (Maton documents 10); 0: lifts every limit that is not given",
-        ),
-        ("pair-limit", _whole, "messages in a row to one user (Meta documents 45); 0: no limit (default 45)"),
-        (
-            "throughput",
-            _whole,
-            "messages per second and sender (Meta documents 80); 0: no limit (default 80)",
-        ),
-        ("onboarding", _onboarding, "the accounts' onboarding status at the Marketing Messages API"),
-        ("approve-after", _number, "seconds until a template is approved"),
-        ("latency", _number, "seconds to delay every answer"),
-        ("status-delays", _delays, "seconds from acceptance to sent,delivered,read"),
-        ("fail-after", _number, "seconds until a message fails"),
-        ("state", str, "SQLite file that stores the sandbox's state between starts"),
-        ("app-secret", str, "secret to sign webhooks with"),
-        (
-            "webhook-url",
-            str,
-            "the app's own address for webhooks; with it, the app is subscribed to every account",
-        ),
-        ("tls-cert", str, "file with a certificate, to serve https"),
-        ("tls-key", str, "file with the certificate's key"),
-        ("keep", _whole, "number of messages and requests to keep"),
-        ("seed", _integer, "the same seed gives the same ids"),
-    ]
-    for name, kind, text in options:
+    for name, kind, text in OPTIONS:
         default = getattr(usual, name.replace("-", "_"))
         shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
         usually = f" (default {shown})" if shown is not None else ""
