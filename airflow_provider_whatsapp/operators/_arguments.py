@@ -1,4 +1,4 @@
-"""Arguments after rendering: Jinja leaves texts, so ``"3"`` and ``"true"`` are taken for what they say."""
+"""Readers of rendered arguments: Jinja renders texts, so ``"3"`` is read as 3 and ``"true"`` as True."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _NOTHING = ("", "none", "null")
 
 def flag(name: str, value: Any) -> bool:
     """
-    Return a switch.
+    Return a switch as a boolean.
 
-    :param name: The argument's.
+    :param name: Name of the argument.
     :param value: A boolean, or a text of one: true, yes, 1, false, no, 0.
-    :raises ConfigurationError: It is neither.
+    :raises ConfigurationError: The value is neither.
     """
     found = _FLAGS.get(str(value).strip().lower())
     if found is None:
@@ -37,9 +37,9 @@ def whole(name: str, value: Any) -> int:
     """
     Return a whole number.
 
-    :param name: The argument's.
+    :param name: Name of the argument.
     :param value: A number, or a text of one.
-    :raises ConfigurationError: It is neither.
+    :raises ConfigurationError: The value is neither.
     """
     text = str(value).strip()
     if isinstance(value, bool) or not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
@@ -49,11 +49,12 @@ def whole(name: str, value: Any) -> int:
 
 def text(name: str, value: Any) -> str | None:
     """
-    Return a text; another scalar is written as :func:`~airflow_provider_whatsapp.client.messages.texts.text_of` does.
+    Return a text; write any other scalar as :func:`~airflow_provider_whatsapp.client.messages.texts.text_of` does.
 
-    :param name: The argument's.
-    :param value: A text, a number, a date or the like; None stays.
-    :raises PayloadError: It is a list, a dict or bytes, or a text that programs write for nothing: ``None``, ``nan``.
+    :param name: Name of the argument.
+    :param value: A text, a number, a date or another scalar; None is returned as it is.
+    :raises PayloadError: The value is a list, a dict or bytes, or a text that programs write for a missing value:
+        ``None``, ``nan``.
     """
     from airflow_provider_whatsapp.client.messages.texts import text_of
 
@@ -64,16 +65,16 @@ def seconds(name: str, value: Any) -> float:
     """
     Return a length of time in seconds.
 
-    :param name: The argument's.
-    :param value: A number that is not negative, or a text of one.
-    :raises ConfigurationError: It is neither.
+    :param name: Name of the argument.
+    :param value: A number of seconds, 0 or more, or a text of one.
+    :raises ConfigurationError: The value is neither.
     """
     return _number(name, value, "not a number of seconds", "Give a number of seconds, 0 or more.")
 
 
 def duration(least: float, most: float) -> Callable[[str, Any], float]:
     """
-    Return a reader of lengths of time, in seconds.
+    Return a reader of durations. The reader returns seconds, and refuses a duration outside the limits.
 
     :param least: The shortest, in seconds.
     :param most: The longest, in seconds.
@@ -93,7 +94,7 @@ def duration(least: float, most: float) -> Callable[[str, Any], float]:
 
 
 def _of_clock(value: Any) -> float | None:
-    """Return the seconds of a text that Python writes for a ``timedelta``; None for anything else."""
+    """Return the seconds in the text of a ``timedelta``, as ``str()`` writes it; None for any other text."""
     found = re.fullmatch(
         r"(?:([0-9]{1,9}) days?, )?([0-9]{1,2}):([0-9]{2}):([0-9]{2}(?:\.[0-9]{1,6})?)", str(value)
     )
@@ -104,22 +105,22 @@ def _of_clock(value: Any) -> float | None:
 
 def count_or_share(name: str, value: Any) -> float:
     """
-    Return how many of some: a count, or a share where it is below 1.
+    Return a limit on a number of recipients: a count, or a share if it is below 1.
 
-    :param name: The argument's.
-    :param value: A number that is not negative, or a text of one.
-    :raises ConfigurationError: It is neither.
+    :param name: Name of the argument.
+    :param value: A number, 0 or more, or a text of one.
+    :raises ConfigurationError: The value is neither.
     """
-    return _number(name, value, "no number", "Give a count (3), or a share below 1 (0.05).")
+    return _number(name, value, "not a number", "Give a count (3), or a share below 1 (0.05).")
 
 
 def amount(name: str, value: Any) -> Decimal:
     """
     Return an amount of money.
 
-    :param name: The argument's.
-    :param value: A number that is not negative, or a text of one.
-    :raises ConfigurationError: It is neither.
+    :param name: Name of the argument.
+    :param value: A number, 0 or more, or a text of one.
+    :raises ConfigurationError: The value is neither.
     """
     try:
         found = Decimal("nan" if isinstance(value, bool) else str(value).strip())
@@ -132,9 +133,9 @@ def amount(name: str, value: Any) -> Decimal:
 
 def optional(read: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
     """
-    Return a reader that takes None, and the texts that a template makes of it, for None.
+    Return a reader that returns None for None and for the texts that a template renders for None.
 
-    :param read: Reads everything else.
+    :param read: The reader of every other value.
     """
 
     def read_unless_none(name: str, value: Any) -> Any:
@@ -146,9 +147,9 @@ def optional(read: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
 
 def one_of(*allowed: str) -> Callable[[str, Any], str]:
     """
-    Return a reader of texts of which there are only a few.
+    Return a reader that accepts only certain texts.
 
-    :param allowed: They.
+    :param allowed: The texts.
     """
 
     def read(name: str, value: Any) -> str:
@@ -161,11 +162,11 @@ def one_of(*allowed: str) -> Callable[[str, Any], str]:
 
 def hours(name: str, value: Any) -> Any:
     """
-    Return the two hours of a window; a text may hold both.
+    Return the two hours of a window, which may also be given as one text.
 
-    :param name: The argument's.
-    :param value: ``("09:00", "20:00")``, or a text: ``"09:00-20:00"``, a list as JSON or as Python writes it.
-    :raises ConfigurationError: A text holds something else.
+    :param name: Name of the argument.
+    :param value: ``("09:00", "20:00")``, or a text: ``"09:00-20:00"``, or a list as JSON or as Python writes it.
+    :raises ConfigurationError: The text contains anything else.
     """
     if not isinstance(value, str):
         return value
@@ -181,7 +182,7 @@ def hours(name: str, value: Any) -> Any:
 
 
 def _number(name: str, value: Any, problem: str, advice: str) -> float:
-    """Return a number that is finite and not negative; refuse anything else in these words."""
+    """Return a finite number that is not negative; refuse any other value with ``problem`` and ``advice``."""
     try:
         found = -1.0 if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""How a task learns how far its messages got: from the event store, or from WhatsApp's message history."""
+"""How a task learns how far its messages have got: from the event store, or from WhatsApp's message history."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.events.store import EventStore
 
 BY_ID = 100
-"""Messages that can be waited for by their IDs, where no hash of the send leads to their receipts."""
+"""The most messages that a task may ask for by their IDs, if no hash of the send leads to their receipts."""
 
 
 @dataclass(frozen=True)
 class Waiting:
     """
-    How a task learns how far its messages got.
+    Where a task learns how far its messages have got.
 
-    :param send_hash: The send; empty: its messages are known by their IDs.
-    :param conn_id: Connection of the event store; None: the message history is asked.
-    :param url: The store's.
+    :param send_hash: Hash of the send; empty: the task asks for each message by its ID.
+    :param conn_id: Connection of the event store; None: the task asks the message history.
+    :param url: URL of the event store; None: the task asks the message history.
     """
 
     send_hash: str
@@ -43,12 +43,12 @@ class Waiting:
 
     @property
     def by_id(self) -> bool:
-        """Whether messages are known by their IDs alone."""
+        """Whether the task has to ask for each message by its ID."""
         return not self.send_hash
 
     @contextlib.contextmanager
     def store(self) -> Iterator[EventStore]:
-        """Open the event store."""
+        """Open the event store, and close it at the end of the block."""
         from airflow_provider_whatsapp.events.store import EventStore
 
         store = EventStore.open(self.url or "", pool_size=1)
@@ -59,15 +59,15 @@ class Waiting:
 
 
 class LearnsArrivals(BaseOperator, UsesHook):  # in this order: Airflow wraps the __init__ of the first base
-    """A task that can learn how far the messages of this and of earlier tries got."""
+    """A task that can learn how far the messages of this try and of earlier ones have got."""
 
     shown_outcomes: ClassVar[int | None] = None
-    """How many outcomes a report names, of those who were not sent to; None: every outcome."""
+    """How many outcomes a report lists, of recipients who were not sent to; None: every outcome."""
     wait_for: Any
     ledger_path: Any
 
     def _plan_wait(self, context: Context, carried: CallbackData, total: int) -> Waiting | None:
-        """Find out before anything is sent how it can be known what arrives; None: nothing is waited for."""
+        """Return, before anything is sent, where the task will learn what arrives; None: it does not wait."""
         from airflow_provider_whatsapp.client.errors import ConfigurationError
 
         if self.wait_for == "accepted":
@@ -99,7 +99,7 @@ class LearnsArrivals(BaseOperator, UsesHook):  # in this order: Airflow wraps th
         return Waiting(send_hash, events_conn_id() if url is not None else None, url)
 
     def _check_can_learn(self, waiting: Waiting) -> None:
-        """Refuse to send where nobody could say what became of it."""
+        """Refuse to send if nothing could report what arrived."""
         from airflow_provider_whatsapp.client.errors import ConfigurationError, WhatsAppError
 
         if waiting.url is not None:
@@ -119,7 +119,7 @@ class LearnsArrivals(BaseOperator, UsesHook):  # in this order: Airflow wraps th
             ) from error
 
     def _warn_of_free_form(self, total: int) -> None:
-        """Say what becomes of a message that is no template, where the task does not learn of it."""
+        """Warn that WhatsApp may drop a message that is not a template, and that this task does not learn of it."""
         self.log.warning(
             "WhatsApp: %d %s a message that is not a template. WhatsApp accepts it, but drops it (131047) for "
             "people who have not written to this number in the last 24 hours, and this task does not learn of that. "
@@ -130,12 +130,12 @@ class LearnsArrivals(BaseOperator, UsesHook):  # in this order: Airflow wraps th
         )
 
     def _note_late_failures(self, ledger: Ledger, carried: CallbackData) -> None:
-        """Let a task that was cleared send again to whom WhatsApp certainly delivered nothing."""
+        """Let a cleared task send again to recipients whose accepted message has certainly failed."""
         from airflow_provider_whatsapp.triggers.polls import said
 
         try:
             found = sum(ledger.note_failure(*each) for each in self._late_failures(ledger, carried))
-        except Exception as error:  # a secrets backend has errors of its own
+        except Exception as error:  # a secrets backend raises errors of other types
             self.log.warning(
                 "WhatsApp: this clear does not send again what failed after WhatsApp had accepted "
                 "it, since receipts cannot be read: %s",
@@ -157,14 +157,14 @@ class LearnsArrivals(BaseOperator, UsesHook):  # in this order: Airflow wraps th
                 yield from late_failures(store, waiting.send_hash, ledger.since)
             return
         sent = ledger.sent_messages()
-        # The history is one request for each message, so only a task that waits asks it.
+        # The history takes one request for each message, so only a task that waits asks it.
         if sent and (waiting.url is not None or self.wait_for != "accepted"):
             yield from late_failures_by_id(self._ask(waiting, [*sent][:BY_ID]), sent)
 
     def _recall(
         self, ledger: Ledger, carried: CallbackData, rows: Iterable[Row], waiting: Waiting
     ) -> ArrivalReport:
-        """Go through all recipients once more, sending to nobody, with what is known of their messages."""
+        """Return a report on all recipients, from the ledger and what is known of their messages; send nothing."""
         from airflow_provider_whatsapp.client.errors import WhatsAppError
         from airflow_provider_whatsapp.delivery.arrivals import KnownArrivals, StoreArrivals
         from airflow_provider_whatsapp.delivery.stores import LedgerError
@@ -209,7 +209,7 @@ class LearnsArrivals(BaseOperator, UsesHook):  # in this order: Airflow wraps th
         return report
 
     def _new_report(self, waiting: Waiting | None, route: Router | None = None) -> Any:
-        """Return what counts the outcomes; with a wait it counts what arrives, too."""
+        """Return the report that counts the outcomes; if the task waits, it also counts what arrives."""
         from airflow_provider_whatsapp.delivery.arrivals import ArrivalReport
         from airflow_provider_whatsapp.delivery.report import Report
 

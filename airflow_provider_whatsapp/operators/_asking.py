@@ -1,4 +1,4 @@
-"""What the operators share that ask people and wait: whom they ask when, and what ends the wait."""
+"""What the operators that ask people and wait share: whom they ask and when, and what ends the wait."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.operators._declare import Arguments
 
 STATE = "approval"
-"""The XCom that holds how far a question has got."""
+"""Key of the XCom that says how far a question has got."""
 NOT_TAKEN = (
     "max_failed",
     "wait_for",
@@ -45,19 +45,19 @@ NOT_TAKEN = (
     "callback_data",
     "resend_on_clear",
 )
-"""Arguments of the sending operators that mean nothing here: one person who was asked is enough."""
+"""Arguments of the sending operators that have no meaning here, because one person is enough for an answer."""
 
 
 class AskingOperator(MessageOperator, HITLOperator):
     """
-    Asks people, and waits until one of them has answered; mixed into one of Airflow's human-in-the-loop operators.
+    Ask people, and wait until one of them has answered; a mixin for Airflow's human-in-the-loop operators.
 
-    A question that reached nobody is an error: without an answer the task would wait in silence.
-    Its arguments are documented where users meet them, by the operators that are made of it.
+    A question that reached nobody is an error: otherwise the task would wait for an answer that cannot come.
+    The operators that users import document the arguments.
     """
 
     asks: ClassVar[type[HITLOperator]] = HITLOperator
-    """Airflow's operator that this one is mixed into."""
+    """Airflow's operator that a subclass mixes this class into."""
     language: str
     declared_arguments: ClassVar[Arguments] = {
         **{name: each for name, each in MessageOperator.declared_arguments.items() if name not in NOT_TAKEN},
@@ -91,7 +91,8 @@ class AskingOperator(MessageOperator, HITLOperator):
         if TAKES_RESPONSE_TIMEOUT:
             kwargs["response_timeout"] = response_timeout
         super().__init__(resend_on_clear=True, **kwargs)
-        # Before it knew response_timeout, Airflow took execution_timeout for it, which could end the asking as well.
+        # Without response_timeout, older providers used execution_timeout for the answer, which could also stop the
+        # asking.
         self.response_timeout = (
             getattr(self, "response_timeout", None) or response_timeout or self.execution_timeout
         )
@@ -111,21 +112,21 @@ class AskingOperator(MessageOperator, HITLOperator):
 
     @property
     def _by_reply(self) -> bool:
-        """Whether people answer by a press on the phone."""
+        """Whether people answer by pressing a button on the phone."""
         raise NotImplementedError
 
     @property
     def _needs_window(self) -> bool:
-        """Whether the message reaches only those with an open customer service window."""
+        """Whether the message reaches only people with an open customer service window."""
         return False
 
     def execute(self, context: Context) -> Any:
         """
-        Write the request, ask, and wait.
+        Write the request for an answer, ask, and wait.
 
         :param context: Airflow's context.
-        :raises AirflowFailException: Nobody could be asked, and trying again is useless.
-        :raises WhatsAppError: Nobody could be asked now.
+        :raises AirflowFailException: The question reached nobody, and a retry cannot help.
+        :raises WhatsAppError: The question reached nobody; a retry may help.
         """
         return self._guarded(lambda: self._begin(context))
 
@@ -136,7 +137,8 @@ class AskingOperator(MessageOperator, HITLOperator):
             declare_presser(self)
         defaults, self.notifiers = self.defaults, [*self.notifiers, self._ask_everybody]  # type: ignore[list-item]
         if self._schedule().in_parts:
-            # Airflow would take them at the end of the first part; execute_complete does at the last one's.
+            # Airflow would accept them when the first part of the wait ends; execute_complete does it when the last
+            # one ends.
             self.defaults = None
         try:
             self.asks.execute(self, context)
@@ -172,10 +174,10 @@ class AskingOperator(MessageOperator, HITLOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """
-        Go on with the answer, or with what is due while there is none.
+        Continue with the answer, or do what is due if nobody has answered.
 
         :param context: Airflow's context.
-        :param event: The answer, or that a part of the time is over.
+        :param event: The trigger's event: the answer, or the end of a part of the wait.
         """
         return self._guarded(lambda: self._go_on(context, event))
 
@@ -185,14 +187,15 @@ class AskingOperator(MessageOperator, HITLOperator):
         if event.get("error_type") == "timeout":
             event = self._on_time(context, event)
         if "error" not in event and self.notify_outcome:
-            # What Airflow refuses below is no outcome, and a rejection ends the task before anything could follow.
+            # An answer that Airflow refuses below is not an outcome, and a rejection ends the task before anything
+            # can follow.
             self.validate_chosen_options(event["chosen_options"])
             self.validate_params_input(event["params_input"] or {})
             self._tell_outcome(context, event)
         return self.asks.execute_complete(self, context, event)
 
     def _on_time(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Do what is due, and wait on; return what ends the wait once its time is over."""
+        """Do what is due, and continue to wait; return the event that ends the wait once its time is over."""
         ti: Any = context["ti"]
         state = ti.xcom_pull(task_ids=self.task_id, map_indexes=ti.map_index, key=STATE)
         schedule = self._schedule()
@@ -227,7 +230,7 @@ class AskingOperator(MessageOperator, HITLOperator):
         self._send(context)
 
     def _remind(self, context: Context, number: int) -> None:
-        """Ask once more, and others too; a person who cannot be reached keeps nobody from answering."""
+        """Ask again, with the people to escalate to; the task continues if somebody cannot be reached."""
         self._question = Question("remind", self._question.number, number)
         self.to = self._everybody(escalated=True)
         self._try_to_send(context, "the reminder")
@@ -246,7 +249,7 @@ class AskingOperator(MessageOperator, HITLOperator):
         self._try_to_send(context, "the outcome")
 
     def _everybody(self, *, escalated: bool) -> list[str]:
-        """Return all who were or are to be asked, each once, whatever form they were given in."""
+        """Return everybody whom the task asked or should have asked, each once even if given in several forms."""
         from airflow_provider_whatsapp.client.phone import address
         from airflow_provider_whatsapp.delivery.recipients import read_recipients
 
@@ -263,12 +266,12 @@ class AskingOperator(MessageOperator, HITLOperator):
 
     @property
     def _looks_after(self) -> float | None:
-        """Seconds after which the receipts are looked at."""
+        """Seconds after which the task reads the receipts; None: it does not."""
         seconds: float | None = self.delivery_timeout
         return LEAST if seconds is None and self._needs_window else seconds
 
     def _check_delivered(self, context: Context, state: Mapping[str, Any]) -> None:
-        """Fail where the receipts say of nobody that the question was delivered, or that it failed for all."""
+        """Fail if the question has failed for everybody, or has been delivered to nobody in time."""
         number, reminded = self._question.number, state["reminded"]
         asked = [self._question, *(Question("remind", number, each + 1) for each in range(reminded))]
         try:
@@ -290,7 +293,7 @@ class AskingOperator(MessageOperator, HITLOperator):
         self.log.warning("%s; the task waits for an answer in Airflow.", problem)
 
     def build_message(self) -> Message:
-        """Build the question, or the note of its outcome."""
+        """Build the question, or the message about its outcome."""
         if self._question.kind == "outcome":
             return self._template_message(OUTCOME_TEMPLATE, self._outcome, [])
         return self._question_message()
@@ -301,7 +304,7 @@ class AskingOperator(MessageOperator, HITLOperator):
     def _template_message(
         self, name: str, body: Any, buttons: Sequence[Any], *, base_url: str | None = None
     ) -> Message:
-        """Build a message, and hold it against its template."""
+        """Build a message from a template, and check it against the approved template."""
         approved = self._look_up(name, self.language, show_values=self.log_pii)
         if approved is not None and base_url is not None:
             approved.check_base_url(base_url)
@@ -346,13 +349,13 @@ class AskingOperator(MessageOperator, HITLOperator):
         return key_hash(*names_of(context), question.name)
 
     def _conclude(self, context: Context, report: Report, ledger: Ledger, **extra: Any) -> dict[str, Any]:
-        """Go on where somebody was asked: one person is enough for an answer."""
+        """Continue if the question reached somebody, since one person is enough for an answer; otherwise fail."""
         result = report.to_dict() | extra
         self.log.info("WhatsApp: %s: %s", self._question.name, report.summary())
         reached = self._reached = report.count("sent") + report.count("unknown")
         try:
             ledger.finish("success" if reached else "failed")
-        except WhatsAppError as error:  # every result is written down already
+        except WhatsAppError as error:  # every result has been written already
             self.log.warning("%s", error)
         context["ti"].xcom_push(key="report", value=result)
         if reached and self._question.kind == "ask":

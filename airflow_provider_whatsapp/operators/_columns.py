@@ -1,4 +1,4 @@
-"""The ``"{column}"`` of an author, kept apart from the braces that Jinja and XComs bring into the same arguments."""
+"""The ``"{column}"`` of a DAG's author, kept apart from braces that Jinja and XComs bring into the same arguments."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _BRACES = str.maketrans({"{": "{{", "}": "}}"})
 
 class AuthorsColumns:
     """
-    Marks the columns in an argument before it is rendered; afterwards every other brace is a brace and nothing more.
+    Marks the columns of an argument before rendering, so that every other brace stays literal afterwards.
 
-    :param foreign: Identities of the objects that came from an XCom already: nothing in them is the author's.
+    :param foreign: IDs of objects that come from an XCom: their braces are not the author's.
     """
 
     def __init__(self, foreign: Collection[int] = ()) -> None:
         self._foreign = foreign
-        # A text that is rendered cannot know it, so it cannot make a column.
+        # A rendered text cannot know the secret, so it cannot forge a column.
         secret = secrets.token_hex(8)
         self._begin, self._end = f"\ue000{secret}<", f">{secret}\ue001"
         self._marked = re.compile(f"{self._begin}(.+?){self._end}", re.DOTALL)
@@ -44,7 +44,7 @@ class AuthorsColumns:
 
     def unmark(self, value: Any) -> Any:
         """
-        Return a rendered argument in which ``{column}`` is the author's, and all other braces are doubled.
+        Return a rendered argument in which ``{column}`` is the author's and all other braces are doubled.
 
         :param value: The argument after rendering.
         """
@@ -52,7 +52,7 @@ class AuthorsColumns:
             return self._within(value, self.unmark)
         if "{" not in value and "}" not in value and "\ue000" not in value:
             return value
-        pieces = self._marked.split(value)  # texts and columns in turn
+        pieces = self._marked.split(value)  # texts and columns alternate
         return "".join(
             f"{{{piece}}}" if place % 2 else piece.translate(_BRACES) for place, piece in enumerate(pieces)
         )

@@ -1,4 +1,4 @@
-"""The hook of a database's connection, whatever its kind."""
+"""The hook of a database's connection, for any kind of database."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def database_hook(
 
     :param conn_id: The connection.
     :param hook_params: Further arguments for the hook.
-    :param database: Database or schema in place of the connection's.
-    :raises ConfigurationError: No provider with SQL is installed for it.
+    :param database: Database or schema to use instead of the connection's.
+    :raises ConfigurationError: No installed provider reads SQL from this type of connection.
     """
     from airflow.sdk import BaseHook
 

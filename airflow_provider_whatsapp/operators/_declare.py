@@ -1,4 +1,4 @@
-"""What an operator says of each of its arguments, once, and what Airflow and this package read from that."""
+"""The table in which an operator declares its arguments, and what Airflow and this package derive from it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 class Argument(NamedTuple):
     """
-    One argument of an operator; the name, type and default stand in the signature of ``__init__``.
+    One argument of an operator; its name, type and default are in the signature of ``__init__``.
 
-    :param read: Makes of the rendered argument, which may be text, what it stands for, or refuses it. None: the
+    :param read: Converts the rendered argument, which may be text, to its value, or refuses it. None: the
         argument stays as it is.
     :param templated: Airflow renders it, so it is one of ``template_fields``.
     :param renderer: How Airflow's page shows it: ``json``, ``sql``. None: as text.
-    :param shown: It says nothing about anybody. A sending operator hides every other argument unless ``log_pii``.
-    :param hide: How it is hidden, where that is not done as usual.
-    :param content: The message is made of it, so a retry with another value sends another message.
+    :param shown: It identifies nobody. A sending operator hides every other argument unless ``log_pii`` is True.
+    :param hide: Hides it; None: the usual way.
+    :param content: It is part of the message, so a retry with another value would send another message.
     :param columns: A broadcast fills ``"{column}"`` in it from each row.
-    :param native: It is rendered as Airflow's native rendering does, texts that look like numbers included.
-    :param file: The name of a file stands for what the file holds.
+    :param native: Airflow's native rendering applies to it, also to texts that look like numbers.
+    :param file: A file name as its value is replaced by the file's content.
     """
 
     read: Reader | None = None
@@ -45,28 +45,28 @@ class DeclaresArguments(TextFields, UsesHook):
     """
     An operator that declares its arguments in one table.
 
-    A class that has ``declared_arguments`` gets the attributes below from it. A class without that table, such as one
-    of a user's own, inherits them, and may set them itself as with every operator.
+    A class with ``declared_arguments`` gets the attributes below from it. A class without that table, such as a user's
+    subclass, inherits them, and may set them as in any other operator.
     """
 
     declared_arguments: ClassVar[Arguments] = {}
-    """All arguments of the class, those of its bases included, in the order of ``template_fields``."""
+    """All arguments of the class, including those of its bases, in the order of ``template_fields``."""
 
     template_fields: Collection[str]
     template_fields_renderers: ClassVar[dict[str, str]]
     shown_fields: ClassVar[frozenset[str]]
-    """Template fields that say nothing about anybody. All others of this package are hidden unless ``log_pii``."""
+    """Template fields that identify nobody. The operators hide all others unless ``log_pii`` is True."""
     hidden_by: ClassVar[dict[str, Callable[[Any], Any]]]
-    """How a field is hidden, where it is not done as usual."""
+    """What hides a field, if not the usual way."""
     readers: ClassVar[dict[str, Reader]]
-    """What makes of a rendered argument, which may be text, what it stands for; or refuses it before any request."""
+    """What converts each rendered argument, which may be text, to its value, or refuses it before any request."""
     content_fields: ClassVar[tuple[str, ...]]
-    """What the message is made of, to be recognised by a retry."""
+    """Fields that are part of the message: by them a retry knows whether it would send the same."""
     filled_fields: ClassVar[tuple[str, ...]]
-    """What takes values from the rows of a list."""
+    """Fields that a broadcast fills from the rows of its list."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Set what Airflow and this package look for in the class."""
+        """Set the attributes that Airflow and this package read from the class."""
         super().__init_subclass__(**kwargs)
         if "declared_arguments" not in vars(cls):
             return
@@ -83,9 +83,9 @@ class DeclaresArguments(TextFields, UsesHook):
 
     def _read_arguments(self) -> None:
         """
-        Put in place what the rendered arguments stand for.
+        Replace the rendered arguments by their values.
 
-        :raises ConfigurationError: One of them stands for nothing that it may be; none is changed then.
+        :raises ConfigurationError: An argument is not valid; then none of them has changed.
         """
         values = {name: read(name, getattr(self, name)) for name, read in self.readers.items()}
         for name, value in values.items():

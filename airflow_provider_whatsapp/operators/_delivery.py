@@ -1,4 +1,4 @@
-"""What all sending operators share: the ledger, how a task ends, and what of it is shown."""
+"""What all sending operators share: the ledger, how a task ends, and which arguments Airflow shows."""
 
 from __future__ import annotations
 
@@ -41,21 +41,22 @@ DEFAULT_CONN_ID = "maton_whatsapp_default"
 
 class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
     """
-    A task that sends, each recipient at most once over all its tries.
+    A task that sends to each recipient at most once, over all its tries.
 
     :param maton_conn_id: The Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
-    :param waba_id: Business account that the template is looked up in; None: the connection's. (templated)
-    :param ledger_path: Folder (path or URL of an object store) for the record of who was sent to. None: Airflow's task
-        state store, on 3.3 and later; without either, the task is not retried once anything was sent. (templated)
+    :param waba_id: Business account in which to look up the template; None: the connection's. (templated)
+    :param ledger_path: Folder (path or URL of an object store) for the record of recipients. None: Airflow's task
+        state store, on 3.3 and later; without either, Airflow does not retry the task once it has sent anything.
+        (templated)
     :param on_unknown: What a retry does with those whose answer was lost: ``report`` them, or ``resend``, which may
         reach them twice. (templated)
     :param resend_on_clear: Clearing the task sends to everybody again; False: only to those who certainly have
         nothing. (templated)
     :param max_failed: How many may fail, or be unknown, while the task succeeds: a count, or a share below 1.
         (templated)
-    :param callback_data: Up to 512 characters that Meta repeats in every status of the messages; None: a mark of this
-        package's, which says nothing about anybody and by which a receipt finds its send. (templated)
+    :param callback_data: Up to 512 characters that Meta repeats in every status of the messages; None: a value of
+        this package's, which identifies nobody and by which a receipt finds its send. (templated)
     :param log_pii: Show numbers and values in logs and rendered fields. (templated)
     """
 
@@ -73,7 +74,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
     }
     operator_extra_links: tuple[BaseOperatorLink, ...] = (ResultsLink(),)
     template_id: str | None = None
-    """Meta's id of the template, once it has been looked up: for the link to it."""
+    """Meta's ID of the template, for the link to it; None until the task has looked it up."""
     ui_color = "#d9fdd3"
 
     def __init__(
@@ -107,7 +108,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """
-        Return the operator to be mapped by ``.expand()``, with the retry policy that it has otherwise.
+        Return the operator for mapping by ``.expand()``, with the same retry policy as without mapping.
 
         :param kwargs: Arguments that all mapped tasks share.
         :raises TypeError: There is no such argument.
@@ -128,7 +129,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
             )
 
     def _hidden_fields(self) -> set[str]:
-        """Return the fields that are hidden; what a subclass of a user's own adds is left to it."""
+        """Return the fields to hide; fields that a user's subclass adds are not among them."""
         package = __name__.partition(".")[0]
         ours = (vars(kind) for kind in type(self).__mro__ if kind.__module__.partition(".")[0] == package)
         declared = (each for kind in ours for each in kind.get("declared_arguments", {}).items())
@@ -136,11 +137,11 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         return private - self.shown_fields
 
     def _render_own(self, *args: Any, **kwargs: Any) -> None:
-        """Render this task's own fields; before anything of them is hidden."""
+        """Render this task's own fields, before any of them is hidden."""
         super()._do_render_template_fields(self, *args, **kwargs)
 
     def _shows_all(self) -> bool:
-        """Say what ``log_pii`` says; what it should not hold shows nothing, and is refused when the task runs."""
+        """Return the value of ``log_pii``; an invalid value shows nothing, and is refused when the task runs."""
         try:
             return flag("log_pii", self.log_pii)
         except ValueError:
@@ -148,7 +149,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
 
     @contextlib.contextmanager
     def _arguments(self) -> Iterator[None]:
-        """Put the real arguments in place for as long as the task runs."""
+        """Set the real arguments while the task runs."""
         hidden = {name: getattr(self, name) for name in self._revealed or ()}
         self._set(self._revealed or {})
         try:
@@ -166,8 +167,8 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         Send, and return the report.
 
         :param context: Airflow's context.
-        :raises AirflowFailException: Trying again is useless, or would reach somebody twice.
-        :raises WhatsAppError: Trying again may help; those who have been sent to are left out then.
+        :raises AirflowFailException: A retry cannot help, or would send to somebody twice.
+        :raises WhatsAppError: A retry may help; it leaves out everybody who has been sent to.
         """
         return self._guarded(lambda: self._send(context))
 
@@ -182,11 +183,11 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         raise NotImplementedError
 
     def _content(self) -> dict[str, Any]:
-        """Return the arguments that a message is made of, and its sender: what a retry has to find the same."""
+        """Return the message's arguments and its sender, which have to be the same in a retry."""
         return {name: getattr(self, name) for name in (*self.content_fields, "phone_number_id")}
 
     def _send_to(self, key: str, message: Message, **options: Any) -> SentMessage:
-        """Send to a recipient that has been read: digits alone might be read again, as a national number."""
+        """Send to a canonical recipient; bare digits could be read again as a national number."""
         from airflow_provider_whatsapp.client.phone import address
 
         try:
@@ -196,14 +197,14 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
             raise
 
     def _route(self) -> Router | None:
-        """Return what chooses the endpoint of each message, once they are made; None: there is no choice."""
+        """Return what chooses the endpoint of each message; None: there is no choice."""
         return None
 
     def _carried(self, context: Context, *, varies: bool = False) -> CallbackData:
-        """Return what makes the callback data of each message; the user's own is refused where it is too long."""
+        """Return what makes the callback data of each message; refuse a user's own data if it is too long."""
         from airflow_provider_whatsapp.delivery.callback_data import CallbackData, key_hash
 
-        # Without a task instance there is no key, and what is sent twice must not carry the same.
+        # Without a task instance there is no key, and two sends must not carry the same callback data.
         key = key_hash(*(names_of(context) or [uuid.uuid4().hex]))
         return CallbackData(key, self.callback_data, varies=varies)
 
@@ -220,7 +221,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         varied: bool = False,
         **steps: Any,
     ) -> Delivery:
-        """Return what sends at the connection's rate; ``steps`` it takes as they are."""
+        """Return the engine that sends at the connection's rate; ``steps`` are passed on to it."""
         from airflow_provider_whatsapp.delivery.claims import threads_for
         from airflow_provider_whatsapp.delivery.engine import Delivery, Rules
         from airflow_provider_whatsapp.delivery.progress import Progress
@@ -239,7 +240,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         )
 
     def on_kill(self) -> None:
-        """Stop sending: what is on its way is waited for and written down."""
+        """Stop sending; the task waits for the requests in flight and records their outcomes."""
         if self._delivery is not None:
             self._delivery.stop()
 
@@ -257,7 +258,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         health: bool = False,
         required: bool = False,
     ) -> Approved | None:
-        """Look a template up; where that cannot be done and it is not required, say so and go on without."""
+        """Look a template up; if that fails and ``required`` is not set, log it and continue without the template."""
         found = look_up(
             self.hook, name, language, self.log, show_values=show_values, health=health, required=required
         )
@@ -265,11 +266,11 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         return found
 
     def _find_store(self, context: Context) -> Store:
-        """Return where the ledger lives."""
+        """Return the store of the ledger."""
         return store_of(context, self.ledger_path)
 
     def _open_ledger(self, context: Context, job: Job, *, remember_sent: bool) -> tuple[Ledger, Begin]:
-        """Find out what earlier tries have done, and say what follows from it."""
+        """Read what earlier tries have done, log what follows from it, and return the ledger and how to begin."""
         from airflow_provider_whatsapp.delivery.ledger import Ledger, Try
         from airflow_provider_whatsapp.delivery.retry_policy import sends_late_failures
         from airflow_provider_whatsapp.delivery.stores import MarkedMemory
@@ -295,7 +296,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         return ledger, begin
 
     def _reopen_ledger(self, context: Context, source: str, *, remember_sent: bool = False) -> Ledger:
-        """Open the ledger of a list that this task has sent to, to read it."""
+        """Open the ledger of a list that this task has sent to, only to read it."""
         from airflow_provider_whatsapp.delivery.ledger import Ledger
 
         ledger = Ledger(self._find_store(context), remember_sent=remember_sent)
@@ -311,7 +312,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         Stats.gauge("whatsapp.rate", rate)
 
     def _conclude(self, context: Context, report: Report, ledger: Ledger, **extra: Any) -> dict[str, Any]:
-        """Return the report, or end the task in a way that sends nothing twice."""
+        """Return the report, or fail in a way that sends nothing twice."""
         from airflow_provider_whatsapp.client.errors import WhatsAppError
 
         result = report.to_dict() | extra
@@ -323,7 +324,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         outcome = "failed" if too_many or overdue is not None else "success"
         try:
             ledger.finish(outcome)
-        except WhatsAppError as error:  # every result is written down already
+        except WhatsAppError as error:  # every result has been written already
             self.log.warning("%s", error)
         if outcome == "success":
             return result
@@ -339,7 +340,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         return float(self.max_failed if self.max_failed >= 1 else int(self.max_failed * report.total))
 
     def _ends_now(self, report: Report) -> bool:
-        """Say whether the task fails whatever arrives: it has not sent to everybody, or too many were refused."""
+        """Return whether the task fails no matter what arrives: too many failed, or it has not sent to everybody."""
         stopped = bool(report.reasons["stopped"]) or report.stopped is not None
         return stopped or report.count("failed") > self._most(report)
 
@@ -363,7 +364,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
             on_unknown=self.on_unknown,
             has_receipts=asks_receipts(self.callback_data),
         )
-        # A retry writes the results down, and reads the list whose end the report does not hold.
+        # A retry writes the results, and reads the rest of the list, which the report does not contain.
         worth_it = worth_it or isinstance(report.stopped, ResultsError | SourceChangedError)
         hopeless = report.stopped is not None and report.stopped.permanent
         if not worth_it or hopeless or (reached and not ledger.durable):

@@ -1,4 +1,4 @@
-"""What distinguishes arguments, so that a retry knows whether they are the ones that an earlier try had."""
+"""A digest of arguments, by which a retry knows whether an earlier try had the same ones."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 def digest(*values: Any) -> str:
     """
-    Return what tells arguments from others.
+    Return a digest that differs if the arguments differ.
 
-    :param values: JSON primitives, paths and other things with a text of their own.
+    :param values: JSON primitives, paths and other objects whose text identifies them.
     """
     return hashlib.sha256(json.dumps(values, default=_named, sort_keys=True).encode()).hexdigest()
 
@@ -20,4 +20,4 @@ def _named(value: Any) -> str:
     if isinstance(value, bytes | bytearray):
         return hashlib.sha256(value).hexdigest()
     text = str(value)
-    return type(value).__name__ if " at 0x" in text else text  # an address is another one at each try
+    return type(value).__name__ if " at 0x" in text else text  # the address differs in each try

@@ -1,4 +1,4 @@
-"""The header of a broadcast's template: what a row's value may be, and which files it may name."""
+"""The header of a broadcast's template: which values a row may give, and which files it may name."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 class RowHeader:
     """
-    The header of each row, as text, link, media ID, or a file that the row may choose.
+    The header of each row: a text, a link, a media ID, or a file that the row may choose.
 
     :param header: The argument, with ``"{column}"``.
     :param filename: Name that a document shows, with ``"{column}"``.
-    :param approved: The template as the account holds it; None: not looked up, so a value's form decides.
+    :param approved: The template in the account; None: the task did not look it up, so the value's form decides.
     """
 
     def __init__(self, header: Any, filename: str | None, approved: Approved | None) -> None:
@@ -35,10 +35,11 @@ class RowHeader:
 
     def filled(self, values: Mapping[str, Any]) -> tuple[Any, str | None, bool]:
         """
-        Return a row's header, the name that a document shows, and whether the row has chosen a file.
+        Return a row's header, the name that a document shows, and whether the row chose a file.
 
-        :param values: The row's columns; none where the header does not vary.
-        :raises PayloadError: A value is missing, is no header of this template, or names a file that it may not.
+        :param values: The row's columns; empty if the header does not vary.
+        :raises PayloadError: A value is missing, does not fit the template's header, or names a file that it may not
+            name.
         """
         header, filename = fill(self._header, values), fill(self._filename, values)
         if self._approved is not None:
@@ -53,9 +54,9 @@ class RowHeader:
 
 def without_names(error: PayloadError, header: Mapping[str, Any]) -> PayloadError:
     """
-    Return an error about a row's file that does not name it: its name is made of the row's values.
+    Return an error about a row's file without the file's name, which contains values of the row.
 
-    :param error: What is wrong with the file.
+    :param error: The error.
     :param header: The row's header.
     """
     said = error.message

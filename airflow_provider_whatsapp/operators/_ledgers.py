@@ -1,4 +1,4 @@
-"""Where a task's ledger lives, and what the log says of it."""
+"""Where a task's ledger is stored, and what the log says about it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def names_of(context: Context) -> list[str]:
 
 def store_of(context: Context, ledger_path: Any) -> Store:
     """
-    Return where a task's ledger lives.
+    Return the store of a task's ledger.
 
     :param context: Airflow's context.
-    :param ledger_path: The operator's.
+    :param ledger_path: The operator's argument.
     """
     from airflow_provider_whatsapp._compat import in_task
     from airflow_provider_whatsapp.delivery.stores import FileStore, MarkedMemory, MemoryStore, StateStore
@@ -48,11 +48,11 @@ def store_of(context: Context, ledger_path: Any) -> Store:
 
 def say_how(begin: Begin, this: Try, ledger: Ledger, total: int, log: Any) -> None:
     """
-    Log what follows from what earlier tries have done.
+    Log how this try begins, given what earlier tries have done.
 
     :param begin: How this try begins.
     :param this: This try.
-    :param ledger: What earlier tries have left.
+    :param ledger: The ledger, with the outcomes of earlier tries.
     :param total: How many recipients there are.
     :param log: The task's log.
     """

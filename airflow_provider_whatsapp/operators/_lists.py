@@ -1,4 +1,4 @@
-"""The lists of a broadcast after rendering: paths, texts and XComs as what can be read, or a refusal."""
+"""The lists of a broadcast after rendering: turns paths, texts and XComs into readable sources, or refuses them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 def recipient_source(given: Any, *, scope: Scope = "all", own: str | None = None) -> Any:
     """
-    Return what the recipients are read from.
+    Return the source of the recipients: a path, or a list.
 
-    :param given: A path, a URL of an object store, a list, or a text that holds one.
-    :param scope: Unless it is ``all``, a results file is read with the parts that a killed task has left beside it.
+    :param given: A path, a URL of an object store, a list, or a text of one.
+    :param scope: Unless it is ``all``, a results file is read with the parts that a killed task left beside it.
     :param own: The task run that reads; its own parts are left out.
-    :raises PayloadError: It is none of them.
+    :raises PayloadError: The value is none of them.
     """
     from airflow_provider_whatsapp.delivery.result_parts import with_parts
 
@@ -43,13 +43,14 @@ def recipient_source(given: Any, *, scope: Scope = "all", own: str | None = None
 
 def suppression_list(given: Any, *, to_field: str, default_country: str | None, log: Any) -> Seen:
     """
-    Read the suppression list.
+    Read the suppression list, and return its members.
 
     :param given: A path, a URL of an object store, a list, or a text of numbers.
     :param to_field: Column of the recipients' numbers.
-    :param default_country: ISO code of the country whose national numbers are read; None: none are.
-    :param log: The task's log, which learns how many the list holds.
-    :raises PayloadError: It is missing, or a cell of it is no recipient.
+    :param default_country: ISO code of the country whose national numbers are read; None: numbers need a country
+        code.
+    :param log: The task's log, which gets the size of the list.
+    :raises PayloadError: The list is missing, or one of its cells is not a recipient.
     """
     if isinstance(given, str) and is_path(given):
         given = opened_list(given.strip(), "suppression")
@@ -62,9 +63,10 @@ def suppression_list(given: Any, *, to_field: str, default_country: str | None, 
 
 def log_bare(survey: Survey, log: Any) -> None:
     """
-    Say where numbers without ``+`` go, so that a list of national numbers is seen before it is sent to.
+    Log which countries numbers without ``+`` belong to, so that a list of national numbers is noticed before it is
+    sent to.
 
-    :param survey: What the reading of the recipients has found.
+    :param survey: What the first reading of the recipients found.
     :param log: The task's log.
     """
     if survey.bare:
@@ -77,11 +79,11 @@ def log_bare(survey: Survey, log: Any) -> None:
 
 def opened_list(given: Any, field: str) -> Any:
     """
-    Return the path of a file that is read, where it may be.
+    Return the path of a list's file, if the task may read it.
 
     :param given: A path or URL, or an object of either.
-    :param field: Argument that gave it.
-    :raises PayloadError: ``[whatsapp] media_roots`` does not hold it.
+    :param field: Name of the argument.
+    :raises PayloadError: The file is outside ``[whatsapp] media_roots``.
     """
     given = readable(given, field=field, links=True)
     if isinstance(given, str) and "://" not in given and not given.startswith("/"):

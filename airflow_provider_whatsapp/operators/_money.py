@@ -1,4 +1,4 @@
-"""The money of a broadcast: the rate card in the dry run, and the limit that is held before the first message."""
+"""The cost of a broadcast: its estimate in a dry run, and the limit that is checked before the first message."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOTHING_SENT = "This try sent nothing."
 @dataclass(frozen=True, slots=True)
 class Budget:
     """
-    What a broadcast may cost, and by which rates that is known.
+    What a broadcast may cost, and the rates to estimate it by.
 
     :param card: The rates.
     :param limit: The most that it may cost, in the card's currency; None: there is no limit.
@@ -33,12 +33,12 @@ class Budget:
 
     def check(self, counts: Mapping[str, int], approved: Approved | None, log: Any) -> None:
         """
-        Refuse a broadcast that costs more than it may, or of which nobody can tell.
+        Refuse a broadcast that costs more than the limit, or whose cost cannot be estimated.
 
-        :param counts: All its recipients by country, those of other shards included.
-        :param approved: The template as the account holds it.
+        :param counts: All recipients by country, including those of other shards.
+        :param approved: The template in the account; None: the task did not look it up.
         :param log: The task's log.
-        :raises ConfigurationError: It does, or nobody can.
+        :raises ConfigurationError: The broadcast may cost more than the limit, or its cost cannot be estimated.
         """
         if self.limit is None:
             return
@@ -52,8 +52,8 @@ class Budget:
         """
         Return a dry run's report with its cost.
 
-        :param found: The report; its ``countries`` are those of the messages that would be sent.
-        :param approved: The template as the account holds it.
+        :param found: The report; its ``countries`` count the messages that would be sent.
+        :param approved: The template in the account; None: the task did not look it up.
         :param log: The task's log.
         """
         costs = self._estimate(found["countries"], approved)
@@ -79,7 +79,7 @@ class Budget:
         return estimate(self.card, counts, category) if category in CHARGED else None
 
     def _problem(self, found: Estimate | None) -> str | None:
-        """Say why the limit refuses a broadcast; None: it does not."""
+        """Return why the limit refuses a broadcast; None: it does not."""
         if found is None:
             return (
                 "the template was not looked up or not found, so neither its category nor its rate is known"
@@ -93,11 +93,11 @@ class Budget:
 
 def read_budget(rates: Any, max_cost: Decimal | None) -> Budget | None:
     """
-    Read the rate card of a broadcast; None: neither argument is given.
+    Read the rate card of a broadcast; return None if neither argument is given.
 
-    :param rates: Its path or URL; None: there is none.
-    :param max_cost: The most that the broadcast may cost.
-    :raises ConfigurationError: There is a limit and no card.
+    :param rates: Path or URL of the card; None: there is none.
+    :param max_cost: The most that the broadcast may cost; None: there is no limit.
+    :raises ConfigurationError: There is a limit, but no card.
     :raises PayloadError: The card cannot be read.
     """
     if rates is None or rates == "":

@@ -1,4 +1,4 @@
-"""How a human-in-the-loop task waits for its answer, on every Airflow and every standard provider."""
+"""How a human-in-the-loop task waits for its answer, on every supported Airflow and standard provider."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from airflow_provider_whatsapp._compat import TaskDeferred
 if TYPE_CHECKING:
     from datetime import timedelta
 
-# Airflow 3.3 has a state for it, in which neither a worker nor a triggerer is needed.
+# Airflow 3.3 has a task state for this wait, which needs neither a worker nor a triggerer.
 _AwaitingInput: Any = getattr(hitl, "TaskAwaitingInput", None)
 
 PARKED: tuple[type[BaseException], ...] = (TaskDeferred, *filter(None, [_AwaitingInput]))
-"""What the operators of the standard provider raise to wait."""
+"""The exceptions that the standard provider's operators raise to wait."""
 
 TAKES_RESPONSE_TIMEOUT = "response_timeout" in inspect.signature(hitl.HITLOperator.__init__).parameters
-"""Whether this standard provider tells the time to answer from the time to execute."""
+"""Whether this standard provider has ``response_timeout`` beside ``execution_timeout``."""
 
 
 def park(task: Any, ti: Any, *, seconds: timedelta | None, defaults: list[str] | None) -> NoReturn:
     """
-    Wait for an answer, which ``execute_complete`` gets.
+    Wait for an answer, with which Airflow calls ``execute_complete``.
 
     :param task: The operator.
     :param ti: Its task instance.
-    :param seconds: How long; None: without end.
-    :param defaults: The answer where the time is over; None: an event of type ``timeout``.
+    :param seconds: How long to wait, a ``timedelta``; None: without a limit.
+    :param defaults: The answer when the time is over; None: an event of type ``timeout``.
     """
     if _AwaitingInput is not None:
         raise _AwaitingInput(method_name="execute_complete", timeout=seconds)

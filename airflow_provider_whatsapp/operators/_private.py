@@ -1,8 +1,8 @@
 """
-What Airflow may show of a task's arguments: who is written to, and what, stays out of its database and pages.
+Which of a task's arguments Airflow may show: recipients and contents must not appear in its database and pages.
 
-Hidden is the default. Shown is what is known to say nothing about anybody: shapes, counts, kinds, names of variables,
-an author's ``"{column}"``.
+Every value is hidden unless it is known to identify nobody: shapes, counts, kinds, names of variables, an author's
+``"{column}"``.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 HIDDEN = "•••"
 SHOWN = 5
-"""Recipients of a list that are shown, masked."""
+"""The most recipients of a list that are shown, masked."""
 MOST = 50
-"""Values of a list that are shown as hidden ones."""
+"""The most values of a list that are shown, hidden."""
 
 _COLUMN = re.compile(r"\{(?!\D*(?:\d\D*){5})[A-Za-z_][\w .-]{0,40}\}")
 _NAME = re.compile(r"(?!\D*(?:\d\D*){5})[a-z0-9_]{1,60}")
@@ -74,7 +74,7 @@ def hidden(value: Any) -> Any:
     """
     Return an argument with its texts and numbers hidden and its shape kept.
 
-    :param value: A text, a number, a path, a list or dict of them; a thing of any other kind shows its kind.
+    :param value: A text, a number, a path, or a list or dict of them; of any other value only the type is shown.
     """
     if isinstance(value, Mapping):
         return _hidden_items(value)
@@ -104,7 +104,7 @@ def _hidden_items(value: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _hidden_text(text: str) -> str:
-    """Hide a text; of a path or link it is said what it is."""
+    """Return a text with everything hidden except the beginning and the suffix of a path or link."""
     start = _START.match(text)
     if start is None or "\n" in text:
         return HIDDEN
@@ -140,7 +140,7 @@ def masked_numbers(value: Any) -> Any:
     """
     Return a text, or a list of them, with what looks like a phone number masked.
 
-    :param value: A query, say, which is the author's own but for what Jinja puts into it.
+    :param value: A query, for example, which is the author's own except for what Jinja puts into it.
     """
     from airflow_provider_whatsapp.client.phone import mask_numbers
 

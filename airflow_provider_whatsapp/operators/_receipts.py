@@ -1,4 +1,4 @@
-"""What the sending operators ask the event store: what became of those whose answer an earlier try has lost."""
+"""What the sending operators ask the event store: the outcome of messages whose answer an earlier try lost."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ logger = logging.getLogger(__name__)
 
 def asks_receipts(callback_data: str | None) -> bool:
     """
-    Say whether a retry may find out what became of the unknown: where there is an event store.
+    Return whether a retry may look up the outcome of unknown messages: there is an event store to ask.
 
-    :param callback_data: The user's own, by which no receipt finds its send.
+    :param callback_data: The user's own data, with which no receipt finds its send; None: this package's.
     """
     from airflow_provider_whatsapp.hooks.event_store import events_conn_id
 
@@ -26,11 +26,11 @@ def asks_receipts(callback_data: str | None) -> bool:
 
 def lost_answers(ledger: Ledger, carried: CallbackData) -> LostAnswers | None:
     """
-    Ask the event store about those whose answer an earlier try has lost; without it they stay unknown.
+    Return the event store's knowledge about recipients whose answer an earlier try lost; without it they stay unknown.
 
-    :param ledger: Begun already.
-    :param carried: What the messages carry; the user's own data leads to no receipt.
-    :return: What clears them up, row by row; None: there is nobody to ask about, or no store that answers.
+    :param ledger: The ledger, begun already.
+    :param carried: What the messages carry; with a user's own data no receipt finds its send.
+    :return: What resolves them, row by row; None: nobody is unknown, or no store answers.
     """
     from airflow_provider_whatsapp.client.errors import WhatsAppError
     from airflow_provider_whatsapp.delivery.evidence import LostAnswers
@@ -48,7 +48,7 @@ def lost_answers(ledger: Ledger, carried: CallbackData) -> LostAnswers | None:
             return LostAnswers(ledger, lambda positions: receipts_at(store, carried.key, positions))
     except WhatsAppError as error:
         why = str(error)
-    except Exception as error:  # a secrets backend has errors of its own, and their texts may hold anything
+    except Exception as error:  # a secrets backend's errors may contain anything
         why = type(error).__name__
     logger.warning("Receipts could not be looked up for the %d unknown, who stay unknown: %s", count, why)
     return None
@@ -56,7 +56,7 @@ def lost_answers(ledger: Ledger, carried: CallbackData) -> LostAnswers | None:
 
 def log_cleared_up(found: LostAnswers | None) -> None:
     """
-    Log what receipts have said of those whose answer was lost.
+    Log the outcomes that receipts gave for recipients whose answer was lost.
 
     :param found: From :func:`lost_answers`.
     """

@@ -1,4 +1,4 @@
-"""Who a broadcast sends to: its list, or the shard's part of it, without those who are left alone."""
+"""The recipients of a broadcast: its list, or the shard's part of it, without suppressed people."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ReadsRecipients(TakesColumns):
-    """A broadcast that reads its recipients, of several shards by an index where there can be one."""
+    """A broadcast that reads its recipients; with several shards it uses an index if it can."""
 
     recipients: Any
     to_field: str
@@ -41,9 +41,9 @@ class ReadsRecipients(TakesColumns):
         Return the recipients.
 
         :param context: Airflow's context.
-        :param window: The hours in which they may be sent to.
-        :param whole: All of the list, not this shard's part.
-        :param recall: They were sent to: the ledger knows who was left out, and nothing else is asked for that.
+        :param window: The send hours; None: there are none.
+        :param whole: Return the whole list, not only this shard's part.
+        :param recall: The task has sent to them: the ledger knows who was left out, and nothing else is asked for it.
         """
         from airflow_provider_whatsapp.delivery.recipients import Recipients
         from airflow_provider_whatsapp.operators._lists import recipient_source
@@ -71,7 +71,7 @@ class ReadsRecipients(TakesColumns):
         )
 
     def _suppression(self) -> Suppression | None:
-        """Return who is left out, read once however often the recipients are."""
+        """Return the suppressed people, read only once even if the recipients are read several times."""
         from airflow_provider_whatsapp.operators._suppression import suppression_of
 
         if self._left_out is None:
@@ -79,7 +79,7 @@ class ReadsRecipients(TakesColumns):
         return self._left_out
 
     def _own_part(self, context: Context, source: Any, options: dict[str, Any]) -> Part | None:
-        """Return the shard's part of the list's index; None: it reads the list."""
+        """Return the shard's part of the list's index; None: the shard reads the list itself."""
         from airflow_provider_whatsapp.delivery.retry_policy import cause_of
         from airflow_provider_whatsapp.hooks.object_stores import as_object_path
         from airflow_provider_whatsapp.operators._shards import shard_part
@@ -87,7 +87,7 @@ class ReadsRecipients(TakesColumns):
         if self.shards < 2 or not self.results_path:
             return None
         ti: Any = context.get("ti")
-        # Airflow raises the count when a task is cleared.
+        # When a task is cleared, Airflow raises its number of tries.
         cleared = getattr(ti, "max_tries", self.retries) != self.retries
         cause = cause_of(cleared=cleared, resend_on_clear=bool(self.resend_on_clear))
         return shard_part(
@@ -102,7 +102,7 @@ class ReadsRecipients(TakesColumns):
         )
 
     def _begin_part(self, begin: Begin) -> None:
-        """Take note that this shard is about to send, so that no other one reads another list."""
+        """Record that this shard is about to send, so that all shards use the same list."""
         if self._part is not None:
             self._part.begin(self.log, fresh=begin == "fresh")
 
@@ -116,12 +116,12 @@ class ReadsRecipients(TakesColumns):
         self._end_part(context)
 
     def _end_part(self, context: Context, error: BaseException | None = None) -> None:
-        """Delete the shard's part where the task ends and no retry follows: it holds people's data."""
+        """Delete the shard's part, which holds people's data, if the task ends and no retry follows."""
         if self._part is not None and (error is None or _is_final(error, context.get("ti"))):
             self._part.clean(self.log)
 
     def _countries(self, context: Context, recipients: Recipients) -> Mapping[str, int]:
-        """Return how many of the whole list can be sent to, by country: the shards cost together what they cost."""
+        """Return the recipients of the whole list by country: ``max_cost`` applies to all shards together."""
         from airflow_provider_whatsapp.delivery.countries import country
 
         known = self._part.countries if self._part is not None else None
@@ -132,7 +132,7 @@ class ReadsRecipients(TakesColumns):
 
 
 def _is_final(error: BaseException, ti: Any) -> bool:
-    """Say whether a task that ends with an error is over: not retried, not resumed, not taken over by another try."""
+    """Return whether a task that ends with this error is over: no retry, resumption or other try follows."""
     from airflow_provider_whatsapp._compat import AirflowFailException, TaskDeferred
     from airflow_provider_whatsapp.delivery.stores import LedgerError
 

@@ -1,4 +1,4 @@
-"""What a question that is answered on the phone needs beside its message, and what its receipts say."""
+"""What a question with answers on the phone needs besides its message, and what its receipts say."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 def declare_presser(task: Any) -> None:
     """
-    Give a request the parameter in which Airflow's page shows who pressed.
+    Add to a request the parameter in which Airflow's page shows who pressed.
 
-    :param task: A human-in-the-loop operator; its own parameters stay.
+    :param task: A human-in-the-loop operator; its own parameters stay as they are.
     """
-    # A page sends null for a field that was emptied.
+    # The page sends null for an emptied field.
     task.params[ANSWERED_BY] = Param(
         "",
         type=["string", "null"],
@@ -36,16 +36,17 @@ def open_replies(
     context: Context, send_hash: str, options: Sequence[str], *, expires_at: float | None, resumed: bool
 ) -> list[str]:
     """
-    Write a question to the event store, before any message of it leaves: so a quick press finds it.
+    Write a question to the event store before any of its messages leaves, so that the store knows it when a press
+    comes.
 
     :param context: Airflow's context.
-    :param send_hash: What the callback data of its messages holds.
-    :param options: In the order of the buttons.
-    :param expires_at: Unix time until which an answer counts; None: it has no end.
-    :param resumed: An earlier try may have been ended while it sent the same question.
-    :return: What stands behind each button.
-    :raises ConfigurationError: The store's connection is not there, or it holds no events of this version.
-    :raises StoreError: The store cannot be reached, or refuses.
+    :param send_hash: The hash in the callback data of its messages.
+    :param options: The options, in the order of the buttons.
+    :param expires_at: Unix time in seconds until which an answer counts; None: without a limit.
+    :param resumed: An earlier try may have stopped while it sent the same question.
+    :return: The payload of each button.
+    :raises ConfigurationError: The store's connection does not exist, or its database has no events of this version.
+    :raises StoreError: The store cannot be reached, or refuses the entry.
     """
     from airflow_provider_whatsapp.events.requests import Request, open_request
     from airflow_provider_whatsapp.hooks.event_store import opened_event_store
@@ -72,11 +73,11 @@ def open_replies(
 
 def receipts_of(send_hashes: Iterable[str]) -> Counts:
     """
-    Return what the receipts say of several sends together.
+    Return the counts of receipts for several sends together.
 
-    :param send_hashes: The sends.
-    :raises ConfigurationError: The store's connection is not there, or it holds no events of this version.
-    :raises StoreError: The store cannot be reached, or refuses.
+    :param send_hashes: Hashes of the sends.
+    :raises ConfigurationError: The store's connection does not exist, or its database has no events of this version.
+    :raises StoreError: The store cannot be reached, or refuses the query.
     """
     from airflow_provider_whatsapp.events.receipts import Counts, count_receipts
     from airflow_provider_whatsapp.hooks.event_store import opened_event_store

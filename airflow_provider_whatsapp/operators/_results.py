@@ -1,4 +1,4 @@
-"""The results file of a broadcast: opened for a try, put together at its end, whichever end that is."""
+"""The results file of a broadcast: opened for a try, and put together when the try ends, for any reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def run_key(context: Context) -> str:
     """
-    Return what tells a task run's parts from those of others that write to the same file.
+    Return a key that distinguishes a task run's parts from those of other runs that write to the same file.
 
     :param context: Airflow's context.
     """
@@ -28,11 +28,11 @@ def run_key(context: Context) -> str:
 
 def shard_file(path: Any, shard: int, shards: int) -> Any:
     """
-    Return the file of a shard's outcomes: ``results-1-of-4.jsonl``. Nothing is opened.
+    Return the path of a shard's outcomes, ``results-1-of-4.jsonl``, without opening it.
 
-    :param path: The file of all: a path, a URL, or an object of either.
-    :param shard: Which part of the recipients, from 0.
-    :param shards: In how many parts they are divided.
+    :param path: Path of the common results file: a path, a URL, or an object of either.
+    :param shard: The shard, from 0.
+    :param shards: Number of shards.
     """
     if shards == 1:
         return path
@@ -52,15 +52,15 @@ def open_results(
     carried: CallbackData | None = None,
 ) -> Results:
     """
-    Return what a try's outcomes are written to.
+    Return the results to which a try writes its outcomes.
 
     :param context: Airflow's context.
     :param path: The results file.
     :param begin: How the try begins.
     :param total: How many recipients there are.
-    :param earlier: The file that an earlier try of the task run has put together; None: there is none.
-    :param carried: Makes what the messages carry; None: none leaves.
-    :raises ResultsError: It cannot be written; nobody was sent to.
+    :param earlier: The file that an earlier try of the task run put together; None: there is none.
+    :param carried: Makes the callback data of the messages; None: the task sends none.
+    :raises ResultsError: The file cannot be written; the task has sent nothing.
     """
     from airflow_provider_whatsapp.delivery.results import Results
     from airflow_provider_whatsapp.delivery.retry_policy import STARTS_OVER
@@ -73,7 +73,7 @@ def open_results(
         total=total,
         resumed=earlier == str(path),
         send_hash=carried.key if carried is not None and carried.given is None else None,
-        # Where receipts come, a message may be known to have failed later, and is to be sent again with its values.
+        # With receipts a message may turn out to have failed later, and a resend needs its values.
         keep_sent=carried is not None and events_conn_id() is not None,
         dag_id=getattr(context.get("ti"), "dag_id", None),
     )
@@ -83,16 +83,16 @@ def open_results(
 
 def put_together(context: Context, results: Results, report: Report, log: Any) -> None:
     """
-    Write the results file; where that cannot be done the task ends as one that was stopped, to be retried.
+    Write the results file; if that fails, end the task as a stopped one, so that Airflow retries it.
 
     :param context: Airflow's context.
-    :param results: What the outcomes were written to.
-    :param report: Gets the reason.
+    :param results: What holds the outcomes.
+    :param report: Gets the error.
     :param log: The task's log.
     """
     try:
         _write(results, report, log)
-    except BaseException as error:  # the task's time is over just now; it is over once
+    except BaseException as error:  # such as Airflow's time-out of the task, which is raised only once
         tell_of_early_end(context, report, results, error, log)
         raise
 
@@ -113,11 +113,11 @@ def _write(results: Results, report: Report, log: Any) -> None:
 
 def write_what_arrived(path: str, wait_for: str, hook: MatonWhatsAppHook, log: Any) -> None:
     """
-    Bring a results file up to date, as a delivery report does; where that cannot be done, such a report still can.
+    Bring a results file up to date, as a delivery report does; if that fails, a delivery report can still do it.
 
-    :param path: The file.
-    :param wait_for: How far the messages have to get.
-    :param hook: Asks WhatsApp's message history, where there is no event store.
+    :param path: Path of the file.
+    :param wait_for: The status that messages have to reach.
+    :param hook: The hook, whose message history is asked if there is no event store.
     :param log: The task's log.
     """
     from airflow_provider_whatsapp.client.errors import WhatsAppError
@@ -138,12 +138,12 @@ def tell_of_early_end(
     context: Context, report: Report, results: Results | None, error: BaseException, log: Any
 ) -> None:
     """
-    Tell what is known where the task's time is over or the ledger failed: no later try may come.
+    Write what is known when the task's time is over or the ledger has failed, since no later try may come.
 
     :param context: Airflow's context.
-    :param report: Counts everybody.
-    :param results: What the outcomes were written to.
-    :param error: What has ended the task.
+    :param report: The report, with everybody counted.
+    :param results: What holds the outcomes.
+    :param error: The error that ended the task.
     :param log: The task's log.
     """
     from airflow_provider_whatsapp.delivery.stores import LedgerError
@@ -151,7 +151,7 @@ def tell_of_early_end(
     log.warning("WhatsApp: %s ended the task: %s", type(error).__name__, report.summary())
     if isinstance(error, LedgerError) and error.permanent:
         if results is not None:
-            results.flush()  # the try that has taken over tells it all
+            results.flush()  # the newer try, which now owns the ledger, writes the rest
         return
     if results is not None:
         _write(results, report, log)
@@ -161,5 +161,5 @@ def tell_of_early_end(
     if ti is not None:
         try:
             ti.xcom_push(key="report", value=report.to_dict())
-        except Exception as problem:  # the task's own error is what has to be seen
+        except Exception as problem:  # the task's own error has to stay visible
             log.warning("The XCom 'report' could not be written: %s", problem)

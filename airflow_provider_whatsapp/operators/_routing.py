@@ -1,4 +1,4 @@
-"""What the operators that send templates share: the endpoint of marketing, and the category that is expected."""
+"""What the operators that send templates share: the endpoint for marketing, and the expected category."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.operators._declare import Arguments
 
 _SECONDS = 5.0
-"""Seconds after which the account's onboarding is given up; what is not known goes by ``/messages``."""
+"""Seconds after which the task stops asking for the account's onboarding, and uses ``/messages``."""
 
 
 def _category(name: str, value: Any) -> str:
@@ -30,19 +30,19 @@ ROUTING: Arguments = {
     "message_activity_sharing": Argument(optional(flag), shown=True),
     "expect_category": Argument(optional(_category), shown=True),
 }
-"""The arguments of :class:`RoutesTemplates`, which stand where each operator wants them among its own."""
+"""The arguments of :class:`RoutesTemplates`; each operator puts them in a place of its own choice."""
 
 
 class RoutesTemplates(DeliveringOperator):
     """
-    A task that sends a template by the endpoint that Meta has for its category.
+    A task that sends a template through the endpoint that Meta has for its category.
 
-    :param marketing: ``auto``: a template whose category is MARKETING goes by ``/marketing_messages`` where the account
+    :param marketing: ``auto``: send a template whose category is MARKETING by ``/marketing_messages`` if the account
         is onboarded, everything else by ``/messages``; ``cloud_api``: never; ``strict``: only there. (templated)
     :param message_activity_sharing: Whether Meta may use what recipients do with a marketing message; None: as the
         account is set. (templated)
-    :param expect_category: ``UTILITY``, ``MARKETING`` or ``AUTHENTICATION``: nothing is sent where Meta has moved the
-        template to another one. None: any. (templated)
+    :param expect_category: ``UTILITY``, ``MARKETING`` or ``AUTHENTICATION``: send nothing if Meta has moved the
+        template to another category. None: any. (templated)
     """
 
     template_name: Any
@@ -88,7 +88,7 @@ class RoutesTemplates(DeliveringOperator):
             )
 
     def _look_up(self, name: str, language: str, **options: Any) -> Approved | None:
-        """Look the template up; an expected category has to be known, and be that."""
+        """Look the template up; if a category is expected, refuse another one and an unknown one."""
         required = self.expect_category is not None
         found = super()._look_up(name, language, required=required, **options)
         if found is not None:
@@ -106,7 +106,7 @@ class RoutesTemplates(DeliveringOperator):
         return found
 
     def _route(self) -> Router | None:
-        """Choose the endpoint; the account is asked where it matters."""
+        """Return what chooses the endpoint; ask for the account's status if the choice depends on it."""
         if not self.template_name:
             return None
         from airflow_provider_whatsapp.delivery.routing import Router, choose_endpoint
@@ -133,7 +133,7 @@ class RoutesTemplates(DeliveringOperator):
         )
 
     def _status(self) -> MarketingStatus | None:
-        """Read what the account may do with a marketing template; None where that decides nothing or is not known."""
+        """Return what the account may do with a marketing template; None: it decides nothing, or cannot be read."""
         from airflow_provider_whatsapp.client.errors import WhatsAppError
 
         known = self._approved.known_category if self._approved is not None else None

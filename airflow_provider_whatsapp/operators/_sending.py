@@ -1,4 +1,4 @@
-"""What the operators share that send one message to one or several people."""
+"""What the operators that send one message to one or several people share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.operators._declare import Arguments
 
 REMEMBERED = 100
-"""Recipients up to whom the ledger keeps the ids of messages that were sent, so that a retry's report has them too."""
+"""The most recipients for whom the ledger keeps message IDs, so that a retry's report contains them too."""
 
 
 class MessageOperator(DeliveringOperator):
@@ -32,7 +32,7 @@ class MessageOperator(DeliveringOperator):
     A task that sends one message to one or several people.
 
     :param to: One recipient or a list: numbers in international form, or business-scoped user ids. (templated)
-    :param suppression: Those who opted out and are left out, as for ``BroadcastTemplateOperator``. (templated)
+    :param suppression: People who opted out and are left out, as for ``BroadcastTemplateOperator``. (templated)
     """
 
     declared_arguments: ClassVar[Arguments] = {
@@ -49,11 +49,11 @@ class MessageOperator(DeliveringOperator):
         self._upload: dict[str, Any] | None = None
 
     def build_message(self) -> Message:
-        """Build and check the message; a file of it is uploaded, once for all recipients."""
+        """Build and check the message; upload its file, if it has one, once for all recipients."""
         raise NotImplementedError
 
     def _pass_over_empty(self, source: Any) -> None:
-        """Skip the task where ``skip_if_empty`` is set and the file is empty; one that was uploaded before was not."""
+        """Skip the task if ``skip_if_empty`` is set and the file is empty; a file uploaded before was not empty."""
         from airflow_provider_whatsapp._compat import AirflowSkipException
         from airflow_provider_whatsapp.client.media import file_size, source_form
         from airflow_provider_whatsapp.hooks.media_source import opened
@@ -117,7 +117,7 @@ class MessageOperator(DeliveringOperator):
         return digest(self._content())
 
     def _message(self, ledger: Ledger) -> Message:
-        """Build the message, with the file that an earlier try has uploaded."""
+        """Return the message, with the file that an earlier try uploaded, if there is one."""
         kept = ledger.memo("media")
         self._upload = None if kept is None else json.loads(kept)
         message = self.build_message()

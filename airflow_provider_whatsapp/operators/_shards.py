@@ -1,4 +1,4 @@
-"""The index by which a shard of a long list reads its own rows: found, made, or done without."""
+"""The index from which a shard of a long list reads only its own rows: finds it, makes it, or works without it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.shard_index import Head
 
 LEAST = 2 * 1024 * 1024
-"""Bytes of a list below which every shard reads it whole: that is done sooner than the index is looked for."""
+"""Bytes of a list below which every shard reads it whole, because that is faster than looking for the index."""
 
 
 class Part:
@@ -29,7 +29,7 @@ class Part:
     One shard's part of an index.
 
     :param index: The index.
-    :param head: Its head; None: the index is of another list than the one of now, which the shard reads itself.
+    :param head: Its head; None: the list has changed since the index was made, so the shard reads the list itself.
     :param shard: The shard.
     """
 
@@ -40,31 +40,31 @@ class Part:
 
     @property
     def rows(self) -> Callable[[], Iterator[Raw]] | None:
-        """Gives the shard's rows as the list holds them; None: it has to read the list."""
+        """Returns the shard's rows as they are in the list; None: the shard has to read the list."""
         return None if self._head is None else partial(self._index.rows, self._head, self._shard)
 
     @property
     def countries(self) -> dict[str, int] | None:
-        """Recipients of the whole list by country, each once, the suppressed ones among them; None: not known."""
+        """Recipients of the whole list by country, each once, including suppressed ones; None: not known."""
         return None if self._head is None else self._head.countries
 
     def begin(self, log: Any, *, fresh: bool) -> None:
         """
-        Take note that this shard is about to send by the index.
+        Record that this shard is about to send by the index.
 
         :param log: The task's log.
-        :param fresh: Everybody is sent to again.
+        :param fresh: The task sends to everybody again.
         """
         if self._head is None:
             return
         try:
             self._index.begin(self._head, fresh=fresh)
-        except Exception as error:  # a later shard may then read another list, as it does without an index
+        except Exception as error:  # then a later shard may read another list, as it would without an index
             log.warning("The shards' index could not be written: %s", _reason(error))
 
     def clean(self, log: Any) -> None:
         """
-        Delete the part: the shard has come to its end.
+        Delete the shard's part, because the shard has finished.
 
         :param log: The task's log.
         """
@@ -94,21 +94,21 @@ def shard_part(
 
     :param context: Airflow's context.
     :param source: The list.
-    :param results_path: Beside it the index lies.
+    :param results_path: The results file; the index is beside it.
     :param shard: The shard, from 0.
-    :param shards: In how many parts the list is divided.
-    :param cleared: The task was cleared, to send to everybody again: the list may be another one than before.
+    :param shards: Number of shards.
+    :param cleared: The task was cleared, to send to everybody again: the list may have changed.
     :param log: The task's log.
-    :param options: How the list is read: ``to_field``, ``columns``, ``scope``, ``default_country``.
+    :param options: How to read the list: ``to_field``, ``columns``, ``scope``, ``default_country``.
     :raises PayloadError: The list cannot be read.
-    :raises SourceChangedError: The list is not the one that other shards have begun to send to.
+    :raises SourceChangedError: The list has changed since other shards began to send to it.
     """
     ti: Any = context.get("ti")
     if ti is None or shards == 1 or results_path is None or not _is_file(source):
         return None
     index = ShardIndex(_folder(ti, source, results_path, shards, options), source, shards=shards, **options)
     try:
-        # A list that was long when other shards began has changed since: that is found out below.
+        # A short list may have been long when other shards began: the code below detects that.
         if not _is_long(source) and index.read(BEGUN) is None:
             return None
         head = _head(index, shard, cleared=cleared, first=ti.try_number == 1)
@@ -116,7 +116,7 @@ def shard_part(
             return Part(index, head, shard)
     except WhatsAppError:
         raise
-    except Exception as error:  # an object store's library has errors of its own
+    except Exception as error:  # an object store's library raises errors of other types
         log.warning(
             "The shards' index in %s could not be used (%s): this shard reads the whole list.",
             index.folder,
@@ -145,16 +145,16 @@ def _folder(ti: Any, source: Any, results_path: Any, shards: int, options: dict[
 
 
 def _head(index: ShardIndex, shard: int, *, cleared: bool, first: bool) -> Head | None:
-    """Return the head of the index of the list as it is now; None: the shard has to read the list."""
+    """Return the head of the index of the current list; None: the shard has to read the list."""
     survey = SharedSurvey(index)
     head = index.load()
     if head is None:
-        # A later try finds none where all shards have come to their end: one of them alone is no reason to divide.
+        # A later try finds none if all shards have finished. One shard alone does not need an index.
         return survey.head() if first or survey.is_claimed() else None
     if index.is_of_list(head):
         return head
     begun = index.load(BEGUN)
-    if begun is None or cleared:  # nobody was sent to by the list as it was
+    if begun is None or cleared:  # no shard has sent by the earlier list
         return survey.head(instead_of=head)
     if index.has_part(begun, shard):
         _refuse_change(index, begun, shard)
@@ -162,7 +162,7 @@ def _head(index: ShardIndex, shard: int, *, cleared: bool, first: bool) -> Head 
 
 
 def _refuse_change(index: ShardIndex, begun: Head, shard: int) -> None:
-    """Let a list pass which has changed since other shards began only where this shard's people are the same."""
+    """Refuse a list that has changed since other shards began, unless this shard's rows are the same."""
     as_begun = Recipients(
         index.source, shard=shard, shards=index.shards, part=Part(index, begun, shard).rows, **index.options
     )

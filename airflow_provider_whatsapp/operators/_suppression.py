@@ -1,4 +1,4 @@
-"""The argument ``suppression``: lists of people who are left out, and the opt-outs of the event store."""
+"""The argument ``suppression``: lists of people to leave out, and the opt-outs of the event store."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.events.store import EventStore
 
 EVENTS = "events"
-"""What stands for the opt-outs of the event store."""
+"""The value that names the opt-outs of the event store."""
 MOST_HEARD = 100_000
-"""Opt-outs that one task notes; those above are heard again by the next."""
+"""The most opt-outs that one task records from refusals; the next task learns of any others."""
 
 
 def hidden_suppression(value: Any) -> Any:
     """
-    Return what Airflow may show of the argument: that it reads the store, and masked numbers.
+    Return what Airflow may show of the argument: whether it reads the store, and masked numbers.
 
-    :param value: As it was given.
+    :param value: The argument as the DAG gives it.
     """
     if _is_events(value):
         return value
@@ -44,15 +44,15 @@ def _is_events(value: Any) -> bool:
 
 class Suppression:
     """
-    Those who are left out of a task's recipients.
+    People whom a task leaves out.
 
     :param given: ``events``, a path, a list, a text of numbers, or a list of several of them.
     :param to_field: Column of the recipients' numbers.
-    :param config: The connection's.
+    :param config: The connection's configuration.
     :param log: The task's log.
-    :raises ConfigurationError: The store is to be read and none is set up, or the connection names no account.
-    :raises StoreError: It cannot be reached.
-    :raises PayloadError: A list is missing, or a cell of it is no recipient.
+    :raises ConfigurationError: The argument names the store and none is set up, or the connection names no account.
+    :raises StoreError: The store cannot be reached.
+    :raises PayloadError: A list is missing, or one of its cells is not a recipient.
     """
 
     def __init__(self, given: Any, *, to_field: str, config: ClientConfig, log: Any) -> None:
@@ -68,14 +68,14 @@ class Suppression:
 
     @property
     def marks(self) -> Any:
-        """Marks the rows of those who have opted out; None: the store is not read."""
+        """Marks the rows of people who have opted out; None: the task does not read the store."""
         return self.opt_outs.mark if self.opt_outs is not None else None
 
     def concern(self, operator: Any) -> None:
         """
-        Leave out from now on those whom the message concerns.
+        Leave out, from now on, the people whose opt-out applies to the operator's message.
 
-        :param operator: The task's; its template has been looked up, if it is to be.
+        :param operator: The task's operator, which has looked up its template if it does so at all.
         """
         from airflow_provider_whatsapp.delivery.opt_outs import FREE_FORM, scopes_of
 
@@ -94,18 +94,18 @@ class Suppression:
         self.opt_outs.scopes = scopes_of(category)
 
     def say(self) -> None:
-        """Log how many were left out since they have opted out."""
+        """Log how many recipients were left out because they have opted out."""
         if self.opt_outs is not None:
             self._log.info("WhatsApp: %d recipients have opted out and were left out", self.opt_outs.left_out)
 
 
 def suppression_of(operator: Any, *, to_field: str) -> Suppression | None:
     """
-    Return those whom a task leaves out; None: it has no such argument.
+    Return the people whom a task leaves out; None: the argument is not given.
 
-    :param operator: The task's.
+    :param operator: The task's operator.
     :param to_field: Column of the recipients' numbers.
-    :raises WhatsAppError: As :class:`Suppression` does.
+    :raises WhatsAppError: See :class:`Suppression`.
     """
     if not operator.has_suppression and operator.suppression is None:
         return None
@@ -115,11 +115,11 @@ def suppression_of(operator: Any, *, to_field: str) -> Suppression | None:
 
 def rows_of(recipients: Iterable[str], suppression: Suppression | None, operator: Any) -> list[Row]:
     """
-    Return the rows of a task with a few recipients, those who are left out marked.
+    Return the rows of a task with few recipients, and mark those to leave out.
 
-    :param recipients: As reports name them.
+    :param recipients: The recipients, in canonical form.
     :param suppression: From :func:`suppression_of`.
-    :param operator: The task's; its template has been looked up, if it is to be.
+    :param operator: The task's operator, which has looked up its template if it does so at all.
     :raises StoreError: The store cannot be reached.
     """
     from airflow_provider_whatsapp.client.phone import canonical
@@ -136,7 +136,7 @@ def rows_of(recipients: Iterable[str], suppression: Suppression | None, operator
 
 
 class _Listed:
-    """Those whom any of several lists holds."""
+    """The members of several lists."""
 
     def __init__(self, lists: Sequence[Seen]) -> None:
         self._lists = lists
@@ -146,7 +146,7 @@ class _Listed:
 
 
 def _sources(given: Any) -> tuple[bool, list[Any]]:
-    """Say whether the store is a source, and return the other ones."""
+    """Return whether the store is a source, and the other sources."""
     from airflow_provider_whatsapp.delivery.suppression import SEPARATORS, is_path, listed
 
     if isinstance(given, str):
@@ -196,7 +196,7 @@ def _store() -> EventStore | None:
 
 
 class OptOutsHeard:
-    """Those of whom the gateway says, when they are sent to, that they have stopped marketing; from any thread."""
+    """Recipients whom the gateway refuses because they have stopped marketing messages; safe from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -204,10 +204,10 @@ class OptOutsHeard:
 
     def listen(self, to: str, error: Any) -> None:
         """
-        Take note of a refusal, where it is an opt-out.
+        Record a refusal if it is an opt-out.
 
         :param to: Digits of the number, or the ID.
-        :param error: What the send met.
+        :param error: The error of the send.
         """
         from airflow_provider_whatsapp.events.kinds import OPTED_OUT_OF_MARKETING
 
@@ -217,7 +217,8 @@ class OptOutsHeard:
 
     def save(self, log: Any, config_of: Callable[[], ClientConfig]) -> None:
         """
-        Write them to the event store, where there is one; where it is away, the next task hears them again.
+        Write the opt-outs to the event store, if there is one; if it cannot be reached, the next task learns them
+        again.
 
         :param log: The task's log.
         :param config_of: Returns the connection's configuration.

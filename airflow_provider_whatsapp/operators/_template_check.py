@@ -1,4 +1,4 @@
-"""Templates before they are sent: whether the account has them and may send, and a message for each row."""
+"""Checks templates before sending: whether the account has them and may send; and makes a message for each row."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
 FIRST_ROWS = 50
-"""Rows that are looked at for one whose message can be made, to hold it against the template."""
+"""The most rows that are read to find one whose message can be made and checked against the template."""
 MOST_UPLOADS = 1_000
-"""Uploads that are remembered, for rows that name the same file."""
+"""The most uploads that are remembered, for rows that name the same file."""
 NO_UPLOAD = "0000000000"
-"""Media id in a message that is made but not sent."""
+"""Media ID in a message that is made but not sent."""
 
 
 def look_up(
@@ -37,18 +37,18 @@ def look_up(
     required: bool = False,
 ) -> Approved | None:
     """
-    Look a template up; where that cannot be done, say so and go on without.
+    Return an approved template; if it cannot be looked up, log that and return None.
 
     :param hook: The hook.
     :param name: Name of the template.
     :param language: Its language.
     :param log: The task's log.
-    :param show_values: Errors show the values of variables.
-    :param health: Ask in the same request whether it may be sent; the one after a refusal is the second and last.
-    :param required: It has to be known: where it cannot be looked up, that is an error.
-    :raises PayloadError: It is missing or not approved.
-    :raises ConfigurationError: It is required, and the connection has no ``waba_id``.
-    :raises WhatsAppError: It is required, and could not be looked up.
+    :param show_values: Whether errors may show the values of variables.
+    :param health: Ask for the template's health in the same request; if that is refused, one more request follows.
+    :param required: The template has to be known: a failed look-up is an error.
+    :raises PayloadError: The template is missing or not approved.
+    :raises ConfigurationError: The template is required, and the connection has no ``waba_id``.
+    :raises WhatsAppError: The template is required, and could not be looked up.
     """
     from airflow_provider_whatsapp.client.errors import WhatsAppError
     from airflow_provider_whatsapp.client.messages import Template
@@ -78,7 +78,7 @@ def look_up(
 def _find_with_health(
     client: WhatsAppClient, name: str, language: str
 ) -> tuple[dict[str, Any] | None, Health | None]:
-    """Return a template and its health; no health where it was refused or did not come in time."""
+    """Return a template and its health; the health is None if it was refused or did not come in time."""
     from airflow_provider_whatsapp.client.errors import WhatsAppError
     from airflow_provider_whatsapp.client.resources.health import FIELD, SECONDS, Health
     from airflow_provider_whatsapp.client.resources.templates import FIELDS
@@ -86,22 +86,22 @@ def _find_with_health(
     try:
         with client.within(SECONDS) as brief:
             found = brief.templates.find(name, language, fields=f"{FIELDS},{FIELD}")
-    except WhatsAppError:  # the request without it says what is wrong
+    except WhatsAppError:  # the request without health says what is wrong
         return None, None
     return found, Health.parse((found or {}).get(FIELD))
 
 
 def check_health(client: WhatsAppClient, approved: Approved | None, log: Any, *, stop: bool = True) -> None:
     """
-    Refuse what is certain to fail, and warn of limits; what cannot be read, or not in time, stops nothing.
+    Refuse a send that is certain to fail, and warn of limits; ignore health that cannot be read, or not in time.
 
-    One request, the number's, which names account, business and app as well; the template's health came with its
-    look-up. Where that was refused the number's would be too, and the look-up has cost the request.
+    It takes one request, for the number, which also gives account, business and app; the template's health came with
+    the look-up. If that was refused, the number's health would be too, so no request follows.
 
     :param client: The hook's.
-    :param approved: The template as it was looked up; None: it was not.
+    :param approved: The template in the account; None: the task did not look it up.
     :param log: The task's log.
-    :param stop: Refuse; False: warn only, since nothing will be sent.
+    :param stop: Refuse; False: only warn, because the task sends nothing.
     :raises AccountError: Number, template, account, business or app is BLOCKED.
     """
     from airflow_provider_whatsapp.client.resources.health import number_health
@@ -125,7 +125,7 @@ class Preparer:
     :param language: Its language.
     :param header: ``header`` and ``header_filename``.
     :param parts: ``body``, ``buttons`` and ``components``.
-    :param approved: The template as the account holds it; None: it is not checked.
+    :param approved: The template in the account; None: the task does not check it.
     """
 
     def __init__(
@@ -155,11 +155,11 @@ class Preparer:
 
     def start(self, rows: Iterable[Row], ledger: Ledger | None) -> None:
         """
-        Upload a header's file, once, and hold the first message against the template.
+        Upload the header's file, once, and check the first message against the template.
 
         :param rows: The recipients.
-        :param ledger: Keeps the id of the upload; None: nothing is uploaded, since nothing will be sent.
-        :raises WhatsAppError: What every row would meet.
+        :param ledger: Stores the ID of the upload; None: nothing is uploaded, because the task sends nothing.
+        :raises WhatsAppError: An error that every row would meet.
         """
         from airflow_provider_whatsapp.client.errors import PayloadError
         from airflow_provider_whatsapp.client.messages import Template
@@ -180,7 +180,7 @@ class Preparer:
             except PayloadError:
                 continue
             if self._approved is not None:
-                # What kind of header a row has is its own matter, and no reason to send to nobody.
+                # A row's wrong kind of header concerns only that row, and must not stop the others.
                 header = not self._header.varies
                 self._approved.check(message.to_payload(), lengths=False, header=header)
             return

@@ -31,11 +31,12 @@ class WaitsForDelivery(LearnsArrivals):
     A task that can wait until its messages have arrived.
 
     :param wait_for: ``accepted``: the task ends when WhatsApp has accepted the messages; ``sent``, ``delivered`` or
-        ``read``: it waits until each has got so far or has failed. (templated)
-    :param wait_timeout: How long it waits, from the last message on: a ``timedelta``, or seconds; a minute to 30 days.
+        ``read``: it waits until each has this status or has failed. (templated)
+    :param wait_timeout: How long to wait, from the last message on: a ``timedelta``, or seconds; a minute to 30 days.
         (templated)
-    :param on_timeout: ``report``: those who are still pending are counted, and the task succeeds; ``fail``. (templated)
-    :param poke_interval: Seconds between two looks, while waiting. (templated)
+    :param on_timeout: ``report``: count those who are still pending, and succeed; ``fail``: fail the task.
+        (templated)
+    :param poke_interval: Seconds between two polls, while waiting. (templated)
     :param deferrable: Wait in the triggerer, without a worker slot; the default is Airflow's ``[operators]
         default_deferrable``.
     """
@@ -64,7 +65,7 @@ class WaitsForDelivery(LearnsArrivals):
     def _wait_or_conclude(
         self, context: Context, waiting: Waiting | None, report: Report, ledger: Ledger, **extra: Any
     ) -> dict[str, Any]:
-        """End the task, or wait first; a try that has not sent to everybody ends, so that the next one does."""
+        """End the task, or wait first; a try that has not sent to everybody ends, so that the next one can."""
         from airflow_provider_whatsapp.client.errors import WhatsAppError
         from airflow_provider_whatsapp.delivery.arrivals import ArrivalReport
 
@@ -79,7 +80,7 @@ class WaitsForDelivery(LearnsArrivals):
         try:
             ledger.keep("report", json.dumps(kept | extra))
             ledger.finish("waiting")
-        except WhatsAppError as error:  # every result is written down already
+        except WhatsAppError as error:  # every result has been written already
             self.log.warning("%s", error)
         until = time.time() + self.wait_timeout
         self.log.info(
@@ -117,8 +118,9 @@ class WaitsForDelivery(LearnsArrivals):
         if not self.deferrable:
             trigger.wait_here(client)
             return
-        # A retry may have nothing to wait for. One that came back at once would be back before the scheduler has seen
-        # that its first process has ended, and Airflow takes such a task for one that got lost.
+        # A retry may have nothing to wait for. If it returned immediately, the scheduler might not have seen yet that
+        # the
+        # first process has ended, and would treat the task as lost.
         if not_before or not trigger.wait_here(client, once=True):
             left = timedelta(seconds=max(0.0, until - time.time()))
             self.defer(
@@ -140,14 +142,15 @@ class WaitsForDelivery(LearnsArrivals):
         return self._guarded(lambda: self._after_wait(context, 0.0 if over else until))
 
     def _after_wait(self, context: Context, until: float) -> dict[str, Any]:
-        """Put together what is known now; wait on where a count has been ahead of the messages themselves."""
+        """Return the report from what is known now; wait again if receipts were counted that settle no message."""
         while True:
             ledger, carried, rows = self._recalled(context)
             waiting = self._known_by(carried)
             report = self._recall(ledger, carried, rows, waiting)
             if not report.unsettled or time.time() >= until:
                 break
-            # Receipts that name other people count, and settle nobody: each look reads the whole list, so ever fewer.
+            # Receipts of other people's messages count but settle nobody. Each look reads the whole list, so looks
+            # get rarer.
             later = time.time() + max(self.poke_interval, (time.time() - until + self.wait_timeout) / 10)
             self._wait_for_delivery(waiting, until, report, ledger.since, not_before=later)
         self._say_what_arrived(report)
@@ -157,7 +160,7 @@ class WaitsForDelivery(LearnsArrivals):
         return self._conclude(context, report, ledger, **extra)
 
     def _recalled(self, context: Context) -> tuple[Ledger, CallbackData, Iterable[Row]]:
-        """Return what the sending of this try has left: its ledger, and its recipients in their order."""
+        """Return this try's ledger, its callback data, and its recipients in their order."""
         raise NotImplementedError
 
     def _say_what_arrived(self, report: ArrivalReport) -> None:
@@ -169,7 +172,7 @@ class WaitsForDelivery(LearnsArrivals):
             self.log.warning("WhatsApp: %s", named)
 
     def _overdue(self, report: Report) -> WhatsAppError | None:
-        """Return the error of a wait that is over, where the task is to fail then; a retry waits again."""
+        """Return the error of a wait whose time is over, if the task should fail then; None otherwise."""
         from airflow_provider_whatsapp.client.errors import WhatsAppError
         from airflow_provider_whatsapp.delivery.arrivals import ArrivalReport
 
@@ -183,5 +186,5 @@ class WaitsForDelivery(LearnsArrivals):
 
 
 def _of_this_try(report: Report) -> set[str]:
-    """Return the fields of a report that only the try knows which has sent."""
+    """Return the fields of a report that only the try that sent knows."""
     return {"held", *(report.route.to_dict() if report.route is not None else ())}

@@ -1,4 +1,4 @@
-"""How long a task waits for receipts or for an answer: the arguments and limits that such tasks share."""
+"""How long a task waits for receipts or for an answer: the arguments and limits that these tasks share."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.operators._declare import Arguments
 
 LEAST, MOST = 60.0, 30 * 86_400.0
-"""Seconds that a task may wait, for receipts or for an answer: both take some time to be read, and WhatsApp keeps a
-message for 30 days."""
+"""The shortest and longest wait, in seconds, for receipts or an answer: both take some time to be read, and WhatsApp
+keeps a message for 30 days."""
 MARGIN = timedelta(minutes=5)
-"""How long after its end Airflow gives a trigger up that has not ended."""
+"""How long after its end a trigger may still run before Airflow ends it."""
 
 WAITING: Arguments = {
     "wait_for": Argument(one_of("accepted", "sent", "delivered", "read"), shown=True),

@@ -112,7 +112,7 @@ REFUSED = [
     (messages.SendTextOperator, "on_unknown", "retry", "Give one of: report, resend"),
     (messages.SendTextOperator, "resend_on_clear", "maybe", "neither true nor false"),
     (messages.SendTextOperator, "resend_on_clear", "", "neither true nor false"),
-    (messages.SendTextOperator, "max_failed", "few", 'max_failed: "few" is no number'),
+    (messages.SendTextOperator, "max_failed", "few", 'max_failed: "few" is not a number'),
     (messages.SendTextOperator, "max_failed", -1, "Give a count"),
     (messages.SendTextOperator, "log_pii", "{{ who }}", "neither true nor false"),
     (messages.SendTextOperator, "preview_url", 2, "neither true nor false"),
