@@ -93,6 +93,7 @@ def run_demo() -> None:
     say(f"  The phone:   {shown(OUTPUT / 'phone.html')}  (open it in a browser)")
     for report in sorted(OUTPUT.glob("*.pdf")):
         say(f"  The report:  {shown(report)}")
+    say('  Next:        docs/tutorial.md, from "1. Install" on: send from a DAG of your own')
 
 
 def save_phone(url: str, wa_id: str) -> None:
@@ -294,7 +295,7 @@ def answers(url: str) -> bool:
 def describe(message: Mapping[str, Any]) -> str:
     """Say in a line what a message is and to whom it went, without giving the number away."""
     name = f" {message['payload']['template']['name']}" if message["type"] == "template" else ""
-    return f"{message['type']}{name} to {mask('+' + message['to'])}"
+    return f"{message['type']}{name} to {mask(message['to'])}"
 
 
 def relevant_lines(log: Path, count: int = 8) -> list[str]:

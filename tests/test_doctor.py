@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 
 import pytest
 
@@ -55,6 +56,16 @@ def test_one_line_for_each_check(doctor, sandbox):
         "SKIPPED",
         "give your own phone's number with --to, to send hello_world there.",
     )
+
+
+def test_a_sandbox_that_does_not_run_is_to_be_started(doctor, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens there
+        status, lines = doctor("--host", f"http://127.0.0.1:{taken.getsockname()[1]}")
+
+    assert status == 1
+    assert "start the sandbox: `python -m airflow_provider_whatsapp.sandbox`" in lines["key"][1]
 
 
 @pytest.mark.parametrize("there", [True, False])

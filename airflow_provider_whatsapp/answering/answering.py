@@ -132,7 +132,7 @@ class Answering:
         params = _params(found, press)
         if found.get("response_received"):
             if found.get("chosen_options") != [option] or found.get("params_input") != params:
-                raise NotTakenError(f"{_responder(found)} answered first")
+                raise NotTakenError(f"the question already has an answer: {_answer_of(found)}")
             # The API's last answer was lost, or this process was ended before it wrote down how far it had got.
             close_request(self._store, request, press)
             return
@@ -154,9 +154,14 @@ def _params(found: Mapping[str, Any], press: Press) -> dict[str, Any]:
     return given
 
 
-def _responder(found: Mapping[str, Any]) -> str:
-    user = found.get("responded_by_user")
-    return clean_line(user.get("name") or "somebody", limit=100) if isinstance(user, dict) else "a time-out"
+def _answer_of(found: Mapping[str, Any]) -> str:
+    """Return what a request was answered with and by whom: who pressed, else Airflow's user, who may be `answer`'s."""
+    options = found.get("chosen_options")
+    chosen = ", ".join(map(str, options)) if isinstance(options, list) else ""
+    params, user = found.get("params_input"), found.get("responded_by_user")
+    who = params.get(ANSWERED_BY) if isinstance(params, dict) else None
+    who = who or (user.get("name") or "somebody" if isinstance(user, dict) else "the time-out")
+    return clean_line(f"{chosen!r} from {who}", limit=200)
 
 
 def _place(request: Request) -> str:

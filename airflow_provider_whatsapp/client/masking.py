@@ -84,8 +84,8 @@ def mask(text: str) -> str:
     Return one phone number or user id with its middle hidden, fit for logs and errors.
 
     The first two characters and the last four stay (the last two of 7 to 10, nothing of fewer), so that a
-    reader who knows the number recognises it: ``+1 555 000 1111`` becomes ``+15•••1111``. Letters stay in ids alone: a
-    cell that should be a number may be a name.
+    reader who knows the number recognises it. One number has one mask, however it is written: ``+1 555 000 1111`` and
+    ``15550001111`` become ``15•••1111``. Letters stay in ids alone: a cell that should be a number may be a name.
 
     :param text: The number or id, in any form.
     """
@@ -93,9 +93,8 @@ def mask(text: str) -> str:
     kept = "".join(filter(str.isalnum if is_id else str.isdecimal, str(text)))
     if len(kept) < _LEAST:
         return HIDDEN
-    plus = "+" if str(text).lstrip().startswith("+") else ""
     tail = 4 if len(kept) > 10 else 2
-    return f"{plus}{kept[:2]}{HIDDEN}{kept[-tail:]}"
+    return f"{kept[:2]}{HIDDEN}{kept[-tail:]}"
 
 
 def mask_numbers(text: str) -> str:
@@ -120,7 +119,7 @@ def _masked(match: re.Match[str]) -> str:
     if kind == "kept":
         return found
     if kind == "plus":
-        return mask("+" + re.sub(r"^(?:00|%(?:25)*2[bB]|\\u002[bB]|&#(?:43|x2[bB]);)|%20", "", found))
+        return mask(re.sub(r"^(?:00|%(?:25)*2[bB]|\\u002[bB]|&#(?:43|x2[bB]);)|%20", "", found))
     digits = sum(char.isdigit() for char in found)
     if kind == "after":
         before, run, after = match.group("before", "run", "after")

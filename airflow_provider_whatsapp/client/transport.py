@@ -284,6 +284,11 @@ class Transport:
         return NotSentError(f"no connection to the gateway: {reason}", advice=self._connect_advice())
 
     def _connect_advice(self) -> str:
+        if is_loopback(self._config.host):
+            return (
+                "Nothing was sent. If host in the connection is the sandbox's, start the sandbox: "
+                "`python -m airflow_provider_whatsapp.sandbox`."
+            )
         if self._config.host:
             return (
                 "Nothing was sent. Check host and proxies in the connection, and that the server is running."

@@ -72,6 +72,12 @@ def open_text(path: Any, *, field: str) -> Iterator[io.TextIOWrapper]:
         ) from error
     except UnicodeError as error:
         raise PayloadError(f"{name} is not UTF-8 text", field=field, advice=_NOT_UTF8) from error
+    except FileNotFoundError as error:
+        raise PayloadError(
+            f"{name} does not exist",
+            field=field,
+            advice="Check the path; a relative one begins in the folder in which the worker runs.",
+        ) from error
     except OSError as error:
         raise PayloadError(
             f"{name} cannot be read: {type(error).__name__}",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from sqlalchemy import select, update
 
 from airflow_provider_whatsapp.client.masking import mask
-from airflow_provider_whatsapp.client.phone import address, canonical
+from airflow_provider_whatsapp.client.phone import canonical
 from airflow_provider_whatsapp.delivery.callback_data import key_hash
 from airflow_provider_whatsapp.events.kinds import ALERT_BUTTON
 from airflow_provider_whatsapp.events.presses import SECRET, Press, SecretId, select_presses
@@ -137,7 +137,7 @@ class Notified:
         :param alert: The alert.
         """
         named = alert.names[self.position] if self.position < len(alert.names) else ""
-        return named or mask(address(self.number or self.user_id or ""))
+        return named or mask(self.number or self.user_id or "")
 
 
 @dataclass(frozen=True, slots=True)

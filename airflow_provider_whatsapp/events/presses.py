@@ -78,7 +78,7 @@ class Press:
     @property
     def who(self) -> str:
         """The presser's number or ID, masked."""
-        return mask(f"+{self.sender}") if self.sender else mask(self.sender_user_id or "")
+        return mask(self.sender or self.sender_user_id or "")
 
     def is_by(self, number: str | None, user_id: str | None) -> bool:
         """

@@ -130,7 +130,7 @@ def hidden_recipients(value: Any) -> Any:
     if is_user_id(value):
         return mask(str(value))
     try:
-        return mask(f"+{normalise(value)}")
+        return mask(normalise(value))
     except ValueError:
         said = hidden(str(value))
         return f"{HIDDEN} ({len(str(value))} characters)" if said == HIDDEN else said

@@ -10,6 +10,13 @@ from airflow_provider_whatsapp.sandbox.page.windows import row_of
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.model import Request
 
+_CUT = {
+    "drop_before": "not done, and the connection closed without an answer",
+    "drop_after": "done, but the connection closed before the answer: the sender cannot know",
+    "half": "done, but the connection closed in the middle of the answer: the sender cannot know",
+}
+"""What became of a request whose answer a fault cut off, by the fault's kind."""
+
 
 def line(request: Request, url: str) -> str | None:
     """
@@ -21,11 +28,13 @@ def line(request: Request, url: str) -> str | None:
     row = row_of(0, request)
     whom = f" to {_masked(request.to)}" if request.to else ""
     what = f"{exact_time(request.at)}  {_plain(row.words)}{whom}"
+    if request.fault in _CUT:
+        return f"{what}: {_CUT[request.fault]} (fault {request.fault})  {url}/requests"
     if row.outcome == "accepted":
         return f"{what}: accepted  {url}/" if row.kind == "messages" and request.to else None
-    why = " ".join(str(each) for each in (request.code, request.fault) if each)
-    status = request.status or "no answer"
-    return f"{what}: {row.outcome}, {status}{f' ({_plain(why)})' if why else ''}  {url}/requests"
+    fault = f"fault {request.fault}" if request.fault else ""
+    why = ", ".join(filter(None, (str(request.code or ""), fault)))
+    return f"{what}: {row.outcome}, {request.status}{f' ({_plain(why)})' if why else ''}  {url}/requests"
 
 
 def _masked(to: str) -> str:

@@ -252,7 +252,7 @@ def answer_by_a_press(site, sandbox, events, log):
     (first,) = site.until(lambda: asked(1), "the question")
     press(first, eve, "Approve", 0)
     logged(
-        "+15•••0009 pressed 'Approve' for tap.approve, run tap+1: ignored, because the message went to another person"
+        "15•••0009 pressed 'Approve' for tap.approve, run tap+1: ignored, because the message went to another person"
     )
 
     body = {"dry_run": False, "dag_run_id": "tap+1", "task_ids": ["approve"], "only_failed": False}
@@ -275,11 +275,11 @@ def answer_by_a_press(site, sandbox, events, log):
     logged("run tap+1: Airflow has the answer")
     site.until(lambda: site.states("tap%2B1", "tap").get(("go_on", -1)) == "success", "the run goes on")
     press(second, ada, "Reject", 1)
-    logged("ada answered first")
+    logged("the question already has an answer: 'Approve' from 15•••0001 by WhatsApp")
     path = "dags/tap/dagRuns/tap%2B1/taskInstances/approve"
     found = str(site.ask("GET", f"{path}/xcomEntries/return_value").json()["value"])
     assert "Approve" in found
-    assert "+15•••0001 by WhatsApp" in found
+    assert "15•••0001 by WhatsApp" in found
     shown = site.ask("GET", f"{path}/-1/hitlDetails").json()
-    assert shown["params_input"]["answered_by"].startswith("+15•••0001 by WhatsApp")
+    assert shown["params_input"]["answered_by"].startswith("15•••0001 by WhatsApp")
     assert "answered_by" in shown["params"], "Airflow's page shows what is declared"

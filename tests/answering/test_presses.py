@@ -62,9 +62,9 @@ def test_a_press_answers_the_request_and_airflow_shows_who_pressed(
 
     found = airflow.request(ti)
     assert found["chosen_options"] == ["Approve"]
-    assert found["params_input"]["answered_by"].startswith("+15•••0002 by WhatsApp (...")
+    assert found["params_input"]["answered_by"].startswith("15•••0002 by WhatsApp (...")
     ((line),) = said(caplog)
-    assert line == "+15•••0002 pressed 'Approve' for orders.ask, run manual__1+2: Airflow has the answer."
+    assert line == "15•••0002 pressed 'Approve' for orders.ask, run manual__1+2: Airflow has the answer."
     row, *more = whatsapp_events._rows("requests", "asked_at")
     assert not more
     assert row["answered_by"] == whatsapp_events.messages[0]["message_id"]
@@ -128,7 +128,7 @@ def test_what_does_not_fit_changes_nothing_and_is_logged(
     assert airflow.request(ti)["response_received"] is False
     (line,) = said(caplog)
     assert why in line
-    assert line.startswith(f"+15•••{who[-4:]} pressed"), "the number is masked"
+    assert line.startswith(f"15•••{who[-4:]} pressed"), "the number is masked"
     assert who[1:] not in line
     # And the question is still open for those who were asked.
     press(ADA, "Approve", payload)
@@ -188,7 +188,8 @@ def test_the_second_of_two_and_a_replay_change_nothing(
     press(ADA, "Reject", payloads(sandbox.messages[0])[1])
     assert answering.look() == 0
     assert airflow.request(ti)["chosen_options"] == ["Approve"]
-    assert ["bot answered first" in line for line in said(caplog)] == [False, True, True]
+    answer = "ignored, because the question already has an answer: 'Approve' from 15•••0001 by WhatsApp"
+    assert [answer in line for line in said(caplog)] == [False, True, True]
     patches = [call for call in airflow.calls if call[0] == "PATCH"]
     assert Answering(store, api, name="another").look() == 1, "who reads all once more finds it answered"
     assert [call for call in airflow.calls if call[0] == "PATCH"] == patches

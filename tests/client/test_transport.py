@@ -496,7 +496,11 @@ class TestFailures:
 
     @pytest.mark.parametrize(
         ("host", "words"),
-        [("https://proxy.example", "that the server is running"), (None, "Maton's older hosts")],
+        [
+            ("https://proxy.example", "that the server is running"),
+            ("http://127.0.0.1:8425", "start the sandbox: `python -m airflow_provider_whatsapp.sandbox`"),
+            (None, "Maton's older hosts"),
+        ],
     )
     def test_what_to_do_depends_on_whose_host_it_is(self, failure, host, words):
         assert words in failure(OSError("refused"), left=False, host=host).advice

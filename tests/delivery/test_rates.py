@@ -166,7 +166,7 @@ def test_what_is_no_card_is_refused_with_its_line(tmp_path, text, words):
 
 
 def test_a_card_that_is_not_there(tmp_path):
-    with pytest.raises(PayloadError, match=r"^rates: none.csv cannot be read: FileNotFoundError"):
+    with pytest.raises(PayloadError, match=r"^rates: none.csv does not exist"):
         read_card(tmp_path / "none.csv")
 
 

@@ -92,7 +92,7 @@ def test_the_same_key_in_another_run_is_another_s_to_take():
     ]
 
 
-@pytest.mark.parametrize(("sender", "who"), [(ANN, "Ann"), (BOB, "+15•••0002")], ids=["named", "masked"])
+@pytest.mark.parametrize(("sender", "who"), [(ANN, "Ann"), (BOB, "15•••0002")], ids=["named", "masked"])
 def test_who_pressed_is_known_by_the_alert_s_name_or_the_number_masked(sender, who):
     (one,) = judge([press(sender=sender)], KNOWN, NOTIFIED)
 
@@ -163,8 +163,8 @@ class TestInTheStore:
 
         assert self.judged(sent) == [
             (1, "on-it", "Ann", ""),
-            (2, "on-it", "+15•••0002", alerts.SECOND),
-            (3, "mute", "+15•••0002", ""),
+            (2, "on-it", "15•••0002", alerts.SECOND),
+            (3, "mute", "15•••0002", ""),
         ]
         assert self.judged(sent, key="orders.load") == self.judged(sent)
         assert self.judged(sent, key="orders.clean") == []

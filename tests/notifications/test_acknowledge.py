@@ -203,7 +203,7 @@ def test_a_mute_holds_for_an_hour_and_an_unmute_on_the_page_ends_it(clock, phone
         assert phone.new() == sent
     assert "2 more failures: load, load" in " ".join(phone.values())
     assert "suppressed, because Bob has muted this alert until" in caplog.text
-    assert "+15•••0002 pressed 'Mute 1 h' for orders.load, run r1: muted until" in caplog.text
+    assert "15•••0002 pressed 'Mute 1 h' for orders.load, run r1: muted until" in caplog.text
     clock.passed = 0
     fail("r5")
     assert phone.new() == []
@@ -247,7 +247,7 @@ REFUSED = {
     "forged": (forged, "ignored, because there is no alert with this ID"),
     "unasked": (
         unasked,
-        "+15•••0009 pressed 'On it' for orders.load, run r1: ignored, because the alert did not go to",
+        "15•••0009 pressed 'On it' for orders.load, run r1: ignored, because the alert did not go to",
     ),
     "unsigned": (unsigned, None),
     "late": (late, "ignored, because the press came more than 24 hours after the alert"),
@@ -278,9 +278,9 @@ def test_a_second_press_changes_nothing_and_is_logged(clock, phone, answer, capl
 
     assert answer.look() == 1
     assert phone.new() == [("2", "airflow_alert_in_hand")]
-    assert phone.values()[0] == "+15•••0001"
+    assert phone.values()[0] == "15•••0001"
     assert (
-        "+15•••0002 pressed 'On it' for orders.load, run r1: ignored, because somebody already has"
+        "15•••0002 pressed 'On it' for orders.load, run r1: ignored, because somebody already has"
         in caplog.text
     )
     assert "somebody pressed the same button before" in caplog.text
@@ -408,7 +408,7 @@ class TestWithoutButtons:
         answer.look()
 
         assert "the message shows masked numbers" in caplog.text
-        assert phone.values()[0] == "+15•••0001"
+        assert phone.values()[0] == "15•••0001"
 
 
 def test_what_is_written_before_an_alert_leaves(whatsapp_events):

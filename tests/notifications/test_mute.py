@@ -136,7 +136,7 @@ def test_the_list_holds_the_throttle_s_records_and_nothing_else(store, tmp_path)
     fail(store, "stock.count", dag="stock", now=NOW + 5)
     ThrottleState(store).claim("sales.load", "me")
     ThrottleState(store).change(
-        "person 1 15550001111", Person, lambda it: (replace(it, free_at=1.0), 1), label="+15•••1111"
+        "person 1 15550001111", Person, lambda it: (replace(it, free_at=1.0), 1), label="15•••1111"
     )
     name = next(tmp_path.glob("whatsapp_alert_*.json")).stem
     foreign = {"key": "another key", **asdict(Record(failures=1))}

@@ -445,12 +445,10 @@ def test_reply_buttons_need_no_address_of_airflow_and_show_on_its_page_who_press
     assert told(sandbox) == [(ADA[1:], "airflow_approval_reply"), (BOB[1:], "airflow_approval_reply")]
     assert set(asked.requests[0]["params"]) == {"limit", "answered_by"}
 
-    given = {"params_input": {"limit": 5, "answered_by": "+15•••0002 by WhatsApp"}}
+    given = {"params_input": {"limit": 5, "answered_by": "15•••0002 by WhatsApp"}}
     assert resume(task(**options), ti, ANSWERED | given)["params_input"] == given["params_input"]
     note = sandbox.messages[-1]["payload"]["template"]["components"][0]["parameters"]
-    assert {value["parameter_name"]: value["text"] for value in note}[
-        "by"
-    ] == "ada for +15•••0002 by WhatsApp"
+    assert {value["parameter_name"]: value["text"] for value in note}["by"] == "ada for 15•••0002 by WhatsApp"
 
 
 @pytest.mark.usefixtures("templates", "whatsapp_events")

@@ -233,9 +233,9 @@ def test_without_a_store_an_opt_out_of_the_gateway_is_a_failure_alone(sandbox, m
 
 SHOWN = {
     "events": "events",
-    "list": (["events", f"+{IN}"], ["events", "+15•••0005"]),
+    "list": (["events", f"+{IN}"], ["events", "15•••0005"]),
     "path": ("s3://bucket/out.csv", "s3://•••.csv"),
-    "nested": (["events", [f"+{IN}"]], ["events", ["+15•••0005"]]),
+    "nested": (["events", [f"+{IN}"]], ["events", ["15•••0005"]]),
     "long": (["events"] * 6, [*["events"] * 5, "... 6 in all"]),
 }
 

@@ -80,8 +80,8 @@ def test_what_is_known_to_be_harmless_is_shown(value, shown):
 
 
 def test_numbers_are_masked_so_that_who_knows_them_knows_them():
-    assert hidden_recipients(NUMBER) == hidden_recipients(15550001111) == "+15•••1111"
-    assert hidden_recipients([NUMBER] * 7) == ["+15•••1111"] * 5 + ["... 7 in all"]
+    assert hidden_recipients(NUMBER) == hidden_recipients(15550001111) == "15•••1111"
+    assert hidden_recipients([NUMBER] * 7) == ["15•••1111"] * 5 + ["... 7 in all"]
     assert hidden_recipients(f"{NUMBER},{NUMBER}") == f"{HIDDEN} (25 characters)"
 
 
@@ -157,7 +157,7 @@ def test_a_query_is_shown_without_numbers():
     task = sql.SqlToWhatsAppOperator(task_id="x", to=NUMBER, conn_id="db", sql="SELECT '{{ to }}' AS a")
     task.render_template_fields({"to": NUMBER})
 
-    assert task.sql == "SELECT '+15•••1111' AS a"
+    assert task.sql == "SELECT '15•••1111' AS a"
 
 
 def test_fields_of_a_users_own_class_are_that_users():

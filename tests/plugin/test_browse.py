@@ -342,12 +342,12 @@ class TestAlerts:
         answer = look("browse/alerts")
 
         (row,) = cells(answer.text)
-        assert re.fullmatch(r"muted until .* UTC by .* \+15•••0001 has run r1 in hand", row[1])
+        assert re.fullmatch(r"muted until .* UTC by .* 15•••0001 has run r1 in hand", row[1])
         assert "by &lt;script&gt;alert(1)" in answer.text
         assert "<script>alert" not in answer.text
         assert pressing.ANN not in answer.text
         unmuted = cells(self.mute(look_form, "sales.load", seconds="0").text)[0][1]
-        assert re.fullmatch(r"suppressed until .* UTC \+15•••0001 has run r1 in hand", unmuted)
+        assert re.fullmatch(r"suppressed until .* UTC 15•••0001 has run r1 in hand", unmuted)
 
     def test_an_event_store_that_is_away_hides_no_alert(self, look, alerts, monkeypatch, tmp_path):
         monkeypatch.setenv("AIRFLOW__WHATSAPP__EVENTS_CONN_ID", "away")

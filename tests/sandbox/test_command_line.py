@@ -18,18 +18,28 @@ def test_each_message_and_each_refusal_is_told(tools, log):
     sandbox.send_template("none\u001b[31m")
     sandbox.control("POST", "faults", kind="status", status=503)
     sandbox.upload()
+    for kind in ("drop_before", "drop_after", "half"):
+        sandbox.control("POST", "faults", kind=kind)
+        with pytest.raises(requests.RequestException):
+            sandbox.send_template("hello_world")
     sandbox.call("GET", sandbox.number)
     process.terminate()
     said = process.communicate(timeout=60)[0].splitlines()
     if not log:
         assert said == []
         return
-    assert len(said) == 3
+    assert len(said) == 6
     assert re.fullmatch(
         r"\d\d:\d\d:\d\d  template hello_world to 15\u2022+1111: accepted  http://\S+/", said[0]
     )
     assert "template none\ufffd[31m to 15\u2022\u2022\u20221111: refused, 404 (132001)" in said[1]
-    assert re.search(r"change media: failed, 503 \(status\)  http://\S+/requests", said[2])
+    assert re.search(r"change media: failed, 503 \(fault status\)  http://\S+/requests", said[2])
+    assert "not done, and the connection closed without an answer (fault drop_before)" in said[3]
+    assert (
+        "done, but the connection closed before the answer: the sender cannot know (fault drop_after)"
+        in said[4]
+    )
+    assert "done, but the connection closed in the middle of the answer" in said[5]
 
 
 def test_port_in_use_is_one_line(tools):
