@@ -1,3 +1,3 @@
-"""Airflow hooks: an Airflow connection becomes a client."""
+"""Airflow hooks: they turn an Airflow connection into a client."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The connection test: which of key, connection, number, account and health is wrong, or what was found."""
+"""The connection test: says which of key, connection, number, account and health is wrong, or what it found."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _WORD = re.compile(r"[A-Z][A-Z0-9_]{0,40}", re.ASCII)
 
 def check(make_client: Callable[[], WhatsAppClient]) -> tuple[bool, str]:
     """
-    Try what the connection names, in the order in which it is needed; nothing is sent to anyone.
+    Test what the connection names, in the order in which a send needs it; the test sends nothing to anybody.
 
-    Airflow shows the text unmasked to those who may edit connections, and they choose the host. So it is made of our
-    own words, of ids and of what has the form of a number's facts; what a host says is repeated from Maton's alone.
+    Airflow shows the text unmasked to people who may edit connections, and they choose the host. So the text contains
+    only our own words, IDs, and values in the form of a number's facts; it quotes no host except Maton's.
 
-    :param make_client: Makes the client; what is wrong with the connection's fields shows here.
-    :return: Whether all is right, and a sentence for the user.
+    :param make_client: Makes the client; raises the errors of the connection's fields.
+    :return: Whether everything is right, and a sentence for the user.
     """
     try:
         client = make_client()
@@ -74,10 +74,10 @@ def _check_number(client: WhatsAppClient) -> str:
     except (NotFoundError, AuthenticationError) as error:
         raise _blamed("phone_number_id", error) from error
     display, said = str(number.get("display_phone_number", "")), number.get("verified_name")
-    # What answers here may be anything that listens: only a number's node is repeated.
+    # Any host may answer here, so the text quotes only an answer with the form of a number's node.
     if not _DISPLAY.fullmatch(display):
         raise ConfigurationError(
-            "what answered is not a phone number of WhatsApp", advice="Check host and phone_number_id."
+            "the answer does not describe a WhatsApp phone number", advice="Check host and phone_number_id."
         )
     name = clean_line(said, limit=80) if isinstance(said, str) and said else "without a verified name"
     found = f"Sends as {display} ({name})"
@@ -102,7 +102,7 @@ def _check_account(client: WhatsAppClient) -> str:
 
 
 def _check_health(client: WhatsAppClient, *, words: bool) -> tuple[bool, str]:
-    """Say whether messages can go; health that cannot be read speaks neither for nor against the connection."""
+    """Return whether messages can be sent, and a sentence; health that cannot be read does not fail the test."""
     found = number_health(client)
     said = f"Health: {found.describe(words=words)}."
     if found.state == "BLOCKED":
@@ -115,7 +115,7 @@ def _word(value: object) -> str:
 
 
 def _in_own_words(error: WhatsAppError) -> WhatsAppError:
-    """Return an error without what the other side said, which our errors quote after a colon."""
+    """Return an error without the other side's words, which our errors quote after a colon."""
     if isinstance(error, ConfigurationError):
         return error
     own = error.message.partition(": ")[0]
@@ -125,7 +125,7 @@ def _in_own_words(error: WhatsAppError) -> WhatsAppError:
 
 
 def _blamed(field: str, error: WhatsAppError) -> WhatsAppError:
-    """Say which field is wrong, where it is the field and not the token behind it."""
+    """Return an error that names the wrong field, unless the token behind it is wrong."""
     if isinstance(error, AuthenticationError):
         return error
     msg = f"{field} is wrong, or does not belong to this Maton connection"

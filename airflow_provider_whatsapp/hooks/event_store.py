@@ -1,4 +1,4 @@
-"""The event store of this Airflow: the connection that ``[whatsapp] events_conn_id`` names, and the tasks in it."""
+"""This Airflow's event store: the connection that ``[whatsapp] events_conn_id`` names, and the record of tasks."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ logger = logging.getLogger(__name__)
 
 _POSTGRES = {"postgres", "postgresql"}
 _EXTRAS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "channel_binding", "target_session_attrs")
-"""Fields of the connection's extra that go into PostgreSQL's URL; others do not concern the store."""
+"""Fields of the connection's extra that become part of PostgreSQL's URL; the store ignores all others."""
 
 
 def events_conn_id() -> str | None:
-    """Return the ID of the store's connection; None where there is no store."""
+    """Return the ID of the store's connection; None: there is no store."""
     return (conf.get("whatsapp", "events_conn_id", fallback="") or "").strip() or None
 
 
 def event_store_url() -> URL | None:
     """
-    Return the URL of the event store; None where ``[whatsapp] events_conn_id`` is not set.
+    Return the URL of the event store; None: ``[whatsapp] events_conn_id`` is not set.
 
-    :raises ConfigurationError: The connection is not there, or names no database.
+    :raises ConfigurationError: The connection does not exist, or names no database.
     """
     conn_id = events_conn_id()
     if conn_id is None:
@@ -56,9 +56,9 @@ def event_store_url() -> URL | None:
 @contextlib.contextmanager
 def opened_event_store() -> Iterator[EventStore | None]:
     """
-    Open the event store, and close it at the end; None where ``[whatsapp] events_conn_id`` is not set.
+    Open the event store, and close it at the end of the block; None: ``[whatsapp] events_conn_id`` is not set.
 
-    :raises ConfigurationError: The connection is not there, or the database holds no events of this version.
+    :raises ConfigurationError: The connection does not exist, or the database holds no events of this version.
     :raises StoreError: The database cannot be reached, or refuses.
     """
     url = event_store_url()
@@ -73,11 +73,11 @@ def opened_event_store() -> Iterator[EventStore | None]:
 
 async def aevent_store_url(conn_id: str) -> URL:
     """
-    Return the URL of an event store to a coroutine, its connection looked up without blocking the loop.
+    Return the URL of an event store, without blocking the event loop during the look-up of its connection.
 
     :param conn_id: The Airflow connection.
-    :raises ConfigurationError: It names no database.
-    :raises AirflowNotFoundException: There is none of this ID.
+    :raises ConfigurationError: The connection names no database.
+    :raises AirflowNotFoundException: No connection has this ID.
     """
     from airflow_provider_whatsapp.hooks.maton_whatsapp import _pool
 
@@ -88,15 +88,15 @@ def database_url(conn_id: str, connection: Connection) -> URL:
     """
     Return the URL of an Airflow connection's database.
 
-    :param conn_id: Its ID, for the error.
-    :param connection: Of type ``postgres``, ``sqlite``, or one that is the name of an SQLAlchemy dialect.
-    :raises ConfigurationError: It names no database.
+    :param conn_id: ID of the connection, for the error.
+    :param connection: A connection of type ``postgres``, ``sqlite``, or a type named like an SQLAlchemy dialect.
+    :raises ConfigurationError: The connection names no database.
     """
     from sqlalchemy.engine import URL
 
     kind = (connection.conn_type or "").replace("-", "+")
     if kind == "sqlite":
-        # Airflow keeps the path as the host.
+        # Airflow stores the path as the host.
         path = connection.host or connection.schema
         if not path:
             raise ConfigurationError(
@@ -133,12 +133,12 @@ def recorded_send(
     context: Mapping[str, Any], send_hash: str, config: ClientConfig, template_name: str | None
 ) -> Iterator[None]:
     """
-    Write to the event store, if there is one, which task sends; what is sent inside waits for nothing of it.
+    Record in the event store, if there is one, which task sends in the block; the block does not wait for the record.
 
-    :param context: Airflow's; without a task instance in it nothing is written.
-    :param send_hash: What the callback data of its messages begins with.
-    :param config: The connection's.
-    :param template_name: The template; None: no template.
+    :param context: Airflow's context; without a task instance in it nothing is recorded.
+    :param send_hash: The hash at the start of the messages' callback data.
+    :param config: The connection's configuration.
+    :param template_name: The template; None: the messages use no template.
     """
     recorder = send_recorder(context, send_hash, config, template_name)
     if recorder is None:
@@ -160,13 +160,13 @@ def send_recorder(
     ask: Callable[[Callable[[], URL | None]], URL | None] = lambda find: find(),
 ) -> SendRecorder | None:
     """
-    Return what writes a task to the event store; None where there is no store or no task.
+    Return what records a task in the event store; None: there is no store or no task.
 
-    :param context: Airflow's.
+    :param context: Airflow's context.
     :param send_hash: As for :func:`recorded_send`.
     :param config: As for :func:`recorded_send`.
     :param template_name: As for :func:`recorded_send`.
-    :param ask: Looks the store's connection up, in a time of its own say.
+    :param ask: Calls the look-up of the store's connection, for example within a time budget.
     """
     ti: Any = context.get("ti")
     url = _url_or_warning(ask) if ti is not None and events_conn_id() is not None else None
@@ -195,6 +195,6 @@ def _url_or_warning(ask: Callable[[Callable[[], URL | None]], URL | None]) -> UR
         return ask(event_store_url)
     except WhatsAppError as error:
         logger.warning("The event store could not record this task: %s", error)
-    except Exception as error:  # a secrets backend has errors of its own
+    except Exception as error:  # a secrets backend raises errors of other types
         logger.warning("The event store could not record this task (%s)", type(error).__name__)
     return None

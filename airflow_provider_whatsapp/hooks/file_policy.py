@@ -1,6 +1,6 @@
 """
-Which files may be read: those below ``[whatsapp] media_roots``, where it is set. A row of a list may name only such as
-lie below what the DAG's author has written in front of the column.
+Which files may be read: those below ``[whatsapp] media_roots``, if it is set. A row of a list may name only files
+below the path that the DAG's author has written in front of the column.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _WAYS = (
 @dataclass(frozen=True, slots=True)
 class Place:
     """
-    Where a file or folder is, in a form that can be compared.
+    The location of a file or folder, in a form that can be compared.
 
-    :param store: Scheme, connection and bucket of an object store; None: this machine's disk.
+    :param store: Scheme, connection and bucket of an object store; None: the local disk.
     :param parts: The path's parts.
     """
 
@@ -42,7 +42,7 @@ class Place:
 
     def holds(self, other: Place) -> bool:
         """
-        Say whether another place is this one or below it.
+        Return whether another place is this one or below it.
 
         :param other: The other place.
         """
@@ -50,9 +50,9 @@ class Place:
 
     def resolved(self) -> Place:
         """
-        Return the place without links, which asks the disk.
+        Return the place with its links resolved, which reads the disk.
 
-        :raises ValueError: The links run in a circle.
+        :raises ValueError: The links form a circle.
         """
         if self.store is not None:
             return self
@@ -63,32 +63,32 @@ class Place:
 
     @property
     def is_everything(self) -> bool:
-        """Whether everything on a disk or in a store is below it."""
+        """Whether it contains everything on a disk or in a store."""
         return len(self.parts) < 2 if self.store is None else not self.store[2]
 
 
 def place_of(source: Any) -> Place:
     """
-    Return where a source is, links on a disk resolved.
+    Return the place of a source, with links on a disk resolved.
 
     :param source: A path, an ``ObjectStoragePath``, or the URL of an object store.
-    :raises ValueError: It climbs out of where it seems to be, or is no path at all.
+    :raises ValueError: The path leads out of its folder by ``..``, or is not a path.
     """
     return seeming_place(source).resolved()
 
 
 def seeming_place(source: Any) -> Place:
     """
-    Return where a source is by its name alone, links on a disk unresolved: no disk and no store is asked for it.
+    Return the place that a source's name says, without resolving links: no disk and no store is read.
 
     :param source: A path, an ``ObjectStoragePath``, or the URL of an object store.
-    :raises ValueError: It climbs in a store, or is no path at all.
+    :raises ValueError: The path in a store contains ``..``, or is not a path.
     """
     store, path = _taken_apart(source)
     if store is None:
         try:
             return Place(None, Path(path).expanduser().absolute().parts)
-        except (OSError, RuntimeError) as error:  # an unknown user
+        except (OSError, RuntimeError) as error:  # the user after ~ does not exist
             raise ValueError(str(type(error).__name__)) from error
     segments = path.strip("/").split("/") if path.strip("/") else []
     for spelling in spellings(path):
@@ -100,7 +100,8 @@ def seeming_place(source: Any) -> Place:
 
 def spellings(path: str) -> list[str]:
     """
-    Return a path in every way in which something on its way may read it: percent-encodings and backslashes as well.
+    Return every spelling in which a later reader may understand a path: with percent-encodings and backslashes
+    decoded.
 
     :param path: The path, or the end of one.
     """
@@ -114,9 +115,9 @@ def spellings(path: str) -> list[str]:
 
 
 def _taken_apart(source: Any) -> tuple[tuple[str, str, str] | None, str]:
-    """Return the store of a source, None for a local disk, and its path there."""
+    """Return the store of a source (None: the local disk) and its path there."""
     protocol = getattr(source, "protocol", None)
-    # Airflow 3.1 keeps the connection among the store's options alone.
+    # Airflow 3.1 keeps the connection only in the store's options.
     options = getattr(source, "storage_options", None) or {}
     conn_id = getattr(source, "conn_id", None) or options.get("conn_id")
     if isinstance(protocol, str):
@@ -136,20 +137,20 @@ def _taken_apart(source: Any) -> tuple[tuple[str, str, str] | None, str]:
 
 def media_roots() -> list[Place] | None:
     """
-    Return the folders of ``[whatsapp] media_roots``; None: it is not set, and nothing is bounded.
+    Return the folders of ``[whatsapp] media_roots``; None: it is not set, and no folder is excluded.
 
-    :raises ConfigurationError: One of them is neither an absolute path nor the URL of an object store.
+    :raises ConfigurationError: A folder is neither an absolute path nor the URL of an object store.
     """
     return configured_folders("media_roots") or None
 
 
 def configured_folders(option: str, *, resolve: bool = True) -> list[Place]:
     """
-    Return the folders that an option of Airflow's configuration names.
+    Return the folders in an option of Airflow's configuration.
 
-    :param option: Of the section ``[whatsapp]``.
-    :param resolve: Resolve links on a disk, which asks the disk.
-    :raises ConfigurationError: One of them is neither an absolute path nor the URL of an object store.
+    :param option: Name of the option in the section ``[whatsapp]``.
+    :param resolve: Resolve links, which reads the disk.
+    :raises ConfigurationError: A folder is neither an absolute path nor the URL of an object store.
     """
     given = conf.get("whatsapp", option, fallback="") or ""
     texts = [text.strip() for text in re.split(r"[,\n]", given) if text.strip()]
@@ -169,12 +170,12 @@ def configured_folders(option: str, *, resolve: bool = True) -> list[Place]:
 
 def readable(source: Any, *, field: str, links: bool = False) -> Any:
     """
-    Return a source as it may be read: as it is, or where ``media_roots`` is set its path without links.
+    Return a source in the form in which it may be read: unchanged, or with ``media_roots`` its path without links.
 
-    :param source: What a DAG's author, Jinja or an XCom gave: anything but a path is returned as it is.
-    :param field: Argument that gave it, for the error.
-    :param links: A link is read here, as a list is, where one to media goes to WhatsApp as it is.
-    :raises PayloadError: It is a path, and ``media_roots`` does not hold it.
+    :param source: A value from a DAG's author, Jinja or an XCom; anything but a path is returned unchanged.
+    :param field: Name of the argument, for the error.
+    :param links: The task itself reads a URL, such as a list's; a media URL goes to WhatsApp unchanged.
+    :raises PayloadError: The source is a path outside ``media_roots``.
     """
     if not (_is_path(source) or (links and isinstance(source, str))):
         return source
@@ -204,7 +205,7 @@ class RowFiles:
     """
     The files that the rows of a list may name.
 
-    :param prefix: What the author has written in front of the first column: ``"s3://bucket/invoices/"`` of
+    :param prefix: What the author has written in front of the first column: ``"s3://bucket/invoices/"`` in
         ``"s3://bucket/invoices/{number}.pdf"``.
     """
 
@@ -224,7 +225,7 @@ class RowFiles:
         Return the path of a row's file.
 
         :param source: The argument, filled with the row's values.
-        :raises PayloadError: The row may not choose this file, or it is no regular file; the error does not name it.
+        :raises PayloadError: The row may not name this file, or it is not a regular file; the error does not name it.
         """
         try:
             place = place_of(source)
@@ -243,7 +244,7 @@ class RowFiles:
             raise PayloadError(
                 f"the row's file cannot be read: {type(error).__name__}",
                 field="header",
-                advice="Check that it is there, on the machine that runs the task.",
+                advice="Check that it exists on the machine that runs the task.",
             ) from None
         if not regular:
             raise PayloadError(
@@ -263,9 +264,9 @@ class RowFiles:
 
 def climbs(spelling: str) -> bool:
     """
-    Say whether a path goes up; a URL's path ends at a question mark or a number sign.
+    Return whether a path contains ``..``; in a URL the path ends at a question mark or a number sign.
 
-    :param spelling: The path, one of its spellings.
+    :param spelling: One of the path's spellings.
     """
     return ".." in re.split(r"[/?#]", spelling)
 

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class Management:
-    """What :class:`~airflow_provider_whatsapp.hooks.maton_whatsapp.MatonWhatsAppHook` manages."""
+    """The methods of :class:`~airflow_provider_whatsapp.hooks.maton_whatsapp.MatonWhatsAppHook` that do not send."""
 
-    if TYPE_CHECKING:  # what the hook brings
+    if TYPE_CHECKING:  # what the hook provides
 
         @property
         def client(self) -> WhatsAppClient:
@@ -21,11 +21,11 @@ class Management:
 
     def upload_media(self, source: Any, *, filename: str | None = None, mime_type: str | None = None) -> str:
         """
-        Upload a file and return its media id, which lives 30 days and belongs to the sending number.
+        Upload a file and return its media ID, which is valid for 30 days and only for the sending number.
 
         :param source: A path, an ``ObjectStoragePath`` (or its URL), bytes or a binary file object.
-        :param filename: Name of the file; None: its own.
-        :param mime_type: MIME type; None: found from the content and the name.
+        :param filename: Name of the file; None: its own name.
+        :param mime_type: MIME type; None: derived from the content and the name.
         """
         from airflow_provider_whatsapp.hooks.media_source import opened
 
@@ -37,7 +37,7 @@ class Management:
 
         :param source: A path, an ``ObjectStoragePath`` (or its URL), bytes or a binary file object: PDF, JPEG, PNG
             or MP4.
-        :param filename: Name of the file; None: its own.
+        :param filename: Name of the file; None: its own name.
         """
         from airflow_provider_whatsapp.hooks.media_source import opened
 
@@ -45,17 +45,17 @@ class Management:
 
     def get_media(self, media_id: str) -> dict[str, Any]:
         """
-        Return a file's metadata.
+        Return the metadata of an uploaded file.
 
-        :param media_id: Its id.
+        :param media_id: The file's media ID.
         """
         return self.client.media.get(media_id)
 
     def delete_media(self, media_id: str) -> None:
         """
-        Delete a file.
+        Delete an uploaded file.
 
-        :param media_id: Its id.
+        :param media_id: The file's media ID.
         """
         self.client.media.delete(media_id)
 
@@ -71,8 +71,8 @@ class Management:
         """
         Return a template, or None if the account has none with this name in this language.
 
-        :param name: Its name.
-        :param language: Its language.
+        :param name: Name of the template.
+        :param language: Language of the template.
         """
         return self.client.templates.find(name, language)
 
@@ -82,11 +82,11 @@ class Management:
         """
         Submit a template to Meta's review and return its ``id``, ``status`` and ``category``.
 
-        :param name: Its name.
-        :param language: Its language.
+        :param name: Name of the template.
+        :param language: Language of the template.
         :param category: ``AUTHENTICATION``, ``MARKETING`` or ``UTILITY``.
         :param components: Graph's own components.
-        :param options: Further fields as Graph names them.
+        :param options: Further fields, named as in Graph.
         """
         return self.client.templates.create(
             name=name, language=language, category=category, components=components, **options
@@ -96,8 +96,8 @@ class Management:
         """
         Change a template; Meta reviews it again.
 
-        :param template_id: Its id.
-        :param changes: Fields to change.
+        :param template_id: ID of the template.
+        :param changes: The fields to change.
         """
         return self.client.templates.edit(template_id, **changes)
 
@@ -105,8 +105,8 @@ class Management:
         """
         Delete a template in all its languages, or in one.
 
-        :param name: Its name.
-        :param template_id: Id of one language.
+        :param name: Name of the template.
+        :param template_id: ID of the template in one language; None: delete all its languages.
         """
         self.client.templates.delete(name=name, template_id=template_id)
 
@@ -126,7 +126,7 @@ class Management:
         """
         Change the given fields of the sending number's business profile.
 
-        :param changes: Fields to change.
+        :param changes: The fields to change.
         """
         self.client.business_profile.update(**changes)
 
@@ -146,7 +146,7 @@ class Management:
         """
         Return one Maton connection (``get_connection`` is Airflow's own, on every hook).
 
-        :param connection_id: Its id.
+        :param connection_id: ID of the Maton connection.
         """
         return self.client.connections.get(connection_id)
 
@@ -154,7 +154,7 @@ class Management:
         """
         Delete a Maton connection.
 
-        :param connection_id: Its id.
+        :param connection_id: ID of the Maton connection.
         """
         self.client.connections.delete(connection_id)
 
@@ -180,9 +180,9 @@ class Management:
 
         :param method: ``GET``, ``POST``, ``PUT`` or ``DELETE``. A ``POST`` whose answer was lost is not repeated.
         :param path: Path below the version, for example ``"{waba_id}/message_templates"``. ``{phone_number_id}`` and
-            ``{waba_id}`` stand for the connection's, or the hook's own.
+            ``{waba_id}`` are replaced by the hook's IDs, or the connection's.
         :param params: Query parameters; the hook leaves out those that are None, and writes lists and dicts as JSON.
-        :param json: The body; a ``GET`` has none.
+        :param json: The body; None for a ``GET``.
         :raises PayloadError: Method, path, params or json is not valid; nothing was sent.
         :raises OutcomeUnknownError: The answer to a POST was lost; WhatsApp may have carried it out.
         :raises APIError: WhatsApp or the gateway refused.
@@ -207,6 +207,6 @@ class Management:
         Return how far a message got, from WhatsApp's message history: ``{"status": ..., "timestamp": ...,
         "error": ...}``. Meta opens the history to some apps only.
 
-        :param message_id: Its wamid.
+        :param message_id: The message's wamid.
         """
         return self.client.history.status(message_id)

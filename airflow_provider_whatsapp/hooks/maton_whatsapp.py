@@ -1,4 +1,4 @@
-"""The hook: an Airflow connection becomes a WhatsApp client."""
+"""The hook: it turns an Airflow connection into a WhatsApp client."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ASYNC_THREADS = 32
-"""Threads that requests of coroutines run in, at most. They are this package's own: asyncio's default pool also
-resolves names for every other trigger, and slow requests in it would hold those up."""
+"""The most threads for coroutines' requests. They are this package's own: asyncio's default pool also resolves names
+for every other trigger, and slow requests in it would delay those."""
 THREADS_EACH = 8
-"""So many of them one connection may use at a time: a gateway that does not answer holds up its own requests alone."""
+"""The most threads that one connection may use: a gateway that does not answer delays only its own requests."""
 
 
 @functools.cache
@@ -50,17 +50,17 @@ def _pool() -> ThreadPoolExecutor:
 
 @functools.lru_cache(maxsize=100)
 def _say(note: str) -> None:
-    """Tell once in a process what of a connection is not read, however many hooks use it."""
+    """Log, once per process, which fields of a connection are ignored, even if many hooks use it."""
     logger.warning("WhatsApp: %s", note)
 
 
 async def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """
-    Run a blocking function in this package's own threads.
+    Run a blocking function in this package's own threads, and return its result.
 
-    Cancelling the await does not stop the function: a message that it sends is not recalled.
+    Cancelling the await does not stop the function: it does not recall a message.
 
-    :param function: What to run.
+    :param function: The function.
     :param args: Its arguments.
     :param kwargs: Its keyword arguments.
     """
@@ -71,10 +71,10 @@ async def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 
 async def in_fair_thread(conn_id: str, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """
-    Run a function that asks a gateway as ``in_thread`` does, in one of the threads that its connection may use.
+    Run a function that calls a gateway, like ``in_thread``, in one of the threads that its connection may use.
 
     :param conn_id: The Airflow connection.
-    :param function: What to run.
+    :param function: The function.
     :param args: Its arguments.
     :param kwargs: Its keyword arguments.
     """
@@ -87,7 +87,7 @@ async def in_fair_thread(conn_id: str, function: Callable[..., T], *args: Any, *
         with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(free.release)
 
-    # Not when the await ends: one that is cancelled leaves its thread at work.
+    # Not when the await ends: after a cancelled await the thread is still at work.
     job.add_done_callback(release)
     return await asyncio.wrap_future(job)
 
@@ -109,8 +109,8 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
     :param maton_conn_id: The Airflow connection.
     :param phone_number_id: Sender; None: the connection's.
     :param waba_id: WhatsApp Business Account; None: the connection's.
-    :param until: When its requests end, as a time of ``time.monotonic()`` in seconds, for callers with a time budget;
-        None: no limit, and one request with its retries takes up to 90 seconds.
+    :param until: When its requests end, in seconds of ``time.monotonic()``, for callers with a time budget; None: no
+        limit; one request with its retries takes up to 90 seconds.
     """
 
     conn_name_attr = "maton_conn_id"
@@ -147,7 +147,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Return the form's own fields for Airflow 3.1; later versions read the provider's metadata."""
-        from wtforms import StringField  # Airflow 3.1's API server alone has it
+        from wtforms import StringField  # only Airflow 3.1's API server has it
 
         return {
             name: StringField(field["label"], description=field["description"])
@@ -157,7 +157,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
     @property
     def client(self) -> WhatsAppClient:
         """
-        The client; the hook makes it from the connection at the first use and keeps it.
+        The client; the hook makes it from the connection on first use and keeps it.
 
         :raises ConfigurationError: The connection lacks the key, or one of its fields is malformed.
         """
@@ -175,7 +175,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         return self.client
 
     async def aclient(self) -> WhatsAppClient:
-        """Return :attr:`client` to a coroutine; the look-up of the connection does not block its loop."""
+        """Return :attr:`client`, without blocking the event loop during the look-up of the connection."""
         if self._client is None:
             from airflow_provider_whatsapp._compat import aget_connection, amask_secret
 
@@ -195,7 +195,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         from airflow_provider_whatsapp.client.transport import Transport
         from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
-        # `extra_dejson` would call the supervisor to mask, which must not happen beside a coroutine.
+        # `extra_dejson` would ask the supervisor to mask, which must not happen in parallel with a coroutine.
         extra = read_extra(self.maton_conn_id, connection.extra)
         self._notes = unread(
             self.maton_conn_id,
@@ -230,19 +230,19 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
     ) -> SentMessage:
         """
         Send one message: any model, or its plain fields, as in ``{"type": "location", "latitude": 1, "longitude":
-        2}``.
+        2}``; return the accepted message with its wamid.
 
         :param to: Recipient's number in international form, a business-scoped user id, or a group id.
-        :param message: What to send.
+        :param message: The message: a model, or a mapping of its fields.
         :param reply_to: wamid of the message that this one quotes.
         :param callback_data: Up to 512 characters that Meta echoes in its status webhooks.
-        :param group: ``to`` is a group id.
-        :param permit: Permission to leave at once, from ``client.messages.permit``; None: the message waits for a
+        :param group: ``to`` is a group ID.
+        :param permit: Permission to send immediately, from ``client.messages.permit``; None: the message waits for a
             permit.
         :param marketing: Send a template of the category MARKETING through the Marketing Messages API, with these
             options; None: through ``/messages``. Operators choose by the template's category.
         :raises PayloadError: The message or the recipient breaks a limit; nothing was sent.
-        :raises OutcomeUnknownError: The answer was lost; the message may have been sent.
+        :raises OutcomeUnknownError: The answer was lost; WhatsApp may have accepted the message.
         """
         from airflow_provider_whatsapp.client.messages import parse_message
 
@@ -269,7 +269,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
         return await in_fair_thread(self.maton_conn_id, self.send, to, message, **options)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Try the key, the Maton connection, the number and the account, and say which is wrong or what was found."""
+        """Test key, Maton connection, number and account; return whether all are right, and a sentence."""
         from airflow_provider_whatsapp.hooks.check import check
 
         right, said = check(lambda: self.client)
@@ -277,7 +277,7 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
 
 
 def _redis_id(conn_id: str, connection: Connection) -> str | None:
-    """Return the ID of the connection that ``pace_redis`` names; None: it names none."""
+    """Return the ID of the connection that ``pace_redis`` names; None: it does not name one."""
     from airflow_provider_whatsapp.client.connection import read_extra
     from airflow_provider_whatsapp.client.redis_server import connection_id
 
@@ -285,7 +285,7 @@ def _redis_id(conn_id: str, connection: Connection) -> str | None:
 
 
 def _redis_server(conn_id: str, connection: Connection | None) -> RedisServer:
-    """Read a connection of type redis; its fields are read here, for Airflow's hook sets no time-outs."""
+    """Return the server of a connection of type redis; Airflow's hook is not used because it sets no timeouts."""
     from airflow_provider_whatsapp.client.connection import read_extra
     from airflow_provider_whatsapp.client.redis_server import redis_server
 

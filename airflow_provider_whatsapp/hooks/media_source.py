@@ -1,4 +1,4 @@
-"""From what a DAG author writes as media to what a message carries: a link or the id of an upload."""
+"""Turns a media source, as a DAG's author writes it, into a part of a message: a link or the ID of an upload."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _SAY_KIND = (
 
 def opened(source: Any, *, field: str = "media") -> Any:
     """
-    Return what can be read: the URL of an object store becomes an ``ObjectStoragePath``, all else stays.
+    Return a readable source: the URL of an object store as an ``ObjectStoragePath``, any other source unchanged.
 
-    :param source: What a DAG author gave.
-    :param field: Argument that gave it, for the error.
-    :raises PayloadError: It is a path that ``[whatsapp] media_roots`` does not hold.
+    :param source: The source, as the DAG's author gives it.
+    :param field: Name of the argument, for the error.
+    :raises PayloadError: The source is a path outside ``[whatsapp] media_roots``.
     """
     source = readable(source, field=field)
     if isinstance(source, str) and source_form(source) == "store":
@@ -49,10 +49,10 @@ def opened(source: Any, *, field: str = "media") -> Any:
 
 def own_name(source: Any) -> str | None:
     """
-    Return the name that a file shows: that of the path as it was given, though it may be a link to another file.
+    Return the name that a file shows: the given path's, even if the path is a link to another file.
 
-    :param source: What a DAG author gave.
-    :return: None where it is no path with a name.
+    :param source: The source, as the DAG's author gives it.
+    :return: The name; None: the source is not a path with a name.
     """
     return PurePosixPath(str(source)).name or None if isinstance(source, str | os.PathLike) else None
 
@@ -66,31 +66,32 @@ def media_message(
     filename: str | None = None,
 ) -> Message:
     """
-    Build a media message; a file is checked first and uploaded then.
+    Return a media message; check a file before its upload.
 
-    :param client: Uploads the file, and looks up what kind a media id is.
-    :param source: URL, media id, path, ``ObjectStoragePath``, bytes or binary file object.
-    :param kind: What it goes as; None: what its type makes it.
-    :param caption: Text below it.
+    :param client: Uploads the file, and looks up the kind of a media ID.
+    :param source: URL, media ID, path, ``ObjectStoragePath``, bytes or binary file object.
+    :param kind: The kind of media; None: by the file's type.
+    :param caption: Text below the media.
     :param filename: Name that a document shows; None: the file's own.
-    :raises PayloadError: The file, or what goes with it, breaks a limit; no message was sent.
+    :raises PayloadError: The file, the caption or the name breaks a limit; no message was sent.
     """
     return _media_message(client, source, kind, KINDS, caption=caption, filename=filename)
 
 
 def template_header(client: WhatsAppClient, header: Any, *, filename: str | None = None) -> Any:
     """
-    Return a template's header: text as it is, media as an uploaded or linked part.
+    Return a template's header: a text as it is, media as an uploaded or linked part.
 
-    A string is taken as media when it is a URL, a media id (10 digits or more) or a path (it starts with ``/``,
-    ``./``, ``../`` or ``~/``, or ends in the suffix of a type that WhatsApp takes), and as text otherwise. A dict says
-    it outright: ``{"type": "document", "media": "report"}`` or ``{"type": "text", "text": "report.pdf"}``. Digits that
-    WhatsApp knows as no media id are a text.
+    A string is media if it is a URL, a media ID (10 digits or more) or a path (it starts with ``/``, ``./``, ``../``
+    or
+    ``~/``, or ends in the suffix of a type that WhatsApp accepts), otherwise a text. A dict is explicit:
+    ``{"type": "document", "media": "report"}`` or ``{"type": "text", "text": "report.pdf"}``. Digits that are not a
+    media ID in WhatsApp are a text.
 
-    :param client: Uploads the file, and looks up what kind a media id is.
-    :param header: What a DAG author gave.
+    :param client: Uploads the file, and looks up the kind of a media ID.
+    :param header: The header, as the DAG's author gives it.
     :param filename: Name that a document shows; None: the file's own.
-    :raises PayloadError: The file does not suit a header; no message was sent.
+    :raises PayloadError: The file does not fit a header; no message was sent.
     """
     found = media_of(header, filename)
     if found is None:
@@ -100,17 +101,17 @@ def template_header(client: WhatsAppClient, header: Any, *, filename: str | None
         return _media_message(client, source, kind, HEADER_KINDS, filename=filename)
     except (InvalidRequestError, NotFoundError):
         if isinstance(header, str) and source_form(header) == "id":
-            return header  # digits that are no upload's: an order's number, say
+            return header  # digits that are not a media ID, such as an order's number
         raise
 
 
 def check_header(header: Any, *, filename: str | None = None) -> None:
     """
-    Refuse a template's header that does not suit, without any request.
+    Refuse a template's header that does not fit, without any request.
 
     :param header: As for :func:`template_header`.
     :param filename: As for :func:`template_header`.
-    :raises PayloadError: A file is missing, too large or of a type that no header takes.
+    :raises PayloadError: A file is missing, too large, or of a type that a header does not accept.
     """
     found = media_of(header, filename)
     if found is not None:
@@ -120,11 +121,11 @@ def check_header(header: Any, *, filename: str | None = None) -> None:
 
 def media_of(header: Any, filename: str | None = None) -> tuple[Any, str | None, str | None] | None:
     """
-    Return the source of a header's media, its kind (None: what its type makes it) and its file name.
+    Return the source of a header's media, its kind (None: by the file's type) and its file name.
 
     :param header: As for :func:`template_header`.
     :param filename: As for :func:`template_header`.
-    :return: None where the header is no media: a text, nothing, or Graph's own JSON.
+    :return: None if the header is not media: a text, None, or Graph's own JSON.
     """
     if isinstance(header, Mapping):
         if "media" not in header:
@@ -144,14 +145,14 @@ def _media_message(
             raise _not_allowed(kind, allowed)
         return _message(kind, {source_form(source): str(source)}, extras)
     extras["filename"] = file.name
-    _message(file.kind, {"id": "0"}, extras)  # refuses what is wrong before the file is uploaded
+    _message(file.kind, {"id": "0"}, extras)  # refuses invalid extras before the upload
     return _message(file.kind, {"id": client.media.upload(file)}, extras)
 
 
 def _examine(
     source: Any, kind: str | None, allowed: Collection[str], filename: str | None
 ) -> tuple[str | None, MediaFile | None]:
-    """Check what needs no request; return the kind (None for an id that may be of any) and the file, if it is one."""
+    """Check what needs no request; return the kind (None: the ID may be of any kind) and the file, if there is one."""
     if kind is not None and kind not in allowed:
         raise _not_allowed(f"kind {kind!r}", allowed)
     form = source_form(source)
@@ -181,7 +182,7 @@ def _message(kind: str, media: dict[str, str], extras: dict[str, str | None]) ->
             f"does not go with media of the kind {kind}",
             field="caption",
             doc="Media messages",
-            advice="Send the text as a message of its own.",
+            advice="Send the text as a separate message.",
         )
     return parse_message({"type": kind, **media, **given})
 

@@ -1,4 +1,4 @@
-"""Object stores by their URL, with an error that names what has to be installed."""
+"""Paths in object stores by their URL, with an error that names the package to install."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ PACKAGES = {
     "abfss": _AZURE,
     "adl": _AZURE,
 }
-"""The packages that bring Airflow's file systems, by scheme."""
+"""The packages that contain Airflow's file systems, by scheme."""
 
 
 def object_path(url: str) -> ObjectStoragePath:
     """
-    Return the path of an object store; a path of this machine as well.
+    Return the path of an object in a store, or of a local file.
 
-    :param url: ``s3://bucket/key`` say.
-    :raises ConfigurationError: Nothing that is installed here reads such a store.
+    :param url: The URL, for example ``s3://bucket/key``.
+    :raises ConfigurationError: No installed package reads this store.
     """
     from airflow.sdk import ObjectStoragePath
 
@@ -54,9 +54,9 @@ def object_path(url: str) -> ObjectStoragePath:
 
 def as_object_path(path: Any) -> Any:
     """
-    Return a path or URL as an ``ObjectStoragePath``; nothing is opened.
+    Return a path or URL as an ``ObjectStoragePath``, without opening it.
 
-    :param path: A text, or an object with the methods of a path, which is returned as it is.
-    :raises ConfigurationError: Nothing that is installed here reads such a store.
+    :param path: A text; or an object with a path's methods, which is returned unchanged.
+    :raises ConfigurationError: No installed package reads this store.
     """
     return object_path(path) if isinstance(path, str) else path

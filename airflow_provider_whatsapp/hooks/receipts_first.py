@@ -1,4 +1,4 @@
-"""How far single messages got: by the event store's receipts where there is a store, then by the message history."""
+"""How far single messages have got: from the event store's receipts, if there is a store, then from the history."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ logger = logging.getLogger(__name__)
 
 class ReceiptsFirst:
     """
-    Says how far a message got, in the words of the message history.
+    Returns how far a message has got, in the form of the message history.
 
-    Where there is a store, a message that it does not know counts as accepted when the history is closed: its receipt
-    may be on its way.
+    If there is a store and the history is closed, a message that the store does not know counts as accepted: its
+    receipt may still come.
 
-    :param history: Asks the history for one message.
+    :param history: Asks the history about one message.
     :param find: Returns the receipts of messages; None: there is no store.
     """
 
@@ -47,7 +47,7 @@ class ReceiptsFirst:
 
     def load(self, message_ids: Sequence[str]) -> None:
         """
-        Ask the store for several messages at once; a store that is away costs one line in the log.
+        Ask the store about several messages together; a store that cannot be reached causes only one line in the log.
 
         :param message_ids: wamids.
         """
@@ -55,7 +55,7 @@ class ReceiptsFirst:
             return
         try:
             self._found = dict(self._find(message_ids))
-        except Exception as error:  # a secrets backend and a bounded look-up have errors of their own
+        except Exception as error:  # a secrets backend and a bounded look-up raise errors of other types
             self._found = {}
             if not self._away:
                 why = str(error) if isinstance(error, WhatsAppError) else type(error).__name__
@@ -67,10 +67,10 @@ class ReceiptsFirst:
 
     def __call__(self, message_id: str) -> Mapping[str, Any]:
         """
-        Return how far a message got: ``{"status": ..., "timestamp": ..., "error": ...}``.
+        Return how far a message has got: ``{"status": ..., "timestamp": ..., "error": ...}``.
 
-        :param message_id: The wamid; it is looked up now, unless :meth:`load` has just done so.
-        :raises WhatsAppError: The history did not answer; without a store, also that it is closed to this connection.
+        :param message_id: The wamid; it is looked up now, unless :meth:`load` has done so.
+        :raises WhatsAppError: The history did not answer; without a store also if it is closed to this connection.
         """
         if self._find is None:
             return self._history(message_id)
@@ -87,7 +87,7 @@ class ReceiptsFirst:
         try:
             return self._history(message_id)
         except NotFoundError as error:
-            if error.http_status is None:  # the message, not the endpoint itself
+            if error.http_status is None:  # the message is refused, not the endpoint
                 raise
         except (PermissionDeniedError, InvalidRequestError):
             pass
@@ -114,10 +114,10 @@ def receipts_first(
     ask: Callable[[Callable[[], Mapping[str, Receipt]]], Mapping[str, Receipt]] = lambda find: find(),
 ) -> ReceiptsFirst:
     """
-    Return what asks the event store of this Airflow, if there is one, before the message history.
+    Return what asks this Airflow's event store, if there is one, before the message history.
 
-    :param history: Asks the history for one message.
-    :param ask: Looks into the store, in a time of its own say.
+    :param history: Asks the history about one message.
+    :param ask: Calls the look-up in the store, for example within a time budget.
     """
     from airflow_provider_whatsapp.hooks.event_store import event_store_url, events_conn_id
 
@@ -134,7 +134,7 @@ def receipts_in(url: URL | None, message_ids: Sequence[str]) -> dict[str, Receip
     """
     Return the receipts of messages in a store.
 
-    :param url: The store's; None: there is none.
+    :param url: URL of the store; None: there is no store.
     :param message_ids: wamids.
     :raises StoreError: The database cannot be reached, or refuses.
     """

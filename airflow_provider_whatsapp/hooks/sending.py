@@ -1,4 +1,4 @@
-"""The hook's short-cuts: one method per kind of message."""
+"""The hook's shortcuts: one method per kind of message."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Sending:
-    """What :class:`~airflow_provider_whatsapp.hooks.maton_whatsapp.MatonWhatsAppHook` sends."""
+    """The methods of :class:`~airflow_provider_whatsapp.hooks.maton_whatsapp.MatonWhatsAppHook` that send."""
 
-    if TYPE_CHECKING:  # what the hook brings
+    if TYPE_CHECKING:  # what the hook provides
 
         @property
         def client(self) -> WhatsAppClient:
@@ -63,8 +63,8 @@ class Sending:
         Send an approved template.
 
         :param to: Recipient.
-        :param template_name: Its name.
-        :param language: Its language.
+        :param template_name: Name of the template.
+        :param language: Language of the template.
         :param header: Text, or a media source: URL, media id, path or ``ObjectStoragePath``.
         :param header_filename: Name that a document in the header shows.
         :param body: Values of the variables: a list in their order, or a dict by their names.
@@ -92,7 +92,7 @@ class Sending:
         **parts: Any,
     ) -> Message:
         """
-        Build a template message; check and upload a file for its header, but send nothing.
+        Return a template message; check and upload a file for its header, but send nothing.
 
         :param name: Name of the template.
         :param language: Its language.
@@ -103,7 +103,7 @@ class Sending:
         from airflow_provider_whatsapp.client.messages import Template
         from airflow_provider_whatsapp.hooks.media_source import template_header
 
-        Template(name, language, **parts)  # refuses what is wrong before a header's file is uploaded
+        Template(name, language, **parts)  # refuses invalid parts before a header's file is uploaded
         return Template(
             name, language, header=template_header(self.client, header, filename=header_filename), **parts
         )
@@ -158,7 +158,7 @@ class Sending:
         self, media: Any, *, kind: str | None = None, caption: str | None = None, filename: str | None = None
     ) -> Message:
         """
-        Build a media message; check and upload its file, but send nothing.
+        Return a media message; check and upload its file, but send nothing.
 
         :param media: As for :meth:`send_media`.
         :param kind: As for :meth:`send_media`.
@@ -184,8 +184,8 @@ class Sending:
         :param to: Recipient.
         :param latitude: Degrees, -90 to 90.
         :param longitude: Degrees, -180 to 180.
-        :param name: Its name.
-        :param address: Its address, shown below the name.
+        :param name: Name of the location.
+        :param address: Address of the location, shown below the name.
         """
         from airflow_provider_whatsapp.client.messages import Location
 
@@ -246,7 +246,7 @@ class Sending:
         """
         Mark a received message as read.
 
-        :param message_id: Its wamid.
+        :param message_id: The message's wamid.
         :param typing: Show a typing indicator as well.
         """
         self.client.messages.mark_as_read(message_id, typing=typing)

@@ -1,4 +1,4 @@
-"""What operators and sensors share: the hook of the connection that they name."""
+"""What operators and sensors share: the hook of their connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class UsesHook:
-    """A task with a connection, and perhaps a sender and an account of its own."""
+    """A task with a connection, and optionally its own sender and account."""
 
     maton_conn_id: str
     phone_number_id: str | None = None

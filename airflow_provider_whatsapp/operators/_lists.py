@@ -87,5 +87,5 @@ def opened_list(given: Any, field: str) -> Any:
     """
     given = readable(given, field=field, links=True)
     if isinstance(given, str) and "://" not in given and not given.startswith("/"):
-        return Path(given).expanduser()  # Airflow 3.1.0 cuts the first letter off a relative path's name
+        return Path(given).expanduser()  # Airflow 3.1.0 drops the first letter of a relative path's name
     return as_object_path(given)

@@ -1,4 +1,4 @@
-"""The hours in which a broadcast may write to people, and the wait for them without a worker."""
+"""The send hours of a broadcast, and the wait for them without a worker."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class WaitsForWindow(TakesColumns):
         return found
 
     def _wait_before(self, context: Context, window: Window, survey: Survey) -> None:
-        """Wait without a worker where nobody can be written to now."""
+        """Wait without a worker if nobody may be sent to now."""
         from airflow_provider_whatsapp.delivery.windows import present
 
         now = present()
@@ -68,9 +68,9 @@ class WaitsForWindow(TakesColumns):
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """
-        Go on when the window has opened.
+        Continue once the send hours have begun.
 
         :param context: Airflow's context.
-        :param event: The moment.
+        :param event: The trigger's event, the time of day.
         """
         return self.execute(context)

@@ -156,7 +156,7 @@ class WhatsAppAnalyticsOperator(DeclaresArguments, BaseOperator):
 def _opened(path: str) -> Any:
     from airflow_provider_whatsapp.hooks.object_stores import object_path
 
-    # Airflow 3.1.0 cuts the first letter off a relative path's name.
+    # Airflow 3.1.0 drops the first letter of a relative path's name.
     return object_path(path) if "://" in path else Path(path).expanduser()
 
 

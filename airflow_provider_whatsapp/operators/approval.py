@@ -161,7 +161,7 @@ class WhatsAppChoiceOperator(AskingOperator):
     :raises ValueError: A list cannot hold these options, or an argument is not allowed here.
     """
 
-    operator_extra_links: tuple[BaseOperatorLink, ...] = ()  # no template, and no file of results
+    operator_extra_links: tuple[BaseOperatorLink, ...] = ()  # there is neither a template nor a results file
     declared_arguments: ClassVar[Arguments] = {
         **AskingOperator.declared_arguments,
         "options": Argument(templated=False),
@@ -216,8 +216,8 @@ def check_options(options: Sequence[Any]) -> None:
     """
     Check that a list can hold options.
 
-    :param options: What a DAG's author gives.
-    :raises ValueError: It cannot; the text says the limit.
+    :param options: The options, as the DAG's author gives them.
+    :raises ValueError: A list cannot hold them; the error states the limit.
     """
     if len(options) > MAX_OPTIONS:
         raise ValueError(f"options: {len(options)} are too many; a list holds {MAX_OPTIONS} at most")
@@ -225,4 +225,4 @@ def check_options(options: Sequence[Any]) -> None:
         if not isinstance(option, str) or not option.strip() or len(option) > MAX_TITLE:
             raise ValueError(f"options: {option!r} is not a text of 1 to {MAX_TITLE} characters")
     if len(set(options)) < len(options):
-        raise ValueError("options: two are the same; give each option a text of its own")
+        raise ValueError("options: two are equal; make all options different")

@@ -1,4 +1,4 @@
-"""The operator that sends a template to a list of people, each with values of their own."""
+"""The operator that sends a template to a list of people, each with their own values."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
         config = self.hook.client.config
         config.require("phone_number_id")
         self._check_routing()
-        carried = self._carried(context, varies=True)  # refuses what is wrong with it before any request
+        carried = self._carried(context, varies=True)  # refuses invalid callback data before any request
         window, budget = self._window(context), read_budget(self.rates, self.max_cost)
         recipients = self._recipients(context, window)
         survey = recipients.survey()
@@ -285,7 +285,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
         *,
         waiting: Waiting | None,
     ) -> dict[str, Any]:
-        """Put the results file together, and wait: for the send hours of others, or for what arrives."""
+        """Put the results file together, and wait for the send hours of other recipients or for what arrives."""
         if self._left_out is not None:
             self._left_out.say()
         well = (results is None or results.flush()) and report.stopped is None
@@ -301,7 +301,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
             with self._last_use_of_part(context):
                 return self._wait_or_conclude(context, waiting, report, ledger, results_path=path)
         finally:
-            if results.failure is None and not ledger.behind:  # a later try goes on from the file
+            if results.failure is None and not ledger.behind:  # a later try continues from the file
                 results.clean()
 
     def _recalled(self, context: Context) -> tuple[Ledger, CallbackData, Iterable[Row]]:
@@ -314,7 +314,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
         Return the report once the wait for delivery is over.
 
         :param context: Airflow's context.
-        :param event: What the trigger found.
+        :param event: The trigger's event.
         :param until: Unix time in seconds at which the wait is over.
         """
         with self._last_use_of_part(context):
@@ -326,7 +326,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
     def _preparer(
         self, ledger: Ledger | None, recipients: Iterable[Row], approved: Approved | None
     ) -> Callable[[Row], Message]:
-        """Return what makes a row's message; the first is made here, so that what all would meet stops the task."""
+        """Return what makes each row's message, and make the first one, so that an error of all rows stops the task."""
         preparer = Preparer(
             self.hook,
             self.template_name,

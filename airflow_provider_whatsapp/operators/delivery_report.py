@@ -112,7 +112,7 @@ class DeliveryReportOperator(DeclaresArguments, BaseOperator):
         Continue after the trigger's event.
 
         :param context: Airflow's context.
-        :param event: What the trigger found.
+        :param event: The trigger's event.
         :param until: Unix time in seconds at which the wait is over.
         """
         settled = isinstance(event, dict) and event.get("state") == "settled"
@@ -126,11 +126,12 @@ class DeliveryReportOperator(DeclaresArguments, BaseOperator):
             )
 
     def _run(self, until: float, *, again: bool) -> dict[str, Any]:
-        """Write what is known; as long as somebody is pending and there is time, wait and write again."""
+        """Write what is known; while messages are pending and there is time, wait and write again."""
         while True:
             found, counts = self._update()
             self.log.info("WhatsApp: %s; in %s", counts.summary(), self.results_path)
-            # A count may be ahead of what the lines believe: no unsigned failure makes an unknown failed.
+            # A count may be ahead of the lines: an unsigned failure does not turn an unknown message into a failed
+            # one.
             waited = time.time() - until + self.wait_timeout
             not_before = time.time() + max(self.poke_interval, waited / 10) if again else 0.0
             trigger = self._trigger(found, counts, until, not_before) if time.time() < until else None
@@ -173,7 +174,7 @@ class DeliveryReportOperator(DeclaresArguments, BaseOperator):
     def _trigger(
         self, found: Survey, counts: DeliveryCounts, until: float, not_before: float
     ) -> DeliveryTrigger | None:
-        """Return what waits for one of the file's sends, or for single messages; None: nothing leads to a receipt."""
+        """Return a trigger that waits for the file's send, or for single messages; None: no receipt can be found."""
         from airflow_provider_whatsapp.client.errors import ConfigurationError
         from airflow_provider_whatsapp.delivery.delivery_report import MOST_BY_ID, Send
         from airflow_provider_whatsapp.hooks.event_store import events_conn_id

@@ -134,7 +134,8 @@ class SendTemplateOperator(RoutesTemplates, MessageOperator):
             self._pass_over_empty(found[0])
         parts = {name: getattr(self, name) for name in ("header_filename", "body", "buttons", "components")}
         header = self._upload or self.header
-        # Whether a text may be a file the template decides, before anything is opened; all else is checked at once.
+        # The template decides whether a text names a file, before any file is opened; everything else is checked
+        # here.
         certain: dict[str, Any] = {} if isinstance(header, str) else {"header": header}
         self.hook.check_template_message(self.template_name, self.language, **certain, **parts)
         approved = None

@@ -1,4 +1,4 @@
-"""Operator that sends the result of a query, or other rows: as a file, a table, a chart or a PDF."""
+"""The operator that sends the result of a query, or other rows, as a file, a table, a chart or a PDF."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
         **ROUTING,
         "dry_run": Argument(flag, shown=True),
         "preview_path": Argument(),
-        "only_if": Argument(templated=False),  # about rows that rendering does not have yet
+        "only_if": Argument(templated=False),  # it needs the rows, which do not exist at rendering
     }
 
     def __init__(
@@ -204,7 +204,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
         self.preview_path = preview_path
 
     def resolve_template_files(self) -> None:
-        """Read the query from its ``.sql`` file; a caption or file name that ends in ``.sql`` stays a text."""
+        """Read the query from its ``.sql`` file; leave a caption or file name that ends in ``.sql`` as it is."""
         self.template_fields = tuple(self.file_fields)
         try:
             super().resolve_template_files()
@@ -222,7 +222,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
             with tempfile.TemporaryDirectory(prefix="whatsapp-") as folder:
                 path = Path(folder) / f"report{self._options.suffix}"
                 self._write(path)
-                with path.open("rb") as file:  # our own, so no option bounds where it lies
+                with path.open("rb") as file:  # the operator's own file, so media_roots does not apply
                     message = self._around(file, self._shown_name())
         if approved is not None:
             approved.check(message.to_payload())
@@ -237,7 +237,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
         return self._preview() if self.dry_run else super()._send(context)
 
     def _preview(self) -> dict[str, Any]:
-        """Write the file where somebody can look at it."""
+        """Write the file to ``preview_path``, or to a new folder."""
         from airflow_provider_whatsapp.reports.write import preview_file
 
         path = preview_file(self.preview_path, self._shown_name())
@@ -264,7 +264,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
         )
 
     def _check(self) -> None:
-        """Refuse what cannot be sent before any request, and before the database is asked."""
+        """Refuse what cannot be sent, before any request and before the query."""
         from airflow_provider_whatsapp.client.errors import PayloadError
         from airflow_provider_whatsapp.client.messages import Document, Image, Template
         from airflow_provider_whatsapp.reports.options import IN_A_HEADER, KINDS
@@ -325,7 +325,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
         )
 
     def _write(self, path: Path) -> Written:
-        """Write the rows into a file, or skip the task where they are not worth sending."""
+        """Write the rows into a file, or skip the task if they are not worth sending."""
         from airflow_provider_whatsapp.tables.rows import counted
 
         written = self._write_query(path) if self.rows is None else self._write_given(path)
@@ -347,11 +347,11 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
             nonlocal written
             if cursor.description:
                 written = self._write_rows(path, Rows.of_cursor(cursor))
-            return []  # hooks make what their handlers return into rows of their own kind
+            return []  # hooks convert what their handlers return into rows of their own types
 
         hook = database_hook(self.conn_id or "", hook_params=self.hook_params, database=self.database)
         if self.parameters and not self.log_pii:
-            hook.log_sql = False  # it would show the parameters as well
+            hook.log_sql = False  # the log would contain the parameters
         hook.run(self.sql, parameters=self.parameters, handler=handle)
         if written is None:
             raise PayloadError("the query returned no result", field="sql", advice="End it with a SELECT.")

@@ -1,4 +1,4 @@
-"""The operator that keeps an account's message templates as files define them."""
+"""The operator that makes an account's message templates equal to their definitions in files."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
         return report
 
     def _check(self, report: ApplyReport) -> None:
-        """Fail when not all could be done; what merely has to wait at Meta's is warned of."""
+        """Fail if a change could not be made; only warn of changes that wait for Meta."""
         for outcome in report.of("blocked"):
             self.log.warning("%s (%s): %s", outcome.change.name, outcome.change.language, outcome.detail)
         first = next(iter(report.of("failed", "unknown", "postponed", "not tried")), None)
@@ -270,10 +270,10 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """
-        Take the trigger's event.
+        Continue after the trigger's event.
 
         :param context: Airflow's context.
-        :param event: What the trigger found.
+        :param event: The trigger's event.
         :raises AirflowFailException: A template was refused, or not approved in time.
         """
         if not isinstance(event, dict) or "state" not in event:

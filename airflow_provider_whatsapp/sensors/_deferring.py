@@ -1,4 +1,4 @@
-"""What the sensors share: they ask once before they wait in the triggerer, where soft_fail holds as well."""
+"""What the sensors share: they poll once before they wait in the triggerer, and ``soft_fail`` works there too."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ Found = TypeVar("Found")
 
 
 class DeferringSensor(TextFields, UsesHook, BaseSensorOperator):
-    """A sensor that waits in the triggerer when it is ``deferrable``, which its subclass sets."""
+    """A sensor that waits in the triggerer if it is ``deferrable``; the subclass sets that attribute."""
 
     deferrable: bool
 
     def poke(self, context: Context) -> PokeReturnValue:
         """
-        Ask once.
+        Poll once, and return whether the wait is over.
 
         :param context: Airflow's context.
-        :raises AirflowFailException: Waiting is useless.
+        :raises AirflowFailException: Waiting cannot help.
         """
         raise NotImplementedError
 
     def execute(self, context: Context) -> Any:
         """
-        Wait here, or in the triggerer when deferrable.
+        Wait here, or in the triggerer if deferrable; return the sensor's value.
 
         :param context: Airflow's context.
         """
@@ -56,7 +56,7 @@ class DeferringSensor(TextFields, UsesHook, BaseSensorOperator):
         return first.xcom_value
 
     def _look(self, look: Callable[[], Found]) -> Found | None:
-        """Return what a poll finds; None: it failed, and the next one repeats it."""
+        """Return what a poll finds; None: it failed, and the sensor polls again."""
         from airflow_provider_whatsapp.client.errors import WhatsAppError
 
         try:
@@ -67,12 +67,12 @@ class DeferringSensor(TextFields, UsesHook, BaseSensorOperator):
             return None
 
     def _trigger(self, *, poke_interval: float, end_time: float) -> BaseTrigger:
-        """Return what waits in the triggerer."""
+        """Return the trigger that waits in the triggerer."""
         raise NotImplementedError
 
     def _wait_in_triggerer(self) -> NoReturn:
         seconds = float(self.timeout)
-        # The trigger ends at the timeout; Airflow's own limit comes a little later, for a trigger that hangs.
+        # The trigger ends at the timeout; Airflow's own limit comes a little later, in case the trigger hangs.
         self.defer(
             trigger=self._trigger(poke_interval=float(self.poke_interval), end_time=time.time() + seconds),
             method_name="execute_complete",
@@ -80,7 +80,7 @@ class DeferringSensor(TextFields, UsesHook, BaseSensorOperator):
         )
 
     def _event(self, event: Any) -> dict[str, Any]:
-        """Return a trigger's event, which another version may have made."""
+        """Return a trigger's event; refuse one that another version may have made."""
         if not isinstance(event, dict) or "state" not in event:
             msg = f"The trigger ended with an event that this version does not know: {event!r}"
             raise AirflowFailException(msg)

@@ -1,4 +1,4 @@
-"""The sensor that waits until Meta lets number, account and template send."""
+"""The sensor that waits until number, account and template may send."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class WhatsAppHealthSensor(DeferringSensor):
     It judges each of them separately: it waits while one is ``BLOCKED``, succeeds with a warning if one is
     ``LIMITED``, and ignores Meta's overall value, which blocked calls make ``BLOCKED`` too. It returns what it
     found: ``{"state": ..., "overall": ..., "entities": [...]}``. If Meta does not let this connection read health, it
-    succeeds at once, with ``state`` ``UNKNOWN``; if the gateway does not answer, it keeps asking within the sensor's
-    ``timeout``. A number or template that does not exist fails the task at once, without retries (or skips it with
+    succeeds in the first poll, with ``state`` ``UNKNOWN``; if the gateway does not answer, it polls again until the
+    sensor's ``timeout``. If a number or template does not exist, the task fails without retries (or is skipped, with
     ``soft_fail``). One request per poll, two with a template.
 
     :param template_name: Name of the template; None: only number, account, business and app. (templated)
@@ -73,7 +73,7 @@ class WhatsAppHealthSensor(DeferringSensor):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """
-        Ask once.
+        Poll once, and return whether messages can be sent.
 
         :param context: Airflow's context.
         :raises AirflowFailException: Number or template does not exist, or a setting is wrong.
@@ -105,12 +105,12 @@ class WhatsAppHealthSensor(DeferringSensor):
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """
-        Take the trigger's event.
+        Return the sensor's value after the trigger's event.
 
         :param context: Airflow's context.
-        :param event: What the trigger found.
+        :param event: The trigger's event.
         :raises AirflowFailException: Number or template does not exist, or polling cannot help.
-        :raises AirflowSensorTimeout: The time is over.
+        :raises AirflowSensorTimeout: The sensor's ``timeout`` is over.
         """
         event = self._event(event)
         if event["state"] == "timeout":

@@ -61,12 +61,12 @@ class MessageStatusSensor(DeferringSensor):
         self._revealed: tuple[Any] | None = None
 
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
-        # Airflow stores and shows the fields right after this, and a message's ID holds the recipient's number.
+        # Airflow stores and shows the fields right after this, and a message's ID contains the recipient's number.
         super()._do_render_template_fields(parent, *args, **kwargs)
         if parent is self:
             from airflow_provider_whatsapp.client.masking import mask_id
 
-            given: Any = self.message_ids  # rendered, it may be anything
+            given: Any = self.message_ids  # after rendering, it may be of any type
             given = _listed(given) if isinstance(given, str) else given
             several = isinstance(given, list | tuple)
             shown: Any = [mask_id(each) for each in given] if several else given and mask_id(given)
@@ -89,7 +89,7 @@ class MessageStatusSensor(DeferringSensor):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """
-        Check each message once.
+        Check each message once, and return whether the wait is over.
 
         :param context: Airflow's context.
         :raises AirflowFailException: A message has failed, the history is closed to this connection, or an argument
@@ -125,12 +125,12 @@ class MessageStatusSensor(DeferringSensor):
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """
-        Take the trigger's event.
+        Return the sensor's value after the trigger's event.
 
         :param context: Airflow's context.
-        :param event: What the trigger found.
-        :raises AirflowFailException: A message failed, or polling is useless.
-        :raises AirflowSensorTimeout: The time is over.
+        :param event: The trigger's event.
+        :raises AirflowFailException: A message failed, or polling cannot help.
+        :raises AirflowSensorTimeout: The sensor's ``timeout`` is over.
         """
         event = self._event(event)
         self.log.info(event["message"])
@@ -142,7 +142,7 @@ class MessageStatusSensor(DeferringSensor):
 
 
 def _listed(text: str) -> list[str]:
-    """Return the IDs in a text, which holds a list or separates them by commas; none where the list is broken."""
+    """Return the IDs in a text, a list or separated by commas; an empty list if the text is a broken list."""
     from airflow_provider_whatsapp.client.errors import PayloadError
     from airflow_provider_whatsapp.delivery.suppression import listed
 

@@ -30,10 +30,10 @@ class TemplateApprovalSensor(DeferringSensor):
     One list request per poll serves all sensors. It returns the approved templates (``id``, ``name``, ``language``,
     ``status``, ``category``), and emits an asset event for each (see :mod:`airflow_provider_whatsapp.assets`). If a
     template is rejected, paused, disabled or deleted, the task fails at once, without retries (or is skipped, with
-    ``soft_fail``). If the gateway does not answer, the sensor keeps asking within its ``timeout``.
+    ``soft_fail``). If the gateway does not answer, the sensor polls again until its ``timeout``.
 
     :param template_name: Name of the template. (templated)
-    :param language: Its language; None: each language that the account has of it. (templated)
+    :param language: Its language; None: all of the template's languages in the account. (templated)
     :param templates: Several instead: a list of names, or of ``{"name": ..., "language": ..., "category": ...}``.
         (templated)
     :param category: The expected category: Meta may change it, and with it the price. None: any. (templated)
@@ -81,7 +81,7 @@ class TemplateApprovalSensor(DeferringSensor):
 
     def wanted(self) -> list[list[str | None]]:
         """
-        Return the names, languages and expected categories to wait for, as lists of three.
+        Return the names, languages and expected categories to wait for, as a list of lists of three.
 
         :raises AirflowFailException: Neither a name nor a list was given, or an item of the list is malformed.
         """
@@ -97,11 +97,10 @@ class TemplateApprovalSensor(DeferringSensor):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """
-        Ask once.
+        Poll once, and return whether Meta has approved the templates.
 
         :param context: Airflow's context.
-        :raises AirflowFailException: A template is refused, missing or in another category, or an argument is wrong:
-            waiting cannot help.
+        :raises AirflowFailException: A template is refused, missing or in another category, or an argument is wrong.
         """
         from airflow_provider_whatsapp.triggers.templates import poll
 
@@ -114,7 +113,7 @@ class TemplateApprovalSensor(DeferringSensor):
     def _conclude(
         self, context: Context, state: str, message: str, templates: list[Any], drift: list[str]
     ) -> None:
-        """Say what was found, fail when waiting is useless, and emit the assets of what is approved."""
+        """Log what was found, fail if waiting cannot help, and emit the assets of approved templates."""
         self.log.info(message)
         for line in drift:
             self.log.warning(line)
@@ -140,12 +139,12 @@ class TemplateApprovalSensor(DeferringSensor):
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """
-        Take the trigger's event.
+        Return the approved templates after the trigger's event.
 
         :param context: Airflow's context.
-        :param event: What the trigger found.
+        :param event: The trigger's event.
         :raises AirflowFailException: A template was refused, or polling cannot help.
-        :raises AirflowSensorTimeout: The time is over.
+        :raises AirflowSensorTimeout: The sensor's ``timeout`` is over.
         """
         event = self._event(event)
         if event["state"] == "timeout":

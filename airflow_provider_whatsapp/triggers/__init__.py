@@ -1,3 +1,3 @@
-"""Airflow triggers: what deferred tasks wait with. A trigger polls and never sends."""
+"""Airflow triggers: deferred tasks wait with them. A trigger polls and never sends."""
 
 from __future__ import annotations

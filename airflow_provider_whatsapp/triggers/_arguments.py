@@ -1,4 +1,4 @@
-"""What Airflow stores of a trigger: the arguments that its signature names."""
+"""What Airflow stores of a trigger: the arguments in its signature."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class StoresArguments(BaseTrigger):
-    """A trigger that keeps each of its arguments in an attribute of the same name; no secret may be among them."""
+    """A trigger that keeps each argument in an attribute of the same name; an argument must not be a secret."""
 
     masked: ClassVar[Mapping[str, str]] = {}
-    """Arguments that hold lists of personal data, each with the function of ``client.masking`` that hides a value."""
+    """Arguments with lists of personal data, each with the function of ``client.masking`` that masks a value."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what Airflow stores to make this trigger again: equal arguments give equal triggers."""
+        """Return what Airflow stores to recreate this trigger: equal arguments give equal triggers."""
         kind = type(self)
         return f"{kind.__module__}.{kind.__qualname__}", {name: self._argument(name) for name in _names(kind)}
 
@@ -37,5 +37,5 @@ class StoresArguments(BaseTrigger):
 
 @cache
 def _names(kind: type[StoresArguments]) -> tuple[str, ...]:
-    """Return the names of a trigger's arguments in their order, of which Airflow makes the key of an event trigger."""
+    """Return the names of a trigger's arguments in order; Airflow derives an event trigger's key from them."""
     return tuple(inspect.signature(kind).parameters)

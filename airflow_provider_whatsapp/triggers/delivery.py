@@ -1,4 +1,4 @@
-"""The trigger that waits until the messages of a send have arrived, and the polls that many such triggers share."""
+"""The trigger that waits until a send's messages have arrived, and the polls that many such triggers share."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ class StoreAccount:
     conn_id: str
 
     async def look_up(self) -> URL:
-        """Return the store's URL."""
+        """Return the URL of the store's database."""
         from airflow_provider_whatsapp.hooks.event_store import aevent_store_url
 
         return await aevent_store_url(self.conn_id)
 
     def identity(self, url: URL) -> Hashable:
         """
-        Return what tells a store from others.
+        Return a key that is equal for equal stores, which then share a poll.
 
-        :param url: From :meth:`look_up`.
+        :param url: The URL from :meth:`look_up`.
         """
         return url
 
 
 @dataclass(frozen=True)
 class _Away:
-    """The store or the history does not answer; the wait goes on."""
+    """The news that the store or the history does not answer; the trigger continues to wait."""
 
     why: str
 
@@ -59,7 +59,7 @@ _SETTLED = "settled"
 
 
 class _Waiting(Subscriber):
-    """One waiting trigger: what it waits for, and of how many nothing more has to be waited for."""
+    """One waiting trigger: what it waits for, and which messages are settled."""
 
     def __init__(
         self, *, wait_for: str, target: int, send_hash: str, since: int, message_ids: Sequence[str]
@@ -79,15 +79,15 @@ class _Waiting(Subscriber):
         return [each for each in self.message_ids if each not in self._settled]
 
     def take(self, found: Mapping[str, Arrival]) -> int:
-        """Record what a poll found of single messages, and return how many are settled."""
+        """Record what a poll found about single messages, and return how many are settled."""
         self._settled |= {name for name, each in found.items() if each.is_settled(self.wait_for)}
         return len(self._settled)
 
     def judge(self, found: int) -> str | None:
         """
-        Return the news in a count.
+        Return the news for this trigger: settled, back after a failure, or None.
 
-        :param found: How many are settled.
+        :param found: How many messages are settled.
         """
         self.last = f"{found} of {self.target} are known"
         was_away, self.away = self.away, False
@@ -97,16 +97,16 @@ class _Waiting(Subscriber):
 
 
 class _PatientPoll(Poll):
-    """A poll that nothing ends: whatever it fails with, the triggers wait on, and each says so once."""
+    """A poll that no error ends: the triggers continue to wait, and each logs a failure once."""
 
     subscribers: set[Subscriber]
 
     def failed(self, error: Exception, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
         """
-        Return the news of a failure for those who have not heard of it.
+        Return the news of a failure, for the triggers that do not know of it yet.
 
-        :param error: What the poll failed with.
-        :param subscribers: Who waits.
+        :param error: The poll's error.
+        :param subscribers: The waiting triggers.
         """
         news: list[tuple[Subscriber, Any]] = []
         for subscriber in subscribers:
@@ -124,10 +124,10 @@ class StorePoll(_PatientPoll):
 
     def ask(self, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
         """
-        Ask the store once.
+        Ask the store once, and return the news.
 
-        :param subscribers: Who waits.
-        :raises StoreError: It does not answer.
+        :param subscribers: The waiting triggers.
+        :raises StoreError: The store does not answer.
         """
         from airflow_provider_whatsapp.delivery.arrivals import arrivals_in_store, settled
         from airflow_provider_whatsapp.events.receipts import count_receipts
@@ -165,9 +165,9 @@ class HistoryPoll(_PatientPoll):
 
     def ask(self, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
         """
-        Ask for each message once, however many wait for it.
+        Ask for each message once, even if several triggers wait for it, and return the news.
 
-        :param subscribers: Who waits.
+        :param subscribers: The waiting triggers.
         :raises WhatsAppError: The history does not answer.
         """
         from airflow_provider_whatsapp.delivery.arrivals import arrivals_in_history
@@ -245,7 +245,7 @@ class DeliveryTrigger(StoresArguments):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and yield the one event."""
+        """Wait, and yield one event."""
         waiting = self._waiting()
         try:
             async with asyncio.timeout(max(0.0, self.end_time - time.time())):
@@ -257,7 +257,7 @@ class DeliveryTrigger(StoresArguments):
             yield _event("settled", waiting)
 
     async def _wait(self, waiting: _Waiting) -> None:
-        """Return when enough is known; what cannot be reached is tried again until the time is over."""
+        """Return once the messages are settled; retry failed look-ups until the time is over."""
         kind: type[Poll] = HistoryPoll
         source: Source = Account(self.maton_conn_id, phone_number_id=self.phone_number_id)
         if self.events_conn_id is not None:
@@ -268,12 +268,12 @@ class DeliveryTrigger(StoresArguments):
                     while (news := await waiting.news.get()) != _SETTLED:
                         self._say(news)
                     return
-            except Exception as error:  # the connection cannot be looked up just now
+            except Exception as error:  # the connection cannot be looked up now
                 self._say(_Away(said(error)))
                 await asyncio.sleep(self.poke_interval)
 
     def _say(self, news: Any) -> None:
-        """Log once that what is asked is away, and once that it is back."""
+        """Log once that the store or the history cannot be read, and once that it can be read again."""
         if isinstance(news, _Away) and not self._away:
             self._away = True
             self.log.warning(
@@ -285,10 +285,10 @@ class DeliveryTrigger(StoresArguments):
 
     def wait_here(self, client: Any, *, once: bool = False) -> bool:
         """
-        Wait in this thread, by the same polls; return whether enough is known.
+        Wait in this thread, with the same polls; return whether the messages are settled.
 
-        :param client: URL of the event store, or the client whose message history is asked.
-        :param once: Look once, and do not wait.
+        :param client: URL of the event store, or the client whose message history the trigger asks.
+        :param once: Poll once, and do not wait.
         """
         waiting = self._waiting()
         kind: type[Poll] = HistoryPoll if self.events_conn_id is None else StorePoll

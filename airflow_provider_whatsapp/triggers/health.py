@@ -27,11 +27,11 @@ _SAID = {
 @dataclass(frozen=True)
 class Readiness:
     """
-    Whether messages can go.
+    Whether messages can be sent.
 
-    :param ready: Nothing is BLOCKED, as far as it can be read.
-    :param message: In words.
-    :param health: What was found, as JSON primitives.
+    :param ready: Nothing is BLOCKED, as far as the health can be read.
+    :param message: The finding as a sentence.
+    :param health: The health, as JSON primitives.
     """
 
     ready: bool
@@ -41,9 +41,9 @@ class Readiness:
 
 def judge(health: Health) -> Readiness:
     """
-    Judge whether messages can go; what this connection may not read keeps nobody waiting.
+    Judge whether messages can be sent; health that this connection may not read does not prevent it.
 
-    :param health: Of number, account, business, app and template.
+    :param health: Health of number, account, business, app and template.
     """
     said = f"{_SAID.get(health.state, 'Messages can be sent')}: {health.describe()}"
     return Readiness(health.state != "BLOCKED", said, health.to_dict())
@@ -51,12 +51,12 @@ def judge(health: Health) -> Readiness:
 
 def look(client: WhatsAppClient, name: str | None, language: str) -> Readiness:
     """
-    Ask once and judge; one request, two with a template.
+    Poll once, and return the judgement; one request, two with a template.
 
     :param client: The client.
-    :param name: Name of the template; None: wait for no template.
+    :param name: Name of the template; None: no template is read.
     :param language: Its language.
-    :raises WhatsAppError: The gateway did not answer, or something does not exist.
+    :raises WhatsAppError: The gateway did not answer, or the number or template does not exist.
     """
     from airflow_provider_whatsapp.client.resources.health import (
         fetch_number_health,
@@ -68,15 +68,15 @@ def look(client: WhatsAppClient, name: str | None, language: str) -> Readiness:
 
 
 class HealthPoll(Poll):
-    """Asks for the number once for all that wait, and for each of their templates once."""
+    """Reads the number's health once for all waiting triggers, and each of their templates' once."""
 
     kind: ClassVar[str] = "health"
 
     def ask(self, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
         """
-        Ask, and let every subscriber judge.
+        Read the health, let every trigger judge it, and return the news.
 
-        :param subscribers: Who waits.
+        :param subscribers: The waiting triggers.
         """
         from airflow_provider_whatsapp.client.errors import WhatsAppError
         from airflow_provider_whatsapp.client.resources.health import (
@@ -97,7 +97,7 @@ class HealthPoll(Poll):
             except WhatsAppError as error:
                 if not error.permanent:
                     raise
-                item = error  # one missing template is no matter of the others
+                item = error  # a missing template does not concern the other triggers
             if item is not None:
                 news.append((subscriber, item))
         return news
@@ -117,11 +117,11 @@ class _Ready(Subscriber):
 
 class HealthTrigger(StoresArguments):
     """
-    Wait until number, account and template may send, or the time is over; such triggers for one number share its
+    Wait until number, account and template may send, or the time is over. Triggers for the same number share their
     polls.
 
     It ends with one event: ``{"state": ..., "message": ..., "health": {...}}``, where the state is ``ready``, ``error``
-    or ``timeout``. While the gateway does not answer it polls less often.
+    or ``timeout``. While the gateway does not answer, it polls less often.
 
     :param template_name: Name of the template; None: wait for no template.
     :param language: Its language.
@@ -153,7 +153,7 @@ class HealthTrigger(StoresArguments):
         self.end_time = end_time
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and yield the one event."""
+        """Wait, and yield one event."""
         subscriber = _Ready(self.template_name, self.language)
         account = Account(self.maton_conn_id, self.waba_id, self.phone_number_id)
         state, news = await first_news(

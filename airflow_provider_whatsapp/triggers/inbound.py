@@ -1,4 +1,4 @@
-"""The trigger with which an asset watcher makes an event of each message that somebody sent."""
+"""The trigger with which an asset watcher turns each message that somebody sends into an event."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.events.store import EventStore
 
 CONFIRM_SECONDS = 10.0
-"""So long after its event a position is written: Airflow takes a moment to store an event, and may be ended in it."""
+"""Seconds from an event until its position is written: a triggerer may stop before Airflow has stored the event."""
 LONGEST_PAUSE = 60.0
-"""Seconds between two looks at most, while the store is away."""
+"""Seconds between two polls at most, while the store cannot be read."""
 SAY_EVERY = 300.0
-"""Seconds between two lines of the log about the same."""
+"""Seconds between two log lines of the same kind."""
 _FILTERS = (
     *("kind", "payload", "keyword", "sender", "reply_to"),
     *("template_name", "phone_number_id", "waba_id"),
@@ -49,17 +49,19 @@ class InboundMessageTrigger(StoresArguments, BaseEventTrigger):
         with DAG("pass_on", schedule=late):
             SendTextOperator(task_id="send", to="+15550100123", text="Somebody is late.")
 
-    It is edge-triggered: a new trigger begins with the messages that come from then on. It keeps its cursor in the
-        store, so that messages that arrive while no triggerer runs make their events later. Each message makes its
-        event at least once, in the order in which the receiver stored them: after a triggerer has ended, those of its
+    It is edge-triggered: a new trigger begins with the messages that arrive after its start. It keeps its cursor in
+        the store, so messages that arrive while no triggerer runs make their events later. Each message makes its
+        event at least once, in the order in which the receiver stored them: after a triggerer has stopped, those of
+        its
         last ten seconds may come again, with the same ``message_id``. A filter with a list matches any of its values;
         all filters have to match.
 
     Anybody who knows the receiver's address can post unsigned messages. Those make no event unless
     ``verified_only`` is False; then a forged message starts the DAG.
 
-    Airflow keeps events in its database. An event holds what the filters name, and the masked sender; it holds what the
-    person wrote, and who they are, only with ``include``. ``message_id`` leads to the row of ``whatsapp_messages``.
+    Airflow keeps events in its database. An event contains the values that the filters name, and the masked sender;
+    it contains the person's text and identity only with ``include``. ``message_id`` is the key of the row in
+    ``whatsapp_messages``.
 
     :param kind: Types of messages: ``text``, ``button`` (of a template), ``interactive``, ``image`` and so on.
     :param payload: The value behind the button or list entry that somebody pressed.
@@ -143,7 +145,7 @@ class InboundMessageTrigger(StoresArguments, BaseEventTrigger):
         return self.filters.get(name) if name in _FILTERS else getattr(self, name)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Watch for ever, and wait for a store that is down."""
+        """Yield an event for each matching message, without end; retry while the store cannot be read."""
         failures = 0
         while True:
             pause = self.poke_interval
@@ -217,7 +219,7 @@ class InboundMessageTrigger(StoresArguments, BaseEventTrigger):
             )
 
     def _say(self, kind: str, line: str) -> None:
-        """Log a warning, of each kind one in five minutes."""
+        """Log a warning, at most once in five minutes for each kind."""
         if time.monotonic() - self._said.get(kind, float("-inf")) >= SAY_EVERY:
             self._said[kind] = time.monotonic()
             self.log.warning("%s", line)
@@ -225,9 +227,9 @@ class InboundMessageTrigger(StoresArguments, BaseEventTrigger):
 
 class _Cursor:
     """
-    A position that is written only when the events before it have been stored.
+    A position in the store that is written only once Airflow has stored the events before it.
 
-    :param position: Where to begin.
+    :param position: The first position.
     """
 
     def __init__(self, position: int) -> None:
@@ -236,17 +238,17 @@ class _Cursor:
 
     def move(self, position: int, *, confirm: bool) -> None:
         """
-        Go on.
+        Move to a later position.
 
-        :param position: Where to.
-        :param confirm: There were events on the way, which are to be waited for.
+        :param position: The new position.
+        :param confirm: There were events before it, which Airflow has to store first.
         """
         if position != self.position:
             self.position = position
             self._steps.append((time.monotonic() + (CONFIRM_SECONDS if confirm else 0.0), position))
 
     def due(self) -> int | None:
-        """Return the position that may be written now; None: none yet."""
+        """Return the position that may be written now; None: there is none."""
         place = None
         while self._steps and self._steps[0][0] <= time.monotonic():
             place = self._steps.popleft()[1]
@@ -257,7 +259,7 @@ class _SharedStore:
     """
     One store for all triggers of a process that read the same database.
 
-    :param url: The database's.
+    :param url: The database's URL.
     """
 
     _open: dict[str, _SharedStore] = {}  # noqa: RUF012  (what all share)
@@ -273,9 +275,9 @@ class _SharedStore:
     @classmethod
     def open(cls, url: str) -> _SharedStore:
         """
-        Return the store, made if nobody uses it yet.
+        Return the store; open it if no trigger uses it yet.
 
-        :param url: The database's.
+        :param url: The database's URL.
         """
         with cls._lock:
             found = cls._open.get(url) or cls(url)
@@ -284,7 +286,7 @@ class _SharedStore:
             return found
 
     def release(self) -> None:
-        """Close it, unless others use it."""
+        """Close the store if no other trigger uses it."""
         with self._lock:
             self.users -= 1
             if self.users == 0:
@@ -293,7 +295,7 @@ class _SharedStore:
 
 
 class _InboundEvent(TriggerEvent):
-    """An event that the triggerer may log: what it holds of people is in the payload alone."""
+    """An event whose ``repr`` the triggerer may log: only the payload contains personal data."""
 
     def __repr__(self) -> str:
         return f"TriggerEvent<a message of type {self.payload['kind']}>"

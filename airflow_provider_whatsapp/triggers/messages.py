@@ -23,7 +23,7 @@ __all__ = ["InboundMessageTrigger", "MessagePoll", "MessageStatusTrigger", "Prog
 
 REACHED = ("accepted", "sent", "delivered", "read")
 STATUSES = REACHED[1:]
-"""What can be waited for."""
+"""The statuses to wait for."""
 
 CLOSED = (
     "WhatsApp's message history is closed to this connection, and there is no event store, so the status of messages "
@@ -35,10 +35,10 @@ CLOSED = (
 @dataclass(frozen=True)
 class Progress:
     """
-    How far messages got.
+    How far messages have got.
 
-    :param state: ``reached`` (all of them), ``waiting`` or ``failed`` (one did).
-    :param message: In words.
+    :param state: ``reached`` (all of them), ``waiting`` or ``failed`` (at least one).
+    :param message: The finding as a sentence.
     :param statuses: Status, time and error by wamid.
     """
 
@@ -49,9 +49,9 @@ class Progress:
 
 def judge(found: Mapping[str, Mapping[str, Any]], wanted: str) -> Progress:
     """
-    Judge whether all messages got as far as wanted.
+    Judge whether all messages have reached a status.
 
-    :param found: Status, time and error by wamid; one that the history does not know yet counts as accepted.
+    :param found: Status, time and error by wamid; a message that the history does not know yet counts as accepted.
     :param wanted: ``sent``, ``delivered`` or ``read``.
     """
     from airflow_provider_whatsapp.client.masking import mask_id
@@ -73,9 +73,9 @@ def judge(found: Mapping[str, Mapping[str, Any]], wanted: str) -> Progress:
 
 def look(status_of: Callable[[str], Mapping[str, Any]], message_ids: Sequence[str], wanted: str) -> Progress:
     """
-    Ask for each message once and judge.
+    Ask for each message once, and return the judgement.
 
-    :param status_of: Asks the message history for one message.
+    :param status_of: Asks the message history about one message.
     :param message_ids: wamids.
     :param wanted: ``sent``, ``delivered`` or ``read``.
     :raises WhatsAppError: The history did not answer, or is closed to this connection.
@@ -91,7 +91,7 @@ def look(status_of: Callable[[str], Mapping[str, Any]], message_ids: Sequence[st
         try:
             found[message_id] = status_of(message_id)
         except NotFoundError as error:
-            if error.http_status is not None:  # the endpoint itself, not the message
+            if error.http_status is not None:  # the endpoint refuses, not only this message
                 raise _closed(error) from error
             found[message_id] = {"status": "accepted", "timestamp": None, "error": None}
         except (PermissionDeniedError, InvalidRequestError) as error:
@@ -115,9 +115,9 @@ class MessagePoll(Poll):
 
     def ask(self, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
         """
-        Ask for each message once, however many wait for it.
+        Ask for each message once, even if several triggers wait for it, and return the news.
 
-        :param subscribers: Who waits.
+        :param subscribers: The waiting triggers.
         """
         from airflow_provider_whatsapp.client.errors import WhatsAppError
 
@@ -136,7 +136,7 @@ class MessagePoll(Poll):
             except WhatsAppError as error:
                 if not error.permanent:
                     raise
-                item = error  # one wrong wamid is no matter of the others
+                item = error  # a wrong wamid does not concern the other triggers
             if item is not None:
                 news.append((subscriber, item))
         return news
@@ -145,7 +145,7 @@ class MessagePoll(Poll):
 def _sources(
     waiting: Sequence[_Messages], history: Callable[[str], Mapping[str, Any]]
 ) -> dict[URL | None, Callable[[str], Mapping[str, Any]]]:
-    """Return what knows the messages, by the store in which their receipts are looked for, all at once."""
+    """Return, for each store, what reads the messages' receipts there, with one query for all of them."""
     from airflow_provider_whatsapp.hooks.receipts_first import ReceiptsFirst, receipts_in
 
     ids: dict[URL, list[str]] = {}
@@ -164,7 +164,7 @@ def _sources(
 def _once(
     known: dict[str, Mapping[str, Any]], source: Callable[[str], Mapping[str, Any]], message_id: str
 ) -> Mapping[str, Any]:
-    """Ask for a message once, however many wait for it."""
+    """Return how far a message has got; ask for it once, even if several triggers wait for it."""
     if message_id not in known:
         known[message_id] = source(message_id)
     return known[message_id]
@@ -222,7 +222,7 @@ class MessageStatusTrigger(StoresArguments):
         self.events_conn_id = events_conn_id
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and yield the one event."""
+        """Wait, and yield one event."""
         subscriber = _Messages(self.message_ids, self.status, await self._store())
         account = Account(self.maton_conn_id, phone_number_id=self.phone_number_id)
         state, news = await first_news(
@@ -239,7 +239,7 @@ class MessageStatusTrigger(StoresArguments):
             yield _event(news.state, news.message, news.statuses)
 
     async def _store(self) -> URL | None:
-        """Return the event store's URL; where it cannot be looked up, say so and go on by the history."""
+        """Return the event store's URL; if it cannot be looked up, log that and return None: the history remains."""
         if self.events_conn_id is None:
             return None
         from airflow_provider_whatsapp.client.errors import WhatsAppError
@@ -247,14 +247,14 @@ class MessageStatusTrigger(StoresArguments):
 
         try:
             return await aevent_store_url(self.events_conn_id)
-        except Exception as error:  # a secrets backend has errors of its own
+        except Exception as error:  # a secrets backend raises errors of other types
             why = str(error) if isinstance(error, WhatsAppError) else type(error).__name__
             self.log.warning("WhatsApp: receipts cannot be looked up: %s", why)
             return None
 
 
 class _Event(TriggerEvent):
-    """An event that the triggerer may log: the messages' IDs, which hold numbers, are in the payload alone."""
+    """An event whose ``repr`` the triggerer may log: only the payload contains message IDs, which contain numbers."""
 
     def __repr__(self) -> str:
         return f"TriggerEvent<{self.payload['state']}: {self.payload['message']}>"

@@ -1,8 +1,8 @@
 """
-Polls that many triggers share: one request per account and interval, however many wait.
+Polls that many triggers share: one request per account and interval, for any number of triggers.
 
-All of it lives in the triggerer's event loop; requests and judgements run in this package's threads. A trigger
-subscribes, and is woken only when there is news for it.
+The polls live in the triggerer's event loop; requests and judgements run in this package's threads. A trigger
+subscribes to a poll, which wakes it only with news for it.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
 MAX_BACK_OFF = 8
-"""How many intervals lie between two polls at most, while the gateway does not answer."""
+"""Most intervals between two polls, while the gateway does not answer."""
 LOOK_UP_LIFE = 60.0
-"""Seconds for which one look-up of a connection serves all triggers that name it."""
+"""Seconds for which one look-up of a connection is used by all triggers that name it."""
 FAILED_LIFE = 5.0
-"""Seconds for which a failed look-up does."""
+"""Seconds for which a failed look-up is used."""
 WAKE_AT_ONCE = 20
-"""Triggers that are woken before the loop may turn to others."""
+"""Triggers that are woken before the loop may run something else."""
 
 
 @dataclass(frozen=True)
 class Account:
     """
-    What a trigger polls with.
+    The account that a trigger polls.
 
     :param conn_id: The Airflow connection.
     :param waba_id: WhatsApp Business Account; None: the connection's.
@@ -49,35 +49,35 @@ class Account:
     phone_number_id: str | None = None
 
     async def look_up(self) -> WhatsAppClient:
-        """Return the connection's client, which repeats no request: the next poll does."""
+        """Return the connection's client, without retries: the next poll repeats a failed request."""
         hook = MatonWhatsAppHook(self.conn_id, waba_id=self.waba_id, phone_number_id=self.phone_number_id)
         return await in_thread(_patient, await hook.aclient())
 
     def identity(self, client: WhatsAppClient) -> Hashable:
         """
-        Return what tells what is polled from others: two connections to the same share one poll.
+        Return a key that is equal for the same account: two connections to it share one poll.
 
-        :param client: From :meth:`look_up`.
+        :param client: The client from :meth:`look_up`.
         """
         return _identity(client)
 
 
 class Source(Protocol):
-    """What can be polled, by the Airflow connection that leads to it."""
+    """What can be polled, through the Airflow connection that leads to it."""
 
     @property
     def conn_id(self) -> str:
-        """The Airflow connection."""
+        """ID of the Airflow connection."""
 
     async def look_up(self) -> Any:
-        """Return what a poll asks."""
+        """Return the client or URL that a poll uses."""
 
     def identity(self, found: Any, /) -> Hashable:
-        """Return what tells it from others."""
+        """Return a key that is equal for the same source."""
 
 
 class Subscriber(abc.ABC):
-    """One waiting trigger: what it waits for, and the news for it."""
+    """One waiting trigger: what it waits for, and its news."""
 
     def __init__(self) -> None:
         self.news: asyncio.Queue[Any] = asyncio.Queue()
@@ -86,9 +86,9 @@ class Subscriber(abc.ABC):
     @abc.abstractmethod
     def judge(self, found: Any) -> Any:
         """
-        Return the news in what a poll found, or None; runs in a thread.
+        Return the news in a poll's result, or None; runs in a thread.
 
-        :param found: What the poll found.
+        :param found: The poll's result.
         """
 
 
@@ -96,9 +96,9 @@ class Poll(abc.ABC):
     """
     One account polled at one interval.
 
-    :param client: What is asked, the account's client say; a failed request is not repeated before the next poll.
+    :param client: What the poll asks, such as the account's client; the next poll repeats a failed request.
     :param interval: Seconds between two polls.
-    :param conn_id: The Airflow connection, whose share of the threads it polls in.
+    :param conn_id: The Airflow connection, in whose share of the threads the poll runs.
     """
 
     kind: ClassVar[str]
@@ -114,15 +114,15 @@ class Poll(abc.ABC):
     @abc.abstractmethod
     def ask(self, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
         """
-        Ask once, and return the news and whom each is for; runs in a thread.
+        Ask once, and return each news with its trigger; runs in a thread.
 
-        :param subscribers: Who waits.
+        :param subscribers: The waiting triggers.
         :raises WhatsAppError: The poll failed.
         """
 
     async def run(self, wait: float) -> None:
         """
-        Poll as long as somebody waits.
+        Poll while triggers wait.
 
         :param wait: Seconds until the first poll.
         """
@@ -146,10 +146,10 @@ class Poll(abc.ABC):
 
     def failed(self, error: Exception, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
         """
-        Return the news of a poll that failed: what may pass is none.
+        Return the news of a failed poll; none if the failure may pass.
 
-        :param error: What it failed with.
-        :param subscribers: Who waits.
+        :param error: The poll's error.
+        :param subscribers: The waiting triggers.
         """
         from airflow_provider_whatsapp.client.errors import WhatsAppError
 
@@ -157,7 +157,7 @@ class Poll(abc.ABC):
         return [] if passing else [(subscriber, error) for subscriber in subscribers]
 
     def close(self) -> None:  # noqa: B027  (most polls hold nothing)
-        """Let go of what the poll holds, once nobody waits any more."""
+        """Release what the poll holds, once no trigger waits any more."""
 
     def _back_off(self, failures: int, error: Exception) -> float:
         doubled: float = self.interval * min(2**failures, MAX_BACK_OFF)
@@ -166,9 +166,9 @@ class Poll(abc.ABC):
 
 def said(error: Exception) -> str:
     """
-    Return what an error says where it is one of ours; others may show a URL with its password.
+    Return the text of this package's errors, and only the type of others: they may contain a URL with a password.
 
-    :param error: What was raised.
+    :param error: The error.
     """
     from airflow_provider_whatsapp.client.errors import WhatsAppError
 
@@ -184,7 +184,7 @@ async def _deliver(news: list[tuple[Subscriber, Any]]) -> None:
 
 @dataclass
 class _LookUp:
-    """One connection's look-up, and for how long it serves."""
+    """One look-up of a connection, and until when it is used."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     found: Any = None
@@ -212,14 +212,14 @@ class _Hub:
     ended: dict[tuple[Any, ...], float] = field(default_factory=dict)
 
     async def client(self, account: Source) -> Any:
-        """Return an account's client; its connection is looked up once for all that ask within a minute."""
+        """Return an account's client; one look-up of its connection serves all triggers for a minute."""
         look_up = self.look_ups.setdefault(account, _LookUp())
-        # Those who wait for a lock are let in one by one, so that a thousand do not hold up the loop together.
+        # The lock lets in one trigger at a time, so that a thousand triggers do not hold up the loop together.
         async with look_up.lock:
             return await look_up.client(account)
 
     def poll(self, kind: type[Poll], account: Source, client: Any, interval: float) -> Poll:
-        """Return the poll of an account, made if there is none; it never begins sooner than its interval allows."""
+        """Return the poll of an account; start it if there is none, not sooner than its interval allows."""
         key = (kind.kind, account.identity(client), interval)
         found = self.polls.get(key)
         if found is None or found.task is None or found.task.done():
@@ -233,7 +233,7 @@ class _Hub:
         return found
 
     def leave(self, poll: Poll, subscriber: Subscriber) -> None:
-        """Take a subscriber away; a poll that nobody waits for ends."""
+        """Remove a subscriber; end a poll that has no other one."""
         poll.subscribers.discard(subscriber)
         if poll.subscribers:
             return
@@ -265,13 +265,13 @@ async def subscription(
     kind: type[Poll], account: Source, interval: float, subscriber: Subscriber
 ) -> AsyncIterator[None]:
     """
-    Wait at an account's poll for as long as the block lasts; news come to ``subscriber.news``.
+    Subscribe to an account's poll inside the block; news come to ``subscriber.news``.
 
     :param kind: The kind of poll.
-    :param account: What to poll with.
-    :param interval: Seconds between two polls; those that name the same share one.
-    :param subscriber: Who waits.
-    :raises ConfigurationError: The connection lacks something.
+    :param account: The account to poll.
+    :param interval: Seconds between two polls; triggers with the same interval share a poll.
+    :param subscriber: The waiting trigger.
+    :raises ConfigurationError: The connection lacks a field.
     """
     hub = _hubs.setdefault(asyncio.get_running_loop(), _Hub())
     poll = hub.poll(kind, account, await hub.client(account), interval)
@@ -286,15 +286,15 @@ async def first_news(
     kind: type[Poll], account: Source, subscriber: Subscriber, *, interval: float, end_time: float, late: str
 ) -> tuple[str, Any]:
     """
-    Wait for the first news for a trigger.
+    Wait for a trigger's first news.
 
-    :param kind: The kind of poll.
-    :param account: What to poll with.
+    :param account: The account to poll.
+    :param subscriber: The waiting trigger.
     :param subscriber: Who waits.
     :param interval: Seconds between two polls.
     :param end_time: Unix time in seconds at which to give up.
-    :param late: The sentence that then comes before what the last poll found.
-    :return: An empty text and the news; ``timeout`` and what to say of it; or ``error`` and the reason.
+    :param late: The sentence before the last poll's finding, if the time is over.
+    :return: An empty text and the news; ``timeout`` and a sentence; or ``error`` and the reason.
     """
     try:
         async with (

@@ -1,4 +1,4 @@
-"""The triggers that wait for templates: a sensor's, for approval, and an asset watcher's, for a change of status."""
+"""The triggers that wait for templates: for approval (sensor), and for a change of status (asset watcher)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.message_templates.approval import Verdict, Wanted
 
 PAGE_SIZE = 1_000
-"""Templates per request: few fields are asked for, so that one request shows most accounts whole."""
+"""Templates per request: with the few fields that the poll reads, one request lists most accounts completely."""
 
 
 class Listing:
     """
-    What an account lists, by name.
+    An account's templates, by name.
 
     :param rows: Templates as Graph lists them.
     """
@@ -40,7 +40,7 @@ class Listing:
 
     def of(self, names: Iterable[str]) -> list[Mapping[str, Any]]:
         """
-        Return the templates of some names.
+        Return the templates with these names.
 
         :param names: The names.
         """
@@ -48,15 +48,15 @@ class Listing:
 
 
 class TemplatePoll(Poll):
-    """Lists an account's templates once for all that wait; by name, where all wait for the same."""
+    """Lists an account's templates once for all waiting triggers; filters by name if all wait for the same one."""
 
     kind: ClassVar[str] = "templates"
 
     def ask(self, subscribers: Sequence[Subscriber]) -> list[tuple[Subscriber, Any]]:
         """
-        List, and let every subscriber judge.
+        List the templates, let every trigger judge them, and return the news.
 
-        :param subscribers: Who waits.
+        :param subscribers: The waiting triggers.
         """
         from airflow_provider_whatsapp.message_templates.approval import FIELDS
 
@@ -86,18 +86,18 @@ class _Approval(Subscriber):
 
 class TemplateApprovalTrigger(StoresArguments):
     """
-    Wait until templates are approved or refused, or the time is over; such triggers for one account share its polls.
+    Wait until templates are approved or refused, or the time is over. Triggers for the same account share its polls.
 
     It ends with one event: ``{"state": ..., "message": ..., "templates": [...], "drift": [...]}``, where the state is
     ``approved``, ``waiting`` (a category differs, and ``fail_on_drift`` is set), ``refused``, ``missing``, ``error``
-    or ``timeout``. While the gateway does not answer it polls less often.
+    or ``timeout``. While the gateway does not answer, it polls less often.
 
-    :param wanted: Names, languages (None: every one) and expected categories (None: any), as lists of three.
+    :param wanted: Names, languages (None: all) and expected categories (None: any), as lists of three.
     :param maton_conn_id: The Airflow connection.
     :param waba_id: WhatsApp Business Account; None: the connection's.
     :param poke_interval: Seconds between two polls.
     :param end_time: Unix time in seconds at which to give up.
-    :param fail_on_drift: End at once when Meta's category is not the expected one.
+    :param fail_on_drift: End as soon as Meta's category is not the expected one.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class TemplateApprovalTrigger(StoresArguments):
         self.fail_on_drift = fail_on_drift
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and yield the one event."""
+        """Wait, and yield one event."""
         subscriber = _Approval(pairs(self.wanted), fail_on_drift=self.fail_on_drift)
         account = Account(self.maton_conn_id, self.waba_id)
         state, news = await first_news(
@@ -154,17 +154,17 @@ class _Status(Subscriber):
 
 class TemplateStatusTrigger(StoresArguments, BaseEventTrigger):
     """
-    For an ``AssetWatcher``: an event whenever a template's status changes to one of those watched for.
+    For an ``AssetWatcher``: an event whenever a template's status changes to one of the given ones.
 
     It is edge-triggered: the first status that it sees is its starting point and makes no event. On Airflow 3.3 and
-    later it keeps the last status beside the asset, so that it notices a change that happened while the triggerer was
-    down; on earlier versions a restart forgets the status. Watchers of one account share its polls.
+    later it stores the last status with the asset, so it notices a change that happened while the triggerer was down;
+    on earlier versions it does not know the status from before a restart. Watchers of one account share its polls.
 
     The event: ``{"name", "language", "status", "previous_status", "template"}``.
 
     :param template_name: Name of the template.
     :param language: Its language.
-    :param statuses: Statuses that make an event; None: every change does. ``MISSING`` stands for no such template.
+    :param statuses: Statuses that make an event; None: every change makes one. ``MISSING``: no such template exists.
     :param maton_conn_id: The Airflow connection.
     :param waba_id: WhatsApp Business Account; None: the connection's.
     :param poke_interval: Seconds between two polls.
@@ -189,7 +189,7 @@ class TemplateStatusTrigger(StoresArguments, BaseEventTrigger):
         self.poke_interval = poke_interval
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Watch without end: Airflow would start a trigger that ended again at once."""
+        """Yield an event for each change, without end: Airflow would restart a trigger that ended."""
         from airflow_provider_whatsapp._compat import AssetMemory
 
         memory = AssetMemory(self, f"whatsapp:{self.template_name}:{self.language}")
@@ -222,7 +222,7 @@ class TemplateStatusTrigger(StoresArguments, BaseEventTrigger):
 
 def poll(hook: Any, wanted: list[list[str | None]]) -> Verdict:
     """
-    Ask the account once and judge what it lists.
+    Poll the account once, and return the judgement.
 
     :param hook: A ``MatonWhatsAppHook``.
     :param wanted: Names, languages and expected categories, as lists of up to three.
@@ -236,7 +236,7 @@ def poll(hook: Any, wanted: list[list[str | None]]) -> Verdict:
 
 def pairs(wanted: list[list[str | None]]) -> list[Wanted]:
     """
-    Return the wanted templates as a judgement takes them; triggers of an earlier version stored lists of two.
+    Return the wanted templates as triples; triggers of an earlier version stored lists of two.
 
     :param wanted: Names, languages and expected categories, as lists of up to three.
     """

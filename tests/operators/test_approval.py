@@ -524,7 +524,7 @@ def ends_of(message):
         ({"options": ["x" * 25]}, "not a text of 1 to 24 characters"),
         ({"options": ["Yes", " "]}, "not a text of 1 to 24 characters"),
         ({"options": ["Yes", 7]}, "not a text of 1 to 24 characters"),
-        ({"options": ["Yes", "Yes"]}, "two are the same"),
+        ({"options": ["Yes", "Yes"]}, "two are equal"),
         ({"options": []}, "empty"),
         ({"multiple": True}, "does not allow multiple=True"),
         ({"wait_for": "read"}, "wait_for"),
