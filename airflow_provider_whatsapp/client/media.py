@@ -1,4 +1,4 @@
-"""Files on their way to WhatsApp: what kind they are, whether they fit, and their bytes in small pieces."""
+"""Media files: their kind, whether they fit WhatsApp's limits, and their bytes in small pieces."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MEDIA_ID = re.compile(r"[0-9]{10,32}", re.ASCII)
 
 @runtime_checkable
 class _Openable(Protocol):
-    """What :class:`pathlib.Path` and Airflow's ``ObjectStoragePath`` have in common."""
+    """The methods that :class:`pathlib.Path` and Airflow's ``ObjectStoragePath`` share."""
 
     name: str
 
@@ -46,13 +46,13 @@ class _Openable(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaFile:
     """
-    A file that WhatsApp takes; made by :func:`media_file`, which checks it.
+    A file that WhatsApp accepts; :func:`media_file` checks and makes it.
 
     :param name: File name as the recipient sees it.
     :param mime_type: MIME type, one of those in :data:`~airflow_provider_whatsapp.client.media_types.KINDS`.
     :param kind: ``image``, ``video``, ``audio``, ``sticker`` or ``document``.
-    :param size: Bytes.
-    :param open: Opens the content from its beginning; once per try of an upload.
+    :param size: Size in bytes.
+    :param open: Opens the content at its beginning; called once per try of an upload.
     """
 
     name: str
@@ -64,9 +64,9 @@ class MediaFile:
 
 def source_form(source: Any) -> str:
     """
-    Say what a media source is: ``link``, ``id``, ``store`` (the URL of an object store) or ``file``.
+    Return the form of a media source: ``link``, ``id``, ``store`` (the URL of an object store) or ``file``.
 
-    :param source: What a caller gave as media; digits alone (10 or more) are a media id, not the name of a file.
+    :param source: The source, as a caller gives it; a text of 10 digits or more is a media ID, not a file name.
     """
     if isinstance(source, int) and not isinstance(source, bool):
         return "id"
@@ -81,9 +81,9 @@ def source_form(source: Any) -> str:
 
 def looks_like_media(source: Any) -> bool:
     """
-    Say whether a template's header is media rather than text.
+    Return whether a template's header is media rather than text.
 
-    :param source: What a caller gave as header.
+    :param source: The header, as a caller gives it.
     """
     if not isinstance(source, str):
         return isinstance(source, _Openable | os.PathLike | bytes | bytearray) or hasattr(source, "read")
@@ -96,14 +96,16 @@ def media_file(
     source: Any, *, filename: str | None = None, mime_type: str | None = None, kind: str | None = None
 ) -> MediaFile:
     """
-    Look at a file and check it against WhatsApp's types and sizes; no byte is sent.
+    Return a file after checking it against WhatsApp's types and sizes; no byte is sent.
 
     :param source: A path, an ``ObjectStoragePath``, bytes, or a seekable binary file object.
-    :param filename: Name to show; None: the file's own. A document's gets the suffix of its type if it has another.
-    :param mime_type: MIME type, with or without parameters; None: found from the content and the name.
-    :param kind: What it must be, ``image`` say; None: what its type makes it.
-    :raises PayloadError: It is missing, empty, too large for its kind, of a type that WhatsApp does not take, or its
-        content is not of the type that it is named.
+    :param filename: Name to show; None: the file's own. A document's name gets the suffix of its type if it has
+        another.
+    :param mime_type: MIME type, with or without parameters; None: derived from the content and the name.
+    :param kind: The kind that it must have, such as ``image``; None: the kind of its type.
+    :raises PayloadError: The file is missing, empty, too large for its kind, of a type that WhatsApp does not accept,
+        or
+        its content is not of the type that its name says.
     """
     own_name, size, open_ = _look(source)
     name = filename or own_name
@@ -119,7 +121,7 @@ def media_file(
 
 
 def _head(source: Any, open_: Callable[[], BinaryIO]) -> bytes:
-    """Return a file's first bytes; of an object store no more than these, where a file object reads far ahead."""
+    """Return a file's first bytes; read no more from an object store, whose file objects would read far ahead."""
     store = getattr(source, "fs", None)
     try:
         if store is not None and hasattr(source, "path"):
@@ -131,7 +133,7 @@ def _head(source: Any, open_: Callable[[], BinaryIO]) -> bytes:
 
 
 def _mime_type(name: str, own_name: str, head: bytes, stated: str | None, kind: str | None) -> str:
-    """Return a file's type; content that is not what it says fails long after WhatsApp has accepted it."""
+    """Return a file's type; WhatsApp accepts content that does not match its type, and drops it much later."""
     stated = stated_type(stated) if stated else None
     if stated == TEXT:
         return TEXT
@@ -159,13 +161,13 @@ def file_size(source: Any) -> int:
     Return the size of a file in bytes.
 
     :param source: A path, an ``ObjectStoragePath``, bytes, or a seekable binary file object.
-    :raises PayloadError: It is missing, or cannot be read.
+    :raises PayloadError: The file is missing, or cannot be read.
     """
     return _look(source)[1]
 
 
 def _look(source: Any) -> tuple[str, int, Callable[[], BinaryIO]]:
-    """Return the name, the size in bytes and a way to open a source."""
+    """Return the name of a source, its size in bytes, and a function that opens it."""
     if isinstance(source, bytes | bytearray):
         content = bytes(source)
         return "file", len(content), lambda: io.BytesIO(content)
@@ -218,7 +220,7 @@ def _look_at_stream(stream: Any) -> tuple[str, int, Callable[[], BinaryIO]]:
 
 
 class _Borrowed:
-    """A caller's file object: read here, left where it was, since it may be looked at again; closed by its owner."""
+    """A caller's file object: reads it from its position, restores that, and leaves closing to the owner."""
 
     def __init__(self, stream: Any, start: int) -> None:
         self._stream = stream
@@ -238,7 +240,7 @@ class _Borrowed:
 
 
 def _kind(name: str, mime_type: str, wanted: str | None) -> str:
-    """Return what a type makes of a file, ``image`` say, where that is what is wanted."""
+    """Return the kind of a MIME type, such as ``image``; refuse it if another kind is wanted."""
     actual = KIND_OF.get(mime_type)
     if actual is None:
         taken = sorted(mime for mime in KIND_OF if wanted is None or KIND_OF[mime] == wanted)
@@ -281,11 +283,11 @@ def _article(kind: str) -> str:
 
 class FileBody:
     """
-    A request body around one file, read in pieces so that memory does not grow with the file.
+    A request body around one file, read in pieces, so that memory use does not grow with the file.
 
     :param file: The file.
-    :param head: Bytes before it.
-    :param tail: Bytes after it.
+    :param head: Bytes before the file.
+    :param tail: Bytes after the file.
     """
 
     def __init__(self, file: MediaFile, *, head: bytes = b"", tail: bytes = b"") -> None:
@@ -302,8 +304,8 @@ class FileBody:
         """
         Return the next piece; empty at the end.
 
-        :param size: Bytes at most.
-        :raises PayloadError: The file has become shorter since it was looked at.
+        :param size: The most bytes to return.
+        :raises PayloadError: The file has become shorter since its size was read.
         """
         if piece := self._head.read(size):
             return piece
@@ -326,11 +328,11 @@ class FileBody:
 
 def form_body(fields: Mapping[str, str], file: MediaFile, boundary: str) -> FileBody:
     """
-    Return a multipart form with one file, the part named ``file``.
+    Return a multipart form with one file, in the part named ``file``.
 
     :param fields: The other fields of the form.
     :param file: The file.
-    :param boundary: Line that parts the fields.
+    :param boundary: Line that separates the fields.
     """
     disposition = f"--{boundary}\r\nContent-Disposition: form-data; name="
     parts = [f'{disposition}"{key}"\r\n\r\n{value}\r\n' for key, value in fields.items()]

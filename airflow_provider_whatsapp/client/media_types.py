@@ -1,7 +1,8 @@
 """
-What a file is: by its first bytes, by its name's suffix, or by what a caller states.
+The type of a file: by its first bytes, by its name's suffix, or by what a caller states.
 
-The tables are our own, because Python's ``mimetypes`` reads ``/etc/mime.types`` and so differs from machine to machine.
+The tables are part of this package because Python's ``mimetypes`` reads ``/etc/mime.types``, which differs between
+machines.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 KIB, MIB = 1024, 1024 * 1024
 HEAD = 4 * KIB
-"""Bytes from a file's beginning that :func:`type_of` looks at: PDF's mark may come late, Office's parts have names."""
+"""Bytes that :func:`type_of` reads from a file's beginning: PDF's mark may come late, and Office files list parts."""
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 _DOCX = f"{_OFFICE}.wordprocessingml.document"
@@ -71,7 +72,7 @@ _SUFFIXES = {
     _DOCX: "docx",
     _XLSX: "xlsx",
     _PPTX: "pptx",
-    # What WhatsApp does not take stands here to be refused by name, also where its content is text.
+    # Types that WhatsApp does not accept are listed so that errors can name them, even if the content is text.
     "image/gif": "gif",
     "image/bmp": "bmp dib",
     "image/tiff": "tif tiff",
@@ -118,7 +119,7 @@ _TYPE_BY_SUFFIX = {f".{suffix}": mime for mime, listed in _SUFFIXES.items() for 
 _SUFFIX_LIKE = re.compile(r"\.(?=[0-9]*[A-Za-z])[A-Za-z0-9_~]{1,16}", re.ASCII)
 
 _PROGRAMS = frozenset((".php", ".asp", ".aspx", ".ashx", ".jsp", ".do", ".cgi"))
-"""Suffixes of what makes a document when its link is followed, and of no document."""
+"""Suffixes that make a link a document by its type, and suffixes that do not."""
 
 _SIGNATURES: tuple[tuple[int, bytes, tuple[str, ...]], ...] = (
     (0, b"\xff\xd8\xff", ("image/jpeg",)),
@@ -136,7 +137,7 @@ _SIGNATURES: tuple[tuple[int, bytes, tuple[str, ...]], ...] = (
     (0, b"7z\xbc\xaf\x27\x1c", ("application/x-7z-compressed",)),
     (0, b"Rar!\x1a\x07", ("application/vnd.rar",)),
     (0, b"SQLite format 3\0", ("application/vnd.sqlite3",)),
-    # Office encrypts a file with a password by putting it into the container of its old formats.
+    # Office stores a password-protected file in the container of its old formats.
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", ("application/x-ole-storage", *_OLD_OFFICE, _DOCX, _XLSX, _PPTX)),
 )  # fmt: skip
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
@@ -153,7 +154,7 @@ _BRANDS = {
     "qt  ": "video/quicktime",
     "crx ": "image/x-canon-cr3",
 }
-"""Brands of ISO media files (``ftyp``) that are one thing alone; HEIC and MP4 share the container."""
+"""Brands of ISO media files (``ftyp``) that belong to only one type; HEIC and MP4 share the container."""
 _MP4_BRAND = re.compile(
     r"iso[m1-9a-f]|mp4[12]|avc1|hvc1|hev1|av01|mmp4|MSNV|dash|cmf.|XAVC|piff|f4v |ND..|3g.."
 )
@@ -161,7 +162,7 @@ _MP4_BRAND = re.compile(
 
 def type_by_suffix(name: str) -> str | None:
     """
-    Return the MIME type that a file name's suffix stands for, the same on every machine; None: it stands for none.
+    Return the MIME type of a file name's suffix, the same on every machine; None: the suffix has no type.
 
     :param name: File name or path.
     """
@@ -170,9 +171,9 @@ def type_by_suffix(name: str) -> str | None:
 
 def stated_type(mime_type: str) -> str | None:
     """
-    Return a MIME type as WhatsApp writes it, without parameters; None for one that says nothing.
+    Return a MIME type in WhatsApp's form, without parameters; None if it says nothing.
 
-    :param mime_type: In any case, maybe with parameters: ``audio/ogg; codecs=opus``.
+    :param mime_type: A MIME type in any case, with or without parameters: ``audio/ogg; codecs=opus``.
     """
     bare = mime_type.partition(";")[0].strip().lower()
     return None if bare in ("", "application/octet-stream") else _ALIASES.get(bare, bare)
@@ -180,12 +181,12 @@ def stated_type(mime_type: str) -> str | None:
 
 def type_of(head: bytes, *, named: str | None, kind: str | None = None) -> str:
     """
-    Return a file's MIME type; where its content is of a type that WhatsApp takes, the content decides.
+    Return a file's MIME type; if its content has a type that WhatsApp accepts, the content decides.
 
     :param head: The first ``HEAD`` bytes.
-    :param named: What its name or a caller says it is; None: nothing.
-    :param kind: What it is to go as, where that is known: MP4's container holds video and audio.
-    :raises ValueError: It is named a type that has a signature, which the content lacks; the text says what it is.
+    :param named: The type by its name or a caller; None: not known.
+    :param kind: The kind to send it as, if known: MP4's container holds video and audio.
+    :raises ValueError: The named type has a signature that the content lacks; the error says what the content is.
     """
     found = () if _only_begins_like_one(head, named) else _types_by_content(head, named)
     if not found:
@@ -201,7 +202,7 @@ def type_of(head: bytes, *, named: str | None, kind: str | None = None) -> str:
 
 
 def _only_begins_like_one(head: bytes, named: str | None) -> bool:
-    """Tell a table whose first column is called ID3 from a recording: what is no text holds control characters."""
+    """Return whether a text only begins like a recording, as a table does whose first column is ID3."""
     if (named is not None and not _is_text_type(named)) or head.startswith((b"%PDF-", b"#!AMR")):
         return False
     return head[:16].isascii() and not _CONTROL.search(head)
@@ -214,7 +215,7 @@ def _type_without_signature(head: bytes, named: str | None) -> str:
         raise ValueError("an HTML page" if page else "text" if is_text else "something else")
     if named is not None and named != TEXT and not _is_text_type(named):
         return named
-    # The only text type that WhatsApp takes; CSV, logs and JSON go as such.
+    # The only text type that WhatsApp accepts; CSV, logs and JSON are sent as this type.
     return TEXT if is_text else UNKNOWN
 
 
@@ -223,14 +224,14 @@ def _is_text_type(mime: str) -> bool:
 
 
 def _types_by_content(head: bytes, named: str | None) -> tuple[str, ...]:
-    """Return what the content may be, the likeliest first; nothing where it has no signature that we know."""
+    """Return the types that the content may have, the most likely first; empty if its signature is not known."""
     for offset, signature, types in _SIGNATURES:
         if head[offset : offset + len(signature)] == signature:
             return types
     container = _CONTAINERS.get(head[4:8] if head[4:8] == b"ftyp" else head[:4])
     if container is not None:
         return container(head, named)
-    # Readers of PDF look for its mark within the first 1,024 bytes.
+    # PDF readers look for the mark within the first 1,024 bytes.
     if head.startswith(b"%PDF-") or (named == "application/pdf" and b"%PDF-" in head[:KIB]):
         return ("application/pdf",)
     return _frame_types(head.lstrip(b"\0")[:2]) if named in (None, "audio/mpeg", "audio/aac") else ()
@@ -259,8 +260,8 @@ def _iso_types(head: bytes, named: str | None) -> tuple[str, ...]:  # noqa: ARG0
 
 
 def _ogg_types(head: bytes, named: str | None) -> tuple[str, ...]:  # noqa: ARG001
-    """Look at the first packet: WhatsApp plays Opus with one channel, and no other sound in Ogg."""
-    # A page's header has 27 bytes, and one more for each of its segments.
+    """Read the first packet: WhatsApp plays Opus with one channel, and no other sound in Ogg."""
+    # A page's header has 27 bytes, and one more byte for each segment.
     first = head[27 + head[26] :] if len(head) > 26 else b""
     if not first.startswith(b"OpusHead"):
         return ("audio/ogg without Opus",)
@@ -268,7 +269,7 @@ def _ogg_types(head: bytes, named: str | None) -> tuple[str, ...]:  # noqa: ARG0
 
 
 def _frame_types(start: bytes) -> tuple[str, ...]:
-    """Tell the frames of AAC and MPEG sound, which begin with eleven bits and a layer."""
+    """Return the type of AAC or MPEG frames, which begin with eleven set bits and a layer."""
     if len(start) < 2 or start[0] != 0xFF or start[1] & 0xE0 != 0xE0:
         return ()
     layer = start[1] >> 1 & 3
@@ -301,10 +302,10 @@ def shown_name(name: str, mime_type: str) -> str:
 
 def link_name(link: str | None, name: str | None = None) -> str | None:
     """
-    Return the name that a document shows which is no file here; None: nothing says what would open it.
+    Return the name that a linked or uploaded document shows; None: no suffix is known that would open it.
 
-    :param link: Where it lies; None: it is an upload.
-    :param name: What a caller gave; it gets the link's suffix if it has none.
+    :param link: The link; None: it is an upload.
+    :param name: The name, as a caller gives it; it gets the link's suffix if it has none.
     """
     try:
         last = _last(unquote(urlsplit(link or "").path))
@@ -320,5 +321,5 @@ def link_name(link: str | None, name: str | None = None) -> str | None:
 
 
 def _last(path: str) -> str:
-    """Return the last part of a path, of either slash; a name holds no line breaks."""
+    """Return the last part of a path with slashes or backslashes, without line breaks."""
     return re.sub(r"[\x00-\x1f\x7f]+", " ", re.split(r"[/\\]", path.rstrip("/\\"))[-1]).strip()

@@ -1,8 +1,8 @@
 """
-Numbering plans of the world, as ``phonenumbers`` knows them, asked so that a list of 100,000 costs little.
+The world's numbering plans, from ``phonenumbers``, read so that a list of 100,000 numbers takes little time.
 
-``phonenumbers`` compiles its patterns again for each number once a list spans many countries; here each calling code is
-read once. A test holds the answers beside those of ``phonenumbers`` itself.
+With a list that spans many countries, ``phonenumbers`` compiles its patterns again for each number; this module reads
+each calling code once. A test compares its answers with those of ``phonenumbers``.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _TYPES = (
     "uan",
     "voicemail",
 )
-# What stands between the country code and a number that was written in its national form: 0, with a carrier's code
-# in Brazil and Colombia; 8 and 80 in former Soviet countries, 06 in Hungary, 1 in North America.
+# Trunk prefixes between the country code and a number in its national form: 0, with a carrier's code in Brazil and
+# Colombia; 8 and 80 in former Soviet countries, 06 in Hungary, 1 in North America.
 _TRUNK = re.compile(r"0[0-9]{0,5}|80?|1")
 _ARGENTINA = "54"
 _FICTIONAL = re.compile(r"1555[0-9]{7}")
-# Mexico's 1 and Argentina's 9 that WhatsApp puts in, Brazil's 9 that it leaves out.
+# The 1 in Mexico and the 9 in Argentina that WhatsApp inserts, and the 9 in Brazil that it omits.
 _WHATSAPP = re.compile(r"521[0-9]{10}|549[0-9]{10}|55[1-9]{2}[6-9][0-9]{7}")
 
 
@@ -45,11 +45,11 @@ class Plan:
     The numbers of one calling code.
 
     :param code: The calling code.
-    :param region: ISO code of its (largest) country; ``001``: of no country.
-    :param lengths: How many digits may follow the calling code.
-    :param prefix: What a national number may begin with that is not dialled from abroad; None: nothing.
-    :param valid: The numbers that are assigned, without the calling code.
-    :param countries: The numbers of each country that shares the calling code, by its ISO code.
+    :param region: ISO code of its (largest) country; ``001``: no country.
+    :param lengths: Numbers of digits that may follow the calling code.
+    :param prefix: Prefix of a national number that is not dialled from abroad; None: there is none.
+    :param valid: Pattern of the assigned numbers, without the calling code.
+    :param countries: For each country that shares the calling code, its ISO code and the pattern of its numbers.
     """
 
     code: str
@@ -62,13 +62,13 @@ class Plan:
 
 def plan_of(digits: str) -> Plan | None:
     """
-    Return the numbering plan that a number belongs to; None where its calling code is nobody's.
+    Return the numbering plan of a number; None: its calling code is not assigned.
 
     :param digits: Digits of a number, calling code first.
     """
     for length in range(1, _LONGEST_CODE + 1):
         plan = _plan(digits[:length])
-        if plan is not None:  # no calling code begins with another one
+        if plan is not None:  # no calling code is the beginning of another one
             return plan
     return None
 
@@ -119,13 +119,13 @@ def _national(kind: PhoneNumberDesc | None) -> str:
     return f"(?:{pattern})" if pattern else ""
 
 
-@lru_cache(maxsize=1024)  # a recipient is read when it comes from its list, and again when it is sent to
+@lru_cache(maxsize=1024)  # a recipient is read from its list, and again before the send
 def read(digits: str) -> str | None:
     """
-    Return a number as it is dialled from abroad; None where it is not possible in its country.
+    Return a number as it is dialled from abroad; None: it is not possible in its country.
 
-    A trunk prefix after the calling code goes, and Argentina's 15 of a mobile number becomes the 9 after the calling
-    code; every other digit stays.
+    A trunk prefix after the calling code is dropped, and Argentina's 15 of a mobile number becomes the 9 after the
+    calling code; all other digits stay.
 
     :param digits: Digits of a number, calling code first.
     """
@@ -138,7 +138,7 @@ def read(digits: str) -> str | None:
     if plan.prefix is not None and plan.prefix.match(national):
         written, national = national, _without_trunk(plan, national)
         if national not in (written, _without_trunk(plan, national)):
-            return None  # one zero more than a trunk prefix: what is read has to be read as itself again
+            return None  # one zero more than a trunk prefix: the result has to be read as itself again
     return plan.code + national if len(national) in plan.lengths else None
 
 
@@ -160,7 +160,7 @@ def _without_trunk(plan: Plan, national: str) -> str:
 
 def is_assigned(digits: str) -> bool:
     """
-    Say whether a number can be somebody's: a valid number of its country, a form of WhatsApp's own, or a fictional one.
+    Return whether a number can be assigned: a valid number of its country, a form of WhatsApp's, or a fictional number.
 
     :param digits: Digits of a number, calling code first.
     """
@@ -172,7 +172,7 @@ def is_assigned(digits: str) -> bool:
 
 def country_of(digits: str) -> str | None:
     """
-    Return the ISO code of the country that a number is assigned in; None where it is assigned in none.
+    Return the ISO code of the country in which a number is assigned; None: it is not assigned.
 
     :param digits: Digits of a number, calling code first.
     """
@@ -187,7 +187,7 @@ def country_of(digits: str) -> str | None:
 
 def from_national(digits: str, country: str) -> str | None:
     """
-    Return a number of a country as it is dialled from abroad; None where it is no valid number of that country.
+    Return a number of a country as it is dialled from abroad; None: it is not a valid number of that country.
 
     :param digits: The number as it is dialled in that country.
     :param country: ISO code.
@@ -205,9 +205,9 @@ def from_national(digits: str, country: str) -> str | None:
 
 def is_country(code: str) -> bool:
     """
-    Say whether there are telephone numbers of a country.
+    Return whether telephone numbers of a country exist.
 
-    :param code: ISO code, ``"BR"`` say.
+    :param code: ISO code, such as ``"BR"``.
     """
     import phonenumbers
 
@@ -216,7 +216,7 @@ def is_country(code: str) -> bool:
 
 def place(digits: str) -> str:
     """
-    Return the country that a number would go to, for people: ``Morocco (+212)``.
+    Return the country of a number in a form for people: ``Morocco (+212)``.
 
     :param digits: Digits of a number, calling code first.
     """
@@ -228,7 +228,7 @@ def place(digits: str) -> str:
 
 def country_name(iso: str) -> str:
     """
-    Return the English name of a country.
+    Return the English name of a country; its ISO code if the name is not known.
 
     :param iso: ISO code.
     """

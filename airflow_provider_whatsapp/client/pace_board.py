@@ -1,8 +1,8 @@
 """
 Where the processes of one machine keep their common pace: a few numbers in a small file.
 
-Maton counts per account, and one machine runs many workers with the same key. Each of them finds the file by the
-account, so none has to know of the others. Where there can be no such file, a process paces itself alone.
+Maton counts per account, and one machine runs many workers with the same key. The account determines the file, so the
+processes need not know each other. If no such file is possible, a process paces only itself.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ logger = logging.getLogger(__name__)
 
 _NAME = "airflow-provider-whatsapp"
 LONGEST_HOLD = 2.0
-"""Seconds for which a process that is stopped with the lock holds up the others; it is held for microseconds."""
+"""Seconds for which a process that was stopped while it had the lock delays the others; usually microseconds."""
 BOOT_TOLERANCE = 60.0
-"""Seconds by which two estimates of the machine's start may differ, for the wall clock may be corrected."""
+"""Seconds by which two estimates of the machine's start may differ, because the wall clock may be corrected."""
 
 
 class Board:
     """
-    A fixed number of floats under a lock, for the threads of one process.
+    A fixed number of floats with a lock, for the threads of one process.
 
-    :param size: How many.
+    :param size: Number of floats.
     """
 
     def __init__(self, size: int) -> None:
@@ -47,32 +47,33 @@ class Board:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[MutableSequence[float]]:
-        """Give the numbers, which nobody else changes meanwhile; all are zero at first."""
+        """Yield the numbers, which no other thread changes inside the block; initially all are zero."""
         with self._lock:
             yield self._numbers
 
     def put(self, place: int, number: float) -> None:
         """
-        Write one number without the lock, where nobody else writes to that place.
+        Write one number without the lock, to a place that nobody else writes to.
 
-        :param place: Which.
-        :param number: What.
+        :param place: Index of the number.
+        :param number: The new value.
         """
         self._numbers[place] = number
 
 
 class SharedBoard(Board):
     """
-    The same for all processes of one user on one machine.
+    A board for all processes of one user on one machine.
 
-    :param path: The file, made when it is missing.
-    :param size: How many floats.
+    :param path: The file, which is created if it is missing.
+    :param size: Number of floats.
     :raises OSError: The file cannot be made, locked or mapped.
     """
 
     def __init__(self, path: Path, size: int) -> None:
         super().__init__(size)
-        # The first float tells which start of the machine the others belong to: their clock started at zero with it.
+        # The first float says since when the machine runs, because the clock of the other floats starts at zero with
+        # it.
         length = 8 * (size + 1)
         self._own: MutableSequence[float] | None = None
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -89,9 +90,9 @@ class SharedBoard(Board):
     @contextlib.contextmanager
     def locked(self) -> Iterator[MutableSequence[float]]:
         """
-        Give the numbers, which no thread and no process changes meanwhile.
+        Yield the numbers, which no other thread or process changes inside the block.
 
-        While another process hangs with the lock, they are this process's own, and begin as the common ones were.
+        While another process holds the lock for too long, these are this process's own, which begin as a copy.
         """
         with self._lock:
             if not self._lock_file():
@@ -105,25 +106,26 @@ class SharedBoard(Board):
 
     def put(self, place: int, number: float) -> None:
         """
-        Write one number without the lock, where nobody else writes to that place.
+        Write one number without the lock, to a place that nobody else writes to.
 
-        :param place: Which.
-        :param number: What.
+        :param place: Index of the number.
+        :param number: The new value.
         """
         self._present()[place] = number
 
     def _present(self) -> MutableSequence[float]:
-        """Return this process's own numbers, while it has any, or the common ones."""
+        """Return this process's own numbers if it has any, otherwise the common ones."""
         return self._own or self._numbers
 
     def _lock_file(self) -> bool:
-        """Lock the file; a holder that keeps it for too long is not waited for again before it has let go."""
+        """Lock the file; after a holder kept the lock for too long, do not wait again until it is released."""
         until = time.monotonic() + (LONGEST_HOLD if self._own is None else 0.0)
         pause = 0.0005
         while True:
             try:
-                # Locks of this kind belong to the process, so they hold between a parent and its forks too, and end
-                # with a process that dies.
+                # These locks belong to the process, so they also work between a parent and its forks, and end when a
+                # process
+                # dies.
                 fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError):
                 if time.monotonic() >= until:
@@ -153,7 +155,7 @@ class SharedBoard(Board):
 
 
 def _allocate(file: int, length: int) -> None:
-    """Give a file its room on the disk: a page of it that has none would end the process when it is written to."""
+    """Allocate the file on the disk: writing to a page without a disk block would kill the process."""
     found = os.fstat(file)
     if found.st_size >= length and found.st_blocks * 512 >= length:
         return
@@ -165,11 +167,11 @@ def _allocate(file: int, length: int) -> None:
 
 def open_board(identity: str, size: int, *, more: int = 0) -> Board:
     """
-    Return the machine's board for an account, or one of this process alone where that cannot be.
+    Return the machine's board for an account; if that is not possible, one for this process only.
 
-    :param identity: What the account is known by; only its hash is kept.
-    :param size: How many floats.
-    :param more: How many more, which an earlier version that shares the board does not know.
+    :param identity: Identity of the account; only its hash is kept.
+    :param size: Number of floats.
+    :param more: Number of additional floats, which an earlier version that shares the board does not know.
     """
     name = hashlib.sha256(f"pace {size} {identity}".encode()).hexdigest()[:32]
     try:
@@ -184,12 +186,12 @@ def open_board(identity: str, size: int, *, more: int = 0) -> Board:
 
 def own_folder() -> Path:
     """
-    Return this user's own folder for small files that the processes of one machine share.
+    Return this user's private folder for small files that the processes of one machine share.
 
-    It is below the temporary directory. Where somebody else has made it there, or may look into it, it is below
-    ``XDG_RUNTIME_DIR``, else in the user's cache.
+    It is below the temporary directory. If another user has created it there or can read it, it is below
+    ``XDG_RUNTIME_DIR``, otherwise in the user's cache.
 
-    :raises OSError: There is none.
+    :raises OSError: None of these folders can be used.
     """
     refused = []
     for folder in _folders():
@@ -212,7 +214,7 @@ def _folders() -> Iterator[Path]:
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
     if runtime.is_absolute() and runtime.is_dir():
         yield runtime / _NAME
-    with contextlib.suppress(RuntimeError):  # a user without a home
+    with contextlib.suppress(RuntimeError):  # the user has no home directory
         yield Path.home() / ".cache" / _NAME
 
 

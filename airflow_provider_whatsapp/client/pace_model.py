@@ -1,15 +1,16 @@
 """
 What refusals mean for the pace: strays, or a limit.
 
-A few 429 come whatever the pace is: strays, from a gateway that restarts, say. Others come because somebody else uses
-the account, and a slower pace ends them. A likelihood ratio tells them apart: each refusal is evidence that so many
-requests are refused as by a limit, and each accepted request is evidence that no more are than strays explain. Once a
-limit is nearly certain, the pace falls to what was accepted. At that low pace the evidence is scarce, and a pace that
-creeps up again needs either minutes or, on machines that share an account, one refused request in six. So the pace
-stays low, gives way to each further refusal, and is raised to the full rate for a probe within a minute: there the
-limit shows in a handful of requests, and the pace is low again at once; or it does not show, and the pace is back.
-Machines with the same account do not see each other, but their clocks agree. They probe in the same second, so a probe
-costs nothing but its own few refusals, and none of them takes another one's probe for a limit that has come down.
+A few 429 come at any pace: strays, for example from a gateway that restarts. Others come because somebody else uses
+the account, and a slower pace ends them. A likelihood ratio distinguishes the two: each refusal is evidence for the
+share of refusals that a limit causes, and each accepted request is evidence for the share that strays explain. Once a
+limit is nearly certain, the pace falls to what was accepted. At that low pace evidence is scarce, and a pace that
+rises slowly would need either minutes or, on machines that share an account, one refused request in six. So the pace
+stays low, falls with each further refusal, and within a minute rises to the full rate for a probe: there a limit
+shows within a handful of requests, and the pace is low again; otherwise the full pace is restored.
+Machines with the same account do not see each other, but their clocks agree. They probe in the same second, so a
+probe
+costs only its own few refusals, and no machine mistakes another one's probe for a lower limit.
 """
 
 from __future__ import annotations
@@ -23,44 +24,44 @@ if TYPE_CHECKING:
     from collections.abc import Callable, MutableSequence
 
 STRAYS = 0.06
-"""Share of the requests that strays may be; up to that they cost nothing but the requests."""
+"""The highest share of requests that are strays; up to this share, refusals do not change the pace."""
 CROWDED = 0.25
-"""Share of the requests that is refused under a limit, as the likelihood ratio supposes."""
+"""The share of requests that a limit refuses, as the likelihood ratio assumes."""
 CERTAIN = 5.7
-"""Logarithm of the likelihood ratio from which on it is a limit: four refusals in a row, and more among others."""
+"""Logarithm of the likelihood ratio above which it is a limit: four refusals in a row, or more among others."""
 REFUSAL = math.log(CROWDED / STRAYS)
 ACCEPTANCE = math.log((1.0 - CROWDED) / (1.0 - STRAYS))
 
 EVERY = 50.0
 """Seconds of the wall clock between two probes."""
 SOONEST = 5.0
-"""Seconds that a slow pace lasts at least."""
+"""The shortest time, in seconds, for which a slow pace lasts."""
 PROBE = 20.0
-"""Requests of a probe; without a limit's evidence in them the pace is back."""
+"""Requests of a probe; if they give no evidence of a limit, the full pace is restored."""
 
 BELOW = 0.85
-"""The slow pace, as a share of what was accepted."""
+"""The slow pace, as a share of the accepted pace."""
 GIVE_WAY = 0.04
-"""Share of the slow pace that each further refusal takes."""
+"""Share of the slow pace by which each further refusal lowers it."""
 GROWTH = 0.002
-"""Share of it that comes back in a second without one."""
+"""Share of the slow pace by which it rises in a second without a refusal."""
 AT_LEAST = 0.5
-"""The slow pace after a probe, at least: as a share of what the probe has found to be accepted."""
+"""The lowest slow pace after a probe, as a share of the pace that the probe found accepted."""
 SLOWEST = 0.02
-"""Share of the rate below which the pace never falls."""
+"""The lowest pace, as a share of the rate."""
 
 MEMORY = 15.0
-"""Seconds over which the share of refusals is looked at."""
+"""Seconds over which the share of refusals is measured."""
 DEEPEST = 0.9
-"""Share by which one decision slows down at most."""
+"""The largest share by which one decision lowers the pace."""
 FEWEST = 0.3
-"""Share of the pace that counts as used, however few requests there were."""
+"""Share of the pace that counts as used, even with fewer requests."""
 IDLE = 0.65
-"""Of the requests that could have been made, the share that counts as accepted: time is evidence for strays too."""
+"""The share of possible requests that counts as accepted: time without refusals is evidence for strays too."""
 RETRY_AFTER = 2.0
-"""Seconds without a request that are none: a thread that was refused waits as long as the gateway asks it to."""
+"""Seconds without requests that are not evidence: a refused thread waits as long as the gateway asks."""
 
-# Places, from the model's first one. An earlier model kept other numbers in those that are passed over here.
+# Places, from the model's first one. An earlier model used the places before it for other numbers.
 _FIRST = 17
 (
     _EVIDENCE,
@@ -85,11 +86,11 @@ _FIRST = 17
 @dataclass(frozen=True, slots=True)
 class Slowness:
     """
-    Why the pace is what it is.
+    The present pace, and the reason for it.
 
     :param pace: Requests per second.
     :param before: Requests per second at which the limit showed.
-    :param share: The share of the requests that was refused there.
+    :param share: The share of requests that was refused at that pace.
     """
 
     pace: float
@@ -99,11 +100,11 @@ class Slowness:
 
 class PaceModel:
     """
-    The model of one account; what it remembers lies on a board.
+    The model of one account; its state is on a board.
 
-    :param rate: Requests per second where nothing is refused.
-    :param first: Its first place on the board; it takes ``SIZE`` of them.
-    :param wall: Unix time in seconds, which machines have in common.
+    :param rate: Requests per second without refusals.
+    :param first: Its first place on the board, of ``SIZE``.
+    :param wall: Returns Unix time in seconds, which all machines share.
     """
 
     def __init__(self, rate: float, first: int, wall: Callable[[], float] = time.time) -> None:
@@ -113,11 +114,11 @@ class PaceModel:
 
     def pace(self, board: MutableSequence[float], now: float, requests: float) -> float:
         """
-        Return the requests per second at present; the first that asks after its time begins a probe.
+        Return the present requests per second; the first call after the time of a probe begins it.
 
         :param board: The board, locked.
         :param now: The board's clock, in seconds.
-        :param requests: How many requests there have been.
+        :param requests: Number of requests so far.
         """
         view = _View(board, self._first)
         if not view[_LOW]:
@@ -132,11 +133,11 @@ class PaceModel:
 
     def slowness(self, board: MutableSequence[float], now: float, requests: float) -> Slowness:
         """
-        Return the pace, and why it is what it is.
+        Return the present pace, and the reason for it.
 
         :param board: The board, locked.
         :param now: The board's clock, in seconds.
-        :param requests: How many requests there have been.
+        :param requests: Number of requests so far.
         """
         view = _View(board, self._first)
         return Slowness(self.pace(board, now, requests), view[_BEFORE], view[_SHARE])
@@ -145,19 +146,19 @@ class PaceModel:
         self, board: MutableSequence[float], now: float, requests: float, *, left_at: float, alone: bool
     ) -> None:
         """
-        Learn from a refusal.
+        Record a refusal, and lower the pace if it is due to a limit.
 
         :param board: The board, locked.
         :param now: The board's clock, in seconds.
-        :param requests: How many requests there have been.
-        :param left_at: When the request left.
-        :param alone: It left after the refusal before it was known, so the two are two events.
+        :param requests: Number of requests so far.
+        :param left_at: When the request left, by the board's clock.
+        :param alone: The request left after the previous refusal was known, so the two are separate events.
         """
         view = _View(board, self._first)
         pace = self.pace(board, now, requests)
         slow = bool(view[_LOW]) and not view[_PROBE_OF]
         if left_at <= view[_DECIDED_AT] or (view[_PROBE_OF] and left_at < view[_PROBE_AT]):
-            return  # it says nothing about the pace since then
+            return  # it says nothing about the present pace
         self._count(view, now, requests)
         self._weigh(view, now, requests, pace=pace, alone=alone)
         if view[_EVIDENCE] > CERTAIN:
@@ -180,14 +181,14 @@ class PaceModel:
         view[_COUNTED_AT], view[_COUNTED_OF] = now, requests
 
     def _weigh(self, view: _View, now: float, requests: float, *, pace: float, alone: bool) -> None:
-        """Add a refusal to the evidence for a limit, after the requests that were accepted since the last one."""
+        """Add a refusal to the evidence for a limit, after the requests accepted since the last one."""
         made = max(requests - view[_WEIGHED_OF], IDLE * pace * (now - view[_WEIGHED_AT] - RETRY_AFTER))
         evidence = max(0.0, view[_EVIDENCE] + ACCEPTANCE * max(0.0, made - 1.0))
         view[_EVIDENCE] = evidence + (REFUSAL if alone else 0.0)
         view[_WEIGHED_AT], view[_WEIGHED_OF] = now, requests
 
     def _slow_down(self, view: _View, now: float, requests: float, *, pace: float, slow: bool) -> None:
-        """Go at what was accepted, or after a probe as before it, until the next probe."""
+        """Lower the pace to what was accepted, or after a probe to the pace before it, until the next probe."""
         refusals, made = view[_REFUSALS], view[_REQUESTS]
         share = min(DEEPEST, refusals / max(refusals, made))
         if view[_PROBE_OF] and requests - view[_PROBE_OF] < PROBE:
@@ -207,7 +208,7 @@ class PaceModel:
 
     @staticmethod
     def _begin(view: _View, now: float, requests: float) -> None:
-        """Forget all evidence: the pace is another from now on."""
+        """Discard all evidence, because the pace has changed."""
         view[_EVIDENCE], view[_WEIGHED_AT], view[_WEIGHED_OF] = 0.0, now, requests
         view[_REFUSALS] = view[_REQUESTS] = view[_SECONDS] = 0.0
         view[_COUNTED_AT], view[_COUNTED_OF] = now, requests
@@ -218,7 +219,7 @@ class _View:
     The model's places on a board.
 
     :param board: The board.
-    :param first: The first of them.
+    :param first: Its first place.
     """
 
     __slots__ = ("_board", "_first")

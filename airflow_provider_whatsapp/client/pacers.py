@@ -1,4 +1,4 @@
-"""Which pacer gives an account's requests their permits: one for all clients of a process that share the account."""
+"""The limiter of an account: one for all clients of a process that share the account."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def shared_pacer(api_key: str, host: str, rate: float) -> Pacer:
 
 def limiter(api_key: str, host: str, rate: float, *, redis: RedisServer | None, share: float) -> Limiter:
     """
-    Return what gives an account's requests their permits: this machine's pacer, or what paces several by Redis.
+    Return the limiter of an account: this machine's pacer, or the one that paces several machines by Redis.
 
     :param api_key: The account's key; only a hash of it is kept.
     :param host: Base URL of the data plane.
     :param rate: Requests per second; 0 for no limit.
-    :param redis: Paces all machines that name it; None: this machine alone.
-    :param share: The part of the rate that each machine uses while Redis is away.
+    :param redis: The Redis that paces all machines that name it; None: this machine is paced alone.
+    :param share: The share of the rate that each machine uses while Redis cannot be reached.
     """
     if redis is None or not rate:
         return shared_pacer(api_key, host, rate)

@@ -2,7 +2,7 @@
 Recipients: phone numbers in E.164, business-scoped user ids, groups.
 
 Meta may put the sender's own country code in front of a number without ``+``, and the message then reaches a
-stranger. So a number is taken apart here, and leaves with its ``+`` unless the caller wants digits alone.
+stranger. So this module parses a number, and sends it with its ``+`` unless the caller wants only digits.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ MAX_DIGITS = 15
 
 _DOC = "Phone numbers"
 
-# Invisible marks that copying from a page or a chat brings along.
+# Invisible characters that are copied with a number from a page or a chat.
 _INVISIBLE = dict.fromkeys(
     [0xFEFF, 0x2060, 0x061C, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 )
-# Separators people write.
+# Separators that people write.
 _SEPARATORS = dict.fromkeys(
     [
         *map(ord, " \t\r\n-.()/"),
@@ -65,15 +65,19 @@ _NATIONAL = f"{WRITE} For lists of national numbers, set default_country in the 
 
 def normalise(number: object, *, default_country: str | None = None) -> str:
     """
-    Return a phone number as E.164 digits alone, without ``+``.
+    Return a phone number as E.164 digits, without ``+``.
 
-    Spaces, dashes, dots, parentheses, slashes and invisible direction marks are dropped, digits of every script are
-    read. With ``+`` or ``00`` in front a number has to be possible in its country; without, it has to be a number that
-    is assigned there (or a fictional one, 1555...), for it may as well be a national number of another country. A trunk
-    prefix after the country code is dropped: ``+44 (0)20 7946 0000``. So is the ``.0`` of a number that was a float.
+    It drops spaces, dashes, dots, parentheses, slashes and invisible direction marks, and reads digits of every
+    script.
+    With ``+`` or ``00`` in front, a number has to be possible in its country; without, it has to be assigned there
+    (or
+    fictional, 1555...), because it could also be a national number of another country. It drops a trunk prefix after
+    the
+    country code, as in ``+44 (0)20 7946 0000``, and the ``.0`` of a number that was a float.
 
-    :param number: The number, country code first: ``"+1 (555) 000-1111"`` say; an int or a whole float is taken too.
-    :param default_country: ISO code of the country whose national numbers are read; None: none are.
+    :param number: The number, country code first, such as ``"+1 (555) 000-1111"``; an int or a whole float as well.
+    :param default_country: ISO code of the country whose national numbers are read; None: numbers need a country
+        code.
     :raises PayloadError: It is not a phone number in international form; the error shows it masked.
     """
     text = _as_text(number)
@@ -90,14 +94,14 @@ def normalise(number: object, *, default_country: str | None = None) -> str:
     try:
         return _international(text[2:])
     except PayloadError:
-        # Some countries dial 00 for something else.
+        # Some countries dial 00 for another purpose.
         if default_country and (found_there := numbering.from_national(text, default_country)):
             return found_there
         raise
 
 
 def _as_text(number: object) -> str:
-    """Return what was given as a text without what nobody sees, digits in ASCII, and no ``.0`` at its end."""
+    """Return the value as a text without invisible characters, with ASCII digits, and without a ``.0`` at its end."""
     if isinstance(number, str):
         if number.isascii():
             text = number.strip()
@@ -111,7 +115,7 @@ def _as_text(number: object) -> str:
 
 
 def _whole(number: Any) -> str:
-    """Return the digits of an int, or of the float or Decimal that a column of ints becomes by an empty cell."""
+    """Return the digits of an int, or of the float or Decimal that an int becomes in a column with an empty cell."""
     if isinstance(number, Integral) and number >= 10**LONGEST_INTEGER:  # Python does not write 5,000 digits
         raise _refused(f"has more than {LONGEST_INTEGER} digits", limit=f"{MIN_DIGITS}-{MAX_DIGITS} digits")
     try:
@@ -131,7 +135,7 @@ def _ascii_digit(char: str) -> str:
 
 
 def _international(digits: str) -> str:
-    # A trunk prefix may make it longer than E.164 allows.
+    # With a trunk prefix it may be longer than E.164 allows.
     found = numbering.read(digits) if 0 < len(digits) <= MAX_DIGITS + 3 else None
     if found is None or not _NUMBER.fullmatch(found):
         raise _impossible(digits)
@@ -190,25 +194,26 @@ def _refused(problem: str, *, limit: str | None = None, advice: str = WRITE) -> 
 
 def is_user_id(text: object) -> bool:
     """
-    Say whether a text has the form of a business-scoped user id: ``US.1349...`` or ``US.ENT.1349...``.
+    Return whether a text has the form of a business-scoped user ID: ``US.1349...`` or ``US.ENT.1349...``.
 
-    :param text: What a caller gave as recipient.
+    :param text: The recipient, as a caller gives it.
     """
     return isinstance(text, str) and _USER_ID.fullmatch(text) is not None
 
 
 def recipient_key(to: object, *, group: bool = False, default_country: str | None = None) -> str:
     """
-    Return what a recipient is called in reports and ledgers: digits alone, or the id whole.
+    Return a recipient's key in reports and ledgers: the digits of a number, or the unchanged ID.
 
-    :param to: Phone number, business-scoped user id or, with ``group``, group id.
-    :param group: ``to`` is the id of a group.
-    :param default_country: ISO code of the country whose national numbers are read; None: none are.
+    :param to: Phone number, business-scoped user ID or, with ``group``, group ID.
+    :param group: ``to`` is the ID of a group.
+    :param default_country: ISO code of the country whose national numbers are read; None: numbers need a country
+        code.
     :raises PayloadError: It is none of them.
     """
     if group:
         return _group_id(to)
-    # Most are written as they leave, and a broadcast reads each three times.
+    # Most numbers are written in their final form, and a broadcast reads each three times.
     if isinstance(to, str) and _E164.fullmatch(to):
         return _international(to[1:])
     if isinstance(to, str) and is_user_id(user_id := to.translate(_INVISIBLE).strip()):
@@ -218,24 +223,24 @@ def recipient_key(to: object, *, group: bool = False, default_country: str | Non
 
 def address(key: str) -> str:
     """
-    Return what :func:`recipient_key` returned in a form that is read as the same recipient everywhere: with a ``+``.
+    Return a key of :func:`recipient_key` in a form that is read as the same recipient everywhere: with a ``+``.
 
-    Digits alone may be read as a national number.
+    Bare digits may be read as a national number.
 
-    :param key: Digits of a number, or an id.
+    :param key: Digits of a number, or an ID.
     """
     return f"+{key}" if key.isdigit() else key
 
 
 def canonical(key: str) -> str:
     """
-    Return what is the same for all ways in which WhatsApp and people write one number, to compare by.
+    Return the common form of all spellings of a number that WhatsApp and people use, to compare numbers by.
 
     Mexico's mobile numbers are written with and without a 1 after the country code, Argentina's with and without a 9,
-    and those of Brazil that once had eight digits with and without the 9 that was put in front of them. It is not to be
-    sent to.
+    and those of Brazil that once had eight digits with and without the 9 that was added in front. Do not send to this
+    form.
 
-    :param key: What :func:`recipient_key` returned.
+    :param key: A key of :func:`recipient_key`.
     """
     if not key.startswith("5"):
         return key
@@ -250,9 +255,9 @@ def canonical(key: str) -> str:
 
 def is_bare(given: object) -> bool:
     """
-    Say whether a recipient was given as digits without ``+`` or ``00``, so that only its digits tell its country.
+    Return whether a recipient is given as digits without ``+`` or ``00``, so that only its digits say its country.
 
-    :param given: What a caller gave as recipient.
+    :param given: The recipient, as a caller gives it.
     """
     if isinstance(given, str):
         start = given.translate(_INVISIBLE).translate(_PLUS).lstrip(" \t\r\n(")
@@ -266,11 +271,12 @@ def recipient_fields(
     """
     Return the fields of a message's envelope that name its recipient.
 
-    :param to: Phone number in any form that :func:`normalise` takes, business-scoped user id (sent unchanged,
-        as ``recipient``) or, with ``group``, group id (sent unchanged).
-    :param plus_prefix: Send a number as ``+15550001111`` (Meta's advice); False sends digits alone.
-    :param group: ``to`` is the id of a group.
-    :param default_country: ISO code of the country whose national numbers are read; None: none are.
+    :param to: Phone number in any form that :func:`normalise` reads, business-scoped user ID (sent unchanged,
+        as ``recipient``) or, with ``group``, group ID (sent unchanged).
+    :param plus_prefix: Send a number as ``+15550001111`` (Meta's advice); False: send only digits.
+    :param group: ``to`` is the ID of a group.
+    :param default_country: ISO code of the country whose national numbers are read; None: numbers need a country
+        code.
     :raises PayloadError: It is none of them.
     """
     key = recipient_key(to, group=group, default_country=default_country)
@@ -279,9 +285,9 @@ def recipient_fields(
 
 def envelope(key: str, *, plus_prefix: bool, group: bool) -> dict[str, Any]:
     """
-    Return the fields of a message's envelope for a recipient that :func:`recipient_key` has read.
+    Return the fields of a message's envelope for a key of :func:`recipient_key`.
 
-    :param key: Digits of a number, or an id.
+    :param key: Digits of a number, or an ID.
     :param plus_prefix: As for :func:`recipient_fields`.
     :param group: As for :func:`recipient_fields`.
     """

@@ -1,4 +1,4 @@
-"""What cells hold that is no phone number, or not one alone: named, so that the list's owner can correct it."""
+"""What a cell contains instead of one phone number, named so that the list's owner can correct it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ WRITE = "Write it in international form, with the country code: +15550001111."
 
 class Fault(NamedTuple):
     """
-    Why a text is no phone number.
+    Why a text is not a phone number.
 
-    :param problem: What it holds; goes on after the masked text.
+    :param problem: What the text contains; errors put the masked text in front.
     :param advice: What to do about it.
     """
 
@@ -22,7 +22,7 @@ class Fault(NamedTuple):
 
 _TEXT_COLUMN = "Format the column as text before the numbers go into it, and write them as +15550001111."
 _ONE = "Give each number its own row or list entry: +15550001111."
-_ALONE = "Leave it out: WhatsApp needs the number alone, such as +15550001111."
+_ALONE = "Leave it out: WhatsApp needs only the number, such as +15550001111."
 _COLUMN = f"Check that this is the column of phone numbers. {WRITE}"
 
 _YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
@@ -33,7 +33,7 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text, re.IGNORECASE | re.VERBOSE | re.ASCII)
 
 
-# In the order in which they are looked for.
+# In the order in which they are tried.
 _ANYWHERE = (
     (
         _pattern(r"[-+]?\d+(?:[.,]\d+)?\s*e\+?\d+"),
@@ -99,7 +99,7 @@ _EXTENSION = _pattern(
 
 def fault(text: str) -> Fault | None:
     """
-    Return why a text is no phone number, or not one alone; None where it has the form of one.
+    Return why a text is not one phone number; None: it has the form of one.
 
     :param text: The text, without invisible characters and spaces at its ends.
     """

@@ -1,13 +1,14 @@
 """
-Pacing: requests leave evenly spaced, so that the gateway's limit is used up and never crossed.
+Pacing: requests leave evenly spaced, so that they use the gateway's limit fully and never exceed it.
 
-"10 per second" is read in its strictest sense: no second, wherever it begins, holds more. So a request waits for its
-turn in an even rhythm, and for one second since the tenth request before it really left.
+"10 per second" is read in its strictest sense: no second, no matter when it begins, contains more. So a request waits
+for its slot in an even spacing, and for one second after the tenth request before it left.
 
-The processes of one machine keep one rhythm (see :mod:`~airflow_provider_whatsapp.client.pace_board`). Other machines
-with the same account show only by the gateway's 429. A single one may come from the network or a busy machine, which
-brought two requests closer together: it widens the second by a little, for a while. What more of them mean is said by
-:mod:`~airflow_provider_whatsapp.client.pace_model`.
+The processes of one machine share their slots (see :mod:`~airflow_provider_whatsapp.client.pace_board`). Other
+machines
+with the same account show only by the gateway's 429. A single 429 may come from the network or a busy machine, which
+brought two requests closer together: it widens the second a little, for a while.
+:mod:`~airflow_provider_whatsapp.client.pace_model` says what further ones mean.
 """
 
 from __future__ import annotations
@@ -30,37 +31,37 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MARGIN = 0.007
-"""Share of the limit left free: it absorbs the network's jitter, which brings two requests closer together."""
+"""Share of the limit that stays free for the network's jitter, which brings two requests closer together."""
 
 SLACK = 0.005
 """Seconds by which a single refusal widens the limit's second."""
 MOST_SLACK = 0.03
 SLACK_HALVES = 120.0
-"""Seconds in which half of that is taken back."""
+"""Seconds after which half of that is gone."""
 
 NOTABLE = 0.7
-"""Share of the rate below which the log says why."""
+"""Share of the rate below which the log says why the pace is low."""
 SAY_EVERY = 300.0
-"""Seconds between two such lines of a process."""
+"""Seconds between two such log lines of a process."""
 
 AHEAD = 0.5
-"""Seconds before its moment that a request may take it. One that waits longer takes none yet: a change of the rate then
-counts for it too, nothing is lost with a process that dies, and the board's memory of departures is long enough."""
+"""Seconds before its slot at which a request may take it. A request that would wait longer takes none yet: so a change
+of the rate applies to it too, a process that dies loses nothing, and the board remembers enough departures."""
 WAITING = 0.1
-"""Seconds' worth of requests, one at least, that a process may have between taking its moment and leaving."""
+"""Seconds' worth of requests, at least one, that a process may have between taking a slot and leaving."""
 
-# Places on the board. The departures of the last requests come after them, and after those the model's. Version 0.1
-# kept a model of its own in the places that are passed over here, and shares the rhythm.
+# Places on the board. The departures of the last requests come after them, then the model's places. Version 0.1 used
+# the places left out here for a model of its own, and shares the slots.
 _NEXT, _COUNT, _REFUSED_AT, _SLACK, _RING = 0, 1, 2, 7, 8
 
 
 class Departure:
     """
-    The leave of one request to go.
+    The permit of one request to leave.
 
-    :param pacer: Who gave it.
-    :param place: Where its moment is kept.
-    :param stop: Set when the request is no longer wanted; None: nobody takes it back.
+    :param pacer: The pacer that gave it.
+    :param place: Place of its departure on the board.
+    :param stop: An event that is set when the request is no longer wanted; None: it cannot be taken back.
     """
 
     __slots__ = ("_pacer", "_place", "at", "stop")
@@ -74,39 +75,39 @@ class Departure:
         self.at: float | None = None
 
     def left(self) -> None:
-        """Say that the first byte leaves now, which may be later than the leave: a connection takes its time."""
+        """Record that the first byte leaves now, which may be later than the permit: connecting takes time."""
         if self._pacer is not None and self.at is None:
             self.at = self._pacer.left(self._place)
 
 
 class Limiter(Protocol):
-    """What a transport asks for permits: a machine's :class:`Pacer`, or what paces several machines."""
+    """Gives a transport its permits: one machine's :class:`Pacer`, or what paces several machines."""
 
     def acquire(self, budget: float = math.inf, stop: threading.Event | None = None) -> Departure | None:
         """
-        Wait for a request's moment, as :meth:`Pacer.acquire` does.
+        Wait for a permit, and return it, as :meth:`Pacer.acquire` does.
 
-        :param budget: Seconds.
-        :param stop: Ends the wait.
+        :param budget: The longest wait, in seconds.
+        :param stop: Ends the wait once it is set.
         """
 
     def refused(self, departure: Departure) -> None:
         """
-        Learn from a 429.
+        Slow down after a 429.
 
-        :param departure: The leave of the request that was refused.
+        :param departure: The permit of the refused request.
         """
 
     def rate(self) -> float:
-        """Return the requests per second at present; 0 for no limit."""
+        """Return the present requests per second; 0: no limit."""
 
 
 class SlowPaceLog:
     """
-    Says in the log why requests go so much slower than the limit, every few minutes at most.
+    Logs, at most every few minutes, why requests are much slower than the limit.
 
-    :param rate: Requests per second where nothing is refused.
-    :param limit: The configured limit.
+    :param rate: Requests per second without refusals.
+    :param limit: The configured limit, in requests per second.
     """
 
     def __init__(self, rate: float, limit: float) -> None:
@@ -116,10 +117,10 @@ class SlowPaceLog:
 
     def tell(self, slow: Slowness, now: float) -> None:
         """
-        Say it, if it is notable and was not said a moment ago.
+        Log the pace if it is notably slow and was not logged recently.
 
         :param slow: The pace.
-        :param now: The clock's seconds.
+        :param now: The clock's time, in seconds.
         """
         if slow.pace >= NOTABLE * self._rate or now - self._said_at < SAY_EVERY:
             return
@@ -136,13 +137,13 @@ class SlowPaceLog:
 
 class Pacer:
     """
-    Gives each request its moment to leave; safe to use from many threads.
+    Gives each request a permit to leave at its slot; safe to use from many threads.
 
-    :param rate: Requests per second; 0 for no limit.
-    :param board: Where the rhythm is kept; None: in this process alone.
-    :param clock: Monotonic seconds.
-    :param sleep: Waits for seconds.
-    :param wall: Unix time in seconds, which machines have in common.
+    :param rate: Requests per second; 0: no limit.
+    :param board: Where the pace is kept; None: only in this process.
+    :param clock: Returns monotonic seconds.
+    :param sleep: Waits for a number of seconds.
+    :param wall: Returns Unix time in seconds, which all machines share.
     """
 
     def __init__(
@@ -166,10 +167,10 @@ class Pacer:
 
     def acquire(self, budget: float = math.inf, stop: threading.Event | None = None) -> Departure | None:
         """
-        Wait for this request's moment; the departure that is returned is called when it goes.
+        Wait for a slot, and return the permit to leave; call its :meth:`Departure.left` when the request leaves.
 
-        :param budget: Seconds; a request whose moment comes later gets None, at once.
-        :param stop: Ends the wait with None once it is set; None: nothing does.
+        :param budget: The longest wait, in seconds; if the slot comes later, return None without waiting.
+        :param stop: Ends the wait with None once it is set; None: nothing ends it.
         """
         if not self._rate:
             return None if stop is not None and stop.is_set() else Departure(stop=stop)
@@ -188,11 +189,11 @@ class Pacer:
 
     def take(self, now: float, stop: threading.Event | None = None) -> tuple[float, Departure | None]:
         """
-        Take the next moment, if it is near enough, without waiting for it.
+        Take the next slot, if it is near enough, without waiting for it.
 
-        :param now: The clock's seconds.
+        :param now: The clock's time, in seconds.
         :param stop: As for :meth:`acquire`.
-        :return: The moment, and the leave to go at it; without a leave, when to ask again.
+        :return: The slot's time, and the permit to leave then; without a permit, the time to ask again.
         """
         with self._board.locked() as numbers:
             moment, place = self._reserve(numbers, now)
@@ -207,7 +208,7 @@ class Pacer:
             stop.wait(seconds)
 
     def _waiting(self) -> threading.Semaphore:
-        """Return what lets few threads of this process wait with a moment; a fork's threads are others."""
+        """Return the semaphore that lets few threads wait with a slot; a forked process has its own."""
         if self._process != os.getpid():
             self._few, self._process = self._semaphore(), os.getpid()
         return self._few
@@ -216,9 +217,9 @@ class Pacer:
         return threading.Semaphore(max(1, int(self._ring * WAITING)))
 
     def _reserve(self, numbers: MutableSequence[float], now: float) -> tuple[float, int | None]:
-        """Return a moment and its place; without one, when to ask again."""
+        """Return a slot's time and its place; without a place, the time to ask again."""
         place = _RING + int(numbers[_COUNT]) % self._ring
-        # A full ring ago, this place's request left: the limit's second begins there.
+        # The request a full ring ago left from this place: the limit's second begins there.
         full = self._ring / self._rate + self._slack(numbers, now)
         earliest = numbers[place] + full if numbers[_COUNT] >= self._ring else now
         moment = max(now, numbers[_NEXT], earliest)
@@ -233,25 +234,25 @@ class Pacer:
 
     def left(self, place: int) -> float:
         """
-        Note that a request really leaves now, and return the clock's time.
+        Record that a request leaves now, and return the clock's time.
 
-        :param place: Where its moment is kept.
+        :param place: Place of its departure on the board.
         """
         now = self._clock()
-        # The place is this request's own until the ring comes round, so the lock is not needed.
+        # No other request uses the place until the ring comes round, so the lock is not needed.
         self._board.put(place, now)
         return now
 
     def rate(self) -> float:
-        """Return the requests per second at which this process and its machine go at present; 0 for no limit."""
+        """Return the present requests per second of this machine; 0: no limit."""
         with self._board.locked() as numbers:
             return self._model.pace(numbers, self._clock(), numbers[_COUNT])
 
     def refused(self, departure: Departure) -> None:
         """
-        Learn from a 429: the gateway has said that requests come too fast.
+        Slow down after a 429, with which the gateway says that requests come too fast.
 
-        :param departure: The leave of the request that was refused.
+        :param departure: The permit of the refused request.
         """
         if departure.at is None:
             return
@@ -272,7 +273,7 @@ class Pacer:
 
 def board_size(rate: float) -> int:
     """
-    Return how many floats the board of a rate has.
+    Return the number of floats that the board of a rate needs.
 
     :param rate: Requests per second.
     """

@@ -1,4 +1,4 @@
-"""Redis' clock, as a machine knows it by the answers that it gets."""
+"""Redis' clock, as a machine knows it from the answers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.redis_slots import Reply
 
 HEARD = 5.0
-"""Seconds for which what was heard of Redis' clock tells a jump of it from the drift of two clocks."""
+"""Seconds for which knowledge of Redis' clock can distinguish a jump of it from the drift of two clocks."""
 
 
 class Clocks:
-    """Redis' clock beside this machine's: each answer says between which two moments of ours Redis' own lies."""
+    """Redis' clock relative to this machine's: each answer bounds it by two times of this machine's clock."""
 
     def __init__(self) -> None:
         self._offset: float | None = None
@@ -31,13 +31,13 @@ class Clocks:
         if self._offset is None:
             self._offset = (lowest + highest) / 2
             self.round_trip = took
-        # What was known stays as long as it can be true: a slow answer says little, a quick one much.
+        # Earlier bounds stay as long as they can be true: a slow answer says little, a quick one much.
         self._offset = min(max(self._offset, lowest), highest)
         self.round_trip += 0.2 * (took - self.round_trip)
 
     def there(self, here: float) -> float:
         """
-        Return Redis' time.
+        Return Redis' time, in seconds.
 
         :param here: The time of this machine's clock.
         """
@@ -45,7 +45,7 @@ class Clocks:
 
     def expected(self, here: float) -> float:
         """
-        Return Redis' time where it was heard a moment ago, so that it can have jumped alone; else 0.
+        Return Redis' time, in seconds, if it is known recently enough to detect a jump; otherwise 0.
 
         :param here: The time of this machine's clock.
         """
@@ -54,7 +54,7 @@ class Clocks:
 
     def here(self, there: float) -> float:
         """
-        Return the time of this machine's clock.
+        Return the time of this machine's clock, in seconds.
 
         :param there: Redis' time.
         """

@@ -1,9 +1,11 @@
 """
-Pacing of several machines by Redis: each request of an account leaves at a moment that one script has given out.
+Pacing of several machines by Redis: one script gives each request of an account its slot.
 
-One request of a machine asks at a time, so machines share the rate evenly, however many processes they run. Where Redis
-does not answer, requests wait for some seconds; then the machine goes by its own limiter at a share of the rate, and
-looks every second whether Redis is back.
+One request of a machine asks at a time, so machines share the rate evenly, regardless of how many processes they run.
+If
+Redis does not answer, requests wait for a few seconds; then the machine uses its own limiter at a share of the rate,
+and
+checks every second whether Redis answers again.
 """
 
 from __future__ import annotations
@@ -44,38 +46,38 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MARGIN = 0.015
-"""Share of the limit left free, for what brings requests of different machines closer together on their way."""
+"""Share of the limit that stays free, because requests of different machines come closer together on the network."""
 WAIT = 10.0
-"""Seconds for which requests wait for Redis before their machine goes by its own limiter."""
+"""Seconds for which requests wait for Redis before their machine uses its own limiter."""
 WAIT_SHARE = 0.25
-"""Of the time that a request has, the share that it waits for Redis at most."""
+"""The largest share of a request's time for which it waits for Redis."""
 PAUSES = (0.1, 0.3)
-"""Seconds between two questions to a Redis that does not answer."""
+"""Seconds between two requests to a Redis that does not answer."""
 LOOK_EVERY = 1.0
-"""Seconds between two looks whether Redis is back."""
+"""Seconds between two checks whether Redis answers again."""
 QUEUE = 5.0
-"""Seconds for which a request lets others of its machine ask first; then it asks beside them."""
+"""Seconds for which a request lets others of its machine ask first; after that it asks in parallel."""
 LATE = 0.001
-"""Seconds after its moment from which on a request says that it left late."""
+"""Seconds after its slot from which on a request reports that it left late."""
 LATE_MATTERS = 2.0
-"""Seconds after which nobody need know of it."""
+"""Seconds after which a late departure no longer matters."""
 MOST_ROUND_TRIP = 0.5
-"""Seconds before its moment at which the next request of the machine may ask, at most."""
+"""The most seconds before its slot at which the next request of the machine may ask."""
 LEARN_TRIES = 5
 AHEAD_OF_US = 3_600.0
-"""Seconds from now beyond which no moment of a state lies that a pacer has written."""
+"""Seconds from now within which all times lie in a state that a pacer has written."""
 
 _SLACK, _REFUSED_AT = 0, 1
-"""Places of the state in Redis; those of the pace's model come further behind."""
+"""Number of a state's places in Redis; the pace model's places are further behind."""
 
 
 class _Slot(Departure):
     """
-    The leave to go at a moment that Redis has given.
+    The permit to leave at a slot that Redis has given.
 
-    :param pacer: Notified when it goes.
-    :param reply: What Redis has granted.
-    :param stop: As for every leave.
+    :param pacer: The pacer, which is notified of the departure.
+    :param reply: The answer that grants the slot.
+    :param stop: As for :class:`Departure`.
     """
 
     __slots__ = ("_by", "number", "planned")
@@ -87,20 +89,20 @@ class _Slot(Departure):
         self.planned = reply.slot
 
     def left(self) -> None:
-        """Say that the first byte leaves now."""
+        """Record that the first byte leaves now."""
         if self.at is None:
             self.at = self._by.slot_left(self.number, self.planned)
 
 
 class RedisPacer:
     """
-    Gives each request of an account its moment, on all machines that ask the same Redis; safe to use from many threads.
+    Gives each request of an account its slot, on all machines that ask the same Redis; safe to use from many threads.
 
     :param rate: Requests per second.
-    :param server: Where Redis is.
-    :param identity: What the account is known by; only its hash is kept.
-    :param alone: This machine's own limiter at its share, for while Redis is away.
-    :param clock: Monotonic seconds.
+    :param server: The Redis server.
+    :param identity: Identity of the account; only its hash is kept.
+    :param alone: This machine's own limiter, with its share of the rate, for while Redis cannot be reached.
+    :param clock: Returns monotonic seconds.
     """
 
     def __init__(
@@ -128,12 +130,13 @@ class RedisPacer:
 
     def acquire(self, budget: float = math.inf, stop: threading.Event | None = None) -> Departure | None:
         """
-        Wait for this request's moment; the departure that is returned is called when it goes.
+        Wait for a slot, and return the permit to leave; call its :meth:`Departure.left` when the request leaves.
 
-        :param budget: Seconds; a request whose moment comes later gets None, at once.
-        :param stop: Ends the wait with None once it is set; None: nothing does.
-        :raises ConfigurationError: Redis refuses what waiting does not change; where time is short, the machine goes by
-            its own limiter instead.
+        :param budget: The longest wait, in seconds; if the slot comes later, return None without waiting.
+        :param stop: Ends the wait with None once it is set; None: nothing ends it.
+        :raises ConfigurationError: Redis refuses something that waiting does not change; if time is short, the
+            machine
+            uses its own limiter instead.
         """
         now = self._clock()
         last, give_up = now + budget, now + min(WAIT, WAIT_SHARE * budget)
@@ -145,7 +148,7 @@ class RedisPacer:
                 tries += 1
                 if self._clock() >= give_up or self._away:
                     self._go_alone(str(error))
-                elif tries > 1:  # the first may be a connection that has been idle for too long
+                elif tries > 1:  # the first failure may be due to a connection that was idle for too long
                     _pause(random.uniform(*PAUSES), stop)  # noqa: S311  (nothing here is a secret)
             except ConfigurationError as error:
                 if budget == math.inf:
@@ -157,14 +160,14 @@ class RedisPacer:
         return None if _is_set(stop) else self._alone.acquire(last - self._clock(), stop)
 
     def rate(self) -> float:
-        """Return the requests per second at present, as far as this process knows."""
+        """Return the present requests per second, as far as this process knows."""
         return self._alone.rate() if self._away else self._pace(self._clocks.there(self._clock()))[0]
 
     def refused(self, departure: Departure) -> None:
         """
-        Learn from a 429, and let all machines know.
+        Slow down after a 429, and inform all machines through Redis.
 
-        :param departure: The leave of the request that was refused.
+        :param departure: The permit of the refused request.
         """
         if not isinstance(departure, _Slot):
             self._alone.refused(departure)
@@ -180,10 +183,10 @@ class RedisPacer:
 
     def slot_left(self, number: int, planned: float) -> float:
         """
-        Note that a request really leaves now, and return Redis' time.
+        Record that a request leaves now, and return Redis' time.
 
-        :param number: The slot's.
-        :param planned: Its moment, in seconds of Redis' clock.
+        :param number: Number of the slot.
+        :param planned: Time of the slot, in seconds of Redis' clock.
         """
         now = self._clocks.there(self._clock())
         if now > planned + LATE:
@@ -191,13 +194,13 @@ class RedisPacer:
         return now
 
     def _take(self, last: float, stop: threading.Event | None) -> Departure | None:
-        """Reserve a moment and wait for it, one request of the machine at a time."""
+        """Reserve a slot and wait for it, one request of the machine at a time."""
         with self._front.turn(min(last, self._clock() + QUEUE), stop):
             reply = self._reserve(last, stop)
             if reply is None:
                 return None
             moment = self._clocks.here(reply.slot)
-            # The answer to the next request's question may be here by its moment, if it asks now.
+            # If the next request asks now, its answer may arrive by this request's slot.
             self._wait_until(moment - min(MOST_ROUND_TRIP, self._clocks.round_trip), stop)
         self._wait_until(moment, stop)
         return None if _is_set(stop) else _Slot(self, reply, stop)
@@ -230,7 +233,7 @@ class RedisPacer:
         return None
 
     def _hear(self, reply: Reply) -> Reply:
-        """Take over what a reply says of the clock and of the state."""
+        """Record what a reply says about the clock and the state, and return it."""
         with self._lock:
             self._clocks.hear(reply)
             self._count = reply.count
@@ -240,7 +243,7 @@ class RedisPacer:
         return reply
 
     def _pace(self, there: float) -> tuple[float, float]:
-        """Return the requests per second, and the seconds that the limit's window lasts."""
+        """Return the requests per second, and the length of the limit's window in seconds."""
         slow = self._model.slowness(self._state, there, self._count)
         self._log.tell(slow, self._clock())
         pace = max(slow.pace, self._rate * SLOWEST)
@@ -264,7 +267,7 @@ class RedisPacer:
         return found
 
     def _asks(self) -> bool:
-        """Say whether to ask Redis: while it is away, one request in a second does."""
+        """Return whether to ask Redis: while it cannot be reached, one request per second does."""
         with self._lock:
             now = self._clock()
             if self._away and now < self._look_at:
@@ -298,10 +301,10 @@ class RedisPacer:
 
 class _Front:
     """
-    Lets one request of this machine ask at a time; where that cannot be, Redis sorts them out.
+    Lets one request of this machine ask at a time; if no lock is possible, Redis orders them.
 
-    :param identity: What the account is known by; only its hash is kept.
-    :param clock: Monotonic seconds.
+    :param identity: Identity of the account; only its hash is kept.
+    :param clock: Returns monotonic seconds.
     """
 
     def __init__(self, identity: str, clock: Callable[[], float]) -> None:
@@ -311,10 +314,10 @@ class _Front:
     @contextlib.contextmanager
     def turn(self, until: float, stop: threading.Event | None) -> Iterator[None]:
         """
-        Wait until no other asks.
+        Wait until no other request asks.
 
-        :param until: The clock's time from which on it asks beside the others.
-        :param stop: Ends the wait.
+        :param until: The clock's time, in seconds, from which on it asks in parallel with the others.
+        :param stop: Ends the wait once it is set.
         """
         try:
             handle = os.open(self._path(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -334,7 +337,7 @@ class _Front:
         pause = 0.001
         while not _is_set(stop):
             try:
-                # A lock of this kind belongs to the open file, so it parts threads as well as processes.
+                # These locks belong to the open file, so they separate threads as well as processes.
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if self._clock() >= until:
@@ -346,7 +349,7 @@ class _Front:
 
 
 def _is_sound(state: Sequence[float], now: float) -> bool:
-    """Say whether a state can be one: all of its numbers are counts, shares or moments."""
+    """Return whether a state is valid: all of its numbers are counts, shares or times."""
     return len(state) == SIZE and all(0.0 <= each <= now + AHEAD_OF_US for each in state)
 
 

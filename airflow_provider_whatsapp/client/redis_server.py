@@ -1,8 +1,9 @@
 """
-Where Redis is, and how it is connected to: by a URL, or by the fields of an Airflow connection of type ``redis``.
+Where Redis is, and how to connect to it: by a URL, or by the fields of an Airflow connection of type ``redis``.
 
-Redis paces all machines of an account. A request wants an answer within a second or none, so the time-outs and the
-retries are set here, and are nobody else's: redis-py alone would hide an outage for a minute.
+Redis paces all machines of an account. A request needs an answer within a second or none, so this module sets
+timeouts
+and retries itself: with its defaults, redis-py would hide an outage for a minute.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ TIMEOUT = 1.0
 """Seconds to connect, and for each answer."""
 
 URL_VARIABLE = "WHATSAPP_PACE_REDIS_URL"
-"""Variable of the environment with a URL, for commands without Airflow's connections; it may hold a password."""
+"""Environment variable with a URL, for commands without Airflow's connections; it may contain a password."""
 
 _CONNECTION_ID = re.compile(r"[\w.-]{1,250}", re.ASCII)
 _CERTIFICATES = ("required", "optional", "none")
@@ -40,20 +41,20 @@ _ADVICE = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisServer:
     """
-    One Redis: a server, a cluster, or what Sentinels watch.
+    One Redis: a server, a cluster, or the master that Sentinels watch.
 
-    :param nodes: Hosts with their ports; several of a cluster or of Sentinels.
-    :param db: Number of the database; a cluster has 0 alone.
-    :param username: For Redis' ACL; None: the default user.
-    :param password: None: there is none.
+    :param nodes: Hosts with their ports; several for a cluster or for Sentinels.
+    :param db: Number of the database; a cluster has only 0.
+    :param username: User of Redis' ACL; None: the default user.
+    :param password: Password; None: there is none.
     :param tls: Connect by TLS.
-    :param cluster: It is a cluster.
-    :param sentinel: Name of the master that the nodes, Sentinels, watch; None: the nodes are Redis themselves.
-    :param sentinel_username: For the Sentinels' own ACL.
-    :param sentinel_password: For the Sentinels themselves.
+    :param cluster: The nodes are a cluster.
+    :param sentinel: Name of the master that the nodes, Sentinels, watch; None: the nodes are Redis servers.
+    :param sentinel_username: User of the Sentinels' own ACL.
+    :param sentinel_password: Password of the Sentinels.
     :param ssl_ca_certs: Path of the CA bundle; None: the system's.
     :param ssl_certfile: Path of the client's certificate.
-    :param ssl_keyfile: Path of its key.
+    :param ssl_keyfile: Path of the certificate's key.
     :param ssl_cert_reqs: ``required``, ``optional`` or ``none``.
     :param ssl_check_hostname: Check that the certificate names the host.
     """
@@ -89,14 +90,14 @@ class RedisServer:
 
     @property
     def name(self) -> str:
-        """How logs and errors call it: host and port, without a user."""
+        """The name in logs and errors: host and port, without a user."""
         shown = ",".join(f"{host}:{port}" for host, port in self.nodes)
         return f"{self.sentinel} at {shown}" if self.sentinel else shown
 
 
 def is_url(text: str) -> bool:
     """
-    Say whether a setting is meant as a URL rather than a connection's ID.
+    Return whether a setting is a URL rather than a connection's ID.
 
     :param text: The setting.
     """
@@ -105,10 +106,10 @@ def is_url(text: str) -> bool:
 
 def connection_id(setting: Any) -> str | None:
     """
-    Return the ID of the connection that ``pace_redis`` names; None where it is a URL, or not set.
+    Return the ID of the connection that ``pace_redis`` names; None: it is a URL, or not set.
 
     :param setting: The value in the connection's extra.
-    :raises ConfigurationError: It is neither.
+    :raises ConfigurationError: It is neither a URL nor an ID.
     """
     text = str(setting or "").strip()
     if not text or is_url(text):
@@ -121,8 +122,8 @@ def check_connection_id(text: str) -> None:
     """
     Check that a setting can be a connection's ID.
 
-    :param text: The setting; it is not repeated, for it may hold a password.
-    :raises ConfigurationError: It cannot.
+    :param text: The setting; the error does not quote it, because it may contain a password.
+    :raises ConfigurationError: It cannot be an ID.
     """
     if not _CONNECTION_ID.fullmatch(text):
         raise _wrong("is neither a Redis URL nor a connection's ID")
@@ -132,11 +133,11 @@ def parse_redis_url(text: str, *, may_hold_password: bool = False) -> RedisServe
     """
     Parse a URL: ``redis://host:6379/0``, ``rediss://`` for TLS, several hosts separated by commas.
 
-    :param text: The URL; errors do not repeat it, for it may hold a password.
-    :param may_hold_password: It comes from a place that is made for secrets.
-    :raises ConfigurationError: It cannot be read, or holds a password where none may be.
+    :param text: The URL; errors do not quote it, because it may contain a password.
+    :param may_hold_password: The URL comes from a place for secrets.
+    :raises ConfigurationError: It cannot be parsed, or contains a password that its place does not allow.
     """
-    # urlsplit would refuse the ports of several hosts.
+    # urlsplit would refuse several hosts with ports.
     scheme, _, rest = text.strip().partition("://")
     if scheme.lower() not in ("redis", "rediss"):
         raise _wrong("is not a URL that begins with redis:// or rediss://")
@@ -181,17 +182,18 @@ def redis_server(
     extra: Mapping[str, Any],
 ) -> RedisServer:
     """
-    Read an Airflow connection of type ``redis``, as Airflow's provider for Redis writes it.
+    Return the Redis of an Airflow connection of type ``redis``, in the form of Airflow's provider for Redis.
 
-    :param conn_id: Its ID, for errors.
-    :param conn_type: Its type.
+    :param conn_id: ID of the connection, for errors.
+    :param conn_type: Type of the connection.
     :param host: The server; with ``sentinel`` in the extra a Sentinel.
-    :param port: Its port; None: 6379, or 26379 of a Sentinel.
+    :param port: Its port; None: 6379, or 26379 for a Sentinel.
     :param login: User of Redis' ACL.
     :param password: Its password.
-    :param extra: ``db``, ``ssl`` and what begins so, ``cluster``, ``startup_nodes``, and of ours ``sentinel`` (the
-        master's name), ``sentinels`` (a list of hosts), ``sentinel_username`` and ``sentinel_password``.
-    :raises ConfigurationError: It is of another type, or a field of it cannot be read.
+    :param extra: ``db``, ``ssl`` and options with that prefix, ``cluster``, ``startup_nodes``, and this package's own
+        ``sentinel`` (the master's name), ``sentinels`` (a list of hosts), ``sentinel_username`` and
+        ``sentinel_password``.
+    :raises ConfigurationError: The connection is of another type, or one of its fields cannot be read.
     """
     if conn_type != CONN_TYPE:
         raise ConfigurationError(
@@ -218,10 +220,10 @@ def redis_server(
 
 def server_from_environment(conn_id: str, environment: Mapping[str, str]) -> RedisServer:
     """
-    Find the Redis that ``pace_redis`` names by a connection's ID where Airflow's connections are out of reach.
+    Return the Redis that ``pace_redis`` names by a connection's ID, for commands without Airflow's connections.
 
     :param conn_id: The ID.
-    :param environment: Variables, ``os.environ`` say.
+    :param environment: Variables, such as ``os.environ``.
     :raises ConfigurationError: The environment has neither the connection, as JSON, nor a URL.
     """
     name = f"AIRFLOW_CONN_{conn_id.upper()}"
@@ -253,11 +255,11 @@ def server_from_environment(conn_id: str, environment: Mapping[str, str]) -> Red
 
 def find_server(setting: str | None, by_id: Callable[[str], RedisServer]) -> RedisServer | None:
     """
-    Return the Redis that ``pace_redis`` means; None where it is not set.
+    Return the Redis of the setting ``pace_redis``; None: it is not set.
 
     :param setting: The value in the connection's extra.
-    :param by_id: Reads the connection of an ID.
-    :raises ConfigurationError: It is malformed, or the connection is.
+    :param by_id: Returns the Redis of a connection's ID.
+    :raises ConfigurationError: The setting or the connection is malformed.
     """
     if setting is None:
         return None
@@ -271,7 +273,7 @@ def load_client() -> None:
     """
     Import redis-py.
 
-    :raises ConfigurationError: It is not installed.
+    :raises ConfigurationError: redis-py is not installed.
     """
     try:
         import redis.cluster
@@ -285,9 +287,9 @@ def load_client() -> None:
 
 def connect(server: RedisServer) -> Any:
     """
-    Return a client of redis-py, which connects at its first use.
+    Return a client of redis-py, which connects on first use.
 
-    :param server: Where Redis is.
+    :param server: The Redis server.
     :raises ConfigurationError: redis-py is not installed.
     """
     load_client()
@@ -327,7 +329,7 @@ def _client_tls(server: RedisServer) -> dict[str, Any]:
 
 
 def _nodes(given: Iterable[Any], default: int) -> tuple[tuple[str, int], ...]:
-    """Read hosts: texts, ``host:port``, or mappings as the provider for Redis writes them."""
+    """Return hosts and ports from texts, ``host:port``, or mappings as the provider for Redis writes them."""
     found = []
     for each in given:
         if isinstance(each, dict):

@@ -1,11 +1,14 @@
 """
-The slots of one account in Redis: a script that gives each request its moment, by Redis' own clock.
+The slots of one account in Redis: a script that gives each request its slot, by Redis' clock.
 
-One hash per account holds the moments of its last requests, evenly spaced, as the board of one machine does. A request
-reserves the next moment, a second ahead at most, and leaves at it; one that leaves later says so, and the limit's
-second begins at its real departure. So no second holds more than the limit, whichever machine sends, and machines that
-ask again after each request are served in turn. What Redis has forgotten counts as used up: after a restart, a failover
-to a replica or an eviction, nothing leaves before all that may have been granted is a whole window old.
+One hash per account contains the times of its last requests, evenly spaced, like the board of one machine. A request
+reserves the next slot, at most a second ahead, and leaves at its time; a request that leaves later reports that, and
+the
+limit's second begins at its real departure. So no second contains more than the limit, regardless of which machines
+send, and machines that ask again after each request are served in turn. Slots that Redis has forgotten count as used:
+after a restart, a failover to a replica or an eviction, nothing leaves until everything that may have been granted is
+a
+whole window old.
 """
 
 from __future__ import annotations
@@ -27,15 +30,16 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.redis_server import RedisServer
 
 AHEAD = 1.0
-"""Seconds before its moment that a request may reserve it: so many machines are served in turn as go in that time."""
+"""Seconds before its slot at which a request may reserve it: this bounds how many machines are served in turn."""
 KEPT = 7 * 86_400
-"""Seconds for which an unused account's hash is kept; a request that comes later waits for a window."""
+"""Seconds for which the hash of an unused account is kept; a later request waits for one window."""
 COMMANDS = "+eval +evalsha +info +time +hmget +hget +hset +del +expire"
-"""What the script calls, as Redis' ACL writes it."""
+"""The commands that the script calls, in the form of Redis' ACL."""
 
-# A stamp tells the state that a caller knows from another: it holds the server's run, and how often the state changed.
-# Others may have written to Redis what no script does: that counts as forgotten. So does what is known of a time in
-# which nobody asked, where the caller has sent without asking, or Redis' clock has been put forward since.
+# A stamp identifies the state that a caller knows: the server's run, and the number of changes to the state. A hash
+# that
+# no script has written counts as forgotten. So does knowledge of a time in which nobody asked, if the caller has sent
+# without asking, or if Redis' clock has jumped ahead since.
 SCRIPT = """
 local info = redis.pcall('INFO', 'server')
 if type(info) == 'table' then return redis.error_reply('NOPERM INFO: ' .. tostring(info['err'])) end
@@ -95,22 +99,22 @@ _SHA = hashlib.sha1(SCRIPT.encode()).hexdigest()  # noqa: S324  (the name by whi
 
 
 class RedisAwayError(Exception):
-    """Redis does not answer, or not as a master does; it may in a moment."""
+    """Redis does not answer, or not as a master does; it may answer later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """
-    What the script has answered.
+    An answer of the script.
 
     :param kind: ``granted``, ``later`` (ask again), ``stale`` (the caller knows another state) or ``learnt``.
     :param now: Redis' clock, in seconds.
-    :param slot: The moment by that clock, in seconds.
-    :param count: Requests of the account before this one; the number of the one that is granted.
-    :param stamp: Of the state.
-    :param state: The state, where it is another than the caller knows.
-    :param asked: The caller's clock before it asked.
-    :param answered: The caller's clock afterwards.
+    :param slot: Time of the slot by that clock, in seconds.
+    :param count: Requests of the account before this one; for a granted request its number.
+    :param stamp: Stamp of the state.
+    :param state: The state, if it is not the one that the caller knows.
+    :param asked: The caller's clock before the request to Redis, in seconds.
+    :param answered: The caller's clock after the answer, in seconds.
     """
 
     kind: str
@@ -127,10 +131,10 @@ class Slots:
     """
     The slots of one account; safe to use from many threads, and by the forks of a process.
 
-    :param server: Where Redis is.
-    :param identity: What the account is known by; only its hash is kept.
-    :param ring: Requests of the limit's window.
-    :param clock: Monotonic seconds.
+    :param server: The Redis server.
+    :param identity: Identity of the account; only its hash is kept.
+    :param ring: Number of requests in the limit's window.
+    :param clock: Returns monotonic seconds.
     """
 
     def __init__(
@@ -154,17 +158,17 @@ class Slots:
         back: bool = False,
     ) -> Reply:
         """
-        Reserve the next moment, if it is near enough.
+        Reserve the next slot, if it is near enough.
 
-        :param stamp: Of the state that the caller knows.
+        :param stamp: Stamp of the state that the caller knows.
         :param spacing: Seconds to the next request.
-        :param window: Seconds that as many requests as the ring has take at least.
-        :param reach: Seconds from now in which the moment has to lie.
-        :param late: Requests that left later than their moments, by their numbers, with Redis' time of leaving.
-        :param expected: Redis' clock at present, as the caller knows it, in seconds; 0: it does not.
+        :param window: The least time, in seconds, in which as many requests leave as the ring has.
+        :param reach: Seconds from now within which the slot has to be.
+        :param late: Numbers of requests that left later than their slots, with Redis' time of leaving.
+        :param expected: Redis' clock at present, as the caller knows it, in seconds; 0: the caller does not know it.
         :param back: The caller has sent requests without asking.
-        :raises RedisAwayError: There is no answer.
-        :raises ConfigurationError: Redis refuses what waiting does not change.
+        :raises RedisAwayError: Redis does not answer.
+        :raises ConfigurationError: Redis refuses something that waiting does not change.
         """
         words = [word for seq, left in late for word in (seq, _micros(left))]
         times = map(_micros, (spacing, window, AHEAD, reach))
@@ -174,8 +178,8 @@ class Slots:
         """
         Ask without reserving anything.
 
-        :raises RedisAwayError: There is no answer.
-        :raises ConfigurationError: Redis refuses what waiting does not change.
+        :raises RedisAwayError: Redis does not answer.
+        :raises ConfigurationError: Redis refuses something that waiting does not change.
         """
         self.reserve("", spacing=1.0, window=1.0, reach=0.0)
 
@@ -183,10 +187,10 @@ class Slots:
         """
         Change the state, if it is still the one that the caller knows.
 
-        :param stamp: Of that state.
-        :param state: The new one.
-        :raises RedisAwayError: There is no answer.
-        :raises ConfigurationError: Redis refuses what waiting does not change.
+        :param stamp: Stamp of that state.
+        :param state: The new state.
+        :raises RedisAwayError: Redis does not answer.
+        :raises ConfigurationError: Redis refuses something that waiting does not change.
         """
         return self._ask("learn", 0, 0, _micros(AHEAD), 0, stamp, json.dumps(list(state)), KEPT, 0)
 
@@ -204,10 +208,10 @@ class Slots:
 
 class Client:
     """
-    A client of redis-py that says in two words what went wrong; a fork makes one of its own.
+    A client of redis-py whose errors say briefly what went wrong; a forked process makes its own.
 
-    :param server: Where Redis is.
-    :param commands: What its scripts call, as Redis' ACL writes it, for the advice where it may not.
+    :param server: The Redis server.
+    :param commands: The commands that its scripts call, in the form of Redis' ACL, for the advice.
     """
 
     def __init__(self, server: RedisServer, commands: str) -> None:
@@ -219,14 +223,14 @@ class Client:
 
     def run(self, script: str, sha: str, keys: Sequence[str], *arguments: Any) -> Any:
         """
-        Run a script, which Redis is given where it does not know it.
+        Run a script, and load it into Redis first if Redis does not know it.
 
-        :param script: Its text.
+        :param script: The script.
         :param sha: Its SHA-1, in hexadecimal digits.
-        :param keys: The keys that it uses, all of one slot.
-        :param arguments: What it is handed.
-        :raises RedisAwayError: There is no answer; the script may have run.
-        :raises ConfigurationError: Redis refuses what waiting does not change.
+        :param keys: The keys that it uses, all in one slot of a cluster.
+        :param arguments: Its arguments.
+        :raises RedisAwayError: Redis does not answer; the script may have run.
+        :raises ConfigurationError: Redis refuses something that waiting does not change.
         """
         client = self.redis()
         import redis.exceptions
@@ -236,7 +240,7 @@ class Client:
                 found = client.evalsha(sha, len(keys), *keys, *arguments)
             except redis.exceptions.NoScriptError:
                 found = client.eval(script, len(keys), *keys, *arguments)
-        except Exception as error:  # a cluster without some of its slots has errors of its own
+        except Exception as error:  # a cluster without some of its slots raises errors of other types
             raise self._fault(error) from None
         self._worked = True
         return found
@@ -254,13 +258,13 @@ class Client:
                     self._made = os.getpid(), connect(self._server)
                 except ConfigurationError:
                     raise
-                except Exception as error:  # a cluster is asked for its nodes at once
+                except Exception as error:  # a client of a cluster asks for its nodes immediately
                     raise self._fault(error) from None
             return self._made[1]
 
     def _fault(self, error: Exception) -> Exception:
         advice, kind = _advice(error, self._commands), type(error).__name__
-        if advice is None or self._worked:  # what has worked may do so again when somebody has put it right
+        if advice is None or self._worked:  # after success, a fix may help
             return RedisAwayError(f"{kind}. {advice}" if advice else kind)
         return ConfigurationError(
             f"Redis at {self._server.name} refuses this connection ({kind})", advice=advice
@@ -268,7 +272,7 @@ class Client:
 
 
 def _advice(error: Exception, commands: str) -> str | None:
-    """Say what to do about an error that no waiting cures; None: waiting may."""
+    """Return what to do about an error that waiting does not cure; None: waiting may."""
     kind, said = type(error).__name__, str(error)
     if kind == "NoPermissionError" and "INFO" in said:
         return (
@@ -282,7 +286,8 @@ def _advice(error: Exception, commands: str) -> str | None:
         return 'It is a node of a cluster: add ?cluster=true to the URL, or "cluster": true to the connection\'s extra.'
     if "CERTIFICATE_VERIFY_FAILED" in said:
         return "Its certificate is not trusted: set ssl_ca_certs to the CA bundle that signed it."
-    # A client that has not logged in is refused the script for its length, where redis-py sends nothing before it.
+    # For a client that has not logged in, Redis refuses the script for its length if redis-py sends nothing before
+    # it.
     if kind.startswith(("Authentication", "Authorization")) or "unauthenticated" in said:
         return "Check login and password of the Airflow connection that pace_redis names."
     return None
@@ -290,16 +295,16 @@ def _advice(error: Exception, commands: str) -> str | None:
 
 def key_of(what: str, identity: str) -> str:
     """
-    Return the name of a key in Redis; its braces keep it in one slot of a cluster.
+    Return the name of a key in Redis; its braces keep an account's keys in one slot of a cluster.
 
-    :param what: What it holds.
-    :param identity: Whose it is; only its hash is shown.
+    :param what: What the key contains.
+    :param identity: Identity of its owner; only the hash is shown.
     """
     return f"wa:{what}:{{{hashlib.sha256(identity.encode()).hexdigest()[:16]}}}"
 
 
 def _numbers(text: str) -> tuple[float, ...]:
-    """Read a state; what somebody else has written there is none."""
+    """Parse a state; one that another program has written there is empty."""
     try:
         found = json.loads(text) if text else []
     except (ValueError, RecursionError):

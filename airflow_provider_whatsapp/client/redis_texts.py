@@ -1,8 +1,8 @@
 """
-Texts by their names in Redis, with compare and set: what several machines read and write at the same time.
+Texts by their names in Redis, with compare-and-set, which several machines read and write at the same time.
 
-Each text is a key of its own that expires, and a sorted set holds when each was written last. All of one owner lie in
-one slot of a cluster. The names of the keys are hashes, which nobody can guess who does not know the owner.
+Each text is a key that expires, and a sorted set contains the time of each text's last write. All keys of one owner are
+in one slot of a cluster. Their names are hashes, which nobody can guess without knowing the owner.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.redis_server import RedisServer
 
 KEPT = 100 * 86_400
-"""Seconds for which a text is kept after it was written."""
+"""Seconds for which a text is kept after its last write."""
 LONGEST = 1_000_000
-"""Bytes of a text that are read; ours are a hundredth of it, so a longer one was written by somebody else."""
+"""The most bytes that are read of a text; this package writes a hundredth of that, so a longer one is not its own."""
 PORTION = 100
-"""Texts that are read at a time."""
+"""The number of texts that are read together."""
 COMMANDS = "+eval +evalsha +type +getrange +set +del +time +zadd +zrem +zrevrange +zremrangebyscore +expire"
-"""What the script calls, as Redis' ACL writes it."""
+"""The commands that the script calls, in the form of Redis' ACL."""
 
-# KEYS: the index, and the texts'. What is of another type at their places is not ours, and is replaced.
+# KEYS: the index, and the texts'. Keys of another type in their places are not this package's, and are replaced.
 SCRIPT = """
 local index, act, most, kept = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local function kind(key) return redis.call('TYPE', key)['ok'] end
@@ -70,15 +70,15 @@ _SHA = hashlib.sha1(SCRIPT.encode()).hexdigest()  # noqa: S324  (the name by whi
 
 class RedisTexts:
     """
-    Texts of one owner; safe to use from many threads, and by the forks of a process.
+    The texts of one owner; safe to use from many threads, and by the forks of a process.
 
-    :param server: Where Redis is.
+    :param server: The Redis server.
     :param what: What the texts are, for the keys' names.
-    :param owner: Whose they are; only its hash is kept, so a secret in it makes the names unguessable.
+    :param owner: Identity of the owner; only its hash is kept, so a secret in it makes the names impossible to guess.
     """
 
     index: str
-    """Redis' key of the index: it tells these texts from those of other owners."""
+    """Redis' key of the index, which distinguishes these texts from those of other owners."""
 
     def __init__(self, server: RedisServer, what: str, owner: str) -> None:
         self.server = server
@@ -90,44 +90,44 @@ class RedisTexts:
         """
         Return a text.
 
-        :param key: Its name.
-        :param default: What is returned where there is none.
-        :raises RedisAwayError: There is no answer.
-        :raises ConfigurationError: Redis refuses what waiting does not change.
+        :param key: Name of the text.
+        :param default: Returned if there is no such text.
+        :raises RedisAwayError: Redis does not answer.
+        :raises ConfigurationError: Redis refuses something that waiting does not change.
         """
         (found,) = self._ask("read", (self.key(key),))
         return default if found is None else _text(found)
 
     def set(self, key: str, value: Any) -> None:
         """
-        Keep a text, whatever was there.
+        Store a text, and replace any earlier one.
 
-        :param key: Its name.
-        :param value: Text.
-        :raises RedisAwayError: There is no answer; it may be kept all the same.
-        :raises ConfigurationError: Redis refuses what waiting does not change.
+        :param key: Name of the text.
+        :param value: The text.
+        :raises RedisAwayError: Redis does not answer; the text may have been stored.
+        :raises ConfigurationError: Redis refuses something that waiting does not change.
         """
         self._write("set", key, str(value))
 
     def delete(self, key: str) -> None:
         """
-        Forget a text.
+        Delete a text.
 
-        :param key: Its name.
-        :raises RedisAwayError: There is no answer; it may be gone all the same.
-        :raises ConfigurationError: Redis refuses what waiting does not change.
+        :param key: Name of the text.
+        :raises RedisAwayError: Redis does not answer; the text may have been deleted.
+        :raises ConfigurationError: Redis refuses something that waiting does not change.
         """
         self._ask("delete", (self.key(key),), self._member(key))
 
     def swap(self, key: str, before: str | None, after: str) -> bool:
         """
-        Keep a text in another one's place; False: that is not there any more, and nothing has changed.
+        Replace a text if it is still the one that was read; return whether it was.
 
-        :param key: Its name.
-        :param before: What was read; None: nothing was there.
+        :param key: Name of the text.
+        :param before: The text that was read; None: there was none.
         :param after: The new text.
-        :raises RedisAwayError: There is no answer; it may be kept all the same.
-        :raises ConfigurationError: Redis refuses what waiting does not change.
+        :raises RedisAwayError: Redis does not answer; the text may have been stored.
+        :raises ConfigurationError: Redis refuses something that waiting does not change.
         """
         if before is None:
             return self._write("add", key, after)
@@ -135,10 +135,10 @@ class RedisTexts:
 
     def look(self) -> None:
         """
-        Try all that texts need, and leave nothing.
+        Try every command that texts need, and leave nothing in Redis.
 
-        :raises RedisAwayError: There is no answer.
-        :raises ConfigurationError: Redis refuses what waiting does not change.
+        :raises RedisAwayError: Redis does not answer.
+        :raises ConfigurationError: Redis refuses something that waiting does not change.
         """
         self.set("look", "")
         list(self.kept(1))
@@ -146,11 +146,11 @@ class RedisTexts:
 
     def kept(self, most: int) -> Iterator[tuple[str, str]]:
         """
-        Yield the keys of texts and the texts, what was written last first.
+        Yield the keys of texts and the texts, the last written first.
 
-        :param most: How many at most.
-        :raises RedisAwayError: There is no answer.
-        :raises ConfigurationError: Redis refuses what waiting does not change.
+        :param most: The largest number of texts.
+        :raises RedisAwayError: Redis does not answer.
+        :raises ConfigurationError: Redis refuses something that waiting does not change.
         """
         for first in range(0, most, PORTION):
             last = min(first + PORTION, most) - 1
@@ -165,7 +165,7 @@ class RedisTexts:
         """
         Return Redis' key of a text.
 
-        :param name: The text's name.
+        :param name: Name of the text.
         """
         return f"{self.index}:{self._member(name)}"
 

@@ -1,4 +1,4 @@
-"""When one request is repeated, and after how long: pure decisions, clock and jitter come from outside."""
+"""Whether and when one request is repeated: pure decisions; the caller gives clock and jitter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.errors import WhatsAppError
 
 LONGEST = 86_400.0
-"""Seconds that a service may ask to be left alone; whatever asks for more is no service that limits its rate."""
+"""The longest ``Retry-After``, in seconds, that is believed; no service limits its rate for longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,13 +23,14 @@ class RequestRetry:
     """
     The rule for repeating one request inside one call.
 
-    A request is repeated when it certainly did nothing (it never left, or was refused for being too fast), and one
-    that may safely happen twice, a read say, after a failure of the service as well.
+    It repeats a request that certainly did nothing (it never left, or was refused as too fast), and after a failure
+    of the
+    service also a request that may safely happen twice, such as a read.
 
-    :param max_retries: How often at most, beyond the first try.
-    :param max_elapsed: Seconds that all tries and waits together may take; a longer wait is left to the caller.
+    :param max_retries: The most repetitions after the first try.
+    :param max_elapsed: Seconds that all tries and waits together may take; the caller decides about a longer wait.
     :param base: Seconds of the first back-off; it doubles from try to try.
-    :param cap: Seconds that one back-off lasts at most.
+    :param cap: The longest back-off, in seconds.
     """
 
     max_retries: int = 4
@@ -39,10 +40,10 @@ class RequestRetry:
 
     def delay(self, error: WhatsAppError, *, attempt: int, elapsed: float, jitter: float) -> float | None:
         """
-        Return the seconds to wait before the next try, or None to give up.
+        Return the seconds to wait before the next try; None: give up.
 
-        :param error: What ended the last try.
-        :param attempt: Number of tries made so far, from 1.
+        :param error: The error of the last try.
+        :param attempt: Number of tries so far, from 1.
         :param elapsed: Seconds since the first try began.
         :param jitter: A random number from 0 to 1.
         """
@@ -53,7 +54,7 @@ class RequestRetry:
 
     @staticmethod
     def _is_safe(error: WhatsAppError) -> bool:
-        # A request that must not happen twice ends in OutcomeUnknownError where another ends in ServerError.
+        # A request that must not happen twice ends in OutcomeUnknownError, any other one in ServerError.
         return not error.permanent and isinstance(error, NotSentError | RateLimitError | ServerError)
 
     def _wait(self, error: WhatsAppError, *, attempt: int, jitter: float) -> float:
@@ -61,18 +62,18 @@ class RequestRetry:
         if error.retry_after is None:
             return back_off
         growth = look_up(error.code, error.subcode).growth if error.code is not None else 1.0
-        # A stated wait is a minimum: jitter only ever comes on top.
+        # A stated wait is a minimum, so jitter is only added.
         wait = error.retry_after * growth ** (attempt - 1)
         return wait + min(back_off, 0.1 * wait)
 
 
 def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
     """
-    Read a ``Retry-After`` header: seconds, or an HTTP date.
+    Parse a ``Retry-After`` header: seconds, or an HTTP date.
 
-    :param value: The header's value; None when it is missing.
+    :param value: The header's value; None: it is missing.
     :param now: The present time, for dates; None: the machine's clock.
-    :return: Seconds, never negative and a day at most; None when the header is missing or unreadable.
+    :return: Seconds, from 0 to a day; None: the header is missing or cannot be parsed.
     """
     if not value:
         return None

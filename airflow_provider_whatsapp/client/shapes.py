@@ -1,4 +1,4 @@
-"""Shapes of answers: names and types without any value, for comparing an account with the sandbox."""
+"""Shapes of answers, names and types without any value, for a comparison of an account with the sandbox."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 12
 MAX_NAMES = 200
-"""Names of one object that are shown."""
+"""The most names of one object that are shown."""
 OTHER_NAME = "<name>"
-"""Stands for a name that may be a value: a number, an ID, a text."""
+"""Replaces a name that may be a value: a number, an ID, a text."""
 _NAME = re.compile(r"(?!.*[0-9]{5})[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 _TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "text", type(None): "null"}
 _PART = re.compile(r"[a-z][a-z_]{0,63}", re.ASCII)
-"""A part of a path that is no ID."""
+"""Pattern of a part of a path that is not an ID."""
 
 Shape = Any
 """A type's name, several with ``|`` between them, a list with the shape of its items, or an object of shapes in which
@@ -32,8 +32,8 @@ def shape(value: Any, *, depth: int = MAX_DEPTH) -> Shape:
     """
     Return the shape of parsed JSON.
 
-    :param value: What an answer holds.
-    :param depth: Levels that are shown.
+    :param value: The parsed JSON of an answer.
+    :param depth: Number of levels that are shown.
     """
     if isinstance(value, dict):
         if depth == 0:
@@ -56,10 +56,10 @@ def shape(value: Any, *, depth: int = MAX_DEPTH) -> Shape:
 
 def merged(one: Shape, other: Shape) -> Shape:
     """
-    Return the shape that covers two.
+    Return the shape that covers two shapes.
 
-    :param one: A shape.
-    :param other: Another.
+    :param one: The first shape.
+    :param other: The second shape.
     """
     if one == other:
         return one
@@ -90,7 +90,7 @@ def _type_of(found: Shape) -> str:
 
 class RecordingTransport(Transport):
     """
-    A transport that keeps the shape of each answer.
+    A transport that records the shape of each answer.
 
     :param config: Key, hosts and limits.
     :param until: As for :class:`~airflow_provider_whatsapp.client.transport.Transport`.
@@ -103,10 +103,10 @@ class RecordingTransport(Transport):
 
     def request(self, call: Call) -> dict[str, Any]:
         """
-        Make a call, keep what its answer is made of, and return it.
+        Make a call, record the shape of its answer, and return the answer.
 
-        :param call: What to do.
-        :raises WhatsAppError: As every transport.
+        :param call: The call.
+        :raises WhatsAppError: As for :class:`~airflow_provider_whatsapp.client.transport.Transport`.
         """
         about = {"request": f"{call.method} {self._path(call)}", "fields": call.query.get("fields")}
         about = {name: value for name, value in about.items() if value is not None}
@@ -121,7 +121,7 @@ class RecordingTransport(Transport):
         return answer
 
     def _path(self, call: Call) -> str:
-        """Return a call's path with names in the place of IDs."""
+        """Return a call's path with names instead of IDs."""
         places = {self.config.phone_number_id: "{phone_number_id}", self.config.waba_id: "{waba_id}"}
         graph = f"{self.config.data_url}/{APP}/{self.config.api_version}/"
         path = call.url.removeprefix(graph).removeprefix(self.config.control_url)

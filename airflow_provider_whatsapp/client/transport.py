@@ -1,4 +1,4 @@
-"""The one place where bytes leave: one ``requests`` session, its pace, its retries, and what became of a request."""
+"""The only module that sends bytes: one ``requests`` session with its pace, its retries and its errors."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LEAST = 0.5
-"""Seconds that a request gets whose moment came at the very end of the time."""
+"""Seconds for a request whose permit came at the very end of the time."""
 _ADDRESSES = 4
-"""Addresses of a host that are tried before the time is over."""
+"""The number of a host's addresses that are tried before the time is over."""
 
 USER_AGENT = f"airflow-provider-whatsapp/{__version__}"
 
@@ -62,15 +62,14 @@ class Call:
     One request to make, as a resource states it.
 
     :param method: HTTP method.
-    :param url: Whole URL without a query.
+    :param url: The complete URL without a query.
     :param query: Query parameters; None values are left out, lists become JSON arrays as Graph reads them.
     :param json: Body to send as JSON.
-    :param open_body: Opens a streamed body afresh for each try: something with ``read`` and a length in bytes.
-    :param headers: Headers of this call alone.
-    :param doubt: What to advise when it is not known whether the request was carried out. None: it may safely
-        happen twice, so it is repeated instead.
-    :param permit: Leave to go at once, taken before by :meth:`Transport.permit`; None: the request waits for its own.
-    :param on_size: Gets the bytes of each answer's body, and may refuse it by an :exc:`AnswerError`.
+    :param open_body: Opens a new streamed body for each try: an object with ``read`` and a length in bytes.
+    :param headers: Headers of only this call.
+    :param doubt: Advice for an unknown outcome. None: the request may safely happen twice, so it is repeated instead.
+    :param permit: Permission to leave, from :meth:`Transport.permit`; None: the request waits for a permit.
+    :param on_size: Gets the size in bytes of each answer's body, and may refuse it by an :exc:`AnswerError`.
     """
 
     method: str
@@ -85,7 +84,7 @@ class Call:
 
     @property
     def stop(self) -> threading.Event | None:
-        """What ends its waits, where the one who took its permit may change their mind."""
+        """The event that ends its waits, if the holder of its permit may take it back."""
         return None if self.permit is None else self.permit.stop
 
 
@@ -95,9 +94,9 @@ class Transport:
 
     :param config: Key, hosts and limits.
     :param retry: The rule for repeating a request; None: the default one with the configuration's ``max_retries``.
-    :param pacer: Spaces the requests; None: what the configuration says, one for the account.
-    :param until: Moment of ``time.monotonic()``, in seconds, at which requests are given up, for a caller whose own
-        time is measured; None: there is none.
+    :param pacer: Spaces the requests; None: the account's limiter by the configuration.
+    :param until: Time of ``time.monotonic()``, in seconds, at which requests are given up, for a caller with a time
+        budget; None: there is no limit.
     """
 
     def __init__(
@@ -118,14 +117,14 @@ class Transport:
             share=config.pace_share,
         )
         self._until = until
-        # Nothing that the other side says may carry the key into an error, a log or a report.
+        # No text of the other side may carry the key into an error, a log or a report.
         self._cleaner = Cleaner(config.api_key)
         self._session = requests.Session()
-        # A session would replace our Authorization header with an entry of ~/.netrc, and read proxies per request.
+        # A session would replace our Authorization header by an entry of ~/.netrc, and read proxies for each request.
         settings = self._session.merge_environment_settings(
             config.data_url, dict(config.proxies or {}), None, config.verify, None
         )
-        # What is for this machine does not go over another, least of all in plain http with the key in it.
+        # Requests to this machine must not go through another one, least of all by plain http with the key in them.
         self._proxies = {} if is_loopback(config.host) else settings["proxies"]
         for url in (config.data_url, config.control_url):
             check_proxy(select_proxy(url, self._proxies))
@@ -144,11 +143,11 @@ class Transport:
 
     def request(self, call: Call) -> dict[str, Any]:
         """
-        Make a call and return the JSON object of its answer, repeating it where that is safe.
+        Make a call and return the JSON object of its answer; repeat it if that is safe.
 
-        :param call: What to do.
-        :raises NotSentError: Nothing left this machine, however often it was tried.
-        :raises OutcomeUnknownError: It left, must not be repeated, and whether it was carried out is not known.
+        :param call: The call.
+        :raises NotSentError: No try left this machine.
+        :raises OutcomeUnknownError: The request left and must not be repeated, and its outcome is not known.
         :raises APIError: The gateway or Graph refused; see the class for the reason.
         """
         started = 0.0
@@ -182,15 +181,15 @@ class Transport:
 
     def permit(self, stop: threading.Event) -> Departure | None:
         """
-        Wait until a request may go, before it is handed over as a :class:`Call`.
+        Wait for a permit, before the request is made as a :class:`Call`.
 
-        :param stop: Ends this wait, and later those between the request's repetitions, once it is set.
-        :return: The leave for one request, which counts whether it is used or not; None: it was stopped.
+        :param stop: Once it is set, it ends this wait, and later those between the request's repetitions.
+        :return: The permit for one request, which counts even if it is not used; None: the wait was ended.
         """
         return self._pacer.acquire(stop=stop)
 
     def _exchange(self, call: Call, departure: Departure) -> dict[str, Any]:
-        """Send once and read the answer; whatever goes wrong, the connection knows whether the request has left."""
+        """Send once and read the answer; the connection records whether the request has left, for any error."""
         timeout = self._timeout()
         request = self._prepare(call)
         start_record(
@@ -214,18 +213,19 @@ class Transport:
             close = getattr(request.body, "close", None)
             if close is not None:
                 close()
-        # Raised out here, so that the library's error does not hang on it: its own text may quote the other side.
+        # Raised outside of the except block, so that the library's error, which may quote the other side, is not its
+        # context.
         raise failure
 
     def _given_up(self) -> float:
-        """Return the moment at which a request that goes now is given up; one that goes late has a little time."""
+        """Return the time at which a request that leaves now is given up; a late one has a little time."""
         return math.inf if self._until is None else max(self._until, time.monotonic() + _LEAST)
 
     def _left(self) -> float:
         return math.inf if self._until is None else self._until - time.monotonic()
 
     def _leave(self, stop: threading.Event | None) -> Departure:
-        """Wait for the moment at which the request may go, unless there is no time for it."""
+        """Wait for the request's permit, unless there is no time for it."""
         departure = self._pacer.acquire(self._left(), stop) if self._left() > 0 else None
         if departure is None:
             if stop is not None and stop.is_set():
@@ -239,16 +239,16 @@ class Transport:
         return departure
 
     def _timeout(self) -> Any:
-        """Return the time that a request may take, in a form that ``requests`` knows."""
+        """Return the time that a request may take, in a form that ``requests`` reads."""
         if self._until is None:
             return self._config.timeout
         left = max(_LEAST, self._left())
         connect, answer = self._config.timeout
-        # Each address of a host gets the whole time to connect.
+        # Each address of a host gets the full time to connect.
         return Timeout(total=left, connect=min(connect, left / _ADDRESSES), read=min(answer, left))
 
     def _prepare(self, call: Call) -> PreparedRequest:
-        """Build the request by hand: ``requests``' own preparation costs more than the rest of a send together."""
+        """Build the request without ``requests``' own preparation, which costs more than the rest of a send."""
         request = PreparedRequest()
         request.method = call.method
         request.url = call.url + encode_query(call.query)
@@ -266,7 +266,7 @@ class Transport:
         return request
 
     def _failure(self, error: Exception, call: Call) -> WhatsAppError:
-        """Name what became of a request that got no answer."""
+        """Return the error of a request that got no answer."""
         reason = self._cleaner.line(Echo(call.json).text(_reason(error)))
         if request_began():
             return _unanswered(error, reason, call.doubt)
@@ -276,7 +276,7 @@ class Transport:
                 advice="Give the path of an existing file.",
             )
         if isinstance(error, ValueError):
-            # What a library cannot parse it repeats, and a proxy's address may hold a password.
+            # A library quotes what it cannot parse, and a proxy's address may contain a password.
             words = reason if isinstance(error, requests.exceptions.InvalidSchema) else type(error).__name__
             return ConfigurationError(
                 f"the request could not be made: {words}", advice="Check host and proxies."
@@ -315,7 +315,7 @@ def _unanswered(error: Exception, reason: str, doubt: str | None) -> WhatsAppErr
 
 
 def _paused(seconds: float, stop: threading.Event | None) -> bool:
-    """Wait, and say whether the wait was ended by somebody who wants no more of it."""
+    """Wait, and return whether ``stop`` ended the wait."""
     if stop is not None:
         return stop.wait(seconds)
     time.sleep(seconds)
@@ -327,8 +327,8 @@ def encode_json(content: Any, field: str = "message") -> bytes:
     Write a body as JSON.
 
     :param content: Dicts, lists and scalars; dates, times and UUIDs become text.
-    :param field: What it is to the caller, for the error.
-    :raises PayloadError: JSON cannot hold it.
+    :param field: The caller's name for it, for the error.
+    :raises PayloadError: JSON cannot represent it.
     """
     scalar_text = partial(text_of, field=field)
     try:
@@ -340,7 +340,7 @@ def encode_json(content: Any, field: str = "message") -> bytes:
         raise half_of_a_character(field) from None
     except PayloadError:
         raise
-    except (ValueError, RecursionError) as error:  # nan and infinity, or a part that holds itself
+    except (ValueError, RecursionError) as error:  # nan and infinity, or a value that contains itself
         raise PayloadError(
             f"cannot be written as JSON: {error}",
             field=field,
@@ -350,9 +350,9 @@ def encode_json(content: Any, field: str = "message") -> bytes:
 
 def encode_query(query: Mapping[str, Any]) -> str:
     """
-    Write query parameters as Graph reads them, with the question mark; "" when there are none.
+    Return query parameters as Graph reads them, with the question mark; an empty text if there are none.
 
-    :param query: None values are left out; lists, dicts and switches become JSON.
+    :param query: The parameters; None values are left out; lists, dicts and switches become JSON.
     """
     pairs = {
         key: json.dumps(value, separators=(",", ":"), default=partial(text_of, field=key))
@@ -365,7 +365,7 @@ def encode_query(query: Mapping[str, Any]) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """Say in a few words what the network said; the library's own texts hold object addresses and whole URLs."""
+    """Return what the network said in a few words; the library's texts contain object addresses and whole URLs."""
     cause: BaseException | None = error
     deepest = error
     while cause is not None:

@@ -1,8 +1,8 @@
 """
-Where WhatsApp posts receipts and replies: read, set and removed with care.
+The address to which WhatsApp posts receipts and replies: read, set and removed with care.
 
-There is one address for each app and account, and one for each number: who sets it takes it from its holder. So
-each change reads first, and what somebody else has set is replaced or removed with ``force`` only.
+There is one address for each app and account, and one for each number: setting it takes it from its holder. So each
+change reads first, and replaces or removes another one's address only with ``force``.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _NOT_SUBSCRIBED, _NOT_VERIFIED = 100, 2200
 
 class Address:
     """
-    The override of the account or of the number, and what stands in its place now.
+    The override of the account or of the number, and the address that is set now.
 
-    :param client: Asks and sets.
-    :param of_number: The number's instead of the account's.
+    :param client: The client that reads and sets it.
+    :param of_number: The number's override instead of the account's.
     """
 
     def __init__(self, client: WhatsAppClient, *, of_number: bool) -> None:
@@ -39,7 +39,7 @@ class Address:
         self._own_id = own
 
     def current(self) -> str | None:
-        """Return the address that stands; where it is not known which app is ours, any other's counts as well."""
+        """Return the address that is set, None if there is none; if our app is not known, any app's address counts."""
         if self._of_number:
             return self._hooks.number_urls().get("phone_number")
         if self._own_is_known:
@@ -47,16 +47,16 @@ class Address:
         return next((app.url for app in self.apps if app.url), None)
 
     def stands(self, url: str) -> bool:
-        """Tell whether an address stands; where it is not known which app is ours, for any app."""
+        """Return whether an address is set; if our app is not known, for any app."""
         if self._of_number or self._own_is_known:
             return self.current() == url
         return any(app.url == url for app in self.apps)
 
     def ensure_subscribed(self) -> None:
         """
-        Subscribe the connection's app where it is not, and where that cannot remove an address.
+        Subscribe the connection's app if it is not subscribed, and if that cannot remove an address.
 
-        The call that subscribes also removes the app's override, so it is made only where there is none: the app is
+        The call that subscribes also removes the app's override, so it is only made if there is no override: the app is
         known not to be subscribed, or no app has an override.
         """
         if self._own is not None:
@@ -67,7 +67,7 @@ class Address:
             self._hooks.subscribe_app()
 
     def _confirm_own(self) -> None:
-        """Refuse an ``app_id`` of the connection that is not its key's app: the call would concern another app."""
+        """Refuse the connection's ``app_id`` if its key belongs to another app, which the call would concern."""
         found = self._hooks.key_s_app_id()
         if found not in (None, self._own_id):
             raise ConfigurationError(
@@ -90,16 +90,16 @@ def subscribe(
     client: WhatsAppClient, url: str, verify_token: str, *, of_number: bool = False, force: bool = False
 ) -> str:
     """
-    Let WhatsApp post the events of an account, or of a number, to an address.
+    Make WhatsApp post the events of an account, or of a number, to an address.
 
-    :param client: Of the connection.
-    :param url: The receiver's address, as the Internet reaches it.
-    :param verify_token: The receiver's.
-    :param of_number: For the connection's number alone.
-    :param force: Take the place of another address.
-    :return: What was done, in a sentence.
-    :raises ConfigurationError: Another address stands there; nothing was changed.
-    :raises PayloadError: The address is none that Meta can call; nothing was changed.
+    :param client: The connection's client.
+    :param url: The receiver's public address.
+    :param verify_token: The receiver's verify token.
+    :param of_number: Only for the connection's number.
+    :param force: Replace another address.
+    :return: What was done, as a sentence.
+    :raises ConfigurationError: Another address is set; nothing was changed.
+    :raises PayloadError: Meta cannot call the address; nothing was changed.
     :raises APIError: Graph refuses.
     """
     check_url(url, local=is_loopback(client.config.host))
@@ -135,17 +135,16 @@ def unsubscribe(
     path_secret: str | None = None,
 ) -> str:
     """
-    Remove an address; the events go where they went before it was set.
+    Remove an address; the events then go where they went before it was set.
 
-    :param client: Of the connection.
-    :param url: The address that is expected there; None: the one that ends with ``path_secret``, or any with
-        ``force``.
-    :param of_number: The number's instead of the account's.
-    :param force: Remove it whatever it is.
-    :param path_secret: The receiver's: who knows the end of an address may remove it.
-    :return: What was done, in a sentence.
-    :raises ConfigurationError: Another address stands there; nothing was changed.
-    :raises APIError: Graph refuses, or the address stands there afterwards.
+    :param client: The connection's client.
+    :param url: The address that is expected; None: the one that ends with ``path_secret``, or with ``force`` any.
+    :param of_number: The number's address instead of the account's.
+    :param force: Remove any address.
+    :param path_secret: The receiver's path secret: knowing the end of an address permits its removal.
+    :return: What was done, as a sentence.
+    :raises ConfigurationError: Another address is set; nothing was changed.
+    :raises APIError: Graph refuses, or the address is still set afterwards.
     """
     address = Address(client, of_number=of_number)
     current = address.current()
@@ -182,10 +181,10 @@ def _read_again(client: WhatsAppClient, *, of_number: bool) -> Address:
 
 def status(client: WhatsAppClient) -> list[str]:
     """
-    Say which apps are subscribed and where events go, a line each.
+    Return which apps are subscribed and where events go, as lines for people.
 
-    :param client: Of the connection; its number is asked for where it names one.
-    :raises APIError: The connection may not read it.
+    :param client: The connection's client; the number's addresses are read too if the connection names a number.
+    :raises APIError: The connection may not read them.
     """
     own = client.webhooks.own_app_id()
     lines = [_app_line(app, own) for app in client.webhooks.subscriptions()]

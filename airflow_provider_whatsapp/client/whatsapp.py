@@ -1,4 +1,4 @@
-"""The client: one transport, and what the API offers over it."""
+"""The client: one transport, and the resources of the API that use it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class WhatsAppClient:
             client.messages.send("+15550001111", Text("The nightly run is done."))
 
     :param config: Key, hosts, ids and limits.
-    :param transport: Sends the requests; None: one of its own.
+    :param transport: Sends the requests; None: the client makes its own.
     """
 
     def __init__(self, config: ClientConfig, *, transport: Transport | None = None) -> None:
@@ -69,13 +69,14 @@ class WhatsAppClient:
 
     def within(self, seconds: float) -> WhatsAppClient:
         """
-        Return a client of the same account for what may be given up: it repeats no request, and ends in time.
+        Return a client of the same account for optional requests: it repeats none, and gives up when the time is
+        over.
 
-        :param seconds: From now on, for all its requests together.
+        :param seconds: Seconds from now on, for all its requests together.
         """
         config = replace(self.config, max_retries=0)
         return WhatsAppClient(config, transport=Transport(config, until=time.monotonic() + seconds))
 
     def close(self) -> None:
-        """Close the connections that are kept alive; the client must not be used afterwards."""
+        """Close the connections that are kept alive; do not use the client afterwards."""
         self._transport.close()

@@ -1,9 +1,11 @@
 """
-The connection pool, with two additions: it knows whether a request has begun to leave, and it waits and reads within
+The connection pool, with two additions: it records whether a request has begun to leave, and it waits and reads
+within
 bounds.
 
-Whether a failed request may be repeated hangs on that alone. Exception types only hint at it (a TLS error can come
-before or after the request was written), so the connection itself keeps the record.
+Only that record says whether a failed request may be repeated. Exception types are no more than a hint (a TLS error
+can
+come before or after the request was written), so the connection itself keeps the record.
 """
 
 from __future__ import annotations
@@ -38,30 +40,30 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.rate_limit import Departure
 
 MAX_CONNECTIONS = 32
-"""Connections kept alive per host; more threads than this still work, with connections that are not kept."""
+"""Connections that are kept alive per host; more threads than that work too, with connections that are not kept."""
 
 MAX_IDLE = 4.0
 """
 Seconds after which an idle connection is not used again.
 
-A server that closes an idle connection just as a request is written to it leaves that request's fate unknown. Common
-servers close after 5 seconds or more, so an older connection is replaced by a new one.
+If a server closes an idle connection just as a request is written to it, that request's outcome is unknown. Common
+servers close after 5 seconds or more, so the pool replaces an older connection by a new one.
 """
 
 UNWATCHED = 65_536
-"""Bytes of a request that are sent before its answer is waited for without a look at whether they have left."""
+"""Bytes of a request that may be sent before the answer without a check whether they have left."""
 
 PIECE = 65_536
-"""Bytes of a file that are read and sent at one go: each piece costs a few calls of the system beside its bytes."""
+"""Bytes of a file that are read and sent together: each piece costs a few system calls in addition to its bytes."""
 
 _record = threading.local()
 
 
 class _Discreet(logging.Filter):
     """
-    Cleans what urllib3 logs of this package's requests: addresses with their query, and headers that it cannot read.
+    Cleans what urllib3 logs about this package's requests: addresses with queries, and headers that it cannot parse.
 
-    What it logs of other requests stays as it is.
+    It does not change what urllib3 logs about other requests.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -84,10 +86,10 @@ def start_record(
     """
     Begin a new record for this thread's next request.
 
-    :param departure: Called when the first byte leaves.
-    :param progress_timeout: Seconds in which at least one more byte has to leave, as long as some are left.
-    :param until: Moment of ``time.monotonic()`` at which the request is given up.
-    :param cleaner: Cleans what is logged of it, up to :func:`end_record`.
+    :param departure: The permit, which is notified when the first byte leaves.
+    :param progress_timeout: Seconds within which at least one more byte has to leave, until all have left.
+    :param until: Time of ``time.monotonic()``, in seconds, at which the request is given up.
+    :param cleaner: Cleans what is logged about the request until :func:`end_record`.
     """
     _record.began = False
     _record.departure = departure
@@ -97,25 +99,25 @@ def start_record(
 
 
 def end_record() -> None:
-    """Note that this thread's request is over: what is logged from now on is somebody else's."""
+    """End the record of this thread's request: later log lines do not concern it."""
     _record.cleaner = None
 
 
 def request_began() -> bool:
-    """Return whether a byte of this thread's last request may have been handed to the network."""
+    """Return whether the network may have got a byte of this thread's last request."""
     return bool(getattr(_record, "began", True))
 
 
 class _Recording(HTTPConnection):
     """
-    Notes the first byte of a request, as opposed to those of a proxy's CONNECT or a TLS handshake, and keeps what the
-    other side says within bounds: see :mod:`~airflow_provider_whatsapp.client.bounds`.
+    Records the first byte of a request, as opposed to those of a proxy's CONNECT or a TLS handshake, and bounds what
+    the other side may send: see :mod:`~airflow_provider_whatsapp.client.bounds`.
     """
 
     _last_used = 0.0
     _answer_until = math.inf
     _held = b""
-    # From the connect or from the first byte of a request on; both come before whatever looks at them.
+    # Set by the connect or by the first byte of a request; both come before anything reads them.
     _sent: int
     _spoilt: bool
     _quiet: bool
@@ -123,7 +125,7 @@ class _Recording(HTTPConnection):
 
     def connect(self) -> None:
         self._spoilt = self._quiet = self._holds = False
-        self._answer_until = self._moment()  # of a proxy's answer
+        self._answer_until = self._moment()  # for a proxy's answer
         try:
             super().connect()
         finally:
@@ -138,7 +140,7 @@ class _Recording(HTTPConnection):
 
     def send(self, data: Any) -> None:
         if self._holds:
-            # The head goes with the first piece of the body: one packet less, and one call of the system.
+            # The head is sent with the first piece of the body: this saves a packet and a system call.
             self._holds, self._held = False, data
             return
         data, self._held = self._held + data, b""
@@ -151,11 +153,11 @@ class _Recording(HTTPConnection):
         try:
             send_all(self.sock, data, _record.progress_timeout, _record.until)
         except BrokenPipeError:
-            self._spoilt = True  # half of a request has left on it
+            self._spoilt = True  # a part of a request has left on it
             raise
 
     def _begin(self) -> None:
-        # Whatever is there before the request cannot be its answer. A kept connection was asked a moment ago.
+        # Bytes that arrived before the request cannot be its answer. A kept connection was checked when it was taken.
         if not self._quiet and not is_quiet(self.sock):
             raise ConnectionError(
                 "the server closed the connection, or sent something on it, before the request"
@@ -175,7 +177,7 @@ class _Recording(HTTPConnection):
         return BoundedResponse(Source(sock, self._answer_until, self._spoil), *args, **kwargs)  # type: ignore[arg-type]
 
     def _moment(self) -> float:
-        """Return when what is waited for now has to be there."""
+        """Return the time at which the present wait ends."""
         seconds = self.timeout if isinstance(self.timeout, int | float) else math.inf
         return float(min(time.monotonic() + seconds, getattr(_record, "until", math.inf)))
 
@@ -192,7 +194,7 @@ class _Recording(HTTPConnection):
 
 def _recording(pools: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return pools like these whose connections record.
+    Return subclasses of pools whose connections record.
 
     :param pools: Classes of pools by scheme.
     """
@@ -210,9 +212,9 @@ def _recording_pool(pool: Any) -> Any:
 
 class RecordingAdapter(HTTPAdapter):
     """
-    A ``requests`` adapter over recording connections, for one client and so with one way of proxying and TLS.
+    A ``requests`` adapter over recording connections, for one client and therefore one proxy and TLS configuration.
 
-    It keeps no cookies, for the gateway uses none.
+    It keeps no cookies, because the gateway uses none.
     """
 
     def __init__(self) -> None:
@@ -232,7 +234,7 @@ class RecordingAdapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """
-        Return the pool for a request's host; finding it again each time would cost as much as the request itself.
+        Return the pool for a request's host; looking it up each time would cost as much as the request itself.
 
         :param request: The request.
         :param args: As for ``requests``.
@@ -251,19 +253,19 @@ class RecordingAdapter(HTTPAdapter):
 
     def build_response(self, req: PreparedRequest, resp: Any) -> Response:
         """
-        Wrap urllib3's answer.
+        Return urllib3's response as the response of ``requests``.
 
         :param req: The request that was answered.
         :param resp: urllib3's response.
         """
         response = Response()
         response.status_code = resp.status
-        response.headers = resp.headers  # they know no case either, so there is seldom need of a copy
+        response.headers = resp.headers  # they ignore case too, so a copy is seldom needed
         if "Content-Encoding" in resp.headers:
             response.headers = CaseInsensitiveDict(resp.headers)
             resp.headers.discard(
                 "Content-Encoding"
-            )  # urllib3 would prepare to unpack as many layers as it names
+            )  # urllib3 would prepare to decompress as many layers as it names
         response.raw = resp
         response.url = req.url or ""
         response.request = req

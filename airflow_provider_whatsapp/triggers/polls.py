@@ -288,9 +288,9 @@ async def first_news(
     """
     Wait for a trigger's first news.
 
+    :param kind: The kind of poll.
     :param account: The account to poll.
     :param subscriber: The waiting trigger.
-    :param subscriber: Who waits.
     :param interval: Seconds between two polls.
     :param end_time: Unix time in seconds at which to give up.
     :param late: The sentence before the last poll's finding, if the time is over.

@@ -1,9 +1,9 @@
 """
 Messages: frozen models of every type, checked when they are made.
 
-Each model's ``to_payload()`` gives Graph's JSON for its type alone; the recipient and the rest of the
-envelope are added by what sends it. ``parse_message`` makes any of them from plain fields. The modules
-load when one of their names is first used.
+Each model's ``to_payload()`` returns only its type's part of Graph's JSON; the sender adds the recipient and the rest
+of the envelope. ``parse_message`` makes any of them from plain fields. A module is loaded when one of its names is
+first used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every message model is: a frozen dataclass that checks its declared fields, and becomes Graph's JSON."""
+"""The base of every message model: a frozen dataclass that checks its declared fields, and becomes Graph's JSON."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _EMPTY: tuple[object, ...] = ("", (), [])
 
 
 class Part:
-    """A frozen, checked piece of a message: every subclass is a dataclass, made by :func:`model`."""
+    """A frozen, checked part of a message; every subclass is a dataclass, made by :func:`model`."""
 
     __slots__ = ()
 
     #: Title of Meta's document with its limits.
     doc: ClassVar[str]
-    #: Of each field its name, its path in errors, its check and its default.
+    #: For each field its name, its path in errors, its check and its default.
     _checked: ClassVar[tuple[tuple[str, str, Check, Any], ...]] = ()
 
     def __post_init__(self) -> None:
@@ -34,7 +34,7 @@ class Part:
             given = getattr(self, name)
             if given is default:
                 continue
-            # None, what Jinja and JSON have for nothing, stands for a field that is left out.
+            # None, the empty value of Jinja and JSON, means that a field is left out.
             left_out = given is None and default is not MISSING
             value = default if left_out else check(given, path, doc)
             if value is not given:
@@ -42,14 +42,14 @@ class Part:
         self.check()
 
     def _keep(self, name: str, value: object) -> None:
-        """Set a field to its checked value while the piece is made; it is frozen from then on."""
+        """Set a field to its checked value during ``__init__``; afterwards the object is frozen."""
         object.__setattr__(self, name, value)
 
     def check(self) -> None:
-        """Check what the fields have to be together."""
+        """Check rules that concern several fields."""
 
     def _graph_fields(self, *besides: str) -> dict[str, Any]:
-        """Return the declared fields besides these as Graph's JSON, without the empty ones."""
+        """Return the declared fields except these as Graph's JSON, without empty ones."""
         found: dict[str, Any] = {}
         for name, *_ in self._checked:
             if name not in besides and (value := getattr(self, name)) is not None and value not in _EMPTY:
@@ -57,7 +57,7 @@ class Part:
         return found
 
     def to_payload(self) -> dict[str, Any]:
-        """Return the piece as Graph's JSON."""
+        """Return the part as Graph's JSON."""
         return self._graph_fields()
 
 
@@ -65,22 +65,22 @@ class Message(Part):
     """
     A message of one type, without recipient: frozen, and checked when it is made.
 
-    ``to_payload()`` gives the part of Graph's JSON that belongs to the type (``{"type": "text", "text":
-    {...}}``); what sends it adds ``messaging_product``, the recipient, ``context`` and
+    ``to_payload()`` returns the part of Graph's JSON that belongs to the type (``{"type": "text", "text":
+    {...}}``); the sender adds ``messaging_product``, the recipient, ``context`` and
     ``biz_opaque_callback_data``.
     """
 
     __slots__ = ()
 
-    #: The name of the type in ``parse_message``; for most also Graph's ``type`` or ``interactive.type``.
+    #: Name of the type in ``parse_message``; for most types also Graph's ``type`` or ``interactive.type``.
     kind: ClassVar[str]
 
     def content(self) -> dict[str, Any]:
-        """Return the object of the type alone, without what was left out."""
+        """Return only the object of the type, without fields that were left out."""
         return self._graph_fields()
 
     def _exactly_one(self, first: str, second: str, *, advice: str) -> None:
-        """Check that one of two fields is given, and not both."""
+        """Check that exactly one of two fields is given."""
         if bool(getattr(self, first)) == bool(getattr(self, second)):
             raise PayloadError(
                 f"has both {first} and {second}" if getattr(self, first) else f"needs {first} or {second}",
@@ -111,9 +111,9 @@ def model(kind: str = "", *, doc: str = "", kw_only: bool = False) -> Callable[[
     """
     Make a class of declared fields a frozen dataclass.
 
-    :param kind: Of a message, its type, with which the paths of its fields begin; empty: it has none of its own.
-    :param doc: Title of Meta's document; empty: that of the class above.
-    :param kw_only: Fields are given by name alone.
+    :param kind: Type of a message, with which the paths of its fields begin; empty: the class has no type of its own.
+    :param doc: Title of Meta's document; empty: the base class's.
+    :param kw_only: Fields can only be given by name.
     """
 
     def made(cls: type[_Model]) -> type[_Model]:
@@ -133,7 +133,7 @@ def model(kind: str = "", *, doc: str = "", kw_only: bool = False) -> Callable[[
 
 
 def graph(value: Any) -> Any:
-    """Return a checked value as Graph's JSON: parts, lists of parts, and whatever is JSON already."""
+    """Return a checked value as Graph's JSON: parts, lists of parts, and values that are JSON already."""
     if isinstance(value, str):
         return value
     if isinstance(value, Part):
@@ -147,5 +147,5 @@ def numbered(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def without_empty(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that have a value: neither None, nor an empty text or list."""
+    """Return the fields that have a value, which is neither None nor an empty text or list."""
     return {name: value for name, value in given.items() if value is not None and value not in _EMPTY}

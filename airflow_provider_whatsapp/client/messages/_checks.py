@@ -1,8 +1,8 @@
 """
-Checks that the message models share; each returns the value, or raises a PayloadError that shows sizes, never texts.
+Checks that the message models share. Each returns the value, or raises a PayloadError that shows sizes, never texts.
 
-Each takes the value, the path of its field and the title of Meta's document. Lengths are counted in characters (Unicode
-code points), as Meta's documents count them.
+Each takes the value, the path of its field and the title of Meta's document. Lengths are numbers of characters (Unicode
+code points), as in Meta's documents.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _HTTP_URL = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[^/?#\s]\S*")
 
 
 def shown(value: object) -> str:
-    """Return a short, masked form of a name or keyword for an error text; never of a text for the recipient."""
+    """Return a short, masked form of a name or keyword for an error; never use it for a text to the recipient."""
     text = mask_numbers(str(value))
     return repr(text if len(text) <= 40 else f"{text[:37]}...")
 
 
 def wrong_type(value: object, field: str, wanted: str, *, doc: str | None = None) -> PayloadError:
-    """Return the error for a value that is not what is wanted, ``"a string"`` say; only its type is named."""
+    """Return the error for a value of the wrong type, which names only the type; ``wanted`` is ``"a string"`` or so."""
     given = "missing" if value is None else type(value).__name__
     problem = f"is missing; it must be {wanted}" if value is None else f"must be {wanted}, not {given}"
     return PayloadError(problem, field=field, doc=doc, advice=f"Give {wanted}.")
@@ -46,7 +46,7 @@ def mapping(value: object, field: str, doc: str) -> Mapping[Any, Any]:
 
 
 def required_text(value: object, field: str, doc: str, *, limit: int | None = None) -> str:
-    """Return a text that must be there, of so many characters at most."""
+    """Return a text that is not empty, with at most ``limit`` characters."""
     if not isinstance(value, str):
         raise wrong_type(value, field, "a string", doc=doc)
     if not value or value.isspace():
@@ -67,7 +67,7 @@ def required_text(value: object, field: str, doc: str, *, limit: int | None = No
 
 
 def optional_text(value: object, field: str, doc: str, *, limit: int | None = None) -> str:
-    """Return a text that may be empty, which counts as left out."""
+    """Return a text that may be empty, which means that it is left out."""
     return "" if value == "" else required_text(value, field, doc, limit=limit)
 
 
@@ -91,7 +91,7 @@ def http_url(value: object, field: str, doc: str) -> str:
 
 
 def flag(value: object, field: str, doc: str) -> bool:
-    """Return a switch, given as one or as its text, which a template makes of it."""
+    """Return a switch, given as a boolean or as its text, which a template renders."""
     found = {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else value
     if not isinstance(found, bool):
         raise wrong_type(value, field, "true or false", doc=doc)
@@ -107,7 +107,7 @@ def choice(value: object, field: str, doc: str, *, allowed: tuple[str, ...]) -> 
 
 
 def integer(value: object, field: str, doc: str, *, low: int, high: int | None = None) -> int:
-    """Return a whole number, given as one or as its digits."""
+    """Return a whole number, given as a number or as its digits."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
@@ -120,7 +120,7 @@ def integer(value: object, field: str, doc: str, *, low: int, high: int | None =
 
 
 def items(value: object, field: str, doc: str, *, low: int = 0, high: int | None = None) -> tuple[Any, ...]:
-    """Return a list (any iterable but a text or a mapping) as a tuple, its size checked."""
+    """Return a list (any iterable except a text or a mapping) as a tuple of a checked size."""
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
         raise wrong_type(value, field, "a list", doc=doc)
     found = tuple(value)
@@ -133,7 +133,7 @@ def items(value: object, field: str, doc: str, *, low: int = 0, high: int | None
 
 
 def in_all(count: int, field: str, doc: str, *, high: int, what: str, limit: str) -> None:
-    """Check how many rows or products, ``what``, all sections have together."""
+    """Check how many rows or products (``what``) all sections have together."""
     if count > high:
         advice = f"Leave {count - high} out, or send several messages."
         raise PayloadError(f"has {count} {what}", field=field, limit=limit, doc=doc, advice=advice)
@@ -146,7 +146,7 @@ def texts(value: object, field: str, doc: str, *, low: int = 1, high: int | None
 
 
 def unique(values: Iterable[str], field: str, doc: str, *, what: str) -> None:
-    """Check that no two values are the same; ``what`` they are, in the singular."""
+    """Check that all values are different; ``what`` names one of them in an error."""
     seen: dict[str, int] = {}
     for position, value in enumerate(values):
         if value in seen:

@@ -1,8 +1,8 @@
 """
-How the models declare their fields: each once, with its type, the check that it has to pass, and its default.
+How the models declare their fields: each once, with its type, its check and its default.
 
-A check takes the value, the path of the field and the title of Meta's document, and returns the value as the model
-keeps it. Modules import this one as ``field``.
+A check takes the value, the path of the field and the title of Meta's document, and returns the value that the model
+keeps. Modules import this one as ``field``.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ Check = Callable[..., Any]
 
 
 def checked(check: Check, *, default: Any = MISSING, **options: Any) -> Any:
-    """Declare a field by its check, with options of that; None stands for the default, which is not checked."""
+    """Declare a field by its check and the check's options; None means the default, which is not checked."""
     given = partial(check, **options) if options else check
     return field(default=default, metadata={"check": given, **options})
 
 
 def text(limit: int | None = None, *, default: Any = MISSING) -> Any:
-    """Declare a text of so many characters at most; with a default it may be left out or empty."""
+    """Declare a text of at most ``limit`` characters; with a default it may be left out or empty."""
     check = _checks.required_text if default is MISSING else _checks.optional_text
 
     def limited(
         value: object, path: str, doc: str
-    ) -> str:  # half the time of a partial, and most fields are texts
+    ) -> str:  # takes half the time of a partial, and most fields are texts
         return check(value, path, doc, limit=limit)
 
     return field(default=default, metadata={"check": limited, "limit": limit})

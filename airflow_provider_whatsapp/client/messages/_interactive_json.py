@@ -1,4 +1,4 @@
-"""Graph's nested JSON of interactive messages, taken apart into the flat fields of our models."""
+"""Converts Graph's nested JSON of interactive messages into the flat fields of this package's models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ACTION = "interactive.action"
 
 def flatten(content: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
     """
-    Return our type and its flat fields, or None for an ``interactive.type`` that has no model here.
+    Return our type and its flat fields; None: the ``interactive.type`` has no model here.
 
     :param content: The ``interactive`` object.
     :raises PayloadError: A part of it has the wrong shape.
@@ -103,7 +103,7 @@ def _carousel(action: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _card_buttons(action: Mapping[str, Any], position: int) -> dict[str, Any]:
-    """Return a card's link, or its quick replies."""
+    """Return the fields of a card's link, or of its quick replies."""
     if "buttons" not in action:
         return _parameters(action)
     field = f"{_ACTION}.cards[{position}].action.buttons"
@@ -111,7 +111,7 @@ def _card_buttons(action: Mapping[str, Any], position: int) -> dict[str, Any]:
     return {"buttons": [_object(item, f"{field}[{i}]").get("quick_reply") for i, item in enumerate(found)]}
 
 
-# How the fields of each type are read out of its action; a carousel has two types of ours.
+# How to read each type's fields from its action; Graph's carousel is one of two types here.
 _READERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "button": _buttons,
     "list": dict,

@@ -1,4 +1,4 @@
-"""Parts of a message out of plain fields: what an operator's argument, a YAML file or an XCom holds."""
+"""Makes parts of a message from plain fields, as in an operator's argument, a YAML file or an XCom."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Model = TypeVar("_Model", bound="Part")
 
 
 def check_names(model: type[Part], given: Mapping[Any, Any], path: str) -> None:
-    """Check that a mapping names fields of a model, and all that it needs; the advice of an error lists them."""
+    """Check that a mapping has only fields of a model, and all required ones; the error's advice lists both."""
     known, needed, advice = _names(model)  # type: ignore[arg-type]  # a class has a hash
     for name in given:
         if name not in known:
@@ -29,7 +29,7 @@ def check_names(model: type[Part], given: Mapping[Any, Any], path: str) -> None:
 
 @cache
 def _names(model: type[Part]) -> tuple[tuple[str, ...], tuple[str, ...], str]:
-    """Return the names of a model's fields, those that it needs, and both in a sentence."""
+    """Return the names of a model's fields, the names of the required ones, and a sentence about both."""
     specs = fields(model)  # type: ignore[arg-type]  # made by `model`
     known = tuple(spec.name for spec in specs)
     needed = tuple(spec.name for spec in specs if spec.default is MISSING)
@@ -37,7 +37,7 @@ def _names(model: type[Part]) -> tuple[tuple[str, ...], tuple[str, ...], str]:
 
 
 def part(value: object, path: str, _doc: str = "", *, model: type[_Model]) -> _Model:
-    """Return a part of a message: the part itself, or made of a mapping of its fields; errors begin with its path."""
+    """Return a part of a message, given as one or as a mapping of its fields; errors begin with its path."""
     if isinstance(value, model):
         return value
     if not isinstance(value, Mapping):
@@ -80,10 +80,10 @@ def typed(value: Mapping[Any, Any], path: str, doc: str, known: Mapping[str, typ
 
 
 def lower(value: object) -> object:
-    """Return a text in lower case, and anything else as it is."""
+    """Return a text in lower case, and any other value unchanged."""
     return value.lower() if isinstance(value, str) else value
 
 
 def without_null(given: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Return the fields that are not None, which stands for one that is left out."""
+    """Return the fields that are not None, which means that a field is left out."""
     return {name: value for name, value in given.items() if value is not None}

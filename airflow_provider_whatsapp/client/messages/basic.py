@@ -1,4 +1,4 @@
-"""Text, location and reaction; and a raw message for types that have no model here."""
+"""Text, location and reaction, and a raw message for types that have no model here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Text(Message):
     A text.
 
     :param body: 1 to 4096 characters; WhatsApp's markup (``*bold*``, ``_italic_``) is understood.
-    :param preview_url: Show a preview of the first link in it.
+    :param preview_url: Show a preview of the first link.
     """
 
     body: str = field.text(TEXT_LIMIT)
@@ -81,14 +81,14 @@ class Reaction(Message):
     An emoji on an earlier message.
 
     :param message_id: The wamid of that message, no older than 30 days and not a reaction itself.
-    :param emoji: One emoji; an empty text takes the reaction back.
+    :param emoji: One emoji; an empty text removes the reaction.
     """
 
     message_id: str = field.identifier()
     emoji: str = field.checked(_one_emoji)
 
     def content(self) -> dict[str, Any]:
-        """Return the reaction object alone."""
+        """Return only the reaction object."""
         return {"message_id": self.message_id, "emoji": self.emoji}
 
 
@@ -101,7 +101,7 @@ def _graph_json(value: object, field: str, _doc: str) -> object:
 @model(doc="Messages API")
 class RawMessage(Message):
     """
-    A message of a type that has no model here, or that a model refuses: sent as it is, nothing checked.
+    A message of a type that has no model here, or that a model refuses: sent unchanged and unchecked.
 
     :param type: Graph's ``type``.
     :param content: Graph's JSON for the object of that name.

@@ -33,7 +33,7 @@ class ProductMessage(Interactive):
     One product of a catalogue; it has no header.
 
     :param catalog_id: The catalogue.
-    :param product_retailer_id: The product's id in it (its SKU).
+    :param product_retailer_id: The product's ID in the catalogue (its SKU).
     :param body: Up to 1024 characters.
     :param footer: Up to 60 characters.
     """
@@ -73,7 +73,7 @@ class CatalogMessage(Interactive):
     A text with a button that opens the catalogue.
 
     :param body: 1 to 1024 characters.
-    :param thumbnail_product_retailer_id: The product whose picture is shown; left out: the first of the
+    :param thumbnail_product_retailer_id: The product whose picture is shown; None: the first product of the
         catalogue.
     :param footer: Up to 60 characters.
     """
@@ -110,7 +110,7 @@ class MediaCard(Part):
 
     :param header: An ``Image`` or a ``Video`` without caption, or a dict of one.
     :param display_text: Label of the card's link, 1 to 20 characters.
-    :param url: http(s) link that it opens.
+    :param url: The http(s) link.
     :param body: Up to 160 characters with at most two line breaks.
     :param buttons: Quick replies instead of the link: ``ReplyButton``, dicts of their fields, or plain titles (then
         the id is the title). Older pages of Meta allow an id 20 characters.
@@ -170,7 +170,7 @@ def _media_cards(value: object, path: str, doc: str) -> tuple[MediaCard, ...]:
 @model("media_carousel", doc=MediaCard.doc)
 class MediaCarousel(Interactive):
     """
-    A text over 2 to 10 cards with pictures (or videos), and links or quick replies.
+    A text above 2 to 10 cards with pictures (or videos), and links or quick replies.
 
     :param body: 1 to 1024 characters.
     :param cards: 2 to 10 ``MediaCard``, or dicts of their fields; all with images, or all with videos, and with the
@@ -190,11 +190,11 @@ class MediaCarousel(Interactive):
 @model("product_carousel", doc="Interactive product carousel messages")
 class ProductCarousel(Interactive):
     """
-    A text over 2 to 10 products of one catalogue.
+    A text above 2 to 10 products of one catalogue.
 
     :param body: 1 to 1024 characters.
     :param catalog_id: The catalogue.
-    :param products: The products' ids in it.
+    :param products: The products' IDs in the catalogue.
     """
 
     graph_type: ClassVar[str | None] = "carousel"

@@ -28,8 +28,8 @@ class ContactName(Part):
     :param first_name: First name; Meta asks for at least one part beside ``formatted_name``.
     :param last_name: Last name.
     :param middle_name: Middle name.
-    :param suffix: What follows the name.
-    :param prefix: What stands before the name.
+    :param suffix: Text after the name.
+    :param prefix: Text before the name.
     """
 
     formatted_name: str = field.text()
@@ -45,7 +45,7 @@ class ContactPhone(Part):
     """
     A phone number on a card.
 
-    :param phone: The number as it is to be shown.
+    :param phone: The number, as the card should show it.
     :param type: ``HOME``, ``WORK`` or any other word.
     :param wa_id: The number's WhatsApp id; with it the card offers "Message", without it "Invite".
     """
@@ -84,7 +84,7 @@ class ContactUrl(Part):
 @model(doc=DOC)
 class ContactAddress(Part):
     """
-    A postal address on a card; every part may be left out.
+    A postal address on a card; every field is optional.
 
     :param street: Street and number.
     :param city: City.
@@ -107,7 +107,7 @@ class ContactAddress(Part):
 @model(doc=DOC)
 class ContactOrg(Part):
     """
-    Where someone works.
+    A contact's company, department and title.
 
     :param company: Company.
     :param department: Department.
@@ -126,7 +126,7 @@ def _name(value: object, path: str, doc: str) -> ContactName:
 
 
 def _named(value: object, path: str, doc: str, *, model: type[Part], first: str) -> tuple[Part, ...]:
-    """Return a list of parts, of which a plain text is the first field."""
+    """Return a list of parts, in which a plain text is a part's first field."""
     given = [{first: item} if isinstance(item, str) else item for item in _checks.items(value, path, doc)]
     return parts(given, path, doc, model=model, low=0)
 
@@ -151,7 +151,7 @@ class Contact(Part):
     One contact. Parts may be given as dicts of their fields; a name, phone, email or url also as a plain
     text.
 
-    :param name: The name; a plain text is taken as full and as first name.
+    :param name: The name; a plain text is used as full and first name.
     :param phones: Phone numbers.
     :param emails: Email addresses.
     :param urls: Web addresses.

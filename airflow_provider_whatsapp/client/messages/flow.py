@@ -35,11 +35,11 @@ class Flow(Interactive):
 
     :param body: 1 to 1024 characters.
     :param flow_cta: Label of the button; Meta advises up to 30 characters without emoji.
-    :param flow_id: The flow's id.
-    :param flow_name: The flow's name, instead of ``flow_id``.
-    :param mode: ``published``, or ``draft`` for trying it out.
+    :param flow_id: ID of the flow.
+    :param flow_name: Name of the flow, instead of ``flow_id``.
+    :param mode: ``published``, or ``draft`` for tests.
     :param flow_token: Your own token, returned with the answer; Meta's default is ``unused``.
-    :param flow_action: ``navigate`` opens a screen, ``data_exchange`` asks the flow's endpoint which.
+    :param flow_action: ``navigate`` opens a screen, ``data_exchange`` asks the flow's endpoint for the screen.
     :param screen: First screen, with ``navigate`` only; Meta's default is ``FIRST_ENTRY_SCREEN``.
     :param data: Data for that screen, with ``navigate`` only; not empty.
     :param header: A text of up to 60 characters, or an image, video or document.
@@ -59,7 +59,7 @@ class Flow(Interactive):
     footer: str | None = field.text(FOOTER_LIMIT, default=None)
 
     def check(self) -> None:
-        """Check that one flow is named, and that nothing is given which its endpoint gives."""
+        """Check that exactly one flow is named, and that no field is given that the flow's endpoint decides."""
         advice = "Give the one that WhatsApp Manager shows for the flow."
         self._exactly_one("flow_id", "flow_name", advice=advice)
         if self.flow_action == "data_exchange" and (self.screen or self.data):

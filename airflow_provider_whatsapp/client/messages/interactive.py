@@ -20,7 +20,7 @@ LIST_BODY_LIMIT = 4096
 FOOTER_LIMIT = 60
 #: Characters of the label on a button.
 LABEL_LIMIT = 20
-#: Rows of a list, over all sections.
+#: Rows of a list, in all sections together.
 ROWS_LIMIT = 10
 
 Header = str | Image | Video | Document | Mapping[str, Any]
@@ -28,11 +28,11 @@ Header = str | Image | Video | Document | Mapping[str, Any]
 
 @model()
 class Interactive(Message):
-    """What interactive messages share: header, body and footer around an action, which holds the other fields."""
+    """What interactive messages share: header, body and footer, and an action with the other fields."""
 
-    #: Graph's ``interactive.type``, where it is not ``kind``.
+    #: Graph's ``interactive.type``, if it is not ``kind``.
     graph_type: ClassVar[str | None] = None
-    #: The action's ``name``, in types that have one: there its ``parameters`` hold the fields, else the action itself.
+    #: The action's ``name`` in types that have one: the fields are then in its ``parameters``, else in the action.
     _action_name: ClassVar[str | None] = None
 
     def action(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ _HEADERS: dict[str, type[Part]] = {"text": _HeaderText, "image": Image, "video":
 
 
 def header_part(value: object, path: str, doc: str) -> str | Image | Video | Document | None:
-    """Return a header: a text, or an image, video or document without caption, or Graph's dict of one, or None."""
+    """Return a header: a text, an image, video or document without caption, Graph's dict of one, or None."""
     if isinstance(value, Mapping):
         if lower(value.get("type")) == "text":
             fields = {key: item for key, item in value.items() if key != "type"}
@@ -81,7 +81,7 @@ def header_part(value: object, path: str, doc: str) -> str | Image | Video | Doc
 
 
 def text_header(value: object, path: str, doc: str) -> str | None:
-    """Return the header of a message that takes no media there."""
+    """Return the header of a message whose header cannot be media."""
     made = header_part(value, path, doc)
     if made is not None and not isinstance(made, str):
         raise _checks.wrong_type(made, path, "a text", doc=doc)
@@ -93,7 +93,7 @@ class ReplyButton(Part):
     """
     A button that sends its title as an answer.
 
-    :param id: 1 to 256 characters, comes back in the webhook; no spaces at its ends.
+    :param id: 1 to 256 characters, without spaces at its ends; comes back in the webhook.
     :param title: 1 to 20 characters.
     """
 
@@ -101,7 +101,7 @@ class ReplyButton(Part):
     title: str = field.text(LABEL_LIMIT)
 
     def check(self) -> None:
-        """Check the ends of the ID."""
+        """Check that the ID has no spaces at its ends."""
         if self.id != self.id.strip():
             raise PayloadError("begins or ends with a space", field="id", doc=self.doc, advice="Strip it.")
 
@@ -111,7 +111,7 @@ class ReplyButton(Part):
 
 
 def reply_buttons(value: object, path: str, doc: str, *, high: int | None = None) -> tuple[ReplyButton, ...]:
-    """Return buttons (given as such, as dicts of their fields, or as plain titles), each with its own ID and title."""
+    """Return buttons, given as such, as dicts of their fields or as plain titles, with unique IDs and titles."""
     given = _checks.items(value, path, doc, low=1, high=high)
     titled = [{"id": item.strip(), "title": item} if isinstance(item, str) else item for item in given]
     made = parts(titled, path, doc, model=ReplyButton)

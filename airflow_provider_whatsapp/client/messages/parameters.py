@@ -1,4 +1,4 @@
-"""Values of a template's variables: texts, amounts, dates, and what a media header shows."""
+"""Values of a template's variables: texts, amounts, dates, and the media of a header."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider_whatsapp.client.messages.media import Document, Image, Med
 from airflow_provider_whatsapp.client.messages.texts import text_of
 from airflow_provider_whatsapp.client.template_limits import BODY_LIMIT, HEADER_LIMIT
 
-#: Title of the document that the rules of values come from.
+#: Title of the document with the rules for values.
 DOC = "Template components"
 
 _FORBIDDEN = re.compile(r"[\n\r\t]| {5}")
@@ -31,9 +31,10 @@ def value_text(value: object, path: str, doc: str = DOC, *, limit: int) -> str:
     :param value: A text, number, date, switch or UUID, as :func:`~.texts.text_of` writes it.
     :param path: Path of the value.
     :param doc: Title of Meta's document.
-    :param limit: Most characters that the filled part may have.
-    :raises PayloadError: It is no value for people, empty, too long, holds a newline, a tab or more than four spaces in
-        a row.
+    :param limit: The most characters of the filled part.
+    :raises PayloadError: The value is of another type, empty, too long, or contains a newline, a tab or more than
+        four
+        spaces in a row.
     """
     text = _checks.required_text(text_of(value, path, doc=doc), path, doc, limit=limit)
     if _FORBIDDEN.search(text):
@@ -48,7 +49,7 @@ def value_text(value: object, path: str, doc: str = DOC, *, limit: int) -> str:
 
 
 class _Parameter(Part):
-    """A parameter of its own type: ``{"type": "currency", "currency": {...}}``."""
+    """A parameter with its own type: ``{"type": "currency", "currency": {...}}``."""
 
     __slots__ = ()
 
@@ -62,7 +63,7 @@ class _Parameter(Part):
 @model(doc=DOC)
 class TextValue(_Parameter):
     """
-    A text for a variable; a plain string or number does the same.
+    A text for a variable; a plain string or number has the same effect.
 
     :param text: The text, in one line of up to 1024 characters.
     """
@@ -119,7 +120,7 @@ class Product(_Parameter):
     """
     A product of a catalogue, shown in the header of a template or of a carousel's card.
 
-    :param product_retailer_id: The product's id in the catalogue (its SKU).
+    :param product_retailer_id: The product's ID in the catalogue (its SKU).
     :param catalog_id: The catalogue.
     """
 
@@ -134,14 +135,14 @@ class RawParameter(Part):
     """
     A parameter as Graph's own JSON, for types that have no class here (``gif``, ``order_status``).
 
-    :param fields: The parameter, its ``type`` included.
+    :param fields: The parameter, including its ``type``.
     """
 
     fields: Mapping[str, Any] = field.checked(_checks.mapping)
 
     @property
     def type(self) -> str:
-        """Graph's name of the parameter's type."""
+        """Graph's name for the parameter's type."""
         return str(self.fields.get("type"))
 
     def to_payload(self) -> dict[str, Any]:
@@ -164,7 +165,7 @@ _HEADER: dict[str, type[Part]] = {
 
 
 def body_parameter(value: object, path: str, *, limit: int) -> TextParameter:
-    """Return the parameter for a variable of the body: of a value, a typed parameter, or a dict of one."""
+    """Return the parameter for a variable of the body, from a value, a typed parameter, or a dict of one."""
     if isinstance(value, Mapping):
         value = typed(value, path, DOC, _BODY)
     if isinstance(value, (Currency, DateTime)):
@@ -199,13 +200,13 @@ def _text_value(value: object, path: str, limit: int) -> TextValue:
 
 
 def _is_raw(value: Mapping[Any, Any]) -> bool:
-    """Say whether a dict is a parameter in Graph's nested form, of a type that has no class here."""
+    """Return whether a dict is a parameter in Graph's nested form, of a type that has no class here."""
     name = value.get("type")
     return isinstance(name, str) and lower(name) not in _HEADER and isinstance(value.get(name), Mapping)
 
 
 def parameter_name(name: object, path: str) -> None:
-    """Check the name of a variable, as the template has it."""
+    """Check the name of a template's variable."""
     if not isinstance(name, str) or not _PARAMETER_NAME.fullmatch(name):
         raise PayloadError(
             f"has a variable named {_checks.shown(name)}",

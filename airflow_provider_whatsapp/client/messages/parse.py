@@ -1,4 +1,4 @@
-"""Messages from plain JSON fields: what an operator's argument, a YAML file or an XCom holds."""
+"""Messages from plain JSON fields, as in an operator's argument, a YAML file or an XCom."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _DOC = "Messages API"
 
-# Class per type, by its name in the package, which loads its module when the first message of the type comes.
+# The class of each type, by its name in the package, whose module is loaded with the first message of the type.
 _MODELS = {
     "text": "Text",
     "image": "Image",
@@ -44,7 +44,7 @@ _MODELS = {
 #: The values of ``type`` that :func:`parse_message` knows.
 MESSAGE_TYPES = tuple(_MODELS)
 
-# Fields of the envelope, which belong to the sender and not to the message.
+# Fields of the envelope, which the send call sets.
 _ENVELOPE = {"messaging_product", "recipient_type", "to", "recipient", "context", "biz_opaque_callback_data"}
 
 
@@ -53,8 +53,8 @@ def parse_message(fields: Mapping[str, Any]) -> Message:
     Return the message that plain fields describe.
 
     The fields are ``type`` and those of the model, flat: ``{"type": "location", "latitude": 1, "longitude":
-    2}``. Graph's own nested form (what ``to_payload()`` gives) is read too, and checked the same way. A type
-    that has no model here passes in the nested form, unchecked: ``{"type": "order", "order": {...}}``.
+    2}``. Graph's own nested form (the result of ``to_payload()``) is read and checked in the same way. A type
+    that has no model here is accepted in the nested form, unchecked: ``{"type": "order", "order": {...}}``.
 
     :param fields: The type and its fields.
     :raises PayloadError: The type or a field is unknown, one is missing, or the model refuses a value.

@@ -1,4 +1,4 @@
-"""The template message: the only kind that may start a conversation."""
+"""The template message, the only kind that may start a conversation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from airflow_provider_whatsapp.client.messages.template_buttons import (
 )
 from airflow_provider_whatsapp.client.template_limits import BODY_LIMIT, CARD_BODY_LIMIT, LANGUAGE, NAME
 
-#: Characters of a body with a limited-time offer, filled.
+#: Characters of a filled body with a limited-time offer.
 OFFER_BODY_LIMIT = 600
 #: Characters of a one-time code.
 OTP_LIMIT = 15
@@ -84,7 +84,7 @@ def _header(value: object, path: str, doc: str) -> HeaderParameter | dict[str, H
 
 
 def _body(value: object, path: str, _doc: str, *, limit: int) -> tuple[Any, ...] | dict[str, Any]:
-    """Return the values of a body, a list or a mapping by name, checked one by one and together."""
+    """Return the values of a body, a list or a mapping by name, after checking each of them and their total."""
     if isinstance(value, Mapping):
         value = _by_position(value) or value
     made: tuple[Any, ...] | dict[str, Any]
@@ -113,7 +113,7 @@ def _any_value(value: object, _path: str, _doc: str) -> object:
 
 
 def _by_position(value: Mapping[Any, Any]) -> list[Any]:
-    """Return the values of a mapping from ``"1"``, ``"2"``... in their order; an empty list where names are names."""
+    """Return the values of a mapping from ``"1"``, ``"2"``... in order; an empty list if the keys are names."""
     places = [int(name) for name in value if _PLACE.fullmatch(str(name))]
     if not places or sorted(places) != list(range(1, len(value) + 1)):
         return []
@@ -128,7 +128,7 @@ def _card_header(value: object, path: str, doc: str) -> HeaderParameter:
 
 
 def _kind(header: object) -> str:
-    """Return Graph's name of a header's type."""
+    """Return Graph's name for a header's type."""
     return str(getattr(header, "kind", None) or getattr(header, "type", None))
 
 
@@ -161,7 +161,7 @@ def _cards(value: object, path: str, _doc: str) -> tuple[Card, ...]:
 
 
 def _graph_components(value: object, path: str, doc: str) -> tuple[Any, ...]:
-    """Return Graph's own JSON, looked at as far as every component is alike."""
+    """Return Graph's own JSON, checked as far as all components have the same form."""
     found = tuple(_without_nulls(item) for item in _checks.items(value, path, doc))
     for position, item in enumerate(found):
         place = f"{path}[{position}]"
@@ -178,7 +178,7 @@ def _graph_components(value: object, path: str, doc: str) -> tuple[Any, ...]:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Leave the null keys of Graph's JSON out, but for a flow's data, which is the caller's own."""
+    """Remove null values from Graph's JSON, except from a flow's data, which belongs to the caller."""
     if isinstance(value, Mapping):
         return {
             key: item if key == "flow_action_data" else _without_nulls(item)
@@ -195,31 +195,31 @@ def _offer(value: object, path: str, _doc: str) -> int:
 @model("template", doc=DOC)
 class Template(Message):
     """
-    An approved template, its variables filled.
+    An approved template with its variables filled in.
 
-    Give only what has a variable: a template without any needs its name and language alone. A media, location
-    or product header always needs its value.
+    Give only the parts that have a variable: a template without variables needs only its name and language. A media,
+    location or product header always needs its value.
 
     :param name: Name of the template.
-    :param language: Its language, ``en_US`` say; ``en`` is another template.
+    :param language: Its language, such as ``en_US``; ``en`` is another template.
     :param header: A text (up to 60 characters), ``{"variable": "text"}`` for a named one, or an ``Image``,
         ``Video``, ``Document``, ``Location`` or ``Product``, or a dict of one: ``{"type": "image", "link":
         ...}``.
     :param body: Values of the variables: a list in their order, or a dict by their names; texts, numbers,
         ``Currency``, ``DateTime`` or dicts of these. A value is one line, and all of them together fit 1024
         characters.
-    :param buttons: Values of buttons: ``UrlButton`` and its like, dicts (``{"type": "url", "index": 0,
+    :param buttons: Values of buttons: ``UrlButton`` and the other classes, dicts (``{"type": "url", "index": 0,
         "text": "77"}``), or a text, which is the suffix of the URL button at the text's position in the list;
-        None holds a position free.
+        None leaves a position out.
     :param components: Graph's own JSON, instead of header, body, buttons, carousel and limited_time_offer.
     :param carousel: 2 to 10 ``Card`` (or dicts of their fields), exactly as many as the template has.
-    :param limited_time_offer: When the offer ends, in milliseconds since 1970 (UTC).
+    :param limited_time_offer: End of the offer, in milliseconds since 1970 (UTC).
     """
 
     name: str = field.checked(_name)
     language: str = field.checked(_language, default="en_US")
     header: Header | None = field.checked(_header, default=None)
-    body: Body | None = field.checked(_any_value, default=None)  # by a limit that depends on the offer
+    body: Body | None = field.checked(_any_value, default=None)  # check() applies the limit
     buttons: Sequence[Button] | None = field.checked(template_buttons, default=None)
     components: Sequence[Mapping[str, Any]] | None = field.checked(_graph_components, default=None)
     carousel: Sequence[Card | Mapping[str, Any]] | None = field.checked(_cards, default=None)
@@ -228,7 +228,7 @@ class Template(Message):
     @classmethod
     def authentication(cls, name: str, language: str, code: str) -> Self:
         """
-        Return an authentication template with its one-time code, which goes into the body and into the
+        Return an authentication template with its one-time code, which becomes the value of the body and of the
         button.
 
         :param name: Name of the template (copy-code, one-tap and zero-tap alike).
@@ -249,7 +249,7 @@ class Template(Message):
         return cls(name, language, body=[code], buttons=[UrlButton(0, code)])
 
     def check(self) -> None:
-        """Check what cannot stand beside each other."""
+        """Check which parts exclude each other."""
         if self.components is not None:
             for name in ("header", "body", "buttons", "carousel", "limited_time_offer"):
                 if getattr(self, name) is not None:
@@ -303,7 +303,7 @@ class Template(Message):
 def _components(
     header: object, body: object, buttons: object, offer: int | None = None
 ) -> list[dict[str, Any]]:
-    """Return the components for parts that their model has checked and converted."""
+    """Return the components for parts that the model has checked and converted."""
     built: list[dict[str, Any]] = []
     if header is not None:
         built.append({"type": "header", "parameters": _parameters(header)})
@@ -316,7 +316,7 @@ def _components(
 
 
 def _parameters(values: object) -> list[dict[str, Any]]:
-    """Return one parameter, some, or some by their names, as Graph's JSON."""
+    """Return one parameter, a list of them, or a mapping of them by name, as Graph's JSON."""
     if isinstance(values, dict):
         return [{**value.to_payload(), "parameter_name": name} for name, value in values.items()]
     return [graph(value) for value in (values if isinstance(values, tuple) else (values,))]

@@ -1,4 +1,4 @@
-"""Buttons of a template that carry a value: only these are sent, the others are part of the template."""
+"""Buttons of a template that have a value: a message contains only these, the others are part of the template."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from airflow_provider_whatsapp.client.messages._parts import lower, part, parts,
 from airflow_provider_whatsapp.client.messages.parameters import DOC, value_text
 from airflow_provider_whatsapp.client.messages.texts import text_of
 
-#: Characters of a coupon code since 3 December 2025; older pages of Meta say 15, and older apps cut there.
+#: Characters of a coupon code since 3 December 2025; older pages of Meta say 15, and older apps truncate there.
 COUPON_LIMIT = 20
 #: Characters of a quick reply's payload.
 PAYLOAD_LIMIT = 256
 #: Characters of a button's URL; a suffix cannot be longer than the whole.
 URL_LIMIT = 2000
-#: Products of a list, over all sections.
+#: Products of a list, in all sections together.
 PRODUCTS_LIMIT = 30
 
 
@@ -28,7 +28,7 @@ class TemplateButton(Part):
     """
     What template buttons share.
 
-    :param index: Position in the template's list of buttons, 0 to 9, phone and plain buttons counted too.
+    :param index: Position in the template's list of buttons, 0 to 9; phone and plain buttons count too.
     """
 
     sub_type: ClassVar[str]
@@ -36,7 +36,7 @@ class TemplateButton(Part):
     index: int | str = field.whole(0, 9)
 
     def parameters(self) -> list[dict[str, Any]]:
-        """Return the button's parameters as Graph's JSON: each field is one of the type that it is named like."""
+        """Return the button's parameters as Graph's JSON: one per field, whose type has the field's name."""
         return [{"type": name, name: getattr(self, name)} for name, *_ in self._checked if name != "index"]
 
     def to_payload(self) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class UrlButton(TemplateButton):
     A link whose last part varies.
 
     :param index: Position in the template's list of buttons, 0 to 9.
-    :param text: What stands for the variable at the end of the template's URL, up to 2000 characters.
+    :param text: Value of the variable at the end of the template's URL, up to 2000 characters.
     """
 
     sub_type: ClassVar[str] = "url"
@@ -71,7 +71,7 @@ def _payload(value: object, path: str, doc: str) -> str:
 @model()
 class QuickReplyButton(TemplateButton):
     """
-    A quick reply with a payload of its own, which comes back in the webhook.
+    A quick reply with its own payload, which comes back in the webhook.
 
     :param index: Position in the template's list of buttons, 0 to 9.
     :param payload: Up to 256 characters.
@@ -102,7 +102,7 @@ class CopyCodeButton(TemplateButton):
     A button that copies a coupon code.
 
     :param index: Position in the template's list of buttons, 0 to 9.
-    :param code: 1 to 20 letters and digits; keep to 15 where recipients may have old apps.
+    :param code: 1 to 20 letters and digits; use at most 15 if recipients may have old apps.
     """
 
     sub_type: ClassVar[str] = "copy_code"
@@ -115,7 +115,7 @@ class CopyCodeButton(TemplateButton):
 
 
 class _ActionButton(TemplateButton):
-    """A button whose fields make an action object; without any, it is sent without parameters."""
+    """A button whose fields make an action object; without fields it is sent without parameters."""
 
     __slots__ = ()
 
@@ -147,7 +147,7 @@ class CatalogButton(_ActionButton):
     A button that opens the catalogue.
 
     :param index: Position in the template's list of buttons, 0 to 9.
-    :param thumbnail_product_retailer_id: The product whose picture is shown; left out: the first of the
+    :param thumbnail_product_retailer_id: The product whose picture is shown; None: the first product of the
         catalogue.
     """
 
@@ -167,7 +167,7 @@ class ProductSection(Part):
     """
     A section of a list of products.
 
-    :param products: The products' ids in the catalogue; Graph's ``{"product_retailer_id": ...}`` is taken
+    :param products: The products' IDs in the catalogue; Graph's ``{"product_retailer_id": ...}`` is accepted
         too.
     :param title: Up to 24 characters; needed when there is more than one section.
     """
@@ -193,7 +193,7 @@ def product_sections(value: object, path: str, _doc: str = "") -> tuple[ProductS
 
 
 def section_titles(titles: Sequence[str | None], path: str, doc: str) -> None:
-    """Check that every section has a title where there is more than one."""
+    """Check that every section has a title if there is more than one section."""
     for position, title in enumerate(titles):
         if len(titles) > 1 and not title:
             raise PayloadError(
@@ -257,9 +257,9 @@ def template_buttons(
     """
     Return the buttons of a template.
 
-    An item may be a button, a dict of one (``{"type": "url", "index": 0, "text": "77"}``; ``index`` left out:
-    the item's position), Graph's own component (``{"type": "button", "sub_type": ...}``), a text (the suffix
-    of the URL button at this position), or None (nothing to send for this position).
+    An item may be a button, a dict of one (``{"type": "url", "index": 0, "text": "77"}``; without ``index`` the item's
+    position applies), Graph's own component (``{"type": "button", "sub_type": ...}``), a text (the suffix of the URL
+    button at this position), or None (no value for this position).
     """
     found = enumerate(_checks.items(value, path, DOC, high=high))
     made = [_button(item, place, f"{path}[{place}]") for place, item in found if item is not None]

@@ -1,4 +1,4 @@
-"""One rule for values that are no texts: how a number, a date or a switch is written where people read it."""
+"""How a number, a date or a switch is written as text, the same everywhere in messages."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from uuid import UUID
 from airflow_provider_whatsapp.client.errors import PayloadError
 
 _SIGNIFICANT = 15
-"""Digits of a float that its decimal form can be trusted for: 0.1 + 0.2 is 0.3."""
+"""Significant digits to which a float's decimal form is reliable: 0.1 + 0.2 is 0.3."""
 _SMALL, _GREAT = 1e-12, 1e21
-"""Floats beyond are no amounts, and stay in the short form: 1e+300."""
-# What programs write for a value that is not there; people are called Nan and Null.
+"""Floats beyond this are not amounts, and keep the short form: 1e+300."""
+# What programs write for a missing value; people are called Nan and Null.
 _NOTHING = frozenset({"nan", "NaN", "NAN", "NaT", "<NA>", "None", "null", "inf", "-inf"})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WANTED = "a text, a number, a date or time, true or false, or a UUID"
@@ -26,13 +26,14 @@ def text_of(value: object, field: str, *, doc: str | None = None) -> str:
     Return a value as a text.
 
     Numbers are written in full (not as ``1e+16``) and floats to 15 significant digits, dates and times as Python
-    writes them, switches as ``True`` and ``False``. NumPy's scalars are written like the Python values that they hold.
+    writes them, switches as ``True`` and ``False``. NumPy's scalars are written like the equal Python values.
 
     :param value: A text, a number, a date or time, a switch, or a UUID.
     :param field: Path of the value.
     :param doc: Title of Meta's document.
-    :raises PayloadError: It is a list, a dict, bytes or the like; it is no number (nan, infinity); or it is a text that
-        programs write for nothing (``None``, ``nan``), or holds half of a character.
+    :raises PayloadError: The value is a list, a dict, bytes or of another type; it is not a number (nan, infinity);
+        or it
+        is a text that programs write for a missing value (``None``, ``nan``), or contains half of a character.
     """
     text = value if isinstance(value, str) else _written(value)
     if text is None:
@@ -51,17 +52,17 @@ def text_of(value: object, field: str, *, doc: str | None = None) -> str:
 
 
 def says_nothing(text: str) -> bool:
-    """Say whether a text is what programs write for a value that is not there."""
+    """Return whether a text is what programs write for a missing value."""
     return text in _NOTHING
 
 
 def whole_characters(text: str) -> str:
-    """Return a text with a replacement character for each half of one."""
+    """Return a text with a replacement character for each lone surrogate."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def half_of_a_character(field: str) -> PayloadError:
-    """Return the error for a text that cannot be encoded; ``field`` is its path."""
+    """Return the error for a text that cannot be encoded, with the path ``field``."""
     return PayloadError(
         "holds half of a character (a lone surrogate), which cannot be sent",
         field=field,
@@ -70,12 +71,12 @@ def half_of_a_character(field: str) -> PayloadError:
 
 
 def has_half_of_a_character(text: str) -> bool:
-    """Say whether a text holds a lone surrogate."""
+    """Return whether a text contains a lone surrogate."""
     return not text.isascii() and _SURROGATE.search(text) is not None
 
 
 def _written(value: Any) -> str | None:
-    """Return a scalar as text; None where it is none."""
+    """Return a scalar as text; None if it is not a scalar."""
     if isinstance(value, bool | date | time | timedelta | UUID):
         return str(value)
     if isinstance(value, int):
@@ -84,7 +85,7 @@ def _written(value: Any) -> str | None:
         return _float(float(value))
     if isinstance(value, Decimal):
         return format(value, "f") if value.is_finite() else "nan"
-    # NumPy is not imported for this: its scalars say what they hold.
+    # This avoids an import of NumPy: its scalars return Python values.
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         return str(value) if type(value).__name__.endswith("time64") else _written(value.item())
     return value if isinstance(value, str) else None

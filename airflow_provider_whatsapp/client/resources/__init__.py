@@ -1,3 +1,3 @@
-"""What the API offers, a module per resource."""
+"""What the API offers, with one module per resource."""
 
 from __future__ import annotations

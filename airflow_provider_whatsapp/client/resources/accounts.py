@@ -1,4 +1,4 @@
-"""The WhatsApp Business Account itself: what its node says."""
+"""The WhatsApp Business Account: the fields of its node."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ class MarketingStatus:
     What an account may do with marketing templates.
 
     :param onboarding: ``marketing_messages_onboarding_status``: ``ONBOARDED``, ``ELIGIBLE``, ``PENDING_...`` or
-        ``INELIGIBLE_...``; None where Graph does not say.
-    :param off_cloud_api: ``/messages`` refuses marketing templates (``disable_marketing_messages_on_cloud_api``).
+        ``INELIGIBLE_...``; None: Graph does not say.
+    :param off_cloud_api: Whether ``/messages`` refuses marketing templates
+        (``disable_marketing_messages_on_cloud_api``).
     """
 
     onboarding: str | None
@@ -28,7 +29,7 @@ class MarketingStatus:
 
     @property
     def onboarded(self) -> bool:
-        """Whether marketing templates go by the Marketing Messages API."""
+        """Whether marketing templates are sent by the Marketing Messages API."""
         return self.onboarding == ONBOARDED
 
 
@@ -39,9 +40,9 @@ class BusinessAccount(Resource):
         """
         Return fields of the account.
 
-        :param fields: Comma list; Graph has over twenty.
+        :param fields: Names separated by commas; Graph has over twenty.
         :raises ConfigurationError: No ``waba_id`` is set.
-        :raises NotFoundError: ``waba_id`` is wrong, or not of this Maton connection.
+        :raises NotFoundError: ``waba_id`` is wrong, or does not belong to this Maton connection.
         """
         return self._call("GET", self._config.require("waba_id"), query={"fields": fields})
 
@@ -50,10 +51,10 @@ class BusinessAccount(Resource):
         Return what the account may do with marketing templates.
 
         :raises ConfigurationError: No ``waba_id`` is set.
-        :raises APIError: The fields are not open to this connection.
+        :raises APIError: This connection may not read the fields.
         """
         found = self.get(fields=MARKETING_FIELDS)
-        # On a business, a field of this name is an object: what has another form says nothing.
+        # On a business, a field of this name is an object, so only the account's form of it is read.
         status = found.get("marketing_messages_onboarding_status")
         known = isinstance(status, str) and _STATUS.fullmatch(status) is not None
         return MarketingStatus(

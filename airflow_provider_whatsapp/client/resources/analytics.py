@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_TEMPLATES = 10
-"""Templates that one request may name."""
+"""The most templates that one request may name."""
 PRODUCTS = ("CLOUD_API", "MARKETING_MESSAGES_API_FOR_WHATSAPP")
-"""The two ways to send a template; Meta counts them apart, and each is a query of its own."""
+"""The two products that send a template; Meta counts them separately, and each needs its own query."""
 INVALID_PARAMETER = 100
 METRICS = "SENT,DELIVERED,READ,CLICKED,COST"
 MAX_FIELD_ANSWER = 3 * 1024 * 1024
-"""Bytes of one answer that are made into rows; of a larger one its time is asked for in two halves."""
+"""The largest answer, in bytes, that is turned into rows; the time of a larger one is split into two halves."""
 TEMPLATES_PER_PAGE = 1_000
 INSIGHTS_OFF = (
     "Someone responsible for the account must confirm them in WhatsApp Manager, or by POST /{waba_id}?is_enabled_for_"
@@ -65,17 +65,20 @@ class Analytics(Resource):
         """
         Yield one row per data point, with all its dimensions, in the columns of its kind.
 
-        The arguments are checked at once; requests go out while the rows are read. Pricing, messaging and conversation
-        analytics are one request, and more where its answer would be larger than 3 MiB; ``messaging``, which Meta does
-        not split, is one for each number and country that is named. Template analytics are one for ten templates and
+        The method checks the arguments when you call it; requests go out while you read the rows. Pricing, messaging
+        and
+        conversation analytics take one request, and more if its answer would be larger than 3 MiB; ``messaging``,
+        which
+        Meta does not split, takes one for each given number and country. Template analytics take one for ten
+        templates and
         product, after two that look up the account and the names.
 
         :param kind: ``pricing``, ``messaging``, ``template`` or ``conversation``.
         :param start: First day or moment: a date, a datetime, or the text of one.
         :param end: The day or moment after the last.
-        :param granularity: ``half_hour``, ``day`` or ``month``; templates by ``day`` alone.
+        :param granularity: ``half_hour``, ``day`` or ``month``; only ``day`` for templates.
         :param timezone: The account's time zone, whose midnights are the bounds of Meta's days.
-        :param templates: Names or IDs, for ``kind="template"``; None: all that the account has.
+        :param templates: Names or IDs, for ``kind="template"``; None: all of the account's templates.
         :param phone_numbers: Only these of the account's numbers, as digits with the country code; None: all.
         :param country_codes: Only these countries of recipients, as ISO codes; None: all.
         :raises PayloadError: An argument is wrong, or ``start`` is further back than Meta keeps data.
@@ -150,7 +153,7 @@ class Analytics(Resource):
             "end": last.isoformat(),
             "granularity": kind.units[span.unit],
             "metric_types": METRICS,
-            # Dates are days in UTC unless this is said; without need it stays out.
+            # Without this, dates are days in UTC; it is left out unless it is needed.
             "use_waba_timezone": None if str(span.start.tzinfo) == "UTC" else "true",
         }
         shared = {"waba_id": waba_id, "currency": word(account.get("currency"))}
@@ -163,14 +166,14 @@ class Analytics(Resource):
                     for item in self._pages(f"{waba_id}/{kind.source}", {**query, "product_type": product}):
                         yield from rows_of(objects(item.get("data_points")), kind, span, about, known)
                 except InvalidRequestError as error:
-                    # The same query was answered for the first product, so it is this one that Meta refuses.
+                    # Meta answered the same query for the first product, so it refuses this product.
                     if product == PRODUCTS[0] or error.code != INVALID_PARAMETER:
                         raise
                     logger.warning("%s: left out, because Meta refuses it: %s", product, error)
                     products.remove(product)
 
     def _templates(self, names: list[str]) -> dict[str, dict[str, Any]]:
-        """Return the templates that are asked for by their IDs, with their names where these had to be looked up."""
+        """Return the requested templates by their IDs, with their names if these had to be looked up."""
         if names and all(_TEMPLATE_ID.fullmatch(name) for name in names):
             return {name: {} for name in names}
         listed = Templates(self._transport, self._config).list(
@@ -196,7 +199,7 @@ class Analytics(Resource):
 
 
 def _check_filters(kind: Kind, filters: _Filters, names: list[str]) -> None:
-    """Refuse what Meta does not filter the analytics of this kind by."""
+    """Refuse filters that Meta does not offer for this kind of analytics."""
     given = [name for name, texts in filters.items() if texts]
     if kind.name == "template" and given:
         raise PayloadError(
@@ -213,7 +216,7 @@ def _check_filters(kind: Kind, filters: _Filters, names: list[str]) -> None:
 
 
 def _texts(value: Any, field: str, form: re.Pattern[str] | None, wanted: str) -> list[str]:
-    """Return a list of texts, each once; a text separates them by commas."""
+    """Return a list of texts without duplicates, from a list or from a text separated by commas."""
     given = value.split(",") if isinstance(value, str) else [] if value is None else value
     if not isinstance(given, list | tuple | set | frozenset):
         raise PayloadError(f"is a {type(value).__name__}, not a list", field=field, advice=f"Give {wanted}.")

@@ -1,4 +1,4 @@
-"""What every resource shares: paths on the data plane, pages by cursor, and checked ids."""
+"""What all resources share: paths on the data plane, pages by cursor, and checked IDs."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 APP = "whatsapp-business"
 MAX_PAGES = 10_000
-"""Pages of one list; the longest, an account's templates, has 6,000 items."""
+"""The most pages of one list; the longest list, an account's templates, has 6,000 items."""
 MAX_LIST = 64 * 1024 * 1024
-"""Bytes of all pages of one list, as JSON: those 6,000 templates with 10 kB each."""
+"""The most bytes of all pages of one list, as JSON: those 6,000 templates with 10 kB each."""
 _GRAPH_ID = re.compile(r"[0-9]{1,32}", re.ASCII)
 
 
 class Resource:
     """
-    A part of Graph behind the gateway.
+    A part of Graph's API behind the gateway.
 
     :param transport: Sends the requests.
-    :param config: Ids, version and hosts.
+    :param config: IDs, version and hosts.
     """
 
     def __init__(self, transport: Transport, config: ClientConfig) -> None:
@@ -67,7 +67,7 @@ class Resource:
 
     def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """
-        Yield the items of a list, reading its pages when they are reached.
+        Yield the items of a list; a page is requested when you reach it.
 
         The answer's own ``paging.next`` points to another host with a token in it, so only its cursor is used.
         """
@@ -82,7 +82,7 @@ class Resource:
                 )
             seen.add(after)
             page = self._call("GET", path, query={**query, "after": after}, on_size=count)
-            if "data" not in page:  # an answer that says nothing is no empty list
+            if "data" not in page:  # an answer without a list is not an empty list
                 raise ServerError("the gateway's answer holds no list", advice="Try again later.")
             yield from objects(page["data"])
             paging = page.get("paging")
@@ -93,17 +93,17 @@ class Resource:
 
 
 class _Size:
-    """Adds up the answers of one list, and refuses what nobody can have written."""
+    """Adds up the sizes of one list's answers, and refuses more than a real list can have."""
 
     def __init__(self) -> None:
         self._total = 0
 
     def count(self, size: int) -> None:
         """
-        Count one answer.
+        Add the size of one answer.
 
         :param size: Bytes of its body.
-        :raises LargeAnswerError: All together are too large.
+        :raises LargeAnswerError: All answers together are too large.
         """
         self._total += size
         if self._total > MAX_LIST:
@@ -112,10 +112,10 @@ class _Size:
 
 def objects(items: Any) -> list[dict[str, Any]]:
     """
-    Return the objects of a list in an answer; an empty list where there is none.
+    Return the objects of a list in an answer; an empty list if there is none.
 
-    :param items: What the answer holds in the place of the list.
-    :raises ServerError: It holds something else.
+    :param items: The value in the list's place.
+    :raises ServerError: The value is something else.
     """
     if items is None or items == {}:
         return []
@@ -128,14 +128,14 @@ def objects(items: Any) -> list[dict[str, Any]]:
 
 def graph_id(value: str | int, field: str) -> str:
     """
-    Check an id that goes into a path.
+    Return an ID after checking that it can be put into a path.
 
-    :param value: The id.
-    :param field: Its name, for the error.
+    :param value: The ID.
+    :param field: Name of the field, for the error.
     :raises PayloadError: It is not a numeric Graph id.
     """
     text = str(value) if not isinstance(value, bool) else ""
     if _GRAPH_ID.fullmatch(text):
         return text
     problem = "is not a numeric ID" if text else "is empty"
-    raise PayloadError(problem, field=field, advice="Pass the ID as Graph gave it: digits alone.")
+    raise PayloadError(problem, field=field, advice="Pass the ID as Graph gave it: only digits.")

@@ -39,9 +39,9 @@ class Connections:
         """
         Return the account's connections.
 
-        :param app: Maton's name of the app.
+        :param app: Maton's name for the app.
         :param status: ``ACTIVE``, ``PENDING`` or ``FAILED``.
-        :param limit: How many at most.
+        :param limit: The largest number of connections.
         :raises AuthenticationError: Maton did not accept the API key.
         """
         query = {"app": app, "status": status, "limit": limit}
@@ -50,10 +50,10 @@ class Connections:
 
     def get(self, connection_id: str) -> dict[str, Any]:
         """
-        Return one connection: ``status``, ``url`` (a secret: it logs in), ``app``, times and so on.
+        Return one connection: ``status``, ``url`` (a secret, because it logs in), ``app``, times and so on.
 
-        :param connection_id: Its id.
-        :raises NotFoundError: The account has none of this id.
+        :param connection_id: ID of the connection.
+        :raises NotFoundError: The account has no connection with this ID.
         """
         answer = self._transport.request(Call(method="GET", url=self._url(connection_id)))
         connection = answer.get("connection", answer)
@@ -63,7 +63,7 @@ class Connections:
         """
         Create a connection and return it; open its ``url`` in a browser to authorise it.
 
-        :param app: Maton's name of the app.
+        :param app: Maton's name for the app.
         :raises OutcomeUnknownError: The answer was lost; list the PENDING connections before you try again.
         """
         doubt = "A PENDING connection may have been created: list them before you try again."
@@ -81,8 +81,8 @@ class Connections:
         """
         Delete a connection.
 
-        :param connection_id: Its id.
-        :raises NotFoundError: The account has none of this id.
+        :param connection_id: ID of the connection.
+        :raises NotFoundError: The account has no connection with this ID.
         """
         self._transport.request(Call(method="DELETE", url=self._url(connection_id)))
 
@@ -97,11 +97,11 @@ class Connections:
         """
         Wait until somebody has finished the browser step, and return the connection.
 
-        :param connection_id: Its id.
-        :param timeout: Seconds to wait at most.
-        :param interval: Seconds between two looks.
-        :param sleep: Waits for seconds.
-        :raises ConnectionMissingError: It failed, or was not authorised in time.
+        :param connection_id: ID of the connection.
+        :param timeout: The longest wait, in seconds.
+        :param interval: Seconds between two polls.
+        :param sleep: Waits for a number of seconds.
+        :raises ConnectionMissingError: The connection failed, or nobody authorised it in time.
         """
         deadline = time.monotonic() + timeout
         while True:

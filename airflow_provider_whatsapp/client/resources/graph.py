@@ -1,4 +1,4 @@
-"""Any call to Graph that no other resource offers."""
+"""Any call to Graph that no other resource has a method for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VERSION = re.compile(r"v[0-9]{1,3}(\.[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
 
 
 class Graph(Resource):
-    """Raw calls, under the key, pace, retries, errors and masking of all others."""
+    """Raw calls, with the same key, pace, retries, errors and masking as all others."""
 
     def call(
         self,
@@ -32,16 +32,16 @@ class Graph(Resource):
         """
         Make a call, and return the JSON object of its answer.
 
-        A POST whose answer was lost is not repeated; everything else is, as far as it may help.
+        The client does not repeat a POST whose answer was lost; it repeats any other call if that may help.
 
         :param method: ``GET``, ``POST``, ``PUT`` or ``DELETE``.
         :param path: Path below the version, for example ``"{waba_id}/message_templates"``. ``{phone_number_id}`` and
-            ``{waba_id}`` stand for the connection's.
+            ``{waba_id}`` are replaced by the connection's IDs.
         :param params: Query parameters; the client leaves out those that are None, and writes lists and dicts as
             JSON.
-        :param json: The body; a ``GET`` has none.
+        :param json: The body; None for a ``GET``.
         :raises PayloadError: Method, path, params or json is not valid; nothing was sent.
-        :raises ConfigurationError: The connection lacks an ID that the path wants; nothing was sent.
+        :raises ConfigurationError: The connection lacks an ID that the path contains; nothing was sent.
         :raises OutcomeUnknownError: The answer to a POST was lost; WhatsApp may have carried it out.
         :raises APIError: WhatsApp or the gateway refused.
         """
@@ -56,7 +56,7 @@ class Graph(Resource):
         return self._call(verb, self._filled(path), query=params, json=json, doubt=doubt)
 
     def _filled(self, path: Any) -> str:
-        """Fill in the IDs, and refuse what would lead to another host, version or node than it says."""
+        """Return the path with its IDs filled in; refuse one that would lead to another host, version or node."""
         if not isinstance(path, str):
             raise _bad_path(f"is a {type(path).__name__}")
         filled = _PLACE.sub(self._id, path.removeprefix("/").removesuffix("/"))

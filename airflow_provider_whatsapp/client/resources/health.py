@@ -1,4 +1,4 @@
-"""Whether number, account and template may send: Graph's ``health_status``, judged."""
+"""Whether number, account and template may send: Graph's ``health_status``, and the judgement of it."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 State = Literal["UNKNOWN", "AVAILABLE", "LIMITED", "BLOCKED"]
 STATES: tuple[State, ...] = get_args(State)
-"""What may be said of an entity, the worst last."""
+"""The states of an entity, the worst last."""
 FIELD = "health_status"
 SECONDS = 5.0
-"""Seconds after which health is given up where it only precedes something else."""
+"""Seconds after which a check of health before another request is given up."""
 MAX_ENTITIES = 20
 MAX_REASONS = 5
 MAX_REASON = 250
-"""Characters of Meta's words that are repeated for each reason."""
+"""The most characters of Meta's words that are quoted for each reason."""
 MAX_LINE = 1_500
-"""Characters of all that is said in one line."""
+"""The most characters of a whole line."""
 _CALLS = (138024, 138025)
-"""Errors of an entity that are about calls by SIP and keep no message back (Meta, "Messaging and calling health
+"""Errors of an entity that concern calls by SIP and do not stop messages (Meta, "Messaging and calling health
 status")."""
 _ID = re.compile(r"[0-9]{1,32}", re.ASCII)
 _KIND = re.compile(r"[A-Z][A-Z0-9_]{0,40}", re.ASCII)
@@ -46,11 +46,11 @@ _ADVICE = "Resolve it in WhatsApp Manager; WhatsAppHealthSensor waits until that
 @dataclass(frozen=True, slots=True)
 class Entity:
     """
-    One thing that a message needs: the number, the template, the account, its business or the app.
+    One entity that a message needs: the number, the template, the account, its business or the app.
 
     :param kind: Meta's word for it: ``PHONE_NUMBER``, ``MESSAGE_TEMPLATE``, ``WABA``, ``BUSINESS`` or ``APP``.
-    :param id: Its ID at Meta.
-    :param state: What it may do.
+    :param id: Meta's ID of the entity.
+    :param state: Whether it may send.
     :param codes: Meta's error codes.
     :param reasons: Meta's reasons and solutions, as short lines.
     """
@@ -64,7 +64,7 @@ class Entity:
     @classmethod
     def parse(cls, item: dict[str, Any]) -> Self:
         """
-        Read an entity as Graph gives it; what is not of its form is left out.
+        Return an entity from Graph's JSON; parts of another form are left out.
 
         :param item: Graph's JSON.
         """
@@ -83,15 +83,15 @@ class Entity:
 
     def describe(self, *, words: bool = True) -> str:
         """
-        Say what it may do, and why not.
+        Return in words whether it may send, and why not.
 
-        :param words: Repeat Meta's words; False: its codes alone.
+        :param words: Quote Meta's words; False: only its codes.
         """
         why = "; ".join(self.reasons if words else map(str, self.codes))
         return f"{self.kind} {self.id}".rstrip() + f" is {self.state}" + (f" ({why})" if why else "")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON primitives, under Graph's names."""
+        """Return it as JSON primitives, with Graph's names."""
         named = {"entity_type": self.kind, "id": self.id, "can_send_message": self.state}
         return {**named, "reasons": list(self.reasons)}
 
@@ -99,13 +99,13 @@ class Entity:
 @dataclass(frozen=True, slots=True)
 class Health:
     """
-    Whether messages can go, as Meta says before one is sent.
+    Whether messages can be sent, as Meta says before a send.
 
-    Judged by the entities: Meta's overall word is BLOCKED too where calls are blocked and messages are not.
+    The entities decide: Meta's overall value is BLOCKED even if only calls are blocked.
 
     :param entities: What a message needs.
-    :param overall: Meta's own sum.
-    :param unread: Why nothing could be read; None: it was.
+    :param overall: Meta's overall value.
+    :param unread: Why the health could not be read; None: it was read.
     """
 
     entities: tuple[Entity, ...] = ()
@@ -115,36 +115,36 @@ class Health:
     @classmethod
     def parse(cls, answer: Any) -> Self:
         """
-        Read Graph's ``health_status``; what is not of its form says nothing.
+        Return the health in Graph's ``health_status``; a value of another form gives no entities.
 
         :param answer: The field's value.
         """
         if not isinstance(answer, dict):
             return cls(unread="WhatsApp's answer holds no health_status")
         items = [item for item in _list(answer.get("entities")) if isinstance(item, dict)]
-        if len(items) > MAX_ENTITIES:  # none that blocks is cut off
+        if len(items) > MAX_ENTITIES:  # the cut drops no entity that blocks
             items.sort(key=lambda item: STATES.index(_state(item.get("can_send_message"))), reverse=True)
         entities = tuple(Entity.parse(item) for item in items[:MAX_ENTITIES])
         return cls(entities, _state(answer.get("can_send_message")))
 
     @property
     def state(self) -> State:
-        """The worst that an entity says; UNKNOWN where none says anything."""
+        """The worst state of an entity; UNKNOWN if there is none."""
         return _worst(entity.state for entity in self.entities)
 
     def of(self, state: State) -> tuple[Entity, ...]:
         """
-        Return the entities of which this is said.
+        Return the entities with a state.
 
-        :param state: BLOCKED, say.
+        :param state: The state, such as BLOCKED.
         """
         return tuple(entity for entity in self.entities if entity.state == state)
 
     def joined(self, other: Health | None) -> Health:
         """
-        Return both together; of an entity in both, what is worse.
+        Return both together; for an entity in both, the worse state.
 
-        :param other: Another node's health; None: this alone.
+        :param other: Another node's health; None: return this one.
         """
         if other is None:
             return self
@@ -158,9 +158,9 @@ class Health:
 
     def describe(self, *, words: bool = True) -> str:
         """
-        Say in one line what may send and what may not.
+        Return in one line what may send and what may not.
 
-        :param words: Repeat Meta's words; False: its codes alone.
+        :param words: Quote Meta's words; False: only its codes.
         """
         unread = f"not known: {self.unread}" if self.unread and words else ""
         if self.state == "UNKNOWN":
@@ -176,7 +176,7 @@ class Health:
 
     def check(self) -> None:
         """
-        Refuse what is certain to fail.
+        Refuse to send if that is certain to fail.
 
         :raises AccountError: An entity is BLOCKED; the error has Meta's reason and solution.
         """
@@ -194,7 +194,7 @@ class Health:
 
 
 class HealthStatus(Resource):
-    """Asks number, account or template whether it may send; one request each."""
+    """Reads whether number, account or template may send; one request each."""
 
     def number(self) -> Health:
         """
@@ -216,7 +216,7 @@ class HealthStatus(Resource):
         """
         Return the health of a template, its account, business and app.
 
-        :param template_id: Its ID.
+        :param template_id: ID of the template.
         :raises APIError: WhatsApp refused; see :func:`is_refusal`.
         """
         return self._node(graph_id(template_id, "template_id"))
@@ -227,19 +227,19 @@ class HealthStatus(Resource):
 
 def is_refusal(error: WhatsAppError) -> bool:
     """
-    Say whether an error means that this connection may not read health, which says nothing about messages.
+    Return whether an error means that this connection may not read health, which says nothing about messages.
 
-    :param error: What asking ended in.
+    :param error: The error of reading it.
     """
     return error.code is not None and isinstance(error, InvalidRequestError | PermissionDeniedError)
 
 
 def number_health(client: WhatsAppClient, *, seconds: float = SECONDS) -> Health:
     """
-    Ask for the sender's health on the way to something else: nothing but a bounded time is spent on it.
+    Return the sender's health before another request, within a bounded time; an error makes it unknown.
 
     :param client: The client.
-    :param seconds: After which it is given up.
+    :param seconds: Seconds after which the check is given up.
     """
     try:
         with client.within(seconds) as brief:
@@ -250,21 +250,21 @@ def number_health(client: WhatsAppClient, *, seconds: float = SECONDS) -> Health
 
 def fetch_number_health(client: WhatsAppClient) -> Health:
     """
-    Return the health of the sending number; where this connection may not read it, it is unknown.
+    Return the health of the sending number; it is unknown if this connection may not read it.
 
     :param client: The client.
-    :raises WhatsAppError: There is no such number, the gateway did not answer, or a setting is wrong.
+    :raises WhatsAppError: The number does not exist, the gateway did not answer, or a setting is wrong.
     """
     return _readable(client.health.number)
 
 
 def fetch_template_health(client: WhatsAppClient, name: str, language: str) -> Health:
     """
-    Return the health of a template; where this connection may not read it, it is unknown.
+    Return the health of a template; it is unknown if this connection may not read it.
 
     :param client: The client.
-    :param name: Its name.
-    :param language: Its language.
+    :param name: Name of the template.
+    :param language: Language of the template.
     :raises NotFoundError: The account has no such template.
     :raises WhatsAppError: The gateway did not answer, or a setting is wrong.
     """

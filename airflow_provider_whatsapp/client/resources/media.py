@@ -1,4 +1,4 @@
-"""Media: uploading, looking up and deleting files."""
+"""Media: uploads files, looks them up and deletes them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.media import MediaFile
 
 SAMPLE_TYPES = ("application/pdf", "image/jpeg", "image/png", "video/mp4")
-"""What the resumable upload takes (Meta, "Resumable Upload API")."""
+"""The types that the resumable upload accepts (Meta, "Resumable Upload API")."""
 _SESSION = re.compile(r"upload:[A-Za-z0-9_=:+-]+(?:/[A-Za-z0-9_=:+-]+)*(?:\?[A-Za-z0-9_=&.%~-]+)?", re.ASCII)
-"""It becomes a path, so no dots: ``/../`` would send the key and the file to another of the gateway's addresses."""
+"""It becomes a path, so it must not contain dots: ``/../`` would send key and file to another path there."""
 
 
 class Media(Resource):
@@ -31,20 +31,20 @@ class Media(Resource):
         kind: str | None = None,
     ) -> str:
         """
-        Upload a file for messages of the configured number and return its media id, which lives 30 days.
+        Upload a file for messages of the configured number and return its media ID, which is valid for 30 days.
 
         :param source: A path, an ``ObjectStoragePath``, bytes, a binary file object, or a checked ``MediaFile``.
         :param filename: Name to show; None: the file's own.
-        :param mime_type: MIME type; None: found from the content and the name.
-        :param kind: What it must be, ``image`` say; None: what its type makes it.
-        :raises PayloadError: It is missing, empty, too large or of a type that WhatsApp does not take.
+        :param mime_type: MIME type; None: derived from the content and the name.
+        :param kind: The kind that it must have, such as ``image``; None: the kind of its type.
+        :raises PayloadError: The file is missing, empty, too large or of a type that WhatsApp does not accept.
         :raises APIError: WhatsApp or the gateway refused it.
         """
         number = self._config.require("phone_number_id")
         file = as_media_file(source, filename=filename, mime_type=mime_type, kind=kind)
         boundary = f"part-{uuid.uuid4().hex}"
         fields = {"messaging_product": "whatsapp", "type": file.mime_type}
-        # Repeating an upload leaves at worst an orphan that WhatsApp deletes.
+        # A repeated upload leaves at worst an unused file, which WhatsApp deletes.
         answer = self._call(
             "POST",
             f"{number}/media",
@@ -55,11 +55,11 @@ class Media(Resource):
 
     def get(self, media_id: str) -> dict[str, Any]:
         """
-        Return a file's metadata: ``mime_type``, ``file_size``, ``sha256`` and a ``url`` that lives 5 minutes.
+        Return a file's metadata: ``mime_type``, ``file_size``, ``sha256`` and a ``url`` that is valid for 5 minutes.
 
         The bytes behind the URL need Meta's own token, which Maton does not give out.
 
-        :param media_id: Id of an upload (30 days) or of a received file (7 days).
+        :param media_id: Media ID of an upload (valid for 30 days) or of a received file (7 days).
         :raises NotFoundError: It has expired or belongs to another number.
         """
         return self._call("GET", graph_id(media_id, "media_id"))
@@ -68,8 +68,8 @@ class Media(Resource):
         """
         Delete a file.
 
-        :param media_id: Id of an upload.
-        :raises NotFoundError: There is none of this id.
+        :param media_id: Media ID of an upload.
+        :raises NotFoundError: No file has this ID.
         """
         self._call("DELETE", graph_id(media_id, "media_id"))
 
@@ -78,9 +78,9 @@ class Media(Resource):
         Upload the sample of a template's media header and return its handle (``4::...``).
 
         :param source: A path, an ``ObjectStoragePath``, bytes or a binary file object: PDF, JPEG, PNG or MP4.
-        :param filename: Name of the file; None: its own.
-        :param mime_type: MIME type; None: found from the content and the name.
-        :raises PayloadError: The file does not suit.
+        :param filename: Name of the file; None: the file's own.
+        :param mime_type: MIME type; None: derived from the content and the name.
+        :raises PayloadError: The file is not of one of these types, or breaks a limit.
         """
         file = as_media_file(source, filename=filename, mime_type=mime_type)
         if file.mime_type not in SAMPLE_TYPES:
@@ -105,9 +105,9 @@ class Media(Resource):
 
 def as_media_file(source: Any, **options: Any) -> MediaFile:
     """
-    Check a source, unless it was checked already.
+    Return a source as a checked media file; it is not checked again if it is one already.
 
-    :param source: What to upload.
+    :param source: The source to upload.
     :param options: As for :func:`~airflow_provider_whatsapp.client.media.media_file`.
     """
     return (

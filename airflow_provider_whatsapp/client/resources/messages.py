@@ -1,4 +1,4 @@
-"""Sending messages, and telling WhatsApp that one was read."""
+"""Sends messages, and marks received ones as read."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.rate_limit import Departure
 
 MAX_CALLBACK_DATA = 512
-"""Characters of ``biz_opaque_callback_data`` (Meta, "Service messages")."""
+"""The most characters of ``biz_opaque_callback_data`` (Meta, "Service messages")."""
 
 MAX_ID = 512
-"""Characters of an ID that WhatsApp gives; a wamid has about 60."""
+"""The most characters of an ID that WhatsApp gives; a wamid has about 60."""
 _WORD = re.compile(rf"[!-~]{{1,{MAX_ID}}}")
 
 DOUBT = (
@@ -37,10 +37,11 @@ Endpoint = Literal["messages", "marketing_messages"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marketing:
     """
-    How a marketing template goes by the Marketing Messages API, ``/{phone_number_id}/marketing_messages``.
+    How a marketing template is sent by the Marketing Messages API, ``/{phone_number_id}/marketing_messages``.
 
-    :param strict: Only by it (``product_policy`` ``STRICT``); False: Meta falls back to Cloud API where the account is
-        not onboarded.
+    :param strict: Only by this API (``product_policy`` ``STRICT``); False: Meta falls back to Cloud API if the
+        account
+        is not onboarded.
     :param activity_sharing: Whether Meta may use what recipients do with the message to improve delivery
         (``message_activity_sharing``); None: as the account is set.
     """
@@ -49,7 +50,7 @@ class Marketing:
     activity_sharing: bool | None = None
 
     def to_payload(self) -> dict[str, Any]:
-        """Return what it adds to the message as Graph's JSON."""
+        """Return the fields that it adds to the message, as Graph's JSON."""
         payload: dict[str, Any] = {"product_policy": "STRICT" if self.strict else "CLOUD_API_FALLBACK"}
         if self.activity_sharing is not None:
             payload["message_activity_sharing"] = self.activity_sharing
@@ -59,13 +60,13 @@ class Marketing:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentMessage:
     """
-    What WhatsApp accepted for processing; accepted is not delivered.
+    A message that WhatsApp accepted, which does not mean that it was delivered.
 
-    :param message_id: WhatsApp's id of the message (wamid).
-    :param wa_id: The recipient as WhatsApp knows them; may differ from the number sent to. None for user ids.
-    :param to: The recipient as it was asked for: digits, a user id or a group id.
+    :param message_id: WhatsApp's ID of the message (wamid).
+    :param wa_id: The recipient's number in WhatsApp, which may differ from the number given. None for user IDs.
+    :param to: The recipient as given: digits, a user ID or a group ID.
     :param message_status: ``accepted``, ``held_for_quality_assessment`` or ``paused``; templates only.
-    :param endpoint: What took it: ``messages`` or ``marketing_messages``.
+    :param endpoint: The endpoint that accepted it: ``messages`` or ``marketing_messages``.
     """
 
     message_id: str
@@ -96,20 +97,21 @@ class Messages(Resource):
         """
         Send one message and return what WhatsApp accepted.
 
-        It is repeated only where it certainly did nothing: no connection, or refused for being too fast.
+        The client repeats it only if it certainly did nothing: there was no connection, or it was refused as too
+        fast.
 
-        :param to: Recipient's number in international form, a business-scoped user id, or a group id.
-        :param message: What to send; its limits were checked when it was made.
+        :param to: Recipient's number in international form, a business-scoped user ID, or a group ID.
+        :param message: The message, whose limits were checked when it was made.
         :param reply_to: wamid of the message that this one quotes.
         :param callback_data: Up to 512 characters that Meta echoes in its status webhooks.
-        :param group: ``to`` is a group id.
-        :param permit: Leave to go at once, from :meth:`permit`; None: the message waits for its own.
+        :param group: ``to`` is a group ID.
+        :param permit: Permission to leave, from :meth:`permit`; None: the message waits for a permit.
         :param marketing: Send a template of the category MARKETING by the Marketing Messages API; None: by Cloud API,
             ``/messages``.
         :raises PayloadError: The recipient or an option breaks a limit; nothing was sent.
         :raises ConfigurationError: No ``phone_number_id`` is set; nothing was sent.
         :raises NotSentError: Nothing left this machine.
-        :raises RateLimitError: Too fast for longer than the retries last; nothing was sent.
+        :raises RateLimitError: The gateway refused it as too fast until the retries ended; nothing was sent.
         :raises OutcomeUnknownError: The answer was lost; the message may have been sent.
         :raises APIError: WhatsApp or the gateway refused; nothing was sent.
         """
@@ -125,10 +127,10 @@ class Messages(Resource):
 
     def permit(self, stop: threading.Event) -> Departure | None:
         """
-        Wait until the rate limit lets one message go, for a caller who may have to take it back until then.
+        Wait until the rate limit permits one message, for a caller who may have to take it back until then.
 
         :param stop: Ends the wait once it is set.
-        :return: The leave for one :meth:`send`; None: it was stopped.
+        :return: The permit for one :meth:`send`; None: the wait was ended.
         """
         return self._transport.permit(stop)
 
@@ -156,7 +158,7 @@ class Messages(Resource):
 def _body(
     recipient: Mapping[str, Any], message: Message, *, reply_to: str | None, callback_data: str | None
 ) -> dict[str, Any]:
-    """Return a message to somebody as Graph's JSON."""
+    """Return a message with its recipient as Graph's JSON."""
     body: dict[str, Any] = {"messaging_product": "whatsapp", **recipient, **message.to_payload()}
     if reply_to:
         body["context"] = {"message_id": reply_to}
@@ -178,9 +180,9 @@ def _check_marketing(body: dict[str, Any], *, group: bool) -> None:
 
 def check_callback_data(text: str) -> str:
     """
-    Return callback data that Meta takes.
+    Return callback data after checking that Meta accepts it.
 
-    :param text: What is to come back with each status.
+    :param text: The data, which Meta repeats in every status.
     :raises PayloadError: It is empty or too long.
     """
     if not text.strip():
@@ -193,7 +195,7 @@ def check_callback_data(text: str) -> str:
 
 
 def _sent(answer: dict[str, Any], to: str, endpoint: Endpoint) -> SentMessage:
-    """Read what was accepted; an answer of another form leaves it in doubt whether anything was."""
+    """Return the accepted message; an answer of another form leaves the outcome unknown."""
     message, contact = _first(answer.get("messages")), _first(answer.get("contacts"))
     if message is None or contact is None or not _is_word(message.get("id")):
         raise _unreadable("without a message id")
@@ -208,11 +210,11 @@ def _unreadable(how: str) -> OutcomeUnknownError:
 
 
 def _first(items: Any) -> dict[str, Any] | None:
-    """Return the first object of a list, an empty one where there is no list, and None for anything else."""
+    """Return the first object of a list, an empty object for an empty list or None, and None for anything else."""
     first = items[0] if isinstance(items, list) and items else {} if items in (None, []) else None
     return first if isinstance(first, dict) else None
 
 
 def _is_word(value: Any) -> bool:
-    """Tell whether a value can be an ID: logs, ledgers and commands repeat it."""
+    """Return whether a value has the form of an ID, which logs, ledgers and commands may quote."""
     return isinstance(value, str) and _WORD.fullmatch(value) is not None

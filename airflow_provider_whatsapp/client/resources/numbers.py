@@ -16,18 +16,18 @@ NUMBER_FIELDS = (
     "throughput,account_mode"
 )
 LIMIT_FIELDS = ("whatsapp_business_manager_messaging_limit", "messaging_limit_tier")
-"""How many people may be written to in 24 hours: from Graph v24 on, where the number's portfolio is counted, and
-before (Meta, "Messaging limits")."""
+"""How many people may get messages in 24 hours: from Graph v24 on counted for the number's portfolio, before that for
+the number (Meta, "Messaging limits")."""
 PROFILE_FIELDS = "about,address,description,email,profile_picture_url,websites,vertical"
 
 PROFILE_LIMITS = {"about": 139, "address": 256, "description": 512, "email": 128}
-"""Characters (Meta, "Business profiles")."""
+"""The most characters of each field (Meta, "Business profiles")."""
 MAX_WEBSITES = 2
 MAX_WEBSITE = 256
 
 STATUS_ORDER = ("accepted", "sent", "failed", "deleted", "delivered", "read")
-"""Which of a message's events says most, in order: only a receipt outranks a failure, for one of several devices may
-have failed."""
+"""A message's events in rising order of what they say: only a receipt outranks a failure, because one of several
+devices may have failed."""
 
 
 class PhoneNumbers(Resource):
@@ -42,19 +42,20 @@ class PhoneNumbers(Resource):
         """
         Return the sending number: display number, verified name, quality, throughput and so on.
 
-        :param fields: Comma list; None: the usual facts and the messaging limit. ``health_status`` says what
-            keeps the number from sending.
-        :raises NotFoundError: ``phone_number_id`` is wrong, or not of this Maton connection.
+        :param fields: Names separated by commas; None: the usual fields and the messaging limit. ``health_status``
+            says
+            what stops the number from sending.
+        :raises NotFoundError: ``phone_number_id`` is wrong, or does not belong to this Maton connection.
         """
         query = {"fields": fields or f"{NUMBER_FIELDS},{self.limit_field}"}
         return self._call("GET", self._config.require("phone_number_id"), query=query)
 
     def list(self, *, fields: str | None = None, page_size: int = 100) -> Iterator[dict[str, Any]]:
         """
-        Yield the account's numbers; a page is read when it is reached.
+        Yield the account's numbers; a page is requested when you reach it.
 
-        :param fields: Comma list of fields to return; None: those of :meth:`get`.
-        :param page_size: Numbers per request, 100 at most.
+        :param fields: Names separated by commas; None: those of :meth:`get`.
+        :param page_size: Numbers per request, at most 100.
         """
         path = f"{self._config.require('waba_id')}/phone_numbers"
         fields = fields or f"{NUMBER_FIELDS},{self.limit_field}"
@@ -62,13 +63,13 @@ class PhoneNumbers(Resource):
 
 
 class BusinessProfile(Resource):
-    """What recipients see of the sending number."""
+    """The profile of the sending number, which recipients see."""
 
     def get(self, *, fields: str = PROFILE_FIELDS) -> dict[str, Any]:
         """
         Return the profile.
 
-        :param fields: Comma list of fields; without them Graph returns next to nothing.
+        :param fields: Names separated by commas; without them Graph returns almost nothing.
         """
         answer = self._call("GET", self._path(), query={"fields": fields})
         profile = next(iter(objects(answer.get("data"))), {})
@@ -77,14 +78,14 @@ class BusinessProfile(Resource):
 
     def update(self, **changes: Any) -> None:
         """
-        Change the given fields of the profile and leave the others.
+        Change the given fields of the profile, and keep all others.
 
         :param changes: ``about``, ``address``, ``description``, ``email``, ``websites``, ``vertical``,
             ``profile_picture_handle``.
         :raises PayloadError: A field is unknown or over its limit; nothing was changed.
         """
         _check_profile(changes)
-        # The same fields twice give the same profile, so a lost answer is repeated.
+        # The same change twice gives the same profile, so the client repeats it after a lost answer.
         self._call("POST", self._path(), json={"messaging_product": "whatsapp", **changes})
 
     def _path(self) -> str:
@@ -92,21 +93,21 @@ class BusinessProfile(Resource):
 
 
 class MessageHistory(Resource):
-    """The status of messages; Meta documents it, but not every token may read it."""
+    """The status of messages; Meta documents it, but opens it to some apps only."""
 
     def events(self, message_id: str) -> list[dict[str, Any]]:
         """
-        Return the events of one message, oldest first as Graph has them.
+        Return the events of one message, oldest first, as Graph has them.
 
         :param message_id: The wamid.
         :raises NotFoundError: Graph knows no such message for this number.
-        :raises APIError: The history is not open to this connection (codes 10, 100 and 200).
+        :raises APIError: The history is closed to this connection (codes 10, 100 and 200).
         """
         if not message_id:
             raise PayloadError("is empty", field="message_id", advice="Pass the wamid of a sent message.")
         path = f"{self._config.require('phone_number_id')}/message_history"
         rows = list(self._pages(path, {"message_id": message_id}))
-        # The filter is documented in two ways, so what comes back is filtered here as well.
+        # Meta documents the filter in two ways, so the answer is filtered here too.
         rows = [row for row in rows if row.get("message_id", message_id) == message_id]
         if not rows:
             raise NotFoundError(f"the message history has no message {mask_id(message_id)}")
@@ -114,14 +115,14 @@ class MessageHistory(Resource):
 
     def status(self, message_id: str) -> dict[str, Any]:
         """
-        Return how far a message got: ``{"status": ..., "timestamp": ..., "error": ...}``.
+        Return how far a message has got: ``{"status": ..., "timestamp": ..., "error": ...}``.
 
         ``status`` is ``accepted``, ``sent``, ``delivered``, ``read``, ``failed`` or ``deleted``, the furthest of its
         events by :data:`STATUS_ORDER`.
 
         :param message_id: The wamid.
         :raises NotFoundError: Graph knows no such message for this number.
-        :raises APIError: The history is not open to this connection (codes 10, 100 and 200).
+        :raises APIError: The history is closed to this connection (codes 10, 100 and 200).
         """
         return furthest(self.events(message_id))
 
@@ -137,9 +138,9 @@ class MessageHistory(Resource):
 
 def furthest(events: list[dict[str, Any]]) -> dict[str, Any]:
     """
-    Boil a message's events down to the one that says most.
+    Return the furthest of a message's events, as status, timestamp and error.
 
-    :param events: Events as Graph gives them, in any order; its two sets of names are both understood.
+    :param events: Events as Graph gives them, in any order; both of Graph's sets of names are read.
     """
     rank = {name: place for place, name in enumerate(STATUS_ORDER)}
     best: dict[str, Any] = {"status": "accepted", "timestamp": None, "error": None}

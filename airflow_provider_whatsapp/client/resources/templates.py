@@ -21,7 +21,7 @@ FIELDS = (
     "id,name,language,status,category,previous_category,correct_category,sub_category,components,parameter_format,"
     "quality_score,rejected_reason,message_send_ttl_seconds,library_template_name"
 )
-"""What is asked for; ``rejected_reason`` and ``quality_score`` do not come by themselves."""
+"""The requested fields; Graph leaves out ``rejected_reason`` and ``quality_score`` unless they are requested."""
 
 PAGE_SIZE = 100
 CATEGORIES = ("AUTHENTICATION", "MARKETING", "UTILITY")
@@ -31,7 +31,7 @@ _WORDS = (
     *("name", "language", "status", "category", "previous_category", "correct_category", "sub_category"),
     *("parameter_format", "rejected_reason", "library_template_name"),
 )
-"""What of a template is a word or a reason; its texts are in ``components``."""
+"""The fields of a template that are words or reasons; its texts are in ``components``."""
 
 _NESTED = ("components", "buttons", "cards")
 _FORM: dict[str, type | tuple[type, ...]] = {
@@ -43,7 +43,7 @@ _FORM: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(_NESTED, list),
     "example": (dict, list, str),
 }
-"""The types of what a template holds, where code relies on them."""
+"""The types of a template's fields on which code relies."""
 
 _DOUBT = "The template may have been changed: list it before you try again."
 
@@ -68,19 +68,19 @@ class Templates(Resource):
         page_size: int = PAGE_SIZE,
     ) -> Iterator[dict[str, Any]]:
         """
-        Yield templates as Graph describes them; a page is read when it is reached.
+        Yield templates as Graph describes them; a page is requested when you reach it.
 
-        :param name: Name, exact (Meta may match a part of it; the rest is dropped here).
-        :param name_or_content: Text that the name or the content holds.
-        :param content: Text that the content holds.
-        :param status: One or several, ``"APPROVED"`` say; in any case, as are category and quality.
+        :param name: Exact name (Meta also returns names that contain it; this method drops those).
+        :param name_or_content: Text in the name or the content.
+        :param content: Text in the content.
+        :param status: One or several, such as ``"APPROVED"``, in any case, as are category and quality.
         :param category: One or several of ``AUTHENTICATION``, ``MARKETING``, ``UTILITY``.
-        :param language: One or several codes, ``"en_US"`` say.
+        :param language: One or several codes, such as ``"en_US"``.
         :param quality_score: One or several of ``GREEN``, ``YELLOW``, ``RED``, ``UNKNOWN``.
         :param source: ``AUTO_GENERATED`` or ``MANUAL``.
-        :param since: Unix time in seconds, from.
-        :param until: Unix time in seconds, to.
-        :param fields: Comma list of fields to return.
+        :param since: The earliest time, as Unix time in seconds.
+        :param until: The latest time, as Unix time in seconds.
+        :param fields: Names of the fields to return, separated by commas.
         :param page_size: Templates per request.
         :raises ConfigurationError: No ``waba_id`` is set.
         :raises APIError: WhatsApp or the gateway refused.
@@ -110,12 +110,12 @@ class Templates(Resource):
         """
         Return one template.
 
-        :param template_id: Its id.
-        :param fields: Comma list of fields to return.
-        :raises NotFoundError: There is none of this id.
+        :param template_id: ID of the template.
+        :param fields: Names of the fields to return, separated by commas.
+        :raises NotFoundError: No template has this ID.
         """
         template = self._call("GET", graph_id(template_id, "template_id"), query={"fields": fields})
-        if not template.get("id"):  # Graph gives it with whatever fields
+        if not template.get("id"):  # Graph returns it with any fields
             raise ServerError("the gateway's answer holds no template", advice="Try again later.")
         check_form(template)
         _in_lines(template)
@@ -123,11 +123,11 @@ class Templates(Resource):
 
     def find(self, name: str, language: str, *, fields: str = FIELDS) -> dict[str, Any] | None:
         """
-        Return the template of a name in a language, or None when the account has none.
+        Return the template with this name and language; None: the account has none.
 
-        :param name: Its name.
-        :param language: Its language, ``"en_US"`` say; ``en`` and ``en_US`` are different templates.
-        :param fields: Comma list of fields to return.
+        :param name: Name of the template.
+        :param language: Its language, such as ``"en_US"``; ``en`` and ``en_US`` are different templates.
+        :param fields: Names of the fields to return, separated by commas.
         """
         return next(self.list(name=name, language=language, fields=fields), None)
 
@@ -143,17 +143,18 @@ class Templates(Resource):
         """
         Submit a template to Meta's review and return its ``id``, ``status`` and ``category``.
 
-        The category that comes back may differ from the one asked for. An answer that is lost is made good by looking
-        whether the template is there.
+        The returned category may differ from the requested one. If the answer is lost, the method looks whether the
+        template exists.
 
-        :param name: Lower-case letters, digits and underscores, 512 at most.
-        :param language: Code, ``"en_US"`` say.
+        :param name: Lower-case letters, digits and underscores, at most 512.
+        :param language: Code, such as ``"en_US"``.
         :param category: ``AUTHENTICATION``, ``MARKETING`` or ``UTILITY``.
-        :param components: Graph's own components; every text with a variable needs an ``example``. Left out only
+        :param components: Graph's own components; every text with a variable needs an ``example``. None is allowed
+            only
             for a template of Meta's library.
-        :param options: Further fields as Graph names them: ``parameter_format``, ``message_send_ttl_seconds``,
+        :param options: Further fields, named as in Graph: ``parameter_format``, ``message_send_ttl_seconds``,
             ``library_template_name`` and so on.
-        :raises PayloadError: Name, language or category break a rule; nothing was created.
+        :raises PayloadError: Name, language or category breaks a rule; nothing was created.
         :raises InvalidRequestError: Meta refused it; ``details`` and ``subcode`` say why.
         """
         Template(name, language)  # refuses a malformed name or language
@@ -175,7 +176,7 @@ class Templates(Resource):
             return {key: found.get(key) for key in ("id", "status", "category")}
 
     def _look(self, name: str, language: str) -> dict[str, Any] | None:
-        """Return the template where it can be found; a look that fails leaves open what it was to settle."""
+        """Return the template if it can be found; if the look-up fails, None leaves the question open."""
         try:
             found = self.find(name, language)
         except WhatsAppError:
@@ -186,10 +187,11 @@ class Templates(Resource):
         """
         Change a template that is approved, rejected or paused; Meta reviews it again.
 
-        An approved one can be edited once in 24 hours and 10 times in 30 days.
+        An approved template can be edited once in 24 hours and 10 times in 30 days.
 
-        :param template_id: Its id.
-        :param changes: ``components`` (whole), ``category``, ``message_send_ttl_seconds`` and so on; never name or
+        :param template_id: ID of the template.
+        :param changes: ``components`` (all of them), ``category``, ``message_send_ttl_seconds`` and so on; never name
+            or
             language.
         :raises InvalidRequestError: Meta refused it; ``details`` and ``subcode`` say why.
         :raises OutcomeUnknownError: The answer was lost; the edit may have been made.
@@ -208,9 +210,9 @@ class Templates(Resource):
 
         The name of an approved template cannot be used again for 30 days.
 
-        :param name: Its name.
-        :param template_id: Id of one language; None deletes every language of the name.
-        :raises APIError: Meta refused, or there is none.
+        :param name: Name of the template.
+        :param template_id: ID of the template in one language; None: delete all languages of the name.
+        :raises APIError: Meta refused, or the template does not exist.
         """
         Template(name)  # refuses a malformed name
         hsm_id = graph_id(template_id, "template_id") if template_id is not None else None
@@ -218,7 +220,7 @@ class Templates(Resource):
 
     def library(self, **filters: Any) -> Iterator[dict[str, Any]]:
         """
-        Yield templates of Meta's library, ready to be created by ``library_template_name``.
+        Yield templates of Meta's library, which can be created by ``library_template_name``.
 
         :param filters: ``search``, ``topic``, ``usecase``, ``industry`` and ``language``.
         """
@@ -229,7 +231,7 @@ class Templates(Resource):
 
 
 def _confirmed(answer: dict[str, Any], *keys: str) -> dict[str, Any]:
-    """Return an answer that holds one of these; one that holds none does not say whether anything was done."""
+    """Return an answer with one of these keys; without them, the outcome is unknown."""
     if not any(answer.get(key) for key in keys):
         raise OutcomeUnknownError(f"the answer was a success without {' or '.join(keys)}", advice=_DOUBT)
     return answer
@@ -243,7 +245,7 @@ def _check_category(category: str) -> None:
 
 
 def _check_renamed(fields: Mapping[str, Any]) -> None:
-    """Refuse a name that Meta takes no longer, before it answers that a key is unexpected."""
+    """Refuse a name that Meta no longer accepts, before Meta answers that a key is unexpected."""
     if "bid_spec" in fields:
         raise PayloadError(
             "has been called optimization_spec on a template since 31 July 2026",
@@ -255,10 +257,10 @@ def _check_renamed(fields: Mapping[str, Any]) -> None:
 
 def check_form(template: dict[str, Any]) -> None:
     """
-    Check that a template has Graph's form, as far as anything here relies on it.
+    Check that a template has Graph's form, as far as this package relies on it.
 
-    :param template: What an answer holds; its components, buttons and cards are looked at as well.
-    :raises ServerError: Something in it has another type.
+    :param template: The template in an answer, including its components, buttons and cards.
+    :raises ServerError: A field has another type.
     """
     rest = [template]
     while rest:
@@ -276,7 +278,7 @@ def check_form(template: dict[str, Any]) -> None:
 
 
 def _in_lines(template: dict[str, Any]) -> None:
-    """Make the words about a template short lines, in place: errors, logs and plans repeat them."""
+    """Make the words about a template short lines, in place, because errors, logs and plans quote them."""
     for key in _WORDS:
         value = template.get(key)
         if isinstance(value, str) and not (
@@ -290,7 +292,7 @@ def _one_or_list(value: str | Sequence[str] | None) -> str | list[str] | None:
 
 
 def _keywords(value: str | Sequence[str] | None) -> str | list[str] | None:
-    """Return Graph's keywords, which are in capitals, and found in no other form."""
+    """Return Graph's keywords in capitals, the only form in which Graph finds them."""
     found = _one_or_list(value)
     return [each.upper() for each in found] if isinstance(found, list) else found and found.upper()
 

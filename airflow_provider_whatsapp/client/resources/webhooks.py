@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_URL = 200
-"""Characters (Meta, "Webhook overrides")."""
+"""The most characters (Meta, "Webhook overrides")."""
 _DOC = "Webhook overrides"
 _PATH = re.compile(r"[A-Za-z0-9_/-]*")
 _PLACE = re.compile(r"([A-Za-z0-9-]+\.)*[A-Za-z0-9-]+\.?(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 _PUNYCODE = "Write an international name in its ASCII form: xn--..."
 _SECRET_FROM = 32
-"""Characters from which on a part of a path is shown as a secret."""
+"""Characters from which on a part of a path is treated as a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Subscription:
     An app that is subscribed to the account.
 
     :param app_id: Meta's ID of the app.
-    :param name: Its name.
-    :param url: The address that stands for it instead of its own; None: there is none.
+    :param name: Name of the app.
+    :param url: The address that overrides the app's own; None: there is none.
     """
 
     app_id: str
@@ -44,25 +44,26 @@ class Webhooks(Resource):
     """
     Subscriptions and overrides of the configured account and number.
 
-    An override belongs to an app and an account, or to a number: there is one, and setting it takes the place of what
-    stood there. Nothing here looks first; ``client.webhook_address`` does.
+    An override belongs to an app and an account, or to a number: there is only one, and setting it replaces an
+    earlier
+    one. These methods do not look first; ``client.webhook_address`` does.
     """
 
     def subscriptions(self) -> list[Subscription]:
         """
         Return the apps that are subscribed to the account.
 
-        :raises APIError: The connection may not read them.
+        :raises APIError: This connection may not read them.
         """
         answer = self._call("GET", self._account())
         return [_subscription(item) for item in objects(answer.get("data"))]
 
     def own_app_id(self) -> str | None:
-        """Return the ID of the connection's app; None where neither the connection nor Graph says it."""
+        """Return the ID of the connection's app; None: neither the connection nor Graph says it."""
         return self._config.app_id if self._config.app_id.isdigit() else self.key_s_app_id()
 
     def key_s_app_id(self) -> str | None:
-        """Return the ID of the app that Graph names for the connection's key; None where it names none."""
+        """Return the ID of the app to which, by Graph, the connection's key belongs; None: Graph does not say."""
         try:
             found = self._call("GET", "app", query={"fields": "id"}).get("id")
         except APIError:
@@ -72,9 +73,9 @@ class Webhooks(Resource):
     def number_urls(self) -> dict[str, str]:
         """
         Return the addresses that concern the number, by level: ``phone_number``, ``whatsapp_business_account`` and
-        ``application``; the first that is there is where its events go.
+        ``application``; its events go to the first that exists.
 
-        :raises APIError: The connection may not read them.
+        :raises APIError: This connection may not read them.
         """
         path, query = self._config.require("phone_number_id"), {"fields": "webhook_configuration"}
         found = self._call("GET", path, query=query).get("webhook_configuration")
@@ -94,7 +95,7 @@ class Webhooks(Resource):
         Set the app's override for the account; Meta calls the address, which has to answer with the challenge.
 
         :param url: The address; see :func:`check_url`.
-        :param verify_token: What Meta repeats to it.
+        :param verify_token: The token that Meta sends to it.
         :raises APIError: The address did not answer (2200), or the app is not subscribed (100).
         """
         self._confirmed(self._call("POST", self._account(), json=_override(url, verify_token)))
@@ -109,7 +110,7 @@ class Webhooks(Resource):
 
     def set_number_url(self, url: str, verify_token: str) -> None:
         """
-        Set the number's override; it wins over the account's.
+        Set the number's override, which takes precedence over the account's.
 
         :param url: As for :meth:`set_account_url`.
         :param verify_token: As for :meth:`set_account_url`.
@@ -157,10 +158,10 @@ def _subscription(item: Mapping[str, Any]) -> Subscription:
 
 def check_url(url: str, *, local: bool = False) -> str:
     """
-    Return an address that Meta can call.
+    Return an address after checking that Meta can call it.
 
-    :param url: What the user gave.
-    :param local: The gateway is on this machine, as the sandbox is: then the address may be too, by http.
+    :param url: The address, as the user gives it.
+    :param local: The gateway is on this machine, like the sandbox, so the address may be too, by http.
     :raises PayloadError: Meta would refuse it, or call another one.
     """
     try:
@@ -185,21 +186,21 @@ def _check_parts(url: str, parts: SplitResult) -> None:
     if len(url) > MAX_URL:
         raise _refused(f"has {len(url)} characters", limit=MAX_URL)
     if "@" in parts.netloc or "?" in url or "#" in url or not parts.hostname:
-        raise _refused("must be host and path alone, without user, query and fragment")
-    if any(each.isspace() or not each.isprintable() for each in url):  # urlsplit passes over some of them
+        raise _refused("must have only host and path, without user, query and fragment")
+    if any(each.isspace() or not each.isprintable() for each in url):  # urlsplit drops some of them
         raise _refused("holds a space, a line break or a control character")
     if not _PLACE.fullmatch(parts.netloc):
         raise _refused("has a host with characters other than letters, digits, - and .", advice=_PUNYCODE)
     if not _PATH.fullmatch(parts.path):
         raise _refused(
             "has characters in its path that Meta changes when it calls the address",
-            advice="Use letters, digits, -, _ and / alone.",
+            advice="Use only letters, digits, -, _ and /.",
         )
 
 
 def shown(url: str) -> str:
     """
-    Return an address without what may be secret in it: the long parts of its path, a query, a user.
+    Return an address without parts that may be secret: long parts of its path, a query, a user.
 
     :param url: The address.
     """
