@@ -52,7 +52,7 @@ def blocks(page):
 @pytest.mark.timeout(330)
 def test_the_guide_s_own_examples_pass_and_can_fail(tmp_path):
     files = blocks(GUIDE)
-    assert len(files) == 10
+    assert len(files) == 12
     for name, text in files.items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -63,7 +63,7 @@ def test_the_guide_s_own_examples_pass_and_can_fail(tmp_path):
 
     done = run_pytest(tmp_path, "-q")
 
-    assert "1 failed, 9 passed" in done.stdout, done.stdout + done.stderr
+    assert "1 failed, 10 passed" in done.stdout, done.stdout + done.stderr
     assert "FAILED tests/test_wrong.py::test_sales_are_told - AssertionError" in done.stdout
 
 

@@ -76,6 +76,18 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in anchors(target.read_text("utf-8")), f"{name_of(page)}: {link}"
 
 
+UNTRIED = re.compile(r"(?i)nobody has tried|(?<!`)\bnot tried\b")
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if UNTRIED.search(page.read_text("utf-8"))], ids=name_of
+)
+def test_what_nobody_has_tried_has_one_list_that_others_link_to(page):
+    for paragraph in page.read_text("utf-8").split("\n\n"):
+        listed = page.name == "not-tried.md" or "not-tried.md" in paragraph
+        assert listed or not UNTRIED.search(paragraph), f"{name_of(page)}: {paragraph}"
+
+
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if "results_path=" in page.read_text("utf-8")], ids=name_of
 )
