@@ -10,13 +10,6 @@ from airflow_provider_whatsapp.sandbox.page.windows import row_of
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.model import Request
 
-_CUT = {
-    "drop_before": "not done, and the connection closed without an answer",
-    "drop_after": "done, but the connection closed before the answer: the sender cannot know",
-    "half": "done, but the connection closed in the middle of the answer: the sender cannot know",
-}
-"""What became of a request whose answer a fault cut off, by the fault's kind."""
-
 
 def line(request: Request, url: str) -> str | None:
     """
@@ -28,8 +21,8 @@ def line(request: Request, url: str) -> str | None:
     row = row_of(0, request)
     whom = f" to {_masked(request.to)}" if request.to else ""
     what = f"{exact_time(request.at)}  {_plain(row.words)}{whom}"
-    if request.fault in _CUT:
-        return f"{what}: {_CUT[request.fault]} (fault {request.fault})  {url}/requests"
+    if row.cut:
+        return f"{what}: {row.cut} (fault {request.fault})  {url}/requests"
     if row.outcome == "accepted":
         return f"{what}: accepted  {url}/" if row.kind == "messages" and request.to else None
     fault = f"fault {request.fault}" if request.fault else ""
@@ -39,7 +32,8 @@ def line(request: Request, url: str) -> str | None:
 
 def _masked(to: str) -> str:
     kept = "".join(each for each in to if each.isalnum())
-    return f"{kept[:2]}\u2022\u2022\u2022{kept[-4:]}" if len(kept) > 6 else "\u2022\u2022\u2022"
+    tail = 4 if len(kept) > 10 else 2
+    return f"{kept[:2]}\u2022\u2022\u2022{kept[-tail:]}" if len(kept) > 6 else "\u2022\u2022\u2022"
 
 
 def _plain(text: str) -> str:

@@ -37,6 +37,13 @@ _EDGES = {
     "whatsapp_business_profile": "numbers",
 }
 
+_CUT = {
+    "drop_before": "not done, and the connection closed without an answer",
+    "drop_after": "done, but the connection closed before the answer: the sender cannot know",
+    "half": "done, but the connection closed in the middle of the answer: the sender cannot know",
+}
+"""What became of a request whose answer a fault cut off, by the fault's kind."""
+
 
 def key_of(conversation: Conversation) -> str:
     """
@@ -123,6 +130,11 @@ class Row:
     words: str
     short: str
     outcome: str
+
+    @property
+    def cut(self) -> str:
+        """What became of it in words, if a fault cut its answer off; else empty."""
+        return _CUT.get(self.it.fault or "", "")
 
     @property
     def sent(self) -> str:
