@@ -1,5 +1,5 @@
 """
-One suite for all that keeps values: the ledger's stores, the mark of an interrupted try, and what alerts remember.
+One suite for all that keeps values: the ledger's stores, the mark of an interrupted try, and the throttle state.
 
 Whoever writes another store adds a line to a table here.
 """

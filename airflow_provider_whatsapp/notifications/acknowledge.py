@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 MAX_NAME = 60
 """Characters of a recipient's name."""
 SHARE = 0.5
-"""Share of the time for the memory of alerts that one use of the event store may take."""
+"""Share of the time for the throttle state that one use of the event store may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Pressed:
         """
         Return a key's record with the mute in it, unless somebody has muted or unmuted it since.
 
-        :param record: What is remembered.
+        :param record: The key's record.
         """
         if self.mute is None:
             return record
@@ -134,7 +134,7 @@ class Acknowledgement:
 
     def with_mute(self, rule: Callable[[Record], Decision]) -> Callable[[Record], Decision]:
         """
-        Return a rule of the memory that knows of a mute by a button.
+        Return a rule of the throttle that knows of a mute by a button.
 
         :param rule: The rule.
         """

@@ -1,4 +1,4 @@
-"""One alert: whether it goes, to whom, what it says, and what is remembered of it."""
+"""One alert: whether it goes, to whom, what it says, and what is recorded of it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Alert:
     :param notifier: Its fields, already rendered.
     :param context: The context of a callback.
     :param hook: Sends.
-    :param store: Where what alerts remember lives.
+    :param store: Where the throttle state of alerts lives.
     :param budget: The time that it has.
     :param behind: A store that can be read alone, for what its recipients have missed; None: there is no other.
     :param bounded: Keeps a use of the stores to its time.
@@ -134,7 +134,7 @@ class Alert:
             raise error
 
     def _prepare(self) -> Exception | None:
-        """Ask Airflow for what the message needs, before the memory, which may be slow; return what went wrong."""
+        """Ask Airflow for what the message needs, before the throttle state, which may be slow; return an error."""
         try:
             self._hook.get_conn()  # what is wrong with the connection is certain before anything is sent
             self._state.share(redis_state(self._hook.client.config))
@@ -159,13 +159,13 @@ class Alert:
             yield pause
 
     def _decide(self) -> Decision | None:
-        """Ask the memory; None where it has nothing to say: a message that is no alert, or no memory at hand."""
+        """Ask the throttle state; None if it decides nothing: a message that is no alert, or a state out of reach."""
         alert = self._is
         if alert.recovery:
-            return self._remember(throttle.on_success, now=time.time(), sending=self._sending())
+            return self._apply(throttle.on_success, now=time.time(), sending=self._sending())
         if not self._failed or not (alert.cooldown > 0 or alert.escalate_to or alert.acknowledge):
             return None
-        return self._remember(
+        return self._apply(
             throttle.on_failure,
             name=self._words.name(),
             now=time.time(),
@@ -186,8 +186,8 @@ class Alert:
         lasts = self._budget.lasts() if self._is.recovery or self._may_suppress() else 0.0
         return Sending(token=self._token, lasts=lasts, attempt=attempt_of(self._context), lost=lost)
 
-    def _remember(self, rule: Callable[..., Decision], **values: Any) -> Decision | None:
-        """Apply one of the memory's rules to what is remembered of this alert's key."""
+    def _apply(self, rule: Callable[..., Decision], **values: Any) -> Decision | None:
+        """Apply one of the throttle's rules to the record of this alert's key."""
         rule = functools.partial(rule, **values)
         return self._state.decide(self._words.key(), self._acknowledgement.with_mute(rule))
 
@@ -200,11 +200,11 @@ class Alert:
             yield random.uniform(0, throttle_state.SETTLING)  # noqa: S311  (nothing here is a secret)
             held, names = decision.held, decision.names
             return (
-                self._remember(throttle.on_overtaken, name=self._words.name(), held=held, names=names)
+                self._apply(throttle.on_overtaken, name=self._words.name(), held=held, names=names)
                 or decision
             )
         until = decision.record.waits_until if decision.waits else 0.0
-        self._remember(throttle.on_claimed, token=self._token, waits_until=until)
+        self._apply(throttle.on_claimed, token=self._token, waits_until=until)
         return decision
 
     def _summarise(self, moment: float) -> Generator[float, None, Delivery]:
@@ -215,7 +215,7 @@ class Alert:
         """
         yield min(max(0.0, moment - time.time()), self._budget.left())
         self._acknowledgement.look()
-        decision = self._remember(
+        decision = self._apply(
             throttle.on_summary,
             now=time.time(),
             token=self._token,
@@ -241,7 +241,7 @@ class Alert:
         """
         Deliver, and leave to the next message what nobody knows to have arrived.
 
-        :param decision: The memory's; None: it knows nothing.
+        :param decision: What the throttle state decided; None: nothing.
         :param problem: What keeps it from being sent.
         :param summary: Tell of the others alone.
         """
@@ -316,9 +316,9 @@ class Alert:
         if decision is None:
             return
         if self._failed:
-            self._remember(throttle.on_sent, now=time.time(), token=self._token)
+            self._apply(throttle.on_sent, now=time.time(), token=self._token)
         else:
-            self._remember(throttle.on_recovered, failures=decision.held, token=self._token)
+            self._apply(throttle.on_recovered, failures=decision.held, token=self._token)
 
     def _leave_the_rest(
         self, decision: Decision | None, gaps: RecipientGaps, recipients: list[str], *, pause: float
@@ -326,7 +326,7 @@ class Alert:
         """Begin a pause where the message may have arrived, and leave what failed meanwhile to its recipients too."""
         if decision is None:
             return
-        rest = self._remember(throttle.on_left, now=time.time(), token=self._token, pause=pause)
+        rest = self._apply(throttle.on_left, now=time.time(), token=self._token, pause=pause)
         if rest is None or not rest.held:
             return
         names = tuple(map(self._words.full_name, rest.names))
@@ -349,16 +349,16 @@ class Alert:
         except Exception:
             left = False
         if not left:
-            self._remember(throttle.on_overtaken, name=self._words.name(), held=0, names=())
+            self._apply(throttle.on_overtaken, name=self._words.name(), held=0, names=())
 
     def _take_back(self, decision: Decision | None, held: Held, *, pause: float = 0.0) -> None:
         """Let the next message about the same tell what this one has not."""
         if decision is None:
             return
         if self._failed:
-            self._remember(throttle.on_unsent, held=held.held, names=held.names, token=self._token)
+            self._apply(throttle.on_unsent, held=held.held, names=held.names, token=self._token)
         else:
-            self._remember(
+            self._apply(
                 throttle.on_unsent_success,
                 failures=decision.held,
                 token=self._token,

@@ -1,4 +1,4 @@
-"""Where what alerts remember lives, by what names, and how it is written."""
+"""Where the throttle state of alerts lives, by what names, and how it is written."""
 
 from __future__ import annotations
 

@@ -51,5 +51,5 @@ def in_daemon(act: Callable[[], T], seconds: float) -> T:
         except BaseException as error:  # the caller that waits gets it
             done.set_exception(error)
 
-    threading.Thread(target=run, name="whatsapp-alert-memory", daemon=True).start()
+    threading.Thread(target=run, name="whatsapp-alert-state", daemon=True).start()
     return done.result(seconds)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
 MAX_ENTRIES = 200
-"""What is remembered of one person; beyond that the oldest are counted together."""
+"""Entries of one person; beyond that the oldest are counted together."""
 MAX_AGE = 7 * 86_400.0
 """Seconds after which a failure is no news any more: a template of one's own names none, however many have gone."""
 MAX_NAME = 120
@@ -57,7 +57,7 @@ def _entry(found: dict[str, object]) -> Missed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undelivered:
     """
-    What is remembered of one person.
+    What did not reach one person.
 
     :param entries: What they have missed, the oldest first.
     """
@@ -88,7 +88,7 @@ def on_leave(undelivered: Undelivered, entries: Iterable[Missed]) -> tuple[Undel
     """
     Record what a person has missed.
 
-    :param undelivered: What is remembered.
+    :param undelivered: The person's record.
     :param entries: More of it; what is there already is not written twice.
     """
     new = {entry.token: replace(entry, until=0.0) for entry in entries}
@@ -109,7 +109,7 @@ def on_take(
     """
     Take what a message is to name: as much as it holds, the oldest first.
 
-    :param undelivered: What is remembered.
+    :param undelivered: The person's record.
     :param now: Unix time in seconds.
     :param lasts: Seconds after which the message counts as dead.
     :param room: Characters for the names; one portion is taken in any case.
@@ -132,7 +132,7 @@ def on_strike(undelivered: Undelivered, tokens: Collection[str]) -> tuple[Undeli
     """
     Remove what a person has been notified of.
 
-    :param undelivered: What is remembered.
+    :param undelivered: The person's record.
     :param tokens: Of what.
     """
     return Undelivered(

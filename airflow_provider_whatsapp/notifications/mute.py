@@ -44,10 +44,10 @@ class MuteError(WhatsAppError):
 @dataclass(frozen=True, slots=True)
 class AlertState:
     """
-    What is remembered of one key.
+    The throttle state of one key.
 
     :param key: What is alerted of: ``dag.task``, or the notifier's ``dedupe_key``.
-    :param record: What is remembered.
+    :param record: The key's record.
     """
 
     key: str
@@ -56,7 +56,7 @@ class AlertState:
 
 def alert_states(store: ListedStore) -> list[AlertState]:
     """
-    Return what alerts remember, the latest failure first; what is no throttle's record is left out.
+    Return the throttle state of alerts, the latest failure first; what is no throttle's record is left out.
 
     :param store: Where it lives.
     """
@@ -88,7 +88,7 @@ def who_muted(record: Record) -> str:
     """
     Say who has muted a key and until when.
 
-    :param record: What is remembered of it.
+    :param record: The key's record.
     """
     by = clean_line(record.muted_by, limit=100) or "somebody"
     return f"{by} has muted this alert until {datetime.fromtimestamp(record.muted_until, UTC):%Y-%m-%d %H:%M} UTC"

@@ -88,7 +88,7 @@ def on_slot(
     """
     Decide about a message to a person.
 
-    :param person: What is remembered.
+    :param person: The person's record.
     :param caller: The alert.
     :param to: The person.
     :param now: Unix time in seconds.
@@ -112,7 +112,7 @@ def on_taken(person: Person, slot: Slot) -> tuple[Person, None]:
     """
     Forget the failures that were handed over to a message, once they are written down as what it names.
 
-    :param person: What is remembered; others may have been handed over since.
+    :param person: The person's record; others may have been handed over since.
     :param slot: The message's.
     """
     rest = max(0, person.held - slot.held)
@@ -123,7 +123,7 @@ def on_answer(person: Person, slot: Slot, gap: float, *, now: float) -> tuple[Pe
     """
     Begin the gap after a message: it has arrived by now, if it ever does.
 
-    :param person: What is remembered.
+    :param person: The person's record.
     :param slot: The message's.
     :param gap: Seconds between two messages to one person.
     :param now: Unix time in seconds.
@@ -137,11 +137,11 @@ class RecipientGaps:
     """
     The turns of one alert with its recipients, and what they have missed.
 
-    :param state: What is remembered of people; where it cannot be reached, nobody waits.
+    :param state: The records of people; where they cannot be reached, nobody waits.
     :param sender: The sending number: the gap is between one sender and one person.
     :param caller: The alert.
     :param budget: The time that it has.
-    :param behind: Another memory, which can be read alone: what it says that people have missed is reported as well.
+    :param behind: Another state, which can be read alone: what people have missed by it is reported as well.
     """
 
     def __init__(
@@ -215,7 +215,7 @@ class RecipientGaps:
 
         :param to: The person.
         :param more: Further failures that it was to tell; None: those that its message tells.
-        :return: Whether it is remembered.
+        :return: Whether it is recorded.
         """
         token = self._caller.token if more is None else f"{self._caller.token}.more"
         entries = tuple(entries_of(token, self._caller.key, more or self._caller, now=time.time()))

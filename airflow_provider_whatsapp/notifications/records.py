@@ -1,4 +1,4 @@
-"""What is remembered of one key, and what is decided from it."""
+"""The throttle state of one key, and what is decided from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 MAX_NAMES = 100
-"""Failures that are remembered by name; the others are counted."""
+"""Failures that are recorded by name; the others are counted."""
 PAUSE = 30.0
 """Seconds after a message of unknown outcome in which no other goes: it may have arrived."""
 LONGEST_SENDING = 3600.0
@@ -50,7 +50,7 @@ class Held:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record(Held):
     """
-    What is remembered of one key; held are the failures since the last message.
+    The throttle state of one key; held are the failures since the last message.
 
     :param sent_at: Unix time in seconds at which the last message went.
     :param failures: Failures in a row, suppressed ones included.
@@ -174,7 +174,7 @@ class Record(Held):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person(Held):
     """
-    What is remembered of one person; held are the failures that have been handed over to the teller.
+    The recipient gap of one person; held are the failures that have been handed over to the teller.
 
     :param free_at: Unix time in seconds from which the next message may go.
     :param teller: The alert that waits for that moment and will tell of others; empty: there is none.
@@ -190,7 +190,7 @@ class Decision:
     Whether to send now.
 
     :param send: Send, or suppress it.
-    :param record: What is remembered from now on.
+    :param record: The key's new record.
     :param held: Failures suppressed before, which this message should tell.
     :param names: The first few of them.
     :param escalated: So many runs in a row have failed that others are notified as well.
@@ -216,7 +216,7 @@ class Decision:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
     """
-    How an alert sends, where the rules remember that it does.
+    How an alert sends, where the rules record that it does.
 
     :param token: Tells it from all others.
     :param lasts: Seconds after which it counts as dead; 0: it counts as reported at once.

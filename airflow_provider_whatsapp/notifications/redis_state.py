@@ -1,5 +1,5 @@
 """
-What alerts remember, in the Redis that paces their account: for all machines, by compare and set.
+The throttle state of alerts, in the Redis that paces their account: for all machines, by compare and set.
 
 An alert that gets no answer in time uses its other store, which knows of Redis' records what this alert itself has
 written: an outage costs one message too many per key. What was written there meanwhile, or by an earlier version, moves
@@ -180,7 +180,7 @@ _lock = threading.Lock()
 
 def redis_state(config: ClientConfig) -> RedisState | None:
     """
-    Return where alerts of a connection keep what they remember, in Redis; None: it names no Redis.
+    Return where alerts of a connection keep their throttle state, in Redis; None: it names no Redis.
 
     Several Airflows may share an account and a Redis; what each is called by tells them apart.
 

@@ -39,7 +39,7 @@ def on_failure(
     Of many that come one after the other, one waits for the others. Airflow lets nobody wait for long, so the one that
     comes in the second half of its time takes its place: the one who waits in vain is the last, and tells of all.
 
-    :param record: What is remembered.
+    :param record: The key's record.
     :param name: What failed, for a message that tells of several.
     :param now: Unix time in seconds.
     :param cooldown: Seconds after a message in which no further one goes, but for the one that escalates.
@@ -114,7 +114,7 @@ def without_the_dead(record: Record, now: float, sending: Sending = AT_ONCE, nam
     """
     Take back what an alert was to tell that has died before the gateway's answer.
 
-    :param record: What is remembered.
+    :param record: The key's record.
     :param now: Unix time in seconds.
     :param sending: Who asks: the lost worker of the try that was sending is dead for certain.
     :param name: What the one who asks tells of.
@@ -135,7 +135,7 @@ def on_sent(record: Record, *, now: float, token: str) -> Decision:
     """
     Note that an alert's message was accepted.
 
-    :param record: What is remembered.
+    :param record: The key's record.
     :param now: Unix time in seconds.
     :param token: The alert.
     """
@@ -148,7 +148,7 @@ def on_left(record: Record, *, now: float, token: str, pause: float) -> Decision
     """
     Note that an alert has reached nobody yet, and that the next message notifies its recipients.
 
-    :param record: What is remembered.
+    :param record: The key's record.
     :param now: Unix time in seconds.
     :param token: The alert.
     :param pause: Seconds in which no other message goes; 0: it was certainly not sent.
@@ -165,7 +165,7 @@ def on_unsent(record: Record, *, held: int, names: tuple[str, ...], token: str =
     """
     Take back that failures were reported, because the message was certainly not sent: the next failure reports them.
 
-    :param record: What is remembered.
+    :param record: The key's record.
     :param held: Failures that the message would have reported.
     :param names: The first few of them.
     :param token: The alert.
@@ -182,7 +182,7 @@ def on_claimed(record: Record, *, token: str, waits_until: float) -> Decision:
     """
     Let the alert whose claim stands be the one that sends and waits, even if another has written so in the same moment.
 
-    :param record: What is remembered.
+    :param record: The key's record.
     :param token: The alert.
     :param waits_until: Unix time in seconds up to which it waits; 0: it does not.
     """
@@ -196,7 +196,7 @@ def on_overtaken(record: Record, *, name: str, held: int, names: tuple[str, ...]
     """
     Suppress a failure after all, for another machine tells of the same one.
 
-    :param record: What is remembered.
+    :param record: The key's record.
     :param name: What failed.
     :param held: Failures that its message would have reported besides.
     :param names: The first few of them.
@@ -219,7 +219,7 @@ def on_summary(
     """
     Decide about telling what has been suppressed, when nobody else has failed for a while.
 
-    :param record: What is remembered.
+    :param record: The key's record.
     :param now: Unix time in seconds.
     :param token: The alert that has waited.
     :param failed: How many of the run have failed, as Airflow counts them; 0: it was not asked.
@@ -249,7 +249,7 @@ def on_success(record: Record, *, now: float = 0.0, sending: Sending = AT_ONCE) 
     """
     Decide about a success: it is worth a message when there were failures before.
 
-    :param record: What is remembered.
+    :param record: The key's record.
     :param now: Unix time in seconds.
     :param sending: How it sends.
     :return: In ``held``, the failures in a row; what of them no message has named is in the record as being sent,
@@ -275,7 +275,7 @@ def on_recovered(record: Record, *, failures: int, token: str) -> Decision:
     """
     Note that a success was reported: what failed before it is over.
 
-    :param record: What is remembered.
+    :param record: The key's record.
     :param failures: Failures before the success.
     :param token: The alert that has reported it.
     """
@@ -293,7 +293,7 @@ def on_unsent_success(
     """
     Take back that a success was reported: the next success is.
 
-    :param record: What is remembered.
+    :param record: The key's record.
     :param failures: Failures that had been reported before the success.
     :param token: The alert.
     :param now: Unix time in seconds.
@@ -310,7 +310,7 @@ def on_mute(record: Record, *, until: float, by: str, at: float = 0.0) -> Decisi
     """
     Mute a key, or end that: what fails meanwhile is counted, and the first message afterwards tells of it.
 
-    :param record: What is remembered.
+    :param record: The key's record.
     :param until: Unix time in seconds up to which no message goes; 0: it is muted no longer.
     :param by: Who wants it.
     :param at: Unix time in seconds: what was wished before it counts no more.

@@ -56,7 +56,7 @@ SETTLING = 1.0
 LONGEST_LOCK = 5.0
 """Seconds for which another process of this machine is waited for; an alert has 12 to wait with in all."""
 LONGEST = 10.0
-"""Seconds that all uses of the memory take at most, where nobody says otherwise."""
+"""Seconds that all uses of the throttle state take at most, where nobody says otherwise."""
 LONGEST_SWAP = 2.0
 """Seconds for which a text is tried to be changed that others change as well."""
 FOR_MOVING = 2.0
@@ -119,8 +119,8 @@ class ThrottleState:
         Apply one of the rules above to a key's record.
 
         :param key: What is alerted of.
-        :param rule: Takes what is remembered and decides.
-        :return: None when the memory cannot be reached: send then, for an alert too many is better than one too few.
+        :param rule: Takes the record and decides.
+        :return: None when the state cannot be reached: send then, for an alert too many is better than one too few.
         """
 
         def both(record: Record) -> tuple[Record, Decision]:
@@ -135,7 +135,7 @@ class ThrottleState:
 
         :param key: What the record is found by.
         :param kind: The record's class.
-        :return: None when the memory cannot be reached.
+        :return: None when the state cannot be reached.
         """
         name = name_of(key)
         return self._reach(lambda store: parsed(store.get(name, default=None), kind, name=name))
@@ -174,9 +174,9 @@ class ThrottleState:
 
         :param key: What the record is found by; only its hash is kept.
         :param kind: The record's class, with a default for each field.
-        :param rule: Takes what is remembered; returns what is remembered from now on, and what was decided.
+        :param rule: Takes the record; returns the new record, and what was decided.
         :param label: What is written beside the record for people who look at it; None: the key.
-        :return: What was decided; None when the memory cannot be reached.
+        :return: What was decided; None when the state cannot be reached.
         """
         name = name_of(key)
         self._take_over(name, kind)
@@ -240,7 +240,7 @@ class ThrottleState:
                 str(error) or "no answer",
             )
             return None
-        except Exception as error:  # no failure of the memory may stop the alert
+        except Exception as error:  # no failure of the throttle state may stop the alert
             self._lost = True
             logger.log(
                 self._level, "%s cannot be reached (%s); the alert is sent without it", self._what, error

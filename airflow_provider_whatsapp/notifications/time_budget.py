@@ -39,7 +39,7 @@ FOR_A_REQUEST = 5.0
 """Seconds that waiting leaves for the request that it waits for."""
 LEAST = 2.0
 FOR_THROTTLE_STATE = 0.3
-"""Share of the time that what alerts remember may take: a locked or slow store must not cost the message."""
+"""Share of the time that the throttle state may take: a locked or slow store must not cost the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class TimeBudget:
         return max(0.0, self.until - FOR_A_REQUEST - time.monotonic())
 
     def for_throttle_state(self) -> float:
-        """Return the seconds that all uses of the memory may take together."""
+        """Return the seconds that all uses of the throttle state may take together."""
         return FOR_THROTTLE_STATE * max(0.0, self.until - time.monotonic())
 
     def lasts(self) -> float:

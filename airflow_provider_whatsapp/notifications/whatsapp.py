@@ -351,8 +351,8 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
 
 @functools.cache
 def _state_pool() -> ThreadPoolExecutor:
-    """Return threads of their own: those that wait for what alerts remember must not take each other's."""
-    return ThreadPoolExecutor(8, thread_name_prefix="whatsapp-alert-memory")
+    """Return threads of their own: those that wait for the throttle state must not take each other's."""
+    return ThreadPoolExecutor(8, thread_name_prefix="whatsapp-alert-state")
 
 
 def _check_acknowledge(template_name: str | None, *, recovery: bool, own: Mapping[str, Any]) -> None:

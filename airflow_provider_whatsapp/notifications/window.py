@@ -126,7 +126,7 @@ def _attempts(
 
     Yields the seconds to wait before it goes on.
 
-    :param gaps: Remember what the message names besides.
+    :param gaps: Record what the message names besides.
     :param slot: Who.
     :param send: Sends.
     :raises WhatsAppError: It was not sent, or it is not known.

@@ -71,7 +71,7 @@ def others(decision: Decision | None, slot: Slot, own: Held = NOTHING, other: He
     """
     Say how long a row of failures is and how many were not reported yet, with their names last: they may be cut.
 
-    :param decision: The memory's about the same task; None: it knows nothing.
+    :param decision: What was decided about the same task; None: nothing was.
     :param slot: What other alerts to the same person have handed over.
     :param own: What the person has missed of the same.
     :param other: What the person has missed of others.

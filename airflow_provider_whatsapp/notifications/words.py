@@ -79,7 +79,7 @@ class Words:
         """
         Return what sends the alert to somebody.
 
-        :param decision: The memory's; None: it knows nothing.
+        :param decision: What the throttle state decided; None: nothing.
         :param summary: Tell of the others alone.
         :param offer: The ID behind the quick replies; None: there are none.
         :raises WhatsAppError: The template's values do not fit, for any recipient.

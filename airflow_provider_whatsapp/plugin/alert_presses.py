@@ -50,7 +50,7 @@ class KeyPresses:
         """
         Return a key's record with the mute that a button has begun.
 
-        :param record: What is remembered.
+        :param record: The key's record.
         :param now: Unix time in seconds.
         """
         return Pressed.of(self.presses, ("", "", ""), now).applied(record)

@@ -1,5 +1,5 @@
 """
-What alerts remember, for those who may see their DAGs: what is suppressed, until when, and what is muted.
+The throttle state of alerts, for those who may see their DAGs: what is suppressed, until when, and what is muted.
 
 These functions block: call them by ``with_records``.
 """
@@ -138,7 +138,7 @@ def is_allowed(record: Record, method: Method, permits: DagPermits) -> bool:
     """
     Say whether a user may see an alert, or change it: what they may with all DAGs whose failures it has counted.
 
-    :param record: What is remembered; one of an earlier version names no DAG, and is for those who may see all.
+    :param record: The key's record; one of an earlier version names no DAG, and is for those who may see all.
     :param method: ``GET`` or ``PUT``.
     :param permits: What the user may do.
     """
@@ -184,7 +184,7 @@ def alert_rows(
 
 def find_alert(store: ListedStore, key: str) -> AlertState | None:
     """
-    Return what is remembered of a key; None: nothing is.
+    Return the throttle state of a key; None: there is none.
 
     :param store: Where it would be.
     :param key: What is alerted of.

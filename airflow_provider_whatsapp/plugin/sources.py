@@ -210,4 +210,4 @@ RECEIPTS = Sources(threads=2, most=4)
 TABLES = Sources(threads=2, most=4)
 """Puts together the recipients of a task; it asks nobody, and so never hangs."""
 RECORDS = Sources(threads=2)
-"""Asks what alerts remember of a task."""
+"""Asks for the throttle state of a task's alerts."""

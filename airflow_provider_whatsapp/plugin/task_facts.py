@@ -173,7 +173,7 @@ async def alerts(run: TaskRun) -> tuple[list[dict[str, Any]], Answer, Answer | N
 
 
 def _alert_record(run: TaskRun) -> Record | None:
-    """Return what alerts remember of this task; of a ``dedupe_key`` of the user's own Airflow keeps no trace here."""
+    """Return the throttle state of this task; of a ``dedupe_key`` of the user's own Airflow keeps no trace here."""
     text = record_text(name_of(f"{run.dag_id}.{run.task_id}"))
     record = parsed(text, Record) if text else None
     if record is not None and set(record.dags) - {run.dag_id}:
@@ -192,11 +192,11 @@ async def gather(run: TaskRun, user: Any) -> dict[str, Any]:
     :param run: The task instance.
     :param user: Airflow's, who may see the task's DAG.
     """
-    people, (seen, template), (rows, account), (sent, remembered, store) = await asyncio.gather(
+    people, (seen, template), (rows, account), (sent, recorded, store) = await asyncio.gather(
         everybody(run, user), message(run), templates(run), alerts(run)
     )
-    answers = [each for each in (people, template, account, remembered, store) if each is not None]
-    record: Record | None = remembered.value
+    answers = [each for each in (people, template, account, recorded, store) if each is not None]
+    record: Record | None = recorded.value
     return {
         "people": people.value if people is not None and people.ok else None,
         "phone": seen,

@@ -41,7 +41,9 @@ def main() -> int:
     )
     parser.add_argument("--tasks", type=int, default=500)
     parser.add_argument("--machines", type=int, default=2)
-    parser.add_argument("--without-redis", action="store_true", help="alerts remember in Airflow's Variables")
+    parser.add_argument(
+        "--without-redis", action="store_true", help="keep the throttle state in Airflow's Variables"
+    )
     parser.add_argument("--write", type=Path, help="Markdown file whose marked part becomes the table")
     options = parser.parse_args()
     marks = MARKS_WITHOUT if options.without_redis else MARKS

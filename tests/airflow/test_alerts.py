@@ -334,7 +334,7 @@ def test_a_dag_s_callback_says_in_the_dag_processor_s_log_what_went_wrong(runnin
     assert all("15550007004" not in line for line in said())
 
 
-def test_callbacks_of_every_kind_reach_the_memory(running_airflow, sandbox):
+def test_callbacks_of_every_kind_reach_the_throttle_state(running_airflow, sandbox):
     """Whoever could not would say so: tasks, the DAG processor, the triggerer, and what an executor runs."""
     texts_to(sandbox, running_airflow, "15550006006", "15550006007", "15550006008")
     logs = [*running_airflow.folder.glob("*.log"), *(running_airflow.folder / "logs").rglob("*.log")]
@@ -357,4 +357,4 @@ def test_a_synchronous_deadline(running_airflow, sandbox):
     assert re.fullmatch(r"DAG alerts_sync, run \S+: deadline missed", texts["15550005555"])
     assert len(texts) == 1
     logs = (running_airflow.folder / "logs" / "executor_callbacks").rglob("*")
-    assert not any("memory of alerts cannot" in log.read_text() for log in logs if log.is_file())
+    assert not any("throttle state of alerts cannot" in log.read_text() for log in logs if log.is_file())

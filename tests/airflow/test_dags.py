@@ -221,7 +221,7 @@ def test_the_stock_template_is_filled_in_by_itself(run_dag, sandbox, stock):
 
 
 @pytest.mark.parametrize("method", ["get", "set"])
-def test_without_its_memory_the_alert_is_sent(run_dag, sandbox, monkeypatch, method):
+def test_without_the_throttle_state_the_alert_is_sent(run_dag, sandbox, monkeypatch, method):
     from airflow.sdk import Variable
 
     def refuse(*args, **kwargs):

@@ -51,7 +51,7 @@ def run_dag(airflow_database, capfd, caplog):
     from airflow.models.variable import Variable
     from airflow.utils.session import create_session
 
-    with create_session() as session:  # what alerts remember of each other
+    with create_session() as session:  # the throttle state of alerts
         session.query(Variable).delete()
 
     def run(file, dag_id=None, conf=None):

@@ -129,6 +129,14 @@ def test_the_check_reads_comments_and_names(text, found):
     assert retired_in_code(text) == found
 
 
+ALERTS = sorted((ROOT / "airflow_provider_whatsapp" / "notifications").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", ALERTS, ids=lambda path: path.name)
+def test_what_alerts_record_is_their_throttle_state(path):
+    assert re.findall(r"(?i)remember|memor(?:y|ies)", path.read_text("utf-8")) == []
+
+
 DIRECTIVE = re.compile(r"^\.\. automodule:: airflow_provider_whatsapp\.(\S+)\n((?: +:.*\n)*)", re.MULTILINE)
 
 

@@ -1,5 +1,5 @@
 """
-From an alert over its memory and its turns to the hook and back, in memory and on a clock of its own.
+From an alert over its throttle state and its turns to the hook and back, in memory and on a clock of its own.
 
 Each scene is what happens, second by second, and every message that comes of it: a call between two of the modules that
 is left out changes one of them.
@@ -467,8 +467,8 @@ def test_what_is_told_and_suppressed_is_counted(scene, monkeypatch):
     ]
 
 
-def test_every_look_at_what_is_remembered_is_bounded_by_its_share_of_the_time(scene):
-    """Three tenths of it for the memory, and half of that for what can only be read."""
+def test_every_look_at_the_throttle_state_is_bounded_by_its_share_of_the_time(scene):
+    """Three tenths of it for the throttle state, and half of that for what can only be read."""
     scene.behind = Variables()
     scene.run((0, scene.begin(failure(), roll_up=0)))
 

@@ -212,7 +212,7 @@ def turns_of(known, token, *, left=1000.0, gap=6.0, **options):
 
 
 class TestTurns:
-    """What the turns of one alert leave to those of the next, in what both remember."""
+    """What the turns of one alert leave to those of the next, in what both record."""
 
     def test_the_gap_begins_with_the_answer(self, known):
         first = turns_of(known, "a")
@@ -249,7 +249,7 @@ class TestTurns:
 
         assert [turn.to for turn in turns_of(known, "b", left=0.0).of([ANN])] == [ANN]
 
-    def test_without_a_gap_nothing_is_remembered_of_a_person(self, known):
+    def test_without_a_gap_nothing_is_recorded_of_a_person(self, known):
         one = turns_of(known, "a", gap=0.0)
         for turn in one.of([ANN, BOB]):
             one.answered(turn)

@@ -69,7 +69,7 @@ def test_two_messages_at_a_time_name_different_failures():
     assert [entry.names for entry in (*first, *second)] == [("orders.load", "orders.check"), ("crm.sync",)]
 
 
-def test_what_is_remembered_is_bounded_and_the_number_stays_right():
+def test_what_is_recorded_is_bounded_and_the_number_stays_right():
     untold = Undelivered()
     for number in range(3 * MAX_ENTRIES):
         untold = left(untold, str(number), 1, [f"dag.task{number}"])
@@ -149,9 +149,9 @@ def test_what_is_left_again_stands_once_and_is_on_no_message_s_way():
     untold = Undelivered(
         entries=(Missed(held=1, token="a", until=99.0), Missed(held=1, token="b", until=99.0))
     )
-    found, remembered = on_leave(untold, [Missed(held=1, token="a", until=99.0)])
+    found, recorded = on_leave(untold, [Missed(held=1, token="a", until=99.0)])
 
-    assert remembered is True
+    assert recorded is True
     assert [(entry.token, entry.until) for entry in found.entries] == [("b", 99.0), ("a", 0.0)]
 
 

@@ -58,7 +58,7 @@ def test_a_muted_success_ends_the_row_without_a_message():
     assert throttle.on_success(MUTED, now=NOW) == throttle.Decision(False, MUTED)
 
 
-@pytest.mark.parametrize("sending", [SENDING, throttle.AT_ONCE], ids=["remembered", "at once"])
+@pytest.mark.parametrize("sending", [SENDING, throttle.AT_ONCE], ids=["sending", "at once"])
 def test_a_success_that_is_told_keeps_who_may_see_the_key_and_a_later_mute(sending):
     failed = Record(failures=1, sent_at=NOW - 10, dags=("sales",))
     told = throttle.on_success(failed, now=NOW, sending=sending)

@@ -416,7 +416,7 @@ def test_a_success_with_nothing_to_recover_says_and_writes_nothing(sandbox, cloc
 EARLIER = json.loads((Path(__file__).parents[1] / "data" / "written_by_0_1" / "alerts.json").read_text())
 
 
-def test_what_0_1_remembers_in_variables_is_still_read(sandbox, clock, variables):
+def test_what_0_1_has_recorded_in_variables_is_still_read(sandbox, clock, variables):
     """Three failures of a task were suppressed, one of another was handed over, and one could not be sent."""
     variables.update(EARLIER["variables"])
     clock.start = EARLIER["at"]
@@ -431,7 +431,7 @@ def test_what_0_1_remembers_in_variables_is_still_read(sandbox, clock, variables
     assert bodies(sandbox)[1:] == [said]
 
 
-def test_what_0_1_remembers_in_files_is_still_read(sandbox, clock, tmp_path):
+def test_what_0_1_has_recorded_in_files_is_still_read(sandbox, clock, tmp_path):
     from airflow_provider_whatsapp.client.pace_board import own_folder
 
     for name, text in EARLIER["files"].items():

@@ -402,13 +402,13 @@ def test_the_gap_after_an_answer(free_at, then):
 
 
 class Away:
-    """A memory that cannot be reached."""
+    """A state that cannot be reached."""
 
     def change(self, *_, **__):
         return None
 
 
-def test_where_the_memory_is_away_nobody_waits_and_what_the_other_remembers_is_told(tmp_path):
+def test_where_the_state_is_away_nobody_waits_and_what_the_other_has_is_told(tmp_path):
     turns_in(tmp_path, name="crm.sync").leave(TO)
     own = RecipientGaps(
         Away(), "1", caller(), TimeBudget(time.monotonic() + 60), behind=ThrottleState(Files(tmp_path))

@@ -1,4 +1,4 @@
-"""What alerts remember, in a real Redis: several machines, an outage, an upgrade, and hostile values."""
+"""The throttle state of alerts, in a real Redis: several machines, an outage, an upgrade, and hostile values."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def files(tmp_path, monkeypatch):
 
 @pytest.fixture
 def asked(files, shared):
-    """Return a memory as an alert has it."""
+    """Return a throttle state as an alert has it."""
 
     def make(shared=shared, store=files):
         made = ThrottleState(store)
@@ -87,7 +87,7 @@ def away():
 
 
 class TestShared:
-    def test_what_is_remembered_is_in_redis_alone(self, asked, files, shared):
+    def test_what_is_recorded_is_in_redis_alone(self, asked, files, shared):
         known = asked()
         assert known.is_exact
         assert [known.change("key", Record, one_more) for _ in range(2)] == [0, 1]
@@ -301,7 +301,7 @@ class TestAway:
             shared.reach(act)
         given_up.set()
         for thread in threading.enumerate():
-            if thread.name == "whatsapp-alert-memory":
+            if thread.name == "whatsapp-alert-state":
                 thread.join(60)
         assert len(tries) == 3
         assert shared.get("key") is None
@@ -609,7 +609,7 @@ class TestStorm:
             process.kill()
         return sent
 
-    @pytest.mark.parametrize("empties", [True, False], ids=["it forgets", "it remembers"])
+    @pytest.mark.parametrize("empties", [True, False], ids=["it forgets", "it keeps them"])
     def test_redis_killed_in_a_storm_is_no_storm_and_no_silence(self, machines, tmp_path, caplog, empties):
         caplog.set_level(logging.INFO)
         sent = self.outage(machines, tmp_path, empties=empties)

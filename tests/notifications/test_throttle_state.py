@@ -40,7 +40,7 @@ def fail(record, name="load", now=1000.0, **options):
 
 
 def waiting(token):
-    """Return what is remembered after one failure was told at 1000, whose alert waits until 1010."""
+    """Return the record after one failure was reported at 1000, whose alert waits until 1010."""
     return fail(Record(), token=token, waits=10).record
 
 
@@ -112,7 +112,7 @@ def summed_up(record, failed, now):
 
 
 def test_a_summary_tells_what_airflow_alone_has_counted():
-    """Another machine's failure was overwritten in the moment in which it was remembered."""
+    """Another machine's failure was overwritten in the moment in which it was recorded."""
     summary = summed_up(waiting("a"), failed=2, now=1010.0)
 
     assert (summary.send, summary.held, summary.names) == (True, 1, ())
@@ -291,21 +291,21 @@ def test_a_write_that_another_machine_overwrites_with_the_numbers_of_before_is_n
 
 def test_an_older_claim_that_cannot_be_overwritten_does_not_stand(tmp_path):
     ThrottleState(Files(tmp_path)).claim("a", "older")
-    memory = ThrottleState(Deaf(tmp_path))
-    memory.claim("a", "mine")
+    state = ThrottleState(Deaf(tmp_path))
+    state.claim("a", "mine")
 
-    assert memory.is_claimed_by("a", "mine")
+    assert state.is_claimed_by("a", "mine")
 
 
 def test_a_process_that_hangs_in_its_turn_keeps_nobody_waiting_for_long(tmp_path, monkeypatch):
     monkeypatch.setattr("airflow_provider_whatsapp.notifications.throttle_state.LONGEST_LOCK", 0.1)
-    memory = ThrottleState(Files(tmp_path))
-    memory.decide("a", fail)
+    state = ThrottleState(Files(tmp_path))
+    state.decide("a", fail)
     (path,) = tmp_path.rglob("whatsapp_alert_*.lock")
     assert path.stat().st_mode & 0o777 == 0o600
     with path.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert memory.decide("a", fail) is None
+        assert state.decide("a", fail) is None
 
     assert not ThrottleState(Files(tmp_path)).decide("a", fail).send
 
@@ -321,12 +321,12 @@ def test_a_slow_memory_is_asked_once(tmp_path, monkeypatch):
             threading.Event().wait(0.06)
             return super().get(key, default)
 
-    memory = ThrottleState(Slow(tmp_path))
+    state = ThrottleState(Slow(tmp_path))
 
-    assert memory.decide("a", fail).send, "what was found is gone by"
+    assert state.decide("a", fail).send, "what was found is gone by"
     count = len(asked)
-    assert memory.decide("b", fail) is None
-    assert memory.is_claimed_by("b", "token")
+    assert state.decide("b", fail) is None
+    assert state.is_claimed_by("b", "token")
     assert len(asked) == count
 
 
@@ -453,7 +453,7 @@ class Apart(Files):
 
 
 def test_of_many_machines_whose_tasks_fail_together_one_tells(tmp_path, monkeypatch):
-    """They read what is remembered before any of them has written, which no lock prevents between machines."""
+    """They read the record before any of them has written, which no lock prevents between machines."""
     (tmp_path / "store").mkdir()
     together = threading.Barrier(20)
 
@@ -469,9 +469,9 @@ def test_of_many_machines_whose_tasks_fail_together_one_tells(tmp_path, monkeypa
     )
 
     def first_half(token):
-        memory = ThrottleState(Slow(tmp_path / "store"))
-        assert memory.decide("storm", lambda record: fail(record, token=token)).send
-        memory.claim("storm", token)
+        state = ThrottleState(Slow(tmp_path / "store"))
+        assert state.decide("storm", lambda record: fail(record, token=token)).send
+        state.claim("storm", token)
 
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(first_half, map(str, range(20))))
@@ -482,10 +482,10 @@ def test_of_many_machines_whose_tasks_fail_together_one_tells(tmp_path, monkeypa
 
 
 def test_an_unreachable_memory_leaves_every_claim():
-    memory = ThrottleState(Broken())
-    memory.claim("storm", "a")
+    state = ThrottleState(Broken())
+    state.claim("storm", "a")
 
-    assert memory.is_claimed_by("storm", "a")
+    assert state.is_claimed_by("storm", "a")
 
 
 def test_whose_claim_stands_waits_for_the_others():
