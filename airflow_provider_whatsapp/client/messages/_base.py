@@ -132,6 +132,14 @@ def model(kind: str = "", *, doc: str = "", kw_only: bool = False) -> Callable[[
     return made
 
 
+def of_checked(model: type[_Model], **values: object) -> _Model:
+    """Return a piece of values that were checked for the place where it stands: no field is checked once more."""
+    made = model.__new__(model)
+    for name, value in values.items():
+        made._keep(name, value)  # noqa: SLF001
+    return made
+
+
 def graph(value: Any) -> Any:
     """Return a checked value as Graph's JSON: parts, lists of parts, and values that are JSON already."""
     if isinstance(value, str):

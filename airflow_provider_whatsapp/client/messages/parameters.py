@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import _checks
 from airflow_provider_whatsapp.client.messages import _fields as field
-from airflow_provider_whatsapp.client.messages._base import Part, model
+from airflow_provider_whatsapp.client.messages._base import Part, model, of_checked
 from airflow_provider_whatsapp.client.messages._parts import lower, typed
 from airflow_provider_whatsapp.client.messages.basic import Location
 from airflow_provider_whatsapp.client.messages.media import Document, Image, Media, Video, without_caption
@@ -166,6 +166,8 @@ _HEADER: dict[str, type[Part]] = {
 
 def body_parameter(value: object, path: str, *, limit: int) -> TextParameter:
     """Return the parameter for a variable of the body, from a value, a typed parameter, or a dict of one."""
+    if isinstance(value, str):  # as most are, and a mapping takes longer to tell
+        return _text_value(value, path, limit)
     if isinstance(value, Mapping):
         value = typed(value, path, DOC, _BODY)
     if isinstance(value, (Currency, DateTime)):
@@ -196,7 +198,7 @@ def header_parameter(value: object, path: str) -> HeaderParameter:
 
 def _text_value(value: object, path: str, limit: int) -> TextValue:
     given = value.text if isinstance(value, TextValue) else value
-    return TextValue(value_text(given, path, limit=limit))
+    return of_checked(TextValue, text=value_text(given, path, limit=limit))
 
 
 def _is_raw(value: Mapping[Any, Any]) -> bool:

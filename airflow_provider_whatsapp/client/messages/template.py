@@ -96,7 +96,7 @@ def _body(value: object, path: str, _doc: str, *, limit: int) -> tuple[Any, ...]
         raise _checks.wrong_type(value, path, "a list of values, or a dict of them by name", doc=DOC)
     else:
         found = enumerate(_checks.items(value, path, DOC))
-        made = tuple(body_parameter(item, f"{path}[{place}]", limit=limit) for place, item in found)
+        made = tuple([body_parameter(item, f"{path}[{place}]", limit=limit) for place, item in found])
     values = made.values() if isinstance(made, dict) else made
     size = sum(len(item.text if isinstance(item, TextValue) else item.fallback_value) for item in values)
     if size > limit:
@@ -265,8 +265,8 @@ class Template(Message):
             self._keep("body", _body(self.body, "template.body", DOC, limit=limit))
         if self.limited_time_offer is not None:
             self._check_offer()
-        for name in ("header", "buttons"):
-            if self.carousel is not None and getattr(self, name):
+        for name in ("header", "buttons") if self.carousel is not None else ():
+            if getattr(self, name):
                 raise PayloadError(
                     "cannot be combined with a carousel",
                     field=f"template.{name}",
