@@ -1,3 +1,3 @@
-"""Delivery: one message to one or many recipients, and what became of each."""
+"""Delivery: one message to one or many recipients, and the outcome of each."""
 
 from __future__ import annotations

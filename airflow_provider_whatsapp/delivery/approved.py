@@ -1,4 +1,4 @@
-"""Whether a message fits the template that the account holds, and what it looks like when it is filled."""
+"""Whether a message fits the template in the account, and what it looks like with its values."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Payload = Mapping[str, Any]
 
 class Approved:
     """
-    A template as the account holds it.
+    A template as it is in the account.
 
-    :param template: As Graph lists it; None: the account has none.
-    :param name: Its name.
-    :param language: Its language.
-    :param show_values: Errors show the values; otherwise only where there are some.
-    :param health: Whether the template, its account and so on may send; None: that was not read.
+    :param template: The template as Graph lists it; None: the account has none.
+    :param name: Name of the template.
+    :param language: Language of the template.
+    :param show_values: Errors show the values; False: only which variables have one.
+    :param health: Whether the template, its account and so on may send; None: it was not read.
     """
 
     def __init__(
@@ -53,23 +53,23 @@ class Approved:
 
     @property
     def id(self) -> str | None:
-        """Its id at Meta."""
+        """Meta's ID of the template."""
         return (self._template or {}).get("id")
 
     @property
     def category(self) -> str:
-        """``UTILITY``, ``MARKETING`` or ``AUTHENTICATION``; a text of its own where it is not known."""
+        """``UTILITY``, ``MARKETING`` or ``AUTHENTICATION``; ``unknown`` if the account does not say."""
         return str((self._template or {}).get("category") or "unknown")
 
     @property
     def known_category(self) -> str | None:
-        """Its category in capitals; None where the account does not say."""
+        """The category in capitals; None: the account does not say."""
         found = (self._template or {}).get("category")
         return str(found).upper() if found else None
 
     @property
     def announced_category(self) -> str | None:
-        """The category that Meta is going to move it to; None: it stays. Until then the old one decides."""
+        """The category to which Meta will move it; None: no move is announced. Until then the old one applies."""
         found = str((self._template or {}).get("correct_category") or "").upper()
         return found if found and found != self.known_category else None
 
@@ -77,8 +77,8 @@ class Approved:
         """
         Check that Meta has not moved the template.
 
-        :param expected: The category that its sender counts on.
-        :raises PayloadError: It has another one, or the account does not say which.
+        :param expected: The category that the sender expects.
+        :raises PayloadError: The template has another category, or the account does not say which.
         """
         found = self.known_category
         if found != expected:
@@ -97,10 +97,10 @@ class Approved:
 
     def check_base_url(self, base_url: str) -> None:
         """
-        Check that the buttons lead below an address: WhatsApp shows what was approved, whatever its end is.
+        Check that the buttons lead below an address, because WhatsApp opens the approved address with any suffix.
 
-        :param base_url: Without a slash at its end.
-        :raises PayloadError: A URL button with a variable begins otherwise.
+        :param base_url: The address, without a slash at its end.
+        :raises PayloadError: A URL button with a variable begins with another address.
         """
         for index, button in enumerate(self._parts.get("BUTTONS", {}).get("buttons") or []):
             url = str(button.get("url") or "")
@@ -115,10 +115,11 @@ class Approved:
 
     def as_header(self, header: Any) -> Any:
         """
-        Return a header as the template takes it: where it takes no file, a text is a text, whatever it looks like.
+        Return a header in the form that the template accepts: a text is never a file if the template has no media
+        header.
 
         :param header: Text, or a media source.
-        :raises PayloadError: It is media, and the template has no header for it; no file was opened.
+        :raises PayloadError: The header is media, and the template has no media header; no file was opened.
         """
         form = str((self._parts.get("HEADER") or {"format": "none"}).get("format", "TEXT")).upper()
         if self._template is None or form in _FILES:
@@ -135,9 +136,9 @@ class Approved:
 
     def check_usable(self) -> None:
         """
-        Check that the template can be sent at all.
+        Check that the template can be sent.
 
-        :raises PayloadError: It is missing, or not approved.
+        :raises PayloadError: The template is missing, or not approved.
         """
         if self._template is None:
             raise PayloadError(
@@ -156,13 +157,14 @@ class Approved:
 
     def check(self, payload: Payload, *, lengths: bool = True, header: bool = True) -> None:
         """
-        Check that a message fits.
+        Check that a message fits the template.
 
         :param payload: The message as Graph's JSON.
-        :param lengths: Check also how long the texts are when they are filled.
-        :param header: Check the header as well.
-        :raises PayloadError: It does not; the error names everything that is wrong and shows the body as far as it
-            is filled.
+        :param lengths: Also check the lengths of the filled texts.
+        :param header: Also check the header.
+        :raises PayloadError: The message does not fit; the error names everything that is wrong, and shows the body
+            with
+            its values as far as they are given.
         """
         given = _given(payload)
         wrong = [
@@ -228,7 +230,7 @@ class Approved:
 
     def render(self, payload: Payload) -> dict[str, Any]:
         """
-        Return the message as it will look: header, body, footer and the labels of its buttons.
+        Return the message as it will look: header, body, footer and labels of the buttons.
 
         :param payload: The message as Graph's JSON.
         """
@@ -249,14 +251,14 @@ class Approved:
 
 
 def _place(url: str) -> tuple[Any, ...]:
-    """Return what makes two addresses the same place, however they are written."""
+    """Return a key that is equal for all spellings of the same address."""
     parts = urlsplit(url)
     port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
     return parts.scheme, parts.hostname, port, parts.path.rstrip("/")
 
 
 def _given(payload: Payload) -> dict[str, Any]:
-    """Return the values of a message by where they go."""
+    """Return the values of a message by the part that they belong to."""
     found: dict[str, Any] = {"header": [], "body": [], "buttons": {}}
     for component in payload.get("template", payload).get("components") or ():
         kind = str(component.get("type", "")).lower()
@@ -284,7 +286,7 @@ def _values_fit(where: str, names: list[str], values: list[Any]) -> list[str]:
 
 
 def _fill(text: str, values: list[Any], *, hide: bool = False) -> str:
-    """Fill what there are values for; the other variables stay."""
+    """Fill in the values that are given; the other variables stay."""
     known: dict[str, str] = {}
     for position, value in enumerate(values, 1):
         kind = value.get("type", "text")

@@ -1,4 +1,4 @@
-"""How far messages got after WhatsApp had accepted them, and the report that counts it."""
+"""How far messages have got after WhatsApp accepted them, and the report that counts it."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
 WaitFor = Literal["accepted", "sent", "delivered", "read"]
 STEPS: tuple[WaitFor, ...] = ("accepted", "sent", "delivered", "read")
-"""How far a message gets; a message that got to one has got to all before it."""
+"""The steps of a message; a message that has reached one has reached all before it."""
 NAMED = 10
-"""Recipients that one error names; the others are in the log and the report."""
+"""The most recipients that one error names; the log and the report name the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """
-    How far one message got.
+    How far one message has got.
 
     :param status: ``accepted``, ``sent``, ``delivered``, ``read`` or ``failed``.
-    :param message_id: Its wamid.
+    :param message_id: The message's wamid.
     :param error: Why it failed.
-    :param clears_up: It ends the doubt about a message whose answer was lost; an unsigned failure does not.
-    :param certain: A receipt that says so was signed, or WhatsApp's message history says so.
+    :param clears_up: It resolves a message whose answer was lost; an unsigned failure does not.
+    :param certain: A signed receipt says so, or WhatsApp's message history does.
     """
 
     status: str
@@ -49,9 +49,9 @@ class Arrival:
 
     def is_settled(self, wait_for: str) -> bool:
         """
-        Say whether nothing more has to be waited for.
+        Return whether the wait for this message is over.
 
-        :param wait_for: How far it has to get.
+        :param wait_for: The status that the message has to reach.
         """
         return self.status == "failed" or STEPS.index(_step(self.status)) >= STEPS.index(_step(wait_for))
 
@@ -61,18 +61,18 @@ def _step(word: str) -> WaitFor:
 
 
 class Arrivals(Protocol):
-    """Where it is known how far messages got."""
+    """A source that knows how far messages have got."""
 
     def find(self, outcome: Outcome, position: int) -> Arrival | None:
-        """Return what is known of one recipient's message; called in the order of the recipients."""
+        """Return what is known of one recipient's message; call it in the order of the recipients."""
 
 
 def settled(counts: Counts, wait_for: str) -> int:
     """
-    Return of how many nothing more has to be waited for.
+    Return the number of messages for which the wait is over.
 
-    :param counts: How many got how far.
-    :param wait_for: How far they have to get.
+    :param counts: The numbers of messages by status.
+    :param wait_for: The status that the messages have to reach.
     """
     far = {"sent": counts.sent, "delivered": counts.delivered, "read": counts.read}
     return counts.failed + sum(far[step] for step in STEPS[max(1, STEPS.index(_step(wait_for))) :])
@@ -80,10 +80,10 @@ def settled(counts: Counts, wait_for: str) -> int:
 
 class StoreArrivals:
     """
-    What the event store's receipts say of a send whose messages carry this package's callback data.
+    The event store's receipts for a send whose messages carry this package's callback data.
 
     :param store: The event store.
-    :param send_hash: The send.
+    :param send_hash: Hash of the send.
     :param since: The first epoch that counts.
     """
 
@@ -94,10 +94,10 @@ class StoreArrivals:
 
     def find(self, outcome: Outcome, position: int) -> Arrival | None:
         """
-        Return what is known of one recipient's message; positions only rise.
+        Return what is known of one recipient's message; call it with rising positions.
 
-        :param outcome: What the ledger knows of the recipient.
-        :param position: Their place in the list.
+        :param outcome: The recipient's outcome in the ledger.
+        :param position: The recipient's position in the list.
         """
         while self._next is not None and self._next[0] < position:
             self._next = next(self._positions, None)
@@ -119,17 +119,17 @@ def _by_position(store: EventStore, send_hash: str) -> Iterator[tuple[int, list[
 
 
 def _epoch(receipt: Receipt) -> int:
-    return receipt.epoch or 0  # what is found by a send has one
+    return receipt.epoch or 0  # a receipt that was found by its send has an epoch
 
 
 def _furthest(receipts: Sequence[Receipt], since: int) -> Receipt | None:
-    """Return what says most of a position, of the epochs that count."""
+    """Return the furthest receipt of a position, among the epochs that count."""
     own = (receipt for receipt in receipts if _epoch(receipt) >= since)
     return max(own, key=lambda receipt: receipt.order, default=None)
 
 
 def _is_older(receipt: Receipt, epoch: int) -> bool:
-    """Say whether a receipt speaks of an earlier message that did not arrive."""
+    """Return whether a receipt is about an earlier message that did not arrive."""
     return _epoch(receipt) < epoch and receipt.status not in ("delivered", "read")
 
 
@@ -142,9 +142,9 @@ def _of_receipt(receipt: Receipt) -> Arrival:
 
 class KnownArrivals:
     """
-    What was asked for single messages by their IDs.
+    What is known of single messages by their IDs.
 
-    :param found: By wamid.
+    :param found: How far each has got, by wamid.
     """
 
     def __init__(self, found: Mapping[str, Arrival]) -> None:
@@ -154,15 +154,15 @@ class KnownArrivals:
         """
         Return what is known of one recipient's message.
 
-        :param outcome: What the ledger knows of the recipient.
-        :param position: Not looked at.
+        :param outcome: The recipient's outcome in the ledger.
+        :param position: Not used.
         """
         return None if outcome.sent is None else self._found.get(outcome.sent.message_id)
 
 
 def arrivals_in_store(store: EventStore, message_ids: Sequence[str]) -> dict[str, Arrival]:
     """
-    Return how far single messages got, by the event store.
+    Return how far single messages have got, from the event store.
 
     :param store: The event store.
     :param message_ids: wamids.
@@ -177,9 +177,9 @@ def arrivals_in_history(
     status_of: Callable[[str], Mapping[str, Any]], message_ids: Sequence[str]
 ) -> dict[str, Arrival]:
     """
-    Return how far single messages got, by WhatsApp's message history; one request for each.
+    Return how far single messages have got, from WhatsApp's message history; one request for each.
 
-    :param status_of: Asks the history for one message.
+    :param status_of: Asks the history about one message.
     :param message_ids: wamids.
     :raises WhatsAppError: The history did not answer, or is closed to this connection.
     """
@@ -190,7 +190,7 @@ def arrivals_in_history(
         try:
             fact = status_of(message_id)
         except NotFoundError as error:
-            if error.http_status is not None:  # the endpoint itself, not the message
+            if error.http_status is not None:  # the endpoint refuses, not only this message
                 raise
             continue
         status = "failed" if fact.get("status") == "deleted" else str(fact.get("status"))
@@ -200,7 +200,7 @@ def arrivals_in_history(
 
 
 def _of_history(said: Any) -> WhatsAppError:
-    """Return the error of a text that begins with WhatsApp's code in brackets, or has none."""
+    """Return the error for a text that may begin with WhatsApp's code in brackets."""
     text = str(said or "no reason was given")
     code = code_in(text)
     known = look_up(code)
@@ -214,12 +214,12 @@ def _of_history(said: Any) -> WhatsAppError:
 
 def late_failures(store: EventStore, send_hash: str, since: int) -> Iterator[tuple[int, int, Note]]:
     """
-    Yield position, epoch and note of those who certainly got nothing although WhatsApp accepted the message.
+    Yield position, epoch and note of recipients whose message WhatsApp accepted and certainly did not deliver.
 
-    What nobody signed makes nobody sendable: who knows a receiver's URL could have a message sent twice.
+    Unsigned receipts do not count: otherwise anyone who knows the receiver's URL could have a message sent twice.
 
     :param store: The event store.
-    :param send_hash: The send.
+    :param send_hash: Hash of the send.
     :param since: The first epoch that counts.
     :raises StoreError: The database cannot be reached, or refuses.
     """
@@ -233,10 +233,10 @@ def late_failures_by_id(
     found: Mapping[str, Arrival], sent: Mapping[str, tuple[int, int]]
 ) -> Iterator[tuple[int, int, Note]]:
     """
-    Yield the same as :func:`late_failures`, of messages that are known by their IDs.
+    Yield the results of :func:`late_failures` for messages that are known by their IDs.
 
-    :param found: What was asked for them, by their IDs.
-    :param sent: Position and epoch of each.
+    :param found: How far each has got, by ID.
+    :param sent: Position and epoch of each, by ID.
     """
     for message_id, arrival in found.items():
         if arrival.status == "failed" and arrival.certain:
@@ -248,14 +248,15 @@ def late_failures_by_id(
 @dataclass(slots=True)
 class ArrivalReport(Report):
     """
-    A report that counts how far the messages got as well.
+    A report that also counts how far the messages have got.
 
-    ``sent`` are all who were sent to and whose message has not failed since; ``delivered`` are part of them, and
-    ``read`` of those.
+    ``sent`` counts everybody who was sent to and whose message has not failed since; ``delivered`` is a part of them,
+    and
+    ``read`` a part of that.
 
-    :param arrivals: Knows how far they got; None: nothing is known yet.
-    :param wait_for: How far they have to get.
-    :param by_id: Messages without an ID cannot be found.
+    :param arrivals: Knows how far they have got; None: nothing is known yet.
+    :param wait_for: The status that the messages have to reach.
+    :param by_id: The messages are looked up by their IDs, so one without an ID cannot be found.
     """
 
     arrivals: Arrivals | None = None
@@ -271,10 +272,10 @@ class ArrivalReport(Report):
 
     def add(self, outcome: Outcome, position: int) -> None:
         """
-        Count an outcome, by what is known of its message by now.
+        Count an outcome, with what is known of its message by now.
 
-        :param outcome: What the ledger knows of one recipient.
-        :param position: Their place in the source.
+        :param outcome: The recipient's outcome in the ledger.
+        :param position: The recipient's position in the source.
         """
         if outcome.status in ("sent", "unknown"):
             found = self.arrivals.find(outcome, position) if self.arrivals is not None else None
@@ -306,25 +307,26 @@ class ArrivalReport(Report):
 
     @property
     def pending(self) -> int:
-        """How many were sent to, have not failed, and are not known to have got as far as is waited for."""
+        """The number of messages that were sent, have not failed, and are not known to have reached the status."""
         return self.count("sent") - self.steps[self.wait_for]
 
     @property
     def metrics(self) -> dict[str, int]:
-        """What the end of a wait adds to the metrics ``whatsapp.<name>``."""
+        """The counts that the end of a wait adds to the metrics ``whatsapp.<name>``."""
         far = {step: self.steps[step] for step in STEPS[2:]}
         return far | {"pending": self.pending, "failed": self.late_count}
 
     def summary(self) -> str:
-        """Return the counts in words."""
+        """Return the counts as a sentence."""
         far = [f"{self.steps[step]} {step}" for step in STEPS[2:]]
         return f"{Report.summary(self)}; of {self.accepted} accepted {', '.join(far)}, {self.pending} pending"
 
     def named(self, show: Callable[[str], str]) -> str:
         """
-        Say who did not get an accepted message, and why: a sentence for each reason; empty where everybody did.
+        Return who did not get an accepted message, and why: a sentence for each reason; an empty text if everybody
+        did.
 
-        :param show: Masks a number.
+        :param show: Returns a number masked.
         """
         by_reason: dict[str, list[str]] = {}
         for to, error in self.late:
@@ -336,7 +338,7 @@ class ArrivalReport(Report):
         return " ".join(sentences)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON primitives, fit for XCom."""
+        """Return the report as JSON primitives for XCom."""
         row = Report.to_dict(self)
         results = row.pop("results")
         counts = {"delivered": self.steps["delivered"], "read": self.steps["read"], "pending": self.pending}

@@ -1,4 +1,4 @@
-"""The ledger as a delivery keeps it: what is claimed and not handed out, what has come back and is not written."""
+"""A delivery's ledger: claims that are not handed out yet, and results that are not written yet."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PAUSES = (1.0, 2.0, 5.0, 10.0)
-"""Seconds between the tries to write a ledger that is away; the last one goes on."""
+"""Seconds between tries to write a ledger that cannot be reached; the last value repeats."""
 LEAST = 0.5
-"""Seconds that the last write gets in any case."""
+"""The least time, in seconds, for the last write."""
 SHOWN = 10
-"""Recipients that one line of the log names."""
+"""The most recipients that one log line names."""
 
 
 class Book:
     """
-    Writes the ledger for one thread, waits for it where it is away, and says what it could not write.
+    Writes the ledger for one thread, waits if it cannot be reached, and logs what could not be written.
 
-    :param ledger: Begun already.
-    :param away: Seconds to wait for a ledger that cannot be written.
+    :param ledger: The ledger, begun already.
+    :param away: The longest wait, in seconds, for a ledger that cannot be written.
     """
 
     def __init__(self, ledger: Ledger, *, away: float) -> None:
@@ -48,31 +48,31 @@ class Book:
 
     def hurry(self, seconds: float) -> None:
         """
-        Have so much time left, and no more than before. May be called from a signal handler.
+        Limit the remaining time, never extend it. A signal handler may call this.
 
-        :param seconds: How much.
+        :param seconds: The remaining time, in seconds.
         """
         self._until = min(self._until, time.monotonic() + seconds)
 
     def has_time(self) -> bool:
-        """Say whether there is time left."""
+        """Return whether there is time left."""
         return time.monotonic() < self._until
 
     def claim(self, rows: Sequence[Row]) -> None:
         """
         Claim recipients; they may be handed out once :meth:`commit` has returned.
 
-        :param rows: Who.
+        :param rows: The recipients.
         """
         self._held = {row.position: row for row in rows}
         self._ledger.claim((row.position, row.group) for row in rows)
 
     def record(self, row: Row, outcome: Outcome) -> None:
         """
-        Take what came back; the next :meth:`commit` makes it durable.
+        Accept a result; the next :meth:`commit` makes it durable.
 
         :param row: The recipient.
-        :param outcome: What became of them.
+        :param outcome: The recipient's outcome.
         """
         self._ledger.record(row.position, outcome.to_note())
         self._unwritten.append((row, outcome))
@@ -81,8 +81,8 @@ class Book:
         """
         Make claims and results durable, and return the seconds that the write took.
 
-        :param idle: Does something else for so many seconds at most, between two tries of a ledger that is away.
-        :raises LedgerError: It stayed away, or belongs to another try now.
+        :param idle: Does something else for at most the given seconds, between two tries to write the ledger.
+        :raises LedgerError: The ledger could not be reached in time, or belongs to another try now.
         """
         began, warned = time.monotonic(), False
         for pause in itertools.chain(PAUSES, itertools.repeat(PAUSES[-1])):
@@ -119,7 +119,7 @@ class Book:
 
     def hand_out(self, row: Row) -> None:
         """
-        Take note that a recipient is with the threads from now on.
+        Record that a recipient is now with the sending threads.
 
         :param row: The recipient.
         """
@@ -127,10 +127,10 @@ class Book:
 
     def close(self, handed_out: Container[int]) -> list[Row]:
         """
-        Give back what was claimed and never handed out, write for the last time, and say what could not be written.
+        Release claims that were never handed out, write for the last time, and log what could not be written.
 
-        :param handed_out: Positions of those whose message may have left.
-        :return: Who was given back.
+        :param handed_out: Positions whose message may have left.
+        :return: The released recipients.
         """
         until = max(self._until, time.monotonic() + LEAST)
         back = [row for row in self._held.values() if row.position not in handed_out]
@@ -158,5 +158,5 @@ class Book:
         )
 
     def dismiss(self) -> None:
-        """Let the thread that writes end."""
+        """Let the writing thread end."""
         self._writer.close()

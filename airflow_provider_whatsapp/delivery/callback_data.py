@@ -1,7 +1,7 @@
 """
-What a message carries as ``biz_opaque_callback_data``: Meta repeats it in every status, so any receipt finds its send.
+A message's ``biz_opaque_callback_data``: Meta repeats it in every status, so any receipt finds its send.
 
-It holds nothing of anybody: ``awp1.<hash of the ledger's key>.<epoch of the ledger>.<position in the list>``.
+It identifies nobody: ``awp1.<hash of the ledger's key>.<epoch of the ledger>.<position in the list>``.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ def make_callback_data(key: str, epoch: int, position: int) -> str:
     """
     Return the callback data of one message.
 
-    :param key: From :func:`key_hash`.
-    :param epoch: The ledger's, in which the message leaves.
-    :param position: The recipient's place in the list, from 0.
+    :param key: Hash from :func:`key_hash`.
+    :param epoch: The ledger's epoch in which the message leaves.
+    :param position: The recipient's position in the list, from 0.
     """
     return f"awp1.{key}.{epoch}.{position}"
 
 
 def parse_callback_data(text: str) -> tuple[str, int, int] | None:
     """
-    Return hash, epoch and position; None where the data is not this package's.
+    Return hash, epoch and position; None: the data is not this package's.
 
-    :param text: What a status repeats.
+    :param text: The callback data in a status.
     """
     found = _FORM.fullmatch(text)
     return (found[1], int(found[2]), int(found[3])) if found else None
@@ -58,10 +58,10 @@ class CallbackData:
     """
     Makes the callback data of each recipient of a task.
 
-    :param key: From :func:`key_hash`.
-    :param given: The user's own, which wins; None: this package's.
-    :param varies: ``"{column}"`` in it takes the value of the row's column.
-    :raises PayloadError: The user's own is empty or too long.
+    :param key: Hash from :func:`key_hash`.
+    :param given: The user's own data, which replaces this package's; None: this package's.
+    :param varies: ``"{column}"`` in it is replaced by the row's value.
+    :raises PayloadError: The user's own data is empty or too long.
     """
 
     key: str
@@ -74,11 +74,11 @@ class CallbackData:
 
     def __call__(self, row: Row, epoch: int) -> str:
         """
-        Return what the message to one recipient carries.
+        Return the callback data of one recipient's message.
 
         :param row: The recipient.
-        :param epoch: The ledger's, in which the message leaves.
-        :raises PayloadError: The row has no value for a column, or the data is too long with it.
+        :param epoch: The ledger's epoch in which the message leaves.
+        :raises PayloadError: The row has no value for a column, or the filled data is too long.
         """
         if self.given is None:
             return make_callback_data(self.key, epoch, row.position)

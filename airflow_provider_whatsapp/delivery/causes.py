@@ -1,4 +1,4 @@
-"""Whose fault an error is: one recipient's, or one that every further recipient would meet as well."""
+"""Whom an error concerns: one recipient, or every further one as well."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from airflow_provider_whatsapp.client.errors import (
 Scope = Literal["one", "perhaps", "all"]
 
 PAIR_LIMIT = 131056
-"""Too many messages to this recipient: a rate limit, but nobody else's."""
+"""Too many messages to this recipient: a rate limit that concerns nobody else."""
 _ONE_ROW_S_VALUES = {132005, 132018}
-"""The filled text is too long, or a value breaks a rule: template errors that depend on the values of a row."""
+"""The filled text is too long, or a value breaks a rule: template errors that depend on a row's values."""
 _TRANSIENT = (NotSentError, OutcomeUnknownError, RateLimitError, ServerError)
 
 
 def scope(error: WhatsAppError, *, varied: bool) -> Scope:
     """
-    Judge whom an error concerns.
+    Return whom an error concerns.
 
-    :param error: What one recipient's message met.
-    :param varied: The messages differ, so a refused value may be one recipient's alone.
-    :return: ``one``: this recipient; ``all``: every other would meet it; ``perhaps``: a run of the same tells.
+    :param error: The error of one recipient's message.
+    :param varied: The messages differ, so a refused value may concern only one recipient.
+    :return: ``one``: this recipient; ``all``: every other would meet it; ``perhaps``: a run of equal errors decides.
     """
     if isinstance(error, RecipientError | PayloadError) or error.code == PAIR_LIMIT:
         return "one"
@@ -49,7 +49,7 @@ class Runs:
     """
     Watches for a run of failures with the same cause.
 
-    :param limit: How many in a row end the delivery.
+    :param limit: Number of failures in a row that ends the delivery.
     :param varied: As for :func:`scope`.
     """
 
@@ -60,15 +60,15 @@ class Runs:
         self._accepted = False
 
     def accepted(self) -> None:
-        """Take note of a message that WhatsApp accepted."""
+        """Record a message that WhatsApp accepted."""
         self._accepted = True
         self._run.clear()
 
     def ends_with(self, error: WhatsAppError) -> bool:
         """
-        Take note of a failure, and say whether going on would burn through the list.
+        Record a failure, and return whether the delivery has to end because the rest of the list would fail too.
 
-        :param error: What the message met.
+        :param error: The error of the message.
         """
         found = scope(error, varied=self._varied)
         if found != "perhaps":
@@ -78,6 +78,6 @@ class Runs:
         if cause not in self._run:
             self._run.clear()
         self._run.append(cause)
-        # Where nothing has worked yet, what was certainly refused will be refused again.
+        # If nothing has succeeded yet, what was certainly refused will be refused again.
         first = not self._accepted and not isinstance(error, OutcomeUnknownError)
         return first or len(self._run) >= self._limit

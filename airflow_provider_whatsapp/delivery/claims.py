@@ -1,4 +1,4 @@
-"""How many are claimed ahead of their messages: as few as keep the rate, so that little is unknown after a crash."""
+"""How many recipients are claimed ahead: only enough to keep the rate, so that a crash leaves few unknown."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WINDOW = 0.3
-"""Seconds within which what is claimed should leave; where a write to the ledger takes longer, it is that long."""
+"""Seconds within which a claimed message should leave; longer if a write to the ledger takes longer."""
 _FASTEST = 1e6
 _MEMORY = 3.0
-"""Seconds of leaving that count; what was before is forgotten, bit by bit."""
+"""Seconds over which departures are counted; older ones fade."""
 _LEARN = 0.3
-"""Share of a measured write in the estimate of the next one."""
+"""Weight of a measured write in the estimate of the next one."""
 _SAFETY = 2.0
-"""Writes' worth of messages that are still to leave when the next write begins, so that the rate has no gap."""
+"""Messages that are still to leave when the next write begins, in writes' worth, so that the rate has no gap."""
 
 
 def threads_for(rate: float, total: int, shards: int = 1) -> int:
     """
-    Return how many requests at a time use up a rate when an answer takes up to 0.8 s; a short list keeps its order.
+    Return the number of parallel requests that uses the full rate if an answer takes up to 0.8 s; a short list keeps
+    its
+    order.
 
-    Shards share the rate. What one of them has on the wire is unknown after a crash, so each takes no more than what
-    uses it up while half of them run.
+    Shards share the rate. A shard's requests in flight are unknown after a crash, so each shard gets only as many as
+    use the rate while half of the shards run.
 
     :param rate: Messages per second; 0: no limit.
-    :param total: How many recipients there are.
-    :param shards: In how many parts the list is sent.
+    :param total: Number of recipients.
+    :param shards: Number of shards of the list.
     """
     share = rate * min(1.0, 2 / shards)
     wanted = max(2, min(32, round(share * 0.8))) if rate else 8
@@ -39,11 +41,11 @@ def threads_for(rate: float, total: int, shards: int = 1) -> int:
 
 class ClaimWindow:
     """
-    Watches how fast claimed messages leave, and says how many to claim, and when; safe to use from many threads.
+    Measures how fast claimed messages leave, and decides how many to claim, and when; safe to use from many threads.
 
-    :param threads: Requests at a time.
-    :param rate: Messages per second that the account allows; 0: no limit. Other tasks may have their part of it.
-    :param clock: Monotonic seconds.
+    :param threads: Number of parallel requests.
+    :param rate: Messages per second that the account allows; 0: no limit. Other tasks may use a part of it.
+    :param clock: Returns monotonic seconds.
     """
 
     def __init__(
@@ -61,14 +63,14 @@ class ClaimWindow:
 
     @property
     def waiting(self) -> int:
-        """How many are claimed and have not left."""
+        """The number of claimed messages that have not left."""
         return self._waiting
 
     def claimed(self, count: int) -> None:
         """
-        Take note of a group that may leave now.
+        Record a group of claims, whose messages may leave now.
 
-        :param count: How many.
+        :param count: Size of the group.
         """
         with self._lock:
             if not self._waiting:
@@ -79,21 +81,21 @@ class ClaimWindow:
                 self._seconds = _MEMORY
 
     def left(self) -> bool:
-        """Take note of one that leaves now or never will, and say whether it is time to claim the next."""
+        """Record a message that leaves now or never will, and return whether it is time to claim the next group."""
         with self._lock:
             now = self._clock()
             self._seconds += now - self._since
             self._left += 1
             self._since = now
             self._waiting -= 1
-            # Said once for each group: a thread that is woken for nothing costs as much as a part of a message.
+            # True once for each group: waking a thread for nothing costs as much as a part of a message.
             return self._waiting in (0, self._low())
 
     def wrote(self, seconds: float) -> None:
         """
-        Take note of a write to the ledger.
+        Record a write to the ledger.
 
-        :param seconds: How long it took.
+        :param seconds: Duration of the write.
         """
         with self._lock:
             self._write += (seconds - self._write) * (_LEARN if self._write else 1.0)
@@ -102,18 +104,18 @@ class ClaimWindow:
         """
         Return how many to claim now; 0: none yet.
 
-        :param room: How many more may be claimed at most.
-        :param out: How many are claimed and have no result.
+        :param room: The most that may be claimed.
+        :param out: Number of claims without a result.
         """
         with self._lock:
             if out and self._waiting > self._low():
                 return 0
             size = max(1, math.ceil(self._pace() * max(WINDOW, self._write)))
-            # Groups rather than single ones, for each costs a write.
+            # A group rather than a single recipient, because each claim costs a write.
             return min(size, room) if not out or room >= min(size, self._threads) else 0
 
     def _pace(self) -> float:
-        """Return how many leave per second while some are waiting to."""
+        """Return how many messages leave per second while some are waiting."""
         return min(self._limit, self._left / self._seconds) if self._seconds else self._limit
 
     def _low(self) -> int:

@@ -1,4 +1,4 @@
-"""What a broadcast costs at most, by a rate card: exact decimals, countries without a rate named and counted."""
+"""The highest cost of a broadcast by a rate card, in exact decimals; countries without a rate are listed."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.rates import Card
 
 CHARGED = ("MARKETING", "UTILITY", "AUTHENTICATION")
-"""Categories of templates that have a rate."""
+"""Categories of templates that have rates."""
 MAX_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
     """
-    A country's part of the cost.
+    One country's share of the cost.
 
-    :param messages: How many go there.
-    :param market: The row of the card.
-    :param rate: Of one message.
+    :param messages: Number of messages to the country.
+    :param market: Row of the card.
+    :param rate: Rate of one message.
     """
 
     messages: int
@@ -32,19 +32,19 @@ class Share:
 
     @property
     def cost(self) -> Decimal:
-        """Of all messages to the country."""
+        """The cost of all messages to the country."""
         return self.messages * self.rate
 
 
 @dataclass(slots=True)
 class Estimate:
     """
-    The cost of some messages of one category, as if all were delivered at the list rate.
+    The cost of messages of one category, as if all were delivered at the list rate.
 
-    :param currency: Of the card.
-    :param category: Of the template.
-    :param shares: By country.
-    :param missing: Messages by country for which the card has no rate.
+    :param currency: Currency of the card.
+    :param category: Category of the template.
+    :param shares: The countries' shares.
+    :param missing: For each country without a rate in the card, its number of messages.
     """
 
     currency: str
@@ -54,18 +54,18 @@ class Estimate:
 
     @property
     def total(self) -> Decimal:
-        """Of all countries that have a rate."""
+        """The cost for all countries that have a rate."""
         return sum((share.cost for share in self.shares.values()), Decimal(0))
 
     def missing_text(self) -> str:
-        """Name the countries without a rate, with their messages."""
+        """Return the countries without a rate, with their numbers of messages, as a phrase."""
         most = sorted(self.missing.items(), key=lambda item: (-item[1], item[0]))
         named = ", ".join(f"{country} {count}" for country, count in most[:MAX_NAMED])
         rest = f" and {len(most) - MAX_NAMED} more" if len(most) > MAX_NAMED else ""
         return f"{len(most)} {'country' if len(most) == 1 else 'countries'} ({named}{rest})"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON primitives; amounts are texts, for a float would not be exact."""
+        """Return it as JSON primitives; amounts are texts, because a float is not exact."""
         return {
             "currency": self.currency,
             "category": self.category,
@@ -85,11 +85,11 @@ class Estimate:
 
 def estimate(card: Card, countries: Mapping[str, int], category: str) -> Estimate:
     """
-    Return what messages cost at most.
+    Return the highest cost of messages.
 
     :param card: The rates.
-    :param countries: How many messages go to each country, by ISO code.
-    :param category: Of the template.
+    :param countries: Number of messages for each country, by ISO code.
+    :param category: Category of the template.
     """
     found = Estimate(card.currency, category)
     for country, messages in countries.items():
@@ -103,7 +103,7 @@ def estimate(card: Card, countries: Mapping[str, int], category: str) -> Estimat
 
 def plain(amount: Decimal) -> str:
     """
-    Return an amount without an exponent and without zeros at its end.
+    Return an amount without an exponent and without trailing zeros.
 
     :param amount: The amount.
     """

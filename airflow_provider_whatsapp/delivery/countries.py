@@ -1,8 +1,9 @@
 """
 Country and time zone of a number.
 
-``phonenumbers`` knows the countries of all assigned numbers. Its time zones are wrong for some of them (Morocco, South
-Sudan, the Caribbean's mobile numbers); so they stand here, and a test compares both.
+``phonenumbers`` knows the countries of all assigned numbers. Its time zones are wrong for some of them (Morocco,
+South
+Sudan, the Caribbean's mobile numbers), so this module has its own table, and a test compares both.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from functools import cache
 
 from airflow_provider_whatsapp.client import numbering
 
-# Calling code, ISO country, time zones. Where a country spans several, its most eastern and most western one that
-# many people live in stand here: a window is open there when it is open in both.
+# Calling code, ISO country, time zones. A country with several zones has its most eastern and most western populous
+# one:
+# a window is open there if it is open in both.
 _TABLE = """
 1 US America/New_York America/Los_Angeles
 1204 CA America/Winnipeg
@@ -311,7 +313,7 @@ _TABLE = """
 996 KG Asia/Bishkek
 998 UZ Asia/Tashkent
 """
-# Time zones of countries that share the calling code of a neighbour.
+# Time zones of countries that share a neighbour's calling code.
 _TERRITORIES = {
     "AX": ("Europe/Helsinki",),
     "BL": ("America/Puerto_Rico",),
@@ -352,22 +354,22 @@ def _lengths() -> list[int]:
 
 def country(to: str) -> str:
     """
-    Return the ISO code of a recipient's country; ``??`` where the calling code is not known.
+    Return the ISO code of a recipient's country; ``??`` if the calling code is not known.
 
-    :param to: Digits of a number, or a business-scoped user id, which begins with the country.
+    :param to: Digits of a number, or a business-scoped user ID, which begins with the country.
     """
     if to[:2].isalpha():
         return to[:2]
-    # Fictional numbers and new ranges are assigned to nobody yet.
+    # Fictional numbers and new ranges are not assigned yet.
     entry = _entry(to)
     return numbering.country_of(to) or (entry[0] if entry else "??")
 
 
 def zones(to: str) -> tuple[str, ...]:
     """
-    Return the names of the time zones that a recipient may be in; none where they are not known.
+    Return the names of the time zones in which a recipient may be; empty if they are not known.
 
-    :param to: Digits of a number, or a business-scoped user id.
+    :param to: Digits of a number, or a business-scoped user ID.
     """
     iso = country(to)
     if iso in _TERRITORIES:

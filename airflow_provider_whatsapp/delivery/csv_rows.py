@@ -1,4 +1,4 @@
-"""CSV files, read strictly: a stray quotation mark refuses the file instead of swallowing the people after it."""
+"""Reads CSV files strictly: a stray quotation mark refuses the file instead of swallowing the recipients after it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DELIMITERS = ",;\t|"
 LONGEST_CELL = 16 * 1024 * 1024
-"""Characters of a cell. Python's own limit of 131,072 would end the reading of all rows for one long cell."""
+"""The most characters of a cell. Python's own limit of 131,072 would end the whole reading at one long cell."""
 
 HEADER_LINES = 50
 _SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
@@ -32,10 +32,10 @@ class Header:
     """
     The first record of a CSV file.
 
-    :param names: Its cells, without spaces around them; a line break in one is a space.
-    :param delimiter: What separates the cells of this file.
-    :param first: Line where it begins.
-    :param lines: Lines up to its end.
+    :param names: Its cells, without spaces around them and with spaces instead of line breaks.
+    :param delimiter: Character that separates the cells of this file.
+    :param first: Number of its first line.
+    :param lines: Number of lines up to its end.
     """
 
     names: list[str]
@@ -46,13 +46,13 @@ class Header:
 
 def read_header(text: Iterable[str], name: str, needed: Collection[str], *, field: str) -> Header:
     """
-    Read the first record, and find out what separates the cells.
+    Return the first record, and the delimiter that it was read with.
 
-    :param text: The file's lines; those of the header are taken from it.
-    :param name: The file's name, for errors.
-    :param needed: Columns that are wanted: the delimiter that gives them is the right one.
+    :param text: The file's lines; those of the header are consumed.
+    :param name: Name of the file, for errors.
+    :param needed: Columns that the file has to have: the delimiter that gives them is the right one.
     :param field: Argument that named the file.
-    :raises PayloadError: A quotation mark in it is never closed.
+    :raises PayloadError: A quotation mark in the header is never closed.
     """
     _allow_long_cells()
     lines: list[str] = []
@@ -78,14 +78,14 @@ def read_header(text: Iterable[str], name: str, needed: Collection[str], *, fiel
 
 
 def _holds_recipients(lines: Iterable[str], delimiter: str) -> bool:
-    """Say whether a header of several lines has swallowed rows."""
+    """Return whether a header of several lines has swallowed rows."""
     return any(like_a_recipient(cell.strip(" \"'\r\n")) for line in lines for cell in line.split(delimiter))
 
 
 def _names(
     lines: Sequence[str], delimiters: Sequence[str], needed: Collection[str]
 ) -> tuple[list[str] | None, str]:
-    """Return the names and what separates them; None where the header goes on in the next line."""
+    """Return the names and their delimiter; None: the header continues in the next line."""
     record = "".join(lines)
     best: tuple[list[str] | None, str] | None = None
     for delimiter in sorted(delimiters, key=record.count, reverse=True):
@@ -96,7 +96,7 @@ def _names(
             if best is None and "end of data" in str(error):
                 best = None, delimiter
             continue
-        if reader.line_num < len(lines):  # it ended before, so another delimiter has asked for these lines
+        if reader.line_num < len(lines):  # this delimiter ended earlier; another one needed these lines
             continue
         names = [_LINE_BREAK.sub(" ", cell.strip()) for cell in cells]
         if needed and {*needed} <= {*names}:
@@ -109,14 +109,14 @@ def read_records(
     text: Iterable[str], name: str, header: Header, place: int, *, field: str
 ) -> Iterator[tuple[int, list[str]]]:
     """
-    Yield the records after the header, each with the number of its first line; empty ones are left out.
+    Yield the records after the header, each with the number of its first line; empty records are left out.
 
     :param text: The lines after the header.
-    :param name: The file's name, for errors.
-    :param header: What :func:`read_header` has found.
-    :param place: Which cell of a record is the recipient, from 0.
+    :param name: Name of the file, for errors.
+    :param header: Result of :func:`read_header`.
+    :param place: Index of the recipient's cell in a record, from 0.
     :param field: Argument that named the file.
-    :raises PayloadError: A quotation mark makes it unclear where a record ends.
+    :raises PayloadError: A quotation mark makes the end of a record ambiguous.
     """
     lines: list[str] = []
     reader = csv.reader(_remembered(text, lines), delimiter=header.delimiter, strict=True)
@@ -125,7 +125,7 @@ def read_records(
         for cells in reader:
             if len(lines) > 1 and _swallowed(lines, cells, header, place):
                 raise _stray(name, line, field)
-            # A sheet's last rows, and its blank ones, are delimiters alone.
+            # The last rows of a sheet, and blank ones, contain only delimiters.
             if any(map(str.strip, cells)):
                 yield line, cells
             line += len(lines)
@@ -141,7 +141,7 @@ def _remembered(text: Iterable[str], lines: list[str]) -> Iterator[str]:
 
 
 def _swallowed(lines: Sequence[str], cells: Sequence[str], header: Header, place: int) -> bool:
-    """Say whether a record of several lines holds a line that is a record of its own, with another recipient."""
+    """Return whether a record of several lines contains a line that is a separate record with another recipient."""
     if len(cells) != len(header.names):
         return True
     own = cells[place].strip()
@@ -154,10 +154,11 @@ def _swallowed(lines: Sequence[str], cells: Sequence[str], header: Header, place
 
 def _possible(parts: Sequence[str], width: int, place: int) -> Iterator[str]:
     """
-    Yield what may be the recipient's cell of a line that was cut at every delimiter.
+    Yield the cells that may be the recipient's, of a line that was cut at every delimiter.
 
-    A cell in quotation marks may be several parts, and those before the recipient move it. A line without such cells is
-    a row only where it is as wide as the header: a letter's lines, a number among them, are no rows.
+    A cell in quotation marks may be several parts, and such parts before the recipient move it. A line without such
+    cells
+    is a row only if it is as wide as the header: the lines of a letter are not rows, even with a number in them.
     """
     surplus = len(parts) - width
     if surplus and not _holds_quoted(parts):
@@ -173,9 +174,9 @@ def _holds_quoted(parts: Sequence[str]) -> bool:
 
 def like_a_recipient(cell: str) -> bool:
     """
-    Say whether a cell has the look of a number or of a business-scoped user ID, right or wrong.
+    Return whether a cell looks like a number or a business-scoped user ID, valid or not.
 
-    :param cell: Its text.
+    :param cell: Text of the cell.
     """
     return _LIKE_A_NUMBER.fullmatch(cell) is not None or is_user_id(cell)
 
@@ -189,7 +190,7 @@ def _stray(name: str, line: int, field: str) -> PayloadError:
 
 
 def _allow_long_cells() -> None:
-    # The limit is the process's; it is only ever raised here, so readers in other threads keep what they need.
+    # The limit applies to the process; it is only ever raised, so readers in other threads keep theirs.
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
 
 
@@ -198,6 +199,6 @@ def as_columns(header: Header, cells: Sequence[str]) -> dict[str, Any]:
     Return a record's cells by the names of their columns.
 
     :param header: The file's header.
-    :param cells: As many as it has names.
+    :param cells: The cells, as many as the header has names.
     """
     return dict(zip(header.names, cells, strict=True))

@@ -1,8 +1,9 @@
 """
-A results file brought up to date: how far each message got, by the event store's receipts or by the message history.
+Brings a results file up to date: how far each message has got, from the event store's receipts or the message history.
 
-The file is read and written line by line, so 100,000 recipients take the memory of a few hundred. A line never says
-less than before: receipts come in any order, and old ones are deleted some day.
+It reads and writes the file line by line, so 100,000 recipients need as much memory as a few hundred. A line never
+says
+less than before: receipts come in any order, and old ones are eventually deleted.
 """
 
 from __future__ import annotations
@@ -44,16 +45,16 @@ BATCH = 500
 """Lines that are looked up together."""
 _WORD = re.compile("[a-z_]{1,40}")
 LONGEST = 1 << 20
-"""Bytes of one line; a recipient's row is far smaller, and a file without line breaks must not fill the memory."""
+"""The most bytes of one line; a recipient's row is far smaller, and a file without line breaks must not fill memory."""
 
 
 def read_lines(source: Any) -> Iterator[Line]:
     """
     Yield the lines of a results file.
 
-    :param source: A path, or what reads one together with its parts.
+    :param source: A path, or an object that reads a path together with its parts.
     :raises PayloadError: It is not a results file, or one of another version.
-    :raises OSError: It cannot be read.
+    :raises OSError: The file cannot be read.
     """
     with open_results(source) as file:
         for number in itertools.count(1):
@@ -84,8 +85,8 @@ class Send:
     """
     The messages of one send in a file.
 
-    :param count: How many left, or may have.
-    :param since: The first epoch in which one of them did.
+    :param count: Number of messages that left, or may have left.
+    :param since: The first epoch in which one of them left.
     """
 
     count: int = 0
@@ -95,10 +96,10 @@ class Send:
 @dataclass(slots=True)
 class Survey:
     """
-    What a file holds.
+    What a results file contains.
 
-    :param sends: By hash.
-    :param with_id: Messages whose IDs are known.
+    :param sends: The sends, by hash.
+    :param with_id: Number of messages with a known ID.
     """
 
     sends: dict[str, Send] = field(default_factory=dict)
@@ -106,14 +107,14 @@ class Survey:
 
 
 MOST_BY_ID = 100
-"""Messages that are asked for one by one."""
+"""The most messages whose status is asked for one by one."""
 
 
 def survey(lines: Iterable[Line]) -> Survey:
     """
     Count the messages of a file by their sends.
 
-    :param lines: From :func:`read_lines`.
+    :param lines: Lines from :func:`read_lines`.
     """
     found = Survey()
     for line in filter(has_left, lines):
@@ -129,18 +130,18 @@ def survey(lines: Iterable[Line]) -> Survey:
 @dataclass(slots=True)
 class DeliveryCounts:
     """
-    How many recipients of a file have got how far.
+    How far the messages of a file's recipients have got, in numbers.
 
-    :param wait_for: How far they have to get not to be pending.
-    :param statuses: Lines by status; ``sent`` are all who were sent to and whose message has not failed.
-    :param steps: How many have got so far at least.
+    :param wait_for: The status that a message has to reach; until then it is pending.
+    :param statuses: Lines by status; ``sent`` counts everybody who was sent to and whose message has not failed.
+    :param steps: For each step, the number of messages that have reached it.
     :param reasons: Failures by WhatsApp's code.
-    :param categories: Messages by what they are billed as.
+    :param categories: Messages by billed category.
     :param late: Failures of messages that WhatsApp had accepted.
     :param news: Lines that say more than before.
-    :param pending: Of how many it is not known that they have got so far or have failed.
-    :param pending_of: Those by the hash of their send.
-    :param pending_ids: IDs of their messages, up to one more than can be asked for.
+    :param pending: Number of messages that are not known to have reached the status or failed.
+    :param pending_of: The pending messages by the hash of their send.
+    :param pending_ids: IDs of pending messages, up to one more than can be asked for.
     """
 
     wait_for: str = "delivered"
@@ -158,7 +159,7 @@ class DeliveryCounts:
         """
         Count a line as it is now.
 
-        :param line: The result.
+        :param line: The line.
         """
         status, step = line["status"], reached(line)
         self.statuses["sent" if status in LEFT else status] += 1
@@ -171,7 +172,7 @@ class DeliveryCounts:
             error = line.get("error")
             code = error.get("code") if isinstance(error, dict) else None
             self.reasons[str(code) if isinstance(code, int) else "none"] += 1
-        # These go to the log and to XCom, and those who may write the file may write anything.
+        # These go to the log and to XCom, and anyone who can write the file may put anything into it.
         if isinstance(category := line.get("price_category"), str):
             self.categories[category if _WORD.fullmatch(category) else "other"] += 1
         if self._is_pending(status, step):
@@ -188,7 +189,7 @@ class DeliveryCounts:
         return status == "unknown" or (step is not None and STEPS.index(step) < STEPS.index(self.wait_for))
 
     def summary(self) -> str:
-        """Return the counts in words."""
+        """Return the counts as a sentence."""
         far = ", ".join(f"{self.steps[step]} {step}" for step in STEPS[2:])
         why = ", ".join(f"{count} by {code}" for code, count in self.reasons.most_common(5))
         return (
@@ -198,7 +199,7 @@ class DeliveryCounts:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the counts as JSON primitives, fit for XCom."""
+        """Return the counts as JSON primitives for XCom."""
         names = ("sent", "failed", "unknown", "skipped")
         found: dict[str, Any] = {"total": self.statuses.total()}
         found |= {name: self.statuses[name] for name in names}
@@ -213,9 +214,9 @@ def reported(lines: Iterable[Line], source: Source, counts: DeliveryCounts) -> I
     """
     Yield the lines of a results file with what is known now.
 
-    :param lines: From :func:`read_lines`.
-    :param source: Knows how far the messages got.
-    :param counts: Counts them.
+    :param lines: Lines from :func:`read_lines`.
+    :param source: Knows how far the messages have got.
+    :param counts: Counts the lines.
     :raises StoreError: The store cannot be reached.
     """
     rest = iter(lines)
@@ -232,11 +233,11 @@ def reported(lines: Iterable[Line], source: Source, counts: DeliveryCounts) -> I
 
 def survey_of(path: Any) -> Survey:
     """
-    Count the messages of a results file, read with the parts that a killed task has left beside it.
+    Count the messages of a results file and of the parts that a killed task left beside it.
 
     :param path: ``ObjectStoragePath`` or ``pathlib.Path``.
     :raises PayloadError: It is not a results file.
-    :raises ResultsError: It cannot be read.
+    :raises ResultsError: The file cannot be read.
     """
     with _reported(path, "read"):
         return survey(read_lines(with_parts(path)))
@@ -244,12 +245,12 @@ def survey_of(path: Any) -> Survey:
 
 def rewrite(path: Any, source: Source, counts: DeliveryCounts) -> None:
     """
-    Write a results file with what is known now: whole, or not at all.
+    Rewrite a results file with what is known now, completely or not at all.
 
     :param path: ``ObjectStoragePath`` or ``pathlib.Path``.
-    :param source: Knows how far the messages got.
-    :param counts: Counts them.
-    :raises ResultsError: It cannot be written, or a task has written it meanwhile; what lies there stays.
+    :param source: Knows how far the messages have got.
+    :param counts: Counts the lines.
+    :raises ResultsError: The file cannot be written, or a task has written it meanwhile; then it is not changed.
     """
     with _reported(path, "written"):
         before = modified(path)
@@ -258,7 +259,7 @@ def rewrite(path: Any, source: Source, counts: DeliveryCounts) -> None:
 
 
 def _unless_changed(lines: Iterator[bytes], path: Any, before: float | None) -> Iterator[bytes]:
-    """Yield the lines; at the end, right before they replace the file, refuse to where it is another one by now."""
+    """Yield the lines; at the end, just before they replace the file, refuse if the file has changed."""
     yield from lines
     if modified(path) != before:
         raise ResultsError(
@@ -269,7 +270,7 @@ def _unless_changed(lines: Iterator[bytes], path: Any, before: float | None) -> 
 
 @contextlib.contextmanager
 def _reported(path: Any, done: str) -> Iterator[None]:
-    """Turn errors of a disk or an object store into one that says which file it is."""
+    """Turn errors of a disk or an object store into one that names the file."""
     try:
         yield
     except WhatsAppError:
@@ -280,6 +281,6 @@ def _reported(path: Any, done: str) -> Iterator[None]:
             permanent=True,
             advice="Give the path that results_path had in the sending task; a shard's file is results-1-of-4.jsonl.",
         ) from error
-    except Exception as error:  # an object store's library has errors of its own
+    except Exception as error:  # an object store's library raises errors of other types
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {str(error)[:200]}"
         raise ResultsError(f"{path} cannot be {done}: {reason}") from error

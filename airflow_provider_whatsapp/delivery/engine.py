@@ -1,4 +1,4 @@
-"""Many messages at the allowed rate: each recipient claimed first, sent to at most once, with a known end."""
+"""Many messages at the allowed rate: each recipient is claimed first, sent to at most once, and gets an outcome."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ __all__ = ["Delivery", "OnUnknown", "Rules"]
 logger = logging.getLogger(__name__)
 
 COMMIT_AFTER = 1.0
-"""Seconds that a result waits at most before it is written, where no new claims take it along."""
+"""The longest time, in seconds, until a result is written if no new claims are written with it."""
 GRACE = 4.0
-"""Seconds that a task which is ended from outside waits for answers on their way; Airflow kills it after 5."""
+"""Seconds for which a task that Airflow ends waits for answers; Airflow kills it after 5."""
 
 
 class Delivery:
     """
-    One pass over the recipients; the threads send, this one reads and decides, and one more writes the ledger.
+    One pass over the recipients; several threads send, this one reads and decides, and another one writes the ledger.
 
-    :param ledger: Begun already.
+    :param ledger: The ledger, begun already.
     :param prepare: Makes a row's message; runs in the threads, before anything leaves.
-    :param send: Sends it.
-    :param rules: How.
-    :param permit: Waits until the rate limit lets one message go, or until the event is set (None then); ``send`` is
-        handed what it returns as ``permit=``. None: ``send`` does the waiting, and nobody who waits can be unclaimed.
-    :param progress: Receives every outcome; None: nothing does.
-    :param take: Takes each outcome with its row, for a file of results; None: nobody.
-    :param later: Says of a group whether its recipients are to wait for a later pass; once it does, it stays so.
-    :param callback_data: Makes what a message carries and Meta repeats in its statuses, of its row and the ledger's
-        epoch; ``send`` is handed it as ``callback_data=``. None: it carries nothing.
-    :param clear_up: Returns what is known now of a recipient whose answer an earlier try has lost; None: no more.
+    :param send: Sends a message.
+    :param rules: How to deliver.
+    :param permit: Waits until the rate limit permits one message, or until the event is set (then returns None);
+        ``send`` gets its result as ``permit=``. None: ``send`` waits itself, and nobody who waits can be unclaimed.
+    :param progress: Gets every outcome; None: there is none.
+    :param take: Gets each outcome with its row, for a results file; None: there is none.
+    :param later: Returns whether a group's recipients wait for a later pass; once True, it stays True.
+    :param callback_data: Makes a message's callback data, which Meta repeats in its statuses, from its row and the
+        ledger's epoch; ``send`` gets it as ``callback_data=``. None: the messages carry none.
+    :param clear_up: Returns what is known now of a recipient whose answer an earlier try lost; None: nothing new is.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Delivery:
         self._callback_data = callback_data
         self._clear_up = clear_up
         self._todo: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
-        # Apart from what wakes this thread: what comes out of a queue is lost when a time-out strikes just then.
+        # Separate from the queue that wakes this thread: an item that leaves a queue as a time-out strikes is lost.
         self._done: deque[tuple[Row, Outcome]] = deque()
         self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -95,17 +95,17 @@ class Delivery:
         self._out: dict[int, Row] = {}
         self._workers = 0
         self._reported = Places()
-        # The first message goes alone: what all would meet is met once.
+        # The first message goes alone, so that an error of all messages is met only once.
         self._limit = 1
         if rules.recall:
             self.halt()
 
     def halt(self) -> None:
-        """Send to nobody else; what is on its way is waited for as long as it takes."""
+        """Send to nobody else, and wait for the messages in flight as long as they take."""
         self._stop.set()
 
     def stop(self) -> None:
-        """End within seconds: what is on its way is waited for a little. May be called from a signal handler."""
+        """End within seconds, with a short wait for the messages in flight. A signal handler may call this."""
         self._book.hurry(GRACE)
         self.halt()
 
@@ -113,15 +113,15 @@ class Delivery:
         """
         Deliver, and return the report.
 
-        :param rows: All recipients in their order, those of earlier tries included.
+        :param rows: All recipients in order, including those of earlier tries.
         :param report: Counts them.
-        :raises LedgerError: The ledger could not be written; who was not claimed in it was not sent to.
+        :raises LedgerError: The ledger could not be written; nobody without a claim in it was sent to.
         """
         source = iter(rows)
         try:
             self._pump(source, report)
         except BaseException:
-            # A time-out or an exit from outside among them: what is on its way may still tell how it went.
+            # This includes a time-out or an exit from outside: messages in flight may still get an answer.
             self._wind_up(report)
             self._tell_of_others(rows, report)
             raise
@@ -144,7 +144,7 @@ class Delivery:
                 if batch:
                     self._claim(batch, report)
                     uncommitted_since = None
-            if not self._out:  # where nobody is out, the window lets at least one be claimed: nobody is left
+            if not self._out:  # with nobody out, the window permits at least one claim, so nobody is left
                 break
             if self._collect(report, COMMIT_AFTER) and uncommitted_since is None:
                 uncommitted_since = time.monotonic()
@@ -153,22 +153,22 @@ class Delivery:
                 uncommitted_since = None
         if self._book.has_time():
             self._commit(report)
-        else:  # a write that keeps to the time would be given up at once
+        else:  # a write within the time limit would be given up immediately
             self._wind_up(report)
 
     def _claim(self, batch: Sequence[Row], report: Report) -> None:
-        """Make claims durable, with all answers that have come, and hand them to the threads, which heed a stop."""
+        """Write claims, together with all answers that have come, and hand them to the threads, which heed a stop."""
         self._collect(report, 0.0)
         self._book.claim(batch)
         self._commit(report)
         self._dispatch(batch)
 
     def _commit(self, report: Report) -> None:
-        """Write the ledger; where that cannot be done for a while, nothing new is sent and the answers wait."""
+        """Write the ledger; while that fails, nothing new is sent and the answers wait."""
         self._window.wrote(self._book.commit(lambda seconds: self._collect(report, seconds)))
 
     def _read(self, source: Iterator[Row], report: Report) -> Row | None:
-        """Read one row; a list that can no longer be read, or is another one now, stops the delivery."""
+        """Return the next row; a list that can no longer be read, or has changed, stops the delivery."""
         try:
             return next(source, None)
         except WhatsAppError as error:
@@ -178,7 +178,7 @@ class Delivery:
             return None
 
     def _draw(self, source: Iterator[Row], count: int, report: Report) -> list[Row]:
-        """Read on until so many are found that are to be sent to; the others get their outcome on the way."""
+        """Return the next ``count`` rows to send to; rows before them that need no message get their outcome here."""
         batch: list[Row] = []
         while len(batch) < count:
             row = self._read(source, report)
@@ -192,15 +192,15 @@ class Delivery:
         return batch
 
     def _settled(self, row: Row) -> Outcome | None:
-        """Return the outcome of a row that needs no message in this try."""
+        """Return the outcome of a row that needs no message in this try; None: it needs one."""
         if row.error is not None:
             return Outcome(row.to, "failed", error=row.error)
         known = self._ledger.look_up(row.position, row.group)
-        if known == "sent" and row.skip is None and "sent" not in self._sendable:  # most rows of a retry
+        if known == "sent" and row.skip is None and "sent" not in self._sendable:  # the usual row of a retry
             return Outcome(row.to, "sent")
         if row.skip is not None and (known is None or row.skip == "duplicate"):
             outcome = Outcome(row.to, "skipped", reason=row.skip)
-            if row.skip == "suppressed":  # the list may be another one at the next try
+            if row.skip == "suppressed":  # the suppression list may have changed by the next try
                 self._ledger.record(row.position, outcome.to_note())
             return outcome
         if isinstance(known, Note) and known.status == "unknown" and self._clear_up is not None:
@@ -212,18 +212,18 @@ class Delivery:
         return Outcome(row.to, "skipped", reason="stopped") if known is None else self._of_note(row, known)
 
     def _of_note(self, row: Row, note: Note) -> Outcome:
-        """Return the outcome that an earlier try has noted, with what its message carries where that is known."""
+        """Return the outcome that an earlier try has recorded, with its message's callback data if that is known."""
         found, epoch = from_note(row.to, note), note.facts.get("epoch")
         return found if epoch is None else replace(found, callback_data=self._carried(row, epoch))
 
     def _carried(self, row: Row, epoch: int) -> str | None:
-        """Return what a message carries that has left, or may have; None where its row is not good for it."""
+        """Return the callback data of a message that has left, or may have; None: the row cannot make it."""
         with contextlib.suppress(WhatsAppError):
             return None if self._callback_data is None else self._callback_data(row, epoch)
         return None
 
     def _pass_by_rest(self, source: Iterator[Row], report: Report) -> None:
-        """Tell what became of all others after the delivery has stopped; the marks stay where they are."""
+        """Report the outcome of all other rows after the delivery has stopped; the ledger does not change."""
         while (row := self._read(source, report)) is not None:
             outcome = self._settled(row)
             self._tell(row, outcome or Outcome(row.to, "skipped", reason="stopped"), report, now=False)
@@ -231,7 +231,7 @@ class Delivery:
     def _dispatch(self, batch: Sequence[Row]) -> None:
         self._window.claimed(len(batch))
         for row in batch:
-            # In this order, whenever a time-out strikes: who is in neither or both has not left, or is unknown.
+            # In this order for a time-out at any point: a row in neither or both has not left, or is unknown.
             self._out[row.position] = row
             self._book.hand_out(row)
             self._todo.put(row)
@@ -243,7 +243,7 @@ class Delivery:
         while (row := self._todo.get()) is not None:
             options, outcome = self._go_ahead(row)
             if self._window.left():
-                self._news.put(None)  # the next are to be claimed
+                self._news.put(None)  # time to claim the next group
             if not isinstance(outcome, Outcome):
                 outcome = self._post(row.to, outcome, options)
             self._done.append((row, outcome))
@@ -267,7 +267,7 @@ class Delivery:
             return options, message
         try:
             permit = self._permit(self._stop)
-        except WhatsAppError as error:  # the rate limiter's settings are wrong
+        except WhatsAppError as error:  # a setting of the rate limiter is wrong
             message = Outcome(row.to, "failed", error=error)
         else:
             options["permit"] = permit
@@ -287,7 +287,7 @@ class Delivery:
             return Outcome(to, "unknown", error=OutcomeUnknownError(_said(error)), callback_data=carried)
 
     def _collect(self, report: Report, seconds: float) -> bool:
-        """Take the answers that have come, and say whether there were any; wait for the first so long."""
+        """Accept the answers that have come, and return whether there were any; wait for the first one up to a time."""
         with contextlib.suppress(queue.Empty):
             self._news.get(timeout=seconds)
             while True:
@@ -301,7 +301,7 @@ class Delivery:
         return found
 
     def _settle(self, row: Row, outcome: Outcome, report: Report) -> None:
-        if row.position not in self._out:  # a time-out struck right after it was done
+        if row.position not in self._out:  # a time-out struck right after it was settled
             return
         self._book.record(row, outcome)
         del self._out[row.position]
@@ -319,7 +319,7 @@ class Delivery:
             self._limit = min(self._rules.in_flight, self._limit + 1)
 
     def _tell_of_others(self, rows: Iterable[Row], report: Report) -> None:
-        """Read again from the start after an end from outside, which may have struck in the middle of a row."""
+        """Read again from the start after an end from outside, which may have struck within a row."""
         try:
             self._pass_by_rest((row for row in rows if row.position not in self._reported), report)
         except Exception as error:
@@ -334,7 +334,7 @@ class Delivery:
             self._progress.count(outcome, now=now)
 
     def _wind_up(self, report: Report) -> None:
-        """Wait a little for answers on their way and write them down if that can be done."""
+        """Wait a little for the messages in flight, and write their answers if that is possible."""
         self._stop.set()
         self._book.hurry(GRACE)
         while self._out and self._book.has_time():
@@ -344,7 +344,7 @@ class Delivery:
         self._give_up(report)
 
     def _give_up(self, report: Report) -> None:
-        """Tell of those whose answers did not come in time; a later try finds their claims."""
+        """Report recipients whose answers did not come in time as unknown; a later try finds their claims."""
         for row in self._out.values():
             lost = OutcomeUnknownError("the task ended before the answer came", advice=DOUBT)
             carried = self._carried(row, self._ledger.epoch)
@@ -359,5 +359,5 @@ class Delivery:
 
 
 def _said(error: Exception) -> str:
-    # The text may hold a number or a parameter; the log has the whole of it.
+    # The text may contain a number or a parameter; the log has all of it.
     return f"an unexpected {type(error).__name__}; the task's log has the details"

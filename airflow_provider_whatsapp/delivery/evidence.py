@@ -1,9 +1,9 @@
 """
-What a receipt proves of a message: whose answer was lost, or that WhatsApp accepted and could not deliver.
+What a receipt proves about a message whose answer was lost, or which WhatsApp accepted and could not deliver.
 
-A receipt speaks for a message when it repeats the callback data that this very message carried, and names the same
-person, where it names one. Callback data can be computed by anyone who knows the names of DAG, run and task, so a
-receipt that nobody has signed proves less: it may end a doubt, but it never makes somebody be sent to again.
+A receipt is about a message if it repeats that message's callback data, and names the same person if it names one.
+Anyone who knows the names of DAG, run and task can compute callback data, so an unsigned receipt proves less: it may
+resolve an unknown message, but it never causes a message to be sent again.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 def names(receipt: Receipt, to: str) -> bool:
     """
-    Say whether a receipt may be about a message to a recipient.
+    Return whether a receipt may be about a message to a recipient.
 
     :param receipt: The receipt.
-    :param to: Digits of the number, or an ID, with which no number can be compared.
+    :param to: Digits of the number, or an ID, which cannot be compared with a number.
     """
     if receipt.recipient is None or not to.isdigit():
         return True
@@ -41,10 +41,10 @@ def names(receipt: Receipt, to: str) -> bool:
 
 def proof(receipts: Iterable[Receipt], *, epoch: int | None, to: str) -> Receipt | None:
     """
-    Return the receipt that says what became of a message whose answer was lost; None: nobody knows.
+    Return the receipt that gives the outcome of a message whose answer was lost; None: there is none.
 
-    :param receipts: Those of the recipient's position.
-    :param epoch: The ledger's, in which the message may have left; None: any.
+    :param receipts: The receipts of the recipient's position.
+    :param epoch: The ledger's epoch in which the message may have left; None: any.
     :param to: The recipient.
     """
     own = [receipt for receipt in receipts if epoch in (None, receipt.epoch) and names(receipt, to)]
@@ -54,7 +54,7 @@ def proof(receipts: Iterable[Receipt], *, epoch: int | None, to: str) -> Receipt
 
 def proves(receipt: Receipt) -> bool:
     """
-    Say whether a receipt ends the doubt about a message; an unsigned failure alone does not.
+    Return whether a receipt resolves an unknown message; an unsigned failure alone does not.
 
     :param receipt: The receipt.
     """
@@ -63,7 +63,7 @@ def proves(receipt: Receipt) -> bool:
 
 def has_failed(receipt: Receipt) -> bool:
     """
-    Say whether a message whose answer was lost has certainly failed, by a receipt that was signed.
+    Return whether a message whose answer was lost has certainly failed, by a signed receipt.
 
     :param receipt: The receipt.
     """
@@ -76,9 +76,9 @@ def _proven(receipt: Receipt) -> State | None:
 
 def error_of(receipt: Receipt) -> APIError:
     """
-    Return why WhatsApp could not deliver a message, as the error that the same code is on a refusal.
+    Return why WhatsApp could not deliver a message, as the error of a refusal with the same code.
 
-    :param receipt: One whose status is ``failed``.
+    :param receipt: A receipt with the status ``failed``.
     """
     known = look_up(receipt.error_code)
     said = receipt.error_title or (known.meaning if receipt.error_code is not None else "no reason was given")
@@ -87,13 +87,13 @@ def error_of(receipt: Receipt) -> APIError:
         code=receipt.error_code,
         details=receipt.error_details,
         advice=known.advice,
-        permanent=True,  # whatever the code: it was accepted once, so no retry repeats it
+        permanent=True,  # for any code: WhatsApp has accepted it once, so no retry repeats it
     )
 
 
 def code_in(said: str) -> int | None:
     """
-    Return WhatsApp's code of a text that begins with it, as the message history's errors do; None: it has none.
+    Return WhatsApp's code at the beginning of a text, as in the message history's errors; None: there is none.
 
     :param said: ``(#131047) Message failed``.
     """
@@ -103,10 +103,10 @@ def code_in(said: str) -> int | None:
 
 class LostAnswers:
     """
-    Clears up, by receipts, those whose answer an earlier try has lost: sent, failed, or still unknown.
+    Resolves recipients whose answer an earlier try lost, by receipts: sent, failed, or still unknown.
 
-    :param ledger: Begun already; gets what is found.
-    :param find: Returns the receipts of positions; asked once, for all of them.
+    :param ledger: The ledger, begun already, to which the findings are written.
+    :param find: Returns the receipts of positions; it is called once, for all of them.
     """
 
     def __init__(
@@ -115,16 +115,16 @@ class LostAnswers:
         self._ledger = ledger
         self._found = find(ledger.unknown_positions)
         self.accepted = 0
-        """How many of them were sent to after all."""
+        """The number of them to whom the message was sent."""
         self.failed = 0
-        """How many have certainly failed."""
+        """The number of them whose message has certainly failed."""
 
     def __call__(self, row: Row, note: Note) -> Note:
         """
-        Return what is known of a recipient now; the next write of the ledger keeps it.
+        Return what is now known of a recipient; the next write of the ledger keeps it.
 
         :param row: The recipient.
-        :param note: What the ledger holds: unknown.
+        :param note: The ledger's note: unknown.
         """
         receipt = proof(self._found.get(row.position, ()), epoch=note.facts.get("epoch", 0), to=row.to)
         if receipt is None:
@@ -137,6 +137,6 @@ class LostAnswers:
             sent = SentMessage(message_id=receipt.message_id, wa_id=receipt.recipient, to=row.to)
             outcome = Outcome(row.to, "sent", sent=sent)
         found = outcome.to_note()
-        found.facts["epoch"] = receipt.epoch  # the message carries that of the try in which it left
+        found.facts["epoch"] = receipt.epoch  # the message carries the epoch of the try that sent it
         self._ledger.record(row.position, found)
         return found

@@ -1,4 +1,4 @@
-"""Values per recipient: ``"{column}"`` in an argument is replaced by the row's value."""
+"""Fills ``"{column}"`` in an argument with the value of each recipient's row."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _PLACE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
 
 def columns(*arguments: Any) -> set[str]:
     """
-    Return the names of the columns that arguments take values from.
+    Return the names of the columns in arguments.
 
-    :param arguments: Texts, lists and dicts of them; all else has no columns.
+    :param arguments: Texts, and lists and dicts of them; other values have no columns.
     """
     found: set[str] = set()
     for argument in arguments:
@@ -31,7 +31,7 @@ def columns(*arguments: Any) -> set[str]:
 
 def literal_prefix(argument: str) -> str | None:
     """
-    Return what stands in front of a text's first column; None: it has no column.
+    Return the text before the first column of an argument; None: it has no column.
 
     :param argument: A text as its author wrote it.
     """
@@ -43,11 +43,11 @@ def literal_prefix(argument: str) -> str | None:
 
 def fill(argument: Any, row: Mapping[str, Any]) -> Any:
     """
-    Return an argument with the row's values in place of ``"{column}"``; ``{{`` and ``}}`` stand for braces.
+    Return an argument with the row's values in place of ``"{column}"``; ``{{`` and ``}}`` become braces.
 
-    :param argument: A text, a list or dict of them; all else is returned as it is.
+    :param argument: A text, or a list or dict of them; any other value is returned unchanged.
     :param row: The recipient's columns.
-    :raises PayloadError: The row has no value for a column, or one that is no text, number, date or the like.
+    :raises PayloadError: The row has no value for a column, or one that cannot be written as text.
     """
     if isinstance(argument, str):
         return _PLACE.sub(lambda match: _value(match, row), argument) if "{" in argument else argument

@@ -1,18 +1,19 @@
 """
-The ledger: who has been claimed and what came back, so that no crash sends twice or loses anybody.
+The ledger: the claims and results of a delivery, with which no crash sends twice or loses anybody.
 
-The rule: a claim is durable before the request leaves, a result is written after the answer came. What is claimed and
-has no result when a later try begins is *unknown*: it may have left.
+The rule: a claim is durable before its request leaves, and a result is written after the answer came. A claim without
+a result when a later try begins is *unknown*: the message may have left.
 
-Recipients are known by their position in the source, read in the same order each time (a digest makes sure of it).
-One record, the head, holds how far the claims have got, the positions that are claimed, and notes on those that did
-not simply succeed. A recipient before the mark without claim or note was sent to. So the ledger's size follows what is
-in flight and what failed, and no phone number is in it, unless it is set to keep the ids of messages (short lists).
+Recipients are identified by their position in the source, which is read in the same order each time (a digest ensures
+that). One record, the head, contains how far the claims have got, the claimed positions, and notes on recipients who
+were not simply sent to. A recipient before that mark without claim or note was sent to. So the ledger's size depends on
+what is in flight and what failed, and it contains no phone number, unless it keeps message IDs (short lists).
 
-Where a try that was given up can still write (files), each try has a turn, and a turn's records are its own, ``3/head``
-say. A try writes its claims, then looks whether the ledger is still its own; the next try makes the ledger its own,
-then reads. So either the next one finds the claims, or they are not sent. What is written too late is in a head that
-nobody goes by any more.
+If a try that was given up can still write (files), each try has its own turn with its own records, such as
+``3/head``.
+A try writes its claims, then checks whether the ledger is still its own; the next try first makes the ledger its own,
+then reads. So either the next try finds the claims, or they are not sent. A late write goes to a head that no try
+reads any more.
 """
 
 from __future__ import annotations
@@ -34,27 +35,27 @@ __all__ = ["LOST", "Begin", "Job", "Ledger", "LedgerError", "Note", "SourceChang
 
 VERSION = 1
 HEAD_NOTES = 12_000
-"""Bytes of notes in the head; beyond them they move to records of their own, since the head is written with every
-group."""
+"""The most bytes of notes in the head; beyond that they move to separate records, because the head is written with
+every group."""
 CHUNK = 40_000
-"""Bytes of notes in a record; stores hold 64 kB per value."""
+"""The most bytes of notes in a record; stores accept 64 kB per value."""
 MEMO_DAYS = 25
-"""How long the id of an upload is used again; WhatsApp keeps it for 30 days."""
+"""Seconds for which the ID of an upload is reused; WhatsApp keeps the file for 30 days."""
 
 
 class SourceChangedError(LedgerError):
-    """The recipients or the message are not those that an earlier try began to send."""
+    """The recipients or the message differ from those that an earlier try began to send."""
 
     default_permanent = True
 
 
 class Ledger:
     """
-    The record of one task's delivery; used by one thread at a time.
+    The record of one task's delivery, for one thread at a time.
 
-    :param store: Where it lives.
-    :param remember_sent: Keep the message ids of those who were sent to as well; for short lists only.
-    :param clock: Seconds since 1970.
+    :param store: Where it is stored.
+    :param remember_sent: Also keep the message IDs of recipients who were sent to; only for short lists.
+    :param clock: Returns seconds since 1970.
     :param pauses: Seconds to wait before each further try at a store that fails.
     """
 
@@ -69,7 +70,7 @@ class Ledger:
         self.store = store
         self.remember_sent = remember_sent
         self.behind = False
-        """Whether the end could not be written, so that a later try does not find what was kept last."""
+        """Whether the end could not be written, so that a later try does not find the last kept values."""
         self._clock = clock
         self._pauses = pauses
         self._owner = NoOwner() if store.exclusive else Owner(self._read, self._write)
@@ -81,50 +82,51 @@ class Ledger:
 
     @property
     def durable(self) -> bool:
-        """Whether a later try will find it."""
+        """Whether a later try will find the ledger."""
         return self.store.durable
 
     @property
     def epoch(self) -> int:
-        """A number that no earlier try had; what leaves in this one carries it."""
+        """A number that no earlier try had; this try's messages carry it."""
         return int(self._head.get("epoch", 0))
 
     @property
     def since(self) -> int:
-        """The first epoch that counts: what left in an earlier one was sent before a clear that sent to everybody."""
+        """The first epoch that counts: messages of earlier ones left before a clear that sends to everybody again."""
         return int(self._head.get("since", 0))
 
     @property
     def claimed(self) -> int:
-        """How many are claimed without a result."""
+        """The number of claims without a result."""
         return len(self._claimed)
 
     @property
     def sent(self) -> int:
-        """To how many it was sent, earlier tries included."""
+        """The number of recipients who were sent to, including those of earlier tries."""
         return int(self._head.get("sent", 0))
 
     @property
     def unknown(self) -> int:
-        """For how many an earlier try left no result."""
+        """The number of recipients for whom an earlier try left no result."""
         return len(self.unknown_positions)
 
     @property
     def unknown_positions(self) -> list[int]:
-        """For whom an earlier try left no result."""
+        """The positions for which an earlier try left no result."""
         return [position for position, note in self._earlier.items() if note.status == "unknown"]
 
     def begin(self, job: Job, this: Try, *, resend_on_clear: bool = False) -> Begin:
         """
-        Read what earlier tries have left, and decide how to go on.
+        Read what earlier tries have left, and return how to continue.
 
         :param job: What is to be sent to whom.
-        :param this: Which try this is.
+        :param this: This try.
         :param resend_on_clear: After a clear in the UI everybody gets the message again.
-        :return: ``first`` (nothing was sent before), ``again`` (a retry), ``cleared`` (a clear that goes on where it
+        :return: ``first`` (nothing was sent before), ``again`` (a retry), ``cleared`` (a clear that continues where
+            it
             was) or ``fresh`` (a clear that sends to everybody again).
-        :raises SourceChangedError: An earlier try has begun to send something else.
-        :raises LedgerError: The store failed, or holds what is no ledger, or another try has taken over.
+        :raises SourceChangedError: An earlier try began to send something else.
+        :raises LedgerError: The store failed, its content is not a ledger, or another try has taken over.
         """
         self._owner.take()
         found = self._find(job)
@@ -144,7 +146,7 @@ class Ledger:
         return begin
 
     def _find(self, job: Job) -> Found:
-        """Load what earlier tries have left, and say what it is."""
+        """Load what earlier tries have left, and return how it relates to this job."""
         if not self._load():
             return "nothing"
         if self._is_same_list(job.source) and job.message == self._head["message"]:
@@ -156,10 +158,10 @@ class Ledger:
 
     def reopen(self, source: str) -> None:
         """
-        Read what this try has written, to report it; nothing is to be sent.
+        Read what this try has written, to report it; nothing will be sent.
 
         :param source: Digest of the recipients in their order.
-        :raises SourceChangedError: They are not those that were sent to.
+        :raises SourceChangedError: These are not the recipients who were sent to.
         :raises LedgerError: The store failed or has lost the ledger, or another try has taken over.
         """
         self._owner.take()
@@ -171,7 +173,7 @@ class Ledger:
             raise self._changed(source)
 
     def sent_messages(self) -> dict[str, tuple[int, int]]:
-        """Return position and epoch of each message whose ID is known, by that ID."""
+        """Return position and epoch of each message with a known ID, by that ID."""
         return {
             note.facts["message_id"]: (position, note.facts.get("epoch", 0))
             for position, note in self._earlier.items()
@@ -180,10 +182,10 @@ class Ledger:
 
     def note_failure(self, position: int, epoch: int, note: Note) -> bool:
         """
-        Note that a message which WhatsApp had accepted failed later, and return whether that was news.
+        Record that a message failed after WhatsApp had accepted it, and return whether that was new.
 
-        :param position: The recipient's place in the source.
-        :param epoch: In which that message left.
+        :param position: The recipient's position in the source.
+        :param epoch: The epoch in which the message left.
         :param note: Why it failed.
         """
         known = self._earlier.get(position)
@@ -195,7 +197,7 @@ class Ledger:
         return True
 
     def _next_epoch(self, this: Try) -> int:
-        # A deferred task comes back as the same try; a store that forgets knows the try's number alone.
+        # A deferred task comes back as the same try; a store that forgets knows only the number of the try.
         return max(self._owner.turn, self.epoch + 1, this.number)
 
     def _start(self, job: Job, this: Try) -> None:
@@ -217,7 +219,7 @@ class Ledger:
         self._notes, self._size = [], 0
 
     def _load(self) -> bool:
-        """Read the last head that there is; a turn may have ended without one. Turn 0 has no number in its keys."""
+        """Load the last head, and return whether there is one; a turn may have none. Turn 0's keys have no number."""
         earlier = [0] if self.store.exclusive else range(self._owner.turn - 1, -1, -1)
         for turn in earlier:
             head = self._read(_key(turn, "head"))
@@ -233,7 +235,7 @@ class Ledger:
                 permanent=True,
                 advice="Finish the task with the version of the provider that began it, or delete the entry.",
             )
-        self._head = dict(head)  # marks, claims and notes in it are replaced by every flush
+        self._head = dict(head)  # every flush replaces the marks, claims and notes in it
         self._marks = dict(head["marks"])
         rows: list[Any] = []
         for number in range(head["chunks"]):
@@ -244,7 +246,7 @@ class Ledger:
             rows += chunk
         self._notes = list(head["notes"])
         self._earlier = {position: Note(*rest) for position, *rest in [*rows, *self._notes]}
-        if turn != self._owner.turn:  # its try may still write to its records: none of them is gone by
+        if turn != self._owner.turn:  # that try may still write to its records, so this one uses none of them
             self._head["chunks"] = 0
             self._notes = [_row(position, note) for position, note in self._earlier.items()]
         self._size = len(json.dumps(self._notes))
@@ -254,7 +256,7 @@ class Ledger:
             self._keep(position, lost)
 
     def _is_same_list(self, source: str) -> bool:
-        """Compare with the list that was begun; earlier versions did not write down which rows were malformed."""
+        """Return whether it is the list that was begun; earlier versions did not record which rows were malformed."""
         begun = self._head["source"]
         return bool(begun == source or begun == source.partition(".")[0])
 
@@ -269,10 +271,10 @@ class Ledger:
 
     def look_up(self, position: int, group: str = "") -> Note | Literal["sent"] | None:
         """
-        Return what is known of a recipient from earlier tries; None: never claimed.
+        Return what earlier tries know of a recipient; None: the recipient was never claimed.
 
-        :param position: Their place in the source.
-        :param group: Their group, in which places only rise.
+        :param position: The recipient's position in the source.
+        :param group: The recipient's group, within which positions only rise.
         """
         note = self._earlier.get(position)
         if note is not None:
@@ -281,7 +283,7 @@ class Ledger:
 
     def claim(self, rows: Iterable[tuple[int, str]]) -> None:
         """
-        Claim recipients; only after :meth:`flush` has returned may their requests leave.
+        Claim recipients; their requests may leave only after :meth:`flush` has returned.
 
         :param rows: Positions and groups.
         """
@@ -291,10 +293,10 @@ class Ledger:
 
     def record(self, position: int, note: Note) -> None:
         """
-        Take a result; the next :meth:`flush` makes it durable.
+        Accept a result; the next :meth:`flush` makes it durable.
 
-        :param position: The recipient's place in the source.
-        :param note: What became of them.
+        :param position: The recipient's position in the source.
+        :param note: The recipient's outcome.
         """
         self._claimed.discard(position)
         earlier = self._earlier.pop(position, None)
@@ -311,28 +313,29 @@ class Ledger:
 
     def memo(self, key: str) -> str | None:
         """
-        Return something that an earlier try has kept, the id of an upload say; None when there is none or it is old.
+        Return a value that an earlier try has kept, such as the ID of an upload; None: there is none, or it is too
+        old.
 
-        :param key: Its name.
+        :param key: Name of the value.
         """
         value, kept_at = self._head["memo"].get(key, (None, 0))
         return value if self._clock() - kept_at < MEMO_DAYS * 86_400 else None
 
     def keep(self, key: str, value: str) -> None:
         """
-        Keep something for later tries; the next :meth:`flush` makes it durable.
+        Keep a value for later tries; the next :meth:`flush` makes it durable.
 
-        :param key: Its name.
-        :param value: What to keep.
+        :param key: Name of the value.
+        :param value: The value.
         """
         self._head["memo"][key] = [value, int(self._clock())]
 
     def flush(self) -> None:
         """
-        Write results and claims; what was claimed may be sent once this has returned.
+        Write results and claims; claimed recipients may be sent to once this method has returned.
 
-        :raises LedgerError: The store failed, also when it was tried again, or another try of the task has taken over;
-            nothing that was claimed since the last flush may leave.
+        :raises LedgerError: The store failed repeatedly, or another try of the task has taken over; nothing that was
+            claimed since the last flush may leave.
         """
         if self._size > HEAD_NOTES:
             self._move_notes()
@@ -343,11 +346,11 @@ class Ledger:
             "notes": self._notes,
         }
         self._write(_key(self._owner.turn, "head"), head)
-        # After the write: a try that takes over from here on finds these claims.
+        # After the write: a try that takes over later finds these claims.
         self._owner.check()
 
     def _move_notes(self) -> None:
-        """Write the head's notes to records of their own; they count once the head that numbers them is written."""
+        """Write the head's notes to separate records, which count once the head that lists them is written."""
         while self._notes:
             size, count = 0, 0
             while count < len(self._notes) and size < CHUNK:
@@ -367,7 +370,7 @@ class Ledger:
 
     def finish(self, outcome: str) -> None:
         """
-        Write down that every recipient has a known state.
+        Record that every recipient has an outcome.
 
         :param outcome: How the task ends.
         """

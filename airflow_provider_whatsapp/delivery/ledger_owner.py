@@ -1,4 +1,4 @@
-"""Whose a ledger is, where a try that was given up can still write: each try has a turn, with records of its own."""
+"""Who owns a ledger, if a try that was given up can still write: each try has its own turn, with its own records."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 class NoOwner:
-    """For a store in which only the present try can write: there is nothing to take, and one set of records."""
+    """For a store in which only the present try can write: it needs no ownership, and one set of records."""
 
     turn = 0
 
     def take(self) -> None:
-        """Take nothing."""
+        """Do nothing, because the ledger has no owner."""
 
     def check(self) -> None:
-        """Find nothing wrong."""
+        """Do nothing, because no other try can take over."""
 
 
 class Owner(NoOwner):
     """
-    The mark of the try that a ledger belongs to.
+    The ownership of a ledger by a try.
 
     :param read: Returns a record of the store; None: there is none.
     :param write: Writes a record.
@@ -35,14 +35,15 @@ class Owner(NoOwner):
         self._read = read
         self._write = write
         self.name = uuid.uuid4().hex
-        """What distinguishes this try from every other."""
+        """A text that distinguishes this try from every other one."""
 
     def take(self) -> None:
         """
-        Make the ledger this try's own, also when two begin at once in a store that cannot compare and swap.
+        Make the ledger this try's own, even if two tries begin together in a store without compare-and-swap.
 
-        The try that writes the owner last gets a turn, and nobody else gets the same one. The next turn is tried only
-        when this one is taken, so a try with a higher turn has written the owner later.
+        The try that writes the owner last gets a turn, which no other try gets. A try takes the next turn only if
+        this one is
+        taken, so a try with a higher turn has written the owner later.
 
         :raises LedgerError: The store failed, or another try has taken over meanwhile.
         """
@@ -58,7 +59,7 @@ class Owner(NoOwner):
 
     def check(self) -> None:
         """
-        Make sure that the ledger is still this try's.
+        Check that the ledger is still this try's.
 
         :raises LedgerError: The store failed, or another try has taken over.
         """

@@ -1,4 +1,4 @@
-"""What tells a list's file from another: a stamp that costs no reading, and the digest of its bytes."""
+"""The identity of a list's file: a stamp that needs no reading, and the digest of its bytes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import IO, Any
 from airflow_provider_whatsapp.delivery.stores import forget_listing, local_path
 
 _MARKS = ("ETag", "etag", "md5Hash", "content_md5", "generation", "checksum")
-"""What object stores call that which another content changes."""
+"""Object stores' names for the value that changes with the content."""
 _BLOCK = 1 << 20
 
 
 def size_of(path: Any) -> int | None:
     """
-    Return a file's size in bytes; None: it is not there, or its store does not say.
+    Return a file's size in bytes; None: it does not exist, or its store does not say.
 
     :param path: ``pathlib.Path`` or ``ObjectStoragePath``.
     """
@@ -23,13 +23,13 @@ def size_of(path: Any) -> int | None:
         return int(_facts(path)[0])
     except (
         Exception
-    ):  # an object store's library has errors of its own, and the one who reads the list meets them
+    ):  # an object store's library raises errors of other types, and reading the list meets them
         return None
 
 
 def stamp(path: Any) -> list[Any] | None:
     """
-    Return what is another one once a file was written again, as JSON primitives; None: its store does not say.
+    Return a value that changes when the file is written, as JSON primitives; None: its store has none.
 
     :param path: ``pathlib.Path`` or ``ObjectStoragePath``.
     """
@@ -55,7 +55,7 @@ def digest_of(path: Any) -> str:
     Return the SHA-256 of a file's bytes.
 
     :param path: A path with ``open``.
-    :raises OSError: It cannot be read.
+    :raises OSError: The file cannot be read.
     """
     with path.open("rb") as file:
         return digest_of_rest(file)
@@ -63,10 +63,10 @@ def digest_of(path: Any) -> str:
 
 def digest_of_rest(file: IO[bytes]) -> str:
     """
-    Return the SHA-256 of all that an open file still holds.
+    Return the SHA-256 of the rest of an open file.
 
-    :param file: Any that can be read: those of some object stores can nothing else.
-    :raises OSError: It cannot be read.
+    :param file: A readable file; the files of some object stores can do nothing else.
+    :raises OSError: The file cannot be read.
     """
     found = hashlib.sha256()
     while block := file.read(_BLOCK):
@@ -76,7 +76,7 @@ def digest_of_rest(file: IO[bytes]) -> str:
 
 class Watched:
     """
-    A list that is read once, and whose digest is known then.
+    A list's file that is read once, and then has a digest.
 
     :param path: A path with ``open``.
     """
@@ -85,7 +85,7 @@ class Watched:
         self._path = path
         self._file: _WatchedFile | None = None
         self.name = str(path.name)
-        # What says where the file lies: the one who reads a list asks for it.
+        # Attributes that say where the file is, which the reader of a list uses.
         local = local_path(path)
         self.protocol = "file" if local is not None else str(getattr(path, "protocol", "watched"))
         self.path = str(local) if local is not None else str(path)
@@ -97,32 +97,32 @@ class Watched:
         """
         Open the file to read it.
 
-        :param mode: As for a path; it is read as bytes in any case.
+        :param mode: As for a path; the file is read as bytes in any case.
         """
         self._file = _WatchedFile(self._path.open("rb"))
         return self._file
 
     def digest(self) -> str:
-        """Return the SHA-256 of all bytes that came out of the file; it is closed already."""
+        """Return the SHA-256 of all bytes of the file, which is closed already."""
         return self._file.found.hexdigest() if self._file is not None else ""
 
 
 class _WatchedFile(io.RawIOBase):
-    """Hands out a file's bytes, and those behind a compressed file's end to the digest alone."""
+    """Returns a file's bytes; the bytes after the end of a compressed file go only into the digest."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
         self.found = hashlib.sha256()
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
         """
-        Read into a buffer, and return how many bytes.
+        Read into a buffer, and return the number of bytes.
 
-        :param buffer: Where to.
+        :param buffer: The buffer.
         """
         content = self._file.read(len(buffer))
         self.found.update(content)
@@ -130,7 +130,7 @@ class _WatchedFile(io.RawIOBase):
         return len(content)
 
     def close(self) -> None:
-        """Read to the end, so that the digest is that of the whole file, and close it."""
+        """Read to the end, so that the digest covers the whole file, and close it."""
         if not self.closed:
             try:
                 while block := self._file.read(_BLOCK):

@@ -1,4 +1,4 @@
-"""Files on a local disk that others may write beside: nothing planted is followed, nothing is left half-written."""
+"""Local files in folders that others may write to: links are not followed, and no file is left half-written."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PRIVATE = 0o600
-"""Nobody but the owner reads what holds recipients."""
+"""Only the owner may read a file with recipients."""
 
 
 def create(path: Path, *, mode: int = PRIVATE) -> int:
     """
-    Create a file that is not there yet, and return its descriptor, which appends.
+    Create a file that does not exist yet, and return its descriptor, which appends.
 
-    :param path: The file; its folder exists.
-    :param mode: Who may read and write it.
-    :raises FileExistsError: Something of that name is there, a link to nowhere among them.
+    :param path: The file, in an existing folder.
+    :param mode: Permissions of the file.
+    :raises FileExistsError: The name exists already, even as a broken link.
     """
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(path, flags, mode)
@@ -31,12 +31,12 @@ def create(path: Path, *, mode: int = PRIVATE) -> int:
 
 def open_resolved(path: Path) -> IO[bytes]:
     """
-    Open a file by a path without links, to read it: a link that was put into any part of the path since is refused.
+    Open a file for reading by a path without links; refuse a link that has been put into the path since.
 
-    :param path: The file; absolute.
-    :raises OSError: It is not there, is not a regular file, or a part of its path is not a folder.
+    :param path: The absolute path of the file.
+    :raises OSError: The file does not exist, is not a regular file, or a part of its path is not a folder.
     """
-    # A folder is only passed through, which needs no permission to list it.
+    # Opened only to pass through, which needs no permission to list the folder.
     flags = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     folder = os.open(path.anchor, flags)
     try:
@@ -51,11 +51,11 @@ def open_resolved(path: Path) -> IO[bytes]:
 
 def open_regular(path: Path | str, *, folder: int | None = None) -> IO[bytes]:
     """
-    Open a file to read it; a link, a pipe or a device in its place is refused, and nothing hangs.
+    Open a file for reading; refuse a link, a pipe or a device in its place, and do not hang.
 
     :param path: The file.
-    :param folder: Descriptor of the folder that a relative path begins in; None: the working directory.
-    :raises OSError: It is not there, or is not a regular file.
+    :param folder: Descriptor of the folder where a relative path begins; None: the working directory.
+    :raises OSError: The file does not exist, or is not a regular file.
     """
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     try:
@@ -69,10 +69,10 @@ def open_regular(path: Path | str, *, folder: int | None = None) -> IO[bytes]:
 
 def make_private_folder(folder: Path) -> None:
     """
-    Make a folder, or take one that is there; not a link, and in a folder like ``/tmp`` not somebody else's.
+    Create a folder, or accept an existing one; refuse a link, and in a shared folder like ``/tmp`` another user's.
 
     :param folder: The folder.
-    :raises OSError: It cannot be made, or is not one's own.
+    :raises OSError: The folder cannot be created, or belongs to another user.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
@@ -82,10 +82,10 @@ def make_private_folder(folder: Path) -> None:
 
 def check_private_folder(folder: Path) -> None:
     """
-    Refuse a folder that somebody else may have put there: a link, and in a folder like ``/tmp`` another user's.
+    Refuse a folder that somebody else may have created: a link, or in a shared folder like ``/tmp`` another user's.
 
     :param folder: The folder.
-    :raises OSError: It is not there, or is not one's own.
+    :raises OSError: The folder does not exist, or belongs to another user.
     """
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
@@ -97,11 +97,11 @@ def check_private_folder(folder: Path) -> None:
 @contextlib.contextmanager
 def replacing(path: Path, *, mode: int, durable: bool = True) -> Iterator[IO[bytes]]:
     """
-    Write a file so that a crash leaves the old content or the new, whole, and so do two writers at once.
+    Write a file so that after a crash, or with two writers, it has either the old content or the new, complete.
 
-    :param path: The file; its folder exists. A link in its place is replaced, never followed.
-    :param mode: Who may read and write it, less what the process's umask takes.
-    :param durable: Wait until the disk holds it, so that it outlives a loss of power too.
+    :param path: The file, in an existing folder. A link in its place is replaced, never followed.
+    :param mode: Permissions of the file, before the process's umask.
+    :param durable: Wait until the disk has it, so that it survives a power failure too.
     """
     fresh = path.with_name(f"{path.name}.{uuid.uuid4().hex}.new")
     try:
@@ -120,18 +120,18 @@ def replacing(path: Path, *, mode: int, durable: bool = True) -> Iterator[IO[byt
 
 def sync_folder(folder: Path) -> None:
     """
-    Make the names in a folder durable: a renamed file's content is on the disk before its name is.
+    Make the names in a folder durable; a renamed file's content is on the disk before its name is.
 
     :param folder: The folder.
     """
     try:
         handle = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # it may be written to, and not be listed
+    except PermissionError:  # a folder may permit writing, but not listing
         return
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EBADF):  # some file systems sync files alone
+        if error.errno not in (errno.EINVAL, errno.EBADF):  # some file systems can only sync files
             raise
     finally:
         os.close(handle)

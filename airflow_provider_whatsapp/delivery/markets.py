@@ -1,4 +1,4 @@
-"""Meta's markets: which row of a rate card a country's messages are charged by."""
+"""Meta's markets: the row of a rate card by which a country's messages are charged."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _SAME_CODE = {
     "BQ": "CW",
     "EH": "MA",
 }
-"""Countries that share another's calling code, by which Meta charges."""
+"""Countries that share another country's calling code, by which Meta charges."""
 _ALONE = """
 AR Argentina; BR Brazil; CL Chile; CO Colombia; EG Egypt; FR France; DE Germany; IN India; ID Indonesia; IL Israel;
 IT Italy; MY Malaysia; MX Mexico; NL Netherlands, The Netherlands; NG Nigeria; PK Pakistan; PE Peru;
 RU Russia, Russian Federation; SA Saudi Arabia; ZA South Africa; ES Spain; TR Turkey, Türkiye;
 AE United Arab Emirates, UAE; GB United Kingdom, UK, Great Britain
 """
-"""Countries that every card has a row for, and their names there."""
+"""Countries that have their own row in every card, and their names there."""
 _REGIONS = {
     "North America": """
 CA Canada; US United States, USA, United States of America""",
@@ -60,7 +60,7 @@ BA Bosnia and Herzegovina; ME Montenegro; XK Kosovo; KG Kyrgyzstan; TT Trinidad 
 
 def simple(name: str) -> str:
     """
-    Return a market's name as it is compared: cards differ in accents, dashes, spaces, and in "and" and "&".
+    Return a market's name in a form for comparison: cards differ in accents, dashes, spaces, and "and" or "&".
 
     :param name: The name.
     """
@@ -69,7 +69,7 @@ def simple(name: str) -> str:
 
 
 def _countries(text: str) -> dict[str, tuple[str, ...]]:
-    """Return the names of each country of a table, its ISO code among them."""
+    """Return the names of each country of a table, including its ISO code."""
     found = {}
     for entry in " ".join(text.split()).split(";"):
         code, _, names = entry.strip().partition(" ")
@@ -79,7 +79,7 @@ def _countries(text: str) -> dict[str, tuple[str, ...]]:
 
 @cache
 def _table() -> dict[str, tuple[tuple[str, ...], str | None]]:
-    """Return each country's own names and the market of several countries that it is in otherwise."""
+    """Return each country's own names and the market of several countries that contains it otherwise."""
     table: dict[str, tuple[tuple[str, ...], str | None]] = {
         code: (names, None) for code, names in _countries(_ALONE).items()
     }
@@ -90,9 +90,9 @@ def _table() -> dict[str, tuple[tuple[str, ...], str | None]]:
 
 def rows_for(country: str) -> list[str]:
     """
-    Return the rows of a card that may hold a country's rates, the best first, as :func:`simple` writes them.
+    Return the rows of a card that may contain a country's rates, the best first, in the form of :func:`simple`.
 
-    :param country: Its ISO code.
+    :param country: ISO code of the country.
     """
     code = _SAME_CODE.get(country, country)
     names, region = _table().get(code, ((simple(code),), OTHER))
@@ -103,12 +103,12 @@ def rows_for(country: str) -> list[str]:
 
 @cache
 def known_rows() -> frozenset[str]:
-    """Return every name of a row that means something here."""
+    """Return the names of all known rows."""
     own = (name for names, _ in _table().values() for name in names)
     return frozenset((*own, *map(simple, _REGIONS)))
 
 
 @cache
 def shared_rows() -> frozenset[str]:
-    """Return the rows of markets that hold several countries."""
+    """Return the rows of markets with several countries."""
     return frozenset(map(simple, _REGIONS))

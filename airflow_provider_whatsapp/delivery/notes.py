@@ -11,10 +11,10 @@ NoteStatus = Literal["sent", "failed", "unknown", "skipped"]
 @dataclass(frozen=True, slots=True)
 class Note:
     """
-    What became of a recipient to whom it was not simply sent.
+    The outcome of a recipient to whom the message was not simply sent.
 
-    :param status: ``failed``, ``unknown``, ``skipped``; ``sent`` where the message's ids are kept.
-    :param facts: Of the error, or the message's ids, and the epoch in which it left; JSON primitives.
+    :param status: ``failed``, ``unknown``, ``skipped``; ``sent`` if the message's IDs are kept.
+    :param facts: Facts of the error, or the message's IDs, and the epoch in which it left; JSON primitives.
     :param again: A later try may send, because certainly nothing left.
     """
 
@@ -26,10 +26,10 @@ class Note:
 @dataclass(frozen=True, slots=True)
 class Job:
     """
-    What is sent to whom, to be recognised by a later try.
+    What is sent to whom, so that a later try can recognise it.
 
     :param source: Digest of the recipients in their order.
-    :param message: Digest of what they are sent.
+    :param message: Digest of the message.
     :param total: Number of recipients.
     """
 
@@ -41,10 +41,12 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Try:
     """
-    Which try of the task this is.
+    A try of the task.
 
-    :param number: From 1.
-    :param max_tries: Airflow's count of retries; a clear in the UI raises it, a retry does not, so it tells them apart.
+    :param number: Number of the try, from 1.
+    :param max_tries: Airflow's number of retries; a clear in the UI raises it and a retry does not, which
+        distinguishes
+        them.
     """
 
     number: int = 1

@@ -1,4 +1,4 @@
-"""Recipients who have opted out, looked up as their list is read: neither it nor the opt-outs lie in memory."""
+"""Recipients who have opted out, looked up while the list is read: neither the list nor the opt-outs fill memory."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ logger = logging.getLogger(__name__)
 AT_ONCE = 500
 """Recipients that are looked up together."""
 FREE_FORM = ("all",)
-"""What somebody has to have opted out of, to get no message without a template."""
+"""The opt-outs that apply to a message without a template."""
 
 
 def scopes_of(category: str | None) -> tuple[str, ...]:
     """
-    Return what somebody has to have opted out of, to get no template of a category.
+    Return the opt-outs that apply to a template of a category.
 
     :param category: ``MARKETING``, ``UTILITY`` or ``AUTHENTICATION``; None: not known, so it may be marketing.
     """
@@ -37,10 +37,11 @@ class OptOuts:
     """
     Marks recipients who have opted out.
 
-    Each reading of a list looks everybody up again, so that an opt-out counts while a broadcast runs. Once a list was
-    read to its end, a store that goes away ends nothing: who was known by then is still left out.
+    Each reading of a list looks everybody up again, so an opt-out counts while a broadcast runs. Once a list has been
+    read
+    to its end, a failing store does not end the task: people whose opt-out was known by then are still left out.
 
-    :param look_up: Given canonical names, returns for those who have opted out of what: ``all``, ``marketing``.
+    :param look_up: Returns, for canonical names, the opt-outs of those who have any: ``all``, ``marketing``.
     """
 
     def __init__(self, look_up: Callable[[Sequence[str]], Mapping[str, set[str]]]) -> None:
@@ -53,10 +54,10 @@ class OptOuts:
 
     def mark(self, rows: Iterable[Row]) -> Iterator[Row]:
         """
-        Yield the rows, those of people who have opted out with ``skip="suppressed"``.
+        Yield the rows; those of people who have opted out with ``skip="suppressed"``.
 
         :param rows: Recipients in their order.
-        :raises StoreError: The store cannot be asked, and no list was read to its end before.
+        :raises StoreError: The store cannot be read, and no list has been read to its end before.
         """
         self.left_out, source = 0, iter(rows)
         while some := list(islice(source, AT_ONCE)):

@@ -1,4 +1,4 @@
-"""A set of places in a list that stays small in memory: one bit each."""
+"""A set of positions in a list that needs little memory: one bit each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Places:
         """
         Add a number.
 
-        :param place: From 0.
+        :param place: The number, from 0.
         """
         byte, bit = divmod(place, 8)
         if byte >= len(self._bits):

@@ -29,11 +29,11 @@ def preview(
 
     :param rows: The recipients.
     :param prepare: Makes a row's message.
-    :param approved: The template as the account holds it; None: not looked up, so nothing is rendered.
+    :param approved: The template in the account; None: not looked up, so nothing is rendered.
     :param rate: Messages per second; 0: no limit.
-    :param take: Takes each row with what would become of it, and its rendered message.
-    :return: A report in the usual shape, all ``skipped``, with ``messages`` (the first hundred), ``countries``,
-        ``category``, and ``seconds`` that it takes at the rate.
+    :param take: Gets each row with its would-be outcome and its rendered message.
+    :return: A report in the usual form, with all ``skipped``, ``messages`` (the first hundred), ``countries``,
+        ``category``, and ``seconds``, the duration at the rate.
     """
     report, countries = Report(limit=SHOWN_FAILURES), Counter[str]()
     messages: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""How a delivery is getting on: a line in the log at a steady interval, numbers for metrics."""
+"""The progress of a delivery: a log line at a steady interval, and numbers for metrics."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ logger = logging.getLogger(__name__)
 INTERVAL = 30.0
 """Seconds between two lines."""
 NAMED = 20
-"""Recipients who were not sent to that the log names; the report has the others."""
+"""The most recipients without a message that the log names; the report has the others."""
 
 
 class Progress:
     """
-    Counts outcomes and says at a steady interval how far it has got.
+    Counts outcomes, and logs the progress at a steady interval.
 
-    :param total: How many recipients there are.
+    :param total: Number of recipients.
     :param interval: Seconds between two lines.
     :param each: Name every recipient in the log, for a short list.
-    :param show: How a recipient is written in the log; the middle of a number is hidden.
-    :param observe: Receives, at each line and at the end, the counts since the last and the messages per second.
-    :param clock: Monotonic seconds.
+    :param show: Returns a recipient as the log shows it, with the middle of a number hidden.
+    :param observe: Gets, at each line and at the end, the counts since the last one and the messages per second.
+    :param clock: Returns monotonic seconds.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class Progress:
 
     def count(self, outcome: Outcome, *, now: bool) -> None:
         """
-        Take an outcome.
+        Count an outcome.
 
-        :param outcome: What became of one recipient.
-        :param now: It was sent, or tried, a moment ago, and not by an earlier try.
+        :param outcome: One recipient's outcome.
+        :param now: This try has sent to the recipient, or tried, just now; False: an earlier try.
         """
         self._done += 1
         if outcome.status in self._seen:
@@ -73,7 +73,7 @@ class Progress:
 
     def _name(self, outcome: Outcome, *, now: bool) -> None:
         if outcome.sent is not None and now and self._each:
-            # The front of a message id is the recipient's number, encoded.
+            # The beginning of a message ID is the recipient's number, encoded.
             to, end = self._show(outcome.to), outcome.sent.message_id[-12:]
             logger.info("WhatsApp accepted the message to %s: ...%s", to, end)
         elif outcome.error is not None and (self._each or self._named < NAMED):
@@ -82,18 +82,18 @@ class Progress:
             logger.error("%s %s: %s", what, self._show(outcome.to), outcome.error)
 
     def tick(self) -> None:
-        """Write a line if one is due."""
+        """Log a line if one is due."""
         if self._clock() - self._last >= self._interval:
             self._last = self._clock()
             logger.info("WhatsApp: %s", self.line())
             self._tell()
 
     def end(self) -> None:
-        """Report what has not been reported yet."""
+        """Report the counts that have not been reported yet."""
         self._tell()
 
     def line(self) -> str:
-        """Return the state in words: ``1200 of 5000 sent, 3 failed, 0 unknown; 9.9 per second, 6 min left``."""
+        """Return the state as text: ``1200 of 5000 sent, 3 failed, 0 unknown; 9.9 per second, 6 min left``."""
         rate = self._rate()
         left = (self._total - self._done) / rate if rate else 0.0
         time_left = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"

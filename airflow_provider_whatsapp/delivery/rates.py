@@ -1,4 +1,4 @@
-"""A rate card of Meta's, as the user gives it: read in its known layouts. No prices are part of this package."""
+"""Reads Meta's rate card, as the user gives it, in its known layouts. This package contains no prices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CATEGORIES = {
     "international": "AUTHENTICATION_INTERNATIONAL",
     "service": "SERVICE",
 }
-"""A column's name or a cell's word, as :func:`~airflow_provider_whatsapp.delivery.markets.simple` writes it."""
+"""A column's name or a cell's word, in the form of :func:`~airflow_provider_whatsapp.delivery.markets.simple`."""
 CURRENCIES = {"$us": "USD", "us$": "USD", "€": "EUR", "£": "GBP", "₹": "INR", "r$": "BRL", "a$": "AUD"}
 MAX_ROWS = 20_000
 MAX_CHARACTERS = 4 * 1024 * 1024
@@ -43,10 +43,10 @@ class Card:
     """
     Rates by market and category.
 
-    :param name: The file's name.
-    :param currency: Of all rates.
-    :param rates: By the market's simple name and the category.
-    :param markets: A market's name as it stands in the card, by its simple name.
+    :param name: Name of the file.
+    :param currency: Currency of all rates.
+    :param rates: Rates by the market's simple name and the category.
+    :param markets: A market's name in the card, by its simple name.
     """
 
     name: str
@@ -56,17 +56,17 @@ class Card:
 
     @property
     def unknown(self) -> list[str]:
-        """Names of markets that mean nothing here, so that their rates are never taken."""
+        """Names of markets that this version does not know, so that their rates are never used."""
         return [name for simple_name, name in self.markets.items() if simple_name not in known_rows()]
 
     def rate(self, country: str, category: str) -> tuple[str, Decimal] | None:
         """
         Return the market and the list rate of a country's messages; None: the card has none.
 
-        Of an authentication template the higher rate counts, for whether a country's is the international one depends
-        on the account.
+        For an authentication template the higher rate counts, because the account decides whether a country's rate is
+        the international one.
 
-        :param country: Its ISO code.
+        :param country: ISO code of the country.
         :param category: ``MARKETING``, ``UTILITY`` or ``AUTHENTICATION``.
         """
         rows = [name for name in rows_for(country) if name in self.markets]
@@ -79,7 +79,7 @@ class Card:
         found = [(self.rates[row, name], row) for row in rows for name in names if (row, name) in self.rates]
         if not found:
             return None
-        rate, row = max(found)  # of "Germany" and "DE" in one card, too
+        rate, row = max(found)  # a card may also have both "Germany" and "DE"
         return self.markets[row], rate
 
 
@@ -88,7 +88,7 @@ def read_card(path: Any) -> Card:
     Read a rate card.
 
     :param path: A path with ``open``: a CSV file.
-    :raises PayloadError: It cannot be read, or is no card in a layout that is known; the error names the line.
+    :raises PayloadError: The file cannot be read, or is not a card in a known layout; the error names the line.
     """
     with open_text(path, field="rates") as text:
         lines = text.read(MAX_CHARACTERS + 1)
@@ -110,7 +110,7 @@ def _refused(problem: str, advice: str = _LAYOUTS) -> PayloadError:
 
 
 def _records(lines: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the records that hold something, each with the number of its last line."""
+    """Yield the records that are not empty, each with the number of its last line."""
     reader = csv.reader(lines.splitlines(keepends=True), delimiter=delimiter)
     try:
         for cells in reader:
@@ -149,7 +149,7 @@ def _wide(
 
 
 def _tidy(name: str, header: tuple[int, list[str]], records: Sequence[tuple[int, list[str]]]) -> Card:
-    """Read a line for each market and category; of several dates the latest that has come counts."""
+    """Read a layout with a line for each market and category; the latest date that is not in the future counts."""
     card, today = Card(name), datetime.now(UTC).date()
     dates: dict[tuple[str, str], date] = {}
     for line, cells in records:
@@ -193,7 +193,7 @@ def _add_currency(card: Card, text: str, where: str) -> None:
     is_code = len(found) == 3 and found.isalpha()
     if (
         card.currency and found != card.currency and (is_code or not card.currency.isalpha())
-    ):  # "$" is of many
+    ):  # many currencies have "$"
         raise _refused(
             f"{where} has the currency {found}, and lines before it {card.currency}",
             "Keep the lines of the account's currency alone.",
@@ -211,7 +211,7 @@ def _add_rate(card: Card, key: tuple[str, str], rate: Decimal | None, where: str
 
 
 def _read_rate(cell: str, where: str, currency: str) -> Decimal | None:
-    """Return a rate; None where there is none, which is not the same as free."""
+    """Return a rate; None: there is none, which does not mean free."""
     if cell.lower() in _NONE:
         return None
     found = _RATE.fullmatch(cell)

@@ -1,4 +1,4 @@
-"""Recipients in their order: normalised, each once, in shards, without those who are to be left alone."""
+"""Recipients in their order: normalised, each once, in shards, without suppressed people."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.delivery.rows import Raw
 
 MAX_SHOWN = 5
-"""Bad recipients that one error names."""
+"""The most malformed recipients that one error names."""
 LONGEST_SHOWN = 60
-"""Characters of a cell that is no number which the report keeps."""
-_encode = json.JSONEncoder(default=str).encode  # made once, for it is asked for each row of each reading
+"""The most characters of a malformed cell that the report keeps."""
+_encode = json.JSONEncoder(default=str).encode  # made once, because it encodes each row of each reading
 _SEPARATORS = re.compile(r"[,;\n]")
 
 
@@ -39,14 +39,14 @@ class Row:
     """
     One recipient.
 
-    :param position: Place in the source, or in this shard of it.
-    :param to: Digits of the number, or the id; as it was given, where it is neither.
+    :param position: Position in the source, or in this shard of it.
+    :param to: Digits of the number, or the ID; the given text if it is neither.
     :param values: The row's columns.
-    :param group: Recipients of one group have their turn together.
-    :param skip: Why nothing is to be sent: ``duplicate`` or ``suppressed``.
+    :param group: Recipients of one group are sent to in the same hours.
+    :param skip: Why nothing has to be sent: ``duplicate`` or ``suppressed``.
     :param error: Why nothing can be sent.
-    :param where: Where it stands: ``people.csv:12``.
-    :param given: The recipient as it stands there.
+    :param where: Place of the row: ``people.csv:12``.
+    :param given: The recipient as the row contains it.
     """
 
     position: int
@@ -62,15 +62,16 @@ class Row:
 @dataclass(slots=True)
 class Survey:
     """
-    What a first reading of all recipients has found.
+    What the first reading of all recipients found.
 
-    :param total: Recipients, those left out included.
-    :param digest: Tells this list from any other.
-    :param open: Recipients that can be sent to.
-    :param malformed: Rows that cannot be sent to.
-    :param groups: Recipients that can be sent to, by group.
+    :param total: Number of recipients, including those left out.
+    :param digest: Digest of the list.
+    :param open: Number of recipients that can be sent to.
+    :param malformed: Number of rows that cannot be sent to.
+    :param groups: Number of recipients that can be sent to, by group.
     :param first_error: What is wrong with the first malformed row.
-    :param bare: Recipients by country whose numbers stand without ``+``, so that their digits alone say where they go.
+    :param bare: Number of recipients, by country, whose numbers have no ``+``, so that only their digits say where
+        they go.
     """
 
     total: int = 0
@@ -84,36 +85,37 @@ class Survey:
 
 def _mark(before: int, values: list[Any]) -> int:
     """
-    Return 4 bytes that stand for a row and all before it, in this process; they cost less than a digest.
+    Return 4 bytes for a row and all before it, valid within this process; they cost less than a digest.
 
-    :param before: The same for the row before.
-    :param values: What counts of the row.
+    :param before: The bytes of the row before.
+    :param values: The row's values that count.
     """
     try:
         return hash((before, *values)) & 0xFFFFFFFF
-    except TypeError:  # lists and dicts of JSON lines
+    except TypeError:  # lists and dicts in JSON lines
         return hash((before, _encode(values))) & 0xFFFFFFFF
 
 
 class Recipients:
     """
-    The recipients of a broadcast, read from the start each time they are iterated over.
+    The recipients of a broadcast, read from the start in each iteration.
 
-    After a :meth:`survey` each reading is held against it: who is not, in this place, who was there at the survey, is
-    not handed out.
+    After a :meth:`survey` each reading is compared with it: a recipient who differs from the survey's at this position
+    is not returned.
 
     :param source: A path with ``open``, or a list of dicts or numbers.
     :param to_field: Column of the number.
-    :param columns: Other columns that the message takes values from.
-    :param shard: Which part of them, from 0.
-    :param shards: In how many parts they are divided, by number: a number is in one part only.
+    :param columns: Other columns with values for the message.
+    :param shard: The shard, from 0.
+    :param shards: Number of shards, which divide the list by number: a number is in only one of them.
     :param suppressed: Numbers on the suppression list.
-    :param scope: Of a results file, only those who ``failed`` (or were never tried), or are ``unknown``.
-    :param group: Gives the group of a recipient.
-    :param default_country: ISO code of the country whose national numbers are read; None: none are.
-    :param part: Gives the shard's own rows of the source, in its order, where an index holds them; None: the whole
-        source is read.
-    :param marks: Marks those who have opted out, each time the recipients are read; None: nobody is asked.
+    :param scope: Of a results file, only recipients who ``failed`` (or were never tried), or are ``unknown``.
+    :param group: Returns the group of a recipient.
+    :param default_country: ISO code of the country whose national numbers are read; None: numbers need a country
+        code.
+    :param part: Returns the shard's own rows, in the source's order, from an index; None: the whole source is
+        read.
+    :param marks: Marks recipients who have opted out, in each reading; None: opt-outs are not looked up.
     """
 
     def __init__(
@@ -151,7 +153,7 @@ class Recipients:
         """
         Yield the recipients in their order.
 
-        :raises SourceChangedError: The source is not what it was at the survey, or can no longer be read.
+        :raises SourceChangedError: The source differs from the survey, or can no longer be read.
         """
         if self._surveyed is None:
             yield from self._marked()
@@ -160,7 +162,7 @@ class Recipients:
         while True:
             try:
                 row = next(rows, None)
-            except Exception as error:  # an object store's library has errors of its own
+            except Exception as error:  # an object store's library raises errors of other types
                 raise self._unreadable(error, count) from error
             if row is None:
                 break
@@ -173,7 +175,7 @@ class Recipients:
             raise self._changed("its end", count)
 
     def _counting(self, row: Row) -> list[Any]:
-        """Return what makes a row another one."""
+        """Return the values that identify a row."""
         return [row.to, row.group, *(row.values.get(name) for name in self._columns)]
 
     def _changed(self, where: str, count: int) -> SourceChangedError:
@@ -209,7 +211,7 @@ class Recipients:
         seen, position = Seen(), 0
         for where, columns in self._whole() if self._part is None else self._part():
             row, same = self._row(position, where, columns)
-            if self._shards > 1 and self._shard_of(same) != self._shard:  # without shards no row costs a hash
+            if self._shards > 1 and self._shard_of(same) != self._shard:  # without shards no row needs a hash
                 continue
             position += 1
             if row.error is not None or seen.add(same):
@@ -223,14 +225,14 @@ class Recipients:
         return in_scope(rows, self._source, self._scope, self._to_field)
 
     def _shard_of(self, same: str) -> int:
-        """Return the shard of a recipient: of the number alone, wherever and however often it stands in the list."""
+        """Return the shard of a recipient, which depends only on the number, not on its places in the list."""
         return zlib.crc32(same.encode()) % self._shards
 
     def by_shard(self) -> Iterator[tuple[int, Raw, tuple[str, str] | None]]:
         """
-        Yield all rows of the source, each with its shard, and its recipient in the report's form and the canonical one.
+        Yield all rows of the source, each with its shard, and its recipient in the report's and in the canonical form.
 
-        :return: The recipient is None where nothing can be sent.
+        :return: The recipient is None if nothing can be sent.
         :raises PayloadError: The source cannot be read.
         """
         for where, columns in self._whole():
@@ -238,7 +240,7 @@ class Recipients:
             yield self._shard_of(same), (where, columns), None if row.error is not None else (row.to, same)
 
     def _row(self, position: int, where: str, columns: dict[str, Any] | PayloadError) -> tuple[Row, str]:
-        """Return a row, and what it shares with all others of the same recipient."""
+        """Return a row, and the canonical form that all rows of the same recipient share."""
         if isinstance(columns, PayloadError):
             return Row(position, where, error=columns, where=where), where
         given = columns.get(self._to_field)
@@ -258,9 +260,9 @@ class Recipients:
 
     def survey(self) -> Survey:
         """
-        Read all recipients once, before anything is sent.
+        Read all recipients once, before anything is sent, and return what was found.
 
-        :raises PayloadError: The source cannot be read, is empty, or has no good row at all.
+        :raises PayloadError: The source cannot be read, is empty, or has no valid row.
         """
         found, digest, surveyed, mark = Survey(), hashlib.sha256(), array("I"), 0
         malformed = hashlib.sha256()
@@ -279,7 +281,7 @@ class Recipients:
                 found.groups[row.group] += 1
                 if not row.given.startswith("+") and is_bare(row.given):
                     found.bare[country(row.to)] += 1
-        # Which rows are malformed is part of it: another version's rules may take a row that was never sent to.
+        # The digest includes which rows are malformed: another version may accept a row that was never sent to.
         refused = malformed.hexdigest()[:16] if found.malformed else ""
         found.digest, self._surveyed = f"{digest.hexdigest()}.{refused}", surveyed
         if found.total and found.malformed == found.total and found.first_error is not None:
@@ -293,12 +295,13 @@ class Recipients:
 
 def read_recipients(to: object, *, default_country: str | None = None) -> list[str]:
     """
-    Check recipients before anything is sent, and drop those that are named twice.
+    Check recipients before anything is sent, and return them without duplicates.
 
-    :param to: One number or user id, or several: a list, or a string that separates them by commas or semicolons, or
-        holds a list as JSON or as Python writes it.
-    :param default_country: ISO code of the country whose national numbers are read; None: none are.
-    :return: Each once, in the form that reports use: digits, or the id.
+    :param to: One number or user ID, or several: a list, or a text that separates them by commas or semicolons, or
+        contains a list as JSON or as Python writes it.
+    :param default_country: ISO code of the country whose national numbers are read; None: numbers need a country
+        code.
+    :return: Each once, in the form that reports use: digits, or the ID.
     :raises PayloadError: There is none, or some are malformed; the error names their places, masked.
     """
     if to is None:
@@ -331,7 +334,7 @@ def read_recipients(to: object, *, default_country: str | None = None) -> list[s
 
 
 def _cut(cell: str) -> str:
-    """Return a cell that is no recipient as the report keeps it: written down whole it can be a file of its own."""
+    """Return a malformed cell as the report keeps it, shortened because a cell may be as long as a file."""
     return cell if len(cell) <= LONGEST_SHOWN else f"{cell[:LONGEST_SHOWN]}... ({len(cell)} characters)"
 
 

@@ -1,4 +1,4 @@
-"""What became of each recipient, as the JSON that an operator returns."""
+"""The outcome of each recipient, and the report that an operator returns as JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Status = Literal["sent", "failed", "unknown", "skipped"]
 STATUSES: tuple[Status, ...] = ("sent", "failed", "unknown", "skipped")
 HELD = "held_for_quality_assessment"
 SHOWN_FAILURES = 100
-"""Outcomes that a report of many recipients names; the others are in the results file."""
+"""The most outcomes that a report of many recipients lists; the results file has the others."""
 _FACTS = ("type", "message", "code", "subcode", "http_status", "details", "retry_after", "permanent")
 _LONGEST = 300
 
@@ -28,16 +28,16 @@ _LONGEST = 300
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """
-    What became of one recipient.
+    The outcome of one recipient.
 
-    :param to: Digits of the number, or the id; as it was given, where it is neither.
+    :param to: Digits of the number, or the ID; the given text if it is neither.
     :param status: ``sent`` (accepted by WhatsApp, not yet delivered), ``failed``, ``unknown`` (it left and no answer
         came back) or ``skipped`` (nothing left).
-    :param sent: What WhatsApp accepted; None for a message of an earlier try whose ids were not kept.
-    :param error: Why not.
-    :param reason: Why skipped: ``duplicate``, ``suppressed`` or ``stopped`` (the delivery ended before).
-    :param callback_data: What the message carries and Meta repeats in its statuses, where it left or may have.
-    :param reached: ``delivered`` or ``read``, where a receipt says so; None: not known.
+    :param sent: What WhatsApp accepted; None for a message of an earlier try whose IDs were not kept.
+    :param error: Why it was not sent.
+    :param reason: Why it was skipped: ``duplicate``, ``suppressed`` or ``stopped`` (the delivery ended before).
+    :param callback_data: The callback data of a message that left, or may have; Meta repeats it in its statuses.
+    :param reached: ``delivered`` or ``read``, if a receipt says so; None: not known.
     """
 
     to: str = field(repr=False)
@@ -50,7 +50,7 @@ class Outcome:
 
     @property
     def again(self) -> bool:
-        """Whether a later try may send: certainly nothing left, and trying again may help."""
+        """Whether a later try may send: certainly nothing left, and a retry may help."""
         if self.status == "skipped":
             return self.reason == "stopped"
         return self.status == "failed" and self.error is not None and not self.error.permanent
@@ -71,7 +71,7 @@ class Outcome:
         return row
 
     def to_note(self) -> Note:
-        """Return what the ledger keeps: no number, and texts cut to a size."""
+        """Return the note for the ledger: without the number, and with texts shortened."""
         facts: dict[str, Any] = {}
         if self.sent is not None:
             facts = {"message_id": self.sent.message_id, "wa_id": self.sent.wa_id}
@@ -87,10 +87,10 @@ class Outcome:
 
 def from_note(to: str, note: Note) -> Outcome:
     """
-    Return the outcome that an earlier try has noted.
+    Return the outcome that an earlier try has recorded.
 
     :param to: The recipient.
-    :param note: What the ledger holds.
+    :param note: The ledger's note.
     """
     facts = dict(note.facts)
     facts.pop("epoch", None)
@@ -107,7 +107,7 @@ def from_note(to: str, note: Note) -> Outcome:
         return Outcome(to, "sent", sent=sent)
     kind = getattr(errors, str(facts.pop("type", "")), errors.WhatsAppError)
     error = kind.__new__(kind)
-    # Subclasses have arguments of their own; the facts are those of the base.
+    # Subclasses have other arguments; the facts are those of the base class.
     errors.WhatsAppError.__init__(error, facts.pop("message", "failed in an earlier try"), **facts)
     return Outcome(to, note.status, error=error)
 
@@ -119,10 +119,10 @@ def _short(value: Any) -> Any:
 @dataclass(slots=True)
 class Report:
     """
-    What became of all recipients of a task.
+    The outcomes of all recipients of a task.
 
-    :param limit: Outcomes to keep, of those who were not sent to; None: every outcome.
-    :param route: Knows by which endpoint a template's messages went; None: there was no choice.
+    :param limit: The most outcomes to keep, of recipients who were not sent to; None: every outcome.
+    :param route: Knows by which endpoint a template's messages were sent; None: there was no choice.
     """
 
     limit: int | None = None
@@ -138,15 +138,15 @@ class Report:
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """The outcomes that are kept, in the order of the recipients."""
+        """The kept outcomes, in the order of the recipients."""
         return [outcome for _, outcome in sorted(self._kept, key=itemgetter(0))]
 
     def add(self, outcome: Outcome, position: int) -> None:
         """
         Count an outcome.
 
-        :param outcome: What became of one recipient.
-        :param position: Their place in the source.
+        :param outcome: One recipient's outcome.
+        :param position: The recipient's position in the source.
         """
         self.counts[outcome.status] += 1
         if outcome.reason is not None:
@@ -163,23 +163,23 @@ class Report:
 
     @property
     def total(self) -> int:
-        """How many recipients there are."""
+        """The number of recipients."""
         return self.counts.total()
 
     def count(self, status: Status) -> int:
         """
-        Return how many ended so.
+        Return the number of recipients with a status.
 
-        :param status: The end.
+        :param status: The status.
         """
         return self.counts[status]
 
     def errors(self) -> Iterable[errors.WhatsAppError]:
-        """Yield the errors of the outcomes that are kept, in the order of the recipients."""
+        """Yield the errors of the kept outcomes, in the order of the recipients."""
         return (outcome.error for outcome in self.outcomes if outcome.error is not None)
 
     def summary(self) -> str:
-        """Return the counts in words: ``2 sent, 1 failed of 3``."""
+        """Return the counts as text: ``2 sent, 1 failed of 3``."""
         counts = [f"{self.count(status)} {status}" for status in STATUSES if self.count(status)]
         held = f"{self.held} held for quality assessment" if self.held else ""
         more = ", ".join(filter(None, (held, self.route.summary() if self.route is not None else "")))
@@ -187,14 +187,14 @@ class Report:
 
     def named(self, show: Callable[[str], str]) -> str:
         """
-        Say who did not get what WhatsApp had accepted, and why; empty, for this report knows nothing of it.
+        Return who did not get an accepted message, and why; empty, because this report does not know it.
 
-        :param show: Masks a number.
+        :param show: Returns a number masked.
         """
         return ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON primitives, fit for XCom."""
+        """Return the report as JSON primitives for XCom."""
         row: dict[str, Any] = {"total": self.total}
         row |= {status: self.count(status) for status in STATUSES}
         if self.held:

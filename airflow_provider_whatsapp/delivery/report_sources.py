@@ -1,4 +1,4 @@
-"""What can be asked how far messages got: the event store, or WhatsApp's message history."""
+"""The sources that know how far messages have got: the event store, or WhatsApp's message history."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 class Source(Protocol):
-    """What knows how far messages got."""
+    """A source that knows how far messages have got."""
 
     def look_up(self, lines: Sequence[Line]) -> list[Receipt | None]:
-        """Return for each line what is known of its message; None: nothing."""
+        """Return for each line what is known of its message; None: nothing is known."""
 
 
 class StoreSource:
     """
-    The event store.
+    The event store as a source.
 
-    :param store: Open.
+    :param store: The open store.
     """
 
     def __init__(self, store: EventStore) -> None:
@@ -36,9 +36,9 @@ class StoreSource:
 
     def look_up(self, lines: Sequence[Line]) -> list[Receipt | None]:
         """
-        Return for each line what the receipts say.
+        Return for each line what the receipts say; None: nothing.
 
-        :param lines: Those of messages that left, or may have.
+        :param lines: Lines of messages that left, or may have left.
         :raises StoreError: The store cannot be reached, or refuses.
         """
         by_id = receipts_of(self._store, [name for line in lines if (name := id_of(line))])
@@ -53,7 +53,7 @@ class StoreSource:
         self, line: Line, by_id: Mapping[str, Receipt], at: Mapping[str, Mapping[int, list[Receipt]]]
     ) -> Receipt | None:
         if (message_id := id_of(line)) is not None:
-            # Nobody but WhatsApp, the task and this file know the ID, so an unsigned receipt counts here as well.
+            # Only WhatsApp, the task and this file know the ID, so an unsigned receipt counts here.
             return by_id.get(message_id)
         sent = send_of(line)
         if sent is None:
@@ -63,9 +63,9 @@ class StoreSource:
 
 class HistorySource:
     """
-    WhatsApp's message history, which is asked for each message by its ID.
+    WhatsApp's message history as a source, which is asked for each message by its ID.
 
-    :param status_of: Asks for one message.
+    :param status_of: Asks the history about one message.
     """
 
     def __init__(self, status_of: Callable[[str], Mapping[str, Any]]) -> None:
@@ -73,9 +73,9 @@ class HistorySource:
 
     def look_up(self, lines: Sequence[Line]) -> list[Receipt | None]:
         """
-        Return for each line what the history says; of a message without an ID it says nothing.
+        Return for each line what the history says; None for a message without an ID.
 
-        :param lines: Those of messages that left, or may have.
+        :param lines: Lines of messages that left, or may have left.
         :raises WhatsAppError: The history did not answer, or is closed to this connection.
         """
         return [self._ask(name) if (name := id_of(line)) is not None else None for line in lines]
@@ -84,7 +84,7 @@ class HistorySource:
         try:
             fact = self._status_of(message_id)
         except NotFoundError as error:
-            if error.http_status is not None:  # the endpoint itself, not the message
+            if error.http_status is not None:  # the endpoint refuses, not only this message
                 raise
             return None
         status = {"deleted": "failed"}.get(str(fact.get("status")), str(fact.get("status")))
@@ -105,7 +105,7 @@ class HistorySource:
 
 
 def _moment(said: Any) -> datetime | None:
-    """Return a time that the history gave in seconds since 1970, or as ISO 8601; None where it is neither."""
+    """Return a time that the history gives in seconds since 1970, or as ISO 8601; None: it is neither."""
     text = str(said)
     try:
         if text.isdecimal():

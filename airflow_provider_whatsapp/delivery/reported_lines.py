@@ -1,4 +1,4 @@
-"""A line of a results file and the receipt of its message: which belong together, and what the line says then."""
+"""A line of a results file and its message's receipt: whether they belong together, and what the line then says."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 Line = dict[str, Any]
 
 STEPS = ("accepted", "sent", "delivered", "read")
-"""How far a message gets; one that got to one has got to all before it."""
+"""The steps of a message; a message that has reached one has reached all before it."""
 LEFT = ("sent", "delivered", "read")
-"""Statuses of a line whose message WhatsApp accepted, and that has not failed."""
+"""Statuses of a line whose message WhatsApp accepted, and which has not failed."""
 _ORDER = ("unknown", "accepted", *sorted(RANKS, key=RANKS.__getitem__))
-"""What says more comes later."""
+"""The statuses in rising order of what they say."""
 _TIMES = ("sent_at", "delivered_at", "read_at", "failed_at")
 
 
 def id_of(line: Line) -> str | None:
     """
-    Return the ID of a line's message; None where it is not known.
+    Return the ID of a line's message; None: it is not known.
 
-    :param line: The result.
+    :param line: The line.
     """
     found = line.get("message_id")
     return found if isinstance(found, str) and found else None
@@ -34,9 +34,9 @@ def id_of(line: Line) -> str | None:
 
 def send_of(line: Line) -> tuple[str, int | None] | None:
     """
-    Return the send and the epoch in which a line's message left; None where it carried the user's own callback data.
+    Return the send and the epoch in which a line's message left; None: it carried the user's own callback data.
 
-    :param line: The result; one whose message's ID was lost with an earlier try knows no epoch.
+    :param line: The line; the epoch is None if an earlier try lost the message's ID.
     """
     found = parse_callback_data(str(line.get("callback_data", "")))
     if found is not None:
@@ -48,18 +48,18 @@ def send_of(line: Line) -> tuple[str, int | None] | None:
 
 def has_left(line: Line) -> bool:
     """
-    Say whether a message left, or may have, so that receipts may speak of it.
+    Return whether a message left, or may have left, so that receipts may be about it.
 
-    :param line: The result.
+    :param line: The line.
     """
     return line["status"] in (*LEFT, "unknown") or (line["status"] == "failed" and id_of(line) is not None)
 
 
 def reached(line: Line) -> str | None:
     """
-    Return how far a message got that has not failed; None: it has, or nobody knows whether it left.
+    Return how far a message has got that has not failed; None: it has failed, or it is unknown whether it left.
 
-    :param line: The result.
+    :param line: The line.
     """
     if line["status"] == "sent":
         return "sent" if "sent_at" in line else "accepted"
@@ -68,14 +68,14 @@ def reached(line: Line) -> str | None:
 
 def updated(line: Line, receipt: Receipt) -> Line:
     """
-    Return a line with what a receipt says of its message, unless it says as much already.
+    Return a line with what a receipt says about its message, unless the line says as much already.
 
-    :param line: The result.
-    :param receipt: What is known.
+    :param line: The line.
+    :param receipt: The receipt.
     """
     status = receipt.status
     if status == "failed" and line["status"] == "unknown" and not receipt.verified:
-        status = "accepted"  # it certainly left; nobody signed that it failed
+        status = "accepted"  # it certainly left; no signed receipt says that it failed
     if _ORDER.index(status) < _ORDER.index(reached(line) or line["status"]):
         return line
     now = {name: value for name, value in line.items() if name not in ("error", "earlier")}

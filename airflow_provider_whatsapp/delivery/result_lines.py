@@ -1,9 +1,10 @@
 """
-A line of a results file: what marks it as ours, and what a later broadcast reads in it.
+A line of a results file: the mark that identifies it, and what a later broadcast reads from it.
 
-Every line carries the mark, so the file stays one line per recipient for anyone who loads it into pandas or BigQuery,
-and shards may be put together with ``cat``. The first line decides for the whole file: in a file that does not begin
-with a marked line, a mark further down is a column like any other.
+Every line has the mark, so the file has one line per recipient for anyone who loads it into pandas or BigQuery, and
+``cat`` can join shards. The first line decides for the whole file: if a file does not begin with a marked line, a
+mark
+further down is an ordinary column.
 """
 
 from __future__ import annotations
@@ -27,40 +28,40 @@ Scope = Literal["all", "failed", "unknown"]
 FORMAT = "whatsapp-results/1"
 """Value of ``format`` in each line."""
 UNTRIED = frozenset({"stopped", "dry_run"})
-"""Reasons of those who were skipped and may still be sent to."""
+"""Reasons of skipped recipients who may still be sent to."""
 MOST = 1 << 27
-"""Places in a list; whatever keeps a bit for each stays within 16 MiB."""
+"""The highest position in a list, so that a bit for each position needs at most 16 MiB."""
 _DEEPEST = 20
-"""Levels of lists in lists that are kept of a row which strict JSON cannot hold."""
+"""The most levels of nested lists that are kept of a row which strict JSON cannot represent."""
 ARRIVED = ("delivered", "read")
-"""Statuses beside those of an outcome: what a receipt says of a message that was sent."""
+"""Statuses that a receipt gives to a sent message, in addition to those of an outcome."""
 _STATUSES = frozenset((*STATUSES, *ARRIVED))
 _FAMILY = FORMAT.partition("/")[0]
 
 
 def is_marked(line: Any) -> bool:
     """
-    Say whether a line was written as a result by this version.
+    Return whether this version wrote a line as a result.
 
-    :param line: What the JSON holds.
+    :param line: The line's JSON.
     """
     return has_shape(line) and line.get("format") == FORMAT
 
 
 def is_unmarked(line: Any) -> bool:
     """
-    Say whether a line looks like a result of version 0.1, which wrote no mark.
+    Return whether a line looks like a result of version 0.1, which wrote no mark.
 
-    :param line: What the JSON holds.
+    :param line: The line's JSON.
     """
     return has_shape(line) and "format" not in line
 
 
 def has_shape(line: Any) -> bool:
     """
-    Say whether a line has the fields of a result, marked or not.
+    Return whether a line has the fields of a result, marked or not.
 
-    :param line: What the JSON holds.
+    :param line: The line's JSON.
     """
     return (
         isinstance(line, dict)
@@ -68,7 +69,7 @@ def has_shape(line: Any) -> bool:
         and 0 <= line["n"] < MOST
         and isinstance(line.get("status"), str)
         and line["status"] in _STATUSES
-        # One by one: every line of every file is asked for its shape, and a generator costs more than the answer.
+        # Checked one by one: this runs for every line of every file, and a generator would cost more than the checks.
         and isinstance(line.get("to"), str)
         and isinstance(line.get("given"), str)
         and isinstance(line.get("where"), str)
@@ -78,7 +79,7 @@ def has_shape(line: Any) -> bool:
 
 def keeps_row(line: dict[str, Any]) -> bool:
     """
-    Say whether a result keeps the row's values: where a later broadcast may send to this recipient.
+    Return whether a result keeps the row's values, because a later broadcast may send to this recipient.
 
     :param line: The result.
     """
@@ -87,11 +88,11 @@ def keeps_row(line: dict[str, Any]) -> bool:
 
 def marked(line: dict[str, Any], *, keep_sent: bool = False) -> dict[str, Any]:
     """
-    Return a result with its mark, and without values that nobody needs any more.
+    Return a result with its mark, and without values that are no longer needed.
 
     :param line: The result, with or without them.
-    :param keep_sent: Keep the row's values of those who were sent to as well, until a receipt says that it arrived:
-        a message may still fail, and then they are to be sent to again.
+    :param keep_sent: Also keep the row's values of recipients who were sent to, until a receipt says that the message
+        arrived: it may still fail, and then it has to be sent again.
     """
     found = {"format": FORMAT, **line}
     if not keeps_row(line) and not (keep_sent and line["status"] == "sent"):
@@ -104,19 +105,19 @@ _encode = json.JSONEncoder(ensure_ascii=False, default=str, allow_nan=False).enc
 
 def dump(line: dict[str, Any]) -> bytes:
     """
-    Return a result as a line of strict JSON in UTF-8, whatever its row holds.
+    Return a result as a line of strict JSON in UTF-8, for any values of its row.
 
     :param line: The result.
     """
     try:
         return _encode(line).encode() + b"\n"
-    except (ValueError, TypeError, RecursionError):  # half a character, no number, a key that is no text
+    except (ValueError, TypeError, RecursionError):  # a lone surrogate, nan, a key that is not a text
         safe = {name: _plain(value) for name, value in line.items()}
         return json.dumps(safe, default=str).encode() + b"\n"
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """Return what JSON can hold of a value; None stands for what it cannot."""
+    """Return a value in a form that JSON can represent; None replaces what it cannot."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict | list | tuple) and depth < _DEEPEST:
@@ -132,13 +133,14 @@ def _plain(value: Any, depth: int = 0) -> Any:
 
 def in_scope(rows: Iterator[Raw], source: Any, scope: Scope, to_field: str) -> Iterator[Raw]:
     """
-    Return the rows that are asked for: of a results file those in the scope, as they stood in its source.
+    Return the requested rows: from a results file those in the scope, as they were in its source.
 
     :param rows: All rows of the source.
-    :param source: Where they come from: a path with ``open``, or a list.
-    :param scope: ``all``, or of a results file alone ``failed`` or ``unknown``.
+    :param source: The source: a path with ``open``, or a list.
+    :param scope: ``all``, or only for a results file ``failed`` or ``unknown``.
     :param to_field: Column of the recipient.
-    :raises PayloadError: The source is no marked results file and the scope asks for one, or it looks like one and has
+    :raises PayloadError: The scope needs a marked results file and the source is not one, or it looks like one and
+        has
         no mark.
     """
     first = next(rows, None)
@@ -163,10 +165,10 @@ def refuse_unmarked(line: Any, source: Any, *, field: str = "recipients") -> Non
     """
     Refuse a file whose first line is a result of another version, and say what to do.
 
-    :param line: What its JSON holds.
+    :param line: The first line's JSON.
     :param source: The file.
-    :param field: Argument that named it.
-    :raises PayloadError: It is such a line; anything else passes.
+    :param field: Argument that named the file.
+    :raises PayloadError: The line is such a result.
     """
     version = line.get("format", "") if has_shape(line) else None
     if isinstance(version, str) and version.startswith(f"{_FAMILY}/"):

@@ -1,8 +1,8 @@
 """
 The parts of a results file: what each try has written, and how they are put together.
 
-Parts lie in a folder beside the file, one folder for each task run. A try that is killed leaves them there; anyone who
-comes next puts them together: a later try, the command ``results``, or a broadcast that reads the file.
+Parts are in a folder beside the file, one folder for each task run. A killed try leaves them there; the next reader
+puts them together: a later try, the command ``results``, or a broadcast that reads the file.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ _PART = re.compile(r"(\d+)(?:-(\d+))?(?:-(\d+))?(?:-[0-9a-f]+)?\.jsonl")
 
 
 class ResultsError(WhatsAppError):
-    """The results file or a part of it cannot be read or written; who was sent to is in the ledger all the same."""
+    """The results file or one of its parts cannot be read or written; the ledger still knows who was sent to."""
 
 
 def part_name(number: int, run: int, part: int, token: str) -> str:
     """
-    Return the name of a part, which no other writer gives to one of its own.
+    Return the name of a part, which no other writer uses.
 
-    :param number: The try.
-    :param run: Which of the try's executions; it has several where it waited for its hours.
-    :param part: Which of the execution's parts.
-    :param token: Of the execution alone.
+    :param number: Number of the try.
+    :param run: Number of the try's execution; a try has several if it waited for its send hours.
+    :param part: Number of the execution's part.
+    :param token: A text that only this execution has.
     """
     return f"{number:04}-{run:04}-{part:06}-{token}.jsonl"
 
 
 def place_of(name: str) -> tuple[int, int, int] | None:
     """
-    Return try, execution and number of a part, by its name; version 0.1's too. None: it is none.
+    Return try, execution and number of a part, from its name; also from version 0.1's names. None: it is not a part.
 
-    :param name: The file's name.
+    :param name: Name of the file.
     """
     match = _PART.fullmatch(name)
     if match is None:
@@ -70,8 +70,8 @@ class Left:
 
     :param folder: The folder.
     :param parts: Its parts, the newest first.
-    :param resumed: The file beside them is the same task run's; None: version 0.1 did not say.
-    :param total: Recipients of the task run; None: version 0.1 did not say.
+    :param resumed: Whether the file beside them is the same task run's; None: version 0.1 did not say.
+    :param total: Number of recipients of the task run; None: version 0.1 did not say.
     """
 
     folder: Any
@@ -97,11 +97,11 @@ def parts_in(folder: Any) -> list[Any]:
 
 def left_beside(path: Any, *, but: str | None = None) -> Left | None:
     """
-    Return the parts beside a results file that are not in it yet; None where there are none.
+    Return the parts beside a results file that are not in it yet; None: there are none.
 
     :param path: The results file.
-    :param but: Leave out this task run's.
-    :raises ResultsError: They are those of several task runs.
+    :param but: Leave out the parts of this task run.
+    :raises ResultsError: There are parts of several task runs.
     """
     path = local_path(path) or path
     pattern = re.compile(re.escape(str(path.name)) + r"\.[0-9a-z]+\.parts")
@@ -127,7 +127,7 @@ def left_beside(path: Any, *, but: str | None = None) -> Left | None:
 
 
 def _header(parts: list[Any]) -> tuple[bool | None, int | None]:
-    """Return what the newest part with a header says of its task run."""
+    """Return what the newest part with a header says about its task run."""
     for part in parts:
         with open_results(part) as file:
             line = _parsed(file.readline())
@@ -141,20 +141,20 @@ def header(total: int, *, resumed: bool) -> bytes:
     """
     Return the first line of a try's first part.
 
-    :param total: Recipients of the task run.
-    :param resumed: The file beside the parts is an earlier try's of this task run.
+    :param total: Number of recipients of the task run.
+    :param resumed: The file beside the parts is from an earlier try of this task run.
     """
     return json.dumps({"format": HEADER, "total": total, "resumed": resumed}).encode() + b"\n"
 
 
 def _newest(left: Left) -> float:
-    # Where a store does not say when, the parts count: no word of theirs is lost.
+    # If a store does not say when, the parts count as newer, so that no outcome is lost.
     return max(modified(part) or float("inf") for part in left.parts)
 
 
 def modified(path: Any) -> float | None:
     """
-    Return when a file was written; None where there is none, or its store does not say.
+    Return when a file was written; None: it does not exist, or its store does not say.
 
     :param path: ``pathlib.Path`` or ``ObjectStoragePath``.
     """
@@ -171,10 +171,10 @@ def modified(path: Any) -> float | None:
 
 def merged(parts: list[Any], base: Any = None) -> Iterator[bytes]:
     """
-    Yield the newest line of each recipient; one with message ids is better than one that only says sent.
+    Yield the newest line of each recipient; a line with message IDs is preferred to one that only says sent.
 
-    :param parts: The newest first.
-    :param base: The file that an earlier try of the task run has put together, or None.
+    :param parts: The parts, the newest first.
+    :param base: The file that an earlier try of the task run put together, or None.
     """
     done, sent = Places(), Places()
     files = [*parts, *([base] if base is not None else [])]
@@ -190,7 +190,7 @@ def merged(parts: list[Any], base: Any = None) -> Iterator[bytes]:
             ):
                 done.add(place)
                 yield raw
-    if not any_bare:  # most often; a second reading would find nothing
+    if not any_bare:  # the usual case; a second reading would find nothing
         return
     for file in files:
         for raw, line in _lines(file):
@@ -201,9 +201,9 @@ def merged(parts: list[Any], base: Any = None) -> Iterator[bytes]:
 
 def _lines(path: Any) -> Iterator[tuple[bytes, dict[str, Any]]]:
     with open_results(path) as lines:
-        for raw in iter(lines.readline, b""):  # Airflow 3.1.0's own files of object stores cannot be iterated
+        for raw in iter(lines.readline, b""):  # Airflow 3.1.0's files in object stores are not iterable
             line = _parsed(raw)
-            if not has_shape(line):  # a header, or where a kill or a full disk has cut a line off
+            if not has_shape(line):  # a header, or a line that a kill or a full disk has cut off
                 continue
             if "format" not in line:
                 yield dump(marked(line)), line
@@ -220,10 +220,10 @@ def _parsed(raw: bytes) -> Any:
 
 def open_results(path: Any) -> IO[bytes]:
     """
-    Open a results file or a part to read it; on a disk a link, a pipe or a device in its place is refused.
+    Open a results file or a part for reading; on a disk, refuse a link, a pipe or a device in its place.
 
     :param path: ``pathlib.Path``, ``ObjectStoragePath`` or :class:`Unfinished`.
-    :raises OSError: It is not there, or is not a regular file.
+    :raises OSError: It does not exist, or is not a regular file.
     """
     local = local_path(path)
     found: IO[bytes] = path.open("rb") if local is None else open_regular(local)
@@ -232,11 +232,11 @@ def open_results(path: Any) -> IO[bytes]:
 
 def write_whole(path: Any, lines: Iterator[bytes]) -> int:
     """
-    Write a results file, and return how many recipients are in it.
+    Write a results file completely, and return the number of its recipients.
 
-    :param path: Where.
-    :param lines: May be read from what lies there.
-    :raises OSError: It cannot be written; what was there stays.
+    :param path: Path of the file.
+    :param lines: The lines, which may come from the file that is replaced.
+    :raises OSError: The file cannot be written; the old file stays.
     """
     count = 0
     with contextlib.ExitStack() as stack:
@@ -244,7 +244,7 @@ def write_whole(path: Any, lines: Iterator[bytes]) -> int:
         if local is not None:
             local.parent.mkdir(parents=True, exist_ok=True)
             whole = stack.enter_context(replacing(local, mode=PRIVATE))
-        else:  # one upload, which begins when all is read
+        else:  # one upload, which begins after everything has been read
             whole = stack.enter_context(tempfile.TemporaryFile())
         for line in lines:
             whole.write(line)
@@ -261,7 +261,7 @@ class Unfinished:
     """
     A results file together with the parts beside it, to be read as one file.
 
-    :param path: The results file, which need not be there.
+    :param path: The results file, which may not exist.
     :param left: The parts.
     """
 
@@ -275,9 +275,9 @@ class Unfinished:
 
     def open(self, mode: str) -> IO[bytes]:
         """
-        Open the lines of all as one file.
+        Open the lines of all files as one file.
 
-        :param mode: As for a path; it is read as bytes in any case.
+        :param mode: As for a path; the file is read as bytes in any case.
         """
         whole = tempfile.TemporaryFile()  # noqa: SIM115  # the reader closes it
         try:
@@ -291,11 +291,11 @@ class Unfinished:
 
 def with_parts(path: Any, *, but: str | None = None) -> Any:
     """
-    Return a results file as it has to be read: with the parts that a killed task has left beside it, if there are any.
+    Return a results file as it has to be read: with the parts that a killed task left beside it, if there are any.
 
     :param path: ``ObjectStoragePath`` or ``pathlib.Path``.
     :param but: Leave out the parts of this task run, which writes to the file that it reads.
-    :raises ResultsError: It is not clear which belong together, or they cannot be read.
+    :raises ResultsError: It is unclear which parts belong together, or they cannot be read.
     """
     try:
         left = left_beside(path, but=but)
@@ -304,7 +304,7 @@ def with_parts(path: Any, *, but: str | None = None) -> Any:
         count = sum(1 for _ in merged(left.parts, base_of(path, left)))
     except WhatsAppError:
         raise
-    except Exception as error:  # an object store's library has errors of its own
+    except Exception as error:  # an object store's library raises errors of other types
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {str(error)[:200]}"
         raise ResultsError(f"the parts of {path} cannot be read: {reason}") from error
     logger.warning(
@@ -315,10 +315,10 @@ def with_parts(path: Any, *, but: str | None = None) -> Any:
 
 def said_of(count: int, total: int | None) -> str:
     """
-    Return in words how whole the parts are.
+    Return in a sentence how complete the parts are.
 
-    :param count: Recipients with an outcome.
-    :param total: Of so many; None: not known.
+    :param count: Number of recipients with an outcome.
+    :param total: Number of all recipients; None: not known.
     """
     if total is None:
         return f"They name {count} recipients; recipients without an outcome are not among them."
@@ -333,11 +333,11 @@ def said_of(count: int, total: int | None) -> str:
 
 def base_of(path: Any, left: Left) -> Any:
     """
-    Return the file that the parts go on from; None: they stand for themselves.
+    Return the file that the parts continue; None: the parts stand alone.
 
     :param path: The results file.
     :param left: The parts.
-    :raises ResultsError: Nobody can tell.
+    :raises ResultsError: It is unclear whether they continue the file.
     """
     path = local_path(path) or path
     if left.resumed is False or not path.exists():

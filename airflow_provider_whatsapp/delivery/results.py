@@ -1,8 +1,8 @@
 """
-Every recipient's outcome in a file of JSON lines, which a later broadcast can take as its recipients.
+A file of JSON lines with every recipient's outcome, which a later broadcast can use as its recipients.
 
-Each try writes parts beside the file, so that the message ids of a try that is killed are not lost; at the end they
-are put together, the newest outcome of each recipient first.
+Each try writes parts beside the file, so that a killed try's message IDs are not lost; at the end they are put
+together, with the newest outcome of each recipient.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PART = 500
-"""Outcomes in one upload to an object store, and so those whose message ids are lost when a worker is killed."""
+"""Outcomes in one upload to an object store, whose message IDs are lost if the worker is killed before the upload."""
 KEPT = 2 * PART
-"""Outcomes that wait in memory for a store that fails; a later try writes down the others again."""
+"""The most outcomes that wait in memory for a failing store; a later try writes the others again."""
 
 
 class Results:
@@ -57,13 +57,14 @@ class Results:
     The file of one task's outcomes.
 
     :param path: ``ObjectStoragePath`` or ``pathlib.Path`` of the file.
-    :param key: Tells this task run from others that write to the same path.
-    :param number: The try.
-    :param total: How many recipients the task run has.
-    :param resumed: The file at ``path`` is an earlier try's of this task run.
-    :param send_hash: What the messages' callback data begins with; None: they carry the user's own.
-    :param keep_sent: Keep the values of those who were sent to, until a delivery report says that it arrived.
-    :param dag_id: The DAG, which each line names: Airflow's tab shows it to those who may see the DAG; None: no DAG.
+    :param key: Distinguishes this task run from others that write to the same path.
+    :param number: Number of the try.
+    :param total: Number of recipients of the task run.
+    :param resumed: The file at ``path`` is from an earlier try of this task run.
+    :param send_hash: The hash at the start of the messages' callback data; None: they carry the user's own data.
+    :param keep_sent: Keep the values of recipients who were sent to, until a delivery report says that the message
+        arrived.
+    :param dag_id: The DAG, which each line names: Airflow's tab shows it to people who may see the DAG; None: no DAG.
     """
 
     def __init__(
@@ -98,14 +99,14 @@ class Results:
         self.failure: ResultsError | None = None
         """Why outcomes could not be written."""
         self.on_failure: Callable[[], None] | None = None
-        """Called once when an outcome cannot be written: what ends the delivery."""
+        """Called once when an outcome cannot be written, to end the delivery."""
 
     def begin(self, *, start_over: bool) -> None:
         """
-        Make the first part, so that a path that cannot be written is known before anybody is sent to.
+        Create the first part, so that a path that cannot be written is known before anything is sent.
 
-        :param start_over: Forget what earlier tries have left: everybody is sent to again.
-        :raises ResultsError: It cannot be written.
+        :param start_over: Delete what earlier tries have left: the task sends to everybody again.
+        :raises ResultsError: The part cannot be written.
         """
         try:
             earlier = parts_in(self._folder)
@@ -121,11 +122,11 @@ class Results:
 
     def take(self, row: Row, outcome: Outcome, message: dict[str, Any] | None = None) -> None:
         """
-        Take an outcome. When it cannot be written, ``failure`` says why and ``on_failure`` is called.
+        Add an outcome. If it cannot be written, ``failure`` says why and ``on_failure`` is called.
 
         :param row: The recipient.
-        :param outcome: What became of them.
-        :param message: What they would have got, from a dry run.
+        :param outcome: The recipient's outcome.
+        :param message: The message that a dry run would have sent.
         """
         line = {"n": row.position, **outcome.to_dict(), "given": row.given, "where": row.where}
         if outcome.status == "sent" and outcome.sent is None:
@@ -140,7 +141,7 @@ class Results:
             line["message"] = message
         if self._dag_id is not None:
             line["dag_id"] = self._dag_id
-        if len(self._lines) >= KEPT:  # so many wait only where the store has failed
+        if len(self._lines) >= KEPT:  # so many wait only if the store has failed
             self._dropped = True
         else:
             self._lines.append(dump(marked(line, keep_sent=self._keep_sent)))
@@ -148,7 +149,7 @@ class Results:
             self.flush()
 
     def flush(self) -> bool:
-        """Write what has come, and say whether all is written; what is not is kept, and ``failure`` says why."""
+        """Write waiting outcomes, and return whether all are written; the others are kept, and ``failure`` says why."""
         try:
             if self._lines:
                 self._write(b"".join(self._lines))
@@ -180,7 +181,7 @@ class Results:
             rest = memoryview(content)
             while rest:
                 rest = rest[os.write(self._handle, rest) :]
-            self._size += len(content)  # in here: a time-out may strike right before it
+            self._size += len(content)  # inside the block, because a time-out may strike right before it
         except BaseException:
             os.ftruncate(self._handle, self._size)  # half a line would spoil the next
             raise
@@ -206,7 +207,7 @@ class Results:
         """
         Put the parts together at the path, and return how many recipients are in the file.
 
-        :raises ResultsError: It cannot be written; the parts stay.
+        :raises ResultsError: The file cannot be written; the parts stay.
         """
         self.flush()
         if self._handle is not None:
@@ -228,7 +229,7 @@ class Results:
         return count
 
     def _refuse_stale(self, parts: list[Any]) -> None:
-        """Write over nothing when a later try has put everything together and deleted this one's parts."""
+        """Refuse to overwrite the file if a later try has put everything together and deleted this try's parts."""
         if self._first is not None and self._first not in {str(part.name) for part in parts}:
             raise ResultsError(
                 f"another try of this task has written {self.path}, and deleted the parts of this one",
@@ -236,27 +237,27 @@ class Results:
             )
 
     def clean(self) -> None:
-        """Delete the parts: no later try needs them."""
+        """Delete the parts, which no later try needs."""
         try:
             for part in parts_in(self._folder):
                 part.unlink()
             if self._local and self._folder.exists():
                 self._folder.rmdir()
-        except Exception as error:  # the file is whole: they are only in the way
+        except Exception as error:  # the file is complete: leftover parts do no harm
             logger.warning("The parts in %s could not be deleted: %s", self._folder, error)
 
 
 def assemble(path: Any) -> str:
     """
-    Put a results file together from the parts that a killed task has left; mark it, where version 0.1 wrote it.
+    Put a results file together from the parts that a killed task left; mark a file of version 0.1.
 
-    The parts stay, for the task may be retried.
+    The parts stay, because the task may be retried.
 
     :param path: ``ObjectStoragePath`` or ``pathlib.Path`` of the file.
-    :return: What was done, in words.
-    :raises PayloadError: The file holds something else; it stays as it is.
-    :raises ResultsError: Nobody can tell which parts belong together.
-    :raises OSError: It cannot be read or written.
+    :return: What was done, as a sentence.
+    :raises PayloadError: The file is not a results file; it is not changed.
+    :raises ResultsError: It is unclear which parts belong together.
+    :raises OSError: A file cannot be read or written.
     """
     path = local_path(path) or path
     left = left_beside(path)
@@ -278,7 +279,7 @@ def assemble(path: Any) -> str:
 
 
 def _mark(path: Any) -> int:
-    """Mark every line of a file that version 0.1 wrote, and return how many there are."""
+    """Mark every line of a file of version 0.1, and return the number of lines."""
     count, unmarked = 0, False
     for line in _checked(path):
         count += 1

@@ -1,8 +1,8 @@
 """
-What a retry does, as tables: how a try begins, whom it sends to, and what a receipt makes of a message.
+What a retry does, as tables: how a try begins, whom it sends to, and what a receipt proves about a message.
 
-The ledger finds the states, the engine sends; both look up here what follows. ``docs/explanation/ledger.md`` shows
-:data:`BEGINS` and :data:`ACTIONS` to users, and a test compares the two.
+The ledger knows the states and the engine sends; both look up in these tables what to do.
+``docs/explanation/ledger.md`` shows :data:`BEGINS` and :data:`ACTIONS` to users, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     Known = Note | Literal["sent"] | None
 
 OnUnknown = Literal["report", "resend"]
-"""What the operator's argument of that name says: leave the unknown alone, or send to them again."""
+"""The operator's argument of that name: only report unknown messages, or send them again."""
 Cause = Literal["retry", "clear", "resend"]
-"""Why there is another try: Airflow retries, or somebody cleared the task, without ``resend_on_clear`` or with it."""
+"""Why there is another try: Airflow retries, or somebody cleared the task, without or with ``resend_on_clear``."""
 Found = Literal["nothing", "same", "changed", "changed_after_sends", "mark"]
-"""What a try finds: no ledger; that of the same list and message; that of others, before or after a message may have
-left; or no ledger, and the mark of a try that had begun to send."""
+"""What a try finds: no ledger; one of the same list and message; one of others, before or after a message may have
+left; or no ledger, but the mark of a try that had begun to send."""
 Begin = Literal["first", "again", "cleared", "fresh"]
-"""How a try begins: with an empty ledger (``first``; ``fresh``: though there was one), or with what is there."""
+"""How a try begins: with an empty ledger (``first``; ``fresh``: although there was one), or with the existing one."""
 State = Literal["new", "stopped", "retryable", "permanent", "suppressed", "unknown", "sent"]
-"""What the ledger knows of a recipient: never claimed; not sent to, as the delivery ended before; refused, for now or
-for good; left out, as the suppression list named them; sent to without an answer; accepted by WhatsApp."""
+"""What the ledger knows of a recipient: never claimed; not sent to, because the delivery ended before; refused, for now
+or permanently; left out by the suppression list; sent to without an answer; accepted by WhatsApp."""
 Action = Literal["send", "keep", "on_unknown"]
-"""Send a message; keep the state and report it; or what the argument ``on_unknown`` says: send, or keep."""
+"""Send a message; keep the state and report it; or let the argument ``on_unknown`` decide."""
 
 BEGINS: dict[Found, dict[Cause, Begin | Literal["refuse"]]] = {
     "nothing": {"retry": "first", "clear": "first", "resend": "first"},
@@ -36,10 +36,10 @@ BEGINS: dict[Found, dict[Cause, Begin | Literal["refuse"]]] = {
     "changed_after_sends": {"retry": "refuse", "clear": "refuse", "resend": "fresh"},
     "mark": {"retry": "refuse", "clear": "refuse", "resend": "fresh"},
 }
-"""How a try begins, or that it is refused, since nobody could say who would get a second message."""
+"""How a try begins, or that it is refused, because nobody could know who would get a second message."""
 
 STARTS_OVER: frozenset[Begin] = frozenset({"first", "fresh"})
-"""Where nothing counts that an earlier try has left: to this try everybody is ``new``."""
+"""The beginnings in which nothing counts that earlier tries have left: everybody is ``new``."""
 
 ACTIONS: dict[State, dict[Literal["retry", "clear"], Action]] = {
     "new": {"retry": "send", "clear": "send"},
@@ -50,13 +50,13 @@ ACTIONS: dict[State, dict[Literal["retry", "clear"], Action]] = {
     "unknown": {"retry": "on_unknown", "clear": "on_unknown"},
     "sent": {"retry": "keep", "clear": "keep"},
 }
-"""Whom a try sends to. Those whom the suppression list names now are sent to in no case."""
+"""Whom a try sends to. People on the suppression list are never sent to."""
 
 EVIDENCE: dict[Literal["accepted", "failed"], dict[Literal["signed", "unsigned"], State | None]] = {
     "accepted": {"signed": "sent", "unsigned": "sent"},
     "failed": {"signed": "permanent", "unsigned": None},
 }
-"""What a receipt proves; None: nothing. An unsigned failure lets nobody be sent to again: anyone may forge it."""
+"""What a receipt proves; None: nothing. An unsigned failure never causes a resend, because anyone may forge it."""
 
 _STATES: dict[str, tuple[State, State]] = {
     "sent": ("sent", "sent"),
@@ -71,7 +71,7 @@ def cause_of(*, cleared: bool, resend_on_clear: bool) -> Cause:
     Return why there is another try.
 
     :param cleared: The task was cleared; False: Airflow retries it.
-    :param resend_on_clear: What the operator's argument says.
+    :param resend_on_clear: The operator's argument.
     """
     if not cleared:
         return "retry"
@@ -82,7 +82,7 @@ def state_of(known: Known) -> State:
     """
     Return a recipient's state.
 
-    :param known: What the ledger returns of them.
+    :param known: The ledger's answer for the recipient.
     """
     if known is None or known == "sent":
         return known or "new"
@@ -91,12 +91,12 @@ def state_of(known: Known) -> State:
 
 def sendable(begin: Begin, on_unknown: OnUnknown) -> frozenset[State]:
     """
-    Return the states of those that a try sends to.
+    Return the states in which a recipient is sent to.
 
-    :param begin: How it begins.
-    :param on_unknown: What the operator's argument says.
+    :param begin: How the try begins.
+    :param on_unknown: The operator's argument.
     """
-    # A try that starts over finds nobody's note but its own, and repeats none of what it sends itself.
+    # A try that starts over finds only its own notes, and never repeats what it has sent itself.
     column: Literal["retry", "clear"] = "clear" if begin == "cleared" else "retry"
     wanted = {"send"} | ({"on_unknown"} if on_unknown == "resend" else set())
     return frozenset(state for state, row in ACTIONS.items() if row[column] in wanted)
@@ -104,20 +104,20 @@ def sendable(begin: Begin, on_unknown: OnUnknown) -> frozenset[State]:
 
 def sends_late_failures(begin: Begin) -> bool:
     """
-    Say whether a try sends again the messages that WhatsApp accepted and could not deliver.
+    Return whether a try sends again messages that WhatsApp accepted and could not deliver.
 
-    :param begin: How it begins.
+    :param begin: How the try begins.
     """
     return begin not in STARTS_OVER and "permanent" in sendable(begin, "report")
 
 
 def proven(status: str, *, signed: bool, accepted: bool) -> State | None:
     """
-    Return the state that a receipt proves of its message; None: it proves nothing.
+    Return the state that a receipt proves for its message; None: it proves nothing.
 
-    :param status: The receipt's.
+    :param status: The receipt's status.
     :param signed: Its signature was checked.
-    :param accepted: It is known, too, that WhatsApp sent the message before.
+    :param accepted: Another receipt says that WhatsApp sent the message before.
     """
     found = EVIDENCE["failed" if status == "failed" else "accepted"]["signed" if signed else "unsigned"]
     return "sent" if found is None and accepted else found
@@ -125,12 +125,12 @@ def proven(status: str, *, signed: bool, accepted: bool) -> State | None:
 
 def can_retry_help(*, retryable: int, unknown: int, on_unknown: OnUnknown, has_receipts: bool) -> bool:
     """
-    Say whether another try could end better than this one.
+    Return whether another try could end better than this one.
 
-    :param retryable: How many certainly have nothing and may get it yet.
-    :param unknown: How many are unknown.
-    :param on_unknown: What the operator's argument says.
-    :param has_receipts: A receipt may say what became of the unknown.
+    :param retryable: Number of recipients who certainly got nothing, and for whom a retry may help.
+    :param unknown: Number of unknown messages.
+    :param on_unknown: The operator's argument.
+    :param has_receipts: Receipts may give the outcome of unknown messages.
     """
     ends_doubt = has_receipts or "unknown" in sendable("again", on_unknown)
     return retryable > 0 or (unknown > 0 and ends_doubt)

@@ -1,9 +1,9 @@
 """
-Which endpoint a template's messages go by: ``/messages``, or ``/marketing_messages`` for what is marketing to Meta.
+The endpoint for a template's messages: ``/messages``, or ``/marketing_messages`` for what Meta counts as marketing.
 
-The choice is made before the first message, by the template's category and the account's onboarding. Meta may move a
-template to another category while a broadcast runs: the endpoint then refuses it, nothing has left, and the message
-goes by the other one, once. What comes after it goes there at once.
+The template's category and the account's onboarding decide before the first message. If Meta moves the template to
+another category while a broadcast runs, the endpoint refuses it without sending anything, and the message is sent
+through the other endpoint, once. Later messages go there directly.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ REROUTED: dict[Endpoint, frozenset[int]] = {
     "messages": frozenset({131061, 131063}),
     "marketing_messages": frozenset({131055, 134100, 134102}),
 }
-"""Codes by which an endpoint says that nothing was sent and that the other one is right (Meta, "Send marketing
+"""Codes with which an endpoint says that nothing was sent and the other one is right (Meta, "Send marketing
 messages" and "Route template messages by category"). 134101, a template that is still being copied, waits instead."""
 
 
 def choose_endpoint(mode: Mode, approved: Approved | None, status: MarketingStatus | None) -> Endpoint:
     """
-    Return the endpoint that a template's messages go by.
+    Return the endpoint for a template's messages.
 
-    :param mode: ``auto``: by the template's category; ``cloud_api``: by ``/messages``; ``strict``: by
+    :param mode: ``auto``: by the template's category; ``cloud_api``: ``/messages``; ``strict``:
         ``/marketing_messages``.
-    :param approved: The template as the account holds it; None: it was not looked up, so its category is not known.
-    :param status: The account's; None: not read, or not to be read.
-    :raises PayloadError: ``strict``, and it is certain that the endpoint would refuse every message.
+    :param approved: The template in the account; None: it was not looked up, so its category is not known.
+    :param status: The account's status; None: not read, or not needed.
+    :raises PayloadError: ``strict`` is given, and the endpoint would certainly refuse every message.
     """
     category = approved.known_category if approved is not None else None
     if mode == "strict":
         if category not in (None, MARKETING):
-            raise _strict(f"takes templates of the category MARKETING alone, and this one is {category}")
+            raise _strict(f"accepts only templates of the category MARKETING, and this one is {category}")
         if status is not None and status.onboarding is not None and not status.onboarded:
             raise _strict(
                 f"needs an account that is onboarded to the Marketing Messages API, and this one is {status.onboarding}"
@@ -71,14 +71,14 @@ def _strict(problem: str) -> PayloadError:
 
 class Router:
     """
-    Sends a template's messages by the right endpoint; safe to use from many threads.
+    Sends a template's messages through the right endpoint; safe to use from many threads.
 
     :param send: Sends to a recipient, with ``marketing=`` for the Marketing Messages API.
     :param mode: As for :func:`choose_endpoint`.
-    :param endpoint: What it has returned.
-    :param category: The template's category, as far as it is known.
+    :param endpoint: Result of :func:`choose_endpoint`.
+    :param category: The template's category, if it is known.
     :param activity_sharing: ``message_activity_sharing``; None: as the account is set.
-    :param permit: Waits for the rate limit, for the second request of a message that was refused; None: ``send`` does.
+    :param permit: Waits for the rate limit before the second request of a refused message; None: ``send`` does.
     """
 
     def __init__(
@@ -103,17 +103,17 @@ class Router:
 
     @property
     def endpoint(self) -> Endpoint:
-        """What the next message goes by."""
+        """The endpoint for the next message."""
         return self._endpoint
 
     def __call__(self, to: str, message: Any, **options: Any) -> SentMessage:
         """
-        Send to one recipient, by the other endpoint where the first one says that it is the right one.
+        Send to one recipient, through the other endpoint if the first one says that it is the right one.
 
         :param to: The recipient.
         :param message: A template.
-        :param options: As ``send`` takes them.
-        :raises WhatsAppError: It was not sent, or it is not known.
+        :param options: Further arguments of ``send``.
+        :raises WhatsAppError: The message was not sent, or its outcome is unknown.
         """
         endpoint = self._endpoint
         try:
@@ -136,7 +136,7 @@ class Router:
         return self._mode == "auto" and error.sent == "no" and error.code in REROUTED[endpoint]
 
     def _once_more(self, options: dict[str, Any], error: WhatsAppError) -> dict[str, Any]:
-        """Return the options of the second request, which waits for a permit of its own."""
+        """Return the options of the second request, which waits for its own permit."""
         used = options.get("permit")
         if used is None or self._permit is None:
             return options
@@ -149,7 +149,7 @@ class Router:
         return {**options, "permit": permit}
 
     def _learn(self, endpoint: Endpoint, error: WhatsAppError) -> None:
-        """Send what comes after it by the other endpoint, now that that one has taken a message."""
+        """Send later messages through the other endpoint, now that it has accepted a message."""
         with self._lock:
             self._rerouted[error.code] += 1
             news = self._endpoint == endpoint
@@ -163,7 +163,7 @@ class Router:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the report says of it, as JSON primitives without what is empty."""
+        """Return the report's fields about the endpoint as JSON primitives, without empty ones."""
         facts = {
             "category": self._category,
             "endpoints": dict(self._endpoints),
@@ -172,6 +172,6 @@ class Router:
         return {name: value for name, value in facts.items() if value}
 
     def summary(self) -> str:
-        """Return in words how many went by the Marketing Messages API; an empty text for nobody."""
+        """Return how many messages the Marketing Messages API accepted, as text; empty for none."""
         count = self._endpoints["marketing_messages"]
         return f"{count} by /marketing_messages" if count else ""

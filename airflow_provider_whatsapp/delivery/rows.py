@@ -1,4 +1,4 @@
-"""Rows of a file or list as they stand: CSV, JSON lines, either compressed, on a disk or in a bucket."""
+"""Reads the rows of a file or list: CSV, JSON lines, either compressed, on a disk or in a bucket."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import io
 
 Raw = tuple[str, dict[str, Any] | PayloadError]
-"""Where a row stands (``people.csv:12``), and its columns or what is wrong with it."""
+"""A row's place (``people.csv:12``), and its columns or what is wrong with it."""
 
 USUAL_NAMES = frozenset(
     {
@@ -35,10 +35,10 @@ USUAL_NAMES = frozenset(
         *("telephone", "msisdn", "whatsapp", "whatsappnumber", "waid", "recipient", "contact", "userid"),
     }
 )
-"""What the column of the numbers is called nearly everywhere, in small letters without spaces."""
+"""Usual names of the column of numbers, in lower case and without spaces."""
 
 LONGEST_INTEGER = 40
-"""Digits of a whole number in JSON; a longer one is no value that a message could hold, and goes on as text."""
+"""The most digits of a whole number in JSON; a longer one cannot be a message's value, and stays a text."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LEFT_OUT = "(left out: no value that can be written down)"
@@ -52,7 +52,7 @@ def read_rows(
 
     :param source: A path with ``open`` (``pathlib.Path``, ``ObjectStoragePath``), or a list of dicts or plain values.
     :param needed: Columns that a CSV file must have, and that no row may name twice.
-    :param value_field: Column that the plain values of a list stand for, and that holds the recipient.
+    :param value_field: Column for the plain values of a list, which are recipients.
     :param field: Argument that gave the source.
     :raises PayloadError: The file is missing or unreadable, or lacks a column; the error names file and line.
     """
@@ -69,7 +69,7 @@ def read_rows(
 
 def is_json(text: io.TextIOWrapper) -> tuple[bool | None, Iterator[str]]:
     """
-    Say whether a file holds JSON (None: it holds nothing), and return its lines.
+    Return whether a file contains JSON (None: it is empty), and its lines.
 
     :param text: The file, at its beginning.
     """
@@ -118,13 +118,13 @@ def _csv_rows(
 
 def check_once(names: Collection[str], needed: Collection[str], where: str, field: str) -> None:
     """
-    Refuse a header that names a column twice which is needed: nobody can tell which one is meant.
+    Refuse a header that names a needed column twice, because it is unclear which one is meant.
 
     :param names: The header's names.
-    :param needed: Those that are needed.
-    :param where: Where the header stands.
+    :param needed: The needed names.
+    :param where: Place of the header.
     :param field: Argument that gave the file.
-    :raises PayloadError: One stands twice.
+    :raises PayloadError: A needed name occurs twice.
     """
     twice = sorted(name for name in needed if list(names).count(name) > 1)
     if twice:
@@ -137,7 +137,7 @@ def check_once(names: Collection[str], needed: Collection[str], where: str, fiel
 
 def simple(name: str) -> str:
     """
-    Return a column's name as it is compared with the usual ones.
+    Return a column's name in a form for comparison with the usual names.
 
     :param name: The name.
     """
@@ -145,7 +145,7 @@ def simple(name: str) -> str:
 
 
 def _hint(names: Collection[str], missing: Collection[str]) -> str:
-    """Name the columns that may be meant. A file without a header has a person's data there, so no others are named."""
+    """Return the columns that may be meant. Without a header the names are personal data, so name no others."""
     alike = {simple(name) for name in missing} | USUAL_NAMES
     known = [name for name in names if simple(name) in alike]
     columns = f"{len(names)} column{'' if len(names) == 1 else 's'}"
@@ -171,7 +171,7 @@ def json_rows(
     :param lines: The file's lines.
     :param name: The file's name.
     :param needed: Columns that no row may name twice.
-    :param value_field: Column that plain values in an array stand for.
+    :param value_field: Column for plain values in an array.
     :param field: Argument that gave the file.
     :param every_name_once: No row may name any column twice.
     :raises PayloadError: An array is broken.
@@ -199,7 +199,7 @@ def json_rows(
 
 
 def _array(lines: list[str], name: str, pairs: Any, field: str) -> Any:
-    """Read an array that stands on several lines; one that is broken has no rows of its own."""
+    """Return an array that spans several lines; a broken one has no rows."""
     try:
         return json.loads("".join(lines), parse_int=_whole, object_pairs_hook=pairs)
     except (ValueError, RecursionError) as error:
@@ -222,7 +222,7 @@ class _TwiceError(ValueError):
 
 
 def _unique(needed: frozenset[str] | None) -> Any:
-    """Return what makes an object of its pairs, and refuses two of a needed name, or of any where that is None."""
+    """Return what makes an object of its pairs; it refuses needed names that occur twice, or with None any name."""
 
     def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         columns = dict(pairs)
@@ -244,7 +244,7 @@ def _whole(digits: str) -> int | str:
 def _sound(
     columns: dict[str, Any], where: str, needed: Collection[str], field: str
 ) -> dict[str, Any] | PayloadError:
-    """Return a row that can be sent and written down; a value that cannot be is the row's own failure."""
+    """Return a row that can be sent and written to a file; a value that cannot be is an error of only this row."""
     poisoned = [name for name, value in columns.items() if not (_is_sound(name) and _is_sound(value))]
     for name in poisoned:
         if name in needed:
@@ -257,7 +257,7 @@ def _sound(
 
 
 def _is_sound(value: Any) -> bool:
-    """Say whether a value can be written to a file of results."""
+    """Return whether a value can be written to a results file."""
     kind = type(value)
     if kind is str:
         return value.isascii() or _SURROGATE.search(value) is None

@@ -1,4 +1,4 @@
-"""How a delivery goes, as values."""
+"""The settings of a delivery."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from airflow_provider_whatsapp.delivery.retry_policy import Begin, OnUnknown, State, sendable
 
 AWAY = 300.0
-"""Seconds that answers wait in memory for a ledger that cannot be written."""
+"""Seconds for which answers wait in memory for a ledger that cannot be written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,14 +15,15 @@ class Rules:
     """
     How to deliver.
 
-    :param on_unknown: What to do with those whose answer an earlier try has lost.
+    :param on_unknown: What to do with recipients whose answer an earlier try lost.
     :param begin: How the try begins, as the ledger returns it.
     :param varied: The messages differ from recipient to recipient.
-    :param threads: Requests at a time.
+    :param threads: Number of parallel requests.
     :param rate: Messages per second that the account allows; 0: no limit.
-    :param run: Failures in a row, of the same cause that is not the recipient's, that end the delivery.
-    :param away: Seconds that answers wait for a ledger that cannot be written.
-    :param recall: Send to nobody: only report what the ledger knows of everybody.
+    :param run: Number of failures in a row that ends the delivery, if they have the same cause and it is not the
+        recipient.
+    :param away: Seconds for which answers wait for a ledger that cannot be written.
+    :param recall: Send nothing, and only report what the ledger knows of everybody.
     """
 
     on_unknown: OnUnknown = "report"
@@ -36,10 +37,10 @@ class Rules:
 
     @property
     def sendable(self) -> frozenset[State]:
-        """States of those who are sent to."""
+        """The states in which a recipient is sent to."""
         return frozenset() if self.recall else sendable(self.begin, self.on_unknown)
 
     @property
     def in_flight(self) -> int:
-        """Recipients that are claimed without a result at most, where answers are slow or there is no limit."""
+        """The most claims without a result, if answers are slow or there is no rate limit."""
         return 2 * self.threads

@@ -1,4 +1,4 @@
-"""A set of recipients that stays small in memory however many there are."""
+"""A set of recipients that needs little memory for any number of them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     import sqlite3
 
 IN_MEMORY = 20_000
-"""Recipients kept in memory; more move to a temporary file, which SQLite deletes on close."""
+"""The most recipients in memory; more move to a temporary file, which SQLite deletes on close."""
 
 
 class Seen:
-    """Recipients seen so far. Numbers are kept exactly, IDs by a hash of 63 bits."""
+    """Recipients seen so far. Numbers are stored exactly, IDs by a hash of 63 bits."""
 
     def __init__(self) -> None:
         self._keys: set[int] = set()
@@ -21,9 +21,9 @@ class Seen:
 
     def add(self, to: str) -> bool:
         """
-        Take a recipient, and say whether they are new.
+        Add a recipient, and return whether they are new.
 
-        :param to: Digits of a number, or an id.
+        :param to: Digits of a number, or an ID.
         """
         key = _key(to)
         if self._database is not None:
@@ -58,5 +58,5 @@ class Seen:
 def _key(to: str) -> int:
     if to.isascii() and to.isdigit() and len(to) <= 15:
         return int(to)
-    # Below zero, where no number is, and within SQLite's integers.
+    # Negative, so that it differs from every number, and within SQLite's integers.
     return ~(int.from_bytes(hashlib.blake2b(to.encode(), digest_size=8).digest()) >> 1)

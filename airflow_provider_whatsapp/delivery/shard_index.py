@@ -1,10 +1,11 @@
 """
-The rows of a long list, divided by shard once, so that each shard reads its own and not the whole list.
+The rows of a long list, divided by shard once, so that each shard reads its own rows and not the whole list.
 
-The index lies in a folder beside the results: a part for each shard, which holds its rows in the list's order, and a
-head, which is written last. The head names the list by its digest and each part by its own; nothing of an index is read
-that its head does not vouch for. Which shard a row belongs to is a function of the number alone, so a shard that reads
-the list itself finds the same rows at the same positions.
+The index is in a folder beside the results: a part for each shard, with its rows in the list's order, and a head, which
+is written last. The head identifies the list and each part by their digests; an index is only read as far as its head
+confirms it. The number alone decides to which shard a row belongs, so a shard that reads the list itself finds the
+same
+rows at the same positions.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ FORMAT = "whatsapp-shard-index/1"
 BUFFER = 4 * 1024 * 1024
 """Bytes of rows that wait in memory while a list is divided."""
 LARGEST_HEAD = 8 * 1024 * 1024
-"""Bytes of a head that are read; that of 50,000 shards is smaller."""
+"""The most bytes that are read of a head; that of 50,000 shards is smaller."""
 HEAD, CLAIM, BEGUN = "index.json", "survey.json", "begun.json"
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -50,12 +51,12 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 @dataclass(frozen=True, slots=True)
 class Head:
     """
-    What an index says of itself.
+    The head of an index.
 
     :param digest: SHA-256 of the list's bytes.
-    :param stamp: What tells the list's file from a later one without reading it; None: its store does not say.
+    :param stamp: Identifies the state of the list's file without reading it; None: its store has no such value.
     :param parts: SHA-256 of each shard's part.
-    :param countries: Recipients by country, each once, the suppressed ones among them.
+    :param countries: Recipients by country, each once, including suppressed ones.
     """
 
     digest: str
@@ -64,18 +65,18 @@ class Head:
     countries: dict[str, int] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
-        """Return it as it is written."""
+        """Return the head as bytes, as it is written."""
         facts = {"list": self.digest, "stamp": self.stamp, "parts": self.parts, "countries": self.countries}
         return json.dumps({"format": FORMAT, **facts}).encode()
 
     @classmethod
     def parse(cls, content: bytes, shards: int) -> Head:
         """
-        Return what a file says.
+        Return a head from a file's content.
 
-        :param content: Its bytes.
-        :param shards: How many parts it has to name.
-        :raises ValueError: It is no head of this version.
+        :param content: Bytes of the file.
+        :param shards: Number of parts that it has to name.
+        :raises ValueError: It is not a head of this version.
         """
         try:
             match json.loads(content):
@@ -95,7 +96,7 @@ class Head:
             raise ValueError(msg) from None
         good = (
             digest.isascii()
-            and digest.isalnum()  # it is part of a file's name
+            and digest.isalnum()  # it becomes part of a file's name
             and len(parts) == shards
             and all(isinstance(part, str) for part in parts)
             and all(type(count) is int for count in countries.values())
@@ -110,9 +111,9 @@ class ShardIndex:
     """
     The index of one list, for one run and one way to read the list.
 
-    :param folder: ``pathlib.Path`` or ``ObjectStoragePath``; need not be there.
+    :param folder: ``pathlib.Path`` or ``ObjectStoragePath``; it may not exist yet.
     :param source: The list: a path with ``open``.
-    :param shards: In how many parts it is divided.
+    :param shards: Number of shards.
     :param options: How :class:`Recipients` reads the list: ``to_field``, ``columns``, ``scope``, ``default_country``.
     """
 
@@ -125,29 +126,29 @@ class ShardIndex:
 
     def load(self, name: str = HEAD) -> Head | None:
         """
-        Return the index's head, or the one that the first shard has begun to send by; None: there is none.
+        Return the index's head, or the head by which the first shard began to send; None: there is none.
 
         :param name: ``HEAD`` or ``BEGUN``.
-        :raises ValueError: What lies there is no head of this version.
-        :raises OSError: It cannot be read.
+        :raises ValueError: The file is not a head of this version.
+        :raises OSError: The file cannot be read.
         """
         content = self.read(name)
         return None if content is None else Head.parse(content, self.shards)
 
     def is_of_list(self, head: Head) -> bool:
         """
-        Say whether an index is of the list as it is now.
+        Return whether an index is of the list in its present state.
 
-        :param head: Of the index.
+        :param head: Head of the index.
         """
         now = stamp(self.source)
         return (now is not None and now == head.stamp) or digest_of(self.source) == head.digest
 
     def has_part(self, head: Head, shard: int) -> bool:
         """
-        Say whether a shard's part is there, as the head says.
+        Return whether a shard's part exists, as the head says.
 
-        :param head: Of the index.
+        :param head: Head of the index.
         :param shard: The shard.
         """
         try:
@@ -158,27 +159,25 @@ class ShardIndex:
 
     def rows(self, head: Head, shard: int) -> Iterator[Raw]:
         """
-        Yield a shard's rows as the list holds them.
+        Yield a shard's rows as they are in the list.
 
-        :param head: Of the index.
+        :param head: Head of the index.
         :param shard: The shard.
         :raises ValueError: The part is damaged.
-        :raises OSError: It cannot be read.
+        :raises OSError: The part cannot be read.
         """
         with self._open(self._part(head, shard)) as file:
-            for line in iter(
-                file.readline, b""
-            ):  # Airflow 3.1.0's own files of object stores cannot be iterated
+            for line in iter(file.readline, b""):  # Airflow 3.1.0's files in object stores are not iterable
                 where, columns, *error = json.loads(line)
                 yield where, columns if columns is not None else _error(*error)
 
     def build(self, beat: Callable[[], None]) -> Head:
         """
-        Divide the list, and return the head, which is written when all parts are there.
+        Divide the list, and return the head, which is written after all parts.
 
-        :param beat: Called again and again while it goes on.
+        :param beat: Called repeatedly during the work.
         :raises PayloadError: The list cannot be read.
-        :raises SourceChangedError: The list was changed while it was read; trying again may help.
+        :raises SourceChangedError: The list was changed while it was read; a retry may help.
         :raises OSError: The index cannot be written.
         """
         before, source = stamp(self.source), Watched(self.source)
@@ -202,7 +201,7 @@ class ShardIndex:
     def _divide(
         self, source: Watched, spool: IO[bytes], beat: Callable[[], None]
     ) -> tuple[list[list[tuple[int, int]]], Counter[str]]:
-        """Write each shard's rows to a file in blocks, and return where these are; and count the countries."""
+        """Write each shard's rows to a file in blocks; return the places of the blocks and the countries' counts."""
         blocks: list[list[tuple[int, int]]] = [[] for _ in range(self.shards)]
         waiting = [bytearray() for _ in range(self.shards)]
         size, seen, countries = 0, Seen(), Counter[str]()
@@ -241,30 +240,30 @@ class ShardIndex:
 
     def begin(self, head: Head, *, fresh: bool = False) -> None:
         """
-        Take note that somebody is about to be sent to by this index: from now on the list has to stay.
+        Record that somebody is about to send by this index, so the list must not change any more.
 
-        :param head: Of the index.
-        :param fresh: Everybody is sent to again, so what was noted before counts no more.
-        :raises OSError: It cannot be written.
+        :param head: Head of the index.
+        :param fresh: Everybody is sent to again, so an earlier record no longer counts.
+        :raises OSError: The record cannot be written.
         """
         if fresh or self.read(BEGUN) is None:
             self.write(BEGUN, head.to_bytes())
 
     def clean(self, shard: int) -> None:
         """
-        Delete a shard's part, and with the last one all that is left.
+        Delete a shard's part, and with the last part everything else.
 
-        :param shard: The shard, which needs it no more.
-        :raises OSError: It cannot be deleted.
+        :param shard: The shard, which no longer needs its part.
+        :raises OSError: A file cannot be deleted.
         """
         for name in self._names():
             if name.endswith(f"-{shard}.jsonl"):
                 self.delete(name)
-        # Listed again: of two that end at once, the later one has to see that no part is left.
+        # Listed again: if two shards end at the same time, the later one has to see that no part is left.
         rest = self._names()
         if any(name.endswith(".jsonl") for name in rest):
             return
-        # With the last one also what a killed survey has left half-written: the folder is the index's alone.
+        # The last one also deletes what a killed survey left half-written, because the folder contains only the index.
         for name in rest:
             self.delete(name)
         if self._local is not None:
@@ -273,11 +272,11 @@ class ShardIndex:
 
     def read(self, name: str) -> bytes | None:
         """
-        Return a small file of the folder; None: it is not there.
+        Return a small file of the folder; None: it does not exist.
 
-        :param name: Its name.
-        :raises OSError: It cannot be read.
-        :raises ValueError: It is too long.
+        :param name: Name of the file.
+        :raises OSError: The file cannot be read.
+        :raises ValueError: The file is too long.
         """
         try:
             with self._open(self.folder / name) as file:
@@ -291,27 +290,27 @@ class ShardIndex:
 
     def write(self, name: str, content: bytes) -> None:
         """
-        Write a small file of the folder whole.
+        Write a small file of the folder completely.
 
-        :param name: Its name.
-        :param content: All of it.
-        :raises OSError: It cannot be written.
+        :param name: Name of the file.
+        :param content: The whole content.
+        :raises OSError: The file cannot be written.
         """
         with self._writing(self.folder / name) as file:
             file.write(content)
 
     def delete(self, name: str) -> None:
         """
-        Delete a small file of the folder, where it is there.
+        Delete a small file of the folder if it exists.
 
-        :param name: Its name.
-        :raises OSError: It cannot be deleted.
+        :param name: Name of the file.
+        :raises OSError: The file cannot be deleted.
         """
         with contextlib.suppress(FileNotFoundError):
             (self.folder / name).unlink()
 
     def _part(self, head: Head, shard: int) -> Any:
-        # By the list's digest: two who divide the same list at once write the same bytes under the same name.
+        # Named by the list's digest: two shards that divide the same list write the same bytes under the same name.
         return self.folder / f"{head.digest[:16]}-{shard}.jsonl"
 
     def _names(self) -> list[str]:
@@ -331,7 +330,7 @@ class ShardIndex:
 
     @contextlib.contextmanager
     def _writing(self, path: Any) -> Iterator[IO[bytes]]:
-        """Write a file that is there whole, or not at all; an upload begins when all of it is known."""
+        """Write a file completely or not at all; an upload begins when all of it is known."""
         if self._local is not None:
             make_private_folder(self._local)
             with replacing(path, mode=PRIVATE) as file:

@@ -1,4 +1,4 @@
-"""One survey for all shards: the first to come divides the list, and the others wait for what comes of it."""
+"""One survey for all shards: the first shard divides the list, and the others wait for the result."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POLL = 1.0
-"""Seconds between two looks at whether another shard has divided the list."""
+"""Seconds between two checks whether another shard has divided the list."""
 SETTLE = 0.5
-"""Seconds after which a claim is read again: of two that were written at once the later one stands."""
+"""Seconds after which a claim is read again: of two that were written together, the later one counts."""
 BEAT = 5.0
 """Seconds between two signs of life of the shard that divides the list."""
 STALE = 60.0
-"""Seconds without one after which the survey is taken over: its process was killed."""
+"""Seconds without a sign of life after which another shard takes over: the process was killed."""
 
 
 class SharedSurvey:
     """
     The survey of one shard.
 
-    Claims keep two shards from the same work; the index is right without them, for both would write the same.
+    Claims prevent two shards from doing the same work; the index is right even without them, because both would write
+    the
+    same files.
 
-    :param index: What comes of it.
-    :param sleep: Waits for so many seconds.
-    :param clock: Seconds that only rise.
+    :param index: The index that the survey makes.
+    :param sleep: Waits for a number of seconds.
+    :param clock: Returns monotonic seconds.
     """
 
     def __init__(
@@ -53,15 +55,15 @@ class SharedSurvey:
         self._beaten = 0.0
 
     def is_claimed(self) -> bool:
-        """Say whether somebody divides the list, or has begun to and was killed."""
+        """Return whether a shard divides the list, or has begun to and was killed."""
         return self._index.read(CLAIM) is not None
 
     def head(self, *, instead_of: Head | None = None) -> Head:
         """
-        Return the head of the index: another shard's, or one's own once nobody else makes any.
+        Return the head of the index: another shard's, or this one's own if no other shard makes it.
 
-        :param instead_of: The head of an index that is of another list, which this one replaces.
-        :raises ValueError: What lies there is no index of this version.
+        :param instead_of: The head of an index of another list, which this index replaces.
+        :raises ValueError: The folder's content is not an index of this version.
         :raises PayloadError: The list cannot be read.
         :raises SourceChangedError: The list was changed while it was read.
         :raises OSError: The index cannot be read or written.
@@ -96,7 +98,7 @@ class SharedSurvey:
         try:
             head = self._index.build(self._beat)
         finally:
-            if self._is_own():  # the next one need not wait until it is stale
+            if self._is_own():  # so that the next shard need not wait until the claim is stale
                 self._index.delete(CLAIM)
         logger.info(
             "WhatsApp: %s was divided into %d shards in %.1f s; each reads its own part.",

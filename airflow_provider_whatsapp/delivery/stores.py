@@ -1,4 +1,4 @@
-"""Where a ledger lives: Airflow's task state store, small files on a disk or in a bucket, or memory alone."""
+"""Where a ledger is stored: in Airflow's task state store, in small files on a disk or in a bucket, or in memory."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 RETENTION = timedelta(days=90)
-"""How long Airflow keeps a ledger that is no longer written to; longer than any retry or clear that still matters."""
+"""How long Airflow keeps an unused ledger; longer than any retry or clear that may still come."""
 PAUSES = (0.2, 1.0)
-"""Seconds to wait before a failed write to a store is tried again."""
+"""Seconds to wait before each further try of a failed write."""
 _LONGEST_NAME = 150
 GONE = (404, 409, 410)
 """HTTP statuses of Airflow's API server for a try that it has given up: a clear or retry gives the task a new ID."""
 
 
 class LedgerError(WhatsAppError):
-    """The ledger could not be read or written, so nothing more is sent: what is not written down must not leave."""
+    """The ledger could not be read or written, so nothing more is sent: no message may leave without its claim."""
 
 
 class Store(Protocol):
     """Keeps small JSON values under short names; a value is durable when ``set`` returns."""
 
     name: str
-    """What it is called in logs and errors."""
+    """The store's name in logs and errors."""
     durable: bool
     """Whether a later try of the task finds what was written."""
     exclusive: bool
     """Whether a try that was given up, but still runs, can no longer write."""
 
     def get(self, key: str) -> Any:
-        """Return the value, or None when there is none."""
+        """Return the value; None: there is none."""
 
     def set(self, key: str, value: Any) -> None:
-        """Write the value whole, over what was there."""
+        """Write the whole value, and replace an earlier one."""
 
 
 class MemoryStore:
-    """Forgets with the process: for where no other store is to be had, and for notifiers."""
+    """Values that last as long as the process: if no other store is available, and for notifiers."""
 
     name = "memory"
     durable = False
@@ -60,9 +60,9 @@ class MemoryStore:
 
     def get(self, key: str) -> Any:
         """
-        Return the value, or None when there is none.
+        Return the value; None: there is none.
 
-        :param key: Its name.
+        :param key: Name of the value.
         """
         return json.loads(self._values.get(key, "null"))
 
@@ -70,14 +70,14 @@ class MemoryStore:
         """
         Write the value.
 
-        :param key: Its name.
+        :param key: Name of the value.
         :param value: JSON primitives.
         """
         self._values[key] = json.dumps(value)
 
 
 class Mark(Protocol):
-    """Where a mark lives: an Airflow Variable's class methods."""
+    """Where a mark is stored: the class methods of an Airflow Variable."""
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a value."""
@@ -91,11 +91,11 @@ class Mark(Protocol):
 
 class MarkedMemory(MemoryStore):
     """
-    Memory, and a mark that outlives it: that a try has begun to send, and has not come to a good end.
+    Memory, and a mark that outlives it and says that a try has begun to send and has not succeeded.
 
-    To whom it has sent is lost with its process, so a later try that finds the mark sends nothing.
+    To whom that try has sent is lost with its process, so a later try that finds the mark sends nothing.
 
-    :param mark: Where the mark lives.
+    :param mark: Where the mark is stored.
     :param task: DAG, run, task and map index.
     """
 
@@ -110,12 +110,12 @@ class MarkedMemory(MemoryStore):
 
     def admit(self, number: int, max_tries: int, *, resend_on_clear: bool) -> bool:
         """
-        Refuse a try when an earlier one has left its mark.
+        Refuse a try if an earlier one has left its mark.
 
-        :param number: Of the try, from 1.
-        :param max_tries: Airflow's count of retries, which a clear raises.
+        :param number: Number of the try, from 1.
+        :param max_tries: Airflow's number of retries, which a clear raises.
         :param resend_on_clear: After a clear everybody is sent to again.
-        :return: The mark is there, and everybody is to be sent to again.
+        :return: The mark exists, and everybody is to be sent to again.
         :raises LedgerError: An earlier try has begun to send, and nobody knows to whom.
         """
         self._this = {"try_number": number, "max_tries": max_tries}
@@ -127,7 +127,7 @@ class MarkedMemory(MemoryStore):
         cleared = f'"max_tries": {max_tries}}}' not in str(found)
         if BEGINS["mark"][cause_of(cleared=cleared, resend_on_clear=resend_on_clear)] != "refuse":
             return True
-        # Where a clear sends again anyway, the task may not even take the argument: a question does not.
+        # If a clear sends again anyway, the task may not accept the argument at all: a question does not.
         clear = "Clear the task" if resend_on_clear else "Clear the task with resend_on_clear=True"
         raise LedgerError(
             "an earlier try of this task had begun to send when it ended, and no ledger says to whom",
@@ -139,11 +139,11 @@ class MarkedMemory(MemoryStore):
 
     def set(self, key: str, value: Any) -> None:
         """
-        Write the value; the mark comes with the first claim, and goes with the task's good end.
+        Write the value; the first claim sets the mark, and the task's success removes it.
 
-        :param key: Its name.
+        :param key: Name of the value.
         :param value: JSON primitives.
-        :raises OSError: The mark is not there after it was written.
+        :raises OSError: The mark does not exist after it was written.
         """
         super().set(key, value)
         if key != "head":
@@ -160,9 +160,7 @@ class MarkedMemory(MemoryStore):
         value = json.dumps(names | self._this)
         about = "A WhatsApp task has begun to send and has not succeeded yet. Delete this when you delete the run."
         self._mark.set(self.key, value, about)
-        if (
-            self._mark.get(self.key, None) != value
-        ):  # Airflow would only have logged that it could not be written
+        if self._mark.get(self.key, None) != value:  # Airflow would only have logged that the write failed
             msg = "it was not there when it was read again"
             raise OSError(msg)
         self._marked = True
@@ -172,7 +170,7 @@ class StateStore:
     """
     Airflow's task state store (3.3+), which outlives retries and clears of the task.
 
-    A try that Airflow has given up cannot write to it any more, so two tries never share a ledger.
+    A try that Airflow has given up can no longer write to it, so two tries never share a ledger.
 
     :param accessor: ``context["task_state_store"]``.
     """
@@ -188,9 +186,9 @@ class StateStore:
 
     def get(self, key: str) -> Any:
         """
-        Return the value, or None when there is none.
+        Return the value; None: there is none.
 
-        :param key: Its name.
+        :param key: Name of the value.
         """
         return self._accessor.get(self.prefix + key)
 
@@ -198,7 +196,7 @@ class StateStore:
         """
         Write the value.
 
-        :param key: Its name.
+        :param key: Name of the value.
         :param value: JSON primitives.
         """
         try:
@@ -220,12 +218,12 @@ class StateStore:
 
 class FileStore:
     """
-    One small file per value in a folder, written whole: on a disk by renaming, in a bucket by one upload.
+    One small file per value in a folder, written completely: on a disk by renaming, in a bucket by one upload.
 
-    Nothing is ever appended, since object stores cannot.
+    Nothing is ever appended, because object stores cannot append.
 
     :param folder: ``pathlib.Path``, or an ``ObjectStoragePath``.
-    :param parts: Names of the folders below it that make the ledger one task's alone.
+    :param parts: Names of the folders below it that belong to only one task's ledger.
     """
 
     durable = True
@@ -240,9 +238,9 @@ class FileStore:
 
     def get(self, key: str) -> Any:
         """
-        Return the value, or None when there is none.
+        Return the value; None: there is none.
 
-        :param key: Its name.
+        :param key: Name of the value.
         """
         forget_listing(self._folder)
         try:
@@ -255,7 +253,7 @@ class FileStore:
         """
         Write the value.
 
-        :param key: Its name.
+        :param key: Name of the value.
         :param value: JSON primitives.
         """
         content = json.dumps(value, separators=(",", ":")).encode()
@@ -275,13 +273,13 @@ class FileStore:
 
 
 def _status(error: Exception) -> int | None:
-    """Return the HTTP status with which Airflow's API server refused what a task asked for."""
+    """Return the HTTP status with which Airflow's API server refused a task's request; None: it was not a refusal."""
     detail = getattr(getattr(error, "error", None), "detail", None)
     return detail.get("status_code") if isinstance(detail, dict) else None
 
 
 def _folder_name(part: str) -> str:
-    """Return a name that every file system takes, and no other part shares."""
+    """Return a unique name that every file system accepts."""
     name = part.replace(".", "%2E") if part in (".", "..") else quote(part, safe="=:+")
     if len(name) <= _LONGEST_NAME:
         return name or "%"
@@ -290,13 +288,13 @@ def _folder_name(part: str) -> str:
 
 def local_path(path: Any) -> Path | None:
     """
-    Return the path of a local file as ``pathlib.Path``, or None for one that is not on a local disk.
+    Return the path of a local file as ``pathlib.Path``; None: the file is not on a local disk.
 
     :param path: ``pathlib.Path`` or ``ObjectStoragePath``.
     """
     if isinstance(path, str):
         return Path(path)
-    # Asked first, for with older libraries, as in Airflow 3.1, the path of an object store is a pathlib.Path too.
+    # Checked first: with older libraries, as in Airflow 3.1, the path of an object store is a pathlib.Path too.
     protocol = getattr(path, "protocol", None)
     if protocol is not None:
         return Path(path.path) if protocol in ("file", "local", "") else None
@@ -305,7 +303,7 @@ def local_path(path: Any) -> Path | None:
 
 def forget_listing(path: Any) -> None:
     """
-    Drop what a file system of an object store remembers of its listings, which may be older than the last try.
+    Drop a file system's cached listings of an object store, which may be older than the last try.
 
     :param path: ``pathlib.Path`` or ``ObjectStoragePath``.
     """
@@ -316,17 +314,17 @@ def forget_listing(path: Any) -> None:
 
 def replace_file(path: Path, content: bytes) -> None:
     """
-    Write a local file so that a crash leaves the old content or the new, whole, and so do two writers at once.
+    Write a local file so that after a crash, or with two writers, it has either the old content or the new, complete.
 
-    :param path: The file; its folder exists.
-    :param content: All of it.
+    :param path: The file, in an existing folder.
+    :param content: The whole content.
     """
     with replacing(path, mode=0o666) as file:
         file.write(content)
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it, so that a power cut takes none of them away."""
+    """Create a folder and its parents durably, so that they survive a power failure."""
     if folder.is_dir():
         return
     _make_folder(folder.parent)
@@ -336,17 +334,17 @@ def _make_folder(folder: Path) -> None:
 
 def attempt(action: Callable[[], Any], what: str, pauses: Sequence[float] = PAUSES) -> Any:
     """
-    Do something with a store, again after short pauses when it fails.
+    Call a function that uses a store, again after short pauses if it fails, and return its result.
 
-    :param action: What to do; doing it twice must be the same as once.
-    :param what: What it is, for the error: ``"Airflow's task state store could not be written"``.
+    :param action: The function, whose repetition must not change the result.
+    :param what: What failed, for the error: ``"Airflow's task state store could not be written"``.
     :param pauses: Seconds to wait before each further try.
-    :raises LedgerError: It failed every time.
+    :raises LedgerError: Every try failed.
     """
     for pause in (*pauses, None):
         try:
             return action()
-        except LedgerError:  # it has said already that doing it again is of no use
+        except LedgerError:  # it says already that a repetition cannot help
             raise
         except Exception as error:
             if pause is None:

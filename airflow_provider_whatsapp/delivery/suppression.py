@@ -1,4 +1,4 @@
-"""The suppression list: those who opted out. What is unclear in it refuses the broadcast, for it may be somebody."""
+"""The suppression list of people who opted out. An unclear entry refuses the broadcast, because it may be a person."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_provider_whatsapp.delivery.text_files import open_text
 
 FIELD = "suppression"
 SEPARATORS = re.compile(r"[,;\r\n]")
-"""What separates the numbers of a text."""
+"""Separators of the numbers in a text."""
 _A_PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|/|\.{1,2}/|~")
 _A_FILE = re.compile(r"[^,;\r\n]*[A-Za-z_/\\-][^,;\r\n]*\.[A-Za-z][A-Za-z0-9]{1,9}")
 _PLAIN = "(numbers)"
@@ -26,9 +26,9 @@ _STOPPED = "Nothing was sent."
 
 def is_path(text: str) -> bool:
     """
-    Say whether a text names a file rather than holding the numbers themselves.
+    Return whether a text names a file rather than containing the numbers.
 
-    :param text: What was given as suppression list.
+    :param text: The suppression list, as the argument gives it.
     """
     text = text.strip()
     if is_user_id(text) or like_a_recipient(text) or len(text) > 4096 or "\n" in text:
@@ -38,11 +38,11 @@ def is_path(text: str) -> bool:
 
 def listed(text: str, *, field: str) -> Any:
     """
-    Return the list that a text holds, as JSON or as Python writes it: what Jinja makes of a list in an XCom.
+    Return the list in a text, as JSON or as Python writes it: Jinja renders a list in an XCom like this.
 
     :param text: A text that begins with ``[``.
     :param field: Argument that gave it.
-    :raises PayloadError: It is no list.
+    :raises PayloadError: It is not a list.
     """
     try:
         found = json.loads(text)
@@ -62,15 +62,17 @@ def listed(text: str, *, field: str) -> Any:
 
 def read_suppressed(source: Any, *, to_field: str = "to", default_country: str | None = None) -> Seen:
     """
-    Read the suppression list, as recipients are read.
+    Return the suppression list, read in the same way as recipients.
 
-    :param source: A path with ``open`` (CSV with a header, JSON lines, or numbers alone, a line each), a list of
+    :param source: A path with ``open`` (CSV with a header, JSON lines, or only numbers, one per line), a list of
         numbers or of rows, or a text of numbers that are separated by commas, semicolons or lines.
-    :param to_field: Column of the numbers; where a file has none of this name, one that is called as usual.
-    :param default_country: ISO code of the country whose national numbers are read; None: none are.
-    :return: The canonical forms of all.
-    :raises PayloadError: There is no list, or a cell is no number or business-scoped user ID. Nobody is sent to then,
-        since it may be somebody who opted out.
+    :param to_field: Column of the numbers; if a file has no such column, one with a usual name.
+    :param default_country: ISO code of the country whose national numbers are read; None: numbers need a country
+        code.
+    :return: The canonical forms of all members.
+    :raises PayloadError: There is no list, or a cell is neither a number nor a business-scoped user ID. Then nothing
+        is
+        sent, because it may be somebody who opted out.
     """
     seen = Seen()
     for where, entry in _entries(source, to_field):
@@ -88,7 +90,7 @@ def read_suppressed(source: Any, *, to_field: str = "to", default_country: str |
 def _shown(entry: Any) -> str:
     try:
         return mask(str(entry))
-    except ValueError:  # Python does not write whole numbers of 5,000 digits
+    except ValueError:  # Python refuses to write whole numbers of 5,000 digits
         return mask("")
 
 
@@ -107,7 +109,7 @@ def _entries(source: Any, to_field: str) -> Iterator[tuple[str, Any]]:
             else [part for part in SEPARATORS.split(text) if part.strip()]
         )
     if isinstance(source, int | float) and not isinstance(source, bool):
-        source = [source]  # what Jinja's native types make of a text with one number
+        source = [source]  # Jinja's native types turn a text with one number into an int
     if not isinstance(source, Iterable) or isinstance(source, Mapping | bytes):
         raise _nothing(f"is {'None' if source is None else f'a {type(source).__name__}'}")
     yield from _item_entries(source, to_field)
@@ -153,7 +155,7 @@ def _csv_entries(lines: Iterator[str], name: str, to_field: str) -> Iterator[tup
     header = read_header(lines, name, (), field=FIELD)
     cells = [cell for cell in header.names if cell]
     where = f"{name}:{header.first}"
-    if any(map(_is_recipient, cells)):  # no header: numbers alone, one or several on a line
+    if any(map(_is_recipient, cells)):  # no header: only numbers, one or several on a line
         for cell in cells:
             yield where, cell
         for line, row in read_records(lines, name, header, 0, field=FIELD):
@@ -182,7 +184,7 @@ def _is_recipient(cell: str) -> bool:
 
 
 def _column(names: Collection[str], to_field: str, where: str) -> str:
-    """Return the column of the numbers: the one of the recipients' name, the usual one, or the only one."""
+    """Return the column of the numbers: the one with the recipients' name, one with a usual name, or the only one."""
     if to_field in names:
         return to_field
     usual = [name for name in dict.fromkeys(names) if simple(name) in USUAL_NAMES | {simple(to_field)}]

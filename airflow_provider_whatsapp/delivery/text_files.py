@@ -1,4 +1,4 @@
-"""The text of a list, whatever it was saved as: compressed or not, in UTF-8 or UTF-16; or why it cannot be read."""
+"""The text of a list's file, compressed or not, in UTF-8 or UTF-16, or the reason why it cannot be read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HEAD = 4096
-"""Bytes of a file that are looked at to tell what it is."""
+"""Bytes of a file that are read to recognise its type."""
 
 _GZIP = b"\x1f\x8b"
 _AS_CSV = "Save it as CSV UTF-8 (comma delimited), or as JSON lines."
@@ -48,13 +48,13 @@ _NOT_UTF8 = (
 @contextmanager
 def open_text(path: Any, *, field: str) -> Iterator[io.TextIOWrapper]:
     """
-    Open a list's file as text; lines end as they do in the file.
+    Open a list's file as text; line ends stay as they are in the file.
 
-    What the caller meets while it reads, bytes that are no text or a damaged archive, becomes an error as well.
+    Errors during reading, such as bytes that are not text or a damaged archive, are raised as PayloadError too.
 
     :param path: A path with ``open`` (``pathlib.Path``, ``ObjectStoragePath``).
     :param field: Argument that named the file.
-    :raises PayloadError: The file is missing, unreadable or no text; the error says what to do.
+    :raises PayloadError: The file is missing, unreadable or not text; the error says what to do.
     """
     name = path.name
     try:
@@ -87,7 +87,7 @@ def open_text(path: Any, *, field: str) -> Iterator[io.TextIOWrapper]:
 
 
 def _check_regular(path: Any, name: str, field: str) -> None:
-    """Refuse a pipe or a device: opening one can wait for ever."""
+    """Refuse a pipe or a device, because opening one can block without end."""
     local = local_path(path)
     if local is not None and not stat.S_ISREG(local.stat().st_mode):
         raise PayloadError(f"{name} is not a regular file", field=field, advice="Give the path of a file.")

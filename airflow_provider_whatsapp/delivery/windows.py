@@ -1,4 +1,4 @@
-"""Hours in which people may be written to: in one time zone, or in each recipient's own."""
+"""Hours in which people may be sent to: in one time zone, or in each recipient's own."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from airflow_provider_whatsapp.client.errors import ConfigurationError
 from airflow_provider_whatsapp.delivery.countries import zones
 
 OWN = "recipient"
-"""In place of a time zone: each recipient's own, by the calling code."""
+"""Value in place of a time zone: each recipient's own, by the calling code."""
 
 
 def present() -> datetime:
-    """Return the present time: the one clock of all windows."""
+    """Return the present time; all windows use this clock."""
     return datetime.now(UTC)
 
 
@@ -26,7 +26,7 @@ class Window:
     The hours from ``start`` to ``end`` of each day.
 
     :param start: The first minute in which messages may leave.
-    :param end: The first minute in which they may not; before ``start``, the window spans midnight.
+    :param end: The first minute in which they may not; if it is before ``start``, the window spans midnight.
     :param zone: Name of a time zone, or ``recipient``.
     :param fallback: Time zone of recipients whose own is not known.
     """
@@ -38,9 +38,9 @@ class Window:
 
     def group(self, to: str) -> str:
         """
-        Return the recipients' group that share their hours: names of time zones, joined.
+        Return the group of recipients who share their hours: names of time zones, joined.
 
-        :param to: Digits of a number, or an id.
+        :param to: Digits of a number, or an ID.
         """
         if self.zone != OWN:
             return self.zone
@@ -48,30 +48,30 @@ class Window:
 
     def is_open(self, group: str, now: datetime) -> bool:
         """
-        Say whether a group may be written to; where it spans time zones, in all of them.
+        Return whether a group may be sent to; if it spans several time zones, in all of them.
 
-        :param group: From :meth:`group`.
+        :param group: Group from :meth:`group`.
         :param now: The present time, with a time zone.
         """
         return self.opens(group, now) <= now
 
     def opens(self, group: str, now: datetime) -> datetime:
         """
-        Return when the window of a group is next open, in UTC; the present time when it is.
+        Return when a group's window is next open, in UTC; the present time if it is open now.
 
-        :param group: From :meth:`group`.
+        :param group: Group from :meth:`group`.
         :param now: The present time, with a time zone.
         """
         names = group.split("|")
         moment = now.astimezone(UTC)
-        # The present hours of a western zone may have begun on the day before yesterday, as UTC counts the days.
+        # In UTC, the present hours of a western zone may have begun on the day before yesterday.
         first = moment.date() - timedelta(days=2)
         days = [first + timedelta(days=number) for number in range(10)]
         spans = [[self._span(name, day) for day in days] for name in names]
         for opens in sorted({max(begin, moment) for each in spans for begin, _ in each}):
             if all(any(begin <= opens < end for begin, end in each) for each in spans):
                 return opens
-        # Too wide a country for so short a window: its most eastern part alone decides.
+        # The country is too wide for so short a window, so only its most eastern zone counts.
         return self.opens(names[0], moment)
 
     def _span(self, name: str, day: date) -> tuple[datetime, datetime]:
@@ -88,7 +88,7 @@ def window(hours: object, zone: str, *, fallback: str = "UTC") -> Window:
     :param hours: Two texts: ``("09:00", "20:00")``.
     :param zone: Name of a time zone, or ``recipient``.
     :param fallback: Time zone of recipients whose own is not known.
-    :raises ConfigurationError: It is not a window, or there is no such time zone.
+    :raises ConfigurationError: It is not a window, or the time zone does not exist.
     """
     try:
         start, end = (time.fromisoformat(str(hour)) for hour in hours)  # type: ignore[attr-defined]
@@ -108,7 +108,7 @@ def window(hours: object, zone: str, *, fallback: str = "UTC") -> Window:
 
 class Gate:
     """
-    Makes recipients whose send hours are closed wait; a group that waits does so until the end of the pass.
+    Makes recipients wait whose send hours are over; a group that waits once does so until the end of the pass.
 
     :param window: The hours.
     """
@@ -120,9 +120,9 @@ class Gate:
 
     def holds(self, group: str) -> bool:
         """
-        Say whether a recipient of a group is to wait.
+        Return whether a group's recipients have to wait.
 
-        :param group: From :meth:`Window.group`.
+        :param group: Group from :meth:`Window.group`.
         """
         if group not in self.closed:
             now = monotonic()
@@ -135,6 +135,6 @@ class Gate:
         return True
 
     def opens(self) -> datetime:
-        """Return when the first of those who wait can be written to."""
+        """Return when the first waiting group can be sent to."""
         now = present()
         return min(self._window.opens(group, now) for group in self.closed)

@@ -1,8 +1,8 @@
 """
-Writes to the ledger, in a thread of their own.
+Writes the ledger in a separate thread.
 
-Airflow ends a task whose time is over by an exception in its main thread, wherever that happens to be. In the middle
-of a write it would leave a conversation with the store half-way, and nothing could be written after it.
+When a task's time is over, Airflow raises an exception in its main thread, at any point. In the middle of a write, it
+would interrupt the exchange with the store, and nothing could be written afterwards.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LOOK = 0.5
-"""Seconds after which a wait looks again whether it still has the time."""
+"""Seconds after which a wait checks again whether there is still time."""
 
 
 class Writer:
     """
-    Runs one write after the other; used by one thread, which touches nothing that is written meanwhile.
+    Runs one write after the other, for one thread, which does not change what is being written.
 
     :param write: Writes the ledger.
     """
@@ -34,7 +34,7 @@ class Writer:
         self._todo: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._started = False
-        # The thread says here that it is done: what comes out of a queue is lost when a time-out strikes just then.
+        # The thread reports its end here: an item that leaves a queue just as a time-out strikes is lost.
         self._busy = False
         self._error: BaseException | None = None
 
@@ -42,8 +42,8 @@ class Writer:
         """
         Write, and return the seconds that it took.
 
-        :param until: Says at which moment of ``time.monotonic()`` to wait no longer; it may change meanwhile.
-        :raises LedgerError: The store failed, or did not answer in time; see :meth:`settle` then.
+        :param until: Returns the time of ``time.monotonic()`` at which to stop waiting; it may change meanwhile.
+        :raises LedgerError: The store failed, or did not answer in time; then call :meth:`settle`.
         """
         began = time.monotonic()
         if not self._started:
@@ -61,9 +61,9 @@ class Writer:
 
     def settle(self, until: float) -> bool:
         """
-        Wait for a write that an exception has left to itself, and say whether the ledger may be touched again.
+        Wait for a write that an exception has interrupted, and return whether the ledger may be changed again.
 
-        :param until: Moment of ``time.monotonic()`` to wait for it.
+        :param until: Time of ``time.monotonic()``, in seconds, until which to wait.
         """
         return self._settled(lambda: until)
 
@@ -82,7 +82,7 @@ class Writer:
             self._error = None
             try:
                 self._write()
-            except BaseException as error:  # it is raised where the write was asked for
+            except BaseException as error:  # raised again where the write was requested
                 self._error = error
             self._busy = False
             self._ended.put(None)
