@@ -114,7 +114,7 @@ def test_a_line_that_begins_an_array_further_down_is_a_bad_row_and_no_array(tmp_
 
 
 def test_a_file_that_is_absent_is_an_error_of_its_own(tmp_path):
-    with pytest.raises(PayloadError, match="cannot be read"):
+    with pytest.raises(PayloadError, match="does not exist"):
         Recipients(tmp_path / "absent.csv").survey()
 
 
