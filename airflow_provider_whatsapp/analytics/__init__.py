@@ -1,3 +1,3 @@
-"""Meta's analytics as files that grow: read, merged and written without Airflow."""
+"""Meta's analytics in files that grow: read, merged and written without Airflow."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where rows of analytics go: one file, or one for each day or month; what is there already is read and kept."""
+"""The files for rows of analytics: one file, or one for each day or month; existing rows are read and kept."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
 
 PLACES = {"{day}": "%Y-%m-%d", "{month}": "%Y-%m"}
-"""What may stand in a destination's name, and how the row's day stands in its place."""
+"""Placeholders in a destination's name, and the format of the row's day in their place."""
 PARTS = tuple(PLACES)
 
 
 class DestinationError(WhatsAppError):
-    """A file could not be read or written; it stays as it was."""
+    """A file could not be read or written; it was not changed."""
 
 
 class Destination:
     """
-    The files that rows are written to.
+    The files to which rows are written.
 
     :param given: A path or URL, or an object of either; ``{day}`` or ``{month}`` in it makes a file for each.
-    :param kind: Of all rows.
-    :param zone: Whose days are meant.
-    :param opened: Makes a path of a text.
-    :raises PayloadError: The name has no suffix that is known.
-    :raises ConfigurationError: What its format or its store needs is not installed.
+    :param kind: Kind of all rows.
+    :param zone: Time zone of the days.
+    :param opened: Makes a path from a text.
+    :raises PayloadError: The name has no known suffix.
+    :raises ConfigurationError: A package that its format or its store needs is not installed.
     """
 
     def __init__(self, given: Any, kind: Kind, zone: ZoneInfo, opened: Callable[[str], Any]) -> None:
@@ -53,7 +53,7 @@ class Destination:
 
     @property
     def has_parts(self) -> bool:
-        """Whether each day or month has a file of its own."""
+        """Whether each day or month has its own file."""
         return self._pattern is not None
 
     def part_of(self, row: Row) -> str:
@@ -66,7 +66,7 @@ class Destination:
 
     def parts(self, first: date, last: date) -> list[str]:
         """
-        Return the parts of some days, in their order.
+        Return the parts for a range of days, in order.
 
         :param first: The first day.
         :param last: The day after the last.
@@ -81,7 +81,7 @@ class Destination:
         """
         Return the file of a part.
 
-        :param part: From :meth:`part_of`.
+        :param part: Part from :meth:`part_of`.
         """
         if part not in self._paths:
             self._paths[part] = self._made(part)
@@ -99,10 +99,10 @@ class Destination:
 
     def check(self, part: str) -> None:
         """
-        Make the folder of a part's file on a disk, and see whether a file can be written there.
+        Create the folder of a part's file on a disk, and check that a file can be written there.
 
-        :param part: The part. What an object store allows is not known before it is written to.
-        :raises ConfigurationError: It cannot.
+        :param part: The part. An object store's permissions are known only when it is written to.
+        :raises ConfigurationError: The folder cannot be created, or the file cannot be written.
         """
         path = local_path(self.path(part))
         if path is None:
@@ -121,11 +121,11 @@ class Destination:
 
     def read(self, part: str) -> Iterator[Row]:
         """
-        Yield the rows that a part's file holds; none where there is no file.
+        Yield the rows in a part's file; none if there is no file.
 
         :param part: The part.
-        :raises PayloadError: The file holds something else.
-        :raises DestinationError: It cannot be read.
+        :raises PayloadError: The file contains something else.
+        :raises DestinationError: The file cannot be read.
         """
         path = self.path(part)
         with self._reading(path) as file:
@@ -153,11 +153,11 @@ class Destination:
 
     def write(self, part: str, rows: Iterable[Row]) -> Any:
         """
-        Write a part's file whole, in place of what was there, and return its path.
+        Write a part's file completely, replace an earlier one, and return its path.
 
         :param part: The part.
         :param rows: All its rows.
-        :raises DestinationError: It could not be written.
+        :raises DestinationError: The file could not be written.
         """
         path = self.path(part)
         local = local_path(path)
@@ -167,7 +167,7 @@ class Destination:
                 with replacing(local, mode=0o666) as file:
                     self._format.write(file, self._kind, rows)
             else:
-                # Written here first: an upload that is broken off would leave half a file there.
+                # Written to a local file first: an interrupted upload would leave half a file in the store.
                 with tempfile.TemporaryFile() as file:
                     self._format.write(file, self._kind, rows)
                     file.seek(0)
@@ -181,7 +181,7 @@ class Destination:
 
     def exists(self, part: str) -> bool:
         """
-        Say whether a part has a file.
+        Return whether a part has a file.
 
         :param part: The part.
         """

@@ -1,4 +1,4 @@
-"""Rows of analytics in files: JSON lines, CSV and Parquet, by the suffix of their name."""
+"""Rows of analytics in files: JSON lines, CSV and Parquet, by the suffix of the file's name."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
 
 BATCH = 5_000
-"""Rows of a Parquet file that are in memory at once."""
+"""Rows of a Parquet file that are in memory together."""
 LONGEST_LINE = 1_000_000
-"""Characters of a line; a row has a few hundred."""
+"""The most characters of a line; a row has a few hundred."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
     """
-    How rows stand in a file.
+    A file format.
 
-    :param suffix: Of its name.
+    :param suffix: Suffix of the file's name.
     :param read: Yields a file's rows.
-    :param write: Writes rows, all columns in their order.
+    :param write: Writes rows, with all columns in order.
     """
 
     suffix: str
@@ -45,10 +45,10 @@ class Format:
 
 def format_of(name: str) -> Format:
     """
-    Return the format that a file's name asks for; what Parquet needs is there.
+    Return the format of a file by its name, and check that its package is installed.
 
-    :param name: The file's name.
-    :raises PayloadError: It ends in no suffix that is known.
+    :param name: Name of the file.
+    :raises PayloadError: The name has no known suffix.
     :raises ConfigurationError: It is Parquet, and PyArrow is not installed.
     """
     for suffix, found in FORMATS.items():
@@ -77,7 +77,7 @@ def _arrow() -> Any:
 
 def to_text(row: Row) -> Row:
     """
-    Return a row of JSON primitives: moments in UTC as ISO 8601.
+    Return a row as JSON primitives, with times in UTC as ISO 8601.
 
     :param row: A row.
     """
@@ -89,10 +89,10 @@ def to_text(row: Row) -> Row:
 
 def from_text(row: Row) -> Row:
     """
-    Return a row as it was before it was written; an empty text is nothing.
+    Return a row as it was before it was written; an empty text becomes None.
 
-    :param row: From JSON lines or CSV.
-    :raises ValueError: A value is not what its column holds.
+    :param row: A row from JSON lines or CSV.
+    :raises ValueError: A value does not fit its column.
     """
     return {name: _value(name, value) for name, value in row.items()}
 
@@ -107,13 +107,13 @@ def _value(name: str, value: Any) -> Any:
     if form == "json":
         return json.loads(value) if isinstance(value, str) else value
     found = {"whole": int, "decimal": float, "text": str}[form](value)
-    if form == "decimal" and not math.isfinite(found):  # nothing is greater than NaN, nor less
+    if form == "decimal" and not math.isfinite(found):  # comparisons with NaN are always false
         raise ValueError(value)
     return found
 
 
 def _check_names(names: Iterable[str], kind: Kind, where: str) -> None:
-    """Refuse a file whose columns are not those of the kind: its rows would be lost."""
+    """Refuse a file whose columns are not those of the kind, because its rows would be lost."""
     given = set(names)
     foreign, missing = sorted(given - {*kind.columns}), sorted({*kind.key} - given)
     if foreign or missing:
@@ -190,7 +190,7 @@ def _write_csv(file: IO[bytes], kind: Kind, rows: Iterable[Row]) -> None:
 
 
 def _packed(row: Row) -> Row:
-    """Return a row whose lists are texts, for formats without them."""
+    """Return a row with its lists as texts, for formats without lists."""
     return {
         name: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
         for name, value in row.items()
@@ -231,4 +231,4 @@ FORMATS = {
     ".csv": Format(".csv", _read_csv, _write_csv),
     ".parquet": Format(".parquet", _read_parquet, _write_parquet),
 }
-"""By the suffix of a file's name."""
+"""The formats by the suffix of a file's name."""

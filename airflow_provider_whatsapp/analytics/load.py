@@ -1,4 +1,4 @@
-"""A load of analytics into files: what is there is read before anything is asked, merged, and written where it grew."""
+"""Loads analytics into files: reads the existing files before any request, merges, and writes files that changed."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class Loaded:
     """
-    What a load has done.
+    The result of a load.
 
-    :param rows: Rows that Meta gave.
-    :param added: Of these, rows that the files did not have.
-    :param raised: Rows of which a value was greater than in the files.
-    :param unchanged: Rows that the files had, with the same or greater values.
-    :param without_cost: Rows without a cost, of a kind that has one.
-    :param files: Files that hold the rows, written now or before.
-    :param written: Of these, files that were written.
+    :param rows: Number of rows that Meta returned.
+    :param added: How many of them the files did not have.
+    :param raised: How many of them have a greater value than in the files.
+    :param unchanged: How many of them the files had, with the same or greater values.
+    :param without_cost: Number of rows without a cost, of a kind that has costs.
+    :param files: Files that contain the rows, whether written now or before.
+    :param written: The files that were written.
     """
 
     rows: int = 0
@@ -42,15 +42,15 @@ def load(
     rows: Iterable[dict[str, Any]], kind: Kind, destination: Destination, days: tuple[date, date]
 ) -> Loaded:
     """
-    Merge rows into the files of a destination, each value the greatest that was ever read.
+    Merge rows into the files of a destination, and keep the greatest value that was ever read; return what was done.
 
-    :param rows: From :meth:`~airflow_provider_whatsapp.client.resources.analytics.Analytics.rows`; requests go out
+    :param rows: Rows from :meth:`~airflow_provider_whatsapp.client.resources.analytics.Analytics.rows`; requests go out
         while they are read.
-    :param kind: Of all rows.
-    :param destination: Where they go.
+    :param kind: Kind of all rows.
+    :param destination: The files.
     :param days: The first day, and the day after the last.
-    :raises PayloadError: A file that is there holds something else; nothing was asked of WhatsApp.
-    :raises ConfigurationError: A file cannot be written there; nothing was asked of WhatsApp.
+    :raises PayloadError: An existing file contains something else; no request was sent.
+    :raises ConfigurationError: A file cannot be written there; no request was sent.
     :raises DestinationError: A file could not be read or written.
     :raises APIError: WhatsApp or the gateway refused; no file was changed.
     """
@@ -69,14 +69,14 @@ def load(
         touched: set[str] = set()
         for row in rows:
             part = destination.part_of(row)
-            know(part)  # a point may begin before the time that was asked for
+            know(part)  # a point may begin before the requested time
             merge.add(part, row)
             touched.add(part)
             report.rows += 1
             report.without_cost += "cost" in kind.values and row["cost"] is None
         if not destination.has_parts:
             touched.add("")
-            if not destination.exists(""):  # later tasks read it, empty as it may be
+            if not destination.exists(""):  # later tasks read it, even if it is empty
                 merge.changed.add("")
         for part in sorted(merge.changed):
             report.written.append(str(destination.write(part, merge.rows(part))))

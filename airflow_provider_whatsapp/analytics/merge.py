@@ -1,7 +1,7 @@
 """
-Rows of many readings made one, the greatest value of each column kept: Meta lowers what it has counted.
+Merges rows of several readings, and keeps the greatest value of each column, because Meta lowers its counts.
 
-The rows lie in a temporary SQLite file, so memory stays the same however many there are.
+The rows are in a temporary SQLite file, so memory use does not depend on their number.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ CACHE = 2_000
 
 class Merge:
     """
-    Collects rows by part, a file of the destination, and gives them back in their order.
+    Collects rows by part, a file of the destination, and returns them in order.
 
-    :param kind: Of all rows.
+    :param kind: Kind of all rows.
     """
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
         self.counts: Counter[str] = Counter()
-        """Rows read from Meta that were ``added``, ``raised`` (a value grew) or ``unchanged``."""
+        """Numbers of rows from Meta that were ``added``, ``raised`` (a value grew) or ``unchanged``."""
         self.changed: set[str] = set()
-        """Parts that hold something new."""
+        """Parts with new values."""
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="whatsapp-analytics-")
-        # Autocommit: the file is nobody's but this object's, and goes with it.
+        # Autocommit: only this object uses the file, which is deleted with it.
         self._database = sqlite3.connect(Path(self._folder.name) / "rows.db", isolation_level=None)
         for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{CACHE}"):
             self._database.execute(f"PRAGMA {pragma}")
@@ -59,19 +59,19 @@ class Merge:
 
     def keep(self, part: str, rows: Iterable[Row]) -> None:
         """
-        Take the rows that a file holds already.
+        Add the rows that a file contains already.
 
         :param part: The file.
-        :param rows: Its rows; of two with one key the greater values count.
+        :param rows: Its rows; for the same key the greater values count.
         """
         for row in rows:
             self._put(part, row)
 
     def add(self, part: str, row: Row) -> None:
         """
-        Take a row that was read just now.
+        Add a row from the present reading.
 
-        :param part: The file that it belongs to.
+        :param part: The file of the row.
         :param row: The row.
         """
         outcome = self._put(part, row)
@@ -109,17 +109,17 @@ class Merge:
 
 def greatest(before: Row, now: Row, kind: Kind) -> Row:
     """
-    Return a row with the greatest values of two readings; it is the earlier one where nothing has grown.
+    Return a row with the greatest values of two readings; the earlier row itself if no value has grown.
 
     :param before: The earlier reading.
-    :param now: The later one.
-    :param kind: Of both.
+    :param now: The later reading.
+    :param kind: Kind of both rows.
     """
     merged = dict(before)
     for name in kind.values:
         if name != "clicked":
             merged[name] = _most(before.get(name), now.get(name))
-    if "clicked" in kind.values:  # a list, whose sums follow from it
+    if "clicked" in kind.values:  # a list, from which the sums are computed
         merged |= clicks(_most_clicks(before.get("clicked") or [], now.get("clicked") or []))
     for name in kind.about:
         merged[name] = before.get(name) if now.get(name) is None else now[name]

@@ -1,4 +1,4 @@
-"""Airflow's REST API, as far as a human-in-the-loop request needs it; the same on Airflow 3.1 to 3.4."""
+"""Airflow's REST API, as far as human-in-the-loop requests need it; the same on Airflow 3.1 to 3.4."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ TIMEOUT = (5.0, 30.0)
 
 
 class AirflowAwayError(WhatsAppError):
-    """Airflow does not answer now, or something else answers in its place; trying again may help."""
+    """Airflow does not answer now, or another server answers in its place; a retry may help."""
 
 
 class TokenRefusedError(WhatsAppError):
-    """Airflow takes neither the token nor the password."""
+    """Airflow accepts neither the token nor the password."""
 
     default_permanent = True
 
@@ -42,11 +42,11 @@ class RefusedError(WhatsAppError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
     """
-    Who answers: a token, or a user of Airflow's for whom tokens are fetched.
+    The user who answers: a token, or an Airflow user for whom tokens are fetched.
 
-    :param token: A token; None: ``username`` and ``password`` fetch one.
-    :param username: The user.
-    :param password: Its password.
+    :param token: A token; None: ``username`` and ``password`` are used to fetch one.
+    :param username: Name of the user.
+    :param password: Password of the user.
     """
 
     token: str | None = field(default=None, repr=False)
@@ -55,7 +55,7 @@ class Credentials:
 
 
 class _Bearer(AuthBase):
-    """Sends the token; set as authentication, so that a ``.netrc`` of the machine does not replace it."""
+    """Sends the token, as authentication, so that the machine's ``.netrc`` does not replace it."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
@@ -68,10 +68,10 @@ class _Bearer(AuthBase):
 
 class AirflowApi:
     """
-    One Airflow; for one thread.
+    A client of one Airflow, for one thread.
 
-    :param base_url: Its address, with the path that it is served at.
-    :param credentials: Who answers.
+    :param base_url: Airflow's address, including its base path.
+    :param credentials: The user who answers.
     """
 
     def __init__(self, base_url: str, credentials: Credentials) -> None:
@@ -86,15 +86,15 @@ class AirflowApi:
 
     def check(self) -> None:
         """
-        Check that an Airflow is there and takes the credentials.
+        Check that Airflow answers and accepts the credentials.
 
-        :raises AirflowAwayError: Nothing answers now.
+        :raises AirflowAwayError: Airflow does not answer now.
         :raises ConfigurationError: The address is not Airflow's.
-        :raises TokenRefusedError: The credentials are not taken.
+        :raises TokenRefusedError: Airflow does not accept the credentials.
         """
         try:
             status, _ = self._call("GET", "dags/~/dagRuns/~/hitlDetails?limit=1")
-        except RefusedError:  # the user may be one who sees some DAGs only
+        except RefusedError:  # the user may be one who sees only some DAGs
             return
         if status in (404, 405):
             raise ConfigurationError(
@@ -104,15 +104,15 @@ class AirflowApi:
 
     def request(self, asked: Request) -> dict[str, Any] | None:
         """
-        Return the request that a task waits with; None: the task has none, or is not there.
+        Return the request with which a task waits; None: the task has none, or does not exist.
 
         :param asked: The question.
-        :raises AirflowAwayError: Nothing answers now.
-        :raises TokenRefusedError: The credentials are not taken.
+        :raises AirflowAwayError: Airflow does not answer now.
+        :raises TokenRefusedError: Airflow does not accept the credentials.
         :raises RefusedError: The user may not read it.
         """
         status, found = self._call("GET", _path(asked))
-        if status == 404 and _detail(found) not in ("", "Not Found"):  # those are other servers'
+        if status == 404 and _detail(found) not in ("", "Not Found"):  # other servers use those texts
             return None
         task = found.get("task_instance")
         if not isinstance(task, dict) or not isinstance(found.get("options"), list):
@@ -126,12 +126,13 @@ class AirflowApi:
         Answer a request.
 
         :param asked: The question.
-        :param option: The option that is chosen.
+        :param option: The chosen option.
         :param params: Values of the request's parameters.
-        :param created_at: The request's, as it was read: Airflow 3.4 refuses where it has been replaced since.
+        :param created_at: The request's time as it was read: Airflow 3.4 refuses an answer if it has been replaced
+            since.
         :raises RefusedError: Airflow refuses the answer: the request has one, or was replaced, or the user may not.
-        :raises AirflowAwayError: Nothing answers now; the answer may be stored nevertheless.
-        :raises TokenRefusedError: The credentials are not taken.
+        :raises AirflowAwayError: Airflow does not answer now; it may have stored the answer.
+        :raises TokenRefusedError: Airflow does not accept the credentials.
         """
         body = {"chosen_options": [option], "params_input": dict(params), "request_created_at": created_at}
         status, found = self._call("PATCH", _path(asked), body)
@@ -139,7 +140,7 @@ class AirflowApi:
             raise RefusedError(f"Airflow refuses the answer (HTTP {status}): {_detail(found)}")
 
     def _call(self, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
-        """Ask once; with a password a token that is no longer taken is replaced by a new one, once."""
+        """Call the API; with a password, fetch a new token once if the present one is no longer accepted."""
         fresh = self._token is None
         if fresh:
             self._token = self._fetch_token()
@@ -186,11 +187,11 @@ class AirflowApi:
             ) as answer:
                 raw = answer.raw.read(MAX_ANSWER + 1, decode_content=True)
         except (requests.RequestException, OSError, ValueError) as error:
-            # The library's own words repeat the address alone, and may quote what a proxy says.
+            # The library's own words contain only the address, and may quote what a proxy says.
             raise AirflowAwayError(
                 f"Airflow's API does not answer ({clean_line(error, limit=200)})"
             ) from None
-        except Exception as error:  # urllib3's own, while the body is read
+        except Exception as error:  # urllib3's own errors, while the body is read
             raise AirflowAwayError(f"Airflow's API does not answer ({type(error).__name__})") from None
         if 300 <= answer.status_code < 400:
             raise ConfigurationError(
@@ -199,7 +200,7 @@ class AirflowApi:
                 advice="Set AIRFLOW_API_URL to the address to which it redirects.",
             )
         found = _parsed(raw)
-        # Whatever stands in front of Airflow answers too while Airflow is away, and not as Airflow does.
+        # A proxy in front of Airflow answers while Airflow cannot be reached, and not as Airflow does.
         if found is None or answer.status_code == 429 or answer.status_code >= 500:
             raise AirflowAwayError(f"Airflow's API does not answer (HTTP {answer.status_code})")
         return answer.status_code, found
@@ -214,7 +215,7 @@ def _parsed(raw: bytes) -> dict[str, Any] | None:
 
 
 def _is_no_token(status: int, found: Mapping[str, Any]) -> bool:
-    """Say whether it is the token that Airflow refuses, rather than what its user does."""
+    """Return whether Airflow refuses the token, rather than what its user does."""
     return status == 401 or (status == 403 and found.get("detail") == "Invalid JWT token")
 
 

@@ -1,7 +1,7 @@
 """
-Presses below alerts: each is a line in the log, and the first "On it" of a run lets the other recipients know.
+Presses below alerts: the log has a line for each, and the first "On it" of a run notifies the other recipients.
 
-A press counts without this process: the next alert reads the same rows. What needs it is the message to the others.
+A press counts without this process: the next alert reads the same rows. Only the message to the others needs it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ IN_HAND_TEMPLATE = "airflow_alert_in_hand"
 """The stock template of the message to the others."""
 CURSOR = "answer/alerts"
 NEWS = timedelta(hours=1)
-"""How long after a press the other recipients are notified; later it is no news."""
+"""How long after a press the other recipients are notified; later it is no longer news."""
 NO_CONNECTION = (
     "the other recipients are not notified, because this process has no connection: set "
     "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT or MATON_API_KEY in its environment"
@@ -56,10 +56,10 @@ LABELS = {"on-it": "On it", "mute": "Mute 1 h"}
 
 class AlertPresses:
     """
-    One reader of the presses below alerts; its position lies in the store.
+    One reader of the presses below alerts, whose position is in the store.
 
     :param store: The event store.
-    :param config: The connection that sends to the others; None: nobody is notified.
+    :param config: The connection that notifies the others; None: nobody is notified.
     :param clock: Returns the time, in UTC.
     """
 
@@ -76,7 +76,7 @@ class AlertPresses:
         self._clients: dict[str | None, WhatsAppClient] = {}
         self._reader = PressReader(store, prefix=ALERT_BUTTON, name=CURSOR, first=self._first)
         self._logged: set[int] = set()
-        """Presses that are to be decided later, and have their line already."""
+        """Presses that will be decided later, and have been logged already."""
         self._away: WhatsAppError | None = None
 
     def close(self) -> None:
@@ -88,9 +88,9 @@ class AlertPresses:
         """
         Decide all presses that can be decided now.
 
-        :return: How many have said who has a run in hand, or have muted a key.
-        :raises StoreError: The database cannot be reached, or refuses; the presses stay where they are.
-        :raises WhatsAppError: A recipient was certainly not notified, and may be later; as above.
+        :return: Number of presses that took a run in hand or muted a key.
+        :raises StoreError: The database cannot be reached, or refuses; the position does not change.
+        :raises WhatsAppError: A recipient was certainly not notified, and may be later; the position does not change.
         """
         self._away = None
         counted = self._reader.look(self._decide)
@@ -99,12 +99,12 @@ class AlertPresses:
         return counted
 
     def _first(self, connection: Connection) -> int:
-        """Return where the first reader of all begins: with what is news still."""
+        """Return where a new reader begins: with presses that are still news."""
         old = select(sql.max(messages.c.id)).where(messages.c.received_at < self._clock() - NEWS)
         return int(connection.execute(old).scalar() or 0)
 
     def _decide(self, press: Press) -> int | None:
-        """Return whether a press counts; None: later."""
+        """Return whether a press counts; None: it is decided later."""
         found = judged_press(self._store, press)
         if not self._decided(found):
             return None
@@ -112,7 +112,7 @@ class AlertPresses:
         return int(not found.refusal)
 
     def _decided(self, found: Judged) -> bool:
-        """Decide a press; False: later."""
+        """Decide a press; return False if it has to be decided later."""
         age = self._clock() - found.press.received_at
         if found.refusal == UNRECEIPTED and age < RECEIPT_WAIT:
             return False
@@ -141,7 +141,7 @@ class AlertPresses:
             logger.info("%s pressed %s%s: the run is in hand", who, what, where)
 
     def _let_others_know(self, found: Judged) -> bool:
-        """Notify each other recipient once of who has it in hand; False: some certainly were not, and may be later."""
+        """Notify each other recipient once of who has it in hand; return False if some have to be notified later."""
         sent, away = 0, None
         if self._config is None:
             logger.warning("WhatsApp: %s", NO_CONNECTION)
@@ -175,7 +175,7 @@ class AlertPresses:
         self._client(alert.phone_number_id).messages.send(to, message, callback_data=carried)
 
     def _client(self, phone_number_id: str | None) -> WhatsAppClient:
-        """Return what sends from the number that sent the alert."""
+        """Return a client that sends from the number that sent the alert."""
         assert self._config is not None  # noqa: S101  asked before
         if phone_number_id not in self._clients:
             number = phone_number_id or self._config.phone_number_id

@@ -1,9 +1,9 @@
 """
-Takes presses out of the event store, and answers Airflow's requests with those that count.
+Reads presses from the event store, and answers Airflow's requests with those that count.
 
-A press counts once: when its delivery was signed, the message went to the presser, the message is one of
-the task's, the ID behind the button is the request's, the task still waits, and the time is not over. Everything else
-changes nothing, and is a line in the log.
+A press counts once, if its delivery was signed, the message went to the presser, the message is one of
+the task's, the ID behind the button is the request's, the task still waits, and the time is not over. All others
+change nothing, and the log has a line for each.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ class NotTakenError(Exception):
     """A press changes nothing; the text says why."""
 
 
-class Later(Exception):  # noqa: N818  (no error: it is not known yet)
-    """Whether a press counts is not known yet."""
+class Later(Exception):  # noqa: N818  (not an error: the decision comes later)
+    """It is not known yet whether a press counts."""
 
 
 class Answering:
     """
-    One reader of the presses; its position lies in the store.
+    One reader of the presses, whose position is in the store.
 
     :param store: The event store.
-    :param api: Airflow.
-    :param name: Of this Airflow among those that share the store.
+    :param api: Airflow's API.
+    :param name: Name of this Airflow among those that share the store.
     :param clock: Returns the time, in UTC.
     """
 
@@ -68,12 +68,12 @@ class Answering:
         """
         Decide all presses that can be decided now.
 
-        Where it is ended in between, a press may be decided twice; Airflow takes the first answer alone.
+        If it is stopped in between, a press may be decided twice; Airflow accepts only the first answer.
 
-        :return: How many requests were answered.
-        :raises AirflowAwayError: Airflow does not answer; the presses stay where they are.
-        :raises TokenRefusedError: Airflow does not take the credentials; as above.
-        :raises StoreError: The database cannot be reached, or refuses; as above.
+        :return: Number of answered requests.
+        :raises AirflowAwayError: Airflow does not answer; the position does not change.
+        :raises TokenRefusedError: Airflow does not accept the credentials; the position does not change.
+        :raises StoreError: The database cannot be reached, or refuses; the position does not change.
         """
         return self._reader.look(self._decide)
 
@@ -94,7 +94,7 @@ class Answering:
         return 1
 
     def _question(self, press: Press) -> tuple[Request, str]:
-        """Return what a press answers, and with which option."""
+        """Return the question that a press answers, and the chosen option."""
         if not press.verified:
             raise NotTakenError(
                 "its webhook was not signed; presses count only if the receiver has the app secret"
@@ -108,7 +108,7 @@ class Answering:
         return request, request.options[parsed[1]]
 
     def _check_presser(self, press: Press, request: Request) -> None:
-        """Hold a press against the receipts: WhatsApp itself says in them whom a message went to."""
+        """Check the presser by the receipts, in which WhatsApp itself says to whom a message went."""
         if not press.context_id:
             raise NotTakenError("it does not name the message that it answers")
         known = list(recipients_of(self._store, press.context_id))
@@ -133,7 +133,7 @@ class Answering:
         if found.get("response_received"):
             if found.get("chosen_options") != [option] or found.get("params_input") != params:
                 raise NotTakenError(f"the question already has an answer: {_answer_of(found)}")
-            # The API's last answer was lost, or this process was ended before it wrote down how far it had got.
+            # The API's last answer was lost, or this process was stopped before it wrote its position.
             close_request(self._store, request, press)
             return
         if task.get("state") not in WAITING:
@@ -145,7 +145,7 @@ class Answering:
 
 
 def _params(found: Mapping[str, Any], press: Press) -> dict[str, Any]:
-    """Return the request's parameters as they stand, and in the one that is for it who pressed."""
+    """Return the request's parameters as they are, with the presser in the parameter for it."""
     declared = found.get("params")
     params = declared if isinstance(declared, dict) else {}
     given = {name: value.get("value") if isinstance(value, dict) else value for name, value in params.items()}

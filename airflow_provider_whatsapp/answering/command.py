@@ -28,9 +28,9 @@ DATABASE = "WHATSAPP_EVENTS_URL"
 API_URL, API_TOKEN = "AIRFLOW_API_URL", "AIRFLOW_API_TOKEN"
 API_USERNAME, API_PASSWORD = "AIRFLOW_API_USERNAME", "AIRFLOW_API_PASSWORD"
 INTERVAL = 2.0
-"""Seconds between two looks at the store."""
+"""Seconds between two polls of the store."""
 LONGEST_PAUSE = 60.0
-"""Seconds between two looks at most, while the store or Airflow is away."""
+"""The most seconds between two polls, while the store or Airflow cannot be reached."""
 
 
 def _seconds(raw: str) -> float:
@@ -97,8 +97,8 @@ def answer_command(given: argparse.Namespace, environment: Mapping[str, str] = o
     Run ``answer``.
 
     :param given: The parsed command line.
-    :param environment: What is not on it.
-    :return: The exit status: 0 when it was stopped, 1 for an error that waiting does not cure.
+    :param environment: Environment variables, for values that the command line lacks.
+    :return: The exit status: 0 after a stop, 1 after an error that waiting does not cure.
     """
     from airflow_provider_whatsapp.client.errors import WhatsAppError
     from airflow_provider_whatsapp.client.masking import printable
@@ -148,11 +148,11 @@ def _answer(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 class _Reader:
     """
-    Somebody who reads presses, with pauses of its own while what it needs is away.
+    A reader of presses, which pauses longer while something that it needs cannot be reached.
 
-    :param checks: What has to work before the first look.
+    :param checks: What has to work before the first poll.
     :param look: Decides what can be decided now.
-    :param interval: Seconds between two looks.
+    :param interval: Seconds between two polls.
     """
 
     def __init__(
@@ -166,10 +166,10 @@ class _Reader:
 
     def turn(self, *, once: bool) -> None:
         """
-        Look, where it is time; what waiting cures is waited for.
+        Poll if it is time; after an error that waiting cures, pause.
 
-        :param once: There is no other turn.
-        :raises WhatsAppError: Waiting does not cure it, or there is no other turn.
+        :param once: There is no later poll.
+        :raises WhatsAppError: Waiting does not cure the error, or there is no later poll.
         """
         from airflow_provider_whatsapp.client.errors import WhatsAppError
 
@@ -191,7 +191,7 @@ class _Reader:
 
 
 def _run(readers: Sequence[_Reader], given: argparse.Namespace, stopped: threading.Event) -> int:
-    """Let each look again and again."""
+    """Let each reader poll repeatedly."""
     said = False
     while not stopped.is_set():
         for reader in readers:

@@ -1,4 +1,4 @@
-"""Presses in their order; those that could not be decided yet are looked at again later."""
+"""Reads presses in order; those that could not be decided yet are read again later."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.events.store import EventStore
 
 RECEIPT_WAIT = timedelta(minutes=10)
-"""How long a press waits for a receipt that says who got the message: webhooks do not arrive in order."""
+"""How long a press waits for a receipt that says to whom the message went: webhooks do not arrive in order."""
 
 
 class PressReader:
     """
-    A reader of the presses; its position lies in the store.
+    A reader of the presses, whose position is in the store.
 
     :param store: The event store.
-    :param prefix: What the payloads begin with.
-    :param name: Of the reader, in the store.
-    :param first: Returns where a reader begins that the store does not know, which is written down at once; None: at
+    :param prefix: Beginning of the payloads.
+    :param name: Name of the reader in the store.
+    :param first: Returns the position of a reader that the store does not know, which is written immediately; None: at
         the first press, and nothing is written.
     """
 
@@ -40,14 +40,14 @@ class PressReader:
         self._first = first
         self._place: int | None = None
         self.done: set[int] = set()
-        """Presses behind the position that have been decided."""
+        """Presses after the position that have been decided."""
 
     def look(self, decide: Callable[[Press], int | None]) -> int:
         """
-        Decide all presses that can be decided now; where that fails, the next look goes on with the same press.
+        Decide all presses that can be decided now; after a failure, the next call continues with the same press.
 
-        :param decide: Returns how many a press counts for; None: it cannot be decided yet.
-        :return: The sum.
+        :param decide: Returns the number for which a press counts; None: it cannot be decided yet.
+        :return: The sum of the numbers.
         :raises StoreError: The database cannot be reached, or refuses.
         """
         place = self._place = self._begin() if self._place is None else self._place
@@ -81,7 +81,7 @@ class PressReader:
         return place
 
     def _save(self, place: int) -> None:
-        """Write up to where all presses are decided."""
+        """Write the position up to which all presses are decided."""
         if place != self._place:
             put_position(self._store, self._name, place, forward=True)
             self._place = place

@@ -1,4 +1,4 @@
-"""What stands behind a reply button: an ID that nobody can guess, and which of the options it is."""
+"""The payload of a reply button: an ID that nobody can guess, and the number of the option."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from airflow_provider_whatsapp.events.kinds import QUESTION_BUTTON
 from airflow_provider_whatsapp.events.presses import SECRET, SecretId
 
 ANSWERED_BY = "answered_by"
-"""Parameter of a request in which Airflow's page shows who pressed."""
+"""Name of the request's parameter in which Airflow's page shows who pressed."""
 MAX_OPTIONS = 10
-"""Options of a request: rows of a list (Meta, interactive lists); a template has up to ten buttons as well."""
+"""The most options of a request: rows of a list (Meta, interactive lists); a template has up to ten buttons too."""
 _FORM = re.compile(rf"{re.escape(QUESTION_BUTTON)}({SECRET})\.([0-9])", re.ASCII)
 
 
@@ -21,18 +21,18 @@ class RequestId(SecretId):
 
     def payload(self, option: int) -> str:
         """
-        Return what stands behind the button of an option.
+        Return the payload of an option's button.
 
-        :param option: Its place among the options, from 0 to 9.
+        :param option: Index of the option, from 0 to 9.
         """
         return f"{QUESTION_BUTTON}{self.secret}.{option}"
 
 
 def parse_payload(text: str) -> tuple[RequestId, int] | None:
     """
-    Return the ID and the option's place; None where the payload is none of ours.
+    Return the ID and the option's index; None: the payload is not this package's.
 
-    :param text: What a press repeats.
+    :param text: The payload of a press.
     """
     found = _FORM.fullmatch(text)
     return (RequestId(found[1]), int(found[2])) if found else None

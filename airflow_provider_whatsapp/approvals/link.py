@@ -1,9 +1,9 @@
 """
 Where the buttons of a question lead: to Airflow's own page for the request, with an answer preselected.
 
-A template's URL button ends with its one variable, so what is sent is a path below Airflow's address. With the plugin
-it is ``whatsapp/a/<id>``, which leads on to the page after a look at the version; without it, the page's own path.
-Opening either answers nothing: Airflow's login, its permissions and a press on its page stand in between.
+A template's URL button ends with its only variable, so the message contains a path below Airflow's address. With the
+plugin it is ``whatsapp/a/<id>``, which redirects to the page for this Airflow's version; without it, the page's own
+path. Opening either of them answers nothing: Airflow's login, its permissions and a press on its page come first.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from airflow_provider_whatsapp.client.errors import PayloadError
 PREFIX = "whatsapp/a/"
 """Path of the plugin's redirect below Airflow's address."""
 MAX_ID = 2_000
-"""Characters of an ID: those of a URL button's whole address (Meta, template components)."""
+"""The most characters of an ID, so that a URL button's whole address fits (Meta, template components)."""
 _MAX_NAME = 250
-"""Characters of a name of a DAG, a run or a task (Airflow's columns)."""
+"""The most characters of the ID of a DAG, a run or a task (Airflow's columns)."""
 _MAX_OPTION = 500
 _ID = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
@@ -33,10 +33,10 @@ class Answer:
     An answer to the question of one task instance.
 
     :param dag_id: The DAG.
-    :param run_id: Its run.
+    :param run_id: The DAG run.
     :param task_id: The task that asks.
-    :param map_index: Of a mapped task; -1: the task is not mapped.
-    :param option: The option that is preselected.
+    :param map_index: Index of a mapped task; -1: the task is not mapped.
+    :param option: The preselected option.
     """
 
     dag_id: str
@@ -47,9 +47,9 @@ class Answer:
 
     def to_id(self) -> str:
         """
-        Return the ID that stands in the button's address.
+        Return the ID for the button's address.
 
-        :raises PayloadError: It is longer than an address may be.
+        :raises PayloadError: The address would be too long.
         """
         packed = json.dumps(astuple(self), ensure_ascii=False, separators=(",", ":")).encode()
         found = base64.urlsafe_b64encode(packed).decode().rstrip("=")
@@ -68,17 +68,17 @@ class Answer:
             f"dags/{_quoted(self.dag_id)}/runs/{_quoted(self.run_id)}/tasks/{_quoted(self.task_id)}{mapped}"
         )
         value = json.dumps([self.option], ensure_ascii=False)
-        if "%" in value:  # the page decodes once more than the browser
+        if "%" in value:  # the page decodes once more than the browser does
             value = _quoted(value)
-        # No second parameter: after its login Airflow 3.1 forgets what follows the first one.
+        # Only one parameter: after its login Airflow 3.1 drops further ones.
         return f"{where}/required_actions?_options={_quoted(value)}"
 
 
 def parse_id(text: str) -> Answer | None:
     """
-    Return the answer that an ID stands for; None where it is none of ours.
+    Return the answer of an ID; None: it is not this package's.
 
-    :param text: The last part of the address, as a browser sends it: by anybody.
+    :param text: The last part of the address, which anybody can put into a browser.
     """
     if len(text) > MAX_ID or not _ID.fullmatch(text):
         return None

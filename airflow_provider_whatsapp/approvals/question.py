@@ -1,4 +1,4 @@
-"""One asking of a question: what its message says, where its buttons lead, and the ledger that it has of its own."""
+"""One message of a question: its text, where its buttons lead, and its own ledger."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 STOCK_TEMPLATE = "airflow_approval"
 REPLY_TEMPLATE = "airflow_approval_reply"
 OUTCOME_TEMPLATE = "airflow_approval_outcome"
-"""Their definitions stand beside this module."""
+"""The stock templates, whose definitions are beside this module."""
 MAX_VALUE = 300
-"""Characters of one value; a body holds 1,024 with all of them (Meta, template components)."""
+"""The most characters of one value; a body may have 1,024 with all of them (Meta, template components)."""
 KEY = "asking"
 """
-Name under which a task's store holds how often the question was asked.
+Key under which a task's store has the number of times that the question was asked.
 
-``complete`` says that all of that was sent; it is False where an earlier version was ended in the midst of it.
+``complete`` says that all of its messages were sent; it is False if an earlier version stopped in the middle.
 """
 
 
@@ -37,7 +37,7 @@ class Question:
 
     :param kind: ``ask``, ``remind`` or ``outcome``.
     :param number: How often the question was asked, from 1: a retry or clear of a task that had asked asks again.
-    :param reminder: Of a reminder, which one.
+    :param reminder: Number of the reminder, if it is one.
     """
 
     kind: Literal["ask", "remind", "outcome"]
@@ -47,9 +47,9 @@ class Question:
     @classmethod
     def first(cls, store: Store) -> Question:
         """
-        Return the question that a try begins with: the one that an earlier try was about to ask, or the next.
+        Return the question with which a try begins: the one that an earlier try was about to ask, or the next one.
 
-        :param store: The task's.
+        :param store: The task's store.
         :raises LedgerError: The store failed.
         """
         found = attempt(lambda: store.get(KEY), f"{store.name} could not be read")
@@ -58,9 +58,9 @@ class Question:
 
     def close(self, store: Store) -> None:
         """
-        Write down that it was asked.
+        Record that the question was asked.
 
-        :param store: The task's.
+        :param store: The task's store.
         :raises LedgerError: The store failed.
         """
         value = {"number": self.number, "complete": True}
@@ -68,33 +68,33 @@ class Question:
 
     @property
     def name(self) -> str:
-        """What tells it from the task's other questions."""
+        """The name of the question among the task's questions."""
         return "-".join([self.kind, str(self.number), *([str(self.reminder)] if self.reminder else [])])
 
     def store(self, whole: Store) -> Store:
         """
-        Return the part of a task's store that holds this question's ledger.
+        Return the part of a task's store for this question's ledger.
 
-        :param whole: The task's; one that ends with the process is its own part.
+        :param whole: The task's store; one that ends with the process is returned itself.
         """
         return _Part(whole, self.name) if self.outlives(whole) else whole
 
     @staticmethod
     def outlives(store: Store) -> bool:
         """
-        Say whether a later try goes on with a question that this one was about to ask.
+        Return whether a later try continues a question that this one was about to ask.
 
-        :param store: The task's; one that ends with the process does not hold how far it got.
+        :param store: The task's store; one that ends with the process does not know how far it got.
         """
         return store.durable and not isinstance(store, MarkedMemory)
 
     def buttons(self, ti: Any, options: Sequence[str], *, with_plugin: bool) -> list[str]:
         """
-        Return what the buttons' URLs end with, one for each option.
+        Return the ends of the buttons' URLs, one for each option.
 
         :param ti: The task instance.
-        :param options: In the order of the buttons.
-        :param with_plugin: Lead to the plugin's redirect; otherwise to Airflow's page itself.
+        :param options: The options, in the order of the buttons.
+        :param with_plugin: Lead to the plugin's redirect; False: to Airflow's page itself.
         :raises PayloadError: A URL would be too long.
         """
         answers = [Answer(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, option) for option in options]
@@ -102,7 +102,7 @@ class Question:
 
 
 class _Part:
-    """A part of a store, under names of its own."""
+    """A part of a store, under its own names."""
 
     def __init__(self, whole: Store, name: str) -> None:
         self._whole, self._prefix = whole, f"{name}/"
@@ -117,11 +117,11 @@ class _Part:
 
 def check_base_url(given: str, *, sandbox: str | None) -> str:
     """
-    Return Airflow's address, as the buttons' URLs begin with it.
+    Return Airflow's address, with which the buttons' URLs begin.
 
-    :param given: What the operator or Airflow's configuration says.
-    :param sandbox: The gateway's base URL: where that is this machine, Airflow's address may be so too.
-    :raises ConfigurationError: It is none, or one that no phone reaches.
+    :param given: The address from the operator or Airflow's configuration.
+    :param sandbox: The gateway's base URL: if it is on this machine, Airflow's address may be too.
+    :raises ConfigurationError: The address is missing, or phones cannot reach it.
     """
     if not given.strip():
         raise ConfigurationError(
@@ -139,9 +139,9 @@ def check_base_url(given: str, *, sandbox: str | None) -> str:
 
 def values_for(subject: str, context: Mapping[str, Any]) -> dict[str, str]:
     """
-    Return the stock template's values.
+    Return the values of the stock template.
 
-    :param subject: What is asked.
+    :param subject: The question.
     :param context: Airflow's context of the task.
     """
     from airflow_provider_whatsapp.notifications.facts import fit
@@ -156,9 +156,9 @@ def values_for(subject: str, context: Mapping[str, Any]) -> dict[str, str]:
 
 def outcome_values(subject: str, event: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, str]:
     """
-    Return the values of the note that tells how a question was answered.
+    Return the values of the message that says how a question was answered.
 
-    :param subject: What was asked.
+    :param subject: The question.
     :param event: The answer, as Airflow gives it.
     :param context: Airflow's context of the task.
     """
@@ -171,6 +171,6 @@ def outcome_values(subject: str, event: Mapping[str, Any], context: Mapping[str,
     answer = ", ".join(map(str, event.get("chosen_options") or ()))
     by = by or ("time-out" if event.get("timedout") else "-")
     pressed = (event.get("params_input") or {}).get(ANSWERED_BY)
-    if pressed:  # the user of Airflow's stands first: on Airflow's page anybody may fill in the other
+    if pressed:  # Airflow's user comes first, because on Airflow's page anybody can fill in the other
         by = f"{by} for {pressed}"
     return {**values_for(subject, context), "answer": fit(answer, MAX_VALUE), "by": fit(by, MAX_VALUE)}

@@ -1,4 +1,4 @@
-"""When a question that nobody has answered is looked at: pure rules, in seconds since it was asked."""
+"""When an unanswered question needs attention: pure rules, in seconds since it was asked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EARLY = 1.0
-"""Seconds by which a part of the time may end early: clocks of several machines are never quite the same."""
+"""Seconds by which a part of the wait may end early, because the clocks of several machines differ a little."""
 
 Due = Literal["end", "look", "remind"]
 
@@ -19,10 +19,10 @@ class Schedule:
     """
     What is due when.
 
-    :param response: Seconds until the wait is over; None: it has no end.
-    :param delivery: Seconds until somebody must have the question; None: that is not looked at.
-    :param remind: Seconds until everybody is asked once more; None: nobody is.
-    :param reminders: How often, each ``remind`` seconds later.
+    :param response: Seconds until the wait is over; None: without a limit.
+    :param delivery: Seconds until somebody must have the question; None: delivery is not checked.
+    :param remind: Seconds until everybody is asked again; None: nobody is.
+    :param reminders: Number of reminders, each ``remind`` seconds later.
     """
 
     response: float | None = None
@@ -32,12 +32,12 @@ class Schedule:
 
     @property
     def in_parts(self) -> bool:
-        """Whether something is due before the end, so that the task wakes up in between."""
+        """Whether something is due before the end, so that the task has to wake up before it."""
         return self.delivery is not None or (self.remind is not None and self.reminders > 0)
 
     def due(self, state: Mapping[str, Any], now: float) -> Due | None:
         """
-        Return what is due; the end comes before all else.
+        Return what is due, None for nothing; the end comes before everything else.
 
         :param state: ``asked_at`` (Unix time in seconds), ``looked`` and ``reminded``.
         :param now: Unix time in seconds.

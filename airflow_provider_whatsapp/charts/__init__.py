@@ -1,3 +1,3 @@
-"""Rows of a query as a chart or as figures that are understood on a phone's screen."""
+"""Draws rows of a query as a chart or as figures that people can read on a phone."""
 
 from __future__ import annotations

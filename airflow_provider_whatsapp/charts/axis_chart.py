@@ -33,7 +33,7 @@ EPOCH, DAY = datetime(1970, 1, 1), timedelta(days=1)  # noqa: DTZ001  (positions
 
 @dataclass(slots=True)
 class _Frame:
-    """The rectangle of the axes in pixels, and the range of values that it shows."""
+    """The rectangle of the axes, in pixels, and the range of values that it shows."""
 
     left: float
     top: float
@@ -43,15 +43,15 @@ class _Frame:
     high: float
 
     def y(self, value: float) -> float:
-        """Return where a value is, in pixels from the top."""
+        """Return the position of a value, in pixels from the top."""
         return self.top + self.height * (self.high - value) / (self.high - self.low)
 
 
 class AxisChart(Chart):
-    """Lines, areas or columns; those of one kind are labelled at their end where the labels fit."""
+    """Lines, areas or columns; series are labelled at their end if the labels fit."""
 
     def draw(self, top: float) -> None:
-        """Draw lines, areas or columns, and label each at its end where the labels fit."""
+        """Draw lines, areas or columns, and label each at its end if the labels fit."""
         data, spec = self._data, self._spec
         columns = spec.kind in ("bar", "stacked")
         direct = not columns and len(data.series) <= 4 and not self._stacks
@@ -82,7 +82,7 @@ class AxisChart(Chart):
             self._label_last_column(axes, frame, places)
 
     def _places(self) -> list[float]:
-        """Return the positions as numbers: days, the numbers themselves, or the order of names."""
+        """Return the positions as numbers: days, the numbers themselves, or the index of names."""
         data = self._data
         if data.axis == DATE:
             return [(moment - EPOCH) / DAY for moment in data.positions]
@@ -109,7 +109,7 @@ class AxisChart(Chart):
         )
 
     def _ticks(self, low: float, high: float) -> list[tuple[float, str]]:
-        """Return few round values of the axis, each with its text."""
+        """Return a few round values of the axis, each with its text."""
         from matplotlib.ticker import MaxNLocator
 
         values = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
@@ -119,7 +119,7 @@ class AxisChart(Chart):
         return [(tick, self._formats.number(tick, digits=digits, compact=True, unit=False)) for tick in ticks]
 
     def _draw_grid(self, axes: Any, frame: _Frame, ticks: list[tuple[float, str]]) -> None:
-        """Draw few lines, each with its number to the left."""
+        """Draw a few lines, each with its number to the left."""
         for tick, text in ticks:
             axes.axhline(tick, color=GREY if tick == 0 else GRID, linewidth=2, zorder=0)
             self._canvas.text(
@@ -149,7 +149,7 @@ class AxisChart(Chart):
 
     @staticmethod
     def _draw_lonely(axes: Any, places: list[float], one: Series, color: str) -> None:
-        """Draw a point between two gaps, which no line leads to."""
+        """Draw a point between two gaps, to which no line leads."""
         around = [None, *one.values, None]
         lonely = [
             index
@@ -201,7 +201,7 @@ class AxisChart(Chart):
                     )
 
     def _label_axis(self, axes: Any, frame: _Frame, places: list[float]) -> None:
-        """Name the first, the last and, where there is room, positions between them."""
+        """Label the first, the last and, if there is space, some positions between them."""
         y = frame.top + frame.height + GAP
         for count in (5, 4, 3, 2, 1):
             picked = sorted({round(index * (len(places) - 1) / max(count - 1, 1)) for index in range(count)})
@@ -243,7 +243,7 @@ class AxisChart(Chart):
         return [*name, value]
 
     def _label_ends(self, ends: list[list[str]], frame: _Frame) -> None:
-        """Write each series' name and last value beside its end, apart from each other."""
+        """Write each series' name and last value beside its end, without overlaps."""
         blocks: list[tuple[float, list[str], str]] = []
         for one, color, lines in zip(self._data.series, PALETTE, ends, strict=False):
             last = _last(one)
@@ -277,7 +277,7 @@ def _last(one: Series) -> int | None:
 
 
 def _apart(blocks: list[tuple[float, float]], frame: _Frame) -> list[float]:
-    """Return middles of labels that do not overlap, as near to where they belong as can be; they come in order."""
+    """Return middles of labels that do not overlap, as near to their targets as possible, for blocks in order."""
     top, bottom = frame.top - SMALL, frame.top + frame.height + SMALL
     middles: list[float] = []
     edge = top

@@ -1,4 +1,4 @@
-"""Bars for categories: one below the other, names to the left, values at the ends."""
+"""Bars for categories, one below the other, with names to the left and values at the ends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TALLEST_BAR = 80
 
 def height_for(data: ChartData) -> int:
     """
-    Return the height of a picture that gives each bar the room of a line of text, in pixels.
+    Return the height, in pixels, of a picture in which each bar has the height of a line of text.
 
     :param data: The chart's points.
     """
@@ -38,7 +38,7 @@ def height_for(data: ChartData) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Bars:
-    """What bars are drawn on, where they begin, and how many pixels a unit has."""
+    """The axes of the bars, where they begin, and the number of pixels per unit."""
 
     axes: Any
     zero: float
@@ -52,7 +52,7 @@ class BarChart(Chart):
         """
         Draw the bars.
 
-        :param top: Pixels from the top where there is room.
+        :param top: Where the free space begins, in pixels from the top.
         """
         top = self.draw_legend(top)
         names = [self._category(position).replace("_", " ") for position in self._data.positions]
@@ -72,7 +72,7 @@ class BarChart(Chart):
         bars.axes.plot([bars.zero] * 2, [top, self._canvas.height - MARGIN], color=GREY, linewidth=2)
 
     def _scaled(self, left: float, totals: list[float | None]) -> _Bars:
-        """Return how long bars are that have room for their labels at both ends."""
+        """Return a scale at which the bars leave space for their labels at both ends."""
         values = [
             value
             for one in self._shown()
@@ -131,7 +131,7 @@ class BarChart(Chart):
             )
 
     def _labelled(self, row: int, each: float) -> list[Series]:
-        """Return the series whose values are written: the longest bar's alone where bars are thinner than a line."""
+        """Return the series whose values are written: only the longest bar's if bars are thinner than a line."""
         known = [one for one in self._data.series if one.values[row] is not None]
         if each >= 0.8 * SMALL or not known:
             return known
@@ -151,12 +151,12 @@ class BarChart(Chart):
 
 def beyond(mark: float, end: float, width: float, *, upwards: bool) -> float:
     """
-    Return where a bar's label begins: behind the mark of what it is compared with, where that would cross it.
+    Return where a bar's label begins: behind the mark of the compared value, if the mark would cross the label.
 
-    :param mark: Where the mark is, in pixels.
-    :param end: Where the bar ends.
-    :param width: Of the label and its gaps.
-    :param upwards: Whether the bar goes to the right.
+    :param mark: Position of the mark, in pixels.
+    :param end: End of the bar, in pixels.
+    :param width: Width of the label and its gaps, in pixels.
+    :param upwards: Whether the bar extends to the right.
     """
     if upwards:
         return mark if end <= mark <= end + width else end

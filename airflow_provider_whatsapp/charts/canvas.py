@@ -1,4 +1,4 @@
-"""What every picture of this package's charts is drawn on: sizes for a phone, colours, fonts, texts that fit."""
+"""The canvas of all charts: sizes for a phone, colours, fonts, and texts that fit."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WIDTH = 1080
-"""Pixels; a phone shows a picture 360 points wide, so three of them are one point."""
+"""Width in pixels; a phone shows a picture 360 points wide, so three pixels are one point."""
 SQUARE, PORTRAIT = 1080, 1350
 MARGIN = 48
 SMALL, NORMAL, TITLE, HUGE = 34, 38, 54, 120
-"""Pixels of text: :data:`SMALL` is 11 points on a phone, and nothing is smaller."""
+"""Text sizes in pixels: :data:`SMALL` is 11 points on a phone, and no text is smaller."""
 LINE = 1.25
 
 INK, GREY, GRID, PAPER = "#18212b", "#5b6672", "#dfe4e8", "#ffffff"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#7a3b8f", "#4d4d4d")
-"""Colours that people with any kind of colour blindness tell apart, after Okabe and Ito, dark enough on white."""
+"""Colours that people with any kind of colour blindness can distinguish, after Okabe and Ito, dark enough on white."""
 NO_DATA = "No data"
 UNKNOWN = "\N{WHITE SQUARE}"
-"""Stands for a character that no font has."""
+"""Replaces a character that no font has."""
 FAMILIES = (
     "Noto Sans", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans CJK KR",
     "Noto Sans Devanagari", "Noto Sans Thai", "Noto Sans Bengali", "Noto Sans Tamil", "WenQuanYi Zen Hei",
     "Arial Unicode MS", "Hiragino Sans", "PingFang SC", "Microsoft YaHei", "Segoe UI",
 )  # fmt: skip
-"""Fonts that are asked for characters which matplotlib's own lacks, where they are installed."""
+"""Fonts that are searched for characters which matplotlib's own font lacks, if they are installed."""
 _RIGHT_TO_LEFT = ("R", "AL")
 _log = logging.getLogger(__name__)
 
@@ -44,8 +44,8 @@ class Canvas:
     """
     A picture that is drawn in pixels, with the origin at the upper left.
 
-    :param height: Pixels.
-    :param font: A font file to write with; None: matplotlib's own, which is the same on every machine.
+    :param height: Height in pixels.
+    :param font: A font file; None: matplotlib's own, which is the same on every machine.
     :raises ConfigurationError: matplotlib is not installed, or the font cannot be opened.
     """
 
@@ -56,7 +56,7 @@ class Canvas:
         except ImportError as error:
             raise missing("matplotlib", "charts") from error
         self.height = height
-        # 72 dots per inch make a point a pixel.
+        # With 72 dots per inch, a point is a pixel.
         self.figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, facecolor=PAPER)
         self._agg = FigureCanvasAgg(self.figure)
         self._fonts = FontChain(font)
@@ -68,8 +68,8 @@ class Canvas:
 
         :param left: Pixels from the left.
         :param top: Pixels from the top.
-        :param width: Pixels.
-        :param height: Pixels.
+        :param width: Width in pixels.
+        :param height: Height in pixels.
         """
         rectangle = (left / WIDTH, 1 - (top + height) / self.height, width / WIDTH, height / self.height)
         made = self.figure.add_axes(rectangle)
@@ -93,13 +93,13 @@ class Canvas:
         Write one line.
 
         :param x: Pixels from the left.
-        :param y: Pixels from the top, of the line's top or of its middle.
-        :param text: The text; nothing in it is markup.
-        :param size: Pixels.
+        :param y: Pixels from the top, to the line's top or to its middle.
+        :param text: The text, without markup.
+        :param size: Size in pixels.
         :param color: The colour.
-        :param align: ``left``, ``center`` or ``right``: where in the text ``x`` is.
+        :param align: ``left``, ``center`` or ``right``: the part of the text at ``x``.
         :param middle: ``y`` is the line's middle.
-        :param bold: In bold letters.
+        :param bold: Write in bold.
         """
         text = self._fonts.drawable(text)
         self.figure.text(
@@ -120,8 +120,8 @@ class Canvas:
         Return the width of a text in pixels.
 
         :param text: One line.
-        :param size: Pixels.
-        :param bold: In bold letters.
+        :param size: Size in pixels.
+        :param bold: Write in bold.
         """
         from matplotlib.font_manager import FontProperties
 
@@ -137,12 +137,12 @@ class Canvas:
 
     def fit(self, text: str, room: float, size: float = NORMAL, *, bold: bool = False) -> str:
         """
-        Return a text that is no wider than the room, cut with an ellipsis if need be.
+        Return a text that is no wider than the room, cut with an ellipsis if necessary.
 
         :param text: One line.
-        :param room: Pixels.
-        :param size: Pixels.
-        :param bold: In bold letters.
+        :param room: Available width in pixels.
+        :param size: Size in pixels.
+        :param bold: Write in bold.
         """
         return shortened(text, room, functools.partial(self.width, size=size, bold=bold))
 
@@ -151,10 +151,10 @@ class Canvas:
         Break a text into lines between words; the last one is cut.
 
         :param text: The text.
-        :param room: Pixels of a line.
-        :param size: Pixels.
-        :param lines: How many at most.
-        :param bold: In bold letters.
+        :param room: Width of a line in pixels.
+        :param size: Size in pixels.
+        :param lines: The most lines.
+        :param bold: Write in bold.
         """
         made: list[str] = []
         words = re.findall(r"\S+", text)
@@ -170,10 +170,10 @@ class Canvas:
 
     def heading(self, title: str | None, below: str = "") -> float:
         """
-        Write a title in up to two lines and a line below it; return the pixels from the top where the chart begins.
+        Write a title in up to two lines and a line below it; return where the chart begins, in pixels from the top.
 
         :param title: The title; None: none.
-        :param below: What the numbers are, in grey.
+        :param below: What the numbers mean, in grey.
         """
         y = float(MARGIN)
         room = WIDTH - 2 * MARGIN
@@ -191,7 +191,7 @@ class Canvas:
 
     def save(self, path: Path) -> None:
         """
-        Write a PNG file of up to 256 colours, without a word of the machine or the moment in it.
+        Write a PNG file of up to 256 colours, without metadata about the machine or the time.
 
         :param path: The file.
         """
@@ -206,7 +206,7 @@ class Canvas:
 
 def is_right_to_left(text: str) -> bool:
     """
-    Say whether a text's first letter belongs to a script that is written from right to left.
+    Return whether a text's first letter belongs to a script that is written from right to left.
 
     :param text: The text.
     """
@@ -219,9 +219,9 @@ def is_right_to_left(text: str) -> bool:
 
 class FontChain:
     """
-    Fonts that are asked one after the other for a character.
+    Fonts that are searched one after the other for a character.
 
-    :param font: A font file that comes first; None: matplotlib's own does, which is the same on every machine.
+    :param font: A font file that comes first; None: matplotlib's own, which is the same on every machine.
     :raises ConfigurationError: The font cannot be opened.
     """
 
@@ -244,7 +244,7 @@ class FontChain:
 
     def drawable(self, text: str) -> str:
         """
-        Return a text with :data:`UNKNOWN` for characters that no font has; looks for fonts that have them first.
+        Return a text with :data:`UNKNOWN` for characters that no font has; search for fonts that have them first.
 
         :param text: The text.
         """
@@ -260,7 +260,7 @@ class FontChain:
         return "".join(UNKNOWN if character in self._unknown else character for character in text)
 
     def warn_of_unknown(self) -> None:
-        """Say in one line how many characters no font has."""
+        """Log in one line how many characters no font has."""
         if self._unknown:
             _log.warning(
                 "The picture's fonts lack %d of its characters: install a font with these characters on the worker "

@@ -1,4 +1,4 @@
-"""What charts with axes have in common: the legend, names, sums."""
+"""What charts with axes share: the legend, names, sums."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Chart(ABC):
     """
     One chart on its canvas.
 
-    :param canvas: Where it is drawn.
-    :param data: Its points.
-    :param spec: What it shows.
+    :param canvas: The canvas.
+    :param data: The chart's points.
+    :param spec: The chart's description.
     :param formats: How numbers and dates are written.
     """
 
@@ -42,11 +42,11 @@ class Chart(ABC):
         """
         Draw the chart.
 
-        :param top: Pixels from the top where there is room.
+        :param top: Where the free space begins, in pixels from the top.
         """
 
     def subtitle(self) -> str:
-        """Return what the numbers are, where no label beside them says it."""
+        """Return what the numbers mean, if no label beside them says it."""
         data = self._data
         if not data.series:
             return ""
@@ -54,7 +54,7 @@ class Chart(ABC):
         return ", ".join(part for part in (only, self._spec.unit or "") if part)
 
     def draw_legend(self, top: float) -> float:
-        """Write the series' names beside their colours; return where the chart begins."""
+        """Write the series' names beside their colours; return where the chart begins, in pixels from the top."""
         series = self._data.series
         if len(series) < 2 and not self._data.compared:
             return top

@@ -1,4 +1,4 @@
-"""Rows into the points of a chart: typed, added up where they name the same point, and bounded."""
+"""Turns rows into the points of a chart: typed, added up if they are the same point, and limited in number."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.tables.rows import Rows
 
 MOST_POINTS = 200_000
-"""Points of a chart that are held in memory; a query adds up faster than a task can."""
+"""The most points of a chart in memory; a query adds up faster than a task can."""
 LARGEST = 1e100
-"""Values above it are refused: sums and the axis have to stay within what a float holds."""
+"""The largest value; larger ones are refused so that sums and the axis stay within the range of a float."""
 LONGEST_LABEL = 120
 NO_VALUE = "-"
 DATE, NUMBER, CATEGORY = "date", "number", "category"
@@ -35,8 +35,8 @@ class Series:
     """
     One line, or the bars of one colour.
 
-    :param name: What it is called.
-    :param values: One per position of the chart; None: a gap.
+    :param name: Name of the series.
+    :param values: One value per position of the chart; None: a gap.
     """
 
     name: str
@@ -46,14 +46,14 @@ class Series:
 @dataclass(slots=True)
 class ChartData:
     """
-    What a chart draws.
+    The points of a chart.
 
     :param axis: ``date``, ``number`` or ``category``.
     :param positions: Dates, numbers or names, in the order of the axis.
     :param series: The series, each with a value per position.
-    :param compared: What the one series is compared with; None: nothing.
-    :param rows: How many rows were read.
-    :param added_up: Categories that were added up to the last position; 0: none.
+    :param compared: The series with which the only other one is compared; None: there is none.
+    :param rows: Number of rows that were read.
+    :param added_up: Number of categories that were added up to the last position; 0: none.
     """
 
     axis: str
@@ -69,9 +69,9 @@ class Figure:
     """
     One figure of the kind ``kpi``.
 
-    :param name: What it is called.
-    :param value: The last row's; None: it has none.
-    :param compared: What it is compared with; None: nothing.
+    :param name: Name of the figure.
+    :param value: The last row's value; None: it has none.
+    :param compared: The value with which it is compared; None: there is none.
     :param trail: The values of all rows, for the sparkline.
     """
 
@@ -83,15 +83,15 @@ class Figure:
 
 def collect(rows: Rows, spec: ChartSpec, *, texts: bool = False) -> ChartData:
     """
-    Read rows into the points of a chart; rows with the same position and series are added up.
+    Return the points of a chart from rows; rows with the same position and series are added up.
 
     :param rows: The rows.
-    :param spec: What the chart shows.
+    :param spec: The chart's description.
     :param texts: Every value is text, as in a CSV file: those of ``y`` are read as numbers.
-    :raises PayloadError: A column is missing, a value is not what the chart needs, or there are too many series or
+    :raises PayloadError: A column is missing, a value does not fit the chart, or there are too many series or
         points; the error names the row, counted from 1.
     """
-    if not rows.columns:  # of an empty list nobody knows the columns
+    if not rows.columns:  # the columns of an empty list are not known
         return ChartData(CATEGORY, [], [])
     x = _index(rows, spec.x, "x")
     by = _index(rows, spec.series, "series") if spec.series else None
@@ -123,12 +123,12 @@ def collect(rows: Rows, spec: ChartSpec, *, texts: bool = False) -> ChartData:
 
 def collect_figures(rows: Rows, spec: ChartSpec, *, texts: bool = False) -> list[Figure]:
     """
-    Read rows into figures: each is the last row's value, compared with the row before or with another column.
+    Return figures from rows: each is the last row's value, compared with the row before or with another column.
 
     :param rows: The rows, the newest last.
-    :param spec: What is shown.
+    :param spec: The chart's description.
     :param texts: Every value is text, as in a CSV file.
-    :raises PayloadError: A column is missing or holds no numbers.
+    :raises PayloadError: A column is missing or does not contain numbers.
     """
     if not rows.columns:
         return []
@@ -182,7 +182,7 @@ def _with_numbers(columns: Sequence[str], rows: Sequence[Sequence[Any]], x: str 
 
 
 class _Axis:
-    """What the positions are: decided by the first value, and the same for all."""
+    """The type of the positions, which the first value determines for all."""
 
     def __init__(self, column: str) -> None:
         self._column = column
@@ -223,7 +223,7 @@ class _Axis:
         return CATEGORY, _label(value)
 
     def _moment(self, value: date) -> datetime:
-        """Return the wall clock's time in the first value's time zone."""
+        """Return the local time in the first value's time zone."""
         if not isinstance(value, datetime):
             return datetime.combine(value, time())
         self._zone = self._zone or value.tzinfo
@@ -234,17 +234,17 @@ class _Axis:
 
 
 def _is_null(value: Any) -> bool:
-    """Whether a value is NULL as databases, NumPy and pandas have it: None, NaN, NaT, NA."""
+    """Return whether a value is NULL for databases, NumPy or pandas: None, NaN, NaT, NA."""
     if value is None or isinstance(value, Decimal):
         return value is None or value.is_nan()
     try:
         return bool(value != value)  # noqa: PLR0124
-    except (TypeError, ValueError, ArithmeticError):  # pandas' NA compares with nothing
+    except (TypeError, ValueError, ArithmeticError):  # pandas' NA cannot be compared
         return type(value).__name__ == "NAType"
 
 
 def _parsed(value: str) -> date | None:
-    """Read a text that begins like an ISO date; databases without dates of their own give such."""
+    """Return the date in a text that begins like an ISO date, as databases without a date type return it."""
     if len(value) < 10 or value[4] != "-" or value[7] != "-":
         return None
     try:
@@ -254,7 +254,7 @@ def _parsed(value: str) -> date | None:
 
 
 def _arranged(axis: _Axis, sums: dict[str, dict[Any, float | None]], spec: ChartSpec, rows: int) -> ChartData:
-    """Put positions and series in order."""
+    """Return positions and series in order."""
     kind = axis.kind or CATEGORY
     positions: list[Any] = list(dict.fromkeys(key for values in sums.values() for key in values))
     if kind != CATEGORY:
@@ -280,13 +280,13 @@ def _arranged(axis: _Axis, sums: dict[str, dict[Any, float | None]], spec: Chart
 
 
 OTHER = object()
-"""The position of what was added up."""
+"""The position of the categories that were added up."""
 
 
 def _largest(
     positions: list[Any], sums: dict[str, dict[Any, float | None]], top: int
 ) -> tuple[list[Any], int]:
-    """Keep the categories with the most, in the query's order, and add the others up."""
+    """Keep the largest categories, in the query's order, and add up the others."""
     if len(positions) <= top + 1:
         return positions, 0
 
@@ -313,7 +313,7 @@ def _refuse_negative(data: ChartData, spec: ChartSpec) -> None:
 
 
 def _split_periods(data: ChartData) -> None:
-    """Take the first half of the positions for the period before the second half."""
+    """Compare the second half of the positions with the first half, the period before it."""
     if len(data.positions) < 4 or len(data.positions) % 2:
         raise PayloadError(
             f"{len(data.positions)} positions are not two periods of the same length",
@@ -382,7 +382,7 @@ def _too_many_series(column: str) -> PayloadError:
 
 
 def _is_number(value: Any) -> bool:
-    # Real takes in those of numpy, which are what data frames hold.
+    # Real includes NumPy's numbers, which data frames contain.
     return isinstance(value, Real | Decimal) and not isinstance(value, bool)
 
 

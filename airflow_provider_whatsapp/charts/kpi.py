@@ -39,7 +39,7 @@ def draw_figures(
 
     :param path: The file.
     :param figures: The figures.
-    :param spec: What is shown.
+    :param spec: The chart's description.
     :param formats: How numbers are written.
     :param font: A font file; None: matplotlib's own, then those of the system.
     :raises ConfigurationError: matplotlib is not installed, or the font cannot be opened.

@@ -1,4 +1,4 @@
-"""Numbers and dates as a reader of a language writes them, by Babel."""
+"""Numbers and dates in the form of a language, by Babel."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMPACT_FROM = 100_000
-"""Numbers from which a label says 1.2M instead of 1,234,567."""
+"""Numbers from which on a label says 1.2M instead of 1,234,567."""
 SMALLEST, SCIENTIFIC_FROM = 1e-6, 1e15
-"""Numbers below and from which labels are powers of ten: 1.2E18."""
+"""Numbers below and above which labels are powers of ten: 1.2E18."""
 DEFAULT_LOCALE = "en_US"
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -25,7 +25,7 @@ class Formats:
     How one chart writes its numbers and dates.
 
     :param locale: A language with or without a country: ``en_US``, ``pt-BR``, ``ar``.
-    :param unit: What the numbers count: an ISO 4217 currency code, ``%``, or a word; None: nothing.
+    :param unit: Unit of the numbers: an ISO 4217 currency code, ``%``, or a word; None: there is none.
     :raises PayloadError: Babel does not know the locale.
     :raises ConfigurationError: Babel is not installed.
     """
@@ -60,10 +60,10 @@ class Formats:
         Return a number as text.
 
         :param value: The number.
-        :param digits: Digits after the point at most; None: three significant ones, and none of whole numbers.
-        :param compact: 1.2M instead of 1,234,567, from :data:`COMPACT_FROM` on.
-        :param unit: With the unit.
-        :param grouped: With thousands set apart; False: as a year is written.
+        :param digits: The most decimal places; None: three significant digits, and no decimal places for whole numbers.
+        :param compact: Write 1.2M instead of 1,234,567, from :data:`COMPACT_FROM` on.
+        :param unit: Add the unit.
+        :param grouped: Separate thousands; False: do not, as in a year.
         """
         from babel.numbers import (
             format_compact_currency,
@@ -83,7 +83,7 @@ class Formats:
                 return str(format_compact_currency(value, currency, locale=self._locale, fraction_digits=1))
             text = format_compact_decimal(value, fraction_digits=1, locale=self._locale)
         elif currency:
-            # Cents are written whole: 49.90, not 49.9.
+            # Amounts of money keep both digits: 49.90, not 49.9.
             decimals = "" if not places else ".00" if places <= 2 else "." + "#" * places
             pattern = self._locale.currency_formats["standard"].pattern.replace(".00", decimals)
             return str(
@@ -96,10 +96,10 @@ class Formats:
 
     def change(self, value: float, compared: float) -> str:
         """
-        Return how much a number has changed: in percent where that says something, else the difference.
+        Return the change of a number: in percent if that is meaningful, otherwise the difference.
 
         :param value: The number.
-        :param compared: What it was.
+        :param compared: The earlier number.
         """
         from babel.numbers import format_percent
 
@@ -113,10 +113,10 @@ class Formats:
 
     def moments(self, moments: Sequence[datetime], among: Sequence[datetime]) -> list[str]:
         """
-        Return dates as short as the span of a chart allows: years, months, days, or hours.
+        Return dates as short as a chart's span allows: years, months, days, or hours.
 
-        :param moments: Those to write.
-        :param among: All of the chart.
+        :param moments: The dates to write.
+        :param among: All dates of the chart.
         """
         from babel.dates import format_date, format_skeleton, format_time
 
@@ -142,9 +142,9 @@ class Formats:
 
 def known_locale(language: str) -> str:
     """
-    Return a template's language as a locale; those that Babel does not know are written as American English.
+    Return a template's language as a locale; American English if Babel does not know it.
 
-    :param language: A language of WhatsApp's templates: ``pt_BR``, say.
+    :param language: A language of WhatsApp's templates, such as ``pt_BR``.
     """
     try:
         Formats(language)
@@ -154,7 +154,7 @@ def known_locale(language: str) -> str:
 
 
 def _places(value: float) -> int:
-    """Return how many digits after the point three significant digits need."""
+    """Return the number of decimal places for three significant digits."""
     if not value or value == int(value):
         return 0
     return min(max(0, 2 - math.floor(math.log10(abs(value)))), 6)

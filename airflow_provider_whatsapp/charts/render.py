@@ -1,4 +1,4 @@
-"""Charts from rows: the public function."""
+"""The function that draws a chart from rows."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def write_chart(
 
     :param path: The file.
     :param rows: The rows.
-    :param spec: What the chart shows.
+    :param spec: The chart's description.
     :param locale: How numbers and dates are written.
     :param font: A font file; None: matplotlib's own, then those of the system.
     :param texts: Every value is text, as in a CSV file.
-    :raises PayloadError: A column is missing or holds what the chart cannot show.
+    :raises PayloadError: A column is missing or contains values that the chart cannot show.
     :raises ConfigurationError: matplotlib or Babel is not installed, or the font cannot be opened.
     """
     formats = Formats(locale, spec.unit)

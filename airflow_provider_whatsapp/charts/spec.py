@@ -1,4 +1,4 @@
-"""What a chart is to show: checked before the rows are asked for."""
+"""The description of a chart, checked before the rows are read."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from airflow_provider_whatsapp.client.errors import PayloadError
 
 KINDS = ("line", "bar", "stacked", "area", "kpi")
 MOST_SERIES = 8
-"""Series of one chart; more colours than that look alike."""
+"""The most series of one chart; more colours than that look alike."""
 MOST_FIGURES = 4
-"""Figures of one picture of the kind ``kpi``."""
+"""The most figures of one picture of the kind ``kpi``."""
 DEFAULT_TOP = 12
-"""Categories that fill a phone's screen held upright; those beyond are added up as one more."""
+"""Number of categories that fill a phone's screen in portrait format; the others are added up as one more."""
 MOST_TOP = 30
 LONGEST_NAME = 200
-"""Characters of a title, a unit or a column's name."""
+"""The most characters of a title, a unit or a column's name."""
 PREVIOUS = "previous"
 
 
@@ -28,12 +28,12 @@ class ChartSpec:
 
     :param kind: One of :data:`KINDS`.
     :param x: Column of the horizontal axis, or of the categories; ``kpi`` needs none.
-    :param y: Columns with numbers; with ``kpi`` up to :data:`MOST_FIGURES`, or none for all that hold numbers.
-    :param series: Column whose values are the names of series; None: each column of ``y`` is one.
+    :param y: Columns with numbers; with ``kpi`` up to :data:`MOST_FIGURES`, or none for all columns with numbers.
+    :param series: Column whose values are the names of series; None: each column of ``y`` is a series.
     :param title: Text above the chart.
-    :param unit: What the numbers count: an ISO 4217 currency code, ``%``, or a word behind the number.
+    :param unit: Unit of the numbers: an ISO 4217 currency code, ``%``, or a word after the number.
     :param compare: ``previous``, or the column (with ``kpi`` one for each figure) to compare with.
-    :param top: Categories that are shown; those with less are added up.
+    :param top: The most categories to show; the smaller ones are added up.
     """
 
     kind: str
@@ -61,7 +61,7 @@ class ChartSpec:
         """
         Return a checked description; the parameters are those of the class, and ``y`` and ``compare`` may be one name.
 
-        :raises PayloadError: One of them is no such value, or does not go with the kind.
+        :raises PayloadError: A value is not valid, or does not fit the kind.
         """
         if kind not in KINDS:
             raise PayloadError(

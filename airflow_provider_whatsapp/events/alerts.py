@@ -1,8 +1,8 @@
 """
 Alerts with quick replies, and what their recipients have pressed: who has a run in hand, and who mutes a key.
 
-Judging a press writes nothing. Everything that asks (the next alert, the page of alerts, ``answer``) reads the same
-rows and gets the same result, so a press counts without a process that runs for it.
+Judging a press writes nothing. All readers (the next alert, the page of alerts, ``answer``) read the same rows and get
+the same result, so a press counts without a process that runs for it.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ IN_TIME = timedelta(hours=24)
 MUTED_FOR = timedelta(hours=1)
 """How long a press mutes the key."""
 CLOCKS = timedelta(minutes=10)
-"""By how much the clocks of workers and of the receiver may differ."""
+"""The largest difference between the clocks of workers and of the receiver."""
 MOST_ALERTS = 2_000
-"""Alerts that are read at a time, the latest first."""
+"""The most alerts that are read together, the latest first."""
 MOST_PRESSES = 5_000
 _FORM = re.compile(rf"{re.escape(ALERT_BUTTON)}({SECRET})\.(on-it|mute)", re.ASCII)
 
@@ -58,18 +58,18 @@ class AlertId(SecretId):
 
     def payload(self, button: Button) -> str:
         """
-        Return what stands behind a button.
+        Return the payload of a button.
 
-        :param button: Which one.
+        :param button: The button.
         """
         return f"{ALERT_BUTTON}{self.secret}.{button}"
 
 
 def parse_payload(text: str) -> tuple[AlertId, Button] | None:
     """
-    Return the ID and the button; None where the payload is none of an alert's.
+    Return the ID and the button; None: the payload is not an alert's.
 
-    :param text: What a press repeats.
+    :param text: The payload of a press.
     """
     found = _FORM.fullmatch(text)
     return (AlertId(found[1]), "on-it" if found[2] == "on-it" else "mute") if found else None
@@ -78,19 +78,19 @@ def parse_payload(text: str) -> tuple[AlertId, Button] | None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentAlert:
     """
-    One alert that offers the buttons.
+    One alert with buttons.
 
-    :param alert_hash: Of the ID behind its buttons.
-    :param send_hash: What the callback data of its messages holds.
-    :param alert_key: What is alerted of: DAG and task, or the notifier's ``dedupe_key``.
+    :param alert_hash: Hash of the ID behind its buttons.
+    :param send_hash: The hash in the callback data of its messages.
+    :param alert_key: What the alert is about: DAG and task, or the notifier's ``dedupe_key``.
     :param dag_id: The DAG.
-    :param run_id: Its run.
+    :param run_id: The DAG run.
     :param task: The task, with its map index.
-    :param names: Names of the recipients, in the order of the list; an empty one: none is known.
-    :param language: Of the alert's template.
+    :param names: Names of the recipients, in the order of the list; an empty name: not known.
+    :param language: Language of the alert's template.
     :param phone_number_id: The sending number's ID.
-    :param sent_at: When it began to be sent.
-    :param noted: Places in the list of the recipients who were notified who has the run in hand.
+    :param sent_at: When the notifier began to send it.
+    :param noted: Positions in the list of the recipients who were notified of who has the run in hand.
     """
 
     alert_hash: str = field(repr=False)
@@ -107,17 +107,17 @@ class SentAlert:
 
     @property
     def run(self) -> tuple[str, str, str]:
-        """What one person takes in hand: this key in this run."""
+        """What one person takes in hand: DAG run and key."""
         return self.alert_key, self.dag_id, self.run_id
 
 
 @dataclass(frozen=True, slots=True)
 class Notified:
     """
-    Whom a message of an alert went to, by a signed receipt.
+    A recipient of an alert's message, by a signed receipt.
 
-    :param position: The place in the alert's list.
-    :param number: Digits of the number; None where WhatsApp does not show it.
+    :param position: Position in the alert's list.
+    :param number: Digits of the number; None if WhatsApp does not show it.
     :param user_id: The business-scoped user ID.
     """
 
@@ -127,12 +127,12 @@ class Notified:
 
     @property
     def person(self) -> str:
-        """What is the same for all ways in which the number is written."""
+        """The person in canonical form, equal for all spellings of the number."""
         return canonical(self.number) if self.number else self.user_id or ""
 
     def name(self, alert: SentAlert) -> str:
         """
-        Return what the others know this person by: the name that the alert gives the number, or the number masked.
+        Return the person's name for the others: the name in the alert, or the masked number.
 
         :param alert: The alert.
         """
@@ -146,9 +146,9 @@ class Judged:
     A press, and whether it counts.
 
     :param press: The press.
-    :param alert: Its alert; None: there is none with its ID.
-    :param button: Which button; None: its payload is none of an alert's.
-    :param by: Who pressed; None: nobody to whom the alert went.
+    :param alert: Its alert; None: no alert has this ID.
+    :param button: The button; None: the payload is not an alert's.
+    :param by: The person who pressed; None: the alert did not go to them.
     :param refusal: Why it changes nothing; empty: it counts.
     """
 
@@ -160,12 +160,12 @@ class Judged:
 
     @property
     def who(self) -> str:
-        """Who pressed, as the others know them."""
+        """The person who pressed, as the others know them."""
         return self.by.name(self.alert) if self.by and self.alert else ""
 
     @property
     def muted_until(self) -> float:
-        """Unix time in seconds up to which a press of the mute button mutes its key."""
+        """Unix time in seconds until which a press of the mute button mutes its key."""
         return (self.press.occurred_at + MUTED_FOR).timestamp()
 
 
@@ -175,11 +175,11 @@ def judge(
     notified: Mapping[str, Sequence[Notified]],
 ) -> list[Judged]:
     """
-    Judge presses; of two that exclude each other the one counts that was stored first.
+    Return presses with their judgement; of two that exclude each other, the one that was stored first counts.
 
-    :param presses: In the order in which they were stored.
+    :param presses: The presses, in the order in which they were stored.
     :param known: Alerts by the hash of their ID.
-    :param notified: By an alert's ``send_hash``, whom it went to.
+    :param notified: Recipients of alerts, by the alert's ``send_hash``.
     """
     found: list[Judged] = []
     before: set[tuple[str, ...]] = set()
@@ -199,7 +199,7 @@ def judge(
 def _judged(
     press: Press, known: Mapping[str, SentAlert], notified: Mapping[str, Sequence[Notified]]
 ) -> Judged:
-    """Judge one press alone."""
+    """Return one press with its judgement, regardless of others."""
     parsed = parse_payload(press.payload)
     alert = known.get(parsed[0].hash) if parsed else None
     if parsed is None or alert is None:
@@ -219,7 +219,7 @@ def _judged(
 
 def record_alert(store: EventStore, alert: SentAlert) -> None:
     """
-    Write that an alert with buttons is about to be sent.
+    Record that an alert with buttons is about to be sent.
 
     :param store: The event store.
     :param alert: The alert.
@@ -235,11 +235,11 @@ def record_alert(store: EventStore, alert: SentAlert) -> None:
 
 def judged_presses(store: EventStore, *, key: str | None = None, now: datetime | None = None) -> list[Judged]:
     """
-    Return what was pressed below the alerts whose buttons count, or count still, in the order of the presses.
+    Return the judged presses of alerts that still count, in the order of the presses.
 
     :param store: The event store.
-    :param key: Of one key alone; None: of all.
-    :param now: The time; None: now.
+    :param key: The key of the alerts; None: all keys.
+    :param now: The present time; None: the clock's.
     :raises StoreError: The database cannot be reached, or refuses.
     """
     since = (now or datetime.now(UTC)) - IN_TIME - MUTED_FOR
@@ -259,7 +259,7 @@ def judged_presses(store: EventStore, *, key: str | None = None, now: datetime |
 
 def judged_press(store: EventStore, press: Press) -> Judged:
     """
-    Judge one press in the light of those before it.
+    Return one press with its judgement, given those before it.
 
     :param store: The event store.
     :param press: The press.
@@ -278,7 +278,7 @@ def judged_press(store: EventStore, press: Press) -> Judged:
 
 def others_of(store: EventStore, found: Judged) -> list[tuple[SentAlert, Notified]]:
     """
-    Return the others to whom alerts of a press' key and run went, each person once, whom nobody has notified yet.
+    Return the other recipients of a press's key and run, each person once, whom nobody has notified yet.
 
     :param store: The event store.
     :param found: The press that counts.
@@ -306,13 +306,13 @@ def others_of(store: EventStore, found: Judged) -> list[tuple[SentAlert, Notifie
 
 def claim_note(store: EventStore, alert: SentAlert, position: int, *, noted: bool = True) -> bool:
     """
-    Write that a recipient is being notified who has the run in hand, or was certainly not notified after all.
+    Record that a recipient is being notified of who has the run in hand, or was certainly not notified after all.
 
     :param store: The event store.
     :param alert: The alert.
-    :param position: The recipient's place in its list.
-    :param noted: Whether the note leaves.
-    :return: It is for the caller to send it; False: another process does, or has.
+    :param position: The recipient's position in its list.
+    :param noted: Whether the notification leaves.
+    :return: True: the caller sends it; False: another process sends it, or has.
     :raises StoreError: Nothing was written.
     """
     this = alerts.c.alert_hash == alert.alert_hash
@@ -349,7 +349,7 @@ def _presses(connection: Connection, since: datetime) -> list[Press]:
 
 
 def _notified(connection: Connection, hashes: set[str]) -> dict[str, list[Notified]]:
-    """Return whom alerts went to, by the signed receipts."""
+    """Return the recipients of alerts, from signed receipts."""
     columns = [statuses.c[name] for name in ("send_hash", "send_position", "recipient", "recipient_user_id")]
     query = select(*columns).where(statuses.c.send_hash.in_(sorted(hashes)), statuses.c.verified.is_(True))
     found: dict[str, list[Notified]] = {}

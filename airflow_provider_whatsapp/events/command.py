@@ -85,7 +85,7 @@ def receiver_command(given: argparse.Namespace, environment: Mapping[str, str] =
     Run ``receiver``.
 
     :param given: The parsed command line.
-    :param environment: What is not on it.
+    :param environment: Environment variables, for values that the command line lacks.
     :return: The exit status.
     """
     from airflow_provider_whatsapp.client.errors import WhatsAppError

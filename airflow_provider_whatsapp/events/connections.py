@@ -1,4 +1,4 @@
-"""Connections that deliver nothing are closed: uvicorn itself waits for a request's headers without end."""
+"""Closes connections that deliver nothing, because uvicorn waits for a request's headers without end."""
 
 from __future__ import annotations
 
@@ -14,31 +14,29 @@ else:
     _Protocol = AutoHTTPProtocol
 
 HEADER_SECONDS = 10.0
-"""How long the headers of a request may take to arrive."""
+"""Seconds within which the headers of a request have to arrive."""
 MAX_HEADERS = 64 * 1024
-"""Bytes of headers; of uvicorn's two parsers one keeps them without a limit."""
+"""The most bytes of headers; one of uvicorn's two parsers has no limit."""
 
 
 class BoundedProtocol(_Protocol):  # type: ignore[misc]
-    """uvicorn's protocol for one connection, whose headers keep to a time and a size."""
+    """uvicorn's protocol for one connection, with limits for the time and size of headers."""
 
     _timer: asyncio.TimerHandle | None = None
     _size = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Expect a request."""
+        """Begin to wait for a request."""
         super().connection_made(transport)
         self._timer = self.loop.call_later(HEADER_SECONDS, transport.close)
 
     def data_received(self, data: bytes) -> None:
-        """Read on; the time of the headers begins with their first byte, and no byte that drips in moves it."""
+        """Read data; the time of the headers begins with their first byte, and later bytes do not extend it."""
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop()
             return
-        if (
-            self.cycle is None or not self.cycle.more_body
-        ):  # otherwise it is the rest of a body that was refused
+        if self.cycle is None or not self.cycle.more_body:  # otherwise it is the rest of a refused body
             self._size += len(data)
         if self._size > MAX_HEADERS:
             self.transport.close()

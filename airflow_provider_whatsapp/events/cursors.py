@@ -1,4 +1,4 @@
-"""Where somebody who reads the store has got to; it outlives the process that reads."""
+"""Positions of readers in the store, which outlive the reading process."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 def position(connection: Connection, name: str) -> int | None:
     """
-    Return where a reader is; None: it has not begun.
+    Return the position of a reader; None: it has not begun.
 
-    :param connection: Of the store.
-    :param name: The reader's.
+    :param connection: A connection to the store.
+    :param name: Name of the reader.
     """
     found = connection.execute(select(cursors.c.position).where(cursors.c.name == name)).scalar()
     return None if found is None else int(found)
@@ -28,12 +28,12 @@ def position(connection: Connection, name: str) -> int | None:
 
 def put_position(store: EventStore, name: str, place: int, *, forward: bool = False) -> None:
     """
-    Write where a reader is.
+    Write the position of a reader.
 
     :param store: The store.
-    :param name: The reader's.
+    :param name: Name of the reader.
     :param place: The position.
-    :param forward: Leave a position that is further on: another process may read for the same reader.
+    :param forward: Keep a position that is further ahead, because another process may read for the same reader.
     :raises StoreError: Nothing was written.
     """
     row = {"name": name, "position": place, "changed_at": datetime.now(UTC)}

@@ -1,8 +1,8 @@
 """
-How many messages of each DAG arrived on each day, in one query over the store.
+Counts, for each DAG and day, the messages that arrived, in one query over the store.
 
-A message counts on the day on which its task began to send, by UTC, so that late receipts change that day's figures
-and none is counted on two days.
+A message counts on the day, by UTC, on which its task began to send, so late receipts change that day's figures and no
+message counts on two days.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.events.store import EventStore
 
 MOST_RECEIPTS = 1_000_000
-"""Receipts that one question counts; the page says where there are more."""
+"""The most receipts that one query counts; the page says if there are more."""
 MOST_ROWS = 5_000
-"""Days of DAGs that it returns."""
+"""The most pairs of DAG and day that it returns."""
 SECONDS = 8.0
-"""Seconds after which the database is stopped."""
+"""Seconds after which the database stops the query."""
 
 
 @dataclass(frozen=True, slots=True)
 class DailyDelivery:
     """
-    The messages of one DAG whose sending began on one day; a message without a receipt is not known here.
+    The messages of one DAG whose sending began on one day; messages without a receipt are not counted.
 
     :param day: The day, by UTC.
     :param dag_id: The DAG.
-    :param sent: Messages with a receipt: those that arrived, those that failed, and those still on their way.
-    :param delivered: Of them, those that were delivered (or read).
-    :param read: Of them, those that were read.
-    :param failed: Of them, those that failed and were delivered on no device.
-    :param timed: Messages of which both the sending and the delivery are known.
-    :param median_seconds: Of these, the median time from WhatsApp's sending to the delivery; None: there are none.
+    :param sent: Number of messages with a receipt: arrived, failed, and still on their way.
+    :param delivered: How many of them were delivered (or read).
+    :param read: How many of them were read.
+    :param failed: How many of them failed and were delivered on no device.
+    :param timed: Number of messages with known times of sending and delivery.
+    :param median_seconds: Their median time from WhatsApp's sending to the delivery; None: there are none.
     """
 
     day: date
@@ -58,7 +58,7 @@ class DailyDelivery:
 @dataclass(frozen=True, slots=True)
 class Deliveries:
     """
-    What was found.
+    The result of the count.
 
     :param rows: A row for each DAG and day, by day.
     :param complete: False: there are more receipts than are counted, so the figures are too low.
@@ -69,7 +69,7 @@ class Deliveries:
 
 
 class _Seconds(GenericFunction[float]):
-    """A time as seconds, in any database."""
+    """A time as seconds since 1970, in any database."""
 
     type = Float()
     name = "whatsapp_seconds"
@@ -88,7 +88,7 @@ def _by_postgresql(element: Any, compiler: Any, **options: Any) -> str:
 
 @compiles(_Seconds, "sqlite")
 def _by_sqlite(element: Any, compiler: Any, **options: Any) -> str:
-    # Of WhatsApp's times, which are whole seconds.
+    # WhatsApp's times are whole seconds.
     return f"cast(strftime('%s', {compiler.process(element.clauses, **options)}) as integer)"
 
 
@@ -102,14 +102,14 @@ def count_daily(
     seconds: float = SECONDS,
 ) -> Deliveries:
     """
-    Count what arrived, per day and DAG.
+    Return what arrived, per day and DAG.
 
     :param store: The event store.
-    :param days: So many days, today included.
+    :param days: Number of days, including today.
     :param phone_number_id: The sending number's ID; None: all numbers.
-    :param now: The present; None: the clock's.
-    :param most: Receipts that are counted at most.
-    :param seconds: After which the database is stopped.
+    :param now: The present time; None: the clock's.
+    :param most: The most receipts to count.
+    :param seconds: Seconds after which the database stops the query.
     :raises StoreError: The database cannot be reached, refuses, or takes longer.
     """
     today = (now or datetime.now(UTC)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -132,7 +132,7 @@ def _row(row: Any) -> DailyDelivery:
 
 
 def _query(since: datetime, phone_number_id: str | None, most: int) -> Any:
-    """Receipts are chosen by their sends, folded to messages, ranked by their time to delivery, and grouped."""
+    """Return the query: it selects receipts by send, folds them to messages, ranks these by delay, and groups them."""
     return _grouped(_ranked(_messages(_receipts(since, phone_number_id, most))))
 
 
@@ -184,7 +184,7 @@ def _ranked(messages: Any) -> Any:
 
 def _grouped(ranked: Any) -> Any:
     of = ranked.c
-    # The middle one of an odd number, both of an even one.
+    # The middle one of an odd number, both middle ones of an even number.
     middle = and_(of.took.is_not(None), of.number * 2 >= of.timed, of.number * 2 <= of.timed + 2)
     return (
         select(

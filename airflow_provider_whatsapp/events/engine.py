@@ -1,4 +1,4 @@
-"""From a database URL to an engine that waits for nothing for long, and whose errors show no values."""
+"""Makes an engine from a database URL; its waits are bounded, and its errors show no values."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 15
-"""After so long a statement, a wait for a lock or a silent network is an error."""
+"""Seconds after which a statement, a wait for a lock or a silent network is an error."""
 _CHECK_EVERY = 50_000
-"""Steps of SQLite between two looks at the clock, about a millisecond."""
+"""Steps of SQLite between two checks of the time, about a millisecond."""
 _BUSY_SECONDS = 10
-"""How long SQLite waits for another process's transaction."""
+"""Seconds for which SQLite waits for another process's transaction."""
 READ_ONLY = {"whatsapp_read_only": True}
-"""Execution options of a connection that only reads: in SQLite it takes no lock from those who write."""
+"""Execution options of a connection that only reads: in SQLite it takes no lock from writers."""
 INSTALL = "pip install 'airflow-provider-whatsapp[events]'"
 
 
 def open_engine(url: str | URL, *, pool_size: int = 3) -> Engine:
     """
-    Make an engine; nothing connects yet.
+    Return an engine, which does not connect yet.
 
     :param url: A database URL as SQLAlchemy reads it: ``sqlite:////var/lib/whatsapp/events.db`` or
         ``postgresql://user:password@host/database``.
-    :param pool_size: Connections at a time.
+    :param pool_size: The most connections at a time.
     :raises ConfigurationError: The URL cannot be read, or its driver is not installed.
     """
     try:
@@ -49,7 +49,7 @@ def open_engine(url: str | URL, *, pool_size: int = 3) -> Engine:
         options = _options(parsed)
         engine = create_engine(
             parsed,
-            future=True,  # SQLAlchemy 1.4 behaves as 2.0 does
+            future=True,  # SQLAlchemy 1.4 then behaves like 2.0
             poolclass=QueuePool,
             pool_size=pool_size,
             max_overflow=0,
@@ -61,7 +61,7 @@ def open_engine(url: str | URL, *, pool_size: int = 3) -> Engine:
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
         if isinstance(error, ConfigurationError):
             raise
-        # The text of these errors may repeat the URL, with its password.
+        # The text of these errors may contain the URL with its password.
         raise ConfigurationError(
             "the URL of the event database cannot be used, or its driver is not installed",
             advice="Write it as sqlite:////var/lib/whatsapp/events.db or postgresql://user:password@host/database; "
@@ -75,7 +75,7 @@ def open_engine(url: str | URL, *, pool_size: int = 3) -> Engine:
 
 
 def _with_driver(url: URL) -> URL:
-    """Name PostgreSQL's driver: SQLAlchemy 2.1 has another default than 2.0, and Airflow writes ``postgres``."""
+    """Return the URL with PostgreSQL's driver: SQLAlchemy's default has changed, and Airflow says ``postgres``."""
     if url.drivername not in ("postgres", "postgresql"):
         return url
     modern = not sqlalchemy.__version__.startswith("1.")
@@ -102,7 +102,7 @@ def _options(url: URL) -> dict[str, Any]:
         "application_name": "whatsapp-events",
     }
     own = {name: value for name, value in limits.items() if name not in url.query}
-    # Many rows in few round trips; psycopg does so without it.
+    # Many rows in few round trips; psycopg does that without this option.
     batches = {"executemany_mode": "values_plus_batch"} if url.get_driver_name() == "psycopg2" else {}
     return {"connect_args": own, **batches}
 
@@ -110,11 +110,11 @@ def _options(url: URL) -> dict[str, Any]:
 def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def _connected(raw: Any, _: Any) -> None:
-        # The driver's own transactions begin too late: two writers would read first, and then refuse each other.
+        # The driver's own transactions begin too late: two writers would read first, and then block each other.
         raw.isolation_level = None
         cursor = raw.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
-        # An answer of 200 promises that the events outlive a power cut.
+        # The receiver answers 200 only for events that survive a power failure.
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
 
@@ -126,9 +126,9 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 def sqlite_file(engine: Engine) -> Path | None:
     """
-    Return the file that an engine keeps its database in; None where it is no SQLite file with a path.
+    Return the file of an engine's SQLite database; None: it is another database, or has no path.
 
-    :param engine: From :func:`open_engine`.
+    :param engine: Engine from :func:`open_engine`.
     """
     database = engine.url.database
     if engine.dialect.name != "sqlite" or not database or database.startswith("file:"):
@@ -138,11 +138,12 @@ def sqlite_file(engine: Engine) -> Path | None:
 
 def create_private(path: Path) -> None:
     """
-    Make a file for its owner alone, for numbers and texts are in it; one that is there keeps its mode.
+    Create a file that only its owner can read, because it will contain numbers and texts; leave an existing one as it
+    is.
 
     :param path: The file.
     """
-    with contextlib.suppress(OSError):  # where it cannot be made, connecting says why
+    with contextlib.suppress(OSError):  # if it cannot be created, connecting says why
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
@@ -157,10 +158,10 @@ def _limit_statements(raw: Any, _: Any) -> None:
 @contextlib.contextmanager
 def limited_time(connection: Connection, seconds: float) -> Iterator[None]:
     """
-    Have the database stop a question that takes too long: one that nobody waits for must not keep it at work.
+    Have the database stop a query inside the block that takes too long, since nobody waits for it any more.
 
-    :param connection: In a transaction of its own, which ends with the question.
-    :param seconds: For each statement in PostgreSQL, for all together in SQLite; other databases are not limited.
+    :param connection: A connection in its own transaction, which ends with the query.
+    :param seconds: Limit for each statement in PostgreSQL, for all together in SQLite; other databases have no limit.
     """
     raw: Any = connection.connection.dbapi_connection
     if connection.dialect.name == "postgresql":

@@ -1,8 +1,8 @@
 """
-Messages that people sent, read on from a cursor: each once, in the order in which they were stored.
+Messages that people sent, read from a cursor: each once, in the order in which they were stored.
 
-A signed message that replaces an unsigned one has two numbers. A reader of signed messages alone goes by ``id``, the
-number of the signed row; a reader of all goes by the first one, and does not meet the message again.
+A signed message that replaces an unsigned one has two numbers. A reader of only signed messages uses ``id``, the number
+of the signed row; a reader of all messages uses the first one, and does not read the message again.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.events.store import EventStore
 
 PAGE = 500
-"""Messages that are read at a time."""
+"""Messages that are read together."""
 TEXT_LIMIT = 4_096
-"""Characters of a message's text in an event; WhatsApp allows no more."""
+"""The most characters of a message's text in an event; WhatsApp allows no more."""
 NAME_LIMIT = 100
 INCLUDABLE = ("sender", "text", "payload", "profile_name")
-"""What a person wrote or is known by, which an event holds where that is asked for."""
+"""A person's text and identity, which an event contains only if requested."""
 _COLUMNS = [
     *(messages.c[name] for name in ("id", "first_id", "message_id", "kind", "account_id", "phone_number_id")),
     *(messages.c[name] for name in ("sender", "sender_user_id", "profile_name", "payload", "context_id")),
@@ -46,17 +46,17 @@ _COLUMNS = [
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
     """
-    Which messages are wanted; of each list any is enough, and an empty one takes all.
+    The filter of messages; a list matches any of its values, and an empty list matches all messages.
 
     :param kinds: Types: ``text``, ``button``, ``interactive``, ``image`` and so on.
-    :param payloads: What stands behind the button or list entry.
-    :param keywords: The whole text, but for case, accents and punctuation around it.
-    :param senders: Numbers in any spelling of theirs, or business-scoped user IDs; in the form of reports.
-    :param reply_to: IDs of the messages that are answered.
-    :param template_names: Templates that are answered, as Airflow's tasks sent them.
-    :param phone_number_ids: Numbers that they were sent to.
+    :param payloads: Payloads of a button or list entry.
+    :param keywords: The whole text, regardless of case, accents and punctuation around it.
+    :param senders: Canonical numbers, which match any spelling, or business-scoped user IDs.
+    :param reply_to: IDs of the answered messages.
+    :param template_names: Answered templates, as Airflow's tasks sent them.
+    :param phone_number_ids: IDs of the receiving numbers.
     :param waba_ids: Accounts.
-    :param verified_only: Signed ones alone.
+    :param verified_only: Only signed messages.
     """
 
     kinds: tuple[str, ...] = ()
@@ -71,23 +71,23 @@ class Wanted:
 
     @property
     def digest(self) -> str:
-        """What tells these from others."""
+        """A text that differs for different filters."""
         return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:32]
 
     def keyword(self, row: RowMapping) -> str | None:
         """
-        Return the keyword that a message is, as it is written here; None: none.
+        Return the keyword that a message matches, as the filter spells it; None: it matches none.
 
-        :param row: The message.
+        :param row: Row of the message.
         """
         said = bare(row["text"]) if row["text"] else ""
         return next((word for word in self.keywords if bare(word) == said), None)
 
     def takes(self, row: RowMapping) -> bool:
         """
-        Say whether a message is wanted, whatever template it answers, signed or not.
+        Return whether a message matches, regardless of the answered template and of its signature.
 
-        :param row: The message.
+        :param row: Row of the message.
         """
         known = {canonical(row["sender"] or ""), row["sender_user_id"]}
         return (
@@ -108,12 +108,12 @@ def _among(value: str | None, wanted: Sequence[str]) -> bool:
 @dataclass(slots=True)
 class Found:
     """
-    What one reading found.
+    The result of one reading.
 
-    :param events: One for each message that is wanted.
-    :param position: Where the next reading goes on.
-    :param unsigned: Messages that would be wanted if they were signed.
-    :param more: There may be more.
+    :param events: One event for each matching message.
+    :param position: Where the next reading begins.
+    :param unsigned: Number of messages that would match if they were signed.
+    :param more: There may be more messages.
     """
 
     position: int
@@ -124,12 +124,12 @@ class Found:
 
 class Inbox:
     """
-    One reader of the store's messages; its position lies in the store.
+    One reader of the store's messages, whose position is in the store.
 
     :param store: The store.
-    :param wanted: Which messages.
-    :param consumer: Name of the reader's side, of this Airflow say.
-    :param include: Of :data:`INCLUDABLE`, what events hold.
+    :param wanted: The filter of messages.
+    :param consumer: Name of the reading side, such as this Airflow.
+    :param include: The items of :data:`INCLUDABLE` that events contain.
     """
 
     def __init__(
@@ -143,13 +143,14 @@ class Inbox:
 
     def begin(self) -> int:
         """
-        Return where to read on.
+        Return where to begin.
 
-        A reader that is new begins where another of the same consumer is, for it may be that one with other filters;
-        the first one of all begins with what comes from now on.
+        A new reader begins where another one of the same consumer is, because it may be that one with changed filters;
+        the
+        very first one begins with messages that arrive from now on.
 
         :raises StoreError: The database cannot be reached, or refuses.
-        :raises ConfigurationError: It has no tables, or those of another version.
+        :raises ConfigurationError: The database has no tables, or those of another version.
         """
         self._store.check()
         ours = cursors.c.name.startswith(self._prefix, autoescape=True)
@@ -165,16 +166,16 @@ class Inbox:
 
     def save(self, place: int) -> None:
         """
-        Write where the next reader goes on.
+        Write where the next reader begins.
 
-        :param place: Up to where events are in Airflow's database.
+        :param place: The position up to which Airflow's database has the events.
         :raises StoreError: Nothing was written.
         """
         put_position(self._store, self._name, place, forward=True)
 
     def read(self, after: int) -> Found:
         """
-        Read some of the messages behind a position.
+        Read a number of messages after a position.
 
         :param after: The position.
         :raises StoreError: The database cannot be reached, or refuses.
@@ -206,7 +207,7 @@ class Inbox:
         return sorted(rows, key=lambda row: _place(row, self._wanted))[:PAGE]
 
     def _templates(self, connection: Connection, rows: Iterable[RowMapping]) -> Mapping[str, str]:
-        """Return the wanted templates that messages answer, by the IDs of what was sent."""
+        """Return the matching templates that messages answer, by the IDs of the sent messages."""
         sent = {row["context_id"] for row in rows if row["context_id"]}
         if not self._wanted.template_names or not sent:
             return {}
@@ -220,7 +221,7 @@ class Inbox:
         return {row.message_id: row.template_name for row in connection.execute(query)}
 
     def _event(self, row: RowMapping, template_name: str | None) -> dict[str, Any]:
-        """Return a message as JSON: what the author's own filters name, and of the rest what is asked for."""
+        """Return a message as JSON: the values that the filters name, and other ones only if requested."""
         whole = "sender" in self._include
         sender, user_id = row["sender"], row["sender_user_id"]
         event: dict[str, Any] = {
@@ -251,5 +252,5 @@ def _place(row: RowMapping, wanted: Wanted) -> int:
 
 
 def _cleaned(text: str | None) -> str | None:
-    """Return a text without what is not printable; its lines stay."""
+    """Return a text without unprintable characters, but with its line breaks."""
     return None if text is None else "\n".join(map(printable, text[:TEXT_LIMIT].splitlines()))

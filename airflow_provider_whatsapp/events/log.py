@@ -1,4 +1,4 @@
-"""Where the log of a process that serves goes."""
+"""The log of a server process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the receiver counts, and how often it says so; nothing of it names anybody."""
+"""What the receiver counts and logs, without anybody's data."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 QUIET = 60.0
-"""Seconds in which one reason of refusals is logged once: who posts nonsense does not fill the log."""
+"""Seconds in which a reason of refusals is logged only once, so that nobody can fill the log with nonsense."""
 
 
 class Metrics:
     """
     Counters, for Prometheus and for the log.
 
-    :param clock: Monotonic seconds.
+    :param clock: Returns monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.posts: Counter[int] = Counter()
-        """Answers by their status."""
+        """Number of answers by HTTP status."""
         self._events: Counter[str] = Counter()
         self._commits = 0
         self._seconds = 0.0
@@ -39,8 +39,8 @@ class Metrics:
         """
         Count a commit.
 
-        :param kinds: How many events of each kind it held.
-        :param seconds: How long it took.
+        :param kinds: Number of its events by kind.
+        :param seconds: Duration of the commit.
         """
         with self._lock:
             self._events.update(kinds)
@@ -52,8 +52,8 @@ class Metrics:
         """
         Log a refusal, at most once a minute for each reason.
 
-        :param why: The reason; nothing that came from outside.
-        :param level: The log's level.
+        :param why: The reason, without any text from outside.
+        :param level: Level of the log line.
         """
         now = self._clock()
         until, count = self._silent.get(why, (0.0, 0))

@@ -1,8 +1,8 @@
 # ruff: noqa: RUF001  (words of many scripts)
 """
-Words by which people say that they want no messages any more, or want them again.
+Words with which people say that they want no more messages, or want them again.
 
-A reply counts as a whole: "Stop!" is an opt-out, "please don't stop" is none. Case, accents, spaces and punctuation
+A reply counts as a whole: "Stop!" is an opt-out, "please don't stop" is not. Case, accents, spaces and punctuation
 around it do not matter.
 """
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONGEST = 64
-"""Characters of a reply that may be a word; a longer one is none, and is not looked at."""
+"""The most characters of a reply that may be a word; a longer reply is not compared."""
 MOST = 5_000
-"""Words of a list."""
+"""The most words of a list."""
 MOST_BYTES = 1_000_000
-"""Bytes of a file of words."""
+"""The most bytes of a file of words."""
 KINDS = ("text", "button", "interactive")
-"""Types of messages that may hold a word."""
+"""Types of messages that may contain a word."""
 
 Scope = Literal["all", "marketing"]
 Meaning = Literal["all", "marketing", "start"]
@@ -93,7 +93,7 @@ _ADVICE = (
 
 def bare(text: str) -> str:
     """
-    Return a text without what does not matter when two are compared.
+    Return a text without case, accents and other differences that do not count in a comparison.
 
     :param text: A reply, or a word of a list.
     """
@@ -109,18 +109,18 @@ def bare(text: str) -> str:
 
 
 def _around(char: str) -> bool:
-    """Tell whether a character is punctuation, a space, a symbol, or what makes a character an emoji."""
+    """Return whether a character is punctuation, a space, a symbol, or a modifier of an emoji."""
     return unicodedata.category(char)[0] in "PZSC" or char in "\ufe0e\ufe0f\u20e3"
 
 
 @dataclass(frozen=True)
 class OptOutWords:
     """
-    What each word means.
+    The words and their meaning.
 
-    :param all: They end all messages.
-    :param marketing: They end marketing alone.
-    :param start: They end either.
+    :param all: Words that end all messages.
+    :param marketing: Words that end only marketing.
+    :param start: Words that allow messages again.
     """
 
     all: frozenset[str]
@@ -129,11 +129,11 @@ class OptOutWords:
 
     def meaning(self, message: Any) -> Meaning | None:
         """
-        Return what a message means; None: nothing of this kind.
+        Return what a message means; None: it is neither an opt-out nor its end.
 
-        A button counts by its label and by what stands behind it. Words such as "Cancel" and "Start" count where they
-        are typed alone: pressed, they end an appointment or begin a survey. What is pressed below a question or an
-        alert of this package is its answer, whatever the label: "Stop" may stop a run.
+        A button counts by its label and its payload. Words such as "Cancel" and "Start" count only if they are typed:
+        as a button they end an appointment or begin a survey. A press below a question or an alert of this package is
+        its answer, regardless of the label: "Stop" may stop a run.
 
         :param message: An :class:`~airflow_provider_whatsapp.events.kinds.Inbound`, or a row of ``whatsapp_messages``.
         """
@@ -150,7 +150,7 @@ class OptOutWords:
 
     def wishes(self, message: Any) -> Iterator[Preference]:
         """
-        Yield what a message says about further ones.
+        Yield the preferences that a message expresses.
 
         :param message: As for :meth:`meaning`.
         """
@@ -171,7 +171,7 @@ class OptOutWords:
 
     @cached_property
     def digest(self) -> int:
-        """A number that is another one when the words are, fit for a column of 64 bits."""
+        """A number of 64 bits that changes with the words."""
         import hashlib
 
         held = json.dumps([sorted(getattr(self, meaning)) for meaning in MEANINGS])
@@ -182,9 +182,9 @@ def opt_out_words(file: Path | None = None) -> OptOutWords:
     """
     Return the words that count.
 
-    :param file: JSON that changes the default ones: a list takes the place of all words of its kind, lists by language
-        take the place of that language's. None: the default ones.
-    :raises ConfigurationError: The file cannot be read, or is none of that.
+    :param file: JSON that changes the default words: a list replaces all words of its kind, lists by language replace
+        that language's words. None: the default words.
+    :raises ConfigurationError: The file cannot be read, or does not contain such lists.
     """
     words: dict[str, Mapping[str, Iterable[str]]] = {
         "all": _split(STOP_WORDS),
@@ -195,7 +195,7 @@ def opt_out_words(file: Path | None = None) -> OptOutWords:
     for kind, found in given.items():
         words[kind] = {"": found} if isinstance(found, list) else {**words[kind], **found}
     sets = {kind: frozenset(filter(None, map(bare, _each(lists)))) for kind, lists in words.items()}
-    # A word that is listed twice ends messages rather than starting them, and ends all rather than some.
+    # A word that is listed twice ends messages rather than allowing them, and ends all rather than some.
     return OptOutWords(
         all=sets["all"],
         marketing=sets["marketing"] - sets["all"],

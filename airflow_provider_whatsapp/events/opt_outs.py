@@ -1,4 +1,4 @@
-"""Opt-outs of the store: who of some recipients has opted out, and what stored messages say when the words change."""
+"""The store's opt-outs: which recipients have opted out, and the search of stored messages when the words change."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CURSOR = "opt-out words"
-"""Whose position is the digest of the words that the stored messages were looked through for."""
+"""Name of the cursor whose position is the digest of the words for which the stored messages were searched."""
 _COLUMNS = (
     *("id", "kind", "text", "payload", "account_id"),
     *("sender", "sender_user_id", "occurred_at", "verified"),
 )
 PAGE = 2_000
-"""Messages that are looked through at a time."""
+"""Messages that are searched together."""
 
 
 def opted_out(store: EventStore, account: str, contacts: Sequence[str]) -> dict[str, set[str]]:
     """
-    Return those who have opted out, and of what: ``all``, ``marketing``.
+    Return the recipients who have opted out, and of what: ``all``, ``marketing``.
 
     :param store: The store.
     :param account: WhatsApp Business Account.
@@ -60,11 +60,11 @@ def opted_out(store: EventStore, account: str, contacts: Sequence[str]) -> dict[
 
 def record_refusals(store: EventStore, account: str, refused: Sequence[tuple[str, datetime]]) -> None:
     """
-    Write those whom WhatsApp refuses to send marketing to; the gateway's own answer counts as verified.
+    Record recipients to whom WhatsApp refuses to send marketing; the gateway's answer counts as verified.
 
     :param store: The store.
     :param account: WhatsApp Business Account.
-    :param refused: Digits of each number, or the user ID, and when.
+    :param refused: Digits of each number, or the user ID, and the time of the refusal.
     :raises StoreError: The database cannot be reached, or refuses; some may have been written.
     """
     for start in range(0, len(refused), CHUNK):
@@ -85,13 +85,13 @@ def record_refusals(store: EventStore, account: str, refused: Sequence[tuple[str
 
 def look_through(store: EventStore, words: OptOutWords) -> int:
     """
-    Take the opt-outs from all stored messages, where that was not done with these words yet.
+    Record the opt-outs in all stored messages, unless they have been searched with these words already.
 
-    Opt-outs by words that are none any more stay: somebody meant them.
+    Opt-outs by words that no longer count are kept, because somebody meant them.
 
-    :param store: Its tables are there.
-    :param words: Those that count from now on.
-    :return: How many messages held one.
+    :param store: The store, with its tables.
+    :param words: The words that count from now on.
+    :return: Number of messages that contain one.
     :raises StoreError: The database cannot be reached, or refuses.
     """
     with store.reading() as connection:

@@ -1,9 +1,9 @@
 """
-A webhook's body as typed events.
+Reads a webhook's body as typed events.
 
-Everything in it is hostile until it is read here: columns take bounded, clean texts alone, and what cannot be read as
-what it claims to be is kept raw, as :class:`~airflow_provider_whatsapp.events.kinds.Other`. Nothing is lost, and
-nothing but a body that is no JSON object is refused.
+Everything in it may be hostile until it has been read here: columns get only bounded, clean texts, and an item that is
+not what it claims to be is kept raw, as :class:`~airflow_provider_whatsapp.events.kinds.Other`. Nothing is lost, and
+only a body that is not a JSON object is refused.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_EVENTS = 20_000
-"""Events of one delivery; WhatsApp batches up to 1,000."""
+"""The most events of one delivery; WhatsApp batches up to 1,000."""
 WORD_LIMIT = 64
-"""Characters of a type, a status or a category."""
+"""The most characters of a type, a status or a category."""
 TEXT_LIMIT = 65_536
-"""Characters of a text's column; ``raw`` has all of it. WhatsApp's own limit is 4,096."""
+"""The most characters of a text's column; ``raw`` has all of it. WhatsApp's own limit is 4,096."""
 LINE_LIMIT = 1_024
 CALLBACK_LIMIT = 512
 CONTACT_LIMIT = 8_192
-"""Characters of a contact that is kept beside each of its messages; a larger one is kept once, as another event."""
+"""The most characters of a contact that is kept with each of its messages; a larger one is kept once, as an event."""
 
 _OBJECT = "whatsapp_business_account"
 _ID = re.compile(r"[!-~]{1,255}")
@@ -48,19 +48,19 @@ _LATEST = 4_102_444_800  # the year 2100
 
 
 class MalformedError(ValueError):
-    """A body that is no webhook: no JSON object, or far more than WhatsApp sends at once."""
+    """The body is not a webhook: it is not a JSON object, or contains far more than WhatsApp sends in one delivery."""
 
 
 def parse(body: bytes) -> list[Event]:
     """
-    Read a webhook's body.
+    Return the events in a webhook's body.
 
-    :param body: As it was received.
-    :raises MalformedError: It is no JSON object, or holds more than :data:`MAX_EVENTS` events.
+    :param body: The body as it was received.
+    :raises MalformedError: It is not a JSON object, or contains more than :data:`MAX_EVENTS` events.
     """
     try:
         return _events(_load(body))
-    except RecursionError as error:  # lists in lists, thousands of them
+    except RecursionError as error:  # thousands of nested lists
         raise MalformedError("nested too deeply") from error
 
 
@@ -80,7 +80,7 @@ def _events(document: dict[str, Any]) -> list[Event]:
 def _load(body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body.decode(), parse_constant=_refuse_constant, parse_float=_finite)
-    except ValueError as error:  # what is no UTF-8 is a ValueError too
+    except ValueError as error:  # bytes that are not UTF-8 raise a ValueError too
         raise MalformedError("not JSON") from error
     if not isinstance(document, dict):
         raise MalformedError("not a JSON object")
@@ -119,7 +119,7 @@ def _entry(entry: Any) -> Iterator[Event]:
 
 
 def _messages(value: dict[str, Any], account: str, number: str, moment: datetime | None) -> Iterator[Event]:
-    """Yield what the field ``messages`` holds; what is neither a status nor a message is kept under its own name."""
+    """Yield the events of the field ``messages``; items other than statuses and messages keep their own names."""
     nothing = True
     contacts = _Contacts(value.get("contacts"))
     for key, read in (("statuses", _status), ("messages", _inbound)):
@@ -203,9 +203,9 @@ def _inbound(item: dict[str, Any], contacts: _Contacts, account: str, number: st
 
 class _Contacts:
     """
-    The contacts beside messages, looked through once: a delivery may hold thousands of both.
+    The contacts of a delivery's messages, indexed once, because a delivery may contain thousands of both.
 
-    :param contacts: As they came.
+    :param contacts: The contacts as they were received.
     """
 
     def __init__(self, contacts: Any) -> None:
@@ -221,7 +221,7 @@ class _Contacts:
                     self._by_id.setdefault((name, value), pair)
 
     def of(self, sender: str | None, user_id: str | None) -> tuple[dict[str, Any] | None, str | None]:
-        """Return the sender's contact and its JSON; where the message names nobody, the only one that there is."""
+        """Return the sender's contact and its JSON; if the message names nobody, the only contact of the delivery."""
         if not sender and not user_id:
             return self._only
         for key in (("wa_id", sender), ("user_id", user_id)):
@@ -239,7 +239,7 @@ _TEXTS = {"text": ("body", ""), "button": ("text", "payload"), "reaction": ("emo
 
 
 def _said(kind: str, content: Any) -> tuple[Any, Any]:
-    """Return a message's text, and what stands behind a button or an entry of a list."""
+    """Return a message's text, and the payload of a button or list entry."""
     if not isinstance(content, dict):
         return None, None
     names = _TEXTS.get(kind, ("caption", ""))
@@ -272,7 +272,7 @@ def _preferences(value: dict[str, Any], account: str) -> Iterator[Preference]:
 
 
 def _refused_marketing(status: Status) -> Iterator[Preference]:
-    """Yield the opt-out that a failure reports: its recipient has stopped marketing messages of this account."""
+    """Yield the opt-out in a failure that says that the recipient has stopped this account's marketing messages."""
     if status.recipient or status.recipient_user_id:
         yield Preference(
             account_id=status.account_id,
@@ -292,7 +292,7 @@ def _other(
 
 
 def _raw(value: Any) -> str:
-    # In ASCII: a database takes neither NUL nor halves of characters, and escaped they harm nobody.
+    # In ASCII, because databases accept neither NUL nor lone surrogates; escaped they are harmless.
     return json.dumps(value, separators=(",", ":"))
 
 

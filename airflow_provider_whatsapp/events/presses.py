@@ -1,4 +1,4 @@
-"""Presses of the buttons that this package sends: the secret behind the buttons, and what is stored of a press."""
+"""Presses of this package's buttons: the secret behind the buttons, and what the store knows of a press."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.events.store import EventStore
 
 PAGE = 500
-"""Presses that are read at a time by a process that reads on."""
+"""Presses that a continuous reader reads together."""
 SECRET = "[A-Za-z0-9_-]{32}"  # noqa: S105  (the form of one)
-"""A secret's form, as a regular expression."""
+"""Regular expression of a secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecretId:
     """
-    The ID behind the buttons of one question or alert. It is a secret: only the messages hold it, and the event store
-    its hash.
+    The ID behind the buttons of one question or alert. It is a secret: only the messages contain it, and the event
+    store
+    has its hash.
 
     :param secret: 192 random bits.
     """
@@ -40,12 +41,12 @@ class SecretId:
 
     @classmethod
     def new(cls) -> Self:
-        """Return one that nothing has had before."""
+        """Return a new ID with a random secret."""
         return cls(secrets.token_urlsafe(24))
 
     @property
     def hash(self) -> str:
-        """What the event store knows it by: 43 characters."""
+        """The event store's key for it: 43 characters."""
         return base64.urlsafe_b64encode(hashlib.sha256(self.secret.encode()).digest()).decode().rstrip("=")
 
 
@@ -54,12 +55,12 @@ class Press:
     """
     A button or list entry that somebody pressed.
 
-    :param id: Of the row, by which presses are in order.
-    :param message_id: The press as a message.
-    :param sender: Digits of the presser's number; None where WhatsApp does not show it.
+    :param id: Number of the row, which gives the order of presses.
+    :param message_id: wamid of the press.
+    :param sender: Digits of the presser's number; None if WhatsApp does not show it.
     :param sender_user_id: The presser's business-scoped user ID.
-    :param payload: What stands behind the button.
-    :param context_id: The message that it belongs to.
+    :param payload: Payload of the button.
+    :param context_id: wamid of the message with the button.
     :param occurred_at: When it was pressed.
     :param received_at: When it was stored.
     :param verified: The delivery's signature was checked.
@@ -82,9 +83,9 @@ class Press:
 
     def is_by(self, number: str | None, user_id: str | None) -> bool:
         """
-        Say whether somebody pressed to whom a message went, as its receipts name them.
+        Return whether the presser is a recipient of the message, as its receipts name them.
 
-        :param number: Digits of the number; None where WhatsApp does not show it.
+        :param number: Digits of the number; None if WhatsApp does not show it.
         :param user_id: The business-scoped user ID.
         """
         if number and self.sender:
@@ -94,9 +95,9 @@ class Press:
 
 def select_presses(prefix: str) -> Select[Any]:
     """
-    Return the query of presses, unsigned ones too.
+    Return the query for presses, including unsigned ones.
 
-    :param prefix: What the payloads begin with.
+    :param prefix: Beginning of the payloads.
     """
     columns = [messages.c[name] for name in Press.__slots__]
     return select(*columns).where(messages.c.payload.startswith(prefix, autoescape=True))
@@ -104,10 +105,10 @@ def select_presses(prefix: str) -> Select[Any]:
 
 def presses_after(store: EventStore, prefix: str, after: int) -> list[Press]:
     """
-    Return presses in the order in which they were stored, :data:`PAGE` at most; unsigned ones too.
+    Return presses in the order in which they were stored, at most :data:`PAGE`, including unsigned ones.
 
     :param store: The event store.
-    :param prefix: What the payloads begin with.
+    :param prefix: Beginning of the payloads.
     :param after: Number of the row after which they begin.
     :raises StoreError: The database cannot be reached, or refuses.
     """

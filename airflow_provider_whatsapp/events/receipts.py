@@ -1,8 +1,9 @@
 """
-What the receipts in the store say of each message of a send, read in batches: 100,000 messages never lie in memory.
+What the store's receipts say about each message of a send, read in batches, so that memory never holds 100,000
+messages.
 
-A send is known by its hash, a recipient by their position in its list; both stand in the callback data that the
-receipts repeat. One position has several messages where the same recipient was sent to in several epochs.
+A send is identified by its hash, a recipient by their position in its list; both are in the callback data that the
+receipts repeat. One position has several messages if the recipient was sent to in several epochs.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ if TYPE_CHECKING:
 ReceiptStatus = Literal["accepted", "sent", "delivered", "read", "failed"]
 
 PAGE = 2_000
-"""Rows that are read at a time."""
+"""Rows that are read together."""
 MOST_MESSAGES = 100
-"""Messages of one position that are read: each epoch adds one at most, and what is above was forged."""
+"""The most messages of one position that are read: each epoch adds at most one, so more were forged."""
 SENDS = 10_000
-"""Sends whose receipts one query counts: their hashes are 250 kB of SQL, and SQLite takes a megabyte."""
+"""The most sends whose receipts one query counts: their hashes are 250 kB of SQL, and SQLite accepts a megabyte."""
 _ARRIVED = RANKS["delivered"]
 _ABOVE_EPOCHS = 10**12
-"""Added to the order of a message that has arrived: in whichever epoch it left, the recipient has it."""
+"""Added to the order of a message that has arrived: the recipient has it, regardless of its epoch."""
 
 _NAMES: dict[int, ReceiptStatus] = {
     RANKS["sent"]: "sent",
@@ -55,25 +56,26 @@ _READ_COLUMNS = [
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """
-    What is known of one message from its receipts.
+    What receipts say about one message.
 
-    :param send_hash: The send's hash; None where the message carried callback data of the user's own.
-    :param epoch: The ledger's, in which it left; None as above.
-    :param position: The recipient's place in the list, from 0; None as above.
-    :param message_id: Its wamid.
-    :param recipient: Digits of the recipient's number; None where WhatsApp does not show it.
-    :param status: The furthest that it got: ``accepted`` (receipts whose words this version does not know), ``sent``,
-        ``delivered``, ``read`` (a voice message that was played, too) or ``failed``. A message to a group has got as
-        far as it has with any participant.
-    :param verified: The signature of the receipt that says so was checked.
-    :param sent_at: When WhatsApp sent it on; None: no receipt says. So with the other times.
+    :param send_hash: The send's hash; None if the message carried the user's own callback data.
+    :param epoch: The ledger's epoch in which it left; None as above.
+    :param position: The recipient's position in the list, from 0; None as above.
+    :param message_id: The message's wamid.
+    :param recipient: Digits of the recipient's number; None if WhatsApp does not show it.
+    :param status: The furthest status: ``accepted`` (only receipts with words that this version does not know),
+        ``sent``,
+        ``delivered``, ``read`` (also a voice message that was played) or ``failed``. A message to a group has the
+        furthest status of any participant.
+    :param verified: The signature of the receipt with this status was checked.
+    :param sent_at: When WhatsApp sent it on; None: no receipt says. The same applies to the other times.
     :param delivered_at: When it was delivered.
     :param read_at: When it was read or played.
     :param failed_at: When it failed.
-    :param error_code: Of a message that ``failed``, WhatsApp's code.
-    :param error_title: The error's title.
-    :param error_details: The error's explanation.
-    :param price_category: What the message is billed as.
+    :param error_code: WhatsApp's code, if the message ``failed``.
+    :param error_title: Title of the error.
+    :param error_details: Explanation of the error.
+    :param price_category: Category in which the message is billed.
     :param price_type: ``regular`` is billed, ``free_...`` is not.
     :param billable: Whether it is billed.
     """
@@ -98,7 +100,7 @@ class Receipt:
 
     @property
     def order(self) -> int:
-        """What says more of a position rises: a message that arrived, whenever it left, then the latest epoch's."""
+        """Its rank within a position: first a message that arrived, in any epoch, then the latest epoch's."""
         return _order(self.epoch or 0, _RANK_OF[self.status])
 
 
@@ -108,10 +110,10 @@ _RANK_OF: Mapping[ReceiptStatus, int] = {"accepted": 0, **{name: rank for rank, 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """
-    How many positions of a send have got how far; each counts once, and those without a receipt do not count.
+    How many positions of a send have got how far; each counts once, and positions without a receipt do not count.
 
-    :param accepted: Only receipts whose words this version does not know.
-    :param sent: Sent on by WhatsApp, and no further yet.
+    :param accepted: Positions with only receipts whose words this version does not know.
+    :param sent: Sent on by WhatsApp, and not delivered yet.
     :param delivered: Delivered, and not read yet.
     :param read: Read or played.
     :param failed: Failed.
@@ -125,7 +127,7 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """Positions with a receipt."""
+        """The number of positions with a receipt."""
         return self.accepted + self.sent + self.delivered + self.read + self.failed
 
 
@@ -133,14 +135,14 @@ def count_receipts(
     store: EventStore, send_hashes: Iterable[str], *, since: Mapping[str, int] | None = None
 ) -> dict[str, Counts]:
     """
-    Count for each send how far its positions have got, in one query for 10,000 sends.
+    Return for each send how far its positions have got, with one query for 10,000 sends.
 
-    Of a position with several messages one that arrived counts, whenever it left; otherwise that of the latest epoch.
+    If a position has several messages, one that arrived counts, in any epoch; otherwise that of the latest epoch.
 
     :param store: The event store.
-    :param send_hashes: The sends; one without receipts has counts of 0.
-    :param since: For a send, the first epoch that counts: what left before a clear that sends to everybody again says
-        nothing of the messages after it. Sends that are not in it count from their first message.
+    :param send_hashes: Hashes of the sends; a send without receipts has counts of 0.
+    :param since: For a send, the first epoch that counts: messages before a clear that sends to everybody again say
+        nothing about those after it. Sends that are not in it count from their first message.
     :raises StoreError: The database cannot be reached, or refuses.
     """
     table, firsts = statuses.c, since or {}
@@ -169,13 +171,14 @@ def count_receipts(
 
 def read_receipts(store: EventStore, send_hash: str) -> Iterator[Receipt]:
     """
-    Yield what the receipts say of each message of a send, in the order of its positions; within one, by epoch.
+    Yield what the receipts say about each message of a send, in the order of its positions; within one, by epoch.
 
-    The rows are read in pages, each by a query of its own, so nothing is locked meanwhile; a receipt that arrives
-    meanwhile may be in it or not.
+    The rows are read in pages, each by its own query, so nothing is locked meanwhile; a receipt that arrives meanwhile
+    may
+    be included or not.
 
     :param store: The event store.
-    :param send_hash: The send.
+    :param send_hash: Hash of the send.
     :raises StoreError: The database cannot be reached, or refuses.
     """
     for _, rows in itertools.groupby(_pages(store, send_hash), key=lambda row: row["send_position"]):
@@ -184,12 +187,12 @@ def read_receipts(store: EventStore, send_hash: str) -> Iterator[Receipt]:
 
 def receipts_at(store: EventStore, send_hash: str, positions: Sequence[int]) -> dict[int, list[Receipt]]:
     """
-    Return what the receipts say of some positions of a send; those without a receipt are left out.
+    Return what the receipts say about some positions of a send; positions without a receipt are left out.
 
     :param store: The event store.
-    :param send_hash: The send.
-    :param positions: The recipients' places in its list.
-    :return: For each the receipts of its messages, by epoch.
+    :param send_hash: Hash of the send.
+    :param positions: The recipients' positions in its list.
+    :return: For each position the receipts of its messages, by epoch.
     :raises StoreError: The database cannot be reached, or refuses.
     """
     table = statuses.c
@@ -209,7 +212,7 @@ def receipts_at(store: EventStore, send_hash: str, positions: Sequence[int]) -> 
 
 def receipts_of(store: EventStore, message_ids: Sequence[str]) -> dict[str, Receipt]:
     """
-    Return what the receipts say of some messages, whatever these carried; those without a receipt are left out.
+    Return what the receipts say about some messages, with any callback data; messages without a receipt are left out.
 
     :param store: The event store.
     :param message_ids: wamids.
@@ -227,7 +230,7 @@ def receipts_of(store: EventStore, message_ids: Sequence[str]) -> dict[str, Rece
 
 
 def _by_first(send_hashes: Sequence[str], firsts: Mapping[str, int]) -> Iterator[list[tuple[int, list[str]]]]:
-    """Yield for each query its sends by the first epoch that counts; SQLite takes 1,000 conditions at most."""
+    """Yield for each query its sends by the first epoch that counts; SQLite accepts at most 1,000 conditions."""
     for some in _chunks(send_hashes, SENDS):
         by_first: dict[int, list[str]] = {}
         for each in some:
@@ -237,7 +240,7 @@ def _by_first(send_hashes: Sequence[str], firsts: Mapping[str, int]) -> Iterator
 
 
 def _is_one_of(send_hashes: list[str]) -> Any:
-    """Their hashes stand in the statement itself, for databases bound the number of its parameters."""
+    """Return a condition with the hashes in the statement itself, because databases limit the number of parameters."""
     return statuses.c.send_hash.in_(
         bindparam(None, send_hashes, expanding=True, unique=True, literal_execute=True)
     )
@@ -252,11 +255,11 @@ def _rows() -> Any:
 
 
 def _pages(store: EventStore, send_hash: str) -> Iterator[RowMapping]:
-    """Yield a send's rows by position and ID, page by page, each from where the last one ended."""
+    """Yield a send's rows by position and ID, in pages, each from the end of the last one."""
     table = statuses.c
     position, last = -1, -1
     while True:
-        # Not one condition with OR in it alone: the first half lets the database begin at the place in its index.
+        # Not only one condition with OR: the first half lets the database start at the right place in its index.
         after = and_(table.send_position >= position, or_(table.send_position > position, table.id > last))
         query = _rows().where(table.send_hash == send_hash, after)
         with store.reading() as connection:
@@ -269,17 +272,17 @@ def _pages(store: EventStore, send_hash: str) -> Iterator[RowMapping]:
 
 
 def _order(epoch: int, rank: int) -> int:
-    """Return the same as the query of :func:`count_receipts` orders by."""
+    """Return the value by which the query of :func:`count_receipts` orders."""
     return _ABOVE_EPOCHS + rank if rank >= _ARRIVED else epoch * 100 + rank
 
 
 def _fold(rows: Iterable[RowMapping]) -> list[Receipt]:
-    """Make one receipt of each message's rows, by epoch."""
+    """Return one receipt for each message of the rows, by epoch."""
     messages: dict[str, list[RowMapping]] = {}
     for row in rows:
         own = messages.get(row["message_id"])
         if own is not None:
-            # A group has a row for each participant and status, and 1,000 participants.
+            # A group has a row for each participant and status, and up to 1,000 participants.
             own.append(row)
         elif len(messages) < MOST_MESSAGES:
             messages[row["message_id"]] = [row]
@@ -287,7 +290,7 @@ def _fold(rows: Iterable[RowMapping]) -> list[Receipt]:
 
 
 def _receipt(rows: Sequence[RowMapping]) -> Receipt:
-    # Of two rows that say the same, one that was signed.
+    # Of two rows with the same status, the signed one.
     best = max(rows, key=lambda row: (row["status_rank"], row["verified"]))
     priced = [row for row in rows if row["price_category"] is not None]
     price = max(priced, key=lambda row: (row["verified"], row["status_rank"]), default=best)

@@ -1,8 +1,8 @@
 """
-The receiver: an ASGI application that takes WhatsApp's webhooks and stores them.
+The receiver: an ASGI application that accepts WhatsApp's webhooks and stores them.
 
-It answers 200 only when a delivery's events are durable, and 5xx where they could not be stored, so that WhatsApp
-delivers them again. It sends nothing, and knows neither Airflow nor the key of an account.
+It answers 200 only when a delivery's events are durable, and 5xx if they could not be stored, so that WhatsApp
+delivers them again. It sends nothing, and knows neither Airflow nor an account's key.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_BODY = 4 * 1024 * 1024
-"""Bytes of a body; WhatsApp sends up to 3 MB."""
+"""The most bytes of a body; WhatsApp sends up to 3 MB."""
 MAX_HELD = 64 * 1024 * 1024
-"""Bytes of all bodies that are in memory at a time; what comes on top is answered with 503."""
+"""The most bytes of all bodies in memory; a request beyond that gets 503."""
 BODY_SECONDS = 30.0
-"""How long a body may take to arrive."""
+"""Seconds within which a body has to arrive."""
 STORE_SECONDS = 20.0
-"""How long a delivery waits for its commit; after it the answer is 503, and WhatsApp delivers it again."""
+"""Seconds for which a delivery waits for its commit; after that the answer is 503, and WhatsApp delivers it again."""
 HEALTH_SECONDS = 2.0
-"""How long an answer of ``/healthz`` holds, so that nobody can keep the database busy by asking."""
+"""Seconds for which an answer of ``/healthz`` is reused, so that requests cannot keep the database busy."""
 SECRET_LENGTH = 32
 
 _SIGNATURE = re.compile(r"sha256=([0-9a-f]{64})")
@@ -65,12 +65,12 @@ class Settings:
     """
     Who may deliver, and how long events are kept.
 
-    :param verify_token: What WhatsApp repeats when the address is set.
-    :param app_secret: Secret of the Meta app that delivers; its signatures are checked, and events are marked verified.
-    :param path_secret: Last part of the URL, of 32 letters, digits, dashes and underscores or more.
-    :param keep_days: After how many days events are deleted, opt-outs apart; 0: never.
-    :param words: By which replies people opt out.
-    :raises ConfigurationError: There is neither secret, or one is malformed.
+    :param verify_token: The token that WhatsApp repeats when the address is set.
+    :param app_secret: Secret of the Meta app; the receiver checks its signatures, and marks events verified.
+    :param path_secret: Last part of the URL: at least 32 letters, digits, dashes and underscores.
+    :param keep_days: Days after which events, except opt-outs, are deleted; 0: never.
+    :param words: Words with which replies opt out.
+    :raises ConfigurationError: Neither secret is set, or one is malformed.
     """
 
     verify_token: str = field(repr=False)
@@ -101,7 +101,7 @@ class Settings:
         if not 0 <= self.keep_days < 36_500:
             raise ConfigurationError(
                 f"keep_days is {self.keep_days:g}; it has to be 0 or more, and less than 36500",
-                advice="Give the number of days, or 0 to keep events for ever.",
+                advice="Give the number of days, or 0 to keep events without a limit.",
             )
 
 
@@ -109,7 +109,7 @@ class Receiver:
     """
     The application's state and its answers.
 
-    :param store: Where events go; its tables are there.
+    :param store: The store, with its tables.
     :param settings: Who may deliver.
     """
 
@@ -124,13 +124,13 @@ class Receiver:
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        """Write while the application runs; at its end, what was taken is written first."""
+        """Write while the application runs; at its end, first write the accepted deliveries."""
         self._writer.start()
         yield
         await asyncio.to_thread(self._writer.stop)
 
     async def handshake(self, request: Request) -> Response:
-        """Answer WhatsApp's check of the address: the challenge, to those who know the token."""
+        """Answer WhatsApp's check of the address: the challenge, if the request has the token."""
         given = request.query_params
         if not self._path_is_right(request) or given.get("hub.mode") != "subscribe":
             return self._refused(404, "address")
@@ -143,7 +143,7 @@ class Receiver:
         return PlainTextResponse(challenge, headers=_HEADERS)
 
     async def deliver(self, request: Request) -> Response:
-        """Store a delivery, then answer 200; where this program fails, WhatsApp is to deliver it again."""
+        """Store a delivery, then answer 200; after a bug here, answer so that WhatsApp delivers it again."""
         try:
             return await self._deliver(request)
         except Exception as error:
@@ -183,7 +183,7 @@ class Receiver:
         return PlainTextResponse("stored\n", headers=_HEADERS)
 
     async def _body(self, request: Request, held: _Held) -> bytes | Response:
-        """Read the body as it came, as long as it keeps to its size, its time and everybody's memory."""
+        """Return the unchanged body, or an answer if it breaks a limit of size, time or total memory."""
         length = request.headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit() or len(length) > 18 or int(length) > MAX_BODY:
             return self._refused(413, "size")
@@ -227,7 +227,7 @@ class Receiver:
         )
 
     async def health(self, request: Request) -> Response:
-        """Say whether the database answers."""
+        """Answer whether the database can be reached."""
         async with self._health_lock:
             until, healthy = self._healthy
             if time.monotonic() >= until:
@@ -245,12 +245,12 @@ class Receiver:
         return True
 
     async def show_metrics(self, request: Request) -> Response:
-        """Give the counts in Prometheus's text format."""
+        """Answer with the counts in Prometheus's text format."""
         return PlainTextResponse(self.metrics.text(), media_type="text/plain; version=0.0.4")
 
 
 class _Memory:
-    """The bytes of all bodies that are in memory."""
+    """Counts the bytes of all bodies in memory."""
 
     def __init__(self) -> None:
         self._total = 0
@@ -265,29 +265,29 @@ class _Memory:
             self.add(-held.size)
 
     def add(self, size: int) -> bool:
-        """Take note of more bytes; False: there are too many."""
+        """Add bytes; return False if there are too many."""
         self._total += size
         return self._total <= MAX_HELD
 
 
 class _Held:
-    """What one request holds in memory."""
+    """Counts what one request holds in memory."""
 
     def __init__(self, memory: _Memory) -> None:
         self._memory = memory
         self.size = 0
 
     def grow(self, size: int) -> bool:
-        """Take note of more bytes; False: there are too many in memory, all requests together."""
+        """Add bytes; return False if all requests together hold too many."""
         self.size += size
         return self._memory.add(size)
 
 
 def receiver_app(store: EventStore, settings: Settings) -> Starlette:
     """
-    Make the application; any path that is not its own is an address to deliver to.
+    Return the application; any path except its own ones is an address for deliveries.
 
-    :param store: Where events go; its tables are there.
+    :param store: The store, with its tables.
     :param settings: Who may deliver.
     """
     receiver = Receiver(store, settings)
@@ -303,7 +303,7 @@ def receiver_app(store: EventStore, settings: Settings) -> Starlette:
 
 
 def _same(given: str, wanted: str) -> bool:
-    """Compare in a time that says nothing about how much of it is right."""
+    """Return whether two texts are equal, in a time that does not depend on how much of them is."""
     return hmac.compare_digest(given.encode(errors="replace"), wanted.encode())
 
 

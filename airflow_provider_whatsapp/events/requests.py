@@ -1,4 +1,4 @@
-"""Questions whose answer is a press on a phone: what a task has asked, and what has been pressed since."""
+"""Questions that are answered by a press on a phone: what a task has asked, and the press that answered."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """
-    A question that one send of a task puts to people.
+    A question that one send of a task asks.
 
-    :param request_hash: Of the ID behind its buttons, from
+    :param request_hash: Hash of the ID behind its buttons, from
         :attr:`~airflow_provider_whatsapp.answering.request_id.RequestId.hash`.
-    :param send_hash: What the callback data of its messages holds.
+    :param send_hash: The hash in the callback data of its messages.
     :param ti_id: The task instance's ID, which Airflow replaces at a retry and at a clear.
     :param dag_id: The DAG.
-    :param run_id: Its run.
+    :param run_id: The DAG run.
     :param task_id: The task.
-    :param map_index: Of a mapped task; -1 otherwise.
-    :param options: In the order of the buttons.
-    :param asked_at: When.
-    :param expires_at: Until when an answer counts; None: it has no end.
-    :param answered_by: ID of the message with the press that answered it; None: none has yet.
+    :param map_index: Index of a mapped task; otherwise -1.
+    :param options: The options, in the order of the buttons.
+    :param asked_at: When the question was asked.
+    :param expires_at: Time until which an answer counts; None: without a limit.
+    :param answered_by: wamid of the press that answered it; None: it has no answer yet.
     """
 
     request_hash: str = field(repr=False)
@@ -53,10 +53,10 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Recipient:
     """
-    Whom a message went to, by its signed receipts.
+    A recipient of a message, by its signed receipts.
 
-    :param send_hash: Which send it belongs to; None: not one of this package's.
-    :param number: Digits of the number; None where WhatsApp does not show it.
+    :param send_hash: Hash of the message's send; None: the message is not this package's.
+    :param number: Digits of the number; None if WhatsApp does not show it.
     :param user_id: The business-scoped user ID.
     """
 
@@ -67,11 +67,12 @@ class Recipient:
 
 def open_request(store: EventStore, request: Request, *, resumed: bool) -> None:
     """
-    Write that a question is about to be asked.
+    Record that a question is about to be asked.
 
     :param store: The event store.
     :param request: The question.
-    :param resumed: An earlier try was ended while it sent this question: the buttons that it sent answer this try's.
+    :param resumed: An earlier try stopped while it sent this question: the buttons that it sent answer this try's
+        question.
     :raises StoreError: Nothing was written.
     """
     row = {name: getattr(request, name) for name in request.__slots__}
@@ -85,10 +86,10 @@ def open_request(store: EventStore, request: Request, *, resumed: bool) -> None:
 
 def find_request(store: EventStore, request_hash: str) -> Request | None:
     """
-    Return a question; None: there is none with this ID.
+    Return a question; None: no question has this ID.
 
     :param store: The event store.
-    :param request_hash: Of the ID.
+    :param request_hash: Hash of the ID.
     :raises StoreError: The database cannot be reached, or refuses.
     """
     with store.reading() as connection:
@@ -101,7 +102,7 @@ def find_request(store: EventStore, request_hash: str) -> Request | None:
 
 def close_request(store: EventStore, request: Request, press: Press) -> None:
     """
-    Write which press has answered a question; the first one stays.
+    Record the press that answered a question; an earlier record is kept.
 
     :param store: The event store.
     :param request: The question.
@@ -116,10 +117,10 @@ def close_request(store: EventStore, request: Request, press: Press) -> None:
 
 def recipients_of(store: EventStore, message_id: str) -> Iterable[Recipient]:
     """
-    Return whom a message went to, as its signed receipts say; nothing: there is none yet.
+    Return the recipients of a message by its signed receipts; empty if there is none yet.
 
     :param store: The event store.
-    :param message_id: The message.
+    :param message_id: wamid of the message.
     :raises StoreError: The database cannot be reached, or refuses.
     """
     columns: list[Any] = [statuses.c[name] for name in ("send_hash", "recipient", "recipient_user_id")]

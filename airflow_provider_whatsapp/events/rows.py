@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 class Rows:
     """
-    Rows that are written together, each key once; of two with one key the verified one counts, else the first.
+    Rows that are written together, each key once; for the same key a verified row counts, otherwise the first one.
 
     :param now: When the events were received.
     """
@@ -34,7 +34,7 @@ class Rows:
         """
         Add the events of one delivery.
 
-        :param events: What it holds.
+        :param events: Its events.
         :param verified: Its signature was checked.
         """
         for event in events:
@@ -57,7 +57,7 @@ class Rows:
             kept[key] = row | fields | {"occurred_at": fields["occurred_at"] or self._now}
 
     def _preference(self, event: Preference) -> Iterable[Row]:
-        """Yield a row for the number, as all its spellings compare, and one for the user ID."""
+        """Yield a row for the number, in canonical form, and one for the user ID."""
         number = canonical(event.number.removeprefix("+")) if event.number else None
         for contact in filter(None, (number, event.user_id)):
             yield {
@@ -68,7 +68,7 @@ class Rows:
                 "source": event.source,
                 "number": event.number,
                 "user_id": event.user_id,
-                # Not later than now: a wish of the future would stand against all that come before it.
+                # Not later than now: a wish in the future would override all that come before it.
                 "changed_at": min(event.occurred_at or self._now, self._now),
             }
 
@@ -90,7 +90,7 @@ def _status(event: Status) -> Row:
 
 
 def _key(event: Other) -> str:
-    """Return what is the same when the same event is delivered again."""
+    """Return a key that is equal if the same event is delivered again."""
     moment = event.occurred_at.isoformat() if event.occurred_at else ""
     facts = f"{event.field}\n{event.account_id}\n{event.phone_number_id}\n{moment}\n{event.raw}"
     return hashlib.sha256(facts.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What a task is about to send, written to the event store beside the sending: no message waits for it."""
+"""Records in the event store what a task is about to send, in parallel: no message waits for it."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WAIT = 2.0
-"""Seconds that the end of a task waits for its row, where the store is slow."""
+"""Seconds for which the end of a task waits for its row, if the store is slow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
     """
-    A row of ``whatsapp_sends``: one for a task instance, to however many it sends.
+    A row of ``whatsapp_sends``: one for a task instance, for any number of recipients.
 
-    :param send_hash: From :func:`~airflow_provider_whatsapp.delivery.callback_data.key_hash`; statuses carry it.
+    :param send_hash: Hash from :func:`~airflow_provider_whatsapp.delivery.callback_data.key_hash`; statuses carry it.
     :param dag_id: The DAG.
-    :param run_id: Its run.
+    :param run_id: The DAG run.
     :param task_id: The task.
-    :param map_index: Of a mapped task; -1 otherwise.
+    :param map_index: Index of a mapped task; otherwise -1.
     :param account_id: WhatsApp Business Account.
     :param phone_number_id: The sending number's ID.
-    :param template_name: The template; None: no template.
-    :param sent_at: When its first try began to send.
+    :param template_name: The template; None: the messages use no template.
+    :param sent_at: When the task's first try began to send.
     """
 
     send_hash: str
@@ -50,10 +50,10 @@ class Send:
 
 class SendRecorder:
     """
-    Writes rows in a thread of its own; a store that is away costs one line in the log.
+    Writes rows in a separate thread; a store that cannot be reached causes only one log line.
 
-    :param url: The store's.
-    :param sends: What to write.
+    :param url: URL of the store.
+    :param sends: The rows.
     """
 
     def __init__(self, url: URL, *sends: Send) -> None:
@@ -66,14 +66,14 @@ class SendRecorder:
         """Begin to write."""
         try:
             self._thread.start()
-        except RuntimeError:  # the process may have no more threads; the sending needs none of this
+        except RuntimeError:  # the process may have too many threads; sending does not need this one
             self._report("no thread could start")
 
     def finish(self, most: float | None = None) -> None:
         """
-        Wait for the rows.
+        Wait until the rows are written.
 
-        :param most: Seconds at most; None: :data:`WAIT`.
+        :param most: The longest wait, in seconds; None: :data:`WAIT`.
         """
         seconds = WAIT if most is None else max(0.0, min(WAIT, most))
         if self._thread.ident is None:
@@ -83,7 +83,7 @@ class SendRecorder:
             self._report(f"it took longer than {seconds:.3g} s")
 
     def _report(self, why: str) -> None:
-        """Log one line, however many things go wrong: the thread may fail after the task has stopped waiting."""
+        """Log only one line, even if several things fail: the thread may fail after the task has stopped waiting."""
         if not self._reported:
             self._reported = True
             logger.warning("The event store could not record this task: %s", why)

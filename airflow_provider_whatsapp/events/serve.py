@@ -1,4 +1,4 @@
-"""Serves the receiver with uvicorn: says when it is ready, and ends when what was taken is stored."""
+"""Serves the receiver with uvicorn: reports when it is ready, and ends when all accepted deliveries are stored."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
 
 _BACKLOG = 2_048
 _CONNECTIONS = 1_000
-"""Connections at a time; more are answered with 503."""
+"""The most connections at a time; further ones get 503."""
 _GRACE = 30
-"""Seconds that a stop waits for deliveries on their way."""
+"""Seconds for which a stop waits for deliveries in progress."""
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which says when it takes connections."""
+    """uvicorn, which reports when it accepts connections."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then say so."""
+        """Start, then report that."""
         await super().startup(sockets=sockets)
         self._ready()
 
 
 def bind(host: str, port: int) -> socket.socket:
     """
-    Listen.
+    Return a socket that listens.
 
     :param host: Address or name.
-    :param port: Port; 0 takes a free one.
-    :raises OSError: The port is in use, or the address is none of this machine's.
+    :param port: Port; 0: a free one.
+    :raises OSError: The port is in use, or the address does not belong to this machine.
     """
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)
@@ -61,10 +61,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 def url_of(host: str, listener: socket.socket) -> str:
     """
-    Return where the receiver is reached from this machine.
+    Return the receiver's URL on this machine.
 
-    :param host: As it was bound.
-    :param listener: Knows the port.
+    :param host: The host to which it is bound.
+    :param listener: The listening socket.
     """
     reached = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104
     shown = f"[{reached}]" if ":" in reached else reached
@@ -73,14 +73,14 @@ def url_of(host: str, listener: socket.socket) -> str:
 
 def serve(store: EventStore, settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
     """
-    Serve until a signal ends it; the store is closed then.
+    Serve until a signal ends it, then close the store.
 
-    :param store: Its tables are there.
+    :param store: The store, with its tables.
     :param settings: Who may deliver.
-    :param listener: From :func:`bind`.
-    :param ready: Called once connections are taken.
+    :param listener: Socket from :func:`bind`.
+    :param ready: Called once the server accepts connections.
     """
-    # uvicorn raises the signal again once it has ended; by default that would make a clean stop look like a crash.
+    # After its end uvicorn raises the signal again, which by default would make a clean stop look like a crash.
     signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         _Server(_config(store, settings), ready).run(sockets=[listener])
@@ -93,9 +93,9 @@ def serve(store: EventStore, settings: Settings, listener: socket.socket, ready:
 @contextlib.contextmanager
 def running(store: EventStore, settings: Settings) -> Iterator[str]:
     """
-    Serve in a thread of this process, at a free port, for tests; give the URL.
+    Serve in a thread of this process, at a free port, for tests; yield the URL.
 
-    :param store: Its tables are there; it stays open.
+    :param store: The store, with its tables; it stays open.
     :param settings: Who may deliver.
     """
     ready = threading.Event()
@@ -120,7 +120,7 @@ def _config(store: EventStore, settings: Settings) -> uvicorn.Config:
         http=BoundedProtocol,
         ws="none",
         lifespan="on",
-        access_log=False,  # a line per request would hold the path, and with it the secret
+        access_log=False,  # a line per request would contain the path, which has the secret in it
         log_config=None,
         log_level="warning",
         server_header=False,

@@ -1,9 +1,9 @@
 """
-The event store: what arrived, once each, whatever order it arrived in and however often.
+The event store: each event once, regardless of the order and the number of deliveries.
 
-Every status of a message has a row of its own, so none overwrites another: how far a message got is the row with the
-highest ``status_rank``. A row whose delivery was signed replaces one whose delivery was not, and gets a new ``id``, so
-that a reader who goes on from an ``id`` meets it.
+Every status of a message has its own row, so no status overwrites another: the row with the highest ``status_rank``
+says how far a message has got. A row with a signed delivery replaces one with an unsigned delivery, and gets a new
+``id``, so a reader that continues from an ``id`` finds it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.events.kinds import Event
 
 CHUNK = 500
-"""Values of one IN list."""
+"""The most values of one IN list."""
 DELETED_AT_ONCE = 5_000
 """Rows that one transaction of retention deletes from a table."""
 
@@ -40,15 +40,15 @@ _UPSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.in
 
 
 class StoreError(WhatsAppError):
-    """The event store cannot be reached; where it is ``permanent``, it refuses what it was given."""
+    """The event store cannot be reached; if ``permanent`` is set, it refuses the statement."""
 
 
 class EventStore:
     """
-    Reads and writes the store's tables; may be used from many threads.
+    Reads and writes the store's tables; safe to use from many threads.
 
-    :param engine: From :func:`~airflow_provider_whatsapp.events.engine.open_engine`.
-    :param read_seconds: Seconds from now that all reads together may take; None: each may take its own time.
+    :param engine: Engine from :func:`~airflow_provider_whatsapp.events.engine.open_engine`.
+    :param read_seconds: Seconds from now for all reads together; None: no common limit.
     """
 
     def __init__(self, engine: Engine, *, read_seconds: float | None = None) -> None:
@@ -59,11 +59,11 @@ class EventStore:
     @classmethod
     def open(cls, url: str | URL, *, pool_size: int = 3, read_seconds: float | None = None) -> EventStore:
         """
-        Open a store; nothing connects yet.
+        Return a store, which does not connect yet.
 
-        :param url: As SQLAlchemy reads it.
-        :param pool_size: Connections at a time.
-        :param read_seconds: Seconds from now that all reads together may take; None: each may take its own time.
+        :param url: Database URL as SQLAlchemy reads it.
+        :param pool_size: The most connections at a time.
+        :param read_seconds: Seconds from now for all reads together; None: no common limit.
         :raises ConfigurationError: The URL cannot be read, or its driver is not installed.
         """
         return cls(open_engine(url, pool_size=pool_size), read_seconds=read_seconds)
@@ -72,12 +72,12 @@ class EventStore:
     @contextlib.contextmanager
     def checked(cls, url: str | URL, *, read_seconds: float | None = None) -> Iterator[EventStore]:
         """
-        Open a store whose tables are those of this version, for one use by one thread, and close it at the end.
+        Open a store with the tables of this version, for one use by one thread, and close it at the end of the block.
 
         :param url: As for :meth:`open`.
         :param read_seconds: As for :meth:`open`.
-        :raises ConfigurationError: As :meth:`open` and :meth:`check` raise it.
-        :raises StoreError: It cannot be reached, or refuses.
+        :raises ConfigurationError: See :meth:`open` and :meth:`check`.
+        :raises StoreError: The database cannot be reached, or refuses.
         """
         store = cls.open(url, pool_size=1, read_seconds=read_seconds)
         try:
@@ -93,9 +93,9 @@ class EventStore:
 
     def create_or_upgrade(self) -> None:
         """
-        Make the tables, or upgrade those of an earlier version.
+        Create the tables, or upgrade those of an earlier version.
 
-        :raises ConfigurationError: A newer version of this package has made them.
+        :raises ConfigurationError: A newer version of this package has created them.
         :raises StoreError: The database cannot be reached, or refuses.
         """
         with _reported():
@@ -103,19 +103,19 @@ class EventStore:
 
     def check(self) -> None:
         """
-        Check that the database answers and holds the tables of this version.
+        Check that the database can be reached and has the tables of this version.
 
-        :raises ConfigurationError: It holds none, or those of another version.
-        :raises StoreError: It cannot be reached, or refuses.
+        :raises ConfigurationError: It has no tables, or those of another version.
+        :raises StoreError: The database cannot be reached, or refuses.
         """
         with _reported():
             tables.check_version(self._engine)
 
     def ping(self) -> None:
         """
-        Ask the database for an answer.
+        Check that the database can be reached.
 
-        :raises StoreError: There is none.
+        :raises StoreError: It cannot be reached.
         """
         with self._reading() as connection:
             connection.execute(text("SELECT 1"))
@@ -126,7 +126,7 @@ class EventStore:
 
     def write(self, deliveries: Iterable[tuple[Sequence[Event], bool]]) -> None:
         """
-        Write the events of deliveries in one transaction; once this returns, they are durable.
+        Write the events of deliveries in one transaction; they are durable once this method returns.
 
         :param deliveries: The events of each, and whether its signature was checked.
         :raises StoreError: Nothing was written.
@@ -141,7 +141,7 @@ class EventStore:
         """
         Write events in a transaction.
 
-        :param connection: From :meth:`writing`.
+        :param connection: Connection from :meth:`writing`.
         :param rows: The events.
         """
         for table, kept in (
@@ -151,13 +151,13 @@ class EventStore:
         ):
             if kept and table is tables.messages:
                 _one_at_a_time(connection)
-            if kept:  # in one order, so that two receivers never wait for each other
+            if kept:  # in a fixed order, so that two receivers never wait for each other
                 self._put(connection, table, [kept[key] for key in sorted(kept)])
         for row in sorted(rows.preferences, key=_contact):
             self._put_preference(connection, row)
 
     def _put(self, connection: Connection, table: Table, rows: list[Row]) -> None:
-        """Insert rows; of those that are there already, a verified one replaces one that is not."""
+        """Insert rows; replace an existing row only if it is not verified and the new one is."""
         if self._insert is None:
             self._put_each(connection, table, rows)
             return
@@ -176,7 +176,7 @@ class EventStore:
         )
 
     def _put_each(self, connection: Connection, table: Table, rows: list[Row]) -> None:
-        """Do the same in any database, row by row."""
+        """Insert or replace rows like :meth:`_put`, row by row, in any database."""
         for given in rows:
             row = given
             if row["verified"]:
@@ -189,11 +189,11 @@ class EventStore:
 
     def insert_new(self, connection: Connection, table: Table, row: Row) -> None:
         """
-        Insert a row, unless there is one with its key.
+        Insert a row, unless its key exists.
 
-        :param connection: From :meth:`writing`.
-        :param table: One of the store's.
-        :param row: Its columns, but for those that have a default.
+        :param connection: Connection from :meth:`writing`.
+        :param table: A table of the store.
+        :param row: Its columns, except those with a default.
         """
         if self._insert is not None:
             statement = self._insert(table).on_conflict_do_nothing(index_elements=list(_ONCE[table]))
@@ -206,18 +206,18 @@ class EventStore:
 
     def _put_preference(self, connection: Connection, row: Row) -> None:
         """
-        Keep a person's latest signed wish and their latest unsigned one, and what follows from the two.
+        Keep a person's latest signed wish, their latest unsigned one, and the opt-out that follows from the two.
 
-        So the outcome is the same in whatever order wishes arrive, and however often.
+        So the result does not depend on the order and number of deliveries.
         """
         self.insert_new(connection, tables.opt_outs, row)
         this = _is_row(tables.opt_outs, row)
-        # A writer of another wish of this person waits here, and then sees this one.
+        # A concurrent writer of this person's wish waits here, and then sees this one.
         connection.execute(select(tables.opt_outs.c.scope).where(this).with_for_update()).all()
         table = tables.wishes
         self.insert_new(connection, table, row)
         newer = table.c.changed_at < row["changed_at"]
-        if row["opted_out"]:  # of two at the same time, the opt-out
+        if row["opted_out"]:  # of two at the same time, the opt-out counts
             newer = or_(newer, and_(table.c.changed_at == row["changed_at"], table.c.opted_out.is_(False)))
         connection.execute(update(table).where(_is_row(table, row), newer).values(row))
         person = and_(*(table.c[name] == row[name] for name in _ONCE[tables.opt_outs]))
@@ -227,7 +227,7 @@ class EventStore:
 
     def record_preferences(self, rows: Iterable[Row]) -> None:
         """
-        Keep wishes that were found elsewhere, in messages that are stored or by a task that sends.
+        Keep wishes from elsewhere: from stored messages, or from a task that sends.
 
         :param rows: All columns of ``whatsapp_opt_outs``.
         :raises StoreError: Nothing was written.
@@ -238,7 +238,7 @@ class EventStore:
 
     def record_sends(self, rows: Sequence[Row]) -> None:
         """
-        Keep what tasks send; who is there already stays.
+        Keep what tasks send; an existing row is not changed.
 
         :param rows: All columns of ``whatsapp_sends``.
         :raises StoreError: Nothing was written.
@@ -249,7 +249,7 @@ class EventStore:
 
     def furthest(self, message_ids: Sequence[str]) -> dict[str, Row]:
         """
-        Return for each message the row of the status that says most; a message without a status is left out.
+        Return for each message the row with the highest rank; messages without a status are left out.
 
         :param message_ids: wamids.
         :raises StoreError: The database cannot be reached, or refuses.
@@ -267,10 +267,10 @@ class EventStore:
 
     def delete_older(self, days: float) -> int:
         """
-        Delete some of the rows that are older; opt-outs stay, however old they are.
+        Delete some of the old rows; opt-outs are kept without a limit.
 
-        :param days: What is younger stays.
-        :return: How many were deleted; 0: none is left.
+        :param days: The age, in days, from which on rows are deleted.
+        :return: Number of deleted rows; 0: none is left.
         :raises StoreError: The database cannot be reached, or refuses.
         """
         before, count = datetime.now(UTC) - timedelta(days=days), 0
@@ -278,7 +278,7 @@ class EventStore:
             first = next(iter(table.primary_key.columns))
             some = select(first).where(table.c[column] < before).limit(DELETED_AT_ONCE)
             with self._writing() as connection:
-                # Fetched, for not every database deletes by a subquery of the same table with a limit.
+                # Selected first, because not every database can delete by a limited subquery of the same table.
                 keys = list(connection.execute(some).scalars())
                 for start in range(0, len(keys), CHUNK):
                     connection.execute(delete(table).where(first.in_(keys[start : start + CHUNK])))
@@ -287,17 +287,17 @@ class EventStore:
 
     def reading(self) -> contextlib.AbstractContextManager[Connection]:
         """
-        Give a connection for queries of other modules; leaving it ends its transaction.
+        Yield a connection for queries of other modules; leaving the block ends its transaction.
 
-        :raises StoreError: The database cannot be reached, or refuses; inside it as well.
+        :raises StoreError: The database cannot be reached, or refuses, also inside the block.
         """
         return self._reading()
 
     def writing(self) -> contextlib.AbstractContextManager[Connection]:
         """
-        Give a connection for one transaction of other modules; leaving it without an error commits.
+        Yield a connection for one transaction of other modules; leaving the block without an error commits.
 
-        :raises StoreError: Nothing was written; inside it as well.
+        :raises StoreError: Nothing was written; also inside the block.
         """
         return self._writing()
 
@@ -331,18 +331,18 @@ _ONCE: dict[Table, tuple[str, ...]] = {
     tables.alerts: ("alert_hash",),
     tables.requests: ("request_hash",),
 }
-"""The columns that tell a table's rows apart."""
+"""The key columns of each table."""
 
 
 def which_counts(signed: Any, unsigned: Any) -> Any:
     """
-    Return which of a person's two wishes counts; None: there is none of this kind.
+    Return which of a person's two wishes counts; None: there is no wish.
 
-    An opt-out stands until a later wish ends it, and no unsigned wish ends a signed one: anybody who knows the
-    receiver's address could have sent it. An unsigned opt-out counts, though: a message too few harms nobody.
+    An opt-out counts until a later wish ends it, and no unsigned wish ends a signed one, because anyone who knows the
+    receiver's address could have sent it. But an unsigned opt-out counts: a message too few harms nobody.
 
-    :param signed: The latest wish that was signed.
-    :param unsigned: The latest one that was not.
+    :param signed: The latest signed wish.
+    :param unsigned: The latest unsigned wish.
     """
     if signed is None or unsigned is None:
         return signed or unsigned
@@ -352,10 +352,10 @@ def which_counts(signed: Any, unsigned: Any) -> Any:
 
 def _one_at_a_time(connection: Connection) -> None:
     """
-    Wait until no other transaction that inserts messages is open.
+    Wait until no other transaction is open that inserts messages.
 
-    So their numbers rise in the order of the commits, and a reader who goes on from a number misses none. In SQLite
-    only one transaction writes in any case.
+    So their numbers rise in the order of the commits, and a reader that continues from a number misses none. In SQLite
+    only one transaction can write in any case.
     """
     connection.execute(select(tables.schema.c.version).with_for_update()).all()
 
@@ -370,11 +370,11 @@ def _contact(row: Row) -> tuple[Any, ...]:
 
 @contextlib.contextmanager
 def _reported() -> Iterator[None]:
-    """Turn a database's errors into ones that show no rows."""
+    """Turn a database's errors into errors that show no rows."""
     try:
         yield
     except OperationalError as error:
-        # Of these the text is about the server, the file or the lock, not about a row.
+        # The text of these errors is about the server, the file or the lock, not about a row.
         said = clean_line(str(error.orig).strip().partition("\n")[0], limit=200)
         raise StoreError(
             f"the event store does not answer: {said}",

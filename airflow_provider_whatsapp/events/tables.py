@@ -1,8 +1,8 @@
 """
-The tables of the event store, and how a database gets them.
+The tables of the event store, and how they are created and upgraded.
 
-They are made and upgraded by the receiver; the row of ``whatsapp_schema`` says which version a database holds. Users
-query these tables, so a column that is there stays: an upgrade adds.
+The receiver creates and upgrades them; the row of ``whatsapp_schema`` says which version a database has. Users query
+these tables, so an upgrade only adds columns.
 """
 
 from __future__ import annotations
@@ -43,35 +43,35 @@ if TYPE_CHECKING:
 
 VERSION = 4
 _LOCK = 0x5748415453415050
-"""Of PostgreSQL's advisory locks, the one under which the tables are made."""
+"""The number of PostgreSQL's advisory lock under which the tables are created."""
 
 
 class Moment(TypeDecorator[datetime]):
-    """A time in UTC; SQLite keeps no time zone, so it is put back when a row is read."""
+    """A time in UTC; SQLite stores no time zone, so it is added when a row is read."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Write it in UTC."""
+        """Return the time in UTC for the database."""
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Read it in UTC."""
+        """Return the database's time in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 metadata = MetaData()
-_key = BigInteger().with_variant(Integer(), "sqlite")  # SQLite assigns numbers in this type alone
+_key = BigInteger().with_variant(Integer(), "sqlite")  # SQLite assigns numbers only in this type
 _id = String(255)
 _number = String(32)
 _word = String(64)
 _long = Text().with_variant(LONGTEXT(), "mysql")
 _kept: dict[str, Any] = {
     "sqlite_autoincrement": True
-}  # a number is not given twice, even when its row is gone
+}  # a number is never reused, even after its row was deleted
 
 schema = Table(
     "whatsapp_schema",
@@ -110,22 +110,22 @@ statuses = Table(
     ),
     Column("account_id", _number, nullable=False, doc="WhatsApp Business Account"),
     Column("phone_number_id", _number, nullable=False, doc="the sending number's ID"),
-    Column("recipient", _id, doc="digits of the recipient's number, where WhatsApp shows it"),
+    Column("recipient", _id, doc="digits of the recipient's number, if WhatsApp shows it"),
     Column("recipient_user_id", _id, doc="the recipient's business-scoped user ID"),
     Column(
         "occurred_at",
         Moment,
         nullable=False,
-        doc="when it happened; where the event does not say, when it was received",
+        doc="when it happened; if the event does not say, when it was received",
     ),
     Column("callback_data", String(512), doc="the send's `biz_opaque_callback_data`"),
     Column("send_hash", String(22), doc="the hash in it, if this package wrote it: joins `whatsapp_sends`"),
     Column("send_epoch", Integer, doc="the epoch of the ledger in it"),
-    Column("send_position", Integer, doc="the recipient's place in the list, from 0"),
+    Column("send_position", Integer, doc="the recipient's position in the list, from 0"),
     Column("error_code", Integer, doc="why it failed: WhatsApp's code"),
     Column("error_title", Text, doc="its title"),
     Column("error_details", Text, doc="its explanation"),
-    Column("price_category", _word, doc="what the message is billed as"),
+    Column("price_category", _word, doc="category in which the message is billed"),
     Column("price_type", _word, doc="`regular` is billed, `free_...` is not"),
     Column("price_model", _word, doc="how WhatsApp bills"),
     Column("billable", Boolean, doc="whether it is billed"),
@@ -153,11 +153,11 @@ messages = Table(
     Column("kind", _word, nullable=False, doc="its type: `text`, `button`, `interactive`, `image` and so on"),
     Column("account_id", _number, nullable=False, doc="WhatsApp Business Account"),
     Column("phone_number_id", _number, nullable=False, doc="the ID of the number that it was sent to"),
-    Column("sender", _id, doc="digits of the sender's number, where WhatsApp shows it"),
+    Column("sender", _id, doc="digits of the sender's number, if WhatsApp shows it"),
     Column("sender_user_id", _id, doc="the sender's business-scoped user ID"),
     Column("profile_name", Text, doc="the name that the sender chose"),
     Column("text", _long, doc="the text, the caption, or the label of the button that was pressed"),
-    Column("payload", Text, doc="what stands behind that button or list entry"),
+    Column("payload", Text, doc="the payload of that button or list entry"),
     Column("context_id", _id, doc="the message that it answers"),
     Column("occurred_at", Moment, nullable=False, doc="when it was sent"),
     Column("verified", Boolean, nullable=False, doc="true: the delivery's signature was checked"),
@@ -179,12 +179,12 @@ others = Table(
     "whatsapp_other_events",
     metadata,
     Column("id", _key, primary_key=True, autoincrement=True, doc="rises with every row"),
-    Column("event_key", String(64), nullable=False, doc="the same for the same event"),
+    Column("event_key", String(64), nullable=False, doc="equal for equal events"),
     Column(
         "field",
         _word,
         nullable=False,
-        doc="the webhook's field: `account_update`, `messages.errors` and so on; empty where it has none",
+        doc="the webhook's field: `account_update`, `messages.errors` and so on; empty if it has none",
     ),
     Column("account_id", _number, nullable=False, doc="WhatsApp Business Account"),
     Column("phone_number_id", _number, nullable=False, doc="the number that it is about, if any"),
@@ -200,16 +200,16 @@ others = Table(
 
 
 def _wish(*, verified_key: bool) -> list[Column[Any]]:
-    """Return the columns of an opt-out, or of a wish that it follows from."""
+    """Return the columns of an opt-out, or of a wish from which it follows."""
     return [
         Column("account_id", _number, primary_key=True, doc="WhatsApp Business Account"),
         Column(
             "contact",
             _id,
             primary_key=True,
-            doc="the person, to compare by: the number's digits in one spelling, or the business-scoped user ID",
+            doc="the person in canonical form: the number's digits in one spelling, or the business-scoped user ID",
         ),
-        Column("scope", String(16), primary_key=True, doc="`all` messages, or `marketing` alone"),
+        Column("scope", String(16), primary_key=True, doc="`all` messages, or only `marketing`"),
         Column("opted_out", Boolean, nullable=False, doc="false: they want messages again"),
         Column(
             "source",
@@ -242,7 +242,7 @@ cursors = Table(
     Column(
         "position", BigInteger, nullable=False, doc="the `id` up to which it has read `whatsapp_messages`"
     ),
-    Column("changed_at", Moment, nullable=False, doc="when it was moved"),
+    Column("changed_at", Moment, nullable=False, doc="when the position was written"),
 )
 
 sends = Table(
@@ -255,7 +255,7 @@ sends = Table(
     Column("map_index", Integer, nullable=False, doc="of a mapped task; otherwise -1"),
     Column("account_id", _number, doc="WhatsApp Business Account"),
     Column("phone_number_id", _number, doc="the sending number's ID"),
-    Column("template_name", Text, doc="the template, where there is one"),
+    Column("template_name", Text, doc="the template, if there is one"),
     Column("sent_at", Moment, nullable=False, doc="when the task's first try began to send"),
     Index("whatsapp_sends_sent", "sent_at"),
 )
@@ -273,14 +273,14 @@ alerts = Table(
     Column("run_id", Text, nullable=False, doc="its run"),
     Column("task", Text, nullable=False, doc="the task, with its map index"),
     Column("names", Text, nullable=False, doc="names of the recipients as JSON, in the order of the list"),
-    Column("language", String(32), nullable=False, doc="of the alert's template"),
+    Column("language", String(32), nullable=False, doc="language of the alert's template"),
     Column("phone_number_id", _number, doc="the sending number's ID"),
     Column("sent_at", Moment, nullable=False, doc="when the notifier began to send it"),
     Column(
         "noted",
         Text,
         nullable=False,
-        doc="places in the list, as JSON, of the recipients who got a message that says who has it in hand",
+        doc="positions in the list, as JSON, of the recipients who were notified of who has it in hand",
     ),
     Index("whatsapp_alerts_key", "key_hash"),
     Index("whatsapp_alerts_send", "send_hash"),
@@ -317,22 +317,22 @@ UPGRADES: Mapping[int, Sequence[str | Callable[[Connection], object]]] = {
     2: (alerts.create,),
     3: (requests.create,),
 }
-"""For each version but the newest, the steps that make the next one of it; they run on every database."""
+"""For each version except the newest, the steps that upgrade it to the next one; they run on every database."""
 
 AGES = {
     **dict.fromkeys((statuses, messages, others), "received_at"),
     **dict.fromkeys((sends, alerts), "sent_at"),
     requests: "asked_at",
 }
-"""What retention deletes from, and by which column; opt-outs are not among them."""
+"""The tables from which retention deletes, and the column of each row's age; opt-outs are not among them."""
 
 
 def create_or_upgrade(engine: Engine) -> None:
     """
-    Make the tables, or upgrade those of an earlier version; two processes may do so at once.
+    Create the tables, or upgrade those of an earlier version; two processes may do so at the same time.
 
-    :param engine: From :func:`~airflow_provider_whatsapp.events.engine.open_engine`.
-    :raises ConfigurationError: A newer version of this package has made them.
+    :param engine: Engine from :func:`~airflow_provider_whatsapp.events.engine.open_engine`.
+    :raises ConfigurationError: A newer version of this package has created them.
     """
     file = sqlite_file(engine)
     if file is not None:
@@ -358,14 +358,14 @@ def create_or_upgrade(engine: Engine) -> None:
 
 def check_version(engine: Engine) -> None:
     """
-    Check that the database holds the tables of this version.
+    Check that the database has the tables of this version.
 
-    :param engine: From :func:`~airflow_provider_whatsapp.events.engine.open_engine`.
-    :raises ConfigurationError: It holds none, or those of another version.
+    :param engine: Engine from :func:`~airflow_provider_whatsapp.events.engine.open_engine`.
+    :raises ConfigurationError: It has no tables, or those of another version.
     """
     file = sqlite_file(engine)
     version = None
-    if file is None or file.exists():  # connecting would make an empty one
+    if file is None or file.exists():  # connecting would create an empty file
         with engine.connect() as connection:
             version = _version(connection.execution_options(**READ_ONLY))
     if version is None:

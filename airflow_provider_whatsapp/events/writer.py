@@ -1,4 +1,4 @@
-"""One thread that writes: deliveries that arrive together are committed together, and each learns when that is done."""
+"""The writing thread: it commits deliveries that arrive together in one transaction, and reports each as done."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 GROUP = 2_000
-"""Events of one transaction, unless a single delivery holds more."""
+"""The most events of one transaction, unless a single delivery has more."""
 RETENTION_EVERY = 3_600.0
-"""Seconds between two looks for what is too old."""
+"""Seconds between two searches for old events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Delivery:
     """
     One delivery that waits to be written.
 
-    :param events: What it holds.
+    :param events: Its events.
     :param verified: Its signature was checked.
     :param done: Done when the events are durable; its exception says why they are not.
     """
@@ -46,12 +46,12 @@ class Delivery:
 
 class Writer:
     """
-    Writes deliveries in the order of their arrival, and deletes what is too old while it has nothing else to do.
+    Writes deliveries in the order of their arrival, and deletes old events when there is nothing else to do.
 
-    :param store: Where to.
-    :param keep_days: After how many days events are deleted; 0: never.
-    :param observe: Called after each commit with its deliveries and the seconds that it took; None: nobody is.
-    :param clock: Monotonic seconds.
+    :param store: The store.
+    :param keep_days: Days after which events are deleted; 0: never.
+    :param observe: Called after each commit with its deliveries and its duration in seconds; None: not called.
+    :param clock: Returns monotonic seconds.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Writer:
         """
         Write what has been submitted, and end.
 
-        :param seconds: How long to wait for it.
+        :param seconds: The longest wait.
         """
         self._queue.put(None)
         self._thread.join(seconds)
@@ -87,10 +87,10 @@ class Writer:
         """
         Hand over a delivery.
 
-        :param events: What it holds.
+        :param events: Its events.
         :param verified: Its signature was checked.
-        :return: Done when the events are durable; a :class:`~airflow_provider_whatsapp.events.store.StoreError`
-            when they are not.
+        :return: Done when the events are durable; its exception is a
+            :class:`~airflow_provider_whatsapp.events.store.StoreError` if they are not.
         """
         delivery = Delivery(events, verified)
         self._queue.put(delivery)
@@ -106,7 +106,7 @@ class Writer:
                 self._delete_old()
 
     def _next_group(self) -> tuple[list[Delivery], bool]:
-        """Wait for a delivery and take along what waits behind it; also say whether it was the last."""
+        """Wait for a delivery, and return it with those that wait behind it, and whether the group is the last one."""
         group: list[Delivery] = []
         size = 0
         wait = max(0.0, self._next_retention - self._clock()) if self._keep_days else None
@@ -125,11 +125,11 @@ class Writer:
         began = self._clock()
         error = self._try(group)
         if error is not None and len(group) > 1 and not _is_away(error):
-            for delivery in group:  # one of them is refused, and must not keep the others from being stored
+            for delivery in group:  # one is refused; the others have to be stored
                 self._write([delivery])
             return
         for delivery in group:
-            # The one who waited may have given up meanwhile.
+            # The waiting request may have given up meanwhile.
             with contextlib.suppress(InvalidStateError):
                 delivery.done.set_exception(error) if error else delivery.done.set_result(None)
         if error is None and self._observe is not None:
@@ -151,25 +151,25 @@ class Writer:
         except StoreError as error:
             logger.warning("Old events could not be deleted: %s", error)
             count = 0
-        except Exception as error:  # the thread has to go on writing
+        except Exception as error:  # the thread has to continue
             logger.error("Old events could not be deleted: %s", place_of(error))  # noqa: TRY400
             count = 0
         if count:
             logger.info("Deleted %d rows older than %g days", count, self._keep_days)
-        # What is left is deleted at once, but after what has arrived meanwhile.
+        # The rest is deleted next, but after deliveries that have arrived meanwhile.
         self._next_retention = self._clock() + (0.0 if count else RETENTION_EVERY)
 
 
 def _is_away(error: StoreError) -> bool:
-    """Tell whether the store could not be reached, so that each delivery of a group would meet the same."""
+    """Return whether the store could not be reached, so that each delivery of a group would fail too."""
     return not error.permanent
 
 
 def count_kinds(deliveries: Sequence[Delivery]) -> dict[str, int]:
     """
-    Count events by what they are.
+    Return the number of events by kind.
 
-    :param deliveries: Their deliveries.
+    :param deliveries: The deliveries.
     """
     found = {"status": 0, "message": 0, "other": 0}
     for delivery in deliveries:
@@ -178,6 +178,6 @@ def count_kinds(deliveries: Sequence[Delivery]) -> dict[str, int]:
                 found["status"] += 1
             elif isinstance(event, Inbound):
                 found["message"] += 1
-            elif not isinstance(event, Preference):  # kept beside an event that is counted
+            elif not isinstance(event, Preference):  # it is kept with an event that is counted
                 found["other"] += 1
     return found

@@ -1,21 +1,21 @@
 """
-What people see of this package in Airflow: a page under Browse, and a tab on each task instance.
+This package's pages in Airflow: a page under Browse, and a tab on each task instance.
 
-Every component of Airflow imports this module, so it is a handful of plain data: FastAPI and all else are imported at
-the first request, in the API server alone.
+Every component of Airflow imports this module, so it contains only plain data: FastAPI and everything else is imported
+at the first request, only in the API server.
 
-How a page is added:
+How to add a page:
 
-1. A module beside this one holds ``router = APIRouter(prefix="/name", dependencies=[...])``; ``app.py`` includes it.
-   Its dependencies come from ``access.py``: ``[Depends(sees_menu)]`` for what belongs to no DAG, ``sees_dag`` for what
-   does; ``dag_id`` is in the path then. What a user may do with each DAG ``permits.py`` says. An argument
-   ``user: GetUserDep`` is the user. What holds everywhere ``app.py`` adds: no answer without a user, and no POST that
-   comes from another page.
-2. Routes are ``async def``; what blocks runs in threads of our own: ``await in_thread(function, ...)`` for Airflow's
-   database, ``await SOURCES.ask(key, function, ...)`` for the gateway and the event store, which may be slow
+1. A module beside this one has ``router = APIRouter(prefix="/name", dependencies=[...])``; ``app.py`` includes it.
+   Its dependencies come from ``access.py``: ``[Depends(sees_menu)]`` for a page that belongs to no DAG, ``sees_dag``
+   for one that does; its path then contains ``dag_id``. ``permits.py`` says what a user may do with each DAG. An
+   argument ``user: GetUserDep`` is the user. ``app.py`` adds what applies everywhere: no answer without a user, and no
+   POST from another page.
+2. Routes are ``async def``; blocking calls run in this package's own threads: ``await in_thread(function, ...)`` for
+   Airflow's database, ``await SOURCES.ask(key, function, ...)`` for the gateway and the event store, which may be slow
    (``sources.py``). The API server's own threads wait for neither.
 3. ``return page(request, "name.html", title=..., **values)`` (``html.py``) renders a template that extends
-   ``base.html``; everything is escaped. ``parts.html`` holds macros that pages share, ``static/page.css`` the style.
+   ``base.html``; everything is escaped. ``parts.html`` has macros that pages share, ``static/page.css`` the style.
    The policy allows no ``style=`` and no ``on...=`` attribute, and addresses are relative.
 """
 
@@ -27,11 +27,11 @@ from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 PREFIX = "/whatsapp"
-"""Where the API server mounts the app, below its base path."""
+"""The path at which the API server mounts the app, below its base path."""
 
 
 class LazyApp:
-    """An ASGI app that is made at its first request, because FastAPI takes a second to import."""
+    """An ASGI app that is made at its first request, because importing FastAPI takes a second."""
 
     _app: Any = None
 
@@ -39,9 +39,9 @@ class LazyApp:
         """
         Answer a request.
 
-        :param scope: ASGI's.
-        :param receive: ASGI's.
-        :param send: ASGI's.
+        :param scope: ASGI's scope.
+        :param receive: ASGI's function.
+        :param send: ASGI's function.
         """
         if self._app is None:
             from airflow_provider_whatsapp.plugin.app import make_app
@@ -51,7 +51,7 @@ class LazyApp:
 
 
 def _if_wanted(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what is registered: nothing, where ``[whatsapp] ui`` is False."""
+    """Return what is registered; nothing if ``[whatsapp] ui`` is False."""
     return entries if conf.getboolean("whatsapp", "ui", fallback=True) else []
 
 
@@ -60,8 +60,8 @@ class WhatsAppPlugin(AirflowPlugin):
 
     name = "whatsapp"
     fastapi_apps: list[Any] = _if_wanted([{"app": LazyApp(), "url_prefix": PREFIX, "name": "WhatsApp"}])
-    # Without a slash in front they are below Airflow's base path. IDs stand in the path: Airflow 3.1 encodes nothing,
-    # and a plus sign in a query would be a space.
+    # Without a leading slash they are below Airflow's base path. IDs are part of the path: Airflow 3.1 does not encode
+    # them, and a plus sign in a query would be a space.
     external_views: list[Any] = _if_wanted(
         [
             {

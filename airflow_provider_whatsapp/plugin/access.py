@@ -1,4 +1,4 @@
-"""Who may see a page, and change something: Airflow's user, and Airflow's permissions."""
+"""Who may see a page or change something, by Airflow's user and Airflow's permissions."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from airflow_provider_whatsapp.plugin.sources import in_thread
 
 __all__ = ["GetUserDep", "get_user", "same_origin", "sees_dag", "sees_menu"]
 
-# FastAPI reads the annotations as texts, so what they name has to be in this module.
+# FastAPI evaluates the annotations as texts, so this module has to contain the names in them.
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _entities = (DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM)
 
 sees_menu = requires_access_view(AccessView.PLUGINS)
-"""A dependency: the user may see the plugins' pages."""
+"""A dependency: the user may see plugins' pages."""
 
 
 async def dag_exists(dag_id: str) -> None:
     """
-    Refuse a DAG that is not there like one that the user may not see: who asks learns no names.
+    Refuse a DAG that does not exist like one that the user may not see, so that users cannot learn names.
 
-    :param dag_id: In the path.
-    :raises HTTPException: 403.
+    :param dag_id: The DAG in the path.
+    :raises HTTPException: 403: the DAG does not exist.
     """
     if not await in_thread(dag_is_there, dag_id):
         raise HTTPException(403, "There is no DAG with this ID, or you have no permission to see it.")
@@ -42,18 +42,18 @@ sees_dag = [
     *(Depends(requires_access_dag("GET", entity)) for entity in _entities),
     Depends(dag_exists),
 ]
-"""Dependencies: the user may see task instances and XComs of the DAG that ``dag_id`` in the path names."""
+"""Dependencies: the user may see task instances and XComs of the DAG in the path's ``dag_id``."""
 
 
 def same_origin(request: Request) -> None:
     """
-    Refuse what changes something and comes from another page: Airflow's API server has no token against forgery.
+    Refuse a change that another page requests: Airflow's API server has no token against forgery.
 
-    Browsers send ``Sec-Fetch-Site`` and ``Origin``; a script that has a token of its own sends neither, and nobody can
-    make a browser send its ``Authorization``.
+    Browsers send ``Sec-Fetch-Site`` and ``Origin``; a script with its own token sends neither, and no page can make a
+    browser send its ``Authorization``.
 
-    :param request: Any; only those that change something are looked at.
-    :raises HTTPException: 403.
+    :param request: Any request; only those that change something are checked.
+    :raises HTTPException: 403: another page sent it.
     """
     if request.method in _SAFE:
         return

@@ -1,7 +1,7 @@
 """
-What people have pressed below alerts, for the sheet of alerts: who mutes a key, and who has a run in hand.
+Presses below alerts, for the sheet of alerts: who mutes a key, and who has a run in hand.
 
-These functions block: call them by ``STORE``.
+These functions block: call them through ``STORE``.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class KeyPresses:
     """
-    The presses below one key's alerts that count, in their order.
+    The presses below one key's alerts that count, in order.
 
-    :param presses: They.
+    :param presses: The presses.
     """
 
     presses: tuple[Judged, ...] = ()
@@ -36,9 +36,9 @@ class KeyPresses:
     @classmethod
     def by_key(cls, presses: Iterable[Judged]) -> dict[str, Self]:
         """
-        Return them for each key.
+        Return the presses of each key.
 
-        :param presses: Those that change nothing too.
+        :param presses: Judged presses, including those that change nothing.
         """
         found: dict[str, list[Judged]] = {}
         for one in presses:
@@ -48,7 +48,7 @@ class KeyPresses:
 
     def applied(self, record: Record, now: float) -> Record:
         """
-        Return a key's record with the mute that a button has begun.
+        Return a key's record with the mute that a press has set.
 
         :param record: The key's record.
         :param now: Unix time in seconds.
@@ -57,7 +57,7 @@ class KeyPresses:
 
     @property
     def in_hand(self) -> str:
-        """Who has which run in hand, the latest press; empty: nobody has any."""
+        """Who has which run in hand, by the latest press; empty: nobody has one."""
         last = next((one for one in reversed(self.presses) if one.button == "on-it"), None)
         if last is None or last.alert is None:
             return ""
@@ -66,7 +66,7 @@ class KeyPresses:
 
 def load_presses() -> Mapping[str, KeyPresses]:
     """
-    Return the presses that count by their keys; none where there is no event store.
+    Return the presses that count, by key; empty if there is no event store.
 
     :raises WhatsAppError: The store cannot be reached, or refuses.
     """

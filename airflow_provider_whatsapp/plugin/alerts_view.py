@@ -1,7 +1,7 @@
 """
-The throttle state of alerts, for those who may see their DAGs: what is suppressed, until when, and what is muted.
+The throttle state of alerts, for people who may see their DAGs: what is suppressed, until when, and what is muted.
 
-These functions block: call them by ``with_records``.
+These functions block: call them through ``with_records``.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_NAMES = 5
-"""Suppressed failures that are named."""
+"""The most suppressed failures that are named."""
 
 
 class StoreAwayError(Exception):
-    """A Redis with alerts' records does not answer, or lets nobody in."""
+    """A Redis with the throttle state of alerts does not answer, or refuses the login."""
 
     def __str__(self) -> str:
         return (
@@ -50,36 +50,36 @@ class StoreAwayError(Exception):
 
 
 class Variables:
-    """Airflow's Variables, read and written in the API server, which has the database."""
+    """Airflow's Variables, read and written in the API server, which has access to the database."""
 
     def get(self, key: str, default: Any = None) -> Any:
         """
         Return a value.
 
-        :param key: Its name.
-        :param default: What is returned where there is none.
+        :param key: Name of the Variable.
+        :param default: Returned if there is no such Variable.
         """
         return Variable.get(key, default_var=default)
 
     def set(self, key: str, value: Any) -> None:
         """
-        Keep a value.
+        Set a value.
 
-        :param key: Its name.
-        :param value: Text.
+        :param key: Name of the Variable.
+        :param value: The text.
         """
         Variable.set(key, value)
 
     def delete(self, key: str) -> None:
         """
-        Forget a value.
+        Delete a value.
 
-        :param key: Its name.
+        :param key: Name of the Variable.
         """
         Variable.delete(key)
 
     def items(self) -> Iterator[tuple[str, str]]:
-        """Yield names and values of alerts' records, a bounded number of them."""
+        """Yield names and values of alerts' records, up to a limit."""
         like = PREFIX.replace("_", r"\_") + "%"
         query = select(Variable).where(Variable.key.like(like, escape="\\")).order_by(Variable.key)
         with create_session(scoped=False) as session:
@@ -91,9 +91,9 @@ class Variables:
 
 def stores(conn: str = "") -> Mapping[str, ListedStore]:
     """
-    Return where alerts of this Airflow keep their records, by a name for the page's addresses.
+    Return the stores of this Airflow's alerts, by a name for the page's addresses.
 
-    :param conn: A connection that may be listed nowhere, and that the user may see.
+    :param conn: A connection that may not be listed anywhere, and that the user may see.
     """
     shared = {found.index: found for config in configs_with_redis(conn) if (found := redis_state(config))}
     return {"variables": Variables(), "files": Files(), **shared}
@@ -104,19 +104,19 @@ class AlertRow:
     """
     An alert as the page shows it.
 
-    :param store: Where its record lives.
-    :param key: What the record is found by.
-    :param title: The key, fit to be shown.
+    :param store: Name of the store with its record.
+    :param key: Key of the record.
+    :param title: The key as the page shows it.
     :param state: ``muted``, ``sending``, ``paused``, ``suppressed``, ``failing`` or ``quiet``.
-    :param until: When that state ends with the time; None: it does not, or nobody knows.
+    :param until: When that state ends with the time; None: it does not, or it is not known.
     :param muted_by: Who muted it.
-    :param last_sent: When the last message went.
-    :param failures: Failures in a row.
-    :param runs: Runs in a row that have failed.
-    :param held: Failures that no message has named yet.
+    :param last_sent: When the last message was sent.
+    :param failures: Number of failures in a row.
+    :param runs: Number of failed runs in a row.
+    :param held: Number of failures that no message has named yet.
     :param names: The first few names among them.
-    :param may_mute: The user may mute it.
-    :param in_hand: Who has which run in hand; empty: nobody has any.
+    :param may_mute: Whether the user may mute it.
+    :param in_hand: Who has which run in hand; empty: nobody has one.
     """
 
     store: str
@@ -136,11 +136,11 @@ class AlertRow:
 
 def is_allowed(record: Record, method: Method, permits: DagPermits) -> bool:
     """
-    Say whether a user may see an alert, or change it: what they may with all DAGs whose failures it has counted.
+    Return whether a user may see or change an alert, which requires the permission for all DAGs in its record.
 
-    :param record: The key's record; one of an earlier version names no DAG, and is for those who may see all.
+    :param record: The key's record; one of an earlier version names no DAG, and requires the permission for all DAGs.
     :param method: ``GET`` or ``PUT``.
-    :param permits: What the user may do.
+    :param permits: The user's permissions.
     """
     if not record.dags or ALL_DAGS in record.dags:
         return permits.may_all(method)
@@ -154,12 +154,12 @@ def alert_rows(
     pressed: Mapping[str, KeyPresses] = MappingProxyType({}),
 ) -> tuple[list[AlertRow], list[str]]:
     """
-    Return the alerts that a user may see, what is muted, suppressed or failing first, and which stores do not answer.
+    Return the alerts that a user may see, muted, suppressed and failing ones first, and the stores that do not answer.
 
     :param listed: The stores.
-    :param permits: What the user may do.
+    :param permits: The user's permissions.
     :param now: Unix time in seconds.
-    :param pressed: What was pressed below them, by their keys.
+    :param pressed: The presses below the alerts, by key.
     """
     rows, problems = [], []
     for name, store in listed.items():
@@ -186,8 +186,8 @@ def find_alert(store: ListedStore, key: str) -> AlertState | None:
     """
     Return the throttle state of a key; None: there is none.
 
-    :param store: Where it would be.
-    :param key: What is alerted of.
+    :param store: The store.
+    :param key: The key.
     :raises StoreAwayError: The store does not answer.
     """
     return next((state for state in _states(store) if state.key == key), None)
@@ -195,13 +195,13 @@ def find_alert(store: ListedStore, key: str) -> AlertState | None:
 
 def record_text(name: str) -> str | None:
     """
-    Return a record wherever it lives; of several, the one in Redis, for what stands in Variables moves there.
+    Return a record from any store; of several, the one in Redis, because records in Variables move there.
 
     :param name: The record's name.
     """
     for store in stores().values():
         if isinstance(store, RedisState):
-            with contextlib.suppress(Exception):  # the sheet of alerts says that Redis is away
+            with contextlib.suppress(Exception):  # the sheet of alerts says that Redis cannot be reached
                 if found := store.reach(lambda kept: kept.get(name, default=None)):
                     return str(found)
     return metadata.variable(name)
@@ -211,7 +211,7 @@ def _states(store: ListedStore) -> list[AlertState]:
     try:
         return alert_states(store)
     except WhatsAppError as error:
-        # Where Redis is, is for those who may see the connection.
+        # The address of Redis is only for people who may see the connection.
         logger.warning("WhatsApp: the page cannot show alerts. %s", error)
         raise StoreAwayError from None
 
@@ -250,7 +250,7 @@ def _state(record: Record, now: float) -> tuple[str, float]:
 
 def moment_of(at: float) -> datetime | None:
     """
-    Return a time; what no clock can have written is none.
+    Return a time; None if no clock can have written it.
 
     :param at: Unix time in seconds.
     """

@@ -1,4 +1,4 @@
-"""Where an approval's buttons lead: on to Airflow's own page for the request, with the answer preselected."""
+"""The target of an approval's buttons: redirects to Airflow's page for the request, with the answer preselected."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 async def lead_on(request: Request) -> Response:
     """
-    Answer ``whatsapp/a/<id>``; the question itself is answered by nobody but the page that it leads to.
+    Answer ``whatsapp/a/<id>``; only the page to which it redirects can answer the question.
 
-    It asks for no user: a phone is often not logged in, and Airflow's page leads through the login and back. It says
-    nothing that its caller has not said.
+    It requires no user: a phone is often not logged in, and Airflow's page leads through the login and back. It reveals
+    nothing that its caller has not sent.
 
-    :param request: Of anybody.
+    :param request: A request from anybody.
     """
     answer = parse_id(request.path_params["id"])
     if answer is None:
@@ -30,5 +30,5 @@ async def lead_on(request: Request) -> Response:
             "Airflow."
         )
         return page(request, "error.html", title="WhatsApp", status=404, sentence=sentence)
-    # Relative, so that the path that Airflow is served at stays: from <base>/whatsapp/a/<id> to <base>/dags/...
+    # Relative, so that Airflow's base path is kept: from <base>/whatsapp/a/<id> to <base>/dags/...
     return RedirectResponse(f"../../{answer.path()}", 303, HEADERS | {"Referrer-Policy": "no-referrer"})

@@ -1,4 +1,4 @@
-"""The app: its routers, and what holds for every answer."""
+"""The app: its routers, and what applies to every answer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def make_app() -> Any:
-    """Return the ASGI app: every route but an answer's asks for Airflow's user first, one that does not exist too."""
+    """Return the ASGI app: every route except an answer's first requires a user, even one that does not exist."""
     app = FastAPI(
         dependencies=[Depends(get_user), Depends(same_origin)],
         docs_url=None,
@@ -49,7 +49,7 @@ def make_app() -> Any:
     app.add_exception_handler(RequestValidationError, _refused)
     app.add_exception_handler(SlowAirflowError, _refused)
     app.add_exception_handler(Exception, _refused)
-    # Beside the app, because it is for everybody: Airflow's own page, to which it leads, asks for the user.
+    # Outside of that app, because anybody may open it: Airflow's page, to which it redirects, requires the user.
     public = Route("/a/{id}", lead_on, methods=["GET"])
     return Guarded(Router([public, Mount("", app)], redirect_slashes=False))
 
@@ -64,16 +64,16 @@ async def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, AnyHTTPException):
         status, said = error.status_code, str(error.detail)
     status = status or 500
-    # What Airflow itself says is short and for programs; ours are sentences.
+    # Airflow's own texts are short and for programs; ours are sentences.
     sentence = said if said.endswith(".") else SENTENCES.get(status, SENTENCES[500])
     return page(request, "error.html", title="WhatsApp", status=status, sentence=sentence)
 
 
 class Guarded:
     """
-    An app whose faults end here, after the page that says so: the server's own log would quote what they say.
+    An app whose errors end here, after the page that reports them: the server's log would quote their texts.
 
-    :param app: What answers.
+    :param app: The wrapped app.
     """
 
     def __init__(self, app: Any) -> None:
@@ -83,9 +83,9 @@ class Guarded:
         """
         Answer a request.
 
-        :param scope: ASGI's.
-        :param receive: ASGI's.
-        :param send: ASGI's.
+        :param scope: ASGI's scope.
+        :param receive: ASGI's function.
+        :param send: ASGI's function.
         """
         try:
             await self._app(scope, receive, send)

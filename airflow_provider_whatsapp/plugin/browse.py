@@ -1,4 +1,4 @@
-"""The page under Browse: deliveries, templates, alerts and health, of each connection."""
+"""The page under Browse: deliveries, templates, alerts and health of each connection."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ router = APIRouter(prefix="/browse", dependencies=[Depends(sees_menu)])
 
 SHEETS = ("deliveries", "templates", "alerts", "health")
 MUTES = {3_600: "1 hour", 4 * 3_600: "4 hours", 86_400: "1 day", 7 * 86_400: "1 week"}
-"""Seconds for which an alert can be muted here."""
+"""Seconds for which an alert can be muted on the page."""
 
 
 @router.get("")
 async def browse() -> Response:
-    """``GET /browse``: leads to the first sheet, by an address that is right below any base path."""
+    """``GET /browse``: redirects to the first sheet, by an address that is right below any base path."""
     return RedirectResponse("browse/deliveries", 303)
 
 
 async def _bar(user: Any, sheet: str, conn: str) -> dict[str, Any]:
     """
-    Return what the top of each sheet shows.
+    Return the values of the top of each sheet.
 
-    :raises HTTPException: 403: the connection is not for this user.
+    :raises HTTPException: 403: the user may not see the connection.
     """
     choices = await in_thread(visible_connections, user)
     if conn and conn not in choices:
@@ -73,11 +73,11 @@ async def deliveries(
     """
     ``GET /browse/deliveries``.
 
-    :param request: Any.
-    :param user: Airflow's.
+    :param request: The request.
+    :param user: Airflow's user.
     :param conn: The connection; empty: all numbers.
-    :param days: How many.
-    :param dag: Of one DAG alone.
+    :param days: Number of days.
+    :param dag: Only this DAG; empty: all.
     """
     bar = await _bar(user, "deliveries", conn)
     span = int(days) if days in map(str, SPANS) else SPANS[0]
@@ -108,8 +108,9 @@ async def templates(request: Request, user: GetUserDep, conn: str = "") -> Respo
     """
     ``GET /browse/templates``.
 
-    :param request: Its query may hold ``q`` (words to search for), ``status`` (Meta's word) and ``number`` (the page).
-    :param user: Airflow's.
+    :param request: Its query may contain ``q`` (words to search for), ``status`` (Meta's word) and ``number`` (the
+        page).
+    :param user: Airflow's user.
     :param conn: The connection; empty: the first.
     """
     q, status, number = (request.query_params.get(name, "") for name in ("q", "status", "number"))
@@ -149,8 +150,8 @@ async def health(request: Request, user: GetUserDep, conn: str = "") -> Response
     """
     ``GET /browse/health``.
 
-    :param request: Any.
-    :param user: Airflow's.
+    :param request: The request.
+    :param user: Airflow's user.
     :param conn: The connection; empty: the first.
     """
     bar = await _bar(user, "health", conn)
@@ -164,9 +165,9 @@ async def alerts(request: Request, user: GetUserDep, conn: str = "") -> Response
     """
     ``GET /browse/alerts``.
 
-    :param request: Any.
-    :param user: Airflow's.
-    :param conn: The connection that the other sheets show; alerts are of all.
+    :param request: The request.
+    :param user: Airflow's user.
+    :param conn: The connection on the other sheets; alerts are shown for all connections.
     """
     return await _alerts(request, user, conn)
 
@@ -196,8 +197,8 @@ async def mute_alert(request: Request, user: GetUserDep) -> Response:
     """
     ``POST /browse/alerts/mute``: a form with ``store``, ``key`` and ``seconds``; 0 ends a mute.
 
-    :param request: The form.
-    :param user: Airflow's; may edit all DAGs whose failures the alert has counted.
+    :param request: The request with the form.
+    :param user: Airflow's user, who may edit all DAGs whose failures the alert has counted.
     """
     given = await read_form(request)
     conn = given.get("conn", "")

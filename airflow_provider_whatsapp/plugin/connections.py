@@ -1,10 +1,10 @@
 """
-Airflow's connections of this package's type: which there are, and which of them a user may look through.
+Airflow's connections of this package's type: which ones exist, and which of them a user may use on the page.
 
-The page asks the gateway with a connection's key, so those who may not see the connection see nothing of its templates
-and its health. A connection of another type is refused: its password is no key of Maton's, and must not go there.
+The page calls the gateway with a connection's key, so people who may not see the connection do not see its templates
+and health. A connection of another type is refused: its password is not a Maton key, and must not be sent there.
 
-These functions block: call them by ``in_thread``.
+These functions block: call them through ``in_thread``.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
 MOST = 200
-"""Connections that are offered."""
+"""The most connections that the page offers."""
 SECONDS = 8.0
-"""Seconds that the gateway has for all that one page asks."""
+"""Seconds for all requests of one page to the gateway."""
 _ENVIRONMENT = "AIRFLOW_CONN_"
 
 
@@ -42,10 +42,10 @@ def visible_connections(user: Any) -> list[str]:
     """
     Return the IDs of the connections of this type that a user may see, the default one first.
 
-    Those of the metadata database and of the API server's environment are listed; a secrets backend cannot say what it
-    holds, so a connection in one is opened by its ID.
+    It lists those in the metadata database and in the API server's environment; a secrets backend cannot list its
+    connections, so such a connection is opened by its ID.
 
-    :param user: From ``GetUserDep``.
+    :param user: The user from ``GetUserDep``.
     """
     stored = _in_database()
     found = stored & get_auth_manager().get_authorized_connections(user=user) if stored else set()
@@ -55,13 +55,13 @@ def visible_connections(user: Any) -> list[str]:
 
 def configs_with_redis(also: str = "") -> Iterator[ClientConfig]:
     """
-    Yield the settings of the connections that name a Redis; one that cannot be read is left out.
+    Yield the settings of the connections that name a Redis; a connection that cannot be read is left out.
 
-    :param also: A connection that is not listed, of a secrets backend say, which the user may see.
+    :param also: A connection that is not listed, such as one in a secrets backend, and that the user may see.
     """
     ids = {*_in_database(), *_in_environment(), MatonWhatsAppHook.default_conn_name, also} - {""}
     for conn_id in sorted(ids):
-        with contextlib.suppress(Exception):  # the sheet Health says what is wrong with it
+        with contextlib.suppress(Exception):  # the sheet Health reports what is wrong with it
             connection = MatonWhatsAppHook.get_connection(conn_id)
             if connection.conn_type == CONN_TYPE and "pace_redis" in (connection.extra or ""):
                 yield MatonWhatsAppHook(conn_id).client.config
@@ -69,10 +69,10 @@ def configs_with_redis(also: str = "") -> Iterator[ClientConfig]:
 
 def may_see(user: Any, conn_id: str) -> bool:
     """
-    Say whether a user may see a connection, one of a secrets backend too.
+    Return whether a user may see a connection, also one in a secrets backend.
 
-    :param user: From ``GetUserDep``.
-    :param conn_id: Its ID, whether there is one or not.
+    :param user: The user from ``GetUserDep``.
+    :param conn_id: ID of a connection, which may not exist.
     """
     return conn_id in visible_connections(user) or (not _is_stored(conn_id) and _may_see(user, conn_id))
 
@@ -83,7 +83,7 @@ def _may_see(user: Any, conn_id: str) -> bool:
 
 
 def _is_stored(conn_id: str) -> bool:
-    """Say whether the database has it: then its team decides as well, and it is listed for those who may see it."""
+    """Return whether it is in the database: then its team decides too, and it is listed for people who may see it."""
     with create_session(scoped=False) as session:
         return session.scalar(select(Connection.conn_id).where(Connection.conn_id == conn_id)) is not None
 
@@ -99,7 +99,7 @@ def _in_environment() -> Iterator[str]:
         if not name.startswith(_ENVIRONMENT):
             continue
         conn_id = name.removeprefix(_ENVIRONMENT).lower()
-        with contextlib.suppress(Exception):  # one that nobody can read is none of ours
+        with contextlib.suppress(Exception):  # one that cannot be read is not this package's
             made: Any = (
                 Connection.from_json(text, conn_id) if text.startswith("{") else Connection(conn_id, uri=text)
             )
@@ -109,10 +109,10 @@ def _in_environment() -> Iterator[str]:
 
 def open_client(conn_id: str) -> WhatsAppClient:
     """
-    Return a client that repeats nothing and ends in :data:`SECONDS`.
+    Return a client that repeats no request and gives up after :data:`SECONDS`.
 
     :param conn_id: The connection.
-    :raises ConfigurationError: There is none of this ID, or it is of another type.
+    :raises ConfigurationError: No connection has this ID, or it is of another type.
     """
     try:
         connection = MatonWhatsAppHook.get_connection(conn_id)

@@ -1,4 +1,4 @@
-"""Deliveries per day and DAG: the store's figures, those of the DAGs that a user may see, and a plot of them."""
+"""Deliveries per day and DAG: the store's figures for the DAGs that a user may see, and their plot."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.events.daily import DailyDelivery
 
 SPANS = (7, 14, 30)
-"""Days that can be chosen, the first at first."""
+"""Numbers of days to choose from; the first is the default."""
 HEIGHT = 150
-"""Pixels of the plot's highest column."""
+"""Height of the plot's highest column, in pixels."""
 MOST_LABELS = 7
-"""Days that are named below the plot: more do not fit on a telephone."""
+"""The most days that are labelled below the plot: more do not fit on a phone."""
 
 
 def load_deliveries(days: int, conn_id: str) -> Deliveries:
     """
-    Ask the store. Blocks: call it by ``Sources``.
+    Return the store's figures. It blocks: call it through ``Sources``.
 
-    :param days: So many days, today included.
-    :param conn_id: The connection whose number has sent; empty: all numbers.
+    :param days: Number of days, including today.
+    :param conn_id: The connection of the sending number; empty: all numbers.
     :raises WhatsAppError: There is no store, or it does not answer.
     """
     phone_number_id = None
@@ -45,9 +45,9 @@ class Part:
     """
     A part of a column.
 
-    :param name: What of the messages: ``delivered``, ``pending`` or ``failed``.
+    :param name: State of its messages: ``delivered``, ``pending`` or ``failed``.
     :param y: Pixels from the top.
-    :param height: Pixels.
+    :param height: Height in pixels.
     """
 
     name: str
@@ -58,13 +58,13 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Column:
     """
-    A day of the plot.
+    A day in the plot.
 
-    :param x: Where it begins, in percent of the width.
-    :param width: How wide it is, in percent.
-    :param parts: From the bottom up.
-    :param label: The day, where it is named.
-    :param title: The day and its figures in words.
+    :param x: Left edge, in percent of the width.
+    :param width: Width, in percent.
+    :param parts: Its parts, from the bottom up.
+    :param label: The day, if it is labelled.
+    :param title: The day and its figures as text.
     """
 
     x: float
@@ -77,16 +77,16 @@ class Column:
 @dataclass(frozen=True, slots=True)
 class DeliveryPage:
     """
-    What the page shows.
+    The content of the page.
 
     :param rows: A row for each DAG and day, the latest day first.
     :param columns: The plot.
-    :param most: Messages of the highest day.
-    :param dags: The DAGs that can be chosen.
-    :param sent: Messages with a receipt.
-    :param delivered: Of them, those that arrived.
-    :param read: Of them, those that were read.
-    :param failed: Of them, those that failed.
+    :param most: Number of messages of the highest day.
+    :param dags: The DAGs to choose from.
+    :param sent: Number of messages with a receipt.
+    :param delivered: How many of them arrived.
+    :param read: How many of them were read.
+    :param failed: How many of them failed.
     """
 
     rows: tuple[DailyDelivery, ...]
@@ -108,13 +108,13 @@ def delivery_page(
     today: date | None = None,
 ) -> DeliveryPage:
     """
-    Return what a user sees of the store's figures.
+    Return the content of the page for a user.
 
-    :param found: Of all DAGs.
-    :param may_see: Whether the user may see a DAG.
-    :param days: So many days, today included.
-    :param dag_id: Of one DAG alone; empty: of all.
-    :param today: The last day; None: the clock's, by UTC.
+    :param found: The figures of all DAGs.
+    :param may_see: Returns whether the user may see a DAG.
+    :param days: Number of days, including today.
+    :param dag_id: Only this DAG; empty: all.
+    :param today: The last day; None: today by UTC.
     """
     allowed = [row for row in found if may_see(row.dag_id)]
     rows = sorted(
@@ -137,7 +137,7 @@ def delivery_page(
 
 
 def _plot(rows: Sequence[DailyDelivery], span: Sequence[date]) -> tuple[tuple[Column, ...], int]:
-    """Return a column for each day, those without messages too."""
+    """Return a column for each day, including days without messages."""
     by_day: dict[date, list[DailyDelivery]] = defaultdict(list)
     for row in rows:
         by_day[row.day].append(row)
@@ -149,7 +149,7 @@ def _plot(rows: Sequence[DailyDelivery], span: Sequence[date]) -> tuple[tuple[Co
         sent, delivered = sum(row.sent for row in own), sum(row.delivered for row in own)
         failed = sum(row.failed for row in own)
         counts = {"delivered": delivered, "pending": sent - delivered - failed, "failed": failed}
-        named = (len(span) - 1 - number) % every == 0  # the last day always is
+        named = (len(span) - 1 - number) % every == 0  # the last day is always labelled
         columns.append(
             Column(
                 x=round(number * width, 3),
@@ -174,9 +174,9 @@ def _parts(counts: dict[str, int], most: int) -> list[Part]:
 
 def duration(seconds: float | None) -> str:
     """
-    Return a time for people: ``4 s``, ``2 min 5 s``, ``3 h 10 min``.
+    Return a duration for people: ``4 s``, ``2 min 5 s``, ``3 h 10 min``.
 
-    :param seconds: How long; None: it is not known.
+    :param seconds: The duration; None: not known.
     """
     if seconds is None:
         return ""

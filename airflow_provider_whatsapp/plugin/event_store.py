@@ -1,4 +1,4 @@
-"""The event store, opened for one question. These functions block: call them by ``SOURCES``."""
+"""The event store, opened for one query. These functions block: call them through ``SOURCES``."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 SECONDS = 8.0
-"""Seconds that all reads of one question together may take, once the database is connected."""
+"""Seconds for all reads of one query together, once the database is connected."""
 
 
 @contextlib.contextmanager
 def opened_store() -> Iterator[EventStore]:
     """
-    Give the event store, whose tables are those of this version.
+    Yield the event store, whose tables are of this version.
 
-    :raises ConfigurationError: There is none.
-    :raises StoreError: It cannot be reached, refuses, or takes longer than :data:`SECONDS`.
+    :raises ConfigurationError: There is no event store.
+    :raises StoreError: The database cannot be reached, refuses, or takes longer than :data:`SECONDS`.
     """
     url = event_store_url()
     if url is None:

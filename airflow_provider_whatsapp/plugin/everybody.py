@@ -1,4 +1,4 @@
-"""The recipients of a task: from its report, its results file and the receipts, each of which may be away."""
+"""The recipients of a task, from its report, its results file and the receipts, each of which may be unavailable."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.plugin.task_receipts import TaskReceipts
 
 MOST_IDS = 5_000
-"""Messages whose receipts are looked up by their IDs."""
+"""The most messages whose receipts are looked up by their IDs."""
 _HALF = 0.5
-"""Of the seconds that a page waits: the results file and the receipts are asked for one after the other."""
+"""Share of the page's waiting time: the results file and the receipts are read one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class Everybody:
     """
     The recipients of a task.
 
-    :param recipients: All that are known.
-    :param total: How many there are.
-    :param counts: How many ended how; over all of them, where not all are known.
-    :param notes: What is to be said of them.
+    :param recipients: All known recipients.
+    :param total: Number of recipients.
+    :param counts: Number of recipients by outcome, including recipients that are not known.
+    :param notes: Sentences about them for the page.
     """
 
     recipients: list[Recipient]
@@ -50,17 +50,17 @@ class Everybody:
 
     @property
     def refused(self) -> int:
-        """How many failed after they were accepted."""
+        """The number of messages that failed after WhatsApp had accepted them."""
         return _refused(self.recipients)
 
     @property
     def untried(self) -> int:
-        """How many a later try may send to: those who failed before anything was accepted, or were not tried."""
+        """The number of recipients to whom a later try may send: WhatsApp accepted nothing, or nothing was tried."""
         return self.counts.get("failed", 0) + self.counts.get("pending", 0) - self.refused
 
     @property
     def funnel(self) -> list[tuple[str, int]]:
-        """How many got how far, each count holding the next; then those who got nowhere."""
+        """The counts of the steps, each including the next; then the recipients who reached none."""
         read, delivered = self.counts.get("read", 0), self.counts.get("delivered", 0)
         way = [("accepted", sum(self.counts.get(name, 0) for name in LEFT)), ("delivered", delivered + read)]
         others = [(name, self.counts.get(name, 0)) for name in OUTCOMES if name not in LEFT]
@@ -69,7 +69,7 @@ class Everybody:
 
 def report_of(run: TaskRun) -> dict[str, Any] | None:
     """
-    Return the report of a task that sent; None: it has none.
+    Return the report of a task that sent; None: there is none.
 
     :param run: The task instance.
     """
@@ -81,10 +81,10 @@ async def everybody(run: TaskRun, user: Any) -> Answer | None:
     """
     Return the recipients of a task as an answer; None: nothing says that it has sent.
 
-    A results file and an event store that do not answer in time are left out; the answer is late then.
+    A results file and an event store that do not answer in time are left out, and the answer is marked as late.
 
     :param run: The task instance.
-    :param user: Airflow's, who may see the task's DAG.
+    :param user: Airflow's user, who may see the task's DAG.
     """
     report = report_of(run)
     if report is None and not task_receipts.store_is_named():
@@ -101,7 +101,7 @@ async def everybody(run: TaskRun, user: Any) -> Answer | None:
 
 
 class _Known(NamedTuple):
-    """What the task itself says; ``at`` is when its results file was read."""
+    """What the task itself says; ``at`` is the time when its results file was read."""
 
     recipients: list[Recipient]
     note: str = ""
@@ -110,7 +110,7 @@ class _Known(NamedTuple):
 
 
 async def _known(run: TaskRun, report: Mapping[str, Any] | None, user: Any) -> _Known:
-    """Return the recipients that a report leads to: those in its results file, else those in itself."""
+    """Return the recipients of a report: those in its results file, otherwise those in the report itself."""
     if report is None:
         return _Known([])
     path = report.get("results_path")
@@ -134,9 +134,9 @@ async def _known(run: TaskRun, report: Mapping[str, Any] | None, user: Any) -> _
 
 async def _may_see(run: TaskRun, file: ResultsFile, user: Any) -> bool:
     """
-    Say whether a user may see a results file: its path comes from XCom, so it may be that of another DAG.
+    Return whether a user may see a results file, which may be another DAG's because its path comes from XCom.
 
-    One that names no DAG is for those who may see all of them, unless its messages carry this task's hash.
+    A file that names no DAG requires the permission for all DAGs, unless its messages carry this task's hash.
     """
     others = file.dags - {run.dag_id}
     unnamed = file.unnamed and task_receipts.send_hash(run) not in file.sends
@@ -153,7 +153,7 @@ def _note_on(sent: Answer) -> str:
 
 
 def _named_in(report: Mapping[str, Any]) -> list[Recipient]:
-    # A report of all names them in their order; one of many names failures, and not their places.
+    # A report with all outcomes lists them in order; one of many recipients lists failures without their positions.
     complete = len(report["results"]) == report["total"]
     outcomes = (
         from_outcome(outcome, place if complete else None)
@@ -182,7 +182,7 @@ def _counts(recipients: list[Recipient], report: Mapping[str, Any] | None, total
     counts = dict(count(recipients))
     if report is None or len(recipients) >= total:
         return counts
-    # What is not listed is known by the report's counts alone; the receipts say how far some of it got.
+    # For unlisted recipients only the report's counts are known; receipts say how far some of them have got.
     stopped = (report.get("skipped_because") or {}).get("stopped", 0)
     stopped = stopped if type(stopped) is int else 0
     further = counts.get("delivered", 0) + counts.get("read", 0)

@@ -1,4 +1,4 @@
-"""A page's form, of which a bounded part is read."""
+"""Reads a page's form, up to a limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 MOST_BODY = 4_096
-"""Bytes of a form that are read."""
+"""The most bytes of a form that are read."""
 MOST_FIELDS = 10
 
 
@@ -19,8 +19,8 @@ async def read_form(request: Request) -> dict[str, str]:
     """
     Return the fields of a form, the last value of each.
 
-    :param request: A POST, its body URL-encoded as browsers send forms.
-    :raises HTTPException: 413: it is longer than :data:`MOST_BODY`; 400: it cannot be read.
+    :param request: A POST with a URL-encoded body, as browsers send forms.
+    :raises HTTPException: 413: the form is longer than :data:`MOST_BODY`; 400: it cannot be read.
     """
     body = b""
     async for part in request.stream():

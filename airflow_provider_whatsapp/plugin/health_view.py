@@ -1,4 +1,4 @@
-"""Whether a connection can send, and whether receipts arrive: the checks of ``doctor``, and the event store's last."""
+"""Whether a connection can send, and whether receipts arrive: doctor's checks, and the store's last receipt."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.events.store import EventStore
 
 LEFT_OUT = "message"
-"""Of doctor's checks, the one that sends."""
+"""The check of doctor that sends a message."""
 DUE = timedelta(minutes=10)
-"""After so long without a receipt, though a task has sent, something is wrong."""
+"""Time without a receipt after a send from which on something must be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipts:
     """
-    When the event store got something of a number.
+    When the event store last received something for a number.
 
-    :param last: The last receipt of its messages; None: there is none.
-    :param last_reply: The last message that somebody sent to it; None: there is none.
-    :param last_send: When a task last began to send by it; None: none has.
+    :param last: Time of the last receipt of its messages; None: there is none.
+    :param last_reply: Time of the last message that somebody sent to it; None: there is none.
+    :param last_send: Time when a task last began to send with it; None: there is none.
     """
 
     last: datetime | None = None
@@ -42,10 +42,10 @@ class Receipts:
 
 def load_health(conn_id: str) -> tuple[Finding, ...]:
     """
-    Examine a connection as ``doctor`` does, without a message. Blocks: call it by ``SOURCES``.
+    Check a connection as ``doctor`` does, without sending a message. It blocks: call it through ``SOURCES``.
 
     :param conn_id: The connection.
-    :raises WhatsAppError: The connection is wrong.
+    :raises WhatsAppError: The connection cannot be used.
     """
     with open_client(conn_id) as client:
         found = [each for each in Examination(client, to=None, wait=0).run() if each.name != LEFT_OUT]
@@ -55,7 +55,7 @@ def load_health(conn_id: str) -> tuple[Finding, ...]:
 
 
 def _arrivals(number: str) -> Finding:
-    """Judge what the store has got; a store that is away says nothing about sending."""
+    """Return the finding about the store; a store that cannot be reached says nothing about sending."""
     name = "event store"
     if events_conn_id() is None:
         return Finding(
@@ -73,10 +73,10 @@ def _arrivals(number: str) -> Finding:
 
 def judge(found: Receipts, now: datetime) -> Finding:
     """
-    Say whether receipts arrive.
+    Return the finding whether receipts arrive.
 
-    :param found: What the store holds.
-    :param now: The present.
+    :param found: The store's times.
+    :param now: The present time.
     """
     name, said = "event store", []
     if found.last is not None:
@@ -103,9 +103,9 @@ def _sentence(said: list[str]) -> str:
 
 def ago(span: timedelta) -> str:
     """
-    Return how long something is past: ``5 minutes ago``.
+    Return in words how long ago something was: ``5 minutes ago``.
 
-    :param span: The time since then; what lies ahead is just now, by another machine's clock.
+    :param span: The time since then; a time in the future, by another machine's clock, counts as now.
     """
     seconds = span.total_seconds()
     for name, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
@@ -117,7 +117,7 @@ def ago(span: timedelta) -> str:
 
 def read_arrivals(store: EventStore, number: str) -> Receipts:
     """
-    Return when the store got something of a number.
+    Return when the event store last received something for a number.
 
     :param store: The event store.
     :param number: The sending number's ID.
@@ -129,7 +129,7 @@ def read_arrivals(store: EventStore, number: str) -> Receipts:
     )
     found = []
     for table, at in questions:
-        # The latest of all numbers is the first that the index meets; of one that sends seldom it may be far.
+        # The index begins with the latest of all numbers; that of a number that seldom sends may be far away.
         query = select(at).where(table.c.phone_number_id == number).order_by(at.desc()).limit(1)
         with store.reading() as connection:
             found.append(connection.execute(query).scalar())

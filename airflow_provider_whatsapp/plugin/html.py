@@ -1,4 +1,4 @@
-"""Pages: HTML from templates that escape everything, and the headers that keep them to themselves."""
+"""Pages: HTML from templates that escape everything, and headers that restrict their use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-"""Of every answer."""
+"""Headers of every answer."""
 
 
 @cache
@@ -43,7 +43,7 @@ def _jinja() -> Environment:
 
 
 def _moment(at: Any) -> str:
-    """Return a time as people read it, in UTC, to the second."""
+    """Return a time for people, in UTC, to the second."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else ""
 
 
@@ -51,11 +51,11 @@ def page(request: Request, template: str, /, *, title: str, status: int = 200, *
     """
     Return a page.
 
-    :param request: What is answered.
-    :param template: A file in ``plugin/templates``; it extends ``base.html``.
-    :param title: Of the document.
-    :param status: HTTP's.
-    :param values: What the template shows, escaped there.
+    :param request: The request.
+    :param template: A file in ``plugin/templates`` that extends ``base.html``.
+    :param title: Title of the document.
+    :param status: HTTP status.
+    :param values: Values for the template, which escapes them.
     """
     nonce = secrets.token_urlsafe(12)
     root = request.scope.get("root_path", "")

@@ -1,7 +1,7 @@
 """
-What is read from Airflow's metadata database; all of it, for Airflow promises nothing about its tables.
+All reads of Airflow's metadata database, in one place, because Airflow promises nothing about its tables.
 
-These functions block: call them by ``in_thread``.
+These functions block: call them through ``in_thread``.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from airflow.utils.session import create_session
 from sqlalchemy import Text, cast, func, select
 
 MOST_CHARACTERS = 8_000_000
-"""Of an XCom that is read: one with more would take the API server's memory."""
+"""The largest XCom that is read; a larger one would use too much of the API server's memory."""
 _XCOMS = ("return_value", "report")
 
 
 def dag_is_there(dag_id: str) -> bool:
     """
-    Say whether there is a DAG of this name, paused or stale ones included.
+    Return whether a DAG with this ID exists, including paused and stale ones.
 
-    :param dag_id: Its name.
+    :param dag_id: ID of the DAG.
     """
     with create_session(scoped=False) as session:
         found: Any = session.scalar(select(DagModel.dag_id).where(DagModel.dag_id == dag_id))
@@ -38,19 +38,19 @@ def dag_is_there(dag_id: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class TaskRun:
     """
-    What Airflow keeps of a task instance, as far as a page shows it.
+    What Airflow stores about a task instance, as far as a page shows it.
 
     :param dag_id: The DAG.
-    :param run_id: Its run.
+    :param run_id: The DAG run.
     :param task_id: The task.
-    :param map_index: Of a mapped task; -1 otherwise.
-    :param state: Airflow's; None: it has none yet.
+    :param map_index: Index of a mapped task; otherwise -1.
+    :param state: Airflow's state; None: it has none yet.
     :param operator: Name of the operator's class.
     :param hostname: The machine that ran it.
     :param started: When its latest try began.
-    :param ended: When that ended.
+    :param ended: When its latest try ended.
     :param fields: The rendered fields.
-    :param xcoms: ``return_value`` and ``report``, where they are not too large.
+    :param xcoms: ``return_value`` and ``report``, if they are not too large.
     """
 
     dag_id: str
@@ -67,26 +67,26 @@ class TaskRun:
 
     @property
     def names(self) -> tuple[str, str, str, int]:
-        """What tells it from all others."""
+        """The IDs that identify it."""
         return self.dag_id, self.run_id, self.task_id, self.map_index
 
     @property
     def is_running(self) -> bool:
-        """Whether it may send still."""
+        """Whether it may still send."""
         return self.state in ("running", "deferred", "up_for_retry", "up_for_reschedule", "restarting")
 
 
 def read_task(dag_id: str, run_id: str, task_id: str, map_index: int) -> TaskRun | None:
     """
-    Return a task instance; None where there is none.
+    Return a task instance; None: it does not exist.
 
     :param dag_id: The DAG.
-    :param run_id: Its run.
+    :param run_id: The DAG run.
     :param task_id: The task.
-    :param map_index: Of a mapped task; -1 otherwise.
+    :param map_index: Index of a mapped task; otherwise -1.
     """
     names = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
-    # Airflow 3.4 keeps an instance for each try.
+    # Airflow 3.4 stores an instance for each try.
     latest = select(TaskInstance).where(*_are(TaskInstance, names)).order_by(TaskInstance.try_number.desc())
     with create_session(scoped=False) as session:
         ti: Any = session.scalars(latest.limit(1)).first()
@@ -116,7 +116,7 @@ def read_task(dag_id: str, run_id: str, task_id: str, map_index: int) -> TaskRun
 
 
 def _of_the_try(ti: Any) -> list[Any]:
-    """Return what chooses the XComs of a try, where Airflow keeps them for each."""
+    """Return the conditions for the XComs of a try, if Airflow stores them per try."""
     column: Any = getattr(XComModel, "task_instance_id", None)
     return [] if column is None else [column == ti.id]
 
@@ -127,9 +127,9 @@ def _are(model: Any, names: Mapping[str, Any]) -> list[Any]:
 
 def connection_type(conn_id: str) -> str | None:
     """
-    Return the type of an Airflow connection; None where the API server finds none of this ID.
+    Return the type of an Airflow connection; None: the API server finds no connection with this ID.
 
-    :param conn_id: Its ID.
+    :param conn_id: ID of the connection.
     """
     from airflow.sdk import BaseHook
 
@@ -143,9 +143,9 @@ def connection_type(conn_id: str) -> str | None:
 
 def variable(key: str) -> str | None:
     """
-    Return an Airflow Variable; None where there is none.
+    Return an Airflow Variable; None: it does not exist.
 
-    :param key: Its name.
+    :param key: Name of the Variable.
     """
     found: Any = Variable.get(key, default_var=None)
     return found if isinstance(found, str) else None

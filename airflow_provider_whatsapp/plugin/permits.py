@@ -1,7 +1,7 @@
 """
-What a user may do with which DAGs, asked once for a page that shows many.
+What a user may do with which DAGs, looked up once for a page that shows many.
 
-These functions block: call them by ``in_thread``.
+These functions block: call them through ``in_thread``.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Method = Literal["GET", "PUT"]
 @dataclass(frozen=True, slots=True)
 class DagPermits:
     """
-    What a user may do.
+    A user's permissions.
 
-    :param every: All DAGs, paused and stale ones included.
-    :param allowed: For ``GET`` and ``PUT``, those with which the user may do it.
+    :param every: All DAGs, including paused and stale ones.
+    :param allowed: For ``GET`` and ``PUT``, the DAGs for which the user has the permission.
     """
 
     every: frozenset[str]
@@ -31,7 +31,7 @@ class DagPermits:
 
     def may(self, method: Method, dag_id: str) -> bool:
         """
-        Say whether the user may do something with a DAG; one that is gone belongs to those who may do it with all.
+        Return whether the user may do something with a DAG; a deleted one requires the permission for all DAGs.
 
         :param method: ``GET`` or ``PUT``.
         :param dag_id: The DAG.
@@ -40,7 +40,7 @@ class DagPermits:
 
     def may_all(self, method: Method) -> bool:
         """
-        Say whether the user may do something with every DAG; where there is none yet, nobody may.
+        Return whether the user may do something with every DAG; if there is no DAG yet, nobody may.
 
         :param method: ``GET`` or ``PUT``.
         """
@@ -49,9 +49,9 @@ class DagPermits:
 
 def dag_permits(user: Any) -> DagPermits:
     """
-    Ask Airflow what a user may do.
+    Return a user's permissions from Airflow.
 
-    :param user: From ``GetUserDep``.
+    :param user: The user from ``GetUserDep``.
     """
     manager = get_auth_manager()
     with create_session(scoped=False) as session:

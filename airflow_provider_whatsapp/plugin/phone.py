@@ -1,8 +1,9 @@
 """
-The message of a task as the phone shows it, from what Airflow keeps of the task anyway.
+The message of a task as the phone shows it, from what Airflow stores about the task anyway.
 
-Values are shown where the task ran with ``log_pii=True``: then they stand in its rendered fields. Otherwise Airflow has
-dots there, and each variable is shown by its name, or by the column of the list that fills it.
+Values are shown if the task ran with ``log_pii=True``: then its rendered fields contain them. Otherwise Airflow has
+dots
+there, and each variable is shown by its name, or by the list's column that fills it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from airflow_provider_whatsapp.operators._arguments import flag
 from airflow_provider_whatsapp.preview.message import Bubble, message_bubble, template_bubble
 
 _UNFIT = (WhatsAppError, KeyError, TypeError, ValueError, AttributeError)
-"""What a message or template of an unknown form may raise."""
+"""The errors that a message or template of an unknown form may raise."""
 KINDS = ("image", "video", "audio", "document", "sticker")
 _COLUMN = re.compile(r"\{[A-Za-z_][\w .-]{0,40}\}")
 _HIDDEN = (
@@ -32,10 +33,10 @@ _NOT_SHOWN = "The page cannot show the message itself; this is its template."
 @dataclass(frozen=True, slots=True)
 class Phone:
     """
-    What the phone shows.
+    The content of the phone.
 
     :param bubble: The message; None: there is nothing to show.
-    :param notes: What is to be said of it.
+    :param notes: Sentences about it for the page.
     """
 
     bubble: Bubble | None = None
@@ -44,9 +45,9 @@ class Phone:
 
 def shows_values(fields: Mapping[str, Any]) -> bool:
     """
-    Say whether a task ran with ``log_pii=True``.
+    Return whether a task ran with ``log_pii=True``.
 
-    :param fields: Its rendered fields.
+    :param fields: The task's rendered fields.
     """
     try:
         return flag("log_pii", fields.get("log_pii", False))
@@ -56,9 +57,9 @@ def shows_values(fields: Mapping[str, Any]) -> bool:
 
 def template_of(fields: Mapping[str, Any]) -> tuple[str, str] | None:
     """
-    Return name and language of the template that a task sends; None: it sends none.
+    Return name and language of a task's template; None: it sends none.
 
-    :param fields: Its rendered fields.
+    :param fields: The task's rendered fields.
     """
     name, language = fields.get("template_name"), fields.get("language")
     sends = "to" in fields or "recipients" in fields
@@ -69,10 +70,10 @@ def template_of(fields: Mapping[str, Any]) -> tuple[str, str] | None:
 
 def phone(fields: Mapping[str, Any], template: Mapping[str, Any] | None) -> Phone:
     """
-    Return what the phone shows of a task's message.
+    Return the content of the phone for a task's message.
 
     :param fields: The task's rendered fields.
-    :param template: The template that it sends, as Graph lists it; None: none, or it is not known.
+    :param template: The template as Graph lists it; None: there is none, or it is not known.
     """
     named = template_of(fields)
     if named is not None:
@@ -113,7 +114,7 @@ def _template(fields: Mapping[str, Any], name: str, language: str, components: l
 
 
 def _filled(fields: Mapping[str, Any], name: str, language: str, components: list[dict[str, Any]]) -> Bubble:
-    """Fill a template with the values of the rendered fields, by the model that has sent them."""
+    """Fill a template with the values of the rendered fields, using the model that sent them."""
     parts = {key: fields[key] for key in ("body", "buttons", "components") if fields.get(key)}
     sent = Template(name, language, **parts).to_payload()["template"]
     header = next((each for each in components if str(each.get("type", "")).upper() == "HEADER"), None)
@@ -127,7 +128,7 @@ def _filled(fields: Mapping[str, Any], name: str, language: str, components: lis
 
 
 def _header(form: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a header's parameter; a file is named and never opened, a link is not fetched."""
+    """Return a header's parameter; a file is named and never opened, and a link is not fetched."""
     header = fields["header"]
     if form == "text":
         (text,) = header.values() if isinstance(header, Mapping) and len(header) == 1 else [header]
@@ -144,7 +145,7 @@ def _file(source: str, filename: Any) -> dict[str, Any]:
 
 
 def _by_names(fields: Mapping[str, Any], components: list[dict[str, Any]]) -> Bubble:
-    """Show a template with its variables open, but for those that a column of the list fills."""
+    """Show a template with its variables' names, or with the list's columns that fill them."""
     columns = _columns(fields.get("body"))
     bodies = [
         {**each, "text": _with_columns(str(each.get("text", "")), columns)}
@@ -168,7 +169,7 @@ def _with_columns(text: str, columns: Mapping[str, str]) -> str:
 
 
 def _message(fields: Mapping[str, Any]) -> Bubble | None:
-    """Show a message that is no template, with the values of the rendered fields."""
+    """Show a message that is not a template, with the values of the rendered fields."""
     if fields.get("text"):
         return message_bubble("text", {"body": str(fields["text"])})
     if isinstance(fields.get("message"), Mapping):

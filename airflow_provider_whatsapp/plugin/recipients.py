@@ -1,4 +1,4 @@
-"""Each recipient of a task: the outcome that the task knows, and how far the receipts say that the message got."""
+"""Each recipient of a task: the outcome that the task knows, and how far the message has got by its receipts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.events.receipts import Receipt
 
 OUTCOMES = ("accepted", "delivered", "read", "failed", "unknown", "skipped", "pending")
-"""What may have happened to a recipient; each has one."""
+"""The possible outcomes; each recipient has one."""
 LEFT = frozenset({"accepted", "delivered", "read"})
 """Outcomes of messages that WhatsApp has accepted."""
 _LONGEST = 400
@@ -46,14 +46,14 @@ class Recipient:
     """
     One recipient.
 
-    :param position: Their place in the list, from 0; None: the task does not say.
-    :param to: The number's digits, or the ID.
+    :param position: Position in the list, from 0; None: the task does not say.
+    :param to: Digits of the number, or the ID.
     :param outcome: One of :data:`OUTCOMES`.
-    :param message_id: WhatsApp's, where it gave one.
-    :param code: WhatsApp's code of what went wrong.
+    :param message_id: WhatsApp's ID of the message, if it gave one.
+    :param code: WhatsApp's error code.
     :param why: What went wrong, or why nothing was sent.
     :param advice: What to do about it.
-    :param sent_at: When WhatsApp sent it on; None: no receipt says. So with the other times.
+    :param sent_at: When WhatsApp sent it on; None: no receipt says. The same applies to the other times.
     :param delivered_at: When it was delivered.
     :param read_at: When it was read.
     :param failed_at: When it failed.
@@ -73,15 +73,15 @@ class Recipient:
 
     @property
     def at(self) -> datetime | None:
-        """When it got as far as it did."""
+        """The time of its furthest status."""
         return self.failed_at or self.read_at or self.delivered_at or self.sent_at
 
 
 def is_report(value: Any) -> bool:
     """
-    Say whether an XCom is the report of a task that sent.
+    Return whether an XCom is the report of a task that sent.
 
-    :param value: Anything.
+    :param value: The XCom.
     """
     return (
         isinstance(value, dict)
@@ -92,10 +92,10 @@ def is_report(value: Any) -> bool:
 
 def from_outcome(outcome: Mapping[str, Any], position: int | None) -> Recipient | None:
     """
-    Return the recipient of an outcome in a report or a results file; None where it is none.
+    Return the recipient of an outcome in a report or a results file; None: it is not an outcome.
 
-    :param outcome: As ``Outcome.to_dict`` writes it.
-    :param position: The recipient's place in the list.
+    :param outcome: The outcome, in the form of ``Outcome.to_dict``.
+    :param position: The recipient's position in the list.
     """
     to, status, reason = outcome.get("to"), outcome.get("status"), outcome.get("reason")
     if not isinstance(to, str) or status not in STATUSES:
@@ -127,19 +127,19 @@ def from_outcome(outcome: Mapping[str, Any], position: int | None) -> Recipient 
 
 def from_receipt(receipt: Receipt) -> Recipient:
     """
-    Return the recipient of a message of which the event store alone knows.
+    Return the recipient of a message that only the event store knows.
 
-    :param receipt: What the receipts say.
+    :param receipt: The receipts of the message.
     """
     return with_receipt(Recipient(receipt.position, receipt.recipient or "", "accepted"), receipt)
 
 
 def with_receipt(it: Recipient, receipt: Receipt) -> Recipient:
     """
-    Return a recipient with what the receipts of the message say.
+    Return a recipient with what the message's receipts say.
 
-    :param it: What the task knows.
-    :param receipt: What the receipts say.
+    :param it: The recipient as the task knows them.
+    :param receipt: The receipts of the message.
     """
     changes: dict[str, Any] = {
         name: getattr(receipt, name) for name in ("sent_at", "delivered_at", "read_at")
@@ -160,9 +160,9 @@ def merged(
     known: Sequence[Recipient], by_position: Mapping[int, Sequence[Receipt]], by_id: Mapping[str, Receipt]
 ) -> list[Recipient]:
     """
-    Return the recipients with their receipts in the order of the list, those of whom receipts alone know among them.
+    Return the recipients with their receipts in the order of the list, including those known only from receipts.
 
-    :param known: What the task knows.
+    :param known: The recipients that the task knows.
     :param by_position: The receipts of the task's send.
     :param by_id: Receipts by their message's ID.
     """
@@ -175,12 +175,12 @@ def merged(
         found.append(each if receipt is None else with_receipt(each, receipt))
     others = (_best(receipts, "") for position, receipts in by_position.items() if position not in positions)
     found += [from_receipt(receipt) for receipt in others if receipt is not None]
-    # Those whose place is not known stand at the end.
+    # Recipients without a known position come last.
     return sorted(found, key=lambda each: (each.position is None, each.position or 0))
 
 
 def _best(receipts: Iterable[Receipt], message_id: str) -> Receipt | None:
-    """Return the receipt of a message; where its ID is not known, the one that says most."""
+    """Return the receipt of a message; if its ID is not known, the furthest one."""
     some = list(receipts)
     own = [each for each in some if each.message_id == message_id] if message_id else some
     return max(own, key=lambda each: each.order, default=None)
@@ -188,7 +188,7 @@ def _best(receipts: Iterable[Receipt], message_id: str) -> Receipt | None:
 
 def count(recipients: Iterable[Recipient]) -> Counter[str]:
     """
-    Count the recipients by their outcome.
+    Return the number of recipients by outcome.
 
     :param recipients: All of them.
     """
@@ -199,15 +199,15 @@ def chosen(
     recipients: Iterable[Recipient], outcome: str, find: str, *, shown: Callable[[str], str] = str
 ) -> list[Recipient]:
     """
-    Return the recipients with an outcome, and with a text in what is shown of them: number, code or reason.
+    Return the recipients with an outcome, and with a text in the shown number, code or reason.
 
-    What is hidden of a number cannot be searched for piece by piece, or a few searches would tell it.
+    The hidden part of a number cannot be searched for in pieces, because a few searches would reveal it.
 
     :param recipients: All of them.
     :param outcome: One of :data:`OUTCOMES`; "": any.
-    :param find: What to look for; digits are looked for in the number, however they are written. A whole number finds
-        its recipient, hidden or not.
-    :param shown: What the page shows of a number.
+    :param find: The text; digits are searched for in the number, in any spelling. A complete number finds its
+        recipient, hidden or not.
+    :param shown: Returns a number as the page shows it.
     """
     words = find.strip().casefold()
     digits = "".join(filter(str.isdigit, words)) if not any(map(str.isalpha, words)) else ""
@@ -222,5 +222,5 @@ def chosen(
 
 
 def _text(value: Any) -> str:
-    """Return a foreign text as one line, numbers in it masked."""
+    """Return a text from outside as one line, with numbers in it masked."""
     return clean_line(value, limit=_LONGEST) if isinstance(value, str) and value else ""

@@ -1,7 +1,8 @@
 """
-Results files, opened by the API server: below ``[whatsapp] ui_results_roots`` alone, and such as this package marked.
+Results files that the API server opens: only below ``[whatsapp] ui_results_roots``, and only those with this package's
+mark.
 
-Their paths come from XCom, which anything that runs in a task can write, and the API server holds what tasks do not.
+Their paths come from XCom, which any code in a task can write, and the API server can read files that tasks cannot.
 """
 
 from __future__ import annotations
@@ -28,27 +29,27 @@ if TYPE_CHECKING:
 _NAME = "ui_results_roots"
 OPTION = f"[whatsapp] {_NAME}"
 MOST = 200_000
-"""Recipients that are read of a file; the page says so where there are more."""
+"""The most recipients that are read from a file; the page says if there are more."""
 LONGEST = 262_144
-"""Bytes of a line; a longer one is no line of ours."""
+"""The most bytes of a line; a longer line is not this package's."""
 SECONDS = 30.0
-"""Seconds after which a file is read no further; the page says that there is more."""
+"""Seconds after which reading a file stops; the page says that there is more."""
 
 THREADS: dict[str, Sources] = {}
-"""What reads the files of each folder of the option."""
+"""The threads that read the files of each folder of the option."""
 _lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class ResultsFile:
     """
-    What a results file holds.
+    The content of a results file.
 
-    :param recipients: In its order.
-    :param more: There are more than are read.
+    :param recipients: The recipients, in its order.
+    :param more: It has more recipients than were read.
     :param dags: The DAGs that its lines name.
-    :param sends: Hashes of the sends, as callback data begin with them.
-    :param unnamed: Some lines name no DAG: an earlier version wrote them.
+    :param sends: Hashes of the sends, as in callback data.
+    :param unnamed: Some lines name no DAG, because an earlier version wrote them.
     """
 
     recipients: list[Recipient] = field(default_factory=list)
@@ -59,19 +60,19 @@ class ResultsFile:
 
 
 class NotOpenedError(WhatsAppError):
-    """A results file is not opened, or cannot be."""
+    """A results file is not opened, or cannot be opened."""
 
     default_permanent = True
 
 
 async def results_of(path: str, *, share: float) -> Answer:
     """
-    Return what :func:`read_results` returns, as an answer, which is kept for a while.
+    Return the result of :func:`read_results` as an answer, which is kept for a while.
 
-    Each folder of the option has threads of its own: a store or disk that hangs keeps none from the others.
+    Each folder of the option has its own threads, so a store or disk that hangs does not delay the others.
 
-    :param path: What a task says that it has written.
-    :param share: Of the seconds that a page waits.
+    :param path: The path in a task's report.
+    :param share: Share of the page's waiting time.
     """
     try:
         with _lock:
@@ -82,7 +83,7 @@ async def results_of(path: str, *, share: float) -> Answer:
 
 
 def _name_of_root(path: str) -> str:
-    """Return what tells a folder of the option from the others; no disk and no store is asked for it."""
+    """Return a key for the folder of the option; it reads neither disk nor store."""
     place = _seeming(path)
     held = (root for root in configured_folders(_NAME, resolve=False) if root.holds(place))
     return repr(next(held, None))
@@ -101,8 +102,8 @@ def read_results(path: str) -> ResultsFile:
     """
     Read a results file.
 
-    :param path: What a task says that it has written; where it comes from decides nothing.
-    :raises NotOpenedError: It is not below ``ui_results_roots``, not there, or no results file.
+    :param path: The path in a task's report, which is not trusted.
+    :raises NotOpenedError: It is not below ``ui_results_roots``, does not exist, or is not a results file.
     """
     recipients: list[Recipient] = []
     dags: set[str] = set()
@@ -126,7 +127,7 @@ def read_results(path: str) -> ResultsFile:
 
 
 def _send_of(line: dict[str, Any]) -> str:
-    """Return the hash of the send that a line is of; "": it carried no callback data of ours."""
+    """Return the hash of a line's send; "": it carried no callback data of this package."""
     given, data = line.get("send_hash"), line.get("callback_data")
     if isinstance(given, str):
         return given
@@ -152,15 +153,15 @@ def _opened(path: str) -> Any:
         ) from None
     except ConfigurationError:
         raise
-    except Exception as error:  # what a store's client raises may quote its credentials
+    except Exception as error:  # the error of a store's client may quote its credentials
         raise NotOpenedError(f"The results file cannot be read ({type(error).__name__}).") from None
 
 
 def _below_a_root(path: str) -> Place:
-    """Return where a path leads, links resolved, if one of the roots holds that."""
+    """Return the place to which a path leads, with links resolved, if one of the folders contains it."""
     seeming = _seeming(path)
     roots = configured_folders(_NAME, resolve=False)
-    # Another disk, which may hang, is asked for its links only where the path's own folder does not settle it.
+    # Links on another disk, which may hang, are only resolved if the path's own folder does not decide.
     near = sorted(
         (root for root in roots if root.store == seeming.store), key=lambda root: not root.holds(seeming)
     )
@@ -178,7 +179,7 @@ def _below_a_root(path: str) -> Place:
 
 
 def _lines(file: Any) -> Iterator[dict[str, Any] | None]:
-    """Yield the lines of a file that begins with a marked one; None for what is damaged further down."""
+    """Yield the lines of a file that begins with a marked one; None for damaged lines further down."""
     first = True
     while raw := file.readline(LONGEST):
         try:

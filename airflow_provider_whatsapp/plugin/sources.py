@@ -1,8 +1,8 @@
 """
-Threads of our own for whatever blocks, and what the gateway said half a minute ago: nobody waits long for either.
+Own threads for everything that blocks, and the gateway's answers of the last half minute, so that no page waits long.
 
-No thread can be stopped, so each kind of source has its own: an object store that hangs takes none from the tables, and
-a secrets backend that hangs none from the permissions.
+A thread cannot be stopped, so each kind of source has its own threads: an object store that hangs does not block the
+tables, and a secrets backend that hangs does not block the permissions.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WAIT = 3.0
-"""Seconds that a page waits for a source; the answer is kept for the next look when it comes later."""
+"""Seconds for which a page waits for a source; a later answer is kept for the next page."""
 KEPT = 30.0
-"""Seconds that an answer is shown again, an error too."""
+"""Seconds for which an answer, or an error, is reused."""
 GIVEN_UP = 60.0
-"""Seconds after which a question counts as one that is never answered."""
+"""Seconds after which a question counts as never answered."""
 QUEUE = 16
-"""Questions that may wait or be asked at a time; one more is refused at once."""
+"""The most questions that may wait or run; a further one is refused immediately."""
 DATABASE_WAIT = 10.0
-"""Seconds that a page waits for Airflow itself: its database, its Variables."""
+"""Seconds for which a page waits for Airflow's own database or Variables."""
 
 
 class SlowAirflowError(Exception):
@@ -41,11 +41,11 @@ class SlowAirflowError(Exception):
 
 class Threads:
     """
-    Threads for what blocks for a moment, and whose answer is not kept.
+    Threads for calls that block briefly, and whose results are not kept.
 
-    :param source: What answers there, for the sentence when it does not.
-    :param threads: How many calls run at a time.
-    :param queue: How many more may wait.
+    :param source: What answers there, for the error.
+    :param threads: Number of calls that run at the same time.
+    :param queue: Number of further calls that may wait.
     """
 
     def __init__(self, source: str, *, threads: int, queue: int) -> None:
@@ -55,9 +55,9 @@ class Threads:
 
     async def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """
-        Run a function.
+        Run a function in a thread, and return its result.
 
-        :param function: What to call.
+        :param function: The function.
         :param args: Its arguments.
         :raises SlowAirflowError: It took longer than :data:`DATABASE_WAIT`, or too many calls are waiting already.
         """
@@ -68,7 +68,7 @@ class Threads:
         future = asyncio.wrap_future(submitted)
         done, _ = await asyncio.wait({future}, timeout=DATABASE_WAIT)
         if not done:
-            future.cancel()  # a call that has not begun yet is left out
+            future.cancel()  # drops a call that has not begun
             raise SlowAirflowError(self._sentence())
         return future.result()
 
@@ -79,18 +79,18 @@ class Threads:
 in_thread = Threads("Airflow's database", threads=8, queue=64).run
 """Runs a query of Airflow's database."""
 with_records = Threads("The store of the alerts' throttle state", threads=4, queue=16).run
-"""Runs what reads or writes the records of alerts: Variables, which a secrets backend may hold, or Redis."""
+"""Runs reads and writes of alerts' records: Variables, which a secrets backend may hold, or Redis."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    What a source said.
+    The answer of a source.
 
-    :param value: The answer; None: there is none.
-    :param problem: Why not, as a sentence; "" with a value.
-    :param at: When it was asked: seconds since the epoch.
-    :param late: It is still asked.
+    :param value: The result; None: there is none.
+    :param problem: The reason if there is none, as a sentence; "" with a value.
+    :param at: When it was asked, in seconds since the epoch.
+    :param late: The call is still running.
     """
 
     value: Any = None
@@ -111,16 +111,16 @@ class _Asked:
     ended: float | None = None
 
     def is_given_up(self, now: float) -> bool:
-        """Say whether nobody waits for it any longer."""
+        """Return whether nobody waits for it any longer."""
         return self.ended is None and now - self.began >= GIVEN_UP
 
 
 class Sources:
     """
-    Asks what may be slow: the gateway, the event store. Each question is asked once for all who look.
+    Asks sources that may be slow: the gateway, the event store. Each question runs once for all pages that ask it.
 
-    :param threads: How many are asked at a time.
-    :param most: Answers that are kept.
+    :param threads: Number of questions that run at the same time.
+    :param most: The most answers that are kept.
     """
 
     def __init__(self, threads: int = 4, most: int = 256) -> None:
@@ -136,10 +136,10 @@ class Sources:
         """
         Return an answer that is at most :data:`KEPT` seconds old, within :data:`WAIT` seconds.
 
-        :param key: What is asked of whom; what differs between users belongs in it.
-        :param function: Asks, and may block; a ``WhatsAppError`` becomes its sentence.
+        :param key: Key of the question and its source; it has to contain what differs between users.
+        :param function: The question, which may block; a ``WhatsAppError`` becomes its sentence.
         :param args: Its arguments.
-        :param share: Of :data:`WAIT`, for one of several questions that are asked one after the other.
+        :param share: Share of :data:`WAIT`, for one of several questions that are asked one after the other.
         """
         found = self._find(key, function, args)
         if isinstance(found, Answer):
@@ -147,13 +147,13 @@ class Sources:
         waiting = asyncio.wrap_future(found.future)
         done, _ = await asyncio.wait({waiting}, timeout=WAIT * share)
         if not done:
-            # Asked by others as well, so it is not cancelled.
+            # Other pages may wait for it too, so it is not cancelled.
             return Answer(problem="There was no answer in time. Look again in a moment.", late=True)
         return waiting.result()
 
     def forget(self, key: Hashable) -> None:
         """
-        Ask again at the next look, because something was changed.
+        Ask again the next time, because something was changed.
 
         :param key: As for :meth:`ask`.
         """
@@ -196,7 +196,7 @@ def _said(function: Callable[..., Any], args: tuple[Any, ...]) -> Answer:
     except WhatsAppError as error:
         return Answer(problem=str(error), at=at)
     except Exception as error:
-        # Its text may hold anything, an address with a password say.
+        # Its text may contain anything, such as an address with a password.
         logger.warning("A source of the WhatsApp page failed: %s", place_of(error))
         return Answer(problem=f"It could not be read ({type(error).__name__}).", at=at)
 
@@ -204,10 +204,10 @@ def _said(function: Callable[..., Any], args: tuple[Any, ...]) -> Answer:
 SOURCES = Sources()
 """Asks the gateway."""
 STORE = Sources(threads=2)
-"""Asks the event store, but for what holds every recipient of a task."""
+"""Asks the event store, except for the recipients of a task."""
 RECEIPTS = Sources(threads=2, most=4)
-"""Asks the event store for the receipts of a task, which may be many, and so are kept for few."""
+"""Asks the event store for the receipts of a task; they may be many, so few answers are kept."""
 TABLES = Sources(threads=2, most=4)
-"""Puts together the recipients of a task; it asks nobody, and so never hangs."""
+"""Puts the recipients of a task together; it waits for nothing, so it never hangs."""
 RECORDS = Sources(threads=2)
 """Asks for the throttle state of a task's alerts."""

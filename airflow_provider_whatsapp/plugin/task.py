@@ -21,9 +21,9 @@ from airflow_provider_whatsapp.plugin.recipients import OUTCOMES, Recipient, cho
 from airflow_provider_whatsapp.plugin.sources import in_thread
 
 PAGE = 50
-"""Recipients on a page."""
+"""The number of recipients on a page."""
 MOST_CHARACTERS = 100
-"""Of what is looked for."""
+"""The most characters of a search text."""
 COLUMNS = ("position", "recipient", "outcome", "at", "code", "why", "advice", "message_id")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -46,10 +46,10 @@ async def _task(request: Request) -> TaskRun:
 
 async def _asked_for(request: Request) -> tuple[str, str, int]:
     """
-    Return outcome, text and page that are asked for.
+    Return the requested outcome, text and page.
 
-    A text comes by POST alone: a number that somebody looks for in an address would stand in the API server's log, and
-    in the browser's history.
+    A text comes only by POST: a number in an address would appear in the API server's log and in the browser's
+    history.
     """
     posted = request.method == "POST"
     form: Any = await read_form(request) if posted else request.query_params
@@ -59,7 +59,7 @@ async def _asked_for(request: Request) -> tuple[str, str, int]:
 
 
 def _hide(run: TaskRun) -> tuple[Any, Any]:
-    """Return what is made of a number and a message's ID: both are masked, unless the task ran with log_pii."""
+    """Return the functions that show a number and a message's ID: masked, unless the task ran with log_pii."""
     return (str, str) if shows_values(run.fields) else (mask, mask_id)
 
 
@@ -69,8 +69,8 @@ async def task(request: Request, user: GetUserDep) -> Response:
     """
     ``/task/{dag_id}/{run_id}/{task_id}/{map_index}``: the tab; ``show``, ``find`` and ``page`` choose recipients.
 
-    :param request: Its path names the task instance; Airflow leaves ``{MAP_INDEX}`` as it is where there is none.
-    :param user: Airflow's.
+    :param request: Its path names the task instance; without a map index Airflow leaves ``{MAP_INDEX}`` as it is.
+    :param user: Airflow's user.
     """
     run = await _task(request)
     found = await task_facts.gather(run, user)
@@ -109,7 +109,7 @@ async def download(request: Request, user: GetUserDep) -> Response:
     ``POST .../recipients.csv``: the recipients that ``show`` and ``find`` choose, as on the page.
 
     :param request: As for the tab.
-    :param user: Airflow's.
+    :param user: Airflow's user.
     """
     run = await _task(request)
     outcome, find, _ = await _asked_for(request)
@@ -143,7 +143,7 @@ def _row(it: Recipient, shown: Any, shown_id: Any) -> list[Any]:
 
 
 def _cell(value: Any) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
+    """Return a cell that no spreadsheet runs as a formula."""
     text = str(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
 

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.plugin.metadata import TaskRun
 
 GATEWAY_SECONDS = 20.0
-"""Seconds after which a question to the gateway is given up; the page itself waits for three."""
+"""Seconds after which a request to the gateway is given up; the page itself waits for three."""
 MOST_TEMPLATES = 500
 
 
 async def message(run: TaskRun) -> tuple[Phone, Answer | None]:
     """
-    Return what the phone shows of a task's message, and the template that it sends.
+    Return the content of the phone for a task's message, and the template that it sends.
 
     :param run: The task instance.
     """
@@ -49,13 +49,13 @@ def _connection(run: TaskRun) -> tuple[str, str | None]:
 
 def find_template(conn_id: str, waba_id: str | None, name: str, language: str) -> dict[str, Any]:
     """
-    Return a template as the account holds it.
+    Return a template of the account.
 
     :param conn_id: The task's connection.
     :param waba_id: The task's account; None: the connection's.
-    :param name: Its name.
-    :param language: Its language.
-    :raises WhatsAppError: The connection is not there, the gateway refuses, or there is no such template.
+    :param name: Name of the template.
+    :param language: Language of the template.
+    :raises WhatsAppError: The connection does not exist, the gateway refuses, or the template does not exist.
     """
     found: dict[str, Any] | None = _client(conn_id, waba_id).templates.find(name, language)
     if found is None:
@@ -64,7 +64,7 @@ def find_template(conn_id: str, waba_id: str | None, name: str, language: str) -
 
 
 def _client(conn_id: str, waba_id: str | None) -> Any:
-    """Return a client; of another type of connection the password must not leave for its host."""
+    """Return a client; a connection of another type is refused, so that its password is not sent to its host."""
     from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 
     kind = metadata.connection_type(conn_id)
@@ -81,7 +81,7 @@ def _client(conn_id: str, waba_id: str | None) -> Any:
 
 def wanted_templates(run: TaskRun) -> list[tuple[str, str | None]]:
     """
-    Return names and languages of the templates that a sensor waits for or a sync has made; none: it is neither.
+    Return names and languages of the templates that a sensor waits for or a sync has made; empty for other tasks.
 
     :param run: The task instance.
     """
@@ -93,7 +93,7 @@ def wanted_templates(run: TaskRun) -> list[tuple[str, str | None]]:
     elif "to" not in fields and "recipients" not in fields and "template_name" in fields:
         language = fields.get("language")
         rows = fields.get("templates") or [{"name": fields.get("template_name"), "language": language}]
-    if not isinstance(rows, list):  # Airflow says in words that a field was too long for it
+    if not isinstance(rows, list):  # Airflow replaces a field that is too long by a sentence
         return []
     rows = [{"name": row} if isinstance(row, str) else row for row in rows if isinstance(row, str | dict)]
     named = [(row.get("name"), row.get("language")) for row in rows[:MOST_TEMPLATES]]
@@ -106,7 +106,7 @@ def wanted_templates(run: TaskRun) -> list[tuple[str, str | None]]:
 
 async def templates(run: TaskRun) -> tuple[list[dict[str, Any]], Answer | None]:
     """
-    Return the templates of a sensor or a sync: what the task says of each, and what the account holds now.
+    Return the templates of a sensor or a sync: what the task says about each, and the account's present state.
 
     :param run: The task instance.
     """
@@ -132,7 +132,7 @@ def _list_templates(conn_id: str, waba_id: str | None, name: str | None) -> list
 
 
 def _said_of(run: TaskRun, name: str, language: str | None) -> dict[str, Any]:
-    """Return what a sync says of a template: its outcome, or with ``dry_run`` the change and its diff."""
+    """Return what a sync says about a template: its outcome, or with ``dry_run`` the change and its diff."""
     for key in ("return_value", "report"):
         for row in _rows_of(run.xcoms.get(key)):
             if isinstance(row, dict) and (row.get("name"), row.get("language")) == (name, language):
@@ -141,13 +141,13 @@ def _said_of(run: TaskRun, name: str, language: str | None) -> dict[str, Any]:
 
 
 def _rows_of(report: Any) -> list[Any]:
-    """Return the rows of a sync's report; the tab is on every task, so it may be anybody's return value."""
+    """Return the rows of a sync's report; the tab is on every task, so the value may be of any form."""
     found = (report.get("outcomes") or report.get("changes")) if isinstance(report, dict) else None
     return found if isinstance(found, list) else []
 
 
 def _said(row: dict[Any, Any]) -> dict[str, Any]:
-    """Return what the page shows of a row: texts, and a diff's lines."""
+    """Return the parts of a row that the page shows: texts, and the lines of a diff."""
     said: dict[str, Any] = {str(key): value for key, value in row.items() if isinstance(value, str)}
     diff = row.get("diff")
     if isinstance(diff, list):
@@ -157,7 +157,7 @@ def _said(row: dict[Any, Any]) -> dict[str, Any]:
 
 async def alerts(run: TaskRun) -> tuple[list[dict[str, Any]], Answer, Answer | None]:
     """
-    Return the alerts that a task's callbacks have sent, and what is suppressed of its failures.
+    Return the alerts that a task's callbacks have sent, and the suppressed failures of the task.
 
     :param run: The task instance.
     """
@@ -173,11 +173,11 @@ async def alerts(run: TaskRun) -> tuple[list[dict[str, Any]], Answer, Answer | N
 
 
 def _alert_record(run: TaskRun) -> Record | None:
-    """Return the throttle state of this task; of a ``dedupe_key`` of the user's own Airflow keeps no trace here."""
+    """Return the throttle state of this task's alerts; Airflow stores no ``dedupe_key`` of the user's with the task."""
     text = record_text(name_of(f"{run.dag_id}.{run.task_id}"))
     record = parsed(text, Record) if text else None
     if record is not None and set(record.dags) - {run.dag_id}:
-        return None  # a key of the user's own, that other DAGs share: Browse shows it to those who may see all of them
+        return None  # a user's own key, shared with other DAGs: Browse shows it to people who may see all of them
     return (
         record
         if record is not None and (record.sent_at or record.held or record.is_muted(time.time()))
@@ -187,10 +187,10 @@ def _alert_record(run: TaskRun) -> Record | None:
 
 async def gather(run: TaskRun, user: Any) -> dict[str, Any]:
     """
-    Return all that the tab shows of a task instance.
+    Return all values of the tab on a task instance.
 
     :param run: The task instance.
-    :param user: Airflow's, who may see the task's DAG.
+    :param user: Airflow's user, who may see the task's DAG.
     """
     people, (seen, template), (rows, account), (sent, recorded, store) = await asyncio.gather(
         everybody(run, user), message(run), templates(run), alerts(run)

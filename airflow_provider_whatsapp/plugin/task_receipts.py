@@ -1,4 +1,4 @@
-"""The receipts of a task's messages, and its alerts, from the event store: call these functions by ``Sources``."""
+"""The receipts of a task's messages and alerts, from the event store: call these functions through ``Sources``."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.plugin.metadata import TaskRun
 
 MOST_RECEIPTS = 200_000
-"""Messages of one send that are read."""
+"""The most messages of one send that are read."""
 AFTER = timedelta(hours=1)
-"""How long after a task's end its alerts are looked for."""
+"""How long after a task's end its alerts are searched for."""
 MOST_ALERTS = 50
 MOST_ALERTED = 200
-"""Messages of one alert that are read."""
+"""The most messages of one alert that are read."""
 
 
 def store_is_named() -> bool:
-    """Say whether there is an event store, so that a page can say what it lacks without one."""
+    """Return whether there is an event store, so that a page can say what is missing without one."""
     return events_conn_id() is not None
 
 
 def send_hash(run: TaskRun) -> str:
     """
-    Return what the callback data of a task's messages begins with.
+    Return the hash at the start of the callback data of a task's messages.
 
     :param run: The task instance.
     """
@@ -45,7 +45,7 @@ def send_hash(run: TaskRun) -> str:
 
 
 class TaskReceipts(NamedTuple):
-    """The receipts of a task's messages, by the recipient's place in its list, or by the messages' IDs."""
+    """The receipts of a task's messages, by the recipient's position in its list, or by the messages' IDs."""
 
     by_position: dict[int, list[Receipt]]
     by_id: dict[str, Receipt]
@@ -53,10 +53,10 @@ class TaskReceipts(NamedTuple):
 
 def receipts_of_task(run: TaskRun, message_ids: Sequence[str]) -> TaskReceipts:
     """
-    Return the receipts of a task's messages; nothing where there is no store.
+    Return the receipts of a task's messages; empty if there is no store.
 
     :param run: The task instance.
-    :param message_ids: Of its messages, for those that carry callback data of the user's own.
+    :param message_ids: IDs of its messages, for those with the user's own callback data.
     :raises WhatsAppError: The store cannot be read.
     """
     found: dict[int, list[Receipt]] = {}

@@ -1,4 +1,4 @@
-"""The account's templates as the page shows them: state, category and its drift, quality, pause, and a preview."""
+"""The account's templates as the page shows them: status, category and its change, quality, pause, and a preview."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.events.store import EventStore
 
 MOST = 1_000
-"""Templates that are listed."""
+"""The most templates that are listed."""
 PAGE = 24
-"""Templates on a page."""
+"""The number of templates on a page."""
 PAUSES = {"FIRST_PAUSE": timedelta(hours=3), "SECOND_PAUSE": timedelta(hours=6)}
-"""How long Meta pauses a template for low quality; the third time it is disabled (Meta, "Template pacing")."""
+"""How long Meta pauses a template for low quality; the third time Meta disables it (Meta, "Template pacing")."""
 MOST_EVENTS = 2_000
-"""Webhooks of templates that are read, the latest."""
+"""The most webhooks about templates that are read, the latest first."""
 _STATUS_FIELD = "message_template_status_update"
 
 Pauses = dict[tuple[str, str], "datetime"]
-"""Until when a template is paused, by its name and language."""
+"""The end of each template's pause, by name and language."""
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateCard:
     """
-    A template.
+    A template on the page.
 
-    :param name: Its name.
-    :param language: Its language.
-    :param status: Meta's word.
-    :param category: Meta's, today.
-    :param declared: The category that it was submitted with, where Meta has changed it; otherwise empty.
+    :param name: Name of the template.
+    :param language: Language of the template.
+    :param status: Meta's status.
+    :param category: Meta's present category.
+    :param declared: The submitted category, if Meta has changed it; otherwise empty.
     :param coming: The category that Meta has announced; otherwise empty.
-    :param quality: Meta's word; empty where it has none.
+    :param quality: Meta's rating; empty: there is none.
     :param advice: What to do about its status; empty: nothing.
-    :param paused_until: When its pause ends; None: it is not paused, or no webhook has said.
-    :param preview: What a phone shows of it; None: it cannot be shown.
+    :param paused_until: The end of its pause; None: it is not paused, or no webhook has said.
+    :param preview: The template on a phone; None: it cannot be shown.
     """
 
     name: str
@@ -67,7 +67,7 @@ class TemplateCard:
 
     @property
     def searched(self) -> str:
-        """What a search looks through."""
+        """The text that a search looks through."""
         body = self.preview.preview if self.preview else ""
         return f"{self.name} {self.language} {self.status} {self.category} {body}".casefold()
 
@@ -77,7 +77,7 @@ class TemplateList:
     """
     The account's templates.
 
-    :param cards: By name and language.
+    :param cards: The templates, sorted by name and language.
     :param complete: False: the account has more than are listed.
     """
 
@@ -87,10 +87,11 @@ class TemplateList:
 
 def load_templates(conn_id: str) -> TemplateList:
     """
-    Ask the gateway, and the event store for pauses where there is one. Blocks: call it by ``SOURCES``.
+    Return the gateway's templates, with pauses from the event store if there is one. It blocks: call it through
+    ``SOURCES``.
 
     :param conn_id: The connection.
-    :raises WhatsAppError: The gateway refused or did not answer, or the connection is wrong.
+    :raises WhatsAppError: The gateway refused or did not answer, or the connection cannot be used.
     """
     with open_client(conn_id) as client:
         found: list[dict[str, Any]] = []
@@ -108,10 +109,10 @@ def load_templates(conn_id: str) -> TemplateList:
 
 def template_card(item: Mapping[str, Any], pauses: Mapping[tuple[str, str], datetime]) -> TemplateCard:
     """
-    Read a template as Graph gives it; what is not of its form is left empty.
+    Return a template from Graph's JSON; parts of another form are left empty.
 
     :param item: Graph's JSON.
-    :param pauses: Until when templates are paused.
+    :param pauses: The end of each template's pause.
     """
     name, language = _word(item.get("name")), _word(item.get("language"))
     status, category = _word(item.get("status")), _word(item.get("category"))
@@ -138,7 +139,7 @@ def template_card(item: Mapping[str, Any], pauses: Mapping[tuple[str, str], date
 
 
 def _preview(components: Any) -> Bubble | None:
-    """Return what a phone shows; what Graph adds to templates tomorrow must not take the page down."""
+    """Return the template on a phone; a future addition of Graph's must not break the page."""
     try:
         return template_bubble(components if isinstance(components, list) else [])
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
@@ -150,7 +151,7 @@ def _word(value: Any) -> str:
 
 
 def _plain(language: str) -> str:
-    """Return a language as both spell it: webhooks write ``en-US``."""
+    """Return a language in one form, because webhooks write ``en-US``."""
     return language.replace("-", "_")
 
 
@@ -160,7 +161,7 @@ def matching(cards: Sequence[TemplateCard], text: str, status: str) -> list[Temp
 
     :param cards: All of them.
     :param text: Words that all have to be in name, language, status, category or body, in any case.
-    :param status: Meta's word; empty: any.
+    :param status: Meta's status; empty: any.
     """
     words = text.casefold().split()
     return [
@@ -169,7 +170,7 @@ def matching(cards: Sequence[TemplateCard], text: str, status: str) -> list[Temp
 
 
 def _pauses_or_none(account: str) -> Pauses:
-    """Ask the event store; what it does not say is left out, for the templates are there without it."""
+    """Return the event store's pauses; if it cannot be read, none, because the templates are shown without them."""
     try:
         with opened_store() as store:
             return read_pauses(store, account)
@@ -179,7 +180,7 @@ def _pauses_or_none(account: str) -> Pauses:
 
 def read_pauses(store: EventStore, account: str) -> Pauses:
     """
-    Return until when templates are paused, as signed webhooks have said.
+    Return the end of each template's pause, as signed webhooks have said.
 
     :param store: The event store.
     :param account: The WhatsApp Business Account.

@@ -1,4 +1,4 @@
-"""``report preview``: write the file of a report, to look at it before anybody gets it."""
+"""``report preview``: writes the file of a report, for a look before anybody gets it."""
 
 from __future__ import annotations
 

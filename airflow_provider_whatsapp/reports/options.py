@@ -1,4 +1,4 @@
-"""What a report is: its format, and what goes with it."""
+"""The options of a report: its format, and what it contains."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KINDS = {"csv": "document", "xlsx": "document", "png": "image", "chart": "image", "pdf": "document"}
-"""What each format is sent as."""
+"""The kind of message in which each format is sent."""
 IN_A_HEADER = ("png", "chart", "pdf")
-"""Formats that can stand in the header of a template, and so reach people at any time."""
+"""Formats that a template's header accepts, so that they reach people at any time."""
 CHART_FORMATS = ("chart", "pdf")
 CHART_OPTIONS = ("x", "y", "series", "unit", "compare", "top")
 
@@ -25,13 +25,13 @@ class ReportOptions:
     How rows become a file.
 
     :param format: One of :data:`KINDS`.
-    :param spec: The chart; None: none.
-    :param figures: The figures of a PDF; None: none.
+    :param spec: The chart; None: there is none.
+    :param figures: The figures of a PDF; None: there are none.
     :param title: Text at the top, or name of the sheet.
-    :param max_rows: Rows of the table at most; None: all that the format takes.
-    :param formulas: Leave texts in a CSV file that a spreadsheet would run.
-    :param rest_at: Where all rows are, said in a PDF that leaves some out.
-    :param locale: How a chart writes numbers and dates; None: as the language does, where Babel knows it.
+    :param max_rows: The most rows of the table; None: all that the format accepts.
+    :param formulas: Leave texts in a CSV file that a spreadsheet would run as formulas.
+    :param rest_at: Where all rows are, which a PDF says if it leaves some out.
+    :param locale: How a chart writes numbers and dates; None: as the language does, if Babel knows it.
     :param language: A language of WhatsApp's templates.
     :param font: A font file; None: one that has the characters.
     """
@@ -49,7 +49,7 @@ class ReportOptions:
 
     @property
     def suffix(self) -> str:
-        """The file's suffix, with its point."""
+        """The file's suffix, including the point."""
         return ".png" if self.format == "chart" else f".{self.format}"
 
 
@@ -68,10 +68,10 @@ def options_of(
     :param format: One of :data:`KINDS`.
     :param chart: The chart's kind; None: no chart.
     :param chart_options: Values of :data:`CHART_OPTIONS`.
-    :param figures: Columns whose last values stand above the table of a PDF, four at most.
+    :param figures: Columns whose last values a PDF shows above the table, at most four.
     :param title: Text at the top.
     :param options: The other fields of :class:`ReportOptions`.
-    :raises PayloadError: One of them is no such value, or does not go with the format.
+    :raises PayloadError: A value is not valid, or does not fit the format.
     """
     if format not in KINDS:
         raise PayloadError(

@@ -1,4 +1,4 @@
-"""The stock templates of reports, whose values are filled in."""
+"""The stock templates of reports, and their values."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STOCK = ("airflow_report", "airflow_report_pdf")
-"""Their definitions stand beside this module."""
+"""The stock templates, whose definitions are beside this module."""
 DEFAULT_TITLE = "Report"
 
 
 def values_for(template_name: str, title: str | None, context: Mapping[str, Any]) -> dict[str, str] | None:
     """
-    Return the body of a stock template; None for any other, whose values are the author's.
+    Return the values of a stock template's body; None for any other template, whose values the author gives.
 
     :param template_name: The template.
     :param title: The report's title.

@@ -1,4 +1,4 @@
-"""Rows into the file of a report, whatever its format."""
+"""Writes rows to the file of a report, in any format."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.reports.options import ReportOptions
 
 LOOKED_AT = 10_000
-"""Rows that a condition sees."""
+"""The most rows that a condition sees."""
 LONGEST_CONDITION = 1_000
 
 
 def write_report(path: Path, rows: Rows, options: ReportOptions, *, texts: bool = False) -> Written:
     """
-    Write a report.
+    Write a report, and return how many rows it has.
 
     :param path: The file.
     :param rows: The rows.
-    :param options: Its format and what goes with it.
+    :param options: Its format and its content.
     :param texts: Every value is text, as in a CSV file.
-    :raises PayloadError: The rows are not what the format needs.
+    :raises PayloadError: The rows do not fit the format.
     :raises ConfigurationError: A library is not installed.
     """
     if options.format == "csv":
@@ -60,7 +60,7 @@ def _write_chart(path: Path, rows: Rows, options: ReportOptions, *, texts: bool)
 
 
 def _write_pdf(path: Path, rows: Rows, options: ReportOptions, *, texts: bool) -> Written:
-    """Write the table, below figures and a chart of all rows where they are asked for."""
+    """Write the table, below figures and a chart of all rows if they are requested."""
     from airflow_provider_whatsapp.charts.data import collect_figures
     from airflow_provider_whatsapp.charts.locales import Formats
     from airflow_provider_whatsapp.tables.pdf import checked_limit, write_pdf
@@ -97,7 +97,7 @@ def _write_pdf(path: Path, rows: Rows, options: ReportOptions, *, texts: bool) -
 
 
 class _Passed:
-    """What a PDF needs of rows that are read once: the first ones, the last two, how many are left out."""
+    """What a PDF needs of rows that are read once: the first ones, the last two, and the number left out."""
 
     def __init__(self, limit: int) -> None:
         self.first: list[Sequence[Any]] = []
@@ -123,10 +123,10 @@ def _locale(options: ReportOptions) -> str:
 
 def preview_file(given: str | None, name: str) -> Path:
     """
-    Return where a preview goes.
+    Return the path of a preview.
 
     :param given: Path of the file; None: one in a new folder that only this user can read.
-    :param name: What the file would be called; of a path only the last part counts.
+    :param name: Name of the report's file; only the last part of a path counts.
     :raises PayloadError: No file can be written to ``given``.
     """
     if not given:
@@ -143,12 +143,12 @@ def preview_file(given: str | None, name: str) -> Path:
 
 def is_worth_it(condition: str, rows: Rows) -> tuple[bool, Rows]:
     """
-    Evaluate a condition over rows, and return its truth and the rows, of which none is lost.
+    Return whether a condition over rows is true, and the rows, of which none is lost.
 
-    :param condition: An expression of Jinja, evaluated in its sandbox: ``rows|length > 0``, say, or
-        ``rows[0].failed > 10``; ``rows`` are dicts, :data:`LOOKED_AT` at most.
+    :param condition: A Jinja expression, evaluated in Jinja's sandbox, such as ``rows|length > 0`` or
+        ``rows[0].failed > 10``; ``rows`` are dicts, at most :data:`LOOKED_AT`.
     :param rows: The rows.
-    :raises PayloadError: The condition is no expression, or names what is not there.
+    :raises PayloadError: The condition is not an expression, or names something that does not exist.
     """
     from jinja2 import TemplateError
 
@@ -159,7 +159,7 @@ def is_worth_it(condition: str, rows: Rows) -> tuple[bool, Rows]:
     try:
         evaluate = _environment().compile_expression(condition, undefined_to_none=False)
         found = bool(evaluate(rows=seen))
-    except Exception as error:  # whatever an author's expression raises over values of others
+    except Exception as error:  # an author's expression may raise any error
         reason = type(error).__name__ if not isinstance(error, TemplateError) else str(error.message)[:200]
         raise PayloadError(
             f"cannot be evaluated: {reason}",
@@ -170,7 +170,7 @@ def is_worth_it(condition: str, rows: Rows) -> tuple[bool, Rows]:
 
 
 def _environment() -> Any:
-    """Return Jinja's sandbox, in which a column goes before a dict's method: ``rows[0].items``."""
+    """Return Jinja's sandbox, in which a column takes precedence over a dict's method: ``rows[0].items``."""
     from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 

@@ -1,3 +1,3 @@
-"""Rows of a query into files that a phone can show: CSV, XLSX, and a picture of the table."""
+"""Writes rows of a query to files that a phone can show: CSV, XLSX, and a picture of the table."""
 
 from __future__ import annotations

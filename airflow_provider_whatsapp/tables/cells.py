@@ -1,4 +1,4 @@
-"""How values look in a picture of a table: numbers alike within their column, everything on one line."""
+"""Values in a picture of a table: numbers in one form within their column, everything on one line."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LONGEST = 400
-"""Characters of a cell that are looked at; far more than fit."""
+"""The most characters of a cell that are read; far more than fit."""
 
 WIDEST_NUMBER = 24
-"""Characters up to which numbers are never cut; a column with longer ones is laid out as text."""
+"""The most characters of a number that is never cut; a column with longer ones is drawn as text."""
 
 NULL = "-"
 GROUPED_FROM = 10_000
-"""Whole numbers from which thousands are set apart, so that years stay as they are; others from 1,000."""
+"""Whole numbers from which on thousands are separated, so that years keep their form; others from 1,000."""
 
 _AN_ID = re.compile(r"(^|[_ ])(id|no|nr|number|code|year|zip|phone)$", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
@@ -32,11 +32,11 @@ _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u202d\u202e\ufeff\ud800-\udfff]"
 @dataclass(slots=True)
 class Column:
     """
-    A column as it is drawn.
+    A column to draw.
 
     :param title: Its name.
     :param cells: Its texts.
-    :param numeric: Whether it holds numbers, which are aligned by their last digit and never cut.
+    :param numeric: Whether it contains numbers, which are aligned by their last digit and never cut.
     """
 
     title: str
@@ -48,7 +48,7 @@ def columns(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[Column
     """
     Return the columns of a table.
 
-    :param titles: Their names.
+    :param titles: Names of the columns.
     :param rows: The rows.
     """
     return [_column(title, [row[index] for row in rows]) for index, title in enumerate(titles)]
@@ -87,19 +87,19 @@ def _numbers(title: str, values: list[Any], known: list[Any]) -> list[str]:
 
 
 def _is_finite(value: Any) -> bool:
-    """``math.isfinite`` refuses a signalling NaN and integers of more than 308 digits."""
+    """Return whether a number is finite; ``math.isfinite`` refuses a signalling NaN and very large integers."""
     return value.is_finite() if isinstance(value, Decimal) else isinstance(value, int) or math.isfinite(value)
 
 
 def _is_beyond(value: Any) -> bool:
-    """Whether a number is too long to write out: ``Decimal("1E+999999")`` would have a million digits."""
+    """Return whether a number is too long to write: ``Decimal("1E+999999")`` would have a million digits."""
     if isinstance(value, Decimal):
         return value.is_finite() and value.adjusted() > WIDEST_NUMBER
     return isinstance(value, int) and value.bit_length() > 4 * WIDEST_NUMBER
 
 
 def _digits(value: Any) -> int:
-    """Return how many digits a number needs after its point: a decimal's own, and two of a float."""
+    """Return the number of decimal places: a decimal's own, and two for a float."""
     if isinstance(value, int):
         return 0
     if isinstance(value, Decimal):
@@ -121,7 +121,7 @@ def _text(value: Any) -> str:
 
 def one_line(text: str) -> str:
     """
-    Return a text on one line, without what cannot be seen.
+    Return a text on one line, without invisible characters.
 
     :param text: Any text.
     """

@@ -1,4 +1,4 @@
-"""Rows into CSV and XLSX files."""
+"""Writes rows to CSV and XLSX files."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.tables.rows import Rows
 
 CSV_ENCODING = "utf-8-sig"
-"""With a byte order mark, without which Excel takes the file for one of its own old encodings."""
+"""UTF-8 with a byte order mark, without which Excel assumes one of its old encodings."""
 
 SHEET_ROWS = 1_048_575
-"""Rows of a sheet, below its header."""
+"""The most rows of a sheet, below its header."""
 
 CELL_CHARACTERS = 32_767
 EXACT_DIGITS = 15
-"""Digits that a number in a sheet can hold; a longer one, an account number say, goes as text."""
+"""The most digits of a number in a sheet; a longer one, such as an account number, becomes text."""
 
 LARGEST_EXPONENT = 307
-"""Of a number in a sheet, as of any double."""
+"""The largest number in a sheet, as for any double."""
 
 SHEET_TITLE = 31
 _NOT_IN_TITLE = re.compile(r"[\\*?:/\[\]]")
@@ -41,7 +41,7 @@ _UNSEEN = r"\s\x00-\x1f\u200b\ufeff"
 _TRIGGER = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
 _FORMULA = re.compile(rf"[{_UNSEEN}]*{_TRIGGER}")
 _LATER_FORMULA = re.compile(rf"(?<=[;\t\r\n])(?=[{_UNSEEN}]*{_TRIGGER})")
-"""Where a spreadsheet that separates cells by something else would find one."""
+"""Characters at which a spreadsheet with another separator would begin a cell."""
 _PLAIN_NUMBER = re.compile(r"[+-]?(?:[0-9][0-9.,]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?%?|-+")
 
 
@@ -50,10 +50,10 @@ def write_csv(path: Path, rows: Rows, *, max_rows: int | None = None, formulas: 
     Write a CSV file row by row: RFC 4180, UTF-8 with a byte order mark, a header.
 
     :param path: The file.
-    :param rows: The result.
-    :param max_rows: Rows at most; None: all.
-    :param formulas: Leave texts that begin like a formula as they are; False: an apostrophe in front makes them texts.
-    :raises PayloadError: It becomes larger than WhatsApp takes; writing has stopped there.
+    :param rows: The rows.
+    :param max_rows: The most rows to write; None: all.
+    :param formulas: Leave texts that begin like a formula as they are; False: put an apostrophe in front.
+    :raises PayloadError: The file becomes larger than WhatsApp accepts; writing has stopped there.
     """
     limit = KINDS["document"][0]
     count = 0
@@ -76,11 +76,11 @@ def write_csv(path: Path, rows: Rows, *, max_rows: int | None = None, formulas: 
 
 def harmless(value: Any) -> str:
     """
-    Return a value as text that no spreadsheet runs: ``=HYPERLINK(...)`` and the like get an apostrophe in front.
+    Return a value as a text that no spreadsheet runs: ``=HYPERLINK(...)`` and the like get an apostrophe in front.
 
-    Numbers stay as they are, ``-5`` and ``+15550001111`` as texts too.
+    Numbers keep their form, also texts such as ``-5`` and ``+15550001111``.
 
-    :param value: What a database driver gave.
+    :param value: The database driver's value.
     """
     text = plain(value)
     if isinstance(value, int | float | Decimal | timedelta) or _PLAIN_NUMBER.fullmatch(text):
@@ -91,15 +91,15 @@ def harmless(value: Any) -> str:
 
 def write_xlsx(path: Path, rows: Rows, *, max_rows: int | None = None, title: str | None = None) -> Written:
     """
-    Write an XLSX file row by row: one sheet, its header in bold and kept in sight, columns as wide as needed.
+    Write an XLSX file row by row: one sheet, with a bold and fixed header, and columns as wide as needed.
 
     Texts stay texts, also those that begin with ``=``.
 
     :param path: The file.
-    :param rows: The result.
-    :param max_rows: Rows at most; None: all.
+    :param rows: The rows.
+    :param max_rows: The most rows to write; None: all.
     :param title: Name of the sheet; None: ``Report``.
-    :raises PayloadError: There are more rows than a sheet holds.
+    :raises PayloadError: There are more rows than a sheet can have.
     :raises ConfigurationError: openpyxl is not installed.
     """
     try:
@@ -134,7 +134,7 @@ def write_xlsx(path: Path, rows: Rows, *, max_rows: int | None = None, title: st
 
 
 def _set_widths(sheet: Any, columns: list[str], first: list[Any]) -> None:
-    """Make columns as wide as their first rows need: widths stand before the rows in the file."""
+    """Make columns as wide as their first rows need, because the file has the widths before the rows."""
     from openpyxl.utils import get_column_letter
 
     for index, column in enumerate(columns):
@@ -150,7 +150,7 @@ def _cells(sheet: Any, values: Any, font: Any = None) -> list[Any]:
         content = _cell(value)
         cell: Any = WriteOnlyCell(sheet, value=content)
         if isinstance(content, str):
-            cell.data_type = "s"  # or "=1+1" would be a formula
+            cell.data_type = "s"  # otherwise "=1+1" would be a formula
         if font is not None:
             cell.font = font
         made.append(cell)
@@ -161,8 +161,8 @@ def missing(library: str, extra: str) -> ConfigurationError:
     """
     Return the error for a library that is not installed.
 
-    :param library: Its name.
-    :param extra: The extra of this package that brings it.
+    :param library: Name of the library.
+    :param extra: The extra of this package that installs it.
     """
     return ConfigurationError(
         f"{library} is not installed",
@@ -171,7 +171,7 @@ def missing(library: str, extra: str) -> ConfigurationError:
 
 
 def _cell(value: Any) -> Any:
-    """Return a value as a sheet can hold it: a number, a date or a boolean as such, all else as text."""
+    """Return a value in a type that a sheet has: a number, a date or a boolean unchanged, any other value as text."""
     if value is None or _holds(value):
         return value
     return _NOT_IN_SHEET.sub("\ufffd", plain(value))[:CELL_CHARACTERS]
@@ -186,7 +186,7 @@ def _holds(value: Any) -> bool:
         if not value.is_finite() or abs(value.adjusted()) >= LARGEST_EXPONENT:
             return False
         return len(value.as_tuple().digits) <= EXACT_DIGITS
-    # A sheet knows neither time zones nor days before 1900, and counts wrongly up to March of that year.
+    # A sheet has no time zones and no days before 1900, and counts the days before March of that year wrongly.
     if isinstance(value, datetime | date):
         return value.year > 1900 and getattr(value, "tzinfo", None) is None
     return isinstance(value, time) and value.tzinfo is None

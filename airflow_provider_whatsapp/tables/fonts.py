@@ -1,4 +1,4 @@
-"""Fonts for pictures: one that has the characters of the text, and lines that fit a width."""
+"""Fonts for pictures: finds one that has the characters of the text, and breaks lines to a width."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SIZE = 34
-"""Pixels; on a phone about as large as WhatsApp's own text."""
+"""Size in pixels; on a phone about as large as WhatsApp's own text."""
 
 LARGE = 1.35
 FALLBACKS = (
@@ -32,7 +32,7 @@ FALLBACKS = (
     "msyh.ttc",
     "PingFang.ttc",
 )
-"""Looked for, by name, where the system keeps its fonts."""
+"""Names of fonts that are searched for in the system's folders."""
 
 _BREAK_AFTER = re.compile(r"[_./,:;|](?=.)|(?= )")
 _INSTEAD = {"€": "EUR", "£": "GBP", "ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "æ": "ae", "Æ": "AE"}
@@ -45,10 +45,10 @@ class Fonts:
     """
     A font in two sizes.
 
-    :param normal: For the table.
-    :param large: For the title.
-    :param size: Pixels of the normal one.
-    :param instead: What is drawn in place of characters that it lacks.
+    :param normal: The font of the table.
+    :param large: The font of the title.
+    :param size: Size of the normal font, in pixels.
+    :param instead: Replacements for characters that the font lacks.
     """
 
     normal: Any
@@ -59,10 +59,10 @@ class Fonts:
     @classmethod
     def for_text(cls, text: str, path: str | None = None) -> Fonts:
         """
-        Return the font that has the most characters of a text; a warning names how many it lacks.
+        Return the font that has the most characters of a text; a warning says how many it lacks.
 
-        :param text: All that is to be drawn.
-        :param path: A font file to take in any case; None: Pillow's own, then those of the system.
+        :param text: All text of the picture.
+        :param path: A font file to use in any case; None: Pillow's own, then the system's fonts.
         :raises ConfigurationError: There is no font at ``path``.
         """
         needed = sorted(set(text) - {" "})
@@ -87,7 +87,7 @@ class Fonts:
 
     def drawable(self, text: str) -> str:
         """
-        Return a text with plain letters for those that the font lacks, where there are any: an e for an e with accent.
+        Return a text with plain letters for characters that the font lacks, if there are any: an e for an accented e.
 
         :param text: The text.
         """
@@ -98,18 +98,18 @@ class Fonts:
         Return the width of a text in pixels.
 
         :param text: The text.
-        :param large: In the title's size.
+        :param large: Use the title's size.
         """
         return int((self.large if large else self.normal).getlength(text) + 0.99)
 
     def wrap(self, text: str, width: int, lines: int, *, large: bool = False) -> list[str]:
         """
-        Break a text into lines that fit; what does not is cut with an ellipsis.
+        Break a text into lines that fit; the rest is cut with an ellipsis.
 
         :param text: The text.
-        :param width: Pixels of a line.
-        :param lines: How many at most.
-        :param large: In the title's size.
+        :param width: Width of a line, in pixels.
+        :param lines: The most lines.
+        :param large: Use the title's size.
         """
         made: list[str] = []
         rest = text
@@ -154,7 +154,7 @@ def _lacking(font: Any, characters: list[str]) -> list[str]:
 
 
 def _simplified(font: Any, character: str) -> str:
-    """Return what can be drawn in place of a character, or nothing."""
+    """Return a drawable replacement for a character; empty: there is none."""
     decomposed = unicodedata.normalize("NFKD", character)
     plain = _INSTEAD.get(character) or "".join(part for part in decomposed if not unicodedata.combining(part))
     return "" if _lacking(font, [part for part in plain if part != " "]) else plain

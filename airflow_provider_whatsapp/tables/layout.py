@@ -1,4 +1,4 @@
-"""What fits where: texts into a room, columns beside each other. Widths are pixels, or millimetres."""
+"""Fits texts into a width, and columns beside each other. Widths are in pixels, or in millimetres."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def fitting(
     text: str, room: float, width: Callable[[str], float], *, end: str = ELLIPSIS, least: int = 0
 ) -> int:
     """
-    Return how many characters of a text fit, with an end after them.
+    Return the number of a text's characters that fit, with an ending after them.
 
     :param text: The text.
-    :param room: The width that there is.
-    :param width: Measures a text.
-    :param end: What follows where the text is cut.
-    :param least: Characters that count as fitting in any case.
+    :param room: The available width.
+    :param width: Returns the width of a text.
+    :param end: The ending after a cut.
+    :param least: Number of characters that count as fitting in any case.
     """
     low, high = least, len(text)
     while low < high:
@@ -38,12 +38,12 @@ def fitting(
 
 def shortened(text: str, room: float, width: Callable[[str], float], *, least: int = 0) -> str:
     """
-    Return a text that is no wider than the room, cut with an ellipsis if need be.
+    Return a text that is no wider than the room, cut with an ellipsis if necessary.
 
     :param text: The text.
-    :param room: The width that there is.
-    :param width: Measures a text.
-    :param least: Characters that stay in any case.
+    :param room: The available width.
+    :param width: Returns the width of a text.
+    :param least: Number of characters that stay in any case.
     """
     if width(text) <= room:
         return text
@@ -54,12 +54,12 @@ def narrowest(
     columns: Sequence[Column], wanted: Sequence[Width], *, text: Width, room: float, gap: float = 0
 ) -> list[Width]:
     """
-    Return the least widths of as many columns as fit, the first ones, and one at least.
+    Return the least widths of as many columns as fit, from the first one on, and of at least one.
 
     :param columns: The columns; numbers are never cut.
-    :param wanted: The width that each needs to show all of it.
-    :param text: The width that a column of texts keeps.
-    :param room: The width that there is.
+    :param wanted: The width that each column needs to show everything.
+    :param text: The least width of a column of texts.
+    :param room: The available width.
     :param gap: The width between two columns.
     """
     least = [

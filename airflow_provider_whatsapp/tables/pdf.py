@@ -1,4 +1,4 @@
-"""A report as a PDF: title, picture, and the table over pages with its heads on each."""
+"""A report as a PDF: title, picture, and the table on several pages with its header on each."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 DEFAULT_ROWS = 2_000
 MOST_ROWS = 20_000
-"""Rows of a table that somebody still turns the pages of; more belong into a file."""
+"""The most rows of a table that people still read on pages; more belong in another file."""
 WIDE_FROM = 7
-"""Columns from which the pages lie on their side."""
+"""Number of columns from which on the pages are in landscape format."""
 
 MARGIN = 14.0
-"""Millimetres, as all lengths here."""
+"""Margin in millimetres, the unit of all lengths here."""
 TITLE, TEXT = 18, 9
 """Points."""
 ROW, PAD = 6.0, 1.6
 NARROWEST, LEAST_OF_A_TEXT, WIDEST = 12.0, 26.0, 70.0
-"""Of columns."""
+"""Gap between columns."""
 PICTURE = 150.0
-"""Width of a picture at most."""
+"""The largest width of a picture."""
 HEAD, ZEBRA, INK, GREY = (18, 84, 84), (240, 245, 245), (24, 32, 38), (98, 108, 116)
 _log = logging.getLogger(__name__)
 
@@ -55,20 +55,20 @@ def write_pdf(
     font: str | None = None,
 ) -> Written:
     """
-    Write rows as a PDF file on A4 pages, with its fonts in it and texts that can be selected.
+    Write rows as a PDF file with A4 pages, embedded fonts and selectable texts.
 
     :param path: The file.
     :param rows: The rows.
     :param title: Text at the top of the first page; None: none.
-    :param max_rows: Rows of the table, up to :data:`MOST_ROWS`; None: :data:`DEFAULT_ROWS`. 0: no table.
-    :param figures: Figures below the title, with what they were before.
+    :param max_rows: The most rows of the table, up to :data:`MOST_ROWS`; None: :data:`DEFAULT_ROWS`. 0: no table.
+    :param figures: Figures below the title, with their earlier values.
     :param formats: How figures are written; None: as in American English.
     :param picture: A PNG file above the table: a chart or figures.
-    :param left_out: Rows that are missing from ``rows`` already.
-    :param rest_at: Where all rows are, said where some are left out: an address or a path.
+    :param left_out: Number of rows that ``rows`` lacks already.
+    :param rest_at: Where all rows are, which the PDF says if it leaves some out: an address or a path.
     :param font: A TrueType file; None: one that has the characters.
     :raises PayloadError: ``max_rows`` is more than can be read.
-    :raises ConfigurationError: fpdf2 or matplotlib, whose fonts it takes, is not installed.
+    :raises ConfigurationError: fpdf2, or matplotlib with its fonts, is not installed.
     """
     limit = checked_limit(max_rows)
     taken = list(rows.take(limit))
@@ -93,10 +93,10 @@ def write_pdf(
 
 def checked_limit(max_rows: int | None) -> int:
     """
-    Return how many rows the table of a PDF may have.
+    Return the limit for the rows of a PDF's table.
 
     :param max_rows: As for :func:`write_pdf`.
-    :raises PayloadError: More than can be read.
+    :raises PayloadError: It is more than people can read.
     """
     if max_rows is not None and max_rows > MOST_ROWS:
         raise PayloadError(
@@ -150,7 +150,7 @@ class _Page:
         self._pdf.set_fallback_fonts(
             [f"font{number}" for number in range(1, len(chain.families))], exact_match=False
         )
-        # Scripts whose letters change with their neighbours, or run from right to left.
+        # Scripts whose letters depend on their neighbours, or that are written from right to left.
         self._shapes = any("\u0590" <= character <= "\u109f" for character in characters)
         self._pdf.set_text_shaping(self._shapes)
 
@@ -181,7 +181,7 @@ class _Page:
         self._pdf.set_font("font0", size=TEXT)
 
     def figures(self, figures: Sequence[Figure], formats: Formats) -> None:
-        """Write figures beside each other: name, value, and how it has changed."""
+        """Write figures beside each other: name, value and change."""
         width = self._room / len(figures)
         for number, figure in enumerate(figures):
             lines = [(figure.name.replace("_", " "), TEXT, GREY), (NO_FIGURE, TITLE, INK)]
@@ -240,7 +240,7 @@ class _Page:
         self._y += ROW
 
     def _line(self, left: float, text: str) -> None:
-        """Write one line; only a cell has its letters joined and put in order where a script needs that."""
+        """Write one line; only a cell joins and orders letters as a script needs."""
         if self._shapes:
             self._pdf.set_xy(left, self._y)
             self._pdf.cell(self._width(text) + 2, ROW, text)
@@ -273,11 +273,11 @@ class _Page:
         self._y += ROW
 
     def _laid_out(self, table: list[Column]) -> list[_Drawn]:
-        """Give each column what its texts need: long texts less where the room ends, and the last ones none."""
+        """Give each column the width that its texts need; if necessary, less for long texts and none for the last ones."""
         wanted = [self._wanted(column) for column in table]
         least = narrowest(table, wanted, text=LEAST_OF_A_TEXT, room=self._room)
         wanted = wanted[: len(least)]
-        # What is left goes first to those that want it, each its share, then to all.
+        # The rest goes first to columns that need it, in equal shares, then to all.
         missing_width = sum(wanted) - sum(least)
         share = min(1.0, max(0.0, self._room - sum(least)) / missing_width) if missing_width else 0.0
         widths = [low + share * (want - low) for low, want in zip(least, wanted, strict=True)]
@@ -300,7 +300,7 @@ class _Page:
         return self._widths[text]
 
     def _fit(self, text: str, room: float) -> str:
-        """Return a text that fits; what does not is cut."""
+        """Return a text that fits, cut if necessary."""
         return shortened(self._drawable(text), room, self._width)
 
     def save(self, path: Path) -> None:

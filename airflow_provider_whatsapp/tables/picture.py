@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.tables.rows import Rows
 
 DEFAULT_ROWS = 25
-"""Rows that fill a phone's screen held upright."""
+"""Number of rows that fill a phone's screen in portrait format."""
 
 MOST_ROWS = 100
 
-# WhatsApp scales a picture to the screen (some 400 points wide) and its longer side to 1,600 pixels or so.
+# WhatsApp scales a picture to the screen (some 400 points wide), and its longer side to about 1,600 pixels.
 NARROWEST, COMFORTABLE, WIDEST = 720, 1080, 1600
 MARGIN = 36
 GAP = 40
 """Pixels between columns."""
 
 LINES = 3
-"""Lines that a text may take before it is cut."""
+"""The most lines of a text before it is cut."""
 
 INK, GREY, WHITE = (24, 32, 38), (98, 108, 116), (255, 255, 255)
 HEAD, ZEBRA, LINE = (18, 84, 84), (240, 245, 245), (206, 216, 216)
@@ -37,7 +37,7 @@ HEAD, ZEBRA, LINE = (18, 84, 84), (240, 245, 245), (206, 216, 216)
 
 @dataclass
 class _Drawn:
-    """A column with its width in pixels and its cells, each in lines."""
+    """A column with its width in pixels and its cells, each as lines."""
 
     column: Column
     width: int
@@ -49,14 +49,14 @@ def write_png(
     path: Path, rows: Rows, *, max_rows: int | None = None, title: str | None = None, font: str | None = None
 ) -> Written:
     """
-    Draw a table: a title, a header, striped rows, numbers to the right, and how many rows and columns do not fit.
+    Draw a table: a title, a header, striped rows, numbers to the right, and the number of rows and columns left out.
 
     :param path: The file.
-    :param rows: The result.
-    :param max_rows: Rows at most, up to :data:`MOST_ROWS`; None: :data:`DEFAULT_ROWS`.
+    :param rows: The rows.
+    :param max_rows: The most rows, up to :data:`MOST_ROWS`; None: :data:`DEFAULT_ROWS`.
     :param title: Text above the table; None: none.
-    :param font: A TrueType or OpenType file; None: Pillow's own, or one of the system's when it lacks characters.
-    :raises PayloadError: ``max_rows`` is more than can be read.
+    :param font: A TrueType or OpenType file; None: Pillow's own, or one of the system's if it lacks characters.
+    :raises PayloadError: ``max_rows`` is more than people can read.
     :raises ConfigurationError: Pillow or the font is not installed.
     """
     if max_rows is not None and max_rows > MOST_ROWS:
@@ -91,7 +91,7 @@ def write_png(
 
 
 def _note(rows: int, left_out: int, hidden: int) -> str:
-    """Say what the picture does not show."""
+    """Return what the picture does not show, as text."""
     notes = []
     if not rows:
         notes.append("No rows")
@@ -103,7 +103,7 @@ def _note(rows: int, left_out: int, hidden: int) -> str:
 
 
 def _laid_out(all_columns: list[Column], fonts: Fonts) -> list[_Drawn]:
-    """Give each column its width: numbers what they need, texts what is left, and no room to the last ones."""
+    """Give each column its width: numbers what they need, texts the rest, and none to the last columns."""
     room = WIDEST - 2 * MARGIN
     wanted = [_wanted(column, fonts) for column in all_columns]
     least = narrowest(all_columns, wanted, text=7 * fonts.size, room=room, gap=GAP)
@@ -134,7 +134,7 @@ def _wanted(column: Column, fonts: Fonts) -> int:
     cells = max((fonts.width(cell) for cell in column.cells), default=0)
     words = column.title.replace("_", " ").split()
     longest_word = max((fonts.width(word) for word in words), default=0)
-    # A title may take two lines, so that it does not widen a column of short numbers.
+    # A title may have two lines, so that it does not widen a column of short numbers.
     title = min(fonts.width(column.title), max(longest_word, fonts.width(column.title) * 0.65))
     most = WIDEST if column.numeric else 20 * fonts.size
     return int(min(max(cells, title, 2 * fonts.size), most)) + 2

@@ -11,22 +11,22 @@ from typing import Any
 from airflow_provider_whatsapp.client.errors import PayloadError
 
 PIECE = 1000
-"""Rows that are asked of a database at a time."""
+"""Number of rows that are fetched from a database together."""
 
 LONGEST_INTEGER = 14_000
 """Bits of an integer that Python writes in decimals: it refuses those of more than 4,300 digits."""
 
 COUNTED = 100_000
-"""Rows left out up to which they are counted; reading a whole result only to count it can take hours."""
+"""The most rows left out that are counted; reading a whole result only to count it can take hours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """
-    What a writer has done.
+    The result of writing a file.
 
-    :param rows: Rows in the file, without the header.
-    :param left_out: Rows beyond the limit, counted up to :data:`COUNTED`.
+    :param rows: Number of rows in the file, without the header.
+    :param left_out: Number of rows beyond the limit, counted up to :data:`COUNTED`.
     """
 
     rows: int
@@ -48,7 +48,7 @@ class Rows:
     @classmethod
     def of_cursor(cls, cursor: Any) -> Rows:
         """
-        Return what a DB-API cursor has found.
+        Return the result of a DB-API cursor.
 
         :param cursor: The cursor, after its query was executed.
         """
@@ -60,7 +60,7 @@ class Rows:
         return cls((column[0] for column in cursor.description), rows())
 
     def any(self) -> bool:
-        """Say whether there is a row left; it stays the next one."""
+        """Return whether there is a row left, without consuming it."""
         first = list(islice(self._rows, 1))
         self._rows = chain(first, self._rows)
         return bool(first)
@@ -69,7 +69,7 @@ class Rows:
         """
         Return the next rows.
 
-        :param limit: How many at most; None: all.
+        :param limit: The most rows; None: all.
         """
         for row in islice(self._rows, limit):
             yield self._values(row) if isinstance(row, Mapping) else row
@@ -85,29 +85,29 @@ class Rows:
         return values
 
     def count_rest(self) -> int:
-        """Return how many rows were not taken, :data:`COUNTED` at most."""
+        """Return the number of rows that were not taken, at most :data:`COUNTED`."""
         return sum(1 for _ in islice(self._rows, COUNTED))
 
 
 def counted(number: int) -> str:
     """
-    Return a number of rows left out, in words.
+    Return a number of rows left out, as text.
 
-    :param number: As :meth:`Rows.count_rest` gives it.
+    :param number: The number from :meth:`Rows.count_rest`.
     """
     return f"{number:,}" + (" or more" if number >= COUNTED else "")
 
 
 def plain(value: Any) -> str:
     """
-    Return a value as text; nothing at all for NULL.
+    Return a value as text; an empty text for NULL.
 
-    :param value: What a database driver gave.
+    :param value: The database driver's value.
     """
     if value is None:
         return ""
     if isinstance(value, str):
-        return value.replace("\0", "")  # a text file with one is taken for a binary file
+        return value.replace("\0", "")  # programs treat a text file that contains NUL as binary
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value).hex()
     if isinstance(value, dict | list | tuple):

@@ -13,18 +13,18 @@ from airflow_provider_whatsapp.tables.files import missing
 from airflow_provider_whatsapp.tables.rows import Rows
 
 LOOKED_AT = 1_000
-"""Rows of a list or of JSON lines whose keys make the columns; later rows may lack some, not have more."""
+"""Number of rows of a list or of JSON lines whose keys are the columns; later rows may lack some, not have more."""
 PARQUET = (".parquet", ".pq")
 
 
 def rows_of(source: Any, *, field: str = "rows") -> tuple[Rows, bool]:
     """
-    Return the rows of a source, and whether all their values are texts, as those of a CSV file are.
+    Return the rows of a source, and whether all their values are texts, as in a CSV file.
 
     :param source: A list of dicts, a data frame of pandas or polars, or the path of a CSV, JSON lines or Parquet file:
         a ``pathlib.Path`` or an ``ObjectStoragePath``.
-    :param field: Argument that gave it, for errors.
-    :raises PayloadError: It is none of these, or a row is not a dict; the error names the row.
+    :param field: Argument that gave the source, for errors.
+    :raises PayloadError: The source is none of these, or a row is not a dict; the error names the row.
     :raises ConfigurationError: pyarrow, which reads Parquet, is not installed.
     """
     if hasattr(source, "open") and hasattr(source, "name"):
@@ -43,7 +43,7 @@ def rows_of(source: Any, *, field: str = "rows") -> tuple[Rows, bool]:
 
 
 def _of_text(path: Any, field: str) -> tuple[Rows, bool]:
-    """Read a CSV or JSON lines file; which of them it is, its first character says."""
+    """Read a CSV or JSON lines file; its first character says which it is."""
     lines = _lines(path, field)
     first = next((line for line in lines if line.strip()), "")
     if first.lstrip()[:1] in ("{", "["):
@@ -110,7 +110,7 @@ def _of_parquet(path: Any, field: str) -> Rows:
 
 
 def _of_frame(source: Any) -> Rows | None:
-    """Read a data frame by what frames of pandas and polars have, without importing either."""
+    """Read a data frame by the methods of pandas' and polars' frames, without importing either."""
     names = getattr(source, "columns", None)
     if names is None:
         return None
