@@ -1,12 +1,12 @@
 """
-The version matrix: every supported Airflow with every supported Python, and our wheel installed in it.
+The version matrix: every supported Airflow with every supported Python, with our wheel installed.
 
-``make full`` runs all of it (scripts/full.py), ``nox --list`` shows what there is, ``nox -s "tests(3.1.8, 3.11)"`` runs
-one. An interpreter that is not on this machine is named and left out. Arguments after ``--`` go to pytest.
+``make full`` runs all of it (scripts/full.py), ``nox --list`` lists the sessions, ``nox -s "tests(3.1.8, 3.11)"`` runs
+one. A missing interpreter is reported and left out. Arguments after ``--`` go to pytest.
 
-Airflow is installed from the package index as it was on the day in ``scripts/airflow-versions.txt``; "newest" is
-whatever comes without a day. Until the minor version after the youngest of them is out, its newest pre-release is
-tested as well. What is tested is the wheel, not the checkout: see ``run_tests``.
+Airflow is installed from the package index of the day in ``scripts/airflow-versions.txt``; "newest" is the version
+without a day. Until the next minor version is released, its newest pre-release is tested too. The sessions test the
+wheel, not the checkout: see ``run_tests``.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ DAYS = dict(
 """The day of the index for each Airflow version, the lowest first."""
 LOWEST, *TESTED = DAYS
 YOUNGEST = "2100-01-01"
-"""A day of the index on which everything is there."""
+"""A day of the index on which all declared packages exist."""
 YOUNGER = ("babel", "fpdf2", "matplotlib", "uharfbuzz")
-"""What reports are drawn with, in versions that are younger than an Airflow may be, which does not use them."""
+"""Libraries that draw reports, in versions that may be newer than an Airflow, which does not use them."""
 WITH_AIRFLOW = ("-m", "(airflow or faces) and not (browser or once)")
-"""Tests in which a real Airflow runs, and those of what faces it; tests/conftest.py says which."""
+"""Tests with a real Airflow, and tests of the layers for it; tests/conftest.py says which."""
 GROUPS = ("--group", "examples", "--group", "tests")
 CORE = ("tests/client", "tests/delivery", "tests/message_templates")
-"""The tests of what coverage.py measures: pyproject.toml says what that is, and how much of it they have to reach."""
+"""The tests that coverage.py measures: pyproject.toml says which code, and how much of it they have to reach."""
 
 
 def interpreter(version: str) -> str:
-    """Return the path of a Python of this version; where there is none the version, which nox then misses by name."""
+    """Return the path of a Python of this version; if there is none the version, which nox then reports as missing."""
     command = [ROOT / "scripts" / "setup.sh", "--find-python", version]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() or version
@@ -65,7 +65,7 @@ MATRIX = [
 
 
 def wheel() -> str:
-    """Return the wheel to test: the one that WHEEL names, else one built of this checkout, once."""
+    """Return the wheel to test: the one in WHEEL, otherwise one that is built from this checkout, once."""
     given = os.environ.get("WHEEL")
     if given:
         return str(Path(given).resolve())
@@ -79,7 +79,7 @@ def wheel() -> str:
 
 
 def install(session: nox.Session, airflow: str, *more: str) -> None:
-    """Install an Airflow, what the examples import, ``more`` groups, our wheel and the tools of the tests."""
+    """Install an Airflow, the examples' dependencies, ``more`` groups, our wheel and the tests' tools."""
     groups = [word for name in more for word in ("--group", name)]
     if airflow == NEWEST:
         session.install("apache-airflow", wheel(), *groups, *GROUPS)
@@ -92,10 +92,10 @@ def install(session: nox.Session, airflow: str, *more: str) -> None:
 
 def run_tests(session: nox.Session, *options: str, measured: bool = False) -> None:
     """
-    Run tests against the installed wheel, and, where they are ``measured``, hold their coverage against its floor.
+    Run tests against the installed wheel; if they are ``measured``, check their coverage against its floor.
 
-    They import each other from the checkout, where our package lies too. So Python is told not to put the working
-    directory first, and the checkout comes last on the path, after the environment, for each process that is started.
+    They import each other from the checkout, which contains our package too. So Python must not put the working
+    directory first, and the checkout is last on the path, after the environment, for each process that is started.
     """
     code = (
         "import platform, sysconfig; from importlib.metadata import version; "
@@ -105,9 +105,9 @@ def run_tests(session: nox.Session, *options: str, measured: bool = False) -> No
     session.log(f"Airflow {airflow} on Python {python}")
     Path(packages, "zz-checkout.pth").write_text(f"{ROOT}\n")
     wheel_only = {"PYTHONSAFEPATH": "1", "TESTED": "wheel", "PYTHONPATH": None}
-    # A folder of its own for what the processes of one machine share, so that two sessions may run side by side.
+    # A separate folder for what the processes of one machine share, so that two sessions can run side by side.
     with tempfile.TemporaryDirectory(prefix="tests-") as folder:
-        # Patient, for another session may run beside it.
+        # A long time-out, because another session may run beside it.
         patient = ("--timeout", "360")
         measuring = ("python", "-m", "coverage", "run") if measured else ("python",)
         command = (*measuring, "-m", "pytest", "-o", "pythonpath=", *patient, *options, *session.posargs)
@@ -128,7 +128,7 @@ def tests(session: nox.Session, airflow: str) -> None:
 @nox.session
 @nox.parametrize(("airflow", "python"), MATRIX)
 def airflow(session: nox.Session, airflow: str) -> None:
-    """The tests that Airflow's version can matter to, on each Airflow and Python."""
+    """The tests that depend on Airflow's version, on each Airflow and Python."""
     install(session, airflow)
     run_tests(session, *WITH_AIRFLOW)
 
@@ -146,14 +146,14 @@ def lowest(session: nox.Session) -> None:
     """The fast tests with the lowest version of everything that pyproject.toml declares, Airflow included."""
     compiled = session.create_tmp() + "/lowest.txt"
     lowest_of_all = ("--resolution", "lowest-direct", "--exclude-newer", DAYS[LOWEST], "--all-extras")
-    # Floors above versions with known vulnerabilities are younger than that Airflow.
+    # Floors above versions with known vulnerabilities are newer than that Airflow.
     lowest_of_all += tuple(f"--exclude-newer-package={name}={YOUNGEST}" for name in sorted(own()))
     quiet = ("--quiet", "--no-header", "--no-annotate", "--output-file", compiled)
     session.run_install("uv", "pip", "compile", *lowest_of_all, *quiet, "pyproject.toml")
     session.install("--requirements", compiled)
-    # What is declared stays as low as it is while the tests' own tools, which may be new, come in.
+    # The declared packages keep their lowest versions while the tests' tools, which may be new, are installed.
     session.install(wheel(), *GROUPS, "--constraints", str(declared(compiled)))
-    # Outside of a task, Airflow 3.1.0 stumbles over itself before it can say that a connection is missing.
+    # Outside of a task, Airflow 3.1.0 fails before it can report that a connection is missing.
     no_connection = "test_a_store_that_cannot_be_asked_fails_the_task_before_any_request[no connection"
     own_faults = (
         "tests/hooks/test_event_store.py::test_a_connection_that_is_not_there_says_who_named_it",
@@ -168,14 +168,14 @@ def lowest(session: nox.Session) -> None:
 
 
 def own() -> set[str]:
-    """Return the names of our own dependencies, those of the extras too."""
+    """Return the names of our own dependencies, including those of the extras."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"].values()
     return {re.match(r"[\w-]+", line)[0] for lines in (project["dependencies"], *extras) for line in lines}
 
 
 def declared(compiled: str) -> Path:
-    """Return a file that holds the lines of a compiled one that are about dependencies of our own."""
+    """Return a file with the lines of a compiled one that are about our own dependencies."""
     kept = [line for line in Path(compiled).read_text().splitlines() if line.partition("==")[0] in own()]
     file = Path(compiled).with_name("declared.txt")
     file.write_text("\n".join(kept) + "\n")

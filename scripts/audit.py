@@ -1,16 +1,16 @@
 """
-Asks for known vulnerabilities of everything that this package brings with it, in its newest allowed version, and of
-what pyproject.toml declares in its lowest.
+Looks for known vulnerabilities of everything that this package installs, in its newest allowed version, and of
+everything that pyproject.toml declares, in its lowest version.
 
     python scripts/audit.py
 
-Vulnerabilities named in audit-ignored.txt, with a reason, are passed over. Those of Airflow itself, and those that it
-forces by refusing every version without them (airflow-pins.txt), are named as Airflow's and passed over too.
+It ignores the vulnerabilities in audit-ignored.txt, which have a reason there. It reports those of Airflow itself, and
+those that Airflow forces by refusing every version without them (airflow-pins.txt), as Airflow's, and ignores them too.
 
-Where the vulnerability service does not answer, what is declared is compared with the list in advisories.txt, whose
-date is told; `--strict` makes that an error. A vulnerability is an error either way. The last line says "AUDITED" in
-capitals where something was not: scripts/release_check.py looks for that. Needs uv on PATH and pip-audit beside this
-Python.
+If the vulnerability service does not answer, it compares the declared packages with the list in advisories.txt, and
+prints the list's date; with `--strict` that is an error. A vulnerability is an error in either case. The last line
+contains "AUDITED" in capitals if something was not audited: scripts/release_check.py looks for that. It needs uv on
+PATH and pip-audit beside this Python.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ ADVISORIES = ROOT / "scripts" / "advisories.txt"
 PINS = ROOT / "scripts" / "airflow-pins.txt"
 
 CANARY = "jinja2==2.4.1"
-"""Known to be vulnerable: a service that does not say so cannot be asked, or does not know old versions."""
+"""A version that is known to be vulnerable: a service that does not report it does not work, or lacks old versions."""
 
 Forced = Callable[[str, list[str]], str | None]
-"""Says why Airflow forces a vulnerable version of a package, given the versions that mend it; None: it does not."""
+"""Returns why Airflow forces a vulnerable version of a package, given the versions that fix it; None: it does not."""
 
 
 class AuditError(Exception):
-    """The audit cannot be made, or what it reads is not right."""
+    """The audit is not possible, or one of its files is wrong."""
 
 
 def entries(text: str) -> list[tuple[int, str]]:
@@ -54,9 +54,9 @@ def entries(text: str) -> list[tuple[int, str]]:
 
 def read_ignored(text: str) -> dict[str, str]:
     """
-    Read the vulnerabilities to pass over, each with its reason.
+    Return the vulnerabilities to ignore, each with its reason.
 
-    :param text: What the file holds.
+    :param text: Content of the file.
     :raises AuditError: A line has no reason.
     """
     ignored = {}
@@ -73,10 +73,10 @@ def read_ignored(text: str) -> dict[str, str]:
 
 def read_advisories(text: str) -> tuple[str, list[dict[str, Any]]]:
     """
-    Read the list of known vulnerabilities, and its date.
+    Return the list of known vulnerabilities, and its date.
 
-    :param text: What the file holds.
-    :raises AuditError: It has no date, or a line is not right.
+    :param text: Content of the file.
+    :raises AuditError: It has no date, or a line is wrong.
     """
     dated = re.search(r"^# As of (\d{4}-\d\d-\d\d)\.", text, re.MULTILINE)
     if dated is None:
@@ -103,10 +103,10 @@ def read_advisories(text: str) -> tuple[str, list[dict[str, Any]]]:
 
 def compare(pinned: list[tuple[str, str]], known: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """
-    Say of packages what the list knows, in pip-audit's form.
+    Return what the list knows about packages, in pip-audit's form.
 
     :param pinned: Names and versions.
-    :param known: What :func:`read_advisories` returned.
+    :param known: The list from :func:`read_advisories`.
     """
     return [
         {
@@ -147,8 +147,8 @@ def ask(requirements: Path) -> list[dict[str, Any]]:
     """
     Ask pip-audit about pinned requirements.
 
-    :param requirements: A file, one ``name==version`` a line.
-    :raises AuditError: It gave no answer.
+    :param requirements: A file with one ``name==version`` per line.
+    :raises AuditError: pip-audit gave no answer.
     """
     options = ["--no-deps", "--disable-pip", "--progress-spinner", "off", "--format", "json"]
     command = [sys.executable, "-m", "pip_audit", *options, "--requirement", str(requirements)]
@@ -162,7 +162,7 @@ def ask(requirements: Path) -> list[dict[str, Any]]:
 
 
 def is_answering(folder: Path) -> bool:
-    """Tell whether the vulnerability service knows what everybody knows."""
+    """Return whether the vulnerability service reports a vulnerability that everybody knows."""
     file = folder / "canary.txt"
     file.write_text(f"{CANARY}\n")
     try:
@@ -173,7 +173,7 @@ def is_answering(folder: Path) -> bool:
 
 
 def compile_requirements(folder: Path) -> Path:
-    """Return a file with the newest allowed version of everything that an installation brings."""
+    """Return a file with the newest allowed version of everything that an installation contains."""
     file = folder / "requirements.txt"
     options = ["--quiet", "--all-extras", "--no-header", "--no-annotate", "--output-file", str(file)]
     python = ["--python", sys.executable]
@@ -183,10 +183,11 @@ def compile_requirements(folder: Path) -> Path:
 
 def read_pins(text: str) -> list[tuple[str, Version, str, str]]:
     """
-    Read what supported Airflows refuse: the package, the first version that is refused, the Airflow, and why.
+    Return the versions that supported Airflows refuse: the package, the first refused version, the Airflow, and the
+    reason.
 
-    :param text: What the file holds.
-    :raises AuditError: A line is not right.
+    :param text: Content of the file.
+    :raises AuditError: A line is wrong.
     """
     found = []
     for number, line in entries(text):
@@ -200,9 +201,9 @@ def read_pins(text: str) -> list[tuple[str, Version, str, str]]:
 
 
 def forced(name: str, fixed: list[str]) -> str | None:
-    """Say why Airflow forces a vulnerable version; see :data:`Forced`."""
+    """Return why Airflow forces a vulnerable version; see :data:`Forced`."""
     if canonicalize_name(name).startswith("apache-airflow"):
-        return "it is mended by upgrading Airflow"
+        return "an upgrade of Airflow fixes it"
     for package, first, airflow, why in read_pins(PINS.read_text()):
         if fixed and package == canonicalize_name(name) and all(Version(one) >= first for one in fixed):
             return f"{airflow} refuses {first} and later ({why})"
@@ -210,7 +211,7 @@ def forced(name: str, fixed: list[str]) -> str | None:
 
 
 def untrue_pins() -> list[str]:
-    """Return a remark for each entry of airflow-pins.txt that its Airflow does not bear out."""
+    """Return a remark for each entry of airflow-pins.txt that is no longer true of its Airflow."""
     remarks = []
     for name, first, airflow, _ in read_pins(PINS.read_text()):
         wanted = f"apache-airflow=={airflow}\n{name}>={first}\n"
@@ -225,12 +226,12 @@ def judge(
     packages: list[dict[str, Any]], ignored: dict[str, str], forced: Forced = lambda *_: None
 ) -> tuple[list[str], list[str]]:
     """
-    Sort an answer into what is wrong and what is to be known.
+    Split an answer into vulnerabilities and remarks.
 
-    :param packages: What pip-audit says of each.
-    :param ignored: Vulnerabilities to pass over, with reasons.
-    :param forced: Says why Airflow forces a vulnerable version.
-    :return: Lines of vulnerabilities, and lines of remarks.
+    :param packages: pip-audit's answer for each package.
+    :param ignored: Vulnerabilities to ignore, with reasons.
+    :param forced: Returns why Airflow forces a vulnerable version.
+    :return: Lines about vulnerabilities, and lines of remarks.
     """
     found, remarks, met = [], [], set()
     for package in packages:
@@ -239,12 +240,12 @@ def judge(
         for vulnerability in package.get("vulns", ()):
             names = {vulnerability["id"], *vulnerability.get("aliases", ())}
             fixes = list(vulnerability.get("fix_versions") or [])
-            line = f"{package['name']} {package['version']}: {vulnerability['id']}, mended in "
+            line = f"{package['name']} {package['version']}: {vulnerability['id']}, fixed in "
             line += ", ".join(fixes or ["no version"])
             known = names & set(ignored)
             met |= known
             if known:
-                remarks.append(f"{line}; passed over: {ignored[known.pop()]}")
+                remarks.append(f"{line}; ignored: {ignored[known.pop()]}")
             elif reason := forced(package["name"], fixes):
                 remarks.append(f"{line}; Airflow's: {reason}")
             else:
@@ -257,10 +258,10 @@ def judge(
 
 def summary(packages: list[dict[str, Any]], found: list[str]) -> str:
     """
-    Say in a line what came of the audit.
+    Return the result of the audit in a line.
 
-    :param packages: What pip-audit says of each.
-    :param found: Lines of vulnerabilities.
+    :param packages: pip-audit's answer for each package.
+    :param found: Lines about vulnerabilities.
     """
     skipped = [package["name"] for package in packages if "skip_reason" in package]
     line = f"{len(packages) - len(skipped)} packages audited, {len(found)} known vulnerabilities."
@@ -277,7 +278,7 @@ def audit_by_service(folder: Path, ignored: dict[str, str]) -> tuple[list[str], 
 
 
 def audit_by_list(folder: Path, ignored: dict[str, str]) -> tuple[list[str], list[str], str]:
-    """Compare the lowest versions, and the newest where the package index answers, with the list in the repository."""
+    """Compare the lowest versions, and the newest if the package index answers, with the list in the repository."""
     date, known = read_advisories(ADVISORIES.read_text())
     pinned = floors()
     declared = {canonicalize_name(name) for name, _ in pinned}
@@ -297,7 +298,7 @@ def audit_by_list(folder: Path, ignored: dict[str, str]) -> tuple[list[str], lis
 
 
 def main(arguments: list[str]) -> int:
-    """Audit, and say what came of it."""
+    """Audit, and print the result."""
     try:
         ignored = read_ignored(IGNORED.read_text())
         with tempfile.TemporaryDirectory() as name:

@@ -1,13 +1,13 @@
 """
-Builds the package and checks what came out: nothing in it that should not be, nothing missing, the same again.
+Builds the package and checks the result: no file too many, none missing, and a second build gives the same files.
 
     python scripts/check_package.py dist            builds into dist/, then checks
 
-What git tracks is what belongs in it: a file that is not committed yet counts as too much.
+The package contains what git tracks: a file that is not committed yet counts as one too many.
 
-The wheel is built three times: from the checkout by way of the source archive, from the source archive alone, and
-from copies of the checkout in another folder. All have to be the same file, byte for byte; so that they still are
-next year, what builds them is pinned in pyproject.toml, together with all that it brings. Needs uv on PATH and git.
+The wheel is built three times: from the checkout through the source archive, from the source archive, and from copies
+of the checkout in another folder. All have to be the same file, byte for byte. pyproject.toml pins the build tools and
+their dependencies, so that this stays true. Needs uv on PATH and git.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "airflow_provider_whatsapp"
 
 KINDS = {".css", ".html", ".js", ".json", ".pdf", ".png", ".py", ".svg", ".typed", ".yaml"}
-"""What a file in the wheel may be."""
+"""Allowed kinds of files in the wheel."""
 
 REQUIRED = {
     f"{PACKAGE}/py.typed",
@@ -48,19 +48,19 @@ REQUIRED = {
     f"{PACKAGE}/sandbox/page/static/page.js",
     f"{PACKAGE}/sandbox/page/templates/base.html",
 }
-"""What nobody would miss before a user does."""
+"""Files whose absence only a user would notice."""
 
 METADATA = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
 LEFT_OUT = {".gitattributes", ".github", ".gitlab-ci.yml", ".readthedocs.yaml"}
-"""Tracked files that the source archive does not carry."""
+"""Tracked files that are not in the source archive."""
 
 
 class PackageError(Exception):
-    """The package is not as it should be."""
+    """The package is wrong."""
 
 
 def tracked(folder: str = "") -> set[str]:
-    """Return what git knows of in a folder, as paths from the root."""
+    """Return the files that git tracks in a folder, as paths from the root."""
     command = ["git", "ls-files", "-z", "--", folder or "."]
     names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
     return {name for name in names if name and (ROOT / name).exists()}
@@ -80,11 +80,11 @@ def compare(what: str, found: set[str], wanted: set[str]) -> None:
 
 def check_wheel(wheel: Path, sources: set[str]) -> None:
     """
-    Check what a wheel holds.
+    Check the content of a wheel.
 
     :param wheel: The file.
     :param sources: The files of our package, as paths from the root.
-    :raises PackageError: Something is missing or too much, or of a kind that has no business there.
+    :raises PackageError: A file is missing, too many, or of an unusual kind.
     """
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if not name.endswith("/")}
@@ -104,11 +104,11 @@ def check_wheel(wheel: Path, sources: set[str]) -> None:
 
 def check_sdist(sdist: Path, sources: set[str]) -> None:
     """
-    Check what a source archive holds: what git tracks, and no more.
+    Check the content of a source archive: what git tracks, and no more.
 
     :param sdist: The file.
     :param sources: Everything that git tracks.
-    :raises PackageError: Something is missing or too much, or lies outside of the archive's one folder.
+    :raises PackageError: A file is missing or too many, or is outside of the archive's only folder.
     """
     top = sdist.name.removesuffix(".tar.gz") + "/"
     with tarfile.open(sdist) as archive:
@@ -123,24 +123,24 @@ def check_sdist(sdist: Path, sources: set[str]) -> None:
 
 
 def needed(requires: list[str]) -> set[str]:
-    """Return everything that requirements bring today, each with its version."""
+    """Return everything that requirements install today, each with its version."""
     command = ["uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "-"]
     done = subprocess.run(command, input="\n".join(requires), check=True, stdout=subprocess.PIPE, text=True)
     return set(done.stdout.split())
 
 
 def build_requirements() -> list[str]:
-    """Return what pyproject.toml asks for to build the package."""
+    """Return what pyproject.toml requires to build the package."""
     requires: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
     return requires
 
 
 def check_pins(requires: list[str], brought: set[str]) -> None:
     """
-    Check that what builds the package is the same at any time.
+    Check that the tools that build the package do not change.
 
-    :param requires: What pyproject.toml asks for.
-    :param brought: What that brings today, each with its version.
+    :param requires: What pyproject.toml requires.
+    :param brought: What that installs today, each with its version.
     :raises PackageError: Something is not pinned.
     """
     compare("build-system.requires", set(requires), brought)
@@ -154,7 +154,7 @@ def build(source: Path, target: Path, *options: str) -> list[Path]:
 
 
 def last_change() -> str:
-    """Return when the last commit was made, in seconds; archives carry it as the time of their files."""
+    """Return the time of the last commit in seconds, which is the time of the files in archives."""
     command = ["git", "log", "-1", "--format=%ct"]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
 
@@ -179,17 +179,17 @@ def check_same(first: list[Path], second: list[Path], how: str) -> None:
 
 def check_again(built: list[Path], names: set[str]) -> None:
     """
-    Build a second time, elsewhere and with other permissions, and from the source archive; compare.
+    Build a second time, in another folder with other permissions, and from the source archive; compare.
 
-    :param built: What the first time gave.
+    :param built: The files of the first build.
     :param names: The files of the checkout.
-    :raises PackageError: It is not the same.
+    :raises PackageError: A file differs.
     """
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "another", "place")
         for name in names:
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, copy / name)  # without its time
+            shutil.copyfile(ROOT / name, copy / name)  # without its modification time
             (copy / name).chmod(0o700 if os.access(ROOT / name, os.X_OK) else 0o600)
         check_same(built, build(copy, Path(folder, "copy")), "in another folder")
         sdist = next(path for path in built if path.suffix == ".gz")
@@ -197,7 +197,7 @@ def check_again(built: list[Path], names: set[str]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Build, check, and say what there is."""
+    """Build, check, and print the files."""
     target = Path(arguments[0] if arguments else "dist")
     shutil.rmtree(target, ignore_errors=True)
     built = build(ROOT, target)

@@ -1,7 +1,7 @@
 """
 The demo: a real Airflow runs example_dags/report_delivery.py against the sandbox.
 
-Run it as ``make demo``. Everything it makes lies in the clone, in .airflow/ and demo-output/.
+Run it as ``make demo``. All its files are in the clone, in .airflow/ and demo-output/.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class DemoError(Exception):
     The demo failed.
 
     :param reason: One line for the reader.
-    :param log: The file that holds the rest.
+    :param log: The file with the rest.
     """
 
     def __init__(self, reason: str, log: Path) -> None:
@@ -75,7 +75,7 @@ def main() -> int:
 
 
 def run_demo() -> None:
-    """Start the sandbox, run the DAG, and tell what came of it."""
+    """Start the sandbox, run the DAG, and print the result."""
     began = time.monotonic()
     with sandbox() as (url, connection):
         say(f"Sandbox  {url}, in place of WhatsApp and Maton's gateway")
@@ -109,7 +109,7 @@ def save_phone(url: str, wa_id: str) -> None:
 
 def delivered_messages(url: str) -> list[dict[str, Any]]:
     """
-    Return the messages, once the phone has them all.
+    Return the messages, once all of them have reached the phone.
 
     :raises DemoError: There is none, or one could not be delivered.
     """
@@ -150,7 +150,7 @@ def printed_connection(log: Path) -> str | None:
 
 
 def airflow_environment(connection: str) -> dict[str, str]:
-    """Return the environment for Airflow: this clone's own, whatever the caller's shell is set up for."""
+    """Return the environment for Airflow: this clone's own, without settings of the caller's shell."""
     foreign = ("AIRFLOW", "_AIRFLOW", "MATON_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     no_proxy = ",".join(filter(None, ["127.0.0.1,localhost", env.get("NO_PROXY") or env.get("no_proxy")]))
@@ -169,7 +169,7 @@ def airflow_environment(connection: str) -> dict[str, str]:
 
 
 def prepare_database(env: Mapping[str, str]) -> None:
-    """Make Airflow's database, when this version of Airflow has none yet."""
+    """Create Airflow's database if this version of Airflow has none yet."""
     done = AIRFLOW_HOME / "migrated"
     if done.exists():
         return
@@ -182,14 +182,14 @@ def prepare_database(env: Mapping[str, str]) -> None:
 
 
 def run_dag(env: Mapping[str, str]) -> None:
-    """Run the DAG once, tell each task's end as it comes, and make sure that the run succeeded."""
+    """Run the DAG once, print each task's end when it comes, and check that the run succeeded."""
     log = OUTPUT / "airflow.log"
     before = query("SELECT coalesce(max(id), 0) FROM dag_run")[0][0]
     told: set[str] = set()
     with started([sys.executable, "-m", "airflow", "dags", "test", DAG], log, env) as process:
 
         def ended() -> bool:
-            over = process.poll() is not None  # asked first, so that the last look at the tasks sees all
+            over = process.poll() is not None  # read before the last query of the tasks
             for task, state, seconds in tasks_after(before):
                 if task not in told:
                     told.add(task)
@@ -198,7 +198,7 @@ def run_dag(env: Mapping[str, str]) -> None:
 
         wait_until(ended, None, log, what="run")
 
-    # A failed run need not show in the exit code of `airflow dags test`: the database has the word.
+    # The exit code of `airflow dags test` need not show a failed run, so the database decides.
     states = query("SELECT state FROM dag_run WHERE dag_id = ? AND id > ?", DAG, before)
     if not states:
         reason = f"Airflow did not start a run of {DAG} (exit code {process.returncode})."
@@ -223,7 +223,7 @@ def tasks_after(run: int) -> list[tuple[Any, ...]]:
 
 @contextlib.contextmanager
 def started(command: list[str], log: Path, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command with its output in a file, and stop it with all its children at the end."""
+    """Run a command with its output in a file; at the end of the block stop it with all its children."""
     with log.open("wb") as file:
         process = subprocess.Popen(
             command,
@@ -241,7 +241,7 @@ def started(command: list[str], log: Path, env: Mapping[str, str]) -> Iterator[s
 
 
 def stop_group(process: subprocess.Popen[bytes]) -> None:
-    """Stop a process and its children, politely, then by force; a second Ctrl-C does not cut this short."""
+    """Stop a process and its children, first politely, then by force; a second Ctrl-C does not interrupt this."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -255,9 +255,9 @@ def wait_until(
     ready: Callable[[], bool], process: subprocess.Popen[bytes] | None, log: Path, *, what: str
 ) -> None:
     """
-    Wait until something is so.
+    Wait until a condition is true.
 
-    :raises DemoError: The process ended before, or time is up.
+    :raises DemoError: The process ended before, or the time is over.
     """
     deadline = time.monotonic() + PATIENCE[what]
     while not ready():
@@ -271,21 +271,21 @@ def wait_until(
 
 
 def query(sql: str, *values: object) -> list[tuple[Any, ...]]:
-    """Ask Airflow's database, while Airflow writes to it."""
+    """Query Airflow's database, while Airflow writes to it."""
     uri = f"{(AIRFLOW_HOME / 'airflow.db').as_uri()}?mode=ro"
     with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)) as connection:
         return connection.execute(sql, values).fetchall()
 
 
 def fetch(url: str) -> bytes:
-    """Read a page of the sandbox, past any proxy."""
+    """Return a page of the sandbox, read without a proxy."""
     with _opener.open(url, timeout=10) as answer:
         page: bytes = answer.read()
     return page
 
 
 def answers(url: str) -> bool:
-    """Tell whether a page of the sandbox is there."""
+    """Return whether a page of the sandbox exists."""
     try:
         return bool(fetch(url))
     except OSError:
@@ -293,7 +293,7 @@ def answers(url: str) -> bool:
 
 
 def describe(message: Mapping[str, Any]) -> str:
-    """Say in a line what a message is and to whom it went, without giving the number away."""
+    """Return in a line what a message is and to whom it went, without revealing the number."""
     name = f" {message['payload']['template']['name']}" if message["type"] == "template" else ""
     return f"{message['type']}{name} to {mask(message['to'])}"
 
@@ -318,12 +318,12 @@ def shown(path: Path) -> str:
 
 
 def say(text: str) -> None:
-    """Print a line at once, for those who read through a pipe."""
+    """Print a line immediately, for readers of a pipe."""
     print(text, flush=True)
 
 
 def _stop(number: int, _frame: object) -> NoReturn:
-    """Leave by the same way as Ctrl-C, so that everything is stopped."""
+    """Exit in the same way as Ctrl-C, so that everything is stopped."""
     raise KeyboardInterrupt(number)
 
 

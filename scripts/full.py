@@ -1,12 +1,12 @@
 """
-Run every session of noxfile.py, a few at a time, and write what came out into a page of the documentation.
+Runs every session of noxfile.py, a few at a time, and writes the results into a page of the documentation.
 
     make full                                            # into build/full: a log for each session, and the table
     make full ARGS="--write docs/tested-versions.md"     # the table between the marks of this page instead
     make full ARGS="--only-write docs/tested-versions.md"    # run nothing: what a stopped run has found so far
 
-What passed is not run again for the same commit, so a run that was interrupted continues; ``--again``
-begins from the start. The sessions test one wheel, which is built of the commit.
+Sessions that passed on the same commit are not run again, so an interrupted run continues; ``--again`` starts over.
+All sessions test the same wheel, which is built from the commit.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ MARKS = "<!-- full-table: begin -->", "<!-- full-table: end -->"
 @dataclass
 class Result:
     """
-    What came of a session.
+    The result of a session.
 
-    :param commit: The commit that was tested, as git abbreviates it.
+    :param commit: The tested commit, abbreviated by git.
     :param found: The versions that ran, as the session prints them: "Airflow 3.3.2 on Python 3.13.1".
-    :param said: pytest's closing line, or why the session did not run; several of both are joined.
+    :param said: pytest's closing line, or why the session did not run; several are joined.
     :param outcome: "passed", "failed", "skipped" or "not run".
-    :param seconds: CPU seconds of the session with its installation, all processes together.
+    :param seconds: CPU seconds of the session including its installation, all processes together.
     """
 
     session: str
@@ -50,7 +50,7 @@ class Result:
 
 
 def main() -> int:
-    """Run what has not passed, print the table, and return the exit code."""
+    """Run the sessions that have not passed, print the table, and return the exit code."""
     options = arguments()
     commit = git("rev-parse", "--short", "HEAD")
     changed = git("status", "--porcelain", "--untracked-files=no")
@@ -84,14 +84,14 @@ def write(options: argparse.Namespace, results: list[Result]) -> int:
 
 
 def git(*words: str) -> str:
-    """Return what a command of git says of this checkout."""
+    """Return the output of a git command in this checkout."""
     return subprocess.run(
         ["git", *words], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.strip()
 
 
 def sessions() -> list[str]:
-    """Return the names of the sessions that ``nox`` runs when it is given none."""
+    """Return the names of the sessions that ``nox`` runs by default."""
     listed = subprocess.run(
         [sys.executable, "-m", "nox", "--list", "--json"],
         cwd=ROOT,
@@ -119,7 +119,7 @@ def remembered(commit: str) -> dict[str, Result]:
 
 
 def run(name: str, commit: str, options: argparse.Namespace) -> Result:
-    """Run a session, keep its log and its result, and say how it ended."""
+    """Run a session, store its log and its result, and print how it ended."""
     file = BUILT / re.sub(r"[^\w.]+", "-", name).strip("-")
     file.parent.mkdir(parents=True, exist_ok=True)
     log = file.with_name(f"{file.name}.log")
@@ -139,7 +139,7 @@ def run(name: str, commit: str, options: argparse.Namespace) -> Result:
 
 def read(name: str, commit: str, log: str, code: int, seconds: int) -> Result:
     """
-    Return what the log of a session says.
+    Return the result in a session's log.
 
     A session without a closing line of pytest has tested nothing: it failed, unless it says that it was skipped.
     """
@@ -178,7 +178,7 @@ def between_the_marks(page: str, text: str) -> str:
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line, and refuse before hours of tests what could not be written in the end."""
+    """Read the command line, and refuse before hours of tests what could not be written at the end."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

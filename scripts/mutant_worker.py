@@ -1,7 +1,7 @@
 """
-Runs tests for `scripts/mutants.py`: imports what is heavy once, and forks a process for each run.
+Runs tests for `scripts/mutants.py`: imports slow modules once, and forks a process for each run.
 
-It reads tasks as lines of JSON, and answers each with one.
+It reads tasks as lines of JSON, and writes one line for each.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ HEAVY = (
     "airflow.io",
 )
 USUAL = ("-q", "-x", "--no-header", "-p", "no:cacheprovider", "--timeout", "60", "--hypothesis-seed", "0")
-# Plugins that the parent has imported already are said to be seen too late; they assert nothing.
+# pytest warns that plugins which the parent has imported cannot be rewritten; these contain no assertions.
 QUIET = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 CHOSEN = "not browser and not clients"
 
 
 class Plugin:
     """
-    Chooses tests and keeps their order; notes which failed, and, where it is asked to, what each enters.
+    Chooses tests and keeps their order; records which ones failed, and on request which functions each of them enters.
 
     :param order: The tests to run, in this order; None: all.
     :param coverage: A running ``coverage.Coverage``, or None.
@@ -52,7 +52,7 @@ class Plugin:
         self.seconds: dict[str, float] = {}
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        """Keep the chosen tests; where none are, those that need no Airflow with a database."""
+        """Keep the chosen tests; without a choice, those that need no Airflow with a database."""
         if self.order is None:
             items[:] = [item for item in items if "dag_bag" not in item.fixturenames]
         else:
@@ -60,12 +60,12 @@ class Plugin:
             items[:] = sorted(chosen, key=lambda item: self.order[item.nodeid])
 
     def pytest_collectreport(self, report: Any) -> None:
-        """Note a file that cannot be imported."""
+        """Record a file that cannot be imported."""
         if report.failed:
             self.failed.append(report.nodeid)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Tell coverage.py whose lines these are."""
+        """Set the test as coverage.py's context."""
         if self.coverage is not None:
             self.coverage.switch_context(nodeid)
 
@@ -111,7 +111,7 @@ def entered(coverage: Any) -> dict[str, set[str]]:
 
 
 def run(task: dict[str, Any], answer: Path) -> int:
-    """Run tests in this process, a forked one; write what came of it, and return pytest's exit code."""
+    """Run tests in this forked process, write the result, and return pytest's exit code."""
     import pytest
 
     coverage = None
@@ -142,7 +142,7 @@ def run(task: dict[str, Any], answer: Path) -> int:
 
 
 def in_a_fork(task: dict[str, Any], scratch: Path, seconds: float) -> dict[str, Any]:
-    """Run tests in a process of their own that ends, with all that it started, when the time is over."""
+    """Run tests in a separate process, which is ended with all its children when the time is over."""
     answer, said = scratch / "answer.json", scratch / "said.txt"
     answer.unlink(missing_ok=True)
     (scratch / "run").mkdir(exist_ok=True)
@@ -180,7 +180,7 @@ def in_a_fork(task: dict[str, Any], scratch: Path, seconds: float) -> dict[str, 
 
 
 def main() -> None:
-    """Import what is heavy, then do one task after the other."""
+    """Import slow modules, then do one task after the other."""
     copy = Path(sys.argv[1])
     sys.path.insert(0, str(copy))
     from mutations import mutated
@@ -198,10 +198,10 @@ def main() -> None:
     )
     for name in HEAVY:
         __import__(name)
-    # Airflow has asked the package what it provides; each fork imports it as it is then.
+    # Airflow has imported the package to ask what it provides; each fork imports it again as it is then.
     for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
-    # Python takes a compiled module for fresh by the second of its source's time and its size.
+    # Python treats a compiled module as current if the time in seconds and the size of its source match.
     moment = int(time.time())
     for line in sys.stdin:
         task = json.loads(line)

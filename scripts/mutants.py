@@ -1,12 +1,12 @@
 """
-Measures whether the tests notice a cut wire: changes the critical modules one place at a time, and runs their tests.
+Measures whether the tests notice a change: changes the critical modules one place at a time, and runs their tests.
 
     python scripts/mutants.py --seed 7 --count 150        a sample
-    python scripts/mutants.py --within delivery/engine     one module's, all of them
+    python scripts/mutants.py --within delivery/engine     all of one module
 
-A first pass learns which test enters which function, by coverage.py, and how long it takes; what it learns is kept in
-`build/mutants` until the code changes. A mutant then meets the tests that enter its function, those of its own module
-first, the quick ones before the slow, and is killed by the first that fails. Each runs in a copy of the project, in a
+A first pass records, with coverage.py, which test enters which function, and how long it takes; the record is kept in
+`build/mutants` until the code changes. Each mutant is tested with the tests that enter its function, those of its own
+module first, fast ones before slow ones, until one fails and so kills it. Each run uses a copy of the project, in a
 process forked from one that has imported Airflow already.
 """
 
@@ -52,7 +52,7 @@ WIRED = (
     "hooks/maton_whatsapp.py",
     "hooks/media_source.py",
 )
-"""Where the workers are put together: with ``--wires`` their calls and what is passed in them are left out."""
+"""Where the workers are put together: with ``--wires`` their calls and arguments are left out."""
 INNER = (
     *(
         "client/transport.py",
@@ -64,7 +64,7 @@ INNER = (
     *(f"notifications/{name}.py" for name in ("whatsapp", "alert", "words", "recipient_gap", "window")),
     *("message_templates/plan.py", "message_templates/apply.py"),
 )
-"""Where the wires go on below them: engine to ledger, alert to throttle and gap, plan to apply to record."""
+"""Modules below them that pass values on: engine to ledger, alert to throttle and gap, plan to apply to record."""
 WIRES = ("call left out", "statement left out", "argument left out", "result not returned")
 TESTS = (
     *("client", "delivery", "message_templates", "notifications", "operators", "hooks"),
@@ -72,19 +72,19 @@ TESTS = (
     *("test_cli.py", "test_stores.py"),
 )
 SLOW = 8.0
-"""Seconds of a test that no mutant meets: what only such a test notices, nobody notices while working."""
+"""Seconds of a test from which on no mutant is tested with it: nobody runs so slow a test while working."""
 REQUEST = f"{PACKAGE}/client/transport.py:Transport._exchange"
-"""A test that enters this needs a sandbox, which each run starts again: the others come first."""
+"""Tests that enter this function start a sandbox in each run, so they run last."""
 AT_ONCE = 3.0
-"""Seconds of the tests that a mutant meets first; most need no others."""
+"""Seconds of the tests with which a mutant is tested first; most need no others."""
 AT_MOST = 60.0
-"""Seconds of the tests that a mutant meets in all, where ``--most`` does not say otherwise."""
+"""Seconds of all tests of a mutant, unless ``--most`` says otherwise."""
 NEVER_ENDED = "(never ended)"
 KEPT = ROOT / "build" / "mutants"
 
 
 class Worker:
-    """A process with a copy of the project, that imports Airflow once and forks for each run of tests."""
+    """A process with a copy of the project, which imports Airflow once and forks for each run of tests."""
 
     def __init__(self, folder: Path) -> None:
         self.copy = folder / "project"
@@ -95,7 +95,7 @@ class Worker:
             **os.environ,
             "TMPDIR": str(scratch),
             "PYTHONPATH": str(self.copy),
-            # A compiled file counts as current by second and size, and a mutant may share both with the original.
+            # A compiled file counts as current by second and size, which may be equal for a mutant and the original.
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         command = [sys.executable, str(Path(__file__).with_name("mutant_worker.py")), str(self.copy)]
@@ -104,7 +104,7 @@ class Worker:
         )
 
     def ask(self, **task: Any) -> dict[str, Any]:
-        """Have one run done, and return what came of it."""
+        """Send one run to the worker, and return its result."""
         assert self.process.stdin  # noqa: S101
         assert self.process.stdout  # noqa: S101
         self.process.stdin.write(json.dumps(task) + "\n")
@@ -120,7 +120,7 @@ class Worker:
 
 
 def copy_project(target: Path) -> None:
-    """Copy what git knows of, and what is new and not ignored."""
+    """Copy the files that git tracks, and new ones that it does not ignore."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout.split("\0")
     for name in filter(None, names):
@@ -130,7 +130,7 @@ def copy_project(target: Path) -> None:
 
 
 def in_parallel(tasks: list[Any], workers: list[Worker], one: Any) -> None:
-    """Have tasks done by whichever worker is free."""
+    """Give each task to a worker that is free."""
     waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
     for task in tasks:
         waiting.put(task)
@@ -160,7 +160,7 @@ def fingerprint(*paths: Path) -> str:
 
 
 def learn(workers: list[Worker], *, stale: bool) -> dict[str, dict[str, Any]]:
-    """Return which functions each test enters, and its seconds; runs the files that are new since the last time."""
+    """Return which functions each test enters, and its seconds; run the files that have changed since the last time."""
     kept = KEPT / "tests.json"
     known: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
     code = "" if stale else fingerprint(*sorted((ROOT / PACKAGE).rglob("*.py")))
@@ -200,7 +200,7 @@ def learn(workers: list[Worker], *, stale: bool) -> dict[str, dict[str, Any]]:
 
 
 def meeting(mutant: Mutant, tests: dict[str, dict[str, Any]], most: float) -> list[list[str]]:
-    """Return the tests that a mutant meets: its own file's first, for most need no others, then the quick ones."""
+    """Return the tests of a mutant: its own file's first, because most need no others, then the fast ones."""
     module = mutant.module
     inside = f"{module}:{mutant.function}"
 
@@ -230,13 +230,13 @@ def meeting(mutant: Mutant, tests: dict[str, dict[str, Any]], most: float) -> li
 @dataclass(frozen=True)
 class Judged:
     """
-    What became of a mutant.
+    The outcome of a mutant.
 
     :param mutant: The mutant.
     :param status: ``killed``, ``survived`` or ``unreached``.
-    :param test: What killed it.
-    :param met: How many tests it was to meet.
-    :param seconds: How long that took, pytest's own start included.
+    :param test: The test that killed it.
+    :param met: Number of tests for it.
+    :param seconds: Duration, including the start of pytest.
     """
 
     mutant: Mutant
@@ -247,7 +247,7 @@ class Judged:
 
 
 def judge(worker: Worker, mutant: Mutant, tests: dict[str, dict[str, Any]], most: float) -> Judged:
-    """Let a mutant meet its tests."""
+    """Test a mutant, and return its outcome."""
     began = time.monotonic()
     stages = meeting(mutant, tests, most)
     status, test = meet(worker, mutant, stages, tests)
@@ -275,7 +275,7 @@ def meet(
 
 
 def population(within: str, *, wires: bool) -> list[Mutant]:
-    """Return every mutant of the modules whose path holds a text; with ``wires`` those of the workers' wires alone."""
+    """Return every mutant of the modules whose path contains a text; with ``wires`` only the workers' wires."""
     paths = []
     for pattern in (*WIRED, *INNER) if wires else MODULES:
         matching = sorted((ROOT / PACKAGE).glob(pattern))
@@ -318,7 +318,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Take a sample, judge it, and print what survived, the score, and its row for the docs."""
+    """Take a sample, test it, and print the survivors, the score, and its row for the docs."""
     options = arguments()
     began, commit = time.monotonic(), commit_here()
     everything = population(options.within, wires=options.wires)
@@ -367,13 +367,13 @@ def main() -> int:
 
 
 def commit_here() -> str:
-    """Return the commit that is judged, as the copies are made now."""
+    """Return the tested commit, because the copies are made now."""
     command = ["git", "rev-parse", "--short", "HEAD"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout.strip()
 
 
 def kept_in(options: argparse.Namespace, more: str = "") -> Path:
-    """Return the file that keeps what came of a run."""
+    """Return the file with the results of a run."""
     what = ("-wires" if options.wires else "") + re.sub(
         r"\W+", "-", f"-{options.within}" if options.within else ""
     )
@@ -381,7 +381,7 @@ def kept_in(options: argparse.Namespace, more: str = "") -> Path:
 
 
 def not_killed(file: Path, everything: list[Mutant]) -> list[Mutant]:
-    """Return the mutants that a run has not killed, wherever they stand by now."""
+    """Return the mutants that a run has not killed, even if their lines have changed."""
     rows = json.loads(file.read_text())
     facts = ("function", "kind", "before", "after")
     left = {tuple(row[name] for name in facts) for row in rows if row["status"] != "killed"}
@@ -389,7 +389,7 @@ def not_killed(file: Path, everything: list[Mutant]) -> list[Mutant]:
 
 
 def line_of(found: Judged) -> str:
-    """Return a mutant on a line."""
+    """Return a mutant as a line of text."""
     it, late = found.mutant, f" {found.test}" if found.test == NEVER_ENDED else ""
     return f"{found.status}{late}: {it.place} {it.function}: {it.kind}: `{it.before}` -> `{it.after}`"
 

@@ -1,9 +1,9 @@
 """
-What `make mutants` changes in a module: one place at a time, each change one that a test of behaviour should notice.
+The changes that `make mutants` makes to a module: one place at a time, each a change that a test of behaviour should
+notice.
 
-A mutant is the module as Python unparses it, with one change. Nothing is changed that no test ought to hold still:
-texts for people (docstrings, log lines, errors), types, ``__all__``, ``__repr__``, and lengths of pauses, which are
-tuned.
+A mutant is the module as Python unparses it, with one change. Parts that no test should fix are not changed: texts for
+people (docstrings, log lines, errors), types, ``__all__``, ``__repr__``, and lengths of pauses, which are tuned.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOR_PEOPLE = {"__repr__", "__str__", "__all__"}
-"""Functions and names whose content is read by people or tools alone."""
+"""Functions and names whose content only people or tools read."""
 TEXT_ARGUMENTS = {
     *("advice", "description", "help", "name", "thread_name_prefix"),
     *("daemon", "exc_info", "stacklevel", "strict"),
 }
-"""Keyword arguments that change a text, a thread's label, or what only a fault in our own code would show."""
+"""Keyword arguments that change a text, a thread's label, or a value that matters only after a bug in our own code."""
 TUNED = re.compile(r"_?(BATCH|AT_ONCE|BLOCK|BUFFER|CHUNK|PIECE|PAGE_SIZE|IN_MEMORY|UNWATCHED)")
-"""Names of sizes that only say how much is done at once: with any other the same comes out, faster or slower."""
+"""Names of sizes that only say how much is done together: any other value gives the same result, faster or slower."""
 IDENTIFIER = re.compile(r"[a-z][a-z_]*")
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -41,7 +41,7 @@ COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.NotIn: ast.In,
 }
 IDENTITIES = (ast.Is, ast.IsNot, ast.In, ast.NotIn, ast.Eq, ast.NotEq)
-"""Comparisons that are negated by being changed."""
+"""Comparisons whose change negates them."""
 ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
@@ -57,14 +57,14 @@ class Mutant:
     """
     One change to one module.
 
-    :param module: Its path below the project's folder.
-    :param number: Which of the module's changes, from 0.
+    :param module: Path of the module below the project's folder.
+    :param number: Number of the change in the module, from 0.
     :param kind: What is changed: ``"condition negated"``.
-    :param function: The function it lies in, with its classes; empty at the module's level.
-    :param shared: It lies outside of functions, and so is used by any of the module's.
-    :param line: Where the change begins.
-    :param before: The code that is changed.
-    :param after: What stands there instead.
+    :param function: The function with the change, with its classes; empty at the module's level.
+    :param shared: The change is outside of functions, so it affects any of the module's functions.
+    :param line: Line where the change begins.
+    :param before: The changed code.
+    :param after: The code after the change.
     """
 
     module: str
@@ -78,7 +78,7 @@ class Mutant:
 
     @property
     def place(self) -> str:
-        """Where it is, for people."""
+        """The place for people."""
         return f"{self.module}:{self.line}"
 
 
@@ -95,10 +95,10 @@ class _Change:
 
 def mutants_of(path: Path, module: str) -> list[Mutant]:
     """
-    List every change to a module.
+    Return every change to a module.
 
-    :param path: Its file.
-    :param module: Its path as the mutants name it.
+    :param path: File of the module.
+    :param module: Path of the module in the mutants.
     """
     changes = _Places(ast.parse(path.read_text())).changes
     return [
@@ -111,8 +111,8 @@ def mutated(source: str, number: int) -> str:
     """
     Return a module's text with one change.
 
-    :param source: Its text.
-    :param number: Which change, as :func:`mutants_of` numbers them.
+    :param source: Text of the module.
+    :param number: Number of the change, from :func:`mutants_of`.
     """
     tree = ast.parse(source)
     _Places(tree).changes[number].apply()
@@ -148,14 +148,14 @@ def _is_text(node: ast.AST) -> bool:
 
 
 def _is_number(node: ast.AST) -> bool:
-    """Say whether it is a number, or one that is written as a sum or product of numbers: ``4 * 1024``."""
+    """Return whether it is a number, or a sum or product of numbers: ``4 * 1024``."""
     if isinstance(node, ast.BinOp):
         return _is_number(node.left) and _is_number(node.right)
     return isinstance(node, ast.Constant) and type(node.value) is int
 
 
 class _Places(ast.NodeVisitor):
-    """Finds the places in a tree, in their order; the changes act on the tree itself."""
+    """Finds the places in a tree, in order; the changes modify the tree itself."""
 
     def __init__(self, tree: ast.Module) -> None:
         self.changes: list[_Change] = []
@@ -168,7 +168,7 @@ class _Places(ast.NodeVisitor):
         function, shared = ".".join(self._scope), not self._in_function
         self.changes.append(_Change(kind, function, shared, line, before or _short(node), after, apply))
 
-    # Statements: what each list of them holds.
+    # Statements: the items of each block.
 
     def _block(self, body: list[ast.stmt]) -> None:
         for index, statement in enumerate(body):
@@ -192,7 +192,7 @@ class _Places(ast.NodeVisitor):
             return not isinstance(statement.value, (ast.Yield, ast.YieldFrom))
         if isinstance(statement, ast.Assign):
             return not all(isinstance(target, ast.Name) for target in statement.targets)
-        # A bare `continue` or `return` at a function's end is the same without it; where it is not, that is seen.
+        # A bare `continue` or `return` at the end of a function changes nothing if left out; others do, and are found.
         return isinstance(statement, (ast.AugAssign, ast.Delete, ast.Raise, ast.Break, ast.Continue))
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
@@ -271,7 +271,7 @@ class _Places(ast.NodeVisitor):
             self._block(node.finalbody)
 
     def visit_Raise(self, node: ast.Raise) -> None:
-        """The error's text is for people; that it is permanent, or not, decides what is done."""
+        """The error's text is for people; whether it is permanent decides what is done."""
         if isinstance(node.exc, ast.Call):
             for keyword in node.exc.keywords:
                 if isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, bool):
@@ -303,7 +303,7 @@ class _Places(ast.NodeVisitor):
 
     def _condition(self, node: ast.If | ast.While | ast.IfExp) -> None:
         test = node.test
-        # A comparison by itself is swapped below, to the edge; the same thing twice is one mutant too many.
+        # A comparison alone is swapped below; its negation would be the same mutant.
         if not (isinstance(test, ast.Compare) and isinstance(test.ops[0], IDENTITIES)):
 
             def negate() -> None:
@@ -389,12 +389,12 @@ class _Places(ast.NodeVisitor):
             self.visit(part)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
-        """Nearly always a text for people."""
+        """Almost always a text for people."""
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         self.visit(node.value)
         if ast.unparse(node.value) == "uuid.uuid4().hex":
-            return  # a name that nobody else has, whatever its length
+            return  # a unique name, of any length
         if not isinstance(node.slice, ast.Constant):
             self.visit(node.slice)
 
@@ -413,7 +413,7 @@ def _others(value: object, *, in_function: bool) -> Iterator[object]:
     elif isinstance(value, int):
         yield value + 1
     elif isinstance(value, float):
-        # Which pause is best is measured, not tested; one that never ends is seen.
+        # The best pause is measured, not tested; an endless one is noticed.
         if value and in_function:
             yield value * 1000
     elif isinstance(value, str) and IDENTIFIER.fullmatch(value) and in_function:

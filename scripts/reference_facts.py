@@ -1,9 +1,9 @@
 """
-Makes the facts in tests/data that the tests compare with: shapes and numbers, none of the descriptions' own words.
+Writes the facts in tests/data with which the tests compare: shapes and numbers, without the descriptions' own words.
 
     python scripts/reference_facts.py FOLDER        reads the description and the table of errors in FOLDER
 
-Needed only when Meta publishes a newer description; the tests read what is made here.
+It is needed only if Meta publishes a newer description; the tests read its results.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DESCRIPTION, ERRORS = "meta-openapi-v23-trimmed.yaml", "whatsapp-cloud-api.md"
 
 WORDS = {"description", "summary", "example", "examples", "title", "externalDocs", "tags", "operationId"}
 MAPS = {"properties", "schemas", "paths", "mapping", "responses", "headers", "parameters", "content"}
-"""Keys whose children are names and not keywords, so that a property called "description" stays."""
+"""Keys whose children are names and not keywords, so that a property called "description" is kept."""
 
 KEPT = {
     "messaging_product", "recipient_type", "type", "sub_type", "currency", "mode", "flow_action", "index",
@@ -39,7 +39,7 @@ OURS: dict[str, Any] = {
 
 
 def shapes(node: Any, *, names: bool = False) -> Any:
-    """The description without its words."""
+    """Return the description without its words."""
     if isinstance(node, list):
         return [shapes(each) for each in node]
     if not isinstance(node, dict):
@@ -52,7 +52,7 @@ def shapes(node: Any, *, names: bool = False) -> Any:
 
 
 def ours(value: Any, key: str, counter: list[int]) -> Any:
-    """A value of our own in the shape of an example's."""
+    """Return our own value in the shape of an example's."""
     if isinstance(value, dict):
         return {
             "field" if name.startswith("<") else name: ours(each, name, counter)
@@ -77,19 +77,19 @@ def _our_text(value: str, key: str, counter: list[int]) -> str:
 
 
 def label(name: str) -> str:
-    """Our own name of an example."""
+    """Return our own name for an example."""
     return re.sub(r"[^a-z0-9]+", "-", re.sub(r"\b(Send|Message)\b", "", name).lower()).strip("-")
 
 
 def description(folder: Path) -> dict[str, Any]:
-    """The shapes, with our own examples of messages."""
+    """Return the shapes, with our own examples of messages."""
     tree = yaml.load((folder / DESCRIPTION).read_text("utf-8"), Loader=yaml.CSafeLoader)
     made = {key: shapes(tree[key]) if key == "components" else tree[key] for key in ("openapi", "components")}
     made |= {"info": {"title": "Shapes", "version": "23"}, "paths": shapes(tree["paths"], names=True)}
     for responses in (made["components"].get("responses", {}), *_responses(made["paths"])):
         for response in responses.values():
             if "$ref" not in response:
-                response["description"] = ""  # OpenAPI wants one
+                response["description"] = ""  # OpenAPI requires one
     path = "/{Version}/{Phone-Number-ID}/messages"
     examples = tree["paths"][path]["post"]["requestBody"]["content"]["application/json"]["examples"]
     made["paths"][path]["post"]["requestBody"]["content"]["application/json"]["examples"] = {
@@ -117,7 +117,7 @@ def _cells(text: str, section: str) -> list[list[str]]:
 
 
 def _codes(text: str) -> list[list[int | None]]:
-    """First and last code, and subcode: of ``17, 32``, ``200-299 (1349174)``, ``2593107-8``, ``138xxx``."""
+    """Return first and last code, and subcode: of ``17, 32``, ``200-299 (1349174)``, ``2593107-8``, ``138xxx``."""
     found: list[list[int | None]] = []
     for match in re.finditer(r"(\d+)(xxx)?(?:-(\d+))?(?:\s*\(([^)]*)\))?", text):
         first, thousand, last, inner = match.groups()
@@ -133,7 +133,7 @@ def _codes(text: str) -> list[list[int | None]]:
 
 
 def _retry(text: str) -> str | None:
-    """The verdict on the whole row, or None where it differs from code to code."""
+    """Return the verdict for the whole row; None if it differs from code to code."""
     verdict = re.match(r"(no|never|restart|auth|wait|ambig)\b(?! \d)", text)
     one_for_some = re.match(r"(wait )?\d{3,}|.*\d{6} wait", text)
     if verdict is None or one_for_some or "/" in text:
@@ -142,7 +142,7 @@ def _retry(text: str) -> str | None:
 
 
 def errors(folder: Path) -> dict[str, Any]:
-    """The codes, with their statuses and what a retry may do."""
+    """Return the codes, with their statuses and what a retry may do."""
     text = (folder / ERRORS).read_text("utf-8")
     rows = _cells(text, "7.2")
     (tokens,) = [cells[2] for cells in rows if "190 subcodes" in cells[2]]
@@ -167,7 +167,7 @@ MADE = {"graph_shapes.json": description, "error_codes.json": errors}
 
 
 def text(made: dict[str, Any]) -> str:
-    """The file's text."""
+    """Return the file's text."""
     return json.dumps(made, indent=1, sort_keys=False, ensure_ascii=False) + "\n"
 
 

@@ -1,12 +1,12 @@
 """
-Everything that a release has to pass, short of uploading it: RELEASING.md says when to run it.
+Checks everything that a release has to pass before the upload; RELEASING.md says when to run it.
 
-    python scripts/release_check.py             all of it, the gate and the whole matrix included (hours)
-    python scripts/release_check.py --fast      without these two, which it then names as not done
+    python scripts/release_check.py             everything, including the gate and the whole matrix (hours)
+    python scripts/release_check.py --fast      without these two, which it then reports as not done
 
-Every step runs, whatever became of those before; a table at the end says what is left to do. The exit code is 0 if
-that is nothing, 2 if only a person can say, who has to look at what is named, and 1 if it is not ready. Needs uv, and
-twine, nox and pip-audit beside this Python.
+Every step runs, even if an earlier one failed; a table at the end says what is left to do. The exit code is 0 if that
+is nothing, 2 if a person has to look at the named points, and 1 if it is not ready. It needs uv, and twine, nox and
+pip-audit beside this Python.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SLOW = ("gate", "matrix")
 """The steps that `--fast` leaves out."""
 
 URLS = ("Documentation", "Source", "Changelog", "Issues")
-"""What the page of a package index links to."""
+"""The links on a package index's page."""
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -45,16 +45,16 @@ class ReleaseError(Exception):
 
 
 class LookError(Exception):
-    """What no program can judge: a person has to look at it before the release."""
+    """A point that no program can judge: a person has to look at it before the release."""
 
 
 def run(*command: str | Path, **variables: str) -> list[str]:
     """
-    Run a command from the root with its output on the screen; return the lines of it that are not empty.
+    Run a command from the root, print its output, and return its lines that are not empty.
 
     :param command: The command.
-    :param variables: Environment variables, beside those of this process.
-    :raises ReleaseError: It fails.
+    :param variables: Environment variables in addition to those of this process.
+    :raises ReleaseError: The command fails.
     """
     path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "NO_COLOR": "1", "PATH": path, **variables}
@@ -73,15 +73,15 @@ def run(*command: str | Path, **variables: str) -> list[str]:
 
 
 def last(lines: list[str]) -> str:
-    """Return the last of some lines, in which our own scripts say what came out."""
+    """Return the last line, in which our own scripts print their result."""
     return lines[-1] if lines else ""
 
 
 def git(*arguments: str) -> str:
     """
-    Return what git says.
+    Return the output of a git command.
 
-    :raises ReleaseError: It fails.
+    :raises ReleaseError: The command fails.
     """
     done = subprocess.run(["git", *arguments], cwd=ROOT, check=False, capture_output=True, text=True)
     if done.returncode:
@@ -97,7 +97,7 @@ def version() -> str:
 
 
 def check_tree() -> str:
-    """The checkout is what is committed."""
+    """Check that everything in the checkout is committed."""
     changed = git("status", "--porcelain")
     if changed:
         msg = f"{len(changed.splitlines())} files are not committed: {changed.splitlines()[0].strip()} ..."
@@ -107,12 +107,12 @@ def check_tree() -> str:
 
 def check_changelog(text: str, number: str, today: dt.date) -> str:
     """
-    The first heading is this version with its day, and nothing is left under "Unreleased".
+    Check that the first heading is this version with its day, and that "Unreleased" is empty.
 
     :param text: The changelog.
     :param number: The version.
-    :param today: No release is dated later.
-    :raises ReleaseError: It is otherwise.
+    :param today: No release may have a later date.
+    :raises ReleaseError: The changelog is wrong.
     """
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     if not headings or not headings[0].startswith(f"{number} - "):
@@ -132,7 +132,7 @@ def check_changelog(text: str, number: str, today: dt.date) -> str:
 
 
 def check_tag() -> str:
-    """The tag is still free, here and where the branch came from."""
+    """Check that the tag does not exist, here and in the branch's remote."""
     tag = f"v{version()}"
     taken = git("tag", "--list", tag)
     remotes = git("remote").splitlines()
@@ -146,7 +146,7 @@ def check_tag() -> str:
 
 
 def check_readme() -> str:
-    """The package index can follow every link of the README."""
+    """Check that a package index can follow every link of the README."""
     links = re.findall(
         r'\]\(\s*<?([^)\s>]+)|^\[[^\]]+\]:\s*(\S+)|(?:src|href)="([^"]+)"',
         (ROOT / "README.md").read_text(),
@@ -162,7 +162,7 @@ def check_readme() -> str:
 
 
 def check_urls() -> str:
-    """The package index is told where the project lives."""
+    """Check that the metadata have the project's addresses."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     urls = project.get("urls", {})
     missing = [name for name in URLS if not urls.get(name, "").startswith("https://")]
@@ -173,7 +173,7 @@ def check_urls() -> str:
 
 
 def check_metadata() -> str:
-    """The package index accepts the metadata of all files, and shows the README."""
+    """Check that the package index accepts the metadata of all files, and shows the README."""
     files = sorted(path.relative_to(ROOT) for path in DIST.glob("airflow_provider_whatsapp-*"))
     said = run(sys.executable, "-m", "twine", "--no-color", "check", "--strict", *files)
     return ", ".join(line.removeprefix("Checking ") for line in said if line.startswith("Checking "))
@@ -181,7 +181,7 @@ def check_metadata() -> str:
 
 def check_vulnerabilities() -> str:
     """
-    Nothing that comes with the package is known to be vulnerable.
+    Check that nothing that comes with the package is known to be vulnerable.
 
     :raises LookError: Not everything was audited.
     """
@@ -195,7 +195,7 @@ def wheel() -> Path:
     """
     Return the wheel that was built.
 
-    :raises ReleaseError: There is none.
+    :raises ReleaseError: There is no wheel.
     """
     found = sorted(DIST.glob("*.whl"))
     if not found:
@@ -206,7 +206,7 @@ def wheel() -> Path:
 
 def judge_matrix(sessions: list[dict[str, Any]]) -> str:
     """
-    Sum up what became of the matrix's sessions.
+    Return the outcomes of the matrix's sessions as text.
 
     :param sessions: The sessions in nox's report.
     :raises ReleaseError: One failed, or there was none.
@@ -226,7 +226,7 @@ def judge_matrix(sessions: list[dict[str, Any]]) -> str:
 
 
 def check_matrix() -> str:
-    """Every session of the matrix succeeds with the wheel that will be uploaded; each Python has to be there."""
+    """Check that every session of the matrix succeeds with the wheel to upload; every Python has to be installed."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         options = ("--error-on-missing-interpreters", "--report", report)
@@ -244,7 +244,7 @@ def check_matrix() -> str:
 
 
 def steps() -> dict[str, Callable[[], str]]:
-    """Return what is done, in order."""
+    """Return the steps, in order."""
     python = sys.executable
     changelog = ROOT / "CHANGELOG.md"
     today = dt.datetime.now(tz=dt.UTC).date()
@@ -267,7 +267,7 @@ def steps() -> dict[str, Callable[[], str]]:
 
 
 def attempt(step: Callable[[], str]) -> tuple[str, str]:
-    """Do a step; return the word for what became of it, and what it says."""
+    """Do a step; return the word for its outcome, and its result."""
     try:
         return "ok", step()
     except LookError as remark:
@@ -280,7 +280,7 @@ def ending(outcomes: dict[str, tuple[str, str]], left_out: list[str]) -> tuple[s
     """
     Return the last sentence, and the exit code.
 
-    :param outcomes: For each step that was done, its word and what it says.
+    :param outcomes: For each step that was done, its word and its result.
     :param left_out: The steps that were not done.
     """
     failed = [name for name, (word, _) in outcomes.items() if word == "TO DO"]
@@ -295,7 +295,7 @@ def ending(outcomes: dict[str, tuple[str, str]], left_out: list[str]) -> tuple[s
 
 
 def main(arguments: list[str]) -> int:
-    """Do all steps, and say what is left to do."""
+    """Do all steps, and print what is left to do."""
     left_out = list(SLOW) if "--fast" in arguments else []
     print(f"Release {version()}, everything short of uploading")
     table, outcomes = [], {}

@@ -1,9 +1,9 @@
 """
-Writes down what comes with the package, as a bill of materials that other programs read (CycloneDX).
+Writes the bill of materials of the package, in a form that other programs read (CycloneDX).
 
     python scripts/sbom.py build/sbom.cdx.json
 
-It lists the newest allowed version of every dependency and of what these bring. Needs uv on PATH, and cyclonedx-bom
+It lists the newest allowed version of every dependency, including indirect ones. Needs uv on PATH, and cyclonedx-bom
 beside this Python.
 """
 
@@ -24,12 +24,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class SbomError(Exception):
-    """The bill of materials is not right."""
+    """The bill of materials is wrong."""
 
 
 def declared(project: dict[str, Any]) -> set[str]:
     """
-    Return the names of what the package declares, without its extras.
+    Return the names of the package's declared dependencies, without its extras.
 
     :param project: ``[project]`` of pyproject.toml.
     """
@@ -38,11 +38,11 @@ def declared(project: dict[str, Any]) -> set[str]:
 
 def judge(bill: dict[str, Any], wanted: set[str]) -> str:
     """
-    Say what a bill of materials holds.
+    Return the size of a bill of materials as text.
 
     :param bill: The bill.
     :param wanted: Names that have to be in it.
-    :raises SbomError: One is missing, or has no version.
+    :raises SbomError: A name is missing, or has no version.
     """
     versions = {canonicalize_name(part["name"]): part.get("version") for part in bill.get("components", [])}
     missing = sorted(name for name in wanted if not versions.get(name))
@@ -54,10 +54,10 @@ def judge(bill: dict[str, Any], wanted: set[str]) -> str:
 
 def write(target: Path) -> str:
     """
-    Write the bill of materials, and say what it holds.
+    Write the bill of materials, and return its size as text.
 
     :param target: The file.
-    :raises SbomError: It is not right, or it could not be made.
+    :raises SbomError: It is wrong, or could not be made.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -85,7 +85,7 @@ def run(*command: str | Path) -> None:
     """
     Run a command.
 
-    :raises SbomError: It fails.
+    :raises SbomError: The command fails.
     """
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     if done.returncode:
@@ -94,7 +94,7 @@ def run(*command: str | Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Write it, and return the exit code."""
+    """Write the bill, and return the exit code."""
     try:
         print(f"{arguments[0]}: {write(Path(arguments[0]))}")
     except SbomError as error:

@@ -1,9 +1,10 @@
 """
-The look of it in Airflow: a real browser fills in the connection form of ``airflow standalone`` and opens a task.
+Checks the provider in Airflow's interface: a real browser fills in the connection form of ``airflow standalone`` and
+opens a task.
 
-Run it as ``make ui-check``. It saves a connection to the sandbox by the form, has Airflow test it as it is and with
-each field wrong in turn, runs a DAG with that connection, and follows the links on the task's page. Pictures for the
-documentation are written to docs/images/. It needs Chromium, and takes two minutes.
+Run it as ``make ui-check``. It saves a connection to the sandbox with the form, lets Airflow test it as it is and with
+each field wrong in turn, runs a DAG with that connection, and follows the links on the task's page. It writes pictures
+for the documentation to docs/images/. It needs Chromium, and takes two minutes.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ WRONG = {
     "phone_number_id": {"extra": {"phone_number_id": "1"}},
     "waba_id": {"extra": {"waba_id": "1"}},
 }
-"""What the test's message names, by what is wrong."""
+"""What the test's message has to name, for each wrong field."""
 
 
 def main() -> int:
@@ -73,7 +74,7 @@ def main() -> int:
 
 
 def fill_in_the_form(page: Page, url: str, connection: dict[str, Any]) -> None:
-    """Add the connection as a person would, and keep a picture of the form."""
+    """Add the connection as a person would, and save a picture of the form."""
     page.goto(f"{url}/connections")
     page.get_by_role("button", name="Add Connection").click()
     form = page.get_by_role("dialog")
@@ -104,7 +105,7 @@ def fill_in_the_form(page: Page, url: str, connection: dict[str, Any]) -> None:
 
 
 def check_what_was_saved(api: Api, connection: dict[str, Any]) -> None:
-    """Fields left empty must mean their defaults."""
+    """Check that fields left empty mean their defaults."""
     saved = api.get(f"connections/{CONN_ID}")
     extra = {name: value for name, value in json.loads(saved["extra"]).items() if value not in (None, "")}
     expect(saved["host"] == connection["host"], "the URL is saved")
@@ -115,7 +116,7 @@ def check_what_was_saved(api: Api, connection: dict[str, Any]) -> None:
 
 
 def check_the_connection_test(api: Api, connection: dict[str, Any]) -> None:
-    """Airflow's test says what is there when all is right, and which field is wrong."""
+    """Check that Airflow's test says what it found, or which field is wrong."""
     verdict = api.test(connection)
     expect(verdict["status"], f"the connection is right: {verdict['message']}")
     for field, change in WRONG.items():
@@ -144,7 +145,7 @@ def run_the_dag(api: Api) -> str:
 
 
 def check_the_links(page: Page, api: Api, url: str, run_id: str, connection: dict[str, Any]) -> None:
-    """The task's page shows both links, and they lead somewhere."""
+    """Check that the task's page shows both links, and that they lead somewhere."""
     (task,) = api.get(f"dags/{DAG}/dagRuns/{run_id}/taskInstances")["task_instances"]
     page.set_viewport_size({"width": 1280, "height": 800})
     page.goto(f"{url}/dags/{DAG}/runs/{run_id}/tasks/{task['task_id']}/details")
@@ -175,17 +176,17 @@ class Api:
         self._session.headers["Authorization"] = f"Bearer {token}"
 
     def ask(self, method: str, path: str, **body: Any) -> requests.Response:
-        """Make a request; the answer may be an error."""
+        """Make a request, and return the answer, which may be an error."""
         return self._session.request(method, f"{self._url}/api/v2/{path}", json=body or None, timeout=60)
 
     def get(self, path: str) -> Any:
-        """Read something that is there."""
+        """Return something that has to exist."""
         answer = self.ask("GET", path)
         answer.raise_for_status()
         return answer.json()
 
     def test(self, connection: dict[str, Any]) -> Any:
-        """Have Airflow test a connection."""
+        """Let Airflow test a connection, and return the answer."""
         fields = connection | {"connection_id": "ui_check", "extra": json.dumps(connection["extra"])}
         answer = self.ask("POST", "connections/test", **fields)
         answer.raise_for_status()
@@ -194,7 +195,7 @@ class Api:
 
 @contextlib.contextmanager
 def airflow(home: Path) -> Iterator[str]:
-    """Start ``airflow standalone`` in a home of its own; gives its URL."""
+    """Start ``airflow standalone`` in its own home, and yield its URL."""
     (home / "dags").mkdir()
     shutil.copy(ROOT / "example_dags" / f"{DAG}.py", home / "dags")
     port = free_port()
@@ -225,7 +226,7 @@ def airflow(home: Path) -> Iterator[str]:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -233,7 +234,7 @@ def free_port() -> int:
 
 
 def wait(part: str, what: str, done: Callable[[], bool]) -> None:
-    """Wait until something is so."""
+    """Wait until a condition is true."""
     deadline = time.monotonic() + PATIENCE[part]
     while not done():
         if time.monotonic() > deadline:
@@ -242,7 +243,7 @@ def wait(part: str, what: str, done: Callable[[], bool]) -> None:
 
 
 def expect(so: bool, what: str) -> None:
-    """End with an error unless something is so."""
+    """End with an error unless a condition is true."""
     if not so:
         raise SystemExit(f"Wrong: {what}.")
 

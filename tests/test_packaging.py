@@ -177,10 +177,10 @@ VULNERABLE = [
 ]
 
 
-def test_a_vulnerability_is_told_with_what_mends_it():
+def test_a_vulnerability_is_reported_with_what_fixes_it():
     found, remarks = audit.judge(VULNERABLE, {})
 
-    assert found == ["jinja2 2.4.1: PYSEC-1, mended in 3"]
+    assert found == ["jinja2 2.4.1: PYSEC-1, fixed in 3"]
     assert remarks == ["alembic was not audited: not found"]
 
 
@@ -190,7 +190,7 @@ def test_a_vulnerability_is_passed_over_by_any_of_its_names_and_an_old_entry_is_
     )
 
     assert found == []
-    assert "passed over: no templates of strangers" in remarks[0]
+    assert "ignored: no templates of strangers" in remarks[0]
     assert remarks[2].startswith("CVE-2 is in audit-ignored.txt and was not met")
 
 
@@ -206,9 +206,9 @@ def test_what_airflow_forces_is_airflow_s():
     airflow = {"name": "apache-airflow", "version": "3.1", "vulns": [{"id": "C", "fix_versions": ["3.1.6"]}]}
     found, remarks = audit.judge([starlette, airflow, VULNERABLE[0]], {}, audit.forced)
 
-    assert found == ["Starlette 0.48: B, mended in 0.48.1, 0.49.1", "jinja2 2.4.1: PYSEC-1, mended in 3"]
-    assert remarks[0].startswith("Starlette 0.48: A, mended in 0.49.1; Airflow's: 3.1.8 refuses 0.49")
-    assert "Airflow's: it is mended by upgrading Airflow" in remarks[1]
+    assert found == ["Starlette 0.48: B, fixed in 0.48.1, 0.49.1", "jinja2 2.4.1: PYSEC-1, fixed in 3"]
+    assert remarks[0].startswith("Starlette 0.48: A, fixed in 0.49.1; Airflow's: 3.1.8 refuses 0.49")
+    assert "Airflow's: an upgrade of Airflow fixes it" in remarks[1]
 
 
 LIST = "# As of 2026-11-28.\nPython_Multipart 0.0.7 0.0.18 CVE-1,GHSA-1 two words\n"

@@ -104,8 +104,7 @@ def media_file(
     :param mime_type: MIME type, with or without parameters; None: derived from the content and the name.
     :param kind: The kind that it must have, such as ``image``; None: the kind of its type.
     :raises PayloadError: The file is missing, empty, too large for its kind, of a type that WhatsApp does not accept,
-        or
-        its content is not of the type that its name says.
+        or its content is not of the type that its name says.
     """
     own_name, size, open_ = _look(source)
     name = filename or own_name

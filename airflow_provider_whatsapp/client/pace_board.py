@@ -124,8 +124,7 @@ class SharedBoard(Board):
         while True:
             try:
                 # These locks belong to the process, so they also work between a parent and its forks, and end when a
-                # process
-                # dies.
+                # process dies.
                 fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError):
                 if time.monotonic() >= until:

@@ -1,16 +1,15 @@
 """
 What refusals mean for the pace: strays, or a limit.
 
-A few 429 come at any pace: strays, for example from a gateway that restarts. Others come because somebody else uses
-the account, and a slower pace ends them. A likelihood ratio distinguishes the two: each refusal is evidence for the
-share of refusals that a limit causes, and each accepted request is evidence for the share that strays explain. Once a
-limit is nearly certain, the pace falls to what was accepted. At that low pace evidence is scarce, and a pace that
-rises slowly would need either minutes or, on machines that share an account, one refused request in six. So the pace
-stays low, falls with each further refusal, and within a minute rises to the full rate for a probe: there a limit
-shows within a handful of requests, and the pace is low again; otherwise the full pace is restored.
-Machines with the same account do not see each other, but their clocks agree. They probe in the same second, so a
-probe
-costs only its own few refusals, and no machine mistakes another one's probe for a lower limit.
+A few 429 come at any pace: strays, for example from a gateway that restarts. Others come because somebody else uses the
+account, and a slower pace ends them. A likelihood ratio distinguishes the two: each refusal is evidence for the share
+of refusals that a limit causes, and each accepted request is evidence for the share that strays explain. Once a limit
+is nearly certain, the pace falls to what was accepted. At that low pace evidence is scarce, and a pace that rises
+slowly would need either minutes or, on machines that share an account, one refused request in six. So the pace stays
+low, falls with each further refusal, and within a minute rises to the full rate for a probe: there a limit shows within
+a handful of requests, and the pace is low again; otherwise the full pace is restored. Machines with the same account do
+not see each other, but their clocks agree. They probe in the same second, so a probe costs only its own few refusals,
+and no machine mistakes another one's probe for a lower limit.
 """
 
 from __future__ import annotations

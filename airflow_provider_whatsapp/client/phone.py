@@ -67,13 +67,10 @@ def normalise(number: object, *, default_country: str | None = None) -> str:
     """
     Return a phone number as E.164 digits, without ``+``.
 
-    It drops spaces, dashes, dots, parentheses, slashes and invisible direction marks, and reads digits of every
-    script.
-    With ``+`` or ``00`` in front, a number has to be possible in its country; without, it has to be assigned there
-    (or
+    It drops spaces, dashes, dots, parentheses, slashes and invisible direction marks, and reads digits of every script.
+    With ``+`` or ``00`` in front, a number has to be possible in its country; without, it has to be assigned there (or
     fictional, 1555...), because it could also be a national number of another country. It drops a trunk prefix after
-    the
-    country code, as in ``+44 (0)20 7946 0000``, and the ``.0`` of a number that was a float.
+    the country code, as in ``+44 (0)20 7946 0000``, and the ``.0`` of a number that was a float.
 
     :param number: The number, country code first, such as ``"+1 (555) 000-1111"``; an int or a whole float as well.
     :param default_country: ISO code of the country whose national numbers are read; None: numbers need a country

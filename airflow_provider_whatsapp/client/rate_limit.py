@@ -4,8 +4,7 @@ Pacing: requests leave evenly spaced, so that they use the gateway's limit fully
 "10 per second" is read in its strictest sense: no second, no matter when it begins, contains more. So a request waits
 for its slot in an even spacing, and for one second after the tenth request before it left.
 
-The processes of one machine share their slots (see :mod:`~airflow_provider_whatsapp.client.pace_board`). Other
-machines
+The processes of one machine share their slots (see :mod:`~airflow_provider_whatsapp.client.pace_board`). Other machines
 with the same account show only by the gateway's 429. A single 429 may come from the network or a busy machine, which
 brought two requests closer together: it widens the second a little, for a while.
 :mod:`~airflow_provider_whatsapp.client.pace_model` says what further ones mean.

@@ -2,10 +2,8 @@
 Pacing of several machines by Redis: one script gives each request of an account its slot.
 
 One request of a machine asks at a time, so machines share the rate evenly, regardless of how many processes they run.
-If
-Redis does not answer, requests wait for a few seconds; then the machine uses its own limiter at a share of the rate,
-and
-checks every second whether Redis answers again.
+If Redis does not answer, requests wait for a few seconds; then the machine uses its own limiter at a share of the rate,
+and checks every second whether Redis answers again.
 """
 
 from __future__ import annotations
@@ -134,8 +132,7 @@ class RedisPacer:
 
         :param budget: The longest wait, in seconds; if the slot comes later, return None without waiting.
         :param stop: Ends the wait with None once it is set; None: nothing ends it.
-        :raises ConfigurationError: Redis refuses something that waiting does not change; if time is short, the
-            machine
+        :raises ConfigurationError: Redis refuses something that waiting does not change; if time is short, the machine
             uses its own limiter instead.
         """
         now = self._clock()

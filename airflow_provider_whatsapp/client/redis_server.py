@@ -1,8 +1,7 @@
 """
 Where Redis is, and how to connect to it: by a URL, or by the fields of an Airflow connection of type ``redis``.
 
-Redis paces all machines of an account. A request needs an answer within a second or none, so this module sets
-timeouts
+Redis paces all machines of an account. A request needs an answer within a second or none, so this module sets timeouts
 and retries itself: with its defaults, redis-py would hide an outage for a minute.
 """
 

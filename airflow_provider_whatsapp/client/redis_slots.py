@@ -3,11 +3,9 @@ The slots of one account in Redis: a script that gives each request its slot, by
 
 One hash per account contains the times of its last requests, evenly spaced, like the board of one machine. A request
 reserves the next slot, at most a second ahead, and leaves at its time; a request that leaves later reports that, and
-the
-limit's second begins at its real departure. So no second contains more than the limit, regardless of which machines
+the limit's second begins at its real departure. So no second contains more than the limit, regardless of which machines
 send, and machines that ask again after each request are served in turn. Slots that Redis has forgotten count as used:
-after a restart, a failover to a replica or an eviction, nothing leaves until everything that may have been granted is
-a
+after a restart, a failover to a replica or an eviction, nothing leaves until everything that may have been granted is a
 whole window old.
 """
 
@@ -37,9 +35,8 @@ COMMANDS = "+eval +evalsha +info +time +hmget +hget +hset +del +expire"
 """The commands that the script calls, in the form of Redis' ACL."""
 
 # A stamp identifies the state that a caller knows: the server's run, and the number of changes to the state. A hash
-# that
-# no script has written counts as forgotten. So does knowledge of a time in which nobody asked, if the caller has sent
-# without asking, or if Redis' clock has jumped ahead since.
+# that no script has written counts as forgotten. So does knowledge of a time in which nobody asked, if the caller has
+# sent without asking, or if Redis' clock has jumped ahead since.
 SCRIPT = """
 local info = redis.pcall('INFO', 'server')
 if type(info) == 'table' then return redis.error_reply('NOPERM INFO: ' .. tostring(info['err'])) end

@@ -23,9 +23,8 @@ class RequestRetry:
     """
     The rule for repeating one request inside one call.
 
-    It repeats a request that certainly did nothing (it never left, or was refused as too fast), and after a failure
-    of the
-    service also a request that may safely happen twice, such as a read.
+    It repeats a request that certainly did nothing (it never left, or was refused as too fast), and after a failure of
+    the service also a request that may safely happen twice, such as a read.
 
     :param max_retries: The most repetitions after the first try.
     :param max_elapsed: Seconds that all tries and waits together may take; the caller decides about a longer wait.

@@ -1,10 +1,8 @@
 """
-The connection pool, with two additions: it records whether a request has begun to leave, and it waits and reads
-within
+The connection pool, with two additions: it records whether a request has begun to leave, and it waits and reads within
 bounds.
 
-Only that record says whether a failed request may be repeated. Exception types are no more than a hint (a TLS error
-can
+Only that record says whether a failed request may be repeated. Exception types are no more than a hint (a TLS error can
 come before or after the request was written), so the connection itself keeps the record.
 """
 

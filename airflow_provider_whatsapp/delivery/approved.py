@@ -163,8 +163,7 @@ class Approved:
         :param lengths: Also check the lengths of the filled texts.
         :param header: Also check the header.
         :raises PayloadError: The message does not fit; the error names everything that is wrong, and shows the body
-            with
-            its values as far as they are given.
+            with its values as far as they are given.
         """
         given = _given(payload)
         wrong = [

@@ -251,8 +251,7 @@ class ArrivalReport(Report):
     A report that also counts how far the messages have got.
 
     ``sent`` counts everybody who was sent to and whose message has not failed since; ``delivered`` is a part of them,
-    and
-    ``read`` a part of that.
+    and ``read`` a part of that.
 
     :param arrivals: Knows how far they have got; None: nothing is known yet.
     :param wait_for: The status that the messages have to reach.

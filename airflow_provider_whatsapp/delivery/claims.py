@@ -24,8 +24,7 @@ _SAFETY = 2.0
 def threads_for(rate: float, total: int, shards: int = 1) -> int:
     """
     Return the number of parallel requests that uses the full rate if an answer takes up to 0.8 s; a short list keeps
-    its
-    order.
+    its order.
 
     Shards share the rate. A shard's requests in flight are unknown after a crash, so each shard gets only as many as
     use the rate while half of the shards run.

@@ -1,8 +1,7 @@
 """
 Country and time zone of a number.
 
-``phonenumbers`` knows the countries of all assigned numbers. Its time zones are wrong for some of them (Morocco,
-South
+``phonenumbers`` knows the countries of all assigned numbers. Its time zones are wrong for some of them (Morocco, South
 Sudan, the Caribbean's mobile numbers), so this module has its own table, and a test compares both.
 """
 
@@ -13,8 +12,7 @@ from functools import cache
 from airflow_provider_whatsapp.client import numbering
 
 # Calling code, ISO country, time zones. A country with several zones has its most eastern and most western populous
-# one:
-# a window is open there if it is open in both.
+# one: a window is open there if it is open in both.
 _TABLE = """
 1 US America/New_York America/Los_Angeles
 1204 CA America/Winnipeg

@@ -157,8 +157,7 @@ def _possible(parts: Sequence[str], width: int, place: int) -> Iterator[str]:
     Yield the cells that may be the recipient's, of a line that was cut at every delimiter.
 
     A cell in quotation marks may be several parts, and such parts before the recipient move it. A line without such
-    cells
-    is a row only if it is as wide as the header: the lines of a letter are not rows, even with a number in them.
+    cells is a row only if it is as wide as the header: the lines of a letter are not rows, even with a number in them.
     """
     surplus = len(parts) - width
     if surplus and not _holds_quoted(parts):

@@ -1,8 +1,7 @@
 """
 Brings a results file up to date: how far each message has got, from the event store's receipts or the message history.
 
-It reads and writes the file line by line, so 100,000 recipients need as much memory as a few hundred. A line never
-says
+It reads and writes the file line by line, so 100,000 recipients need as much memory as a few hundred. A line never says
 less than before: receipts come in any order, and old ones are eventually deleted.
 """
 

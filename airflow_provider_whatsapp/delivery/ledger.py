@@ -9,11 +9,10 @@ that). One record, the head, contains how far the claims have got, the claimed p
 were not simply sent to. A recipient before that mark without claim or note was sent to. So the ledger's size depends on
 what is in flight and what failed, and it contains no phone number, unless it keeps message IDs (short lists).
 
-If a try that was given up can still write (files), each try has its own turn with its own records, such as
-``3/head``.
+If a try that was given up can still write (files), each try has its own turn with its own records, such as ``3/head``.
 A try writes its claims, then checks whether the ledger is still its own; the next try first makes the ledger its own,
-then reads. So either the next try finds the claims, or they are not sent. A late write goes to a head that no try
-reads any more.
+then reads. So either the next try finds the claims, or they are not sent. A late write goes to a head that no try reads
+any more.
 """
 
 from __future__ import annotations
@@ -122,8 +121,7 @@ class Ledger:
         :param job: What is to be sent to whom.
         :param this: This try.
         :param resend_on_clear: After a clear in the UI everybody gets the message again.
-        :return: ``first`` (nothing was sent before), ``again`` (a retry), ``cleared`` (a clear that continues where
-            it
+        :return: ``first`` (nothing was sent before), ``again`` (a retry), ``cleared`` (a clear that continues where it
             was) or ``fresh`` (a clear that sends to everybody again).
         :raises SourceChangedError: An earlier try began to send something else.
         :raises LedgerError: The store failed, its content is not a ledger, or another try has taken over.

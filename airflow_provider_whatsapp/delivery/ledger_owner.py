@@ -41,9 +41,8 @@ class Owner(NoOwner):
         """
         Make the ledger this try's own, even if two tries begin together in a store without compare-and-swap.
 
-        The try that writes the owner last gets a turn, which no other try gets. A try takes the next turn only if
-        this one is
-        taken, so a try with a higher turn has written the owner later.
+        The try that writes the owner last gets a turn, which no other try gets. A try takes the next turn only if this
+        one is taken, so a try with a higher turn has written the owner later.
 
         :raises LedgerError: The store failed, or another try has taken over meanwhile.
         """

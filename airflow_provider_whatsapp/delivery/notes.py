@@ -44,8 +44,7 @@ class Try:
     A try of the task.
 
     :param number: Number of the try, from 1.
-    :param max_tries: Airflow's number of retries; a clear in the UI raises it and a retry does not, which
-        distinguishes
+    :param max_tries: Airflow's number of retries; a clear in the UI raises it and a retry does not, which distinguishes
         them.
     """
 

@@ -38,8 +38,7 @@ class OptOuts:
     Marks recipients who have opted out.
 
     Each reading of a list looks everybody up again, so an opt-out counts while a broadcast runs. Once a list has been
-    read
-    to its end, a failing store does not end the task: people whose opt-out was known by then are still left out.
+    read to its end, a failing store does not end the task: people whose opt-out was known by then are still left out.
 
     :param look_up: Returns, for canonical names, the opt-outs of those who have any: ``all``, ``marketing``.
     """

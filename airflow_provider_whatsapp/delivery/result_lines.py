@@ -2,8 +2,7 @@
 A line of a results file: the mark that identifies it, and what a later broadcast reads from it.
 
 Every line has the mark, so the file has one line per recipient for anyone who loads it into pandas or BigQuery, and
-``cat`` can join shards. The first line decides for the whole file: if a file does not begin with a marked line, a
-mark
+``cat`` can join shards. The first line decides for the whole file: if a file does not begin with a marked line, a mark
 further down is an ordinary column.
 """
 
@@ -139,8 +138,7 @@ def in_scope(rows: Iterator[Raw], source: Any, scope: Scope, to_field: str) -> I
     :param source: The source: a path with ``open``, or a list.
     :param scope: ``all``, or only for a results file ``failed`` or ``unknown``.
     :param to_field: Column of the recipient.
-    :raises PayloadError: The scope needs a marked results file and the source is not one, or it looks like one and
-        has
+    :raises PayloadError: The scope needs a marked results file and the source is not one, or it looks like one and has
         no mark.
     """
     first = next(rows, None)

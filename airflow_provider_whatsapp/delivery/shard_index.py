@@ -3,8 +3,7 @@ The rows of a long list, divided by shard once, so that each shard reads its own
 
 The index is in a folder beside the results: a part for each shard, with its rows in the list's order, and a head, which
 is written last. The head identifies the list and each part by their digests; an index is only read as far as its head
-confirms it. The number alone decides to which shard a row belongs, so a shard that reads the list itself finds the
-same
+confirms it. The number alone decides to which shard a row belongs, so a shard that reads the list itself finds the same
 rows at the same positions.
 """
 

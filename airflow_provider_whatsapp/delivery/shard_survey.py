@@ -32,8 +32,7 @@ class SharedSurvey:
     The survey of one shard.
 
     Claims prevent two shards from doing the same work; the index is right even without them, because both would write
-    the
-    same files.
+    the same files.
 
     :param index: The index that the survey makes.
     :param sleep: Waits for a number of seconds.

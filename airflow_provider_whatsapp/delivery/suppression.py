@@ -70,8 +70,7 @@ def read_suppressed(source: Any, *, to_field: str = "to", default_country: str |
     :param default_country: ISO code of the country whose national numbers are read; None: numbers need a country
         code.
     :return: The canonical forms of all members.
-    :raises PayloadError: There is no list, or a cell is neither a number nor a business-scoped user ID. Then nothing
-        is
+    :raises PayloadError: There is no list, or a cell is neither a number nor a business-scoped user ID. Then nothing is
         sent, because it may be somebody who opted out.
     """
     seen = Seen()

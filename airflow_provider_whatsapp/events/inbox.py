@@ -146,8 +146,7 @@ class Inbox:
         Return where to begin.
 
         A new reader begins where another one of the same consumer is, because it may be that one with changed filters;
-        the
-        very first one begins with messages that arrive from now on.
+        the very first one begins with messages that arrive from now on.
 
         :raises StoreError: The database cannot be reached, or refuses.
         :raises ConfigurationError: The database has no tables, or those of another version.

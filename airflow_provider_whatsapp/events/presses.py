@@ -31,8 +31,7 @@ SECRET = "[A-Za-z0-9_-]{32}"  # noqa: S105  (the form of one)
 class SecretId:
     """
     The ID behind the buttons of one question or alert. It is a secret: only the messages contain it, and the event
-    store
-    has its hash.
+    store has its hash.
 
     :param secret: 192 random bits.
     """

@@ -64,9 +64,8 @@ class Receipt:
     :param message_id: The message's wamid.
     :param recipient: Digits of the recipient's number; None if WhatsApp does not show it.
     :param status: The furthest status: ``accepted`` (only receipts with words that this version does not know),
-        ``sent``,
-        ``delivered``, ``read`` (also a voice message that was played) or ``failed``. A message to a group has the
-        furthest status of any participant.
+        ``sent``, ``delivered``, ``read`` (also a voice message that was played) or ``failed``. A message to a group has
+        the furthest status of any participant.
     :param verified: The signature of the receipt with this status was checked.
     :param sent_at: When WhatsApp sent it on; None: no receipt says. The same applies to the other times.
     :param delivered_at: When it was delivered.
@@ -174,8 +173,7 @@ def read_receipts(store: EventStore, send_hash: str) -> Iterator[Receipt]:
     Yield what the receipts say about each message of a send, in the order of its positions; within one, by epoch.
 
     The rows are read in pages, each by its own query, so nothing is locked meanwhile; a receipt that arrives meanwhile
-    may
-    be included or not.
+    may be included or not.
 
     :param store: The event store.
     :param send_hash: Hash of the send.

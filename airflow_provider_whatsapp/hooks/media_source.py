@@ -82,11 +82,10 @@ def template_header(client: WhatsAppClient, header: Any, *, filename: str | None
     """
     Return a template's header: a text as it is, media as an uploaded or linked part.
 
-    A string is media if it is a URL, a media ID (10 digits or more) or a path (it starts with ``/``, ``./``, ``../``
-    or
-    ``~/``, or ends in the suffix of a type that WhatsApp accepts), otherwise a text. A dict is explicit:
-    ``{"type": "document", "media": "report"}`` or ``{"type": "text", "text": "report.pdf"}``. Digits that are not a
-    media ID in WhatsApp are a text.
+    A string is media if it is a URL, a media ID (10 digits or more) or a path (it starts with ``/``, ``./``, ``../`` or
+    ``~/``, or ends in the suffix of a type that WhatsApp accepts), otherwise a text. A dict is explicit: ``{"type":
+    "document", "media": "report"}`` or ``{"type": "text", "text": "report.pdf"}``. Digits that are not a media ID in
+    WhatsApp are a text.
 
     :param client: Uploads the file, and looks up the kind of a media ID.
     :param header: The header, as the DAG's author gives it.

@@ -119,8 +119,7 @@ class WaitsForDelivery(LearnsArrivals):
             trigger.wait_here(client)
             return
         # A retry may have nothing to wait for. If it returned immediately, the scheduler might not have seen yet that
-        # the
-        # first process has ended, and would treat the task as lost.
+        # the first process has ended, and would treat the task as lost.
         if not_before or not trigger.wait_here(client, once=True):
             left = timedelta(seconds=max(0.0, until - time.time()))
             self.defer(

@@ -2,8 +2,7 @@
 The message of a task as the phone shows it, from what Airflow stores about the task anyway.
 
 Values are shown if the task ran with ``log_pii=True``: then its rendered fields contain them. Otherwise Airflow has
-dots
-there, and each variable is shown by its name, or by the list's column that fills it.
+dots there, and each variable is shown by its name, or by the list's column that fills it.
 """
 
 from __future__ import annotations

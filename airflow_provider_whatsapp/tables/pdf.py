@@ -273,7 +273,7 @@ class _Page:
         self._y += ROW
 
     def _laid_out(self, table: list[Column]) -> list[_Drawn]:
-        """Give each column the width that its texts need; if necessary, less for long texts and none for the last ones."""
+        """Give each column the width that its texts need; if space is short, long texts get less, the last none."""
         wanted = [self._wanted(column) for column in table]
         least = narrowest(table, wanted, text=LEAST_OF_A_TEXT, room=self._room)
         wanted = wanted[: len(least)]

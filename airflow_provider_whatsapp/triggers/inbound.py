@@ -50,11 +50,10 @@ class InboundMessageTrigger(StoresArguments, BaseEventTrigger):
             SendTextOperator(task_id="send", to="+15550100123", text="Somebody is late.")
 
     It is edge-triggered: a new trigger begins with the messages that arrive after its start. It keeps its cursor in
-        the store, so messages that arrive while no triggerer runs make their events later. Each message makes its
-        event at least once, in the order in which the receiver stored them: after a triggerer has stopped, those of
-        its
-        last ten seconds may come again, with the same ``message_id``. A filter with a list matches any of its values;
-        all filters have to match.
+        the store, so messages that arrive while no triggerer runs make their events later. Each message makes its event
+        at least once, in the order in which the receiver stored them: after a triggerer has stopped, those of its last
+        ten seconds may come again, with the same ``message_id``. A filter with a list matches any of its values; all
+        filters have to match.
 
     Anybody who knows the receiver's address can post unsigned messages. Those make no event unless
     ``verified_only`` is False; then a forged message starts the DAG.

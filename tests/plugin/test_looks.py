@@ -103,7 +103,7 @@ def views(tab, look, sandbox, store, alerts, monkeypatch):
         "diff": ["-body: a", f"+body: {LONG}"],
     }
     found["sync"] = tab({"templates": "t"}, {"outcomes": [change]}).text
-    for name, sign in {"tab": "Send to the failed ones again", "sync": "plus", "deliveries": "<svg", "alerts": "chip",
+    for name, sign in {"tab": "Send again to failed recipients", "sync": "plus", "deliveries": "<svg", "alerts": "chip",
                        "templates": "article", "health": "chip"}.items():  # fmt: skip
         assert sign in found[name], name
     return found

@@ -260,7 +260,7 @@ def test_how_to_send_to_the_failed_ones_again(tab, fields, more, said):
     assert said in tab(fields, failed).text.replace(
         'recipients="s3://bucket/a.jsonl"', "recipients=&#34;s3://bucket/a.jsonl&#34;"
     )
-    assert "Send to the failed ones again" not in tab(fields, report(outcome(), **more)).text
+    assert "Send again to failed recipients" not in tab(fields, report(outcome(), **more)).text
 
 
 def test_a_connection_of_another_type_keeps_its_password(tab, monkeypatch):
@@ -329,7 +329,7 @@ def test_a_source_that_hangs_leaves_the_rest_of_the_page(tab, monkeypatch, tmp_p
     finally:
         ended.set()
 
-    assert "Something has not answered yet." in answer.text
+    assert "Not every source has answered yet." in answer.text
     assert "data-again" in answer.text
     assert "1 recipient" in answer.text
     assert "15•••2222" in answer.text

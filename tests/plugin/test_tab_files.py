@@ -134,7 +134,7 @@ class TestResultsFiles:
         assert "15•••0049" in whole.text
         assert "15•••0050" not in whole.text
         assert "ui_results_roots does not include its folder" in again.text
-        assert "The report names nobody." in again.text
+        assert "The report lists no recipients." in again.text
 
     @pytest.mark.parametrize(
         "swapped", ["results", "results/day", "results/day/a.jsonl"], ids=["root", "folder", "file"]

@@ -32,8 +32,7 @@ def value_text(value: object, path: str, doc: str = DOC, *, limit: int) -> str:
     :param path: Path of the value.
     :param doc: Title of Meta's document.
     :param limit: The most characters of the filled part.
-    :raises PayloadError: The value is of another type, empty, too long, or contains a newline, a tab or more than
-        four
+    :raises PayloadError: The value is of another type, empty, too long, or contains a newline, a tab or more than four
         spaces in a row.
     """
     text = _checks.required_text(text_of(value, path, doc=doc), path, doc, limit=limit)

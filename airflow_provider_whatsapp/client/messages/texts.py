@@ -31,9 +31,8 @@ def text_of(value: object, field: str, *, doc: str | None = None) -> str:
     :param value: A text, a number, a date or time, a switch, or a UUID.
     :param field: Path of the value.
     :param doc: Title of Meta's document.
-    :raises PayloadError: The value is a list, a dict, bytes or of another type; it is not a number (nan, infinity);
-        or it
-        is a text that programs write for a missing value (``None``, ``nan``), or contains half of a character.
+    :raises PayloadError: The value is a list, a dict, bytes or of another type; it is not a number (nan, infinity); or
+        it is a text that programs write for a missing value (``None``, ``nan``), or contains half of a character.
     """
     text = value if isinstance(value, str) else _written(value)
     if text is None:

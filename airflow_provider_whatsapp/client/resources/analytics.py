@@ -66,12 +66,9 @@ class Analytics(Resource):
         Yield one row per data point, with all its dimensions, in the columns of its kind.
 
         The method checks the arguments when you call it; requests go out while you read the rows. Pricing, messaging
-        and
-        conversation analytics take one request, and more if its answer would be larger than 3 MiB; ``messaging``,
-        which
-        Meta does not split, takes one for each given number and country. Template analytics take one for ten
-        templates and
-        product, after two that look up the account and the names.
+        and conversation analytics take one request, and more if its answer would be larger than 3 MiB; ``messaging``,
+        which Meta does not split, takes one for each given number and country. Template analytics take one for ten
+        templates and product, after two that look up the account and the names.
 
         :param kind: ``pricing``, ``messaging``, ``template`` or ``conversation``.
         :param start: First day or moment: a date, a datetime, or the text of one.

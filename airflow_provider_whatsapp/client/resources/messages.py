@@ -39,8 +39,7 @@ class Marketing:
     """
     How a marketing template is sent by the Marketing Messages API, ``/{phone_number_id}/marketing_messages``.
 
-    :param strict: Only by this API (``product_policy`` ``STRICT``); False: Meta falls back to Cloud API if the
-        account
+    :param strict: Only by this API (``product_policy`` ``STRICT``); False: Meta falls back to Cloud API if the account
         is not onboarded.
     :param activity_sharing: Whether Meta may use what recipients do with the message to improve delivery
         (``message_activity_sharing``); None: as the account is set.

@@ -42,8 +42,7 @@ class PhoneNumbers(Resource):
         """
         Return the sending number: display number, verified name, quality, throughput and so on.
 
-        :param fields: Names separated by commas; None: the usual fields and the messaging limit. ``health_status``
-            says
+        :param fields: Names separated by commas; None: the usual fields and the messaging limit. ``health_status`` says
             what stops the number from sending.
         :raises NotFoundError: ``phone_number_id`` is wrong, or does not belong to this Maton connection.
         """

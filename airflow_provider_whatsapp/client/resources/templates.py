@@ -149,8 +149,7 @@ class Templates(Resource):
         :param name: Lower-case letters, digits and underscores, at most 512.
         :param language: Code, such as ``"en_US"``.
         :param category: ``AUTHENTICATION``, ``MARKETING`` or ``UTILITY``.
-        :param components: Graph's own components; every text with a variable needs an ``example``. None is allowed
-            only
+        :param components: Graph's own components; every text with a variable needs an ``example``. None is allowed only
             for a template of Meta's library.
         :param options: Further fields, named as in Graph: ``parameter_format``, ``message_send_ttl_seconds``,
             ``library_template_name`` and so on.
@@ -191,8 +190,7 @@ class Templates(Resource):
 
         :param template_id: ID of the template.
         :param changes: ``components`` (all of them), ``category``, ``message_send_ttl_seconds`` and so on; never name
-            or
-            language.
+            or language.
         :raises InvalidRequestError: Meta refused it; ``details`` and ``subcode`` say why.
         :raises OutcomeUnknownError: The answer was lost; the edit may have been made.
         """

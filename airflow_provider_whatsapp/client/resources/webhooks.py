@@ -44,8 +44,7 @@ class Webhooks(Resource):
     """
     Subscriptions and overrides of the configured account and number.
 
-    An override belongs to an app and an account, or to a number: there is only one, and setting it replaces an
-    earlier
+    An override belongs to an app and an account, or to a number: there is only one, and setting it replaces an earlier
     one. These methods do not look first; ``client.webhook_address`` does.
     """
 

@@ -1,4 +1,4 @@
-// Airflow's theme: the frame is on the same origin, so it can look at the page around it.
+// Airflow's theme, read from the page around the frame, which has the same origin.
 (() => {
   const root = document.documentElement;
   const follow = (around) => {
@@ -10,5 +10,5 @@
     if (parent === window) return;
     follow(around);
     new MutationObserver(() => follow(around)).observe(around, { attributes: true, attributeFilter: ["class"] });
-  } catch { /* Another origin: the system's own theme it is. */ }
+  } catch { /* With another origin, use the system's theme. */ }
 })();
