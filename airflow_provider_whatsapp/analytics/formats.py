@@ -117,12 +117,12 @@ def _check_names(names: Iterable[str], kind: Kind, where: str) -> None:
     given = set(names)
     foreign, missing = sorted(given - {*kind.columns}), sorted({*kind.key} - given)
     if foreign or missing:
-        problem = f"holds {foreign[0]!r}, which" if foreign else f"has no column {missing[0]!r}, which"
-        verb = "have not" if foreign else "need"
+        problem = f"contains {foreign[0]!r}, which" if foreign else f"has no column {missing[0]!r}, which"
+        verb = "do not have" if foreign else "need"
         raise PayloadError(
             f"{where} {problem} {kind.name} analytics {verb}",
             field="destination",
-            advice="The file holds another kind of analytics, and is unchanged. Give each kind a file of its own.",
+            advice="The file contains another kind of analytics, and is unchanged. Give each kind its own file.",
         )
 
 

@@ -85,7 +85,7 @@ OPTIONS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
         {
             "metavar": "ID",
             "help": "connection that notifies an alert's other recipients, from AIRFLOW_CONN_<ID> (default "
-            f"{DEFAULT_CONN_ID}, or MATON_API_KEY alone)",
+            f"{DEFAULT_CONN_ID}, or only MATON_API_KEY)",
         },
     ),
     (("--once",), {"action": "store_true", "help": "process the stored presses once, and end"}),

@@ -167,13 +167,13 @@ def _with_numbers(columns: Sequence[str], rows: Sequence[Sequence[Any]], x: str 
             found.append(name)
     if rows and not found:
         raise PayloadError(
-            f"no column holds numbers; the columns are {_listed(columns)}",
+            f"no column contains numbers; the columns are {_listed(columns)}",
             field="y",
             advice="Name a column of numbers.",
         )
     if len(found) > MOST_FIGURES:
         raise PayloadError(
-            f"{len(found)} columns hold numbers",
+            f"{len(found)} columns contain numbers",
             field="y",
             limit=MOST_FIGURES,
             advice="Name the columns to show.",
@@ -197,7 +197,7 @@ class _Axis:
         kind, position = ("", None) if _is_null(value) else self._typed(value)
         if not kind or (self._null and kind != CATEGORY):
             raise PayloadError(
-                f"column {_label(self._column)!r} holds NULL in row {(self._null if kind else number):,}, "
+                f"column {_label(self._column)!r} contains NULL in row {(self._null if kind else number):,}, "
                 f"and {_WORDS[kind or self.kind]} in other rows",
                 field="x",
                 advice="Leave such rows out in the query: WHERE ... IS NOT NULL.",
@@ -206,8 +206,8 @@ class _Axis:
             self.kind = kind
         if kind != self.kind:
             raise PayloadError(
-                f"column {_label(self._column)!r} holds {_WORDS[kind]} in row {number:,}, but {_WORDS[self.kind]} in "
-                f"earlier rows",
+                f"column {_label(self._column)!r} contains {_WORDS[kind]} in row {number:,}, but "
+                f"{_WORDS[self.kind]} in earlier rows",
                 field="x",
                 advice="Let the query return one type.",
             )

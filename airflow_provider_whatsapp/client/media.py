@@ -146,9 +146,9 @@ def _mime_type(name: str, own_name: str, head: bytes, stated: str | None, kind: 
         if wanted is None or KIND_OF.get(found) in (None, wanted, kind):
             return found
         what = found
-    said = "is said to be" if stated else "is named as"
+    said = "is declared as" if stated else "is named as"
     raise PayloadError(
-        f"{name!r} {said} {named}, but holds {what}",
+        f"{name!r} {said} {named}, but contains {what}",
         field="media",
         doc=DOC,
         advice="Check what the task wrote: WhatsApp drops a file whose content does not match its type.",

@@ -177,7 +177,7 @@ def open_board(identity: str, size: int, *, more: int = 0) -> Board:
         return SharedBoard(own_folder() / f"{name}.pace", size + more)
     except (OSError, ValueError) as error:
         logger.warning(
-            "Pacing this process alone, because it has no folder to share with other processes of this machine: %s",
+            "Pacing only this process, because it has no folder to share with other processes of this machine: %s",
             error,
         )
         return Board(size + more)
@@ -205,7 +205,7 @@ def own_folder() -> Path:
                 f"({'; '.join(refused)}). If another user created that one, ask for its removal."
             )
         return found
-    raise PermissionError(f"there is no folder that belongs to this user alone: {'; '.join(refused)}")
+    raise PermissionError(f"there is no folder that belongs only to this user: {'; '.join(refused)}")
 
 
 def _folders() -> Iterator[Path]:
@@ -221,7 +221,7 @@ def _made(folder: Path) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True, parents=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise PermissionError("does not belong to this user alone")
+        raise PermissionError("does not belong only to this user")
     return folder
 
 

@@ -182,7 +182,7 @@ def _impossible(digits: str) -> PayloadError:
 def _explained(text: str) -> PayloadError:
     if not text or text == "+":
         return _refused("is empty")
-    return _refused(f"{mask(text)} holds characters that are not part of a phone number")
+    return _refused(f"{mask(text)} contains characters that are not part of a phone number")
 
 
 def _refused(problem: str, *, limit: str | None = None, advice: str = WRITE) -> PayloadError:

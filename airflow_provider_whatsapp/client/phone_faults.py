@@ -111,7 +111,7 @@ def fault(text: str) -> Fault | None:
             if pattern.fullmatch(text):
                 return found
     if _TWO.fullmatch(text):
-        return Fault("holds more than one number", _ONE)
+        return Fault("contains more than one number", _ONE)
     if _EXTENSION.fullmatch(text):
         return Fault("has an extension or something else after the number", _ALONE)
     return None

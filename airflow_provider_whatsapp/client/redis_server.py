@@ -148,7 +148,7 @@ def parse_redis_url(text: str, *, may_hold_password: bool = False) -> RedisServe
     name, colon, password = user.partition(":")
     if colon and not may_hold_password:
         raise ConfigurationError(
-            "extra.pace_redis holds a password, which a connection's extra shows to everybody who may read it",
+            "extra.pace_redis contains a password, which a connection's extra shows to everybody who may read it",
             advice="Create an Airflow connection of type redis with the password, and set pace_redis to its ID.",
         )
     if parts.fragment or (at and not hosts):

@@ -135,17 +135,17 @@ class Book:
         until = max(self._until, time.monotonic() + LEAST)
         back = [row for row in self._held.values() if row.position not in handed_out]
         if not self._writer.settle(until):
-            self._say_lost("a write did not end in time")
+            self._log_lost("a write did not end in time")
             return back
         for row in back:
             self._ledger.record(row.position, Note("skipped", {"reason": "stopped"}, again=True))
         try:
             self._writer.flush(lambda: until)
         except LedgerError as error:
-            self._say_lost(error.message)
+            self._log_lost(error.message)
         return back
 
-    def _say_lost(self, why: str) -> None:
+    def _log_lost(self, why: str) -> None:
         counts = Counter(outcome.status for _, outcome in self._unwritten)
         places = [row.where or f"recipient {row.position + 1}" for row, _ in self._unwritten]
         more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""

@@ -123,7 +123,7 @@ class Delivery:
         except BaseException:
             # This includes a time-out or an exit from outside: messages in flight may still get an answer.
             self._wind_up(report)
-            self._tell_of_others(rows, report)
+            self._report_others(rows, report)
             raise
         finally:
             self._dismiss()
@@ -186,7 +186,7 @@ class Delivery:
                 break
             outcome = self._settled(row)
             if outcome is not None:
-                self._tell(row, outcome, report, now=False)
+                self._report(row, outcome, report, now=False)
             elif self._later is None or not self._later(row.group):
                 batch.append(row)
         return batch
@@ -226,7 +226,7 @@ class Delivery:
         """Report the outcome of all other rows after the delivery has stopped; the ledger does not change."""
         while (row := self._read(source, report)) is not None:
             outcome = self._settled(row)
-            self._tell(row, outcome or Outcome(row.to, "skipped", reason="stopped"), report, now=False)
+            self._report(row, outcome or Outcome(row.to, "skipped", reason="stopped"), report, now=False)
 
     def _dispatch(self, batch: Sequence[Row]) -> None:
         self._window.claimed(len(batch))
@@ -306,7 +306,7 @@ class Delivery:
         self._book.record(row, outcome)
         del self._out[row.position]
         self._judge(outcome, report)
-        self._tell(row, outcome, report, now=True)
+        self._report(row, outcome, report, now=True)
 
     def _judge(self, outcome: Outcome, report: Report) -> None:
         if outcome.status == "sent":
@@ -318,14 +318,14 @@ class Delivery:
         elif outcome.status == "failed":
             self._limit = min(self._rules.in_flight, self._limit + 1)
 
-    def _tell_of_others(self, rows: Iterable[Row], report: Report) -> None:
+    def _report_others(self, rows: Iterable[Row], report: Report) -> None:
         """Read again from the start after an end from outside, which may have struck within a row."""
         try:
             self._pass_by_rest((row for row in rows if row.position not in self._reported), report)
         except Exception as error:
             logger.error("The report is incomplete: %s", place_of(error))  # noqa: TRY400
 
-    def _tell(self, row: Row, outcome: Outcome, report: Report, *, now: bool) -> None:
+    def _report(self, row: Row, outcome: Outcome, report: Report, *, now: bool) -> None:
         self._reported.add(row.position)
         report.add(outcome, row.position)
         if self._take is not None:
@@ -340,7 +340,7 @@ class Delivery:
         while self._out and self._book.has_time():
             self._collect(report, 0.1)
         for row in self._book.close(self._out):
-            self._tell(row, Outcome(row.to, "skipped", reason="stopped"), report, now=False)
+            self._report(row, Outcome(row.to, "skipped", reason="stopped"), report, now=False)
         self._give_up(report)
 
     def _give_up(self, report: Report) -> None:
@@ -349,7 +349,7 @@ class Delivery:
             lost = OutcomeUnknownError("the task ended before the answer came", advice=DOUBT)
             carried = self._carried(row, self._ledger.epoch)
             outcome = Outcome(row.to, "unknown", error=lost, callback_data=carried)
-            self._tell(row, outcome, report, now=True)
+            self._report(row, outcome, report, now=True)
         self._out = {}
 
     def _dismiss(self) -> None:

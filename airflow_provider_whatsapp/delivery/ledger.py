@@ -229,7 +229,7 @@ class Ledger:
     def _adopt(self, head: Any, turn: int) -> None:
         if not isinstance(head, dict) or head.get("v") != VERSION:
             raise LedgerError(
-                f"{self.store.name} holds something that is not a ledger of this version",
+                f"{self.store.name} contains something that is not a ledger of this version",
                 permanent=True,
                 advice="Finish the task with the version of the provider that began it, or delete the entry.",
             )

@@ -86,11 +86,11 @@ class Progress:
         if self._clock() - self._last >= self._interval:
             self._last = self._clock()
             logger.info("WhatsApp: %s", self.line())
-            self._tell()
+            self._report()
 
     def end(self) -> None:
         """Report the counts that have not been reported yet."""
-        self._tell()
+        self._report()
 
     def line(self) -> str:
         """Return the state as text: ``1200 of 5000 sent, 3 failed, 0 unknown; 9.9 per second, 6 min left``."""
@@ -107,7 +107,7 @@ class Progress:
         passed = self._clock() - self._began
         return sum(self._now.values()) / passed if passed > 0 else 0.0
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if self._observe is not None:
             news = {status: count - self._reported[status] for status, count in self._now.items()}
             self._reported = dict(self._now)

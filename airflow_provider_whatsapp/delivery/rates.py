@@ -102,7 +102,7 @@ def read_card(path: Any) -> Card:
                 return _wide(path.name, records[:place], (line, names), records[place + 1 :])
             if {*_TIDY[1:]} <= {*names}:
                 return _tidy(path.name, (line, names), records[place + 1 :])
-    raise _refused(f"{path.name} holds no line that names the columns of a rate card")
+    raise _refused(f"{path.name} contains no line that names the columns of a rate card")
 
 
 def _refused(problem: str, advice: str = _LAYOUTS) -> PayloadError:
@@ -158,7 +158,9 @@ def _tidy(name: str, header: tuple[int, list[str]], records: Sequence[tuple[int,
         category = CATEGORIES.get(simple(row.get("category", "")))
         since = _read_date(row.get("effectivedate", ""), where)
         if category is None:
-            raise _refused(f"{where} holds the category {row.get('category', '')[:40]!r}, which is not known")
+            raise _refused(
+                f"{where} contains the category {row.get('category', '')[:40]!r}, which is not known"
+            )
         if since > today:
             continue
         _add_currency(card, row.get("currency", ""), where)
@@ -174,7 +176,7 @@ def _tidy(name: str, header: tuple[int, list[str]], records: Sequence[tuple[int,
 
 def _checked(card: Card) -> Card:
     if not card.rates:
-        raise _refused(f"{card.name} holds no rate")
+        raise _refused(f"{card.name} contains no rate")
     if not card.currency:
         raise _refused(f"{card.name} does not say its currency")
     return card
@@ -196,7 +198,7 @@ def _add_currency(card: Card, text: str, where: str) -> None:
     ):  # many currencies have "$"
         raise _refused(
             f"{where} has the currency {found}, and lines before it {card.currency}",
-            "Keep the lines of the account's currency alone.",
+            "Keep only the lines in the account's currency.",
         )
     card.currency = card.currency or found
 
@@ -217,14 +219,14 @@ def _read_rate(cell: str, where: str, currency: str) -> Decimal | None:
     found = _RATE.fullmatch(cell)
     if found is None:
         raise _refused(
-            f"{where} holds {cell[:40]!r}, which is not a rate",
+            f"{where} contains {cell[:40]!r}, which is not a rate",
             "Write rates with a decimal point and without separators: 0.0125.",
         )
     said = CURRENCIES.get(found[1].strip().lower(), "")
     if said and currency.isalpha() and said != currency:
         raise _refused(
-            f"{where} holds {cell[:40]!r}, and the card is in {currency}",
-            "Keep the lines of the account's currency alone.",
+            f"{where} contains {cell[:40]!r}, and the card is in {currency}",
+            "Keep only the lines in the account's currency.",
         )
     return Decimal(found[2])
 
@@ -236,5 +238,5 @@ def _read_date(text: str, where: str) -> date:
         return date.fromisoformat(text[:10])
     except ValueError:
         raise _refused(
-            f"{where} holds {text[:40]!r}, which is not a date", "Write it as 2026-10-01."
+            f"{where} contains {text[:40]!r}, which is not a date", "Write it as 2026-10-01."
         ) from None

@@ -183,7 +183,7 @@ class Recipients:
             f"{self._name} was changed while it was being sent: from {where} on, it differs from what the task read "
             f"at its start ({self._so_far(count)})",
             advice="Nothing was sent to the recipients after that place. Put the list back as it was and clear the "
-            "task: recipients who have a message are left out. Write a new list to a file of its own, and rename "
+            "task: recipients who have a message are left out. Write a new list to a separate file, and rename "
             "it when it is complete.",
         )
 

@@ -121,7 +121,7 @@ def left_beside(path: Any, *, but: str | None = None) -> Left | None:
             f"{len(news)} task runs that did not finish left parts beside {path.name}: {names}",
             advice="Keep the folder of the run that you want, and move the others away. A results_path with {{ ds }} "
             "or {{ run_id }} in it gives each "
-            "run a file of its own.",
+            "run its own file.",
         )
     return news[0] if news else None
 

@@ -265,7 +265,7 @@ def assemble(path: Any) -> str:
         if not path.exists():
             raise ResultsError(
                 f"{path} does not exist, and there are no parts of it",
-                advice="Each shard of a task has a file of its own: results-1-of-4.jsonl for results.jsonl.",
+                advice="Each shard of a task has its own file: results-1-of-4.jsonl for results.jsonl.",
             )
         count = _mark(path)
         return f"{path}: {count} recipient{'s' * (count != 1)}, marked as a results file."

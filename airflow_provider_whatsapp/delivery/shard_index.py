@@ -186,7 +186,7 @@ class ShardIndex:
             if stamp(self.source) != before:
                 raise SourceChangedError(
                     f"{self.source.name} was changed while it was being read",
-                    advice="This try sent nothing. Write a new list to a file of its own, and rename it when it is "
+                    advice="This try sent nothing. Write a new list to a separate file, and rename it when it is "
                     "complete.",
                     permanent=False,
                 )

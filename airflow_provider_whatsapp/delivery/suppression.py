@@ -194,7 +194,7 @@ def _column(names: Collection[str], to_field: str, where: str) -> str:
     raise PayloadError(
         f"{where} {problem} ({len(names)} columns in all)",
         field=FIELD,
-        advice=f"{_STOPPED} Name the column {to_field!r}, as in the list of recipients, or give one column alone.",
+        advice=f"{_STOPPED} Name the column {to_field!r}, as in the list of recipients, or give only one column.",
     )
 
 
@@ -202,6 +202,6 @@ def _nothing(problem: str) -> PayloadError:
     return PayloadError(
         problem,
         field=FIELD,
-        advice=f"{_STOPPED} A list that holds nobody is a file with its header alone, or []; leave the argument out "
-        "where there is no list.",
+        advice=f"{_STOPPED} An empty list is a file with only its header, or []; leave the argument out "
+        "if there is no list.",
     )

@@ -191,7 +191,7 @@ class AskingOperator(MessageOperator, HITLOperator):
             # can follow.
             self.validate_chosen_options(event["chosen_options"])
             self.validate_params_input(event["params_input"] or {})
-            self._tell_outcome(context, event)
+            self._notify_of_outcome(context, event)
         return self.asks.execute_complete(self, context, event)
 
     def _on_time(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
@@ -235,7 +235,7 @@ class AskingOperator(MessageOperator, HITLOperator):
         self.to = self._everybody(escalated=True)
         self._try_to_send(context, "the reminder")
 
-    def _tell_outcome(self, context: Context, event: dict[str, Any]) -> None:
+    def _notify_of_outcome(self, context: Context, event: dict[str, Any]) -> None:
         state: Any = context["ti"].xcom_pull(
             task_ids=self.task_id, map_indexes=context["ti"].map_index, key=STATE
         )

@@ -10,7 +10,7 @@ from airflow_provider_whatsapp._suggest import refuse_unknown
 from airflow_provider_whatsapp.links import ResultsLink
 from airflow_provider_whatsapp.operators._arguments import count_or_share, flag, one_of, optional, text
 from airflow_provider_whatsapp.operators._declare import Argument, DeclaresArguments
-from airflow_provider_whatsapp.operators._ledgers import names_of, say_how, store_of
+from airflow_provider_whatsapp.operators._ledgers import log_beginning, names_of, store_of
 from airflow_provider_whatsapp.operators._private import hidden
 from airflow_provider_whatsapp.operators._receipts import asks_receipts
 from airflow_provider_whatsapp.operators._suppression import OptOutsHeard
@@ -292,7 +292,7 @@ class DeliveringOperator(DeclaresArguments, WaitsForDelivery):
         begin = "fresh" if again else begin
         if sends_late_failures(begin):
             self._note_late_failures(ledger, self._carried(context))
-        say_how(begin, this, ledger, job.total, self.log)
+        log_beginning(begin, this, ledger, job.total, self.log)
         return ledger, begin
 
     def _reopen_ledger(self, context: Context, source: str, *, remember_sent: bool = False) -> Ledger:

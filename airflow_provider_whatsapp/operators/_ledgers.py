@@ -46,7 +46,7 @@ def store_of(context: Context, ledger_path: Any) -> Store:
     return MemoryStore()
 
 
-def say_how(begin: Begin, this: Try, ledger: Ledger, total: int, log: Any) -> None:
+def log_beginning(begin: Begin, this: Try, ledger: Ledger, total: int, log: Any) -> None:
     """
     Log how this try begins, given what earlier tries have done.
 

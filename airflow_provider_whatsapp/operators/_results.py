@@ -93,7 +93,7 @@ def put_together(context: Context, results: Results, report: Report, log: Any) -
     try:
         _write(results, report, log)
     except BaseException as error:  # such as Airflow's time-out of the task, which is raised only once
-        tell_of_early_end(context, report, results, error, log)
+        report_early_end(context, report, results, error, log)
         raise
 
 
@@ -134,7 +134,7 @@ def write_what_arrived(path: str, wait_for: str, hook: MatonWhatsAppHook, log: A
         log.warning("WhatsApp: the results file could not be updated with what arrived: %s", error)
 
 
-def tell_of_early_end(
+def report_early_end(
     context: Context, report: Report, results: Results | None, error: BaseException, log: Any
 ) -> None:
     """

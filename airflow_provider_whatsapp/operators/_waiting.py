@@ -152,7 +152,7 @@ class WaitsForDelivery(LearnsArrivals):
             # get rarer.
             later = time.time() + max(self.poke_interval, (time.time() - until + self.wait_timeout) / 10)
             self._wait_for_delivery(waiting, until, report, ledger.since, not_before=later)
-        self._say_what_arrived(report)
+        self._log_what_arrived(report)
         extra = json.loads(ledger.memo("report") or "{}")
         if "results_path" in extra:
             write_what_arrived(extra["results_path"], self.wait_for, self.hook, self.log)
@@ -162,7 +162,7 @@ class WaitsForDelivery(LearnsArrivals):
         """Return this try's ledger, its callback data, and its recipients in their order."""
         raise NotImplementedError
 
-    def _say_what_arrived(self, report: ArrivalReport) -> None:
+    def _log_what_arrived(self, report: ArrivalReport) -> None:
         for name, count in report.metrics.items():
             if count:
                 Stats.incr(f"whatsapp.{name}", count)

@@ -63,7 +63,7 @@ class WhatsAppApprovalOperator(AskingOperator, ApprovalOperator):
     :param delivery_timeout: How long WhatsApp may take to deliver the question to at least one person: a
         ``timedelta``, or seconds; a minute to 30 days. It needs receipts. None: the task does not check delivery.
         (templated)
-    :param remind_after: How long to wait for an answer before the task asks everybody once more, and those in
+    :param remind_after: How long to wait for an answer before the task asks everybody again, and those in
         ``escalate_to`` too: a ``timedelta``, or seconds. None: it does not remind. (templated)
     :param reminders: Number of reminders, each ``remind_after`` later. (templated)
     :param escalate_to: Further people to ask, from the first reminder on. (templated)

@@ -17,8 +17,8 @@ from airflow_provider_whatsapp.operators._recipients import ReadsRecipients
 from airflow_provider_whatsapp.operators._results import (
     open_results,
     put_together,
+    report_early_end,
     shard_file,
-    tell_of_early_end,
 )
 from airflow_provider_whatsapp.operators._routing import ROUTING, RoutesTemplates
 from airflow_provider_whatsapp.operators._suppression import hidden_suppression
@@ -271,7 +271,7 @@ class BroadcastTemplateOperator(ReadsRecipients, RoutesTemplates, WaitsForWindow
         try:
             yield
         except BaseException as error:
-            tell_of_early_end(context, report, results, error, self.log)
+            report_early_end(context, report, results, error, self.log)
             self._end_part(context, error)
             raise
 

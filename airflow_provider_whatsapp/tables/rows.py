@@ -80,7 +80,7 @@ class Rows:
             raise PayloadError(
                 f"the query names {len(self.columns)} columns, and its rows hold {len(values)} values",
                 field="sql",
-                advice="Give each column a name of its own: SELECT a.id AS a_id, b.id AS b_id.",
+                advice="Give each column its own name: SELECT a.id AS a_id, b.id AS b_id.",
             )
         return values
 

@@ -48,7 +48,7 @@ class StoreAccount:
 
 
 @dataclass(frozen=True)
-class _Away:
+class _NoAnswer:
     """The news that the store or the history does not answer; the trigger continues to wait."""
 
     why: str
@@ -96,7 +96,7 @@ class _Waiting(Subscriber):
         return _BACK if was_away else None
 
 
-class _PatientPoll(Poll):
+class _EndlessPoll(Poll):
     """A poll that no error ends: the triggers continue to wait, and each logs a failure once."""
 
     subscribers: set[Subscriber]
@@ -112,11 +112,11 @@ class _PatientPoll(Poll):
         for subscriber in subscribers:
             if isinstance(subscriber, _Waiting) and not subscriber.away:
                 subscriber.away = True
-                news.append((subscriber, _Away(said(error))))
+                news.append((subscriber, _NoAnswer(said(error))))
         return news
 
 
-class StorePoll(_PatientPoll):
+class StorePoll(_EndlessPoll):
     """Counts in the event store how far the sends of all waiting triggers got, with one query for 10,000 sends."""
 
     kind: ClassVar[str] = "receipts"
@@ -158,7 +158,7 @@ class StorePoll(_PatientPoll):
             self._store.close()
 
 
-class HistoryPoll(_PatientPoll):
+class HistoryPoll(_EndlessPoll):
     """Asks WhatsApp's message history for each message that has not arrived yet."""
 
     kind: ClassVar[str] = "history"
@@ -269,12 +269,12 @@ class DeliveryTrigger(StoresArguments):
                         self._say(news)
                     return
             except Exception as error:  # the connection cannot be looked up now
-                self._say(_Away(said(error)))
+                self._say(_NoAnswer(said(error)))
                 await asyncio.sleep(self.poke_interval)
 
     def _say(self, news: Any) -> None:
         """Log once that the store or the history cannot be read, and once that it can be read again."""
-        if isinstance(news, _Away) and not self._away:
+        if isinstance(news, _NoAnswer) and not self._away:
             self._away = True
             self.log.warning(
                 "WhatsApp: the state of the messages cannot be read; the task keeps waiting: %s", news.why

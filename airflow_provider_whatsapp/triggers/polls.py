@@ -51,7 +51,7 @@ class Account:
     async def look_up(self) -> WhatsAppClient:
         """Return the connection's client, without retries: the next poll repeats a failed request."""
         hook = MatonWhatsAppHook(self.conn_id, waba_id=self.waba_id, phone_number_id=self.phone_number_id)
-        return await in_thread(_patient, await hook.aclient())
+        return await in_thread(_without_retries, await hook.aclient())
 
     def identity(self, client: WhatsAppClient) -> Hashable:
         """
@@ -245,7 +245,7 @@ class _Hub:
         poll.close()
 
 
-def _patient(client: WhatsAppClient) -> WhatsAppClient:
+def _without_retries(client: WhatsAppClient) -> WhatsAppClient:
     from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
 
     return WhatsAppClient(replace(client.config, max_retries=0))

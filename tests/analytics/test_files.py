@@ -190,7 +190,7 @@ def test_a_file_that_holds_something_else_is_refused_before_anything_is_asked(tm
     path = tmp_path / "a.jsonl"
     path.write_text(text)
     with pytest.raises(
-        PayloadError, match=r"destination: a.jsonl:1 (is not a row|holds 'sent'|has no column)"
+        PayloadError, match=r"destination: a.jsonl:1 (is not a row|contains 'sent'|has no column)"
     ):
         run(path, never())
     assert path.read_text() == text
@@ -205,7 +205,7 @@ def test_a_file_that_holds_something_else_is_refused_before_anything_is_asked(tm
 def test_a_file_of_another_form_is_refused_before_anything_is_asked(tmp_path, suffix, content):
     path = tmp_path / f"a{suffix}"
     path.write_bytes(content)
-    with pytest.raises(PayloadError, match=r"destination: a.*Repair or move it|a file of its own"):
+    with pytest.raises(PayloadError, match=r"destination: a.*Repair or move it|its own file"):
         run(path, never())
     assert path.read_bytes() == content
 
@@ -214,7 +214,7 @@ def test_a_column_of_somebody_s_own_is_not_thrown_away(tmp_path):
     path = tmp_path / "a.jsonl"
     run(path, [row(volume=3)])
     path.write_text(json.dumps(json.loads(path.read_text()) | {"team": "growth"}) + "\n")
-    with pytest.raises(PayloadError, match=r"a.jsonl:1 holds 'team', which pricing analytics have not"):
+    with pytest.raises(PayloadError, match=r"a.jsonl:1 contains 'team', which pricing analytics do not have"):
         run(path, never())
 
 

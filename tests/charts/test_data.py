@@ -113,13 +113,13 @@ BAD = [
     pytest.param(
         [(date(2026, 1, 1), 1), ("soon", 1)],
         {},
-        "holds text in row 2, but a date in earlier rows",
+        "contains text in row 2, but a date in earlier rows",
         id="mixed",
     ),
     pytest.param(
         [(1, 1), (date(2026, 1, 1), 1)],
         {},
-        "holds a date in row 2, but a number in earlier rows",
+        "contains a date in row 2, but a number in earlier rows",
         id="numbers too",
     ),
     pytest.param([("a", -1)], {"kind": "stacked"}, "'y' is -1 at a: parts", id="negative parts"),
@@ -226,7 +226,7 @@ NAN, NOT_A_NUMBER = float("nan"), Decimal("sNaN")
 def test_a_position_that_is_null_is_named_as_such(null, at, others):
     positions = [*others[:at], null, *others[at:]]
 
-    with pytest.raises(PayloadError, match=rf"holds NULL in row {at + 1}\b.*IS NOT NULL"):
+    with pytest.raises(PayloadError, match=rf"contains NULL in row {at + 1}\b.*IS NOT NULL"):
         chart_of([(position, 1) for position in positions])
 
 

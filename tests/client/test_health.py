@@ -93,7 +93,7 @@ def test_the_refusal_has_meta_s_reason_and_solution():
             answer(entity("LIMITED", additional_info=["Not verified"]), overall="LIMITED"),
             "WABA 102290129340398 is LIMITED (Not verified)",
         ),
-        (None, "not known: WhatsApp's answer holds no health_status"),
+        (None, "not known: WhatsApp's answer contains no health_status"),
     ],
     ids=["available", "overall", "limited", "unknown"],
 )

@@ -93,7 +93,7 @@ def test_where_there_is_no_place_a_process_paces_itself_and_says_so(places, monk
     monkeypatch.setenv("HOME", str(places / "tmp" / NAME))
 
     assert type(open_board("account", SIZE)) is Board
-    assert "Pacing this process alone" in caplog.text
+    assert "Pacing only this process" in caplog.text
 
 
 def test_the_usual_place_is_said_nothing_about(places, caplog):

@@ -111,25 +111,25 @@ def test_of_several_dates_the_latest_that_has_come_counts(tmp_path):
 
 HEAD = "Market,Currency,Marketing\n"
 REFUSED = {
-    "no card": ("name,phone\nAna,1\n", "holds no line that names the columns of a rate card"),
-    "empty": ("", "holds no line"),
-    "no rates": (HEAD + "Germany,$US,n/a\n", "holds no rate"),
+    "no card": ("name,phone\nAna,1\n", "contains no line that names the columns of a rate card"),
+    "empty": ("", "contains no line"),
+    "no rates": (HEAD + "Germany,$US,n/a\n", "contains no rate"),
     "no categories": ("Market,Currency,Price\nGermany,$US,1\n", ":1 names no category"),
-    "a comma": (HEAD + 'Germany,$US,"0,0111"\n', "card.csv:2 holds '0,0111', which is not a rate"),
-    "negative": (HEAD + "Germany,$US,-0.1\n", "card.csv:2 holds '-0.1'"),
+    "a comma": (HEAD + 'Germany,$US,"0,0111"\n', "card.csv:2 contains '0,0111', which is not a rate"),
+    "negative": (HEAD + "Germany,$US,-0.1\n", "card.csv:2 contains '-0.1'"),
     "a minus sign": (
         HEAD + "Germany,$US,\N{MINUS SIGN}0.1\n",
-        "card.csv:2 holds '.0.1', which is not a rate",
+        "card.csv:2 contains '.0.1', which is not a rate",
     ),
     "negative as in a ledger": (HEAD + "Germany,$US,(0.1)\n", "card.csv:2 holds"),
-    "a number that is none": (HEAD + "Germany,$US,NaN\n", "card.csv:2 holds 'NaN'"),
-    "huge": (HEAD + "Germany,$US,1e9\n", "card.csv:2 holds '1e9'"),
+    "a number that is none": (HEAD + "Germany,$US,NaN\n", "card.csv:2 contains 'NaN'"),
+    "huge": (HEAD + "Germany,$US,1e9\n", "card.csv:2 contains '1e9'"),
     "a cell of another currency": (
         HEAD + "Germany,USD,€0.1\n",
-        "card.csv:2 holds '€0.1', and the card is in USD",
+        "card.csv:2 contains '€0.1', and the card is in USD",
     ),
     "a later line of another currency": (TIDY + "2026-10-01,EUR,Other,utility,₹1\n", "the card is in EUR"),
-    "words": (HEAD + "Germany,$US,free\n", "card.csv:2 holds 'free'"),
+    "words": (HEAD + "Germany,$US,free\n", "card.csv:2 contains 'free'"),
     "two currencies": (
         HEAD + "Germany,EUR,1\nIndia,USD,1\n",
         "card.csv:3 has the currency USD.*before it EUR",
@@ -153,8 +153,8 @@ REFUSED = {
     ),
     "twice": (HEAD + "Germany,EUR,1\nGermany,EUR,2\n", "card.csv:3 gives Germany a second rate"),
     "no market": (HEAD + ",EUR,1\n", "card.csv:2 names no market"),
-    "a category": (TIDY + "2026-10-01,EUR,Other,voice,1\n", "card.csv:8 holds the category 'voice'"),
-    "a date": (TIDY + "soon,EUR,Other,utility,1\n", "card.csv:8 holds 'soon', which is not a date"),
+    "a category": (TIDY + "2026-10-01,EUR,Other,voice,1\n", "card.csv:8 contains the category 'voice'"),
+    "a date": (TIDY + "soon,EUR,Other,utility,1\n", "card.csv:8 contains 'soon', which is not a date"),
     "a workbook": (b"PK\x03\x04rest", "is an Excel workbook"),
 }
 
@@ -184,7 +184,7 @@ def test_the_line_of_names_is_one_of_the_first_fifty(tmp_path, before, found):
     if found:
         assert card(tmp_path, text).currency == "USD"
     else:
-        with pytest.raises(PayloadError, match="holds no line that names the columns"):
+        with pytest.raises(PayloadError, match="contains no line that names the columns"):
             card(tmp_path, text)
 
 

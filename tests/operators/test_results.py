@@ -13,7 +13,7 @@ from airflow_provider_whatsapp.delivery.recipients import Row
 from airflow_provider_whatsapp.delivery.report import Outcome, Report
 from airflow_provider_whatsapp.delivery.results import Results
 from airflow_provider_whatsapp.delivery.stores import LedgerError
-from airflow_provider_whatsapp.operators._results import put_together, tell_of_early_end
+from airflow_provider_whatsapp.operators._results import put_together, report_early_end
 
 
 class TaskTimeout(BaseException):
@@ -71,6 +71,6 @@ def test_a_try_that_another_has_taken_over_keeps_its_outcomes_and_tells_nothing_
         flush=lambda: done.append("flush"), finish=lambda: done.append("finish") or 0, failure=None, path="x"
     )
     error = LedgerError("another try has taken over" if taken_over else "away", permanent=taken_over)
-    tell_of_early_end({"ti": ti}, Report(), results, error, logging.getLogger("task"))
+    report_early_end({"ti": ti}, Report(), results, error, logging.getLogger("task"))
 
     assert (done, list(ti.values)) == ((["flush"], []) if taken_over else (["finish"], ["report"]))

@@ -76,7 +76,7 @@ def identifier(value: object, field: str, doc: str) -> str:
     text = required_text(value, field, doc)
     if text.split(maxsplit=1) != [text]:
         raise PayloadError(
-            "holds white space", field=field, doc=doc, advice="Give the id exactly as Meta returned it."
+            "contains white space", field=field, doc=doc, advice="Give the id exactly as Meta returned it."
         )
     return text
 

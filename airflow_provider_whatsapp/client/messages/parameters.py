@@ -38,7 +38,7 @@ def value_text(value: object, path: str, doc: str = DOC, *, limit: int) -> str:
     text = _checks.required_text(text_of(value, path, doc=doc), path, doc, limit=limit)
     if _FORBIDDEN.search(text):
         raise PayloadError(
-            f"holds a newline, a tab or more than four spaces in a row ({len(text)} characters)",
+            f"contains a newline, a tab or more than four spaces in a row ({len(text)} characters)",
             field=path,
             limit="none of these in a template's value",
             doc=doc,

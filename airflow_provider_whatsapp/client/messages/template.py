@@ -240,11 +240,11 @@ class Template(Message):
         _checks.required_text(code, "template.code", doc, limit=OTP_LIMIT)
         if not all(char.isalnum() or char in " -_" for char in code):
             raise PayloadError(
-                f"holds more than letters, digits and dashes ({len(code)} characters)",
+                f"contains more than letters, digits and dashes ({len(code)} characters)",
                 field="template.code",
                 limit="no URL, no emoji",
                 doc=doc,
-                advice="Give the code alone.",
+                advice="Give only the code.",
             )
         return cls(name, language, body=[code], buttons=[UrlButton(0, code)])
 
@@ -256,7 +256,7 @@ class Template(Message):
                     raise PayloadError(
                         f"cannot be combined with {name}",
                         field="template.components",
-                        limit="components alone, or the others",
+                        limit="only components, or the others",
                         doc=DOC,
                         advice=f"Leave components or {name} out.",
                     )

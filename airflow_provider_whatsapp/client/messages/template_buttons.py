@@ -87,7 +87,7 @@ def _coupon(value: object, path: str, doc: str) -> str:
     code = _checks.required_text(_written(value, path, doc), path, coupons, limit=COUPON_LIMIT)
     if not (code.isascii() and code.isalnum()):
         raise PayloadError(
-            f"holds more than letters and digits ({len(code)} characters)",
+            f"contains more than letters and digits ({len(code)} characters)",
             field=path,
             limit=f"1-{COUPON_LIMIT} letters and digits",
             doc=coupons,

@@ -63,7 +63,7 @@ def whole_characters(text: str) -> str:
 def half_of_a_character(field: str) -> PayloadError:
     """Return the error for a text that cannot be encoded, with the path ``field``."""
     return PayloadError(
-        "holds half of a character (a lone surrogate), which cannot be sent",
+        "contains half of a character (a lone surrogate), which cannot be sent",
         field=field,
         advice="Check where the text comes from: something cut it, or decoded it with the wrong encoding.",
     )

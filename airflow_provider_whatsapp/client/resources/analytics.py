@@ -220,7 +220,7 @@ def _texts(value: Any, field: str, form: re.Pattern[str] | None, wanted: str) ->
     texts = dict.fromkeys(str(each).strip().removeprefix("+") for each in given)
     texts.pop("", None)
     if form is not None and not all(form.fullmatch(text) for text in texts):
-        raise PayloadError("holds a value of another form", field=field, advice=f"Give {wanted}.")
+        raise PayloadError("contains a value of another form", field=field, advice=f"Give {wanted}.")
     if value is not None and not texts and not isinstance(value, str):
         raise PayloadError("is empty", field=field, advice=f"Give {wanted}, or leave it out for all.")
     return list(texts)

@@ -83,7 +83,7 @@ class Resource:
             seen.add(after)
             page = self._call("GET", path, query={**query, "after": after}, on_size=count)
             if "data" not in page:  # an answer without a list is not an empty list
-                raise ServerError("the gateway's answer holds no list", advice="Try again later.")
+                raise ServerError("the gateway's answer contains no list", advice="Try again later.")
             yield from objects(page["data"])
             paging = page.get("paging")
             cursors = paging.get("cursors") if isinstance(paging, dict) and paging.get("next") else None
@@ -121,7 +121,7 @@ def objects(items: Any) -> list[dict[str, Any]]:
         return []
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise ServerError(
-            "the gateway's answer holds something other than a list of objects", advice="Try again later."
+            "the gateway's answer contains something other than a list of objects", advice="Try again later."
         )
     return items
 

@@ -97,5 +97,5 @@ def _check_fields(fields: Any, name: str) -> None:
     encode_json(fields, name)
     if any(key.strip().lower() == "access_token" for key in fields):
         raise PayloadError(
-            "holds access_token", field=name, advice="Leave it out: the connection's key is sent."
+            "contains access_token", field=name, advice="Leave it out: the connection's key is sent."
         )

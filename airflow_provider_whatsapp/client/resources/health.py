@@ -120,7 +120,7 @@ class Health:
         :param answer: The field's value.
         """
         if not isinstance(answer, dict):
-            return cls(unread="WhatsApp's answer holds no health_status")
+            return cls(unread="WhatsApp's answer contains no health_status")
         items = [item for item in _list(answer.get("entities")) if isinstance(item, dict)]
         if len(items) > MAX_ENTITIES:  # the cut drops no entity that blocks
             items.sort(key=lambda item: STATES.index(_state(item.get("can_send_message"))), reverse=True)

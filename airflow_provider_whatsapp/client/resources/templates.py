@@ -116,7 +116,7 @@ class Templates(Resource):
         """
         template = self._call("GET", graph_id(template_id, "template_id"), query={"fields": fields})
         if not template.get("id"):  # Graph returns it with any fields
-            raise ServerError("the gateway's answer holds no template", advice="Try again later.")
+            raise ServerError("the gateway's answer contains no template", advice="Try again later.")
         check_form(template)
         _in_lines(template)
         return template
@@ -268,7 +268,7 @@ def check_form(template: dict[str, Any]) -> None:
                 continue
             if not isinstance(value, _FORM[key]):
                 raise ServerError(
-                    f"the gateway's answer holds a template whose {key} has another type",
+                    f"the gateway's answer contains a template whose {key} has another type",
                     advice="Try again later.",
                 )
             if key in _NESTED:

@@ -187,7 +187,7 @@ def _check_parts(url: str, parts: SplitResult) -> None:
     if "@" in parts.netloc or "?" in url or "#" in url or not parts.hostname:
         raise _refused("must have only host and path, without user, query and fragment")
     if any(each.isspace() or not each.isprintable() for each in url):  # urlsplit drops some of them
-        raise _refused("holds a space, a line break or a control character")
+        raise _refused("contains a space, a line break or a control character")
     if not _PLACE.fullmatch(parts.netloc):
         raise _refused("has a host with characters other than letters, digits, - and .", advice=_PUNYCODE)
     if not _PATH.fullmatch(parts.path):
