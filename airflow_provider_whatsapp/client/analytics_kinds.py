@@ -1,4 +1,4 @@
-"""The kinds of analytics that Meta offers: what each is called, how far back it goes, and the columns of its rows."""
+"""The kinds of analytics that Meta offers: their names, how far back they go, and the columns of their rows."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ TYPES: Mapping[str, ColumnType] = {
     "cost": "decimal",
     "clicked": "json",
 }
-"""What a column holds; a column that is not here holds text."""
+"""The type of a column; a column that is not listed contains text."""
 CLICKS = {
     "quick_reply_button": "quick_reply_clicks",
     "url_button": "url_clicks",
     "unique_url_button": "unique_url_clicks",
 }
-"""Meta's type of a click: the column of their sum."""
+"""Meta's types of clicks, with the column of their sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,13 @@ class Kind:
     """
     One kind of analytics.
 
-    :param name: What users call it.
+    :param name: Name for users.
     :param source: Meta's field or edge.
-    :param days_back: How many days back Meta keeps it.
-    :param units: Granularities, and what Meta calls them here.
-    :param dimensions: Columns that tell a row from any other, and Meta's dimension where it has one.
+    :param days_back: Number of days for which Meta keeps it.
+    :param units: Granularities, with Meta's name for each here.
+    :param dimensions: Columns that identify a row, with Meta's dimension if there is one.
     :param about: Columns that describe a row.
-    :param values: Columns that are counted; of two readings the greater one is right.
+    :param values: Columns with counts; of two readings the greater one is right.
     """
 
     name: str
@@ -53,12 +53,12 @@ class Kind:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The columns that tell a row from any other."""
+        """The columns that identify a row."""
         return ("waba_id", "granularity", "start", "end", *self.dimensions)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Every column, in the order of files."""
+        """All columns, in the order of files."""
         currency = ("currency",) if "cost" in self.values else ()
         return (*self.key, *self.about, *self.values, *currency, "read_at")
 
@@ -115,7 +115,7 @@ KINDS: Mapping[str, Kind] = {
         ),
     )
 }
-"""By the name that users give."""
+"""The kinds by their names for users."""
 
 
 def read_kind(value: Any) -> Kind:
@@ -123,7 +123,7 @@ def read_kind(value: Any) -> Kind:
     Return a kind of analytics.
 
     :param value: Its name.
-    :raises PayloadError: There is none of that name.
+    :raises PayloadError: No kind has this name.
     """
     found = KINDS.get(str(value).strip().lower())
     if found is None:

@@ -22,10 +22,10 @@ NO_ABOUT: Mapping[str, Mapping[str, Any]] = {}
 
 def field_points(answer: dict[str, Any], kind: Kind) -> list[dict[str, Any]]:
     """
-    Return a field's data points, which two kinds have one list deeper; none where there is no data.
+    Return a field's data points, which two kinds nest one list deeper; empty if there is no data.
 
     :param answer: The account with the field.
-    :param kind: What was asked for.
+    :param kind: The requested kind.
     :raises ServerError: The field has another form than Meta documents.
     """
     node = answer.get(kind.source, answer)
@@ -44,11 +44,11 @@ def rows_of(
     about: Mapping[str, Mapping[str, Any]] = NO_ABOUT,
 ) -> Iterator[dict[str, Any]]:
     """
-    Yield the rows of data points, each point given up as it is read.
+    Yield the rows of data points; each point is released after it has been read.
 
-    :param points: From an answer; they are used up.
-    :param kind: What was asked for.
-    :param span: The time that was asked for.
+    :param points: The points of an answer, which are consumed.
+    :param kind: The requested kind.
+    :param span: The requested time.
     :param shared: Columns that all rows share.
     :param about: Columns by a template's ID.
     :raises ServerError: A point has another form than Meta documents.
@@ -57,7 +57,7 @@ def rows_of(
     while points:
         point = points.pop()
         start = _moment(point.get("start"), kind)
-        if start >= span.end:  # whether the end counts is not documented for every kind
+        if start >= span.end:  # not every kind documents whether the end is included
             continue
         row = dict.fromkeys(kind.columns)
         row.update({name: word(point.get(name)) for name in kind.dimensions if name in point})
@@ -96,7 +96,7 @@ def _clicked(value: Any, kind: Kind) -> list[dict[str, Any]]:
 
 def clicks(clicked: list[dict[str, Any]]) -> dict[str, Any]:
     """
-    Return the columns that follow from a row's clicks: the list itself, and sums by type.
+    Return the columns that are derived from a row's clicks: the list itself, and sums by type.
 
     :param clicked: Meta's list: ``type``, ``button_content`` and ``count``.
     """
@@ -130,7 +130,7 @@ def word(value: Any) -> str | None:
     """
     Return a word of an answer as a short line.
 
-    :param value: What the answer holds; None stays.
+    :param value: The value in the answer; None is returned as it is.
     """
     return None if value is None else clean_line(value, masked=False)
 

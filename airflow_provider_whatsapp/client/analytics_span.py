@@ -1,4 +1,4 @@
-"""The time that analytics are asked for: read from what users write, held against how far back Meta keeps data."""
+"""The time for which analytics are requested, read from users' input and checked against the age of Meta's data."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _NAMES: dict[str, Unit] = {
 @dataclass(frozen=True, slots=True)
 class Span:
     """
-    A time, in the zone of the account.
+    A range of time, in the account's time zone.
 
-    :param start: First moment.
+    :param start: The first moment.
     :param end: The moment after the last.
-    :param unit: How long a point is.
+    :param unit: The granularity.
     """
 
     start: datetime
@@ -40,7 +40,7 @@ class Span:
         return self.start.date(), last if self.end.time() == time(0) else last + timedelta(days=1)
 
     def halves(self) -> tuple[Span, Span] | None:
-        """Return two spans that meet at a midnight; None: this one is a day, or its points are whole months."""
+        """Return two spans that meet at a midnight; None: this one is a day, or its granularity is a month."""
         first, last = self.days
         count = (last - first).days
         if count < 2 or self.unit == "month":
@@ -53,9 +53,9 @@ def read_unit(kind: Kind, value: Any) -> Unit:
     """
     Return a granularity.
 
-    :param kind: What is asked for.
-    :param value: ``half_hour``, ``day`` or ``month``; Meta's own names do as well.
-    :raises PayloadError: This kind has none of that name.
+    :param kind: The requested kind.
+    :param value: ``half_hour``, ``day`` or ``month``, or Meta's name for it.
+    :raises PayloadError: The kind has no such granularity.
     """
     unit = _NAMES.get(str(value).strip().lower())
     if unit is None or unit not in kind.units:
@@ -72,8 +72,8 @@ def read_zone(value: Any) -> ZoneInfo:
     """
     Return a time zone.
 
-    :param value: Its name, ``Europe/Lisbon`` say.
-    :raises PayloadError: There is none of that name.
+    :param value: Its name, such as ``Europe/Lisbon``.
+    :raises PayloadError: No time zone has this name.
     """
     try:
         return ZoneInfo(str(value))
@@ -90,15 +90,15 @@ def read_span(
     kind: Kind, start: Any, end: Any, unit: Unit, zone: ZoneInfo, *, now: datetime | None = None
 ) -> Span:
     """
-    Read the two ends of a time and hold them against how far back Meta keeps this kind.
+    Return the range of time between two values, after checking that Meta keeps this kind so long.
 
-    :param kind: What is asked for.
+    :param kind: The requested kind.
     :param start: First day or moment: a date, a datetime, or the text of one.
     :param end: The day or moment after the last.
-    :param unit: How long a point is.
-    :param zone: Of dates, and of moments without an offset.
+    :param unit: The granularity.
+    :param zone: Time zone of dates, and of times without an offset.
     :param now: The present time; None: the machine's.
-    :raises PayloadError: One cannot be read, they are the wrong way round, or Meta has no data of that time.
+    :raises PayloadError: A value cannot be read, the end is not after the start, or Meta has no data of that time.
     """
     now = (now or datetime.now(UTC)).astimezone(zone)
     span = Span(_moment(start, "start", zone), _moment(end, "end", zone), unit)
@@ -109,7 +109,7 @@ def read_span(
             advice="The end is the day or moment after the last one: one day is start='2026-11-01', "
             "end='2026-11-02'.",
         )
-    if span.start > now + timedelta(days=1):  # clocks and zones differ
+    if span.start > now + timedelta(days=1):  # a day of tolerance for clocks and time zones
         raise PayloadError(
             f"{_shown(span.start)} has not come yet", field="start", advice="Give a time that is past."
         )
@@ -133,7 +133,7 @@ def _moment(value: Any, field: str, zone: ZoneInfo) -> datetime:
         except ValueError:
             found = None
     if isinstance(found, datetime):
-        # pendulum's datetimes, which Airflow hands out, have arithmetic of their own.
+        # Airflow uses pendulum's datetimes, whose arithmetic differs.
         plain = datetime.fromisoformat(found.isoformat())
         return plain.replace(tzinfo=zone) if plain.tzinfo is None else plain.astimezone(zone)
     if isinstance(found, date):

@@ -1,4 +1,4 @@
-"""Reading an answer: is it a success, and if not, whose error is it and what does it mean?"""
+"""Reads an answer: whether it is a success, and if not, whose error it is and what it means."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.client.echo import Echo
 
 MAX_ID = 128
-"""Characters of a request's or trace's ID that are repeated in our errors."""
+"""The most characters of a request's or trace's ID that our errors quote."""
 
 MAX_VALUES = 500_000
-"""Values in the JSON of an answer; the longest list that is asked for, 1,000 templates, has a tenth of them."""
+"""The most values in an answer's JSON; the longest requested list, 1,000 templates, has a tenth of them."""
 _DONE = ("messages", "contacts", "id", "success")
-"""What only the answer to a request that was carried out holds."""
+"""Keys that only the answer to a successful request has."""
 _NOT_CARRIED_OUT = (301, 302, 307, 308)
-"""Redirects that say where a request has to go instead; 303, say, sends on after it was carried out."""
+"""Redirects before the request was carried out; a 303, for example, comes after it."""
 _MAX_CODE = 10**9
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    One answer as it came.
+    One answer, unchanged.
 
     :param status: HTTP status.
-    :param headers: HTTP headers, names in any case.
-    :param body: The whole body, as bytes.
-    :param cleaner: Knows the API key, and takes it out of all that is read here; None: there is no key to hide.
-    :param echo: Knows the message that is answered, and hides its texts where it is refused; None: it was none.
+    :param headers: HTTP headers, whose names ignore case.
+    :param body: The complete body, as bytes.
+    :param cleaner: Removes the API key from all texts of the answer; None: there is no key to hide.
+    :param echo: Hides the texts of the answered message in a refusal; None: the request was not a message.
     """
 
     status: int
@@ -68,8 +68,8 @@ class Answer:
         return (self.cleaner.line if self.cleaner else clean_line)(stated, limit=MAX_ID) or None
 
     def json(self) -> Any:
-        """Return the body as JSON, or None when it is not JSON, or JSON that would fill the memory."""
-        # A small text can make large objects: "[{},{},..." thirty times its size.
+        """Return the body as JSON; None: it is not JSON, or JSON that would fill the memory."""
+        # A small text can become large objects: "[{},{},..." thirty times its size.
         if sum(map(self.body.count, (b",", b":", b"[", b"{"))) > MAX_VALUES:
             return None
         try:
@@ -84,12 +84,12 @@ class Answer:
 
 def read(answer: Answer, *, doubt: str | None) -> dict[str, Any]:
     """
-    Return a success's JSON object.
+    Return the JSON object of a successful answer.
 
-    :param answer: What came back.
-    :param doubt: Advice for when it is not known whether the request was carried out; None: it may safely happen
-        twice, and what failed in doubt is a plain failure.
-    :raises OutcomeUnknownError: Whether the request was carried out is not known, and it must not happen twice.
+    :param answer: The answer.
+    :param doubt: Advice for an unknown outcome; None: the request may safely happen twice, so an unknown outcome
+        is an ordinary failure.
+    :raises OutcomeUnknownError: It is not known whether the request was carried out, and it must not happen twice.
     :raises APIError: The gateway or Graph refused.
     """
     data = answer.json()
@@ -109,11 +109,11 @@ def read(answer: Answer, *, doubt: str | None) -> dict[str, Any]:
 
 def to_error(answer: Answer, data: Any, *, doubt: str | None) -> WhatsAppError:
     """
-    Turn a refusal into its error.
+    Return the error of a refusal.
 
-    Graph's errors carry an integer ``error.code``; everything else comes from the gateway or a load balancer.
+    Graph's errors have an integer ``error.code``; everything else comes from the gateway or a load balancer.
 
-    :param answer: What came back.
+    :param answer: The answer.
     :param data: Its parsed JSON, or None.
     :param doubt: As for :func:`read`.
     """
@@ -141,7 +141,7 @@ def _graph_error(answer: Answer, error: dict[str, Any], doubt: str | None) -> Wh
         "request_id": answer.request_id,
     }
     message = f"WhatsApp refused: {_text(error.get('message')) or info.meaning}"
-    # Refused is what Meta documents to come so; of any other 5xx nobody knows what was done before it.
+    # A refusal is only what Meta documents with this status; with any other 5xx, it is unknown what was done before.
     documented = info.http_status is not None and info.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR
     certain = answer.status < HTTPStatus.INTERNAL_SERVER_ERROR or documented
     if info.retry is Retry.AMBIGUOUS or (doubt is not None and not certain):
@@ -214,7 +214,7 @@ def _in_doubt(problem: str, answer: Answer, doubt: str | None) -> WhatsAppError:
 
 
 def _gateway_text(data: Any) -> str:
-    """Find the gateway's words in any of its envelopes."""
+    """Return the gateway's text from any of its formats."""
     if not isinstance(data, dict):
         return ""
     error = data.get("error")
@@ -246,7 +246,7 @@ def _said(problem: str, text: str) -> str:
 
 
 def _text(value: Any) -> str:
-    """Repeat a foreign text safely: one line, bounded, with phone numbers masked."""
+    """Return a text from outside as a short line with phone numbers masked."""
     return clean_line(value) if isinstance(value, str) else ""
 
 

@@ -1,9 +1,9 @@
 """
-Bounds on what the other side decides: how long a request and its answer take, how large the answer is, and to what
-it unpacks.
+Limits for what the other side decides: the duration of a request and its answer, the size of the answer, and its size
+after decompression.
 
-An answer has one deadline, which begins when the request has left; no byte that drips in moves it. An upload has none:
-it fails when nothing more of it leaves the machine.
+An answer has one deadline, which begins when the request has left; further bytes do not extend it. An upload has none:
+it fails when no more of it leaves the machine.
 """
 
 from __future__ import annotations
@@ -26,45 +26,45 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MAX_ANSWER = 8 * 1024 * 1024
-"""Bytes of an answer's body, unpacked."""
+"""The most bytes of an answer's body, after decompression."""
 _OVERHEAD = 1024 * 1024
-"""Bytes that heads and the framing of chunks may have beside the body."""
+"""The most bytes of headers and of the framing of chunks, beside the body."""
 MAX_INTERIM = 16
-"""Interim answers (HTTP 1xx) before the final one."""
+"""The most interim answers (HTTP 1xx) before the final one."""
 _MAX_MEMBERS = 8
-"""Parts of which a gzip file may consist."""
+"""The most parts of a gzip file."""
 _PIECE = 65_536
 _SMALL = 8_192
-"""Bytes that a socket takes at one go, unless nothing leaves at all."""
+"""Bytes that are written to a socket together, unless nothing leaves at all."""
 _TLS_PIECE = 16_384
 """Bytes that TLS sends in one record."""
 _LOOK_EVERY = 0.02
-"""Seconds between two looks at what has left."""
+"""Seconds between two checks of what has left."""
 _EARLY = 0.5
-"""Seconds in which nothing leaves, after which an answer that is there may be one to a half of the request."""
+"""Seconds without progress after which an answer that has come may be one to a part of the request."""
 _AS_GOOD = 0.01
-"""Seconds by which a time-out may be longer than what is left."""
+"""Seconds by which a time-out may exceed the remaining time."""
 _MAX_WAIT = 86_400.0
-"""Seconds; what a socket takes as a time-out has an end."""
+"""The longest time-out, in seconds, that a socket accepts."""
 
 _WINDOW_BITS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
-"""How zlib reads each encoding; some servers send deflate without zlib's own head."""
+"""zlib's parameter for each encoding; some servers send deflate without zlib's header."""
 
 
 class AnswerError(Exception):
-    """An answer that came cannot be used; the text is our own, and quotes nothing of it."""
+    """An answer cannot be used; the text is our own, and quotes nothing of the answer."""
 
 
 class LargeAnswerError(AnswerError):
-    """An answer that came is larger than what is read."""
+    """An answer is larger than the limit."""
 
 
 class _Raw(io.RawIOBase):
-    """A socket that is read until a moment, and only so much."""
+    """A socket that is read until a deadline, and up to a number of bytes."""
 
     def __init__(self, sock: socket.socket, until: float) -> None:
         self._sock = sock
-        # The file keeps the socket open, even where http.client lets go of it before the body is read.
+        # The file keeps the socket open, even if http.client releases it before the body has been read.
         self._file: Any = sock.makefile("rb", buffering=0)
         self._until = until
         self._room = MAX_ANSWER + _OVERHEAD
@@ -92,7 +92,7 @@ class _Raw(io.RawIOBase):
 
 
 class _Reader(io.BufferedReader):
-    """Tells of bytes that came with an answer and do not belong to it."""
+    """Reports bytes that came with an answer and do not belong to it."""
 
     def __init__(self, raw: _Raw, on_leftover: Callable[[], None]) -> None:
         super().__init__(raw)
@@ -109,11 +109,11 @@ class _Reader(io.BufferedReader):
 
 class Source:
     """
-    What :class:`BoundedResponse` reads from: all that ``http.client`` asks of a socket.
+    The source of :class:`BoundedResponse`: all that ``http.client`` needs of a socket.
 
     :param sock: The socket.
-    :param until: Moment of ``time.monotonic()`` at which the answer has to be there.
-    :param on_leftover: Called when bytes follow the answer.
+    :param until: Time of ``time.monotonic()``, in seconds, by which the answer has to be complete.
+    :param on_leftover: Called if bytes follow the answer.
     """
 
     def __init__(self, sock: socket.socket, until: float, on_leftover: Callable[[], None]) -> None:
@@ -123,7 +123,7 @@ class Source:
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """
-        Return the file that the answer is read from.
+        Return the file from which the answer is read.
 
         :param mode: ``rb``.
         """
@@ -131,12 +131,12 @@ class Source:
 
 
 class BoundedResponse(HTTPResponse):
-    """``http.client``'s response, which passes over interim answers of every kind, but not for ever."""
+    """``http.client``'s response, which skips interim answers of every kind, up to a limit."""
 
     _interim = 0
 
     def begin(self) -> None:
-        """Read the head; lines of it that are no headers are dropped, for urllib3 would write them into the log."""
+        """Read the headers; drop lines that are not headers, because urllib3 would log them."""
         super().begin()
         self.headers.defects.clear()
         self.headers.set_payload("")
@@ -148,16 +148,16 @@ class BoundedResponse(HTTPResponse):
         self._interim += 1
         if self._interim > MAX_INTERIM:
             raise HTTPException(f"more than {MAX_INTERIM} interim (1xx) answers")
-        return version, 100, reason  # the one that http.client passes over
+        return version, 100, reason  # the status that http.client skips
 
 
 def read_body(raw: Any, headers: Mapping[str, str]) -> bytes:
     """
-    Read an answer's body to its end and unpack it; what cannot be read to its end is closed.
+    Return an answer's whole body, decompressed; close a connection whose answer cannot be read to its end.
 
-    :param raw: urllib3's response, with its content encoding left alone.
+    :param raw: urllib3's response, with its content encoding unchanged.
     :param headers: The answer's headers.
-    :raises AnswerError: It is too large, or packed in a way that is not read here.
+    :raises AnswerError: The body is too large, or has an unsupported compression.
     """
     pieces, size = [], 0
     try:
@@ -176,11 +176,11 @@ def read_body(raw: Any, headers: Mapping[str, str]) -> bytes:
 
 def unpack(body: bytes, encoding: str) -> bytes:
     """
-    Undo one layer of gzip or deflate, which a proxy may have put around an answer unasked.
+    Return a body after decompressing one layer of gzip or deflate, which a proxy may have added without being asked.
 
-    :param body: What came.
+    :param body: The body.
     :param encoding: The header ``Content-Encoding``; may be empty.
-    :raises AnswerError: It is packed in another way or several times, damaged, or too large.
+    :raises AnswerError: The body has another or several compressions, is damaged, or too large.
     """
     if not encoding:
         return body
@@ -207,7 +207,7 @@ def _inflated(body: bytes, window_bits: int) -> bytes:
             pieces.append(unpacker.decompress(body, room + 1))
         except zlib.error:
             if pieces:
-                break  # bytes after the end that are none of it
+                break  # bytes after the end do not belong to it
             raise
         room -= len(pieces[-1])
         if room < 0:
@@ -219,21 +219,21 @@ def _inflated(body: bytes, window_bits: int) -> bytes:
 
 
 def too_large() -> LargeAnswerError:
-    """Return the error of an answer that is larger than any that the gateway has reason to give."""
+    """Return the error of an answer that is larger than the gateway has any reason to send."""
     return LargeAnswerError(f"the answer is larger than {MAX_ANSWER // 2**20} MiB")
 
 
 def is_quiet(sock: Any) -> bool:
     """
-    Tell whether the other side has neither said anything unasked nor closed the connection.
+    Return whether the other side has neither sent anything unasked nor closed the connection.
 
-    :param sock: A connection on which no answer is due; what it has received is lost.
+    :param sock: A connection on which no answer is due; anything that it has received is lost.
     """
     try:
-        # A poll tells at the least cost that nothing is there. Only a read tells what is: TLS keeps what it has
-        # decrypted, and its own messages are no answers.
+        # A poll is the cheapest way to see that there is nothing. Only a read shows what there is: TLS keeps data that
+        # it has decrypted, and its own messages are not answers.
         held = sock.pending() if isinstance(sock, ssl.SSLSocket) else 0
-        # TLS inside the TLS of a proxy, which is no socket, has a buffer that tells nothing.
+        # TLS inside the TLS of a proxy is not a socket, and its buffer says nothing.
         if isinstance(sock, socket.socket) and not held and not wait_for_read(sock, 0.0):
             return True
         sock.settimeout(0.0)
@@ -247,23 +247,23 @@ def is_quiet(sock: Any) -> bool:
 
 def send_all(sock: Any, data: Any, progress_timeout: float, until: float) -> None:
     """
-    Send bytes, however long it takes, as long as some of them leave.
+    Send bytes; this may take any time, as long as some of them leave.
 
     :param sock: The connection.
     :param data: The bytes.
-    :param progress_timeout: Seconds in which at least one byte has to leave.
-    :param until: Moment of ``time.monotonic()`` at which it is given up all the same.
-    :raises TimeoutError: Nothing has left for so long, or the moment has come.
-    :raises BrokenPipeError: Nothing has left for so long, and there is an answer already.
+    :param progress_timeout: Seconds within which at least one byte has to leave.
+    :param until: Time of ``time.monotonic()``, in seconds, at which the send is given up in any case.
+    :raises TimeoutError: Nothing has left within ``progress_timeout``, or the time is over.
+    :raises BrokenPipeError: Nothing has left within ``progress_timeout``, and there is an answer already.
     """
     view = memoryview(data).cast("B")
     if not isinstance(sock, socket.socket):
-        # TLS inside the TLS of a proxy: what it has begun to send cannot be sent again.
+        # TLS inside the TLS of a proxy: a write that has begun cannot be repeated.
         for start in range(0, len(view), _TLS_PIECE):
             sock.settimeout(_slice(progress_timeout, until))
             sock.sendall(view[start : start + _TLS_PIECE])
         return
-    # TLS tells nothing of a piece before the whole of it has been taken.
+    # TLS reports a piece only after it has accepted all of it.
     most = _TLS_PIECE if isinstance(sock, ssl.SSLSocket) else None
     while view:
         _set_timeout(sock, _slice(progress_timeout, until))
@@ -272,22 +272,23 @@ def send_all(sock: Any, data: Any, progress_timeout: float, until: float) -> Non
         try:
             view = view[sock.send(piece) :]
         except TimeoutError:
-            # Buffers of the system take bytes again only when a good part of them has left.
+            # The system's buffers accept bytes again only after a large part of them has left.
             if not _has_left(sock, before):
                 if wait_for_read(sock, 0.0):
-                    # To urllib3 that is a reason to read the answer, which need not wait for the whole request.
+                    # For urllib3 this error is a reason to read the answer, which may come before the whole request was
+                    # sent.
                     raise BrokenPipeError("an answer came before the request had left") from None
                 raise TimeoutError(f"no byte left this machine for {progress_timeout:g} s") from None
 
 
 def wait_until_sent(sock: socket.socket, progress_timeout: float, until: float) -> None:
     """
-    Wait until what the system holds of a request has left as well, or there is an answer.
+    Wait until the rest of a request has left the system's buffers, or there is an answer.
 
     :param sock: The connection.
-    :param progress_timeout: Seconds in which at least one byte has to leave.
-    :param until: Moment of ``time.monotonic()`` at which it is given up all the same.
-    :raises TimeoutError: Nothing has left for so long, or the moment has come.
+    :param progress_timeout: Seconds within which at least one byte has to leave.
+    :param until: Time of ``time.monotonic()``, in seconds, at which the wait is given up in any case.
+    :raises TimeoutError: Nothing has left within ``progress_timeout``, or the time is over.
     """
     before, since = unsent(sock), time.monotonic()
     while before:
@@ -295,7 +296,7 @@ def wait_until_sent(sock: socket.socket, progress_timeout: float, until: float) 
         now, still = unsent(sock), time.monotonic() - since
         if now is None or now < before:
             before, since = now, time.monotonic()
-        # What can be read may be TLS's own, which comes while the other side takes more.
+        # Readable data may be TLS's own, which comes while the other side accepts more.
         elif still > min(_EARLY, progress_timeout) and wait_for_read(sock, 0.0):
             return
         elif still > progress_timeout:
@@ -304,7 +305,7 @@ def wait_until_sent(sock: socket.socket, progress_timeout: float, until: float) 
 
 def unsent(sock: socket.socket) -> int | None:
     """
-    Return the bytes that the system has taken and the other side has not received; None where it does not tell.
+    Return the number of bytes that the system has and the other side has not received; None: the system does not say.
 
     :param sock: The connection.
     """
@@ -321,7 +322,7 @@ def _has_left(sock: socket.socket, before: int | None) -> bool:
 
 
 def _set_timeout(sock: socket.socket, seconds: float) -> None:
-    """Set a socket's time-out, a call of the system for each message, unless the one that it has is as good."""
+    """Set a socket's time-out, which costs a system call, unless the present one is close enough."""
     now = sock.gettimeout()
     if now is None or not 0.0 <= now - seconds <= _AS_GOOD:
         sock.settimeout(seconds)

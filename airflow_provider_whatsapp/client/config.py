@@ -1,4 +1,4 @@
-"""What a client needs to know: the key, the hosts, the ids and the limits."""
+"""The settings of a client: the key, the hosts, the IDs and the limits."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ DATA_HOST = "https://gateway.maton.ai"
 CONTROL_HOST = "https://ctrl.maton.ai"
 
 GRAPHS_APP = "app"
-"""Graph's alias for the app that a token belongs to, here the app behind the Maton connection."""
+"""Graph's alias for the app of a token, here the app behind the Maton connection."""
 
 DEFAULT_API_VERSION = "v25.0"
 DEFAULT_RATE_LIMIT = 10.0
-"""Requests per second that Maton allows one account, over all its apps and connections."""
+"""Requests per second that Maton allows for one account, over all its apps and connections."""
 DEFAULT_PACE_SHARE = 0.1
-"""Part of the rate that each machine uses while Redis is away: ten machines then keep the limit."""
+"""Share of the rate that each machine uses while Redis cannot be reached: ten machines then stay within the limit."""
 DEFAULT_TIMEOUT = (5.0, 30.0)
 DEFAULT_MAX_RETRIES = 4
 MAX_RATE_LIMIT = 10_000.0
-"""Requests per second; pacing keeps a record of each second's, and no account may send a tenth of it."""
+"""The highest rate in requests per second: pacing records a second's requests, and no account allows a tenth of it."""
 MAX_TIMEOUT = 3_600.0
 """Seconds."""
 MAX_RETRIES = 1_000
@@ -50,22 +50,23 @@ class ClientConfig:
     :param api_key: Maton API key. It is sent to ``host`` (or Maton's two hosts) and nowhere else, and never shown.
     :param phone_number_id: ID of the sending number.
     :param waba_id: WhatsApp Business Account ID, for templates and phone numbers.
-    :param connection_id: Maton connection to use; None: Maton takes the oldest active one.
+    :param connection_id: Maton connection to use; None: Maton uses the oldest active one.
     :param app_id: Meta app ID, for uploading samples of template headers; ``app``, Graph's alias for the app behind
-        the connection, does as well.
-    :param host: Base URL that serves both planes, the sandbox's say; None: Maton's data and control hosts.
-    :param api_version: Graph API version, ``v25.0`` say.
+        the connection, works too.
+    :param host: Base URL that serves both planes, such as the sandbox's; None: Maton's data and control hosts.
+    :param api_version: Graph API version, such as ``v25.0``.
     :param rate_limit: Requests per second; 0 for none. Maton's limit is 10 per account.
     :param timeout: Seconds to connect, and seconds from the end of the request until the whole answer is there. An
-        upload fails when no byte of it leaves for as long as the second number.
-    :param max_retries: How often one request is repeated where that is safe.
-    :param proxies: As ``requests`` takes them; None: those of the environment.
+        upload fails if none of its bytes leaves for the second number of seconds.
+    :param max_retries: The most repetitions of one request, if repeating it is safe.
+    :param proxies: As for ``requests``; None: those of the environment.
     :param verify: True, a path to a CA bundle, or False for no TLS verification.
     :param plus_prefix: Send numbers with ``+``. Without it Meta may put the sender's own country code in front.
-    :param default_country: ISO code of the country whose national numbers are read, ``"BR"`` say; None: none are.
+    :param default_country: ISO code of the country whose national numbers are read, such as ``"BR"``; None: numbers
+        need a country code.
     :param pace_redis: The Redis by which all machines that name it share the account's rate; None: the processes of
-        one machine share it. It keeps the throttle state of alerts as well.
-    :param pace_share: The part of the rate that each machine uses while Redis is down.
+        one machine share it. It also stores the throttle state of alerts.
+    :param pace_share: The share of the rate that each machine uses while Redis is down.
     :raises ConfigurationError: A value is missing or malformed.
     """
 
@@ -101,7 +102,7 @@ class ClientConfig:
             msg = f"api_version {self._shown(self.api_version)} is not a Graph API version"
             raise ConfigurationError(msg, advice=f"Write it as {DEFAULT_API_VERSION!r}, or leave it empty.")
         self._check_numbers()
-        verify: object = self.verify  # whatever the type says, an empty list would turn certificates off
+        verify: object = self.verify  # an empty list would disable certificate checks
         if not isinstance(verify, bool) and not (isinstance(verify, str) and verify):
             msg = f"verify is {self._shown(verify)}, neither true, false nor a path"
             raise ConfigurationError(
@@ -128,25 +129,25 @@ class ClientConfig:
             raise ConfigurationError(msg, advice="Write it as [5, 30]: connect and read.")
 
     def _shown(self, value: object) -> str:
-        """Return a value for an error; the key may have been put into the wrong field."""
+        """Return a value for an error, masked if it contains the key, which may be in the wrong field."""
         return Cleaner(self.api_key).line(repr(value), limit=60)
 
     @property
     def data_url(self) -> str:
-        """Base URL of the data plane, without a slash at its end."""
+        """Base URL of the data plane, without a trailing slash."""
         return (self.host or DATA_HOST).rstrip("/")
 
     @property
     def control_url(self) -> str:
-        """Base URL of Maton's control plane, without a slash at its end."""
+        """Base URL of Maton's control plane, without a trailing slash."""
         return (self.host or CONTROL_HOST).rstrip("/")
 
     def require(self, name: str) -> str:
         """
-        Return an id that a call cannot do without.
+        Return an ID that a call requires.
 
         :param name: ``"phone_number_id"`` or ``"waba_id"``.
-        :raises ConfigurationError: It is not set.
+        :raises ConfigurationError: The ID is not set.
         """
         value: str | None = getattr(self, name)
         if value:
@@ -201,10 +202,10 @@ def _check_country(code: str | None) -> None:
 
 def check_proxy(url: str | None) -> None:
     """
-    Check the proxy that requests go through; the error does not repeat it, because it may contain a password.
+    Check the address of a proxy; the error does not quote it, because it may contain a password.
 
-    :param url: Its address; None: there is none.
-    :raises ConfigurationError: It cannot be read.
+    :param url: Its address; None: there is no proxy.
+    :raises ConfigurationError: It is not a valid address.
     """
     if not url:
         return

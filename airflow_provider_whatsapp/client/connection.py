@@ -1,4 +1,4 @@
-"""From an Airflow connection to the client's configuration, each field read by its name."""
+"""Makes the client's configuration from an Airflow connection, whose fields are read by their names."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ def client_config(
     find_redis: Callable[[str], RedisServer] | None = None,
 ) -> ClientConfig:
     """
-    Build a configuration from a connection's parts; what an operator gives wins over the connection.
+    Return the configuration from a connection's parts; an operator's arguments take precedence over the connection.
 
-    :param conn_id: The connection's id, for errors.
+    :param conn_id: ID of the connection, for errors.
     :param password: Maton API key; empty: the environment variable ``MATON_API_KEY``, which goes to Maton's hosts and
         to loopback addresses only.
     :param host: Base URL of both planes; empty: Maton's own.
-    :param extra: The connection's extra; what of it is not read, :func:`unread` says.
+    :param extra: The connection's extra; :func:`unread` names the fields that have no effect.
     :param phone_number_id: The operator's own sender.
     :param waba_id: The operator's own account.
-    :param find_redis: Reads the connection of type redis that ``pace_redis`` names; None: from the environment.
+    :param find_redis: Returns the connection of type redis that ``pace_redis`` names; None: from the environment.
     :raises ConfigurationError: A value is missing or malformed; says which, and where to set it.
     """
     host, verify = _text(host), _verify(extra)
@@ -93,14 +93,14 @@ def _redis_of_the_environment(conn_id: str) -> RedisServer:
 
 def environment_key(host: str | None, *, verify: bool | str = True) -> str:
     """
-    Return the key of ``MATON_API_KEY``, "" where there is none.
+    Return the key of ``MATON_API_KEY``; "" if it is not set.
 
-    Who may edit a connection chooses its host; so the key that is not theirs goes to nobody but Maton, and to this
+    People who may edit a connection choose its host, so this key, which is not theirs, goes only to Maton and to this
     machine.
 
-    :param host: Base URL that it would go to; None: Maton's own.
+    :param host: Base URL to which it would go; None: Maton's own.
     :param verify: Whether the host's certificate is checked.
-    :raises ConfigurationError: There is a key, and it must not go there.
+    :raises ConfigurationError: The key is set, and must not go to this host.
     """
     key = os.environ.get(API_KEY_VARIABLE, "").strip()
     if not key or is_loopback(host) or (is_maton_s(host) and verify is not False):
@@ -114,13 +114,13 @@ def unread(
     conn_id: str, *, conn_type: str | None, port: int | None, host: str | None, extra: Mapping[str, Any]
 ) -> list[str]:
     """
-    Say what of a connection has no effect, which its author may not expect.
+    Return what has no effect in a connection, which its author may not expect.
 
-    :param conn_id: The connection's id.
-    :param conn_type: Its type; None: it is not stated.
-    :param port: Its port.
+    :param conn_id: ID of the connection.
+    :param conn_type: Type of the connection; None: not known.
+    :param port: Port of the connection.
     :param host: Base URL of both planes; None: Maton's own.
-    :param extra: Its extra.
+    :param extra: Extra of the connection.
     :return: Sentences, without values.
     """
     said = []
@@ -128,7 +128,7 @@ def unread(
         said.append(
             f"Connection {conn_id!r} is of type {clean_line(conn_type, limit=40)!r}, not {CONN_TYPE!r}."
         )
-    # Port 443 is what Airflow's own connection test asks for on some versions.
+    # Airflow's own connection test needs port 443 on some versions.
     if port and port != _port(host):
         said.append(
             f"Port {port} of connection {conn_id!r} has no effect: write it into host, as in https://host:{port}."
@@ -155,12 +155,12 @@ def _port(host: str | None) -> int | None:
 
 def config_from_environment(conn_id: str, environment: Mapping[str, str], **own: Any) -> ClientConfig | None:
     """
-    Build a configuration from ``AIRFLOW_CONN_<ID>``, or return None when there is no such variable.
+    Return the configuration from ``AIRFLOW_CONN_<ID>``; None: the variable is not set.
 
-    :param conn_id: The connection's id.
-    :param environment: Variables, ``os.environ`` say.
-    :param own: ``phone_number_id``, ``waba_id`` and ``host`` that win over the connection's.
-    :raises ConfigurationError: It is not JSON, or a value in it is missing or malformed.
+    :param conn_id: ID of the connection.
+    :param environment: Variables, such as ``os.environ``.
+    :param own: ``phone_number_id``, ``waba_id`` and ``host`` that take precedence over the connection's.
+    :raises ConfigurationError: The variable is not JSON, or a value in it is missing or malformed.
     """
     name = f"AIRFLOW_CONN_{conn_id.upper()}"
     text = environment.get(name)
@@ -184,15 +184,15 @@ def config_or_key(
     conn_id: str | None, environment: Mapping[str, str], *, default: str, host: str | None = None
 ) -> ClientConfig | None:
     """
-    Build the configuration of a command; None when the environment has neither the connection nor what replaces it.
+    Return the configuration of a command; None: the environment has neither the connection nor a key.
 
-    A connection that is named is meant. Where none is, ``MATON_API_KEY`` alone replaces the default one.
+    A connection that is named is required. Without a name, ``MATON_API_KEY`` may replace the default connection.
 
-    :param conn_id: The connection's id; None: nobody named one.
+    :param conn_id: ID of the connection; None: none is named.
     :param environment: As for :func:`config_from_environment`.
-    :param default: The connection's id where nobody named one.
-    :param host: Wins over the connection's, and decides whether a key of the environment may be used.
-    :raises ConfigurationError: As :func:`config_from_environment` raises it.
+    :param default: ID of the default connection.
+    :param host: Takes precedence over the connection's host, and decides whether a key of the environment may be used.
+    :raises ConfigurationError: See :func:`config_from_environment`.
     """
     own = {"host": host} if host else {}
     found = config_from_environment(conn_id or default, environment, **own)
@@ -203,9 +203,9 @@ def config_or_key(
 
 def read_extra(conn_id: str, extra: str | None) -> dict[str, Any]:
     """
-    Read a connection's extra.
+    Return a connection's extra.
 
-    :param conn_id: The connection's id, for errors.
+    :param conn_id: ID of the connection, for errors.
     :param extra: JSON text; may be empty.
     :raises ConfigurationError: It is not a JSON object.
     """
@@ -239,7 +239,7 @@ def _number(extra: Mapping[str, Any], name: str, default: float) -> float:
 
 
 def _seconds(value: Any) -> float:
-    if isinstance(value, bool):  # true is 1 to float
+    if isinstance(value, bool):  # float() would read true as 1
         raise TypeError
     return float(value)
 
@@ -263,7 +263,7 @@ def _flag(extra: Mapping[str, Any], name: str, *, default: bool) -> bool:
 
 
 def _parsed(extra: Mapping[str, Any], name: str) -> Any:
-    """Read a field that the form gives as JSON text and an environment variable as JSON itself."""
+    """Return a field that the form gives as JSON text, and an environment variable as JSON."""
     value = extra.get(name)
     if isinstance(value, str) and value.strip():
         try:
@@ -291,7 +291,7 @@ def _proxies(extra: Mapping[str, Any]) -> dict[str, str] | None:
         return None
     if isinstance(value, dict) and all(isinstance(url, str) for url in value.values()):
         return value
-    # A proxy's URL may hold a password, so the value is not repeated.
+    # A proxy's URL may contain a password, so the error does not quote the value.
     msg = "extra.proxies is not a mapping from scheme to URL"
     raise ConfigurationError(msg, advice='Write it as {"https": "http://proxy.example:3128"}.')
 
@@ -300,7 +300,7 @@ def _verify(extra: Mapping[str, Any]) -> bool | str:
     value = extra.get("verify")
     text = value.strip() if isinstance(value, str) else ""
     if text and text.lower() not in _FLAGS:
-        # "no" or "off" would be taken for a file that is missing.
+        # "no" or "off" would be read as the path of a missing file.
         if not ({"/", os.sep} & {*text} or Path(text).exists()):
             raise _bad("verify", value, "true, false or the path of a CA bundle")
         return text

@@ -1,4 +1,4 @@
-"""A refusal may repeat the message that it refuses; its words about somebody belong in no error and no log."""
+"""Hides a message's texts in a refusal that quotes the message, because they must not reach an error or a log."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from urllib.parse import quote
 from airflow_provider_whatsapp.client.masking import HIDDEN, each_text
 
 RUN = 12
-"""Characters in a row that are recognised inside of a longer text, be it cut or written otherwise around them."""
+"""Number of characters in a row that are recognised within a longer text, even if it is cut or changed around them."""
 LEAST = 3
-"""Characters of a value that is looked for; a shorter one is a part of too many words."""
+"""The least characters of a value that is searched for; a shorter one is part of too many words."""
 
-# What is about the message and not about anybody; numbers and message IDs are masked wherever they stand.
+# Values about the message that identify nobody; numbers and message IDs are masked everywhere.
 _FORM = frozenset(
     {
         *(
@@ -41,14 +41,14 @@ _GRAPH_S = frozenset(
         *("id", "success", "detail"),
     }
 )
-"""Names of fields in a refusal: a message may say the same word, and the refusal has to be read nevertheless."""
+"""Names of fields in a refusal, which are kept even if the message contains the same word."""
 
 
 class Echo:
     """
     Finds the texts of a message in what the other side says about it.
 
-    :param payload: The message as it was sent; anything else holds nothing to be found.
+    :param payload: The message as it was sent; any other value contains no texts.
     """
 
     def __init__(self, payload: Any) -> None:
@@ -58,7 +58,7 @@ class Echo:
         """
         Hide the message's texts in parsed JSON, in place.
 
-        :param found: What was answered; it belongs to the caller alone.
+        :param found: The answer, which is modified and must not be shared.
         """
         return each_text(found, self.text, kept=_GRAPH_S) if self._texts else found
 
@@ -66,7 +66,7 @@ class Echo:
         """
         Hide the message's texts in one text.
 
-        :param text: What was answered.
+        :param text: A text of the answer.
         """
         if not self._texts:
             return text
@@ -97,7 +97,7 @@ class Echo:
         return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, short))})(?!\w)") if short else None
 
     def _runs(self, text: str) -> list[tuple[int, int]]:
-        """Return from where to where the text repeats the message."""
+        """Return the ranges in which the text repeats the message."""
         runs: list[tuple[int, int]] = []
         for at in range(len(text) - RUN + 1):
             if text[at : at + RUN] in self._pieces:

@@ -1,4 +1,4 @@
-"""What a request's error code means, what to do about it, and which error to raise: the rows with their classes."""
+"""What a request's error code means, what to do about it, and which error to raise."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["RANGES", "TABLE", "CodeInfo", "Retry", "anchor_of", "look_up"]
 
 
 class CodeInfo(Row):
-    """What is known of one error code, with the class to raise."""
+    """The facts about one error code, with the class to raise."""
 
     __slots__ = ()
 
@@ -21,10 +21,10 @@ class CodeInfo(Row):
         return found
 
 
-#: Every code that Meta's documents name; one row per code, or per code and subcode.
+#: Every code in Meta's documents; one row per code, or per code and subcode.
 TABLE = tuple(CodeInfo(*row) for row in error_table.TABLE)
 
-#: Codes that Meta names by their range: first, last, and what holds where :data:`TABLE` has no row.
+#: Codes that Meta names by a range: first, last, and the facts if :data:`TABLE` has no row.
 RANGES = tuple((first, last, CodeInfo(*row)) for first, last, row in error_table.RANGES)
 
 
@@ -36,15 +36,15 @@ def look_up(
     is_transient: bool = False,
 ) -> CodeInfo:
     """
-    Return what is known of an error; always something that helps.
+    Return the facts about an error, with advice in any case.
 
-    A code that nobody documents follows Meta's general rule: ``is_transient`` is as code 2, a 5xx is
+    A code that is not documented follows Meta's general rule: ``is_transient`` is treated as code 2, a 5xx is
     ambiguous, HTTP 429 may be repeated after a wait, anything else is permanent.
 
     :param code: Graph's ``error.code``.
     :param subcode: Graph's ``error.error_subcode``; it distinguishes the template problems.
-    :param http_status: Status of the answer; decides for unknown codes only.
-    :param is_transient: Graph's ``error.is_transient``; decides for unknown codes only.
+    :param http_status: Status of the answer; it decides only for unknown codes.
+    :param is_transient: Graph's ``error.is_transient``; it decides only for unknown codes.
     """
     row = find_row(code, subcode) or _undocumented(http_status, is_transient=is_transient)
     return CodeInfo(*row._replace(code=code, subcode=subcode))

@@ -1,28 +1,28 @@
 """
 Errors of the client: one hierarchy, and two facts that decide what a caller does next.
 
-``permanent`` says that trying again is useless; ``sent`` says whether a message may have left (``"no"`` or
+``permanent`` says that a retry cannot help; ``sent`` says whether a message may have left (``"no"`` or
 ``"unknown"``). WhatsApp has no idempotency key, so an ``"unknown"`` send must never be repeated blindly.
 
 .. code-block:: text
 
     WhatsAppError
-    ├── ConfigurationError      a key, id or URL is missing or malformed; nothing was sent
-    ├── PayloadError            a message or file was refused here, before any request
+    ├── ConfigurationError      a key, ID or URL is missing or malformed; nothing was sent
+    ├── PayloadError            a message or file was refused before any request
     ├── NotSentError            the request never left: no name, no connection, no TLS
     ├── OutcomeUnknownError     the request left and no usable answer came back
     └── APIError                the gateway or Graph refused
         ├── AuthenticationError     the Maton key, or the Meta token behind it, is not valid
         ├── PermissionDeniedError   a scope or capability is missing
         ├── ConnectionMissingError  Maton has no (such) WhatsApp connection
-        ├── NotFoundError           the id or route does not exist for this account
+        ├── NotFoundError           the ID or route does not exist for this account
         ├── RateLimitError          too fast; ``retry_after`` says how long to wait
         ├── InvalidRequestError     a parameter is wrong
         ├── TemplateError           the template is missing, paused, or its parameters do not fit
         ├── RecipientError          this recipient cannot be reached this way
         ├── AccountError            the business account or number is blocked, locked or not registered
         └── ServerError             the service failed (reads only: a failed send is OutcomeUnknownError)
-            └── AnswerTooLargeError     the answer is larger than what is read here; so will the next one be
+            └── AnswerTooLargeError     the answer is larger than the limit; so will the next one be
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ from airflow_provider_whatsapp.client.masking import printable
 Sent = Literal["no", "unknown"]
 
 ERRORS_PAGE = f"{DOCUMENTATION_URL}/e.html"
-"""Leads to the page of errors, wherever later versions keep it; what follows ``#`` is a code or a class."""
+"""Leads to the page of errors, also if later versions move it; a code or a class follows ``#``."""
 
 
 class WhatsAppError(Exception):
     """
-    Base of every error that this package raises itself.
+    Base class of every error that this package raises itself.
 
-    :param message: What happened, in one sentence; free of keys and full phone numbers.
+    :param message: What happened, in one sentence, without keys and full phone numbers.
     :param advice: What to do about it.
-    :param code: Graph's error code, where there is one.
-    :param subcode: Graph's error subcode; it carries the meaning of template errors only.
-    :param http_status: Status of the HTTP answer, where one came.
+    :param code: Graph's error code, if there is one.
+    :param subcode: Graph's error subcode, which is only meaningful for template errors.
+    :param http_status: Status of the HTTP answer, if one came.
     :param details: Graph's own explanation (``error_data.details`` or ``error_user_msg``).
-    :param fbtrace_id: Meta's trace id, for their support.
-    :param request_id: Maton's request id, for their support.
-    :param retry_after: Seconds to wait before the same request can succeed; None when not known.
-    :param permanent: Trying again is useless; None takes the class's own answer.
-    :param sent: Whether a message may have left; None takes the class's own answer.
+    :param fbtrace_id: Meta's trace ID, for Meta's support.
+    :param request_id: Maton's request ID, for Maton's support.
+    :param retry_after: Seconds to wait before the same request can succeed; None: not known.
+    :param permanent: A retry cannot help; None: the class's default.
+    :param sent: Whether a message may have left; None: the class's default.
     """
 
     default_permanent: ClassVar[bool] = False
@@ -73,7 +73,8 @@ class WhatsAppError(Exception):
         permanent: bool | None = None,
         sent: Sent | None = None,
     ) -> None:
-        # A row's value, a file's name or the other side's words may command the terminal that shows the error.
+        # A row's value, a file's name or the other side's text may contain commands for the terminal that shows the
+        # error.
         message = printable(message)
         super().__init__(message)
         self.message = message
@@ -105,23 +106,23 @@ class WhatsAppError(Exception):
             text = f"{text} {self.details.rstrip('.')}."
         if self.advice:
             text = f"{_sentence(text)} {self.advice}"
-        # An error that quotes another one ends with the other's link.
+        # An error that quotes another one already ends with that error's link.
         return text if ERRORS_PAGE in text else f"{_sentence(text)} See {self.link}"
 
     @property
     def link(self) -> str:
-        """The address of what the documentation says about this error: its code's row, else its class's."""
+        """The address of the documentation of this error: its code's row, otherwise its class's."""
         from airflow_provider_whatsapp.client.error_rows import anchor_of
 
         own = (item.__name__ for item in type(self).__mro__ if item.__module__ == __name__)
         return f"{ERRORS_PAGE}#{anchor_of(self.code, self.subcode) or next(own)}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Keyword-only arguments do not survive Exception's own pickling (process pools, xdist).
+        # Exception's own pickling loses keyword-only arguments (process pools, xdist).
         return _rebuild, (type(self), self.message, self.__dict__.copy())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the facts that a report, a log line or an XCom needs, as JSON primitives without the empty ones."""
+        """Return the facts for a report, a log line or an XCom, as JSON primitives without empty ones."""
         facts = {
             "type": type(self).__name__,
             "message": self.message,
@@ -154,17 +155,17 @@ def _rebuild(cls: type[WhatsAppError], message: str, state: dict[str, Any]) -> W
 
 
 class ConfigurationError(WhatsAppError, ValueError):
-    """A key, an id, a URL or an option is missing or malformed; nothing was sent."""
+    """A key, an ID, a URL or an option is missing or malformed; nothing was sent."""
 
     default_permanent = True
 
 
 class PayloadError(WhatsAppError, ValueError):
     """
-    A message, a number or a file breaks a limit; it was refused here, before any request.
+    A message, a number or a file breaks a limit; it was refused before any request.
 
     :param problem: What is wrong, with the size of the value but never the value of a phone number or key.
-    :param field: Path of the field in the message, ``"text.body"`` say.
+    :param field: Path of the field in the message, such as ``"text.body"``.
     :param limit: The limit that was broken, as Meta states it.
     :param doc: Title of the Meta or Maton document that the limit comes from.
     :param advice: What to do about it.
@@ -193,9 +194,9 @@ class PayloadError(WhatsAppError, ValueError):
 
     def at(self, prefix: str) -> Self:
         """
-        Return the same error seen from an enclosing model, its field prefixed.
+        Return the same error from the view of an enclosing model, with the prefix in front of its field.
 
-        :param prefix: Path of the enclosing field, ``"template.header"`` say.
+        :param prefix: Path of the enclosing field, such as ``"template.header"``.
         """
         problem = self.message.removeprefix(f"{self.field}: ")
         moved = type(self).__new__(type(self), self.message)
@@ -239,11 +240,11 @@ class ConnectionMissingError(APIError):
 
 
 class NotFoundError(APIError):
-    """The id or the route does not exist, or this account may not see it."""
+    """The ID or the route does not exist, or this account may not see it."""
 
 
 class RateLimitError(APIError):
-    """Too many requests; refused before anything was done, so repeating it after ``retry_after`` is safe."""
+    """Too many requests; refused before anything was done, so a repetition after ``retry_after`` is safe."""
 
     default_permanent = False
 
@@ -261,16 +262,16 @@ class RecipientError(APIError):
 
 
 class AccountError(APIError):
-    """The business account, its number or its billing keeps it from sending."""
+    """The business account, its number or its billing prevents it from sending."""
 
 
 class ServerError(APIError):
-    """The service failed while answering a read or another request that may be repeated."""
+    """The service failed to answer a read or another request that may be repeated."""
 
     default_permanent = False
 
 
 class AnswerTooLargeError(ServerError):
-    """The answer to a read is larger than what is read here; asking again for less may help, asking again does not."""
+    """The answer to a read is larger than the limit; a request for less may help, the same request does not."""
 
     default_permanent = True

@@ -1,4 +1,4 @@
-"""Base URLs: the one that the API key is sent to (whose it is, whether the way there is safe), and Airflow's."""
+"""Base URLs: the one that gets the API key (whose it is, whether the connection is safe), and Airflow's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_whatsapp.client.errors import ConfigurationError
 CURRENT_HOST = "https://api.maton.ai"
 """Maton's newer host, which serves both planes; the default stays with the older two until they are switched off."""
 
-# An octet over 255 would be looked up as a name, so it is none.
+# An octet above 255 would be looked up as a name, so it is not an address.
 _LOOPBACK = re.compile(r"localhost|127(\.(25[0-5]|2[0-4]\d|[01]?\d?\d)){3}|::1", re.ASCII)
 _MATON = re.compile(r"([a-z0-9-]+\.)*maton\.ai", re.ASCII)
 
@@ -23,8 +23,8 @@ def check_host(host: str) -> None:
     """
     Check the base URL of both planes.
 
-    :param host: What the connection or a command gives.
-    :raises ConfigurationError: It is none, holds credentials, or would send the key unencrypted.
+    :param host: The host in the connection or of a command.
+    :raises ConfigurationError: It is not a URL, contains credentials, or would get the key unencrypted.
     """
     parts = _split(host)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
@@ -44,7 +44,7 @@ def check_host(host: str) -> None:
 
 def is_loopback(host: str | None) -> bool:
     """
-    Say whether a base URL is one of this machine.
+    Return whether a base URL belongs to this machine.
 
     :param host: The base URL; None: Maton's own.
     """
@@ -54,7 +54,7 @@ def is_loopback(host: str | None) -> bool:
 
 def is_maton_s(host: str | None) -> bool:
     """
-    Say whether a base URL is Maton's, over https.
+    Return whether a base URL is Maton's, by https.
 
     :param host: The base URL; None: Maton's own.
     """
@@ -66,10 +66,10 @@ def is_maton_s(host: str | None) -> bool:
 
 def parse_base_url(text: str, *, field: str = "base_url") -> str:
     """
-    Return an address that paths are added to, without a slash at its end.
+    Return an address for use with paths, without a trailing slash.
 
-    :param text: What a user gave.
-    :param field: Its name there.
+    :param text: The address, as a user gives it.
+    :param field: Name of the user's field.
     :raises ConfigurationError: It is not the address of a server.
     """
     found = text.strip().rstrip("/")
@@ -93,7 +93,7 @@ def parse_base_url(text: str, *, field: str = "base_url") -> str:
 
 
 def _split(host: str) -> SplitResult | None:
-    """Take a URL apart; None where the library that connects would read another host or port in it."""
+    """Split a URL; None: the library that connects would read another host or port from it."""
     try:
         parts, other = urlsplit(host), parse_url(host)
         name = parts.hostname or ""

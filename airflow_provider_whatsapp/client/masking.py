@@ -1,9 +1,9 @@
 """
-What may be shown: masks for numbers and message IDs, and the cleaning of every text that comes from outside.
+What may be shown: masks for numbers and message IDs, and the cleaning of every text from outside.
 
-Two things happen to a foreign text, each in one place. At the door, when an answer is read, a :class:`Cleaner` takes
-the API key and characters that command terminals out of all its texts. Where a text goes into an error, a log or onto a
-terminal, :func:`clean_line` makes one short line of it and masks numbers and message IDs.
+Two things happen to a text from outside, each in one place. When an answer is read, a :class:`Cleaner` removes the API
+key and terminals' control characters from all its texts. When a text goes into an error, a log or onto a terminal,
+:func:`clean_line` makes one short line of it and masks numbers and message IDs.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 MAX_QUOTE = 300
-"""Characters of a foreign text that are repeated in ours."""
+"""The most characters of a text from outside that our texts quote."""
 
 HIDDEN = "•••"
 _STARS = "***"
 _LEAST = 7
-"""Digits that a phone number has at least."""
+"""The least digits of a phone number."""
 _MOST = 15
 _ID_SHOWN = 12
-"""Characters at the end of a message's ID that are shown; what stands before them holds the number in base64."""
+"""Number of characters at the end of a message's ID that are shown; those before them contain the number in base64."""
 
-# Colours, cursor movements, window titles, links: a terminal's commands are dropped with what they command.
+# Colours, cursor movements, window titles, links: a terminal's commands are dropped with their arguments.
 _COMMANDS = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x90\x98\x9d\x9e\x9f])[^\x07\x1b\x90-\x9f]*"
     r"(?:\x07|\x1b\\|\x9c)|\x1b[@-_]"
@@ -42,14 +42,14 @@ _FORMATS = (
     r"\U000e0001-\U000e007f"
 )
 _DOUBTFUL = bytes({*range(32), 127, *rb"\%&"} - {*b"\t\n\r"})
-"""Bytes of ASCII with which a text has to be looked at."""
+"""ASCII bytes that make it necessary to look at a text."""
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _FORMAT = re.compile(f"[{_FORMATS}]")
 _UNPRINTABLE = re.compile(f"[{_CONTROLS}{_FORMATS}]")
 
 _MESSAGE_ID = re.compile(r"wamid\.[A-Za-z0-9+/=_-]+")
 
-# What people and spreadsheets put between the digits of a number.
+# Characters that people and spreadsheets put between the digits of a number.
 _BETWEEN = r"(?:[ \u00a0\u2000-\u200f\u202a-\u202f\u2060\u2066-\u2069\ufeff().\-\u2010-\u2015\u2212/]|%20)"
 _GAP = r"[ \u00a0\u2009\u202f\-\u2010-\u2015]"
 _IN_TEXT = re.compile(
@@ -81,13 +81,14 @@ _USER_ID_START = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]+\s*\Z")
 
 def mask(text: str) -> str:
     """
-    Return one phone number or user id with its middle hidden, fit for logs and errors.
+    Return one phone number or user ID with its middle hidden, for logs and errors.
 
     The first two characters and the last four stay (the last two of 7 to 10, nothing of fewer), so that a
-    reader who knows the number recognises it. One number has one mask, however it is written: ``+1 555 000 1111`` and
-    ``15550001111`` become ``15•••1111``. Letters stay in ids alone: a cell that should be a number may be a name.
+    reader who knows the number recognises it. One number has one mask in every spelling: ``+1 555 000 1111`` and
+    ``15550001111`` become ``15•••1111``. Letters stay only in IDs, because a cell that should be a number may be a
+    name.
 
-    :param text: The number or id, in any form.
+    :param text: The number or ID, in any form.
     """
     is_id = _USER_ID_START.match(str(text).lstrip()) is not None
     kept = "".join(filter(str.isalnum if is_id else str.isdecimal, str(text)))
@@ -99,14 +100,14 @@ def mask(text: str) -> str:
 
 def mask_numbers(text: str) -> str:
     """
-    Mask what looks like a phone number inside free text.
+    Return free text with everything masked that looks like a phone number.
 
-    Masked are: 7 to 15 digits after a ``+`` in any spelling (``%2B`` say), with or without separators and whatever
-    touches them; a run of 8 to 14 bare digits, also with a float's ``.0`` or in front of a full stop; a run of 10 to
-    14 digits with letters on one side; and three to six groups of digits, 8 to 15 in all, separated by single spaces or
-    dashes (10 to 15 separated by dots), the last of them of up to 8. Left alone are message IDs, UUIDs, ISO dates and
-    times, IP addresses, decimals, error codes (7 digits at most), digits among letters (trace ids), and runs of 15
-    digits or more (phone number ids, media ids, user ids).
+    It masks 7 to 15 digits after a ``+`` in any spelling (such as ``%2B``), with or without separators, next to any
+    character; a run of 8 to 14 bare digits, also with a float's ``.0`` or before a full stop; a run of 10 to 14 digits
+    with letters on one side; and three to six groups of digits, 8 to 15 in total, separated by single spaces or dashes
+    (10 to 15 separated by dots), the last of them of up to 8. It does not mask message IDs, UUIDs, ISO dates and times,
+    IP addresses, decimals, error codes (up to 7 digits), digits among letters (trace IDs), and runs of 15 digits or
+    more (phone number IDs, media IDs, user IDs).
 
     :param text: A log line or the message of an error.
     """
@@ -124,7 +125,7 @@ def _masked(match: re.Match[str]) -> str:
     if kind == "after":
         before, run, after = match.group("before", "run", "after")
         touched = bool(before) + bool(after) + (match.start() > 0 and match.string[match.start() - 1] == "_")
-        # ASCII letters on both sides are an ID's; other scripts put no spaces around a number.
+        # With ASCII letters on both sides it is an ID; other scripts put no spaces around a number.
         if (before and after and f"{before}{after}".isascii()) or (touched and len(run) < 10):
             return found
         return f"{before}{mask(run)}{after}"
@@ -141,7 +142,7 @@ def _touches_a_letter(match: re.Match[str]) -> bool:
 
 def mask_id(message_id: str) -> str:
     """
-    Return the end of a message's ID, fit for logs and errors: what stands before it holds the recipient's number.
+    Return the end of a message's ID, for logs and errors: the part before it contains the recipient's number.
 
     :param message_id: The wamid.
     """
@@ -151,9 +152,9 @@ def mask_id(message_id: str) -> str:
 
 def place_of(error: BaseException) -> str:
     """
-    Return what an unexpected error is and where it arose, without its words: they may quote a row or a secret.
+    Return the type of an unexpected error and where it arose, without its text, which may quote a row or a secret.
 
-    :param error: An error of a library, or a mistake in code.
+    :param error: An error of a library, or a bug.
     """
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     way = ", ".join(
@@ -164,9 +165,9 @@ def place_of(error: BaseException) -> str:
 
 def printable(text: str) -> str:
     """
-    Take out of a text what is no text: terminals' commands, control and format characters, lone surrogates.
+    Return a text without terminals' commands, control and format characters, and lone surrogates.
 
-    Line breaks and tabs stay, a carriage return becomes a line break.
+    Line breaks and tabs stay; a carriage return becomes a line break.
 
     :param text: Any text.
     """
@@ -178,9 +179,9 @@ def printable(text: str) -> str:
 
 def escaped(text: str) -> str:
     """
-    Write JSON so that it commands no terminal: what is no printable character becomes an escape, and nothing is lost.
+    Return JSON that cannot command a terminal: unprintable characters become escapes, and nothing is lost.
 
-    :param text: JSON that has no line breaks inside of its strings.
+    :param text: JSON without line breaks inside its strings.
     """
     if text.isascii():
         return text
@@ -194,13 +195,14 @@ def escaped(text: str) -> str:
 
 def clean_line(text: object, *, limit: int = MAX_QUOTE, masked: bool = True) -> str:
     """
-    Make a foreign text fit for an error, a log or a terminal: one line, bounded, printable, numbers and IDs masked.
+    Return a text from outside in a form for an error, a log or a terminal: one short printable line, with numbers and
+    IDs masked.
 
-    The API key is not known here: a :class:`Cleaner` took it out at the door.
+    It does not know the API key, which a :class:`Cleaner` has removed before.
 
-    :param text: A text that somebody else wrote; what is no string becomes one.
-    :param limit: Characters that are kept at most.
-    :param masked: Mask numbers and IDs; False: they are what is to be shown.
+    :param text: A text from somebody else; any other value is converted to text.
+    :param limit: The most characters to keep.
+    :param masked: Mask numbers and IDs; False: they have to be shown.
     """
     words = " ".join(printable(str(text)).split())[: 64 * limit]
     if masked:
@@ -210,15 +212,15 @@ def clean_line(text: object, *, limit: int = MAX_QUOTE, masked: bool = True) -> 
 
 def each_text(value: Any, change: Callable[[str], str], *, kept: Collection[str] = ()) -> Any:
     """
-    Change all texts of parsed JSON, names of fields too, in place; however deep it is.
+    Change all texts of parsed JSON in place, including names of fields, at any depth.
 
-    :param value: What :func:`json.loads` returned; it belongs to the caller alone.
-    :param change: Returns what a text becomes.
-    :param kept: Names of fields that stay.
+    :param value: The result of :func:`json.loads`, which is modified and must not be shared.
+    :param change: Returns the new text.
+    :param kept: Names of fields that are not changed.
     """
     root = [value]
     rest: list[Any] = [root]
-    names: dict[str, str] = {}  # a list's objects have the same ones over and over
+    names: dict[str, str] = {}  # the objects of a list repeat the same names
     while rest:
         node = rest.pop()
         for place, item in list(node.items()) if isinstance(node, dict) else enumerate(node):
@@ -238,10 +240,11 @@ def each_text(value: Any, change: Callable[[str], str], *, kept: Collection[str]
 
 class Cleaner:
     r"""
-    Cleans what the other side says, at the door: no text that has passed holds the key or commands a terminal.
+    Cleans all texts of the other side: afterwards no text contains the key or commands a terminal.
 
-    The key is found as it is, among invisible characters, with quotes and backslashes escaped (``\"``), as ``\u``,
-    ``\x``, percent or HTML escapes of some or all of its characters, and inside base64. Line breaks stay, and so do
+    It finds the key itself, the key with invisible characters in it, with quotes and backslashes escaped (``\"``), with
+    ``\u``, ``\x``, percent or HTML escapes of some or all of its characters, and inside base64. Line breaks stay, and
+    so do
     the joiners and direction marks that words and emojis of real messages need.
 
     :param key: The API key.
@@ -256,12 +259,12 @@ class Cleaner:
 
     @cached_property
     def _spelled(self) -> re.Pattern[str]:
-        # Made when it is first needed, which is hardly ever: it is a long pattern.
+        # Compiled on first use, which is rare, because the pattern is long.
         return re.compile("".join(map(_spellings, self._key)))
 
     def leaves(self, raw: bytes) -> bool:
         """
-        Tell whether JSON is certain to hold nothing that :meth:`values` would change, which is quickly seen.
+        Return whether JSON certainly contains nothing that :meth:`values` would change, by a fast check.
 
         :param raw: The JSON before it is parsed.
         """
@@ -276,7 +279,7 @@ class Cleaner:
         """
         Clean one text.
 
-        :param text: What came from outside.
+        :param text: A text from outside.
         """
         if not self._doubtful.search(text):
             return text
@@ -288,18 +291,18 @@ class Cleaner:
 
     def line(self, text: object, *, limit: int = MAX_QUOTE) -> str:
         """
-        Clean one text that did not come in an answer's JSON, and make it a line as :func:`clean_line` does.
+        Clean one text that did not come in an answer's JSON, and return it as a line like :func:`clean_line`.
 
-        :param text: A header, or a library's words that quote the other side.
-        :param limit: Characters that are kept at most.
+        :param text: A header, or a library's text that quotes the other side.
+        :param limit: The most characters to keep.
         """
         return clean_line(self.text(str(text)), limit=limit)
 
     def values(self, value: Any) -> Any:
         """
-        Clean all texts of parsed JSON, names of fields too, in place.
+        Clean all texts of parsed JSON in place, including names of fields.
 
-        :param value: What :func:`json.loads` returned; it belongs to the caller alone.
+        :param value: The result of :func:`json.loads`, which is modified and must not be shared.
         """
         return each_text(value, self.text)
 
@@ -314,7 +317,7 @@ def _spellings(char: str) -> str:
     """Return a pattern for one character of the key in every spelling."""
     code = ord(char)
     digits = "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in f"{code:02x}")
-    # The longer spellings first, so that nothing of one is left over.
+    # Longer spellings first, so that no part of one is left over.
     escapes = (
         rf"\\{{1,8}}(?:u00|x){digits}|%(?:25){{0,4}}{digits}|&\#(?:0{{0,8}}{code}|[xX]0{{0,8}}{digits});"
     )
@@ -325,7 +328,7 @@ _NAMED = {'"': "|&quot;", "&": "|&amp;", "<": "|&lt;", ">": "|&gt;", "'": "|&apo
 
 
 def _in_base64(key: str) -> list[str]:
-    """Return what a base64 text holds wherever the key begins in it, in both alphabets."""
+    """Return the base64 fragments that contain the key, at each offset and in both alphabets."""
     found = []
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + key.encode()).decode().rstrip("=")

@@ -121,7 +121,7 @@ REFUSED = {
         HEAD + "Germany,$US,\N{MINUS SIGN}0.1\n",
         "card.csv:2 contains '.0.1', which is not a rate",
     ),
-    "negative as in a ledger": (HEAD + "Germany,$US,(0.1)\n", "card.csv:2 holds"),
+    "negative as in a ledger": (HEAD + "Germany,$US,(0.1)\n", "card.csv:2 contains"),
     "a number that is none": (HEAD + "Germany,$US,NaN\n", "card.csv:2 contains 'NaN'"),
     "huge": (HEAD + "Germany,$US,1e9\n", "card.csv:2 contains '1e9'"),
     "a cell of another currency": (
