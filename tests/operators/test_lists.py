@@ -27,7 +27,7 @@ def messages_to(sandbox):
     [
         ({"suppression": "{{ none_given }}"}, None, r"suppression\[0\].*is neither a number"),
         ({"suppression": "{{ var_given }}"}, None, "suppression: is an empty text"),
-        ({"suppression": "gone.csv"}, None, "gone.csv cannot be read"),
+        ({"suppression": "gone.csv"}, None, "gone.csv does not exist"),
         ({"suppression": "given"}, ("suppression", None), "suppression: is None"),
         ({"recipients": "given"}, ("recipients", None), "recipients: is a NoneType"),
         ({"recipients": "{{ var_given }}"}, None, "recipients: is an empty text"),

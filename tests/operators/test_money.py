@@ -88,7 +88,7 @@ def test_the_limit_refuses_before_the_first_message(sandbox, card, arguments, wo
         ({"max_cost": "much"}, "max_cost: .* is not an amount of money"),
         ({"max_cost": -1, "rates": "card.csv"}, "max_cost: -1 is not an amount of money"),
         ({"max_cost": True, "rates": "card.csv"}, "max_cost"),
-        ({"rates": "none.csv"}, "rates: none.csv cannot be read"),
+        ({"rates": "none.csv"}, "rates: none.csv does not exist"),
     ],
 )
 @pytest.mark.parametrize("dry_run", [False, True])

@@ -90,7 +90,7 @@ def test_parquet(tmp_path):
         pytest.param(7, "a value of type int cannot be read as rows", id="number"),
         pytest.param("s3://x", "a value of type str cannot be read as rows", id="text"),
         pytest.param([{"a": 1}, [2]], "row 2 is a list", id="row"),
-        pytest.param(Path("/nowhere/r.csv"), "cannot be read", id="missing"),
+        pytest.param(Path("/nowhere/r.csv"), "does not exist", id="missing"),
         pytest.param(SimpleNamespace(columns=["a"]), "cannot be read as rows", id="like a frame"),
     ],
 )
