@@ -15,6 +15,7 @@ from airflow_provider_whatsapp.hooks.receipts_first import receipts_first
 from airflow_provider_whatsapp.notifications import throttle, throttle_state
 from airflow_provider_whatsapp.notifications.acknowledge import Acknowledgement
 from airflow_provider_whatsapp.notifications.airflow_facts import failed_of_the_task, last_success
+from airflow_provider_whatsapp.notifications.alert_message import AlertMessage
 from airflow_provider_whatsapp.notifications.audience import Audience
 from airflow_provider_whatsapp.notifications.bounded import in_daemon
 from airflow_provider_whatsapp.notifications.facts import (
@@ -28,7 +29,6 @@ from airflow_provider_whatsapp.notifications.recipient_gap import RecipientGaps
 from airflow_provider_whatsapp.notifications.records import PAUSE, Held, Sending
 from airflow_provider_whatsapp.notifications.redis_state import redis_state
 from airflow_provider_whatsapp.notifications.window import Delivery, deliver
-from airflow_provider_whatsapp.notifications.words import Words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -82,14 +82,14 @@ class Alert:
         )
         self._failed = is_failure(context)
         self._late = bool(context.get("deadline"))
-        self._words = Words(notifier, context, hook)
+        self._message = AlertMessage(notifier, context, hook)
         self._token = uuid.uuid4().hex[:12]
         self._bounded = bounded
         self._audience = Audience(notifier, context, self._ask)
         self._acknowledgement = Acknowledgement(
             notifier,
-            self._words.facts,
-            self._words.key(),
+            self._message.facts,
+            self._message.key(),
             failed=self._failed,
             ask=self._ask,
             seconds=budget.for_throttle_state,
@@ -167,7 +167,7 @@ class Alert:
             return None
         return self._apply(
             throttle.on_failure,
-            name=self._words.name(),
+            name=self._message.name(),
             now=time.time(),
             cooldown=alert.cooldown,
             succeeded_at=last_success(self._context, self._ask),
@@ -189,18 +189,18 @@ class Alert:
     def _apply(self, rule: Callable[..., Decision], **values: Any) -> Decision | None:
         """Apply one of the throttle's rules to the record of this alert's key."""
         rule = functools.partial(rule, **values)
-        return self._state.decide(self._words.key(), self._acknowledgement.with_mute(rule))
+        return self._state.decide(self._message.key(), self._acknowledgement.with_mute(rule))
 
     def _claimed(self, decision: Decision) -> Generator[float, None, Decision]:
         """Return the decision, or another where a task on another machine has failed in the same moment."""
-        self._state.claim(self._words.key(), self._token)
+        self._state.claim(self._message.key(), self._token)
         yield throttle_state.SETTLING
-        if not self._state.is_claimed_by(self._words.key(), self._token):
+        if not self._state.is_claimed_by(self._message.key(), self._token):
             # The winner writes at this very moment; a pause lets each see what the other has written.
             yield random.uniform(0, throttle_state.SETTLING)  # noqa: S311  (nothing here is a secret)
             held, names = decision.held, decision.names
             return (
-                self._apply(throttle.on_overtaken, name=self._words.name(), held=held, names=names)
+                self._apply(throttle.on_overtaken, name=self._message.name(), held=held, names=names)
                 or decision
             )
         until = decision.record.waits_until if decision.waits else 0.0
@@ -233,7 +233,7 @@ class Alert:
         # Airflow counts a task's failures; its tries, a DAG's runs and what shares a key are others.
         if self._is.dedupe_key or not several_machines():
             return 0
-        return failed_of_the_task(self._context, self._words.key(), self._ask)
+        return failed_of_the_task(self._context, self._message.key(), self._ask)
 
     def _deliver(
         self, decision: Decision | None, problem: Exception | None = None, *, summary: bool = False
@@ -246,15 +246,15 @@ class Alert:
         :param summary: Tell of the others alone.
         """
         row = decision if self._failed else None
-        own = () if summary else (self._words.name(),)
+        own = () if summary else (self._message.name(),)
         reported = Held(held=(row.held if row else 0) + len(own), names=(*own, *(row.names if row else ())))
         try:
             if problem is not None:
                 raise problem
             recipients = self._recipients(escalated=row is not None and row.escalated)
-            placed, config = self._words.place(recipients), self._hook.client.config
-            offer = self._acknowledgement.offer(placed, config, self._words.send_hash)
-            send = self._words.sender(decision, summary=summary, offer=offer)
+            placed, config = self._message.place(recipients), self._hook.client.config
+            offer = self._acknowledgement.offer(placed, config, self._message.send_hash)
+            send = self._message.sender(decision, summary=summary, offer=offer)
             # What the message has left to its recipients must not be overwritten by what the summary leaves.
             gaps = self._gaps(reported, f"{self._token}.summary" if summary else self._token)
         except Exception:
@@ -283,9 +283,9 @@ class Alert:
         """Note in the event store, where there is one, whose messages these were; they have left, and wait no more."""
         recorder = send_recorder(
             self._context,
-            self._words.send_hash,
+            self._message.send_hash,
             self._hook.client.config,
-            self._words.template_name,
+            self._message.template_name,
             ask=self._ask,
         )
         if recorder is not None:
@@ -329,7 +329,7 @@ class Alert:
         rest = self._apply(throttle.on_left, now=time.time(), token=self._token, pause=pause)
         if rest is None or not rest.held:
             return
-        names = tuple(map(self._words.full_name, rest.names))
+        names = tuple(map(self._message.full_name, rest.names))
         for to in recipients:
             gaps.leave(to, Held(held=rest.held, names=names))
 
@@ -339,7 +339,7 @@ class Alert:
         logger.info(
             "WhatsApp: not sent, because the last message may have arrived; the next message reports this failure"
         )
-        own = Held(held=1, names=(self._words.name(),))
+        own = Held(held=1, names=(self._message.name(),))
         left = problem is None
         try:
             recipients = self._recipients(escalated=decision.escalated) if left else []
@@ -349,7 +349,7 @@ class Alert:
         except Exception:
             left = False
         if not left:
-            self._apply(throttle.on_overtaken, name=self._words.name(), held=0, names=())
+            self._apply(throttle.on_overtaken, name=self._message.name(), held=0, names=())
 
     def _take_back(self, decision: Decision | None, held: Held, *, pause: float = 0.0) -> None:
         """Let the next message about the same tell what this one has not."""
@@ -368,7 +368,7 @@ class Alert:
 
     def _gaps(self, held: Held, token: str) -> RecipientGaps:
         sender = self._hook.client.config.phone_number_id or ""
-        caller = self._words.caller(held, token)
+        caller = self._message.caller(held, token)
         return RecipientGaps(self._state, sender, caller, self._budget, behind=self._behind)
 
     def _recipients(self, *, escalated: bool) -> list[str]:
@@ -386,12 +386,12 @@ class Alert:
     def _may_be_many(self) -> bool:
         index = getattr(self._context.get("ti"), "map_index", None)
         several = self._is.dedupe_key or (isinstance(index, int) and index >= 0)
-        able = self._is.roll_up > 0 and self._words.names_others()
+        able = self._is.roll_up > 0 and self._message.names_others()
         return self._may_suppress() and able and bool(several)
 
     def _known(self, name: str) -> str:
         """Return what is known of what happened: the run, say, whose mapped tasks, tries and repetitions count once."""
-        found = self._words.facts[name]
+        found = self._message.facts[name]
         return "" if found == MISSING else found
 
 

@@ -1,4 +1,4 @@
-"""What one alert says, and how another alert's message names it."""
+"""The message of one alert: what it says, and how another alert's message names it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 
 from airflow_provider_whatsapp.client.messages import Text
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
+from airflow_provider_whatsapp.notifications.alert_message import AlertMessage
 from airflow_provider_whatsapp.notifications.missed import Missed
 from airflow_provider_whatsapp.notifications.recipient_gap import Slot
 from airflow_provider_whatsapp.notifications.records import Decision, Held, Record
 from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
-from airflow_provider_whatsapp.notifications.words import Words
 
 TASK = SimpleNamespace(
     dag_id="orders",
@@ -45,8 +45,8 @@ class Hook:
         return SentMessage(message_id="wamid", wa_id=to, to=to)
 
 
-def words(context=FAILED, hook=None, **options):
-    return Words(WhatsAppNotifier(**{"to": ANN, **options}), context, hook or Hook())
+def message(context=FAILED, hook=None, **options):
+    return AlertMessage(WhatsAppNotifier(**{"to": ANN, **options}), context, hook or Hook())
 
 
 STOCK, OWN = {"template_name": "airflow_alert"}, {"template_name": "mine", "body": ["v"]}
@@ -66,7 +66,7 @@ STOCK, OWN = {"template_name": "airflow_alert"}, {"template_name": "mine", "body
     ids=str,
 )
 def test_how_much_a_message_can_tell_of_others(options, several, room):
-    found = words(**options).caller(Held(), "a")
+    found = message(**options).caller(Held(), "a")
 
     assert (found.names_others, found.room) == (several, room)
 
@@ -81,7 +81,7 @@ def test_how_much_a_message_can_tell_of_others(options, several, room):
     ids=["failed", "worked", "late"],
 )
 def test_how_a_turn_knows_an_alert(context, names, may_be_handed_over):
-    found = words(context, gap=3.5, dedupe_key=None).caller(
+    found = message(context, gap=3.5, dedupe_key=None).caller(
         Held(held=5, names=("load", "load[2]")), "a token"
     )
 
@@ -101,7 +101,7 @@ def test_how_a_turn_knows_an_alert(context, names, may_be_handed_over):
     ids=["task", "task of a key", "DAG", "DAG of a key"],
 )
 def test_a_failure_s_name_beside_others(context, key, name, full):
-    found = words(context, dedupe_key=key)
+    found = message(context, dedupe_key=key)
 
     assert (found.name(), found.full_name(found.name())) == (name, full)
     assert found.key() == (key or ("orders.load" if context is FAILED else "orders"))
@@ -116,7 +116,7 @@ def texts_of(sender, *turns):
 
 
 def said(context, decision, turn, **options):
-    (text,) = texts_of(words(context, text="t", **options).sender(decision, summary=False), turn)
+    (text,) = texts_of(message(context, text="t", **options).sender(decision, summary=False), turn)
     return text
 
 
@@ -181,7 +181,7 @@ def test_what_a_message_tells_of_others(context, decision, missed, options, text
 )
 def test_which_message_goes_first_and_which_where_it_cannot_arrive(options, summary, first, then):
     """A template of the user's own cannot tell of others, so it follows no summary's text."""
-    sender = words(**options).sender(None, summary=summary)
+    sender = message(**options).sender(None, summary=summary)
     made = sender._first(Slot(ANN))
 
     assert ("text" if isinstance(made, Text) else made.name) == first
@@ -190,7 +190,7 @@ def test_which_message_goes_first_and_which_where_it_cannot_arrive(options, summ
 
 def test_a_template_is_made_once_for_all_to_whom_the_same_is_said():
     hook = Hook()
-    sender = words(hook=hook, header="h" * 70, buttons=["b", None], language="de", **OWN).sender(
+    sender = message(hook=hook, header="h" * 70, buttons=["b", None], language="de", **OWN).sender(
         None, summary=False
     )
     for turn in (Slot(ANN), Slot("15550000002"), Slot(ANN, held=1, names=("x",))):
@@ -217,7 +217,7 @@ def test_a_template_is_made_once_for_all_to_whom_the_same_is_said():
 )
 def test_the_stock_template_s_values_fill_themselves_in(options, error, buttons):
     hook = Hook()
-    words(hook=hook, **options).sender(None, summary=False)
+    message(hook=hook, **options).sender(None, summary=False)
 
     ((_, _, parts),) = hook.made
     assert (parts["body"]["error"], parts["buttons"]) == (error, buttons)
@@ -225,6 +225,6 @@ def test_the_stock_template_s_values_fill_themselves_in(options, error, buttons)
 
 def test_a_summary_by_the_stock_template_tells_of_the_others_alone():
     hook = Hook()
-    words(hook=hook, **STOCK).sender(None, summary=True)(Slot(ANN, missed=(SAME,)))
+    message(hook=hook, **STOCK).sender(None, summary=True)(Slot(ANN, missed=(SAME,)))
 
     assert hook.made[-1][2]["body"]["error"] == "2 more failures: load, load[2]"

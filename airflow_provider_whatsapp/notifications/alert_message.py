@@ -1,4 +1,4 @@
-"""What one alert says, and how another alert's message names it."""
+"""The message of one alert: what it says, how it is sent, and how another alert's message names it."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.notifications.records import Decision
 
 
-class Words:
+class AlertMessage:
     """
-    The words of an alert.
+    The message of an alert.
 
     :param notifier: Its fields, already rendered.
     :param context: The context of a callback.
