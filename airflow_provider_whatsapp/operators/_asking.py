@@ -20,7 +20,7 @@ from airflow_provider_whatsapp.operators._parking import PARKED, TAKES_RESPONSE_
 from airflow_provider_whatsapp.operators._private import hidden_recipients
 from airflow_provider_whatsapp.operators._replies import declare_presser, open_replies, receipts_of
 from airflow_provider_whatsapp.operators._sending import MessageOperator
-from airflow_provider_whatsapp.operators._waits import LEAST, MOST
+from airflow_provider_whatsapp.operators._wait_arguments import LEAST, MOST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

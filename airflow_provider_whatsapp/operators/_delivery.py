@@ -15,8 +15,8 @@ from airflow_provider_whatsapp.operators._private import hidden
 from airflow_provider_whatsapp.operators._receipts import asks_receipts
 from airflow_provider_whatsapp.operators._suppression import OptOutsHeard
 from airflow_provider_whatsapp.operators._template_check import look_up
+from airflow_provider_whatsapp.operators._wait_arguments import WAITING
 from airflow_provider_whatsapp.operators._waiting import WaitsForDelivery
-from airflow_provider_whatsapp.operators._waits import WAITING
 from airflow_provider_whatsapp.policies import failing_at_once, partial_with_policy, with_policy
 
 if TYPE_CHECKING:

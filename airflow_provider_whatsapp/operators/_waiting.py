@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_whatsapp._compat import Stats, conf
 from airflow_provider_whatsapp.operators._arrivals import LearnsArrivals
 from airflow_provider_whatsapp.operators._results import write_what_arrived
-from airflow_provider_whatsapp.operators._waits import MARGIN
+from airflow_provider_whatsapp.operators._wait_arguments import MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

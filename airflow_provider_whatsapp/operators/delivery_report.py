@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator
 from airflow_provider_whatsapp._compat import conf
 from airflow_provider_whatsapp.links import ResultsLink
 from airflow_provider_whatsapp.operators._declare import Argument, DeclaresArguments
-from airflow_provider_whatsapp.operators._waits import MARGIN, WAITING
+from airflow_provider_whatsapp.operators._wait_arguments import MARGIN, WAITING
 from airflow_provider_whatsapp.policies import failing_at_once
 
 if TYPE_CHECKING:
