@@ -17,8 +17,8 @@ from airflow_provider_whatsapp.client.resources.messages import DOUBT
 from airflow_provider_whatsapp.delivery.book import Book
 from airflow_provider_whatsapp.delivery.causes import Runs
 from airflow_provider_whatsapp.delivery.claims import ClaimWindow
+from airflow_provider_whatsapp.delivery.compact_sets import Places
 from airflow_provider_whatsapp.delivery.notes import Note
-from airflow_provider_whatsapp.delivery.places import Places
 from airflow_provider_whatsapp.delivery.report import Outcome, Report, from_note
 from airflow_provider_whatsapp.delivery.retry_policy import OnUnknown, state_of
 from airflow_provider_whatsapp.delivery.rules import Rules

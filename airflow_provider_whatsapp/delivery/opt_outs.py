@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_whatsapp.client.errors import WhatsAppError
 from airflow_provider_whatsapp.client.phone import canonical
-from airflow_provider_whatsapp.delivery.seen import Seen
+from airflow_provider_whatsapp.delivery.compact_sets import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.phone import canonical, is_bare, recipient_key
+from airflow_provider_whatsapp.delivery.compact_sets import Seen
 from airflow_provider_whatsapp.delivery.countries import country
 from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
 from airflow_provider_whatsapp.delivery.result_lines import Scope, in_scope
 from airflow_provider_whatsapp.delivery.rows import read_rows
-from airflow_provider_whatsapp.delivery.seen import Seen
 from airflow_provider_whatsapp.delivery.suppression import listed
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import WhatsAppError
+from airflow_provider_whatsapp.delivery.compact_sets import Places
 from airflow_provider_whatsapp.delivery.local_files import PRIVATE, open_regular, replacing
-from airflow_provider_whatsapp.delivery.places import Places
 from airflow_provider_whatsapp.delivery.result_lines import FORMAT, dump, has_shape, marked
 from airflow_provider_whatsapp.delivery.stores import forget_listing, local_path
 

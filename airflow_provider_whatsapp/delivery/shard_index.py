@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_whatsapp.client.errors import PayloadError
+from airflow_provider_whatsapp.delivery.compact_sets import Seen
 from airflow_provider_whatsapp.delivery.countries import country
 from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
 from airflow_provider_whatsapp.delivery.list_identity import Watched, digest_of, digest_of_rest, stamp
@@ -30,7 +31,6 @@ from airflow_provider_whatsapp.delivery.local_files import (
     replacing,
 )
 from airflow_provider_whatsapp.delivery.recipients import Recipients
-from airflow_provider_whatsapp.delivery.seen import Seen
 from airflow_provider_whatsapp.delivery.stores import forget_listing, local_path
 
 if TYPE_CHECKING:

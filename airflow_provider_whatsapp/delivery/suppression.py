@@ -10,9 +10,9 @@ from typing import Any
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.phone import canonical, is_user_id, mask, recipient_key
+from airflow_provider_whatsapp.delivery.compact_sets import Seen
 from airflow_provider_whatsapp.delivery.csv_rows import like_a_recipient, read_header, read_records
 from airflow_provider_whatsapp.delivery.rows import USUAL_NAMES, check_once, is_json, json_rows, simple
-from airflow_provider_whatsapp.delivery.seen import Seen
 from airflow_provider_whatsapp.delivery.text_files import open_text
 
 FIELD = "suppression"

@@ -13,9 +13,9 @@ from airflow_provider_whatsapp.hooks.file_policy import readable
 from airflow_provider_whatsapp.hooks.object_stores import as_object_path
 
 if TYPE_CHECKING:
+    from airflow_provider_whatsapp.delivery.compact_sets import Seen
     from airflow_provider_whatsapp.delivery.recipients import Survey
     from airflow_provider_whatsapp.delivery.result_lines import Scope
-    from airflow_provider_whatsapp.delivery.seen import Seen
 
 
 def recipient_source(given: Any, *, scope: Scope = "all", own: str | None = None) -> Any:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from airflow_provider_whatsapp.client.config import ClientConfig
+    from airflow_provider_whatsapp.delivery.compact_sets import Seen
     from airflow_provider_whatsapp.delivery.opt_outs import OptOuts
     from airflow_provider_whatsapp.delivery.recipients import Row
-    from airflow_provider_whatsapp.delivery.seen import Seen
     from airflow_provider_whatsapp.events.store import EventStore
 
 EVENTS = "events"

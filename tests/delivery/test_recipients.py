@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client.errors import PayloadError
-from airflow_provider_whatsapp.delivery import recipients, seen
+from airflow_provider_whatsapp.delivery import compact_sets, recipients
+from airflow_provider_whatsapp.delivery.compact_sets import Seen
 from airflow_provider_whatsapp.delivery.fill import columns, fill
 from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
 from airflow_provider_whatsapp.delivery.recipients import Recipients, read_recipients
-from airflow_provider_whatsapp.delivery.seen import Seen
 from airflow_provider_whatsapp.delivery.suppression import read_suppressed
 
 CSV = "to,name,city\n+1 555 000 0001,Ann,Rome\n,Nobody,Oslo\n15550000002,Bob,Paris\n+1 (555) 000-0001,Ann again,Rome\n"
@@ -194,7 +194,7 @@ def test_suppressed_numbers_are_left_alone(tmp_path):
 
 
 def test_many_are_told_apart_outside_memory(monkeypatch):
-    monkeypatch.setattr(seen, "IN_MEMORY", 100)
+    monkeypatch.setattr(compact_sets, "IN_MEMORY", 100)
     known = Seen()
 
     assert all(known.add(f"1555{number:07}") for number in range(500))

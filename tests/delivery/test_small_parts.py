@@ -26,19 +26,18 @@ from airflow_provider_whatsapp.client.errors import (
     TemplateError,
 )
 from airflow_provider_whatsapp.client.resources.messages import SentMessage
-from airflow_provider_whatsapp.delivery import rows, seen, windows
+from airflow_provider_whatsapp.delivery import compact_sets, rows, windows
 from airflow_provider_whatsapp.delivery.arrivals import STEPS, Arrival, arrivals_in_history
 from airflow_provider_whatsapp.delivery.causes import scope
 from airflow_provider_whatsapp.delivery.claims import threads_for
+from airflow_provider_whatsapp.delivery.compact_sets import Places, Seen
 from airflow_provider_whatsapp.delivery.cost import Estimate, Share, estimate, plain
 from airflow_provider_whatsapp.delivery.fill import columns, fill, literal_prefix
 from airflow_provider_whatsapp.delivery.notes import Note, Try
-from airflow_provider_whatsapp.delivery.places import Places
 from airflow_provider_whatsapp.delivery.preview import preview
 from airflow_provider_whatsapp.delivery.progress import Progress
 from airflow_provider_whatsapp.delivery.recipients import Row
 from airflow_provider_whatsapp.delivery.report import SHOWN_FAILURES, Outcome, Report, from_note
-from airflow_provider_whatsapp.delivery.seen import Seen
 from airflow_provider_whatsapp.delivery.windows import Gate, window
 
 
@@ -102,7 +101,7 @@ PEOPLE += ["0", "3", "٣", "²", ""]
 
 @pytest.mark.parametrize("in_memory", [0, 3, 100])
 def test_who_has_come_by_is_known_in_memory_and_in_a_file(monkeypatch, in_memory):
-    monkeypatch.setattr(seen, "IN_MEMORY", in_memory)
+    monkeypatch.setattr(compact_sets, "IN_MEMORY", in_memory)
     known = Seen()
     for place, to in enumerate(PEOPLE):
         assert to not in known
@@ -113,13 +112,13 @@ def test_who_has_come_by_is_known_in_memory_and_in_a_file(monkeypatch, in_memory
 
 
 def test_a_long_list_of_recipients_takes_no_memory(monkeypatch):
-    monkeypatch.setattr(seen, "IN_MEMORY", 5000)
+    monkeypatch.setattr(compact_sets, "IN_MEMORY", 5000)
     known = Seen()
     tracemalloc.start()
     try:
         for number in range(15_550_000_000, 15_550_010_000):
             known.add(str(number))
-        traces = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, seen.__file__)])
+        traces = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, compact_sets.__file__)])
         taken = sum(each.size for each in traces.statistics("filename"))
     finally:
         tracemalloc.stop()

@@ -1,4 +1,4 @@
-"""A set of recipients that needs little memory for any number of them."""
+"""Sets that need little memory: recipients, any number of them, and positions in their list, one bit each."""
 
 from __future__ import annotations
 
@@ -53,6 +53,28 @@ class Seen:
         self._database.execute("CREATE TABLE seen (key INTEGER PRIMARY KEY)")
         self._database.executemany("INSERT INTO seen VALUES (?)", ((key,) for key in sorted(self._keys)))
         self._keys = set()
+
+
+class Places:
+    """Positions in a list, one bit each."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+
+    def add(self, place: int) -> None:
+        """
+        Add a number.
+
+        :param place: From 0.
+        """
+        byte, bit = divmod(place, 8)
+        if byte >= len(self._bits):
+            self._bits.extend(bytes(byte + 1 - len(self._bits)))
+        self._bits[byte] |= 1 << bit
+
+    def __contains__(self, place: int) -> bool:
+        byte, bit = divmod(place, 8)
+        return byte < len(self._bits) and bool(self._bits[byte] & (1 << bit))
 
 
 def _key(to: str) -> int:
