@@ -69,9 +69,22 @@ _id = String(255)
 _number = String(32)
 _word = String(64)
 _long = Text().with_variant(LONGTEXT(), "mysql")
-_kept: dict[str, Any] = {
-    "sqlite_autoincrement": True
-}  # a number is never reused, even after its row was deleted
+# A number is never reused, even after its row was deleted.
+_kept: dict[str, Any] = {"sqlite_autoincrement": True}
+
+
+def _row_id(doc: str) -> Column[int]:
+    return Column("id", _key, primary_key=True, autoincrement=True, doc=doc)
+
+
+def _as_received(what: str) -> tuple[Column[Any], ...]:
+    """Return the columns that say how ``what`` arrived."""
+    return (
+        Column("verified", Boolean, nullable=False, doc="true: the delivery's signature was checked"),
+        Column("received_at", Moment, nullable=False, doc="when it was received"),
+        Column("raw", _long, nullable=False, doc=f"the {what} as JSON"),
+    )
+
 
 schema = Table(
     "whatsapp_schema",
@@ -84,13 +97,7 @@ schema = Table(
 statuses = Table(
     "whatsapp_statuses",
     metadata,
-    Column(
-        "id",
-        _key,
-        primary_key=True,
-        autoincrement=True,
-        doc="rises with every row; a row that is replaced by a verified one gets a new number",
-    ),
+    _row_id("rises with every row; a row that is replaced by a verified one gets a new number"),
     Column("message_id", _id, nullable=False, doc="the message (`wamid...`)"),
     Column(
         "status",
@@ -129,9 +136,7 @@ statuses = Table(
     Column("price_type", _word, doc="`regular` is billed, `free_...` is not"),
     Column("price_model", _word, doc="how WhatsApp bills"),
     Column("billable", Boolean, doc="whether it is billed"),
-    Column("verified", Boolean, nullable=False, doc="true: the delivery's signature was checked"),
-    Column("received_at", Moment, nullable=False, doc="when it was received"),
-    Column("raw", _long, nullable=False, doc="the event as JSON"),
+    *_as_received("event"),
     UniqueConstraint("message_id", "status", "participant", name="whatsapp_statuses_once"),
     Index("whatsapp_statuses_callback", "callback_data"),
     Index("whatsapp_statuses_send", "send_hash", "send_position"),
@@ -142,13 +147,7 @@ statuses = Table(
 messages = Table(
     "whatsapp_messages",
     metadata,
-    Column(
-        "id",
-        _key,
-        primary_key=True,
-        autoincrement=True,
-        doc="rises with every row, as in `whatsapp_statuses`",
-    ),
+    _row_id("rises with every row, as in `whatsapp_statuses`"),
     Column("message_id", _id, nullable=False, doc="the message (`wamid...`)"),
     Column("kind", _word, nullable=False, doc="its type: `text`, `button`, `interactive`, `image` and so on"),
     Column("account_id", _number, nullable=False, doc="WhatsApp Business Account"),
@@ -160,9 +159,7 @@ messages = Table(
     Column("payload", Text, doc="the payload of that button or list entry"),
     Column("context_id", _id, doc="the message that it answers"),
     Column("occurred_at", Moment, nullable=False, doc="when it was sent"),
-    Column("verified", Boolean, nullable=False, doc="true: the delivery's signature was checked"),
-    Column("received_at", Moment, nullable=False, doc="when it was received"),
-    Column("raw", _long, nullable=False, doc="the message as JSON"),
+    *_as_received("message"),
     Column("contact", _long, doc="the sender's contact as JSON; empty above 8,192 characters"),
     Column(
         "first_id", BigInteger, doc="the `id` of the unsigned row that this one replaced; otherwise empty"
@@ -178,7 +175,7 @@ messages = Table(
 others = Table(
     "whatsapp_other_events",
     metadata,
-    Column("id", _key, primary_key=True, autoincrement=True, doc="rises with every row"),
+    _row_id("rises with every row"),
     Column("event_key", String(64), nullable=False, doc="equal for equal events"),
     Column(
         "field",
@@ -189,9 +186,7 @@ others = Table(
     Column("account_id", _number, nullable=False, doc="WhatsApp Business Account"),
     Column("phone_number_id", _number, nullable=False, doc="the number that it is about, if any"),
     Column("occurred_at", Moment, nullable=False, doc="when it happened"),
-    Column("verified", Boolean, nullable=False, doc="true: the delivery's signature was checked"),
-    Column("received_at", Moment, nullable=False, doc="when it was received"),
-    Column("raw", _long, nullable=False, doc="the event as JSON"),
+    *_as_received("event"),
     UniqueConstraint("event_key", name="whatsapp_other_events_once"),
     Index("whatsapp_other_events_field", "field"),
     Index("whatsapp_other_events_received", "received_at"),
