@@ -90,7 +90,7 @@ def answers(folder: Path, count: int, times: int) -> dict[str, tuple[float, floa
     }
     from starlette.requests import Request
 
-    from airflow_provider_whatsapp.plugin import everybody, results_files, sources, task, task_facts
+    from airflow_provider_whatsapp.plugin import results_files, sources, task, task_facts, task_recipients
     from airflow_provider_whatsapp.plugin.metadata import TaskRun
     from airflow_provider_whatsapp.plugin.sources import Sources
 
@@ -104,7 +104,7 @@ def answers(folder: Path, count: int, times: int) -> dict[str, tuple[float, floa
     task_facts.record_text = lambda _: None
 
     async def ask(method: str, form: dict[str, str]) -> str:
-        everybody.RECEIPTS, everybody.TABLES, task_facts.STORE = (
+        task_recipients.RECEIPTS, task_recipients.TABLES, task_facts.STORE = (
             Sources(threads=2, most=4) for _ in range(3)
         )
         results_files.THREADS.clear()

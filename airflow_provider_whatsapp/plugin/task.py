@@ -12,13 +12,13 @@ from starlette.responses import Response
 from airflow_provider_whatsapp.client.masking import mask, mask_id
 from airflow_provider_whatsapp.plugin import task_facts, task_receipts
 from airflow_provider_whatsapp.plugin.access import GetUserDep, sees_dag
-from airflow_provider_whatsapp.plugin.everybody import everybody, report_of
 from airflow_provider_whatsapp.plugin.form import read_form
 from airflow_provider_whatsapp.plugin.html import HEADERS, page
 from airflow_provider_whatsapp.plugin.metadata import TaskRun, read_task
 from airflow_provider_whatsapp.plugin.phone import shows_values
 from airflow_provider_whatsapp.plugin.recipients import OUTCOMES, Recipient, chosen
 from airflow_provider_whatsapp.plugin.sources import in_thread
+from airflow_provider_whatsapp.plugin.task_recipients import recipients_of_task, report_of
 
 PAGE = 50
 """The number of recipients on a page."""
@@ -113,7 +113,7 @@ async def download(request: Request, user: GetUserDep) -> Response:
     """
     run = await _task(request)
     outcome, find, _ = await _asked_for(request)
-    answer = await everybody(run, user)
+    answer = await recipients_of_task(run, user)
     if answer is not None and answer.late:
         raise HTTPException(503, "The recipients have not all been read yet. Try again in a moment.")
     if answer is None or answer.value is None:

@@ -13,10 +13,10 @@ from airflow_provider_whatsapp.notifications.alert_stores import name_of, parsed
 from airflow_provider_whatsapp.notifications.records import Record
 from airflow_provider_whatsapp.plugin import metadata, task_receipts
 from airflow_provider_whatsapp.plugin.alerts_view import moment_of, record_text
-from airflow_provider_whatsapp.plugin.everybody import everybody
 from airflow_provider_whatsapp.plugin.phone import Phone, phone, template_of
 from airflow_provider_whatsapp.plugin.recipients import from_receipt, is_report
 from airflow_provider_whatsapp.plugin.sources import RECORDS, SOURCES, STORE, Answer
+from airflow_provider_whatsapp.plugin.task_recipients import recipients_of_task
 
 if TYPE_CHECKING:
     from airflow_provider_whatsapp.plugin.metadata import TaskRun
@@ -193,7 +193,7 @@ async def gather(run: TaskRun, user: Any) -> dict[str, Any]:
     :param user: Airflow's user, who may see the task's DAG.
     """
     people, (seen, template), (rows, account), (sent, recorded, store) = await asyncio.gather(
-        everybody(run, user), message(run), templates(run), alerts(run)
+        recipients_of_task(run, user), message(run), templates(run), alerts(run)
     )
     answers = [each for each in (people, template, account, recorded, store) if each is not None]
     record: Record | None = recorded.value

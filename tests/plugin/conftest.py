@@ -85,7 +85,14 @@ def look(app, airflow_users, monkeypatch):
 @pytest.fixture
 def tab(monkeypatch, look):
     """Open the tab of a task instance that Airflow's database would hold with these rendered fields and XComs."""
-    from airflow_provider_whatsapp.plugin import access, everybody, results_files, sources, task, task_facts
+    from airflow_provider_whatsapp.plugin import (
+        access,
+        results_files,
+        sources,
+        task,
+        task_facts,
+        task_recipients,
+    )
     from airflow_provider_whatsapp.plugin.metadata import TaskRun
     from airflow_provider_whatsapp.plugin.sources import Sources
 
@@ -94,7 +101,7 @@ def tab(monkeypatch, look):
 
     def ask(fields=None, value=None, path=PATH, state="success", **how):
         kept = [(task_facts, name) for name in ("SOURCES", "STORE", "RECORDS")]
-        for module, name in [*kept, (everybody, "RECEIPTS"), (everybody, "TABLES")]:
+        for module, name in [*kept, (task_recipients, "RECEIPTS"), (task_recipients, "TABLES")]:
             monkeypatch.setattr(
                 module, name, Sources(threads=2)
             )  # what was said a moment ago is kept otherwise

@@ -261,7 +261,7 @@ class TestResultsFiles:
     ):
         """Both DAGs write below the same root, and an XCom of one names the file of the other."""
         from airflow_provider_whatsapp.delivery.callback_data import key_hash, make_callback_data
-        from airflow_provider_whatsapp.plugin import everybody
+        from airflow_provider_whatsapp.plugin import task_recipients
         from airflow_provider_whatsapp.plugin.permits import DagPermits
 
         own, other = (key_hash(dag, *map(str, RUN[1:])) for dag in ("sales", "stock"))
@@ -280,7 +280,7 @@ class TestResultsFiles:
         made = [self.LINE | {"n": n, "to": f"1555000333{n}"} | line for n, line in enumerate(filled)]
         path = self.write(folder / "a.jsonl", *made)
         permits = DagPermits(frozenset({"sales", "stock"}), {"GET": frozenset(dags), "PUT": frozenset()})
-        monkeypatch.setattr(everybody, "dag_permits", lambda _: permits)
+        monkeypatch.setattr(task_recipients, "dag_permits", lambda _: permits)
         answer = tab({"recipients": "•••"}, report(total=9, results_path=path) | {"sent": 9})
 
         assert ("15•••3330" in answer.text) is seen

@@ -33,7 +33,7 @@ _HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Everybody:
+class TaskRecipients:
     """
     The recipients of a task.
 
@@ -77,7 +77,7 @@ def report_of(run: TaskRun) -> dict[str, Any] | None:
     return next((value for value in found if is_report(value)), None)
 
 
-async def everybody(run: TaskRun, user: Any) -> Answer | None:
+async def recipients_of_task(run: TaskRun, user: Any) -> Answer | None:
     """
     Return the recipients of a task as an answer; None: nothing says that it has sent.
 
@@ -165,13 +165,13 @@ def _named_in(report: Mapping[str, Any]) -> list[Recipient]:
 
 def _everybody(
     known: list[Recipient], sent: TaskReceipts | None, report: Mapping[str, Any] | None, notes: list[str]
-) -> Everybody | None:
+) -> TaskRecipients | None:
     by_position, by_id = sent or ({}, {})
     if report is None and not by_position:
         return None
     recipients = merged(known, by_position, by_id)
     total = len(recipients) if report is None else max(report["total"], len(known))
-    return Everybody(recipients, total, _counts(recipients, report, total), notes)
+    return TaskRecipients(recipients, total, _counts(recipients, report, total), notes)
 
 
 def _refused(recipients: list[Recipient]) -> int:
