@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 from typing import Any, Self
 
@@ -41,14 +42,15 @@ def refuse_unknown(cls: type, arguments: dict[str, Any]) -> None:
             raise TypeError(msg)
 
 
-def _names(cls: type) -> set[str]:
-    return {
+@functools.cache  # reading signatures costs more than making the operator
+def _names(cls: type) -> frozenset[str]:
+    return frozenset(
         name
         for base in cls.__mro__
         if "__init__" in vars(base)
         for name, parameter in inspect.signature(base.__init__).parameters.items()  # type: ignore[misc]
         if parameter.kind is not parameter.VAR_KEYWORD
-    }
+    )
 
 
 class Suggests:

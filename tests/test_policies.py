@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from airflow.sdk import DAG
 
+from airflow_provider_whatsapp import _suggest
 from airflow_provider_whatsapp._compat import RetryPolicy
 from airflow_provider_whatsapp.client.errors import RateLimitError, TemplateError
 from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
@@ -97,6 +98,15 @@ def test_a_mapped_task_with_it_is_serialized():
 def test_another_name_says_what_was_meant(make, meant):
     with pytest.raises(TypeError, match=f"Did you mean {meant}"):
         make()
+
+
+def test_a_class_s_names_are_read_once(monkeypatch):
+    """A DAG file makes thousands of tasks of one class, and reading its signatures costs more than making one."""
+    SendTextOperator(task_id="a", to="1", text="x")
+    monkeypatch.setattr("inspect.signature", lambda *_: pytest.fail("the signature is read again"))
+
+    assert "task_id" in _suggest._names(SendTextOperator)
+    _suggest.refuse_unknown(SendTextOperator, {"to": "1"})
 
 
 def test_a_class_of_ones_own_may_take_what_it_likes():

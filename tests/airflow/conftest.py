@@ -31,6 +31,30 @@ def keep_api_server():
         supervisor.in_process_api_server = functools.lru_cache(maxsize=1)(supervisor.in_process_api_server)
 
 
+def sync_once():
+    """Let ``dag.test()`` parse and write a folder once, not before each run: that costs more than most runs."""
+    from airflow.dag_processing import dagbag
+
+    if not hasattr(dagbag, "BundleDagBag"):
+        return
+    made, write = dagbag.BundleDagBag, dagbag.sync_bag_to_db
+    bags, written = {}, set()
+
+    def parse(dag_folder, **options):
+        times = frozenset((path, path.stat().st_mtime_ns) for path in Path(dag_folder).rglob("*.py"))
+        key = (dag_folder, times, *options.items())
+        if key not in bags:
+            bags[key] = made(dag_folder, **options)
+        return bags[key]
+
+    def sync(bag, *options, **more):
+        if bag not in written:
+            write(bag, *options, **more)
+            written.add(bag)
+
+    dagbag.BundleDagBag, dagbag.sync_bag_to_db = parse, sync
+
+
 @pytest.fixture(scope="session")
 def dag_bag():
     """All example DAGs and test DAGs, in the database of a real Airflow."""
@@ -42,6 +66,7 @@ def dag_bag():
 
     initdb()
     keep_api_server()
+    sync_once()
     try:
         from airflow.dag_processing.dagbag import DagBag
     except ImportError:
