@@ -1,4 +1,4 @@
-"""Which row of the table of Meta's error codes is about an error, and where the documentation has it."""
+"""Finds an error's row in the table of Meta's error codes, and its place in the documentation."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ _BY_CODE = {(row.code, row.subcode): row for row in TABLE}
 
 
 def find_row(code: int | None, subcode: int | None = None) -> Row | None:
-    """Return the row that is about a code and its subcode; None for a code that no document of Meta's names."""
+    """Return the row of a code and its subcode; None: no document of Meta's names the code."""
     exact = _BY_CODE.get((code, subcode))
     if exact is not None:
         return exact
     for problem in (subcode, code):
-        # Meta gives these as the subcode of 100; some calls carry them as the code itself.
+        # Meta gives these as the subcode of 100; some calls return them as the code itself.
         if problem in PROBLEMS:
             return PROBLEMS[problem]
         if problem is not None and problem // 1000 == 2388:
@@ -28,10 +28,10 @@ def find_row(code: int | None, subcode: int | None = None) -> Row | None:
 
 def anchor_of(code: int | None, subcode: int | None = None) -> str | None:
     """
-    Return the anchor of an error's row in the documentation's page of errors; None for one that it does not have.
+    Return the anchor of an error's row in the documentation's page of errors; None: it has no row.
 
     :param code: Graph's ``error.code``.
-    :param subcode: Graph's ``error.error_subcode``; problems with a template's definition have anchors of their own.
+    :param subcode: Graph's ``error.error_subcode``; problems with a template's definition have their own anchors.
     """
     for problem in (subcode, code):
         if problem in PROBLEMS:

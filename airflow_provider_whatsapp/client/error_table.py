@@ -4,7 +4,7 @@ Meta's error codes, as data: the meaning is Meta's, the advice is for the person
 Meta answers most refusals with HTTP 400, so the code decides, not the status. Sources: Meta's "Error codes"
 pages of 2025 and 2026, Graph's "Handling errors" and the published OpenAPI examples.
 
-The rows name the errors to raise by their classes' names: the classes stand above, and link to the rows.
+The rows contain the names of the error classes, because the classes are in a higher module, which links to the rows.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ ErrorName = Literal[
 
 
 class Retry(Enum):
-    """What sending the same request again would do."""
+    """The effect of sending the same request again."""
 
-    #: Fail again, or it must not be tried (the recipient opted out).
+    #: It fails again, or must not be repeated (the recipient opted out).
     NO = "no"
-    #: Fail again until the credentials are replaced.
+    #: It fails again until the credentials are replaced.
     AUTH = "auth"
-    #: Work after a wait: it was refused before anything was done, a send too.
+    #: It can succeed after a wait: it was refused before anything was done, even if it is a send.
     WAIT = "wait"
-    #: Perhaps do it twice: the first may have been accepted. Reads and deletes may be repeated, sends may not.
+    #: It may be carried out twice: the first one may have been accepted. Repeat reads and deletes, but not sends.
     AMBIGUOUS = "ambiguous"
 
 
 class Row(NamedTuple):
     """
-    What is known of one error code.
+    The facts about one error code.
 
-    :param code: Graph's code; None in what is known of an answer without one.
-    :param meaning: What Meta means by it.
+    :param code: Graph's code; None: the row is about an answer without a code.
+    :param meaning: Meta's meaning of the code.
     :param advice: What to do about it.
     :param error_name: The class to raise.
-    :param retry: What repeating would do.
-    :param wait: Seconds before the first repetition; None where waiting is no use.
+    :param retry: The effect of a repetition.
+    :param wait: Seconds before the first repetition; None: waiting does not help.
     :param growth: Factor from one wait to the next.
-    :param max_wait: Seconds after which a further wait is no longer than this; None where there is no wait.
-    :param http_status: The status that Meta gives with it; None where none is documented.
+    :param max_wait: The longest wait, in seconds; None: there is no wait.
+    :param http_status: The HTTP status that Meta documents for it; None: there is none.
     :param asynchronous: It may also come after a 200, as a failed delivery.
-    :param subcode: The subcode that this row is about; None for all.
-    :param known: False for a code that no document of Meta's names.
+    :param subcode: The subcode of this row; None: all subcodes.
+    :param known: False: no document of Meta's names the code.
     """
 
     code: int | None
@@ -225,8 +225,8 @@ _RECIPIENT = [
 ]
 _ACCOUNT = [
     _rows(368, "temporarily blocked for breaking a policy", _QUALITY, "AccountError", http=403),
-    _rows(131031, "the business account is locked, or its data (the PIN, say) does not match", _QUALITY, "AccountError",
-          http=403),
+    _rows(131031, "the business account is locked, or its data (the PIN, for example) does not match", _QUALITY,
+          "AccountError", http=403),
     _rows(131037, "the display name of the number that Meta provided is not approved",
           "Get the display name approved in WhatsApp Manager.", "AccountError"),
     _rows((131042, 131044), "the account's billing or eligibility does not allow this",
@@ -326,7 +326,7 @@ TABLE: tuple[Row, ...] = tuple(
     for row in rows
 )
 
-#: Codes that Meta names by their range: first, last, and what holds where :data:`TABLE` has no row.
+#: Codes that Meta names by a range: first, last, and the row if :data:`TABLE` has none.
 RANGES: tuple[tuple[int, int, Row], ...] = (
     (
         200,
@@ -352,12 +352,12 @@ OTHER_PROBLEM = Row(
 UNDOCUMENTED = Row(
     None, "an error that is not documented", _DETAILS, "APIError", http_status=None, known=False
 )
-"""What holds for a code of no document, unless its status says more."""
+"""The row of a code that is not documented, unless its status says more."""
 SERVER_FAULT = UNDOCUMENTED._replace(
     advice=_STATUS, error_name="ServerError", retry=_AMBIG, wait=60.0, max_wait=300.0
 )
 TRANSIENT = next(row for row in TABLE if row.code == 2)._replace(known=False)
-"""What holds for a code of no document that Meta calls transient."""
+"""The row of a code that is not documented, but that Meta calls transient."""
 BY_STATUS = {
     401: UNDOCUMENTED._replace(advice=_RECONNECT, error_name="AuthenticationError", retry=_AUTH),
     403: UNDOCUMENTED._replace(advice=_SCOPES, error_name="PermissionDeniedError"),

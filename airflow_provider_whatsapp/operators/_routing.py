@@ -30,7 +30,7 @@ ROUTING: Arguments = {
     "message_activity_sharing": Argument(optional(flag), shown=True),
     "expect_category": Argument(optional(_category), shown=True),
 }
-"""The arguments of :class:`RoutesTemplates`; each operator puts them in a place of its own choice."""
+"""The arguments of :class:`RoutesTemplates`; each operator puts them where it wants."""
 
 
 class RoutesTemplates(DeliveringOperator):

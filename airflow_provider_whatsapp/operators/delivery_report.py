@@ -42,7 +42,7 @@ class DeliveryReportOperator(DeclaresArguments, BaseOperator):
     the receipt's status. A broadcast that reads the file with ``scope="failed"`` sends to those who got nothing. The
     task returns counts, and succeeds even if messages failed.
 
-    :param results_path: The file in a sending task's ``results_path``; each of several shards has a file of its own.
+    :param results_path: The file in a sending task's ``results_path``; each of several shards has its own file.
         The operator also reads what a killed task has left beside it. (templated)
     :param wait_for: ``delivered``, ``read`` or ``sent``: wait until each message has this status or has failed;
         ``accepted``: report what is known now. A recipient who has switched read receipts off never becomes ``read``.

@@ -84,7 +84,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
     :param check_template: Look up first whether the template is approved and the values fit it; one request.
         (templated)
     :param dry_run: Write the file to ``preview_path``, send nothing, and return where it is. (templated)
-    :param preview_path: File on the worker for ``dry_run``; None: in a new folder of its own. (templated)
+    :param preview_path: File on the worker for ``dry_run``; None: in a new folder. (templated)
     :param kwargs: As for :class:`~airflow_provider_whatsapp.operators.messages.SendTemplateOperator`:
         ``marketing``, ``message_activity_sharing``, ``expect_category`` (of a template), ``maton_conn_id``,
         ``phone_number_id``, ``waba_id``, ``ledger_path``, ``on_unknown``, ``resend_on_clear`` (it
@@ -347,7 +347,7 @@ class SqlToWhatsAppOperator(RoutesTemplates, MessageOperator):
             nonlocal written
             if cursor.description:
                 written = self._write_rows(path, Rows.of_cursor(cursor))
-            return []  # hooks convert what their handlers return into rows of their own types
+            return []  # hooks convert what their handlers return into their own row types
 
         hook = database_hook(self.conn_id or "", hook_params=self.hook_params, database=self.database)
         if self.parameters and not self.log_pii:
