@@ -44,7 +44,7 @@ def test_a_file_is_shown_as_it_would_be_sent(rows, tmp_path, capsys, options, st
         pytest.param("--sql SELECT", "give either --rows, or --sql with --conn-id", id="no connection"),
         pytest.param("--rows ROWS", "format='chart' needs a kind", id="no kind"),
         pytest.param("--rows ROWS --chart line --x day --y x", "The columns are day, n", id="no column"),
-        pytest.param("--rows nowhere.csv --format csv", "nowhere.csv cannot be read", id="no file"),
+        pytest.param("--rows nowhere.csv --format csv", "nowhere.csv does not exist", id="no file"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(rows, tmp_path, capsys, options, said):
