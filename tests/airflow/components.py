@@ -128,7 +128,8 @@ def serve():
     for name in SHARED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    make_api()
+    with contextlib.suppress(ImportError):
+        make_api()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parts, gone = {}, []
     try:
