@@ -33,10 +33,10 @@ def keep_api_server():
 
 def sync_once():
     """Let ``dag.test()`` parse and write a folder once, not before each run: that costs more than most runs."""
-    from airflow.dag_processing import dagbag
-
-    if not hasattr(dagbag, "BundleDagBag"):
-        return
+    try:
+        from airflow.dag_processing import dagbag
+    except ImportError:
+        from airflow.models import dagbag
     made, write = dagbag.BundleDagBag, dagbag.sync_bag_to_db
     bags, written = {}, set()
 

@@ -258,6 +258,7 @@ def answer_by_a_press(site, sandbox, events, log):
     body = {"dry_run": False, "dag_run_id": "tap+1", "task_ids": ["approve"], "only_failed": False}
     waiting = ("deferred", "awaiting_input")
     site.until(lambda: site.states("tap%2B1", "tap")["approve", -1] in waiting, "the task waits")
+    site.until_its_process_ended("dag_id='tap', task_id='approve', run_id='tap+1', try_number=1")
     assert site.ask("POST", "dags/tap/clearTaskInstances", **body).ok
     (second,) = site.until(lambda: asked(2), "the question of the cleared task")
     press(first, ada, "Approve", 0)
