@@ -46,7 +46,8 @@ def connect_command(given: argparse.Namespace) -> int:
     :param given: ``conn_id``, ``host``, ``timeout`` (seconds to wait for the log-in), ``waba_id``, ``phone_number_id``,
         ``connection_id`` and ``to`` (None: asked for), ``env_file``, ``save`` and ``force``; ``airflow_connections``
         returns Airflow's own store of connections.
-    :return: The exit status: 0 when a connection was stored or printed, 1 when not.
+    :return: The exit status: 0 when a connection was stored or printed, and no check of it failed where a message was
+        sent; else 1.
     """
     try:
         _check_that_it_can_ask(given)
@@ -59,12 +60,15 @@ def connect_command(given: argparse.Namespace) -> int:
     except (EOFError, KeyboardInterrupt):
         sys.stderr.write("\nStopped: no connection is stored or printed.\n")
         return 1
+    works = True
     try:
-        _offer_a_message(given, config)
+        works = _offer_a_message(given, config)
         _say(how_to_check(given.conn_id, saved=given.save, env_file=given.env_file))
     except (EOFError, KeyboardInterrupt):
         sys.stderr.write("\nStopped: the connection is stored or printed above.\n")
-    return 0
+    if not works:
+        sys.stderr.write("The connection is stored or printed above, but a check of it failed.\n")
+    return int(not works)
 
 
 def _check_target(given: argparse.Namespace) -> None:
@@ -127,8 +131,12 @@ def _talk(given: argparse.Namespace) -> ClientConfig:
     return config
 
 
-def _offer_a_message(given: argparse.Namespace, config: ClientConfig) -> None:
-    """Send hello_world to the user's own phone, if wanted; without a terminal only where ``--to`` wants it."""
+def _offer_a_message(given: argparse.Namespace, config: ClientConfig) -> bool:
+    """
+    Send hello_world to the user's own phone if they want it; without a terminal only if ``--to`` is given.
+
+    :return: Whether no check has failed.
+    """
     from airflow_provider_whatsapp import doctor
 
     to = given.to
@@ -141,8 +149,10 @@ def _offer_a_message(given: argparse.Namespace, config: ClientConfig) -> None:
         except WhatsAppError as error:
             _say(f"  {error.message}")
             to = None
-    if to:
-        doctor.examine(config, to, doctor.WAIT, doctor.Screen())
+    if not to:
+        return True
+    findings, _ = doctor.examine(config, to, doctor.WAIT, doctor.Screen())
+    return all(finding.outcome != "FAIL" for finding in findings)
 
 
 def how_to_check(conn_id: str, *, saved: bool, env_file: str | None) -> str:

@@ -14,6 +14,7 @@ import pytest
 
 from airflow_provider_whatsapp.cli import main
 from airflow_provider_whatsapp.connect import how_to_check
+from tests.airflow.running import refusal
 
 # The fixtures are taken by their names.
 from tests.test_connect import (  # noqa: F401
@@ -118,6 +119,18 @@ def test_with_all_given_nothing_is_asked_and_a_message_goes_only_where_to_says(
     assert said.rstrip().endswith(
         "To check the connection: set its variable in your shell, then `python -m airflow_provider_whatsapp doctor`."
     )
+
+
+def test_a_message_that_fails_is_in_the_exit_status_and_the_connection_is_there(
+    unattended, sandbox, monkeypatch
+):
+    monkeypatch.setattr("airflow_provider_whatsapp.doctor.WAIT", 0.0)
+    sandbox.fail_next("status", **refusal(131026, "15550100199"))
+    status, said, error = unattended("--waba-id", sandbox.extra["waba_id"], "--to", "+1 555 010 0199")
+
+    assert (status, error) == (1, "The connection is stored or printed above, but a check of it failed.\n")
+    assert "131026" in said
+    assert connection_of(said)[0] == "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT"
 
 
 def test_an_output_that_may_be_a_log_holds_no_key_and_the_connection_works(unattended, sandbox, monkeypatch):
