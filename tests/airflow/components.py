@@ -36,8 +36,6 @@ COMPONENTS = {
     "dag-processor": [],
 }
 """The parts beside the API server."""
-APIS = ("airflow.api_fastapi.execution_api.app", "airflow.api_fastapi.app")
-"""The modules that make the API that tasks talk to: for parts that need one of their own, and for the API server."""
 PR_SET_PDEATHSIG = 1
 SECONDS = 5
 """A part that is asked to end is killed after so many."""
@@ -128,8 +126,6 @@ def serve():
     for name in SHARED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    with contextlib.suppress(ImportError):
-        make_api()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parts, gone = {}, []
     try:
@@ -140,17 +136,6 @@ def serve():
         for pid in gone:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-
-
-def make_api():
-    """Make the APIs that tasks talk to once: for each of them three parts would spend seconds of CPU."""
-    execution_api, server = map(importlib.import_module, APIS)
-    in_process, served = execution_api.InProcessExecutionAPI(), execution_api.create_task_execution_api_app()
-    for app in (in_process.app, served):
-        if hasattr(app, "_cadwyn_initialize"):
-            app._cadwyn_initialize()  # or each part would do it at its first request
-    execution_api.InProcessExecutionAPI = lambda: in_process
-    server.create_task_execution_api_app = lambda: served
 
 
 def follow(main, answers, parts, gone):
