@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from importlib.resources import as_file, files
 from types import SimpleNamespace
@@ -44,6 +45,10 @@ def asked(monkeypatch):
 
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **fields: requests.append(fields))
     monkeypatch.setattr("airflow_provider_whatsapp.operators._asking.park", park)
+    # Only resume() lets time pass: what a busy machine takes would be missing from the waits.
+    now = time.time()
+    clock = SimpleNamespace(time=lambda: now)
+    monkeypatch.setattr("airflow_provider_whatsapp.operators._asking.time", clock)
     return SimpleNamespace(requests=requests, waits=waits)
 
 

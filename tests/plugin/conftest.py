@@ -64,9 +64,12 @@ def look(app, airflow_users, monkeypatch):
     if "request" not in inspect.signature(get_user).parameters:
         pytest.skip("The API server of Airflow 3.1.0 reads no cookie: a plugin's page has no user there.")
     forget_alerts()
-    from airflow_provider_whatsapp.plugin import browse
+    from airflow_provider_whatsapp.plugin import browse, event_store, sources
     from airflow_provider_whatsapp.plugin.sources import Sources
 
+    # A busy machine is no slow database.
+    monkeypatch.setattr(sources, "DATABASE_WAIT", 60.0)
+    monkeypatch.setattr(event_store, "SECONDS", 60.0)
     for name in ("SOURCES", "STORE"):  # what another test was told is kept for half a minute
         monkeypatch.setattr(browse, name, Sources(threads=2))
 
