@@ -152,7 +152,7 @@ def _offer_a_message(given: argparse.Namespace, config: ClientConfig) -> bool:
     if not to:
         return True
     findings, _ = doctor.examine(config, to, doctor.WAIT, doctor.Screen())
-    return all(finding.outcome != "FAIL" for finding in findings)
+    return not doctor.any_failed(findings)
 
 
 def how_to_check(conn_id: str, *, saved: bool, env_file: str | None) -> str:

@@ -37,22 +37,17 @@ def sync_once():
         from airflow.dag_processing import dagbag
     except ImportError:
         from airflow.models import dagbag
-    made, write = dagbag.BundleDagBag, dagbag.sync_bag_to_db
-    bags, written = {}, set()
+    made = dagbag.BundleDagBag
 
-    def parse(dag_folder, **options):
+    @functools.cache
+    def parse(times, **options):
+        return made(**options)
+
+    def bag(dag_folder, **options):
         times = frozenset((path, path.stat().st_mtime_ns) for path in Path(dag_folder).rglob("*.py"))
-        key = (dag_folder, times, *options.items())
-        if key not in bags:
-            bags[key] = made(dag_folder, **options)
-        return bags[key]
+        return parse(times, dag_folder=dag_folder, **options)
 
-    def sync(bag, *options, **more):
-        if bag not in written:
-            write(bag, *options, **more)
-            written.add(bag)
-
-    dagbag.BundleDagBag, dagbag.sync_bag_to_db = parse, sync
+    dagbag.BundleDagBag, dagbag.sync_bag_to_db = bag, functools.cache(dagbag.sync_bag_to_db)
 
 
 @pytest.fixture(scope="session")

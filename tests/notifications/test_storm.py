@@ -29,15 +29,22 @@ def failed(index):
     return {"ti": ti, "run_id": "r1", "exception": ValueError("no rows")}
 
 
+def take_all_time():
+    """Let this process wait for locks and Redis as long as it takes: a busy machine is no outage."""
+    from airflow_provider_whatsapp.client import redis_server
+    from airflow_provider_whatsapp.notifications import redis_state, throttle_state
+
+    os.environ["AIRFLOW__CORE__TASK_SUCCESS_OVERTIME"] = "240"
+    throttle_state.LONGEST_LOCK = 240.0
+    redis_state.SECONDS = redis_server.TIMEOUT = throttle_state.LONGEST_SWAP = 60.0
+
+
 def notify(folder, indexes, locks):
     """Let some of the tasks fail, in a process that shares its locks with those of its machine."""
-    from airflow_provider_whatsapp.notifications import throttle_state
     from airflow_provider_whatsapp.notifications.alert_stores import Files
     from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 
-    # A busy machine is no outage of the lock.
-    throttle_state.LONGEST_LOCK = 240.0
-    os.environ["AIRFLOW__CORE__TASK_SUCCESS_OVERTIME"] = "240"
+    take_all_time()
     tempfile.tempdir = str(locks)
 
     class Whole(Files):
@@ -88,17 +95,11 @@ def test_five_hundred_failures_on_two_machines_that_share_no_lock(sandbox, tmp_p
 
 def notify_by_redis(folder, indexes):
     """Let some of the tasks fail on a machine that shares nothing with others but Redis."""
-    from airflow_provider_whatsapp.client import redis_server
-    from airflow_provider_whatsapp.notifications import redis_state, throttle_state
     from airflow_provider_whatsapp.notifications.alert_stores import Files
     from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 
-    # A busy machine is no outage of the lock.
-    throttle_state.LONGEST_LOCK = 240.0
-    os.environ["AIRFLOW__CORE__TASK_SUCCESS_OVERTIME"] = "240"
+    take_all_time()
     tempfile.tempdir = str(folder)
-    # The counting is tested, whatever else keeps the machine busy.
-    redis_state.SECONDS = redis_server.TIMEOUT = throttle_state.LONGEST_SWAP = 60.0
 
     class Notifier(WhatsAppNotifier):
         def _store(self, context):
