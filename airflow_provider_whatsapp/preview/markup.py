@@ -1,4 +1,4 @@
-"""WhatsApp's text formatting, turned into HTML that carries nothing but it."""
+"""Turns WhatsApp's text formatting into HTML; everything else in the text is escaped."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _PLACED = re.compile("\ue000(\\d+)\ue001")
 
 def formatted(text: str) -> Markup:
     """
-    A message's text as the phone shows it: bold, italic, struck, monospaced, links.
+    Return a message's text as the phone shows it: bold, italic, struck through, monospaced, links.
 
-    Everything is escaped before a single tag is put in.
+    The whole text is escaped before the first tag is added.
 
-    :param text: What was sent.
+    :param text: The text as sent.
     """
     kept: list[str] = []
 

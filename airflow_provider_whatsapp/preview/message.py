@@ -1,4 +1,4 @@
-"""What stands in each bubble: a message, or a template, taken apart for the phone's screen."""
+"""The contents of each bubble: a message or a template, split into the parts that the phone's screen shows."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 MAX_INLINE = 2 * 1_024 * 1_024
-"""Bytes of a picture that is shown inside the page."""
+"""Most bytes of a picture that the page embeds."""
 LONG_CHARACTERS = 900
 LONG_LINES = 16
-"""A text with more than this is folded."""
+"""The page folds a text of more characters than ``LONG_CHARACTERS``, or of more lines than this."""
 
 _MEDIA = ("image", "video", "audio", "document", "sticker", "gif")
 
@@ -31,9 +31,9 @@ class File:
 
     :param name: Its name.
     :param mime: Its MIME type.
-    :param size: Bytes.
-    :param data: Its bytes, if it is a picture that can be shown.
-    :param href: Where it opens; "" where it does not.
+    :param size: Its size in bytes.
+    :param data: Its bytes, if it is a picture that the page can show.
+    :param href: Address at which a browser opens it; "" without one.
     """
 
     name: str
@@ -44,17 +44,17 @@ class File:
 
 
 Files = Callable[[str], File | None]
-"""Gives the file of a media id."""
+"""Returns the file of a media id, or None if it does not know the id."""
 
 
 def no_files(_: str) -> File | None:
-    """Know no file: each is shown by its name."""
+    """Return no file, so that the page shows each file by its name."""
     return None
 
 
 @dataclass(slots=True)
 class Attachment:
-    """A picture, a file or a place."""
+    """A picture, a file, a location, a contact or a product."""
 
     kind: str
     title: str = ""
@@ -65,7 +65,7 @@ class Attachment:
 
 @dataclass(slots=True)
 class Button:
-    """One button: ``reply`` buttons can be pressed."""
+    """One button; the page lets people press those of kind ``reply``."""
 
     kind: str
     text: str
@@ -103,14 +103,14 @@ class Bubble:
         """
         Set the body.
 
-        :param text: As WhatsApp formats it: ``*bold*``, ``_italic_``.
+        :param text: Text with WhatsApp's marks: ``*bold*``, ``_italic_``.
         """
         self.body = formatted(text)
         self.long = len(text) > LONG_CHARACTERS or text.count("\n") >= LONG_LINES
 
     @property
     def preview(self) -> str:
-        """What a list of conversations shows of it."""
+        """The text that a list of conversations shows for it."""
         if self.reaction:
             return f"reacted {self.reaction}"
         if self.body:
@@ -124,12 +124,13 @@ def message_bubble(
     kind: str, content: Any, *, components: Sequence[dict[str, Any]] = (), files: Files = no_files
 ) -> Bubble:
     """
-    Return what the phone shows of a message.
+    Return a message as the phone shows it.
 
     :param kind: Its ``type``.
     :param content: The object of that name in Graph's JSON.
-    :param components: Those of the template that it was made with.
-    :param files: Gives the file of a media id.
+    :param components: Components of the template, for a template message.
+    :param files: Returns the file of a media id.
+    :raises KeyError: The kind is unknown, or the content lacks a field that Graph requires.
     """
     made = Bubble(kind)
     if kind == "template":
@@ -141,9 +142,9 @@ def message_bubble(
 
 def template_bubble(components: Sequence[dict[str, Any]]) -> Bubble:
     """
-    Return a template as it was made, its variables still open.
+    Return a template as its author wrote it, with its variables unfilled.
 
-    :param components: The template's.
+    :param components: The template's components.
     """
     made = Bubble("template")
     _filled(made, list(components), [], no_files)
@@ -156,7 +157,7 @@ def template_bubble(components: Sequence[dict[str, Any]]) -> Bubble:
 
 def size(count: int) -> str:
     """
-    Return a number of bytes for people.
+    Return a size for people: ``340 B``, ``12 kB``, ``1.4 MB``.
 
     :param count: Bytes.
     """
@@ -169,7 +170,7 @@ def _media(kind: str, source: dict[str, Any], files: Files) -> Attachment:
     found = files(str(source.get("id", "")))
     if found:
         name = source.get("filename") or (found.name if kind == "document" else "")
-        # A CSV goes as text/plain, so the name says better what a document is.
+        # A CSV is sent as text/plain, so the name describes a document better than its MIME type.
         ending = PurePosixPath(name).suffix.removeprefix(".")
         if not ending.isalnum():
             ending = found.mime.rpartition("/")[2].rpartition(".")[2]

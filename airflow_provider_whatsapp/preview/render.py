@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent / "templates"
 
 def clock_time(at: float) -> str:
     """
-    Return hours and minutes on this machine's clock.
+    Return hours and minutes in this machine's time zone: ``14:05``.
 
     :param at: Seconds since the epoch.
     """
@@ -28,7 +28,7 @@ def clock_time(at: float) -> str:
 
 def exact_time(at: float) -> str:
     """
-    Return hours, minutes and seconds on this machine's clock.
+    Return hours, minutes and seconds in this machine's time zone: ``14:05:09``.
 
     :param at: Seconds since the epoch.
     """
@@ -37,7 +37,7 @@ def exact_time(at: float) -> str:
 
 def day(at: float) -> str:
     """
-    Return the day on this machine's calendar: ``28 November 2026``.
+    Return the date in this machine's time zone: ``28 November 2026``.
 
     :param at: Seconds since the epoch.
     """
@@ -47,9 +47,9 @@ def day(at: float) -> str:
 
 def environment(*folders: Path) -> Environment:
     """
-    Return a Jinja environment that knows the macros, and the templates of further folders.
+    Return a Jinja environment with the macros, and with the templates of further folders.
 
-    :param folders: Folders that are looked into first.
+    :param folders: Folders that Jinja searches first.
     """
     made = Environment(
         loader=FileSystemLoader([*folders, FOLDER]), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -59,7 +59,7 @@ def environment(*folders: Path) -> Environment:
 
 
 def style() -> str:
-    """Return the style of bubbles, light and dark, with the colours as variables of ``:root``."""
+    """Return the CSS of bubbles, light and dark, with the colours as variables of ``:root``."""
     return (FOLDER / "bubble.css").read_text("utf-8")
 
 
@@ -70,7 +70,7 @@ def _macros() -> Environment:
 
 def render(bubble: Bubble) -> Markup:
     """
-    Return one bubble as HTML that holds no script and no address but of its own data.
+    Return one bubble as HTML without scripts; its only addresses are ``data:`` URLs of pictures and a file's ``href``.
 
     :param bubble: From :func:`~airflow_provider_whatsapp.preview.message.message_bubble`.
     """

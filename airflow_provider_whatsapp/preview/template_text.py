@@ -10,38 +10,38 @@ VARIABLE = re.compile(r"\{\{([^{}]*)\}\}")
 
 def variables(text: str) -> list[str]:
     """
-    Names of the variables, in order and each once.
+    Return the names of the variables, in order and each once.
 
-    :param text: With ``{{1}}`` or ``{{name}}`` in it.
+    :param text: Text with variables such as ``{{1}}`` or ``{{name}}``.
     """
     return list(dict.fromkeys(name.strip() for name in VARIABLE.findall(text)))
 
 
 def fill(text: str, values: dict[str, str]) -> str:
     """
-    Put values in the variables' places.
+    Replace variables with their values; a variable without a value stays.
 
-    :param text: With variables.
-    :param values: By name, or by number as text.
+    :param text: Text with variables.
+    :param values: Values by the variable's name, or by its number as text.
     """
     return VARIABLE.sub(lambda match: values.get(match[1].strip(), match[0]), text)
 
 
 def component(components: list[dict[str, Any]], kind: str) -> dict[str, Any] | None:
     """
-    The component of a type.
+    Return the first component of a type, or None.
 
-    :param components: A template's.
-    :param kind: In capitals.
+    :param components: A template's components.
+    :param kind: The type, in capitals.
     """
     return next((found for found in components if str(found.get("type", "")).upper() == kind), None)
 
 
 def values_of(parameters: list[dict[str, Any]]) -> dict[str, str]:
     """
-    A component's parameters as values by name, or by number when they have none.
+    Return a component's parameters as values by name, or by number for those without a name.
 
-    :param parameters: As sent.
+    :param parameters: The parameters as sent.
     """
     values = {}
     for index, parameter in enumerate(parameters, start=1):

@@ -725,7 +725,7 @@ def test_the_page_shows_addresses_and_deliveries(subscribed, receiver):
     ):
         assert words in page, words
     subscribed.control("POST", "webhooks", drop=0, pause=True)
-    assert "Go on</button>" in subscribed.page("/webhooks")
+    assert "Resume</button>" in subscribed.page("/webhooks")
     subscribed.control("POST", "webhooks", pause=False)
     deliver(subscribed, 2)
     assert ">delivered<" in subscribed.page("/webhooks")

@@ -1,3 +1,3 @@
-"""The phone to look at."""
+"""The sandbox's page: the phone, and what reached the sandbox."""
 
 from __future__ import annotations

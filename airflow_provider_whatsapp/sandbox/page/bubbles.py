@@ -1,4 +1,4 @@
-"""The sandbox's messages as bubbles: what the preview makes of them, and how far they came."""
+"""The sandbox's messages as bubbles: the preview's bubble of each, with the message's status."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.state import State
 
 OPENS = ("application/pdf", "image/jpeg", "image/png", "image/webp", "text/plain")
-"""Types of files that a browser shows without a program."""
+"""MIME types that a browser shows without another program."""
 
 
 def bubble(state: State, item: Message | Reply) -> Bubble:
     """
-    What to show of a message.
+    Return the bubble of a message or of a reply.
 
-    :param state: Knows files, templates and how far the message came.
-    :param item: The message.
+    :param state: The sandbox's state.
+    :param item: The message or the reply.
     """
     if isinstance(item, Reply):
         made = Bubble("reply", item.id, mine=True, at=item.accepted_at)
@@ -48,9 +48,9 @@ def bubble(state: State, item: Message | Reply) -> Bubble:
 
 def with_reactions(bubbles: Iterable[Bubble]) -> list[Bubble]:
     """
-    Bubbles with each reaction on its message; one whose message is not among them stays a bubble of its own.
+    Return the bubbles with each reaction on its message; a reaction to any other message stays a bubble.
 
-    :param bubbles: In their order.
+    :param bubbles: The bubbles, the oldest first.
     """
     shown: dict[str, Bubble] = {}
     for each in bubbles:

@@ -1,4 +1,4 @@
-"""The page's routes: plain HTML from templates, its style and script inside it."""
+"""The page's routes: HTML from templates, with style and script inline."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _BEAT = 0.4
 _BODY = 16_384
-"""Bytes of a webhook that are shown."""
+"""Bytes of a webhook that the page shows."""
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'; img-src data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -94,8 +94,8 @@ class Page:
         """
         ``GET /``: conversations, one of them open.
 
-        ``with`` (and ``from``, the sender) opens that user's and no other; ``before`` shows what came before a message,
-        ``find`` and ``after`` find conversations and go on with their list.
+        ``with`` (and ``from``, the sender) opens the conversation with that user, or none; ``before`` shows messages
+        before one. ``find`` filters the list of conversations by number, ``after`` continues it after one of them.
         """
         state, query = self._state, request.query_params
         wanted, sender = query.get("with", ""), query.get("from", "")
@@ -120,7 +120,7 @@ class Page:
         )
 
     def _opened(self, wanted: str, sender: str) -> Conversation | None:
-        """The conversation with a user, in the list or not: the latest one, or that of a sender."""
+        """Return the latest conversation with a user, or the one with a sender, even if the list does not show it."""
         wa_id = graph_messages.digits(wanted) or wanted
         names = {wanted, wa_id, graph_messages.whatsapp_id(wa_id)}
         return next(
@@ -133,7 +133,7 @@ class Page:
         )
 
     async def file(self, request: Request) -> Response:
-        """``GET /files/{media_id}``: a file that was uploaded, if a browser can show it without running anything."""
+        """``GET /files/{media_id}``: an uploaded file, if its type is one of :data:`OPENS`."""
         found = self._state.media.get(request.path_params["media_id"])
         if found is None or not found.data or found.mime not in OPENS:
             return PlainTextResponse("There is no such file", 404)
@@ -161,7 +161,7 @@ class Page:
         )
 
     async def requests(self, request: Request) -> Response:
-        """``GET /requests``: the latest, or those ``before`` one, of a ``kind`` and an ``outcome``."""
+        """``GET /requests``: the latest requests, or those ``before`` one, filtered by ``kind`` and ``outcome``."""
         query = request.query_params
         kind = query.get("kind", "") if query.get("kind") in windows.KINDS else ""
         outcome = query.get("outcome", "") if query.get("outcome") in windows.OUTCOMES else ""
@@ -207,11 +207,11 @@ class Page:
         return self._show("connect.html", "", 200 if found else 404, connection=found)
 
     async def icon(self, request: Request) -> Response:
-        """``GET /favicon.ico``: there is none."""
+        """``GET /favicon.ico``: 404, since the page has no icon."""
         return PlainTextResponse("", 404)
 
     async def events(self, request: Request) -> Response:
-        """``GET /events``: a beat whenever there is something new to show."""
+        """``GET /events``: an event whenever the page has something new to show."""
         return StreamingResponse(
             self._beats(request), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
@@ -219,7 +219,7 @@ class Page:
     async def _beats(self, request: Request) -> AsyncIterator[str]:
         state, seen, quiet = self._state, -1, 0.0
         while not self.stopping.is_set() and not await request.is_disconnected():
-            # Ticks and reviews come by time alone, so a beat is due while any is still to come.
+            # Time alone changes statuses and reviews, so beats continue as long as one of them is still to change.
             if state.version != seen or state.clock.now() <= state.busy_until + 2 * _BEAT:
                 seen, quiet = state.version, 0.0
                 yield f"data: {seen}\n\n"

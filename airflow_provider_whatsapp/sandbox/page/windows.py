@@ -1,4 +1,4 @@
-"""What one view shows of long lists: the newest part, or the part before an entry, and what requests were."""
+"""The part of a long list that one view shows: the newest entries, or those before an entry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.webhooks.hooks import Delivery
 
 CHATS, MESSAGES, REQUESTS = 60, 60, 60
-"""Entries that are shown at once; older ones come by scrolling."""
+"""Entries that a view shows at first; it loads older ones when people scroll."""
 
 KINDS = ("messages", "media", "templates", "numbers", "webhooks", "connections", "other")
 """Kinds of requests, to filter by."""
@@ -42,12 +42,12 @@ _CUT = {
     "drop_after": "done, but the connection closed before the answer: the sender cannot know",
     "half": "done, but the connection closed in the middle of the answer: the sender cannot know",
 }
-"""What became of a request whose answer a fault cut off, by the fault's kind."""
+"""The outcome of a request whose answer a fault cut off, by the fault's kind."""
 
 
 def key_of(conversation: Conversation) -> str:
     """
-    What tells a conversation from others in an address.
+    Return the key of a conversation in the page's addresses.
 
     :param conversation: The conversation.
     """
@@ -56,10 +56,10 @@ def key_of(conversation: Conversation) -> str:
 
 def find_chats(state: State, text: str) -> list[Conversation]:
     """
-    Conversations with a user whose number holds some digits, the latest first; all without digits.
+    Return the conversations with users whose number contains a text, the latest first.
 
-    :param state: The sandbox's memory.
-    :param text: What was typed; ``+``, spaces and the like count for nothing.
+    :param state: The sandbox's state.
+    :param text: The text; only its letters, digits and dots count, and without any of them all conversations match.
     """
     wanted = "".join(each for each in text if each.isalnum() or each == ".").lower()
     return [
@@ -71,11 +71,11 @@ def find_chats(state: State, text: str) -> list[Conversation]:
 
 def chats(state: State, found: list[Conversation], before: str) -> tuple[list[dict[str, Any]], str]:
     """
-    One part of a list of conversations, and what the next older part comes before ("" at its end).
+    Return one part of a list of conversations, and the ``before`` of the next part ("" at the end).
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     :param found: The list.
-    :param before: Key of the conversation that comes last in the part before; "" for the first part.
+    :param before: Key of the last conversation of the previous part; "" for the first part.
     """
     start = (
         next((place + 1 for place, each in enumerate(found) if key_of(each) == before), 0) if before else 0
@@ -96,10 +96,10 @@ def _chat(state: State, conversation: Conversation) -> dict[str, Any]:
 
 def thread(conversation: Conversation, before: str) -> tuple[list[Message | Reply], str]:
     """
-    One part of a conversation in its order, and the id that the next older part comes before ("" at its beginning).
+    Return one part of a conversation, the oldest first, and the ``before`` of the next older part ("" for none).
 
     :param conversation: The conversation.
-    :param before: Id of a message; "" for the newest part.
+    :param before: Id of the message that the part ends before; "" for the newest part.
     """
     newest_first: Iterator[Message | Reply] = reversed(conversation.items)
     if before:
@@ -116,11 +116,11 @@ class Row:
     """
     One request in the log.
 
-    :param number: Its place among all that ever arrived, from 1.
+    :param number: Its place among all requests that ever arrived, from 1.
     :param it: The request.
     :param kind: One of :data:`KINDS`.
-    :param words: What it was.
-    :param short: The part of its path in which it differs from others.
+    :param words: The request in words, such as the type of its message.
+    :param short: The part of its path that distinguishes it from others.
     :param outcome: One of :data:`OUTCOMES`.
     """
 
@@ -133,7 +133,7 @@ class Row:
 
     @property
     def cut(self) -> str:
-        """What became of it in words, if a fault cut its answer off; else empty."""
+        """Its outcome in words if a fault cut off its answer; else empty."""
         return _CUT.get(self.it.fault or "", "")
 
     @property
@@ -149,12 +149,12 @@ class Row:
 
 def requests(state: State, *, kind: str, outcome: str, before: int | None) -> tuple[list[Row], int | None]:
     """
-    One part of the log, the latest first, and the number that the next older part comes before.
+    Return one part of the log, the latest first, and the ``before`` of the next older part (None at the end).
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     :param kind: Only this kind; "" for all.
     :param outcome: Only this outcome; "" for all.
-    :param before: Number of a request; None for the newest part.
+    :param before: Number of the request that the part ends before; None for the newest part.
     """
     matching = (
         row
@@ -168,10 +168,10 @@ def requests(state: State, *, kind: str, outcome: str, before: int | None) -> tu
 
 def deliveries(state: State, before: int | None) -> tuple[list[Delivery], int | None]:
     """
-    One part of the deliveries of webhooks, the latest first, and the number that the next older part comes before.
+    Return one part of the webhooks' deliveries, the latest first, and the ``before`` of the next older part.
 
-    :param state: The sandbox's memory.
-    :param before: Number of a delivery; None for the newest part.
+    :param state: The sandbox's state.
+    :param before: Number of the delivery that the part ends before; None for the newest part.
     """
     found = [each for each in reversed(state.webhooks.log) if before is None or each.number < before]
     return found[:REQUESTS], found[REQUESTS - 1].number if len(found) > REQUESTS else None
@@ -179,7 +179,7 @@ def deliveries(state: State, before: int | None) -> tuple[list[Delivery], int | 
 
 def readable(body: bytes) -> str:
     """
-    A body as people read it.
+    Return a body for people: JSON indented, another text as it is, anything else as its size.
 
     :param body: Its bytes.
     """
@@ -201,9 +201,9 @@ def _rows(entries: Iterable[Request], last: int, before: int | None) -> Iterator
 
 def row_of(number: int, request: Request) -> Row:
     """
-    A request, and what it was.
+    Return a request as a row of the log.
 
-    :param number: Its place among all.
+    :param number: Its place among all requests.
     :param request: The request.
     """
     parts = request.path.strip("/").split("/")

@@ -1,1 +1,1 @@
-"""Webhooks: where they go, what they say, and how they get there."""
+"""Webhooks: their addresses, their contents and their delivery."""

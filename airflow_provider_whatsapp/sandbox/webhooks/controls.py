@@ -1,4 +1,4 @@
-"""The sandbox's controls of webhooks."""
+"""The sandbox's controls for webhooks."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ FIELDS = ("duplicate", "reorder", "drop", "pause", "batch", "app_url")
 
 def change(state: State, given: dict[str, Any]) -> dict[str, Any]:
     """
-    ``POST webhooks``: what goes wrong on the way, and the app's own address; what is left out stays as it is.
+    ``POST webhooks``: set the faults of deliveries, and the app's own address; a field left out keeps its value.
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     :param given: ``duplicate`` and ``drop`` (shares from 0 to 1), ``reorder`` and ``pause`` (true or false), ``batch``
-        (most updates in one delivery) and ``app_url``, which subscribes the app to every account; empty: it has none.
+        (most updates in one delivery) and ``app_url``, which subscribes the app to every account; "" removes it.
     :raises ControlError: A field is unknown or wrong.
     """
     unknown = set(given) - set(FIELDS)
@@ -46,7 +46,7 @@ def change(state: State, given: dict[str, Any]) -> dict[str, Any]:
         for waba_id in state.accounts:
             hooks.subscribe(waba_id)
         if hooks.of_templates is None:
-            list(template_changes(state))  # the first look, which says nothing
+            list(template_changes(state))  # the first call reports nothing, but later ones compare with it
     for name, value in values.items():
         if value is not None:
             setattr(hooks.faults, name, value)
@@ -65,12 +65,12 @@ def _share(given: dict[str, Any], name: str) -> float | None:
 
 def show(state: State) -> dict[str, Any]:
     """
-    ``GET webhooks``: faults, addresses, and the latest deliveries with what became of them.
+    ``GET webhooks``: faults, addresses, and the latest deliveries with their outcomes.
 
-    ``waiting`` counts what is still to be delivered at any time, ``due`` what is to be delivered now and has no answer:
-    once that is 0, a test has seen everything up to the present.
+    ``waiting`` counts what is still to be delivered, now or later; ``due`` counts what is to be delivered now and has
+    no answer. Once ``due`` is 0, a test has seen everything up to now.
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     """
     hooks, faults = state.webhooks, state.webhooks.faults
     return {
@@ -91,7 +91,7 @@ def show(state: State) -> dict[str, Any]:
 
 def describe(delivery: Delivery) -> dict[str, Any]:
     """
-    A delivery as tests see it.
+    Return a delivery as the control shows it to tests.
 
     :param delivery: The delivery.
     """
@@ -115,9 +115,9 @@ def notify_preference(state: State, wa_id: str, *, welcome: bool) -> None:
     """
     Notify the app that a user stopped marketing messages, or resumed them.
 
-    :param state: The sandbox's memory.
-    :param wa_id: The user; every account that the user has written with is notified, or the first one.
-    :param welcome: Whether they are welcome.
+    :param state: The sandbox's state.
+    :param wa_id: The user; the webhook is for every account that this user has written with, else for the first one.
+    :param welcome: Whether the user resumed them.
     """
     senders = [name for name, user in state.conversations if user == wa_id] or [next(iter(state.numbers))]
     accounts = {state.numbers[name].waba_id: state.numbers[name] for name in senders}

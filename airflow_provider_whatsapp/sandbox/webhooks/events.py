@@ -23,11 +23,11 @@ _PAUSES = ("FIRST_PAUSE", "SECOND_PAUSE")
 
 def envelope(waba_id: str, changes: list[tuple[str, dict[str, Any]]], time: int | None) -> dict[str, Any]:
     """
-    What is posted.
+    Return a webhook's body.
 
     :param waba_id: The account that it is about.
-    :param changes: Fields and values.
-    :param time: When, where the field says so; Meta leaves it out for messages.
+    :param changes: Field and value of each change.
+    :param time: Seconds since the epoch; None leaves it out, as Meta does for messages.
     """
     entry: dict[str, Any] = {"id": waba_id}
     if time is not None:
@@ -38,7 +38,7 @@ def envelope(waba_id: str, changes: list[tuple[str, dict[str, Any]]], time: int 
 
 def about_number(number: Number) -> dict[str, Any]:
     """
-    How a value begins that is about a number.
+    Return the first fields of a value that is about a number.
 
     :param number: The number.
     """
@@ -52,9 +52,9 @@ def about_number(number: Number) -> dict[str, Any]:
 @lru_cache(maxsize=65_536)
 def user_id(wa_id: str) -> str:
     """
-    A user's business-scoped id, which the sandbox makes up of the number.
+    Return a user's business-scoped id, which the sandbox derives from the number.
 
-    :param wa_id: The user's WhatsApp id, or a business-scoped one, which stays.
+    :param wa_id: The user's WhatsApp id; a business-scoped id is returned as it is.
     """
     if wa_id[:2].isalpha():
         return wa_id
@@ -65,9 +65,9 @@ def user_id(wa_id: str) -> str:
 
 def contact(wa_id: str) -> dict[str, Any]:
     """
-    Who a message is from or for.
+    Return the entry of ``contacts`` for the sender or the recipient of a message.
 
-    :param wa_id: The user's WhatsApp id, or the business-scoped one.
+    :param wa_id: The user's WhatsApp id or business-scoped id.
     """
     made: dict[str, Any] = {"profile": {"name": f"Person {wa_id[-4:]}"}}
     if user_id(wa_id) != wa_id:
@@ -77,9 +77,10 @@ def contact(wa_id: str) -> dict[str, Any]:
 
 def status(update: Update) -> dict[str, Any]:
     """
-    One status of a message.
+    Return one entry of ``statuses``.
 
     :param update: The status and the message.
+    :raises TypeError: The update is about a reply.
     """
     message = update.item
     if not isinstance(message, Message):
@@ -118,16 +119,16 @@ def _failure(code: int) -> dict[str, Any]:
         "code": code,
         "title": title,
         "message": title,
-        "error_data": {"details": f"{title}, as the sandbox was asked to or by Meta's rules"},
+        "error_data": {"details": f"{title}: the sandbox's controls or Meta's rules made it fail"},
         "href": _ERRORS,
     }
 
 
 def received(state: State, reply: Reply) -> dict[str, Any]:
     """
-    One message that a number received.
+    Return one entry of ``messages``: a message that a number received.
 
-    :param state: Knows what it answers.
+    :param state: The sandbox's state.
     :param reply: The message.
     """
     context, content = _tapped(state, reply)
@@ -142,7 +143,7 @@ def received(state: State, reply: Reply) -> dict[str, Any]:
 
 
 def _tapped(state: State, reply: Reply) -> tuple[str | None, dict[str, Any]]:
-    """The message that a reply answers, and its content by what was pressed."""
+    """Return the id of the message that a reply answers, and the reply's content, which depends on the button."""
     if reply.pressed is None:
         return reply.context, {"type": "text", "text": {"body": reply.text}}
     conversation = state.conversations.get((reply.number_id, reply.wa_id))
@@ -192,8 +193,8 @@ def preference(number: Number, wa_id: str, at: float, *, welcome: bool) -> dict[
 
     :param number: The sender.
     :param wa_id: The user.
-    :param at: When.
-    :param welcome: Whether they are welcome.
+    :param at: When, in seconds since the epoch.
+    :param welcome: Whether the user resumes them.
     """
     who = contact(wa_id)
     value = {
@@ -253,7 +254,7 @@ def category_announced(template: Template) -> dict[str, Any]:
 
 def category_changed(template: Template, previous: str) -> dict[str, Any]:
     """
-    The value of ``template_category_update`` when the change is done.
+    The value of ``template_category_update`` when the change takes effect.
 
     :param template: The template.
     :param previous: Its category before.

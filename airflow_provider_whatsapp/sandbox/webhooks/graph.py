@@ -1,4 +1,4 @@
-"""Graph's calls that say where webhooks go."""
+"""Graph's calls that set the addresses of webhooks."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ _OVERRIDE = obj({"override_callback_uri": link(MAX_URL), "verify_token": text(10
 
 def subscribe(state: State, waba_id: str, call: Call) -> dict[str, Any]:
     """
-    ``POST /{waba_id}/subscribed_apps``: subscribes the app and takes its override away, or sets one.
+    ``POST /{waba_id}/subscribed_apps``: without fields, subscribe the app and remove its override; else set one.
 
-    :raises GraphError: A field is missing or wrong, or the app is not subscribed (100); the address does not confirm
-        it (2200), which shows once it was asked.
+    The sandbox then asks the new address. If the address does not confirm, the answer is error 2200.
+
+    :raises GraphError: A field is missing or wrong, or the app is not subscribed (100).
     """
     params = read_params(call)
     if not params:
@@ -45,7 +46,7 @@ def unsubscribe(state: State, waba_id: str, call: Call) -> dict[str, Any]:  # no
 
 
 def subscriptions(state: State, waba_id: str, call: Call) -> dict[str, Any]:  # noqa: ARG001  (a handler)
-    """``GET /{waba_id}/subscribed_apps``: the apps that are subscribed, which is one here or none."""
+    """``GET /{waba_id}/subscribed_apps``: the subscribed apps; in the sandbox one or none."""
     hooks, app = state.webhooks, state.settings.app_id
     if waba_id not in hooks.subscribed:
         return {"data": []}
@@ -58,9 +59,9 @@ def subscriptions(state: State, waba_id: str, call: Call) -> dict[str, Any]:  # 
 
 def configure_number(state: State, number_id: str, call: Call, given: Any) -> dict[str, Any]:
     """
-    Set a number's override: ``webhook_configuration`` of ``POST /{phone_number_id}``; an empty address takes it away.
+    Set a number's override: ``webhook_configuration`` of ``POST /{phone_number_id}``; an empty address removes it.
 
-    :raises GraphError: As :func:`subscribe`.
+    :raises GraphError: As for :func:`subscribe`.
     """
     given = decoded(given)
     some_object(given, "webhook_configuration")
@@ -75,7 +76,7 @@ def configure_number(state: State, number_id: str, call: Call, given: Any) -> di
 
 def configuration(state: State, number_id: str) -> dict[str, str] | None:
     """
-    A number's ``webhook_configuration``: the address of each level that has one.
+    Return a number's ``webhook_configuration``: the address of each level that has one, or None if none has.
 
     :param number_id: The number.
     """
@@ -106,7 +107,7 @@ def _check(state: State, waba_id: str, params: dict[str, Any]) -> None:
 
 
 async def _confirm(state: State, name: str, params: dict[str, Any], sender: Sender) -> Answer | None:
-    """Ask the address, and keep it if it agrees; the refusal if not."""
+    """Ask the address; store it if it confirms, else return the error."""
     url = params["override_callback_uri"]
     reason = await sender.verify(url, params["verify_token"], state.ids.number(10))
     if reason:

@@ -1,4 +1,4 @@
-"""Which address gets which webhooks, what is due, and what became of each delivery."""
+"""The address that each webhook goes to, what is due, and the outcome of each delivery."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ BATCH = 1_000
 GIVEN_UP_AFTER = 7 * DAY
 """Seconds from a delivery's first attempt to its last."""
 LOG = 1_000
-"""Deliveries that are remembered once they are finished."""
+"""Deliveries that the log keeps."""
 SHOWN_BYTES = 16_384
-"""What of a body is remembered then."""
+"""Bytes of a body that the log keeps once the delivery has ended."""
 PENDING_BYTES = 256 * 1_024 * 1_024
-"""Bytes of deliveries that wait for a receiver; beyond that the oldest are given up."""
+"""Most bytes of deliveries that wait for a receiver; beyond that the sandbox gives up the oldest."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 6 * 3_600.0
 
 
 @dataclass(slots=True)
 class Misbehaviour:
     """
-    What goes wrong on the way to a receiver.
+    The faults of deliveries to a receiver.
 
-    :param duplicate: Share of deliveries that come twice.
-    :param reorder: Statuses come in any order, and so do the updates of a delivery.
-    :param drop: Share of attempts that are lost on the way, and tried again as any failure is.
-    :param pause: Nothing goes out.
+    :param duplicate: Share of deliveries that arrive twice.
+    :param reorder: Statuses arrive in any order, and so do the updates of a delivery.
+    :param drop: Share of attempts that are lost; the sandbox retries them like any failure.
+    :param pause: The sandbox delivers nothing.
     :param batch: Most updates in one delivery.
     """
 
@@ -48,7 +48,7 @@ class Misbehaviour:
     batch: int = BATCH
 
     def words(self) -> str:
-        """What of it is in effect, for people."""
+        """Return the faults that are in effect, for people."""
         said = {
             "paused": self.pause,
             f"{self.drop:.0%} of the attempts are lost": self.drop,
@@ -67,7 +67,7 @@ class Update:
     :param item: The message, or the reply that was received.
     :param status: A message's status; empty for a reply.
     :param at: When it happened.
-    :param free: The message is one of those that cost nothing.
+    :param free: Whether the message costs nothing.
     """
 
     item: Message | Reply
@@ -81,20 +81,20 @@ class Delivery:
     """
     One POST, with all its attempts.
 
-    :param number: Counts deliveries, from 1.
-    :param url: Where it goes.
+    :param number: Its place among all deliveries, from 1.
+    :param url: The address that it goes to.
     :param level: Whose address that is: ``number``, ``account`` or ``app``.
-    :param fields: What the webhook's changes are about.
-    :param updates: How many it holds.
+    :param fields: The fields of the webhook's changes.
+    :param updates: Number of updates in it.
     :param body: Its bytes.
-    :param made_at: When it was put together.
-    :param next_at: When it is tried next; None: it is on its way, or finished.
-    :param attempts: How often it was tried.
+    :param made_at: When the sandbox queued it, in seconds since the epoch.
+    :param next_at: When the next attempt is due; None if one is in flight or the delivery has ended.
+    :param attempts: Number of attempts so far.
     :param outcome: ``pending``, ``delivered`` or ``given up``.
-    :param status: HTTP status of the last attempt; None where there was no answer.
+    :param status: HTTP status of the last attempt; None if there was no answer.
     :param error: Why the last attempt failed.
     :param ms: Milliseconds of the last attempt.
-    :param repeats: Number of the delivery that it comes a second time for.
+    :param repeats: Number of the delivery that it duplicates; None if it duplicates none.
     """
 
     number: int
@@ -113,7 +113,7 @@ class Delivery:
     repeats: int | None = None
 
     def pause(self) -> float:
-        """Seconds until the next attempt: none after the first failure, then ever more."""
+        """Return the seconds until the next attempt: 0 after the first failure, then more each time."""
         if self.attempts < 2:
             return 0.0
         return float(min(_FIRST_PAUSE * 3.0 ** min(self.attempts - 2, 20), _LONGEST_PAUSE))
@@ -121,7 +121,7 @@ class Delivery:
 
 @dataclass(slots=True)
 class Target:
-    """Where a webhook goes, and whose address that is."""
+    """The address that a webhook goes to, and whose address that is."""
 
     url: str
     level: str
@@ -132,11 +132,11 @@ class Webhooks:
     """
     Subscriptions, overrides, and the queue of updates.
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     :param app_url: The app's own address.
     :param subscribed: Accounts that the app is subscribed to.
     :param overrides: Addresses of numbers and accounts, by their ids.
-    :param faults: What goes wrong on the way.
+    :param faults: The faults of deliveries.
     """
 
     state: State
@@ -159,7 +159,7 @@ class Webhooks:
         self._numbers = count(1)
         self.delivered = self._pending_bytes = 0
         self._free: Counter[tuple[str, int]] = Counter()
-        # Of their own, so that faults on the way change no ids.
+        # A generator of its own, so that faults of deliveries do not change the sandbox's ids.
         self.random = random.Random(settings.seed)  # noqa: S311
 
     def subscribe(self, waba_id: str) -> None:
@@ -193,10 +193,10 @@ class Webhooks:
 
     def target(self, waba_id: str, number_id: str | None = None) -> Target | None:
         """
-        Where webhooks go: the number's address before the account's before the app's.
+        Return where webhooks go: to the number's address, else the account's, else the app's; None without an address.
 
         :param waba_id: The account.
-        :param number_id: The number, for what may be redirected; None: for what goes to the app's address alone.
+        :param number_id: The number, for fields that an override redirects; None for those that only the app gets.
         """
         if waba_id not in self.subscribed:
             return None
@@ -247,7 +247,7 @@ class Webhooks:
 
     def take_due(self, now: float) -> list[Update]:
         """
-        Take the updates of messages that are due.
+        Remove the updates that are due from the queue, and return them.
 
         :param now: Seconds since the epoch.
         """
@@ -257,18 +257,18 @@ class Webhooks:
         return found
 
     def take_own(self) -> list[tuple[str, str, dict[str, Any]]]:
-        """Take what is for the app's address alone: account, field and value."""
+        """Empty the queue of what only the app gets, and return account, field and value of each."""
         found, self._own = self._own, []
         return found
 
     @property
     def waiting(self) -> int:
-        """How much is still to be delivered, at whatever time it is due."""
+        """Number of updates and deliveries that are still to come, now or later."""
         return len(self._due) + len(self._own) + len(self.pending)
 
     def due(self, now: float) -> int:
         """
-        How much is to be delivered now, and is not delivered.
+        Return how much is due now and not yet delivered.
 
         :param now: Seconds since the epoch.
         """
@@ -277,7 +277,7 @@ class Webhooks:
         return tried + unseen + self.state.stirred.is_set()
 
     def next_due(self) -> float | None:
-        """When the next update or attempt is due; None where nothing waits for time."""
+        """Return when the next update or attempt is due, in seconds since the epoch; None if nothing is planned."""
         times = [each.next_at for each in self.pending.values() if each.next_at is not None]
         if self._due:
             times.append(self._due[0][0])
@@ -285,11 +285,11 @@ class Webhooks:
 
     def add(self, target: Target, fields: tuple[str, ...], updates: int, body: bytes) -> Delivery:
         """
-        Put a delivery into the queue.
+        Queue a delivery.
 
         :param target: Where it goes.
-        :param fields: What its changes are about.
-        :param updates: How many it holds.
+        :param fields: The fields of its changes.
+        :param updates: Number of updates in it.
         :param body: Its bytes.
         """
         now = self.state.clock.now()
@@ -319,10 +319,10 @@ class Webhooks:
 
     def finish(self, delivery: Delivery, status: int | None, error: str, ms: float) -> None:
         """
-        Note how an attempt ended, and plan the next one if it failed.
+        Record how an attempt ended, and plan the next one if it failed.
 
         :param delivery: The delivery.
-        :param status: HTTP status; None where there was no answer.
+        :param status: HTTP status; None if there was no answer.
         :param error: Why it failed; empty for a success.
         :param ms: Milliseconds it took.
         """

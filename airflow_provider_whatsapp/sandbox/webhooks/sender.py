@@ -1,4 +1,4 @@
-"""Delivers webhooks: puts what is due into batches, signs and posts them, and tries again."""
+"""Delivers webhooks: puts what is due into batches, signs and posts them, and retries."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.webhooks.hooks import Webhooks
 
 MAX_BYTES = 2_500_000
-"""A delivery is at most 3 MB; updates of one are counted by their text, which is a part of it."""
+"""Most bytes of one delivery's updates, by estimate: Meta's limit for the whole delivery is 3 MB."""
 AT_ONCE = 4
-"""Deliveries that are on their way to one address together."""
+"""Most deliveries to one address that are in flight at the same time."""
 TIMEOUT = 10.0
-"""Seconds that a receiver has for its answer; Meta states none."""
+"""Seconds that a receiver has to answer; Meta does not document a limit."""
 _GATHER = 0.03
-"""Seconds in which what happens together is put together."""
+"""Seconds that the sender waits, so that updates of the same moment share a delivery."""
 
 
 class Sender:
     """
     Delivers a sandbox's webhooks.
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     """
 
     def __init__(self, state: State) -> None:
@@ -54,7 +54,7 @@ class Sender:
             await asyncio.sleep(_GATHER)
 
     def step(self) -> float | None:
-        """Send off what is due, and return the seconds until something more is; None where only an event brings it."""
+        """Start what is due; return the seconds until more is due, or None if only an event can make it so."""
         state, hooks = self._state, self._state.webhooks
         now = state.clock.now()
         if hooks.faults.pause:
@@ -78,7 +78,7 @@ class Sender:
         times = [time for time in (hooks.next_due(), next_change(self._state)) if time is not None]
         if self._state.clock.stopped or not times:
             return None
-        # What is due and waits for others to arrive goes on when they have: that stirs.
+        # A due delivery that waits for others in flight needs no pause: their end wakes the sender.
         ahead = [time - now for time in times if time > now]
         return min(ahead, default=None)
 
@@ -136,9 +136,9 @@ class Sender:
         """
         Post a webhook.
 
-        :param url: Where.
+        :param url: The address.
         :param body: Its bytes.
-        :return: HTTP status if there was an answer, and why it failed; an empty text if it did not.
+        :return: HTTP status if there was an answer, and why the attempt failed; an empty text if it did not fail.
         """
         secret = self._state.settings.app_secret.encode()
         headers = {
@@ -155,8 +155,8 @@ class Sender:
 
         :param url: The address.
         :param token: The verify token.
-        :param challenge: What it is to answer.
-        :return: Why it does not do; an empty text if it does.
+        :param challenge: The text that the address has to answer with.
+        :return: Why the address is refused; an empty text if it is accepted.
         """
         from urllib.parse import urlencode
 
@@ -190,7 +190,7 @@ class Sender:
 
 def as_called(url: str) -> str:
     """
-    An address as Meta calls it: a plus in its path becomes a blank.
+    Return an address as Meta calls it: a plus sign in its path becomes a space.
 
     :param url: The address.
     """
@@ -204,7 +204,7 @@ def _why(error: Exception) -> str:
 
 
 def _dump(value: Any) -> bytes:
-    """As Meta writes it: whatever is not ASCII is escaped, and the signature is over that."""
+    """Return JSON as Meta writes it: characters outside ASCII are escaped, and the signature covers these bytes."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
@@ -226,7 +226,7 @@ def _cut(
 
 async def _in_thread(work: Callable[..., Any], *given: Any) -> Any:
     """
-    Run something in a thread that ends with the process, however long it takes: nobody waits for a dead receiver.
+    Run a function in a thread that ends with the process, so that a dead receiver does not delay the sandbox's end.
 
     :param work: The function.
     :param given: Its arguments.

@@ -1,4 +1,4 @@
-"""Changes of templates since the last look, as webhooks report them."""
+"""Changes of templates since the last check, as webhooks report them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Seen:
-    """A template as it was."""
+    """A template as it was at the last check."""
 
     template: Template
     status: str
@@ -39,11 +39,11 @@ def _seen(template: Template) -> Seen:
 
 def template_changes(state: State) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """
-    Yield what has changed: account, field and value.
+    Yield account, field and value of each change since the last check.
 
-    The first look says nothing; so does one while there is no address to notify.
+    The first check yields nothing, and so does any check while the app has no address.
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     """
     hooks = state.webhooks
     if not (hooks.app_url and hooks.subscribed):
@@ -63,9 +63,9 @@ def template_changes(state: State) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def next_change(state: State) -> float | None:
     """
-    When the next template changes by time alone: a review, a pause's end, an announced category.
+    Return when time alone next changes a template: the end of a review or of a pause, or an announced category.
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     """
     if not (state.webhooks.app_url and state.webhooks.subscribed):
         return None

@@ -15,10 +15,10 @@
     if (thread) thread.scrollTop = thread.scrollHeight;
   }
 
-  // A saved copy of this page has no server behind it: whatever leads there would lead nowhere.
+  // A saved copy of this page has no server, so its links and controls cannot work.
   if (!location.protocol.startsWith("http")) {
     document.documentElement.classList.add("saved");
-    // What was saved beside it stays: its address begins with no slash.
+    // Links to files that were saved with it stay: their addresses do not begin with a slash.
     for (const link of document.querySelectorAll('a[href^="/"]')) link.removeAttribute("href");
     for (const control of document.querySelectorAll("button, input, select")) control.disabled = true;
     toEnd();
@@ -30,15 +30,15 @@
     return focused && focused.closest("main") && /^(INPUT|SELECT|TEXTAREA)$/.test(focused.tagName) ? focused : null;
   }
 
-  // What the server said last; the page itself differs from it by whatever has been opened since.
+  // The server's latest HTML; the page differs from it where people have opened something since.
   let shown = document.querySelector("[data-live=main]").innerHTML;
-  // After a press or a reply, the thread goes to what has come of it.
+  // After a press or a reply, the thread scrolls to its end, where the result appears.
   let goToEnd = false;
   const MOST = 4000;
 
   function list(root, name) { return root.querySelector(`[data-list="${name}"]`); }
 
-  // Entries that were loaded by scrolling, or that newer ones have pushed out of the server's part, stay as they are.
+  // Keep the entries that scrolling has loaded, and those that newer ones have pushed out of the server's part.
   function keepOlder(now, next) {
     for (const name of ["thread", "chats", "requests", "webhooks"]) {
       const old = list(now, name), fresh = list(next, name);
@@ -72,7 +72,7 @@
     return new DOMParser().parseFromString(await answer.text(), "text/html");
   }
 
-  // A button that is replaced between the press and the release of the pointer would never hear of the click.
+  // A button that is replaced between the press and the release of the pointer gets no click event.
   let released = Promise.resolve(), release = () => {};
   document.addEventListener("pointerdown", () => {
     release();
@@ -135,12 +135,12 @@
     if (!link2) { link.remove(); return; }
     link.href = link2.href;
     delete link.dataset.loading;
-    // Watched from here on again, in case it is still in sight.
+    // The observer reports only changes: start again, in case the link is still in sight.
     sight.unobserve(link);
     sight.observe(link);
   }
 
-  // Whatever came new into the page gets what it needs: older entries by scrolling, fields for the chosen fault.
+  // Set up new content: scrolling to its end loads older entries, and the form shows the fields of the chosen fault.
   const sight = new IntersectionObserver((entries) => {
     for (const each of entries) if (each.isIntersecting) loadOlder(each.target);
   });
@@ -163,7 +163,7 @@
     const answer = await fetch(element.dataset.post, {
       method, body: method === "POST" ? JSON.stringify(body) : undefined, headers: { "Content-Type": "application/json" },
     });
-    if (!answer.ok) say((await answer.json().catch(() => ({}))).message || "That did not work");
+    if (!answer.ok) say((await answer.json().catch(() => ({}))).message || "The request failed");
     await refresh();
   }
 
@@ -171,7 +171,7 @@
     const button = event.target.closest("button[data-post]");
     if (button) post(button, {});
     const copy = event.target.closest("[data-copy]");
-    if (copy) navigator.clipboard.writeText(copy.dataset.copy).then(() => say("Copied"), () => say("Copying is not allowed here: select the line"));
+    if (copy) navigator.clipboard.writeText(copy.dataset.copy).then(() => say("Copied"), () => say("The browser does not allow copying here: select the line"));
     const older = event.target.closest("[data-older]");
     if (older) { event.preventDefault(); loadOlder(older); }
   });
