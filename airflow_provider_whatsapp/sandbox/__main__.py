@@ -85,7 +85,7 @@ OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
     (
         "rate-limit",
         _whole,
-        "requests per second (Maton documents 10); 0: lifts every limit that is not given",
+        "requests per second (Maton documents 10); 0 lifts this limit and every other one that is not given",
     ),
     ("pair-limit", _whole, "messages in a row to one user (Meta documents 45); 0: no limit (default 45)"),
     (
@@ -110,16 +110,16 @@ OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("keep", _whole, "number of messages and requests to keep"),
     ("seed", _integer, "the same seed gives the same ids"),
 )
-"""What takes one value: its name, which is that of a setting, how it is read, and its help."""
+"""Each option that takes one value: its name, which is that of a setting, its parser, and its help."""
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     usual = Settings()
     made = argparse.ArgumentParser(
         prog="python -m airflow_provider_whatsapp.sandbox",
-        usage="%(prog)s [OPTION ...]",  # all of them would be twenty lines before the error
-        description="A WhatsApp on this machine: Maton's gateway and Meta's Cloud API, with a phone to look at.",
+        usage="%(prog)s [OPTION ...]",  # the list of all options would put twenty lines before an error
+        description="WhatsApp on this machine: Maton's gateway and Meta's Cloud API, and a page with the phone.",
     )
     for name, kind, text in OPTIONS:
         default = getattr(usual, name.replace("-", "_"))
@@ -143,10 +143,10 @@ def parser() -> argparse.ArgumentParser:
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
     """
-    Settings from the command line.
+    Return the settings that the command line gives.
 
-    :param arguments: As parsed.
-    :raises ValueError: One id stands for two things.
+    :param arguments: The parsed arguments.
+    :raises ValueError: Two accounts, numbers or apps have the same id.
     """
     given = {name: value for name, value in vars(arguments).items() if name not in ("stop_with_stdin", "log")}
     numbers = tuple(dict.fromkeys(given.pop("phone_number_id") or Settings().phone_number_ids))
@@ -161,10 +161,10 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
 
 def check_certificate(settings: Settings) -> None:
     """
-    Load the certificate once, so that a wrong one is one line and not a traceback.
+    Load the certificate once, so that a wrong one gives one line instead of a traceback.
 
-    :param settings: Name the files.
-    :raises OSError: A file cannot be read, or there is a key without certificate.
+    :param settings: The settings, with the files' names.
+    :raises OSError: A file cannot be read or used, or there is a key without a certificate.
     """
     if settings.tls_cert:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key)
@@ -173,7 +173,7 @@ def check_certificate(settings: Settings) -> None:
 
 
 def _stop_with_stdin() -> None:
-    # Not through sys.stdin, whose lock the interpreter wants at its end.
+    # Not through sys.stdin: the interpreter needs its lock when it exits.
     while os.read(0, 4_096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
@@ -181,9 +181,10 @@ def _stop_with_stdin() -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """
-    Run the sandbox until it is stopped.
+    Run the sandbox until a signal stops it.
 
-    :param argv: Arguments; the process's own when left out.
+    :param argv: Arguments; None for those of the process.
+    :return: Exit status: 0, or 1 if the sandbox cannot start or cannot store its state.
     """
     arguments = parser().parse_args(argv)
     try:
@@ -224,7 +225,7 @@ def _greet(settings: Settings, url: str) -> None:
 
 
 def _say(text: str) -> None:
-    # A terminal that was closed, or a log on a full disk, ends nothing.
+    # A closed terminal or a full disk must not end the sandbox.
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()

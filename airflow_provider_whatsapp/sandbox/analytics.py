@@ -77,7 +77,7 @@ def sent_in(state: State, waba_id: str, period: Period) -> Iterator[Sent]:
     """
     Yield an account's messages of a time.
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     :param waba_id: The account.
     :param period: The time.
     """
@@ -105,7 +105,7 @@ def received_in(state: State, waba_id: str, period: Period) -> Iterator[tuple[Re
     """
     Yield what an account's numbers received in a time, each with the number and the user's country.
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     :param waba_id: The account.
     :param period: The time.
     """
@@ -140,7 +140,7 @@ def template_points(
     """
     What became of the messages made of some templates, by template and day of the send.
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     :param waba_id: The account.
     :param period: The time.
     :param template_ids: The templates.

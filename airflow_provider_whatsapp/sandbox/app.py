@@ -1,4 +1,4 @@
-"""Puts the parts together."""
+"""Builds the sandbox from its parts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 def build(settings: Settings, state: State | None = None) -> Edge:
     """
-    A sandbox as an ASGI application.
+    Return a sandbox as an ASGI application.
 
     :param settings: How it behaves.
-    :param state: Its memory, when a test brings its own clock.
+    :param state: Its state, for tests that bring a clock of their own; None for a new one.
     """
     state = state or State(settings)
     page = Page(state)

@@ -1,4 +1,4 @@
-"""Time that tests can move, and identifiers that a seed repeats."""
+"""A clock that tests can move, and identifiers that a seed makes repeatable."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Clock:
     """
     The sandbox's only source of time.
 
-    :param source: Returns seconds since the epoch; the wall clock unless a test brings its own.
+    :param source: Returns seconds since the epoch; by default the wall clock.
     """
 
     def __init__(self, source: Callable[[], float] = time.time) -> None:
@@ -29,31 +29,31 @@ class Clock:
 
     @property
     def ahead(self) -> float:
-        """How far it differs from its source, in seconds."""
+        """How far it is ahead of its source, in seconds."""
         return self.now() - self._source() if self.stopped else self._ahead
 
     @property
     def stopped(self) -> bool:
-        """Whether it moves by :meth:`advance` alone."""
+        """Whether only :meth:`advance` moves it."""
         return self._stopped_at is not None
 
     def stop(self) -> None:
-        """Let it stand still but for :meth:`advance`, so that a slow machine changes nothing."""
+        """Stop the clock, so that only :meth:`advance` moves it and the speed of the machine has no effect."""
         self._stopped_at = self.now()
 
     def go(self) -> None:
-        """Let it run again from where it stands."""
+        """Let it run again from its current time."""
         self._ahead, self._stopped_at = self.ahead, None
 
     def now(self) -> float:
-        """Seconds since the epoch, moved ahead by every :meth:`advance` so far."""
+        """Return seconds since the epoch, including every :meth:`advance` so far."""
         return self._source() + self._ahead if self._stopped_at is None else self._stopped_at
 
     def advance(self, seconds: float) -> float:
         """
         Move ahead and return the new time.
 
-        :param seconds: How far; never negative, since nothing here expects time to run backwards.
+        :param seconds: How far; not negative, because the sandbox relies on time that never runs backwards.
         :raises ValueError: ``seconds`` is negative.
         """
         if seconds < 0:
@@ -85,13 +85,13 @@ class Ids:
         self._random = random.Random(self._seed)  # noqa: S311
 
     def position(self) -> Any:
-        """Where the sequence stands, as JSON can hold it."""
+        """Return the position of the sequence, as values that JSON can hold."""
         version, inner, rest = self._random.getstate()
         return [version, list(inner), rest]
 
     def resume(self, position: Any) -> None:
         """
-        Go on from where a sequence stood.
+        Continue a sequence from a position.
 
         :param position: From :meth:`position`.
         """
@@ -99,14 +99,14 @@ class Ids:
         self._random.setstate((version, tuple(inner), rest))
 
     def number(self, digits: int = 16) -> str:
-        """Digits as Graph numbers its objects; never with a leading zero."""
+        """Return digits as in the ids of Graph's objects, without a leading zero."""
         return str(self._random.randrange(10 ** (digits - 1), 10**digits))
 
     def wamid(self, user: str) -> str:
         """
-        A message id laid out as WhatsApp's are: base64 of the user's number and a random tail.
+        Return a message id in WhatsApp's layout: base64 of the user's number and a random tail.
 
-        :param user: The WhatsApp id of the other side.
+        :param user: The user's WhatsApp id.
         """
         name = user.encode()
         tail = b"%018X" % self._random.getrandbits(72)
@@ -114,13 +114,13 @@ class Ids:
         return "wamid." + base64.b64encode(packed).decode()
 
     def token(self, length: int = 23) -> str:
-        """Letters and digits, as in ``fbtrace_id``, handles and upload sessions."""
+        """Return letters and digits, as in ``fbtrace_id``, handles and upload sessions."""
         return "".join(self._random.choices(_ALPHABET, k=length))
 
     def uuid(self) -> str:
-        """A version 4 UUID."""
+        """Return a version 4 UUID."""
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
     def share(self) -> float:
-        """A number in [0, 1), for faults that hit a share of the requests."""
+        """Return a number in [0, 1), for faults that apply to a share of the requests."""
         return self._random.random()

@@ -1,4 +1,4 @@
-"""Fields of control requests, checked; the refusals are for people who write tests."""
+"""Checks of fields in control requests; their errors are for people who write tests."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 class ControlError(ValueError):
     """
-    A control request that makes no sense.
+    A control request that the sandbox refuses.
 
-    :param text: What to do about it.
+    :param text: What is wrong.
     :param status: HTTP status.
     """
 
@@ -20,29 +20,29 @@ class ControlError(ValueError):
 
 def text(body: dict[str, Any], name: str, *, required: bool = True) -> str | None:
     """
-    A text.
+    Return a text.
 
     :param body: The request.
     :param name: The field.
-    :param required: Whether it must be there.
-    :raises ControlError: It is missing, empty or no text.
+    :param required: Whether the field must be there.
+    :raises ControlError: The field is missing, empty or not a text.
     """
     value = body.get(name)
     if value is None and not required:
         return None
     if not isinstance(value, str) or not value:
-        raise ControlError(f"{name} must be a text")
+        raise ControlError(f"{name} must be a text, and not empty")
     return value
 
 
 def one_of(body: dict[str, Any], name: str, words: tuple[str, ...]) -> str | None:
     """
-    One of some words, if it is there at all.
+    Return one of some words; None without the field.
 
     :param body: The request.
     :param name: The field.
-    :param words: What it may say.
-    :raises ControlError: It says something else.
+    :param words: The words that it may be.
+    :raises ControlError: The field has another value.
     """
     value = text(body, name, required=False)
     if value is not None and value not in words:
@@ -52,11 +52,11 @@ def one_of(body: dict[str, Any], name: str, words: tuple[str, ...]) -> str | Non
 
 def flag(body: dict[str, Any], name: str) -> bool | None:
     """
-    True or false, if it is there at all.
+    Return true or false; None without the field.
 
     :param body: The request.
     :param name: The field.
-    :raises ControlError: It is neither.
+    :raises ControlError: The field is neither.
     """
     value = body.get(name)
     if value is not None and not isinstance(value, bool):
@@ -66,12 +66,12 @@ def flag(body: dict[str, Any], name: str) -> bool | None:
 
 def whole(body: dict[str, Any], name: str, usual: int) -> int:
     """
-    A whole number from 0 up.
+    Return a whole number, 0 or more.
 
     :param body: The request.
     :param name: The field.
-    :param usual: Its value when it is left out.
-    :raises ControlError: It is none.
+    :param usual: The default.
+    :raises ControlError: The field has another value.
     """
     value = body.get(name, usual)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 10**9:

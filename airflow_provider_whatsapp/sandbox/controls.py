@@ -29,9 +29,9 @@ _MAX_BODY = 1_024 * 1_024
 
 async def read_body(request: Request) -> dict[str, Any]:
     """
-    The JSON object in a control request.
+    Return the JSON object in a control request.
 
-    :raises ControlError: It is none, or too large.
+    :raises ControlError: The body is not a JSON object, or too large.
     """
     data = b""
     async for chunk in request.stream():
@@ -49,16 +49,16 @@ async def read_body(request: Request) -> dict[str, Any]:
 
 class Controls:
     """
-    What tests and the page may ask of the sandbox itself.
+    The controls that tests and the page use.
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     """
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     def routes(self) -> list[Route]:
-        """The routes under ``/_sandbox``."""
+        """Return the routes under ``/_sandbox``."""
         plain: list[tuple[str, str, Action]] = [
             ("GET", "health", self.health),
             ("GET", "health_status", self.list_health),
@@ -99,7 +99,7 @@ class Controls:
         return health.set_health(self._state, given)
 
     def messages(self, given: dict[str, Any]) -> list[dict[str, Any]]:
-        """``GET messages``, optionally ``?to=`` digits."""
+        """``GET messages``, with ``?to=`` (digits) only those to one recipient."""
         to = given.get("to")
         found = self._state.messages.values()
         return [
@@ -131,7 +131,7 @@ class Controls:
         """
         ``POST faults``.
 
-        :raises ControlError: The rule makes no sense.
+        :raises ControlError: The rule has an unknown kind or field, or a wrong value.
         """
         try:
             made = self._state.faults.add(given)
@@ -141,7 +141,7 @@ class Controls:
         return made.as_dict()
 
     def clear_faults(self, given: dict[str, Any]) -> dict[str, Any]:
-        """``DELETE faults``, optionally ``?id=``."""
+        """``DELETE faults``, with ``?id=`` only one."""
         raw = given.get("id")
         self._state.faults.clear(int(raw) if isinstance(raw, str) and raw.isdigit() else None)
         self._state.changed()
@@ -165,9 +165,9 @@ class Controls:
 
     def move_clock(self, given: dict[str, Any]) -> dict[str, Any]:
         """
-        ``POST clock``: moves it by ``advance`` seconds, and lets it stand still or run by ``stopped``.
+        ``POST clock``: move the clock ahead by ``advance`` seconds; stop it or let it run by ``stopped``.
 
-        :raises ControlError: ``advance`` is not a number of seconds from 0 up, or ``stopped`` neither true nor false.
+        :raises ControlError: ``advance`` is not a number of seconds, 0 or more, or ``stopped`` neither true nor false.
         """
         clock, stopped = self._state.clock, flag(given, "stopped")
         seconds = given.get("advance", None if stopped is None else 0)
@@ -181,11 +181,11 @@ class Controls:
 
     def reply(self, given: dict[str, Any]) -> dict[str, Any]:
         """
-        ``POST replies``: the user writes, or presses a button (``pressed``); the 24-hour window opens.
+        ``POST replies``: the user writes, or presses a button (``pressed``); the customer service window opens.
 
         ``context`` is the id of a message that the user quotes.
 
-        :raises ControlError: ``from`` is no number, or the text is missing.
+        :raises ControlError: ``from`` is not a number, the text is missing, or there is no such number.
         """
         user = graph_messages.digits(text(given, "from") or "")
         words, number_id = text(given, "text"), text(given, "phone_number_id", required=False)
@@ -204,8 +204,8 @@ class Controls:
         """
         ``POST recipients``: ``{"wa_id", "on_whatsapp": bool, "marketing": bool, "error": code, "reaches": status}``.
 
-        Those who are not on WhatsApp fail with 131026, those who stopped marketing with 131050; ``error`` lets every
-        message to the user fail with that code (0 ends it), ``reaches`` is as far as they come.
+        Messages to a user who is not on WhatsApp fail with 131026, marketing to one who stopped it with 131050. With
+        ``error``, every message to the user fails with that code, until it is 0. ``reaches`` is their last status.
 
         :raises ControlError: A field has the wrong type.
         """
@@ -259,9 +259,9 @@ class Controls:
 
 def describe(state: State, message: Message) -> dict[str, Any]:
     """
-    A message as tests see it.
+    Return a message as the control shows it to tests.
 
-    :param state: Knows how far it came.
+    :param state: The sandbox's state.
     :param message: The message.
     """
     return {

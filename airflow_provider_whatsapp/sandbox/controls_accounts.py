@@ -1,4 +1,4 @@
-"""Controls over business accounts: what Meta decides about them."""
+"""Controls for business accounts: what Meta decides about them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 def change(state: State, given: dict[str, Any]) -> dict[str, Any]:
     """
-    ``POST accounts``: ``onboarding`` at the Marketing Messages API, ``refuse_marketing`` on ``/messages``, and
-    ``insights``, which can be switched off here, unlike Meta's.
+    ``POST accounts``: set ``onboarding`` at the Marketing Messages API, ``refuse_marketing`` on ``/messages``, and
+    ``insights``, which, unlike Meta's, can be switched off.
 
-    :param state: The sandbox's memory.
-    :param given: The fields; ``waba_id`` names the account, the first one when it is left out.
+    :param state: The sandbox's state.
+    :param given: The fields; ``waba_id`` names the account, by default the first one.
     :raises ControlError: There is no such account or status, or a field has the wrong type.
     """
     unknown = set(given) - {"waba_id", "onboarding", "refuse_marketing", "insights"}

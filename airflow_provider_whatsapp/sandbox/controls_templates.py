@@ -1,4 +1,4 @@
-"""Controls over templates: what reviewers, users' feedback and Meta's own generator would do."""
+"""Controls for templates: what reviewers, users' feedback and Meta's own generator do."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 def move(state: State, given: dict[str, Any]) -> list[dict[str, Any]]:
     """
-    ``POST templates``: moves the status, the quality or the category, of one language or of all.
+    ``POST templates``: set the status, the quality or the category, in one language or in all.
 
-    ``category`` changes at once, ``correct_category`` after a day, or ``notice`` seconds of the sandbox's clock.
+    ``category`` changes at once, ``correct_category`` after a day, or after ``notice`` seconds of the sandbox's clock.
 
-    :raises ControlError: There is no such template, status, reason, quality or category, or ``notice`` is no number.
+    :raises ControlError: There is no such template, status, reason, quality or category, or ``notice`` is not a number.
     """
     name, language = text(given, "name"), text(given, "language", required=False)
     status = one_of(given, "status", graph_templates.STATUSES)
@@ -47,7 +47,7 @@ def move(state: State, given: dict[str, Any]) -> list[dict[str, Any]]:
 
 def put(state: State, given: dict[str, Any]) -> dict[str, Any]:
     """
-    ``PUT templates``: puts a template there without a request and without quotas; samples may be left out.
+    ``PUT templates``: add or replace a template without Graph's API and its quotas; samples may be left out.
 
     :raises ControlError: A field is missing or wrong, or Meta would refuse the components.
     """
@@ -83,7 +83,7 @@ def put(state: State, given: dict[str, Any]) -> dict[str, Any]:
 
 def review(state: State, given: dict[str, Any]) -> dict[str, Any]:
     """
-    ``POST reviews``: decides the next reviews, before there is a template.
+    ``POST reviews``: decide reviews to come, even before there is a template.
 
     :raises ControlError: A field is wrong.
     """

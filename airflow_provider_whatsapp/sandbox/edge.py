@@ -1,4 +1,4 @@
-"""The sandbox's outside: reads a request whole, lets faults strike, answers and keeps the log."""
+"""The sandbox's ASGI application: reads a whole request, applies faults, answers and keeps the log."""
 
 from __future__ import annotations
 
@@ -39,31 +39,31 @@ OWN = frozenset(
         "favicon.ico",
     }
 )
-"""First segments of the paths that are the sandbox's own and not the gateway's."""
+"""First segments of paths that belong to the sandbox itself and not to the gateway."""
 
 MAX_JSON = 4 * 1_024 * 1_024
 MAX_FILE = 102 * 1_024 * 1_024
 CONNECTION = "sandbox.connection"
-"""Key in the ASGI scope's state under which :mod:`server` puts the connection itself, for faults to break."""
+"""Key in the ASGI scope's state under which :mod:`server` puts the connection, so that faults can close it."""
 
 _TRICKLES = 100
 _SANDBOX = (b"x-whatsapp-sandbox", b"1")
 
 
 class ClientGoneError(Exception):
-    """The client closed the connection before its request was whole."""
+    """The client closed the connection before it had sent the whole request."""
 
 
 class Edge:
     """
     The ASGI application.
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     :param inner: Serves the page and the controls.
     """
 
     noted: Callable[[Request], None] = staticmethod(lambda _: None)
-    """Called with each request to the gateway once it has its answer."""
+    """Called with each request to the gateway when its outcome is known."""
 
     def __init__(self, state: State, inner: App) -> None:
         self.state = state
@@ -132,7 +132,7 @@ class Edge:
             await _drop(scope, receive)
 
     async def _trickle(self, scope: Scope, answer: Answer, seconds: float) -> None:
-        """Write the head bit by bit past the server, which would write it whole; the connection closes after it."""
+        """Write the head bit by bit, without the server, which writes it in one piece; then the connection closes."""
         connection = scope["state"][CONNECTION]
         headers = [*_headers(answer), (b"connection", b"close")]
         lines = b"".join(b"%b: %b\r\n" % header for header in headers)
@@ -162,7 +162,7 @@ class Edge:
         return graph.answer(self.state, call)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, but not beyond the sandbox's end."""
+        """Wait, but return at once when the sandbox stops."""
         try:
             await asyncio.wait_for(self.stopping.wait(), seconds)
         except TimeoutError:
@@ -170,7 +170,7 @@ class Edge:
 
 
 def _first_segment(path: str) -> str:
-    return path.removeprefix("/").partition("/")[0]  # OPTIONS may ask for "*", which has no slash
+    return path.removeprefix("/").partition("/")[0]  # the path of OPTIONS may be "*", without a slash
 
 
 def _limit(path: str) -> int:
@@ -184,7 +184,7 @@ def _too_large() -> Answer:
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:
-    """The body; nothing when it exceeds the limit, in which case it has been read and thrown away."""
+    """Return the body; None if it exceeds the limit, after reading and discarding it."""
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientGoneError

@@ -1,4 +1,4 @@
-"""The refusals of Meta and of the gateway, each in its own envelope."""
+"""The refusals of Meta and of the gateway, each in its own form."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ CODES: dict[int, tuple[int, str]] = {
 
 class GraphError(Exception):
     """
-    A refusal in Meta's envelope.
+    A refusal in Meta's form.
 
     :param code: Meta's code; its status and title come from :data:`CODES`.
     :param details: What exactly is wrong.
-    :param subcode: ``error_subcode``, used by template management and unknown objects.
-    :param message: Replaces the title.
+    :param subcode: ``error_subcode``, for template management and unknown objects.
+    :param message: Replaces the code's title.
     :param user: ``error_user_title`` and ``error_user_msg``.
     :param kind: ``type`` of the error.
     """
@@ -75,9 +75,9 @@ class GraphError(Exception):
 
     def answer(self, ids: Ids) -> Answer:
         """
-        The response for this refusal.
+        Return the response for this refusal.
 
-        :param ids: Gives the trace id.
+        :param ids: Source of the trace id.
         """
         error: dict[str, Any] = {"message": self.title, "type": self.kind, "code": self.code}
         if self.details is not None:
@@ -95,10 +95,10 @@ class GraphError(Exception):
 
 def unknown_object(name: str, method: str) -> GraphError:
     """
-    The answer for an id that does not exist, or that does not do what is asked of it.
+    Return the error for an id that does not exist, or whose object does not support the request.
 
-    :param name: The id as it was asked for.
-    :param method: HTTP method, which Graph names in the sentence.
+    :param name: The id in the request.
+    :param method: HTTP method, which Graph names in the message.
     """
     verb = {"GET": "get", "POST": "post", "DELETE": "delete"}.get(method, method.lower())
     text = f"Unsupported {verb} request. Object with ID '{name}' does not exist or this connection may not use it"
@@ -107,9 +107,9 @@ def unknown_object(name: str, method: str) -> GraphError:
 
 def unknown_path(rest: str) -> GraphError:
     """
-    The answer for a path that Graph does not have.
+    Return the error for a path that Graph does not have.
 
-    :param rest: The part it does not know.
+    :param rest: The unknown part of the path.
     """
     return GraphError(2500, message=f"Unknown path components: /{rest}")
 
@@ -119,7 +119,7 @@ class GatewayError(Exception):
     A refusal by Maton itself.
 
     :param status: HTTP status.
-    :param body: JSON of one of the gateway's shapes; nothing for an empty body.
+    :param body: A value for JSON, in one of the gateway's shapes; None for an empty body.
     :param headers: Further headers.
     """
 
@@ -132,7 +132,7 @@ class GatewayError(Exception):
         super().__init__(f"gateway {status}")
 
     def answer(self) -> Answer:
-        """The response for this refusal."""
+        """Return the response for this refusal."""
         if self.body is None:
             return Answer(self.status, b"", self.headers)
         answer = as_json(self.body, self.status, self.headers)

@@ -1,4 +1,4 @@
-"""Scripted failures: what the network does to a request, by rule."""
+"""Fault rules: what goes wrong with a request, on the network or at the service."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ class Fault:
     """
     One rule.
 
-    :param kind: ``drop_before`` closes the connection with nothing done; ``drop_after`` lets the request be accepted,
-        then closes without a byte of answer; ``half`` does so in the middle of the answer; ``status`` answers in the
-        service's place; ``slow`` does the work at once and answers late; ``slow_headers`` begins to answer at once and
+    :param kind: ``drop_before`` closes the connection before anything is done; ``drop_after`` accepts the request, then
+        closes without a byte of answer; ``half`` closes in the middle of the answer; ``status`` answers in place of
+        the service; ``slow`` does the work at once and answers late; ``slow_headers`` begins to answer at once and
         spreads the headers over the time; ``tls`` refuses the handshake of a new connection.
     :param status: For ``status``, the HTTP status.
-    :param seconds: For ``slow`` and ``slow_headers``, how late.
-    :param times: How often it strikes; 0 for ever.
+    :param seconds: For ``slow`` and ``slow_headers``, the delay in seconds.
+    :param times: How often it applies; 0 for no limit.
     :param method: Only this HTTP method.
-    :param path: Only paths that contain this, or match it when it has a ``*``.
-    :param body: For ``status``: text as it stands, anything else as JSON.
+    :param path: Only paths that contain this, or match it if it has a ``*``.
+    :param body: For ``status``: text as it is, anything else as JSON.
     :param headers: For ``status``: further headers.
-    :param to: Only requests whose body names this recipient (digits).
-    :param every: Only every so many-th matching request.
-    :param skip: Leave this many matching requests alone first.
-    :param share: Only this share of the matching requests, between 0 and 1, drawn from the seed.
+    :param to: Only requests whose body names this recipient: digits, or a user id.
+    :param every: Only every n-th of the matching requests.
+    :param skip: Number of matching requests to spare first.
+    :param share: Only this share of the matching requests, from 0 to 1, drawn from the seed.
     """
 
     kind: str
@@ -69,7 +69,7 @@ class Fault:
 
     def matches(self, method: str, path: str, body: bytes) -> bool:
         """
-        Whether the rule is about such a request.
+        Return whether the rule is about such a request.
 
         :param method: HTTP method.
         :param path: Path without the query.
@@ -83,26 +83,26 @@ class Fault:
 
     @property
     def spent(self) -> bool:
-        """Whether it has struck as often as it was asked to."""
+        """Whether it has applied ``times`` times."""
         return bool(self.times) and self.struck >= self.times
 
     def answer_body(self) -> bytes:
-        """What a ``status`` fault says."""
+        """Return the body with which a ``status`` fault answers."""
         if self.body is None:
             return b""
         return self.body.encode() if isinstance(self.body, str) else json.dumps(self.body).encode()
 
     def as_dict(self) -> dict[str, Any]:
-        """The rule and its counts, for listing."""
+        """Return the rule and its counts, for listing."""
         return {name: getattr(self, name) for name in Fault.__slots__}
 
 
 class Faults:
     """
-    The rules in the order they came.
+    The rules, in the order in which they were added.
 
     :param ids: Draws the shares.
-    :param tls: Whether connections are encrypted, without which there is no handshake to break.
+    :param tls: Whether the sandbox serves https; without it, there is no handshake to refuse.
     """
 
     def __init__(self, ids: Ids, *, tls: bool = False) -> None:
@@ -113,14 +113,15 @@ class Faults:
 
     def add(self, spec: dict[str, Any]) -> Fault:
         """
-        Take a rule from its JSON.
+        Add a rule.
 
+        :param spec: The rule's fields, from JSON.
         :raises ValueError: The rule has an unknown kind or field, or a value out of range.
         """
         unknown = set(spec) - _FIELDS
         if unknown:
             raise ValueError(
-                f"Unknown field {', '.join(sorted(unknown))}; there are {', '.join(sorted(_FIELDS))}"
+                f"Unknown field {', '.join(sorted(unknown))}; the fields are {', '.join(sorted(_FIELDS))}"
             )
         if spec.get("kind") not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}")
@@ -135,9 +136,10 @@ class Faults:
 
     def strike(self, method: str, path: str, body: bytes) -> Fault | None:
         """
-        The first rule that is about this request and due, counted as struck.
+        Return the first rule that applies to this request, and count it.
 
-        A ``drop_after`` or ``half`` counts only when :meth:`undo` does not take it back: it wants an accepted request.
+        ``drop_after`` and ``half`` need an accepted request: if the sandbox refuses it, :meth:`undo` takes the count
+        back.
         """
         for fault in self._rules:
             if not fault.spent and fault.matches(method, path, body) and self._due(fault):
@@ -145,7 +147,7 @@ class Faults:
         return None
 
     def strike_handshake(self) -> Fault | None:
-        """The first ``tls`` rule that is due, counted as struck."""
+        """Return the first ``tls`` rule that applies, and count it."""
         for fault in self._rules:
             if fault.kind == "tls" and not fault.spent and self._due(fault):
                 return fault
@@ -163,20 +165,20 @@ class Faults:
         if not self._tls:
             raise ValueError("tls needs a sandbox with a certificate: start it with --tls-cert and --tls-key")
         if fault.method or fault.path or fault.to:
-            raise ValueError("tls strikes before there is a request, so it does not allow method, path or to")
+            raise ValueError("tls applies before there is a request, so it does not allow method, path or to")
 
     @staticmethod
     def undo(fault: Fault) -> None:
-        """Take back a strike that found nothing to break."""
+        """Take back the count of a rule that found no accepted request."""
         fault.struck -= 1
 
     def listing(self) -> list[dict[str, Any]]:
-        """Every rule with its counts, spent ones included."""
+        """Return every rule with its counts, spent ones included."""
         return [fault.as_dict() for fault in self._rules]
 
     def restore(self, rules: list[dict[str, Any]]) -> None:
         """
-        Take rules back with their counts; those about handshakes only where there are any.
+        Restore rules with their counts; ``tls`` rules only if the sandbox serves https.
 
         :param rules: From :meth:`listing`.
         """
@@ -185,9 +187,9 @@ class Faults:
 
     def clear(self, fault_id: int | None = None) -> None:
         """
-        Forget one rule, or all.
+        Remove one rule, or all.
 
-        :param fault_id: The one; all when left out.
+        :param fault_id: The rule's id; None for all.
         """
         self._rules = [fault for fault in self._rules if fault_id is not None and fault.id != fault_id]
 

@@ -72,7 +72,7 @@ def answer(state: State, call: Call) -> Answer:
     """
     Answer a request to the data plane.
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     :param call: The request; its path begins with the app.
     """
     try:

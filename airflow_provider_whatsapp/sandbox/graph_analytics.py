@@ -65,7 +65,7 @@ def fields(state: State, waba_id: str, asked: str | None) -> dict[str, Any]:
     """
     The analytics among the fields that are asked of an account; nothing for a field without filters.
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     :param waba_id: The account.
     :param asked: The ``fields`` parameter.
     :raises GraphError: A filter is unknown, malformed or missing (100).
@@ -287,7 +287,7 @@ def enable(state: State, waba_id: str, value: Any) -> dict[str, Any]:
     """
     ``POST /{waba_id}?is_enabled_for_insights=true``, which cannot be undone.
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     :param waba_id: The account.
     :param value: What was given.
     :raises GraphError: It is to be switched off (200006), or is no boolean.

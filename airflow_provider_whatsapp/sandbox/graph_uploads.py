@@ -1,4 +1,4 @@
-"""The resumable upload, which ends in a handle for template samples and profile pictures."""
+"""The resumable upload, which gives a handle for template samples and profile pictures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def start(state: State, app_id: str, call: Call) -> dict[str, Any]:  # noqa: ARG
     """
     ``POST /{app_id}/uploads``.
 
-    :raises GraphError: A parameter is missing or does not do (100).
+    :raises GraphError: A parameter is missing or wrong (100).
     """
     try:
         given = {name: str(value) for name, value in read_params(call).items()}
@@ -43,16 +43,16 @@ def start(state: State, app_id: str, call: Call) -> dict[str, Any]:  # noqa: ARG
 
 
 def get(state: State, upload_id: str, call: Call) -> dict[str, Any]:  # noqa: ARG001
-    """``GET /upload:...``: how far it came."""
+    """``GET /upload:...``: how many bytes have arrived."""
     found = state.uploads[upload_id]
     return {"id": found.id, "file_offset": found.received}
 
 
 def append(state: State, upload_id: str, call: Call) -> dict[str, Any]:
     """
-    ``POST /upload:...``: the bytes from an offset on.
+    ``POST /upload:...``: add the bytes from an offset.
 
-    :raises GraphError: The offset is not where the upload stands, or there are more bytes than announced (100).
+    :raises GraphError: The offset is not the number of bytes so far, or there are more bytes than announced (100).
     """
     found = state.uploads[upload_id]
     offset = call.header("file_offset")

@@ -1,4 +1,4 @@
-"""Keeps web pages elsewhere from driving the sandbox through the user's browser."""
+"""Prevents other sites' web pages from using the sandbox through the user's browser."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 def is_loopback(host: str) -> bool:
     """
-    Whether an address to listen on lets only this machine in.
+    Return whether an address to listen on lets only this machine connect.
 
     :param host: As given on the command line.
     """
@@ -19,7 +19,7 @@ def is_loopback(host: str) -> bool:
 
 def host_name(header: bytes) -> str:
     """
-    The name in a Host header, without port and brackets.
+    Return the name in a Host header, without port and brackets.
 
     :param header: The header.
     """
@@ -33,7 +33,7 @@ class Guard:
     """
     Checks Host against DNS rebinding and Origin against forged requests.
 
-    :param host: The address listened on; a wildcard means that any name may be used.
+    :param host: The address that the sandbox listens on; with a wildcard, any name is allowed.
     """
 
     def __init__(self, host: str) -> None:
@@ -43,15 +43,15 @@ class Guard:
 
     def refusal(self, method: str, headers: dict[bytes, bytes], *, scheme: str, page: bool) -> str | None:
         """
-        Why a request is refused, or nothing.
+        Return why a request is refused, or None.
 
-        A page of another site may link to the sandbox's own pages. Whatever else it lets a browser ask for is refused,
-        for even a GET that nobody reads uses up rate and fault rules.
+        A page of another site may link to the sandbox's own pages. The sandbox refuses its other requests, because even
+        a GET whose answer nobody reads uses up rate limits and fault rules.
 
         :param method: HTTP method.
         :param headers: Request headers, names in lower case.
         :param scheme: ``http`` or ``https``, as the sandbox serves.
-        :param page: The request is for one of the sandbox's own pages.
+        :param page: Whether the request is for one of the sandbox's own pages.
         """
         host = headers.get(b"host", b"")
         if host not in self._seen:

@@ -1,4 +1,4 @@
-"""How many requests per second are too many."""
+"""Rate limits: a sliding window, and a bucket."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ class SlidingWindow:
     """
     At most ``limit`` events within any ``span`` seconds.
 
-    A log of the last ``limit`` times is the strictest reading of "10 requests per second": a fixed window would let 20
-    pass across its edge and a token bucket lets a burst pass on top of the rate. A client that stays within this stays
-    within whichever the real gateway uses. Refused events do not count, so waiting always helps.
+    This is the strictest reading of "10 requests per second": a fixed window lets 20 requests pass around its edge,
+    and a token bucket lets a burst pass on top of the rate. A client that stays within this limit also stays within
+    the real gateway's, no matter which kind it has. Refused events do not count, so waiting always helps.
 
-    :param limit: Events per span; 0 lets everything pass.
+    :param limit: Events per span; 0 for no limit.
     :param span: Seconds.
     """
 
@@ -24,7 +24,7 @@ class SlidingWindow:
 
     @property
     def times(self) -> list[float]:
-        """When the events were that still may count."""
+        """Times of the events that may still count."""
         return list(self._times)
 
     @times.setter
@@ -33,7 +33,7 @@ class SlidingWindow:
 
     def wait(self, now: float) -> float:
         """
-        Seconds until there is room; 0 takes the place at once.
+        Count an event if the limit allows it, and return 0; else return the seconds until it does.
 
         :param now: Seconds, from any clock that does not run backwards.
         """
@@ -49,10 +49,10 @@ class SlidingWindow:
 
 class Bucket:
     """
-    A burst of ``size``, refilled by one every ``gap`` seconds: Meta's limit between one sender and one user.
+    A burst of ``size``, then one every ``gap`` seconds: Meta's limit between one sender and one user.
 
-    :param size: The burst (Meta: 45).
-    :param gap: Seconds per message after it (Meta: 6).
+    :param size: Messages in a burst (Meta: 45).
+    :param gap: Seconds per further message (Meta: 6).
     """
 
     __slots__ = ("_gap", "_size", "full_at")
@@ -64,9 +64,10 @@ class Bucket:
 
     def take(self, now: float) -> bool:
         """
-        Take one if there is one.
+        Take one message out of the bucket.
 
-        :param now: Seconds.
+        :param now: Seconds, from any clock that does not run backwards.
+        :return: Whether there was one.
         """
         full_at = max(self.full_at, now)
         if full_at - now > (self._size - 1) * self._gap:

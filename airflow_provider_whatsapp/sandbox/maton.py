@@ -1,4 +1,4 @@
-"""Maton: who may pass, how fast, and the control plane."""
+"""Maton: the check of the key, the rate limit, and the control plane."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _METHODS = frozenset({"API_KEY", "BASIC", "OAUTH1", "OAUTH2", "MCP", "JWT"})
 
 def admit(state: State, call: Call) -> None:
     """
-    Check the key, then the rate: a request without an account cannot use up its limit.
+    Check the key, then the rate, so that a request with a wrong key does not use up the account's limit.
 
-    :raises GatewayError: 401 for a bad key, 429 beyond the limit.
+    :raises GatewayError: The key is missing or wrong (401), or the rate exceeds the limit (429).
     """
     scheme, _, key = call.headers.get(b"authorization", b"").partition(b" ")
     if scheme.lower() != b"bearer" or not key.strip():
@@ -39,9 +39,9 @@ def admit(state: State, call: Call) -> None:
 
 def choose_connection(state: State, call: Call) -> Connection:
     """
-    The connection a call goes through: the one it names, else the oldest active one.
+    Return the connection of a call: the one that it names, else the oldest active one.
 
-    :raises GatewayError: 404 for an unknown id, 400 when none is active.
+    :raises GatewayError: There is no such connection (404), it is not active, or none is active (400).
     """
     wanted = call.header("maton-connection")
     if wanted is None:
@@ -59,7 +59,7 @@ def control(state: State, call: Call) -> Answer:
     """
     Answer a request under ``/connections``.
 
-    :raises GatewayError: Whatever the gateway refuses.
+    :raises GatewayError: The gateway would refuse the request.
     """
     segments = call.path.strip("/").split("/")
     if len(segments) == 1:
@@ -84,8 +84,9 @@ def activate(state: State, token: str, waba_id: str | None = None) -> Connection
     """
     Finish the browser step of a connection.
 
-    :param token: From its url.
-    :param waba_id: The account to give access to; the first one when left out.
+    :param token: The token in its URL.
+    :param waba_id: The account to give access to; None for the first one.
+    :return: The connection; None if no connection has this token.
     """
     for found in state.connections.values():
         if hmac.compare_digest(found.token.encode(), token.encode()):

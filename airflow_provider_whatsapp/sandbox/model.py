@@ -1,4 +1,4 @@
-"""What the sandbox remembers, thing by thing."""
+"""The things that make up the sandbox's state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAIR_GAP = 6.0
 
 @dataclass(slots=True)
 class Message:
-    """One accepted message; the body stays as it came, since keeping it parsed costs five times the memory."""
+    """One accepted message; it holds the unparsed body, because a parsed one takes five times the memory."""
 
     id: str
     to: str
@@ -38,14 +38,14 @@ class Message:
 
     @property
     def payload(self) -> dict[str, Any]:
-        """What was sent."""
+        """The message's JSON as it was sent."""
         value: dict[str, Any] = json.loads(self.body)
         return value
 
 
 @dataclass(slots=True)
 class Reply:
-    """What the person with the phone wrote back."""
+    """A message that the user wrote, or a button that the user pressed."""
 
     id: str
     wa_id: str
@@ -59,7 +59,7 @@ class Reply:
 
 @dataclass(slots=True)
 class Conversation:
-    """One sender and one user."""
+    """The messages between one sender and one user."""
 
     number_id: str
     wa_id: str
@@ -71,12 +71,12 @@ class Conversation:
 @dataclass(slots=True)
 class Verdict:
     """
-    What a review will find.
+    The result of a review to come.
 
-    :param name: Name of the templates it is about; ``*`` stands for any characters.
+    :param name: Name of the templates that it is about; ``*`` stands for any characters.
     :param status: ``APPROVED`` or ``REJECTED``.
     :param reason: ``rejected_reason``, for ``REJECTED``.
-    :param category: What the template is taken for at its creation; as asked for when left out.
+    :param category: Category that Meta gives the template at its creation; None for the requested one.
     :param times: How many reviews it decides; 0 for all.
     """
 
@@ -120,7 +120,7 @@ class Template:
 
     def settle(self, now: float) -> Template:
         """
-        Apply what time has brought: a review that ended, a pause that ran out, a category that was announced.
+        Apply what is due by now: the end of a review or of a pause, or an announced change of category.
 
         :param now: Seconds since the epoch.
         :return: The template itself.
@@ -136,10 +136,10 @@ class Template:
 
     def recategorise(self, category: str, at: float) -> None:
         """
-        Take another category, which ends its time to live.
+        Change the category, which also removes the template's time to live.
 
-        :param category: The new one.
-        :param at: Since when.
+        :param category: The new category.
+        :param at: Seconds since the epoch.
         """
         if category != self.category:
             self.previous_category, self.category, self.updated_at = self.category, category, at
@@ -149,7 +149,7 @@ class Template:
 
 @dataclass(slots=True)
 class Media:
-    """An uploaded file; its bytes are only for the page, and the oldest are forgotten."""
+    """An uploaded file; only the page needs its bytes, so the sandbox forgets those of the oldest files."""
 
     id: str
     number_id: str
@@ -164,7 +164,7 @@ class Media:
 
 @dataclass(slots=True)
 class Upload:
-    """A resumable upload, with the handle it ends in."""
+    """A resumable upload, with its handle once it is complete."""
 
     id: str
     name: str
@@ -204,13 +204,13 @@ class Account:
     A WhatsApp Business Account.
 
     :param id: Its id.
-    :param creations: Counts new templates.
-    :param calls: Counts requests to manage it.
-    :param blocked_names: Names of deleted templates, and when each is free again.
+    :param creations: The limit of new templates per hour.
+    :param calls: The limit of requests that manage it, per hour.
+    :param blocked_names: Names of deleted templates, and when each is free again, in seconds since the epoch.
     :param onboarding: Its ``marketing_messages_onboarding_status``.
     :param cloud_marketing_off: Its ``disable_marketing_messages_on_cloud_api``.
-    :param refuses_marketing: ``/messages`` takes no marketing templates, as is expected from October 2027 on.
-    :param insights_since: When template insights were switched on; None: they are off.
+    :param refuses_marketing: ``/messages`` refuses marketing templates, as Meta is expected to do from October 2027.
+    :param insights_since: When template insights were switched on; None if they are off.
     """
 
     id: str
@@ -226,12 +226,12 @@ class Account:
 @dataclass(slots=True)
 class Recipient:
     """
-    A user who is not like the others.
+    A user whom a test has changed.
 
-    :param on_whatsapp: Whether there is such a user; if not, messages fail with 131026.
-    :param marketing: Whether marketing is welcome; if not, such templates fail with 131050.
-    :param error: A code that every message fails with.
-    :param reaches: How far messages come: ``sent``, ``delivered`` or ``read``.
+    :param on_whatsapp: Whether the user is on WhatsApp; if not, messages fail with 131026.
+    :param marketing: Whether the user accepts marketing; if not, marketing templates fail with 131050.
+    :param error: A code with which every message fails.
+    :param reaches: Last status of a message: ``sent``, ``delivered`` or ``read``.
     """
 
     on_whatsapp: bool = True
@@ -241,9 +241,9 @@ class Recipient:
 
     def refuses(self, template: Template | None) -> int | None:
         """
-        The code that a message to this user fails with, if it does.
+        Return the code with which a message to this user fails; None if it does not fail.
 
-        :param template: The message's, if it is one.
+        :param template: The message's template, if it has one.
         """
         if not self.on_whatsapp:
             return 131026
@@ -260,13 +260,13 @@ class Request:
     :param method: HTTP method.
     :param path: Its path.
     :param query: Its query.
-    :param at: When it came.
-    :param status: HTTP status of the answer; nothing when none went out.
-    :param fault: Kind of the fault that struck it.
-    :param sent: Its body, of the latest requests alone.
-    :param answered: The answer's body, likewise.
+    :param at: When it arrived, in seconds since the epoch.
+    :param status: HTTP status of the answer; None if no answer went out.
+    :param fault: Kind of the fault that applied to it.
+    :param sent: Its body; only the latest requests have one.
+    :param answered: The answer's body; only the latest requests have one.
     :param ms: Milliseconds it took.
-    :param about: Type of the message in it, or name of the template.
+    :param about: Type of its message, or name of its template.
     :param to: The message's recipient.
     :param code: Graph's code of a refusal.
     """
@@ -287,12 +287,12 @@ class Request:
 
 @dataclass
 class Journal:
-    """What has happened since the last save, as far as it is too much to compare."""
+    """Messages and requests since the last save; there are too many of them to compare with the file."""
 
     items: list[Message | Reply] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     wiped: bool = False
 
     def wipe(self) -> None:
-        """Note that everything was forgotten."""
+        """Record that everything was forgotten."""
         self.items, self.requests, self.wiped = [], [], True

@@ -1,4 +1,4 @@
-"""What every Graph object shares: choosing fields, and lists in pages."""
+"""What all Graph objects have in common: the choice of fields, and lists in pages."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _NESTED = re.compile(r"[{(][^{}()]*[)}]")
 
 def choose(node: dict[str, Any], fields: str | None, default: Sequence[str], kind: str) -> dict[str, Any]:
     """
-    The asked-for fields of an object, and always its id.
+    Return the requested fields of an object, and always its id.
 
-    :param node: Every field it has.
+    :param node: Every field that it has.
     :param fields: The ``fields`` parameter.
-    :param default: What comes without one.
-    :param kind: The object's type in Graph, for the refusal.
-    :raises GraphError: A field that such an object does not have (code 100).
+    :param default: The fields without that parameter.
+    :param kind: The object's type in Graph, for the error.
+    :raises GraphError: Such an object does not have a requested field (100).
     """
     if fields is None:
         return {name: node[name] for name in default if node.get(name) is not None}
@@ -53,14 +53,14 @@ def page(
     most: int = 1_000,
 ) -> dict[str, Any]:
     """
-    One page of a list, with cursors; ``next`` only when something follows.
+    Return one page of a list, with cursors; ``next`` only if something follows.
 
     :param items: The whole list.
-    :param call: Carries ``limit``, ``after`` and ``before``.
-    :param key: An item's id, which the cursors hold.
-    :param show: An item's JSON.
-    :param most: Highest ``limit``.
-    :raises GraphError: A limit out of range (100) or a broken cursor (131059).
+    :param call: The request, with ``limit``, ``after`` and ``before``.
+    :param key: Returns an item's id, which the cursors hold.
+    :param show: Returns an item's JSON.
+    :param most: Highest ``limit``; a higher one counts as this.
+    :raises GraphError: The limit is not a number of at least 1 (100), or the cursor is broken (131059).
     """
     limit = _limit(call.query.get("limit"), most)
     start, end = 0, len(items)
@@ -109,7 +109,7 @@ def _place(cursor: str, places: dict[str, int]) -> int:
 
 
 def _address(call: Call, **cursor: str) -> str:
-    # Graph hands out its own host and a token here, never the gateway's: a client that follows it leaves Maton.
+    # Graph puts its own host and a token here, not the gateway's: a client that follows the address leaves Maton.
     kept = {
         name: value for name, value in call.query.items() if name not in {"after", "before", "access_token"}
     }

@@ -1,4 +1,4 @@
-"""Serves the sandbox with uvicorn, and closes connections the way a bad network does."""
+"""Serves the sandbox with uvicorn, and closes connections as a bad network does."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 _BACKLOG = 2_048
 _SAVE_EVERY = 1.0
 
-# Whichever of httptools and h11 uvicorn finds; both are classes with the same constructor.
+# The class of httptools or of h11, depending on what uvicorn finds; both have the same constructor.
 _Protocol: Any = AutoHTTPProtocol
 
 
 class DroppingProtocol(_Protocol):  # type: ignore[misc]
-    """uvicorn's HTTP protocol, whose requests can close their own connection."""
+    """uvicorn's HTTP protocol, with a way for a request to close its own connection."""
 
     def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], **options: Any) -> None:
         super().__init__(
@@ -42,17 +42,17 @@ class DroppingProtocol(_Protocol):  # type: ignore[misc]
         )
 
     def drop(self) -> None:
-        """Send what is already written, then close without another byte."""
+        """Send what is already written, then close the connection."""
         self.transport.close()
 
 
 class Server(uvicorn.Server):
     """
-    uvicorn, which says when it is ready and is stopped by a flag.
+    uvicorn, which also reports when it is ready, delivers webhooks and stores the state.
 
     :param edge: The application.
-    :param ready: Called once connections are taken.
-    :param store: Keeps the state, if it is to be kept.
+    :param ready: Called when the server accepts connections.
+    :param store: Stores the state; None stores nothing.
     """
 
     def __init__(self, edge: Edge, ready: Callable[[], None], store: Store | None = None) -> None:
@@ -77,7 +77,7 @@ class Server(uvicorn.Server):
         self._tasks: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then say so."""
+        """Start, then call ``ready``."""
         if self.config.ssl:
             self.config.ssl.sni_callback = self._handshake
         await super().startup(sockets=sockets)
@@ -98,25 +98,25 @@ class Server(uvicorn.Server):
                 return
 
     def _handshake(self, *_: object) -> int | None:
-        """Refuse a handshake when a rule says so; OpenSSL asks whether or not the client names a server."""
+        """Refuse a handshake if a rule says so; OpenSSL calls this even if the client names no server."""
         if self._edge.state.faults.strike_handshake() is None:
             return None
         self._edge.state.changed()
         return ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Let streams and slow answers end, so that stopping takes no time."""
+        """End streams and slow answers, so that the server stops at once."""
         self._edge.stopping.set()
         super().handle_exit(sig, frame)
 
 
 def bind(host: str, port: int) -> socket.socket:
     """
-    A listening socket.
+    Return a listening socket.
 
     :param host: Address or name.
-    :param port: Port; 0 takes a free one.
-    :raises OSError: The port is in use, or the address is none of this machine's.
+    :param port: Port; 0 picks a free one.
+    :raises OSError: The port is in use, or the address does not belong to this machine.
     """
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)
@@ -142,8 +142,8 @@ def serve(
     :param settings: How the sandbox behaves.
     :param listener: From :func:`bind`.
     :param ready: Called with the sandbox's URL once it answers.
-    :param tell: Called with a line for each message and each refused request; None: nobody wants to know.
-    :raises StoreError: The state cannot be kept in the file asked for.
+    :param tell: Called with a line for each message and each refused request; None for no lines.
+    :raises StoreError: The file cannot store the state.
     """
     edge = build(settings)
     store = Store(settings.state) if settings.state else None
@@ -152,7 +152,7 @@ def serve(
     edge.state.base_url = url_of(settings, listener)
     if tell is not None:
         edge.noted = _teller(edge, tell)
-    # uvicorn raises the signal again once it has ended; by default that would make a clean stop look like a crash.
+    # uvicorn raises the signal again when it has stopped; without a handler, a clean stop would look like a crash.
     signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         Server(edge, lambda: ready(edge.state.base_url), store).run(sockets=[listener])
@@ -174,10 +174,10 @@ def _teller(edge: Edge, tell: Callable[[str], None]) -> Callable[[Request], None
 
 def url_of(settings: Settings, listener: socket.socket) -> str:
     """
-    Where the sandbox is reached from this machine.
+    Return the URL at which this machine reaches the sandbox.
 
-    :param settings: Names the host.
-    :param listener: Knows the port.
+    :param settings: The sandbox's settings.
+    :param listener: The listening socket.
     """
     host = "127.0.0.1" if settings.host in {"0.0.0.0", "::", ""} else settings.host  # noqa: S104
     shown = f"[{host}]" if ":" in host else host

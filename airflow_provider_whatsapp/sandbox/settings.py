@@ -1,4 +1,4 @@
-"""What the command line decides."""
+"""The settings of a sandbox, as the command line gives them."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ class Settings:
     """
     How one sandbox behaves.
 
-    :param host: Address to listen on; anything but loopback lets other machines in.
-    :param port: Port to listen on; 0 takes a free one.
-    :param api_key: The Maton key that the bearer check wants.
-    :param phone_number_ids: Ids of the senders, the first is the one in the connection to paste.
+    :param host: Address to listen on; any but loopback lets other machines connect.
+    :param port: Port to listen on; 0 picks a free one.
+    :param api_key: The Maton API key that requests have to carry.
+    :param phone_number_ids: Ids of the senders; the connection to paste has the first one.
     :param waba_id: The WhatsApp Business Account that owns the numbers and the templates.
     :param more_accounts: Further accounts, each with its numbers, and each behind a Maton connection of its own.
-    :param app_id: Meta's app, wanted by resumable uploads.
+    :param app_id: Meta's app, which resumable uploads name.
     :param rate_limit: Requests per second and account at the gateway (Maton documents 10); 0 lifts it, and with it
-        whatever else Meta counts per second, user or hour.
+        each of Meta's limits per second, user or hour that is not given.
     :param pair_limit: Messages that one sender may send one user in a row (Meta documents 45 within 6 s, then one
         every 6 s); 0 lifts it, as ``rate_limit`` 0 does when this is left out.
     :param throughput: Messages per second and sender number (Meta documents 80); 0 lifts it, as ``rate_limit`` 0 does
         when this is left out.
     :param onboarding: ``marketing_messages_onboarding_status`` of the accounts.
-    :param refuse_marketing: ``/messages`` refuses marketing templates, as is expected from October 2027 on.
+    :param refuse_marketing: ``/messages`` refuses marketing templates, as Meta is expected to do from October 2027.
     :param approve_after: Seconds from a template's creation to its approval.
     :param latency: Seconds that every answer takes.
     :param status_delays: Seconds from acceptance to sent, delivered and read.
     :param fail_after: Seconds from acceptance to failure, for messages that fail.
-    :param state: SQLite file that keeps everything between starts; nothing is kept when left out.
-    :param app_secret: Signs webhooks.
+    :param state: SQLite file that stores the state between starts; None stores nothing.
+    :param app_secret: The secret that signs webhooks.
     :param webhook_url: The app's own address for webhooks; with one, the app is subscribed to every account.
-    :param tls_cert: File with a certificate, which makes it https; one that signed itself does.
-    :param tls_key: File with its key; left out if that is in the same file.
-    :param keep: Messages and requests kept; older ones are forgotten.
+    :param tls_cert: File with a certificate, to serve https; it may be self-signed.
+    :param tls_key: File with its key; None if the key is in the same file.
+    :param keep: Number of messages and of requests to keep; the sandbox forgets older ones.
     :param seed: The same seed gives the same ids.
     """
 
@@ -89,10 +89,10 @@ class Settings:
 
 def connection(settings: Settings, url: str) -> str:
     """
-    The Airflow connection as JSON that stands safely between single quotes.
+    Return the Airflow connection as JSON that is safe between single quotes.
 
-    :param settings: Hold the key and the ids.
-    :param url: The sandbox's.
+    :param settings: The sandbox's settings.
+    :param url: The sandbox's URL.
     """
     extra: dict[str, str | int] = {
         "phone_number_id": settings.phone_number_ids[0],
@@ -102,7 +102,7 @@ def connection(settings: Settings, url: str) -> str:
     if settings.rate_limit != Settings().rate_limit:
         extra["rate_limit"] = settings.rate_limit
     if settings.tls_cert:
-        # A certificate that signed itself is its own authority.
+        # A self-signed certificate is its own authority.
         extra["verify"] = str(Path(settings.tls_cert).resolve())
     made = {"conn_type": "maton_whatsapp", "password": settings.api_key, "host": url, "extra": extra}
     return json.dumps(made).replace("'", "\\u0027")
@@ -110,9 +110,9 @@ def connection(settings: Settings, url: str) -> str:
 
 def connection_line(settings: Settings, url: str) -> str:
     """
-    The line to paste into a shell: from then on, Airflow's default connection is this sandbox.
+    Return the line to paste into a shell, which points Airflow's default connection to this sandbox.
 
-    :param settings: Hold the key and the ids.
-    :param url: The sandbox's.
+    :param settings: The sandbox's settings.
+    :param url: The sandbox's URL.
     """
     return f"export {VARIABLE}='{connection(settings, url)}'"

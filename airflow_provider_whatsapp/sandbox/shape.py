@@ -1,4 +1,4 @@
-"""Small checks that rules are written in; each refuses with Meta's code."""
+"""Small checks of which the rules consist; each refuses with Meta's code."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from airflow_provider_whatsapp.sandbox.errors import GraphError
 from airflow_provider_whatsapp.sandbox.wire import decoded
 
 Check = Callable[[Any, str], None]
-"""Takes a value and where it stands; raises :class:`GraphError`."""
+"""Takes a value and its place in the request; raises :class:`GraphError`."""
 
 _LINK = re.compile(r"https?://[^\s]+", re.IGNORECASE)
 
 
 def structured(check: Check) -> Check:
     """
-    Mark a rule as one of an object or a list, which Graph takes as JSON text too.
+    Mark a rule as one for an object or a list, which Graph also accepts as JSON text.
 
     :param check: The rule.
     """
@@ -27,27 +27,27 @@ def structured(check: Check) -> Check:
 
 def as_wanted(value: Any, check: Check) -> Any:
     """
-    A value as its rule wants it: decoded where that is a rule of an object or a list.
+    Return a value as its rule needs it: decoded if that is a rule for an object or a list.
 
-    :param value: As it was given.
+    :param value: The value in the request.
     :param check: Its rule.
     """
     return decoded(value) if getattr(check, "structured", False) else value
 
 
 def missing(where: str) -> GraphError:
-    """A required parameter is not there."""
+    """Return the error for a required parameter that is missing."""
     text = f"Parameter {where} is required"
     return GraphError(100, text, message=f"(#100) {text}")
 
 
 def invalid(where: str, wanted: str) -> GraphError:
-    """A parameter has a value that does not do."""
+    """Return the error for a parameter with a wrong value."""
     return GraphError(131009, f"Parameter {where} must be {wanted}")
 
 
 def too_long(where: str, limit: int) -> GraphError:
-    """A text exceeds its limit."""
+    """Return the error for a text that exceeds its limit."""
     details = f"Param {where} must be at most {limit} characters long"
     return GraphError(100, details, message=f"(#100) {details}")
 
@@ -56,12 +56,12 @@ def text(
     limit: int, *, least: int = 1, pattern: str | None = None, wanted: str = "in the right form"
 ) -> Check:
     """
-    A text within its length.
+    Return the check for a text.
 
     :param limit: Most characters.
     :param least: Fewest characters.
-    :param pattern: Must match it whole.
-    :param wanted: Says so in words.
+    :param pattern: Regular expression that the whole text must match.
+    :param wanted: The pattern in words, for the error.
     """
     compiled = re.compile(pattern) if pattern else None
 
@@ -80,7 +80,7 @@ def text(
 
 def link(limit: int = 2048) -> Check:
     """
-    A web address.
+    Return the check for a web address.
 
     :param limit: Most characters.
     """
@@ -89,10 +89,10 @@ def link(limit: int = 2048) -> Check:
 
 def among(*values: str, any_case: bool = False) -> Check:
     """
-    One of some words.
+    Return the check for one of some words.
 
     :param values: The words.
-    :param any_case: Whether capitals matter not.
+    :param any_case: Whether the check ignores case.
     """
     allowed = frozenset(values)
 
@@ -106,7 +106,7 @@ def among(*values: str, any_case: bool = False) -> Check:
 
 def number(low: float, high: float) -> Check:
     """
-    A number within bounds; Graph takes it as text too.
+    Return the check for a number within bounds, which Graph also accepts as text.
 
     :param low: Lowest.
     :param high: Highest.
@@ -127,7 +127,7 @@ def number(low: float, high: float) -> Check:
 
 def whole(low: int, high: int) -> Check:
     """
-    A whole number within bounds, or its digits.
+    Return the check for a whole number within bounds, or for its digits.
 
     :param low: Lowest.
     :param high: Highest.
@@ -142,29 +142,29 @@ def whole(low: int, high: int) -> Check:
 
 
 def flag(value: Any, where: str) -> None:
-    """True or false; forms write it as text."""
+    """Check for true or false, which forms write as text."""
     if not isinstance(value, bool) and value not in ("true", "false"):
         raise invalid(where, "true or false")
 
 
 def anything(value: Any, where: str) -> None:
-    """Whatever: Meta's own rules for it are not published."""
+    """Accept any value: Meta's own rules for it are not published."""
 
 
 @structured
 def some_object(value: Any, where: str) -> None:
-    """Any object."""
+    """Check for an object, with any fields."""
     if not isinstance(value, dict):
         raise invalid(where, "an object")
 
 
 def array(item: Check, *, least: int = 1, most: int = 1_000) -> Check:
     """
-    A list of alike things.
+    Return the check for a list.
 
-    :param item: Each of them.
-    :param least: Fewest.
-    :param most: Most.
+    :param item: The check for each item.
+    :param least: Fewest items.
+    :param most: Most items.
     """
 
     def check(value: Any, where: str) -> None:
@@ -187,12 +187,12 @@ def obj(
     then: Check | None = None,
 ) -> Check:
     """
-    An object with these fields and no others; objects and lists in it that came as JSON text are decoded in place.
+    Return the check for an object with these fields and no others; it decodes inner JSON text in place.
 
-    :param required: Fields that must be there.
-    :param optional: Fields that may be.
-    :param exactly_one: Of these, one and not two.
-    :param then: A last check over the whole.
+    :param required: Checks of fields that must be there.
+    :param optional: Checks of fields that may be there.
+    :param exactly_one: Fields of which exactly one must be there.
+    :param then: A last check of the whole object.
     """
     wanted = dict(required or {})
     known = {**wanted, **(optional or {})}

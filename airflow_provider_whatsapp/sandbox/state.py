@@ -1,4 +1,4 @@
-"""Everything the sandbox remembers."""
+"""The state of a sandbox."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _STEPS = ("sent", "delivered", "read")
 
 class State:
     """
-    One sandbox's memory.
+    Everything that one sandbox knows.
 
-    :param settings: How it behaves.
-    :param clock: Gives the time; tests move it.
+    :param settings: How the sandbox behaves.
+    :param clock: The clock; None for one that follows the wall clock.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
@@ -103,7 +103,7 @@ class State:
         self._add_hello_world(waba_id)
 
     def reset(self) -> None:
-        """Forget everything, return to the wall clock and start the ids again; the settings stay."""
+        """Forget everything, return to the wall clock and restart the ids; the settings stay."""
         self.clock.reset()
         self.ids.reset()
         self.busy_until = 0.0
@@ -114,9 +114,9 @@ class State:
 
     def add_connection(self, status: str, waba_id: str) -> Connection:
         """
-        Open a Maton connection.
+        Add a Maton connection.
 
-        :param status: ``PENDING`` until its url has been opened, or ``ACTIVE``.
+        :param status: ``ACTIVE``, or ``PENDING`` until somebody opens its URL.
         :param waba_id: The account that it gives access to.
         """
         now = self.clock.now()
@@ -142,7 +142,7 @@ class State:
 
     def conversation(self, number_id: str, wa_id: str) -> Conversation:
         """
-        The conversation of a sender with a user, opened if there was none.
+        Return the conversation of a sender with a user, a new one if there was none.
 
         :param number_id: The sender.
         :param wa_id: The user's WhatsApp id.
@@ -157,9 +157,9 @@ class State:
 
     def remember(self, conversation: Conversation, item: Message | Reply) -> None:
         """
-        Keep a message, and forget the oldest beyond the bound.
+        Store a message, and forget the oldest one if there are more than the setting ``keep``.
 
-        :param conversation: Where it belongs.
+        :param conversation: The conversation that it belongs to.
         :param item: The message.
         """
         self.messages[item.id] = item
@@ -181,13 +181,13 @@ class State:
         self, number_id: str, wa_id: str, text: str, pressed: str | None = None, context: str | None = None
     ) -> Reply:
         """
-        Let the user write back, which opens the 24-hour window.
+        Add a message from the user, which opens the customer service window.
 
-        :param number_id: The sender written to.
+        :param number_id: The number that the user writes to.
         :param wa_id: The user's WhatsApp id.
-        :param text: What is written.
-        :param pressed: Id or payload of the button that was pressed.
-        :param context: Id of the message that is quoted.
+        :param text: What the user writes.
+        :param pressed: Id or payload of the button that the user presses.
+        :param context: Id of the message that the user quotes.
         """
         conversation = self.conversation(number_id, wa_id)
         now = self.clock.now()
@@ -198,9 +198,9 @@ class State:
 
     def changed(self, until: float = 0.0) -> None:
         """
-        Note that the page has something new to show.
+        Record that the page has something new to show.
 
-        :param until: Until when more will change with the time, as ticks do.
+        :param until: Until when time alone changes more, such as statuses; in seconds since the epoch.
         """
         self.version += 1
         self.busy_until = max(self.busy_until, until)
@@ -208,7 +208,7 @@ class State:
 
     def timeline(self, message: Message) -> list[tuple[str, float]]:
         """
-        The events of a message up to now, computed from its times rather than kept.
+        Return the events of a message up to now: each with its time, computed and not stored.
 
         :param message: The message.
         """
@@ -217,7 +217,7 @@ class State:
 
     def plan(self, message: Message) -> list[tuple[str, float]]:
         """
-        The events of a message, those to come as well.
+        Return the events of a message with their times, those to come as well.
 
         :param message: The message.
         """
@@ -231,7 +231,7 @@ class State:
 
     def keep_media(self, made: Media) -> None:
         """
-        Keep a file; the bytes of the oldest are forgotten when all files together grow too large.
+        Store a file, and forget the bytes of the oldest ones if all together exceed ``MEDIA_BYTES``.
 
         :param made: The file.
         """
@@ -255,7 +255,7 @@ class State:
 
     def recipient(self, wa_id: str) -> Recipient:
         """
-        What is known of a user, for changing it.
+        Return the settings of a user, which the caller may change.
 
         :param wa_id: The user's WhatsApp id.
         """
@@ -263,9 +263,9 @@ class State:
 
     def decide(self, name: str) -> Verdict:
         """
-        What the review of a template will find; a verdict that was for one review is used up.
+        Return the verdict for the next review of a template, and count it as used.
 
-        :param name: The template's.
+        :param name: The template's name.
         """
         for verdict in self.verdicts:
             if fnmatchcase(name, verdict.name):
@@ -277,7 +277,7 @@ class State:
 
     def template(self, template_id: str) -> Template:
         """
-        One template as it is now.
+        Return one template as it is now.
 
         :param template_id: Its id.
         """
@@ -285,9 +285,9 @@ class State:
 
     def templates_of(self, waba_id: str | None = None) -> list[Template]:
         """
-        Templates as they are now, for all who ask and however often: everybody reads them through here.
+        Return the templates as they are now; all code that lists templates has to use this.
 
-        :param waba_id: Only of this account; of all when left out.
+        :param waba_id: Only this account's; None for all.
         """
         now = self.clock.now()
         return [each.settle(now) for each in self.templates.values() if waba_id in (None, each.waba_id)]
@@ -296,11 +296,11 @@ class State:
         self, name: str, language: str | None = None, waba_id: str | None = None
     ) -> list[Template]:
         """
-        Templates of a name.
+        Return the templates of a name.
 
         :param name: Exact name.
-        :param language: Only this language; all when left out.
-        :param waba_id: Only of this account; of all when left out.
+        :param language: Only this language; None for all.
+        :param waba_id: Only this account's; None for all.
         """
         return [
             found
@@ -310,7 +310,7 @@ class State:
 
     def log(self, request: Request, sent: bytes) -> None:
         """
-        Note a request on its arrival; bodies stay only for the latest thousand.
+        Log a request when it arrives; only the latest thousand keep their bodies.
 
         :param request: The request.
         :param sent: Its body.
@@ -329,10 +329,10 @@ class State:
     @staticmethod
     def close_log(request: Request, status: int | None, answered: bytes, ms: float) -> None:
         """
-        Note how a request ended.
+        Log how a request ended.
 
         :param request: The request.
-        :param status: HTTP status; nothing when no answer went out.
+        :param status: HTTP status; None if no answer went out.
         :param answered: The answer's body.
         :param ms: Milliseconds it took.
         """

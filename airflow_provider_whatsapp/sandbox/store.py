@@ -1,4 +1,4 @@
-"""Keeps everything between starts, in an SQLite file that is written once a second."""
+"""Stores the sandbox's state between starts, in an SQLite file that the sandbox writes once a second."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class StoreError(Exception):
 
 
 def _for_the_owner_alone(path: str) -> None:
-    """Let nobody else read the file, for it holds numbers and texts; SQLite's files beside it follow its mode."""
+    """Let only the owner read the file, which holds numbers and texts; SQLite gives its other files the same mode."""
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         try:
@@ -51,10 +51,10 @@ def _for_the_owner_alone(path: str) -> None:
 
 class Store:
     """
-    The file.
+    The SQLite file.
 
-    :param path: Where it is; made when it is not there.
-    :raises StoreError: It is no such file, or another sandbox has it open.
+    :param path: Its path; created if it does not exist.
+    :raises StoreError: It is not such a file, it cannot be opened, or another sandbox has it open.
     """
 
     def __init__(self, path: str) -> None:
@@ -79,9 +79,9 @@ class Store:
 
     def load(self, state: State) -> None:
         """
-        Fill a fresh sandbox with what the file holds, and note from now on what happens.
+        Fill a new sandbox with what the file holds, and start to record changes.
 
-        :param state: The sandbox's memory.
+        :param state: The sandbox's state.
         :raises StoreError: The file was written by a sandbox with other accounts or numbers.
         """
         found: dict[str, dict[str, Any]] = {}
@@ -141,8 +141,8 @@ class Store:
         """
         Write what has changed.
 
-        :param state: The sandbox's memory.
-        :raises StoreError: The file cannot be written; from then on nothing more is kept.
+        :param state: The sandbox's state.
+        :raises StoreError: The file cannot be written; the sandbox stores nothing more from then on.
         """
         journal = state.journal
         if journal is None or state.version == self._saved:
@@ -170,9 +170,9 @@ class Store:
 
     def close(self, state: State) -> None:
         """
-        Write what has changed and let go of the file.
+        Write what has changed, and close the file.
 
-        :param state: The sandbox's memory.
+        :param state: The sandbox's state.
         :raises StoreError: The file cannot be written.
         """
         try:

@@ -1,4 +1,4 @@
-"""The sandbox's memory as rows of text, and back."""
+"""Turns the sandbox's state into rows of text, and back."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ALIKE: dict[str, type[Any]] = {
     "uploads": Upload,
     "recipients": Recipient,
 }
-"""Attribute of the state that is a dict by id: what it holds."""
+"""Attributes of the state that are dicts by id, each with the type of its values."""
 
 
 def _fields(thing: Any, *without: str) -> dict[str, Any]:
@@ -38,18 +38,18 @@ def _fields(thing: Any, *without: str) -> dict[str, Any]:
 
 def accounts(state: State) -> dict[str, list[str]]:
     """
-    The accounts and their numbers, which a file belongs to.
+    Return the accounts and their numbers, which a file belongs to.
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     """
     return {name: list(numbers) for name, numbers in state.settings.accounts.items()}
 
 
 def things(state: State) -> Iterator[tuple[tuple[str, str], str]]:
     """
-    Everything but messages and requests: kind and key, and the value as JSON.
+    Yield everything but messages and requests: kind and key, and the value as JSON.
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     """
     for kind in _ALIKE:
         for key, thing in getattr(state, kind).items():
@@ -88,11 +88,11 @@ def things(state: State) -> Iterator[tuple[tuple[str, str], str]]:
 
 def restore(state: State, found: dict[str, dict[str, Any]], file: Callable[[str], bytes]) -> None:
     """
-    Put things back.
+    Restore everything but messages, requests and webhooks.
 
-    :param state: The memory of a sandbox with the same accounts.
+    :param state: The state of a sandbox with the same accounts.
     :param found: The things' values by kind and key.
-    :param file: Gives a file's bytes by its id.
+    :param file: Returns a file's bytes by its id.
     """
     world = found["world"][""]
     state.clock.advance(max(0.0, world["ahead"]))
@@ -111,7 +111,7 @@ def restore(state: State, found: dict[str, dict[str, Any]], file: Callable[[str]
     for name, values in world.get("marketing", {}).items():  # not in the files of earlier versions
         account = state.accounts[name]
         account.onboarding, account.cloud_marketing_off, account.refuses_marketing = values
-    # Neither is in the files of earlier versions.
+    # Files of earlier versions have neither.
     state.health = world.get("health", {})
     state.health_refused = world.get("health_refused", False)
     for name, since in world.get("insights", {}).items():  # not in the files of earlier versions
@@ -123,9 +123,9 @@ def restore(state: State, found: dict[str, dict[str, Any]], file: Callable[[str]
 
 def restore_webhooks(state: State, found: dict[str, dict[str, Any]]) -> None:
     """
-    Put subscriptions back, once the messages are there: of those, only what is still to happen is sent.
+    Restore subscriptions, after the messages: for those, the sandbox sends only what is still to happen.
 
-    :param state: The memory of a sandbox with the same accounts.
+    :param state: The state of a sandbox with the same accounts.
     :param found: The things' values by kind and key.
     """
     kept = found["world"][""].get("webhooks", {})  # not in the files of earlier versions
@@ -137,9 +137,10 @@ def restore_webhooks(state: State, found: dict[str, dict[str, Any]]) -> None:
 
 def content(item: Message | Reply) -> tuple[str | None, str]:
     """
-    The template that a message was made with, which thousands share: a name for it, and its JSON.
+    Return the template of a message, stored once because many messages share it: its hash, and its JSON.
 
     :param item: The message.
+    :return: None and an empty text for a message without a template.
     """
     if isinstance(item, Reply) or not item.components:
         return None, ""
@@ -149,7 +150,7 @@ def content(item: Message | Reply) -> tuple[str | None, str]:
 
 def write_item(item: Message | Reply) -> str:
     """
-    A message as JSON, without the template that it was made with.
+    Return a message as JSON, without its template.
 
     :param item: The message.
     """
@@ -160,10 +161,10 @@ def write_item(item: Message | Reply) -> str:
 
 def read_item(text: str, components: list[dict[str, Any]]) -> Message | Reply:
     """
-    A message from its JSON.
+    Return a message from its JSON.
 
     :param text: From :func:`write_item`.
-    :param components: Of its template.
+    :param components: Its template's components.
     """
     value = json.loads(text)
     if "body" not in value:
@@ -173,7 +174,7 @@ def read_item(text: str, components: list[dict[str, Any]]) -> Message | Reply:
 
 def write_request(entry: Request) -> str:
     """
-    A request as JSON, without its bodies.
+    Return a request as JSON, without its bodies.
 
     :param entry: The request.
     """
@@ -182,7 +183,7 @@ def write_request(entry: Request) -> str:
 
 def read_request(text: str) -> Request:
     """
-    A request from its JSON.
+    Return a request from its JSON.
 
     :param text: From :func:`write_request`.
     """

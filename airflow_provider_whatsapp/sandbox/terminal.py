@@ -1,4 +1,4 @@
-"""What the sandbox tells in the terminal that it runs in: each message, each refused request, and where to look."""
+"""The lines that the sandbox prints: each message and each refused request, with the page that shows it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 def line(request: Request, url: str) -> str | None:
     """
-    One line about a request, or nothing for one that only read, or changed what is no message.
+    Return one line about a request; None for an accepted one that sent no message.
 
-    :param request: The request, answered.
+    :param request: The request, after its answer.
     :param url: The sandbox's address.
     """
     row = row_of(0, request)

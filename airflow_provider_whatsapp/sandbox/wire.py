@@ -1,4 +1,4 @@
-"""Requests and answers without a web framework: what the handlers see."""
+"""Requests and answers as the handlers see them, without a web framework."""
 
 from __future__ import annotations
 
@@ -28,11 +28,10 @@ class MalformedBodyError(ValueError):
 @dataclass(slots=True)
 class Call:
     """
-    One request, its body read whole.
+    One request with its whole body.
 
-    ``waba_id`` is the account that its Maton connection gives access to; ``about`` and ``to`` say for the log what
-    message it brought and for whom; ``pending`` is what has to be done before it is answered, and gives another answer
-    where that fails.
+    ``waba_id`` is the account that its Maton connection gives access to; ``about`` and ``to`` name its message and the
+    recipient for the log; ``pending`` is work to do before the answer, and returns another answer if it fails.
     """
 
     method: str
@@ -48,7 +47,7 @@ class Call:
 
     def header(self, name: str) -> str | None:
         """
-        One header, or nothing.
+        Return one header, or None.
 
         :param name: In lower case.
         """
@@ -58,7 +57,7 @@ class Call:
 
 @dataclass(slots=True)
 class Answer:
-    """One response, ready for the wire; ``code`` is Graph's, where it is a refusal."""
+    """One response, ready to send; ``code`` is Graph's code if it is a refusal."""
 
     status: int
     body: bytes
@@ -79,7 +78,7 @@ class Part:
 
 def as_json(value: Any, status: int = 200, headers: list[tuple[bytes, bytes]] | None = None) -> Answer:
     """
-    Turn a value into an answer.
+    Return a value as an answer.
 
     :param value: Anything that JSON can hold.
     :param status: HTTP status.
@@ -90,7 +89,7 @@ def as_json(value: Any, status: int = 200, headers: list[tuple[bytes, bytes]] | 
 
 def dump(value: Any) -> bytes:
     """
-    A value as JSON in UTF-8, half a surrogate pair in it as an escape: no bytes could stand for that.
+    Return a value as JSON in UTF-8, all in ASCII if it has half a surrogate pair, which UTF-8 cannot encode.
 
     :param value: Anything that JSON can hold.
     """
@@ -102,27 +101,27 @@ def dump(value: Any) -> bytes:
 
 def read_query(raw: bytes) -> dict[str, str]:
     """
-    The query's parameters; of a repeated one the last counts, as with Graph.
+    Return the query's parameters; if one is repeated, the last counts, as in Graph.
 
-    :param raw: The query string as it came.
+    :param raw: The query string as it arrived.
     """
     return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True)) if raw else {}
 
 
 def read_params(call: Call) -> dict[str, Any]:
     """
-    The parameters of a call that changes something, as Graph reads them.
+    Return the parameters of a call that changes something, as Graph reads them.
 
-    The query's count as well as the body's, which may be JSON, a form or a multipart form; of two with one name the
+    They come from the query and from the body, which may be JSON, a form or a multipart form; if both have one, the
     body's wins. A parameter that is null is absent.
 
-    :raises MalformedBodyError: The body does not parse, or is no object.
+    :raises MalformedBodyError: The body does not parse, or is not an object.
     """
     return query_params(call) | _read_body(call)
 
 
 def query_params(call: Call) -> dict[str, str]:
-    """The query's parameters, without those that Graph takes with every call."""
+    """Return the query's parameters, without those that Graph accepts in every call."""
     return {name: value for name, value in call.query.items() if name not in _GRAPHS_OWN}
 
 
@@ -137,7 +136,7 @@ def _read_body(call: Call) -> dict[str, Any]:
         return dict(parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True))
     if kind.startswith(b"multipart/form-data"):
         return {part.name: part.data.decode("utf-8", "replace") for part in read_parts(call)}
-    raise MalformedBodyError("The Content-Type is none that the API reads")
+    raise MalformedBodyError("The API does not read this Content-Type")
 
 
 def _without_nulls(value: Any) -> Any:
@@ -162,9 +161,9 @@ def _object(body: bytes) -> dict[str, Any]:
 
 def decoded(value: Any) -> Any:
     """
-    An object or a list, from JSON text if that is what was given: Graph takes both. Everything else stays.
+    Return an object or a list, parsed if it is JSON text, since Graph accepts both; any other value stays.
 
-    :param value: A parameter of which an object or a list is wanted.
+    :param value: A parameter that has to be an object or a list.
     """
     if isinstance(value, str) and value[:1] in {"{", "["}:
         try:
@@ -176,9 +175,9 @@ def decoded(value: Any) -> Any:
 
 def decoded_parts(value: Any, names: Collection[str]) -> Any:
     """
-    The same, wherever one of some names stands, at any depth.
+    Return a parameter in which :func:`decoded` has read each value with one of some names, at any depth.
 
-    :param value: A parameter.
+    :param value: The parameter.
     :param names: Names of objects and lists.
     """
     if isinstance(value, dict):
@@ -190,7 +189,7 @@ def decoded_parts(value: Any, names: Collection[str]) -> Any:
 
 
 class _Collector:
-    """Gathers what the multipart parser calls back."""
+    """Collects the parts from the callbacks of the multipart parser."""
 
     def __init__(self) -> None:
         self.parts: list[Part] = []

@@ -41,7 +41,7 @@ class Page:
     """
     The page.
 
-    :param state: The sandbox's memory.
+    :param state: The sandbox's state.
     """
 
     stopping: asyncio.Event
