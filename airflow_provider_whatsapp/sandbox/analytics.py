@@ -1,4 +1,4 @@
-"""What an account's analytics say of the messages in the sandbox: counted when they are asked for, kept nowhere."""
+"""An account's analytics, counted from the sandbox's messages at each request and not stored."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.state import State
 
 COUNTED_FOR = 7 * DAY
-"""Seconds after a send in which reads and clicks count; so long after a day its figures of them fall back to zero."""
+"""Seconds after a send in which reads and clicks count; so long after a day has ended, Graph reports 0 of them."""
 FREE_SERVICE = 1_000
-"""Delivered service messages that a number has free in a month, since October 2026."""
+"""Delivered service messages per number and month that are free, since October 2026."""
 PRICES = {"MARKETING": 1_000, "MARKETING_LITE": 900, "UTILITY": 400, "AUTHENTICATION": 300, "SERVICE": 400}
-"""Invented prices of a delivered message, in ten-thousandths, the same for every country."""
+"""Price of a delivered message, in ten-thousandths of the currency; invented, and the same for every country."""
 PRODUCTS = {"messages": "CLOUD_API", "marketing_messages": "MARKETING_MESSAGES_API_FOR_WHATSAPP"}
-"""Endpoint that a message came by: the product that it counts for."""
+"""The product that a message counts for, by the endpoint that it was sent to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
     """
-    What time is asked for.
+    The time that a request asks about, in points of one length.
 
-    :param start: First second.
+    :param start: First second, since the epoch.
     :param end: The second after the last.
     :param unit: ``HALF_HOUR``, ``DAY`` or ``MONTH``.
     """
@@ -43,7 +43,7 @@ class Period:
 
     def point(self, at: float) -> tuple[int, int]:
         """
-        The beginning and end of the point that a moment belongs to, in UTC.
+        Return the beginning and the end of the point that a time belongs to, in UTC.
 
         :param at: Seconds since the epoch.
         """
@@ -75,11 +75,11 @@ class Sent:
 
 def sent_in(state: State, waba_id: str, period: Period) -> Iterator[Sent]:
     """
-    Yield an account's messages of a time.
+    Yield the messages that an account sent in a period.
 
     :param state: The sandbox's state.
     :param waba_id: The account.
-    :param period: The time.
+    :param period: The period.
     """
     phones = {
         number.id: "".join(filter(str.isdigit, number.display))
@@ -103,11 +103,11 @@ def sent_in(state: State, waba_id: str, period: Period) -> Iterator[Sent]:
 
 def received_in(state: State, waba_id: str, period: Period) -> Iterator[tuple[Reply, str, str]]:
     """
-    Yield what an account's numbers received in a time, each with the number and the user's country.
+    Yield the messages that an account received in a period, each with the number and the user's country.
 
     :param state: The sandbox's state.
     :param waba_id: The account.
-    :param period: The time.
+    :param period: The period.
     """
     for item in state.messages.values():
         number = state.numbers.get(item.number_id)
@@ -120,9 +120,9 @@ def received_in(state: State, waba_id: str, period: Period) -> Iterator[tuple[Re
 @lru_cache(maxsize=65_536)
 def country_of(wa_id: str) -> str:
     """
-    The country of a user, by the number's calling code; an empty text for a group.
+    Return a user's country by the number's calling code; an empty text for a group.
 
-    :param wa_id: The user's WhatsApp id, or the business-scoped one.
+    :param wa_id: The user's WhatsApp id or business-scoped id.
     """
     if wa_id[:2].isalpha():
         return wa_id[:2]
@@ -138,14 +138,14 @@ def template_points(
     state: State, waba_id: str, period: Period, template_ids: list[str], product: str
 ) -> list[dict[str, Any]]:
     """
-    What became of the messages made of some templates, by template and day of the send.
+    Return the outcomes of some templates' messages, by template and day of the send.
 
     :param state: The sandbox's state.
     :param waba_id: The account.
-    :param period: The time.
+    :param period: The period.
     :param template_ids: The templates.
     :param product: One of the values of :data:`PRODUCTS`.
-    :return: Nothing of what was sent before insights were switched on.
+    :return: The points, without messages that were sent before insights were switched on.
     """
     since = state.accounts[waba_id].insights_since or 0.0
     names = {(each.name, each.language): each.id for each in state.templates_of(waba_id)}
@@ -195,7 +195,7 @@ def _template_point(
 
 
 def _pressed(state: State) -> dict[str, list[str]]:
-    """Texts of the buttons that were pressed in time, by the template message above them."""
+    """Return the texts of buttons that users pressed in time, by the id of the template message above the press."""
     found: dict[str, list[str]] = defaultdict(list)
     for conversation in state.conversations.values():
         above: Message | None = None

@@ -55,7 +55,7 @@ EDGES: dict[tuple[str, str], dict[str, Handler]] = {
     ("template", "unpause"): {"POST": graph_templates.unpause},
     ("history", "events"): {"GET": graph_messages.events},
 }
-"""(kind of object, edge): the methods it answers."""
+"""The methods that each edge answers, by the kind of object and the edge's name."""
 
 NODES: dict[str, dict[str, Handler]] = {
     "number": {"GET": graph_numbers.get_number, "POST": graph_numbers.set_number},
@@ -65,7 +65,7 @@ NODES: dict[str, dict[str, Handler]] = {
     "upload": {"GET": graph_uploads.get, "POST": graph_uploads.append},
     "library": {"GET": template_library.listing},
 }
-"""Kind of object: the methods it answers itself."""
+"""The methods that each kind of object answers itself."""
 
 
 def answer(state: State, call: Call) -> Answer:
@@ -88,7 +88,7 @@ def _handle(state: State, call: Call, segments: list[str]) -> dict[str, Any]:
     if version:
         call.version = (int(version[1]), int(version[2]))
         segments = segments[1:]
-    # A path without a version is answered by the app's default one, that of a call.
+    # A path without a version gets the app's default one, which `Call` has.
     if not segments or not segments[0] or call.version > _NEWEST:
         raise unknown_path("/".join(segments))
     return _answer_of(state, call, segments)
@@ -118,7 +118,7 @@ def _answer_of(state: State, call: Call, segments: list[str]) -> dict[str, Any]:
 
 
 def _kind(state: State, name: str, waba_id: str) -> str | None:
-    """What an id stands for, as far as the connection's account may see it."""
+    """Return the kind of the object that an id names; None if the connection's account does not own it."""
     if name in {state.settings.app_id, "app"}:  # Graph's alias: the app of the token
         return "app"
     if name == "message_template_library":

@@ -1,4 +1,4 @@
-"""Analytics as Graph is asked for them: three fields of the account with chained filters, and one edge."""
+"""Analytics in Graph's API: three fields of the account with chained filters, and one edge."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ _FILTERS = {
     ),
 }
 _METRICS = ("SENT", "DELIVERED", "READ", "CLICKED", "COST")
-_YEAR, _QUARTER = 366 * DAY, 91 * DAY  # one day more than documented, for start is rounded back to a midnight
+_YEAR, _QUARTER = 366 * DAY, 91 * DAY  # a day more than documented, because start is rounded down to midnight
 
 
 def fields(state: State, waba_id: str, asked: str | None) -> dict[str, Any]:
     """
-    The analytics among the fields that are asked of an account; nothing for a field without filters.
+    Return the analytics among the requested fields of an account; None for a field without filters.
 
     :param state: The sandbox's state.
     :param waba_id: The account.
@@ -113,7 +113,7 @@ def _kept(lists: dict[str, list[str]], name: str, value: str) -> bool:
 
 
 def _messages(state: State, waba_id: str, period: Period, lists: dict[str, list[str]]) -> dict[str, Any]:
-    """The field ``analytics``: sent and delivered, and received where that alone is asked for."""
+    """Return the field ``analytics``: messages sent and delivered; received ones only for product type 100."""
     points: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
     kinds = set(lists.get("product_types", ())) or {"0", "2"}
     for sent in sent_in(state, waba_id, period):
@@ -146,7 +146,7 @@ def _is_asked_for(sent: Sent, lists: dict[str, list[str]]) -> bool:
 
 
 def _pricing(state: State, waba_id: str, period: Period, lists: dict[str, list[str]]) -> dict[str, Any]:
-    """The field ``pricing_analytics``: what was delivered, and its cost."""
+    """Return the field ``pricing_analytics``: the delivered messages, and their cost."""
     dimensions = _dimensions("pricing_analytics", lists)
     tiers = {"TIER", "PRICING_CATEGORY", "COUNTRY"} <= dimensions
     totals: dict[tuple[tuple[str, Any], ...], Counter[str]] = defaultdict(Counter)
@@ -173,7 +173,7 @@ def _pricing(state: State, waba_id: str, period: Period, lists: dict[str, list[s
 
 
 def _conversations(state: State, waba_id: str, period: Period, lists: dict[str, list[str]]) -> dict[str, Any]:
-    """The field ``conversation_analytics``: users who were written to, each once per point and category."""
+    """Return the field ``conversation_analytics``: users who got messages, each once per point and category."""
     dimensions = _dimensions("conversation_analytics", lists)
     seen: set[tuple[Any, ...]] = set()
     totals: dict[tuple[tuple[str, Any], ...], Counter[str]] = defaultdict(Counter)
@@ -239,7 +239,7 @@ def templates(state: State, waba_id: str, call: Call) -> dict[str, Any]:
     """
     ``GET /{waba_id}/template_analytics``.
 
-    :raises GraphError: Insights are not switched on (200007), or a parameter does not do (100).
+    :raises GraphError: Insights are not switched on (200007), or a parameter is wrong (100).
     """
     query, account = call.query, state.accounts[waba_id]
     if account.insights_since is None:
@@ -272,7 +272,7 @@ def _listed(text: str | None) -> list[str]:
 
 
 def _day(query: dict[str, str], name: str) -> float:
-    """A moment, rounded back to midnight in UTC, where the sandbox's accounts are."""
+    """Return a time, rounded down to midnight in UTC, which is the time zone of the sandbox's accounts."""
     text = query.get(name, "")
     by_zone = query.get("use_waba_timezone", "false").lower() == "true"
     try:
@@ -289,8 +289,8 @@ def enable(state: State, waba_id: str, value: Any) -> dict[str, Any]:
 
     :param state: The sandbox's state.
     :param waba_id: The account.
-    :param value: What was given.
-    :raises GraphError: It is to be switched off (200006), or is no boolean.
+    :param value: The parameter's value.
+    :raises GraphError: The value is not true (200006).
     """
     if value not in (True, "true", "1"):
         raise GraphError(200006, message="(#200006) Template Insights cannot be disabled once enabled")

@@ -1,4 +1,4 @@
-"""The Marketing Messages API: which account may use it, what it takes, and what ``/messages`` then refuses."""
+"""The Marketing Messages API: which account may use it, what it accepts, and what ``/messages`` then refuses."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ OPTIONS: dict[str, Check] = {
     "message_activity_sharing": flag,
     "bid_spec": obj({"per_message_bid_multiplier": number(0, 100)}),
 }
-"""What a request to this endpoint may hold beside what ``/messages`` takes."""
+"""What a request to this endpoint may hold besides what ``/messages`` accepts."""
 
 
 def account_fields(account: Account) -> dict[str, Any]:
     """
-    What an account's node says of its marketing messages.
+    Return the fields of an account's node about marketing messages.
 
     :param account: The account.
     """
@@ -42,10 +42,10 @@ def account_fields(account: Account) -> dict[str, Any]:
 
 def disable_on_cloud_api(account: Account, *, value: bool) -> None:
     """
-    Set ``disable_marketing_messages_on_cloud_api``, which an account that has not begun onboarding ignores.
+    Set ``disable_marketing_messages_on_cloud_api``, which has no effect before the account's onboarding has begun.
 
     :param account: The account.
-    :param value: What was asked for.
+    :param value: The requested value.
     """
     if account.onboarding in _BEGUN:
         account.cloud_marketing_off = value
@@ -53,11 +53,11 @@ def disable_on_cloud_api(account: Account, *, value: bool) -> None:
 
 def take_options(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """
-    Part a request to ``/marketing_messages`` from its own options.
+    Separate a request to ``/marketing_messages`` into the endpoint's own options and the message.
 
     :param params: The request's parameters.
-    :return: The options, and what is left: a message.
-    :raises GraphError: It is no template (131055), or an option has a value that does not do.
+    :return: The options, and the message.
+    :raises GraphError: The message is not a template (131055), or an option has a wrong value.
     """
     options = {name: value for name, value in params.items() if name in OPTIONS}
     plain = {name: value for name, value in params.items() if name not in OPTIONS}
@@ -74,14 +74,15 @@ def price_of(
     account: Account, template: Template, options: dict[str, Any] | None, version: tuple[int, int]
 ) -> str:
     """
-    Say in which category a template is charged, if it may go by the endpoint that was called.
+    Return the category in which a template is charged, if the endpoint accepts it.
 
-    :param account: The sender's.
+    :param account: The sender's account.
     :param template: The template as it is now.
-    :param options: Those of ``/marketing_messages``; None: ``/messages`` was called.
-    :param version: Of the API.
-    :raises GraphError: It may not: 131055 or 134100 (not marketing), 131061 (needs the other endpoint), 131063 (Cloud
-        API takes no marketing any more), 134102 (not onboarded, and no fallback is wanted), 100.
+    :param options: The options of ``/marketing_messages``; None for a call of ``/messages``.
+    :param version: The API's version.
+    :raises GraphError: The endpoint refuses the template: it is not marketing (131055 or 134100), it needs the other
+        endpoint (131061), Cloud API no longer accepts marketing (131063), the account is not onboarded and the request
+        allows no fallback (134102), or it has a bid and no max price (100).
     """
     if options is None:
         return _by_cloud_api(account, template)
@@ -98,7 +99,7 @@ def price_of(
 
 def has_max_price(template: Template) -> bool:
     """
-    Whether a template has a max price, so that it goes by the Marketing Messages API alone.
+    Return whether a template has a max price, so that only the Marketing Messages API accepts it.
 
     :param template: The template.
     """
@@ -116,4 +117,4 @@ def _by_cloud_api(account: Account, template: Template, *, fallback: bool = Fals
 
 
 def _only_marketing(code: int) -> GraphError:
-    return GraphError(code, "Only marketing templates go this way")
+    return GraphError(code, "This endpoint accepts only marketing templates")

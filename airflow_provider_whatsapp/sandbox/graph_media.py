@@ -1,4 +1,4 @@
-"""Media: files to be sent by their id."""
+"""Media: files that messages name by their ids."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TYPES: dict[str, tuple[int, frozenset[str]]] = {
     ),
     "sticker": (500 * 1_024, frozenset({"image/webp"})),
 }
-"""Kind of media: largest size in bytes, and its MIME types."""
+"""Largest size in bytes and MIME types of each kind of media."""
 
 _LISTED = (
     *("audio/aac", "audio/mp4", "audio/mpeg", "audio/amr", "audio/ogg", "audio/opus"),
@@ -55,7 +55,7 @@ _LISTED = (
     ),
     *("application/vnd.ms-excel", "image/jpeg", "image/png", "image/webp", "video/mp4", "video/3gpp"),
 )
-"""Every type that can be uploaded, in the order in which Graph's refusal lists them."""
+"""Every type that can be uploaded, in the order in which Graph's error lists them."""
 
 _ZIP_OR_OLE = rb"PK\x03\x04|\xd0\xcf\x11\xe0"
 _OPUS = rb"OggS.{22}\x01.OpusHead.\x01"
@@ -72,14 +72,14 @@ _MAGIC: dict[str, bytes] = {
     "application/pdf": rb".{0,1019}%PDF-",
     **dict.fromkeys((mime for mime in sorted(TYPES["document"][1]) if "officedocument" in mime), _ZIP_OR_OLE),
 }
-"""What a file of a type begins with, as a pattern; others are not looked into."""
+"""Pattern of a file's beginning, by its type; the sandbox does not check the content of other types."""
 
 _MIME = re.compile(r"[\w.+-]+/[\w.+-]+")
 
 
 def kind_of(mime: str) -> str | None:
     """
-    The kind of message that such a file makes.
+    Return the kind of message that can carry such a file; None if there is none.
 
     :param mime: MIME type without parameters.
     """
@@ -88,7 +88,7 @@ def kind_of(mime: str) -> str | None:
 
 def find(state: State, media_id: str) -> Media | None:
     """
-    A media object that has not expired: uploads live 30 days.
+    Return a media object; None if there is none, or if it has expired: uploads expire after 30 days.
 
     :param media_id: Its id.
     """
@@ -103,10 +103,10 @@ def upload(state: State, number_id: str, call: Call) -> dict[str, Any]:
     """
     ``POST /{phone_number_id}/media``.
 
-    :raises GraphError: The form lacks something, or Meta takes no such type (100) or size (131053).
+    :raises GraphError: The form is not complete, or Meta does not accept the type (100) or the size (131053).
     """
     if not call.headers.get(b"content-type", b"").startswith(b"multipart/form-data"):
-        raise GraphError(100, message="(#100) Media is uploaded as multipart/form-data")
+        raise GraphError(100, message="(#100) Media must be uploaded as multipart/form-data")
     parts = {part.name: part for part in read_parts(call)}
     fields = query_params(call) | {
         name: part.data.decode("utf-8", "replace") for name, part in parts.items() if name != "file"
@@ -140,12 +140,12 @@ def _judge(part: Part, declared: str | None) -> str:
         raise GraphError(100, "The file needs a file name and a MIME type of its own")
     mime = part.content_type.partition(";")[0].strip().lower()
     if not _MIME.fullmatch(mime):
-        raise GraphError(100, "The file's MIME type is not one")
+        raise GraphError(100, "The file's MIME type is not valid")
     kind = kind_of(mime)
     if kind is None:
         text = f"Param file must be a file with one of these types: {', '.join(_LISTED)}."
         raise GraphError(100, message=f"(#100) {text} Received file of type '{mime}'.")
-    # Old clients name the kind ("image") where the MIME type belongs; Meta takes both.
+    # Old clients name the kind ("image") instead of the MIME type; Meta accepts both.
     if declared is not None and declared.partition(";")[0].strip().lower() not in {mime, kind}:
         raise GraphError(131053, f"type says {declared[:80]}, the file says {mime}")
     limit = TYPES[kind][0]
@@ -166,9 +166,9 @@ def _own(state: State, media_id: str, call: Call) -> Media:
 
 def get(state: State, media_id: str, call: Call) -> dict[str, Any]:
     """
-    ``GET /{media_id}``: what is known of it, and a URL that only Meta's own token opens.
+    ``GET /{media_id}``: the file's properties, and a URL that opens only with Meta's own token.
 
-    :raises GraphError: Another number's media was asked for.
+    :raises GraphError: There is no such file, or it belongs to another number.
     """
     found = _own(state, media_id, call)
     expires = int(state.clock.now()) + 300
@@ -189,7 +189,7 @@ def delete(state: State, media_id: str, call: Call) -> dict[str, Any]:
     """
     ``DELETE /{media_id}``.
 
-    :raises GraphError: Another number's media was named.
+    :raises GraphError: There is no such file, or it belongs to another number.
     """
     state.forget_media(_own(state, media_id, call).id)
     return {"success": True}

@@ -1,4 +1,4 @@
-"""Messages: accepted, refused, and what became of them."""
+"""Messages: sends, receipts for received ones, and the message history."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _MEDIA = frozenset(graph_media.TYPES)
 
 def digits(to: str) -> str | None:
     """
-    A number's digits, country code first.
+    Return a number's digits, country code first; None if it is not a phone number.
 
-    :param to: As it was sent: ``+``, spaces, dashes and brackets may be in it.
+    :param to: The number as sent, which may contain ``+``, spaces, dashes and brackets.
     """
     plain = to.translate(_DROPPED)
     match = _NUMBER.fullmatch("+" + plain[2:] if plain.startswith("00") else plain)
@@ -39,7 +39,7 @@ def digits(to: str) -> str | None:
 
 def whatsapp_id(number: str) -> str:
     """
-    WhatsApp's own id of a number, which differs in two countries: Mexico keeps a 1, Argentina a 9.
+    Return WhatsApp's own id of a number, which differs in two countries: Mexico adds a 1, Argentina a 9.
 
     :param number: Digits.
     """
@@ -52,7 +52,7 @@ def whatsapp_id(number: str) -> str:
 
 def send(state: State, number_id: str, call: Call) -> dict[str, Any]:
     """
-    ``POST /{phone_number_id}/messages``: a message, or a receipt with or without typing bubble.
+    ``POST /{phone_number_id}/messages``: send a message, or mark one as read, with or without a typing indicator.
 
     :raises GraphError: Meta would refuse it.
     """
@@ -82,7 +82,7 @@ def _send(
 
 
 def _subject(params: dict[str, Any]) -> tuple[str, str]:
-    """What a message is and for whom, for the log: before anything of it has been checked."""
+    """Return what a message is and for whom, for the log; nothing of the message has been checked yet."""
     about, to = params.get("type", ""), params.get("to") or params.get("recipient") or ""
     template = params.get("template")
     if isinstance(template, dict) and isinstance(template.get("name"), str):
@@ -94,9 +94,9 @@ def _subject(params: dict[str, Any]) -> tuple[str, str]:
 
 def send_marketing(state: State, number_id: str, call: Call) -> dict[str, Any]:
     """
-    ``POST /{phone_number_id}/marketing_messages``: a marketing template.
+    ``POST /{phone_number_id}/marketing_messages``: send a marketing template.
 
-    :raises GraphError: It is something else (131055, 134100), or Meta would refuse it.
+    :raises GraphError: The message is something else (131055, 134100), or Meta would refuse it.
     """
     params = read_params(call)
     call.about, call.to = _subject(params)
@@ -108,7 +108,7 @@ def mark_read(state: State, number_id: str, call: Call) -> dict[str, Any]:
     """
     ``PUT /{phone_number_id}/messages``: the older way to mark a message as read.
 
-    :raises GraphError: It is something else, or Meta would refuse it.
+    :raises GraphError: The request is something else, or Meta would refuse it.
     """
     params = read_params(call)
     if "status" not in params:
@@ -132,7 +132,7 @@ def _accepted(params: dict[str, Any], message: Message) -> dict[str, Any]:
 
 
 def _recipient(state: State, number_id: str, params: dict[str, Any]) -> tuple[str, str]:
-    """The recipient as it is kept, and WhatsApp's id of it."""
+    """Return the recipient as the sandbox stores it, and WhatsApp's id of it."""
     if "to" not in params:
         recipient = params.get("recipient")
         if recipient is None:
@@ -160,7 +160,7 @@ def _check_content(
         if "to" not in params and (
             found.category == "AUTHENTICATION" or graph_marketing.has_max_price(found)
         ):
-            raise GraphError(131062, "This template goes to phone numbers alone")
+            raise GraphError(131062, "This template can be sent only to phone numbers")
         _check_media(state, number_id, params["template"])
         return found, found.components
     if kind in _MEDIA or kind == "interactive":
@@ -171,7 +171,7 @@ def _check_content(
 def _category(
     state: State, number_id: str, template: Template | None, marketing: dict[str, Any] | None, call: Call
 ) -> str:
-    """What the message is charged as; the endpoint may refuse its template's category."""
+    """Return the category that the message is charged as; the endpoint may refuse its template's category."""
     if template is None:
         return "service"
     account = state.accounts[state.numbers[number_id].waba_id]
@@ -179,7 +179,7 @@ def _category(
 
 
 def _sources(value: Any) -> Iterator[tuple[str, str]]:
-    """Every media id in a payload, with the kind it is used as."""
+    """Yield every media id in a payload, with the kind of media that it is used as."""
     if isinstance(value, list):
         for each in value:
             yield from _sources(each)
@@ -214,7 +214,7 @@ def _failure(
     params: dict[str, Any],
     template: Template | None,
 ) -> int | None:
-    """What Meta finds out only after it has accepted: it shows in the status, not in the answer."""
+    """Return the code of an error that Meta notices after it has accepted: in the status, not in the answer."""
     user = state.recipients.get(message.wa_id)
     if user:
         message.reaches = user.reaches
@@ -244,7 +244,7 @@ def _mark_read(state: State, number_id: str, params: dict[str, Any]) -> dict[str
 
 
 def history(state: State, number_id: str, call: Call) -> dict[str, Any]:
-    """``GET /{phone_number_id}/message_history``: the events of one message, or of the latest."""
+    """``GET /{phone_number_id}/message_history``: the events of one message, or of all, in pages."""
     wanted = call.query.get("message_id")
     found: list[Message]
     if wanted is not None:
@@ -273,7 +273,7 @@ def _history_id(message: Message) -> str:
 
 def find_history(state: State, name: str) -> Message | None:
     """
-    The message behind a history id.
+    Return the message of a history id, or None.
 
     :param name: The id.
     """
@@ -304,7 +304,7 @@ def events(state: State, history_id: str, call: Call) -> dict[str, Any]:
     """
     ``GET /{history_id}/events``.
 
-    :raises GraphError: The message has been forgotten.
+    :raises GraphError: The sandbox does not know the message, or has forgotten it.
     """
     message = find_history(state, history_id)
     if message is None:

@@ -1,4 +1,4 @@
-"""Phone numbers, the account and the business profile."""
+"""Phone numbers, accounts and business profiles."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _NUMBER_DEFAULT = (
 _NUMBER_EMPTY = (
     *("certificate", "conversational_automation", "new_certificate", "new_name_status", "username"),
 )
-"""Fields of a number that have no value here; Graph leaves them out of its answer."""
+"""Fields of a number that have no value in the sandbox; Graph leaves such fields out of its answer."""
 _ACCOUNT_EMPTY = (
     *("audiences", "auth_international_rate_eligibility", "creation_time"),
     *("marketing_messages_ad_account", "on_behalf_of_business_info", "owner_business", "owner_business_info"),
@@ -102,9 +102,9 @@ def get_number(state: State, number_id: str, call: Call) -> dict[str, Any]:
 
 def set_number(state: State, number_id: str, call: Call) -> dict[str, Any]:
     """
-    ``POST /{phone_number_id}``: sets the PIN of two-step verification, or the number's address for webhooks.
+    ``POST /{phone_number_id}``: set the PIN of two-step verification, or the number's address for webhooks.
 
-    :raises GraphError: The PIN does not do, or something is asked for that the sandbox does not offer.
+    :raises GraphError: The PIN or the address is wrong, or the sandbox does not offer the requested change.
     """
     params = read_params(call)
     if "webhook_configuration" in params:
@@ -157,9 +157,9 @@ def get_account(state: State, waba_id: str, call: Call) -> dict[str, Any]:
 
 def set_account(state: State, waba_id: str, call: Call) -> dict[str, Any]:
     """
-    ``POST /{waba_id}``: switches template insights on, or sets the switch that ends marketing on ``/messages``.
+    ``POST /{waba_id}``: switch template insights on, or marketing on ``/messages`` off or on.
 
-    :raises GraphError: Something is asked for that the sandbox does not offer.
+    :raises GraphError: The sandbox does not offer the requested change.
     """
     params = read_params(call)
     if set(params) == {"is_enabled_for_insights"}:
@@ -176,7 +176,7 @@ def set_account(state: State, waba_id: str, call: Call) -> dict[str, Any]:
 
 
 def get_profile(state: State, number_id: str, call: Call) -> dict[str, Any]:
-    """``GET /{phone_number_id}/whatsapp_business_profile``; nearly nothing comes without ``fields``."""
+    """``GET /{phone_number_id}/whatsapp_business_profile``; without ``fields``, it has hardly any content."""
     node: dict[str, Any] = dict.fromkeys(_READABLE) | {"vertical": "UNDEFINED"}
     node |= {"messaging_product": "whatsapp", "id": None, **state.numbers[number_id].profile}
     chosen = choose(node, call.query.get("fields"), (), "WhatsAppBusinessProfile")
@@ -185,9 +185,9 @@ def get_profile(state: State, number_id: str, call: Call) -> dict[str, Any]:
 
 def set_profile(state: State, number_id: str, call: Call) -> dict[str, Any]:
     """
-    ``POST /{phone_number_id}/whatsapp_business_profile``: only given fields change.
+    ``POST /{phone_number_id}/whatsapp_business_profile``: change the given fields only.
 
-    :raises GraphError: A field is unknown or out of its limits (100, 131009), or the picture's handle was never issued.
+    :raises GraphError: A field is unknown or exceeds its limits (100, 131009), or the handle is not that of a picture.
     """
     params = read_params(call)
     check_product(params)

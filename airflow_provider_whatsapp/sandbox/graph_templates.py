@@ -1,4 +1,4 @@
-"""Templates: made, reviewed, changed and deleted."""
+"""Templates: lists, creation, edits and deletion."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _STRUCTURED = frozenset(
         *("creative_sourcing_spec", "degrees_of_freedom_spec", "optimization_spec"),
     }
 )
-"""Names in a template of which an object or a list is wanted; a button's ``example`` may be a text as well."""
+"""Names in a template whose values are objects or lists; a button's ``example`` may also be a text."""
 _EDIT = {"category", "components", "parameter_format", *_OPTIONS}
 _EDITABLE = ("APPROVED", "REJECTED", "PAUSED")
 _EDITS_PER_MONTH = 10
@@ -70,8 +70,9 @@ _UNPAUSE_AFTER = 300.0
 
 def describe(state: State, template: Template) -> dict[str, Any]:
     """
-    A template with every field that it has in Graph.
+    Return a template with every field that it has in Graph.
 
+    :param state: The sandbox's state.
     :param template: The template.
     """
     return {
@@ -101,7 +102,7 @@ def _reported(part: dict[str, Any]) -> dict[str, Any]:
     handles = part.get("example", {}).get("header_handle") if isinstance(part.get("example"), dict) else None
     if not handles:
         return part
-    # What comes back is an address and no handle: posting it again is refused, here as there.
+    # Graph returns an address instead of the handle, and refuses a template with that address: so does the sandbox.
     address = f"https://scontent.whatsapp.net/v/{zlib.crc32(str(handles[0]).encode())}"
     return {**part, "example": {"header_handle": [address]}}
 
@@ -156,7 +157,7 @@ def listing(state: State, waba_id: str, call: Call) -> dict[str, Any]:
     """
     ``GET /{waba_id}/message_templates``.
 
-    :raises GraphError: A filter, the limit or the cursor does not do.
+    :raises GraphError: A filter, the limit or the cursor is wrong.
     """
     query, found = call.query, _chosen(state, waba_id, call)
 
@@ -188,7 +189,7 @@ def create(state: State, waba_id: str, call: Call) -> dict[str, Any]:
     """
     ``POST /{waba_id}/message_templates``.
 
-    :raises GraphError: Meta would refuse it; the reason is in the subcode.
+    :raises GraphError: Meta would refuse the template; the subcode says why.
     """
     params = decoded_parts(read_params(call), _STRUCTURED)
     _check_fields(params, _CREATE)
@@ -274,10 +275,10 @@ def _check_ttl(seconds: Any, category: str) -> None:
 
 def edit(state: State, template_id: str, call: Call) -> dict[str, Any]:
     """
-    ``POST /{template_id}``: replaces the components and starts another review.
+    ``POST /{template_id}``: replace the components and start another review.
 
-    :raises GraphError: The status, the quota of an approved template (once in 24 hours, ten in 30 days) or the
-        content forbids it.
+    :raises GraphError: The status, the quota of an approved template (one edit in 24 hours, ten in 30 days) or the
+        content forbids the edit.
     """
     template = state.template(template_id)
     params = decoded_parts(read_params(call), _STRUCTURED)
@@ -288,7 +289,7 @@ def edit(state: State, template_id: str, call: Call) -> dict[str, Any]:
         raise GraphError(100, message=f"(#100) A template with status {status} cannot be edited")
     category = str(params.get("category", template.category)).upper()
     if category not in CATEGORIES or (status == "APPROVED" and category != template.category):
-        raise GraphError(100, message="(#100) The category of an approved template stays")
+        raise GraphError(100, message="(#100) The category of an approved template cannot change")
     _check_ttl(params.get("message_send_ttl_seconds"), category)
     form = str(params.get("parameter_format", template.parameter_format)).upper()
     components = template.components
@@ -310,7 +311,7 @@ def edit(state: State, template_id: str, call: Call) -> dict[str, Any]:
 def _count_edit(template: Template, now: float) -> None:
     recent = [at for at in template.edits if now - at < NAME_BLOCK]
     if len(recent) >= _EDITS_PER_MONTH or (recent and now - recent[-1] < DAY):
-        text = "(#100) An approved template is edited once in 24 hours and ten times in 30 days"
+        text = "(#100) An approved template can be edited once in 24 hours and ten times in 30 days"
         raise GraphError(100, message=text)
     template.edits = [*recent, now]
 
@@ -319,7 +320,7 @@ def unpause(state: State, template_id: str, call: Call) -> dict[str, Any]:  # no
     """
     ``POST /{template_id}/unpause``.
 
-    :raises GraphError: It is not paused, or was not five minutes ago.
+    :raises GraphError: The template is not paused, or its pause began less than five minutes ago.
     """
     template, now = state.template(template_id), state.clock.now()
     if template.status != "PAUSED":
@@ -335,7 +336,7 @@ def delete(state: State, waba_id: str, call: Call) -> dict[str, Any]:
     """
     ``DELETE /{waba_id}/message_templates`` by ``name``, ``hsm_id`` with ``name``, or ``hsm_ids``.
 
-    :raises GraphError: Nothing of that name is there, or a disabled template is among them (100).
+    :raises GraphError: There is no such template, or one of them is disabled (100).
     """
     query = read_params(call)
     now, doomed = state.clock.now(), _doomed(state, waba_id, query)
@@ -366,5 +367,5 @@ def _doomed(state: State, waba_id: str, query: dict[str, Any]) -> list[Template]
     known = state.find_templates(name, waba_id=waba_id)
     found = [each for each in known if query.get("hsm_id", each.id) == each.id]
     if not found:
-        raise GraphError(100, message=f"(#100) There is no such template as {name[:64]}")
+        raise GraphError(100, message=f"(#100) There is no template {name[:64]}")
     return found

@@ -1,4 +1,4 @@
-"""The ``health_status`` field: what number, template, account, business and app may send, and what tests set of it."""
+"""The ``health_status`` field: whether number, template, account, business and app may send; tests can set it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 KINDS = ("PHONE_NUMBER", "MESSAGE_TEMPLATE", "WABA", "BUSINESS", "APP")
 STATES = ("AVAILABLE", "LIMITED", "BLOCKED")
-"""What ``can_send_message`` says, the better first."""
+"""Values of ``can_send_message``, the best first."""
 OVERALL = "OVERALL"
-"""Stands for the value above the entities, which Meta shows as BLOCKED where nothing but calls by SIP is."""
+"""Key of the overall value, which Meta shows as BLOCKED even if only calls by SIP are blocked."""
 BUSINESS_ID = "100000000000001"
 
 _USUAL: dict[str, tuple[int, str, str]] = {
@@ -25,7 +25,7 @@ _USUAL: dict[str, tuple[int, str, str]] = {
     "BUSINESS": (141010, "The business is not verified.", "Verify the business in Meta Business Suite."),
     "APP": (141000, "The app may not send.", "Look at the app in Meta's dashboard."),
 }
-"""Why an entity is blocked where a test does not say: code, description and solution."""
+"""Why an entity is blocked if a test does not say: code, description and solution."""
 _ERROR = ("error_code", "error_description", "possible_solution")
 
 
@@ -33,11 +33,12 @@ def health(
     state: State, waba_id: str, *, number_id: str | None = None, template: tuple[str, str] | None = None
 ) -> dict[str, Any]:
     """
-    The ``health_status`` of a node, as a field of it; nothing where the field is refused.
+    Return a node's field ``health_status``; no field while a test has it refused.
 
+    :param state: The sandbox's state.
     :param waba_id: The account.
-    :param number_id: The number, where it is the node.
-    :param template: Id and status of the template, where it is the node.
+    :param number_id: The number, if the node is one.
+    :param template: Id and status of the template, if the node is one.
     """
     if state.health_refused:
         return {}
@@ -69,9 +70,10 @@ def _usual_error(kind: str) -> dict[str, Any]:
 
 def set_health(state: State, given: dict[str, Any]) -> list[dict[str, Any]]:
     """
-    ``POST health_status``: blocks or limits an entity, or lets it send again; ``refused`` closes the field itself.
+    ``POST health_status``: block or limit an entity, or let it send again; ``refused`` makes Graph refuse the field.
 
-    :param given: ``entity_type`` (left out: the overall value), ``id`` or, for a template, ``name`` and ``language``;
+    :param state: The sandbox's state.
+    :param given: ``entity_type`` (without it, the overall value), ``id`` or, for a template, ``name`` and ``language``;
         ``can_send_message``, ``errors``, ``additional_info``; or ``refused`` alone.
     :raises ControlError: A field is missing or wrong, or there is no such entity.
     """
@@ -90,7 +92,7 @@ def set_health(state: State, given: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def listing(state: State) -> list[dict[str, Any]]:
-    """``GET health_status``: what has been set, by entity."""
+    """``GET health_status``: the values that tests have set, by entity."""
     found = [(key.partition(":"), value) for key, value in state.health.items()]
     return [{"entity_type": kind, "id": name, **value} for (kind, _, name), value in found]
 

@@ -1,4 +1,4 @@
-"""What Meta refuses in a message, as data: ``type`` and the form of the object it names."""
+"""What Meta refuses in a message, as data: each ``type``, and the form of the object that it names."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ TYPES: dict[str, Check] = {
         {"components": array(anything, least=0, most=100)},
     ),
 }
-"""Type of a message, and what its object may hold."""
+"""What the object of each type of message may hold."""
 
 GROUP_TYPES = frozenset({"text", "image", "video", "document", "audio", "sticker", "template"})
 FREE_TYPES = frozenset(TYPES) - {"template"}
@@ -99,9 +99,10 @@ READ = obj(
 
 def check_product(params: dict[str, Any]) -> None:
     """
-    Every body of this API says which product it is for.
+    Check ``messaging_product``, which every body of this API has to name.
 
-    :raises GraphError: It does not, or names another.
+    :param params: The request's parameters.
+    :raises GraphError: It is missing, or not ``whatsapp``.
     """
     product = params.get("messaging_product")
     if product is None:
@@ -111,16 +112,16 @@ def check_product(params: dict[str, Any]) -> None:
 
 
 def _implied_type(params: dict[str, Any]) -> Any:
-    """The type that a message without one has: that of the object it brings, which Meta's own examples rely on."""
+    """Return the type of a message without ``type``: that of its object, as Meta's own examples rely on."""
     return next((kind for kind in TYPES if kind in params), "text")
 
 
 def check_message(params: dict[str, Any]) -> str:
     """
-    Judge a message by its form and return its type.
+    Check a message's form and return its type.
 
     :param params: The request's parameters.
-    :raises GraphError: Meta would refuse it, with its code.
+    :raises GraphError: Meta would refuse the message; the code is Meta's.
     """
     check_product(params)
     kind = params.get("type", _implied_type(params))

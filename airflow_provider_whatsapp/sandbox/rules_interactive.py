@@ -1,4 +1,4 @@
-"""What Meta refuses in an interactive message, as data: ``interactive.type`` and its form."""
+"""What Meta refuses in an interactive message, as data: each ``interactive.type`` and its form."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _products(value: dict[str, Any], where: str) -> None:
 
 def _flow(value: dict[str, Any], where: str) -> None:
     if "flow_action_payload" in value and value.get("flow_action", "navigate") != "navigate":
-        raise GraphError(100, f"{where}: flow_action_payload goes only with navigate")
+        raise GraphError(100, f"{where}: flow_action_payload is allowed only with navigate")
 
 
 def _named(name: str, parameters: Check | None = None, *, required: bool = True) -> Check:
@@ -236,14 +236,16 @@ KINDS: dict[str, Check] = {
     ),
     **dict.fromkeys(("call_permission_request", "voice_call", "order_details", "order_status"), _ANY),
 }
-"""Interactive type, and what the object may hold. The last four are gated features and pass as they are."""
+"""What the object of each interactive type may hold; Meta gates the last four, so the sandbox hardly checks them."""
 
 
 @structured
 def INTERACTIVE(value: Any, where: str) -> None:  # noqa: N802  (a rule among the others, which are constants)
     """
-    An interactive object.
+    Check an interactive object.
 
+    :param value: The object.
+    :param where: Its place in the request.
     :raises GraphError: Meta would refuse it.
     """
     if not isinstance(value, dict):
@@ -252,7 +254,7 @@ def INTERACTIVE(value: Any, where: str) -> None:  # noqa: N802  (a rule among th
     if kind is None:
         raise missing(f"{where}['type']")
     if not isinstance(kind, str) or kind not in KINDS:
-        # Meta's page said contact_request once; a webhook's contact still says it.
+        # Meta's page used to say contact_request; a webhook's contact still says it.
         details = f"Param {where}['type'] must be one of {', '.join(sorted(KINDS))}"
         raise GraphError(100, details, message=f"(#100) {details}")
     KINDS[kind](value, where)

@@ -54,7 +54,7 @@ FORMS: dict[str, tuple[int, Check]] = {
         (1, obj({"type": anything}, {**_ONE, "ttl_minutes": anything})),
     ),
 }
-"""Type of button: how many a template may have, and its form."""
+"""How many buttons of each type a template may have, and their form."""
 
 _OTP = obj(
     {"type": among("OTP", "otp", "URL"), "otp_type": among("COPY_CODE", "ONE_TAP", "ZERO_TAP", "copy_code", "one_tap",
@@ -73,9 +73,9 @@ _LINKS_TO_WHATSAPP = ("wa.me", "api.whatsapp.com")
 
 def check(buttons: Any) -> list[dict[str, Any]]:
     """
-    Judge a template's buttons and return them with their types in capitals.
+    Check a template's buttons and return them with their types in capitals.
 
-    :param buttons: As sent.
+    :param buttons: The buttons as sent.
     :raises GraphError: Meta would refuse them.
     """
     if not isinstance(buttons, list) or not 1 <= len(buttons) <= MAX_BUTTONS:
@@ -136,9 +136,9 @@ def _check_url(button: dict[str, Any], where: str) -> None:
 
 def authentication(components: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """
-    Judge an authentication template and return what Meta makes of it: fixed texts, and a button reported as a URL.
+    Check an authentication template and return what Meta stores: fixed texts, and a button that is reported as a URL.
 
-    :param components: As sent, types in capitals.
+    :param components: The components as sent, with types in capitals.
     :raises GraphError: Meta would refuse it.
     """
     for part in components:

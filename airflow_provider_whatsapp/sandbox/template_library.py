@@ -1,4 +1,4 @@
-"""Ready-made templates to clone, worded for this sandbox: Meta's own list is not published."""
+"""Ready-made templates to clone; their texts are the sandbox's own, because Meta does not publish its list."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.wire import Call
 
 FIELDS = ("library_template_name", "library_template_button_inputs", "library_template_body_inputs")
-"""What a request to clone has instead of components."""
+"""Fields of a request to clone, instead of components."""
 
 _URL = {"type": "URL", "text": "View details", "url": "https://www.example.com/{{1}}"}
 _PHONE = {"type": "PHONE_NUMBER", "text": "Call us", "phone_number": "+15550100100"}
@@ -57,7 +57,7 @@ LIBRARY: dict[str, dict[str, Any]] = {
     }
     for index, entry in enumerate(_ENTRIES)
 }
-"""Name: the entry as the library lists it."""
+"""The library's entries by name, as it lists them."""
 
 _URL_INPUT = obj(
     {"type": anything, "url": obj({"base_url": link(2_000)}, {"url_suffix_example": link(2_000)})}
@@ -92,7 +92,7 @@ def listing(state: State, name: str, call: Call) -> dict[str, Any]:  # noqa: ARG
     """
     ``GET /message_template_library``, by ``search``, ``topic``, ``usecase``, ``industry`` and ``language``.
 
-    :raises GraphError: The limit or the cursor does not do.
+    :raises GraphError: The limit or the cursor is wrong.
     """
     query = call.query
     words = query.get("search", "").lower()
@@ -114,11 +114,11 @@ def listing(state: State, name: str, call: Call) -> dict[str, Any]:  # noqa: ARG
 
 def clone(params: dict[str, Any], category: str) -> list[dict[str, Any]]:
     """
-    The components of a template cloned from the library.
+    Return the components of a template cloned from the library.
 
     :param params: The request.
-    :param category: As asked for.
-    :raises GraphError: There is no such entry, components stand beside it, or an input is missing or does not do.
+    :param category: The requested category.
+    :raises GraphError: There is no such entry, the request also has components, or an input is missing or wrong.
     """
     entry = LIBRARY.get(str(params["library_template_name"]))
     if entry is None:

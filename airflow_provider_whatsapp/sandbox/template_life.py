@@ -1,4 +1,4 @@
-"""What happens to templates without their owner: reviewers, quality, categories, and those that Meta makes."""
+"""What Meta does with templates: reviews, quality, categories, and templates that Meta makes itself."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.sandbox.state import State
 
 NOTICE = DAY
-"""Seconds from the announcement of another category to the change."""
+"""Seconds from the announcement of another category to the change, as Meta documents it."""
 
 _SAMPLES = {"IMAGE": "image/png", "VIDEO": "video/mp4", "DOCUMENT": "application/pdf", "GIF": "video/mp4"}
 
 
 def move(state: State, template: Template, status: str, reason: str = "NONE") -> None:
     """
-    Set a status by hand, as Meta's reviewers and quality rules do.
+    Set a status, as Meta's reviewers and quality rules do.
 
-    A third pause disables; the first two run out by themselves after three and six hours.
+    The first pause ends after three hours, the second after six; a third one disables the template.
 
+    :param state: The sandbox's state.
     :param template: The template.
-    :param status: One of Meta's; ``PENDING`` stays until it is moved again.
+    :param status: One of Meta's; ``PENDING`` stays until the next call.
     :param reason: ``rejected_reason``, for ``REJECTED``.
     """
     now = state.clock.now()
@@ -42,8 +43,9 @@ def move(state: State, template: Template, status: str, reason: str = "NONE") ->
 
 def rate(state: State, template: Template, quality: str) -> None:
     """
-    Set the quality that users' feedback gives; red pauses an approved template.
+    Set the quality that users' feedback gives; ``RED`` pauses an approved template.
 
+    :param state: The sandbox's state.
     :param template: The template.
     :param quality: ``GREEN``, ``YELLOW``, ``RED`` or ``UNKNOWN``.
     """
@@ -56,10 +58,11 @@ def rate(state: State, template: Template, quality: str) -> None:
 
 def announce(state: State, template: Template, category: str, notice: float = NOTICE) -> None:
     """
-    Announce another category, which comes after a notice.
+    Announce another category, which the template gets after a notice.
 
+    :param state: The sandbox's state.
     :param template: The template.
-    :param category: What Meta holds to be correct.
+    :param category: The category that Meta considers correct.
     :param notice: Seconds of the sandbox's clock until the change; Meta gives a day.
     """
     template.correct_category, template.category_at = category, state.clock.now() + notice
@@ -68,10 +71,11 @@ def announce(state: State, template: Template, category: str, notice: float = NO
 
 def put(state: State, waba_id: str, fields: dict[str, Any]) -> Template:
     """
-    Put a template there without a request for it, as Meta does with those it generates; an older one makes room.
+    Add a template without a request, as Meta does with its own; it replaces one of the same name and language.
 
     Samples may be left out: reviewers need them, tests do not.
 
+    :param state: The sandbox's state.
     :param waba_id: The account.
     :param fields: ``name``, ``language``, ``category``, ``components``, ``parameter_format``, ``status``, ``source``.
     :raises GraphError: Meta would refuse the components.
@@ -97,7 +101,7 @@ def put(state: State, waba_id: str, fields: dict[str, Any]) -> Template:
 
 
 def _with_sample(state: State, part: Any, *, named: bool) -> Any:
-    """A part with a sample wherever one is wanted and none is given; cards and buttons in it as well."""
+    """Return a part with a sample where it needs one and has none; in its cards and buttons as well."""
     if not isinstance(part, dict) or "example" in part:
         return part
     for inner in ("cards", "components", "buttons"):

@@ -25,7 +25,7 @@ _FORMATS = {
     "GIF": ("video/mp4",),
 }
 TTL = {"AUTHENTICATION": (30, 900), "UTILITY": (30, 43_200), "MARKETING": (43_200, 2_592_000)}
-"""Category: least and most seconds of ``message_send_ttl_seconds``; -1 stands for 30 days, save for marketing."""
+"""Bounds of ``message_send_ttl_seconds`` by category; -1 means 30 days, except for marketing."""
 
 _FIELDS = {
     "HEADER": {"type", "format", "text", "example"},
@@ -40,7 +40,7 @@ _FIELDS = {
 
 def refuse(subcode: int, title: str, text: str) -> GraphError:
     """
-    A refusal as template management words it: code 100, the reason in the subcode and the user's sentence.
+    Return an error in the form of template management: code 100, with the reason in the subcode and in ``user``.
 
     :param subcode: Meta's ``error_subcode``.
     :param title: ``error_user_title``.
@@ -51,9 +51,10 @@ def refuse(subcode: int, title: str, text: str) -> GraphError:
 
 def check_components(state: State, components: Any, *, category: str, named: bool) -> list[dict[str, Any]]:
     """
-    Judge a template's components and return them as they will be stored.
+    Check a template's components and return them as the sandbox stores them.
 
-    :param components: As sent.
+    :param state: The sandbox's state.
+    :param components: The components as sent.
     :param category: The template's category.
     :param named: Whether its parameters are named.
     :raises GraphError: Meta would refuse them.
@@ -61,7 +62,7 @@ def check_components(state: State, components: Any, *, category: str, named: boo
     found = _objects(components)
     kinds = [part["type"] for part in found]
     if len(set(kinds)) != len(kinds):
-        raise refuse(BODY, "Components repeat", "Each type of component goes in once")
+        raise refuse(BODY, "Components repeat", "Each type of component may occur only once")
     if "BODY" not in kinds:
         raise refuse(BODY, "Body missing", "A template needs a body")
     if category == "AUTHENTICATION":
@@ -141,7 +142,7 @@ def _check_header(state: State, part: dict[str, Any], *, named: bool, category: 
             )
     elif form == "LOCATION":
         if category not in {"UTILITY", "MARKETING"}:
-            raise refuse(HEADER, "Header", "A location header goes with UTILITY and MARKETING")
+            raise refuse(HEADER, "Header", "A location header is allowed only for UTILITY and MARKETING")
     elif form != "PRODUCT":
         raise refuse(
             HEADER, "Header", "format must be TEXT, IMAGE, VIDEO, DOCUMENT, GIF, LOCATION or PRODUCT"

@@ -1,4 +1,4 @@
-"""A template message held against the stored template."""
+"""Checks a template message against the stored template."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _VALUES: dict[str, Check] = {
     "order_status": some_object,
     "tap_target_configuration": array(obj({"url": link(), "title": text(256)})),
 }  # fmt: skip
-"""Parameter type, and the form of its value."""
+"""The form of each parameter type's value."""
 
 BUTTONS = (
     "quick_reply", "url", "copy_code", "flow", "catalog", "mpm", "voice_call", "order_details", "spm",
@@ -120,8 +120,9 @@ def _component(value: Any, where: str) -> None:
 
 def find(state: State, number_id: str, sent: dict[str, Any]) -> Template:
     """
-    The template that a message names, if it may be sent.
+    Return the template that a message names, if it may be sent.
 
+    :param state: The sandbox's state.
     :param number_id: The sender, whose account has the template.
     :param sent: The message's ``template`` object.
     :raises GraphError: It is missing or not approved (132001), paused (132015) or disabled (132016).
@@ -139,12 +140,13 @@ def find(state: State, number_id: str, sent: dict[str, Any]) -> Template:
 
 def check(template: Template, sent: dict[str, Any], *, modern: bool) -> None:
     """
-    Hold what was sent against what was approved.
+    Check a message against its template.
 
-    :param template: The stored one.
+    :param template: The stored template.
     :param sent: The message's ``template`` object.
     :param modern: Whether the API version has code 132018 (v23 and later).
-    :raises GraphError: Count (132000), format (132012), content (132018), length (132005) or form.
+    :raises GraphError: The number of parameters (132000), their format (132012), their content (132018), the filled
+        text's length (132005) or the message's form is wrong.
     """
     parts = sent.get("components", [])
     array(_component, least=0)(parts, "template['components']")
@@ -278,7 +280,7 @@ def _check_buttons(
         if index >= len(stored):
             raise GraphError(131009, f"{place}buttons: there is no button at index {index}")
         if index in seen:
-            raise GraphError(131009, f"{place}buttons: index {index} comes twice")
+            raise GraphError(131009, f"{place}buttons: index {index} occurs twice")
         seen[index] = part
         wanted, sub_type = str(stored[index]["type"]).upper(), str(part["sub_type"]).upper()
         if sub_type != wanted and not (wanted == "OTP" and sub_type in {"URL", "COPY_CODE"}):
@@ -313,7 +315,7 @@ def _check_button(
             kind
         )
         received = given[0]["type"]
-        # Both names of a quick reply's value are in use.
+        # Clients use both types for the value of a quick reply.
         if allowed and received != allowed and not (kind == "QUICK_REPLY" and received == "text"):
             raise GraphError(
                 132012, f"{where}: Format mismatch, expected {allowed.upper()}, received {received.upper()}"

@@ -1,4 +1,4 @@
-"""Texts of templates: their variables, which the preview reads alike, and their emojis."""
+"""Texts of templates: their variables, which the preview reads in the same way, and their emojis."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["VARIABLE", "component", "emojis", "fill", "values_of", "variables"]
 
 def emojis(text: str) -> int:
     """
-    How many emojis there are, a flag or a family counted as the one that is seen.
+    Return the number of emojis as people see them: a flag or a family counts as one.
 
-    :param text: Any.
+    :param text: Any text.
     """
     if text.isascii():
         return 0
