@@ -39,7 +39,7 @@ CODES: dict[int, tuple[int, str]] = {
     134100: (400, "Only marketing messages are supported"),
     134102: (500, "Template cannot be used"),
 }
-"""Graph code: its HTTP status and title."""
+"""HTTP status and title of each of Graph's codes."""
 
 
 class GraphError(Exception):

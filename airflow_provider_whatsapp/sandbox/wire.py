@@ -227,7 +227,7 @@ class _Collector:
 
 def read_parts(call: Call) -> list[Part]:
     """
-    The parts of a multipart form.
+    Return the parts of a multipart form.
 
     :raises MalformedBodyError: There is no boundary, or the body does not follow it.
     """

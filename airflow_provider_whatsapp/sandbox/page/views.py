@@ -219,7 +219,7 @@ class Page:
     async def _beats(self, request: Request) -> AsyncIterator[str]:
         state, seen, quiet = self._state, -1, 0.0
         while not self.stopping.is_set() and not await request.is_disconnected():
-            # Time alone changes statuses and reviews, so beats continue as long as one of them is still to change.
+            # Statuses and reviews change with time alone, so beats continue while a change is still to come.
             if state.version != seen or state.clock.now() <= state.busy_until + 2 * _BEAT:
                 seen, quiet = state.version, 0.0
                 yield f"data: {seen}\n\n"

@@ -39,7 +39,7 @@ def subscribe(state: State, waba_id: str, call: Call) -> dict[str, Any]:
 
 
 def unsubscribe(state: State, waba_id: str, call: Call) -> dict[str, Any]:  # noqa: ARG001  (a handler)
-    """``DELETE /{waba_id}/subscribed_apps``."""
+    """``DELETE /{waba_id}/subscribed_apps``: end the subscription, with its override."""
     state.webhooks.unsubscribe(waba_id)
     state.changed()
     return {"success": True}

@@ -113,7 +113,7 @@ class Delivery:
     repeats: int | None = None
 
     def pause(self) -> float:
-        """Return the seconds until the next attempt: 0 after the first failure, then more each time."""
+        """Return the seconds until the next attempt: 0 after the first failure, then more each time up to six hours."""
         if self.attempts < 2:
             return 0.0
         return float(min(_FIRST_PAUSE * 3.0 ** min(self.attempts - 2, 20), _LONGEST_PAUSE))
