@@ -1,8 +1,8 @@
 """
 An alert with quick replies: "On it" ends repetitions for its run, "Mute 1 h" mutes its key.
 
-Nothing waits for a press. Before it sends an alert, the notifier asks the event store what people have pressed below
-earlier ones. If it cannot reach the store, or cannot send the buttons, it sends the alert without them.
+Nothing waits for a press. Before it sends an alert, the notifier asks the event store which buttons people have pressed
+below earlier ones. If it cannot reach the store, or cannot send the buttons, it sends the alert without them.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Pressed:
     """
     What the presses below earlier alerts of a key say.
 
-    :param in_hand: The press of who has this run in hand; None: nobody has.
-    :param mute: The press that mutes the key longest, and still does; None: there is none.
+    :param in_hand: The press of the person who has this run in hand; None: nobody has.
+    :param mute: The press that mutes the key the longest from now; None: none does.
     """
 
     in_hand: Judged | None = None
@@ -59,9 +59,9 @@ class Pressed:
     @classmethod
     def of(cls, presses: Sequence[Judged], run: tuple[str, str, str], now: float) -> Pressed:
         """
-        Return what presses say of a run.
+        Return what presses say about a run.
 
-        :param presses: Those of its key, those that change nothing too.
+        :param presses: All presses of its key, also those that change nothing.
         :param run: Key, DAG and run.
         :param now: Unix time in seconds.
         """
@@ -72,7 +72,7 @@ class Pressed:
 
     def applied(self, record: Record) -> Record:
         """
-        Return a key's record with the mute in it, unless somebody has muted or unmuted it since.
+        Return a key's record with the mute, unless somebody has muted or unmuted the key since.
 
         :param record: The key's record.
         """
@@ -87,14 +87,14 @@ NOTHING = Pressed()
 
 class Acknowledgement:
     """
-    What one alert asks of the event store, and writes there; nothing where it is not to be acknowledged.
+    What one alert reads from the event store and writes there; nothing if nobody can acknowledge it.
 
     :param notifier: Its fields, already rendered.
     :param facts: What happened.
-    :param key: What is alerted of.
-    :param failed: It is a failure, which somebody can have in hand.
+    :param key: The alert's key.
+    :param failed: Whether it is a failure: nobody can acknowledge anything else.
     :param ask: Asks Airflow for something, in a bounded time.
-    :param seconds: Says how long a use of the store may take.
+    :param seconds: Returns the seconds for the throttle state; a use of the event store takes a share of them.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Acknowledgement:
         self._url: URL | None = None
 
     def look(self) -> None:
-        """Read what was pressed below earlier alerts of the key; where nobody can tell, nothing was."""
+        """Read the presses below earlier alerts of the key; a store that cannot be reached has none."""
 
         def read(store: EventStore) -> list[Judged]:
             from airflow_provider_whatsapp.events.alerts import judged_presses
@@ -129,12 +129,12 @@ class Acknowledgement:
 
     @property
     def in_hand(self) -> str:
-        """Who has the run in hand, as the others know them; empty: nobody."""
+        """Who has the run in hand, by name or masked number; empty: nobody."""
         return self._pressed.in_hand.who if self._pressed.in_hand else ""
 
     def with_mute(self, rule: Callable[[Record], Decision]) -> Callable[[Record], Decision]:
         """
-        Return a rule of the throttle that knows of a mute by a button.
+        Return a rule of the throttle that respects a mute by a button.
 
         :param rule: The rule.
         """
@@ -142,12 +142,12 @@ class Acknowledgement:
 
     def offer(self, recipients: Sequence[str], config: ClientConfig, send_hash: str) -> AlertId | None:
         """
-        Write that the alert is about to be sent with buttons.
+        Record that the alert is about to be sent with buttons.
 
-        :param recipients: In the order in which their messages are marked.
-        :param config: The connection's.
-        :param send_hash: The hash in their callback data.
-        :return: The ID behind the buttons; None: presses could not be judged, so there are to be no buttons.
+        :param recipients: In the order of their positions in the callback data.
+        :param config: The connection's configuration.
+        :param send_hash: The hash in the callback data of their messages.
+        :return: The ID in the buttons; None: send without buttons, because nobody could judge a press.
         """
         if self._lost:
             return None
@@ -175,7 +175,7 @@ class Acknowledgement:
         return secret if self._reach(write) else None
 
     def _names(self, default_country: str | None) -> dict[str, str]:
-        """Return the recipients' names by their numbers; without them people are known by masked numbers."""
+        """Return the recipients' names by their numbers; without a name, people see the masked number."""
         if not self._is.names:
             return {}
         try:
@@ -193,7 +193,7 @@ class Acknowledgement:
             return {}
 
     def _reach(self, act: Callable[[EventStore], T]) -> T | None:
-        """Use the store; where it cannot be reached once, it is not asked again."""
+        """Use the store; after a failure, the alert does not ask it again."""
         if self._lost:
             return None
         try:

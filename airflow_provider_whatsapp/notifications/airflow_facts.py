@@ -1,4 +1,4 @@
-"""What an alert asks Airflow for, and can do without: where no answer comes, that is an answer here."""
+"""Facts that an alert asks Airflow for, and can do without: no answer is an answer too, never an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def last_success(context: Mapping[str, Any], ask: Ask) -> float | None:
     """
-    Return the start of the DAG's last successful run in Unix time in seconds, where Airflow knows it.
+    Return when the DAG's last successful run started, as Unix time in seconds; None: Airflow does not say.
 
     :param context: The context of a callback.
     :param ask: Asks Airflow for something, in a bounded time.
@@ -31,17 +31,17 @@ def last_success(context: Mapping[str, Any], ask: Ask) -> float | None:
 
 def failed_of_the_task(context: Mapping[str, Any], key: str, ask: Ask) -> int:
     """
-    Return how many mapped tasks of a callback's task have failed in its run; 0 where Airflow does not say.
+    Return how many instances of a callback's task have failed in its run; 0: Airflow does not say.
 
     :param context: The context of a callback.
-    :param key: What is alerted of: Airflow's number is no other key's than the task's own.
+    :param key: The alert's key; Airflow's number applies only to the task's own.
     :param ask: Asks Airflow for something, in a bounded time.
     """
     ti: Any = context.get("ti")
     try:
         if key != f"{ti.dag_id}.{ti.task_id}":
             return 0
-        # The one that asks is not among them: its own end reaches Airflow after its callback.
+        # The instance that asks is not among them: Airflow learns of its failure after its callback.
         count = functools.partial(ti.get_ti_count, dag_id=ti.dag_id, task_ids=[ti.task_id])
         return 1 + int(ask(lambda: count(run_ids=[ti.run_id], states=["failed"])))
     except Exception:

@@ -1,4 +1,4 @@
-"""One alert: whether it goes, to whom, what it says, and what is recorded of it."""
+"""One alert: whether to send it, to whom, with what message, and what to record."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ logger = logging.getLogger(__name__)
 
 class Alert:
     """
-    What a notifier does about one context. It never waits itself: its steps say for how long to wait.
+    What a notifier does about one context. It never waits itself: its steps yield the seconds to wait.
 
     :param notifier: Its fields, already rendered.
     :param context: The context of a callback.
-    :param hook: Sends.
-    :param store: Where the throttle state of alerts lives.
-    :param budget: The time that it has.
-    :param behind: A store that can be read alone, for what its recipients have missed; None: there is no other.
-    :param bounded: Keeps a use of the stores to its time.
+    :param hook: The hook that sends.
+    :param store: Where the throttle state of alerts is stored.
+    :param budget: The alert's time budget.
+    :param behind: A second, read-only store, for what the recipients have missed; None: there is none.
+    :param bounded: Limits the time of each access to the stores.
     """
 
     def __init__(
@@ -95,13 +95,13 @@ class Alert:
             seconds=budget.for_throttle_state,
         )
         self.reached_nobody = True
-        """Whether it certainly has not left for anybody; nobody suppressed it, and nobody else tells of it."""
+        """Whether it certainly reached nobody, though it was not suppressed and no other alert reports it."""
 
     def steps(self) -> Generator[float, None, None]:
         """
-        Send, unless the same alert was sent a moment ago; yields the seconds to wait before it continues.
+        Send the alert, unless it is suppressed. Yields the seconds to wait before it continues.
 
-        :raises WhatsAppError: It was not sent to everybody.
+        :raises WhatsAppError: It was not sent to every recipient.
         """
         problem = self._prepare()
         self._acknowledgement.look()
@@ -134,9 +134,9 @@ class Alert:
             raise error
 
     def _prepare(self) -> Exception | None:
-        """Ask Airflow for what the message needs, before the throttle state, which may be slow; return an error."""
+        """Ask Airflow for what the message needs before the throttle state, which may be slow; return any error."""
         try:
-            self._hook.get_conn()  # what is wrong with the connection is certain before anything is sent
+            self._hook.get_conn()  # an error in the connection shows before anything is sent
             self._state.share(redis_state(self._hook.client.config))
             self._audience.load()
         except Exception as error:
@@ -159,7 +159,7 @@ class Alert:
             yield pause
 
     def _decide(self) -> Decision | None:
-        """Ask the throttle state; None if it decides nothing: a message that is no alert, or a state out of reach."""
+        """Ask the throttle state; None: it does not decide about this message, or cannot be reached."""
         alert = self._is
         if alert.recovery:
             return self._apply(throttle.on_success, now=time.time(), sending=self._sending())
@@ -182,7 +182,7 @@ class Alert:
 
     def _sending(self) -> Sending:
         lost = is_lost(self._context.get("ti"))
-        # Without a cooldown each failure is reported by a message of its own, and several may go at once.
+        # Without a cooldown each failure has a message of its own, and several may be in flight.
         lasts = self._budget.lasts() if self._is.recovery or self._may_suppress() else 0.0
         return Sending(token=self._token, lasts=lasts, attempt=attempt_of(self._context), lost=lost)
 
@@ -192,11 +192,11 @@ class Alert:
         return self._state.decide(self._message.key(), self._acknowledgement.with_mute(rule))
 
     def _claimed(self, decision: Decision) -> Generator[float, None, Decision]:
-        """Return the decision, or another where a task on another machine has failed in the same moment."""
+        """Return the decision, or another one if a task on another machine has failed at the same time."""
         self._state.claim(self._message.key(), self._token)
         yield throttle_state.SETTLING
         if not self._state.is_claimed_by(self._message.key(), self._token):
-            # The winner writes at this very moment; a pause lets each see what the other has written.
+            # The winner writes at the same time; a random pause lets each see what the other has written.
             yield random.uniform(0, throttle_state.SETTLING)  # noqa: S311  (nothing here is a secret)
             held, names = decision.held, decision.names
             return (
@@ -209,9 +209,9 @@ class Alert:
 
     def _summarise(self, moment: float) -> Generator[float, None, Delivery]:
         """
-        Wait for others to fail, and tell of them unless one of them waits in its turn.
+        Wait for other failures, and report them, unless one of their alerts waits in this one's place.
 
-        :param moment: Unix time in seconds up to which to wait.
+        :param moment: Unix time in seconds until which to wait.
         """
         yield min(max(0.0, moment - time.time()), self._budget.left())
         self._acknowledgement.look()
@@ -229,8 +229,8 @@ class Alert:
         return (yield from self._deliver(decision, summary=True))
 
     def _failed_in_airflow(self) -> int:
-        """Return how many of this mapped task have failed; 0 where the throttle state's own count is as good."""
-        # Airflow counts a task's failures; its tries, a DAG's runs and what shares a key are others.
+        """Return how many instances of this mapped task have failed; 0: the throttle state's own count decides."""
+        # Airflow counts a task's failed instances, but not its failed tries, a DAG's runs or what shares a key.
         if self._is.dedupe_key or not several_machines():
             return 0
         return failed_of_the_task(self._context, self._message.key(), self._ask)
@@ -239,11 +239,11 @@ class Alert:
         self, decision: Decision | None, problem: Exception | None = None, *, summary: bool = False
     ) -> Generator[float, None, Delivery]:
         """
-        Deliver, and leave to the next message what nobody knows to have arrived.
+        Send to the recipients, and leave to their next message what may not have arrived.
 
         :param decision: What the throttle state decided; None: nothing.
-        :param problem: What keeps it from being sent.
-        :param summary: Tell of the others alone.
+        :param problem: The error that prevents sending; None: there is none.
+        :param summary: Report only the other failures.
         """
         row = decision if self._failed else None
         own = () if summary else (self._message.name(),)
@@ -255,7 +255,7 @@ class Alert:
             placed, config = self._message.place(recipients), self._hook.client.config
             offer = self._acknowledgement.offer(placed, config, self._message.send_hash)
             send = self._message.sender(decision, summary=summary, offer=offer)
-            # What the message has left to its recipients must not be overwritten by what the summary leaves.
+            # What the summary leaves to its recipients must not overwrite what the message has left to them.
             gaps = self._gaps(reported, f"{self._token}.summary" if summary else self._token)
         except Exception:
             self._take_back(decision, reported)
@@ -280,7 +280,7 @@ class Alert:
         return delivery
 
     def _note(self) -> None:
-        """Note in the event store, where there is one, whose messages these were; they have left, and wait no more."""
+        """Record in the event store, if there is one, which task sent these messages; none of them waits for that."""
         recorder = send_recorder(
             self._context,
             self._message.send_hash,
@@ -323,7 +323,7 @@ class Alert:
     def _leave_the_rest(
         self, decision: Decision | None, gaps: RecipientGaps, recipients: list[str], *, pause: float
     ) -> None:
-        """Begin a pause where the message may have arrived, and leave what failed meanwhile to its recipients too."""
+        """Begin a pause if the message may have arrived, and leave to its recipients what has failed meanwhile."""
         if decision is None:
             return
         rest = self._apply(throttle.on_left, now=time.time(), token=self._token, pause=pause)
@@ -334,7 +334,7 @@ class Alert:
             gaps.leave(to, Held(held=rest.held, names=names))
 
     def _pause(self, decision: Decision, problem: Exception | None) -> None:
-        """Leave a failure to the next message, for the last one may have arrived a moment ago."""
+        """Leave a failure to the next message, because the last one may have arrived a moment ago."""
         _count("held", 1)
         logger.info(
             "WhatsApp: not sent, because the last message may have arrived; the next message reports this failure"
@@ -352,7 +352,7 @@ class Alert:
             self._apply(throttle.on_overtaken, name=self._message.name(), held=0, names=())
 
     def _take_back(self, decision: Decision | None, held: Held, *, pause: float = 0.0) -> None:
-        """Let the next message about the same tell what this one has not."""
+        """Let the key's next message report what this one has not."""
         if decision is None:
             return
         if self._failed:
@@ -376,11 +376,11 @@ class Alert:
         return self._audience.recipients(escalated=escalated, default_country=country)
 
     def _ask(self, act: Callable[[], T]) -> T:
-        """Ask Airflow for what the alert can do without, in a share of its time."""
+        """Ask Airflow for something that the alert can do without, in a share of its time budget."""
         return self._bounded(act, self._budget.for_throttle_state())
 
     def _may_suppress(self) -> bool:
-        """Say whether failures may be suppressed: without a cooldown each is reported by a message of its own."""
+        """Say whether the alert may be suppressed: without a cooldown each failure has a message of its own."""
         return self._failed and self._is.cooldown > 0
 
     def _may_be_many(self) -> bool:
@@ -390,7 +390,7 @@ class Alert:
         return self._may_suppress() and able and bool(several)
 
     def _known(self, name: str) -> str:
-        """Return what is known of what happened: the run, say, whose mapped tasks, tries and repetitions count once."""
+        """Return what is known of the run or the DAG; empty: nothing."""
         found = self._message.facts[name]
         return "" if found == MISSING else found
 

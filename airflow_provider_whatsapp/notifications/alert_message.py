@@ -43,7 +43,7 @@ class AlertMessage:
 
     :param notifier: Its fields, already rendered.
     :param context: The context of a callback.
-    :param hook: Sends.
+    :param hook: The hook that sends.
     """
 
     def __init__(self, notifier: AlertFields, context: Mapping[str, Any], hook: MatonWhatsAppHook) -> None:
@@ -55,8 +55,8 @@ class AlertMessage:
         self._failed = is_failure(context)
         self._late = bool(context.get("deadline"))
         self.template_name = notifier.template_name
-        """The template by which the alert goes, where it goes by one."""
-        # A template that Meta has moved is refused by one endpoint, and goes by the other.
+        """The template that the alert uses; None: it uses none."""
+        # If Meta has moved a template to another category, one endpoint refuses it and the other accepts it.
         self._send = MarkedSend(Router(hook.send), notifier.callback_data)
 
     @property
@@ -66,9 +66,9 @@ class AlertMessage:
 
     def place(self, recipients: Iterable[str]) -> list[str]:
         """
-        Give recipients their places in the callback data, and return the numbers or IDs of all who have one, in order.
+        Give recipients positions in the callback data, and return the numbers or IDs of all who have one, in order.
 
-        :param recipients: As reports call them.
+        :param recipients: As reports name them.
         """
         placed = self._send.place(map(address, recipients))
         return [to.removeprefix("+") for to in placed]
@@ -77,12 +77,12 @@ class AlertMessage:
         self, decision: Decision | None, *, summary: bool, offer: AlertId | None = None
     ) -> TextFirst | ButtonsFirst:
         """
-        Return what sends the alert to somebody.
+        Return the callable that sends the alert to one recipient.
 
         :param decision: What the throttle state decided; None: nothing.
-        :param summary: Tell of the others alone.
-        :param offer: The ID behind the quick replies; None: there are none.
-        :raises WhatsAppError: The template's values do not fit, for any recipient.
+        :param summary: Report only the other failures.
+        :param offer: The alert's ID in the quick replies; None: send without them.
+        :raises WhatsAppError: The template's values are invalid, for every recipient.
         """
         plain = self._without_buttons(decision, summary=summary)
         if offer is None:
@@ -102,7 +102,7 @@ class AlertMessage:
 
     def _without_buttons(self, decision: Decision | None, *, summary: bool) -> TextFirst:
 
-        @functools.cache  # a file in the template's header is uploaded once for all to whom the same is said
+        @functools.cache  # recipients of the same message share one upload of the header's file
         def template_saying(more: str) -> Message:
             return self._template(more, summary=summary)
 
@@ -114,7 +114,7 @@ class AlertMessage:
             return Text(text_body(str(self._is.text), self.facts, more, summary=summary))
 
         if not self._is.text:
-            template(Slot())  # what is wrong with it is certain before anything is sent
+            template(Slot())  # an invalid template shows before anything is sent
             return TextFirst(self._send, None, template)
         usual = self._is.template_name and (not summary or self._is.template_name == STOCK_TEMPLATE)
         return TextFirst(self._send, text, template if usual else None)
@@ -129,13 +129,13 @@ class AlertMessage:
             else:
                 other = other.with_more(entry.held, entry.names, most=len(other.names) + len(entry.names))
         if decision is not None and not self._failed:
-            # A success reports which of its failures nobody was notified of.
+            # A success reports the failures before it of which nobody was notified.
             own = own.with_more(decision.record.sending, decision.record.sending_names)
             decision = None
         return others(decision, slot, own, other)
 
     def _stock(self, name: str, more: str, buttons: list[Any], *, summary: bool) -> Message:
-        """Make the message of a stock template, all of which have the same variables."""
+        """Make the message of a stock template; they all have the same variables."""
         values = stock_values(self.facts, more, summary=summary, recovered=self._is.recovery)
         return self._hook.template_message(
             name, self._is.language, header=None, body=fitted(values), buttons=fitted_buttons(buttons)
@@ -156,10 +156,10 @@ class AlertMessage:
 
     def caller(self, held: Held, token: str) -> Caller:
         """
-        Return the alert as its recipients' turns know it.
+        Return what the recipient gap needs to know of the alert.
 
-        :param held: The failures that its message tells.
-        :param token: Tells it from all others.
+        :param held: The failures that its message reports.
+        :param token: Identifies the alert.
         """
         said = f" ({self.facts['error']})" if self._late else ""
         return Caller(
@@ -175,19 +175,20 @@ class AlertMessage:
 
     def full_name(self, name: str) -> str:
         """
-        Return a failure's name for a message about something else; a key of one's own has names in full.
+        Return a failure's name for a message about another key: with its DAG, which names under a ``dedupe_key``
+        have already.
 
-        :param name: As :meth:`name` says it.
+        :param name: As :meth:`name` returns it.
         """
         return name if self._is.dedupe_key else self._in_full(name)
 
     def names_others(self) -> bool:
-        """Say whether the message can name others; a template of one's own cannot."""
+        """Say whether the message can name other failures; a template of the user's own cannot."""
         stock = self._is.template_name == STOCK_TEMPLATE and self._is.body is None
         return stock or bool(self._is.text)
 
     def name(self) -> str:
-        """Return what failed, as another message names it; a key of one's own may be that of several DAGs."""
+        """Return what failed, as another message names it: with its DAG if a ``dedupe_key`` may join several DAGs."""
         task = self.facts["task"]
         return self._in_full(task) if self._is.dedupe_key else task
 
@@ -196,7 +197,7 @@ class AlertMessage:
         return dag if task == MISSING else f"{dag}.{task}"
 
     def key(self) -> str:
-        """Return what failures are the same alert."""
+        """Return the key, which is the same for failures that are the same alert."""
         return self._is.dedupe_key or default_key(self._context)
 
 

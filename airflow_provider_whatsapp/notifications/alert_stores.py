@@ -1,4 +1,4 @@
-"""Where the throttle state of alerts lives, by what names, and how it is written."""
+"""The stores of the throttle state: where its records are, under which names and in which form."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ logger = logging.getLogger(__name__)
 PREFIX = "whatsapp_alert_"
 CLAIM = "_claim"
 MOVED = "moved"
-"""Field of a text: what was moved into it last, so that it is not moved twice."""
+"""Field of a stored text: the hash of what was moved into it last, so that nobody moves it twice."""
 MOST_LISTED = 2_000
-"""Records of a store that are listed."""
+"""Records of a store that are listed, at most."""
 
 
 class Store(Protocol):
-    """Where records live: an Airflow Variable's class methods."""
+    """Where records are stored: it has the class methods of Airflow's ``Variable``."""
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a value."""
 
     def set(self, key: str, value: Any) -> None:
-        """Keep a value."""
+        """Store a value."""
 
     def delete(self, key: str) -> None:
-        """Forget a value."""
+        """Delete a value."""
 
 
 @runtime_checkable
@@ -49,12 +49,12 @@ class SwapStore(Store, Protocol):
     """A store that several machines can write to at the same time."""
 
     def swap(self, key: str, before: str | None, after: str) -> bool:
-        """Keep a value in another one's place; False: that is not there any more."""
+        """Replace a value by another; False: the store does not hold the first any more."""
 
 
 class Files:
     """
-    A store of this machine alone, for synchronous deadlines: Airflow 3.3 lets them read Variables and not write any.
+    Files on this machine, for synchronous deadlines: Airflow 3.3 lets them read Variables, but not write them.
 
     :param folder: Where the files are; None: this user's own folder for temporary files.
     """
@@ -67,14 +67,14 @@ class Files:
         Return a value.
 
         :param key: Its name.
-        :param default: What is returned where there is none.
+        :param default: What to return if there is none.
         """
         path = self._path(key)
         return path.read_text(encoding="utf-8") if path.exists() else default
 
     def set(self, key: str, value: Any) -> None:
         """
-        Keep a value.
+        Store a value.
 
         :param key: Its name.
         :param value: Text.
@@ -84,7 +84,7 @@ class Files:
 
     def delete(self, key: str) -> None:
         """
-        Forget a value.
+        Delete a value.
 
         :param key: Its name.
         """
@@ -101,23 +101,23 @@ class Files:
 
 def name_of(key: str) -> str:
     """
-    Return the name under which a key's record lives.
+    Return the name under which a key's record is stored.
 
-    :param key: What is alerted of.
+    :param key: The alert's key.
     """
     return PREFIX + hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def text_of(record: DataclassInstance, label: str, before: str | None, **more: str) -> str:
     """
-    Return how a store holds a record.
+    Return a record as the text that a store holds.
 
     :param record: The record.
-    :param label: For people who look at it.
-    :param before: What the store held until now: what is no record's field stays.
+    :param label: A name for people who look at it.
+    :param before: The text that the store held until now; the new one keeps its field ``moved``.
     :param more: Further fields.
     """
-    # The stamp makes each text another: two machines can write the same numbers.
+    # The stamp makes each text different: two machines can write the same numbers.
     kept = {"key": label, "stamp": uuid.uuid4().hex[:12]}
     if moved := moved_of(before):
         kept[MOVED] = moved
@@ -126,7 +126,7 @@ def text_of(record: DataclassInstance, label: str, before: str | None, **more: s
 
 def moved_of(text: str | None) -> str:
     """
-    Return what a record says was moved into it last.
+    Return the hash of what was moved into a record last; empty: nothing was.
 
     :param text: As the store holds it; None: nothing.
     """
@@ -140,7 +140,7 @@ def moved_of(text: str | None) -> str:
 
 def label_of(text: str) -> str:
     """
-    Return what stands beside a record for people; empty where that is no text that can be shown.
+    Return a record's label for people; empty: it has none that can be shown.
 
     :param text: The record, as a store holds it.
     """
@@ -154,7 +154,7 @@ def label_of(text: str) -> str:
 
 def is_name_of(name: str, key: str) -> bool:
     """
-    Say whether a key's record lives under a name.
+    Say whether a key's record is stored under a name.
 
     :param name: The name in the store.
     :param key: The key.
@@ -164,11 +164,11 @@ def is_name_of(name: str, key: str) -> bool:
 
 def parsed(text: str | None, kind: type[K], *, name: str = "") -> K:
     """
-    Read a record; what cannot be read, or is damaged, is an empty one.
+    Read a record; an unreadable or damaged one counts as empty.
 
     :param text: What the store holds; None: nothing.
     :param kind: The record's class.
-    :param name: Its name in the store, for the log; empty: nothing is logged.
+    :param name: Its name in the store, for the log; empty: log nothing.
     """
     known = {item.name: item.metadata.get("each") for item in fields(kind)}
     try:
@@ -185,7 +185,7 @@ def parsed(text: str | None, kind: type[K], *, name: str = "") -> K:
 
 
 def _read(value: Any, each: Callable[[Any], Any] | None) -> Any:
-    """Return a field's value; of a field that holds records of its own, ``each`` reads one of them."""
+    """Return a field's value; if the field holds records, ``each`` reads one of them."""
     if each is not None:
         return tuple(map(each, value))
     return tuple(value) if isinstance(value, list) else value

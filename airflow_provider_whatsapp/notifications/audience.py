@@ -1,4 +1,4 @@
-"""Who an alert goes to: those in ``to``, those of its routes, and those to whom it is escalated."""
+"""The recipients of an alert: those in ``to``, those of its routes, and those in ``escalate_to``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Audience:
 
     :param notifier: Its fields, already rendered.
     :param context: The context of a callback.
-    :param ask: Asks Airflow for what the alert can do without, in a share of its time.
+    :param ask: Asks Airflow for something that the alert can do without, in a share of its time budget.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class Audience:
 
     def load(self) -> None:
         """
-        Read the routes; what is wrong with them costs those in ``to`` nothing.
+        Read the routes; if that fails, the recipients in ``to`` get the alert all the same.
 
-        :raises ConfigurationError: They cannot be read, and there is nobody else.
+        :raises ConfigurationError: They cannot be read, and ``to`` is empty.
         """
         if not self._is.routes:
             return
@@ -57,10 +57,11 @@ class Audience:
 
     def recipients(self, *, escalated: bool, default_country: str | None) -> list[str]:
         """
-        Return the recipients that can be sent to, each once.
+        Return the valid recipients, each once.
 
-        :param escalated: Those of ``escalate_to`` as well.
-        :param default_country: ISO code of the country whose national numbers are read; None: none are.
+        :param escalated: Include those in ``escalate_to``.
+        :param default_country: ISO code of the country with which national numbers are read; None: numbers need their
+            country code.
         :raises PayloadError: There is none.
         """
         named = [self._is.to, self._is.escalate_to if escalated else None]

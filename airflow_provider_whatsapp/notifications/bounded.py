@@ -1,4 +1,4 @@
-"""Uses of what may hang (a store, Airflow, a database), each with an end to it."""
+"""Calls to what may hang (a store, Airflow, a database), each with a time limit."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ T = TypeVar("T")
 
 
 class Bounded(Protocol):
-    """Runs something that may hang."""
+    """Calls something that may hang."""
 
     def __call__(self, act: Callable[[], T], seconds: float) -> T:
         """
-        Return what it returns.
+        Call it, and return its result.
 
-        :param act: What may hang.
+        :param act: The call that may hang.
         :param seconds: How long to wait for it.
-        :raises TimeoutError: It was not done in time; it may be done later.
+        :raises TimeoutError: It did not end in time; it may still end later.
         """
 
 
 def directly(act: Callable[[], T], seconds: float) -> T:  # noqa: ARG001  (as Bounded says)
     """
-    Run something without an end to it, where Airflow allows nothing else.
+    Call something without a time limit, where Airflow allows none.
 
-    :param act: What may hang.
-    :param seconds: Not regarded.
+    :param act: The call that may hang.
+    :param seconds: Ignored.
     """
     return act()
 
 
 def in_daemon(act: Callable[[], T], seconds: float) -> T:
     """
-    Run something in a thread that keeps no process alive, as :class:`Bounded` says.
+    Call something in a thread that keeps no process alive, as :class:`Bounded` says.
 
-    :param act: What may hang.
+    :param act: The call that may hang.
     :param seconds: How long to wait for it.
-    :raises TimeoutError: It was not done in time.
+    :raises TimeoutError: It did not end in time.
     """
     done: Future[T] = Future()
 
     def run() -> None:
         try:
             done.set_result(act())
-        except BaseException as error:  # the caller that waits gets it
+        except BaseException as error:  # the waiting caller gets it
             done.set_exception(error)
 
     threading.Thread(target=run, name="whatsapp-alert-state", daemon=True).start()

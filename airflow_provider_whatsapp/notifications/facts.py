@@ -1,9 +1,9 @@
 """
 What happened, read from the context of any callback, in values that fit a template.
 
-Each kind of callback has a context of its own: a task's has the task instance and the exception, a DAG's perhaps the
-last task instance and a reason, a deadline's plain dictionaries. What is missing is said in words, for WhatsApp
-refuses an empty value.
+Each kind of callback has a context of its own: a task's has the task instance and the exception, a DAG's a reason and
+perhaps the last task instance, a deadline's plain dictionaries. A dash replaces a missing value, because WhatsApp
+refuses an empty one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VALUE_LIMIT = 150
-"""Characters of one value; WhatsApp allows a body 1,024 with all its values filled in."""
+"""Characters of one value; WhatsApp allows 1,024 for a body with all its values."""
 
 MISSING = "-"
 
@@ -31,7 +31,7 @@ _SPACES = re.compile(r"\s+")
 
 def fit(value: object, limit: int = VALUE_LIMIT) -> str:
     """
-    Make a value that WhatsApp takes: one line, no tabs or runs of spaces, not empty, not too long.
+    Make a value that WhatsApp accepts: one line, no tabs or runs of spaces, not empty, not too long.
 
     :param value: Anything.
     :param limit: Characters at most; a longer value ends with an ellipsis.
@@ -70,14 +70,14 @@ def facts(context: Mapping[str, Any]) -> dict[str, str]:
 
 def log_path(context: Mapping[str, Any]) -> str:
     """
-    Return the path of the task's log below Airflow's own address, or that of the run, for a URL button's variable.
+    Return the path of the task's log or of the run below Airflow's own address, for a URL button's variable.
 
     :param context: The context of a callback.
     """
     url = None if is_of_the_dag(context) else _read(context.get("ti"), "log_url")
     if isinstance(url, str) and url:
         parts = urlsplit(url)
-        # Airflow may live below a path, which is in the button already.
+        # Airflow may be below a base path, which the button already has.
         _, found, below = parts.path.partition("/dags/")
         path = f"dags/{below}" if found else parts.path.lstrip("/")
         return str(hidden(path + (f"?{parts.query}" if parts.query else "")))
@@ -89,7 +89,7 @@ def log_path(context: Mapping[str, Any]) -> str:
 
 def default_key(context: Mapping[str, Any]) -> str:
     """
-    Return what failures are the same alert: those of one task of one DAG.
+    Return the key of a callback without a ``dedupe_key``: the same for the failures of one task of one DAG.
 
     :param context: The context of a callback.
     """
@@ -98,13 +98,13 @@ def default_key(context: Mapping[str, Any]) -> str:
     task = _read(ti, "task_id")
     if task is None:
         return dag
-    # What was sent about a try must not suppress what is sent about the task's end.
+    # An alert about a try must not suppress the alert about the task's end.
     return f"{dag}.{task}.retry" if _is_tried_again(ti) else f"{dag}.{task}"
 
 
 def attempt_of(context: Mapping[str, Any]) -> str:
     """
-    Return the try of a task that a callback is about, or nothing where it is about none.
+    Return the ID of the try that a callback is about; empty: it is about none.
 
     :param context: The context of a callback.
     """
@@ -117,7 +117,7 @@ def attempt_of(context: Mapping[str, Any]) -> str:
 
 def is_failure(context: Mapping[str, Any]) -> bool:
     """
-    Say whether a callback tells of a failure, be it of a task, of one of its tries, or of a DAG.
+    Say whether a callback is about a failure: of a task, of one of its tries, or of a DAG.
 
     :param context: The context of a callback.
     """
@@ -129,7 +129,8 @@ def is_failure(context: Mapping[str, Any]) -> bool:
 
 def is_lost(ti: object) -> bool:
     """
-    Say whether a task's worker was lost: the DAG processor, which tells of it, knows neither its state nor its start.
+    Say whether a task's worker was lost: the DAG processor, which then runs its callback, knows neither its state nor
+    its start.
 
     :param ti: The task instance of a callback.
     """
@@ -138,7 +139,7 @@ def is_lost(ti: object) -> bool:
 
 def is_of_the_dag(context: Mapping[str, Any]) -> bool:
     """
-    Say whether a callback is the DAG's own: it brings the last task instance along, which need not be the failed one.
+    Say whether a callback is the DAG's own: its context may have the last task instance, which need not have failed.
 
     :param context: The context of a callback.
     """
@@ -175,7 +176,7 @@ def _task(ti: object) -> str | None:
 def _run(context: Mapping[str, Any]) -> str | None:
     run = context.get("dag_run")
     run_id = _read(context.get("ti"), "run_id") or context.get("run_id") or _read(run, "run_id")
-    # A deadline's run is a dictionary with the names of Airflow's REST API.
+    # A deadline's run is a dictionary with the field names of Airflow's REST API.
     return run_id or _read(run, "dag_run_id")  # type: ignore[no-any-return]
 
 
@@ -197,7 +198,7 @@ def _when(context: Mapping[str, Any], run: object) -> str | None:
 def _error(context: Mapping[str, Any]) -> str:
     exception = context.get("exception")
     if exception is not None and not isinstance(exception, str):
-        # Masked before it is cut: a part of a secret would not be known again.
+        # Mask before cutting: nobody could recognize a part of a secret.
         first = hidden(str(exception)).strip().partition("\n")[0]
         return f"{type(exception).__name__}: {first}" if first else type(exception).__name__
     if context.get("deadline") is not None:
@@ -209,7 +210,7 @@ def _error(context: Mapping[str, Any]) -> str:
 
 
 def _read(thing: object, name: str) -> Any:
-    """Read a field of an object or of a dictionary; a context holds now the one, now the other."""
+    """Read a field of an object or of a dictionary: a context may hold either."""
     if isinstance(thing, dict):
         return thing.get(name)
     return getattr(thing, name, None)

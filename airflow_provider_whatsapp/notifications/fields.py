@@ -1,4 +1,4 @@
-"""What a notifier says of its alerts: the fields that the steps of an alert read, after they were rendered."""
+"""The fields of a notifier that the steps of an alert read, once they are rendered."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class AlertFields:
-    """What :class:`~airflow_provider_whatsapp.notifications.whatsapp.WhatsAppNotifier` was given, as it explains."""
+    """The arguments of :class:`~airflow_provider_whatsapp.notifications.whatsapp.WhatsAppNotifier`, described there."""
 
     to: str | Sequence[str] | None
     template_name: str | None

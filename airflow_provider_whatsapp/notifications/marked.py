@@ -1,4 +1,4 @@
-"""What an alert's messages carry, so that any receipt finds the one that it is about."""
+"""The callback data of an alert's messages, by which each receipt finds its message."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ class MarkedSend:
     """
     Sends the messages of one alert, each with callback data that no other message has.
 
-    An alert has no ledger: its key is one of its own, and the epoch tells a person's messages apart (a text, the
-    template after it, a summary).
+    An alert has no ledger, so its key is random, and the epoch distinguishes a person's messages (a text, the template
+    after it, a summary).
 
     :param send: Sends to a recipient, with ``callback_data=``.
-    :param given: The user's own callback data, which wins; cut where it is too long, for no alert is lost for it.
+    :param given: The user's own callback data, to use instead; it is cut if it is too long, because no alert may fail
+        for that.
     """
 
     def __init__(self, send: Callable[..., SentMessage], given: Any = None) -> None:
@@ -36,9 +37,9 @@ class MarkedSend:
 
     def place(self, recipients: Iterable[str]) -> list[str]:
         """
-        Give recipients their places, those after whom there are already ones before, and return all in their order.
+        Give new recipients the next positions, and return all recipients in order.
 
-        :param recipients: As they are sent to.
+        :param recipients: In the form in which messages are sent to them.
         """
         for to in recipients:
             self._places.setdefault(to, len(self._places))
@@ -50,7 +51,7 @@ class MarkedSend:
 
         :param to: The recipient.
         :param message: The message.
-        :raises WhatsAppError: It was not sent, or it is not known.
+        :raises WhatsAppError: It was not sent, or its outcome is unknown.
         """
         place = self._places.setdefault(to, len(self._places))
         self._epochs[place] += 1

@@ -1,5 +1,5 @@
 """
-What a person does not know because a message did not arrive: the next message to them names it.
+Failures that a person does not know of, because a message did not arrive: the next message to them names them.
 
 That message may be about anything: a failure, a success, a missed deadline. It claims the failures that it names, and
 removes them when the gateway has accepted it. If it is lost in flight, its claim ends after a while, and a later
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
 MAX_ENTRIES = 200
-"""Entries of one person; beyond that the oldest are counted together."""
+"""Entries of one person; beyond that, the oldest are merged."""
 MAX_AGE = 7 * 86_400.0
-"""Seconds after which a failure is no news any more: a template of one's own names none, however many have gone."""
+"""Seconds after which a failure is dropped: the user's own template names none, so they would pile up."""
 MAX_NAME = 120
 """Characters of one name."""
 PORTION = 5
@@ -33,12 +33,12 @@ _MAPPED = re.compile(r"(.+)\[(\d+)\]", re.DOTALL)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missed(Held):
     """
-    Failures that one alert could not tell somebody.
+    Failures that one alert could not report to a person.
 
-    :param token: Tells it from all others.
-    :param key: What it alerted of.
-    :param at: Unix time in seconds at which they could not be notified.
-    :param until: Unix time in seconds up to which a message that names it is on its way; 0: none is.
+    :param token: Identifies the entry.
+    :param key: The alert's key.
+    :param at: Unix time in seconds at which the alert failed.
+    :param until: Unix time in seconds until which a message that names it may be in flight; 0: none is.
     """
 
     token: str = ""
@@ -69,8 +69,8 @@ def entries_of(token: str, key: str, held: Held, *, now: float) -> Iterator[Miss
     """
     Yield failures in portions that fit a message each.
 
-    :param token: The alert that could not tell them.
-    :param key: What it alerted of.
+    :param token: The alert that could not report them.
+    :param key: The alert's key.
     :param held: The failures.
     :param now: Unix time in seconds.
     """
@@ -89,7 +89,7 @@ def on_leave(undelivered: Undelivered, entries: Iterable[Missed]) -> tuple[Undel
     Record what a person has missed.
 
     :param undelivered: The person's record.
-    :param entries: More of it; what is there already is not written twice.
+    :param entries: What to add; an entry replaces one with the same token.
     """
     new = {entry.token: replace(entry, until=0.0) for entry in entries}
     kept = [entry for entry in undelivered.entries if entry.token not in new]
@@ -97,7 +97,7 @@ def on_leave(undelivered: Undelivered, entries: Iterable[Missed]) -> tuple[Undel
     while len(several) > MAX_ENTRIES:
         first, second, *others = several
         both = first.with_more(second.held, second.names, most=PORTION)
-        # A message that names one of them is on its way perhaps, and must not strike off both.
+        # A message that names one of them may be in flight, and must not remove both.
         token, key = f"{second.token}+", first.key if first.key == second.key else ""
         several = [replace(both, token=token, key=key), *others]
     return Undelivered(entries=tuple(several)), True
@@ -107,12 +107,12 @@ def on_take(
     undelivered: Undelivered, *, now: float, lasts: float, room: int
 ) -> tuple[Undelivered, tuple[Missed, ...]]:
     """
-    Take what a message is to name: as much as it holds, the oldest first.
+    Claim what a message will name: as much as it has room for, the oldest first.
 
     :param undelivered: The person's record.
     :param now: Unix time in seconds.
     :param lasts: Seconds after which the message counts as dead.
-    :param room: Characters for the names; one portion is taken in any case.
+    :param room: Characters for the names; one entry is claimed in any case.
     """
     taken: list[Missed] = []
     recent = [entry for entry in undelivered.entries if now - entry.at < MAX_AGE]
@@ -133,7 +133,7 @@ def on_strike(undelivered: Undelivered, tokens: Collection[str]) -> tuple[Undeli
     Remove what a person has been notified of.
 
     :param undelivered: The person's record.
-    :param tokens: Of what.
+    :param tokens: The tokens of what to remove.
     """
     return Undelivered(
         entries=tuple(entry for entry in undelivered.entries if entry.token not in tokens)
@@ -142,7 +142,7 @@ def on_strike(undelivered: Undelivered, tokens: Collection[str]) -> tuple[Undeli
 
 def listed(names: Iterable[str]) -> str:
     """
-    List names: each once, with how often it comes, and the indexes of mapped tasks together.
+    List names: each once, with how often it occurs, and the indexes of a mapped task together.
 
     :param names: Names of failures.
     """

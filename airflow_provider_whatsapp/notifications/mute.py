@@ -1,4 +1,4 @@
-"""What alerts record, for people who look at it: a list of the keys, and muting one of them."""
+"""The throttle state for people who look at it: a list of the keys, and how to mute one of them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 ROUNDS = 3
-"""Times that a mute is written, where another machine writes over it."""
+"""How often to write a mute that another machine overwrites."""
 
 
 class ListedStore(Store, Protocol):
-    """A store that can say what is in it."""
+    """A store that can list what is in it."""
 
     def items(self) -> Iterable[tuple[str, str]]:
-        """Yield the names of alerts' records, and their texts, a bounded number of them."""
+        """Yield the names and texts of alerts' records, a limited number of them."""
 
 
 class MuteError(WhatsAppError):
@@ -46,7 +46,7 @@ class AlertState:
     """
     The throttle state of one key.
 
-    :param key: What is alerted of: ``dag.task``, or the notifier's ``dedupe_key``.
+    :param key: The alert's key: ``dag.task``, or the notifier's ``dedupe_key``.
     :param record: The key's record.
     """
 
@@ -56,9 +56,9 @@ class AlertState:
 
 def alert_states(store: ListedStore) -> list[AlertState]:
     """
-    Return the throttle state of alerts, the latest failure first; what is no throttle's record is left out.
+    Return the throttle state of alerts by key, the latest failure first, without the other records of the store.
 
-    :param store: Where it lives.
+    :param store: Where it is stored.
     """
     found = (_state(name, text) for name, text in store.items())
     return sorted(filter(None, found), key=lambda state: (-_latest(state.record), state.key))
@@ -70,7 +70,7 @@ def _latest(record: Record) -> float:
 
 
 def _state(name: str, text: str) -> AlertState | None:
-    """Read a record; those of people and of claims have other fields, or a label that is not their key."""
+    """Read a key's record; those of people and of claims have other fields, or a label that is not their key."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -81,7 +81,7 @@ def _state(name: str, text: str) -> AlertState | None:
     if not is_name_of(name, key):
         return None
     record = parsed(text, Record)
-    return AlertState(key, record) if record != Record() else None  # one that is damaged is begun again
+    return AlertState(key, record) if record != Record() else None  # a damaged one counts as empty
 
 
 def who_muted(record: Record) -> str:
@@ -103,19 +103,19 @@ def mute(
     sleep: Callable[[float], None] = time.sleep,
 ) -> float:
     """
-    Mute a key, or end that, by the lock that its alerts take, and look a moment later whether it still stands.
+    Mute or unmute a key, under the lock that its alerts take, and check a moment later that it is so.
 
-    A Variable knows no compare-and-swap: an alert on another machine that read the record before may write it after,
-    without the mute. So it is written again, as alerts look at their claims again. In Redis nobody writes over it.
+    Variables have no compare-and-swap: an alert on another machine that read the record earlier may write it later,
+    without the mute. The mute is then written again. In Redis, nobody overwrites it.
 
-    :param store: Where the record lives.
-    :param key: What is alerted of.
-    :param seconds: For how long from now; 0: it is muted no longer.
-    :param by: Airflow's name of who wants it.
+    :param store: Where the record is stored.
+    :param key: The alert's key.
+    :param seconds: For how long from now; 0: unmute it.
+    :param by: Airflow's name of the user who mutes it.
     :param sleep: Waits for seconds.
-    :return: Unix time in seconds up to which it is muted; 0: it is not.
-    :raises PayloadError: It is longer than a week.
-    :raises MuteError: The store cannot be reached, or alerts on other machines keep writing over it.
+    :return: Unix time in seconds until which it is muted; 0: it is not.
+    :raises PayloadError: ``seconds`` is negative, or more than a week.
+    :raises MuteError: The store cannot be reached, or alerts on other machines keep overwriting it.
     """
     if not 0 <= seconds <= LONGEST_MUTE:
         days = LONGEST_MUTE / 86_400

@@ -2,7 +2,7 @@
 The gap between two messages to one person: WhatsApp requires six seconds, on any subject (131056).
 
 If a recipient got a message a moment ago, the next alert waits for the gap. Alerts that come while one is waiting hand
-their names over to it. So a hundred tasks that fail together give two messages: one at once, and six seconds later one
+their names over to it. So a hundred tasks that fail together cause two messages: one at once, and six seconds later one
 that reports the others. WhatsApp allows bursts of up to 45 messages, so an alert that has waited long enough is sent in
 any case.
 
@@ -37,21 +37,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 IN_FLIGHT = 1.0
-"""Gaps for which a message in flight holds its recipient at most: its process may have died."""
+"""Gaps for which a message in flight holds its recipient, at most: its process may have died."""
 CLOCKS = 1.0
-"""Gaps by which machines' clocks may differ; a moment that is further away was written by a wrong one."""
+"""Gaps by which machines' clocks may differ; a wrong clock wrote a time that is further away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller(Held):
     """
-    An alert that wants to be sent; held are the failures that its message tells, for another alert's message.
+    An alert that is about to be sent; ``held`` are its failures, which its own message or another alert's reports.
 
-    :param names_others: Its message can tell of others.
+    :param names_others: Its message can name other failures.
     :param may_be_handed_over: Another alert's message may report it.
     :param gap: Seconds between two messages to one person; 0: none.
-    :param token: Tells it from all others.
-    :param key: What it alerts of.
+    :param token: Identifies the alert.
+    :param key: The alert's key.
     :param room: Characters that its message has for the names of others.
     """
 
@@ -66,13 +66,13 @@ class Caller(Held):
 @dataclass(frozen=True, slots=True)
 class Slot(Held):
     """
-    What an alert is to do about one person; held are failures of others that its message should tell.
+    What an alert has to do about one person; ``held`` are failures of other alerts that its message should report.
 
     :param to: The person.
     :param wait: Seconds to wait; 0: none.
-    :param handed_over: Another alert tells of this one.
+    :param handed_over: Another alert's message reports this one.
     :param missed: What the person has missed because earlier messages did not arrive.
-    :param holds_until: Unix time in seconds up to which it holds the person for the message in flight.
+    :param holds_until: Unix time in seconds until which the message in flight holds the person.
     """
 
     to: str = field(default="", repr=False)
@@ -92,7 +92,7 @@ def on_slot(
     :param caller: The alert.
     :param to: The person.
     :param now: Unix time in seconds.
-    :param may_wait: It may wait; otherwise it goes.
+    :param may_wait: It may wait; otherwise it is sent.
     """
     wait = person.free_at - now
     if not 0 < wait <= (1.0 + IN_FLIGHT + CLOCKS) * caller.gap or not may_wait:
@@ -104,16 +104,16 @@ def on_slot(
     if caller.may_be_handed_over and person.teller not in ("", caller.token):
         return person.with_more(caller.held, caller.names), Slot(to, handed_over=True)
     teller = person.teller or (caller.token if caller.names_others else "")
-    # A message in flight is answered long before its hold ends, as a rule, so nobody sleeps to that end.
+    # The answer to a message in flight usually comes long before its hold ends, so wait for one gap at most.
     return replace(person, teller=teller), Slot(to, wait=min(wait, caller.gap))
 
 
 def on_taken(person: Person, slot: Slot) -> tuple[Person, None]:
     """
-    Forget the failures that were handed over to a message, once they are written down as what it names.
+    Remove the failures that were handed over to a message, once they are recorded as what it names.
 
     :param person: The person's record; others may have been handed over since.
-    :param slot: The message's.
+    :param slot: The message's slot.
     """
     rest = max(0, person.held - slot.held)
     return replace(person, held=rest, names=person.names[len(slot.names) :]), None
@@ -121,27 +121,28 @@ def on_taken(person: Person, slot: Slot) -> tuple[Person, None]:
 
 def on_answer(person: Person, slot: Slot, gap: float, *, now: float) -> tuple[Person, None]:
     """
-    Begin the gap after a message: it has arrived by now, if it ever does.
+    Begin the gap after a message: by now it has arrived, if it ever does.
 
     :param person: The person's record.
-    :param slot: The message's.
+    :param slot: The message's slot.
     :param gap: Seconds between two messages to one person.
     :param now: Unix time in seconds.
     """
-    # A later moment than the turn's own is that of another message, which did not wait.
+    # A time other than the slot's own is that of another message, which did not wait.
     others = 0.0 if person.free_at == slot.holds_until else person.free_at
     return replace(person, free_at=max(others, now + gap)), None
 
 
 class RecipientGaps:
     """
-    The turns of one alert with its recipients, and what they have missed.
+    The slots of one alert for its recipients, and what they have missed.
 
-    :param state: The records of people; where they cannot be reached, nobody waits.
+    :param state: The records of people; if it cannot be reached, no alert waits.
     :param sender: The sending number: the gap is between one sender and one person.
     :param caller: The alert.
-    :param budget: The time that it has.
-    :param behind: Another state, which can be read alone: what people have missed by it is reported as well.
+    :param budget: The alert's time budget.
+    :param behind: Another state, which can only be read: the alert also reports what people have missed according to
+        it.
     """
 
     def __init__(
@@ -161,7 +162,8 @@ class RecipientGaps:
 
     def of(self, recipients: Sequence[str]) -> Iterator[Slot]:
         """
-        Give each recipient's turn, those first who need not wait; a turn with ``wait`` asks to wait, and others follow.
+        Yield each recipient's slot, first those that need not wait; a slot with ``wait`` asks to wait, and others
+        follow.
 
         :param recipients: Each once.
         """
@@ -181,9 +183,9 @@ class RecipientGaps:
 
     def answered(self, slot: Slot) -> None:
         """
-        Begin the gap after a message that was answered, or whose answer is not waited for any longer.
+        Begin the gap after a message whose answer has come, or does not come in time.
 
-        :param slot: The message's.
+        :param slot: The message's slot.
         """
         if self._caller.gap > 0:
             self._change(slot.to, lambda person: on_answer(person, slot, self._caller.gap, now=time.time()))
@@ -192,7 +194,7 @@ class RecipientGaps:
         """
         Remove what an accepted message has reported.
 
-        :param slot: The message's.
+        :param slot: The message's slot.
         """
         if slot.missed:
             tokens = {entry.token for entry in slot.missed}
@@ -200,9 +202,9 @@ class RecipientGaps:
 
     def give_back(self, slot: Slot) -> None:
         """
-        Leave to the next message what this one should have reported besides its own: nobody knows that it arrived.
+        Leave to the next message the other failures that this one should have reported: it may not have arrived.
 
-        :param slot: The message's.
+        :param slot: The message's slot.
         """
         others = entries_of(f"{self._caller.token}.others", "", slot, now=time.time())
         entries = (*slot.missed, *others)
@@ -214,7 +216,7 @@ class RecipientGaps:
         Leave to a person's next message what they have missed of this alert.
 
         :param to: The person.
-        :param more: Further failures that it was to tell; None: those that its message tells.
+        :param more: Further failures to leave; None: those that its message reports.
         :return: Whether it is recorded.
         """
         token = self._caller.token if more is None else f"{self._caller.token}.more"
@@ -230,7 +232,7 @@ class RecipientGaps:
         return decided or Slot(to)
 
     def _with_missed(self, slot: Slot) -> Slot:
-        """Add what the person has missed, where the message can tell it; what others hand over must not die with it."""
+        """Add what the person has missed, if the message can name it; record what others hand over: it may die."""
         if not self._caller.names_others:
             return slot
         lasts = self.budget.lasts()

@@ -1,4 +1,4 @@
-"""The throttle state of one key, and what is decided from it."""
+"""The records of the throttle state, of keys and of people, and the decisions about alerts."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ if TYPE_CHECKING:
     from typing import Self
 
 MAX_NAMES = 100
-"""Failures that are recorded by name; the others are counted."""
+"""Failures that are recorded by name; others are only counted."""
 PAUSE = 30.0
-"""Seconds after a message of unknown outcome in which no other goes: it may have arrived."""
+"""Seconds after a message of unknown outcome in which no other is sent: it may have arrived."""
 LONGEST_SENDING = 3600.0
-"""Seconds beyond which the end of a sending was written by a machine whose clock is wrong."""
+"""Seconds that a message may be in flight; a machine whose clock is wrong wrote a later end."""
 LONGEST_MUTE = 7 * 86_400.0
-"""Seconds for which a key can be muted at most."""
+"""Seconds for which a key can be muted, at most."""
 MAX_DAGS = 20
-"""DAGs that a record names; one of more is that of all."""
+"""DAGs that a record names; a record of more is one of all DAGs."""
 ALL_DAGS = "~"
-"""Airflow's own sign for every DAG."""
+"""Airflow's own symbol for all DAGs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """
-    Failures that another message is to tell of.
+    Failures that another message has to report.
 
     :param held: How many.
     :param names: The first few of them.
@@ -36,11 +36,11 @@ class Held:
 
     def with_more(self, count: int, names: tuple[str, ...], *, most: int = MAX_NAMES) -> Self:
         """
-        Return the same with more of them.
+        Return a copy with more of them.
 
         :param count: How many more.
         :param names: The first few of those.
-        :param most: How many names are kept at most.
+        :param most: How many names to keep, at most.
         """
         return replace(
             self, held=self.held + count, names=(*self.names, *names)[: max(most, len(self.names))]
@@ -50,32 +50,33 @@ class Held:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record(Held):
     """
-    The throttle state of one key; held are the failures since the last message.
+    The throttle state of one key; ``held`` are the failures since the last message.
 
-    :param sent_at: Unix time in seconds at which the last message went.
+    :param sent_at: Unix time in seconds at which the last message was sent.
     :param failures: Failures in a row, suppressed ones included.
     :param first_failed_at: Unix time in seconds of the first failure of the row.
     :param runs: Runs in a row that have failed; the many mapped tasks of one run count once.
     :param run: The last of them.
-    :param told: Failures of that run that messages have reported, less those of earlier runs that are held still: what
-        Airflow counts in the run, less these, is what a summary should tell.
-    :param waiter: The alert that waits for others to fail, to tell of them in a summary; empty: nobody.
-    :param waits_until: Unix time in seconds up to which it waits.
-    :param summed_up: The last message was a summary; there is no other before the next message.
-    :param sender: The alert whose message is on its way; empty: none is.
-    :param sends_until: Unix time in seconds from which on it counts as dead.
-    :param sending: Failures that its message tells.
+    :param told: Failures of that run that messages have reported, minus those of earlier runs that are still held: a
+        summary should report what Airflow counts in the run, minus this number.
+    :param waiter: The alert that waits for other failures, to report them in a summary; empty: none does.
+    :param waits_until: Unix time in seconds until which it waits.
+    :param summed_up: The last message was a summary, which no second one may follow.
+    :param sender: The alert whose message is in flight; empty: none is.
+    :param sends_until: Unix time in seconds from which that alert counts as dead.
+    :param sending: Failures that its message reports.
     :param sending_names: The first few of them.
-    :param sending_try: The try of a task that it tells of.
-    :param paused_until: Unix time in seconds up to which no message goes, for the last one may have arrived.
+    :param sending_try: The ID of the try that it reports; empty: it reports none.
+    :param paused_until: Unix time in seconds until which no message is sent, because the last one may have arrived.
     :param named: Failures of the row that messages have named.
-    :param cooldown: Seconds after the last message in which no further one goes, as its notifier had it; 0: none, or an
-        earlier version wrote it.
-    :param muted_until: Unix time in seconds up to which somebody has muted the key; 0: nobody has.
-    :param muted_by: Who muted it: Airflow's name of the user, or the name or masked number of who pressed the button.
-    :param mute_set_at: Unix time in seconds at which it was last muted or unmuted; of two wishes the later one counts.
-    :param dags: The DAGs whose failures it has counted, for the check of who may see it; empty: an earlier version
-        wrote it.
+    :param cooldown: Seconds after the last message in which no further one is sent, as its notifier set it; 0: none, or
+        an earlier version wrote the record.
+    :param muted_until: Unix time in seconds until which somebody has muted the key; 0: nobody has.
+    :param muted_by: Who muted it: Airflow's name of the user, or the name or masked number of the person who pressed
+        the button.
+    :param mute_set_at: Unix time in seconds at which it was last muted or unmuted; of two requests, the later one
+        counts.
+    :param dags: The DAGs whose failures it has counted, to check who may see it; empty: an earlier version wrote it.
     """
 
     sent_at: float = 0.0
@@ -101,7 +102,7 @@ class Record(Held):
     dags: tuple[str, ...] = ()
 
     def emptied(self) -> Self:
-        """Return what is left when the row of failures is over: who may see it, and that it is muted."""
+        """Return what remains when the row of failures is over: the mute, and the DAGs that say who may see it."""
         return type(self)(
             muted_until=self.muted_until,
             muted_by=self.muted_by,
@@ -111,11 +112,11 @@ class Record(Held):
 
     def with_mute(self, *, until: float, by: str, at: float) -> Self:
         """
-        Return the same muted, or muted no longer, unless somebody has wished otherwise since.
+        Return a copy that is muted or unmuted, unless somebody has changed that since.
 
-        :param until: Unix time in seconds up to which no message goes; 0: it is muted no longer.
-        :param by: Who wants it.
-        :param at: Unix time in seconds of the wish.
+        :param until: Unix time in seconds until which no message is sent; 0: unmute it.
+        :param by: Who asks for it.
+        :param at: Unix time in seconds of the request.
         """
         if at <= self.mute_set_at:
             return self
@@ -123,7 +124,7 @@ class Record(Held):
 
     def with_dag(self, dag: str) -> Self:
         """
-        Return the same after a failure of a DAG.
+        Return a copy that names the DAG of a failure.
 
         :param dag: Its ID; empty: none is known.
         """
@@ -133,22 +134,22 @@ class Record(Held):
 
     def with_named(self, names: tuple[str, ...]) -> Self:
         """
-        Return the same after a message that has named failures.
+        Return a copy after a message that has named failures.
 
         :param names: The failures.
         """
         return replace(self, named=tuple(dict.fromkeys((*self.named, *names)))[:MAX_NAMES])
 
     def unnamed(self) -> Held:
-        """Return the suppressed failures without repetitions of what messages have named."""
+        """Return the suppressed failures without those that messages have named already."""
         names = tuple(name for name in self.names if name not in self.named)
         repeated = len(self.names) - len(names)
-        # Those beyond the names are taken for more of what the names show.
+        # Failures beyond the recorded names count as more of the same.
         return Held(held=self.held - repeated, names=names) if names or not repeated else Held()
 
     def is_sending(self, now: float) -> bool:
         """
-        Say whether a message is on its way.
+        Say whether a message is in flight.
 
         :param now: Unix time in seconds.
         """
@@ -156,11 +157,11 @@ class Record(Held):
 
     def is_paused(self, now: float) -> bool:
         """
-        Say whether the last message may have arrived a moment ago.
+        Say whether no message is sent, because the last one may have arrived a moment ago.
 
         :param now: Unix time in seconds.
         """
-        return 0 < self.paused_until - now <= PAUSE + 1.0  # more was written by a clock that is ahead
+        return 0 < self.paused_until - now <= PAUSE + 1.0  # a clock that is ahead wrote any longer pause
 
     def is_muted(self, now: float) -> bool:
         """
@@ -174,10 +175,10 @@ class Record(Held):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person(Held):
     """
-    The recipient gap of one person; held are the failures that have been handed over to the teller.
+    The recipient gap of one person; ``held`` are the failures that other alerts have handed over to the teller.
 
-    :param free_at: Unix time in seconds from which the next message may go.
-    :param teller: The alert that waits for that moment and will tell of others; empty: there is none.
+    :param free_at: Unix time in seconds from which the next message may be sent.
+    :param teller: The alert that waits for that time and will report the others; empty: there is none.
     """
 
     free_at: float = 0.0
@@ -191,14 +192,14 @@ class Decision:
 
     :param send: Send, or suppress it.
     :param record: The key's new record.
-    :param held: Failures suppressed before, which this message should tell.
+    :param held: Failures suppressed before, which this message should report.
     :param names: The first few of them.
-    :param escalated: So many runs in a row have failed that others are notified as well.
-    :param waits: It is for this alert to wait for others, and to tell of them.
-    :param paused: It is not sent, for the last message may have arrived; the next message notifies its recipients.
-    :param busy: It is not sent, for another one is on its way.
-    :param muted: It is not sent, for somebody has muted the key.
-    :param in_hand: It is not sent, for somebody has the run in hand.
+    :param escalated: So many runs in a row have failed that the message also goes to ``escalate_to``.
+    :param waits: This alert has to wait for other failures, and to report them.
+    :param paused: It is not sent, because the last message may have arrived; the next message reports it.
+    :param busy: It is not sent, because another one is in flight.
+    :param muted: It is not sent, because somebody has muted the key.
+    :param in_hand: It is not sent, because somebody has the run in hand.
     """
 
     send: bool
@@ -216,12 +217,12 @@ class Decision:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
     """
-    How an alert sends, where the rules record that it does.
+    What the rules record of an alert that sends.
 
-    :param token: Tells it from all others.
+    :param token: Identifies the alert.
     :param lasts: Seconds after which it counts as dead; 0: it counts as reported at once.
-    :param attempt: The try of a task that it tells of; empty: of none.
-    :param lost: That try's worker was lost: if it was sending itself, it does so no more.
+    :param attempt: The ID of the try that it reports; empty: it reports none.
+    :param lost: That try's worker was lost: if the worker was sending an alert itself, it no longer does.
     """
 
     token: str = ""
@@ -244,7 +245,7 @@ _KINDS: dict[type, tuple[type, ...]] = {
 
 def is_sound(record: Any) -> bool:
     """
-    Say whether each field is of its kind: somebody may have edited what was stored.
+    Say whether each field has the right type: somebody may have edited what was stored.
 
     :param record: A record, whose fields have defaults.
     """

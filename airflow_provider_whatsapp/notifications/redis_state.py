@@ -1,9 +1,9 @@
 """
-The throttle state of alerts, in the Redis that paces their account: for all machines, by compare and set.
+The throttle state of alerts in the Redis that paces their account: all machines share it, by compare and set.
 
-An alert that gets no answer in time uses its other store, which knows of Redis' records what this alert itself has
-written: an outage costs one message too many per key. What was written there meanwhile, or by an earlier version, moves
-to Redis with the next alert of the same key or person.
+An alert that gets no answer in time uses its other store. Of the records in Redis, it then knows only what it has
+written itself: an outage costs one message too many per key. What alerts have written to the other store meanwhile, or
+an earlier version has left there, moves to Redis with the next alert of the same key or person.
 """
 
 from __future__ import annotations
@@ -49,21 +49,21 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 SECONDS = 3.0
-"""Seconds that one use takes at most; then Redis counts as away."""
+"""Seconds that one use takes at most; then Redis counts as down."""
 LIST_SECONDS = 5.0
 """Seconds that a list of the records takes at most."""
 LOOK_EVERY = 2.0
-"""Seconds for which the alerts of a process do not ask a Redis that is away."""
+"""Seconds for which the alerts of a process do not ask a Redis that was down."""
 HANDED_OVER = 60.0
-"""Seconds after a person's next turn up to which an alert may still wait for it."""
+"""Seconds after the end of a person's gap for which an alert may still be waiting."""
 
 
 class RedisState(RedisTexts):
     """
-    Records in Redis, as alerts and the page in Airflow read them; one for a process.
+    Records in Redis, for alerts and for the page in Airflow; alerts of one process share one such object.
 
-    :param server: Where Redis is.
-    :param owner: Whose records they are: an account, as one Airflow uses it.
+    :param server: The Redis server.
+    :param owner: Whose records they are: one account's in one Airflow.
     """
 
     def __init__(self, server: RedisServer, owner: str) -> None:
@@ -71,19 +71,19 @@ class RedisState(RedisTexts):
         self._away, self._look_at = False, 0.0
 
     def is_worth_asking(self) -> bool:
-        """Say whether Redis has not been found away a moment ago."""
+        """Say whether to ask Redis; not if it was down a moment ago."""
         return not self._away or time.monotonic() >= self._look_at
 
     def went_away(self, error: Exception) -> None:
         """
-        Note that Redis could not be used, and say so once.
+        Note that Redis could not be used, and log it once.
 
         :param error: Why.
         """
         first, self._away = not self._away, True
         self._look_at = time.monotonic() + LOOK_EVERY
         if first:
-            # Our own errors say what to do; another's text may hold what Redis was handed.
+            # Our own errors say what to do; the text of others may quote what was sent to Redis.
             why = str(error) if isinstance(error, WhatsAppError | RedisAwayError) else type(error).__name__
             logger.warning(
                 "Redis at %s, which stores the throttle state of alerts, cannot be reached (%s): alerts use "
@@ -97,9 +97,9 @@ class RedisState(RedisTexts):
         Use the records, in bounded time.
 
         :param act: Uses them.
-        :raises Exception: They cannot be used.
+        :raises Exception: Redis cannot be reached, or does not answer in time.
         """
-        load_client()  # which takes seconds on a busy machine, and says nothing of Redis
+        load_client()  # takes seconds on a busy machine, for which Redis is not to blame
         until = time.monotonic() + SECONDS
         found = in_daemon(lambda: act(_InTime(self, until)), SECONDS)
         if self._away:
@@ -109,7 +109,7 @@ class RedisState(RedisTexts):
 
     def items(self) -> Iterator[tuple[str, str]]:
         """
-        Yield names and texts of keys' records; those of people have no name that could be shown.
+        Yield the names and texts of keys' records; those of people have no name to show.
 
         :raises ConfigurationError: Redis does not answer.
         """
@@ -130,10 +130,10 @@ class RedisState(RedisTexts):
         self, text: str | None, kind: type[K]
     ) -> Callable[[str | None], tuple[str | None, None]] | None:
         """
-        Return what moves a record here that was written without Redis, once; None: there is nothing to move.
+        Return a revision that moves here, once, a record written without Redis; None: there is nothing to move.
 
         :param text: The record, as the other store holds it.
-        :param kind: Its class.
+        :param kind: The record's class.
         """
         found = parsed(text, kind)
         if not text or found == kind() or _is_used(found, time.time()):
@@ -150,7 +150,7 @@ class RedisState(RedisTexts):
 
 
 class _InTime:
-    """The records, for a use that others may have given up: it must not change them any more."""
+    """The records, until a moment: a use that its caller has given up must not change them any more."""
 
     def __init__(self, kept: RedisState, until: float) -> None:
         self._kept = kept
@@ -180,11 +180,11 @@ _lock = threading.Lock()
 
 def redis_state(config: ClientConfig) -> RedisState | None:
     """
-    Return where alerts of a connection keep their throttle state, in Redis; None: it names no Redis.
+    Return the throttle state of a connection's alerts in Redis; None: the connection names no Redis.
 
-    Several Airflows may share an account and a Redis; what each is called by tells them apart.
+    Several Airflows may share an account and a Redis; their base URLs distinguish them.
 
-    :param config: The connection's.
+    :param config: The connection's configuration.
     """
     if config.pace_redis is None:
         return None
@@ -199,8 +199,8 @@ def redis_state(config: ClientConfig) -> RedisState | None:
 
 
 @functools.singledispatch
-def _is_used(record: Any, now: float) -> bool:  # noqa: ARG001  (others regard them)
-    """Say whether an alert that goes by the other store is about to look at what it holds."""
+def _is_used(record: Any, now: float) -> bool:  # noqa: ARG001  (others use them)
+    """Say whether an alert that uses the other store is about to read this record again."""
     return False
 
 
@@ -215,16 +215,16 @@ def _(record: Person, now: float) -> bool:
 
 
 @functools.singledispatch
-def _joined(here: Any, there: Any, now: float) -> Any:  # noqa: ARG001  (others regard them)
-    """Return what two records of one key say together."""
+def _joined(here: Any, there: Any, now: float) -> Any:  # noqa: ARG001  (others use them)
+    """Merge two records of one key."""
     raise TypeError(type(here).__name__)
 
 
 def joined(here: K, there: K, now: float) -> K:
     """
-    Return what two records of one key say together, where each knows of failures that the other does not.
+    Merge two records of one key, each of which may have failures that the other does not have.
 
-    :param here: One.
+    :param here: The one.
     :param there: The other.
     :param now: Unix time in seconds.
     """

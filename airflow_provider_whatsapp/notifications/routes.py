@@ -1,7 +1,7 @@
 """
-Who is notified: by severity and by the DAG's tags.
+Who gets an alert, by its severity and the DAG's tags.
 
-Routes are a mapping, ``{"high": [...], "tag:finance": [...], "default": [...]}``, itself or in an Airflow Variable
+Routes are a mapping, ``{"high": [...], "tag:finance": [...], "default": [...]}``: an argument, an Airflow Variable
 (JSON) or a file (JSON or YAML).
 """
 
@@ -61,11 +61,11 @@ def choose(
     routes: Mapping[str, list[str]], *, severity: str | None = None, tags: Iterable[str] = ()
 ) -> list[str]:
     """
-    Return the numbers of every route that matches, or those of ``default`` where none does.
+    Return the numbers of every route that matches, or those of ``default`` if none does.
 
     :param routes: From :func:`load_routes`.
-    :param severity: The alert's; None: it has none.
-    :param tags: The DAG's.
+    :param severity: The alert's severity; None: it has none.
+    :param tags: The DAG's tags.
     """
     wanted = [f"{TAG}{tag}" for tag in sorted(tags)]
     if severity:
@@ -81,10 +81,11 @@ def choose(
 
 def usable(named: Iterable[Any], *, default_country: str | None = None) -> list[str]:
     """
-    Return the recipients that can be sent to, each once; the log names those that are malformed.
+    Return the valid recipients, each once; log the malformed ones.
 
     :param named: Recipients: strings (several separated by commas), lists of them, or None.
-    :param default_country: ISO code of the country whose national numbers are read; None: none are.
+    :param default_country: ISO code of the country with which national numbers are read; None: numbers need their
+        country code.
     :raises PayloadError: There is none.
     """
     from airflow_provider_whatsapp.client.errors import PayloadError
@@ -128,7 +129,7 @@ def dag_tags(context: Mapping[str, Any]) -> set[str]:
 
 
 def _parsed(text: Any, name: str) -> Any:
-    """Read routes as template files are read: names and numbers stay as they are written, and each name stands once."""
+    """Read routes as template files are read: names and numbers stay as written, and no name may come twice."""
     if not isinstance(text, str):
         return text
     from airflow_provider_whatsapp.message_templates.documents import parse

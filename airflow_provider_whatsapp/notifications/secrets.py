@@ -1,4 +1,4 @@
-"""What an alert does not tell: what Airflow masks in its logs, and keys, tokens and passwords known by their form."""
+"""Secrets that an alert does not show: what Airflow masks in its logs, and what has the form of a secret."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAMES = (
     r"pass(?:word|wd|phrase)|pwd|secret|token(?!s|_?count|iz)|api[_-]?key|account[_-]?key|access[_-]?key(?![_-]?id)"
     r"|private[_-]?key|credentials?|authorization|signature|\bsig"
 )
-_QUOTE = r"b?\\{0,4}[\"']"  # also in JSON within JSON, and of bytes
+_QUOTE = r"b?\\{0,4}[\"']"  # also escaped, in JSON within JSON, and of bytes
 _VALUE = (
     r"(?:b?\\{1,4}[\"'][^\"'\\]*\\{1,4}[\"']|b?\"(?:[^\"\\]|\\.)*\"|b?'(?:[^'\\]|\\.)*'|[^\s,;&\"'(){}\[\]]+)"
 )
@@ -24,12 +24,12 @@ _KEYS = (
     r"|hf_[A-Za-z0-9]{30,}|ya29\.[\w-]{20,}|pypi-[\w-]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}"
 )
 _PATTERNS = [
-    # postgresql://user:p@ss/word@host, https://token@host; a port with an @ further on is no password.
+    # postgresql://user:p@ss/word@host, https://token@host; a port with an @ further on is not a password.
     r"(?P<kept>\b[a-z][a-z0-9+.-]{1,20}://[^\s/?#:@]*:)(?!\d{1,5}(?:[/?#]|$))[^\s\"'<>]{0,512}(?=@)",
     r"(?P<kept>\b[a-z][a-z0-9+.-]{1,20}://)(?=[^\s@]*\d)[^\s/?#:@]{8,512}(?=@)",
     r"(?P<kept>\bauthorization[\"']?\s*[:=]\s*[\"']?(?:[a-z]+\s+)?)[^\s\"',;]+",
     r"(?P<kept>\b(?:bearer|basic)\s+)(?=\S*\d|\S{20})[\w.~+/=-]{8,}",
-    # token=..., "client_secret": "..."; after a colon a plain word may be a sentence's: "token: expired".
+    # token=..., "client_secret": "..."; after a colon, a plain word may be part of a sentence: "token: expired".
     rf"(?P<kept>(?:{_NAMES})[\w-]{{0,32}}(?:\\{{0,4}}[\"'])?\s*(?:=>?|:(?=\s*{_QUOTE})|:(?=\s*\S*\d))\s*){_VALUE}",
     rf"(?P<kept><[\w:.-]{{0,32}}(?:{_NAMES})[\w-]{{0,32}}(?:\s[^<>]{{0,200}})?>)[^<>]+",  # <password>...</password>
     # --password word, as command lines have it
@@ -51,13 +51,13 @@ _SECRETS.append(re.compile(rf"\b(?:{_KEYS})"))
 
 def hidden(value: Any) -> Any:
     """
-    Take the secrets out of what an alert says.
+    Replace the secrets in an alert's texts with stars.
 
-    Hidden are the values that Airflow masks (passwords of connections, what :func:`airflow.sdk.log.mask_secret` was
-    given) and what has a secret's form: passwords in URLs, bearer and basic credentials, ``token=...`` and its like,
-    private keys, web tokens, keys of well-known services.
+    Secrets are the values that Airflow masks (passwords of connections, what :func:`airflow.sdk.log.mask_secret` was
+    given) and what has the form of a secret: passwords in URLs, bearer and basic credentials, ``token=...`` and the
+    like, private keys, web tokens, keys of well-known services.
 
-    :param value: A text, or a list or mapping with texts in it; what is no text stays.
+    :param value: A text, or a list or mapping with texts in it; anything else stays.
     """
     if isinstance(value, str):
         return _without_secrets(value)
@@ -69,7 +69,7 @@ def hidden(value: Any) -> Any:
 
 
 def _without_secrets(text: str) -> str:
-    # A str that Airflow cannot mask comes back as what says so, never as it was.
+    # If Airflow cannot mask a text, it returns another one that says so, never the text itself.
     text = str(redact(text))
     for secret in _SECRETS:
         text = secret.sub(lambda found: f"{found.groupdict().get('kept') or ''}{STARS}", text)

@@ -1,8 +1,9 @@
 """
 The rules by which alerts of one key are sent or suppressed: pure functions that get the time as an argument.
 
-One alert of a key sends at a time. The failures in its message count as reported only when the gateway has answered: if
-its process dies before, the next message reports them. An unknown outcome begins a pause, not a cooldown.
+Only one alert of a key sends at a time. The failures in its message count as reported only when the gateway has
+answered: if its process dies before that, the next message reports them. An unknown outcome begins a pause, not a
+cooldown.
 """
 
 from __future__ import annotations
@@ -36,21 +37,22 @@ def on_failure(
     """
     Decide about a failure.
 
-    Of many that come one after the other, one waits for the others. Airflow lets nobody wait for long, so the one that
-    comes in the second half of its time takes its place: the one who waits in vain is the last, and tells of all.
+    If many failures come one after the other, one alert waits for the others. Airflow lets no alert wait for long, so
+    one that comes in the second half of that time takes its place. The last one, after which no other comes, reports
+    them all.
 
     :param record: The key's record.
-    :param name: What failed, for a message that tells of several.
+    :param name: What failed, for a message that reports several failures.
     :param now: Unix time in seconds.
-    :param cooldown: Seconds after a message in which no further one goes, but for the one that escalates.
-    :param succeeded_at: Unix time in seconds of the last success, where it is known; it ends a row of failures.
-    :param run: The run that failed; empty: one of its own.
+    :param cooldown: Seconds after a message in which no further one is sent, except the one that escalates.
+    :param succeeded_at: Unix time in seconds of the last success, which ends a row of failures; None: it is not known.
+    :param run: The run that failed; empty: this failure counts as a run of its own.
     :param dag: The DAG that failed.
     :param escalate_after: Runs in a row after which others are notified as well; 0: never.
-    :param token: Tells this alert from all others.
+    :param token: Identifies the alert.
     :param waits: Seconds for which it can wait for others; 0: it cannot.
-    :param sending: How it sends.
-    :param in_hand: Somebody has the run in hand, and said so by a button of an alert of this key.
+    :param sending: What to record of the alert if it sends.
+    :param in_hand: Somebody has the run in hand, by a button of an alert of this key.
     """
     record = without_the_dead(record, now, sending, name)
     row = _in_a_row(record, now, succeeded_at=succeeded_at, run=run).with_dag(dag)
@@ -60,11 +62,11 @@ def on_failure(
     escalated = 0 < escalate_after <= row.runs
     waiting = replace(row, waiter=token if waits else "", waits_until=now + waits)
     if row.is_paused(now):
-        # It is left to its recipients, which counts as reported: no summary counts it again.
+        # The recipients' next message reports it, so it counts as reported: no summary counts it again.
         return Decision(False, replace(row, told=row.told + 1), escalated=escalated, paused=True)
     crossed = another and row.runs == escalate_after
     busy = row.is_sending(now)
-    # A machine whose clock is ahead may have written a moment that is yet to come.
+    # A machine whose clock is ahead may have written a time in the future.
     if busy or (record.sent_at and abs(now - record.sent_at) < cooldown and not crossed):
         takes_over = waits > 0 and not record.summed_up and now >= record.waits_until - waits / 2
         kept = waiting if takes_over else row
@@ -77,7 +79,7 @@ def on_failure(
 
 
 def _in_a_row(record: Record, now: float, *, succeeded_at: float | None, run: str) -> Record:
-    """Count a failure; a success since the first of the row begins another."""
+    """Count a failure; a success since the first failure of the row begins another row."""
     if succeeded_at is not None and succeeded_at > record.first_failed_at:
         record = replace(record, failures=0, runs=0, run="", named=())
     another = not run or run != record.run
@@ -92,7 +94,7 @@ def _in_a_row(record: Record, now: float, *, succeeded_at: float | None, run: st
 
 
 def _begun(record: Record, now: float, sending: Sending, *, held: int, names: tuple[str, ...]) -> Record:
-    """Let an alert send what is held; it is held no more, unless the alert dies."""
+    """Let an alert send what is held; from then on it is not held, unless the alert dies."""
     begun = replace(record, held=0, names=(), paused_until=0.0)
     if not sending.lasts:
         return begun.with_named(names)
@@ -112,17 +114,18 @@ def _ended(record: Record) -> Record:
 
 def without_the_dead(record: Record, now: float, sending: Sending = AT_ONCE, name: str = "") -> Record:
     """
-    Take back what an alert was to tell that has died before the gateway's answer.
+    Hold the failures again of an alert that has died before the gateway answered.
 
     :param record: The key's record.
     :param now: Unix time in seconds.
-    :param sending: Who asks: the lost worker of the try that was sending is dead for certain.
-    :param name: What the one who asks tells of.
+    :param sending: The alert that asks: if the worker of the try that was sending was lost, that try's alert is
+        certainly dead.
+    :param name: What failed, as the alert that asks names it.
     """
     same = bool(sending.attempt) and sending.attempt == record.sending_try
     if not record.sender or (record.is_sending(now) and not (same and sending.lost)):
         return record
-    # Its own failure is the last of them, but for a summary's, and is reported by the alert that asks for the same try.
+    # The dead alert's own failure is the last of them, except in a summary; an alert about the same try reports it.
     own = same and record.sending_names[-1:] == (name,)
     held, names = record.sending - own, record.sending_names[:-1] if own else record.sending_names
     before = Held(held=held, names=names).with_more(record.held, record.names)
@@ -151,8 +154,8 @@ def on_left(record: Record, *, now: float, token: str, pause: float) -> Decision
     :param record: The key's record.
     :param now: Unix time in seconds.
     :param token: The alert.
-    :param pause: Seconds in which no other message goes; 0: it was certainly not sent.
-    :return: The failures that came meanwhile, which are to be left to the recipients as well.
+    :param pause: Seconds in which no other message is sent; 0: it was certainly not sent.
+    :return: In ``held``, the failures that came meanwhile, to be left to the recipients as well.
     """
     if record.sender == token:
         record = _ended(record)
@@ -163,7 +166,7 @@ def on_left(record: Record, *, now: float, token: str, pause: float) -> Decision
 
 def on_unsent(record: Record, *, held: int, names: tuple[str, ...], token: str = "") -> Decision:
     """
-    Take back that failures were reported, because the message was certainly not sent: the next failure reports them.
+    Hold the failures again of a message that was certainly not sent: the next failure reports them.
 
     :param record: The key's record.
     :param held: Failures that the message would have reported.
@@ -180,11 +183,12 @@ def on_unsent(record: Record, *, held: int, names: tuple[str, ...], token: str =
 
 def on_claimed(record: Record, *, token: str, waits_until: float) -> Decision:
     """
-    Let the alert whose claim stands be the one that sends and waits, even if another has written so in the same moment.
+    Record the alert whose claim stands as the one that sends and waits, even if another has recorded itself at the same
+    time.
 
     :param record: The key's record.
     :param token: The alert.
-    :param waits_until: Unix time in seconds up to which it waits; 0: it does not.
+    :param waits_until: Unix time in seconds until which it waits; 0: it does not.
     """
     sender = token if record.sender else ""
     return Decision(
@@ -194,15 +198,15 @@ def on_claimed(record: Record, *, token: str, waits_until: float) -> Decision:
 
 def on_overtaken(record: Record, *, name: str, held: int, names: tuple[str, ...]) -> Decision:
     """
-    Suppress a failure after all, for another machine tells of the same one.
+    Suppress a failure after all, because an alert on another machine is sent, or the last message may have arrived.
 
     :param record: The key's record.
     :param name: What failed.
-    :param held: Failures that its message would have reported besides.
+    :param held: Failures that its message would have reported as well.
     :param names: The first few of them.
     """
-    # What was reported stays: both alerts have written so, and the record holds what one of them wrote. The other one's
-    # answer may be in already, so what it sends is not written again.
+    # What counts as reported stays: both alerts have recorded that, and the record is one of theirs. The other one may
+    # have its answer already, so the record does not say that it sends.
     return Decision(False, _ended(record).with_more(held + 1, (name, *names)))
 
 
@@ -217,14 +221,14 @@ def on_summary(
     in_hand: bool = False,
 ) -> Decision:
     """
-    Decide about telling what has been suppressed, when nobody else has failed for a while.
+    Decide about a summary of the suppressed failures, when there was no other failure for a while.
 
     :param record: The key's record.
     :param now: Unix time in seconds.
     :param token: The alert that has waited.
-    :param failed: How many of the run have failed, as Airflow counts them; 0: it was not asked.
-    :param sending: How it sends.
-    :param alone: All alerts are of one machine, whose lock makes what the record says of a sender true.
+    :param failed: The run's failures, as Airflow counts them; 0: nobody asked Airflow.
+    :param sending: What to record of the alert if it sends.
+    :param alone: All alerts share the lock of one machine, or Redis, so the sender in the record is certain.
     :param in_hand: As for :func:`on_failure`.
     """
     if record.waiter != token:
@@ -236,7 +240,7 @@ def on_summary(
         return Decision(send=False, record=quiet, paused=True)
     if alone and record.sender != token and record.is_sending(now):
         return Decision(send=False, record=quiet, busy=True)
-    # Machines that write in the same moment lose what one of them has written.
+    # If machines write at the same time, the record loses what one of them has written.
     held = max(record.held, failed - record.told)
     if not held:
         return Decision(send=False, record=quiet)
@@ -247,13 +251,13 @@ def on_summary(
 
 def on_success(record: Record, *, now: float = 0.0, sending: Sending = AT_ONCE) -> Decision:
     """
-    Decide about a success: it is worth a message when there were failures before.
+    Decide about a success: it gets a message if there were failures before.
 
     :param record: The key's record.
     :param now: Unix time in seconds.
-    :param sending: How it sends.
-    :return: In ``held``, the failures in a row; what of them no message has named is in the record as being sent,
-        until :func:`on_recovered`.
+    :param sending: What to record of the alert if it sends.
+    :return: In ``held``, the failures in a row; in the record, those that no message has named are being sent, until
+        :func:`on_recovered`.
     """
     if not record.failures:
         return Decision(False, record)
@@ -273,7 +277,7 @@ def on_success(record: Record, *, now: float = 0.0, sending: Sending = AT_ONCE) 
 
 def on_recovered(record: Record, *, failures: int, token: str) -> Decision:
     """
-    Note that a success was reported: what failed before it is over.
+    Note that a success was reported, which ends the row of failures before it.
 
     :param record: The key's record.
     :param failures: Failures before the success.
@@ -291,13 +295,13 @@ def on_unsent_success(
     record: Record, *, failures: int, token: str = "", now: float = 0.0, pause: float = 0.0
 ) -> Decision:
     """
-    Take back that a success was reported: the next success is.
+    Note that a success was not reported: the next success will be.
 
     :param record: The key's record.
-    :param failures: Failures that had been reported before the success.
+    :param failures: Failures before the success.
     :param token: The alert.
     :param now: Unix time in seconds.
-    :param pause: Seconds in which no other message goes; 0: it was certainly not sent.
+    :param pause: Seconds in which no other message is sent; 0: it was certainly not sent.
     """
     if not token or record.sender != token:
         return Decision(False, replace(record, failures=record.failures + failures))
@@ -308,12 +312,12 @@ def on_unsent_success(
 
 def on_mute(record: Record, *, until: float, by: str, at: float = 0.0) -> Decision:
     """
-    Mute a key, or end that: what fails meanwhile is counted, and the first message afterwards tells of it.
+    Mute or unmute a key; failures meanwhile are counted, and the first message afterwards reports them.
 
     :param record: The key's record.
-    :param until: Unix time in seconds up to which no message goes; 0: it is muted no longer.
-    :param by: Who wants it.
-    :param at: Unix time in seconds: what was wished before it counts no more.
+    :param until: Unix time in seconds until which no message is sent; 0: unmute it.
+    :param by: Who asks for it.
+    :param at: Unix time in seconds of the request; earlier requests no longer count.
     """
     set_at = max(at, record.mute_set_at)
     return Decision(

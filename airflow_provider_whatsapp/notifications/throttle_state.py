@@ -9,9 +9,9 @@ deadline's in the triggerer; of these, only a task's can use the task state stor
 deadline's callback can only read Variables, so its records are files on its machine.
 
 Variables have no compare-and-swap. On one machine, processes take turns with a lock on a file. If tasks run on several
-machines, an alert first writes a claim, and checks a second later that the claim is still its own: of several alerts in
-the same moment, the last one is sent, and the others are suppressed. What two machines write in the same moment may be
-counted once only, so a summary asks Airflow for the number.
+machines, an alert first writes a claim, and checks a second later that the claim is still its own: of several alerts at
+the same time, the last one is sent, and the others are suppressed. What two machines write at the same time may be
+counted only once, so a summary asks Airflow for the number.
 
 If the connection names a Redis, the records are there (see ``redis_state``). Redis has compare and set, so alerts need
 no claims, and count everything. While Redis is down, an alert uses its other store, as it would without Redis.
@@ -52,28 +52,28 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 SETTLING = 1.0
-"""Seconds after which a claim is looked at again; all who read the record before it was made have claimed by then."""
+"""Seconds after which an alert checks its claim; by then, all that had read the record before it have claimed too."""
 LONGEST_LOCK = 5.0
-"""Seconds for which another process of this machine is waited for; an alert has 12 to wait with in all."""
+"""Seconds to wait for another process of this machine; an alert may wait for 12 in all."""
 LONGEST = 10.0
-"""Seconds that all uses of the throttle state take at most, where nobody says otherwise."""
+"""Seconds that all uses of the throttle state may take together, by default."""
 LONGEST_SWAP = 2.0
-"""Seconds for which a text is tried to be changed that others change as well."""
+"""Seconds for which to retry a change of a text that others change as well."""
 FOR_MOVING = 2.0
-"""Seconds that each question takes at most about what is to be moved to Redis."""
+"""Seconds that each use of the other store may take when a record moves to Redis."""
 LOOK_EVERY = 0.01
-"""Seconds between two looks whether the other is done."""
+"""Seconds between two tries, at most, while another alert writes."""
 
 
 class ThrottleState:
     """
-    Records by their keys, for one alert: where it cannot be reached once, or not in time, it is not asked again.
+    Records by their keys, for one alert; after a store has failed or taken too long, the alert does not ask it again.
 
-    :param store: Where the records live.
-    :param seconds: How long all of its uses may take together: a share of the alert's time, for the message needs the
-        rest.
-    :param bounded: Keeps a use to that.
-    :param extra: It can be done without, and nobody is warned where it cannot be reached.
+    :param store: Where the records are stored.
+    :param seconds: Seconds that all its uses may take together: a share of the alert's time budget, because the message
+        needs the rest.
+    :param bounded: Limits the time of each use.
+    :param extra: The alert can do without it: if it cannot be reached, the log says so at level info, not as a warning.
     """
 
     def __init__(
@@ -101,12 +101,12 @@ class ThrottleState:
 
     @property
     def is_exact(self) -> bool:
-        """Whether what several machines write in the same moment is all counted, so that nobody needs to claim."""
+        """Whether it counts all that several machines write at the same time, so that no alert needs a claim."""
         return self._shared is not None
 
     def share(self, shared: RedisState | None) -> None:
         """
-        Keep the records in Redis from now on, and in the store where Redis is away.
+        Keep the records in Redis from now on, and in the store while Redis is down.
 
         :param shared: Redis; None: there is none.
         """
@@ -116,11 +116,12 @@ class ThrottleState:
 
     def decide(self, key: str, rule: Callable[[Record], Decision]) -> Decision | None:
         """
-        Apply one of the rules above to a key's record.
+        Apply one of the rules of ``throttle`` to a key's record.
 
-        :param key: What is alerted of.
+        :param key: The alert's key.
         :param rule: Takes the record and decides.
-        :return: None when the state cannot be reached: send then, for an alert too many is better than one too few.
+        :return: The decision. None: the state cannot be reached; send then, because an alert too many is better than
+            one too few.
         """
 
         def both(record: Record) -> tuple[Record, Decision]:
@@ -133,18 +134,18 @@ class ThrottleState:
         """
         Return a key's record as it is.
 
-        :param key: What the record is found by.
+        :param key: The record's key.
         :param kind: The record's class.
-        :return: None when the state cannot be reached.
+        :return: The record; None: the state cannot be reached.
         """
         name = name_of(key)
         return self._reach(lambda store: parsed(store.get(name, default=None), kind, name=name))
 
     def claim(self, key: str, token: str) -> None:
         """
-        Say that an alert is about to tell; see :meth:`is_claimed_by`.
+        Write an alert's claim to a key; see :meth:`is_claimed_by`.
 
-        :param key: What is alerted of.
+        :param key: The alert's key.
         :param token: The alert.
         """
         name = name_of(key) + CLAIM
@@ -158,9 +159,9 @@ class ThrottleState:
 
     def is_claimed_by(self, key: str, token: str) -> bool:
         """
-        Say whether an alert's claim still stands, a moment after it was made; so it does where nobody can tell.
+        Say whether an alert's claim still stands after a moment; True if the state cannot be reached.
 
-        :param key: What is alerted of.
+        :param key: The alert's key.
         :param token: The alert.
         """
         found = self._reach(lambda store: store.get(name_of(key) + CLAIM, default=token))
@@ -170,19 +171,19 @@ class ThrottleState:
         self, key: str, kind: type[K], rule: Callable[[K], tuple[K, T]], *, label: str | None = None
     ) -> T | None:
         """
-        Read a key's record and write what a rule makes of it; nobody else on this machine comes between.
+        Read a key's record and write what a rule makes of it; no other alert on this machine writes in between.
 
-        :param key: What the record is found by; only its hash is kept.
+        :param key: The record's key; in the name, the store holds only its hash.
         :param kind: The record's class, with a default for each field.
         :param rule: Takes the record; returns the new record, and what was decided.
         :param label: What is written beside the record for people who look at it; None: the key.
-        :return: What was decided; None when the state cannot be reached.
+        :return: What was decided; None: the state cannot be reached.
         """
         name = name_of(key)
         self._take_over(name, kind)
 
         def revise(before: str | None) -> tuple[str | None, T]:
-            # What this alert has written and the store has lost is still true: somebody may wait because of it.
+            # What this alert has written stays true if the store loses it: another alert may wait because of it.
             before = self._known.get(name) if before is None and self._known else before
             found = parsed(before, kind, name=name)
             record, decided = rule(found)
@@ -204,7 +205,7 @@ class ThrottleState:
             revise = self._shared.moving(text, kind)
             if revise is not None and self._reach_shared(lambda shared: revised(shared, name, revise)):
                 self._bounded(lambda: forget(self._store, name, text), seconds)
-        except Exception as error:  # what cannot be moved now is moved by another alert
+        except Exception as error:  # another alert moves what this one cannot
             self._moves = False
             logger.debug(
                 "The throttle state in %s stays there, and is not moved to Redis: %s",
@@ -217,7 +218,7 @@ class ThrottleState:
         return self._reach_store(act) if found is None else found[0]
 
     def _reach_shared(self, act: Callable[[Store], T]) -> tuple[T] | None:
-        """Use Redis; None: there is none, or it is away, and this alert asks it no more."""
+        """Use Redis; None: there is none, or it is down, and this alert does not ask it again."""
         if self._shared is None:
             return None
         try:
@@ -258,13 +259,13 @@ def revised(
     store: Store, name: str, revise: Callable[[str | None], tuple[str | None, T]]
 ) -> tuple[str | None, T]:
     """
-    Read a text and write what becomes of it; nobody comes between.
+    Read a text and write its revision; nobody else writes in between.
 
-    :param store: Where it lives.
+    :param store: Where it is stored.
     :param name: Its name.
-    :param revise: Returns the new text, None where it stays, and what was decided; it may be asked several times.
-    :return: The same.
-    :raises TimeoutError: Others come between all the time.
+    :param revise: Returns the new text (None: it stays) and what was decided; it may be called several times.
+    :return: The same, from its last call.
+    :raises TimeoutError: Others keep writing in between.
     """
     if isinstance(store, SwapStore):
         until = time.monotonic() + LONGEST_SWAP
@@ -274,7 +275,7 @@ def revised(
             if after is None or store.swap(name, before, after):
                 return after, decided
             time.sleep(random.uniform(0, LOOK_EVERY))  # noqa: S311  (nothing here is a secret)
-        raise TimeoutError(f"others have changed it for {LONGEST_SWAP:g} s")
+        raise TimeoutError(f"other alerts kept changing it for {LONGEST_SWAP:g} s")
     with _locked(name):
         before = store.get(name, default=None)
         after, decided = revise(before)
@@ -287,9 +288,9 @@ def revised(
 
 def forget(store: Store, name: str, text: str) -> None:
     """
-    Forget a text that was moved elsewhere, unless somebody has written another since.
+    Delete a text that was moved elsewhere, unless somebody has written another since.
 
-    :param store: Where it lives.
+    :param store: Where it is stored.
     :param name: Its name.
     :param text: What was moved.
     """
@@ -299,9 +300,9 @@ def forget(store: Store, name: str, text: str) -> None:
 
 
 def _check(store: Store, name: str, before: str | None) -> None:
-    """Look whether something was written: on Airflow 3.1 and 3.2 a Variable that cannot be written raises nothing."""
+    """Check that something was written: on Airflow 3.1 and 3.2, writing a Variable raises nothing if it fails."""
     if store.get(name, default=None) == before:
-        raise OSError("what was written is not there")
+        raise OSError("the store does not have what was written")
 
 
 @contextlib.contextmanager
@@ -315,15 +316,15 @@ def _locked(name: str) -> Iterator[None]:
 
 
 def _lock(handle: int) -> None:
-    """Lock a file; the process that holds it may hang, and Airflow kills callbacks that wait for too long."""
+    """Lock a file, in limited time: the process that holds it may hang, and Airflow kills callbacks that last long."""
     until = time.monotonic() + LONGEST_LOCK
     while True:
         try:
-            # A lock of this kind belongs to the open file, so it parts threads as well as processes.
+            # A lock of this kind belongs to the open file, so it also excludes other threads.
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > until:
-                raise TimeoutError(f"another alert holds it for more than {LONGEST_LOCK:g} s") from None
+                raise TimeoutError(f"another alert has locked it for over {LONGEST_LOCK:g} s") from None
             time.sleep(LOOK_EVERY)
         else:
             return

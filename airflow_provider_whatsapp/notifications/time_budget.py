@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from typing import Self
 
 OVERTIME = 20.0
-"""Seconds after a task's end, where Airflow's configuration does not say how many."""
+"""Seconds after a task's end, if Airflow's configuration does not set them."""
 OF_A_DAG = 25.0
-"""Seconds for one callback of a DAG: half of Airflow's 50, for the other half may be others'."""
+"""Seconds for one callback of a DAG: half of Airflow's 50, because other callbacks may need the rest."""
 OF_A_FILE = 40.0
 """Seconds for all callbacks of a DAG's file; the rest of Airflow's 50 is for the parsing."""
 OF_A_DEADLINE = 60.0
 """Seconds for a deadline's callback; Airflow sets none, but somebody waits for the message."""
 
 MARGIN = 3.0
-"""Seconds between an alert's last moment and Airflow's: to say in the log what was not sent."""
+"""Seconds between the end of an alert's time and Airflow's limit: to log what was not sent."""
 FOR_A_REQUEST = 5.0
-"""Seconds that waiting leaves for the request that it waits for."""
+"""Seconds that an alert which waits keeps for its request."""
 LEAST = 2.0
 FOR_THROTTLE_STATE = 0.3
 """Share of the time that the throttle state may take: a locked or slow store must not cost the message."""
@@ -47,7 +47,7 @@ class TimeBudget:
     """
     The time that one alert has.
 
-    :param until: Moment of ``time.monotonic()`` at which its last request is given up.
+    :param until: Moment of ``time.monotonic()`` at which the alert gives up its last request.
     """
 
     until: float
@@ -70,7 +70,7 @@ class TimeBudget:
         return FOR_THROTTLE_STATE * max(0.0, self.until - time.monotonic())
 
     def lasts(self) -> float:
-        """Return the seconds after which an alert that has not ended has died, and may be followed by another."""
+        """Return the seconds after which an alert that has not ended counts as dead, so that another may send."""
         return max(PAUSE, self.until + MARGIN - time.monotonic())
 
 
@@ -83,23 +83,23 @@ def _allowed(context: Mapping[str, Any]) -> float:
         return _left_of_the_file()
     overtime = conf.getfloat("core", "task_success_overtime", fallback=OVERTIME)
     spent = _since_the_end(context)
-    # Later than that a task's own process is no more.
+    # After that, Airflow has killed the task's own process: this is another one.
     return overtime - spent if spent < overtime else OF_A_DAG
 
 
 def _left_of_the_file() -> float:
     spent = time.monotonic() - _first_of_the_file()
-    # A process that lives longer is none of the DAG processor's.
+    # A process that lives longer is not one of the DAG processor's.
     return min(OF_A_DAG, OF_A_FILE - spent) if spent < 2 * OF_A_DAG else OF_A_DAG
 
 
 @functools.cache
 def _first_of_the_file() -> float:
-    """Return the moment of the process' first such callback: the DAG processor has a process for each file."""
+    """Return the moment of the process's first such callback: the DAG processor has a process for each file."""
     return time.monotonic()
 
 
 def _since_the_end(context: Mapping[str, Any]) -> float:
-    """Return how much of the time other callbacks of the same task have taken; it is one for all of them."""
+    """Return the seconds since the task's end: all of its callbacks share one limit."""
     ended = getattr(context.get("ti"), "end_date", None)
     return (datetime.now(UTC) - ended).total_seconds() if isinstance(ended, datetime) else 0.0

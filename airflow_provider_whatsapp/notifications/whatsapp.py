@@ -47,24 +47,24 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
         on_failure_callback = WhatsAppNotifier(to="+15550001111", template_name="airflow_alert")
 
     A template reaches anybody. The notifier fills in the values of the stock template, ``airflow_alert``; its
-        definition is ``notifications/airflow_alert.yaml``. Text reaches only people who wrote within the last 24 hours;
-        with both, the notifier sends the text, and the template only if WhatsApp says that the text cannot arrive.
-        Without both, it sends a text that names the DAG, the task and the error. It writes each value of a template in
-        one line, cut at 300 characters.
+    definition is ``notifications/airflow_alert.yaml``. Text reaches only people who wrote within the last 24 hours;
+    with both, the notifier sends the text, and the template only if WhatsApp says that the text cannot arrive. With
+    neither, it sends a text that names the DAG, the task and the error. It writes each value of a template in one line,
+    cut at 300 characters.
 
     After a message about a task, the notifier suppresses further failures of the same task for ``cooldown`` seconds and
-    reports their number in the next message. Many mapped tasks that fail at once give one message and, when no more of
-    them have failed for a while, one summary. Messages to one person keep the gap that WhatsApp requires: an alert
-    waits for it, and if several come together, one of them reports the others.
+    reports their number in the next message. If many mapped tasks fail at once, it sends one message and, once no more
+    of them have failed for a while, one summary. Between two messages to one person it keeps the gap that WhatsApp
+    requires: an alert waits for it, and if several come together, one of them reports the others.
     :mod:`~airflow_provider_whatsapp.notifications.throttle_state` says what the notifier records for that, and where;
     if it cannot reach that state, it sends the message.
 
-    Contexts differ: after a lost worker there is no ``exception``, for a DAG perhaps no ``ti``. A missing name
-    becomes a dash in the message.
+    Contexts differ: a lost worker's has no ``exception``, and a DAG's may have no ``ti``. The message shows a missing
+    name as a dash.
 
-    As a callback it raises nothing, unless it is ``strict``: it logs one line at level error, and counts the failure in
-    the metric ``whatsapp.alerts.failed``, beside ``whatsapp.alerts.sent`` (people notified) and
-    ``whatsapp.alerts.held``.
+    If the alert fails, the callback raises nothing, unless ``strict`` is set: it logs one line at level error and
+    increments the metric ``whatsapp.alerts.failed``. Two more metrics are ``whatsapp.alerts.sent`` (people notified)
+    and ``whatsapp.alerts.held`` (alerts suppressed, or reported by another message to the same person).
 
     :param to: One recipient or a list; optional with ``routes``. (templated)
     :param template_name: Name of an approved template. (templated)
@@ -73,40 +73,40 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
     :param body: Values of the template's variables, a list or a dict. (templated)
     :param buttons: Values of the template's buttons. (templated)
     :param text: Free text, instead of a template or before it. (templated)
-    :param text_wait: With text and template, seconds in which to check whether WhatsApp could not deliver
-        the text; 0: send the template only if WhatsApp refuses the text at once.
-    :param severity: The alert's severity, a name among the routes. (templated)
+    :param text_wait: With text and template: seconds for which the notifier checks whether WhatsApp failed to deliver
+        the text; 0: it sends the template only if WhatsApp refuses the text at once.
+    :param severity: The alert's severity: the name of a route. (templated)
     :param routes: Who gets the alerts, by severity and DAG tag: a mapping, the name of an Airflow Variable, or the path
         of a ``.json`` or ``.yaml`` file. (templated)
     :param escalate_to: Whom to notify as well once ``escalate_after`` runs in a row have failed. (templated)
     :param escalate_after: Number of failed runs in a row; a success in between resets the count.
-    :param dedupe_key: Key that makes failures the same, also of several tasks or DAGs; None: those of one task of one
-        DAG. (templated)
-    :param cooldown: Seconds after a message in which failures are suppressed; 0: every failure alerts.
-    :param roll_up: Seconds that a mapped task, or one with a ``dedupe_key``, waits for others to fail, to report them
-        in a summary; 0: no summary. One that fails in the second half of that time waits in its place. A callback may
-        take ``[core] task_success_overtime`` (20) in all, so it waits for no more than 12 of these.
-        The stock template and text can report several failures, a template of your own cannot.
-    :param gap: Seconds between two messages to one person, on any subject; 0: none. WhatsApp requires six, the
-        network's jitter some more.
-    :param recovery: Send only at a success that follows reported failures; for ``on_success_callback``.
+    :param dedupe_key: Failures with this key are the same alert, even if they are from several tasks or DAGs; None: the
+        failures of one task of one DAG are. (templated)
+    :param cooldown: Seconds after a message in which the notifier suppresses failures; 0: it reports every failure.
+    :param roll_up: Seconds that the alert of a mapped task, or one with a ``dedupe_key``, waits for other failures, to
+        report them in a summary; 0: no summary. An alert that comes in the second half of that time waits in its place.
+        Airflow gives a callback ``[core] task_success_overtime`` seconds (20) in all, so an alert waits for at most 12
+        of them. The stock template and text can report several failures, a template of your own cannot.
+    :param gap: Seconds between two messages to one person, on any subject; 0: no gap. WhatsApp requires six seconds;
+        the rest allows for the network's jitter.
+    :param recovery: Send only on a success that follows failures; for ``on_success_callback``.
     :param acknowledge: Give the alert the quick replies "On it" and "Mute 1 h", by the stock template
-        ``airflow_alert_ack``. "On it" ends escalation and repetitions of the key in this run and, where ``answer``
-        runs, lets the other recipients know who has it in hand; "Mute 1 h" mutes the key. It needs signed receipts in
-        the event store (``[whatsapp] events_conn_id``); without them, or without the template, the alert goes as
-        ``airflow_alert``, with a warning in the log.
-    :param names: Names that the others see when a recipient presses "On it": a mapping of names to numbers, the
-            name of an Airflow Variable, or the path of a ``.json`` or ``.yaml`` file; without a name they see the
-            masked number. (templated)
-    :param strict: Raise if the message certainly reached nobody: in ``notifiers=`` of a human-in-the-loop operator,
-        which would otherwise wait for an answer in silence. Only for synchronous callbacks.
+        ``airflow_alert_ack``. "On it" ends escalation and repetitions of the key in this run; if the ``answer`` command
+        runs, it also lets the other recipients know who has the run in hand. "Mute 1 h" mutes the key. The buttons need
+        signed receipts in the event store (``[whatsapp] events_conn_id``); without them, or without the template, the
+        notifier sends ``airflow_alert`` and logs a warning.
+    :param names: Names that the others see when a recipient presses "On it": a mapping of names to numbers, the name
+        of an Airflow Variable, or the path of a ``.json`` or ``.yaml`` file. For a recipient without a name they see
+        the masked number. (templated)
+    :param strict: Raise if the message certainly reached nobody: for ``notifiers=`` of a human-in-the-loop operator,
+        which would otherwise wait for an answer although nobody got the question. Only for synchronous callbacks.
     :param callback_data: Up to 512 characters that Meta repeats in every status of the alert's messages; None: a value
-        of this package's for each of them. (templated)
-    :param maton_conn_id: The Airflow connection. (templated)
+        of this package's own, another one for each message. (templated)
+    :param maton_conn_id: ID of the Airflow connection. (templated)
     :param phone_number_id: Sender; None: the connection's. (templated)
     :param kwargs: ``context``, which Airflow gives to asynchronous callbacks.
-    :raises ValueError: There are no recipients, a severity without routes, or ``acknowledge`` with arguments that
-            do not combine with the buttons.
+    :raises ValueError: There is neither ``to`` nor ``routes``, a severity without routes, or ``acknowledge`` with
+        arguments that do not combine with the buttons.
     """
 
     template_fields: Sequence[str] = (
@@ -183,11 +183,11 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
         self._settle_arguments()
 
     def _settle_arguments(self) -> None:
-        """Refuse what cannot go together, and choose the message where none is given."""
+        """Refuse arguments that exclude each other, and choose the message if none is given."""
         if not self.to and not self.routes:
-            raise ValueError("WhatsAppNotifier needs to or routes")
+            raise ValueError("WhatsAppNotifier needs `to` or `routes`")
         if self.severity and not self.routes:
-            raise ValueError("WhatsAppNotifier: severity needs routes")
+            raise ValueError("WhatsAppNotifier: `severity` needs `routes`")
         if self.acknowledge:
             own = {
                 name: getattr(self, name) for name in ("header", "body", "buttons", "text", "callback_data")
@@ -199,11 +199,11 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
 
     def __call__(self, *args: Any) -> None:
         """
-        Send: what Airflow calls.
+        Send the alert; Airflow calls this.
 
         :param args: Airflow's context.
         """
-        # Rendering replaces the templates by their results, so a notifier that serves twice would repeat itself.
+        # Rendering replaces the templates with their results: without a copy, the next call would repeat this message.
         WhatsAppNotifier._report(copy.copy(self), args[0])
 
     def __await__(self) -> Generator[Any, None, str]:  # type: ignore[override]
@@ -220,8 +220,8 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
                 raise _as_task_failure(error, line) from None
 
     async def _areport(self) -> str:
-        # Airflow writes the arguments of a callback that raises, numbers and all, into the triggerer's log; what is
-        # returned it keeps with the callback.
+        # If a callback raises, Airflow writes its arguments, numbers included, to the triggerer's log. It stores the
+        # returned value with the callback.
         try:
             self._fill_in(self.context)
             await self.async_notify(self.context)
@@ -230,7 +230,7 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
         return "sent"
 
     def _fill_in(self, context: Context) -> None:
-        """Fill the fields from the context, and remove from the message what Airflow masks in its logs."""
+        """Render the fields from the context, and remove secrets from the message."""
         from airflow_provider_whatsapp.hooks.media_source import media_of
         from airflow_provider_whatsapp.notifications.secrets import hidden
 
@@ -238,12 +238,12 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
         self.render_template_fields(context)
         self.text, self.body, self.buttons = hidden(self.text), hidden(self.body), hidden(self.buttons)
         self.callback_data = hidden(self.callback_data)
-        # The link or path of a picture is an address and no text: without its parameters it would lead nowhere.
+        # A link or path of media is not text: without its parameters it would not work.
         if media_of(self.header) is None:
             self.header = hidden(self.header)
 
     def _log_failure(self, error: Exception) -> str:
-        """Say in one line what kept the alert back; the task's own error is Airflow's to tell."""
+        """Log and return one line that says why the alert failed; Airflow reports the task's own error."""
         from airflow_provider_whatsapp._compat import Stats
         from airflow_provider_whatsapp.client.errors import WhatsAppError
         from airflow_provider_whatsapp.client.masking import clean_line
@@ -258,7 +258,7 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
 
     def get_template_env(self, dag: Any = None) -> Any:
         """
-        Return Jinja's environment, in which a name that the callback's context lacks is a dash.
+        Return Jinja's environment, in which a name that the callback's context lacks renders as a dash.
 
         :param dag: The context's DAG; ``airflow dags test`` gives DAG callbacks one that has no environment.
         """
@@ -268,7 +268,7 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
 
     def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
         """
-        Render; what native rendering makes None of is a dash where the template has a variable for it.
+        Render the fields; a header or button value that native rendering turns into None becomes a dash.
 
         :param context: The context of a callback.
         :param jinja_env: Jinja's environment; None: that of ``get_template_env``.
@@ -283,7 +283,7 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
         Send the alert, unless it is suppressed.
 
         :param context: Airflow's context, already rendered into the fields.
-        :raises WhatsAppError: It was not sent to everybody.
+        :raises WhatsAppError: It was not sent to every recipient.
         """
         from airflow_provider_whatsapp._compat import can_give_up_asking
         from airflow_provider_whatsapp.notifications.alert import Alert
@@ -305,7 +305,7 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
         Send from a coroutine; cancelling the await does not recall a message that has left.
 
         :param context: Airflow's context, already rendered into the fields.
-        :raises WhatsAppError: It was not sent to everybody.
+        :raises WhatsAppError: It was not sent to every recipient.
         """
         from airflow.sdk import Variable
 
@@ -320,7 +320,7 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
         loop = asyncio.get_running_loop()
 
         def bounded(act: Callable[[], Any], seconds: float) -> Any:
-            # Airflow 3.1 can be asked in threads alone that know its loop.
+            # On Airflow 3.1, only threads that know its event loop can ask Airflow.
             asked = asyncio.run_coroutine_threadsafe(ask_airflow(_state_pool(), act), loop)
             return asked.result(seconds)
 
@@ -334,14 +334,14 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
         return MatonWhatsAppHook(self.maton_conn_id, phone_number_id=self.phone_number_id, until=budget.until)
 
     def _stores(self, context: Context) -> tuple[Store, Store | None]:
-        """Return what can be written here, and what can be read alone where that is not all there is."""
+        """Return the store to write to, and another that can only be read; None: there is none."""
         from airflow.sdk import Variable
 
         store = self._store(context)
         return store, Variable if context.get("deadline") and store is not Variable else None
 
     def _store(self, context: Context) -> Store:
-        """Return what can be written here; in a synchronous deadline, Airflow 3.3 would never answer a write."""
+        """Return the store to write to; in a synchronous deadline, Airflow 3.3 never answers a write of a Variable."""
         from airflow.sdk import Variable
 
         from airflow_provider_whatsapp.notifications.alert_stores import Files
@@ -351,12 +351,12 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
 
 @functools.cache
 def _state_pool() -> ThreadPoolExecutor:
-    """Return threads of their own: those that wait for the throttle state must not take each other's."""
+    """Return a pool of its own: an alert's thread waits for the throttle state, so both must not share one pool."""
     return ThreadPoolExecutor(8, thread_name_prefix="whatsapp-alert-state")
 
 
 def _check_acknowledge(template_name: str | None, *, recovery: bool, own: Mapping[str, Any]) -> None:
-    """Refuse what the buttons cannot go with: their template is the stock one, and so are its values."""
+    """Refuse arguments that do not combine with the buttons, which need the stock template and its own values."""
     given = [name for name, value in own.items() if value is not None]
     if template_name not in (None, STOCK_TEMPLATE, ACK_TEMPLATE):
         given.insert(0, "template_name")
@@ -370,7 +370,7 @@ def _check_acknowledge(template_name: str | None, *, recovery: bool, own: Mappin
 
 
 def _as_task_failure(error: Exception, line: str) -> Exception:
-    """Return the error that ends the task which asked, without the error's own traceback: it may quote numbers."""
+    """Return the error that fails the task, without the original one's traceback, which may quote numbers."""
     from airflow_provider_whatsapp._compat import AirflowFailException
     from airflow_provider_whatsapp.client.errors import WhatsAppError
 

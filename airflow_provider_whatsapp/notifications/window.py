@@ -1,8 +1,8 @@
 """
-A text first, and a template where WhatsApp says that the recipient's 24-hour window is closed.
+A text first, then a template if WhatsApp says that the recipient's customer service window is closed.
 
-Meta seldom refuses such a text at once: it accepts it, and its message history says a moment later that it could not
-be delivered (131047). A message that is merely in doubt is never followed by another.
+Meta seldom refuses such a text at once: it accepts the text, and a moment later its message history says that it could
+not deliver it (131047). No template follows a text whose outcome is unknown.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ logger = logging.getLogger(__name__)
 
 WINDOW_CLOSED = 131047
 SAME_FAILURES = 5
-"""Failures in a row of the same cause, not the recipient's, that end the sending."""
+"""Failures in a row, of one cause that is not the recipient's, after which the alert stops sending."""
 LOOK_EVERY = 0.5
-"""Seconds between two looks at the history."""
+"""Seconds between two requests for a text's status."""
 FIRST_PAUSE = 1.0
-"""Seconds after which a message is sent again that the gateway has failed to pass on; each next pause is doubled."""
+"""Seconds before the first retry of a message that the gateway failed to pass on; each pause is twice the last."""
 
 _FAILED_BY_THE_GATEWAY = (500, 502, 503)
-"""Answers that say so. A lost answer and a 504 say nothing: the message may be there."""
+"""Statuses of answers that say so. After a lost answer or a 504, the message may have arrived."""
 
 _SAYS_CLOSED = re.compile(r"\b131047\b|re-?engagement", re.IGNORECASE)
 
@@ -51,7 +51,7 @@ _SAYS_CLOSED = re.compile(r"\b131047\b|re-?engagement", re.IGNORECASE)
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """
-    What became of an alert.
+    The outcome of an alert.
 
     :param sent: How many were notified.
     :param handed_over: How many another alert's message will notify.
@@ -84,11 +84,11 @@ def deliver(
     gaps: RecipientGaps, recipients: Sequence[str], send: Callable[[Slot], SentMessage]
 ) -> Generator[float, None, Delivery]:
     """
-    Send to each recipient, and go on where one of them cannot be reached, but not where nobody can be.
+    Send to each recipient; continue if one of them cannot be reached, but not if nobody can be.
 
-    Yields the seconds to wait before it goes on.
+    Yields the seconds to wait before it continues.
 
-    :param gaps: Says when whom.
+    :param gaps: The recipients' slots: who may get the message, and when.
     :param recipients: Each once.
     :param send: Sends to one of them.
     """
@@ -122,21 +122,21 @@ def _attempts(
     gaps: RecipientGaps, slot: Slot, send: Callable[[Slot], SentMessage]
 ) -> Generator[float, None, None]:
     """
-    Send to one recipient, and again after an outcome that is not known, while the alert has time.
+    Send to one recipient; retry after an unknown outcome, while the alert has time.
 
-    Yields the seconds to wait before it goes on.
+    Yields the seconds to wait before it continues.
 
-    :param gaps: Record what the message names besides.
-    :param slot: Who.
+    :param gaps: Records which other failures the message names.
+    :param slot: The recipient's slot.
     :param send: Sends.
-    :raises WhatsAppError: It was not sent, or it is not known.
+    :raises WhatsAppError: It was not sent, or its outcome is unknown.
     """
     pause = FIRST_PAUSE
     while True:
         try:
             _send(gaps, slot, send)
         except OutcomeUnknownError as error:
-            # What may be there already is not followed by another at once.
+            # The message may have arrived, so do not send another one at once.
             wait = pause if error.http_status in _FAILED_BY_THE_GATEWAY else PAUSE
             if wait > gaps.budget.left():
                 gaps.give_back(slot)
@@ -158,7 +158,7 @@ def _attempts(
 
 
 def _send(gaps: RecipientGaps, slot: Slot, send: Callable[[Slot], SentMessage]) -> None:
-    """Send once, and begin the recipient's gap where it ends."""
+    """Send once, and then begin the recipient's gap."""
     try:
         send(slot)
     finally:
@@ -167,11 +167,11 @@ def _send(gaps: RecipientGaps, slot: Slot, send: Callable[[Slot], SentMessage]) 
 
 class TextFirst:
     """
-    Sends a text, and the template where the text cannot arrive; or a template alone.
+    Sends a text, and the template if the text cannot arrive; or only a template.
 
     :param send: Sends a message to somebody.
-    :param text: Makes the text that tells of a turn's others as well; None: the template alone.
-    :param template: Makes the template's message; None: the text alone.
+    :param text: Makes the text, with the slot's other failures; None: send only the template.
+    :param template: Makes the template's message; None: send only the text.
     """
 
     def __init__(
@@ -189,8 +189,8 @@ class TextFirst:
         """
         Send to one recipient.
 
-        :param slot: Who, and the others to tell of.
-        :raises WhatsAppError: Neither was sent, or it is not known.
+        :param slot: The recipient, and other failures to report.
+        :raises WhatsAppError: Neither was sent, or the outcome is unknown.
         """
         assert self._first is not None  # noqa: S101  one of the two is always there
         try:
@@ -214,14 +214,14 @@ class TextFirst:
         seconds: float,
     ) -> Generator[float, None, Delivery]:
         """
-        Look what became of the texts, and send the template to those whose window is closed.
+        Check the outcome of the texts, and send the template to people whose customer service window is closed.
 
-        Yields the seconds to wait before it goes on.
+        Yields the seconds to wait before it continues.
 
-        :param delivery: What became of the alert so far.
-        :param gaps: Says when whom: the text was a message to them as well.
-        :param status_of: Asks the message history for one message.
-        :param seconds: How long to look at most; 0: not at all.
+        :param delivery: The alert's outcome so far.
+        :param gaps: The recipients' slots: the text was a message to them as well.
+        :param status_of: Returns what receipts or the message history say of one message.
+        :param seconds: How long to check at most; 0: not at all.
         """
         template = self._template
         if template is None or seconds <= 0 or not self._texts:
@@ -243,7 +243,7 @@ class TextFirst:
             try:
                 return self._send(address(slot.to), template(whole))
             except WhatsAppError:
-                gaps.give_back(before)  # the text has reached nobody after all
+                gaps.give_back(before)  # the text has not arrived after all
                 raise
 
         again = yield from deliver(gaps, closed, send)
@@ -257,7 +257,7 @@ class TextFirst:
 
 class ButtonsFirst:
     """
-    Sends the template with the buttons, and the alert without them where the account's template is not fit for use.
+    Sends the template with the buttons, or the alert without them if WhatsApp refuses that template.
 
     :param send: Sends a message to somebody.
     :param template: Makes the message with the buttons.
@@ -279,8 +279,8 @@ class ButtonsFirst:
         """
         Send to one recipient.
 
-        :param slot: Who, and the others to tell of.
-        :raises WhatsAppError: It was not sent, or it is not known.
+        :param slot: The recipient, and other failures to report.
+        :raises WhatsAppError: It was not sent, or its outcome is unknown.
         """
         if self._refused:
             return self._plain(slot)
@@ -306,12 +306,12 @@ class ButtonsFirst:
         seconds: float,
     ) -> Generator[float, None, Delivery]:
         """
-        Look after what went without buttons, as :meth:`TextFirst.follow_up` does.
+        Check the texts that were sent without buttons, as :meth:`TextFirst.follow_up` does.
 
-        :param delivery: What became of the alert so far.
-        :param gaps: Says when whom.
-        :param status_of: Asks the message history for one message.
-        :param seconds: How long to look at most.
+        :param delivery: The alert's outcome so far.
+        :param gaps: The recipients' slots: who may get the message, and when.
+        :param status_of: Returns what receipts or the message history say of one message.
+        :param seconds: How long to check at most.
         """
         return (yield from self._plain.follow_up(delivery, gaps, status_of, seconds=seconds))
 
@@ -320,13 +320,13 @@ def failures_of(
     texts: Mapping[str, str], status_of: Callable[[str], Mapping[str, Any]], *, seconds: float
 ) -> Generator[float, None, dict[str, WhatsAppError]]:
     """
-    Look until the history tells of every text that it left or failed, and return the failures by recipient.
+    Check until every text is known to be sent or failed, and return the failures by recipient.
 
-    Yields the seconds to wait before it looks again.
+    Yields the seconds to wait before it checks again.
 
-    :param texts: wamids by recipient.
-    :param status_of: Asks the message history for one message.
-    :param seconds: How long at most; what is not known then counts as sent.
+    :param texts: Message IDs by recipient.
+    :param status_of: Returns what receipts or the message history say of one message.
+    :param seconds: How long to check at most; a text whose status is still unknown counts as sent.
     """
     waiting = dict(texts)
     failed: dict[str, WhatsAppError] = {}
@@ -337,7 +337,7 @@ def failures_of(
                 fact = status_of(message_id)
             except WhatsAppError as error:
                 if not error.permanent or (error.code is None and error.http_status is None):
-                    continue  # a gap in the line, or the history does not know the message yet
+                    continue  # the network failed, or the history does not know the message yet
                 logger.warning("WhatsApp does not say whether it delivered the text: %s", error)
                 return failed
             if fact["status"] == "failed":

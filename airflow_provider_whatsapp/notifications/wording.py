@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.notifications.records import Decision
 
 STOCK_TEMPLATE = "airflow_alert"
-"""The template whose definition lies beside this module; its values are filled in from the context."""
+"""The template defined beside this module; the notifier fills in its values from the context."""
 ACK_TEMPLATE = "airflow_alert_ack"
 """The stock template with the quick replies "On it" and "Mute 1 h"."""
 
 MAX_VALUE = 300
 """Characters of one value of a template; a body holds 1,024 with all of them."""
 MAX_HEADER = 60
-"""Characters of a header that is a text, and of a URL button's end."""
+"""Characters of a header that is a text."""
 MAX_URL = 2000
 MAX_TEXT = 4096
 """Characters of a text (Meta, "Text messages")."""
 ROOM_OF_TEXT = 3000
 ROOM_OF_TEMPLATE = 180
-"""Characters in which a message names what its recipient has missed; what does not fit is left to the next one."""
+"""Characters for what a recipient has missed; the next message names what does not fit."""
 
 LEAST_OF_AN_ERROR = 40
-"""Characters of the error that a message always has."""
+"""Characters of the error that a message always keeps."""
 
 NOTHING = Held()
 
-# Each kind of callback has a context of its own; a DAG's brings along a task instance that need not be the one.
+# Each kind of callback has a context of its own; a DAG's may have a task instance that has not failed.
 DEFAULT_TEXT = (
     "{% if ti and not reason %}Task {{ ti.dag_id }}.{{ ti.task_id }}, try {{ ti.try_number }}"
     "{% elif dag_run %}DAG {{ dag_run.dag_id }}"
@@ -57,7 +57,7 @@ DEFAULT_TEXT = (
 
 
 class Dash(ChainableUndefined):
-    """A name that a callback's context lacks: a dash, and so is anything looked up in it. No alert is lost for it."""
+    """A name that a callback's context lacks: it renders as a dash, and so do its attributes. No alert fails for it."""
 
     __slots__ = ()
 
@@ -71,10 +71,10 @@ def others(decision: Decision | None, slot: Slot, own: Held = NOTHING, other: He
     """
     Say how long a row of failures is and how many were not reported yet, with their names last: they may be cut.
 
-    :param decision: What was decided about the same task; None: nothing was.
+    :param decision: What was decided about the same key; None: nothing was.
     :param slot: What other alerts to the same person have handed over.
-    :param own: What the person has missed of the same.
-    :param other: What the person has missed of others.
+    :param own: What the person has missed about the same key.
+    :param other: What the person has missed about other keys.
     """
     counts, lists = [], []
     if decision is not None and decision.escalated:
@@ -96,7 +96,7 @@ def _counted(count: int, what: str) -> str:
 
 
 def _listed(count: int, names: Sequence[str]) -> str:
-    """Return the names; those that Airflow alone has counted have none."""
+    """Return the names; failures that only Airflow has counted have none."""
     if len(names) <= PORTION:
         return ", ".join((*names, "...") if names and count > len(names) else names)
     return listed(names) + (", ..." if count > len(names) else "")
@@ -104,17 +104,17 @@ def _listed(count: int, names: Sequence[str]) -> str:
 
 def text_body(text: str, facts: Mapping[str, str], more: str, *, summary: bool) -> str:
     """
-    Return a text message's words.
+    Return the body of a text message.
 
     :param text: The rendered text.
-    :param facts: What happened, as :func:`~airflow_provider_whatsapp.notifications.facts.facts` says it.
-    :param more: What :func:`others` says.
-    :param summary: Tell of the others alone.
+    :param facts: What happened, as :func:`~airflow_provider_whatsapp.notifications.facts.facts` returns it.
+    :param more: What :func:`others` returns.
+    :param summary: Report only the other failures.
     """
     if summary:
         return cut(hidden(f"DAG {facts['dag']}, run {facts['run']}: {more}"), MAX_TEXT)
     text, more = whole_characters(hidden(text)), cut(whole_characters(hidden(more)), MAX_TEXT - MAX_VALUE)
-    # Cut before it is added, so that the count survives a long text.
+    # Cut the text first, so that the count survives a long one.
     return f"{cut(text, MAX_TEXT - len(more) - 3)} ({more})" if more else cut(text, MAX_TEXT)
 
 
@@ -124,10 +124,10 @@ def stock_values(
     """
     Return the stock template's values.
 
-    :param facts: What happened, as :func:`~airflow_provider_whatsapp.notifications.facts.facts` says it.
-    :param more: What :func:`others` says.
-    :param summary: Tell of the others alone.
-    :param recovered: Tell that what had failed works again.
+    :param facts: What happened, as :func:`~airflow_provider_whatsapp.notifications.facts.facts` returns it.
+    :param more: What :func:`others` returns.
+    :param summary: Report only the other failures.
+    :param recovered: Say that what had failed works again.
     """
     found = dict(facts)
     more = hidden(more)
@@ -136,14 +136,14 @@ def stock_values(
     if summary:
         found["error"] = more
     elif more:
-        # Cut before it is added, so that the names survive a long error.
+        # Cut the error first, so that the names survive a long one.
         found["error"] = f"{cut(found['error'], max(LEAST_OF_AN_ERROR, MAX_VALUE - len(more) - 3))} ({more})"
     return found
 
 
 def fitted(body: Any) -> Any:
     """
-    Fit what Jinja made of the values (the error's words, say) to WhatsApp's rules, lest the alert be refused.
+    Fit rendered values, such as an error's text, to WhatsApp's rules, so that it does not refuse the alert.
 
     :param body: Values of a template: a list, a dict, one value, or nothing.
     """
@@ -156,10 +156,10 @@ def fitted(body: Any) -> Any:
 
 def without_gaps(given: Any, rendered: Any) -> Any:
     """
-    Return an argument with a dash for what was given and is None after it was rendered.
+    Return a rendered argument with a dash for each given value that rendering turned into None.
 
-    :param given: The argument as it was given.
-    :param rendered: What Jinja made of it.
+    :param given: The argument before rendering.
+    :param rendered: The argument after rendering.
     """
     if isinstance(given, list) and isinstance(rendered, list):
         return [without_gaps(one, other) for one, other in zip(given, rendered, strict=True)]
@@ -168,7 +168,7 @@ def without_gaps(given: Any, rendered: Any) -> Any:
 
 def fitted_header(header: Any) -> Any:
     """
-    Fit a template's header, where it is a text.
+    Fit a template's header, if it is a text.
 
     :param header: A text, media, or nothing.
     """
@@ -178,7 +178,7 @@ def fitted_header(header: Any) -> Any:
 
 def fitted_buttons(buttons: Any) -> Any:
     """
-    Fit the values of a template's buttons: a dash for what is missing.
+    Fit the values of a template's buttons; a dash replaces an empty one.
 
     :param buttons: A list, or nothing.
     """
@@ -188,6 +188,6 @@ def fitted_buttons(buttons: Any) -> Any:
 
 
 def _value(value: Any, limit: int = MAX_VALUE) -> Any:
-    """Return a value that WhatsApp takes; a parameter that says its type stays."""
+    """Return a value that WhatsApp accepts; a parameter that gives its type stays."""
     typed = (isinstance(value, Mapping) and "type" in value) or isinstance(value, Part)
     return value if typed else fit(MISSING if value is None else value, limit)

@@ -393,7 +393,7 @@ def test_a_muted_alert_is_silent_and_its_first_message_afterwards_tells_of_what_
 
 
 def test_a_notifier_with_nobody_to_tell_is_refused():
-    with pytest.raises(ValueError, match="to or routes"):
+    with pytest.raises(ValueError, match="`to` or `routes`"):
         make(to=None)
     with pytest.raises(ValueError, match="severity"):
         make(severity="high")
