@@ -1,4 +1,4 @@
-"""Carrying a plan out: within Meta's limits, and with a true report however far it came."""
+"""Applies a plan within Meta's limits, and reports what it did, also if it ended early."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ State = Literal["done", "failed", "unknown", "blocked", "postponed", "not tried"
 STATES: tuple[State, ...] = ("done", "failed", "unknown", "blocked", "postponed", "not tried")
 
 _ITS_OWN = (InvalidRequestError, NotFoundError, PayloadError, TemplateError)
-"""Refusals that concern one template alone; any other ends the run."""
+"""Refusals that concern only one template; any other error ends the run."""
 _ENDS_ALL = ("failed", "unknown")
 """After these nothing more is tried; a limit ends only the changes of its own kind."""
 
@@ -54,13 +54,13 @@ class Outcome:
 
     :param change: The change.
     :param state: ``done``; ``failed`` (nothing was changed: it was refused, or the account still holds what it held);
-        ``unknown`` (no answer came, and looking did not settle it); ``blocked`` (a limit of Meta's); ``postponed``
+        ``unknown`` (no answer came, and a check did not settle it); ``blocked`` (a limit of Meta's); ``postponed``
         (the hour's limit is used up); ``not tried`` (an earlier failure ended the run).
     :param detail: Why.
-    :param possible_at: Unix time in seconds when it becomes possible, where that is known.
+    :param possible_at: Unix time in seconds when it becomes possible; None: this is not known.
     :param status: The template's status afterwards: ``PENDING``, ``APPROVED``...
     :param category: The category that Meta gave it.
-    :param template_id: Its id.
+    :param template_id: Its ID.
     """
 
     change: Change
@@ -72,7 +72,7 @@ class Outcome:
     template_id: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON primitives, without what is empty."""
+        """Return it as JSON primitives, without empty values."""
         facts = {
             "action": self.change.wanted or self.change.action,
             "name": self.change.name,
@@ -93,9 +93,9 @@ class ApplyReport:
     """
     What was done, and what was not.
 
-    :param outcomes: One for each change that was to be made.
+    :param outcomes: One for each change to make.
     :param plan: What was planned.
-    :param drift: What Meta did otherwise than asked: a category that differs.
+    :param drift: Where Meta gave another category than the files ask for.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -106,13 +106,13 @@ class ApplyReport:
         """
         Return the outcomes of some states.
 
-        :param states: Which.
+        :param states: The states.
         """
         return [outcome for outcome in self.outcomes if outcome.state in states]
 
     @property
     def failed(self) -> bool:
-        """Whether anything went wrong, rather than having to wait."""
+        """Whether anything went wrong; a change that has to wait did not."""
         return bool(self.of("failed", "unknown", "not tried"))
 
     @property
@@ -121,7 +121,7 @@ class ApplyReport:
         return len(self.of("done")) == len(self.outcomes)
 
     def summary(self) -> str:
-        """Return one line."""
+        """Return one line, with how many changes ended in which state."""
         found = Counter(outcome.state for outcome in self.outcomes)
         counts = [f"{found[state]} {state}" for state in STATES if found[state]]
         return ", ".join(counts) or "nothing to do"
@@ -139,13 +139,13 @@ class ApplyReport:
 @dataclass
 class Applier:
     """
-    Carries out a plan.
+    Applies a plan.
 
     :param client: The account's client.
-    :param record: Takes the edits and deletions that are made.
-    :param max_deletions: More deletions than this are refused before anything is done.
-    :param max_creations: Creations of one run; Meta allows 100 in an hour.
-    :param now: Unix time in seconds.
+    :param record: Records the edits and deletions that were made.
+    :param max_deletions: A plan with more deletions is refused before anything is done.
+    :param max_creations: Creations in one run, at most; Meta allows 100 in an hour.
+    :param now: Returns the Unix time in seconds.
     :param changed: Called after each change that was made.
     """
 
@@ -159,11 +159,11 @@ class Applier:
 
     def apply(self, plan: Plan) -> ApplyReport:
         """
-        Make the changes: creations, edits, deletions.
+        Make the changes, in this order: creations, edits, deletions.
 
         :param plan: What to do.
         :raises ConfigurationError: It holds too many deletions; nothing was done.
-        :raises PayloadError: A sample does not suit; nothing was done.
+        :raises PayloadError: A sample's type is not allowed; nothing was done.
         """
         todo = in_order(plan.changes)
         self._check(todo)
@@ -171,7 +171,7 @@ class Applier:
         done = 0
         stop: Outcome | None = None
         for change in todo:
-            # Creations come first, so what is done by then are creations.
+            # Creations come first, so all that is done by then is creations.
             full = change.action == "create" and done >= self.max_creations
             outcome = self._too_many(change) if full else _not_tried(stop, change)
             if outcome is None:
@@ -192,14 +192,14 @@ class Applier:
                 f"the plan deletes {len(deletions)} templates, more than max_deletions ({self.max_deletions})"
             )
             raise ConfigurationError(
-                msg, advice="Nothing was changed. Look at the plan, and raise max_deletions if it is right."
+                msg, advice="Nothing was changed. Check the plan, and raise max_deletions if it is right."
             )
         for definition in filter(None, (change.definition for change in todo)):
             for sample in definition.samples():
                 _check_sample(_sample_path(definition, sample))
 
     def _too_many(self, change: Change) -> Outcome:
-        detail = f"Meta allows {self.max_creations} new templates in an hour: run it again then"
+        detail = f"Meta allows {self.max_creations} new templates in an hour: run it again after that"
         return Outcome(change=change, state="postponed", detail=detail, possible_at=self.now() + HOUR)
 
     def _try(self, change: Change) -> tuple[Outcome, bool]:
@@ -258,10 +258,10 @@ class Applier:
         try:
             self.client.templates.delete(name=change.name, template_id=change.template_id)
         except WhatsAppError as error:
-            # The client repeats a deletion that got no answer, so the first try may have done what the last one could
+            # The client retries a deletion that got no answer, so the first try may have done what the last one could
             # not: what counts is whether the template is there.
             if not self._is_gone(change.key, error):
-                if isinstance(error, ServerError):  # looking has settled it: the next may be tried
+                if isinstance(error, ServerError):  # the check has settled it: the next may be tried
                     return Outcome(
                         change=change, state="failed", detail=str(error), template_id=change.template_id
                     )
@@ -280,7 +280,7 @@ class Applier:
         return found is None or blocks.is_gone(found)
 
     def _settle(self, change: Change, error: OutcomeUnknownError) -> Outcome:
-        """No answer came: look what the account holds of an edit. A creation and a deletion have been looked for."""
+        """Check an edit that got no answer against the account; a creation and a deletion have been checked already."""
         unknown = Outcome(change=change, state="unknown", detail=str(error), template_id=change.template_id)
         if change.action != "edit":
             return unknown
@@ -302,7 +302,7 @@ class Applier:
         found = self._found_since(change, error)
         if found is not None:
             return found, False
-        if change.possible_at:  # only an edit is tried with a reason why it may be too early
+        if change.possible_at:  # only edits are tried although they may be too early
             detail = f"{error} Meta allows one edit of an approved template in 24 hours and 10 in 30 days."
             return Outcome(
                 change=change, state="blocked", detail=detail, possible_at=change.possible_at
@@ -310,7 +310,7 @@ class Applier:
         return Outcome(change=change, state="failed", detail=str(error)), False
 
     def _found_since(self, change: Change, error: WhatsAppError) -> Outcome | None:
-        """Look what another apply has made of the template since the plan; None: nothing that explains the refusal."""
+        """Check whether another apply has changed the template since the plan; None: nothing explains the refusal."""
         created = change.action == "create"
         if change.definition is None or (created and error.subcode != EXISTS):
             return None
@@ -326,7 +326,7 @@ class Applier:
             detail = "the account already holds this content: it has changed since the plan, perhaps by another apply"
             return Outcome(change=change, state="done", detail=detail, **facts)
         if not created and status_of(row) in ("", change.status):
-            return None  # nor does a row without a status say that anything has changed
+            return None  # a row without a status does not say that anything has changed either
         now = f"Since the plan it was {'created' if created else 'changed'} with other content: plan again."
         return Outcome(change=change, state="failed", detail=f"{error} {now}", **facts)
 
@@ -353,7 +353,7 @@ def _sample_path(definition: TemplateDefinition, sample: str) -> str:
 
 
 def _not_tried(stop: Outcome | None, change: Change) -> Outcome | None:
-    """Return the outcome of a change that an earlier one keeps from being tried; None: it is to be tried."""
+    """Return the outcome of a change that is not tried because of an earlier one; None: try it."""
     if stop is None:
         return None
     if stop.state in _ENDS_ALL:

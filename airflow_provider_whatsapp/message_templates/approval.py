@@ -1,4 +1,4 @@
-"""Whether templates have been approved: a pure judgement of what the account lists."""
+"""Whether Meta has approved templates, judged only by what the account lists."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 Wanted = tuple[str, str | None] | tuple[str, str | None, str | None]
-"""A template's name, its language (None: every one that the account has of it) and the category that it should have."""
+"""A template's name, its language (None: all that the account has) and the category that it should have."""
 
 FIELDS = "id,name,language,status,category,rejected_reason"
-"""What a poll needs of each template."""
+"""The fields of each template that a poll needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Verdict:
 
     :param state: ``approved`` (all of them), ``waiting``, ``missing`` (one does not exist) or ``refused``.
     :param message: The reason, and what to do about it.
-    :param templates: What the account lists of the wanted ones.
+    :param templates: The wanted templates, as the account lists them.
     :param drift: Where Meta's category is not the expected one.
     """
 
@@ -38,8 +38,8 @@ def judge(listed: Iterable[Mapping[str, Any]], wanted: Sequence[Wanted]) -> Verd
     """
     Judge whether all wanted templates are approved.
 
-    :param listed: Templates as Graph lists them; others than the wanted may be among them.
-    :param wanted: Names and languages.
+    :param listed: Templates as Graph lists them; it may hold others than the wanted ones.
+    :param wanted: Names and languages, perhaps with categories.
     """
     rows = list(listed)
     found: dict[str, dict[str, Any]] = {}

@@ -1,7 +1,7 @@
 """
-What stands in the way of a change, and what Meta changed itself.
+What prevents a change, and what Meta changed itself.
 
-Meta's limits hang on when a template was edited or deleted. Graph does not say that; a record beside the files does.
+Meta's limits depend on when a template was edited or deleted. Graph does not say that; a record beside the files does.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MONTH = 30 * DAY
 EDITS_PER_MONTH = 10
 
 FILE_NAME = ".whatsapp-templates.json"
-"""Beside the template files, hidden; those who keep it get exact times from later plans. It holds no secrets."""
+"""A hidden file beside the template files; if you keep it, later plans give exact times. It holds no secrets."""
 
 EDITABLE = ("APPROVED", "REJECTED", "PAUSED")
 GONE = ("PENDING_DELETION", "DELETED")
@@ -38,7 +38,7 @@ class Record:
     """
     Edits of approved templates, and deletions.
 
-    :param edits: Unix times in seconds, by template id.
+    :param edits: Unix times in seconds, by template ID.
     :param deletions: Unix time in seconds of the last deletion of an approved template, by name.
     """
 
@@ -47,9 +47,9 @@ class Record:
 
     def edit_possible_at(self, template_id: str, now: float) -> float | None:
         """
-        Return when an approved template can be edited again, or None when it can be now.
+        Return the Unix time in seconds when an approved template can be edited again; None: now.
 
-        :param template_id: Its id.
+        :param template_id: Its ID.
         :param now: The present Unix time in seconds.
         """
         recent = sorted(at for at in self.edits.get(template_id, ()) if now - at < MONTH)
@@ -62,7 +62,7 @@ class Record:
 
     def name_free_at(self, name: str, now: float) -> float | None:
         """
-        Return when a deleted name can be used again, or None when it can be now.
+        Return the Unix time in seconds when a deleted name can be used again; None: now.
 
         :param name: The name.
         :param now: The present Unix time in seconds.
@@ -72,9 +72,9 @@ class Record:
 
     def edited(self, template_id: str, now: float) -> None:
         """
-        Note an edit of an approved template.
+        Record an edit of an approved template.
 
-        :param template_id: Its id.
+        :param template_id: Its ID.
         :param now: The present Unix time in seconds.
         """
         kept = [at for at in self.edits.get(template_id, ()) if now - at < MONTH]
@@ -82,7 +82,7 @@ class Record:
 
     def deleted(self, name: str, now: float) -> None:
         """
-        Note the deletion of an approved template.
+        Record the deletion of an approved template.
 
         :param name: Its name.
         :param now: The present Unix time in seconds.
@@ -92,7 +92,7 @@ class Record:
     @classmethod
     def load(cls, path: Path) -> Self:
         """
-        Read a record; a missing or broken file is an empty one, since it only sharpens what a plan says.
+        Read a record; a missing or broken file counts as empty, because it only makes plans more exact.
 
         :param path: The file.
         """
@@ -105,7 +105,7 @@ class Record:
 
     def save(self, path: Path) -> None:
         """
-        Add the record to what the file holds by now, another apply's entries maybe, in one step.
+        Add the record to what the file holds by now, perhaps entries of another apply, in one step.
 
         :param path: The file.
         :raises OSError: It cannot be written.
@@ -127,7 +127,7 @@ class Record:
 
 def record_path(path: str | Path) -> Path:
     """
-    Return where the record of edits and deletions is kept: hidden, beside the files.
+    Return where the record of edits and deletions is: a hidden file beside the template files.
 
     :param path: The template files.
     """
@@ -141,7 +141,7 @@ class Block:
     Why something cannot be done now.
 
     :param reason: The reason.
-    :param until: Unix time in seconds when it becomes possible, where that is known.
+    :param until: Unix time in seconds when it becomes possible; None: this is not known.
     """
 
     reason: str
@@ -150,7 +150,7 @@ class Block:
 
 def is_gone(row: Mapping[str, Any]) -> bool:
     """
-    Return whether the account lists a template that is being deleted.
+    Return whether a template is deleted or being deleted.
 
     :param row: The template as Graph lists it.
     """
@@ -166,7 +166,7 @@ def of_creation(
     record: Record,
 ) -> Block | None:
     """
-    Return what stands in the way of creating a template.
+    Return what prevents creating a template; None: nothing does.
 
     :param definition: What the files say.
     :param row: The account's template of this name and language, which is being deleted; or None.
@@ -202,7 +202,7 @@ def of_edit(
     record: Record,
 ) -> Block | None:
     """
-    Return what stands in the way of editing a template.
+    Return what prevents editing a template; None: nothing does.
 
     :param definition: What the files say.
     :param row: The template as Graph lists it.
@@ -221,7 +221,7 @@ def of_edit(
     if status == "APPROVED":
         if "category" in fields:
             return Block(
-                f"it is {row.get('category')}, and the category of an approved template cannot change: take Meta's "
+                f"it is {row.get('category')}, and the category of an approved template cannot change: put Meta's "
                 f"category into the file, or define it as {definition.category} under a new name"
             )
         until = record.edit_possible_at(str(row.get("id")), now)
@@ -232,7 +232,7 @@ def of_edit(
 
 def of_deletion(row: Mapping[str, Any]) -> Block | None:
     """
-    Return what stands in the way of deleting a template.
+    Return what prevents deleting a template; None: nothing does.
 
     :param row: The template as Graph lists it.
     """
@@ -245,7 +245,7 @@ def of_deletion(row: Mapping[str, Any]) -> Block | None:
 
 def caution(row: Mapping[str, Any], now: float) -> Block | None:
     """
-    Return what may stand in the way of an edit; Graph does not say whether the last change was an edit.
+    Return what may prevent an edit; Graph does not say whether the last change was one.
 
     :param row: The template as Graph lists it.
     :param now: The present Unix time in seconds.
@@ -294,7 +294,7 @@ def category_drift(definition: TemplateDefinition, row: Mapping[str, Any]) -> It
 
 def other_drift(row: Mapping[str, Any]) -> Iterator[str]:
     """
-    Yield what else Meta changed about a template: its status, its quality.
+    Yield what else Meta changed about a template: its status or its quality.
 
     :param row: The template as Graph lists it.
     """
@@ -309,7 +309,7 @@ def other_drift(row: Mapping[str, Any]) -> Iterator[str]:
 
 def updated_at(row: Mapping[str, Any]) -> float | None:
     """
-    Return when a template last changed, as Unix time in seconds, or None.
+    Return when a template last changed, as Unix time in seconds; None: Graph does not say.
 
     :param row: The template as Graph lists it; the time is a number or an ISO date.
     """

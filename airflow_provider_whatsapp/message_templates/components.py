@@ -1,8 +1,8 @@
 """
-Graph's components of a template: their variables and examples, and one form in which two templates are compared.
+Graph's components of a template: their variables and examples, and the form in which two templates are compared.
 
-Meta reorders components, adds fields of its own, gives a sample's address for its handle, writes an authentication
-template's texts itself and reports its button as a URL. None of that is a difference.
+Meta reorders components, adds fields of its own, lists a sample's address instead of its handle, writes an
+authentication template's texts itself and lists its button as a URL. None of that counts as a difference.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NAMED = re.compile(r"[a-z0-9_]*[a-z_][a-z0-9_]*", re.ASCII)
 NUMBERED = re.compile(r"[1-9][0-9]*", re.ASCII)
 MEDIA_FORMATS = ("IMAGE", "VIDEO", "DOCUMENT", "GIF")
 FIXED_TEXT = {"add_security_recommendation", "code_expiration_minutes"}
-"""What asks for a text of Meta's own; ``text`` beside it is what Meta made of it, kept for those who read the file."""
+"""Fields that ask for a text of Meta's own; a ``text`` beside them is Meta's, kept for people who read the file."""
 _ORDER = ("HEADER", "BODY", "LIMITED_TIME_OFFER", "FOOTER", "BUTTONS", "CAROUSEL")
 _FILLED_IN = {"otp_text", "fixed_text", "flow_action", "flow_id", "navigate_screen"}
 _END_OF_SENTENCE = re.compile(r"[.!?。।؟]")
@@ -49,14 +49,14 @@ def component(components: Iterable[Mapping[str, Any]], kind: str) -> Mapping[str
     Return the component of a type, or None.
 
     :param components: Graph's components.
-    :param kind: ``BODY`` say.
+    :param kind: Its type, such as ``BODY``.
     """
     return next((part for part in components if type_of(part) == kind), None)
 
 
 def walk(components: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """
-    Yield all components, those of a carousel's cards as well.
+    Yield all components, including those of a carousel's cards.
 
     :param components: Graph's components.
     """
@@ -72,7 +72,7 @@ def walk(components: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]
 
 def parameter_format(components: Iterable[Mapping[str, Any]]) -> str | None:
     """
-    Return ``NAMED`` or ``POSITIONAL`` as the texts' variables demand, or None when there are none.
+    Return ``NAMED`` or ``POSITIONAL``, as the texts' variables need it; None: there are no variables.
 
     :param components: Graph's components.
     """
@@ -89,7 +89,7 @@ def parameter_format(components: Iterable[Mapping[str, Any]]) -> str | None:
 
 def examples(part: Mapping[str, Any], key: str, names: Sequence[str]) -> dict[str, str]:
     """
-    Return a component's examples by variable; malformed ones are left out.
+    Return a component's examples by variable, without malformed ones.
 
     :param part: A header or a body.
     :param key: ``header_text`` or ``body_text``.
@@ -114,7 +114,7 @@ def examples(part: Mapping[str, Any], key: str, names: Sequence[str]) -> dict[st
 
 def header_handles(part: Mapping[str, Any]) -> Any:
     """
-    Return what stands in place of a media header's list of samples, or None.
+    Return a media header's ``header_handle``, a list of samples if it is well formed; None: there is none.
 
     :param part: Any component.
     """
@@ -124,7 +124,7 @@ def header_handles(part: Mapping[str, Any]) -> Any:
 
 def first_example(example: Any) -> Any:
     """
-    Return a button's example, which Graph lists alone or as a list of one.
+    Return a button's example, which Graph lists as a value or as a list of one.
 
     :param example: The value of its field ``example``.
     """
@@ -135,8 +135,8 @@ def canonical(components: Sequence[Mapping[str, Any]], category: str) -> list[di
     """
     Return components as they are compared: in one order, without what Meta adds or does not list.
 
-    :param components: Graph's, as they would be created or as they are listed.
-    :param category: The template's.
+    :param components: Graph's components, to be created or as listed.
+    :param category: The template's category.
     """
     parts = [_part(part, category) for part in components]
     return sorted(parts, key=lambda part: (_place(part["type"]), part["type"]))
@@ -150,7 +150,7 @@ def _part(part: Mapping[str, Any], category: str) -> dict[str, Any]:
     try:
         return _read(part, category)
     except (AttributeError, TypeError, ValueError, KeyError, IndexError):
-        # It is not of the form that Meta documents, so it is compared as it is.
+        # It does not have the form that Meta documents, so it is compared as it is.
         return {**part, "type": type_of(part)}
 
 
@@ -200,7 +200,7 @@ def _clean(text: Any) -> str:
 
 
 def _fixed(part: Mapping[str, Any]) -> dict[str, Any]:
-    """Meta words these itself, in the template's language; what was asked for shows in the sentences."""
+    """Read what was asked for from the sentences, which Meta writes itself, in the template's language."""
     text = _clean(part.get("text"))
     if type_of(part) == "BODY":
         stated = part.get("add_security_recommendation")
@@ -255,7 +255,7 @@ def _url_example(url: str, example: Any) -> str | None:
 
 def otp_type(button: Mapping[str, Any]) -> str:
     """
-    Return ``COPY_CODE``, ``ONE_TAP`` or ``ZERO_TAP``, from the field or from the URL that Meta reports in its place.
+    Return ``COPY_CODE``, ``ONE_TAP`` or ``ZERO_TAP``, from the field or from the URL that Graph lists instead.
 
     :param button: A button of an authentication template.
     """
@@ -267,7 +267,7 @@ def otp_type(button: Mapping[str, Any]) -> str:
 
 def equal(mine: Any, theirs: Any) -> bool:
     """
-    Compare two canonical forms; what only one side states of the fields that Meta fills in itself is no difference.
+    Compare two canonical forms; a field that Meta fills in itself is not a difference if one side lacks it.
 
     :param mine: One, or a part of it.
     :param theirs: The other.
@@ -283,7 +283,7 @@ def equal(mine: Any, theirs: Any) -> bool:
     if isinstance(mine, list) and isinstance(theirs, list):
         return len(mine) == len(theirs) and all(map(equal, mine, theirs))
     if isinstance(mine, str) != isinstance(theirs, str) and _is_number(mine, theirs):
-        return str(mine) == str(theirs)  # Graph takes either for the other
+        return str(mine) == str(theirs)  # to Graph, a number and its text are the same
     return False
 
 
@@ -295,9 +295,9 @@ def same_format(components: Sequence[Mapping[str, Any]], first: str | None, seco
     """
     Return whether two parameter formats mean the same for these texts.
 
-    :param components: The template's.
+    :param components: The template's components.
     :param first: ``NAMED``, ``POSITIONAL`` or None.
-    :param second: The other.
+    :param second: The other format.
     """
     if parameter_format(components) is None:
         return True

@@ -47,9 +47,9 @@ class TemplateDefinition:
     :param components: Graph's components; a media header's ``header_handle`` holds the path of its sample, a handle
         (``4::...``), or is missing.
     :param options: Graph's further fields, of :data:`OPTION_TYPES`.
-    :param folder: Folder that paths of samples start from.
-    :param as_is: It is kept as Meta holds it, though today's rules refuse it; it is not submitted.
-    :param where: ``file:line``, for those who read a plan.
+    :param folder: Folder to which paths of samples are relative.
+    :param as_is: It is kept as Meta has it, although today's rules refuse it; it is not submitted.
+    :param where: ``file:line``, for people who read a plan.
     """
 
     name: str
@@ -68,13 +68,13 @@ class TemplateDefinition:
 
     @property
     def parameter_format(self) -> str:
-        """``NAMED`` or ``POSITIONAL``, as the variables of header and body demand."""
+        """``NAMED`` or ``POSITIONAL``, as the variables of header and body need it."""
         return parameter_format(self.components) or "POSITIONAL"
 
     @classmethod
     def from_graph(cls, row: Mapping[str, Any]) -> Self:
         """
-        Read a template as Graph lists it; what cannot be submitted again (a sample's address) is left out.
+        Read a template as Graph lists it, without what cannot be submitted again (a sample's address).
 
         :param row: One template of the account's list.
         """
@@ -98,15 +98,15 @@ class TemplateDefinition:
         )
 
     def canonical(self) -> list[dict[str, Any]]:
-        """Return the components as they are compared."""
+        """Return the components in the form in which they are compared."""
         return canonical(self.components, self.category)
 
     def samples(self) -> list[str]:
-        """Return the paths of header samples that have to be uploaded before it can be submitted."""
+        """Return the paths of header samples to upload before the template is submitted."""
         return [sample for sample in _samples(self.components) if not sample.startswith("4:")]
 
     def gaps(self) -> list[str]:
-        """Return what is missing before it can be submitted; Graph does not list these, so a pull lacks them."""
+        """Return what the template lacks to be submitted; Graph does not list it, so pulled files lack it."""
         found = []
         if self.as_is:
             return ["it is marked as_is: change what today's rules refuse, and remove the mark"]
@@ -124,7 +124,7 @@ class TemplateDefinition:
 
     def create_payload(self, handles: Mapping[str, str] | None = None) -> dict[str, Any]:
         """
-        Return the body that creates it.
+        Return the request body that creates the template.
 
         :param handles: Handles of the uploaded samples, by path.
         """
@@ -134,7 +134,7 @@ class TemplateDefinition:
 
     def payload_components(self, handles: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         """
-        Return the components as they are submitted.
+        Return the components in the form in which they are submitted.
 
         :param handles: Handles of the uploaded samples, by path.
         """
@@ -165,7 +165,7 @@ def listed_key(row: Mapping[str, Any]) -> Key:
 
 def listed_components(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
-    Return a listed template's components; what is none is left out.
+    Return a listed template's components, without what is not a component.
 
     :param row: One template of the account's list.
     """
@@ -180,7 +180,7 @@ def _samples(components: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _without_addresses(part: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out samples that are no handles: an address expires, and anything else would be taken for a path here."""
+    """Remove samples that are not handles: an address expires, and anything else would count as a path here."""
     made, handles = dict(part), header_handles(part)
     if handles and not (
         isinstance(handles, list) and all(str(handle).startswith("4:") for handle in handles)
@@ -201,7 +201,7 @@ def _card_without_addresses(card: Any) -> Any:
 
 def content_data(definition: TemplateDefinition) -> tuple[dict[str, Any], dict[str, str]]:
     """
-    Return a definition's content in the short form where that says it all, and the examples of its variables.
+    Return a definition's content, in the short form if that can express it, and the examples of its variables.
 
     :param definition: The template.
     """
@@ -218,11 +218,11 @@ def expand(
     content: Mapping[str, Any], parameters: Mapping[str, str]
 ) -> tuple[list[dict[str, Any]], list[KeyPath]]:
     """
-    Make Graph's components of the short form.
+    Make Graph's components from the short form.
 
     :param content: ``header``, ``body``, ``footer`` and ``buttons``, well formed.
     :param parameters: Examples of the variables, by name or number.
-    :return: The components, and where each comes from within ``content``.
+    :return: The components, and from where in ``content`` each one comes.
     """
     made: list[dict[str, Any]] = []
     places: list[KeyPath] = []
@@ -295,16 +295,16 @@ def shorten(
     components: Sequence[Mapping[str, Any]], category: str
 ) -> tuple[dict[str, Any], dict[str, str]] | None:
     """
-    Make the short form of Graph's components.
+    Make the short form from Graph's components.
 
-    :param components: Graph's, as created or as listed.
-    :param category: The template's.
-    :return: The content and its examples; None when the short form cannot say it all.
+    :param components: Graph's components, as created or as listed.
+    :param category: The template's category.
+    :return: The content and its examples; None: the short form cannot express it.
     """
     try:
         return _shortened(components, category)
     except (AttributeError, TypeError, ValueError, KeyError, IndexError):
-        return None  # a part is not of the form that Meta documents
+        return None  # a part does not have the form that Meta documents
 
 
 def _shortened(

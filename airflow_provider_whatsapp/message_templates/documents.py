@@ -23,33 +23,33 @@ _MAX_PARTS = 500_000
 _PLAIN = {"": None, "~": None, "null": None, "Null": None, "NULL": None, "true": True, "True": True, "TRUE": True,
           "false": False, "False": False, "FALSE": False}  # fmt: skip
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-"""What YAML 1.2 takes for a number."""
+"""What YAML 1.2 reads as a number."""
 _LONGEST_NUMBER = 40
 _INFINITE = ("inf", "-inf")
-"""How :func:`dump` writes what JSON of others may hold: as a text with the tag of a number."""
+"""How :func:`dump` writes infinity, which others' JSON may hold: as a text with the tag of a number."""
 _TAGS = {
     f"tag:yaml.org,2002:{name}"
     for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp", "merge", "value")
 }
 _TEXT_KEYS = ("body", "header", "footer", "text")
-"""Keys whose values people read, in which a lost end would go unnoticed."""
+"""Keys of texts for people: nobody would notice that the end of one is missing."""
 _COMMENT = re.compile(r"[ \t]+#")
 _LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _RESOLVER = yaml.resolver.Resolver()
 _BRACES = "; a text that holds {{...}} needs quotes around it"
 _WIDTH = 110
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
-"""What YAML takes for a line break, or does not show, unless it is written as an escape."""
+"""Characters that YAML reads as line breaks, or that nobody sees, unless they are written as escapes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """
-    A document and where its parts stand.
+    A document and the lines of its parts.
 
-    :param name: The file's path, or what else the user knows it by.
-    :param lines: Line of each part, from 1; empty where there are no lines.
-    :param warnings: What about its writing may not be meant.
+    :param name: The file's path, or another name by which the user knows it.
+    :param lines: Line of each part, from 1; empty: there are no lines.
+    :param warnings: What the author may not have meant.
     """
 
     name: str
@@ -58,9 +58,9 @@ class Source:
 
     def at(self, path: KeyPath) -> str:
         """
-        Return the place as a user reads it: ``file:line``, or the keys where there are no lines.
+        Return the place as a user reads it: ``file:line``, or the keys if there are no lines.
 
-        :param path: The part; the nearest one around it that has a line is taken.
+        :param path: The part; if it has no line, the nearest part around it that has one counts.
         """
         if not self.lines:
             return self.name + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
@@ -77,7 +77,7 @@ class Problem:
 
     :param where: ``file:line``.
     :param message: What is wrong, and what is right.
-    :param shape: It is a mistake of form (an unknown key, a list for a text) rather than a broken limit.
+    :param shape: It is a mistake of form (an unknown key, a list instead of a text) rather than a broken limit.
     """
 
     where: str
@@ -90,9 +90,9 @@ class Problem:
 
 class TemplateFileError(ConfigurationError):
     """
-    Template files hold mistakes; nothing was asked of WhatsApp.
+    Template files have mistakes; no request went to WhatsApp.
 
-    :param problems: All of them, in the order in which they stand.
+    :param problems: All mistakes, in the order of the files.
     """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -112,7 +112,7 @@ class Notes:
 
     :param source: The document.
     :param problems: What was found so far.
-    :param warnings: What Meta was seen to refuse without documenting it, or what may not be meant.
+    :param warnings: What Meta has refused without documenting it, or what the author may not have meant.
     """
 
     source: Source
@@ -123,40 +123,40 @@ class Notes:
         """
         Note a mistake of form.
 
-        :param path: Where.
+        :param path: Its place.
         :param message: What is wrong.
         """
         self.problems.append(Problem(self.source.at(path), message))
 
     def limit(self, path: KeyPath, message: str) -> None:
         """
-        Note a limit of Meta's that is broken.
+        Note that one of Meta's limits is broken.
 
-        :param path: Where.
+        :param path: Its place.
         :param message: What is wrong.
         """
         self.problems.append(Problem(self.source.at(path), message, shape=False))
 
     def warn(self, path: KeyPath, message: str) -> None:
         """
-        Note what to look at; it stands in the way of nothing.
+        Note something to look at, which prevents nothing.
 
-        :param path: Where.
-        :param message: What about it.
+        :param path: Its place.
+        :param message: What to look at.
         """
         self.warnings.append(Problem(self.source.at(path), message, shape=False))
 
 
 class Note(Protocol):
-    """Takes the place of a mistake and what is wrong; ``warn`` for what is no mistake for certain."""
+    """Takes the place of a mistake and what is wrong; ``warn``: it may not be a mistake."""
 
     def __call__(self, path: KeyPath, message: str, /, *, warn: bool = False) -> None:
-        """Take one."""
+        """Take one mistake."""
 
 
 def one_line(text: Any) -> str:
     """
-    Return a name that may come from outside as one line that forges no other.
+    Return a name that may come from outside as one line, so that it cannot forge another line.
 
     :param text: A template's name, a language or a path.
     """
@@ -166,10 +166,10 @@ def one_line(text: Any) -> str:
 
 def under(note: Note, *prefix: str | int) -> Note:
     """
-    Return a function that notes mistakes of a part, its place put before them.
+    Return a function that notes the mistakes of a part, with the part's place before theirs.
 
     :param note: Takes the mistakes of the document.
-    :param prefix: Where the part stands.
+    :param prefix: The place of the part.
     """
 
     def inner(path: KeyPath, message: str, /, *, warn: bool = False) -> None:
@@ -180,10 +180,10 @@ def under(note: Note, *prefix: str | int) -> Note:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """
-    Return a hint at what may have been meant: ``; did you mean 'body'?``, or the list of what is known.
+    Return a hint about what the author may have meant: ``; did you mean 'body'?``, or the list of what is known.
 
     :param word: What was written.
-    :param known: What could have been.
+    :param known: What is allowed.
     """
     options = sorted(known)
     close = difflib.get_close_matches(word.lower(), [option.lower() for option in options], n=1, cutoff=0.6)
@@ -251,7 +251,7 @@ class _Tree:
 
 
 def _is_text(node: yaml.ScalarNode) -> bool:
-    """Return whether a scalar stands for its own characters: it has quotes, or a tag that says so."""
+    """Return whether a scalar is a text as it is written: it has quotes, or a tag that says so."""
     kind = node.tag.rpartition(":")[2]
     if node.style:
         return kind not in ("int", "float", "bool", "null")
@@ -277,8 +277,8 @@ def parse(text: str, name: str) -> list[tuple[Any, Source]]:
 
     :param text: The file's text.
     :param name: Its path; ``.json`` is read as JSON.
-    :return: Each document's data, and where its parts stand.
-    :raises TemplateFileError: It cannot be read; says which line.
+    :return: Each document's data, and the lines of its parts.
+    :raises TemplateFileError: It cannot be read; the error says in which line.
     """
     if name.lower().endswith(".json"):
         return [_json(text, name)]
@@ -318,7 +318,7 @@ def _json(text: str, name: str) -> tuple[Any, Source]:
     except RecursionError:
         raise TemplateFileError([Problem(name, "is nested too deeply")]) from None
     tree = _Tree(name)
-    try:  # JSON is YAML but for tabs, so YAML knows the lines
+    try:  # JSON is YAML except for tabs, so YAML knows the lines
         node = yaml.compose(text.replace("\t", " "), Loader=_LOADER)
         if node is not None:
             tree.data(node, ())
@@ -333,7 +333,7 @@ def _line(text: str, number: int) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks, and repeats rather than refers."""
+    """Writes texts of several lines as blocks, and repeats values instead of using aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -344,7 +344,7 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     if _CONTROLS.search(text):
         style = '"'
     if _NUMBER.fullmatch(text):
-        style = "'"  # PyYAML knows YAML 1.1's numbers alone, to which 08 does not belong
+        style = "'"  # PyYAML knows only YAML 1.1's numbers, and 08 is not one
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

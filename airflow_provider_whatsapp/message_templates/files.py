@@ -1,4 +1,4 @@
-"""Template files: which there are, and what they define."""
+"""Template files: how to find them, and what they define."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".yaml", ".yml", ".json")
 BASE_URL = "{base_url}"
-"""What the URLs of buttons may hold for an address that is not the same everywhere, Airflow's own say."""
+"""What the URLs of buttons may hold for an address that differs by environment, such as Airflow's own."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class TemplateSet:
     What files define.
 
     :param definitions: The templates, by name and language, in the order of the files.
-    :param prefixes: Templates whose names begin so belong to these files, and may be pruned.
+    :param prefixes: Templates whose names begin with one of these belong to the files, and may be pruned.
     :param names: Further names that may be pruned.
-    :param warnings: What stands in the way of nothing, and may not be meant, or was seen to be refused by Meta.
+    :param warnings: What prevents nothing, but the author may not have meant it, or Meta has refused it.
     """
 
     definitions: Mapping[Key, TemplateDefinition]
@@ -70,8 +70,8 @@ def load(path: str | Path, *, base_url: str | None = None) -> TemplateSet:
     Read a file, or all ``.yaml``, ``.yml`` and ``.json`` files of a folder and the folders in it.
 
     :param path: File or folder.
-    :param base_url: What ``{base_url}`` in the URLs of buttons stands for.
-    :raises TemplateFileError: Files hold mistakes; the error names all of them, each with file and line.
+    :param base_url: The value of ``{base_url}`` in the URLs of buttons.
+    :raises TemplateFileError: Files have mistakes; the error names all of them, each with file and line.
     """
     found = _Found(base_url)
     for file in template_files(path):
@@ -98,9 +98,9 @@ def load_data(
     Read definitions that are data already, in the form of the files.
 
     :param templates: A mapping for each template.
-    :param folder: Folder that paths of samples start from.
-    :param base_url: What ``{base_url}`` in the URLs of buttons stands for.
-    :raises TemplateFileError: They hold mistakes; the error names all of them, each with its keys.
+    :param folder: Folder to which paths of samples are relative.
+    :param base_url: The value of ``{base_url}`` in the URLs of buttons.
+    :raises TemplateFileError: They have mistakes; the error names all of them, each with its keys.
     """
     found = _Found(base_url)
     found.read(copy.deepcopy(list(templates)), Source("templates"), folder)
@@ -109,13 +109,13 @@ def load_data(
 
 def load_templates(templates: Any, *, folder: str | None = None, base_url: str | None = None) -> TemplateSet:
     """
-    Read definitions from wherever they are.
+    Read definitions from files or from data.
 
     :param templates: A file, a folder, or a list of mappings in the form of the files.
-    :param folder: Folder that a relative path, and paths of samples in a list, start from.
-    :param base_url: What ``{base_url}`` in the URLs of buttons stands for.
-    :raises TemplateFileError: They hold mistakes; the error names each with file and line.
-    :raises ConfigurationError: It is neither a path nor a list.
+    :param folder: Folder to which a path in ``templates``, and paths of samples in a list, are relative.
+    :param base_url: The value of ``{base_url}`` in the URLs of buttons.
+    :raises TemplateFileError: They have mistakes; the error names each with file and line.
+    :raises ConfigurationError: ``templates`` is neither a path, nor a list or a mapping.
     """
     if isinstance(templates, str | Path):
         return load(Path(folder or "", templates), base_url=base_url)
@@ -131,9 +131,9 @@ def load_templates(templates: Any, *, folder: str | None = None, base_url: str |
 
 def template_files(path: str | Path) -> list[Path]:
     """
-    Return the files that a path stands for, sorted; hidden ones are left out, links are followed.
+    Return the template files at a path, sorted. It skips hidden files, and follows links.
 
-    What cannot be read is refused rather than passed over: its templates would be taken for deleted.
+    What cannot be read is an error and is not skipped: its templates would count as deleted.
 
     :param path: File or folder.
     :raises TemplateFileError: There is nothing, or a file or folder in it cannot be read.
@@ -170,7 +170,7 @@ def template_files(path: str | Path) -> list[Path]:
 
 
 class _Found:
-    """Definitions and mistakes, gathered over all files."""
+    """Definitions and mistakes, collected from all files."""
 
     def __init__(self, base_url: str | None = None) -> None:
         self._base_url = base_url
@@ -227,7 +227,7 @@ class _Found:
         return []
 
     def _template(self, item: dict[str, Any], path: KeyPath, notes: Notes, folder: str | None) -> None:
-        # What is kept as Meta holds it is never submitted, so that nothing of it has to keep today's rules.
+        # What is kept as Meta has it is never submitted, so none of it has to comply with today's rules.
         kept = all(content.get("as_is") for content in item["languages"].values())
         if not kept and not _check_identity(item, path, notes):
             return
@@ -252,7 +252,7 @@ class _Found:
 
 
 def _put_base_url(item: Any, base_url: str | None, path: KeyPath, notes: Notes) -> None:
-    """Replace ``{base_url}`` in the URLs of a template's buttons; an address is only parsed where a button needs it."""
+    """Replace ``{base_url}`` in the URLs of a template's buttons; parse the address only if a button needs it."""
     languages = item.get("languages") if isinstance(item, dict) else None
     for code, content in languages.items() if isinstance(languages, dict) else ():
         buttons = content.get("buttons") if isinstance(content, dict) else None
@@ -270,7 +270,7 @@ def _put_base_url(item: Any, base_url: str | None, path: KeyPath, notes: Notes) 
 
 
 def _check_identity(item: dict[str, Any], path: KeyPath, notes: Notes) -> bool:
-    """Check a template's name, category and lifetime; False: its category is none, so that nothing else can be said."""
+    """Check a template's name, category and lifetime; False: its category is unknown, so no other check can follow."""
     category = item["category"]
     if not NAME.fullmatch(item["name"]):
         wanted = "lower-case letters, digits and underscores, 512 at most"
@@ -287,7 +287,7 @@ def _check_identity(item: dict[str, Any], path: KeyPath, notes: Notes) -> bool:
 
 
 def _definition(item: dict[str, Any], language: str, here: KeyPath, notes: Notes) -> TemplateDefinition:
-    """Read a language's content, well formed, and check it against Meta's rules."""
+    """Read a language's content, which is well formed, and check it against Meta's rules."""
     content = item["languages"][language]
     if not content.get("as_is") and not LANGUAGE.fullmatch(language):
         notes.limit(here, f"{language!r} is not a language code; write en or en_US")
@@ -304,7 +304,7 @@ def _definition(item: dict[str, Any], language: str, here: KeyPath, notes: Notes
             take(here, message)
             return
         place, rest = places[int(at[0])], at[1:]
-        # In the short form, buttons are a list themselves.
+        # In the short form, ``buttons`` is the list itself.
         rest = rest[1:] if place == ("buttons",) and rest[:1] == ("buttons",) else rest
         take((*here, *place, *rest), message)
 

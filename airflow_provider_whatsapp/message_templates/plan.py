@@ -1,4 +1,4 @@
-"""What has to be done so that the account holds what the files define: list the account, compare it with them."""
+"""What to do so that the account holds what the files define: list the account, and compare it with the files."""
 
 from __future__ import annotations
 
@@ -34,31 +34,31 @@ FIELDS = ",".join(
         "parameter_format", "quality_score", "rejected_reason", "last_updated_time", "source", *OPTION_TYPES,
     )
 )  # fmt: skip
-"""What a comparison needs."""
+"""The fields that a comparison needs."""
 MARKETING = "MARKETING"
 SHOWN = 10
-"""Templates that a warning names."""
+"""Templates that a warning names, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """
-    What becomes of one template in one language.
+    What to do with one template in one language.
 
     :param action: ``create``, ``edit``, ``delete``, ``unchanged``, ``drifted`` (the content is as defined, but Meta
         has changed something about it) or ``blocked`` (it would have to change, and cannot now).
     :param name: Its name.
     :param language: Its language.
     :param wanted: For ``blocked``: ``create``, ``edit`` or ``delete``.
-    :param reason: For ``blocked``, why; for ``edit``, what may stand in its way.
-    :param possible_at: Unix time in seconds when it becomes possible, where that is known.
+    :param reason: For ``blocked``, why; for ``edit``, what may prevent it.
+    :param possible_at: Unix time in seconds when it becomes possible; None: this is not known.
     :param drift: What Meta changed: category, quality, status.
-    :param category_drift: What of it is about the category.
+    :param category_drift: The part of ``drift`` that is about the category.
     :param fields: What an edit changes: ``components``, ``category`` or an option.
     :param diff: Lines of a diff from the account's content to the files'.
     :param definition: What the files say; None for a deletion.
-    :param template_id: Id of the account's template; None for a creation.
-    :param status: The account's status of it.
+    :param template_id: ID of the account's template; None for a creation.
+    :param status: Its status in the account.
     """
 
     action: Action
@@ -81,7 +81,7 @@ class Change:
         return self.name, self.language
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON primitives, without what is empty; times are ISO 8601 in UTC."""
+        """Return it as JSON primitives, without empty values; times are ISO 8601 in UTC."""
         facts = {
             "action": self.action,
             "name": self.name,
@@ -104,9 +104,9 @@ class Plan:
     All changes, in the order of the files, deletions last.
 
     :param changes: One for each template in each language.
-    :param leftover: Templates of the account that pruning would delete; it was not asked for.
-    :param others: How many templates the account has beside these.
-    :param warnings: What is no change, and should be known.
+    :param leftover: Templates of the account that pruning would delete, if pruning was not requested.
+    :param others: How many other templates the account has.
+    :param warnings: What is not a change, but the user should know.
     """
 
     changes: tuple[Change, ...]
@@ -118,13 +118,13 @@ class Plan:
         """
         Return the changes of some kinds.
 
-        :param actions: Which.
+        :param actions: The kinds.
         """
         return [change for change in self.changes if change.action in actions]
 
     @property
     def has_changes(self) -> bool:
-        """Whether the account differs from the files in what the files can say: something is to do, or blocked."""
+        """Whether the account differs from the files in what files can define: something is to be done, or blocked."""
         return bool(self.of("create", "edit", "delete", "blocked"))
 
     def category_drift(self) -> list[str]:
@@ -178,8 +178,8 @@ def plan_templates(
     :param prune: Plan the deletion of what the files cover and no longer define.
     :param record: Earlier edits and deletions.
     :param now: Unix time in seconds; None: the machine's clock.
-    :raises APIError: WhatsApp or the gateway refused; a refusal to say whether the account is onboarded for marketing
-        only leaves its warning out.
+    :raises APIError: WhatsApp or the gateway refused. If it only refuses to say whether the account is onboarded for
+        marketing, the plan lacks that warning, and there is no error.
     """
     moment = time.time() if now is None else now
     listed = fetch_account(client)
@@ -190,7 +190,7 @@ def plan_templates(
 def _marketing_warnings(
     client: WhatsAppClient, wanted: TemplateSet, listed: Iterable[Mapping[str, Any]]
 ) -> tuple[str, ...]:
-    """Say of marketing templates that the account is not onboarded for them; one request, where there are any."""
+    """Warn of marketing templates if the account is not onboarded for them; one request, if there are any."""
     found = {key for key, definition in wanted.definitions.items() if definition.category == MARKETING} | {
         key
         for row in listed
@@ -200,15 +200,15 @@ def _marketing_warnings(
         return ()
     try:
         status = client.account.marketing_status()
-    except WhatsAppError:  # it is no part of the plan
+    except WhatsAppError:  # the plan does not need it
         return ()
     if status.onboarded or status.onboarding is None:
         return ()
     names = ", ".join(f"{name} ({language})" for name, language in sorted(found)[:SHOWN])
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     warning = (
-        "marketing goes by /messages, because the account is not onboarded to the Marketing Messages API "
-        f"({status.onboarding}): {names}{more}. From October 2027 on /messages is expected to refuse it: accept the "
+        "marketing templates go through /messages, because the account is not onboarded to the Marketing Messages API "
+        f"({status.onboarding}): {names}{more}. From October 2027, /messages is expected to refuse them: accept the "
         "terms in WhatsApp Manager."
     )
     return (warning,)
@@ -293,7 +293,7 @@ def changed_fields(definition: TemplateDefinition, row: Mapping[str, Any]) -> tu
     fields = []
     if not equal(definition.canonical(), canonical(theirs, str(row.get("category")))):
         fields.append("components")
-    # Files have no word for it: it follows from the texts, but need not in what is kept as it is.
+    # Files do not state it: it follows from the texts, but not always in what is kept as Meta has it.
     if not definition.as_is and not same_format(
         definition.components, definition.parameter_format, row.get("parameter_format")
     ):
@@ -334,7 +334,7 @@ def _change(
 
 def in_order(changes: Sequence[Change]) -> list[Change]:
     """
-    Return what is to be done, in the order in which it is done: create, edit, delete.
+    Return the changes to make, in the order in which they are made: create, edit, delete.
 
     :param changes: Any changes.
     """

@@ -1,4 +1,4 @@
-"""Writing an account's templates to files, in the form in which files define them."""
+"""Writes an account's templates to files, in the form of template files."""
 
 from __future__ import annotations
 
@@ -47,17 +47,18 @@ def pull(listed: Iterable[Mapping[str, Any]], path: str | Path, *, force: bool =
     """
     Write templates to a folder, one file for each name, or all to one file.
 
-    What the files define already in the same way is left as it is, comments included. Graph does not list a header's
-    sample: the path in the file stays, and a new file has none. What the files' form cannot say is kept as Graph's
-    components, marked ``as_is``. Nothing is written unless all can be, and nothing outside the folder.
+    A template that a file already defines in the same way stays as it is, comments included. Graph does not list a
+    header's sample: the path in the file stays, and a new file has none. What cannot be submitted again in the files'
+    form is kept as Graph's components, marked ``as_is``. The function writes all files or none, and none outside the
+    folder.
 
     :param listed: All templates of the account, as Graph lists them.
-    :param path: A folder, or a file that ends in ``.yaml``, ``.yml`` or ``.json``; made if missing.
-    :param force: Replace files that no pull wrote, that were edited since, or that hold mistakes.
+    :param path: A folder, or a file that ends in ``.yaml``, ``.yml`` or ``.json``; it is created if it is missing.
+    :param force: Replace files that no pull wrote, that were edited since, or that have mistakes.
     :return: ``{"written": [...], "templates": n, "as_is": [...]}``.
-    :raises TemplateFileError: Files that are there hold mistakes; nothing was written.
-    :raises ConfigurationError: A changed template stands in a file with others, in a file that no pull wrote, or in a
-        folder that lies elsewhere; nothing was written.
+    :raises TemplateFileError: Existing files have mistakes; nothing was written.
+    :raises ConfigurationError: A changed template is in a file with others, in a file that no pull wrote, or outside
+        the folder, behind a link; nothing was written.
     """
     target = Path(path)
     known = _known(target, force=force)
@@ -80,8 +81,9 @@ def file_stem(name: str) -> str:
     """
     Return a file name, without suffix, for a text that may come from outside.
 
-    It holds lower-case letters, digits, ``_`` and ``-`` alone, so that it is one part of a path on every system. A
-    template's name by Meta's rules is its own; any other text gets a piece of its hash, which sets it apart.
+    It consists only of lower-case letters, digits, ``_`` and ``-``, so that it is one part of a path on every system. A
+    template's name stays as it is if all systems accept it; any other text gets a part of its hash, which makes it
+    unique.
 
     :param name: A template's name or category.
     """
@@ -95,7 +97,7 @@ def is_own(text: str) -> bool:
     """
     Return whether a pull wrote a file and nobody has edited it since.
 
-    :param text: The file's text, which says so itself in one of its first two lines.
+    :param text: The file's text, which has a pull's mark in one of its first two lines.
     """
     lines = text.split("\n")
     for index, line in enumerate(lines[:2]):
@@ -106,7 +108,7 @@ def is_own(text: str) -> bool:
 
 
 def _known(target: Path, *, force: bool) -> TemplateSet:
-    """Return what the files define; with force, what those define that hold no mistakes."""
+    """Return what the files define; with force, only what files without mistakes define."""
     try:
         return load(target) if target.exists() else TemplateSet({})
     except TemplateFileError as error:
@@ -122,7 +124,7 @@ def _known(target: Path, *, force: bool) -> TemplateSet:
 
 
 def _usable(definition: TemplateDefinition, row: Mapping[str, Any]) -> TemplateDefinition:
-    """Mark what cannot be submitted again as it stands: rules have changed, or Meta has what the files do not know."""
+    """Mark what cannot be submitted again as it is: rules have changed, or Meta has what files cannot express."""
     try:
         found = load_data([template_data([definition])], folder=definition.folder).definitions
     except TemplateFileError:
@@ -164,7 +166,7 @@ def _one_file(
 def _folder(
     target: Path, definitions: Sequence[TemplateDefinition], rows: Rows, known: TemplateSet
 ) -> dict[Path, Any]:
-    """Return the files to write: a template goes where it is defined, else to its name's file, else to a new one."""
+    """Return the files to write: each template's own file, else that of its name, else a new one."""
     changed = {key[0] for key, row in rows.items() if _differs(row, known)}
     files = _files(known)
     content: dict[Path, list[TemplateDefinition]] = {}
@@ -197,7 +199,7 @@ def template_data(definitions: Iterable[TemplateDefinition]) -> dict[str, Any]:
     """
     Return one template's languages as a file's data.
 
-    :param definitions: Of one name, one category and the same options.
+    :param definitions: Definitions of one name, with the same category and options.
     """
     languages = sorted(definitions, key=lambda definition: definition.language)
     contents = {definition.language: content_data(definition) for definition in languages}
@@ -227,7 +229,7 @@ def _files(known: TemplateSet) -> dict[str, dict[str, Path]]:
 
 
 def _write(files: Mapping[Path, Any], target: Path, *, force: bool) -> None:
-    """Write all files, or none: they are made and looked at before the first one is replaced."""
+    """Write all files, or none: prepare and check them all before replacing the first one."""
     folder = target.parent if target.suffix.lower() in SUFFIXES else target
     texts = {
         file: _text(data, as_json=file.suffix.lower() == ".json").encode() for file, data in files.items()
@@ -240,11 +242,11 @@ def _write(files: Mapping[Path, Any], target: Path, *, force: bool) -> None:
     foreign = [file for file in texts if not force and os.path.lexists(file) and not _is_own_file(file)]
     if foreign:
         msg = f"no pull wrote {', '.join(map(str, foreign))}, or somebody has edited it since"
-        advice = "Nothing was written. --force (force=True) replaces it by what the account holds; or pull elsewhere."
+        advice = "Nothing was written. --force (force=True) replaces it with what the account holds; or pull elsewhere."
         raise ConfigurationError(msg, advice=advice)
     for file, text in texts.items():
         file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file, mode=0o666, durable=False) as stream:  # a lost pull is made again
+        with replacing(file, mode=0o666, durable=False) as stream:  # the user can repeat a lost pull
             stream.write(text)
 
 
@@ -256,8 +258,8 @@ def _is_own_file(file: Path) -> bool:
 
 
 def _text(data: dict[str, Any], *, as_json: bool) -> str:
-    """Return a file's text, with a line by which later pulls know that they may replace it."""
-    mark = "Pulled by airflow-provider-whatsapp ({}). Once edited, it is replaced with --force only."
+    """Return a file's text, with a line from which later pulls know that they may replace it."""
+    mark = "Pulled by airflow-provider-whatsapp ({}). Once it is edited, only --force replaces it."
     if as_json:
         data = {"$comment": mark, **data}
     lines = dump(data, as_json=as_json).split("\n")

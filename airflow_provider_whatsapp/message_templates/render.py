@@ -42,10 +42,10 @@ def _content_lines(
     content, parameters = content_data(definition)
     for key in ("body", "footer"):
         part = content.get(key)
-        if isinstance(part, dict) and len(part) > 1:  # the text is Meta's own, whatever the file says
+        if isinstance(part, dict) and len(part) > 1:  # the text is Meta's own, even if the file has another
             part.pop("text", None)
     header = content.get("header")
-    if sample and isinstance(header, dict):  # Graph does not list its sample, so it is no difference
+    if sample and isinstance(header, dict):  # Graph does not list its sample, so it is not a difference
         content["header"] = {key: sample if value is None else value for key, value in header.items()}
     options = {
         name: value for name, value in definition.options.items() if other is None or name in other.options
@@ -82,7 +82,7 @@ def render_plan(plan: Plan) -> str:
 
 def coloured(text: str) -> str:
     """
-    Return a plan for a terminal: what is created in green, what is edited in yellow, what is deleted or blocked in red.
+    Return a plan for a terminal: creations in green, edits and drift in yellow, deletions and blocked changes in red.
 
     :param text: The plan as text.
     """

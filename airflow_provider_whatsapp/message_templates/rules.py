@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 CATEGORIES = ("AUTHENTICATION", "MARKETING", "UTILITY")
 TTL = {"AUTHENTICATION": (30, 900), "UTILITY": (30, 43_200), "MARKETING": (43_200, 2_592_000)}
-"""Category: least and most seconds of ``message_send_ttl_seconds``; -1 (30 days) also does, save for MARKETING."""
+"""Minimum and maximum of ``message_send_ttl_seconds`` by category; -1 (30 days) is also valid, except for MARKETING."""
 
 MAX_FOOTER, MAX_OFFER, MAX_EMOJIS = 60, 16, 10
 FORMATS = ("TEXT", *MEDIA_FORMATS, "LOCATION", "PRODUCT")
@@ -50,8 +50,8 @@ def check(components: Sequence[Mapping[str, Any]], category: str, note: Note) ->
     """
     Check a template's components.
 
-    :param components: Graph's, as they would be submitted.
-    :param category: The template's.
+    :param components: Graph's components, as they would be submitted.
+    :param category: The template's category.
     :param note: Takes the place of each mistake within ``components``, and what is wrong.
     """
     kinds = [type_of(part) for part in components]
@@ -75,7 +75,7 @@ def check_ttl(seconds: int, category: str) -> str | None:
     Return what is wrong with ``message_send_ttl_seconds``, or None.
 
     :param seconds: The value.
-    :param category: The template's.
+    :param category: The template's category.
     """
     low, high = TTL[category]
     if low <= seconds <= high or (seconds == -1 and category != "MARKETING"):
@@ -118,7 +118,7 @@ def _check_length(text: Any, most: int, what: str, note: Note, path: KeyPath = (
     if len(text) > most:
         note(path, f"the {what} has {len(text)} characters, {most} are allowed (Meta: 2388040)")
     elif (units := len(text.encode("utf-16-le", "surrogatepass")) // 2) > most:
-        # No document says how Meta counts what lies beyond the first 65,536 characters, most emojis say.
+        # Meta does not document how it counts characters beyond the first 65,536, such as most emojis.
         note(
             path, f"the {what} has {units} characters if Meta counts as UTF-16, {most} are allowed", warn=True
         )
@@ -171,7 +171,7 @@ def _check_examples(part: Mapping[str, Any], names: list[str], key: str, note: N
 
 
 def _check_variables(components: Sequence[Mapping[str, Any]], note: Note) -> None:
-    """Names and numbers: their form, no gaps, no mixing within one template."""
+    """Check the form of names and numbers, that numbers have no gaps, and that a template does not mix both."""
     kinds: set[bool] = set()
     for index, part in enumerate(components):
         if type_of(part) not in ("HEADER", "BODY"):
@@ -289,13 +289,13 @@ def _check_button(kind: str, button: Mapping[str, Any], note: Note) -> None:
 
 def _check_label(text: Any, note: Note) -> None:
     if isinstance(text, str) and (_NOT_IN_LABEL.search(text) or emojis(text)):
-        note(("text",), "a button's text has no variables, new lines, emojis and none of * _ ~ `")
+        note(("text",), "a button's text has no variables, new lines or emojis, and none of * _ ~ `")
 
 
 def _check_code(code: Any, note: Note) -> None:
     _at_most({"example": code}, "example", MAX_CODE, note)
     if isinstance(code, str) and code and not (code.isascii() and code.isalnum()):
-        note(("example",), "a code to copy has letters and digits alone")
+        note(("example",), "a code to copy has only letters and digits")
 
 
 def _check_url(button: Mapping[str, Any], note: Note) -> None:
@@ -321,7 +321,7 @@ def _check_url(button: Mapping[str, Any], note: Note) -> None:
 
 
 def _check_otp(button: Mapping[str, Any], note: Note) -> None:
-    """Check an authentication template's button; a listed one-tap code has no apps, since Meta leaves them out."""
+    """Check an authentication template's button; a listed one-tap code has no apps, because Graph omits them."""
     kind = str(button.get("otp_type", "")).upper()
     if type_of(button) != "OTP" or kind not in OTP_TYPES:
         wanted = ", ".join(OTP_TYPES).lower()
@@ -364,7 +364,7 @@ def emojis(text: str) -> int:
     """
     Return how many emojis a text has, as readers count them: a flag, a family or a thumb of some colour is one.
 
-    :param text: Any text; signs that are shown as text, a check mark say, do not count.
+    :param text: Any text; characters that are shown as text, such as a check mark, do not count.
     """
     if text.isascii():
         return 0

@@ -1,4 +1,4 @@
-"""The form of a template file: which keys stand where. Unknown keys are refused, with what may have been meant."""
+"""The form of a template file: which keys are allowed where. Unknown keys are refused, with a hint."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Form:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """All fields, the type apart."""
+        """All fields except the type."""
         return self.required + self.optional
 
 
@@ -70,9 +70,9 @@ def check_template(value: Any, path: KeyPath, notes: Notes) -> bool:
     """
     Check the form of one template, and return whether it can be read further.
 
-    :param value: What stands in the file.
-    :param path: Where.
-    :param notes: Takes the mistakes.
+    :param value: Its value in the file.
+    :param path: Its place.
+    :param notes: Collects the mistakes.
     """
     before = len(notes.problems)
     if not _mapping(value, path, notes, TEMPLATE_KEYS, required=("name", "category", "languages")):
@@ -99,8 +99,8 @@ def check_parameters(value: Any, path: KeyPath, notes: Notes) -> None:
     Check the form of ``parameters``.
 
     :param value: What stands in the file, or None.
-    :param path: Where.
-    :param notes: Takes the mistakes.
+    :param path: Its place.
+    :param notes: Collects the mistakes.
     """
     if value is None:
         return
@@ -182,7 +182,7 @@ def _check_text(
         notes.shape(here, f"must be a text, not {_kind_of(item)}{hint}")
     elif _mapping(item, here, notes, ("text", name)):
         if not item:
-            notes.shape(here, f"has text or {name}")
+            notes.shape(here, f"needs text or {name}")
         _typed(item, "text", str, here, notes)
         _typed(item, name, kind, here, notes)
 
@@ -195,7 +195,7 @@ def _check_buttons(value: dict[str, Any], path: KeyPath, notes: Notes, *, kept: 
         notes.shape(here, f"buttons must be a list, not {_kind_of(buttons)}")
         return
     for index, button in enumerate(buttons):
-        # Meta has types and fields that are not known here; what it holds is kept all the same.
+        # Meta has types and fields that this package does not know; what Meta has is kept all the same.
         if not (kept and isinstance(button, dict) and isinstance(button.get("type"), str)):
             _check_button(button, (*here, index), notes)
 
@@ -229,9 +229,9 @@ def check_prune(value: Any, path: KeyPath, notes: Notes) -> None:
     """
     Check the form of ``prune``.
 
-    :param value: What stands in the file.
-    :param path: Where.
-    :param notes: Takes the mistakes.
+    :param value: Its value in the file.
+    :param path: Its place.
+    :param notes: Collects the mistakes.
     """
     if not _mapping(value, path, notes, ("prefixes", "names")):
         return
@@ -275,6 +275,6 @@ def _example(value: Any, path: KeyPath, notes: Notes) -> None:
 
 
 def _kind_of(value: Any) -> str:
-    """Name a value's type as a writer of YAML knows it."""
+    """Name a value's type as authors of YAML know it."""
     names = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list"}
     return "nothing" if value is None else names.get(type(value), "a mapping")

@@ -1,4 +1,4 @@
-"""What a template's status means, and what to do about it: every error, plan and page takes its words from here."""
+"""What a template's status means, and what to do about it: all errors, plans and pages use these texts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Status:
     A status in which a template cannot be sent.
 
     :param meaning: What has happened, as a clause.
-    :param remedy: What to do, as another.
-    :param lasting: It does not become APPROVED by waiting.
+    :param remedy: What to do, as a clause.
+    :param lasting: Waiting does not make it APPROVED.
     """
 
     meaning: str
@@ -25,12 +25,12 @@ class Status:
 
     @property
     def clause(self) -> str:
-        """Both, without a capital and a full stop."""
+        """Meaning and remedy, without a capital and a full stop."""
         return f"{self.meaning}: {self.remedy}"
 
     @property
     def advice(self) -> str:
-        """Both, as a sentence."""
+        """Meaning and remedy, as a sentence."""
         return f"{self.clause[0].upper()}{self.clause[1:]}."
 
 
@@ -57,7 +57,7 @@ STATUSES = {
         "it is archived, and Meta removes it 28 days later", "unarchive it in WhatsApp Manager"
     ),
 }
-"""All but APPROVED. Meta adds new ones: what is not listed here is waited out."""
+"""All except APPROVED. Meta adds new ones: a status that is not listed here counts as one that passes."""
 
 
 def status_of(row: Mapping[str, Any]) -> str:

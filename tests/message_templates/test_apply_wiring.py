@@ -215,7 +215,9 @@ def test_no_more_are_created_than_the_hour_allows():
     assert account.asked == [asked for asked in ALL if asked != "create new_b"]
     assert states(report)["new_b"] == "postponed"
     assert report.of("postponed")[0].possible_at == NOW + 3600
-    assert report.of("postponed")[0].detail == "Meta allows 1 new templates in an hour: run it again then"
+    assert (
+        report.of("postponed")[0].detail == "Meta allows 1 new templates in an hour: run it again after that"
+    )
 
 
 def test_what_every_change_would_meet_ends_them_all():

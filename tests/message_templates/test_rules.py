@@ -46,7 +46,7 @@ def footer(text):
 
 
 REFUSED = [
-    (label("Yes \U0001f600"), "no variables, new lines, emojis"),
+    (label("Yes \U0001f600"), "no variables, new lines or emojis"),
     (label(f"Yes {FLAG}"), "emojis"),
     (label("Yes\nno"), "new lines"),
     (label("*Yes*"), r"\* _ ~"),
