@@ -98,7 +98,7 @@ def check_parameters(value: Any, path: KeyPath, notes: Notes) -> None:
     """
     Check the form of ``parameters``.
 
-    :param value: What stands in the file, or None.
+    :param value: Its value in the file; None: it is missing.
     :param path: Its place.
     :param notes: Collects the mistakes.
     """

@@ -62,7 +62,7 @@ class Audience:
         :param escalated: Include those in ``escalate_to``.
         :param default_country: ISO code of the country with which national numbers are read; None: numbers need their
             country code.
-        :raises PayloadError: There is none.
+        :raises PayloadError: No recipient is valid.
         """
         named = [self._is.to, self._is.escalate_to if escalated else None]
         if self._routes is not None:

@@ -86,7 +86,7 @@ def usable(named: Iterable[Any], *, default_country: str | None = None) -> list[
     :param named: Recipients: strings (several separated by commas), lists of them, or None.
     :param default_country: ISO code of the country with which national numbers are read; None: numbers need their
         country code.
-    :raises PayloadError: There is none.
+    :raises PayloadError: No recipient is valid.
     """
     from airflow_provider_whatsapp.client.errors import PayloadError
     from airflow_provider_whatsapp.delivery.recipients import read_recipients

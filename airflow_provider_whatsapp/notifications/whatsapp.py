@@ -78,7 +78,7 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
     :param severity: The alert's severity: the name of a route. (templated)
     :param routes: Who gets the alerts, by severity and DAG tag: a mapping, the name of an Airflow Variable, or the path
         of a ``.json`` or ``.yaml`` file. (templated)
-    :param escalate_to: Whom to notify as well once ``escalate_after`` runs in a row have failed. (templated)
+    :param escalate_to: Recipients to notify as well once ``escalate_after`` runs in a row have failed. (templated)
     :param escalate_after: Number of failed runs in a row; a success in between resets the count.
     :param dedupe_key: Failures with this key are the same alert, even if they are from several tasks or DAGs; None: the
         failures of one task of one DAG are. (templated)

@@ -56,7 +56,7 @@ class Delivery:
     :param sent: How many were notified.
     :param handed_over: How many another alert's message will notify.
     :param errors: Why others were not.
-    :param missed: Whom a later message may reach.
+    :param missed: The recipients whom a later message may reach.
     """
 
     sent: int = 0
