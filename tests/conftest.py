@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import os
 import sys
@@ -65,6 +66,13 @@ def pytest_sessionstart():
             report(unraisable)
 
     sys.unraisablehook = hook
+
+
+def pytest_collection_finish():
+    """Search Airflow and the tests themselves for garbage no more: that takes a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)
 
 
 def pytest_collection_modifyitems(items):

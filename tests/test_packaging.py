@@ -36,6 +36,7 @@ def script(name):
 
 check_package, audit, release_check = script("check_package"), script("audit"), script("release_check")
 sbom = script("sbom")
+HERE = "{}.{}".format(*sys.version_info)
 SOURCES = check_package.REQUIRED | {"airflow_provider_whatsapp/__init__.py"}
 
 
@@ -336,7 +337,9 @@ def test_the_versions_that_are_tested_are_the_versions_that_are_promised():
 
     assert f">={tested[0].removesuffix('.0')}" in str(allowed).split(",")
     assert re.findall(r"3\.\d+", promised[0]) == promised_minors()
-    in_gate = re.findall(r"^    ([0-9.]+)\)\s+in_a_browser session \"airflow\(\1, ", gate, re.MULTILINE)
+    in_gate = re.findall(
+        r"^    ([0-9.]+)\)\s+in_a_browser session \"(?:airflow|tests)\(\1, ", gate, re.MULTILINE
+    )
     assert in_gate == tested[1:]
 
 
@@ -429,6 +432,21 @@ def test_the_day_of_the_index_for_an_airflow(asked, day):
     )
 
     assert (done.returncode, done.stdout.strip()) == (0, day)
+
+
+@pytest.mark.parametrize(("asked", "found"), [((HERE,), True), (("3.0", HERE), True), (("3.0",), False)])
+def test_a_python_of_the_versions_that_were_asked_for(asked, found):
+    command = ["sh", ROOT / "scripts" / "setup.sh", "--find-python", *asked]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (done.returncode == 0) is found
+    if found:
+        asked_itself = [done.stdout.strip(), "--version"]
+        said = subprocess.run(asked_itself, capture_output=True, text=True, check=True).stdout
+        assert said.startswith(f"Python {HERE}.")
+    else:
+        assert done.stdout == ""
 
 
 def workflow(name):
