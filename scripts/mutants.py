@@ -61,7 +61,10 @@ INNER = (
         "delivery/writer.py",
         "delivery/results.py",
     ),
-    *(f"notifications/{name}.py" for name in ("whatsapp", "alert", "words", "recipient_gap", "window")),
+    *(
+        f"notifications/{name}.py"
+        for name in ("whatsapp", "alert", "alert_message", "recipient_gap", "window")
+    ),
     *("message_templates/plan.py", "message_templates/apply.py"),
 )
 """Modules below them that pass values on: engine to ledger, alert to throttle and gap, plan to apply to record."""

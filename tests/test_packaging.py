@@ -30,12 +30,13 @@ def script(name):
     """Return a module of scripts/, which is no package."""
     spec = importlib.util.spec_from_file_location(f"scripts_{name}", ROOT / "scripts" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look there for the names in their annotations
     spec.loader.exec_module(module)
     return module
 
 
 check_package, audit, release_check = script("check_package"), script("audit"), script("release_check")
-sbom = script("sbom")
+sbom, mutants = script("sbom"), script("mutants")
 HERE = "{}.{}".format(*sys.version_info)
 SOURCES = check_package.REQUIRED | {"airflow_provider_whatsapp/__init__.py"}
 
@@ -447,6 +448,11 @@ def test_a_python_of_the_versions_that_were_asked_for(asked, found):
         assert said.startswith(f"Python {HERE}.")
     else:
         assert done.stdout == ""
+
+
+@pytest.mark.parametrize("pattern", [*mutants.MODULES, *mutants.WIRED, *mutants.INNER])
+def test_mutation_testing_finds_its_modules(pattern):
+    assert sorted((ROOT / "airflow_provider_whatsapp").glob(pattern))
 
 
 def workflow(name):
