@@ -56,7 +56,7 @@ def interpreter(version: str) -> str:
 
 
 FOUND = {version: interpreter(version) for version in PYTHONS}
-FIRST, *_, LAST = [path for version, path in FOUND.items() if path != version] * 2 or PYTHONS
+FIRST = next((path for version, path in FOUND.items() if path != version), PYTHONS[0])
 MATRIX = [
     nox.param(airflow, FOUND[python], id=f"{airflow}, {python}")
     for airflow in (*TESTED, NEWEST)
@@ -183,7 +183,7 @@ def declared(compiled: str) -> Path:
     return file
 
 
-@nox.session(python=LAST)
+@nox.session(python=FIRST)
 def prerelease(session: nox.Session) -> None:
     """All tests on the newest pre-release of the coming minor version of Airflow, for as long as it is not out."""
     _, minor, _ = TESTED[-1].split(".")
