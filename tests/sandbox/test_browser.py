@@ -759,6 +759,18 @@ def test_an_update_in_the_middle_of_a_press_does_not_swallow_it(watched, sandbox
     page.locator(".long[open]").wait_for()
 
 
+def test_a_press_whose_release_the_page_did_not_see_holds_up_no_update(watched, sandbox):
+    sandbox.send_text("Hello")
+    page = watched.open()
+    page.get_by_text("live", exact=True).wait_for()
+    page.evaluate("document.dispatchEvent(new PointerEvent('pointerdown', {buttons: 1}))")
+    sandbox.clock.advance(10)
+
+    page.mouse.move(200, 200)
+
+    page.get_by_label("failed", exact=True).first.wait_for()
+
+
 def test_a_reaction_stands_on_its_message(watched, sandbox):
     message = sandbox.send_template("hello_world").json()["messages"][0]["id"]
     sandbox.control("POST", "replies", text="hi", **{"from": USER})

@@ -76,9 +76,11 @@
   let released = Promise.resolve(), release = () => {};
   document.addEventListener("pointerdown", () => {
     release();
-    released = new Promise((resolve) => { release = resolve; setTimeout(resolve, 2000); });
+    released = new Promise((resolve) => { release = resolve; });
   });
-  for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(release));
+  for (const end of ["pointerup", "pointercancel", "blur"]) addEventListener(end, () => setTimeout(release));
+  // The release may happen where the page does not see it.
+  document.addEventListener("pointermove", (event) => { if (!event.buttons) release(); });
 
   async function refresh() {
     const fresh = await fetched(location.href);
