@@ -128,9 +128,8 @@ def test_a_load_without_any_cost_says_why_in_the_log(sandbox, today, tmp_path, m
 
 def test_every_argument_is_part_of_what_is_asked(sandbox, today, tmp_path):
     """The month's midnight in the account's zone, and the filters."""
-    first = (today.replace(day=1) - timedelta(days=1)).replace(
-        day=1
-    )  # this month may not have begun in New York
+    # Of the last month: this one may not have begun in New York.
+    first = (today.replace(day=1) - timedelta(days=1)).replace(day=1)
     load(
         today,
         kind="messaging",
