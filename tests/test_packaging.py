@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import importlib.util
 import io
+import itertools
 import os
 import re
 import subprocess
@@ -340,6 +341,18 @@ def test_the_versions_that_are_tested_are_the_versions_that_are_promised():
     assert re.findall(r"3\.\d+", promised[0]) == promised_minors()
     in_gate = re.findall(r"^    ([0-9.]+)\)\s+in_a_browser session \"airflow\(\1, ", gate, re.MULTILINE)
     assert in_gate == tested[1:]
+
+
+def test_every_test_runs_on_the_oldest_airflow_in_one_of_two_steps():
+    """Whatever marks it has: the fast ones in the session `lowest`, the others on the last release of that version."""
+    (fast,) = re.findall(r'^    fast = \("-m", "(.+)"\)$', (ROOT / "noxfile.py").read_text(), re.MULTILINE)
+    (others,) = re.findall(r"^    3\.1\.8\) .+ -m \"(.+?)\"", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    marks = sorted(set(re.findall(r"[a-z]+", f"{fast} {others}")) - {"and", "or", "not"})
+
+    assert airflow_versions()[0].startswith("3.1.")
+    for given in itertools.product([False, True], repeat=len(marks)):
+        has = dict(zip(marks, given, strict=True))
+        assert eval(f"({fast}) or ({others})", {}, has), f"no step runs tests with the marks {has}"
 
 
 def test_a_pre_release_that_is_promised_is_in_the_matrix_and_the_gate():
