@@ -346,7 +346,9 @@ def test_the_versions_that_are_tested_are_the_versions_that_are_promised():
 def test_every_test_runs_on_the_oldest_airflow_in_one_of_two_steps():
     """Whatever marks it has: the fast ones in the session `lowest`, the others on the last release of that version."""
     (fast,) = re.findall(r'^    fast = \("-m", "(.+)"\)$', (ROOT / "noxfile.py").read_text(), re.MULTILINE)
-    (others,) = re.findall(r"^    3\.1\.8\) .+ -m \"(.+?)\"", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    (others,) = re.findall(
+        r"^    3\.1\.8\) .+ -m \"(.+?)\"", (ROOT / ".ci" / "run").read_text(), re.MULTILINE
+    )
     marks = sorted(set(re.findall(r"[a-z]+", f"{fast} {others}")) - {"and", "or", "not"})
 
     assert airflow_versions()[0].startswith("3.1.")

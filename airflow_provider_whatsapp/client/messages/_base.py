@@ -17,6 +17,9 @@ _Model = TypeVar("_Model", bound="Part")
 
 _EMPTY: tuple[object, ...] = ("", (), [])
 
+keep = object.__setattr__
+"""Sets a field to its checked value while a part is made; afterwards the part is frozen."""
+
 
 class Part:
     """A frozen, checked part of a message; every subclass is a dataclass, made by :func:`model`."""
@@ -38,12 +41,8 @@ class Part:
             left_out = given is None and default is not MISSING
             value = default if left_out else check(given, path, doc)
             if value is not given:
-                self._keep(name, value)
+                keep(self, name, value)
         self.check()
-
-    def _keep(self, name: str, value: object) -> None:
-        """Set a field to its checked value during ``__init__``; afterwards the object is frozen."""
-        object.__setattr__(self, name, value)
 
     def check(self) -> None:
         """Check rules that concern several fields."""
@@ -129,14 +128,6 @@ def model(kind: str = "", *, doc: str = "", kw_only: bool = False) -> Callable[[
         )
         return found
 
-    return made
-
-
-def of_checked(model: type[_Model], **values: object) -> _Model:
-    """Return a piece of values that were checked for the place where it stands: no field is checked once more."""
-    made = model.__new__(model)
-    for name, value in values.items():
-        made._keep(name, value)  # noqa: SLF001
     return made
 
 

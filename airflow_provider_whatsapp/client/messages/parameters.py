@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import _checks
 from airflow_provider_whatsapp.client.messages import _fields as field
-from airflow_provider_whatsapp.client.messages._base import Part, model, of_checked
+from airflow_provider_whatsapp.client.messages._base import Part, keep, model
 from airflow_provider_whatsapp.client.messages._parts import lower, typed
 from airflow_provider_whatsapp.client.messages.basic import Location
 from airflow_provider_whatsapp.client.messages.media import Document, Image, Media, Video, without_caption
@@ -197,7 +197,9 @@ def header_parameter(value: object, path: str) -> HeaderParameter:
 
 def _text_value(value: object, path: str, limit: int) -> TextValue:
     given = value.text if isinstance(value, TextValue) else value
-    return of_checked(TextValue, text=value_text(given, path, limit=limit))
+    made = object.__new__(TextValue)  # its text was checked for this place: not once more for any place
+    keep(made, "text", value_text(given, path, limit=limit))
+    return made
 
 
 def _is_raw(value: Mapping[Any, Any]) -> bool:

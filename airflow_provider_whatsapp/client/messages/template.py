@@ -9,7 +9,7 @@ from typing import Any, Self
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import _checks
 from airflow_provider_whatsapp.client.messages import _fields as field
-from airflow_provider_whatsapp.client.messages._base import Message, Part, graph, model, numbered
+from airflow_provider_whatsapp.client.messages._base import Message, Part, graph, keep, model, numbered
 from airflow_provider_whatsapp.client.messages._parts import lower, parts
 from airflow_provider_whatsapp.client.messages.parameters import (
     DOC,
@@ -114,8 +114,10 @@ def _any_value(value: object, _path: str, _doc: str) -> object:
 
 def _by_position(value: Mapping[Any, Any]) -> list[Any]:
     """Return the values of a mapping from ``"1"``, ``"2"``... in order; an empty list if the keys are names."""
+    if "1" not in value and 1 not in value:
+        return []
     places = [int(name) for name in value if _PLACE.fullmatch(str(name))]
-    if not places or sorted(places) != list(range(1, len(value) + 1)):
+    if sorted(places) != list(range(1, len(value) + 1)):
         return []
     return [item for _, item in sorted(zip(places, value.values(), strict=True))]
 
@@ -262,7 +264,7 @@ class Template(Message):
                     )
         if self.body is not None:
             limit = BODY_LIMIT if self.limited_time_offer is None else OFFER_BODY_LIMIT
-            self._keep("body", _body(self.body, "template.body", DOC, limit=limit))
+            keep(self, "body", _body(self.body, "template.body", DOC, limit=limit))
         if self.limited_time_offer is not None:
             self._check_offer()
         for name in ("header", "buttons") if self.carousel is not None else ():
