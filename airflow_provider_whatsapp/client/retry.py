@@ -76,8 +76,10 @@ def parse_retry_after(value: str | None, *, now: datetime | None = None) -> floa
     """
     if not value:
         return None
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value.strip(), re.ASCII):
-        return min(float(value), LONGEST)
+    # float() does not strip all white space that strip() does.
+    seconds_alone = value.strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", seconds_alone, re.ASCII):
+        return min(float(seconds_alone), LONGEST)
     try:
         when = parsedate_to_datetime(value)
         if when.tzinfo is None:

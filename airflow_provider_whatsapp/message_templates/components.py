@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 VARIABLE = re.compile(r"\{\{([^{}]*)\}\}")
 NAMED = re.compile(r"[a-z0-9_]*[a-z_][a-z0-9_]*", re.ASCII)
-NUMBERED = re.compile(r"[1-9][0-9]*", re.ASCII)
+NUMBERED = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 MEDIA_FORMATS = ("IMAGE", "VIDEO", "DOCUMENT", "GIF")
 FIXED_TEXT = {"add_security_recommendation", "code_expiration_minutes"}
 """Fields that ask for a text of Meta's own; a ``text`` beside them is Meta's, kept for people who read the file."""
@@ -108,7 +108,7 @@ def examples(part: Mapping[str, Any], key: str, names: Sequence[str]) -> dict[st
         row = row[0]
     if not isinstance(row, list):
         return {}
-    numbers = sorted(names, key=lambda name: int(name) if name.isdigit() else 0)
+    numbers = sorted(names, key=lambda name: int(name) if NUMBERED.fullmatch(name) else 0)
     return {name: str(value) for name, value in zip(numbers, row, strict=False)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
@@ -143,7 +144,9 @@ class Controls:
     def clear_faults(self, given: dict[str, Any]) -> dict[str, Any]:
         """``DELETE faults``, with ``?id=`` only one."""
         raw = given.get("id")
-        self._state.faults.clear(int(raw) if isinstance(raw, str) and raw.isdigit() else None)
+        if raw is not None and not re.fullmatch(r"[0-9]{1,9}", str(raw)):
+            raise ControlError("id must be the number of a fault")
+        self._state.faults.clear(None if raw is None else int(raw))
         self._state.changed()
         return {"success": True}
 

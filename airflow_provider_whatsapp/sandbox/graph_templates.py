@@ -264,8 +264,8 @@ def _check_ttl(seconds: Any, category: str) -> None:
     if seconds is None:
         return
     low, high = template_rules.TTL[category]
-    if isinstance(seconds, str) and seconds.lstrip("-").isdecimal():
-        seconds = int(seconds[:20])
+    if isinstance(seconds, str) and re.fullmatch(r"-?[0-9]{1,19}", seconds):
+        seconds = int(seconds)
     whole = isinstance(seconds, int) and not isinstance(seconds, bool)
     if not (whole and (low <= seconds <= high or (seconds == -1 and category != "MARKETING"))):
         raise GraphError(

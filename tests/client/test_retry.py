@@ -104,6 +104,13 @@ def test_retry_after(header, seconds):
     assert parse_retry_after(header, now=NOW) == seconds
 
 
+# All that str.strip() strips; an HTTP parser accepts most of it at a value's end.
+@pytest.mark.parametrize("space", [chr(code) for code in range(0x3100) if chr(code).isspace()], ids=ascii)
+@pytest.mark.parametrize("form", ["7{}", "{}7", "{}7.0{}"])
+def test_white_space_around_seconds_is_ignored(form, space):
+    assert parse_retry_after(form.replace("{}", space), now=NOW) == 7.0
+
+
 WHEN = st.lists(
     st.sampled_from(
         ["Mon,", "1", "31", "Jan", "9999", "99999999999", "23:59:59", "-2359", "+9999999999", "GMT", "("]
@@ -113,6 +120,7 @@ WHEN = st.lists(
 
 @given(st.text() | WHEN | st.integers(0).map(str))
 @example("1 Jan 99999999999 00:00:00")
+@example("0\x1f")
 def test_no_header_breaks_the_reader(header):
     seconds = parse_retry_after(header, now=NOW)
 

@@ -246,6 +246,23 @@ parts = st.fixed_dictionaries(
 )
 
 
+# Python calls each of them a digit, and its int() refuses them.
+@pytest.mark.parametrize("name", ["²", "①", "1" * 5_000, "፩"], ids=["raised", "circled", "long", "Ethiopic"])
+@pytest.mark.parametrize("key", ["body_text", "header_text"])
+def test_a_variable_that_is_no_number_plans_clean(tmp_path, name, key):
+    examples = ["Ana", "7"]
+    part = {
+        "type": key.removesuffix("_text").upper(),
+        "format": "TEXT",
+        "text": f"Hi {{{{{name}}}}} and {{{{1}}}}.",
+    }
+    part["example"] = {key: [examples] if key == "body_text" else examples}
+    rows = [row(components=[part, BODY] if key == "header_text" else [part])]
+
+    pull(rows, tmp_path / "a.yaml")
+    clean(rows, tmp_path / "a.yaml")
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     components=st.lists(parts, max_size=3) | json_values,

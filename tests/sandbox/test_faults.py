@@ -214,6 +214,18 @@ def test_one_rule_is_taken_back_by_its_id(sandbox):
     assert sandbox.send_text().status_code == 502
 
 
+@pytest.mark.parametrize("number", ["all", "²", "-1", "1.0", "9" * 5_000, ""])
+def test_what_is_no_fault_s_number_removes_none(sandbox, number):
+    add(sandbox, kind="status", status=500, times=0)
+
+    refused = sandbox.session.delete(
+        f"{sandbox.url}/_sandbox/faults", params={"id": number}, json={}, timeout=60
+    )
+
+    assert (refused.status_code, refused.json()["message"]) == (400, "id must be the number of a fault")
+    assert sandbox.send_text().status_code == 500
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """A certificate for 127.0.0.1 that signed itself, and its key."""

@@ -317,6 +317,12 @@ REFUSALS = {
         lambda s: s.create("t", PLAIN, button(type="URL", text="Chat", url="https://wa.me/15550001111")), 100, None
     ),
     "29 seconds to live": (lambda s: s.create("t", PLAIN, message_send_ttl_seconds=29), 100, None),
+    **{
+        f"{text[:5]!a} seconds to live": (
+            lambda s, text=text: s.create("t", PLAIN, message_send_ttl_seconds=text), 100, None
+        )
+        for text in ("--30", "-", "²", "1_000", "60.0", "6" * 5_000, "٣٠٠")
+    },
     "editing what is in review": (lambda s: edited(s, "PENDING"), 100, None),
     "an approved template's category": (lambda s: edited(s, "APPROVED", category="MARKETING"), 100, None),
     "a template's name": (lambda s: edited(s, "APPROVED", name="other"), 100, None),
