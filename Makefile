@@ -71,8 +71,8 @@ types: ## mypy, strict
 	$(SETUP) lint
 	@$(RUN) -m mypy
 
-bench: ## measure sends, pacing, memory, imports, into build/benchmarks; ARGS="--write docs/benchmarks.md" (ten minutes)
-	$(SETUP) examples bench
+bench: ## measure sends, pacing, memory, imports, into build/benchmarks; ARGS="--write docs/benchmarks.md" (half an hour)
+	$(SETUP) examples bench tests
 	@$(RUN) benchmarks/run.py $(ARGS)
 
 scale-out: VENV = .venv-scale-out

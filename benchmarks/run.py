@@ -1,7 +1,7 @@
 """
 All benchmarks, one after the other, into one table and two plots.
 
-    make bench                                        # about ten minutes on a machine that does nothing else
+    make bench                                        # half an hour on a machine that does nothing else
     python benchmarks/run.py [--quick] [--only threads pacing] [--write docs/benchmarks.md]
 
 Every figure stands beside a peer or a limit that was measured in the same run. Table and plots go into the folder
@@ -56,34 +56,46 @@ BENCHMARKS: list[tuple[str, int, list[str], list[str]]] = [
 
 
 def main() -> int:
-    """Run them, print the table, and return the exit code."""
+    """Run them, print the table, and return the exit code; one that fails stops no other."""
     options = arguments()
-    found, began = [], time.monotonic()
+    found, failed, began = [], [], time.monotonic()
     for name, times, usual, quick in BENCHMARKS:
         if options.only and name not in options.only:
             continue
         runs = []
-        for _ in range(1 if options.quick else times):
-            print(f"{name} ...", flush=True)
-            runs.append(run(name, quick if options.quick else usual))
+        try:
+            for _ in range(1 if options.quick else times):
+                print(f"{name} ...", flush=True)
+                runs.append(run(name, quick if options.quick else usual))
+        except NoFiguresError as error:
+            print(error, flush=True)
+            failed.append(name)
+            continue
         found += rows.medians(runs)
     text = f"{rows.table(row for row in found if not row.plot)}\n\n{conditions(options, time.monotonic() - began)}"
     print(f"\n{text}")
-    if options.write:
-        write(options.write, text, found)
+    page = None if failed else options.write  # a page gets only a whole run
+    if page:
+        write(page, text, found)
     else:
         write_anew(BUILT, text, found)
-    print(f"\nWritten: {options.write or BUILT / 'benchmarks.md'}")
-    return 1 if any(row.good is False for row in found) else 0
+    print(f"\nWritten: {page or BUILT / 'benchmarks.md'}")
+    if failed:
+        print(f"Without figures: {', '.join(failed)}.")
+    return 1 if failed or any(row.good is False for row in found) else 0
+
+
+class NoFiguresError(Exception):
+    """A benchmark has printed no figures."""
 
 
 def run(name: str, options: list[str]) -> list[rows.Row]:
-    """Run one benchmark; it fails when it prints no figures."""
+    """Run one benchmark, and return its figures; raise a NoFiguresError if it prints none."""
     command = [sys.executable, str(FOLDER / f"{name}.py"), "--json", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = rows.read(done.stdout)
     if not found:
-        raise SystemExit(f"{name} gave no figures:\n{done.stdout}{done.stderr}")
+        raise NoFiguresError(f"{name} gave no figures:\n{done.stdout}{done.stderr}")
     return found
 
 

@@ -25,8 +25,12 @@ def bench(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "conditions", lambda options, seconds: "Measured.")
     ran = []
 
+    module.broken = []
+
     def run(name, options):
         ran.append(name)
+        if name in module.broken:
+            raise module.NoFiguresError(f"{name} gave no figures")
         points = (
             ((plot, x) for plot in module.PLOTS for x in (100, 1000)) if name == "broadcast_memory" else ()
         )
@@ -37,10 +41,10 @@ def bench(monkeypatch, tmp_path):
 
     monkeypatch.setattr(module, "run", run)
 
-    def command(*words):
+    def command(*words, code=0):
         ran.clear()
         monkeypatch.setattr("sys.argv", ["run.py", *map(str, words)])
-        assert module.main() == 0
+        assert module.main() == code
         return ran
 
     module.command = command
@@ -99,6 +103,20 @@ def test_a_whole_run_goes_into_a_page(bench, page):
         "benchmark-throughput",
         "benchmark-memory",
     }
+
+
+def test_a_benchmark_that_fails_costs_no_figures_of_the_others(bench, page, capsys):
+    before, bench.broken = page.read_text(), ["analytics"]
+
+    ran = bench.command("--write", page, code=1)
+
+    names = [name for name, *_ in bench.BENCHMARKS]
+    assert list(dict.fromkeys(ran)) == names
+    assert measured((bench.BUILT / "benchmarks.md").read_text()) == [
+        name for name in names if name != "analytics"
+    ]
+    assert page.read_text() == before
+    assert "Without figures: analytics." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("part", [["--quick"], ["--only", "threads"]])

@@ -357,6 +357,32 @@ def test_every_test_runs_on_the_oldest_airflow_in_one_of_two_steps():
         assert eval(f"({fast}) or ({others})", {}, has), f"no step runs tests with the marks {has}"
 
 
+def targets():
+    """Yield the Makefile's targets that run scripts: name, groups of dependencies, and the scripts."""
+    for recipe in re.split(r"\n(?=[a-z-]+:)", (ROOT / "Makefile").read_text()):
+        groups = re.findall(r"^\t\$\(SETUP\) (.+)$", recipe, re.MULTILINE)
+        scripts = re.findall(r"^\t@\$\(RUN\) ([\w/]+\.py)", recipe, re.MULTILINE)
+        if groups and scripts:
+            yield pytest.param(groups[0].split(), scripts, id=recipe.partition(":")[0])
+
+
+@pytest.mark.parametrize(("groups", "scripts"), list(targets()))
+def test_a_target_installs_pytest_if_its_scripts_need_it(groups, scripts):
+    """As everything does that uses the sandbox of the pytest plugin, or helpers of the tests."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    installed = {Requirement(line).name for group in groups for line in declared[group]}
+    # benchmarks/run.py runs all scripts beside it.
+    all_run = (
+        (ROOT / "benchmarks").glob("*.py")
+        if scripts == ["benchmarks/run.py"]
+        else map(ROOT.joinpath, scripts)
+    )
+    uses = re.compile(r"^\s*(?:from|import) (?:tests\b|pytest\b|\S+\.pytest_plugin\b)", re.MULTILINE)
+    needing = [path.name for path in all_run if uses.search(path.read_text())]
+
+    assert "pytest" in installed or needing == []
+
+
 def test_a_pre_release_that_is_promised_is_in_the_matrix_and_the_gate():
     if airflow_versions()[-1].startswith(f"{promised_minors()[-1]}."):
         pytest.skip("no pre-release is promised")
