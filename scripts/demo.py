@@ -93,7 +93,7 @@ def run_demo() -> None:
     say(f"  The phone:   {shown(OUTPUT / 'phone.html')}  (open it in a browser)")
     for report in sorted(OUTPUT.glob("*.pdf")):
         say(f"  The report:  {shown(report)}")
-    say('  Next:        docs/tutorial.md, from "1. Install" on: send from a DAG of your own')
+    say('  Next:        the tutorial (docs/tutorial.md), from "1. Install" on: send from a DAG of your own')
 
 
 def save_phone(url: str, wa_id: str) -> None:

@@ -131,7 +131,7 @@ if [ "$fresh" = yes ]; then
     rm -rf "$venv"
     what="Airflow ${AIRFLOW_VERSION:-newest}"
     [ -n "${TOOLS_ONLY:-}" ] && what="tools alone"
-    echo "Setting up $venv: $("$python" --version), $what, by $tool ..."
+    echo "Setting up $venv: $("$python" --version), $what, by $tool$([ "$tool" != pip ] || echo " (a few minutes; with uv less than one)") ..."
     if [ $tool = uv ]; then
         uv venv --quiet --no-project --python "$python" "$venv" || die "uv could not make $venv."
     else

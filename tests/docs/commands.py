@@ -12,7 +12,7 @@ from itertools import pairwise
 from tests.docs.pages import ROOT, Block, PageError
 
 # Programs of others; what they are told is not ours to check.
-FOREIGN = {".", "cd", "curl", "docker", "git", "helm", "kubectl", "pytest", "source", "apt-get"}
+FOREIGN = {"mkdir", ".", "cd", "curl", "docker", "git", "helm", "kubectl", "pytest", "source", "apt-get"}
 
 
 def check_commands(block: Block) -> None:
