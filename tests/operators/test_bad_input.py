@@ -69,6 +69,14 @@ def large(tmp_path):
             "too large for an image",
             id="large header",
         ),
+        # Whatever the template is: so it is not looked up.
+        pytest.param(
+            {},
+            SendTemplateOperator,
+            {"template_name": "report", "header": {"type": "document", "media": "/nowhere.pdf"}},
+            "does not exist",
+            id="missing header of a stated kind",
+        ),
         pytest.param(
             {},
             SendTemplateOperator,

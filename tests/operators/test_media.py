@@ -215,6 +215,19 @@ def test_holding_a_row_against_the_template_uploads_nothing(sandbox, report, tmp
     assert sandbox.requests_to("/media") == []
 
 
+@pytest.mark.parametrize("source", ["a file", "https://bucket.example/sales.png"])
+def test_a_picture_shows_no_name(sandbox, tmp_path, source):
+    """Graph would refuse one; an operator's ``filename`` may be set for whatever a run has made."""
+    if source == "a file":
+        source = str(on_disk(tmp_path, b"\x89PNG\r\n\x1a\n" + b"0" * 50, "sales.png"))
+
+    assert media_message(source, filename="Sales July.png").execute({})["sent"] == 3
+    assert {frozenset(message["payload"]["image"]) for message in sandbox.messages} <= {
+        frozenset(["id"]),
+        frozenset(["link"]),
+    }
+
+
 @pytest.mark.parametrize(
     ("link", "filename", "shown"),
     [
