@@ -1,4 +1,4 @@
-"""A time-out that strikes while the results file is put together."""
+"""How a broadcast begins its results file, and ends it when a time-out strikes while it is put together."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pytest
 from airflow_provider_whatsapp.delivery import results as module
 from airflow_provider_whatsapp.delivery.recipients import Row
 from airflow_provider_whatsapp.delivery.report import Outcome, Report
-from airflow_provider_whatsapp.delivery.results import Results
+from airflow_provider_whatsapp.delivery.results import Results, ResultsError
 from airflow_provider_whatsapp.delivery.stores import LedgerError
 from airflow_provider_whatsapp.operators._results import put_together, report_early_end
+from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
 
 
 class TaskTimeout(BaseException):
@@ -26,6 +27,22 @@ class Pushed:
 
     def xcom_push(self, key, value):
         self.values[key] = value
+
+
+def test_a_results_file_that_cannot_be_written_is_known_before_anything_is_sent(sandbox, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    broadcast = BroadcastTemplateOperator(
+        task_id="invite",
+        recipients=["+15550001111"],
+        template_name="hello_world",
+        results_path=str(tmp_path / "file" / "results.jsonl"),
+        ledger_path=str(tmp_path / "ledger"),
+    )
+
+    with pytest.raises(ResultsError, match=r"cannot be written to .*Nothing was sent\."):
+        broadcast.execute({})
+
+    assert sandbox.messages == []
 
 
 @pytest.mark.parametrize("moment", ["at its beginning", "in the middle", "at its end"])
