@@ -6,6 +6,8 @@ import contextlib
 import inspect
 import json
 import logging
+import sqlite3
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -25,9 +27,16 @@ from airflow_provider_whatsapp.delivery.result_parts import ResultsError
 from airflow_provider_whatsapp.delivery.stores import FileStore, MemoryStore
 from airflow_provider_whatsapp.events.opt_outs import opted_out
 from airflow_provider_whatsapp.events.store import EventStore
+from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 from airflow_provider_whatsapp.operators._database import database_hook
+from airflow_provider_whatsapp.operators._suppression import OptOutsHeard
+from airflow_provider_whatsapp.operators._template_check import Preparer
 from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
-from airflow_provider_whatsapp.operators.messages import SendTemplateOperator, SendTextOperator
+from airflow_provider_whatsapp.operators.messages import (
+    SendMediaOperator,
+    SendTemplateOperator,
+    SendTextOperator,
+)
 from airflow_provider_whatsapp.triggers.health import HealthTrigger
 from airflow_provider_whatsapp.triggers.messages import MessageStatusTrigger
 from airflow_provider_whatsapp.triggers.templates import TemplateApprovalTrigger
@@ -347,3 +356,89 @@ def test_a_broadcast_that_is_ended_early_tells_what_is_known_and_lets_go_of_its_
 
     assert heard == ["first", KeyboardInterrupt]
     assert "WhatsApp: KeyboardInterrupt ended the task: none sent of 0" in caplog.text
+
+
+PDF = b"%PDF-1.7\nreport\n"
+
+
+def media_message(path, ledger):
+    operator = SendMediaOperator(task_id="send", to="+15550001111", media=str(path))
+    operator._message(ledger)
+
+
+def broadcast_of_a_file(path, ledger):
+    header = {"header": str(path), "header_filename": None}
+    preparer = Preparer(MatonWhatsAppHook(), "report", "en_US", header=header, parts={}, approved=None)
+    preparer.start([], ledger)
+
+
+@pytest.mark.parametrize("uploads", [media_message, broadcast_of_a_file])
+def test_an_upload_is_in_the_ledger_before_the_first_message_leaves(sandbox, tmp_path, uploads):
+    """A worker that dies then has flushed nothing since; the next try uploads nothing."""
+    (tmp_path / "report.pdf").write_bytes(PDF)
+    operator = SendTextOperator(**TEXT)
+    first, _ = ledger_of(operator, tmp_path / "ledger")
+    uploads(tmp_path / "report.pdf", first)
+    second, _ = ledger_of(operator, tmp_path / "ledger", tries=2, most=3)
+    uploads(tmp_path / "report.pdf", second)
+
+    assert len(sandbox.requests_to("/media")) == 1
+
+
+def test_an_event_store_without_tables_is_named_when_opt_outs_are_written(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("AIRFLOW__WHATSAPP__EVENTS_CONN_ID", "events")
+    empty = {"conn_type": "sqlite", "host": str(tmp_path / "events.db")}
+    monkeypatch.setenv("AIRFLOW_CONN_EVENTS", json.dumps(empty))
+    sqlite3.connect(tmp_path / "events.db").close()
+    heard = OptOutsHeard()
+    heard.listen("15550001111", RecipientError("has stopped marketing messages", code=131050))
+    heard.save(logging.getLogger("task"), lambda: SimpleNamespace(waba_id="7"))
+
+    assert "1 opt-outs could not be written to the event store" in caplog.text
+    assert "receiver" in caplog.text, "what to start"
+
+
+def broadcast(tmp_path, template_name="late", **options):
+    return BroadcastTemplateOperator(
+        task_id="send",
+        template_name=template_name,
+        recipients=["+15550001111", "+15550002222"],
+        ledger_path=str(tmp_path / "ledger"),
+        **options,
+    )
+
+
+def test_a_malformed_template_name_is_refused_before_any_request(sandbox, tmp_path):
+    with pytest.raises(_compat.AirflowFailException, match=r"template\.name"):
+        broadcast(tmp_path, template_name="Late One").execute({})
+
+    assert sandbox.requests == []
+
+
+def test_a_malformed_template_name_ends_a_broadcast_that_checks_no_template(sandbox, tmp_path):
+    """Instead of the failure of each row."""
+    operator = broadcast(tmp_path, template_name="Late One", check_template=False, body=["{to}"])
+    with pytest.raises(_compat.AirflowFailException, match=r"template\.name") as caught:
+        operator.execute({})
+
+    assert "2 failed" not in str(caught.value)
+
+
+def test_a_message_that_does_not_fit_its_template_ends_a_broadcast_before_the_first_message(
+    sandbox, tmp_path
+):
+    sandbox.templates.create("late", "Late by {{1}} hours.")
+    with pytest.raises(_compat.AirflowFailException, match="body"):
+        broadcast(tmp_path).execute({})
+
+    assert sandbox.requests_to("/messages") == []
+
+
+def test_who_is_left_when_the_send_hours_end_waits_for_the_next_ones(tmp_path):
+    opens = datetime(2026, 12, 1, 9, tzinfo=UTC)
+    gate = SimpleNamespace(opens=lambda: opens, closed=SimpleNamespace(total=lambda: 3))
+    operator = BroadcastTemplateOperator(task_id="send", template_name="late", recipients=["+15550001111"])
+    with pytest.raises(_compat.TaskDeferred) as caught:
+        operator._wait_for_the_rest(gate, SimpleNamespace(durable=True), Report())
+
+    assert caught.value.trigger.moment == opens
