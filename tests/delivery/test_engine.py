@@ -103,6 +103,15 @@ def test_a_run_of_the_same_failure_ends_the_delivery_in_the_middle(deliver, sand
     assert len(sandbox.messages) == 900
 
 
+@pytest.mark.parametrize(("faults", "failed"), [({"skip": 5}, 1), ({"every": 2, "times": 0}, 30)])
+def test_failures_between_messages_that_are_accepted_end_nothing(deliver, sandbox, people, faults, failed):
+    sandbox.fail_next("status", **refusal(130429, **faults))
+    report = deliver(people(60), threads=1)
+
+    assert report.stopped is None
+    assert statuses(report) == {"sent": 60 - failed, "failed": failed}
+
+
 def test_a_service_that_is_down_does_not_make_everybody_unknown(deliver, sandbox, people):
     sandbox.fail_next("status", status=503, times=0, path="/messages")
     report = deliver(people(200))
