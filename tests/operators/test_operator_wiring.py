@@ -7,8 +7,9 @@ import inspect
 import json
 import logging
 import sqlite3
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
 from airflow.triggers.base import BaseTrigger
@@ -28,10 +29,13 @@ from airflow_provider_whatsapp.delivery.stores import FileStore, MemoryStore
 from airflow_provider_whatsapp.events.opt_outs import opted_out
 from airflow_provider_whatsapp.events.store import EventStore
 from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+from airflow_provider_whatsapp.operators import _parking
 from airflow_provider_whatsapp.operators._database import database_hook
 from airflow_provider_whatsapp.operators._suppression import OptOutsHeard
 from airflow_provider_whatsapp.operators._template_check import Preparer
+from airflow_provider_whatsapp.operators.analytics import WhatsAppAnalyticsOperator
 from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
+from airflow_provider_whatsapp.operators.delivery_report import DeliveryReportOperator
 from airflow_provider_whatsapp.operators.messages import (
     SendMediaOperator,
     SendTemplateOperator,
@@ -442,3 +446,46 @@ def test_who_is_left_when_the_send_hours_end_waits_for_the_next_ones(tmp_path):
         operator._wait_for_the_rest(gate, SimpleNamespace(durable=True), Report())
 
     assert caught.value.trigger.moment == opens
+
+
+def test_a_shard_s_part_of_the_list_begins_with_its_delivery_and_goes_with_its_last_try(tmp_path):
+    done = []
+    operator = broadcast(tmp_path)
+    operator._part = SimpleNamespace(
+        begin=lambda _, fresh: done.append(("begin", fresh)), clean=lambda _: done.append("clean")
+    )
+    operator._begin_part("fresh")
+    operator._begin_part("again")
+    with operator._last_use_of_part({}):
+        done.append("sends")
+    with contextlib.suppress(_compat.AirflowFailException), operator._last_use_of_part({}):
+        raise _compat.AirflowFailException("for good")
+
+    assert done == [("begin", True), ("begin", False), "sends", "clean", "clean"]
+
+
+def test_an_airflow_without_a_wait_of_its_own_waits_for_an_answer_by_a_trigger(monkeypatch):
+    monkeypatch.setattr(_parking, "_AwaitingInput", None)
+
+    def defer(*, trigger, method_name):
+        raise _compat.TaskDeferred(trigger=trigger, method_name=method_name)
+
+    task = SimpleNamespace(options=["Yes", "No"], serialized_params={}, multiple=False, defer=defer)
+    with pytest.raises(_compat.TaskDeferred) as caught:
+        _parking.park(task, SimpleNamespace(id=uuid4()), seconds=timedelta(hours=1), defaults=["No"])
+
+    assert caught.value.method_name == "execute_complete"
+    assert (caught.value.trigger.options, caught.value.trigger.defaults) == (["Yes", "No"], ["No"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (WhatsAppAnalyticsOperator, {"kind": "messages", "start": "a", "end": "b", "destination": "c.csv"}),
+        (DeliveryReportOperator, {"results_path": "results.jsonl"}),
+    ],
+)
+def test_airflow_s_own_arguments_reach_airflow_s_own_operator(kind, options):
+    operator = kind(task_id="report", queue="large", **options)
+
+    assert (operator.task_id, operator.queue) == ("report", "large")
