@@ -428,12 +428,15 @@ def test_a_malformed_template_name_ends_a_broadcast_that_checks_no_template(sand
     assert "2 failed" not in str(caught.value)
 
 
-def test_a_message_that_does_not_fit_its_template_ends_a_broadcast_before_the_first_message(
-    sandbox, tmp_path
-):
+def single(tmp_path):
+    return SendTemplateOperator(task_id="send", to="+15550001111", template_name="late")
+
+
+@pytest.mark.parametrize("make", [broadcast, single])
+def test_a_message_that_does_not_fit_its_template_is_refused_before_it_leaves(sandbox, tmp_path, make):
     sandbox.templates.create("late", "Late by {{1}} hours.")
     with pytest.raises(_compat.AirflowFailException, match="body"):
-        broadcast(tmp_path).execute({})
+        make(tmp_path).execute({})
 
     assert sandbox.requests_to("/messages") == []
 
