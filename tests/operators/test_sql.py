@@ -218,3 +218,17 @@ def test_a_picture_in_a_marketing_template_goes_by_the_endpoint_for_it(sandbox):
         False,
     )
     assert report["endpoints"] == {"marketing_messages": 1}
+
+
+def test_a_template_that_needs_more_than_it_is_given_is_refused_before_it_leaves(sandbox):
+    pytest.importorskip("PIL")
+    hook = MatonWhatsAppHook()
+    handle = hook.upload_template_sample(PNG)
+    header = {"type": "HEADER", "format": "IMAGE", "example": {"header_handle": [handle]}}
+    body = {"type": "BODY", "text": "Sales of {{1}}.", "example": {"body_text": [["July"]]}}
+    hook.create_template("figures", "en_US", "UTILITY", [header, body])
+    sandbox.control("POST", "templates", name="figures", status="APPROVED")
+
+    fails("body", template_name="figures", format="png")
+
+    assert sandbox.requests_to("/messages") == []
