@@ -104,7 +104,7 @@ install() {
     fi
 }
 
-# What decides whether the environment has to be made anew, and whether what is in it is out of date.
+# What decides whether the environment has to be made again, and whether what is in it is out of date.
 shape="$PWD ${PYTHON:-} ${AIRFLOW_VERSION:-}"
 content=$(cat pyproject.toml airflow_provider_whatsapp/__init__.py | cksum)
 
@@ -120,8 +120,8 @@ done
 [ "$fresh$missing" = nono ] && exit 0
 
 started=$(date +%s)
-tool=pip
-command -v uv >/dev/null 2>&1 && tool=uv
+tool=pip by="pip (a few minutes; with uv less than one)"
+command -v uv >/dev/null 2>&1 && tool=uv by=uv
 if [ "$fresh" = yes ]; then
     python=$(find_python) || exit 1
     # An unknown folder that is no virtual environment is not ours to delete.
@@ -131,7 +131,7 @@ if [ "$fresh" = yes ]; then
     rm -rf "$venv"
     what="Airflow ${AIRFLOW_VERSION:-newest}"
     [ -n "${TOOLS_ONLY:-}" ] && what="tools alone"
-    echo "Setting up $venv: $("$python" --version), $what, by $tool$([ "$tool" != pip ] || echo " (a few minutes; with uv less than one)") ..."
+    echo "Setting up $venv: $("$python" --version), $what, by $by ..."
     if [ $tool = uv ]; then
         uv venv --quiet --no-project --python "$python" "$venv" || die "uv could not make $venv."
     else

@@ -76,10 +76,9 @@ def parse_retry_after(value: str | None, *, now: datetime | None = None) -> floa
     """
     if not value:
         return None
-    # float() does not strip all white space that strip() does.
-    seconds_alone = value.strip()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", seconds_alone, re.ASCII):
-        return min(float(seconds_alone), LONGEST)
+    value = value.strip()  # float() does not strip all white space that strip() does
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
+        return min(float(value), LONGEST)
     try:
         when = parsedate_to_datetime(value)
         if when.tzinfo is None:

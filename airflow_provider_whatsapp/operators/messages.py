@@ -143,9 +143,7 @@ class SendTemplateOperator(RoutesTemplates, MessageOperator):
             approved = self._look_up(self.template_name, self.language, show_values=self.log_pii)
         if approved is not None:
             header = approved.as_header(header)
-        message_parts = {"header": header, **parts}
-        self.hook.check_template_message(self.template_name, self.language, **message_parts)
-        message = self.hook.template_message(self.template_name, self.language, **message_parts)
+        message = self.hook.template_message(self.template_name, self.language, header=header, **parts)
         if approved is not None:
             approved.check(message.to_payload())
         return message

@@ -444,9 +444,8 @@ def test_a_message_that_does_not_fit_its_template_is_refused_before_it_leaves(sa
 def test_who_is_left_when_the_send_hours_end_waits_for_the_next_ones(tmp_path):
     opens = datetime(2026, 12, 1, 9, tzinfo=UTC)
     gate = SimpleNamespace(opens=lambda: opens, closed=SimpleNamespace(total=lambda: 3))
-    operator = BroadcastTemplateOperator(task_id="send", template_name="late", recipients=["+15550001111"])
     with pytest.raises(_compat.TaskDeferred) as caught:
-        operator._wait_for_the_rest(gate, SimpleNamespace(durable=True), Report())
+        broadcast(tmp_path)._wait_for_the_rest(gate, SimpleNamespace(durable=True), Report())
 
     assert caught.value.trigger.moment == opens
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import subprocess
@@ -200,13 +201,18 @@ def test_a_dag_file_does_not_load_what_only_a_task_needs():
     assert output.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_picture_in_a_marketing_template_goes_by_the_endpoint_for_it(sandbox):
-    pytest.importorskip("PIL")
+def approve_figures(sandbox, category, **body):
+    """Create an approved template, figures, with a picture in its header."""
     hook = MatonWhatsAppHook()
     handle = hook.upload_template_sample(PNG)
     header = {"type": "HEADER", "format": "IMAGE", "example": {"header_handle": [handle]}}
-    hook.create_template("figures", "en_US", "MARKETING", [header, {"type": "BODY", "text": "The figures."}])
+    hook.create_template("figures", "en_US", category, [header, {"type": "BODY", **body}])
     sandbox.control("POST", "templates", name="figures", status="APPROVED")
+
+
+def test_a_picture_in_a_marketing_template_goes_by_the_endpoint_for_it(sandbox):
+    pytest.importorskip("PIL")
+    approve_figures(sandbox, "MARKETING", text="The figures.")
     given = {"template_name": "figures", "format": "png", "message_activity_sharing": False}
 
     fails("is MARKETING, not UTILITY", expect_category="UTILITY", **given)
@@ -222,13 +228,23 @@ def test_a_picture_in_a_marketing_template_goes_by_the_endpoint_for_it(sandbox):
 
 def test_a_template_that_needs_more_than_it_is_given_is_refused_before_it_leaves(sandbox):
     pytest.importorskip("PIL")
-    hook = MatonWhatsAppHook()
-    handle = hook.upload_template_sample(PNG)
-    header = {"type": "HEADER", "format": "IMAGE", "example": {"header_handle": [handle]}}
-    body = {"type": "BODY", "text": "Sales of {{1}}.", "example": {"body_text": [["July"]]}}
-    hook.create_template("figures", "en_US", "UTILITY", [header, body])
-    sandbox.control("POST", "templates", name="figures", status="APPROVED")
+    approve_figures(sandbox, "UTILITY", text="Sales of {{1}}.", example={"body_text": [["July"]]})
 
     fails("body", template_name="figures", format="png")
 
     assert sandbox.requests_to("/messages") == []
+
+
+@pytest.mark.parametrize(
+    ("match", "arguments"),
+    [
+        ("caption", {"caption": "x" * 1025}),
+        ("body", {"template_name": "figures", "format": "png", "body": ["a\nb"], "check_template": False}),
+    ],
+    ids=["caption", "body"],
+)
+def test_what_cannot_be_sent_is_refused_before_the_query_runs(sandbox, database, match, arguments):
+    fails(match, sql="DELETE FROM cities", **arguments)
+
+    with contextlib.closing(sqlite3.connect(database)) as opened:
+        assert opened.execute("SELECT count(*) FROM cities").fetchone() == (3,)

@@ -197,8 +197,11 @@ def header_parameter(value: object, path: str) -> HeaderParameter:
 
 def _text_value(value: object, path: str, limit: int) -> TextValue:
     given = value.text if isinstance(value, TextValue) else value
-    made = object.__new__(TextValue)  # its text was checked for this place: not once more for any place
-    keep(made, "text", value_text(given, path, limit=limit))
+    text = value_text(given, path, limit=limit)
+    made = object.__new__(
+        TextValue
+    )  # without its own check of the text, which has passed the one of this place
+    keep(made, "text", text)
     return made
 
 
