@@ -39,7 +39,7 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
     :mod:`airflow_provider_whatsapp.assets`).
 
     :param templates: A YAML or JSON file, a folder of them, or a list of mappings in their form. A relative path
-        starts in the DAG file's folder. Not templated.
+        starts in the DAG file's folder, or without a DAG in the working directory. Not templated.
     :param prune: Delete templates that the files cover (their names in other languages, ``prune.prefixes``,
         ``prune.names``) but no longer define. (templated)
     :param dry_run: Plan, and change nothing. (templated)
@@ -162,7 +162,7 @@ class SyncTemplatesOperator(DeclaresArguments, BaseOperator):
         return found
 
     def _folder(self) -> str:
-        dag: Any = getattr(self, "dag", None)
+        dag = self.get_dag()
         return str(Path(dag.fileloc).parent) if dag is not None else "."
 
     def _plan(self, wanted: TemplateSet) -> Plan:

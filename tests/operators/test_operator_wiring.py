@@ -30,6 +30,7 @@ from airflow_provider_whatsapp.events.opt_outs import opted_out
 from airflow_provider_whatsapp.events.store import EventStore
 from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 from airflow_provider_whatsapp.operators import _parking
+from airflow_provider_whatsapp.operators._arrivals import Waiting
 from airflow_provider_whatsapp.operators._database import database_hook
 from airflow_provider_whatsapp.operators._suppression import OptOutsHeard
 from airflow_provider_whatsapp.operators._template_check import Preparer
@@ -491,3 +492,14 @@ def test_airflow_s_own_arguments_reach_airflow_s_own_operator(kind, options):
     operator = kind(task_id="report", queue="large", **options)
 
     assert (operator.task_id, operator.queue) == ("report", "large")
+
+
+def test_a_task_that_has_looked_for_receipts_closes_the_event_store(monkeypatch):
+    done = []
+    opened = SimpleNamespace(close=lambda: done.append("closed"))
+    monkeypatch.setattr(EventStore, "open", lambda url, pool_size: opened)
+    with contextlib.suppress(LookupError), Waiting("hash", "events", "sqlite://").store() as store:
+        done.append(store is opened)
+        raise LookupError
+
+    assert done == [True, "closed"]

@@ -248,3 +248,19 @@ def test_what_cannot_be_sent_is_refused_before_the_query_runs(sandbox, database,
 
     with contextlib.closing(sqlite3.connect(database)) as opened:
         assert opened.execute("SELECT count(*) FROM cities").fetchone() == (3,)
+
+
+def test_the_query_comes_from_its_file_and_a_caption_with_such_an_end_stays_a_caption(tmp_path):
+    from airflow.sdk import DAG
+
+    from airflow_provider_whatsapp.operators.sql import SqlToWhatsAppOperator
+
+    (tmp_path / "cities.sql").write_text("SELECT 1")
+    with DAG("reports", template_searchpath=[str(tmp_path)]):
+        task = SqlToWhatsAppOperator(
+            task_id="report", to=TO, conn_id="report_db", sql="cities.sql", caption="cities.sql"
+        )
+    task.resolve_template_files()
+
+    assert (task.sql, task.caption) == ("SELECT 1", "cities.sql")
+    assert "caption" in task.template_fields
