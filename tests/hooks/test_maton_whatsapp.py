@@ -455,16 +455,32 @@ def test_what_of_a_connection_is_not_read_is_said(hook, change_connection, caplo
     assert "did you mean 'phone_number_id'?" in caplog.text
 
 
-def test_a_coroutine_s_key_of_the_environment_is_masked(hook, change_connection, monkeypatch):
+@pytest.mark.parametrize("look_up", ["client", "aclient"])
+def test_a_key_of_the_environment_is_masked(hook, change_connection, monkeypatch, look_up):
     from airflow_provider_whatsapp._compat import redact
 
     key = uuid4().hex  # no other test has masked a part of it
     change_connection(drop=["password"])
     monkeypatch.setenv("MATON_API_KEY", key)
-
-    asyncio.run(hook.aclient())
+    if look_up == "aclient":
+        asyncio.run(hook.aclient())
+    else:
+        hook.get_conn()
 
     assert redact(f"sent {key} away") == "sent *** away"
+
+
+def test_a_coroutine_that_sends_looks_up_its_connection_without_blocking(hook, sandbox, monkeypatch):
+    def block(conn_id):
+        raise AssertionError(f"looked up {conn_id} as a task does")
+
+    monkeypatch.setattr(MatonWhatsAppHook, "get_connection", block)
+
+    assert asyncio.run(hook.asend(TO, Text("Hi"))).message_id.startswith("wamid")
+
+
+def test_the_hook_logs_where_the_logs_of_airflow_s_hooks_are_configured(hook):
+    assert hook._log_config_logger_name == "airflow.task.hooks"
 
 
 @pytest.mark.parametrize(

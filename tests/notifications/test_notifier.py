@@ -311,6 +311,35 @@ def test_a_coroutine_raises_nothing_either(sandbox, caplog, counts):
     assert len(errors(caplog)) == 1
 
 
+def test_a_coroutine_looks_up_its_connection_without_blocking(sandbox, monkeypatch):
+    from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
+
+    def block(conn_id):
+        raise AssertionError(f"looked up {conn_id} as a task does")
+
+    async def miss():
+        deadline = {"deadline_time": "2026-01-02"}
+        return await make(context={"dag_run": {"dag_id": "orders", "run_id": "r1"}, "deadline": deadline})
+
+    monkeypatch.setattr(MatonWhatsAppHook, "get_connection", block)
+
+    assert asyncio.run(miss()) == "sent"
+
+
+def test_a_coroutine_pauses_for_as_long_as_its_alert_says(sandbox, monkeypatch):
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    alert = SimpleNamespace(steps=lambda: iter([0.5, 0.25]))
+    monkeypatch.setattr("airflow_provider_whatsapp.notifications.alert.Alert", lambda *_, **__: alert)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    asyncio.run(make().async_notify({}))
+
+    assert slept == [0.5, 0.25]
+
+
 def test_what_a_coroutine_asks_of_airflow_is_asked_on_behalf_of_its_loop(sandbox, variables, monkeypatch):
     """Airflow 3.1 answers a thread that does not know the triggerer's loop with somebody else's answer."""
     from airflow.sdk import Variable
