@@ -11,6 +11,7 @@ from functools import partial
 import pytest
 
 from airflow_provider_whatsapp.client.errors import WhatsAppError
+from airflow_provider_whatsapp.events.inbox import Found, Inbox
 from airflow_provider_whatsapp.events.store import EventStore
 from airflow_provider_whatsapp.triggers import inbound as module
 from airflow_provider_whatsapp.triggers.messages import InboundMessageTrigger
@@ -231,6 +232,47 @@ REFUSED = {
 def test_what_is_wrong_with_it_fails_where_the_dag_is_written(arguments, complaint):
     with pytest.raises(WhatsAppError, match=complaint):
         InboundMessageTrigger(**arguments)
+
+
+def test_it_pauses_before_it_reads_a_store_without_news_again(store, monkeypatch):
+    class Ended(BaseException):
+        pass
+
+    async def pause(seconds):
+        pauses.append(seconds)
+
+    def read(self, position):
+        if len(reads) == 2:
+            raise Ended
+        reads.append(position)
+        return Found(position)
+
+    async def run():
+        async for _ in InboundMessageTrigger(poke_interval=7.5).run():
+            pass
+
+    pauses, reads = [], []
+    monkeypatch.setattr(Inbox, "read", read)
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    with pytest.raises(Ended):
+        asyncio.run(run())
+
+    assert pauses == [7.5, 7.5]
+
+
+def test_the_last_trigger_that_leaves_closes_the_store_that_they_shared(store, path, monkeypatch):
+    closed = []
+
+    def close(store):
+        closed.append(store)
+
+    monkeypatch.setattr(EventStore, "close", close)
+    first, second = (module._SharedStore.open(f"sqlite:///{path}") for _ in range(2))
+    first.release()
+    assert (first is second, closed) == (True, [])
+    second.release()
+
+    assert closed == [first.store]
 
 
 def test_it_is_made_again_from_what_airflow_stores():

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from airflow_provider_whatsapp.client.errors import NotSentError, RateLimitError
+from airflow_provider_whatsapp.triggers import polls
 from airflow_provider_whatsapp.triggers.messages import MessageStatusTrigger
 from airflow_provider_whatsapp.triggers.polls import Account, subscription
 from airflow_provider_whatsapp.triggers.templates import (
@@ -260,6 +261,42 @@ def test_a_watcher_outlives_failures(sandbox):
         sandbox.fail_next("status", status=401, times=1, path="message_templates")
 
     assert watch(sandbox, [fail, lambda: approve(sandbox, "first")]) == [("PENDING", "APPROVED")]
+
+
+def test_a_watcher_that_cannot_poll_pauses_before_it_tries_again(sandbox, monkeypatch):
+    class Ended(BaseException):
+        pass
+
+    async def pause(seconds):
+        pauses.append(seconds)
+
+    def fail(*_):
+        raise errors.pop(0)
+
+    pauses, errors = [], [OSError("away"), OSError("away"), Ended()]
+    monkeypatch.setattr("airflow_provider_whatsapp.triggers.templates.subscription", fail)
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    with pytest.raises(Ended):
+        asyncio.run(event_of(TemplateStatusTrigger(template_name="first", poke_interval=7.5)))
+
+    assert pauses == [60, 60]
+
+
+def test_while_many_triggers_get_their_news_the_loop_runs_others_too():
+    async def count():
+        while True:
+            turns.append(1)
+            await asyncio.sleep(0)
+
+    async def run():
+        other = asyncio.create_task(count())
+        await polls._deliver([(_Approval([], fail_on_drift=False), "news") for _ in range(100)])
+        other.cancel()
+
+    turns = []
+    asyncio.run(run())
+
+    assert len(turns) >= 100 // polls.WAKE_AT_ONCE - 1
 
 
 def test_watchers_and_sensors_share_a_poll(sandbox):

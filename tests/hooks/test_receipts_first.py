@@ -20,7 +20,7 @@ from airflow_provider_whatsapp.events.receipts import Receipt
 from airflow_provider_whatsapp.events.store import StoreError
 from airflow_provider_whatsapp.hooks.receipts_first import ReceiptsFirst
 from airflow_provider_whatsapp.sensors.messages import MessageStatusSensor
-from airflow_provider_whatsapp.triggers.messages import MessageStatusTrigger
+from airflow_provider_whatsapp.triggers.messages import MessageStatusTrigger, _Messages, _sources
 
 AT = datetime(2026, 7, 1, 12, tzinfo=UTC)
 ACCEPTED = {"status": "accepted", "timestamp": None, "error": None}
@@ -164,3 +164,21 @@ def test_the_sensor_s_trigger_reads_the_store_first(sandbox, whatsapp_events, me
 
     event = asyncio.run(first())
     assert (event.payload["state"], event.payload["statuses"][message_id]["status"]) == ("reached", "read")
+
+
+def test_triggers_that_share_a_poll_ask_the_store_once(monkeypatch):
+    asked = []
+
+    def look_up(url, names):
+        asked.append((url, list(names)))
+        return {"wamid.A": receipt("delivered", delivered_at=AT)}
+
+    monkeypatch.setattr("airflow_provider_whatsapp.hooks.receipts_first.receipts_in", look_up)
+    names = (["wamid.A", "wamid.B"], ["wamid.B", "wamid.C"])
+    waiting = [_Messages(each, "delivered", url="sqlite://") for each in names]
+    (status_of,) = _sources(waiting, lambda name: ACCEPTED).values()
+
+    statuses = [status_of(name)["status"] for name in ("wamid.A", "wamid.B", "wamid.C")]
+
+    assert statuses == ["delivered", "accepted", "accepted"]
+    assert asked == [("sqlite://", ["wamid.A", "wamid.B", "wamid.C"])]
