@@ -180,7 +180,8 @@ class MatonWhatsAppHook(Sending, Management, BaseHook):
             from airflow_provider_whatsapp._compat import aget_connection, amask_secret
 
             connection = await aget_connection(self.maton_conn_id, _pool())
-            redis_id = _redis_id(self.maton_conn_id, connection)
+            # In a thread, for its first call imports the client, which takes long enough to hold up a triggerer.
+            redis_id = await in_thread(_redis_id, self.maton_conn_id, connection)
             redis = await aget_connection(redis_id, _pool()) if redis_id else None
             client = await in_thread(self._build, connection, redis)
             if client.config.api_key != connection.password:

@@ -222,7 +222,10 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
     async def _areport(self) -> str:
         # If a callback raises, Airflow writes its arguments, numbers included, to the triggerer's log. It stores the
         # returned value with the callback.
+        from airflow_provider_whatsapp.hooks.maton_whatsapp import in_thread
+
         try:
+            await in_thread(_load)
             self._fill_in(self.context)
             await self.async_notify(self.context)
         except Exception as error:
@@ -353,6 +356,12 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
 def _state_pool() -> ThreadPoolExecutor:
     """Return a pool of its own: an alert's thread waits for the throttle state, so both must not share one pool."""
     return ThreadPoolExecutor(8, thread_name_prefix="whatsapp-alert-state")
+
+
+def _load() -> None:
+    """Import what an alert needs, in a thread: the imports take long enough to hold up a triggerer's event loop."""
+    from airflow_provider_whatsapp.hooks import media_source  # noqa: F401
+    from airflow_provider_whatsapp.notifications import alert, secrets  # noqa: F401
 
 
 def _check_acknowledge(template_name: str | None, *, recovery: bool, own: Mapping[str, Any]) -> None:

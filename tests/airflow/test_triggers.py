@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
@@ -90,6 +93,20 @@ def test_many_triggers_share_polls_and_one_look_up(sandbox, monkeypatch):
     assert "SCAM" in events[0]["message"]
     assert len(looked_up) == 1
     assert lists(sandbox) <= (time.monotonic() - began) / 0.1 + 1
+
+
+@pytest.mark.parametrize("made", ["triggers", "notifier"])
+def test_no_import_holds_up_a_triggerer_s_loop(sandbox, monkeypatch, tmp_path, made):
+    """The client takes a tenth of a second to import, and the triggerer warns of a loop that stood still so long."""
+    monkeypatch.setenv("AIRFLOW__WHATSAPP__EVENTS_CONN_ID", "events")
+    monkeypatch.setenv("AIRFLOW_CONN_EVENTS", json.dumps({"conn_type": "sqlite", "host": f"{tmp_path}/e.db"}))
+    script = Path(__file__).with_name("imports_in_the_loop.py")
+    done = subprocess.run([sys.executable, script, made], capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+
+    ours = ("airflow_provider_whatsapp.client.", "airflow_provider_whatsapp.events.")
+    others = {"requests", "urllib3", "sqlalchemy", "attr", "phonenumbers"}
+    assert [name for name in found if name.startswith(ours) or name.partition(".")[0] in others] == []
 
 
 def test_two_connections_to_one_account_share_its_polls(sandbox, monkeypatch):
