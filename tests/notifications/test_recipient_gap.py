@@ -30,6 +30,7 @@ from airflow_provider_whatsapp.notifications.records import Person
 from airflow_provider_whatsapp.notifications.throttle_state import ThrottleState
 from airflow_provider_whatsapp.notifications.time_budget import TimeBudget
 from airflow_provider_whatsapp.notifications.window import deliver
+from tests.time_limits import take_all_time
 
 pytestmark = pytest.mark.airflow
 
@@ -262,6 +263,7 @@ def notifier_with(folder, **options):
 
 
 def alert_all(folder, dags, ready):
+    take_all_time()
     ready.wait()
     notifier = notifier_with(folder)
     with ThreadPoolExecutor(len(dags)) as pool:

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.notifications.virtual_time import VirtualTime
+from tests.time_limits import take_all_time
 
 pytestmark = pytest.mark.airflow
 
@@ -27,16 +28,6 @@ def failed(index):
         dag_id="orders", task_id="load", run_id="r1", map_index=index, try_number=1, state="failed"
     )
     return {"ti": ti, "run_id": "r1", "exception": ValueError("no rows")}
-
-
-def take_all_time():
-    """Let this process wait for locks and Redis as long as it takes: a busy machine is no outage."""
-    from airflow_provider_whatsapp.client import redis_server
-    from airflow_provider_whatsapp.notifications import redis_state, throttle_state
-
-    os.environ["AIRFLOW__CORE__TASK_SUCCESS_OVERTIME"] = "240"
-    throttle_state.LONGEST_LOCK = 240.0
-    redis_state.SECONDS = redis_server.TIMEOUT = throttle_state.LONGEST_SWAP = 60.0
 
 
 def notify(folder, indexes, locks):
