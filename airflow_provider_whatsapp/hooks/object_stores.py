@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_whatsapp.client.errors import ConfigurationError
-
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
@@ -32,6 +30,8 @@ def object_path(url: str) -> ObjectStoragePath:
     :raises ConfigurationError: No installed package reads this store.
     """
     from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_whatsapp.client.errors import ConfigurationError
 
     scheme, is_url, _ = url.partition("://")
     try:

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_whatsapp.client.messages import Text
 from airflow_provider_whatsapp.client.phone import address
 from airflow_provider_whatsapp.delivery.routing import Router
+from airflow_provider_whatsapp.notifications.defaults import ACK_TEMPLATE, STOCK_TEMPLATE
 from airflow_provider_whatsapp.notifications.facts import MISSING, default_key, facts, is_failure, log_path
 from airflow_provider_whatsapp.notifications.marked import MarkedSend
 from airflow_provider_whatsapp.notifications.recipient_gap import Caller, Slot
 from airflow_provider_whatsapp.notifications.records import Held
 from airflow_provider_whatsapp.notifications.window import ButtonsFirst, TextFirst
 from airflow_provider_whatsapp.notifications.wording import (
-    ACK_TEMPLATE,
     ROOM_OF_TEMPLATE,
     ROOM_OF_TEXT,
-    STOCK_TEMPLATE,
     fitted,
     fitted_buttons,
     fitted_header,

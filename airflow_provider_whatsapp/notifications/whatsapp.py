@@ -12,14 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier
 
+from airflow_provider_whatsapp.notifications.defaults import ACK_TEMPLATE, DEFAULT_TEXT, STOCK_TEMPLATE
 from airflow_provider_whatsapp.notifications.fields import AlertFields
-from airflow_provider_whatsapp.notifications.wording import (
-    ACK_TEMPLATE,
-    DEFAULT_TEXT,
-    STOCK_TEMPLATE,
-    Dash,
-    without_gaps,
-)
 from airflow_provider_whatsapp.rendering import TextFields
 
 if TYPE_CHECKING:
@@ -265,6 +259,8 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
 
         :param dag: The context's DAG; ``airflow dags test`` gives DAG callbacks one that has no environment.
         """
+        from airflow_provider_whatsapp.notifications.wording import Dash
+
         env = super().get_template_env(dag if hasattr(dag, "get_template_env") else None)
         env.undefined = Dash
         return env
@@ -276,6 +272,8 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
         :param context: The context of a callback.
         :param jinja_env: Jinja's environment; None: that of ``get_template_env``.
         """
+        from airflow_provider_whatsapp.notifications.wording import without_gaps
+
         header, buttons = self.header, self.buttons
         super().render_template_fields(context, jinja_env)
         self.header = without_gaps(header, self.header)

@@ -22,8 +22,8 @@ from airflow_provider_whatsapp.client.errors import (
 from airflow_provider_whatsapp.client.masking import place_of
 from airflow_provider_whatsapp.client.phone import address
 from airflow_provider_whatsapp.delivery.causes import Runs, scope
+from airflow_provider_whatsapp.notifications.defaults import ACK_TEMPLATE
 from airflow_provider_whatsapp.notifications.records import PAUSE
-from airflow_provider_whatsapp.notifications.wording import ACK_TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What an alert says: the default text, the stock template's values, and how many others failed."""
+"""What an alert says: the stock template's values, what does not fit, and how many others failed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from airflow_provider_whatsapp.notifications.recipient_gap import Slot
     from airflow_provider_whatsapp.notifications.records import Decision
 
-STOCK_TEMPLATE = "airflow_alert"
-"""The template defined beside this module; the notifier fills in its values from the context."""
-ACK_TEMPLATE = "airflow_alert_ack"
-"""The stock template with the quick replies "On it" and "Mute 1 h"."""
-
 MAX_VALUE = 300
 """Characters of one value of a template; a body holds 1,024 with all of them."""
 MAX_HEADER = 60
@@ -39,21 +34,6 @@ LEAST_OF_AN_ERROR = 40
 """Characters of the error that a message always keeps."""
 
 NOTHING = Held()
-
-# Each kind of callback has a context of its own; a DAG's may have a task instance that has not failed.
-DEFAULT_TEXT = (
-    "{% if ti and not reason %}Task {{ ti.dag_id }}.{{ ti.task_id }}, try {{ ti.try_number }}"
-    "{% elif dag_run %}DAG {{ dag_run.dag_id }}"
-    "{% elif dag %}DAG {{ dag.dag_id }}"
-    "{% else %}Airflow{% endif %}"
-    "{% if run_id %}, run {{ run_id }}"
-    "{% elif dag_run and dag_run.dag_run_id %}, run {{ dag_run.dag_run_id }}{% endif %}"
-    "{% if exception %}: {{ exception }}"
-    "{% elif reason %}: {{ reason }}"
-    "{% elif deadline %}: deadline missed"
-    "{% elif ti and ti.state %}: {{ ti.state.value or ti.state }}"
-    "{% elif ti and not ti.start_date %}: its worker was lost{% endif %}"
-)
 
 
 class Dash(ChainableUndefined):
