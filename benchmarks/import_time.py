@@ -1,7 +1,7 @@
 """
 Import time of hook, operators, sensors and notifier beyond ``airflow.sdk``, beside the slack provider's.
 
-Airflow's DAG processor imports them anew for every DAG file that it parses.
+Airflow's DAG processor imports them again for every DAG file that it parses.
 """
 
 from __future__ import annotations

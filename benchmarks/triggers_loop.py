@@ -2,9 +2,8 @@
 1,000 waiting triggers in one event loop: how many requests they make, and how long the loop is ever held up.
 
 A heartbeat in the same loop notes the longest time between two of its beats, beyond what it slept and what Python's
-garbage collector took: a full collection goes through all objects of Airflow, and begins with whoever allocates next.
-Half of the triggers wait in one account and half in another, each by two connections; in the end all are approved at
-once.
+garbage collector took: a full collection goes through all objects of Airflow, and any thread may begin one. Half of the
+triggers wait in one account and half in another, each by two connections; in the end all are approved at once.
 """
 
 from __future__ import annotations
@@ -61,9 +60,8 @@ class Collector:
 
     def spent(self):
         """Return the seconds in all, and those in the loop's own thread."""
-        began = (
-            self._began
-        )  # whoever waited for a collection may run before the collector says that it has ended
+        # A thread that waited for a collection may run before the collector says that it has ended.
+        began = self._began
         return self._total + (time.perf_counter() - began[0] if began else 0.0), self._in_loop
 
 
@@ -96,9 +94,8 @@ async def wait(host, count, interval, polls):
 
     from airflow_provider_whatsapp.triggers.templates import TemplateApprovalTrigger
 
-    await BaseHook.aget_connection(
-        "bench_0"
-    )  # Airflow's own first look-up imports much; a triggerer has done it
+    # Airflow's own first look-up imports much; a triggerer has done it.
+    await BaseHook.aget_connection("bench_0")
     collector = Collector()
     heart = Heart(collector)
     beating = asyncio.create_task(heart.beat())

@@ -214,10 +214,10 @@ class WhatsAppNotifier(AlertFields, TextFields, BaseNotifier):
                 raise _as_task_failure(error, line) from None
 
     async def _areport(self) -> str:
-        # If a callback raises, Airflow writes its arguments, numbers included, to the triggerer's log. It stores the
-        # returned value with the callback.
         from airflow_provider_whatsapp.hooks.maton_whatsapp import in_thread
 
+        # If a callback raises, Airflow writes its arguments, numbers included, to the triggerer's log. It stores the
+        # returned value with the callback.
         try:
             await in_thread(_load)
             self._fill_in(self.context)

@@ -1,7 +1,7 @@
 """
-Runs coroutines as a fresh triggerer does, and prints as JSON which modules its event loop has imported meanwhile.
+Runs coroutines as a fresh triggerer does, and prints as JSON how they ended and which modules the event loop imported.
 
-    python imports_in_the_loop.py triggers|notifier
+    python imports_in_the_loop.py triggers|notifier MESSAGE_ID
 """
 
 from __future__ import annotations
@@ -25,50 +25,45 @@ class Imports:
             self.names.append(name)
 
 
-def triggers():
+def triggers(message_id):
+    """Return the events of triggers whose first poll ends them, once those that never end have polled too."""
     from airflow_provider_whatsapp.triggers.delivery import DeliveryTrigger
     from airflow_provider_whatsapp.triggers.health import HealthTrigger
     from airflow_provider_whatsapp.triggers.messages import InboundMessageTrigger, MessageStatusTrigger
     from airflow_provider_whatsapp.triggers.templates import TemplateApprovalTrigger, TemplateStatusTrigger
 
-    conn = "maton_whatsapp_default"
-    often, usual = {"poke_interval": 0.1}, {"poke_interval": 0.1, "end_time": time.time() + 600}
-    by_store = {"events_conn_id": "events", "send_hash": "h"}
-    made = [
-        TemplateApprovalTrigger(wanted=[["a", "en_US", None]], maton_conn_id=conn, waba_id=None, **usual),
-        TemplateStatusTrigger(template_name="a", maton_conn_id=conn, **often),
-        MessageStatusTrigger(
-            message_ids=["wamid.A"], status="read", maton_conn_id=conn, phone_number_id=None, **usual
-        ),
-        DeliveryTrigger(wait_for="read", target=1, **by_store, **usual),
-        DeliveryTrigger(wait_for="read", target=1, message_ids=["wamid.A"], maton_conn_id=conn, **usual),
-        InboundMessageTrigger(**often),
-        HealthTrigger(
-            template_name="a",
-            language="en_US",
-            maton_conn_id=conn,
-            phone_number_id=None,
-            waba_id=None,
-            **usual,
-        ),
+    conn, often = {"maton_conn_id": "maton_whatsapp_default"}, {"poke_interval": 0.1}
+    usual = {**often, "end_time": time.time() + 600}
+    sender, account = {**conn, "phone_number_id": None}, {**conn, "waba_id": None}
+    ending = [
+        TemplateApprovalTrigger(wanted=[["hello_world", "en_US", None]], **account, **usual),
+        HealthTrigger(template_name="hello_world", language="en_US", **sender, waba_id=None, **usual),
+        MessageStatusTrigger(message_ids=[message_id], status="sent", **sender, **usual),
+        DeliveryTrigger(wait_for="sent", target=1, message_ids=[message_id], **sender, **usual),
+        DeliveryTrigger(wait_for="sent", target=0, events_conn_id="whatsapp_events", send_hash="h", **usual),
     ]
+    inbound = InboundMessageTrigger(**often)
+    endless = [inbound, TemplateStatusTrigger(template_name="hello_world", **conn, **often)]
 
-    async def until_an_event(trigger):
-        async for _ in trigger.run():
-            return
+    async def states():
+        watching = [asyncio.create_task(anext(each.run())) for each in endless]
+        events = await asyncio.gather(*(anext(each.run()) for each in ending))
+        while inbound._cursor is None:  # noqa: ASYNC110  (a thread sets it; the other one shares the first poll above)
+            await asyncio.sleep(0.01)
+        for each in watching:
+            each.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+        return [event.payload["state"] for event in events]
 
-    return [until_an_event(each) for each in made]
+    return states()
 
 
-def notifier():
+async def notifier(_):
+    """Send the alert of a deadline."""
     from airflow_provider_whatsapp.notifications.whatsapp import WhatsAppNotifier
 
     context = {"dag_run": {"dag_id": "orders", "run_id": "r1"}, "deadline": {"id": 1}}
-
-    async def miss():
-        return await WhatsAppNotifier(to="+15550001111", text="Late.", context=context)
-
-    return [miss()]
+    return [await WhatsAppNotifier(to="+15550001111", text="Late.", context=context)]
 
 
 async def run(made, imports):
@@ -76,11 +71,11 @@ async def run(made, imports):
 
     await BaseHook.aget_connection("maton_whatsapp_default")  # Airflow's own first look-up imports much
     imports.names.clear()
-    await asyncio.wait([asyncio.create_task(each) for each in made], timeout=2)
-    return list(imports.names)
+    ends = await made
+    return {"ends": ends, "imports": list(imports.names)}
 
 
 if __name__ == "__main__":
-    made = {"triggers": triggers, "notifier": notifier}[sys.argv[1]]()
+    made = {"triggers": triggers, "notifier": notifier}[sys.argv[1]](sys.argv[2])
     sys.meta_path.insert(0, Imports())
     print(json.dumps(asyncio.run(run(made, sys.meta_path[0]))))

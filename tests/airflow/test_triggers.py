@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from airflow_provider_whatsapp.client.errors import NotSentError, RateLimitError
+from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 from airflow_provider_whatsapp.triggers import polls
 from airflow_provider_whatsapp.triggers.messages import MessageStatusTrigger
 from airflow_provider_whatsapp.triggers.polls import Account, subscription
@@ -95,18 +96,25 @@ def test_many_triggers_share_polls_and_one_look_up(sandbox, monkeypatch):
     assert lists(sandbox) <= (time.monotonic() - began) / 0.1 + 1
 
 
-@pytest.mark.parametrize("made", ["triggers", "notifier"])
-def test_no_import_holds_up_a_triggerer_s_loop(sandbox, monkeypatch, tmp_path, made):
+@pytest.mark.parametrize(
+    ("made", "ends"),
+    [("triggers", ["approved", "ready", "reached", "settled", "settled"]), ("notifier", ["sent"])],
+)
+def test_no_import_holds_up_a_triggerer_s_loop(sandbox, whatsapp_events, made, ends):
     """The client takes a tenth of a second to import, and the triggerer warns of a loop that stood still so long."""
-    monkeypatch.setenv("AIRFLOW__WHATSAPP__EVENTS_CONN_ID", "events")
-    monkeypatch.setenv("AIRFLOW_CONN_EVENTS", json.dumps({"conn_type": "sqlite", "host": f"{tmp_path}/e.db"}))
+    sandbox.reply("+15550001111", "Hello")
+    message_id = MatonWhatsAppHook().send_text("+15550001111", "Hello").message_id
+    sandbox.clock.advance(60)
     script = Path(__file__).with_name("imports_in_the_loop.py")
-    done = subprocess.run([sys.executable, script, made], capture_output=True, text=True, check=True)
+    command = [sys.executable, script, made, message_id]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
 
+    assert found["ends"] == ends
     ours = ("airflow_provider_whatsapp.client.", "airflow_provider_whatsapp.events.")
     others = {"requests", "urllib3", "sqlalchemy", "attr", "phonenumbers"}
-    assert [name for name in found if name.startswith(ours) or name.partition(".")[0] in others] == []
+    names = found["imports"]
+    assert [name for name in names if name.startswith(ours) or name.partition(".")[0] in others] == []
 
 
 def test_two_connections_to_one_account_share_its_polls(sandbox, monkeypatch):

@@ -42,6 +42,7 @@ from airflow_provider_whatsapp.operators.messages import (
     SendTemplateOperator,
     SendTextOperator,
 )
+from airflow_provider_whatsapp.operators.templates import SyncTemplatesOperator
 from airflow_provider_whatsapp.triggers.health import HealthTrigger
 from airflow_provider_whatsapp.triggers.messages import MessageStatusTrigger
 from airflow_provider_whatsapp.triggers.templates import TemplateApprovalTrigger
@@ -486,6 +487,7 @@ def test_an_airflow_without_a_wait_of_its_own_waits_for_an_answer_by_a_trigger(m
     [
         (WhatsAppAnalyticsOperator, {"kind": "messages", "start": "a", "end": "b", "destination": "c.csv"}),
         (DeliveryReportOperator, {"results_path": "results.jsonl"}),
+        (SyncTemplatesOperator, {"templates": "late.yaml"}),
     ],
 )
 def test_airflow_s_own_arguments_reach_airflow_s_own_operator(kind, options):

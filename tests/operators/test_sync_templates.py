@@ -14,7 +14,6 @@ from airflow_provider_whatsapp.operators import templates as module
 from airflow_provider_whatsapp.operators.templates import SyncTemplatesOperator
 
 LATE = {"name": "late", "category": "UTILITY", "languages": {"en_US": {"body": "It is late."}}}
-FACTS = ["late", "en_US", "UTILITY"]
 
 
 class Task:
@@ -45,13 +44,8 @@ def late_asset():
     return Asset(name="late", uri="whatsapp://102290129340398/template/late/en_US")
 
 
-def operator(templates=(LATE,), **options):
-    source = list(templates) if isinstance(templates, tuple) else templates
-    return SyncTemplatesOperator(task_id="sync", templates=source, **options)
-
-
-def approve(sandbox, **fields):
-    sandbox.control("POST", "templates", name="late", language="en_US", **{"status": "APPROVED", **fields})
+def operator(**options):
+    return SyncTemplatesOperator(task_id="sync", **{"templates": [LATE], **options})
 
 
 def sync(task=None, **options):
@@ -80,10 +74,6 @@ def pauses(monkeypatch):
     return SimpleNamespace(during=during, slept=slept)
 
 
-def test_airflow_s_own_arguments_reach_airflow_s_own_operator():
-    assert operator(queue="large").queue == "large"
-
-
 def test_an_argument_of_the_wrong_kind_is_refused_before_any_request(sandbox):
     with pytest.raises(_compat.AirflowFailException, match="max_deletions"):
         sync(max_deletions="many")
@@ -106,7 +96,8 @@ def test_a_category_that_meta_has_changed_is_an_error_or_a_warning(
 ):
     monkeypatch.setattr(SyncTemplatesOperator, "log", logging.getLogger("task"))
     sync()
-    approve(sandbox, category="MARKETING")
+    sandbox.templates.approve("late")
+    sandbox.control("POST", "templates", name="late", language="en_US", category="MARKETING")
     options = {"dry_run": dry_run, "on_drift": on_drift}
     if on_drift == "fail":
         with pytest.raises(_compat.AirflowFailException, match="MARKETING"):
@@ -156,7 +147,7 @@ def test_a_file_outside_media_roots_is_neither_read_nor_written(sandbox, tmp_pat
     picture = {**LATE, "languages": {"en_US": {"body": "It is late.", "header": header}}}
     options = {
         "definitions": {"templates": str(tmp_path / "late.yaml")},
-        "sample": {"templates": (picture,)},
+        "sample": {"templates": [picture]},
         "pull": {"templates": str(tmp_path / "pulled"), "direction": "pull"},
     }
     with pytest.raises(_compat.AirflowFailException, match="media_roots"):
@@ -166,7 +157,7 @@ def test_a_file_outside_media_roots_is_neither_read_nor_written(sandbox, tmp_pat
 
 
 def test_a_wait_polls_until_meta_has_approved_and_makes_an_event(sandbox, pauses):
-    pauses.during += [lambda: None, lambda: approve(sandbox)]
+    pauses.during += [lambda: None, lambda: sandbox.templates.approve("late")]
     task = Task()
     result = sync(task, wait_for_approval=True, poke_interval=7, outlets=[late_asset()])
 
@@ -178,7 +169,7 @@ def test_a_wait_polls_until_meta_has_approved_and_makes_an_event(sandbox, pauses
 
 def test_a_wait_makes_no_event_of_what_it_has_not_changed(sandbox, pauses):
     sync()
-    approve(sandbox)
+    sandbox.templates.approve("late")
     task = Task()
     sync(task, wait_for_approval=True, outlets=[late_asset()])
 
@@ -186,7 +177,7 @@ def test_a_wait_makes_no_event_of_what_it_has_not_changed(sandbox, pauses):
 
 
 def test_a_wait_ends_with_meta_s_refusal(sandbox, pauses):
-    pauses.during.append(lambda: approve(sandbox, status="REJECTED", rejected_reason="SCAM"))
+    pauses.during.append(lambda: sandbox.templates.reject("late", reason="SCAM"))
     with pytest.raises(_compat.AirflowFailException, match="SCAM"):
         sync(wait_for_approval=True)
 
@@ -202,7 +193,7 @@ def test_a_poll_that_fails_is_made_again(sandbox, pauses, change_connection):
     change_connection(extra={"max_retries": 0})
     pauses.during += [
         lambda: sandbox.fail_next("status", status=500, method="GET", path="message_templates"),
-        lambda: approve(sandbox),
+        lambda: sandbox.templates.approve("late"),
     ]
     sync(wait_for_approval=True)
 
@@ -217,7 +208,11 @@ def test_a_wait_in_the_triggerer_begins_with_a_poll_and_keeps_its_end(sandbox, p
 
     trigger, end = caught.value.trigger, module.time.time() + 600
     assert task.pushed["report"]
-    assert (trigger.wanted, trigger.end_time, trigger.poke_interval) == ([FACTS], end, 7)
+    assert (trigger.wanted, trigger.end_time, trigger.poke_interval) == (
+        [["late", "en_US", "UTILITY"]],
+        end,
+        7,
+    )
     assert (caught.value.method_name, caught.value.timeout.total_seconds()) == ("execute_complete", 660)
     assert pauses.slept == []
 

@@ -198,9 +198,8 @@ def header_parameter(value: object, path: str) -> HeaderParameter:
 def _text_value(value: object, path: str, limit: int) -> TextValue:
     given = value.text if isinstance(value, TextValue) else value
     text = value_text(given, path, limit=limit)
-    made = object.__new__(
-        TextValue
-    )  # without its own check of the text, which has passed the one of this place
+    # Without its own check of the text, which has passed the one of this place.
+    made = object.__new__(TextValue)
     keep(made, "text", text)
     return made
 

@@ -114,9 +114,8 @@ def _any_value(value: object, _path: str, _doc: str) -> object:
 
 def _by_position(value: Mapping[Any, Any]) -> list[Any]:
     """Return the values of a mapping from ``"1"``, ``"2"``... in order; an empty list if the keys are names."""
-    if (
-        "1" not in value and 1 not in value
-    ):  # most are names, and a look-up takes less time than a match for each
+    # Most are names, and a look-up takes less time than a match for each.
+    if "1" not in value and 1 not in value:
         return []
     places = [int(name) for name in value if _PLACE.fullmatch(str(name))]
     if sorted(places) != list(range(1, len(value) + 1)):
