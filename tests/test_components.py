@@ -6,11 +6,11 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.airflow.components import Components
+from tests.airflow.running import is_there
 
 PART = """
 import os, pathlib, sys, time
@@ -42,14 +42,6 @@ def wait_for(condition):
         assert time.monotonic() < until
         time.sleep(0.02)
     return found
-
-
-def is_there(pid):
-    """Say whether a process runs; one that has ended and that nobody has asked about does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def start_two(components, folder):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import Counter
+from pathlib import Path
 
 
 def end(process, seconds=30):
@@ -15,6 +16,14 @@ def end(process, seconds=30):
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def is_there(pid):
+    """Say whether a process of Linux runs; one that has ended and that nobody has asked about does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def has_state_store():

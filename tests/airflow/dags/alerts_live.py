@@ -140,7 +140,7 @@ def escalates():
 
 escalates()
 
-TASKS_OF_THE_STORM = 15
+TASKS_OF_THE_STORM = 7
 
 
 @dag("storm", **OPTIONS)
