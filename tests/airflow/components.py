@@ -67,7 +67,6 @@ class Components:
         self.folder = folder
         self._begun = {}
         self.ends = Counter()
-        self.is_late = False
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             env=environment,

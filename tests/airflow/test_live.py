@@ -1,80 +1,29 @@
-"""A running Airflow (all its components): its alerts reach phones, and what people reply reaches it."""
+"""A running Airflow: its alerts reach phones, and what people reply, answer and press reaches it."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib.metadata
 import json
-import os
 import re
 import shutil
 import sqlite3
-import time
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-import requests
 
 from airflow_provider_whatsapp.pytest_events import receiving
 from airflow_provider_whatsapp.pytest_plugin import WhatsAppSandbox
-from tests.airflow.components import COMPONENTS, Components
+from tests.airflow.approval_walk import answer_by_a_press, answer_two_by_their_links, answering, let_it_ask
+from tests.airflow.live import DEADLINE, HEARTBEAT_TIMEOUT, start_airflow
 from tests.airflow.running import is_there
-from tests.ports import free_port
+from tests.sandbox.test_browser import CHROMIUM
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-ONCALL, EVERYBODY, POLICY, SYNC = "+15550001111", "+15550002222", "+15550003333", "+15550005555"
-DEADLINE = 180
-"""Seconds after which a running Airflow is given up; it takes 30 to 60 to be ready on two cores."""
-LATER_DEADLINE = 20
-"""The same once it has been given up: by then it has done what it can do."""
-HEARTBEAT_TIMEOUT = 600
-"""Seconds after which the scheduler takes a task's worker for lost."""
 HAS_SYNC_DEADLINES = importlib.metadata.version("apache-airflow-core") >= "3.2"
 BODY = [{"type": "BODY", "text": "Something is wrong."}]
-
-
-def environment(home, connection):
-    """Return the settings of an Airflow of its own, small and quick to notice what happens."""
-    port = free_port()
-    mine = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    return mine | {
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT": json.dumps(connection),
-        # Nothing answers there.
-        "AIRFLOW_CONN_AWAY": json.dumps({**connection, "host": f"http://127.0.0.1:{free_port()}"}),
-        "AIRFLOW_VAR_ONCALL": json.dumps({"tag:finance": [ONCALL], "default": [EVERYBODY]}),
-        "AIRFLOW_VAR_ONCALL_SYNC": json.dumps({"default": [SYNC]}),
-        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
-        "AIRFLOW__API__HOST": "127.0.0.1",
-        "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of the test that is long enough for SHA-512: 0123456789abcdef",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
-        "AIRFLOW__CORE__FERNET_KEY": "",
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__CORE__PARALLELISM": "5",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
-        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-        # On a busy machine a part may hold the lock for longer than the default, 5 s. See also IMPATIENT.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=60",
-        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
-        # No task is ever so late, however busy the machine: see miss_the_lost_worker.
-        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(HEARTBEAT_TIMEOUT),
-        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-        "AIRFLOW_CONN_EVENTS": json.dumps({"conn_type": "sqlite", "host": f"{home}/events.db"}),
-        "AIRFLOW__WHATSAPP__EVENTS_CONN_ID": "events",
-        "AIRFLOW__WHATSAPP__ALERT_TO": POLICY,
-        "AIRFLOW__WHATSAPP__ALERT_TEMPLATE": "something_wrong",
-        # The API server's first answer takes seconds on a busy machine, and a task that waits in vain never runs.
-        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
-        "WHATSAPP_TEST_LIVE": "1",
-    }
 
 
 @pytest.fixture(scope="module")
@@ -95,74 +44,34 @@ def sandbox():
 
 
 @pytest.fixture(scope="module")
-def running_airflow(sandbox, tmp_path_factory):
-    """Start an Airflow with the DAGs of this test and the example of a deadline, and end all that it has started."""
-    home = tmp_path_factory.mktemp("airflow")
-    (home / "dags").mkdir()
-    (home / "config").mkdir()
-    (home / "config" / "airflow_local_settings.py").write_text(
+def events(sandbox, home):
+    """Run the receiver beside the running Airflow, with a store in its home."""
+    with receiving(sandbox, home / "events.db") as received:
+        yield received
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Make the home of an Airflow with the DAGs of this test, two examples, and the cluster policy."""
+    made = tmp_path_factory.mktemp("airflow")
+    (made / "dags").mkdir()
+    (made / "config").mkdir()
+    (made / "config" / "airflow_local_settings.py").write_text(
         "from airflow_provider_whatsapp.cluster_policy import task_policy\n"
     )
-    shutil.copy(HERE / "dags" / "alerts_live.py", home / "dags")
+    shutil.copy(HERE / "dags" / "alerts_live.py", made / "dags")
     for example in ("deadline_alert", "answer_replies"):
-        shutil.copy(ROOT / "example_dags" / f"{example}.py", home / "dags")
-    connection = {**sandbox.connection, "extra": {**sandbox.extra, "rate_limit": 0}}
-    env = environment(home, connection)
-    url = env["AIRFLOW__API__BASE_URL"]
-    with receiving(sandbox, home / "events.db"), Components(env, home) as airflow:
-        airflow.run("db", "migrate")
-        airflow.start("api-server")
-        # A task that begins before the API server answers has failed.
-        wait_for(functools.partial(answers, url), airflow)
-        for name, options in COMPONENTS.items():
-            airflow.start(name, *options)
-        wait_for(
-            lambda: rows(airflow, "SELECT 1 FROM serialized_dag WHERE dag_id = 'deadline_alert'"), airflow
-        )
-        wait_for(functools.partial(runs_the_example, url), airflow)
+        shutil.copy(ROOT / "example_dags" / f"{example}.py", made / "dags")
+    return made
+
+
+@pytest.fixture(scope="module")
+def running_airflow(sandbox, events, home):
+    """Start an Airflow, whose DAGs begin by themselves, except the example of a deadline."""
+    with start_airflow(home, {**sandbox.connection, "extra": {**sandbox.extra, "rate_limit": 0}}) as airflow:
+        airflow.wait_for(lambda: airflow.has("deadline_alert"))
+        airflow.wait_for(lambda: airflow.begins("deadline_alert"))
         yield airflow
-
-
-def runs_the_example(url):
-    """Begin a run, and say whether that was possible: not if another part held SQLite's lock for too long."""
-    token = requests.get(f"{url}/auth/token", timeout=60).json()["access_token"]
-    answer = requests.post(
-        f"{url}/api/v2/dags/deadline_alert/dagRuns",
-        json={"logical_date": None},
-        headers={"Authorization": f"Bearer {token}"},
-        timeout=60,
-    )
-    assert answer.ok or answer.status_code >= 500, answer.text
-    return answer.ok
-
-
-def answers(url):
-    try:
-        return requests.get(f"{url}/api/v2/version", timeout=5).ok
-    except requests.RequestException:
-        return False
-
-
-def rows(airflow, query, name="airflow"):
-    with contextlib.closing(
-        sqlite3.connect(f"file:{airflow.folder}/{name}.db?mode=ro", uri=True, timeout=60)
-    ) as database:
-        return database.execute(query).fetchall()
-
-
-def wait_for(condition, airflow):
-    """Wait until a condition is true and return its value; say what Airflow has logged where it never is."""
-    until = time.monotonic() + (LATER_DEADLINE if airflow.is_late else DEADLINE)
-    while not (found := condition()):
-        if time.monotonic() > until:
-            airflow.is_late = True
-            print(rows(airflow, "SELECT dag_id, state, last_scheduling_decision FROM dag_run"))
-            print(rows(airflow, "SELECT dag_id, task_id, map_index, try_number, state FROM task_instance"))
-            airflow.say_where()
-            pytest.fail("Airflow did not come so far")
-        airflow.look_after()
-        time.sleep(0.3)
-    return found
 
 
 def texts_to(sandbox, airflow, *numbers):
@@ -172,7 +81,7 @@ def texts_to(sandbox, airflow, *numbers):
         messages = {each["to"]: each["payload"].get("text", {}).get("body") for each in sandbox.messages}
         return {number: messages[number] for number in numbers} if set(numbers) <= set(messages) else None
 
-    return wait_for(found, airflow)
+    return airflow.wait_for(found)
 
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(2 * DEADLINE + 60)]
@@ -191,7 +100,7 @@ def test_failures_deadlines_and_questions_reach_their_phones(running_airflow, sa
 
 def test_a_reply_starts_a_dag(running_airflow, sandbox):
     """From the phone to the receiver, its store, the watcher in the triggerer, a run, and back to the phone."""
-    wait_for(lambda: rows(running_airflow, "SELECT 1 FROM whatsapp_cursors", "events"), running_airflow)
+    running_airflow.wait_for(lambda: running_airflow.rows("SELECT 1 FROM whatsapp_cursors", "events"))
     sandbox.reply("+15550009101", "no question")
     sandbox.reply("+15550009102", "Status?")
 
@@ -199,9 +108,9 @@ def test_a_reply_starts_a_dag(running_airflow, sandbox):
 
     assert texts == {"15550009102": "All pipelines are on time."}
     assert "15550009101" not in {each["to"] for each in sandbox.messages}
-    (event,) = rows(running_airflow, "SELECT extra FROM asset_event")
+    (event,) = running_airflow.rows("SELECT extra FROM asset_event")
     assert json.loads(event[0])["payload"]["keyword"] == "STATUS"
-    runs = rows(running_airflow, "SELECT run_type FROM dag_run WHERE dag_id = 'answer_replies'")
+    runs = running_airflow.rows("SELECT run_type FROM dag_run WHERE dag_id = 'answer_replies'")
     assert runs == [("asset_triggered",)]
 
 
@@ -209,12 +118,12 @@ def miss_the_lost_worker(airflow):
     """Wait until a task's worker is gone, and let the time pass after which the scheduler misses its heartbeats."""
 
     def gone():
-        found = rows(
-            airflow, "SELECT pid FROM task_instance WHERE dag_id = 'worker_lost' AND state = 'running'"
+        found = airflow.rows(
+            "SELECT pid FROM task_instance WHERE dag_id = 'worker_lost' AND state = 'running'"
         )
         return found and not is_there(*found[0])
 
-    wait_for(gone, airflow)
+    airflow.wait_for(gone)
     with contextlib.closing(sqlite3.connect(airflow.folder / "airflow.db", timeout=60)) as database, database:
         database.execute(
             "UPDATE task_instance SET last_heartbeat_at = strftime('%Y-%m-%d %H:%M:%f', last_heartbeat_at, ?) "
@@ -255,12 +164,12 @@ def test_the_example_of_a_deadline(running_airflow, sandbox):
     def found():
         return [each["payload"]["template"] for each in sandbox.messages if each["to"] == "15550100199"]
 
-    (template,) = wait_for(found, running_airflow)
+    (template,) = running_airflow.wait_for(found)
     body, button = template["components"]
     values = {parameter["parameter_name"]: parameter["text"] for parameter in body["parameters"]}
     assert template["name"] == "airflow_alert"
     assert (values["dag"], values["error"]) == ("deadline_alert", "deadline missed")
-    ((run,),) = rows(running_airflow, "SELECT run_id FROM dag_run WHERE dag_id = 'deadline_alert'")
+    ((run,),) = running_airflow.rows("SELECT run_id FROM dag_run WHERE dag_id = 'deadline_alert'")
     assert values["run"] == run
     assert button["parameters"][0]["text"] == f"dags/deadline_alert/runs/{quote(run)}"
 
@@ -268,14 +177,14 @@ def test_the_example_of_a_deadline(running_airflow, sandbox):
 def ended(airflow, dag_id):
     """Wait until a DAG's run is over; return its state."""
     query = f"SELECT state FROM dag_run WHERE dag_id = '{dag_id}' AND state IN ('success', 'failed')"
-    ((state,),) = wait_for(lambda: rows(airflow, query), airflow)
+    ((state,),) = airflow.wait_for(lambda: airflow.rows(query))
     return state
 
 
 def states(airflow, dag_id):
     """Wait until a DAG's run is over; return its state and those of its tasks."""
     state = ended(airflow, dag_id)
-    tasks = rows(airflow, f"SELECT task_id, state FROM task_instance WHERE dag_id = '{dag_id}'")
+    tasks = airflow.rows(f"SELECT task_id, state FROM task_instance WHERE dag_id = '{dag_id}'")
     return state, dict(tasks)
 
 
@@ -292,7 +201,7 @@ def lines(airflow, dag_id, task_id, count=1):
         ]
         return ours if len(ours) >= count else None
 
-    return wait_for(found, airflow)
+    return airflow.wait_for(found)
 
 
 def test_what_is_wrong_with_an_alert_is_one_line_and_leaves_the_states_alone(running_airflow, sandbox):
@@ -334,14 +243,14 @@ def test_mapped_tasks_that_fail_together_are_one_message_and_one_summary(running
         bodies = [template["components"][0]["parameters"] for template in templates]
         return [next(each["text"] for each in body if each["parameter_name"] == "error") for body in bodies]
 
-    told, *summaries = wait_for(lambda: len(said := found()) > 1 and said, running_airflow)
+    told, *summaries = running_airflow.wait_for(lambda: len(said := found()) > 1 and said)
     assert ended(running_airflow, "storm") == "failed"
 
-    tries = rows(running_airflow, "SELECT state, try_number FROM task_instance WHERE dag_id = 'storm'")
+    tries = running_airflow.rows("SELECT state, try_number FROM task_instance WHERE dag_id = 'storm'")
     assert tries == [("failed", 1)] * len(tries)
     assert re.fullmatch(r"AirflowFailException: no rows in \d+", told)
     counts = [int(re.match(r"(\d+) more failures?: load\[", summary)[1]) for summary in summaries]
-    records = [json.loads(value) for (value,) in rows(running_airflow, "SELECT val FROM variable")]
+    records = [json.loads(value) for (value,) in running_airflow.rows("SELECT val FROM variable")]
     (record,) = (record for record in records if record["key"] == "storm.load")
     # On a slow machine the last failures may come after the summary; they are left to the next message.
     assert 1 + sum(counts) + record["held"] == len(tries)
@@ -352,7 +261,7 @@ def test_a_dag_s_callback_says_in_the_dag_processor_s_log_what_went_wrong(runnin
         logs = (running_airflow.folder / "logs" / "dag_processor").rglob("*.log")
         return [line for log in logs for line in log.read_text().splitlines() if "did not reach" in line]
 
-    assert all("no connection to the gateway" in line for line in wait_for(said, running_airflow))
+    assert all("no connection to the gateway" in line for line in running_airflow.wait_for(said))
     assert all("15550007004" not in line for line in said())
 
 
@@ -362,8 +271,18 @@ def test_callbacks_of_every_kind_reach_the_throttle_state(running_airflow, sandb
     logs = [*running_airflow.folder.glob("*.log"), *(running_airflow.folder / "logs").rglob("*.log")]
 
     assert [log for log in logs if "The throttle state of alerts cannot be reached" in log.read_text()] == []
-    kept = {json.loads(value)["key"] for (value,) in rows(running_airflow, "SELECT val FROM variable")}
+    kept = {json.loads(value)["key"] for (value,) in running_airflow.rows("SELECT val FROM variable")}
     assert kept >= {"callback_kinds", "callback_kinds.fails", "callback_kinds.fails.retry", "15•••6008"}
+
+
+@pytest.mark.once
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium (Debian: apt-get install chromium)")
+def test_a_person_answers_by_links_in_a_browser_and_by_presses_on_a_phone(running_airflow, sandbox, events):
+    let_it_ask(running_airflow, sandbox)
+    answer_two_by_their_links(running_airflow, sandbox)
+    with answering(running_airflow, events) as log:
+        answer_by_a_press(running_airflow, sandbox, events, log)
 
 
 @pytest.mark.skipif(not HAS_SYNC_DEADLINES, reason="Airflow 3.1 has no synchronous deadlines")
