@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import gc
 import json
 import os
@@ -75,6 +76,12 @@ def pytest_collection_finish():
     gc.set_threshold(20_000)
 
 
+@functools.cache
+def place_of(path):
+    """Return the first part of a path below the tests, or nothing."""
+    return path.relative_to(ROOT / "tests").parts[0] if path.is_relative_to(ROOT / "tests") else ""
+
+
 def pytest_collection_modifyitems(items):
     """Mark tests by what they use, so that no file has to remember it."""
     for item in items:
@@ -83,9 +90,7 @@ def pytest_collection_modifyitems(items):
         for value in item.callspec.params.values() if hasattr(item, "callspec") else ():
             several = isinstance(value, set | frozenset) and len(value) > 1
             assert not (several and str(value) in item.nodeid), f"a set is in the name of {item.nodeid}"
-        place = (
-            item.path.relative_to(ROOT / "tests").parts[0] if item.path.is_relative_to(ROOT / "tests") else ""
-        )
+        place = place_of(item.path)
         if place == "airflow" or {"dag_bag", "run_dag"} & set(item.fixturenames):
             item.add_marker(pytest.mark.airflow)
         if place in FACES:

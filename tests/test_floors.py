@@ -60,10 +60,15 @@ def tree(path):
     return ast.parse(path.read_text())
 
 
-def named_in(nodes):
+@cache
+def nodes(path):
+    return tuple(ast.walk(tree(path)))
+
+
+def named_in(statements):
     """Return the absolute names of all that import statements name."""
     names = set()
-    for node in nodes:
+    for node in statements:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -71,9 +76,10 @@ def named_in(nodes):
     return names
 
 
+@cache
 def imports(path):
     """Return the absolute names of all modules that a file imports, inside functions too."""
-    return named_in(ast.walk(tree(path)))
+    return named_in(nodes(path))
 
 
 def at_load(node, *, later=False):
@@ -176,7 +182,5 @@ def lines_of_code(function):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_functions_fit_a_screen(path):
-    functions = (
-        node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    )
+    functions = (node for node in nodes(path) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     assert [each.name for each in functions if lines_of_code(each) > MOST_LINES] == []

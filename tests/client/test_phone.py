@@ -87,11 +87,13 @@ def test_the_limits_themselves_pass(number):
     assert normalise(f"+{number}") == number
 
 
+# Which of all characters a pattern can match costs a second to find out.
+SIGNS = "+0123456789"
 SEPARATORS = st.text(st.sampled_from(" -./\u00a0\u200e\u202a"), max_size=2)
 
 
 @given(
-    st.from_regex(r"1[2-9][0-9]{9}|49[1-9][0-9]{6,11}", fullmatch=True),
+    st.from_regex(r"1[2-9][0-9]{9}|49[1-9][0-9]{6,11}", fullmatch=True, alphabet=SIGNS),
     st.data(),
     st.sampled_from(["+", "00"]),
 )
@@ -138,7 +140,7 @@ def test_mask(text, masked):
     assert mask(text) == masked
 
 
-@given(st.from_regex(r"\+?[1-9][0-9]{6,14}", fullmatch=True))
+@given(st.from_regex(r"\+?[1-9][0-9]{6,14}", fullmatch=True, alphabet=SIGNS))
 def test_a_mask_hides_at_least_three_digits_and_a_third(number):
     digits = number.lstrip("+")
     kept = sum(char.isdigit() for char in mask(number))
@@ -191,7 +193,7 @@ def test_what_is_no_number_stays(text):
 
 
 @given(
-    st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True),
+    st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True, alphabet=SIGNS),
     st.sampled_from(["to {}", "{}!", "({})", "a={};", "\t{}\n"]),
 )
 def test_any_number_with_plus_is_masked_in_text(number, frame):

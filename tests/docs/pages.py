@@ -37,6 +37,8 @@ _CODE = re.compile(
     r"\n(?P<text>(?:(?P=indent) +.*\n|\n)+)"
 )
 _OTHER_CODE = re.compile(r"(?m)^ *\.\. |::$|^ *>>> ")
+_ANY_CODE = re.compile(r"(?<!\.)\.\. |::|>>> ")
+"""Is in every module that has a block, and in few others."""
 
 
 class PageError(AssertionError):
@@ -118,7 +120,9 @@ def docstring_blocks_of(code: str, page: str) -> list[Block]:
     :param page: Its name.
     :raises PageError: There is code that is not in a block with a language.
     """
-    found = []
+    found: list[Block] = []
+    if not _ANY_CODE.search(code):
+        return found
     for node in ast.walk(ast.parse(code)):
         match node:
             case ast.Expr(value=ast.Constant(value=str(docstring))):

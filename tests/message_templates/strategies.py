@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from string import ascii_lowercase, digits
+
 from hypothesis import strategies as st
 
 LANGUAGES = ["en_US", "en", "pt_BR", "fil", "de", "es"]
@@ -9,7 +11,7 @@ WORDS = st.text(
     st.characters(categories=["L", "N"], include_characters=" ,.-'\"#:"), min_size=1, max_size=20
 ).map(lambda text: f"w{text}w")
 LABELS = st.text(st.characters(categories=["L"]), min_size=1, max_size=25)
-NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)
+NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True, alphabet=f"{ascii_lowercase}{digits}_")
 EXAMPLES = st.text(
     st.characters(categories=["L", "N", "P"], exclude_characters="{}"), min_size=1, max_size=12
 )
