@@ -114,6 +114,24 @@ def redis_process():
     made.kill()
 
 
+@pytest.fixture(scope="session")
+def forks():
+    """Start processes that have imported Airflow already."""
+    from tests.forks import Forks
+
+    with Forks("airflow.sdk", "airflow_provider_whatsapp.notifications.alert") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def command_forks():
+    """Start processes that have imported what a command needs, and nothing of Airflow."""
+    from tests.forks import Forks
+
+    with Forks("airflow_provider_whatsapp.cli", "airflow_provider_whatsapp.connect") as made:
+        yield made
+
+
 @pytest.fixture
 def sandbox(whatsapp_sandbox):
     """Give an empty sandbox, which the default connection of Airflow points to."""

@@ -1,34 +1,15 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.airflow.alone import keep_api_server, prepare_to_run_alone, run_alone
 from tests.airflow.running import has_state_store
 
 ROOT = Path(__file__).parents[2]
-RUN_IN_A_PROCESS = """
-import json, os, sys
-try:
-    from airflow.dag_processing.dagbag import DagBag
-except ImportError:
-    from airflow.models.dagbag import DagBag
-bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"] + "/test_dags/delivery_dags.py")
-bag.dags[sys.argv[1]].test(run_conf=json.loads(sys.argv[2]))
-"""
-
-
-def keep_api_server():
-    """Let ``dag.test()`` keep its API server from task to task, as Airflow 3.3 does: making one takes seconds."""
-    from airflow.sdk.execution_time import supervisor
-
-    if not hasattr(supervisor.in_process_api_server, "cache_info"):
-        supervisor.in_process_api_server = functools.lru_cache(maxsize=1)(supervisor.in_process_api_server)
 
 
 def sync_once():
@@ -140,21 +121,17 @@ def run_again(dag_bag):
 
 
 @pytest.fixture
-def start(dag_bag, sandbox, tmp_path):
+def start(dag_bag, sandbox, forks, tmp_path):
     """Run a DAG in a process of its own; return it and the file of what it says."""
     processes = []
+    forks.prepare(prepare_to_run_alone)
 
     def started(dag_id, conf, **environment):
         log = tmp_path / "process.log"
         with log.open("w") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-c", RUN_IN_A_PROCESS, dag_id, json.dumps(conf)],
-                stdout=output,
-                stderr=output,
-                env=os.environ | environment,
-            )
-        processes.append(process)
-        return process, log
+            files = (None, output, output)
+            processes.append(forks.start(run_alone, dag_id, conf, files=files, env=os.environ | environment))
+        return processes[-1], log
 
     yield started
     for process in processes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import itertools
 import json
-import multiprocessing
 import re
 import time
 import uuid
@@ -264,7 +264,8 @@ def notifier_with(folder, **options):
 
 def alert_all(folder, dags, ready):
     take_all_time()
-    ready.wait()
+    with ready.open() as both:
+        fcntl.flock(both, fcntl.LOCK_SH)
     notifier = notifier_with(folder)
     with ThreadPoolExecutor(len(dags)) as pool:
         list(pool.map(lambda dag: notifier(failed(dag)), dags))
@@ -276,17 +277,15 @@ def refused(strict):
 
 @pytest.mark.once
 @pytest.mark.timeout(300)
-def test_two_processes_whose_pipelines_fail_together_do_not_hit_the_limit(strict, tmp_path):
+def test_two_processes_whose_pipelines_fail_together_do_not_hit_the_limit(strict, forks, tmp_path):
     """Forty DAGs fail in two processes at once: one is told at once, and one message tells of all others."""
-    context = multiprocessing.get_context("spawn")
-    ready = context.Barrier(PROCESSES)
+    ready = tmp_path / "ready"
     names = [f"dag{number}" for number in range(PROCESSES * ALERTS)]
     parts = [names[start : start + ALERTS] for start in range(0, len(names), ALERTS)]
-    processes = [context.Process(target=alert_all, args=(tmp_path, part, ready)) for part in parts]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
+    with ready.open("w") as nobody_yet:
+        fcntl.flock(nobody_yet, fcntl.LOCK_EX)
+        processes = [forks.start(alert_all, tmp_path, part, ready) for part in parts]
+    assert [process.wait() for process in processes] == [0] * PROCESSES
 
     assert refused(strict) == []
     bodies = [message["payload"]["text"]["body"] for message in strict.messages]

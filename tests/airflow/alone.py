@@ -1,0 +1,64 @@
+"""A run of a DAG that has a process to itself: a fork of one in which all is there that a run needs."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+from pathlib import Path
+
+
+def keep_api_server():
+    """Let ``dag.test()`` keep its API server from task to task, as Airflow 3.3 does: making one takes seconds."""
+    from airflow.sdk.execution_time import supervisor
+
+    if not hasattr(supervisor.in_process_api_server, "cache_info"):
+        supervisor.in_process_api_server = functools.lru_cache(maxsize=1)(supervisor.in_process_api_server)
+
+
+def prepare_to_run_alone():
+    """Import what a run needs, and make the API server that ``dag.test()`` asks, which its first request completes."""
+    import httpx
+    from airflow.sdk.execution_time import supervisor
+
+    import airflow_provider_whatsapp.operators.broadcast
+    import airflow_provider_whatsapp.operators.messages  # noqa: F401
+
+    async def ask():
+        api = httpx.ASGITransport(supervisor.in_process_api_server().app)
+        async with httpx.AsyncClient(transport=api, base_url="http://in-process") as client:
+            await client.get("/health")
+
+    keep_api_server()
+    asyncio.run(ask())
+
+
+def read_metrics_settings():
+    """Let Airflow measure as the environment says now: it has read that when it was imported, before the fork."""
+    try:
+        from airflow.sdk import serde
+    except ImportError:  # Airflow 3.1
+        from airflow.stats import _Stats
+
+        del _Stats.factory
+        _Stats("Stats", (), {})
+    else:
+        serde._register()
+
+
+def run_alone(dag_id, conf):
+    """
+    Run one of the DAGs that test delivery, as a process of its own.
+
+    Only DAGs of the same file are written into the database before. Metrics are as the process's environment says, as
+    in a worker.
+    """
+    try:
+        from airflow.dag_processing import dagbag
+    except ImportError:
+        from airflow.models import dagbag
+    made = dagbag.BundleDagBag
+    file = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], "test_dags", "delivery_dags.py")
+    dagbag.BundleDagBag = lambda dag_folder, **options: made(dag_folder=file, **options)
+    read_metrics_settings()
+    dagbag.DagBag(str(file)).dags[dag_id].test(run_conf=conf)
