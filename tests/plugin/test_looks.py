@@ -11,7 +11,7 @@ import pytest
 
 from tests.events.test_daily import fill, receipt, send
 from tests.plugin.reports import ERROR, outcome, report
-from tests.sandbox.test_browser import CONTRAST, chromium  # noqa: F401
+from tests.sandbox.test_browser import CONTRAST, chromium, unfold  # noqa: F401
 from tests.sandbox.test_browser import pytestmark as needs_chromium
 
 pytestmark = needs_chromium
@@ -42,7 +42,7 @@ FOCUS = """
 
 
 @pytest.fixture
-def views(tab, look, sandbox, store, alerts, monkeypatch):
+def rendered(tab, look, sandbox, store, alerts, monkeypatch):
     """The pages by their names: each with everything that it can show."""
     from airflow_provider_whatsapp.notifications.records import Record
     from airflow_provider_whatsapp.plugin import task_facts
@@ -109,63 +109,88 @@ def views(tab, look, sandbox, store, alerts, monkeypatch):
     return found
 
 
-def open_page(browser, html, width, scheme):
+@pytest.fixture(scope="module")
+def once():
+    return {}
+
+
+@pytest.fixture
+def views(once, request):
+    """The pages, which nobody changes: rendered for the first test alone."""
+    if not once:
+        once.update(request.getfixturevalue("rendered"))
+    return once
+
+
+@pytest.fixture(scope="module")
+def window(chromium):  # noqa: F811
+    """A window that all tests share: a new one costs more than what happens in it."""
+    made = chromium.new_context().new_page()
+    yield made
+    made.context.close()
+
+
+def show(window, html):
     """Show a page at an address of its own, under its own policy."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page, nonce = context.new_page(), re.search(r'nonce="([^"]+)"', html)[1]
+    nonce = re.search(r'nonce="([^"]+)"', html)[1]
     policy = f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src data:"
     headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy}
-    page.route("**/whatsapp/page", lambda route: route.fulfill(body=html, headers=headers))
-    page.goto("http://airflow.example/whatsapp/page")
-    return page
+    window.unroute_all()
+    window.route("**/whatsapp/page", lambda route: route.fulfill(body=html, headers=headers))
+    resize(window, 1280)
+    window.emulate_media(color_scheme="light")
+    window.goto("http://airflow.example/whatsapp/page")
+
+
+def resize(window, width):
+    window.set_viewport_size({"width": width, "height": 900})
 
 
 @pytest.mark.parametrize("allowed", [True, False], ids=["allowed", "not-allowed"])
-def test_there_is_a_download_where_the_frame_allows_it(chromium, views, allowed):  # noqa: F811
+def test_there_is_a_download_where_the_frame_allows_it(window, views, allowed):
     """Airflow's frame has a sandbox, in 3.1 without downloads: there the button would do nothing."""
-    page = open_page(chromium, views["tab"], 1280, "light")
+    show(window, views["tab"])
     rights = f"allow-scripts allow-same-origin allow-forms{' allow-downloads' if allowed else ''}"
     frame = f'<iframe sandbox="{rights}" src="whatsapp/page"></iframe>'
-    page.route("**/airflow", lambda route: route.fulfill(body=frame, content_type="text/html"))
-    page.goto("http://airflow.example/airflow")
-    button = page.frame_locator("iframe").get_by_role("button", name="Download as CSV", include_hidden=True)
+    window.route("**/airflow", lambda route: route.fulfill(body=frame, content_type="text/html"))
+    window.goto("http://airflow.example/airflow")
+    button = window.frame_locator("iframe").get_by_role("button", name="Download as CSV", include_hidden=True)
     button.wait_for(state="visible" if allowed else "attached")
 
     assert button.is_visible() is allowed
-    page.context.close()
 
 
-def test_an_entry_of_the_tab_is_as_wide_as_the_page(chromium, views):  # noqa: F811
+def test_an_entry_of_the_tab_is_as_wide_as_the_page(window, views):
     """The preview of a carousel's cards shares the document, and must not decide how wide they are."""
-    page = open_page(chromium, views["sync"], 1280, "light")
-    assert page.locator("article").first.evaluate("it => it.offsetWidth / it.parentElement.offsetWidth") == 1
-    page.context.close()
+    show(window, views["sync"])
+    entry = window.locator("article").first
+    assert entry.evaluate("it => it.offsetWidth / it.parentElement.offsetWidth") == 1
 
 
-def test_every_text_stands_out_and_nothing_is_wider_than_the_window(chromium, views):  # noqa: F811
+def test_every_text_stands_out_and_nothing_is_wider_than_the_window(window, views):
     for name, html in views.items():
-        for scheme in ("light", "dark"):
-            for width in (360, 1280):
-                page = open_page(chromium, html, width, scheme)
-                for details in page.locator("details").all():
-                    details.evaluate("each => { each.open = true }")
+        show(window, html)
+        unfold(window)
+        for width in (1280, 360):
+            resize(window, width)
+            for scheme in ("light", "dark"):
+                window.emulate_media(color_scheme=scheme)
                 where = f"{name}, {scheme}, {width} px"
-                assert page.evaluate(CONTRAST) == [], where
-                assert page.evaluate("document.documentElement.scrollWidth") <= width, where
+                assert window.evaluate(CONTRAST) == [], where
+                assert window.evaluate("document.documentElement.scrollWidth") <= width, where
                 if PICTURES:
-                    page.screenshot(path=Path(PICTURES) / f"{name}-{scheme}-{width}.png", full_page=True)
-                page.context.close()
+                    path = Path(PICTURES) / f"{name}-{scheme}-{width}.png"
+                    window.screenshot(path=path, full_page=True)
 
 
-def test_the_keyboard_reaches_everything_and_shows_where_it_is(chromium, views):  # noqa: F811
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(window, views):
     for name, html in views.items():
-        page = open_page(chromium, html, 1280, "light")
-        for _ in range(page.evaluate(REACHED) + 2):
-            page.keyboard.press("Tab")
-            left, shown, what = page.evaluate(FOCUS)
+        show(window, html)
+        for _ in range(window.evaluate(REACHED) + 2):
+            window.keyboard.press("Tab")
+            left, shown, what = window.evaluate(FOCUS)
             assert left or shown, f"{name}: no sign of the focus on {what}"
-        missed = page.evaluate(
+        missed = window.evaluate(
             f"({REACHED})() - document.querySelectorAll('[data-reached]:not(body)').length"
         )
         assert missed <= 0, name
-        page.context.close()
