@@ -29,12 +29,9 @@ def assert_browse_shows_the_run(site, dag_id, words):
     assert "another page" in forged.text
 
 
-def assert_an_alert_is_muted_by_hand(browser, site, expect, alert):
+def assert_an_alert_is_muted_by_hand(page, site, expect, alert):
     """Browse > WhatsApp > Alerts in Airflow's own page, as one who may edit DAGs."""
-    context = browser.new_context(viewport={"width": 1400, "height": 900})
-    context.add_cookies([{"name": "_token", "value": site.token("admin"), "url": f"{site.url}/"}])
-    page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.context.add_cookies([{"name": "_token", "value": site.token("admin"), "url": f"{site.url}/"}])
     page.goto(f"{site.url}/plugin/whatsapp")
     frame = page.frame_locator("iframe")
     frame.get_by_role("link", name="Alerts").click()
@@ -44,4 +41,3 @@ def assert_an_alert_is_muted_by_hand(browser, site, expect, alert):
     expect(frame.get_by_text("by a", exact=True)).to_be_visible(timeout=30_000)
     unmute.press("Enter")
     expect(frame.get_by_label(f"Mute {alert}", exact=True)).to_be_visible(timeout=30_000)
-    context.close()
