@@ -14,6 +14,11 @@ from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Note, SourceC
 from airflow_provider_whatsapp.delivery.stores import FileStore, LedgerError, MemoryStore
 
 GROUPS = ("", "east")
+KINDS = ("in the head", "in small pieces", "in turns")
+"""
+Where notes are: in the head while they are few; at once in records, so that the example crosses those; or so where
+each try has records of its own.
+"""
 FAILURES = st.sampled_from(
     [
         Note("failed", {"code": 131026}),
@@ -41,10 +46,20 @@ class Unreliable(MemoryStore):
 class Machine(RuleBasedStateMachine):
     """A broadcast that is driven step by step and may die between any two of them."""
 
-    @initialize(total=st.integers(0, 14), resend=st.booleans(), remember=st.booleans())
-    def start(self, total, resend, remember):
+    def __init__(self):
+        super().__init__()
+        self.patch = pytest.MonkeyPatch()
+
+    @initialize(
+        total=st.integers(0, 14), resend=st.booleans(), remember=st.booleans(), kind=st.sampled_from(KINDS)
+    )
+    def start(self, total, resend, remember, kind):
         self.total, self.resend, self.remember = total, resend, remember
+        if kind != "in the head":
+            self.patch.setattr(ledger_module, "HEAD_NOTES", 60)
+            self.patch.setattr(ledger_module, "CHUNK", 80)
         self.store = Unreliable()
+        self.store.exclusive = kind != "in turns"
         self.world = dict.fromkeys(range(total), 0)  # messages that really left, by position
         self.allowed = dict.fromkeys(range(total), 1)
         self.said = {}
@@ -138,8 +153,13 @@ class Machine(RuleBasedStateMachine):
                 assert count <= 1
 
     def teardown(self):
-        if not hasattr(self, "ledger"):
-            return
+        try:
+            if hasattr(self, "ledger"):
+                self.try_a_last_time()
+        finally:
+            self.patch.undo()
+
+    def try_a_last_time(self):
         self.begin()  # a last try, in which all goes well
         lost = []
         for row in self.rows:
@@ -171,23 +191,6 @@ Machine.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TestLedger = Machine.TestCase
-
-
-class TestLedgerInSmallPieces(Machine.TestCase):
-    """The same with notes that leave the head at once, so that every example crosses their records."""
-
-    @pytest.fixture(autouse=True)
-    def small(self, monkeypatch):
-        monkeypatch.setattr(ledger_module, "HEAD_NOTES", 60)
-        monkeypatch.setattr(ledger_module, "CHUNK", 80)
-
-
-class TestLedgerInTurns(TestLedgerInSmallPieces):
-    """The same where each try has records of its own."""
-
-    @pytest.fixture(autouse=True)
-    def turns(self, monkeypatch):
-        monkeypatch.setattr(Unreliable, "exclusive", False)
 
 
 JOB = Job("source", "message", 5)
