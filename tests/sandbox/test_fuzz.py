@@ -13,7 +13,7 @@ ANY_JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-BROAD = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+BROAD = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 BUTTONS = [
     {"type": "QUICK_REPLY", "text": "a"},
     {"type": "URL", "text": "a", "url": "https://example.com/{{1}}", "example": ["x"]},
