@@ -125,10 +125,11 @@ def forks():
 
 @pytest.fixture(scope="session")
 def command_forks():
-    """Start processes that have imported what a command needs, and nothing of Airflow."""
+    """Start processes that have imported what commands need, and nothing of Airflow."""
     from tests.forks import Forks
 
-    with Forks("airflow_provider_whatsapp.cli", "airflow_provider_whatsapp.connect") as made:
+    names = ("cli", "connect", "sandbox.server", *(f"message_templates.{name}" for name in ("apply", "pull")))
+    with Forks(*(f"airflow_provider_whatsapp.{name}" for name in names)) as made:
         yield made
 
 

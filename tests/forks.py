@@ -85,6 +85,15 @@ class Forks:
                 file.seek(0)
             return subprocess.CompletedProcess(arguments, fork.returncode, output.read(), errors.read())
 
+    def start_piped(self, function, *arguments, stdin=None, **options):
+        """Call a function in a process as :meth:`start` does; what it prints is read from the process."""
+        ours, theirs = zip(os.pipe(), os.pipe(), strict=True)
+        fork = self.start(function, *arguments, files=(stdin, *theirs), **options)
+        for number in theirs:
+            os.close(number)
+        fork.stdout, fork.stderr = (os.fdopen(number) for number in ours)
+        return fork
+
     def order(self, *order, numbers=()):
         """Have something done, and return what came of it."""
         socket.send_fds(self._socket, [b"."], numbers)
@@ -98,7 +107,7 @@ class Fork:
     def __init__(self, forks, pid):
         self._forks = forks
         self.pid = pid
-        self.returncode = None
+        self.returncode = self.stdout = self.stderr = None
 
     def poll(self):
         """Return how it has ended, if it has."""
@@ -114,6 +123,12 @@ class Fork:
                 raise subprocess.TimeoutExpired("a forked process", timeout)
             time.sleep(0.05)
         return self.returncode
+
+    def communicate(self, timeout=240):
+        """Wait for its end, and return what it has printed, which has to fit into a pipe."""
+        self.wait(timeout)
+        with self.stdout, self.stderr:
+            return self.stdout.read(), self.stderr.read()
 
     def send_signal(self, number):
         """Send it a signal, unless it has ended."""

@@ -13,28 +13,44 @@ import pytest
 
 from airflow_provider_whatsapp import cli
 from airflow_provider_whatsapp.message_templates.render import coloured
+from tests.forks import run_module
 
 ROOT = Path(__file__).parents[1]
 GOOD = "name: late\ncategory: UTILITY\nlanguages:\n  en_US: {body: It is late.}\n"
 
 
+def variables(**changes):
+    """Return this process's environment with some changes."""
+    return {name: value for name, value in {**os.environ, **changes}.items() if value is not None}
+
+
 @pytest.fixture
-def run(sandbox, tmp_path):
+def run(sandbox, command_forks, tmp_path):
     """Run a command; the environment holds the sandbox's connection."""
 
     def run(*arguments, **environment):
-        command = [sys.executable, "-m", "airflow_provider_whatsapp", *map(str, arguments)]
-        variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-        variables = {name: value for name, value in variables.items() if value is not None}
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd=tmp_path, env=variables
-        )
+        command = (run_module, "airflow_provider_whatsapp", *arguments)
+        return command_forks.run(*command, cwd=tmp_path, env=variables(**environment))
 
     (tmp_path / "late.yaml").write_text(GOOD)
     return run
 
 
-def test_plan_apply_plan(run, tmp_path, sandbox):
+@pytest.fixture
+def run_afresh(sandbox, tmp_path):
+    """Run a command as a shell does: what it imports is a part of it."""
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "airflow_provider_whatsapp", *map(str, arguments)]
+        options = {"cwd": tmp_path, "env": variables(PYTHONPATH=str(ROOT))}
+        return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+    (tmp_path / "late.yaml").write_text(GOOD)
+    return run
+
+
+def test_plan_apply_plan(run_afresh, tmp_path, sandbox):
+    run = run_afresh
     planned = run("templates", "plan", "late.yaml")
     assert (planned.returncode, planned.stderr) == (2, "")
     assert "+ create  late (en_US)  [late.yaml:4]" in planned.stdout

@@ -20,6 +20,7 @@ import requests
 from packaging.version import Version
 
 from airflow_provider_whatsapp.pytest_plugin import WhatsAppSandbox
+from tests.forks import run_module
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 60
@@ -41,22 +42,21 @@ def without_a_key():
 
 
 class Terminal:
-    """A process that believes to be talked to by a person."""
+    """
+    A process that believes to be talked to by a person.
 
-    def __init__(self, *command, **environment):
+    :param forks: What starts it; None starts it as a shell does.
+    """
+
+    def __init__(self, forks, *command, **environment):
         self._master, slave = pty.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-            cwd=ROOT,
-            env={
-                **without_a_key(),
-                **environment,
-            },
-        )
+        options = {"cwd": ROOT, "env": {**without_a_key(), **environment}}
+        if forks:
+            self.process = forks.start(run_module, *command, files=(slave, slave, slave), **options)
+        else:
+            pipes = {"stdin": slave, "stdout": slave, "stderr": slave}
+            command = [sys.executable, "-m", *command]
+            self.process = subprocess.Popen(command, start_new_session=True, **pipes, **options)
         os.close(slave)
         self.text = ""
         self._seen = 0
@@ -96,11 +96,11 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal():
+def terminal(command_forks):
     opened = []
 
-    def start(*command, **environment):
-        opened.append(Terminal(*command, **environment))
+    def start(*command, forks=command_forks, **environment):
+        opened.append(Terminal(forks, *command, **environment))
         return opened[-1]
 
     yield start
@@ -175,7 +175,7 @@ def number_line(place, number, phone_number_id):
 
 def test_from_the_key_to_the_connection(terminal, sandbox):
     (maton,) = maton_connections(sandbox)
-    talk = terminal(*COMMAND, "--host", sandbox.url)
+    talk = terminal(*COMMAND, "--host", sandbox.url, forks=None)
     talk.wait_for("not shown): ")
     talk.type(sandbox.connection["password"])
     shown = talk.wait_for("Account): ")
@@ -444,7 +444,7 @@ def test_a_file_that_cannot_be_written_is_an_error_in_a_sentence(tmp_path):
 
 
 @pytest.mark.airflow
-def test_airflow_keeps_the_connection_and_another_one_is_replaced_by_force_alone(terminal, sandbox):
+def test_airflow_keeps_the_connection_and_another_one_is_replaced_by_force_alone(terminal, sandbox, forks):
     from airflow.models.connection import Connection
     from airflow.utils.db import initdb
     from airflow.utils.session import create_session
@@ -453,8 +453,8 @@ def test_airflow_keeps_the_connection_and_another_one_is_replaced_by_force_alone
     key = sandbox.connection["password"]
     given = ("--waba-id", sandbox.extra["waba_id"], "--to", "", "--conn-id", "stored_by_connect", "--save")
     command = (*COMMAND, "--host", sandbox.url, *given)
-    for place, (more, status) in enumerate([((), 0), ((), 1), (("--force",), 0)]):
-        talk = terminal(*command, *more, MATON_API_KEY=key)
+    for place, (more, status, by) in enumerate([((), 0, None), ((), 1, forks), (("--force",), 0, forks)]):
+        talk = terminal(*command, *more, forks=by, MATON_API_KEY=key)
         assert talk.end() == status, talk.text
         assert key not in talk.text
         said = "Airflow now has the connection stored_by_connect." if not status else "Add --force"
@@ -470,9 +470,9 @@ def test_airflow_keeps_the_connection_and_another_one_is_replaced_by_force_alone
 
 @pytest.mark.airflow
 @pytest.mark.skipif(not AIRFLOW_HAS_IT, reason="Airflow takes commands of providers from 3.2 on")
-def test_airflow_s_own_command_asks_the_same(terminal, sandbox):
+def test_airflow_s_own_command_asks_the_same(terminal, sandbox, forks):
     (maton,) = maton_connections(sandbox)
-    talk = terminal(*AIRFLOW_COMMAND, "--host", sandbox.url, "--conn-id", "orders")
+    talk = terminal(*AIRFLOW_COMMAND, "--host", sandbox.url, "--conn-id", "orders", forks=forks)
     talk.wait_for("not shown): ")
     talk.type(sandbox.connection["password"])
     talk.wait_for("Account): ")
@@ -490,9 +490,9 @@ def test_airflow_s_own_command_asks_the_same(terminal, sandbox):
 
 @pytest.mark.airflow
 @pytest.mark.skipif(AIRFLOW_HAS_IT, reason="Airflow 3.2 has the command")
-def test_airflow_3_1_has_the_package_s_command_alone(terminal):
+def test_airflow_3_1_has_the_package_s_command_alone(terminal, forks):
     """As the reference says; the other tests here show that the package's own works on 3.1 too."""
-    talk = terminal(*AIRFLOW_COMMAND, NO_COLOR="1")
+    talk = terminal(*AIRFLOW_COMMAND, forks=forks, NO_COLOR="1")
 
     assert talk.end() == 2
     assert "invalid choice: 'whatsapp'" in talk.text

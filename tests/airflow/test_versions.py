@@ -25,17 +25,12 @@ import airflow_provider_whatsapp
 from airflow_provider_whatsapp import _compat
 from airflow_provider_whatsapp.get_provider_info import CONNECTION_FIELDS
 from tests.conftest import CONN_VARIABLE
+from tests.forks import run_module
 
 pytestmark = pytest.mark.airflow
 
 WRITTEN_BY_0_1 = Path(__file__).parents[1] / "data" / "written_by_0_1"
 
-FORMS = """
-import json
-from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
-(form,) = [form for form in HookMetaService.hook_meta_data() if form.connection_type == "maton_whatsapp"]
-print(form.model_dump_json())
-"""
 # As an error, for Airflow takes every warning that is only shown into its log.
 IMPORT_ALL = """
 import importlib, sys, warnings
@@ -122,9 +117,18 @@ def test_what_is_imported_of_airflow_is_in_every_version():
     assert missing == []
 
 
-def test_the_form_has_its_labels_and_fields_in_the_api_server():
+def print_form():
+    """Print the form for our connections as the API server makes it."""
+    from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+
+    forms = HookMetaService.hook_meta_data()
+    (form,) = [form for form in forms if form.connection_type == "maton_whatsapp"]
+    print(form.model_dump_json())
+
+
+def test_the_form_has_its_labels_and_fields_in_the_api_server(forks):
     """3.1 asks the hook's class, later versions the provider's metadata."""
-    done = run("-c", FORMS)
+    done = forks.run(print_form)
 
     assert done.returncode == 0, done.stderr
     form = json.loads(done.stdout.splitlines()[-1])
@@ -134,7 +138,7 @@ def test_the_form_has_its_labels_and_fields_in_the_api_server():
     assert form["standard_fields"]["login"]["hidden"] is True
 
 
-def test_the_commands_are_there_with_airflow_s_and_without(sandbox, tmp_path):
+def test_the_commands_are_there_with_airflow_s_and_without(sandbox, forks, tmp_path):
     """``airflow whatsapp`` came with 3.2; the package's own commands do the same everywhere."""
     folder = tmp_path / "there"
     shutil.copy(WRITTEN_BY_0_1 / "results" / "results.jsonl", tmp_path)
@@ -149,7 +153,7 @@ def test_the_commands_are_there_with_airflow_s_and_without(sandbox, tmp_path):
             assert done.returncode == 0, done.stderr
             assert [path.name for path in folder.iterdir()] == ["hello_world.yaml"]
             (folder / "hello_world.yaml").unlink()
-            marked = run(*start, "results", str(tmp_path / "results.jsonl"))
+            marked = forks.run(run_module, *start[1:], "results", str(tmp_path / "results.jsonl"))
             assert "8 recipients, marked as a results file." in marked.stdout
 
 

@@ -398,16 +398,16 @@ class Refusing:
             raise StoreError("refused after it was written")
 
 
-def test_ten_thousand_messages_with_receipts_twice_reordered_and_refused_at_first(postgres_database, web):
+def test_two_thousand_messages_with_receipts_twice_reordered_and_refused_at_first(postgres_database, web):
     store = EventStore.open(postgres_database)
     store.create_or_upgrade()
     chance = random.Random(7)
     ends = dict(zip([tuple(life) for life, _ in LIVES], [end for _, end in LIVES], strict=True))
-    lives = {f"wamid.{number}": chance.choice(list(ends)) for number in range(10_000)}
+    lives = {f"wamid.{number}": chance.choice(list(ends)) for number in range(2_000)}
     items = [status(name, kind) for name, life in lives.items() for kind in life]
     items += chance.sample(items, len(items) // 10)
     chance.shuffle(items)
-    contents = [statuses(*items[start : start + 250]) for start in range(0, len(items), 250)]
+    contents = [statuses(*items[start : start + 100]) for start in range(0, len(items), 100)]
     store.write = Refusing(store, 0.2).write
 
     with running(store, Settings(verify_token=TOKEN, app_secret=SECRET)) as url:

@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from airflow_provider_whatsapp.pytest_plugin import WhatsAppSandbox
+from tests.forks import Fork, Forks, run_module
 
 ROOT = Path(__file__).parents[2]
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 50
@@ -94,15 +95,15 @@ def error(answer: requests.Response) -> dict[str, Any]:
     return answer.json()["error"]
 
 
-def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """Start a sandbox as its command line does; its output is piped."""
+def start_afresh(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Start a sandbox as a shell does; its output is piped."""
     command = [sys.executable, "-m", "airflow_provider_whatsapp.sandbox", *arguments]
     return subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )
 
 
-def read_connection(process: subprocess.Popen[str]) -> dict[str, Any]:
+def read_connection(process: subprocess.Popen[str] | Fork) -> dict[str, Any]:
     """The connection from the line that is ready to paste."""
     for line in process.stdout:
         match = re.fullmatch(r"export AIRFLOW_CONN_MATON_WHATSAPP_DEFAULT='(.*)'\n", line)
@@ -139,13 +140,19 @@ def limited(_limited: Sandbox) -> Sandbox:
 
 
 @pytest.fixture(scope="session")
-def tools() -> Any:
+def tools(command_forks: Forks) -> Any:
     """What tests need beside a sandbox."""
 
     class Tools:
         pass
 
+    def start(*arguments: str, **options: Any) -> Fork:
+        """Start a sandbox by its command in a process that has imported it already; its output is piped."""
+        command = (run_module, "airflow_provider_whatsapp.sandbox", *arguments)
+        return command_forks.start_piped(*command, cwd=ROOT, **options)
+
     made = Tools()
-    made.start, made.read_connection, made.error, made.png, made.pdf = start, read_connection, error, PNG, PDF
+    made.start, made.start_afresh, made.read_connection = start, start_afresh, read_connection
+    made.error, made.png, made.pdf = error, PNG, PDF
     made.Sandbox, made.root = Sandbox, ROOT
     return made

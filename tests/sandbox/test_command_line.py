@@ -12,7 +12,7 @@ import requests
 
 @pytest.mark.parametrize("log", [True, False])
 def test_each_message_and_each_refusal_is_told(tools, log):
-    process = tools.start("--port", "0", *(["--log"] if log else []))
+    process = tools.start_afresh("--port", "0", *(["--log"] if log else []))
     sandbox = tools.Sandbox(tools.read_connection(process))
     sandbox.send_template("hello_world")
     sandbox.send_template("none\u001b[31m")
@@ -203,7 +203,7 @@ def test_a_certificate_that_is_none_is_one_line(tools, tmp_path):
 
 def test_it_ends_with_the_process_that_holds_its_input(tools):
     reading, writing = os.pipe()
-    process = tools.start("--port", "0", "--stop-with-stdin", stdin=reading)
+    process = tools.start_afresh("--port", "0", "--stop-with-stdin", stdin=reading)
     os.close(reading)
     assert tools.read_connection(process)["host"]
     assert process.poll() is None
@@ -213,7 +213,7 @@ def test_it_ends_with_the_process_that_holds_its_input(tools):
 
 
 def test_a_signal_ends_it_though_its_input_is_open(tools):
-    process = tools.start("--port", "0", "--stop-with-stdin", stdin=subprocess.PIPE)
+    process = tools.start_afresh("--port", "0", "--stop-with-stdin", stdin=subprocess.PIPE)
     assert tools.read_connection(process)["host"]
     process.terminate()
     assert process.wait(60) == 0
