@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client.errors import ConfigurationError, PayloadError
@@ -232,8 +232,10 @@ def picture(path):
     return image
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(tables(most_columns=14, most_rows=30))
+@example((["a"], []))
+@example((["W" * 60] * 14, [("W" * 200,) * 14] * 30))
 def test_a_picture_of_anything_is_bounded_and_not_blank(tmp_path_factory, table):
     names, content = table
     path = tmp_path_factory.getbasetemp() / "any.png"
