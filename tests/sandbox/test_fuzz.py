@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -76,17 +79,22 @@ PROFILE = {
 }
 
 
+def places(body: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to each value below the body, however deep: each is as likely to be replaced as any other."""
+    for key, inner in body.items() if isinstance(body, dict) else enumerate(body):
+        yield (*way, key)
+        if isinstance(inner, dict | list):
+            yield from places(inner, (*way, key))
+
+
 def mutated(data: st.DataObject, body: Any) -> Any:
     """The body with one value replaced by any other."""
-    copy = json.loads(json.dumps(body))
-    inner = copy
-    while True:
-        keys = st.sampled_from(sorted(inner)) if isinstance(inner, dict) else st.integers(0, len(inner) - 1)
-        key = data.draw(keys)
-        if not isinstance(inner[key], dict | list) or not inner[key] or data.draw(st.booleans()):
-            inner[key] = data.draw(ANY_JSON)
-            return copy
-        inner = inner[key]
+    copy = inner = json.loads(json.dumps(body))
+    *way, key = data.draw(st.sampled_from(list(places(copy))))
+    for step in way:
+        inner = inner[step]
+    inner[key] = data.draw(ANY_JSON)
+    return copy
 
 
 def test_the_unchanged_templates_are_accepted(sandbox):
