@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.airflow.alone import keep_api_server
+
 
 @pytest.fixture(scope="session")
 def airflow_database():
     from airflow.utils.db import initdb
 
     initdb()
+    keep_api_server()
 
 
 @pytest.fixture
@@ -42,12 +45,17 @@ def in_order(printed, records):
 
 
 @pytest.fixture
-def run_dag(airflow_database, capfd, caplog):
-    """Give the ids of a file's DAGs; or run one of them and give its state and log."""
+def run_dag(airflow_database, capfd, caplog, monkeypatch):
+    """
+    Give the ids of a file's DAGs; or run one of them and give its state and log.
+
+    Only DAGs of the same file are written into the database before.
+    """
     try:
-        from airflow.dag_processing.dagbag import DagBag
+        from airflow.dag_processing import dagbag
     except ImportError:
-        from airflow.models.dagbag import DagBag
+        from airflow.models import dagbag
+    made = dagbag.BundleDagBag
     from airflow.models.variable import Variable
     from airflow.utils.session import create_session
 
@@ -55,11 +63,12 @@ def run_dag(airflow_database, capfd, caplog):
         session.query(Variable).delete()
 
     def run(file, dag_id=None, conf=None):
-        bag = DagBag(str(file))
+        bag = dagbag.DagBag(str(file))
         if bag.import_errors:
             raise AssertionError("\n".join(bag.import_errors.values()))
         if dag_id is None:
             return [found for found, dag in bag.dags.items() if dag.tasks]
+        monkeypatch.setattr(dagbag, "BundleDagBag", lambda dag_folder, **how: made(dag_folder=file, **how))
         capfd.readouterr()
         caplog.clear()
         dag_run = bag.dags[dag_id].test(run_conf=json.loads(conf) if conf else None)
