@@ -24,6 +24,7 @@ def sync_once():
     def parse(times, **options):
         return made(**options)
 
+    @functools.wraps(made)
     def bag(dag_folder, **options):
         times = frozenset((path, path.stat().st_mtime_ns) for path in Path(dag_folder).rglob("*.py"))
         return parse(times, dag_folder=dag_folder, **options)
