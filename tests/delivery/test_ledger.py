@@ -185,7 +185,7 @@ class Machine(RuleBasedStateMachine):
 
 
 Machine.TestCase.settings = settings(
-    max_examples=300,
+    max_examples=600,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
@@ -238,6 +238,33 @@ def test_a_crash_leaves_the_claimed_unknown_and_the_rest_as_they_were(store):
     assert known[2].status == "unknown"
     assert known[3] is None
     assert (ledger.sent, ledger.unknown) == (1, 1)
+
+
+@pytest.mark.parametrize("is_long", [False, True], ids=["in the head", "in records"])
+def test_a_retry_of_a_row_keeps_the_rows_after_it_and_its_own_last_result(store, is_long, monkeypatch):
+    if is_long:
+        monkeypatch.setattr(ledger_module, "HEAD_NOTES", 60)
+        monkeypatch.setattr(ledger_module, "CHUNK", 80)
+    rows = [(position, "") for position in range(4)]
+    failed, sent = Note("failed", again=True), Note("sent")
+    ledger, _ = opened(store)
+    ledger.claim(rows)
+    ledger.flush()
+    for position, note in enumerate([failed, failed, sent, sent]):
+        ledger.record(position, note)
+    ledger.flush()
+    for number, position in ((2, 0), (3, 1)):
+        ledger, _ = opened(store, Try(number))
+        ledger.claim([(position, "")])
+        ledger.flush()
+        ledger.record(position, sent)
+        assert ledger.look_up(position) == "sent", "what the earlier try knew counts no longer"
+        ledger.flush()
+
+    ledger, _ = opened(store, Try(4))
+    known = [ledger.look_up(position) for position in range(5)]
+    assert [note if isinstance(note, str) else note and note.status for note in known] == ["sent"] * 4 + [None]
+    assert (ledger.sent, ledger.unknown) == (4, 0)
 
 
 def test_a_clear_is_told_from_a_retry(store):
