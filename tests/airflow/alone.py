@@ -22,7 +22,10 @@ def keep_api_server():
 
     if not hasattr(supervisor.in_process_api_server, "cache_info"):
         supervisor.in_process_api_server = functools.lru_cache(maxsize=1)(supervisor.in_process_api_server)
-    versions.bundle = VersionBundle(HeadVersion(), Version(versions.bundle.versions[0].value))
+    made = versions.bundle
+    newest = Version(made.versions[0].value)
+    # The changes of older versions ask this very variable whether they apply.
+    versions.bundle = VersionBundle(HeadVersion(), newest, api_version_var=made.api_version_var)
     router = routes.execution_api_router
     router.routes = [route for route in router.routes if _DELETED_ROUTE_TAG not in getattr(route, "tags", ())]
 
