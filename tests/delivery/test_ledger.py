@@ -263,7 +263,9 @@ def test_a_retry_of_a_row_keeps_the_rows_after_it_and_its_own_last_result(store,
 
     ledger, _ = opened(store, Try(4))
     known = [ledger.look_up(position) for position in range(5)]
-    assert [note if isinstance(note, str) else note and note.status for note in known] == ["sent"] * 4 + [None]
+    assert [note if isinstance(note, str) else note and note.status for note in known] == ["sent"] * 4 + [
+        None
+    ]
     assert (ledger.sent, ledger.unknown) == (4, 0)
 
 
