@@ -187,7 +187,7 @@ def start(running, work, env, cwd, numbers):
     load(work[0])
     pid = os.fork()
     if pid == 0:
-        become(numbers, work, env, cwd)
+        end_with(become, numbers, work, env, cwd)
     running.add(pid)
     for number in numbers:
         os.close(number)
@@ -205,23 +205,28 @@ def poll(running, pid):
 
 def become(numbers, work, env, cwd):
     """Be the process that was ordered, from now on."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for here, there in enumerate(numbers):
+        os.dup2(there, here)
+    # Those of before may have been opened for another kind of file: a terminal gets each line at once.
+    sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1)  # noqa: SIM115
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.path[:0] = filter(None, env.get("PYTHONPATH", "").split(os.pathsep))
+    tempfile.tempdir = None
+    gc.enable()
+    module, name, arguments = work
+    getattr(sys.modules[module], name)(*pickle.loads(arguments))
+
+
+def end_with(function, *arguments):
+    """Call a function, and end this process with the exit code that Python would give; nothing is cleaned up."""
     code = 1
     try:
-        os.setsid()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        for here, there in enumerate(numbers):
-            os.dup2(there, here)
-        # Those of before may have been opened for another kind of file: a terminal gets each line at once.
-        sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115
-        sys.stderr = open(2, "w", buffering=1)  # noqa: SIM115
-        os.chdir(cwd)
-        os.environ.clear()
-        os.environ.update(env)
-        sys.path[:0] = filter(None, env.get("PYTHONPATH", "").split(os.pathsep))
-        tempfile.tempdir = None
-        gc.enable()
-        module, name, arguments = work
-        getattr(sys.modules[module], name)(*pickle.loads(arguments))
+        function(*arguments)
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)

@@ -7,6 +7,8 @@ import functools
 import os
 from pathlib import Path
 
+from tests.airflow.running import bag_of, dagbag_module
+
 
 def keep_api_server():
     """
@@ -67,12 +69,8 @@ def run_alone(dag_id, conf):
     Only DAGs of the same file are written into the database before. Metrics are as the process's environment says, as
     in a worker.
     """
-    try:
-        from airflow.dag_processing import dagbag
-    except ImportError:
-        from airflow.models import dagbag
-    made = dagbag.BundleDagBag
+    dagbag = dagbag_module()
     file = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], "test_dags", "delivery_dags.py")
-    dagbag.BundleDagBag = lambda dag_folder, **options: made(dag_folder=file, **options)
+    dagbag.BundleDagBag = bag_of(file)
     read_metrics_settings()
     dagbag.DagBag(str(file)).dags[dag_id].test(run_conf=conf)

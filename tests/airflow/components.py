@@ -22,8 +22,12 @@ import sqlite3.dbapi2
 import subprocess
 import sys
 import time
-import traceback
 from collections import Counter
+from pathlib import Path
+
+from tests.forks import end_with
+
+ROOT = Path(__file__).parents[2]
 
 SHARED = (
     "airflow.jobs.scheduler_job_runner",
@@ -68,9 +72,9 @@ class Components:
         self._begun = {}
         self.ends = Counter()
         self._process = subprocess.Popen(
-            [sys.executable, __file__],
+            [sys.executable, "-m", "tests.airflow.components", folder],
             env=environment,
-            cwd=folder,
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -177,7 +181,7 @@ def follow(main, answers, parts, gone):
         else:
             pid = os.fork()
             if pid == 0:
-                become(main, order["arguments"], order["log"])
+                end_with(become, main, order["arguments"], order["log"])
             if order["what"] == "run":
                 answer = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             else:
@@ -194,33 +198,20 @@ def end_with_the_parent():
 
 def become(main, arguments, log):
     """Be a command from now on."""
-    code = 1
-    try:
-        os.setsid()
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        end_with_the_parent()
-        nothing, output = (
-            os.open(os.devnull, os.O_RDONLY),
-            os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-        )
-        for there, here in ((nothing, 0), (output, 1), (output, 2)):
-            os.dup2(there, here)
-        faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
-        if arguments[0] in IMPATIENT:
-            wait_for_sqlite(IMPATIENT[arguments[0]])
-        sys.argv = ["airflow", *arguments]
-        main()
-        code = 0
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-        if isinstance(ended.code, str):
-            print(ended.code, file=sys.stderr)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with_the_parent()
+    nothing, output = (
+        os.open(os.devnull, os.O_RDONLY),
+        os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+    )
+    for there, here in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(there, here)
+    faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
+    if arguments[0] in IMPATIENT:
+        wait_for_sqlite(IMPATIENT[arguments[0]])
+    sys.argv = ["airflow", *arguments]
+    main()
 
 
 def wait_for_sqlite(seconds):
@@ -249,4 +240,5 @@ def end(parts):
 
 
 if __name__ == "__main__":
+    os.chdir(sys.argv[1])
     serve()

@@ -7,17 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.airflow.alone import keep_api_server, prepare_to_run_alone, run_alone
-from tests.airflow.running import has_state_store
+from tests.airflow.running import dagbag_module, has_state_store
 
 ROOT = Path(__file__).parents[2]
 
 
 def sync_once():
     """Let ``dag.test()`` parse and write a folder once, not before each run: that costs more than most runs."""
-    try:
-        from airflow.dag_processing import dagbag
-    except ImportError:
-        from airflow.models import dagbag
+    dagbag = dagbag_module()
     made = dagbag.BundleDagBag
 
     @functools.cache
@@ -44,11 +41,7 @@ def dag_bag():
     initdb()
     keep_api_server()
     sync_once()
-    try:
-        from airflow.dag_processing.dagbag import DagBag
-    except ImportError:
-        from airflow.models.dagbag import DagBag
-    bag = DagBag(str(folder))
+    bag = dagbag_module().DagBag(str(folder))
     assert bag.import_errors == {}
     return bag
 

@@ -43,6 +43,12 @@ class Unreliable(MemoryStore):
             raise TimeoutError
 
 
+def leave_the_head_at_once(patch):
+    """Let notes be in records from the first ones on."""
+    patch.setattr(ledger_module, "HEAD_NOTES", 60)
+    patch.setattr(ledger_module, "CHUNK", 80)
+
+
 class Machine(RuleBasedStateMachine):
     """A broadcast that is driven step by step and may die between any two of them."""
 
@@ -56,8 +62,7 @@ class Machine(RuleBasedStateMachine):
     def start(self, total, resend, remember, kind):
         self.total, self.resend, self.remember = total, resend, remember
         if kind != "in the head":
-            self.patch.setattr(ledger_module, "HEAD_NOTES", 60)
-            self.patch.setattr(ledger_module, "CHUNK", 80)
+            leave_the_head_at_once(self.patch)
         self.store = Unreliable()
         self.store.exclusive = kind != "in turns"
         self.world = dict.fromkeys(range(total), 0)  # messages that really left, by position
@@ -243,8 +248,7 @@ def test_a_crash_leaves_the_claimed_unknown_and_the_rest_as_they_were(store):
 @pytest.mark.parametrize("is_long", [False, True], ids=["in the head", "in records"])
 def test_a_retry_of_a_row_keeps_the_rows_after_it_and_its_own_last_result(store, is_long, monkeypatch):
     if is_long:
-        monkeypatch.setattr(ledger_module, "HEAD_NOTES", 60)
-        monkeypatch.setattr(ledger_module, "CHUNK", 80)
+        leave_the_head_at_once(monkeypatch)
     rows = [(position, "") for position in range(4)]
     failed, sent = Note("failed", again=True), Note("sent")
     ledger, _ = opened(store)
@@ -263,9 +267,8 @@ def test_a_retry_of_a_row_keeps_the_rows_after_it_and_its_own_last_result(store,
 
     ledger, _ = opened(store, Try(4))
     known = [ledger.look_up(position) for position in range(5)]
-    assert [note if isinstance(note, str) else note and note.status for note in known] == ["sent"] * 4 + [
-        None
-    ]
+    states = [note.status if isinstance(note, Note) else note for note in known]
+    assert states == [*["sent"] * 4, None]
     assert (ledger.sent, ledger.unknown) == (4, 0)
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import re
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.airflow.alone import keep_api_server
+from tests.airflow.running import bag_of, dagbag_module
 
 
 @pytest.fixture(scope="session")
@@ -52,15 +52,10 @@ def run_dag(airflow_database, capfd, caplog, monkeypatch):
 
     Only DAGs of the same file are written into the database before.
     """
-    try:
-        from airflow.dag_processing import dagbag
-    except ImportError:
-        from airflow.models import dagbag
-    # Not the one that tests of example DAGs keep: pages have different files of the same name.
-    made = inspect.unwrap(dagbag.BundleDagBag)
     from airflow.models.variable import Variable
     from airflow.utils.session import create_session
 
+    dagbag = dagbag_module()
     with create_session() as session:  # the throttle state of alerts
         session.query(Variable).delete()
 
@@ -70,7 +65,7 @@ def run_dag(airflow_database, capfd, caplog, monkeypatch):
             raise AssertionError("\n".join(bag.import_errors.values()))
         if dag_id is None:
             return [found for found, dag in bag.dags.items() if dag.tasks]
-        monkeypatch.setattr(dagbag, "BundleDagBag", lambda dag_folder, **how: made(dag_folder=file, **how))
+        monkeypatch.setattr(dagbag, "BundleDagBag", bag_of(file))
         capfd.readouterr()
         caplog.clear()
         dag_run = bag.dags[dag_id].test(run_conf=json.loads(conf) if conf else None)
