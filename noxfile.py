@@ -46,6 +46,8 @@ WITH_AIRFLOW = ("-m", "(airflow or faces) and not (browser or once)")
 GROUPS = ("--group", "examples", "--group", "tests")
 CORE = ("tests/client", "tests/delivery", "tests/message_templates")
 """The tests that coverage.py measures: pyproject.toml says which code, and how much of it they have to reach."""
+FEW = "0.25"
+"""The share of their random examples that tests try, except with the newest Airflow: see tests/examples.py."""
 
 
 def interpreter(version: str) -> str:
@@ -56,7 +58,8 @@ def interpreter(version: str) -> str:
 
 
 FOUND = {version: interpreter(version) for version in PYTHONS}
-FIRST = next((path for version, path in FOUND.items() if path != version), PYTHONS[0])
+HERE = [path for version, path in FOUND.items() if path != version] or PYTHONS
+FIRST, LAST = HERE[0], HERE[-1]
 MATRIX = [
     nox.param(airflow, FOUND[python], id=f"{airflow}, {python}")
     for airflow in (*TESTED, NEWEST)
@@ -90,9 +93,9 @@ def install(session: nox.Session, airflow: str, *more: str) -> None:
     session.install(pinned, wheel(), *GROUPS)
 
 
-def run_tests(session: nox.Session, *options: str, measured: bool = False) -> None:
+def run_tests(session: nox.Session, on: str, *options: str, measured: bool = False) -> None:
     """
-    Run tests against the installed wheel; if they are ``measured``, check their coverage against its floor.
+    Run tests against the installed wheel, ``on`` an Airflow; if ``measured``, check their coverage against its floor.
 
     They import each other from the checkout, which contains our package too. So Python must not put the working
     directory first, and the checkout is last on the path, after the environment, for each process that is started.
@@ -104,14 +107,15 @@ def run_tests(session: nox.Session, *options: str, measured: bool = False) -> No
     packages, airflow, python = session.run("python", "-c", code, silent=True, log=False).strip().split("|")
     session.log(f"Airflow {airflow} on Python {python}")
     Path(packages, "zz-checkout.pth").write_text(f"{ROOT}\n")
-    wheel_only = {"PYTHONSAFEPATH": "1", "TESTED": "wheel", "PYTHONPATH": None}
+    share = "1" if on == NEWEST else FEW
+    settings = {"PYTHONSAFEPATH": "1", "TESTED": "wheel", "PYTHONPATH": None, "SHARE_OF_EXAMPLES": share}
     # A separate folder for what the processes of one machine share, so that two sessions can run side by side.
     with tempfile.TemporaryDirectory(prefix="tests-") as folder:
         # A long time-out, because another session may run beside it.
         patient = ("--timeout", "360")
         measuring = ("python", "-m", "coverage", "run") if measured else ("python",)
         command = (*measuring, "-m", "pytest", "-o", "pythonpath=", *patient, *options, *session.posargs)
-        env = {**wheel_only, "TMPDIR": folder, "COVERAGE_FILE": f"{folder}/coverage"}
+        env = {**settings, "TMPDIR": folder, "COVERAGE_FILE": f"{folder}/coverage"}
         session.run(*command, env=env)
         if measured:
             session.run("python", "-m", "coverage", "report", env=env)
@@ -122,7 +126,7 @@ def run_tests(session: nox.Session, *options: str, measured: bool = False) -> No
 def tests(session: nox.Session, airflow: str) -> None:
     """All tests, on each Airflow and Python."""
     install(session, airflow)
-    run_tests(session)
+    run_tests(session, airflow)
 
 
 @nox.session
@@ -130,20 +134,25 @@ def tests(session: nox.Session, airflow: str) -> None:
 def airflow(session: nox.Session, airflow: str) -> None:
     """The tests that depend on Airflow's version, on each Airflow and Python."""
     install(session, airflow)
-    run_tests(session, *WITH_AIRFLOW)
+    run_tests(session, airflow, *WITH_AIRFLOW)
 
 
-@nox.session(python=FIRST)
+@nox.session(python=LAST)
 @nox.parametrize("airflow", [nox.param(airflow, id=airflow) for airflow in (*TESTED, NEWEST)])
 def fab(session: nox.Session, airflow: str) -> None:
     """The page and the tab in Airflow with FAB's auth manager, which nothing else installs."""
     install(session, airflow, "fab")
-    run_tests(session, "tests/plugin/test_fab.py")
+    run_tests(session, airflow, "tests/plugin/test_fab.py")
 
 
 @nox.session(python=FIRST)
-def lowest(session: nox.Session) -> None:
-    """The fast tests with the lowest version of everything that pyproject.toml declares, Airflow included."""
+@nox.parametrize("part", [nox.param(part, id=part) for part in ("core", "others")])
+def lowest(session: nox.Session, part: str) -> None:
+    """
+    The fast tests with the lowest version of everything that pyproject.toml declares, Airflow included.
+
+    Those of the core are a part of their own: what they cover is measured, which takes as long again.
+    """
     compiled = session.create_tmp() + "/lowest.txt"
     lowest_of_all = ("--resolution", "lowest-direct", "--exclude-newer", DAYS[LOWEST], "--all-extras")
     # Floors above versions with known vulnerabilities are newer than that Airflow.
@@ -153,6 +162,10 @@ def lowest(session: nox.Session) -> None:
     session.install("--requirements", compiled)
     # The declared packages keep their lowest versions while the tests' tools, which may be new, are installed.
     session.install(wheel(), *GROUPS, "--constraints", str(declared(compiled)))
+    fast = ("-m", "not airflow and not browser")
+    if part == "core":
+        run_tests(session, LOWEST, *fast, *CORE, measured=not session.posargs)
+        return
     # Outside of a task, Airflow 3.1.0 fails before it can report that a connection is missing.
     no_connection = "test_a_store_that_cannot_be_asked_fails_the_task_before_any_request[no connection"
     own_faults = (
@@ -162,9 +175,7 @@ def lowest(session: nox.Session) -> None:
         "tests/operators/test_sql.py::test_an_unknown_connection",
     )
     left_out = [word for name in own_faults for word in ("--deselect", name)]
-    fast = ("-m", "not airflow and not browser")
-    run_tests(session, *fast, *CORE, measured=not session.posargs)
-    run_tests(session, *fast, *left_out, *(f"--ignore={folder}" for folder in CORE))
+    run_tests(session, LOWEST, *fast, *left_out, *(f"--ignore={folder}" for folder in CORE))
 
 
 def own() -> set[str]:
@@ -197,4 +208,4 @@ def prerelease(session: nox.Session) -> None:
     found = session.run("python", "-c", code, silent=True, log=False).strip()
     if re.fullmatch(r"[0-9.]+", found):
         session.skip(f"Airflow {found} is out: it is the newest, which has sessions of its own")
-    run_tests(session)
+    run_tests(session, found)

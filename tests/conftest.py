@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.examples import examples
+
 # A slow machine is no failure: no test is about how long an example takes.
-settings.register_profile("any speed", deadline=None)
+settings.register_profile("any speed", deadline=None, max_examples=examples(100))
 settings.load_profile("any speed")
 
 ROOT = Path(__file__).parents[1]

@@ -343,14 +343,16 @@ def test_the_versions_that_are_tested_are_the_versions_that_are_promised():
     assert in_gate == tested[1:]
 
 
-def test_every_test_runs_on_the_oldest_airflow_in_one_of_two_steps():
-    """Whatever marks it has: the fast ones in the session `lowest`, the others on the last release of that version."""
+def test_every_test_runs_on_the_oldest_airflow_in_one_of_the_steps():
+    """Whatever marks it has: the fast ones in `lowest`'s two parts, the others on the last release of that version."""
     (fast,) = re.findall(r'^    fast = \("-m", "(.+)"\)$', (ROOT / "noxfile.py").read_text(), re.MULTILINE)
     (others,) = re.findall(
         r"^    3\.1\.8\) .+ -m \"(.+?)\"", (ROOT / ".ci" / "run").read_text(), re.MULTILINE
     )
     marks = sorted(set(re.findall(r"[a-z]+", f"{fast} {others}")) - {"and", "or", "not"})
+    (steps,) = re.findall(r"^    set -- (.+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
 
+    assert {"core", "lowest", "3.1.8", "newest"} <= set(steps.split())
     assert airflow_versions()[0].startswith("3.1.")
     for given in itertools.product([False, True], repeat=len(marks)):
         has = dict(zip(marks, given, strict=True))
@@ -506,7 +508,8 @@ def test_the_workflow_tests_what_is_supported():
     jobs = workflow("tests")["jobs"]
 
     assert jobs["tests"]["strategy"]["matrix"] == {"airflow": [*tested, "newest"], "python": pythons}
-    assert jobs["others"]["strategy"]["matrix"] == {"session": ["lowest", "prerelease", "fab(newest)"]}
+    others = ["lowest(core)", "lowest(others)", "prerelease", "fab(newest)"]
+    assert jobs["others"]["strategy"]["matrix"] == {"session": others}
     targets = jobs["checks"]["strategy"]["matrix"]["target"]
     makefile = (ROOT / "Makefile").read_text()
     assert {"lint", "types", "docs", "package"} <= {*targets}

@@ -34,6 +34,7 @@ from airflow_provider_whatsapp.notifications.alert_stores import Files, SwapStor
 from airflow_provider_whatsapp.notifications.records import Held, Person
 from airflow_provider_whatsapp.notifications.redis_state import RedisState
 from airflow_provider_whatsapp.notifications.throttle_state import ThrottleState
+from tests.examples import examples
 
 TASK = ("dag", "run/2026-01-01T00:00:00+00:00", "task", "-1")
 OTHER = (*TASK[:3], "0")
@@ -198,7 +199,7 @@ class TestFiles:
         assert [FileStore(tmp_path, "dag", task).get("note") for task in tasks] == tasks
         assert all(len(folder.name) <= 163 for folder in (tmp_path / "dag").iterdir())
 
-    @settings(max_examples=60)
+    @settings(max_examples=examples(60))
     @given(
         st.lists(st.text(max_size=30) | st.text("ab./% é", max_size=400), min_size=2, max_size=8, unique=True)
     )

@@ -19,6 +19,7 @@ from airflow_provider_whatsapp.analytics.merge import Merge
 from airflow_provider_whatsapp.client.analytics_kinds import CLICKS, KINDS, TYPES
 from airflow_provider_whatsapp.client.analytics_points import clicks
 from airflow_provider_whatsapp.client.errors import ConfigurationError, PayloadError
+from tests.examples import examples
 
 UTC_ZONE = ZoneInfo("UTC")
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)
@@ -112,7 +113,7 @@ readings = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(readings, st.integers(0, 12))
 def test_whatever_the_order_and_the_number_of_loads_the_greatest_values_stay(found, cut):
     rows = [row(day=day, country=country, volume=volume, cost=cost) for day, country, volume, cost in found]

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from airflow_provider_whatsapp.client import messages as m
 from airflow_provider_whatsapp.client.errors import PayloadError
 from tests.client.strategies import MESSAGES, junk
+from tests.examples import examples
 
-MODERATE = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+MODERATE = settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 LINK = "https://example.com/a.jpg"
 IMAGE = {"type": "image", "link": LINK}
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client import messages as m
 from tests.client.strategies import MESSAGES
+from tests.examples import examples
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -268,7 +269,7 @@ def test_the_corrected_schema_still_refuses(validator, payload, broken):
     assert not validator.is_valid({**good, **broken})
 
 
-MODERATE = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+MODERATE = settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.messages import parse_message
 from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 from tests.client.strategies import MESSAGES
+from tests.examples import examples
 
 TO = "+15550001111"
 IMAGE = {"type": "image", "link": "https://x.example/a.png"}
@@ -209,7 +210,7 @@ def with_nulls(value, key=""):
 
 
 @pytest.mark.parametrize("kind", sorted(MESSAGES))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(data=st.data())
 def test_a_null_anywhere_changes_nothing(kind, data):
     payload = data.draw(MESSAGES[kind]).to_payload()

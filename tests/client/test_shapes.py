@@ -12,6 +12,7 @@ from airflow_provider_whatsapp.client.config import ClientConfig
 from airflow_provider_whatsapp.client.errors import NotFoundError
 from airflow_provider_whatsapp.client.shapes import MAX_DEPTH, MAX_NAMES, RecordingTransport, merged, shape
 from airflow_provider_whatsapp.client.whatsapp import WhatsAppClient
+from tests.examples import examples
 
 SECRET = "zq"
 """Stands in every value below, and in no type's name."""
@@ -46,7 +47,7 @@ def test_shapes(value, told):
 
 
 @given(values)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_no_value_is_in_a_shape(value):
     told = json.dumps(shape(value))
 
@@ -55,7 +56,7 @@ def test_no_value_is_in_a_shape(value):
 
 
 @given(values, values)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_what_covers_two_does_not_depend_on_their_order(one, other):
     first, second = shape(one), shape(other)
 

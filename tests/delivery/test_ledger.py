@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from airflow_provider_whatsapp.delivery import ledger as ledger_module
 from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Note, SourceChangedError, Try
 from airflow_provider_whatsapp.delivery.stores import FileStore, LedgerError, MemoryStore
+from tests.examples import examples
 
 GROUPS = ("", "east")
 KINDS = ("in the head", "in small pieces", "in turns")
@@ -190,7 +191,7 @@ class Machine(RuleBasedStateMachine):
 
 
 Machine.TestCase.settings = settings(
-    max_examples=600,
+    max_examples=examples(600),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.delivery.recipients import Recipients
+from tests.examples import examples
 
 ANN, BOB, ZOE = "15550000001", "15550000002", "15550000003"
 CSV = f"to,name,note\n+{ANN},Ann,one\n+{BOB},Bøb,two\n"
@@ -249,7 +250,7 @@ def damaged(text, kind, damage):
 
 
 @given(LINES, st.integers(0, 2), DAMAGES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @example([("", ""), ("", "")], 2, (ROWS, [(11, '"'), (26, '"')]))
 @example([("1,1", ""), ('1111111;",', "1,")], 0, (ROWS, []))
 def test_counted_rows_are_reported_rows_whatever_marks_a_file_has_in_it(
@@ -311,7 +312,7 @@ def test_a_text_of_several_lines_with_a_number_in_it_is_a_text(tmp_path, note):
 
 
 @given(st.binary(max_size=60), st.integers(0, 200), st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_damaged_bytes_are_read_or_refused(tmp_path_factory, noise, at, zipped):
     content = CSV.encode()
     content = gzip.compress(content, mtime=0) if zipped else content

@@ -19,6 +19,7 @@ from airflow_provider_whatsapp.delivery.fill import columns, fill
 from airflow_provider_whatsapp.delivery.ledger import SourceChangedError
 from airflow_provider_whatsapp.delivery.recipients import Recipients, read_recipients
 from airflow_provider_whatsapp.delivery.suppression import read_suppressed
+from tests.examples import examples
 
 CSV = "to,name,city\n+1 555 000 0001,Ann,Rome\n,Nobody,Oslo\n15550000002,Bob,Paris\n+1 (555) 000-0001,Ann again,Rome\n"
 
@@ -119,7 +120,7 @@ def test_a_file_that_is_absent_is_an_error_of_its_own(tmp_path):
 
 
 @given(st.lists(st.integers(0, 40), max_size=60), st.integers(1, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_shards_share_the_list_out_without_overlap(numbers, shards):
     source = [f"1555000{number:04}" for number in numbers]
     parts = [list(Recipients(source, shard=shard, shards=shards)) for shard in range(shards)]
@@ -230,7 +231,7 @@ def write_people(path, people):
     change=st.sampled_from(["other order", "shorter", "longer", "other value", "other number", "nothing"]),
     place=st.integers(0, 29),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 def test_a_list_that_is_changed_after_the_survey_hands_out_nobody_from_there_on(
     tmp_path_factory, people, change, place
 ):

@@ -24,6 +24,7 @@ from airflow_provider_whatsapp.delivery.result_lines import dump, has_shape, mar
 from airflow_provider_whatsapp.delivery.result_parts import ResultsError, place_of
 from airflow_provider_whatsapp.delivery.results import Results
 from tests.disks import fill, make_room, mounted
+from tests.examples import examples
 
 
 @pytest.fixture(params=["disk", "object store"])
@@ -394,7 +395,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.text(st.characters(), max_size=5), VALUES, max_size=4), st.text(st.characters()))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_whatever_a_row_holds_its_line_is_one_line_of_strict_json(values, given_as):
     line = marked({"n": 0, "to": "1", "status": "failed", "given": given_as, "where": "x", "row": values})
 

@@ -24,6 +24,7 @@ from airflow_provider_whatsapp.delivery.list_identity import Watched
 from airflow_provider_whatsapp.delivery.recipients import Recipients
 from airflow_provider_whatsapp.delivery.shard_index import BEGUN, CLAIM, HEAD, Head, ShardIndex
 from airflow_provider_whatsapp.delivery.shard_survey import BEAT, POLL, SETTLE, STALE, SharedSurvey
+from tests.examples import examples
 
 OPTIONS = {"to_field": "to", "columns": ["name"], "scope": "all", "default_country": None}
 
@@ -104,7 +105,7 @@ def folders(tmp_path_factory):
     packed=st.booleans(),
     suppress=numbers,
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_all_shards_find_what_the_list_holds_in_its_order(folders, rows, shards, packed, suppress):
     folder = folders()
     path = folder / "people.jsonl"

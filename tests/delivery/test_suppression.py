@@ -13,6 +13,7 @@ from airflow_provider_whatsapp.client.errors import PayloadError
 from airflow_provider_whatsapp.client.masking import mask
 from airflow_provider_whatsapp.delivery.recipients import Recipients
 from airflow_provider_whatsapp.delivery.suppression import is_path, listed, read_suppressed
+from tests.examples import examples
 
 OUT, OTHER, ID = "15550000001", "15550000002", "US.13491208655302741918"
 
@@ -279,7 +280,7 @@ def test_a_text_that_holds_a_list_is_that_list():
     st.integers(0, 2),
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_nobody_of_a_list_is_written_to(tmp_path_factory, numbers, delimiter, others, place, encoding):
     names = [*others]
     names.insert(place, "phone")
@@ -302,7 +303,7 @@ def test_nobody_of_a_list_is_written_to(tmp_path_factory, numbers, delimiter, ot
     st.booleans(),
     st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(['"', '""', "'"])), max_size=4),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @example([""], 1, True, [(5, '"'), (16, '"')])
 @example(["a,b"], 0, True, [(1, '""'), (13, '"'), (30, '"')])
 def test_a_damaged_list_holds_everybody_or_is_refused(tmp_path_factory, cells, place, header, damage):

@@ -17,6 +17,7 @@ from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Note, Try
 from airflow_provider_whatsapp.delivery.recipients import Row
 from airflow_provider_whatsapp.delivery.report import Report
 from airflow_provider_whatsapp.delivery.stores import FileStore, LedgerError
+from tests.examples import examples
 
 GROUPS = ((0,), (1, 2))
 REFUSED = 0
@@ -146,7 +147,7 @@ def test_in_every_order_of_two_tries_nobody_gets_two_and_nobody_is_lost(small):
     assert len(seen) > 1000, "the orders were not tried"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(order=st.lists(st.integers(0, 3), min_size=20, max_size=60))
 def test_in_many_orders_of_four_tries_nobody_gets_two_and_nobody_is_lost(order):
     values, tries = {}, ((Known(), ()),) * 4

@@ -16,6 +16,7 @@ from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Try
 from airflow_provider_whatsapp.delivery.recipients import Row
 from airflow_provider_whatsapp.delivery.report import Report
 from airflow_provider_whatsapp.delivery.windows import window
+from tests.examples import examples
 from tests.time_limits import ends
 
 DAY = ("09:00", "20:00")
@@ -68,7 +69,7 @@ def test_each_recipient_has_a_zone_of_their_own():
     MOMENTS,
     st.sampled_from(["15550000001", "4915550000001", "6281234567890", "79991234567", "5511987654321"]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_it_opens_within_the_hours_of_every_zone(now, to):
     own = window(DAY, "recipient")
     group = own.group(to)
@@ -85,7 +86,7 @@ WIDE = ["15550000001", "79991234567", "6281234567890", "5511987654321"]
 
 
 @given(MOMENTS, st.tuples(MINUTES, MINUTES).filter(lambda hours: hours[0] != hours[1]), st.sampled_from(WIDE))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_it_is_open_whenever_every_zone_s_clock_is_within_the_hours(now, hours, to):
     """Also where it is tomorrow in the east and today in the west, and where the hours span midnight."""
     start, end = hours

@@ -26,12 +26,13 @@ from airflow_provider_whatsapp.events.store import EventStore
 from tests.events.bodies import ACCOUNT, SECRET, T0, body, change, signed, status, statuses
 from tests.events.bodies import text as reply
 from tests.events.test_store import rows, write
+from tests.examples import examples
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WISHES = st.lists(st.tuples(st.integers(1, 4), st.booleans(), st.booleans()), min_size=1, max_size=6)
 NAMES = itertools.count()
 QUICK = settings(
-    max_examples=80,
+    max_examples=examples(80),
     deadline=None,
     database=None,
     derandomize=True,
@@ -203,7 +204,7 @@ def test_the_words_of_the_lists_are_words_and_none_means_both():
 
 
 @given(st.text(max_size=80))
-@settings(max_examples=200, deadline=None, database=None, derandomize=True)
+@settings(max_examples=examples(200), deadline=None, database=None, derandomize=True)
 def test_whatever_is_said_means_something_or_nothing(said):
     assert WORDS.meaning(SimpleNamespace(kind="text", text=said, payload=said)) in (
         "all",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_whatsapp.events.kinds import RANKS, Inbound, Other, Preference, Status
 from airflow_provider_whatsapp.events.parse import MAX_EVENTS, MalformedError, parse
 from tests.events.bodies import ACCOUNT, NUMBER, T0, body, change, status, statuses, text
+from tests.examples import examples
 
 MOMENT = datetime.fromtimestamp(T0, UTC)
 
@@ -284,7 +285,7 @@ ITEMS = (
 )
 
 
-@settings(max_examples=150, deadline=None, database=None, derandomize=True)
+@settings(max_examples=examples(150), deadline=None, database=None, derandomize=True)
 @given(st.dictionaries(st.sampled_from(["statuses", "messages", "contacts", "metadata", "errors"]), ITEMS))
 def test_whatever_a_value_holds_becomes_events(value):
     found = parse(body({"field": "messages", "value": value}))

@@ -15,11 +15,12 @@ from airflow_provider_whatsapp.events.serve import running
 from airflow_provider_whatsapp.events.store import EventStore
 from tests.events.bodies import SECRET, signed
 from tests.events.test_store import rows
+from tests.examples import examples
 
 schemathesis = pytest.importorskip("schemathesis")
 
 MADE_UP = settings(
-    max_examples=25,
+    max_examples=examples(25),
     deadline=None,
     database=None,
     derandomize=True,

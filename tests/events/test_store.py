@@ -22,6 +22,7 @@ from airflow_provider_whatsapp.events.parse import parse
 from airflow_provider_whatsapp.events.store import EventStore, StoreError
 from tests.events.bodies import ACCOUNT, NUMBER, T0, body, change, status, statuses, text
 from tests.events.test_parse import ITEMS
+from tests.examples import examples
 
 
 def rows(store, table):
@@ -348,7 +349,7 @@ def test_a_database_without_tables_says_who_makes_them(database):
 
 
 @settings(
-    max_examples=40,
+    max_examples=examples(40),
     deadline=None,
     database=None,
     derandomize=True,

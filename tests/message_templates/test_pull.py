@@ -16,6 +16,7 @@ from airflow_provider_whatsapp.message_templates.files import load
 from airflow_provider_whatsapp.message_templates.plan import make_plan
 from airflow_provider_whatsapp.message_templates.pull import file_stem, is_own, pull
 from airflow_provider_whatsapp.message_templates.render import render_plan
+from tests.examples import examples
 
 BODY = {"type": "BODY", "text": "It is late."}
 BUTTONS = [
@@ -263,7 +264,9 @@ def test_a_variable_that_is_no_number_plans_clean(tmp_path, name, key):
     clean(rows, tmp_path / "a.yaml")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     components=st.lists(parts, max_size=3) | json_values,
     category=st.sampled_from(CATEGORIES),

@@ -16,6 +16,7 @@ from airflow_provider_whatsapp.message_templates.documents import TemplateFileEr
 from airflow_provider_whatsapp.message_templates.files import TemplateSet, _Found, load_data
 from airflow_provider_whatsapp.message_templates.plan import make_plan
 from airflow_provider_whatsapp.message_templates.pull import template_data
+from tests.examples import examples
 from tests.message_templates.strategies import as_graph_lists, authentication, templates
 
 SCHEMA = json.loads((Path(message_templates.__file__).parent / "template.schema.json").read_text())
@@ -114,7 +115,7 @@ def damaged(draw):
     return template
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(damaged())
 def test_schema_and_loader_agree(template):
     """What the schema accepts the loader can read, if Meta's limits are kept; what it refuses the loader refuses."""

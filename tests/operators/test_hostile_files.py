@@ -18,6 +18,7 @@ from airflow_provider_whatsapp.hooks.maton_whatsapp import MatonWhatsAppHook
 from airflow_provider_whatsapp.operators.broadcast import BroadcastTemplateOperator
 from airflow_provider_whatsapp.operators.messages import SendMediaOperator, SendTemplateOperator
 from airflow_provider_whatsapp.operators.templates import SyncTemplatesOperator
+from tests.examples import examples
 
 PDF = b"%PDF-1.7\n1 0 obj\nendobj\n%%EOF\n"
 SECRET = b"%PDF-1.7\nwages of everybody\n"
@@ -511,7 +512,9 @@ PIECES += [
 )
 @example(prefix="memory://bucket/invoices/", pieces=["..", "?"], glue="")
 @example(prefix="memory://bucket/invoices/", pieces=["..", "#"], glue="")
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_no_value_leads_out_of_the_folder_in_front_of_it(disk, prefix, pieces, glue):
     prefix = prefix.format(disk=disk)
     (disk / "folder").mkdir(exist_ok=True)

@@ -21,6 +21,7 @@ from airflow_provider_whatsapp.tables.cells import columns
 from airflow_provider_whatsapp.tables.files import write_csv, write_xlsx
 from airflow_provider_whatsapp.tables.picture import COMFORTABLE, MARGIN, NARROWEST, WIDEST, write_png
 from airflow_provider_whatsapp.tables.rows import Rows, plain
+from tests.examples import examples
 
 pytestmark = pytest.mark.once
 
@@ -140,7 +141,7 @@ def test_formulas_stay_where_they_are_wanted_and_a_sheet_has_none_anyway(tmp_pat
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(tables())
 def test_xlsx_comes_back_with_its_types(tmp_path_factory, table):
     from openpyxl import load_workbook
@@ -232,7 +233,7 @@ def picture(path):
     return image
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(tables(most_columns=14, most_rows=30))
 @example((["a"], []))
 @example((["W" * 60] * 14, [("W" * 200,) * 14] * 30))

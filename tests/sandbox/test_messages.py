@@ -6,6 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
+
 NUMBER = "15550001111"
 
 
@@ -370,7 +372,9 @@ ANY_JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_no_message_breaks_it(sandbox, data):
     message = json.loads(json.dumps(data.draw(st.sampled_from([*ACCEPTED, TEMPLATE]))))

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from tests.examples import examples
+
 schemathesis = pytest.importorskip("schemathesis")
 
 
@@ -23,14 +25,14 @@ def load() -> Any:
 
 OPENAPI = load()
 MADE_UP = settings(
-    max_examples=60,
+    max_examples=examples(60),
     deadline=None,
     database=None,
     derandomize=True,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-FEW = settings(MADE_UP, max_examples=20)
+FEW = settings(MADE_UP, max_examples=examples(20))
 """For what has a query alone, and therefore little to make up."""
 HINTS = {
     "to": ["+15550001111", "not a number", "US.13491208655302741918"],
