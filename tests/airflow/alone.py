@@ -7,29 +7,20 @@ import functools
 import os
 from pathlib import Path
 
-from tests.airflow.running import bag_of, dagbag_module
+from tests.airflow.running import bag_of, dagbag_module, speak_the_newest_version_alone
 
 
 def keep_api_server():
     """
     Let ``dag.test()`` keep its API server from task to task, as Airflow 3.3 does: making one takes seconds.
 
-    That server speaks its newest version alone, as its client does. Making the routes of all older ones too would take
-    twice the time.
+    That server speaks its newest version alone.
     """
-    from airflow.api_fastapi.execution_api import routes, versions
     from airflow.sdk.execution_time import supervisor
-    from cadwyn import HeadVersion, Version, VersionBundle
-    from cadwyn.route_generation import _DELETED_ROUTE_TAG
 
     if not hasattr(supervisor.in_process_api_server, "cache_info"):
         supervisor.in_process_api_server = functools.lru_cache(maxsize=1)(supervisor.in_process_api_server)
-    made = versions.bundle
-    newest = Version(made.versions[0].value)
-    # The changes of older versions ask this very variable whether they apply.
-    versions.bundle = VersionBundle(HeadVersion(), newest, api_version_var=made.api_version_var)
-    router = routes.execution_api_router
-    router.routes = [route for route in router.routes if _DELETED_ROUTE_TAG not in getattr(route, "tags", ())]
+    speak_the_newest_version_alone()
 
 
 def prepare_to_run_alone():

@@ -25,17 +25,35 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from tests.airflow.running import speak_the_newest_version_alone
 from tests.forks import end_with
 
 ROOT = Path(__file__).parents[2]
 
 SHARED = (
+    "airflow.dag_processing.bundles.local",
+    "airflow.dag_processing.manager",
     "airflow.jobs.scheduler_job_runner",
     "airflow.jobs.triggerer_job_runner",
-    "airflow.dag_processing.manager",
-    "airflow.sdk.execution_time.task_runner",
     "airflow.providers.standard.decorators.python",
     "airflow.providers.standard.operators.hitl",
+    "airflow.providers.standard.sensors.external_task",
+    "airflow.sdk.bases.sensor",
+    "airflow.sdk.definitions.decorators",
+    "airflow.sdk.execution_time.task_runner",
+    "airflow.version",
+    "airflow_provider_whatsapp.client.connection",
+    "airflow_provider_whatsapp.client.whatsapp",
+    "airflow_provider_whatsapp.delivery.recipients",
+    "airflow_provider_whatsapp.events.store",
+    "airflow_provider_whatsapp.hooks.maton_whatsapp",
+    "airflow_provider_whatsapp.hooks.media_source",
+    "airflow_provider_whatsapp.notifications.alert",
+    "airflow_provider_whatsapp.notifications.time_budget",
+    "airflow_provider_whatsapp.notifications.whatsapp",
+    "airflow_provider_whatsapp.operators.approval",
+    "jinja2.ext",
+    "phonenumbers",
     "requests",
 )
 """What several parts or tasks import; where a version has no such module, its part imports what it needs."""
@@ -160,6 +178,7 @@ def build_the_execution_api():
     """
     from airflow.api_fastapi.execution_api import app
 
+    speak_the_newest_version_alone()
     made = app.InProcessExecutionAPI().app
     made._cadwyn_initialize()
     app.InProcessExecutionAPI = functools.partial(app.InProcessExecutionAPI, made)
