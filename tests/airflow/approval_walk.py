@@ -10,7 +10,7 @@ import sys
 from importlib.resources import as_file, files
 
 from tests.airflow.running import end
-from tests.sandbox.test_browser import CHROMIUM, OPTIONS
+from tests.chromium import CHROMIUM, OPTIONS
 
 DAG = """
 from airflow.sdk import DAG, task

@@ -18,7 +18,7 @@ from airflow_provider_whatsapp.pytest_plugin import WhatsAppSandbox
 from tests.airflow.approval_walk import answer_by_a_press, answer_two_by_their_links, answering, let_it_ask
 from tests.airflow.live import DEADLINE, HEARTBEAT_TIMEOUT, start_airflow
 from tests.airflow.running import is_there
-from tests.sandbox.test_browser import CHROMIUM
+from tests.chromium import needs_chromium
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -280,7 +280,7 @@ def test_callbacks_of_every_kind_reach_the_throttle_state(running_airflow, sandb
 
 @pytest.mark.once
 @pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium (Debian: apt-get install chromium)")
+@needs_chromium
 def test_a_person_answers_by_links_in_a_browser_and_by_presses_on_a_phone(running_airflow, sandbox, events):
     let_it_ask(running_airflow, sandbox)
     answer_two_by_their_links(running_airflow, sandbox)

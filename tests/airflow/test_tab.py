@@ -17,8 +17,8 @@ import requests
 
 from tests.airflow.browse_walk import assert_an_alert_is_muted_by_hand, assert_browse_shows_the_run
 from tests.airflow.running import end, refusal
+from tests.chromium import CHROMIUM, OPTIONS
 from tests.ports import free_port
-from tests.sandbox.test_browser import CHROMIUM, OPTIONS
 
 DAG = "whatsapp_tab"
 COMPONENTS = [

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 
 import pytest
 
+from tests.chromium import CHROMIUM, OPTIONS
 from tests.docs.pages import ROOT
 
 sphinx = pytest.importorskip("sphinx", reason="Sphinx builds the site")
@@ -57,11 +56,10 @@ def search():
 @pytest.fixture
 def browser():
     api = pytest.importorskip("playwright.sync_api")
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if not program:
+    if not CHROMIUM:
         pytest.skip("Chromium is not installed")
     with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         yield started
         started.close()
 

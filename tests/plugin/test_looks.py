@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.chromium import needs_chromium
 from tests.events.test_daily import fill, receipt, send
 from tests.plugin.reports import ERROR, outcome, report
 from tests.sandbox.test_browser import CONTRAST, chromium, unfold  # noqa: F401
-from tests.sandbox.test_browser import pytestmark as needs_chromium
 
 pytestmark = needs_chromium
 PICTURES = os.environ.get("PICTURES")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,16 +13,9 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-# Whoever sets CHROMIUM means it: then a browser that is missing is a failure and no reason to skip.
-ASKED = os.environ.get("CHROMIUM")
-CHROMIUM = ASKED or shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM, reason="there is no Chromium (Debian: apt-get install chromium)"
-)
-OPTIONS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+from tests.chromium import ASKED, CHROMIUM, OPTIONS, needs_chromium
+
+pytestmark = needs_chromium
 ROOT = Path(__file__).parents[2]
 VIEWS = ("/", "/templates", "/requests", "/faults", "/webhooks")
 USER = "15550001111"
