@@ -410,6 +410,14 @@ def test_python_keeps_its_compiled_files_whatever_the_shell_says(monkeypatch):
     assert "\nunset PYTHONDONTWRITEBYTECODE\n" in (ROOT / ".ci" / "run").read_text()
 
 
+def test_every_test_with_random_examples_takes_their_number_from_one_place():
+    """Then a run can try fewer of them, or more."""
+    literal = re.compile(r"max_examples=\d")
+    files = (ROOT / "tests").rglob("*.py")
+
+    assert [file.name for file in files if literal.search(file.read_text())] == []
+
+
 def listed(versions):
     """Return versions as a sentence lists them."""
     return " and ".join([", ".join(versions[:-1]), versions[-1]])
