@@ -152,8 +152,9 @@ def test_no_request_breaks_it(postgres_database):
             if result.ok().method == "post":
                 MADE_UP(given(case=result.ok().as_strategy())(signed_well))()
 
-    assert codes["POST", 403] > 10
-    assert codes["signed", 200] > 10
+    # Of those that are tried, enough are what they claim to be.
+    assert codes["POST", 403] > MADE_UP.max_examples * 0.4
+    assert codes["signed", 200] > MADE_UP.max_examples * 0.4
     assert rows(store, tables.statuses)
     assert rows(store, tables.messages)
     store.close()
