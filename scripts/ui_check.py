@@ -24,12 +24,16 @@ import demo
 import requests
 from playwright.sync_api import sync_playwright
 
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.chromium import CHROMIUM  # noqa: E402
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Page
 
-ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 CONN_ID = "maton_whatsapp_default"
 DAG = "scheduled_notification"
@@ -47,8 +51,7 @@ WRONG = {
 
 def main() -> int:
     """Run all checks and return the exit code."""
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
+    if CHROMIUM is None:
         print("No Chromium: install it (Debian: apt-get install chromium), or set CHROMIUM to its path.")
         return 1
     demo.OUTPUT.mkdir(exist_ok=True)  # for the sandbox's log
@@ -59,7 +62,7 @@ def main() -> int:
         sync_playwright() as playwright,
     ):
         connection = json.loads(printed)
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 1000}, device_scale_factor=1)
         page.set_default_timeout(20_000)
         fill_in_the_form(page, url, connection)

@@ -15,12 +15,12 @@ from airflow_provider_whatsapp.events.serve import running
 from airflow_provider_whatsapp.events.store import EventStore
 from tests.events.bodies import SECRET, signed
 from tests.events.test_store import rows
-from tests.examples import examples
 
 schemathesis = pytest.importorskip("schemathesis")
 
 MADE_UP = settings(
-    max_examples=examples(25),
+    # The same ones in every run, and the test counts what they were.
+    max_examples=25,
     deadline=None,
     database=None,
     derandomize=True,
@@ -152,9 +152,8 @@ def test_no_request_breaks_it(postgres_database):
             if result.ok().method == "post":
                 MADE_UP(given(case=result.ok().as_strategy())(signed_well))()
 
-    # Of those that are tried, enough are what they claim to be.
-    assert codes["POST", 403] > MADE_UP.max_examples * 0.4
-    assert codes["signed", 200] > MADE_UP.max_examples * 0.4
+    assert codes["POST", 403] > 10
+    assert codes["signed", 200] > 10
     assert rows(store, tables.statuses)
     assert rows(store, tables.messages)
     store.close()
