@@ -41,7 +41,7 @@ PATIENCE = {"airflow": 180, "run": 120}
 """Seconds after which a part counts as stuck."""
 
 WRONG = {
-    "the Maton API key": {"password": "no-key"},
+    "the API key": {"password": "no-key"},
     "connection_id": {"extra": {"connection_id": "no-connection"}},
     "phone_number_id": {"extra": {"phone_number_id": "1"}},
     "waba_id": {"extra": {"waba_id": "1"}},
