@@ -11,6 +11,7 @@ wheel, not the checkout: see ``run_tests``.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -81,8 +82,23 @@ def wheel() -> str:
     return str(built)
 
 
+@functools.cache
+def newest_airflow() -> str:
+    """Return the version of Airflow that the package index gives today."""
+    uv = shutil.which("uv") or "uv"
+    asked = [uv, "pip", "compile", "--quiet", "--no-deps", "--no-header", "--no-annotate", "-"]
+    done = subprocess.run(asked, cwd=ROOT, input="apache-airflow", capture_output=True, text=True, check=True)
+    return done.stdout.strip().partition("==")[2]
+
+
 def install(session: nox.Session, airflow: str, *more: str) -> None:
-    """Install an Airflow, the examples' dependencies, ``more`` groups, our wheel and the tests' tools."""
+    """
+    Install an Airflow, the examples' dependencies, ``more`` groups, our wheel and the tests' tools.
+
+    Skip the session if it has the Airflow of another: the last tested version, while no newer one is out.
+    """
+    if airflow == TESTED[-1] and airflow == newest_airflow():
+        session.skip(f"Airflow {airflow} is the newest, which has sessions of its own")
     groups = [word for name in more for word in ("--group", name)]
     if airflow == NEWEST:
         session.install("apache-airflow", wheel(), *groups, *GROUPS)

@@ -164,9 +164,12 @@ def table(results: list[Result]) -> str:
     ]
     head = ["| session | what ran | pytest | CPU | outcome |", "| --- | --- | --- | --: | --- |"]
     passed = sum(result.outcome == "passed" for result in results)
+    skipped = sum(result.outcome == "skipped" for result in results)
     commits = ", ".join(sorted({f"`{result.commit}`" for result in results}))
     on = datetime.now(UTC).date().isoformat()
     closing = f"{passed} of {len(results)} sessions passed with the wheel of {commits}, on {on}."
+    if skipped:
+        closing += f" {skipped} did not run; the table says why."
     return "\n".join([*head, *rows, "", closing])
 
 

@@ -56,6 +56,7 @@ def full():
         ("nox > Session tests failed.\n", 1, "failed", ""),
         (NO_PYTHON, 0, "skipped", "Python interpreter 3.9 not found"),
         ("nox > Session prerelease skipped: No Airflow 3.5 yet.\n", 0, "skipped", "No Airflow 3.5 yet"),
+        ("nox > Session fab(3.3.2) skipped: It is the newest.\n", 0, "skipped", "It is the newest"),
         # Nothing was tested, and nothing says why.
         (VERSIONS, 0, "failed", ""),
         ("==== 12 deselected in 3.21s ====\n", 0, "failed", ""),
@@ -150,6 +151,16 @@ def test_what_passed_on_this_commit_does_not_run_again(checkout, monkeypatch):
 
     checkout.commit("second")
     assert len(checkout()[2]) == 2
+
+
+def test_sessions_that_did_not_run_are_counted_apart(full):
+    ran = full.Result("tests", "abc1234", "Airflow 3.3.2 on Python 3.13.1", "5 passed", "passed", 9)
+    skipped = full.Result("fab(3.3.2)", "abc1234", "", "It is the newest", "skipped", 0)
+
+    assert "| fab(3.3.2) | - | It is the newest | 0 s | skipped |" in full.table([ran, skipped])
+    assert "1 of 2 sessions passed with the wheel of `abc1234`" in full.table([ran, skipped])
+    assert full.table([ran, skipped]).endswith(". 1 did not run; the table says why.")
+    assert "did not run" not in full.table([ran])
 
 
 def test_what_a_stopped_run_has_found_is_written_without_a_run(checkout, monkeypatch):
