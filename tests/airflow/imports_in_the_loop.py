@@ -1,13 +1,17 @@
 """
-Runs coroutines as a fresh triggerer does, and prints as JSON how they ended and which modules the event loop imported.
+Runs coroutines as a fresh triggerer does: the triggers, then an alert, each in a fork of a process that has Airflow.
 
-    python imports_in_the_loop.py triggers|notifier MESSAGE_ID
+    python imports_in_the_loop.py MESSAGE_ID
+
+It prints a line of JSON for each: how they ended, and which modules the event loop imported.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
+import os
 import sys
 import threading
 import time
@@ -75,7 +79,23 @@ async def run(made, imports):
     return {"ends": ends, "imports": list(imports.names)}
 
 
-if __name__ == "__main__":
-    made = {"triggers": triggers, "notifier": notifier}[sys.argv[1]](sys.argv[2])
+def in_a_fork(make, message_id):
+    """Make coroutines and run them in a process that has imported nothing of ours."""
+    pid = os.fork()
+    if pid:
+        _, status = os.waitpid(pid, 0)
+        assert status == 0
+        return
+    made = make(message_id)
     sys.meta_path.insert(0, Imports())
-    print(json.dumps(asyncio.run(run(made, sys.meta_path[0]))))
+    print(json.dumps(asyncio.run(run(made, sys.meta_path[0]))), flush=True)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    for name in ("airflow.sdk", "airflow.triggers.base"):
+        importlib.import_module(name)
+    ours = [name for name in sys.modules if name.startswith("airflow_provider_whatsapp.client")]
+    assert ours == [], ours
+    for kind in (triggers, notifier):
+        in_a_fork(kind, sys.argv[1])

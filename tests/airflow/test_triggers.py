@@ -96,24 +96,22 @@ def test_many_triggers_share_polls_and_one_look_up(sandbox, monkeypatch):
     assert lists(sandbox) <= (time.monotonic() - began) / 0.1 + 1
 
 
-@pytest.mark.parametrize(
-    ("made", "ends"),
-    [("triggers", ["approved", "ready", "reached", "settled", "settled"]), ("notifier", ["sent"])],
-)
-def test_no_import_holds_up_a_triggerer_s_loop(sandbox, whatsapp_events, made, ends):
+def test_no_import_holds_up_a_triggerer_s_loop(sandbox, whatsapp_events):
     """The client takes a tenth of a second to import, and the triggerer warns of a loop that stood still so long."""
     sandbox.reply("+15550001111", "Hello")
     message_id = MatonWhatsAppHook().send_text("+15550001111", "Hello").message_id
     sandbox.clock.advance(60)
-    script = Path(__file__).with_name("imports_in_the_loop.py")
-    command = [sys.executable, script, made, message_id]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout.splitlines()[-1])
+    command = [sys.executable, Path(__file__).with_name("imports_in_the_loop.py"), message_id]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"ends"')]
 
-    assert found["ends"] == ends
+    triggers, alert = found
+    assert triggers["ends"] == ["approved", "ready", "reached", "settled", "settled"]
+    assert alert["ends"] == ["sent"]
     ours = ("airflow_provider_whatsapp.client.", "airflow_provider_whatsapp.events.")
     others = {"requests", "urllib3", "sqlalchemy", "attr", "phonenumbers"}
-    names = found["imports"]
+    names = triggers["imports"] + alert["imports"]
     assert [name for name in names if name.startswith(ours) or name.partition(".")[0] in others] == []
 
 
