@@ -25,7 +25,7 @@ import airflow_provider_whatsapp
 from airflow_provider_whatsapp import _compat
 from airflow_provider_whatsapp.get_provider_info import CONNECTION_FIELDS
 from tests.conftest import CONN_VARIABLE
-from tests.forks import run_module
+from tests.forks import forget, run_module
 
 pytestmark = pytest.mark.airflow
 
@@ -56,8 +56,7 @@ def test_what_there_is_follows_the_version():
 
 def import_all(*names):
     """Import modules of ours as if none had been; a warning is an error, for Airflow only logs what is shown."""
-    for name in [name for name in sys.modules if name.startswith("airflow_provider_whatsapp")]:
-        del sys.modules[name]
+    forget("airflow_provider_whatsapp")
     warnings.filterwarnings("error", module="airflow_provider_whatsapp")
     for name in names:
         importlib.import_module(name)

@@ -10,6 +10,7 @@ from airflow_provider_whatsapp.delivery.ledger import Job, Ledger, Try
 from airflow_provider_whatsapp.delivery.recipients import Recipients
 from airflow_provider_whatsapp.delivery.report import Report
 from airflow_provider_whatsapp.delivery.stores import MemoryStore
+from tests.forks import run_module
 from tests.time_limits import ends
 
 
@@ -86,3 +87,13 @@ def deliver(client, store):
 def people():
     """Return so many numbers."""
     return lambda count: [f"1555{place:07}" for place in range(count)]
+
+
+@pytest.fixture
+def mark_results(command_forks, tmp_path):
+    """Run the command that marks a results file."""
+
+    def run(*arguments, forks=command_forks):
+        return forks.run(run_module, "airflow_provider_whatsapp", "results", *arguments, cwd=tmp_path)
+
+    return run

@@ -47,23 +47,12 @@ def old(tmp_path):
     return Path(shutil.copy(OLD, tmp_path))
 
 
-def command(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "airflow_provider_whatsapp", "results", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-
-
-def test_version_0_1_s_file_is_refused_with_the_command_that_marks_it(old, tmp_path):
+def test_version_0_1_s_file_is_refused_with_the_command_that_marks_it(old, tmp_path, mark_results):
     for scope in ("all", "failed", "unknown"):
         with pytest.raises(PayloadError, match=f"python -m airflow_provider_whatsapp results {old}"):
             Recipients(old, scope=scope).survey()
 
-    done = command(old.name, cwd=tmp_path)
+    done = mark_results(old.name)
 
     assert (done.returncode, done.stdout) == (0, f"{old.name}: 8 recipients, marked as a results file.\n")
     failed = list(Recipients(old, scope="failed"))
@@ -73,7 +62,7 @@ def test_version_0_1_s_file_is_refused_with_the_command_that_marks_it(old, tmp_p
     assert Recipients(old).survey().total == 8
     assert "Opted out" not in old.read_text(), "whoever is left alone keeps no values"
     marked = old.read_bytes()
-    assert command(old.name, cwd=tmp_path).returncode == 0
+    assert mark_results(old.name).returncode == 0
     assert old.read_bytes() == marked, "twice is the same as once"
 
 
@@ -87,17 +76,17 @@ def test_version_0_1_s_file_is_refused_with_the_command_that_marks_it(old, tmp_p
         "\n",
     ],
 )
-def test_the_command_leaves_other_files_as_they_are(tmp_path, content):
+def test_the_command_leaves_other_files_as_they_are(tmp_path, content, mark_results):
     path = tmp_path / "people.csv"
     path.write_text(content)
 
-    done = command(path.name, cwd=tmp_path)
+    done = mark_results(path.name)
 
     assert (done.returncode, done.stdout) == (1, "")
     assert "is not a line of a results file" in done.stderr
     assert done.stderr.count("\n") == 1
     assert path.read_text() == content
-    assert command("absent.jsonl", cwd=tmp_path).returncode == 1
+    assert mark_results("absent.jsonl").returncode == 1
 
 
 def test_the_command_imports_airflow_for_object_stores_alone(old, tmp_path):

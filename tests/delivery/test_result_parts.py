@@ -95,18 +95,7 @@ def read(path):
     return {line["n"]: line for line in map(json.loads, path.read_bytes().decode().splitlines())}
 
 
-def command(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "airflow_provider_whatsapp", "results", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-
-
-def test_the_command_puts_together_what_a_killed_process_has_left(sandbox, tmp_path):
+def test_the_command_puts_together_what_a_killed_process_has_left(sandbox, tmp_path, mark_results):
     sandbox.fail_next("slow", seconds=0.02, times=0, path="/messages")
     arguments = [sandbox.url, sandbox.connection["password"], sandbox.extra["phone_number_id"], str(tmp_path)]
     process = subprocess.Popen([sys.executable, "-c", DELIVER, *arguments])
@@ -115,7 +104,7 @@ def test_the_command_puts_together_what_a_killed_process_has_left(sandbox, tmp_p
     process.kill()
     process.wait()
 
-    done = command("results.jsonl", cwd=tmp_path)
+    done = mark_results("results.jsonl")
 
     ids = {message["to"]: message["id"] for message in sandbox.messages}
     found = read(tmp_path / "results.jsonl").values()
@@ -124,7 +113,7 @@ def test_the_command_puts_together_what_a_killed_process_has_left(sandbox, tmp_p
     assert "The parts stay in results.jsonl.0123456789ab.parts for a later try" in done.stdout
     assert 100 - 32 <= len(found) < 300
     assert all(line["message_id"] == ids[line["to"]] for line in found)
-    again = command("results.jsonl", cwd=tmp_path)
+    again = mark_results("results.jsonl")
     assert again.stdout == f"results.jsonl: {len(found)} recipients, marked as a results file.\n"
 
 
@@ -280,17 +269,17 @@ def test_planted_parts_are_refused_or_passed_over(tmp_path, planted):
     assert [row.to for row in Recipients(with_parts(path), scope="failed")] == ["15550100000"]
 
 
-def test_without_file_and_parts_the_command_says_so(tmp_path):
-    done = command("absent.jsonl", cwd=tmp_path)
+def test_without_file_and_parts_the_command_says_so(tmp_path, mark_results):
+    done = mark_results("absent.jsonl")
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("absent.jsonl does not exist, and there are no parts of it.")
 
 
-def test_the_command_reads_an_object_store_by_airflow(tmp_path):
+def test_the_command_reads_an_object_store_by_airflow(tmp_path, mark_results, forks):
     leave(tmp_path / "results.jsonl", {0: sent(0, "a")}, total=1)
 
-    done = command(f"local://{tmp_path}/results.jsonl", cwd=tmp_path)
+    done = mark_results(f"local://{tmp_path}/results.jsonl", forks=forks)
 
     assert done.returncode == 0, done.stderr
     assert "They name all 1 recipients." in done.stdout

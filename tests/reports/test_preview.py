@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 
 import pytest
 
 from airflow_provider_whatsapp.cli import main
+from tests.forks import run_module
 
 
 @pytest.fixture
@@ -55,21 +54,15 @@ def test_what_is_wrong_is_one_sentence(rows, tmp_path, capsys, options, said):
     assert captured.out == ""
 
 
-def test_a_query_by_a_connection_of_airflow(tmp_path):
+def test_a_query_by_a_connection_of_airflow(tmp_path, forks):
     pytest.importorskip("airflow.providers.sqlite")
     database = tmp_path / "sales.db"
     with sqlite3.connect(database) as opened:
         opened.execute("CREATE TABLE sales AS SELECT 1 AS n")
     connection = json.dumps({"conn_type": "sqlite", "host": str(database)})
     out = tmp_path / "out.csv"
-    command = [sys.executable, "-m", "airflow_provider_whatsapp", "report", "preview", str(out)]
-    done = subprocess.run(
-        [*command, "--sql", "SELECT n FROM sales", "--conn-id", "sales", "--format", "csv"],
-        env={**os.environ, "AIRFLOW_CONN_SALES": connection},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    options = ["--sql", "SELECT n FROM sales", "--conn-id", "sales", "--format", "csv"]
+    command = (run_module, "airflow_provider_whatsapp", "report", "preview", out, *options)
+    done = forks.run(*command, env={**os.environ, "AIRFLOW_CONN_SALES": connection})
     assert done.returncode == 0, done.stderr
     assert out.read_text("utf-8-sig") == "n\n1\n"
