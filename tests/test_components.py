@@ -32,7 +32,7 @@ def components(tmp_path):
     (tmp_path / "airflow").mkdir()
     (tmp_path / "airflow" / "__init__.py").touch()
     (tmp_path / "airflow" / "__main__.py").write_text(PART)
-    with Components(os.environ | {"PYTHONPATH": str(tmp_path)}, tmp_path) as made:
+    with Components(os.environ | {"PYTHONPATH": str(tmp_path)}, tmp_path, shared=()) as made:
         yield made
 
 

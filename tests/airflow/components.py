@@ -83,14 +83,15 @@ class Components:
 
     :param environment: Of all of them.
     :param folder: Where they run and their logs lie.
+    :param shared: The modules that all of them begin with.
     """
 
-    def __init__(self, environment, folder):
+    def __init__(self, environment, folder, shared=SHARED):
         self.folder = folder
         self._begun = {}
         self.ends = Counter()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.airflow.components", folder],
+            [sys.executable, "-m", "tests.airflow.components", folder, *shared],
             env=environment,
             cwd=ROOT,
             stdin=subprocess.PIPE,
@@ -143,7 +144,7 @@ class Components:
         return json.loads(self._process.stdout.readline())
 
 
-def serve():
+def serve(shared):
     """Fork for each order that comes in; at the end of the orders end all parts."""
     # What Airflow says while it is imported must not be taken for an answer.
     answers = os.fdopen(os.dup(1), "w")
@@ -152,7 +153,7 @@ def serve():
 
     with contextlib.suppress(ImportError, AttributeError):
         build_the_execution_api()
-    for name in SHARED:
+    for name in shared:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     # Looking for garbage among all that takes a third of a start, and there is none.
@@ -260,4 +261,4 @@ def end(parts):
 
 if __name__ == "__main__":
     os.chdir(sys.argv[1])
-    serve()
+    serve(sys.argv[2:])
