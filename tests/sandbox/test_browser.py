@@ -726,23 +726,63 @@ def test_a_long_text_is_folded_and_unfolds(watched, sandbox):
     assert place(page, ".msg .text")["height"] > 2 * folded  # an update leaves it unfolded
 
 
+def hear_of(page, change):
+    """Make a change, and wait until the page has heard of it, and has read what it reads at once."""
+    page.evaluate(
+        """() => new Promise((opened) => {
+            const news = new EventSource("/events");
+            window.heard = new Promise((yes) => {
+                let first = true;  // comes with the connection
+                news.onmessage = () => { if (first) { first = false; opened(); } else { news.close(); yes(); } };
+            });
+        })"""
+    )
+    change()
+    page.evaluate("heard.then(() => fetch(location.href)).then((answer) => answer.text()).then(() => null)")
+    page.evaluate("new Promise(requestAnimationFrame)")
+
+
 def test_an_update_in_the_middle_of_a_press_does_not_swallow_it(watched, sandbox):
     sandbox.send_text("A line of a long report.\n" * 60)
+    sandbox.clock.advance(10)
     page = watched.open()
+    # Its last line moves what is to be pressed.
+    page.get_by_label("failed", exact=True).first.wait_for()
     page.get_by_text("live", exact=True).wait_for()
     page.locator(".long summary").hover()
 
     page.mouse.down()
-    with page.expect_response(lambda answer: answer.request.resource_type == "fetch"):
-        sandbox.clock.advance(10)
-    # A later answer is here: the page has read the earlier one.
-    page.evaluate(
-        "fetch(location.href).then((answer) => answer.text()).then(() => new Promise(requestAnimationFrame))"
-    )
+    hear_of(page, lambda: sandbox.send_text("The change"))
     page.mouse.up()
 
-    page.get_by_label("failed", exact=True).first.wait_for()
+    page.locator(".msg .text", has_text="The change").wait_for()
     page.locator(".long[open]").wait_for()
+
+
+def test_what_changes_while_the_page_reads_an_earlier_change_is_shown_too(watched, sandbox):
+    page = watched.open()
+    page.get_by_text("live", exact=True).wait_for()
+    # The next answer that the page reads is an old one when it comes.
+    page.evaluate(
+        """() => {
+            const real = window.fetch;
+            window.held = new Promise((yes) => {
+                window.fetch = async (...given) => {
+                    window.fetch = real;
+                    const text = await (await real.apply(window, given)).text();
+                    await new Promise((go) => { window.arrive = go; yes(); });
+                    return new Response(text);
+                };
+            });
+        }"""
+    )
+    sandbox.fail_next("status")
+    page.evaluate("held")
+
+    hear_of(page, lambda: sandbox.fail_next("status"))
+    page.evaluate("arrive()")
+
+    page.get_by_text("2 faults armed").wait_for()
 
 
 def test_a_press_whose_release_the_page_did_not_see_holds_up_no_update(watched, sandbox):

@@ -73,18 +73,30 @@
   }
 
   // A button that is replaced between the press and the release of the pointer gets no click event.
-  let released = Promise.resolve(), release = () => {};
-  document.addEventListener("pointerdown", () => {
-    release();
-    released = new Promise((resolve) => { release = resolve; });
-  });
+  let pressed = false;
+  function release() {
+    pressed = false;
+    if (changed) update();
+  }
+  document.addEventListener("pointerdown", () => { pressed = true; });
   for (const end of ["pointerup", "pointercancel", "blur"]) addEventListener(end, () => setTimeout(release));
   // The release may happen where the page does not see it.
-  document.addEventListener("pointermove", (event) => { if (!event.buttons) release(); });
+  document.addEventListener("pointermove", (event) => { if (pressed && !event.buttons) release(); });
+
+  // What changes during a press, or while the page reads an earlier change, is read afterwards.
+  let changed = false, updating = false;
+  async function update() {
+    changed = true;
+    if (updating) return;
+    updating = true;
+    try {
+      while (changed && !pressed) { changed = false; await refresh(); }
+    } catch { connected(false); } finally { updating = false; }
+  }
 
   async function refresh() {
     const fresh = await fetched(location.href);
-    await released;
+    if (pressed) { changed = true; return; }
     const armed = document.querySelector("[data-live=armed]"), nowArmed = fresh.querySelector("[data-live=armed]");
     if (armed && nowArmed) armed.innerHTML = nowArmed.innerHTML;
     const now = document.querySelector("[data-live=main]");
@@ -205,7 +217,6 @@
     if (next) next.focus();
   });
 
-  let waiting = false;
   const live = document.querySelector(".live");
   const source = new EventSource("/events");
   function connected(yes) {
@@ -215,11 +226,7 @@
   }
   source.onopen = () => connected(true);
   source.onerror = () => connected(false);
-  source.onmessage = async () => {
-    if (waiting) return;
-    waiting = true;
-    try { await refresh(); } catch { connected(false); } finally { waiting = false; }
-  };
+  source.onmessage = update;
   arrange();
   toEnd();
 })();
