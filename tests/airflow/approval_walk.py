@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.resources import as_file, files
@@ -51,8 +52,11 @@ def wait_for_the_end_of_its_process(airflow, key):
 
     :param key: How Airflow names the try.
     """
-    words = f"Received executor event with state success for task instance TaskInstanceKey({key}"
-    airflow.wait_for(lambda: words in (airflow.folder / "scheduler.log").read_text())
+    # Airflow 3.4 names the try by its UUID first.
+    words = (
+        rf"Received executor event with state success for task instance .*TaskInstanceKey\({re.escape(key)}"
+    )
+    airflow.wait_for(lambda: re.search(words, (airflow.folder / "scheduler.log").read_text()))
 
 
 def states(airflow, run_id, dag_id="ask"):

@@ -146,7 +146,7 @@ class LiveAirflow:
             if time.monotonic() > until:
                 self._is_late = True
                 print(self.rows("SELECT dag_id, state, last_scheduling_decision FROM dag_run"))
-                print(self.rows("SELECT dag_id, task_id, map_index, try_number, state FROM task_instance"))
+                print(self.rows("SELECT dag_id, task_id, try_number, state FROM task_instance"))
                 self._parts.say_where()
                 pytest.fail("Airflow did not come so far")
             self._parts.look_after()
