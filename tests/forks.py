@@ -150,12 +150,6 @@ def run_module(name, *arguments):
     runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 
-def forget(*names):
-    """Have this process import these packages and modules again, as if they had never been imported."""
-    for name in [name for name in sys.modules if name.startswith(names)]:
-        del sys.modules[name]
-
-
 def serve(orders):
     """Do what is ordered until nobody orders any more, and kill what runs then."""
     running = set()
