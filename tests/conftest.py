@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import tests.every_process.sitecustomize  # noqa: F401 - this process has begun without it
 from tests.examples import examples
 
 # A slow machine is no failure: no test is about how long an example takes.
@@ -35,6 +36,9 @@ os.environ.update(
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_home.name}/airflow.db",
     }
 )
+# Processes that a test starts begin with what is in this folder.
+_path = (str(ROOT / "tests" / "every_process"), os.environ.get("PYTHONPATH"))
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _path))
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Processes of one machine share folders of locks and of pace there, and the other workers test just that.
     os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(dir=_home.name)
@@ -75,7 +79,6 @@ def pytest_collection_finish():
     """Exempt Airflow and the tests themselves from garbage collection, which takes a tenth of the time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000)
 
 
 @functools.cache
