@@ -23,6 +23,14 @@ def keep_api_server():
     speak_the_newest_version_alone()
 
 
+def keep_validator():
+    """Let tasks keep what validates a rendered field: Airflow makes one for each field of each task."""
+    from airflow.sdk.execution_time import task_runner
+
+    if not hasattr(task_runner.TypeAdapter, "cache_info"):
+        task_runner.TypeAdapter = functools.cache(task_runner.TypeAdapter)
+
+
 def prepare_to_run_alone():
     """Import what a run needs, and make the API server that ``dag.test()`` asks, which its first request completes."""
     import httpx
@@ -37,6 +45,7 @@ def prepare_to_run_alone():
             await client.get("/health")
 
     keep_api_server()
+    keep_validator()
     asyncio.run(ask())
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.airflow.alone import keep_api_server, prepare_to_run_alone, run_alone
+from tests.airflow.alone import keep_api_server, keep_validator, prepare_to_run_alone, run_alone
 from tests.airflow.running import dagbag_module, has_state_store
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +40,7 @@ def dag_bag():
 
     initdb()
     keep_api_server()
+    keep_validator()
     sync_once()
     bag = dagbag_module().DagBag(str(folder))
     assert bag.import_errors == {}

@@ -5,6 +5,8 @@ Looking for garbage takes a third of a short process that imports Airflow: while
 end, when the memory is given back anyway.
 """
 
+from __future__ import annotations
+
 import atexit
 import gc
 
