@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy.engine import RowMapping
+    from sqlalchemy.engine import Connection
 
     from airflow_provider_whatsapp.events.store import EventStore
 
@@ -202,7 +202,7 @@ def receipts_at(store: EventStore, send_hash: str, positions: Sequence[int]) -> 
             .order_by(table.send_position, table.id)
         )
         with store.reading() as connection:
-            rows = connection.execute(query).mappings()
+            rows = _read(connection, query)
             for position, own in itertools.groupby(rows, key=lambda row: int(row["send_position"])):
                 found[position] = _fold(own)
     return found
@@ -221,7 +221,7 @@ def receipts_of(store: EventStore, message_ids: Sequence[str]) -> dict[str, Rece
     for some in _chunks(message_ids, CHUNK):
         query = _rows().where(table.message_id.in_(some)).order_by(table.message_id, table.id)
         with store.reading() as connection:
-            rows = connection.execute(query).mappings()
+            rows = _read(connection, query)
             for message_id, own in itertools.groupby(rows, key=lambda row: str(row["message_id"])):
                 found[message_id] = _fold(own)[0]
     return found
@@ -252,7 +252,12 @@ def _rows() -> Any:
     return select(*(statuses.c[name] for name in _READ_COLUMNS))
 
 
-def _pages(store: EventStore, send_hash: str) -> Iterator[RowMapping]:
+def _read(connection: Connection, query: Any) -> Iterator[dict[str, Any]]:
+    # Python's garbage collector does not follow such dicts; pages of rows, which it follows, make it search everything.
+    return (dict(zip(_READ_COLUMNS, row, strict=True)) for row in connection.execute(query))
+
+
+def _pages(store: EventStore, send_hash: str) -> Iterator[dict[str, Any]]:
     """Yield a send's rows by position and ID, in pages, each from the end of the last one."""
     table = statuses.c
     position, last = -1, -1
@@ -262,7 +267,7 @@ def _pages(store: EventStore, send_hash: str) -> Iterator[RowMapping]:
         query = _rows().where(table.send_hash == send_hash, after)
         with store.reading() as connection:
             ordered = query.order_by(table.send_position, table.id).limit(PAGE)
-            page = connection.execute(ordered).mappings().all()
+            page = list(_read(connection, ordered))
         yield from page
         if len(page) < PAGE:
             return
@@ -274,9 +279,9 @@ def _order(epoch: int, rank: int) -> int:
     return _ABOVE_EPOCHS + rank if rank >= _ARRIVED else epoch * 100 + rank
 
 
-def _fold(rows: Iterable[RowMapping]) -> list[Receipt]:
+def _fold(rows: Iterable[dict[str, Any]]) -> list[Receipt]:
     """Return one receipt for each message of the rows, by epoch."""
-    messages: dict[str, list[RowMapping]] = {}
+    messages: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         own = messages.get(row["message_id"])
         if own is not None:
@@ -287,7 +292,7 @@ def _fold(rows: Iterable[RowMapping]) -> list[Receipt]:
     return sorted((_receipt(own) for own in messages.values()), key=lambda receipt: receipt.epoch or 0)
 
 
-def _receipt(rows: Sequence[RowMapping]) -> Receipt:
+def _receipt(rows: Sequence[dict[str, Any]]) -> Receipt:
     # Of two rows with the same status, the signed one.
     best = max(rows, key=lambda row: (row["status_rank"], row["verified"]))
     priced = [row for row in rows if row["price_category"] is not None]
