@@ -48,7 +48,10 @@ GROUPS = ("--group", "examples", "--group", "tests")
 CORE = ("tests/client", "tests/delivery", "tests/message_templates")
 """The tests that coverage.py measures: pyproject.toml says which code, and how much of it they have to reach."""
 FEW = "0.25"
-"""The share of their random examples that tests try, except with the newest Airflow: see tests/examples.py."""
+"""
+The share of their random examples that tests try, except with the newest Airflow, unless SHARE_OF_EXAMPLES says how
+many: see tests/examples.py.
+"""
 
 
 def interpreter(version: str) -> str:
@@ -123,7 +126,7 @@ def run_tests(session: nox.Session, on: str, *options: str, measured: bool = Fal
     packages, airflow, python = session.run("python", "-c", code, silent=True, log=False).strip().split("|")
     session.log(f"Airflow {airflow} on Python {python}")
     Path(packages, "zz-checkout.pth").write_text(f"{ROOT}\n")
-    share = "1" if on == NEWEST else FEW
+    share = os.environ.get("SHARE_OF_EXAMPLES", "1" if on == NEWEST else FEW)
     settings = {"PYTHONSAFEPATH": "1", "TESTED": "wheel", "PYTHONPATH": None, "SHARE_OF_EXAMPLES": share}
     # A separate folder for what the processes of one machine share, so that two sessions can run side by side.
     with tempfile.TemporaryDirectory(prefix="tests-") as folder:

@@ -1,9 +1,11 @@
-"""Tests that use up the stack on purpose fail for no garbage of others that Python collects just then."""
+"""Garbage fails no test that uses up the stack on purpose, and no process of the tests looks for it in vain."""
 
 from __future__ import annotations
 
 import gc
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -32,3 +34,11 @@ def test_garbage_of_others_at_the_end_of_the_stack_fails_nothing():
             json.loads("[" * 50_000)
     finally:
         gc.set_threshold(*thresholds)
+
+
+def test_a_process_that_a_test_starts_looks_for_garbage_as_rarely_as_this_one(tmp_path):
+    code = "import gc; print(gc.get_threshold()[0])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert int(done.stdout) == gc.get_threshold()[0]
