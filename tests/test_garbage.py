@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from tests.every_process import sitecustomize
+
 
 class Garbage:
     """Goes with the garbage collector alone, and takes most of the stack when it goes."""
@@ -37,8 +39,10 @@ def test_garbage_of_others_at_the_end_of_the_stack_fails_nothing():
 
 
 def test_a_process_that_a_test_starts_looks_for_garbage_as_rarely_as_this_one(tmp_path):
-    code = "import gc; print(gc.get_threshold()[0])"
+    code = "import gc, sitecustomize; print(gc.get_threshold()[0], sitecustomize.__file__, sep='|')"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     )
-    assert int(done.stdout) == gc.get_threshold()[0]
+    threshold, file = done.stdout.strip().split("|")
+    assert int(threshold) == gc.get_threshold()[0]
+    assert file == sitecustomize.__file__

@@ -33,8 +33,7 @@ WRITTEN_BY_0_1 = Path(__file__).parents[1] / "data" / "written_by_0_1"
 
 # As an error, for Airflow takes every warning that is only shown into its log.
 IMPORT_ALL = """
-import gc, importlib, sys, warnings
-gc.disable()  # a third of the time
+import importlib, sys, warnings
 import airflow.sdk
 warnings.filterwarnings("error", module="airflow_provider_whatsapp")
 for name in sys.argv[1:]:

@@ -1,5 +1,5 @@
 """
-What every Python of the tests does when it starts: Python imports a module of this name from its path.
+What a Python of the tests does when it starts: it imports a module of this name from its path, PYTHONPATH.
 
 Looking for garbage takes a third of a short process that imports Airflow: while it imports, and most of it at the
 end, when the memory is given back anyway.
